@@ -1,0 +1,93 @@
+"""JSON messages to the DhanHQ v2 live feed, and the broker's limits on them.
+
+Source: https://dhanhq.co/docs/v2/live-market-feed/ and its annexure, read November 2026. There is no
+acknowledgement for any of these; the only proof of a subscription is a packet.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quotes import Mode
+
+MAX_CONNECTIONS = 5
+MAX_INSTRUMENTS_PER_CONNECTION = 5_000
+MAX_INSTRUMENTS_PER_MESSAGE = 100
+
+
+class RequestCode(IntEnum):
+    """What a client may ask for; an unsubscribe works only with the code of the subscribed mode."""
+
+    DISCONNECT = 12
+    SUBSCRIBE_TICKER = 15
+    UNSUBSCRIBE_TICKER = 16
+    SUBSCRIBE_QUOTE = 17
+    UNSUBSCRIBE_QUOTE = 18
+    SUBSCRIBE_FULL = 21
+    UNSUBSCRIBE_FULL = 22
+
+
+SUBSCRIBE_CODE: dict[Mode, RequestCode] = {
+    Mode.TICKER: RequestCode.SUBSCRIBE_TICKER,
+    Mode.QUOTE: RequestCode.SUBSCRIBE_QUOTE,
+    Mode.FULL: RequestCode.SUBSCRIBE_FULL,
+}
+UNSUBSCRIBE_CODE: dict[Mode, RequestCode] = {
+    Mode.TICKER: RequestCode.UNSUBSCRIBE_TICKER,
+    Mode.QUOTE: RequestCode.UNSUBSCRIBE_QUOTE,
+    Mode.FULL: RequestCode.UNSUBSCRIBE_FULL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One message of a client, as the broker reads it."""
+
+    code: RequestCode
+    instruments: tuple[InstrumentKey, ...] = ()
+
+
+class RequestError(ValueError):
+    """A client's message that the broker would ignore."""
+
+
+def encode(request: Request) -> str:
+    """Return the JSON text of `request`. Raises RequestError over MAX_INSTRUMENTS_PER_MESSAGE."""
+    if request.code is RequestCode.DISCONNECT:
+        return json.dumps({"RequestCode": int(request.code)})
+    if len(request.instruments) > MAX_INSTRUMENTS_PER_MESSAGE:
+        raise RequestError(f"{len(request.instruments)} instruments in one message")
+    return json.dumps(
+        {
+            "RequestCode": int(request.code),
+            "InstrumentCount": len(request.instruments),
+            "InstrumentList": [
+                {"ExchangeSegment": key.segment.name, "SecurityId": str(key.security_id)} for key in request.instruments
+            ],
+        }
+    )
+
+
+def decode(text: str | bytes) -> Request:
+    """Return what a client's message asks for; ids as text or number, unknown keys ignored.
+
+    Raises RequestError for what the broker would silently ignore: no JSON object, an unknown code or
+    segment, an id that is no number. Any count of instruments is returned: limits are the server's act.
+    """
+    try:
+        message: Any = json.loads(text)
+        code = RequestCode(message["RequestCode"])
+        listed = message.get("InstrumentList", [])
+        keys = tuple(InstrumentKey(ExchangeSegment[one["ExchangeSegment"]], int(one["SecurityId"])) for one in listed)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RequestError(f"not a request: {error}") from error
+    return Request(code, keys)
+
+
+def batches(code: RequestCode, instruments: Sequence[InstrumentKey]) -> Iterator[Request]:
+    """Yield requests of at most MAX_INSTRUMENTS_PER_MESSAGE that together name `instruments` in order."""
+    for start in range(0, len(instruments), MAX_INSTRUMENTS_PER_MESSAGE):
+        yield Request(code, tuple(instruments[start : start + MAX_INSTRUMENTS_PER_MESSAGE]))

@@ -1,0 +1,143 @@
+"""The vocabulary of what is listed: segments, types, keys, series and tokens.
+
+An instrument is known to the broker by (exchange segment, security id); security ids repeat across
+segments, so nothing here ever uses one alone. Numeric values of `ExchangeSegment` are the broker's own
+(DhanHQ v2 annexure, read November 2026). This module knows no database and no clock.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+
+
+class Exchange(StrEnum):
+    """Where an instrument is listed."""
+
+    NSE = "NSE"
+    BSE = "BSE"
+    MCX = "MCX"
+
+
+class ExchangeSegment(IntEnum):
+    """Market that a security id belongs to; the value is the byte in every packet."""
+
+    IDX_I = 0
+    NSE_EQ = 1
+    NSE_FNO = 2
+    NSE_CURRENCY = 3
+    BSE_EQ = 4
+    MCX_COMM = 5
+    BSE_CURRENCY = 7
+    BSE_FNO = 8
+
+
+class InstrumentType(StrEnum):
+    """What kind of thing is listed, in the broker's own words."""
+
+    INDEX = "INDEX"
+    EQUITY = "EQUITY"
+    FUTIDX = "FUTIDX"
+    FUTSTK = "FUTSTK"
+    FUTCOM = "FUTCOM"
+    FUTCUR = "FUTCUR"
+    OPTIDX = "OPTIDX"
+    OPTSTK = "OPTSTK"
+    OPTFUT = "OPTFUT"
+    OPTCUR = "OPTCUR"
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it has a strike and an option type."""
+        return self.value.startswith("OPT")
+
+    @property
+    def is_future(self) -> bool:
+        """Whether it is a future."""
+        return self.value.startswith("FUT")
+
+
+class OptionType(StrEnum):
+    """Call or put, as the exchanges write them (European)."""
+
+    CE = "CE"
+    PE = "PE"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InstrumentKey:
+    """The broker's name of one instrument."""
+
+    segment: ExchangeSegment
+    security_id: int
+
+    def __str__(self) -> str:
+        return f"{self.segment.name}:{self.security_id}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SeriesKey:
+    """All listed options of one underlying and one expiry, in one segment."""
+
+    segment: ExchangeSegment
+    underlying: str
+    expiry: date
+
+    def __str__(self) -> str:
+        return f"{self.underlying} {self.expiry:%d %b %Y}"
+
+
+EXCHANGE_OF: dict[ExchangeSegment, Exchange] = {
+    ExchangeSegment.NSE_EQ: Exchange.NSE,
+    ExchangeSegment.NSE_FNO: Exchange.NSE,
+    ExchangeSegment.NSE_CURRENCY: Exchange.NSE,
+    ExchangeSegment.BSE_EQ: Exchange.BSE,
+    ExchangeSegment.BSE_FNO: Exchange.BSE,
+    ExchangeSegment.BSE_CURRENCY: Exchange.BSE,
+    ExchangeSegment.MCX_COMM: Exchange.MCX,
+}
+"""Exchange of each segment; IDX_I is missing because NSE and BSE share it."""
+
+OPTION_SEGMENT_OF: dict[Exchange, ExchangeSegment] = {
+    Exchange.NSE: ExchangeSegment.NSE_FNO,
+    Exchange.BSE: ExchangeSegment.BSE_FNO,
+    Exchange.MCX: ExchangeSegment.MCX_COMM,
+}
+"""Segment in which an exchange lists the options this product serves."""
+
+
+def format_expiry(expiry: date) -> str:
+    """Return the display form of the API and of tokens.
+
+    >>> format_expiry(date(2026, 2, 26))
+    '26FEB2026'
+    """
+    return f"{expiry:%d%b%Y}".upper()
+
+
+def format_strike(strike: Decimal) -> str:
+    """Return `strike` as short as it goes.
+
+    >>> format_strike(Decimal("1612.5000"))
+    '1612.5'
+    >>> format_strike(Decimal("26000.0000"))
+    '26000'
+    """
+    text = f"{strike:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def option_token(*, underlying: str, expiry: date, strike: Decimal, option_type: OptionType) -> str:
+    """Return the readable name of a leg, without an exchange prefix.
+
+    >>> option_token(
+    ...     underlying="RELIANCE", expiry=date(2026, 2, 26), strike=Decimal("2640"), option_type=OptionType.CE
+    ... )
+    'RELIANCE_26FEB2026_2640CE'
+    """
+    return f"{underlying}_{format_expiry(expiry)}_{format_strike(strike)}{option_type}"
+
+
+def future_token(*, underlying: str, expiry: date) -> str:
+    """Return the readable name of a future, without an exchange prefix."""
+    return f"{underlying}_{format_expiry(expiry)}_FUT"
