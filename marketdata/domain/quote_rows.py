@@ -1,0 +1,156 @@
+"""Quotes as packed rows, and the frame in which a connection's owner sends rows to the web processes.
+
+One row is one instrument's newest known state. Bytes 16 to 170 are laid out as the body of the broker's
+full packet, so that the most frequent update is one copy; `known` says which groups of fields mean
+anything, because unknown is never zero. A frame is a header and rows; its epoch and sequence let a reader
+drop what a former owner says and see that something was lost. The readable twin of a row is `Quote`.
+"""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.quotes import Depth, DepthLevel, Quote
+
+DEPTH_LEVEL: Final = np.dtype(
+    [
+        ("bid_quantity", "<u4"),
+        ("ask_quantity", "<u4"),
+        ("bid_orders", "<u2"),
+        ("ask_orders", "<u2"),
+        ("bid_price", "<f4"),
+        ("ask_price", "<f4"),
+    ]
+)
+
+QUOTE_ROW: Final = np.dtype(
+    [
+        ("instrument_id", "<u4"),
+        ("known", "<u2"),
+        ("reserved", "<u2"),
+        # When the newest packet of this instrument arrived, true UTC epoch in milliseconds.
+        ("received_at_ms", "<u8"),
+        ("ltp", "<f4"),
+        ("ltq", "<u2"),
+        ("ltt", "<u4"),
+        ("average_price", "<f4"),
+        ("volume", "<u4"),
+        ("total_sell_quantity", "<u4"),
+        ("total_buy_quantity", "<u4"),
+        ("oi", "<u4"),
+        ("oi_day_high", "<u4"),
+        ("oi_day_low", "<u4"),
+        ("day_open", "<f4"),
+        ("day_close", "<f4"),
+        ("day_high", "<f4"),
+        ("day_low", "<f4"),
+        ("depth", DEPTH_LEVEL, (5,)),
+        ("previous_close", "<f4"),
+        ("previous_oi", "<u4"),
+    ]
+)
+"""178 bytes, no padding."""
+
+Rows = npt.NDArray[np.void]
+
+
+class Known(IntFlag):
+    """Groups of fields of a row that have been heard of."""
+
+    TRADE = 1  # ltp, ltt
+    DAY = 2  # ltq, average price, volume, totals, day open, close, high and low
+    OI = 4
+    OI_RANGE = 8
+    DEPTH = 16
+    PREVIOUS_CLOSE = 32
+    SNAPSHOT = 64  # seeded from the broker's REST snapshot; no packet has come since
+
+
+class FrameKind(IntEnum):
+    """What the rows of a frame are."""
+
+    CHANGES = 0  # rows that changed since the sequence before; none is a sign of life
+    FULL = 1  # every row this connection has; answers an ask
+
+
+@dataclass(frozen=True, slots=True)
+class BusFrame:
+    """One connection's news. `sequence` grows by one with every CHANGES frame of an epoch.
+
+    A FULL frame carries the sequence of the last CHANGES frame it includes, and takes none itself.
+    """
+
+    kind: FrameKind
+    connection: int
+    epoch: int
+    sequence: int
+    sent_at_ms: int
+    rows: Rows
+
+
+class FrameError(ValueError):
+    """Bytes on the bus that are no frame of this layout."""
+
+
+_HEADER = struct.Struct("<4sBBxxQQQI")
+_MAGIC = b"BTQ1"
+
+
+def encode_frame(frame: BusFrame) -> bytes:
+    """Return the bytes of `frame`: a 36-byte header and its rows."""
+    header = _HEADER.pack(
+        _MAGIC, frame.kind, frame.connection, frame.epoch, frame.sequence, frame.sent_at_ms, len(frame.rows)
+    )
+    return header + frame.rows.tobytes()
+
+
+def decode_frame(payload: bytes) -> BusFrame:
+    """Return the frame in `payload`; its rows are a read-only view. Raises FrameError."""
+    if len(payload) < _HEADER.size:
+        raise FrameError(f"{len(payload)} bytes are no frame")
+    magic, kind, connection, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
+    if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != _HEADER.size + count * QUOTE_ROW.itemsize:
+        raise FrameError("not a frame of this layout")
+    rows = np.frombuffer(payload, dtype=QUOTE_ROW, offset=_HEADER.size)
+    return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows)
+
+
+def quote_of(row: np.void, key: InstrumentKey) -> Quote:
+    """Return the readable quote of one row; groups that are not known stay None."""
+    known = Known(int(row["known"]))
+    fields: dict[str, int | float | Depth] = {}
+    for group, names in _FIELDS_OF.items():
+        if group in known:
+            fields |= {name: row[name].item() for name in names}
+    if Known.DEPTH in known:
+        fields["depth"] = _depth_of(row["depth"])
+    return Quote(key, **fields)  # type: ignore[arg-type]  # Names and types are QUOTE_ROW's, checked by test.
+
+
+_FIELDS_OF: Final[dict[Known, tuple[str, ...]]] = {
+    Known.TRADE: ("ltp", "ltt"),
+    Known.DAY: (
+        "ltq",
+        "average_price",
+        "volume",
+        "total_sell_quantity",
+        "total_buy_quantity",
+        "day_open",
+        "day_close",
+        "day_high",
+        "day_low",
+    ),
+    Known.OI: ("oi",),
+    Known.OI_RANGE: ("oi_day_high", "oi_day_low"),
+    Known.PREVIOUS_CLOSE: ("previous_close", "previous_oi"),
+}
+
+
+def _depth_of(levels: Rows) -> Depth:
+    one, two, three, four, five = (DepthLevel(*level.item()) for level in levels)
+    return (one, two, three, four, five)

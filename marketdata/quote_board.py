@@ -1,0 +1,214 @@
+"""The quote board in Redis: frames, newest quotes, owners' reports, nudges and asks, both directions.
+
+The only module that knows these keys. Owners publish one frame per connection and flush, keep the newest
+row of each of their instruments in a hash for whoever comes late, and report on themselves; web processes
+listen, ask for full frames, and read. All of it can be lost: owners write it again. A kept hash carries the
+epoch of its writer, and a writer of an older epoch is refused by the script below, so that a former owner
+that wakes up changes nothing.
+
+Keys, under the prefix of the source: `frames:<n>` (channel), `asks` (channel; payload: connection number),
+`nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON, expires).
+"""
+
+import functools
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+import redis
+import redis.asyncio
+from django.conf import settings
+
+from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame, encode_frame
+
+CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
+REPORT_TTL_SECONDS: Final = 5
+KEPT_TTL_SECONDS: Final = 24 * 3600
+
+# KEYS: kept hash. ARGV: epoch, "1" to start afresh, ttl, number of ids to drop, the ids, then id and row in turn.
+_KEEP: Final = """
+local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
+local epoch = tonumber(ARGV[1])
+if held > epoch then return 0 end
+if held < epoch or ARGV[2] == '1' then redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
+local gone = tonumber(ARGV[4])
+for i = 5, 4 + gone do redis.call('HDEL', KEYS[1], ARGV[i]) end
+for i = 5 + gone, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerReport:
+    """What the owner of a connection says of it, about once a second; gone when the owner is."""
+
+    connection: int
+    owner: str
+    epoch: int
+    state: str  # a value of subscriptions.ConnectionState
+    wanted: int  # instruments Postgres wants on this connection
+    sent: int  # instruments this socket was told
+    streaming: int  # instruments of `sent` that had a packet on this socket
+    packets: int  # since this socket opened
+    packets_per_second: float
+    last_packet_at_ms: int | None  # true UTC epoch
+    reported_at_ms: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Something an owner should look at: a nudge (`ask` is None) or an ask for a full frame of a connection."""
+
+    ask: int | None
+
+
+class QuoteBoard:
+    """The board as seen by code that may block: services, selectors, tasks, health."""
+
+    def __init__(self, client: "redis.Redis", prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+
+    def ping(self) -> None:
+        """Raise `redis.RedisError` if the board cannot be reached."""
+        self._redis.ping()
+
+    def nudge(self) -> None:
+        """Tell every owner that what is wanted has changed. Lost nudges are made good by the owners' beat."""
+        self._redis.publish(f"{self._prefix}:nudges", b"")
+
+    def list_reports(self) -> Sequence[OwnerReport]:
+        """Return the reports of living owners, by connection number."""
+        values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
+        return [OwnerReport(**orjson.loads(value)) for value in values if value]
+
+    def read_rows(self, instrument_ids: Iterable[int]) -> Mapping[int, np.void]:
+        """Return the newest kept row of each instrument that has one, by instrument id."""
+        fields = [str(one) for one in instrument_ids]
+        if not fields:
+            return {}
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in CONNECTION_NUMBERS:
+            pipeline.hmget(f"{self._prefix}:quotes:{number}", fields)
+        packed = b"".join(row for rows in pipeline.execute() for row in rows if row)
+        newest: dict[int, np.void] = {}
+        for row in np.frombuffer(packed, dtype=QUOTE_ROW):
+            held = newest.get(int(row["instrument_id"]))
+            if held is None or held["received_at_ms"] <= row["received_at_ms"]:
+                newest[int(row["instrument_id"])] = row
+        return newest
+
+
+class OwnerBoard:
+    """The board as seen by a feed worker, on its event loop."""
+
+    def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._keep = client.register_script(_KEEP)
+
+    async def publish(self, frame: BusFrame) -> None:
+        """Send one frame to every listening web process."""
+        await self._redis.publish(f"{self._prefix}:frames:{frame.connection}", encode_frame(frame))
+
+    async def keep(self, *, connection: int, epoch: int, rows: Rows, dropped: Sequence[int], afresh: bool) -> bool:
+        """Keep `rows` for late comers and forget `dropped` instrument ids; `afresh` forgets all others too.
+
+        Returns False, and changes nothing, if a newer epoch has written.
+        """
+        arguments: list[Any] = [epoch, int(afresh), KEPT_TTL_SECONDS, len(dropped), *dropped]
+        packed = rows.tobytes()
+        size = QUOTE_ROW.itemsize
+        for position, instrument_id in enumerate(rows["instrument_id"].tolist()):
+            arguments += (instrument_id, packed[position * size : (position + 1) * size])
+        return bool(await self._keep(keys=[f"{self._prefix}:quotes:{connection}"], args=arguments))
+
+    async def report(self, report: OwnerReport) -> None:
+        """Say how a connection is; the word expires by itself."""
+        await self._redis.set(
+            f"{self._prefix}:owner:{report.connection}", orjson.dumps(asdict(report)), ex=REPORT_TTL_SECONDS
+        )
+
+    async def withdraw(self, connection: int) -> None:
+        """Take the report of a connection that is given up on purpose off the board."""
+        await self._redis.delete(f"{self._prefix}:owner:{connection}")
+
+    async def wakes(self) -> AsyncIterator[Wake]:
+        """Yield nudges and asks as they come. Raises `redis.RedisError` when the board is lost."""
+        async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
+            await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:asks")
+            async for message in listener.listen():
+                asked = message["channel"].endswith(b":asks")
+                yield Wake(ask=int(message["data"]) if asked else None)
+
+
+class HubBoard:
+    """The board as seen by the quote hub of a web process, on its event loop."""
+
+    def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+
+    @asynccontextmanager
+    async def frames(self) -> AsyncIterator[AsyncIterator[BusFrame]]:
+        """Join all frame channels; inside, every frame published after joining is yielded.
+
+        Raises `redis.RedisError` when the board is lost, `FrameError` on foreign bytes.
+        """
+        async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
+            await listener.subscribe(*(f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS))
+            for _ in CONNECTION_NUMBERS:
+                await listener.get_message(timeout=5)
+            yield self._decoded(listener)
+
+    @staticmethod
+    async def _decoded(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[BusFrame]:
+        async for message in listener.listen():
+            if message["type"] == "message":
+                yield decode_frame(message["data"])
+
+    async def ask(self, connection: int) -> None:
+        """Ask the owner of `connection` for one FULL frame."""
+        await self._redis.publish(f"{self._prefix}:asks", str(connection))
+
+    async def kept(self, connection: int) -> tuple[int, Rows]:
+        """Return (epoch, rows) kept of `connection`: for when no owner answers. (0, no rows) if nothing is."""
+        fields: dict[Any, Any] = await self._redis.hgetall(f"{self._prefix}:quotes:{connection}")
+        epoch = int(fields.pop(b"epoch", b"0"))
+        return epoch, np.frombuffer(b"".join(fields.values()), dtype=QUOTE_ROW)
+
+    async def list_reports(self) -> Sequence[OwnerReport]:
+        """Return the reports of living owners, by connection number."""
+        values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
+        return [OwnerReport(**orjson.loads(value)) for value in values if value]
+
+
+@functools.cache
+def _pool(url: str) -> redis.ConnectionPool:
+    return redis.ConnectionPool.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+
+
+def connect() -> QuoteBoard:
+    """Return the board of the configured Redis; connections are pooled per process, none is opened yet."""
+    return QuoteBoard(redis.Redis(connection_pool=_pool(settings.REDIS_URL)), settings.REDIS_PREFIX)
+
+
+def _async_client() -> "redis.asyncio.Redis":
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
+
+
+def connect_owner() -> OwnerBoard:
+    """Return the board for a feed worker's event loop."""
+    return OwnerBoard(_async_client(), settings.REDIS_PREFIX)
+
+
+def connect_hub() -> HubBoard:
+    """Return the board for a web process's event loop."""
+    return HubBoard(_async_client(), settings.REDIS_PREFIX)

@@ -1,0 +1,9 @@
+"""App configuration of subscriptions."""
+
+from django.apps import AppConfig
+
+
+class SubscriptionsConfig(AppConfig):
+    """Who needs live data, and how five connections give it to them."""
+
+    name = "subscriptions"

@@ -1,0 +1,250 @@
+"""Tables of who needs live data and where it sits: claims, subscriptions, connections, leases, rules, log.
+
+The database keeps promise 1: at most five connections, at most 5,000 instruments on each. `load` is
+maintained by statement-level triggers on `subscriptions`, never by Python. `SubscriptionLog` is
+append-only by trigger. Placement never locks `FeedLease`; owners renew it every second.
+"""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from marketdata.dhan.requests import MAX_CONNECTIONS, MAX_INSTRUMENTS_PER_CONNECTION
+from marketdata.domain.instruments import ExchangeSegment, SeriesKey
+from marketdata.domain.quotes import Mode
+
+SEGMENT_CHOICES = [(segment.value, segment.name) for segment in ExchangeSegment]
+
+
+class Tier(models.TextChoices):
+    """On demand, or always on."""
+
+    A = "A", "on demand"
+    B = "B", "always on"
+
+
+class ClaimKind(models.TextChoices):
+    """Why something streams."""
+
+    WATCHLIST = "watchlist", "watchlist entry"
+    CHAIN = "chain", "explicit chain subscription"
+    PRELOAD = "preload", "preload rule"
+    SPOT = "spot", "spot of claimed chains"
+
+
+class ConnectionState(models.TextChoices):
+    """What the owner of a connection last said of it."""
+
+    WANTED = "wanted", "no owner yet"
+    OPENING = "opening", "opening"
+    LIVE = "live", "live"
+    RECONNECTING = "reconnecting", "reconnecting"
+    STOPPED = "stopped", "stopped"
+
+
+class FeedConnection(models.Model):
+    """One of the five broker connections. `load` counts subscriptions on it and leaving it."""
+
+    number = models.PositiveSmallIntegerField(primary_key=True)
+    capacity = models.PositiveIntegerField(default=MAX_INSTRUMENTS_PER_CONNECTION)
+    load = models.PositiveIntegerField(default=0)
+    state = models.CharField(max_length=16, choices=ConnectionState, default=ConnectionState.WANTED)
+    since = models.DateTimeField()
+    last_error = models.CharField(max_length=256, blank=True)
+
+    class Meta:
+        db_table = "feed_connections"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(number__gte=1, number__lte=MAX_CONNECTIONS), name="feed_connections_number_1_to_5"
+            ),
+            models.CheckConstraint(
+                condition=Q(capacity__lte=MAX_INSTRUMENTS_PER_CONNECTION), name="feed_connections_capacity_5000"
+            ),
+            models.CheckConstraint(
+                condition=Q(load__gte=0, load__lte=F("capacity")), name="feed_connections_load_within_capacity"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"connection {self.number}"
+
+
+class FeedLease(models.Model):
+    """Who owns a connection. `epoch` grows with every change of owner; readers drop what carries an older one."""
+
+    connection = models.OneToOneField(FeedConnection, on_delete=models.CASCADE, primary_key=True, related_name="lease")
+    owner = models.CharField(max_length=128, blank=True)
+    epoch = models.PositiveBigIntegerField(default=0)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "feed_leases"
+
+    def __str__(self) -> str:
+        return f"lease of connection {self.connection_id}, epoch {self.epoch}"
+
+
+class Subscription(models.Model):
+    """One instrument that must be streaming; lives while at least one claim holds it."""
+
+    instrument = models.OneToOneField("marketdata.Instrument", on_delete=models.PROTECT, related_name="subscription")
+    connection = models.ForeignKey(FeedConnection, on_delete=models.PROTECT, related_name="subscriptions")
+    # Set while a moved subscription still streams on its old connection; counted in both loads.
+    leaving_connection = models.ForeignKey(
+        FeedConnection, on_delete=models.PROTECT, null=True, blank=True, related_name="leaving_subscriptions"
+    )
+    tier = models.CharField(max_length=1, choices=Tier)
+    mode = models.CharField(max_length=6, choices=[(one.value, one.value) for one in Mode])
+    since = models.DateTimeField()
+
+    class Meta:
+        db_table = "subscriptions"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(leaving_connection__isnull=True) | ~Q(leaving_connection=F("connection")),
+                name="subscriptions_leaves_another_connection",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"subscription {self.pk} on connection {self.connection_id}"
+
+
+class PreloadRule(models.Model):
+    """What tier B holds of one underlying. Expiries are the union of the nearest n of each kind."""
+
+    profile = models.CharField(max_length=16, default="lean")
+    position = models.PositiveSmallIntegerField()
+    exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES)
+    underlying_symbol = models.CharField(max_length=64)
+    weekly = models.PositiveSmallIntegerField(default=0)
+    monthly = models.PositiveSmallIntegerField(default=0)
+    quarterly = models.PositiveSmallIntegerField(default=0)
+    # Strikes per expiry, both legs of each.
+    strikes = models.PositiveSmallIntegerField(default=0)
+    # Nearest futures to take.
+    futures = models.PositiveSmallIntegerField(default=0)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "preload_rules"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["profile", "exchange_segment", "underlying_symbol"], name="preload_rules_unique_underlying"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.profile}: {self.underlying_symbol}"
+
+
+class Claim(models.Model):
+    """One reason to stream a set of instruments: a chain (series and width) or one instrument."""
+
+    kind = models.CharField(max_length=9, choices=ClaimKind)
+    tier = models.CharField(max_length=1, choices=Tier)
+    # The trader who asked; null for preload rules and spots.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="claims"
+    )
+    rule = models.ForeignKey(PreloadRule, on_delete=models.PROTECT, null=True, blank=True, related_name="claims")
+    # Of a chain: its series and width.
+    exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES, null=True, blank=True)
+    underlying_symbol = models.CharField(max_length=64, blank=True)
+    expiry = models.DateField(null=True, blank=True)
+    width = models.PositiveSmallIntegerField(null=True, blank=True)
+    # Of a single instrument.
+    instrument = models.ForeignKey(
+        "marketdata.Instrument", on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
+    )
+    # The shared claim on the underlying's spot, of a chain.
+    spot = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="chains")
+    is_pinned = models.BooleanField(default=False)
+    last_viewed_at = models.DateTimeField()
+    claimed_at = models.DateTimeField()
+    subscriptions = models.ManyToManyField(Subscription, through="ClaimLeg", related_name="claims")
+
+    class Meta:
+        db_table = "claims"
+        constraints = [
+            models.CheckConstraint(
+                condition=(
+                    Q(expiry__isnull=False, width__isnull=False, exchange_segment__isnull=False, instrument=None)
+                    | Q(expiry=None, width=None, instrument__isnull=False)
+                ),
+                name="claims_chain_or_instrument",
+            ),
+            models.UniqueConstraint(
+                fields=["tier", "instrument"], condition=Q(kind="spot"), name="claims_one_spot_per_tier"
+            ),
+            models.UniqueConstraint(
+                fields=["rule", "instrument", "exchange_segment", "underlying_symbol", "expiry"],
+                condition=Q(kind="preload"),
+                nulls_distinct=False,
+                name="claims_one_per_rule_and_thing",
+            ),
+            models.UniqueConstraint(
+                fields=["user", "exchange_segment", "underlying_symbol", "expiry", "width"],
+                condition=Q(kind="chain"),
+                name="claims_one_chain_per_user",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["exchange_segment", "underlying_symbol", "expiry", "width"],
+                condition=Q(expiry__isnull=False),
+                name="claims_chain",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} claim {self.pk}"
+
+    @property
+    def series(self) -> SeriesKey | None:
+        """The series of a chain claim; None for a single instrument."""
+        if self.exchange_segment is None or self.expiry is None:
+            return None
+        return SeriesKey(ExchangeSegment(self.exchange_segment), self.underlying_symbol, self.expiry)
+
+
+class ClaimLeg(models.Model):
+    """One subscription held by one claim. A held subscription cannot be deleted."""
+
+    claim = models.ForeignKey(Claim, on_delete=models.CASCADE, related_name="legs")
+    subscription = models.ForeignKey(Subscription, on_delete=models.RESTRICT, related_name="legs")
+
+    class Meta:
+        db_table = "claim_legs"
+        constraints = [models.UniqueConstraint(fields=["claim", "subscription"], name="claim_legs_unique")]
+
+    def __str__(self) -> str:
+        return f"leg {self.subscription_id} of claim {self.claim_id}"
+
+
+class SubscriptionLog(models.Model):
+    """Append-only record of every act on subscriptions: one row per claim and act.
+
+    Plain values only: the log outlives the users, claims and instruments it speaks of.
+    """
+
+    at = models.DateTimeField()
+    action = models.CharField(max_length=16)
+    reason = models.CharField(max_length=32)
+    actor = models.CharField(max_length=150)
+    tier = models.CharField(max_length=1, blank=True)
+    # A chain as "RELIANCE 24 Feb 2026 x25", an instrument as its token.
+    subject = models.CharField(max_length=128)
+    legs = ArrayField(models.BigIntegerField(), default=list)
+    # Connection number -> legs of this act placed on or freed from it.
+    connections = models.JSONField(default=dict)
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "subscription_log"
+        indexes = [models.Index(fields=["at"], name="subscription_log_at")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.subject}"

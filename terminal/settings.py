@@ -1,0 +1,189 @@
+"""Settings of the whole project, every value from the environment, checked on load.
+
+A missing or contradictory value stops the start with a sentence that names the variable. Limits of the
+broker are not settings; they live beside their source in `marketdata.dhan`. Units are in the names.
+"""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def _whole(name: str, default: int, *, low: int, high: int) -> int:
+    value: int = env.int(name, default=default)
+    if not low <= value <= high:
+        raise ImproperlyConfigured(f"{name}={value} must lie between {low} and {high}")
+    return value
+
+
+def _market_date() -> date | None:
+    text: str = env.str("MARKET_DATE", default="")
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"MARKET_DATE={text!r} must be a date like 2026-02-10") from None
+
+
+DEBUG: bool = env.bool("DEBUG", default=False)
+SECRET_KEY: str = env.str("SECRET_KEY")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SECURE_COOKIES: bool = env.bool("SECURE_COOKIES", default=False)
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "knox",
+    "channels",
+    "django_celery_beat",
+    "accounts",
+    "marketdata",
+    "subscriptions",
+    "watchlists",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "terminal.urls"
+ASGI_APPLICATION = "terminal.asgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database: PostgreSQL 15 or newer (unique constraints that treat nulls as equal).
+DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL")}
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"]["application_name"] = "broking-terminal"
+# Bounds the wait for the placement lock; an intention that cannot start in time answers 503.
+STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL: str = env.str("REDIS_URL")
+# One prefix per source of data: ids of a simulator never meet real ones.
+REDIS_PREFIX: str = env.str("REDIS_PREFIX", default="terminal")
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"{REDIS_PREFIX}:layer"},
+    },
+}
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_SECURE = SECURE_COOKIES
+CSRF_COOKIE_SECURE = SECURE_COOKIES
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "knox.auth.TokenAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "EXCEPTION_HANDLER": "terminal.errors.problem_response",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "Asia/Kolkata"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / ".run" / "static"))
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:celery:"}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# The broker, or the simulator: only the host differs.
+DHAN_FEED_URL: str = env.str("DHAN_FEED_URL", default="wss://api-feed.dhan.co")
+DHAN_REST_URL: str = env.str("DHAN_REST_URL", default="https://api.dhan.co/v2")
+DHAN_INSTRUMENTS_URL: str = env.str(
+    "DHAN_INSTRUMENTS_URL", default="https://images.dhan.co/api-data/api-scrip-master-detailed.csv"
+)
+DHAN_CLIENT_ID: str = env.str("DHAN_CLIENT_ID", default="")
+DHAN_ACCESS_TOKEN: str = env.str("DHAN_ACCESS_TOKEN", default="")
+if bool(DHAN_CLIENT_ID) != bool(DHAN_ACCESS_TOKEN):
+    raise ImproperlyConfigured("DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both or neither")
+# Pause between two openings of broker sockets, account-wide; 0 suits the simulator.
+DHAN_OPEN_INTERVAL_MS = _whole("DHAN_OPEN_INTERVAL_MS", 2_000, low=0, high=60_000)
+# Pause between two subscribe messages on one socket.
+DHAN_MESSAGE_INTERVAL_MS = _whole("DHAN_MESSAGE_INTERVAL_MS", 50, low=0, high=10_000)
+
+# How many connections one feed worker may own.
+FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)
+# How long packets are gathered before one frame goes out.
+FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
+
+# Which preload rules are in force.
+PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
+# Stands in for today's date in IST wherever expiry is decided (demos and tests).
+MARKET_DATE: date | None = _market_date()
+
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        # These print whole request lines, tokens included, below WARNING.
+        "websockets": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "picows": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,8 @@
+"""HTTP routes of all apps, put together."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]
