@@ -1,0 +1,32 @@
+"""Free loopback ports that stay free while their server restarts.
+
+Ports come from below Linux's ephemeral range (32768 up): there, an outgoing connection
+of anybody could take the port in the moment its server is down.
+"""
+
+import random
+import socket
+from collections.abc import Set
+
+FIRST, LAST = 20_000, 32_000
+
+
+def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
+    """Say whether a server could listen on `port` now."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def choose_port(*, preferred: int | None = None, taken: Set[int] = frozenset()) -> int:
+    """Return `preferred` if it is free, else any free port that is not in `taken`."""
+    if preferred is not None and preferred not in taken and is_free(preferred):
+        return preferred
+    while True:
+        port = random.randint(FIRST, LAST)  # noqa: S311  any port will do
+        if port not in taken and is_free(port):
+            return port

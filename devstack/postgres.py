@@ -1,0 +1,195 @@
+"""An embedded PostgreSQL: its cluster, its command line, its databases.
+
+TCP on loopback only: a socket file's path may not exceed 107 bytes, a checkout's may.
+Passwords are generated and checked with SCRAM; nobody is trusted. The superuser
+`postgres` serves this module; the product connects as `terminal`, which owns its
+databases and may create others (tests do).
+"""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from devstack.children import Child, Program, last_lines
+from devstack.errors import DevstackError
+from devstack.privileges import Account, give_to
+from devstack.processes import end, identify
+
+ROLE = "terminal"
+# Servers get no more of the environment than they need: it may hold the broker's access token.
+SERVER_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+START_SECONDS = 60.0  # a crash recovery on a slow disk; a clean start takes 0.1 s
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    binaries: Path
+    cluster: Path
+    port: int
+    password: str
+    account: Account | None
+    is_throwaway: bool = False
+
+    def url(self, database: str) -> str:
+        return f"postgres://{ROLE}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
+
+    def program(self, log: Path) -> Program:
+        return Program(
+            name="postgres",
+            arguments=[str(self.binaries / "postgres"), "-D", str(self.cluster), *_options(self)],
+            environment=SERVER_ENVIRONMENT,
+            directory=self.cluster,
+            log=log,
+            account=self.account,
+            stop_signal=signal.SIGINT,  # "fast": breaks off its clients, loses nothing
+            stop_seconds=6.0,
+            death_signal=signal.SIGQUIT if self.is_throwaway else signal.SIGINT,
+        )
+
+
+def _options(server: PostgresServer) -> list[str]:
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": str(server.port),
+        "unix_socket_directories": "",
+        "shared_buffers": "128MB" if server.is_throwaway else "256MB",
+        "max_connections": "100",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+        "log_line_prefix": "%m [%p] ",
+    }
+    if server.is_throwaway:
+        settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+
+def create_cluster(binaries: Path, cluster: Path, password: str, account: Account | None) -> None:
+    """Make a cluster in `cluster`, whole or not at all."""
+    draft = cluster.with_name(f"{cluster.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    give_to(draft, account)
+    with tempfile.NamedTemporaryFile("w", prefix="password-", dir=draft.parent) as password_file:
+        password_file.write(password)
+        password_file.flush()
+        give_to(Path(password_file.name), account)
+        outcome = subprocess.run(
+            [
+                str(binaries / "initdb"),
+                f"--pgdata={draft}",
+                "--username=postgres",
+                f"--pwfile={password_file.name}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale-provider=builtin",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
+            ],
+            env=SERVER_ENVIRONMENT,
+            cwd=draft,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if outcome.returncode != 0:
+        raise DevstackError(f"initdb failed:\n{outcome.stdout}{outcome.stderr}")
+    draft.rename(cluster)
+
+
+def check_version(server: PostgresServer) -> None:
+    """Refuse a cluster that another major version of PostgreSQL made."""
+    made_by = (server.cluster / "PG_VERSION").read_text().strip()
+    answer = subprocess.run(
+        [str(server.binaries / "postgres"), "--version"], capture_output=True, text=True, check=True
+    )
+    running = answer.stdout.split()[-1].partition(".")[0]
+    if made_by != running:
+        raise DevstackError(
+            f"The data in {server.cluster} is PostgreSQL {made_by}'s, the server is {running}. "
+            "Dump and restore it with the old version, or `make clean` to start afresh."
+        )
+
+
+def clear_stale_lock(cluster: Path) -> None:
+    """Undo what a crashed run left: end its server if that still lives, forget its lock file.
+
+    Only for a caller that knows that no run of this cluster is meant to be alive. Without this, PostgreSQL
+    refuses to start whenever the id in `postmaster.pid` now belongs to any other process of the same account.
+    """
+    lock = cluster / "postmaster.pid"
+    if not lock.exists():
+        return
+    first_line = lock.read_text().partition("\n")[0].strip()
+    if first_line.isdigit() and _serves(int(first_line), cluster):
+        end(int(first_line), politely=signal.SIGINT, seconds=10.0)
+    lock.unlink(missing_ok=True)
+
+
+def _serves(pid: int, cluster: Path) -> bool:
+    try:
+        return identify(pid) is not None and Path(f"/proc/{pid}/cwd").samefile(cluster)
+    except OSError:
+        return False
+
+
+def wait_until_ready(server: PostgresServer, child: Child) -> None:
+    """Return once the server answers; raise with its last words if it ends first."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            _connect(server).close()
+        except psycopg.OperationalError as error:
+            if child.has_ended() or time.monotonic() > deadline:
+                words = "\n".join(last_lines(child.program.log))
+                raise DevstackError(f"PostgreSQL did not start: {error}\n{words}") from error
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _connect(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(
+        host="127.0.0.1",
+        port=server.port,
+        user="postgres",
+        password=server.password,
+        dbname="postgres",
+        autocommit=True,
+        connect_timeout=5,
+    )
+
+
+def ensure_database(server: PostgresServer, name: str) -> None:
+    """Create the product's role and its database `name` where they are missing."""
+    with _connect(server) as connection:
+        has = _asker(connection)
+        if not has("SELECT 1 FROM pg_roles WHERE rolname = %s", ROLE):
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(server.password)
+                )
+            )
+        if not has("SELECT 1 FROM pg_database WHERE datname = %s", name):
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(ROLE))
+            )
+
+
+def _asker(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str, str], bool]:
+    def has(question: str, value: str) -> bool:
+        return connection.execute(question.encode(), [value]).fetchone() is not None
+
+    return has

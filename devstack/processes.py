@@ -1,0 +1,51 @@
+"""Which processes of an earlier run still live, told apart from strangers with a reused id."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process for certain: ids are reused, an id with its start time is not."""
+
+    pid: int
+    started: str  # clock ticks since boot, as /proc gives it
+
+
+def identify(pid: int) -> Identity | None:
+    """Return the identity of a live process, or None if there is none (a zombie is not alive)."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the program's name in brackets and may hold blanks and brackets itself.
+    fields = status.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else Identity(pid=pid, started=fields[19])
+
+
+def is_alive(identity: Identity) -> bool:
+    return identify(identity.pid) == identity
+
+
+def wait_until_gone(pid: int, *, seconds: float) -> bool:
+    """Wait for a process that is not our child; say whether it went."""
+    deadline = time.monotonic() + seconds
+    while identify(pid) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def end(pid: int, *, politely: signal.Signals, seconds: float) -> None:
+    """End a process that is not our child: ask, wait, kill."""
+    try:
+        os.kill(pid, politely)
+        if not wait_until_gone(pid, seconds=seconds):
+            os.kill(pid, signal.SIGKILL)
+            wait_until_gone(pid, seconds=seconds)
+    except ProcessLookupError:
+        pass

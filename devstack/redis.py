@@ -1,0 +1,80 @@
+"""An embedded Redis: its configuration, its command line, its readiness.
+
+It keeps nothing on disk: everything in it is rebuilt from PostgreSQL. The password
+stands in a private file, not in the arguments, which every account may read.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from devstack.children import Child, Program, last_lines
+from devstack.errors import DevstackError
+from devstack.postgres import SERVER_ENVIRONMENT
+from devstack.privileges import Account, give_to
+from devstack.secret_files import write_private
+
+START_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RedisServer:
+    binary: Path
+    directory: Path
+    port: int
+    password: str
+    account: Account | None
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def configuration(self) -> Path:
+        return self.directory / "redis.conf"
+
+    def program(self, log: Path) -> Program:
+        return Program(
+            name="redis",
+            arguments=[str(self.binary), str(self.configuration)],
+            environment=SERVER_ENVIRONMENT,
+            directory=self.directory,
+            log=log,
+            account=self.account,
+            stop_seconds=2.0,
+        )
+
+
+def write_configuration(server: RedisServer) -> None:
+    """Write what the server reads at its start."""
+    server.directory.mkdir(mode=0o700, exist_ok=True)
+    lines = [
+        "bind 127.0.0.1",
+        f"port {server.port}",
+        f"requirepass {server.password}",
+        'save ""',
+        "appendonly no",
+        "daemonize no",
+        f"dir {json.dumps(str(server.directory), ensure_ascii=False)}",
+    ]
+    write_private(server.configuration, "\n".join(lines))
+    give_to(server.directory, server.account)
+
+
+def wait_until_ready(server: RedisServer, child: Child) -> None:
+    """Return once the server answers; raise with its last words if it ends first."""
+    deadline = time.monotonic() + START_SECONDS
+    with redis.Redis(port=server.port, password=server.password, socket_timeout=2) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError as error:
+                if child.has_ended() or time.monotonic() > deadline:
+                    words = "\n".join(last_lines(child.program.log))
+                    raise DevstackError(f"Redis did not start: {error}\n{words}") from error
+                time.sleep(0.02)
+            else:
+                return

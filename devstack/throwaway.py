@@ -1,0 +1,169 @@
+"""`devstack exec`: a command with servers of its own, which vanish with it.
+
+Every invocation gets a directory, a PostgreSQL cluster, a Redis and ports to itself, so
+any number of test runs may go on in one checkout. The cluster is copied from a template
+made once, and durability is off: nothing in it is meant to survive. A server that the
+caller names by DATABASE_URL or REDIS_URL is used as it is.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from devstack import binaries, postgres, redis
+from devstack.children import Child, start, tether
+from devstack.errors import DevstackError
+from devstack.places import Places
+from devstack.ports import choose_port
+from devstack.privileges import Account, give_to
+from devstack.processes import Identity, identify, is_alive
+from devstack.secret_files import keep_secret
+
+DATABASE = "terminal"
+START_ATTEMPTS = 3  # a port may be lost to another run between choosing and listening
+
+
+def execute(command: Sequence[str], *, places: Places, account: Account | None, environ: Mapping[str, str]) -> int:
+    """Run `command` with throw-away servers and return its exit code."""
+    with ExitStack() as stack:
+        variables = dict(environ)
+        variables.setdefault("SECRET_KEY", secrets.token_urlsafe(32))
+        if not (environ.get("DATABASE_URL") and environ.get("REDIS_URL")):
+            directory = stack.enter_context(_own_directory(places, account))
+            if not environ.get("REDIS_URL"):
+                variables["REDIS_URL"] = stack.enter_context(_redis(places, directory, account))
+            if not environ.get("DATABASE_URL"):
+                variables["DATABASE_URL"] = stack.enter_context(_postgres(places, directory, account))
+        return _run(command, variables)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run `command` in our own process group, so that the terminal's Ctrl-C reaches it, and wait for it."""
+    process = subprocess.Popen(
+        command,
+        env=dict(environment),
+        preexec_fn=tether(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
+    )
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGHUP, pass_on)
+    code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _own_directory(places: Places, account: Account | None) -> Iterator[Path]:
+    """Make a directory named for this process; take away those whose process is gone."""
+    parent = places.home / "throwaway"
+    parent.mkdir(mode=0o711, exist_ok=True)
+    for old in parent.iterdir():
+        if not is_alive(_owner(old)):
+            shutil.rmtree(old, ignore_errors=True)
+    myself = identify(os.getpid())
+    if myself is None:
+        raise DevstackError("/proc is not there; this runner needs Linux.")
+    directory = parent / f"{myself.pid}-{myself.started}"
+    directory.mkdir(mode=0o700)
+    give_to(directory, account)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _owner(directory: Path) -> Identity:
+    pid, _, started = directory.name.partition("-")
+    return Identity(pid=int(pid), started=started)
+
+
+@contextmanager
+def _redis(places: Places, directory: Path, account: Account | None) -> Iterator[str]:
+    binary = binaries.find_redis(places, account)
+    password = secrets.token_urlsafe(24)
+
+    def attempt() -> tuple[str, Child]:
+        server = redis.RedisServer(
+            binary=binary, directory=directory / "redis", port=choose_port(), password=password, account=account
+        )
+        redis.write_configuration(server)
+        child = start(server.program(directory / "redis.log"))
+        redis.wait_until_ready(server, child)
+        return server.url, child
+
+    url, child = _first_success(attempt)
+    try:
+        yield url
+    finally:
+        child.end_group()
+
+
+@contextmanager
+def _postgres(places: Places, directory: Path, account: Account | None) -> Iterator[str]:
+    programs = binaries.find_postgres(places, account)
+    cluster = directory / "postgres"
+    password = _copy_template(places, programs, cluster, account)
+
+    def attempt() -> tuple[str, Child]:
+        server = postgres.PostgresServer(
+            binaries=programs,
+            cluster=cluster,
+            port=choose_port(),
+            password=password,
+            account=account,
+            is_throwaway=True,
+        )
+        child = start(server.program(directory / "postgres.log"))
+        postgres.wait_until_ready(server, child)
+        postgres.ensure_database(server, DATABASE)
+        return server.url(DATABASE), child
+
+    url, child = _first_success(attempt)
+    try:
+        yield url
+    finally:
+        child.process.send_signal(signal.SIGQUIT)  # "immediate": takes its backends along, saves nothing
+        child.stop(seconds=2.0)
+
+
+def _first_success(attempt: Callable[[], tuple[str, Child]]) -> tuple[str, Child]:
+    for _ in range(START_ATTEMPTS - 1):
+        try:
+            return attempt()
+        except DevstackError:
+            continue
+    return attempt()
+
+
+def _copy_template(places: Places, programs: Path, cluster: Path, account: Account | None) -> str:
+    """Put a fresh cluster where `cluster` says and return its password."""
+    template = places.home / f"template-{(programs / 'postgres').stat().st_mtime_ns}"
+    if not template.exists():
+        _make_template(template, programs, cluster.parent, account)
+    shutil.copytree(template / "cluster", cluster, symlinks=True)
+    cluster.chmod(0o700)
+    give_to(cluster, account)
+    return keep_secret(template / "password")
+
+
+def _make_template(template: Path, programs: Path, workshop: Path, account: Account | None) -> None:
+    print("Making the template database cluster (once) ...", flush=True)
+    draft = workshop / "template"
+    draft.mkdir(mode=0o711)
+    password = keep_secret(draft / "password")
+    postgres.create_cluster(programs, workshop / "cluster", password, account)
+    (workshop / "cluster").rename(draft / "cluster")
+    draft.chmod(0o700)
+    try:
+        draft.rename(template)
+    except OSError:  # Another run was quicker.
+        shutil.rmtree(draft)
