@@ -163,7 +163,8 @@ def _decode_tick(code: PacketCode, key: InstrumentKey, packet: bytes) -> Tick:
 def _decode_full(key: InstrumentKey, packet: bytes) -> FullTick:
     fields = FULL.unpack(packet)
     one, two, three, four, five = (DepthLevel(*fields[start : start + 6]) for start in range(18, 48, 6))
-    return FullTick(key, *fields[4:18], (one, two, three, four, five))
+    values = (*fields[4:18], (one, two, three, four, five))
+    return FullTick(key, *values)
 
 
 def _encode_quote(tick: QuoteTick) -> bytes:
