@@ -13,34 +13,9 @@ from django.db.models import F, Q
 from marketdata.dhan.requests import MAX_CONNECTIONS, MAX_INSTRUMENTS_PER_CONNECTION
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.domain.quotes import Mode
+from subscriptions.domain.claims import ClaimKind, ConnectionState, Tier
 
 SEGMENT_CHOICES = [(segment.value, segment.name) for segment in ExchangeSegment]
-
-
-class Tier(models.TextChoices):
-    """On demand, or always on."""
-
-    A = "A", "on demand"
-    B = "B", "always on"
-
-
-class ClaimKind(models.TextChoices):
-    """Why something streams."""
-
-    WATCHLIST = "watchlist", "watchlist entry"
-    CHAIN = "chain", "explicit chain subscription"
-    PRELOAD = "preload", "preload rule"
-    SPOT = "spot", "spot of claimed chains"
-
-
-class ConnectionState(models.TextChoices):
-    """What the owner of a connection last said of it."""
-
-    WANTED = "wanted", "no owner yet"
-    OPENING = "opening", "opening"
-    LIVE = "live", "live"
-    RECONNECTING = "reconnecting", "reconnecting"
-    STOPPED = "stopped", "stopped"
 
 
 class FeedConnection(models.Model):
@@ -49,7 +24,9 @@ class FeedConnection(models.Model):
     number = models.PositiveSmallIntegerField(primary_key=True)
     capacity = models.PositiveIntegerField(default=MAX_INSTRUMENTS_PER_CONNECTION)
     load = models.PositiveIntegerField(default=0)
-    state = models.CharField(max_length=16, choices=ConnectionState, default=ConnectionState.WANTED)
+    state = models.CharField(
+        max_length=16, choices=[(one.value, one.value) for one in ConnectionState], default=ConnectionState.WANTED
+    )
     since = models.DateTimeField()
     last_error = models.CharField(max_length=256, blank=True)
 
@@ -95,7 +72,7 @@ class Subscription(models.Model):
     leaving_connection = models.ForeignKey(
         FeedConnection, on_delete=models.PROTECT, null=True, blank=True, related_name="leaving_subscriptions"
     )
-    tier = models.CharField(max_length=1, choices=Tier)
+    tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
     mode = models.CharField(max_length=6, choices=[(one.value, one.value) for one in Mode])
     since = models.DateTimeField()
 
@@ -143,8 +120,8 @@ class PreloadRule(models.Model):
 class Claim(models.Model):
     """One reason to stream a set of instruments: a chain (series and width) or one instrument."""
 
-    kind = models.CharField(max_length=9, choices=ClaimKind)
-    tier = models.CharField(max_length=1, choices=Tier)
+    kind = models.CharField(max_length=9, choices=[(one.value, one.value) for one in ClaimKind])
+    tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
     # The trader who asked; null for preload rules and spots.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="claims"
