@@ -2,9 +2,10 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import subscriptions.domain.claims
 from django.conf import settings
 from django.db import migrations, models
+
+import subscriptions.domain.claims
 
 
 class Migration(migrations.Migration):
