@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from devstack import throwaway
+from devstack import stack, throwaway
 from devstack.errors import DevstackError
 from devstack.places import prepare_places
 from devstack.privileges import server_account
@@ -16,22 +16,28 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> int:
     arguments = _parser().parse_args()
     try:
-        return _execute(arguments.command)
+        return _execute(arguments)
     except DevstackError as error:
         print(f"devstack: {error}", file=sys.stderr)
         return 2
 
 
-def _execute(command: list[str]) -> int:
+def _execute(arguments: argparse.Namespace) -> int:
     account = server_account(euid=os.geteuid())
     places = prepare_places(ROOT, account)
-    return throwaway.execute(command, places=places, account=account, environ=os.environ)
+    if arguments.verb == "run":
+        return stack.run(places=places, account=account, environ=os.environ)
+    return throwaway.execute(
+        arguments.command, places=places, account=account, environ=os.environ, is_durable=arguments.durable
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    execute = commands.add_parser("exec", help="run a command with throw-away PostgreSQL and Redis")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("run", help="run the whole stack in the foreground")
+    execute = verbs.add_parser("exec", help="run a command with throw-away PostgreSQL and Redis")
+    execute.add_argument("--durable", action="store_true", help="write to disk as the real server does (to measure)")
     execute.add_argument("command", nargs="+", metavar="COMMAND")
     return parser
 

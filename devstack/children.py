@@ -19,6 +19,9 @@ from devstack.privileges import Account
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
+# The order in which the stack stops: who takes work in, who does it, whom it comes from, where it is kept.
+ENTRANCES, WORKERS, SOURCES, SERVERS = range(4)
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -31,7 +34,9 @@ class Program:
     log: Path
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 4.0
+    stop_seconds: float = 2.2  # four stages of it stay below ten seconds
+    stop_stage: int = ENTRANCES  # lower stages stop first, all of one stage together
+    must_finish: bool = False  # gets its `stop_seconds` even from a user in a hurry
     death_signal: signal.Signals = signal.SIGKILL
 
 
@@ -45,25 +50,37 @@ class Child:
     def pid(self) -> int:
         return self.process.pid
 
+    @property
+    def exit_code(self) -> int:
+        """The return code, negative for a signal; for a child that `end_group` has buried."""
+        if self.process.returncode is None:
+            raise ValueError(f"{self.program.name} has not been ended")
+        return self.process.returncode
+
     def has_ended(self) -> bool:
-        return self.process.poll() is not None
+        """Say whether it ended, without burying it: a zombie keeps its id, so nobody else can get it."""
+        if self.process.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def ask_to_stop(self) -> None:
         """Send the stop signal to the process itself; it tells its own children in its own order."""
-        if not self.has_ended():
-            self.process.send_signal(self.program.stop_signal)
+        if self.process.returncode is None:
+            os.kill(self.pid, self.program.stop_signal)
 
     def end_group(self) -> None:
-        """Kill whatever is left of the child and its offspring."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kill whatever is left of the child and its offspring, and bury the child."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self.process.wait()
 
-    def stop(self, *, seconds: float | None = None) -> None:
-        """Ask, wait at most `seconds` (the program's own patience by default), then kill."""
+    def stop(self) -> None:
+        """Ask, wait as long as the program may take, then kill."""
         self.ask_to_stop()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(self.program.stop_seconds if seconds is None else seconds)
+        deadline = time.monotonic() + self.program.stop_seconds
+        while not self.has_ended() and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.end_group()
 
 

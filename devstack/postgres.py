@@ -19,7 +19,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from devstack.children import Child, Program, last_lines
+from devstack.children import SERVERS, Child, Program, last_lines
 from devstack.errors import DevstackError
 from devstack.privileges import Account, give_to
 from devstack.processes import end, identify
@@ -37,7 +37,7 @@ class PostgresServer:
     port: int
     password: str
     account: Account | None
-    is_throwaway: bool = False
+    is_durable: bool = True
 
     def url(self, database: str) -> str:
         return f"postgres://{ROLE}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
@@ -50,10 +50,16 @@ class PostgresServer:
             directory=self.cluster,
             log=log,
             account=self.account,
-            stop_signal=signal.SIGINT,  # "fast": breaks off its clients, loses nothing
-            stop_seconds=6.0,
-            death_signal=signal.SIGQUIT if self.is_throwaway else signal.SIGINT,
+            stop_signal=_stop_signal(self),
+            stop_stage=SERVERS,
+            must_finish=True,
+            death_signal=_stop_signal(self),
         )
+
+
+def _stop_signal(server: PostgresServer) -> signal.Signals:
+    """Return SIGINT, "fast": breaks off its clients, loses nothing; or SIGQUIT, "immediate": saves nothing."""
+    return signal.SIGINT if server.is_durable else signal.SIGQUIT
 
 
 def _options(server: PostgresServer) -> list[str]:
@@ -61,13 +67,13 @@ def _options(server: PostgresServer) -> list[str]:
         "listen_addresses": "127.0.0.1",
         "port": str(server.port),
         "unix_socket_directories": "",
-        "shared_buffers": "128MB" if server.is_throwaway else "256MB",
+        "shared_buffers": "256MB" if server.is_durable else "128MB",
         "max_connections": "100",
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] ",
     }
-    if server.is_throwaway:
+    if not server.is_durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 

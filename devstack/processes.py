@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +43,15 @@ def wait_until_gone(pid: int, *, seconds: float) -> bool:
 
 def end(pid: int, *, politely: signal.Signals, seconds: float) -> None:
     """End a process that is not our child: ask, wait, kill."""
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, politely)
         if not wait_until_gone(pid, seconds=seconds):
             os.kill(pid, signal.SIGKILL)
             wait_until_gone(pid, seconds=seconds)
-    except ProcessLookupError:
-        pass
+
+
+def end_group(leader: int) -> None:
+    """Kill a process group that is not our child's: whoever leads it and all its offspring."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+    wait_until_gone(leader, seconds=5.0)

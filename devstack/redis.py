@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from devstack.children import Child, Program, last_lines
+from devstack.children import SERVERS, Child, Program, last_lines
 from devstack.errors import DevstackError
 from devstack.postgres import SERVER_ENVIRONMENT
 from devstack.privileges import Account, give_to
@@ -44,7 +44,7 @@ class RedisServer:
             directory=self.directory,
             log=log,
             account=self.account,
-            stop_seconds=2.0,
+            stop_stage=SERVERS,
         )
 
 

@@ -29,8 +29,13 @@ DATABASE = "terminal"
 START_ATTEMPTS = 3  # a port may be lost to another run between choosing and listening
 
 
-def execute(command: Sequence[str], *, places: Places, account: Account | None, environ: Mapping[str, str]) -> int:
-    """Run `command` with throw-away servers and return its exit code."""
+def execute(
+    command: Sequence[str], *, places: Places, account: Account | None, environ: Mapping[str, str], is_durable: bool
+) -> int:
+    """Run `command` with throw-away servers and return its exit code.
+
+    A durable database costs what the real one costs; the others save writing to disk.
+    """
     with ExitStack() as stack:
         variables = dict(environ)
         variables.setdefault("SECRET_KEY", secrets.token_urlsafe(32))
@@ -39,7 +44,9 @@ def execute(command: Sequence[str], *, places: Places, account: Account | None, 
             if not environ.get("REDIS_URL"):
                 variables["REDIS_URL"] = stack.enter_context(_redis(places, directory, account))
             if not environ.get("DATABASE_URL"):
-                variables["DATABASE_URL"] = stack.enter_context(_postgres(places, directory, account))
+                variables["DATABASE_URL"] = stack.enter_context(
+                    _postgres(places, directory, account, is_durable=is_durable)
+                )
         return _run(command, variables)
 
 
@@ -108,7 +115,7 @@ def _redis(places: Places, directory: Path, account: Account | None) -> Iterator
 
 
 @contextmanager
-def _postgres(places: Places, directory: Path, account: Account | None) -> Iterator[str]:
+def _postgres(places: Places, directory: Path, account: Account | None, *, is_durable: bool) -> Iterator[str]:
     programs = binaries.find_postgres(places, account)
     cluster = directory / "postgres"
     password = _copy_template(places, programs, cluster, account)
@@ -120,7 +127,7 @@ def _postgres(places: Places, directory: Path, account: Account | None) -> Itera
             port=choose_port(),
             password=password,
             account=account,
-            is_throwaway=True,
+            is_durable=is_durable,
         )
         child = start(server.program(directory / "postgres.log"))
         postgres.wait_until_ready(server, child)
@@ -131,8 +138,7 @@ def _postgres(places: Places, directory: Path, account: Account | None) -> Itera
     try:
         yield url
     finally:
-        child.process.send_signal(signal.SIGQUIT)  # "immediate": takes its backends along, saves nothing
-        child.stop(seconds=2.0)
+        child.stop()
 
 
 def _first_success(attempt: Callable[[], tuple[str, Child]]) -> tuple[str, Child]:

@@ -1,0 +1,108 @@
+"""The developer's chores that run inside `devstack exec`: `python -m devstack.chores suite|lint|bench`.
+
+They find the servers in the environment, like the product does.
+"""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from devstack.children import tether
+from devstack.node import Node, find_node
+
+ROOT = Path(__file__).resolve().parent.parent
+# import-linter has no module entry point, and its console script breaks at long paths.
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+def main() -> int:
+    chore, arguments = sys.argv[1], sys.argv[2:]
+    # A Ctrl-C reaches the tool as well, which ends in its own words; then so do we.
+    signal.signal(signal.SIGINT, _do_nothing)
+    return {"suite": run_suite, "lint": lint, "bench": bench}[chore](arguments)
+
+
+def run_suite(arguments: Sequence[str]) -> int:
+    """Run the browser code's tests, then pytest, whose summary ends the output."""
+    browser_code = 0 if arguments else _test_browser_code()
+    return _run("pytest", sys.executable, "-m", "pytest", *arguments) or browser_code
+
+
+def _test_browser_code() -> int:
+    tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.*js"))
+    if not tests:
+        return 0
+    node = find_node()
+    if node is None:
+        print("No Node, not even from PyPI: the tests of the browser code do not run.", flush=True)
+        return 1
+    return _run("node --test", str(node.node), "--test", *tests)
+
+
+def lint(_arguments: Sequence[str]) -> int:
+    """Check everything that needs no test, cheapest first; stop at the first that fails."""
+    python = sys.executable
+    return (
+        _run("ruff format", python, "-m", "ruff", "format", "--check", ".")
+        or _run("ruff check", python, "-m", "ruff", "check", ".")
+        or _run("mypy", python, "-m", "mypy", ".")
+        or _run("lint-imports", python, "-c", LINT_IMPORTS)
+        or _check_browser_types()
+        or _run("makemigrations", python, "manage.py", "makemigrations", "--check", "--dry-run")
+    )
+
+
+def _check_browser_types() -> int:
+    if not (ROOT / "package.json").exists():
+        return 0
+    node = find_node()
+    if node is None:
+        print("No Node, not even from PyPI: the browser code's types are not checked.", flush=True)
+        return 1
+    return _install_node_modules(node) or _run("tsc", str(node.node), "node_modules/typescript/bin/tsc", "-p", ".")
+
+
+def _install_node_modules(node: Node) -> int:
+    """Run `npm ci` when the lock file has changed since the last time."""
+    stamp = ROOT / "node_modules/.installed"
+    wanted = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return 0
+    code = _run("npm ci", *node.npm, "ci", "--no-audit", "--no-fund", "--loglevel", "error")
+    if code == 0:
+        stamp.write_text(wanted)
+    return code
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Run every benchmark, or those whose name holds one of `arguments`."""
+    scripts = sorted((ROOT / "benchmarks").glob("bench_*.py"))
+    chosen = [s for s in scripts if not arguments or any(part in s.name for part in arguments)]
+    codes = [_run(script.stem, sys.executable, "-m", f"benchmarks.{script.stem}") for script in chosen]
+    return max(codes, default=0)
+
+
+def _run(name: str, *command: str) -> int:
+    print(f"== {name}", flush=True)
+    # Node from PyPI finds itself for the programs it starts.
+    path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)])
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        preexec_fn=tether(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
+    )
+    return process.wait()
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Unlike SIG_IGN, a handler is not inherited by the tools."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""The loopback ports of this checkout's stack: the same in every run while they are free."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from devstack.ports import choose_port
+
+
+class PortBook:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._chosen: dict[str, int] = {}
+
+    def port(self, name: str) -> int:
+        """Return the port called `name`, choosing one on the first call of this run."""
+        if name not in self._chosen:
+            remembered = self._remembered()
+            taken = frozenset(self._chosen.values())
+            self._chosen[name] = choose_port(preferred=remembered.get(name), taken=taken)
+            self._path.write_text(json.dumps({**remembered, **self._chosen}))
+        return self._chosen[name]
+
+    def _remembered(self) -> Mapping[str, int]:
+        try:
+            entries = json.loads(self._path.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {name: port for name, port in entries.items() if isinstance(port, int)}

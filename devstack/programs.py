@@ -1,0 +1,82 @@
+"""The command lines of the stack: what each process is and how it wants to stop.
+
+Pure: built from the environment that the processes get. Everything runs as
+`python -m ...`, because the first line of a console script breaks at long paths.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.children import SOURCES, WORKERS, Program
+from devstack.errors import DevstackError
+from devstack.source import SIMULATED_CLIENT_ID, Source
+
+WORKER = ["celery", "-A", "terminal", "worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What all programs of the stack have in common."""
+
+    root: Path
+    logs: Path
+    environment: Mapping[str, str]
+
+    def program(self, name: str, arguments: Sequence[str], *, stop_stage: int = 0) -> Program:
+        return Program(
+            name=name,
+            arguments=[sys.executable, *arguments],
+            environment=self.environment,
+            directory=self.root,
+            log=self.logs / f"{name}.log",
+            stop_stage=stop_stage,
+        )
+
+    def chore(self, name: str, *arguments: str) -> Program:
+        """Return a management command."""
+        return self.program(name, ["manage.py", name, *arguments])
+
+
+def simulator(workshop: Workshop, source: Source, *, feed_port: int, rest_port: int) -> Program:
+    """Return the simulator; its access token stands in SIMULATOR_ACCESS_TOKEN, arguments being public."""
+    environment = workshop.environment
+    arguments = ["-m", "simulator", "--port", str(feed_port), "--rest-port", str(rest_port)]
+    arguments += ["--client-id", SIMULATED_CLIENT_ID]
+    arguments += ["--seed", environment.get("SIMULATOR_SEED") or "7"]
+    arguments += ["--rate", environment.get("SIMULATOR_RATE") or "2000"]
+    if source.master:
+        arguments += ["--master", str(source.master)]
+    return workshop.program("simulator", arguments, stop_stage=SOURCES)
+
+
+def feed_worker(workshop: Workshop) -> Program:
+    arguments = ["-m", *WORKER, "-Q", "feed", "--pool", "solo", "-n", "feed1@%h"]
+    return workshop.program("feed", arguments, stop_stage=WORKERS)
+
+
+def work_worker(workshop: Workshop) -> Program:
+    arguments = ["-m", *WORKER, "-Q", "default", "-c", "2", "-n", "work@%h"]
+    return workshop.program("work", arguments, stop_stage=WORKERS)
+
+
+def beat(workshop: Workshop) -> Program:
+    schedule = ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler", "--pidfile=", "--loglevel", "INFO"]
+    return workshop.program("beat", ["-m", "celery", "-A", "terminal", "beat", *schedule])
+
+
+def web(workshop: Workshop, *, host: str, port: int) -> Program:
+    """Return the web server: uvicorn, or daphne where ASGI_SERVER says so."""
+    match workshop.environment.get("ASGI_SERVER") or "uvicorn":
+        case "uvicorn":
+            # Compressing each frame costs three times the CPU and memory of sending it.
+            frames = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+            quietly = ["--no-access-log", "--timeout-graceful-shutdown", "1"]
+            server = ["uvicorn", "terminal.asgi:application", "--host", host, "--port", str(port), *frames, *quietly]
+        case "daphne":
+            server = ["daphne", "-b", host, "-p", str(port), "--application-close-timeout", "1"]
+            server += ["--access-log", "/dev/null", "terminal.asgi:application"]
+        case other:
+            raise DevstackError(f"ASGI_SERVER={other} is neither uvicorn nor daphne.")
+    return workshop.program("web", ["-m", *server])

@@ -1,0 +1,214 @@
+"""`devstack run`: the whole stack, from nothing to the line `Ready`, and down again.
+
+The order of coming up is the order of need: servers, broker, tables, instruments, users,
+workers, web. Coming up again after any crash is the same path. What runs is decided in
+`source` and `programs`; staying alive and stopping is `supervisor`'s.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack import programs, servers
+from devstack.bell import Bell
+from devstack.children import Program, last_lines
+from devstack.errors import DevstackError
+from devstack.locking import only_run
+from devstack.places import Places
+from devstack.port_book import PortBook
+from devstack.ports import is_free
+from devstack.privileges import Account
+from devstack.probes import ask
+from devstack.secret_files import keep_secret, write_private
+from devstack.source import Source, choose_source, source_variables
+from devstack.supervisor import StopRequestedError, Supervisor, end_leftovers
+
+PATIENCE_SECONDS = 120.0
+PROBE_SECONDS = 0.5
+DEMO_USERS = "trader1, trader2, staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the terminal."""
+        return f"http://{'127.0.0.1' if self.host in {'0.0.0.0', '::'} else self.host}:{self.port}"  # noqa: S104
+
+
+def run(*, places: Places, account: Account | None, environ: Mapping[str, str]) -> int:
+    """Run the stack until the user stops it; return the exit code."""
+    source = choose_source(environ)
+    address = choose_address(environ)
+    with only_run(places.run / "lock"):
+        check_is_free(address)
+        rotate_logs(places.logs)
+        end_leftovers(places.run / "children.json")
+        supervisor = Supervisor(bell=Bell(), record=places.run / "children.json", report=announce)
+        try:
+            _bring_up(supervisor, places=places, account=account, environ=environ, source=source, address=address)
+            supervisor.run()
+        except StopRequestedError:
+            pass
+        finally:
+            announce("Stopping ...")
+            supervisor.stop_all()
+            announce("Stopped; the data stays in .run/.")
+    return 0
+
+
+def _bring_up(
+    supervisor: Supervisor,
+    *,
+    places: Places,
+    account: Account | None,
+    environ: Mapping[str, str],
+    source: Source,
+    address: Address,
+) -> None:
+    ports = PortBook(places.run / "ports.json")
+    announce(f"Source of data: {source.name} (database {source.database})")
+    announce("Starting PostgreSQL and Redis ...")
+    urls = servers.bring_up(
+        supervisor, places=places, account=account, ports=ports, environ=environ, database=source.database
+    )
+    workshop = programs.Workshop(
+        root=places.root, logs=places.logs, environment=_variables(places, environ, source, ports, urls)
+    )
+    if source.is_simulated:
+        _start_simulator(supervisor, workshop, source, ports)
+    _prepare(supervisor, workshop, source)
+    hint = _make_demo_users(supervisor, workshop, places, source)
+    announce("Starting the feed worker, the work worker, beat and the web server ...")
+    supervisor.keep(programs.feed_worker(workshop))
+    supervisor.keep(programs.work_worker(workshop))
+    supervisor.keep(programs.beat(workshop))
+    supervisor.keep(programs.web(workshop, host=address.host, port=address.port))
+    _wait_until_healthy(supervisor, address)
+    announce(f"Ready {address.url}")
+    if hint:
+        announce(f"Log in as one of {DEMO_USERS}; {hint}")
+
+
+def _variables(
+    places: Places, environ: Mapping[str, str], source: Source, ports: PortBook, urls: servers.ServerUrls
+) -> dict[str, str]:
+    token = keep_secret(places.run / "simulator-token")
+    dhan = source_variables(
+        source, environ, feed_port=ports.port("simulator-feed"), rest_port=ports.port("simulator-rest"), token=token
+    )
+    own = {
+        "DATABASE_URL": urls.database,
+        "REDIS_URL": urls.redis,
+        "SECRET_KEY": environ.get("SECRET_KEY") or keep_secret(places.run / "secret-key", length_bytes=48),
+        "STATIC_ROOT": environ.get("STATIC_ROOT") or str(places.run / "static"),
+        "SIMULATOR_ACCESS_TOKEN": token,
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**environ, **own, **dhan}
+
+
+def _start_simulator(supervisor: Supervisor, workshop: programs.Workshop, source: Source, ports: PortBook) -> None:
+    announce("Starting the simulator ...")
+    rest_port = ports.port("simulator-rest")
+    program = programs.simulator(workshop, source, feed_port=ports.port("simulator-feed"), rest_port=rest_port)
+    supervisor.keep(program)
+    listing = f"http://127.0.0.1:{rest_port}/api-data/api-scrip-master.csv"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+
+    def is_listing() -> bool:
+        if time.monotonic() > deadline:
+            raise DevstackError(_with_last_words("The simulator does not answer.", program))
+        return ask(listing).status == 200
+
+    supervisor.wait_until(is_listing, every_seconds=PROBE_SECONDS)
+
+
+def _prepare(supervisor: Supervisor, workshop: programs.Workshop, source: Source) -> None:
+    _chore(supervisor, workshop.chore("migrate", "--noinput"), "Preparing the tables")
+    _chore(supervisor, workshop.chore("collectstatic", "--noinput"), "Gathering static files")
+    url = workshop.environment.get("DHAN_INSTRUMENTS_URL")
+    # Without the argument the command takes the broker's own address.
+    arguments = [url] if url else []
+    _chore(supervisor, workshop.chore("import_instruments", *arguments), f"Importing instruments of {source.name}")
+
+
+def _make_demo_users(supervisor: Supervisor, workshop: programs.Workshop, places: Places, source: Source) -> str | None:
+    """Make the demo users and return how to find their password; None where there are none."""
+    given = workshop.environment.get("DEMO_PASSWORD")
+    if not source.is_simulated and not given:
+        return None
+    password, hint = (given, "the password is DEMO_PASSWORD's") if given else _demo_password(places.run)
+    environment = {**workshop.environment, "DEMO_PASSWORD": password}
+    chore = programs.Workshop(root=workshop.root, logs=workshop.logs, environment=environment)
+    _chore(supervisor, chore.chore("create_demo_users"), "Making the demo users")
+    return hint
+
+
+def _demo_password(run: Path) -> tuple[str, str]:
+    path = run / "demo-password"
+    if path.exists():
+        return path.read_text().strip(), f"the password is in {path}"
+    password = secrets.token_urlsafe(9)
+    write_private(path, password)
+    return password, f"password {password} (kept in {path})"
+
+
+def _chore(supervisor: Supervisor, program: Program, what: str) -> None:
+    """Run a management command to its end; raise with its last words if it fails."""
+    announce(f"{what} ...")
+    began_at = time.monotonic()
+    code = supervisor.run_step(program)
+    if code != 0:
+        raise DevstackError(_with_last_words(f"{what} failed (code {code}).", program))
+    announce(f"  done in {time.monotonic() - began_at:.1f} s")
+
+
+def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
+    announce("Waiting for /health ...")
+    complain_at = time.monotonic() + PATIENCE_SECONDS
+
+    def is_healthy() -> bool:
+        nonlocal complain_at
+        answer = ask(f"{address.url}/health")
+        if answer.status != 200 and time.monotonic() > complain_at:
+            announce(f"Not healthy yet; /health says {answer.status}: {answer.text}")
+            complain_at = time.monotonic() + PATIENCE_SECONDS
+        return answer.status == 200
+
+    supervisor.wait_until(is_healthy, every_seconds=PROBE_SECONDS)
+
+
+def _with_last_words(sentence: str, program: Program) -> str:
+    return "\n  ".join([f"{sentence} The end of {program.log}:", *last_lines(program.log, count=15)])
+
+
+def choose_address(environ: Mapping[str, str]) -> Address:
+    """Return where the web server listens, from HOST and PORT."""
+    port = environ.get("PORT") or "8000"
+    if not port.isdigit() or not 0 < int(port) < 65_536:
+        raise DevstackError(f"PORT={port} is not a port number.")
+    return Address(host=environ.get("HOST") or "127.0.0.1", port=int(port))
+
+
+def check_is_free(address: Address) -> None:
+    if not is_free(address.port, host=address.host):
+        raise DevstackError(
+            f"Port {address.port} of {address.host} is in use; choose another with PORT, for instance "
+            f"`make run PORT={address.port + 1}`."
+        )
+
+
+def rotate_logs(logs: Path) -> None:
+    """Keep the logs of the run before, under names of their own."""
+    for log in logs.glob("*.log"):
+        log.replace(log.with_suffix(".log.1"))
+
+
+def announce(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,148 @@
+"""Keeps programs alive, and ends them all in order.
+
+A kept program that ends for whatever reason is started again after a growing delay
+(`backoff`). The supervisor has one thread and no state worth keeping: who is alive is
+asked of the system each time it wakes. What it started is written to a record, so that
+the next run can end what might have outlived a killed one.
+"""
+
+import json
+import random
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+
+from devstack.backoff import failures_after_death, restart_delay
+from devstack.bell import Bell
+from devstack.children import Child, Program, last_lines, start
+from devstack.errors import DevstackError
+from devstack.processes import Identity, end_group, identify, is_alive
+
+IDLE_SECONDS = 1.0
+
+
+class StopRequestedError(Exception):
+    """The user wants the stack to stop while it is still coming up."""
+
+
+@dataclass(slots=True)
+class Post:
+    """A program to be kept running, and how that is going."""
+
+    program: Program
+    child: Child
+    failures: int = 0
+    restart_at: float | None = None
+
+
+class Supervisor:
+    def __init__(self, *, bell: Bell, record: Path, report: Callable[[str], None]) -> None:
+        self._bell = bell
+        self._record = record
+        self._report = report
+        self._chance = random.Random()  # noqa: S311  spreads restarts
+        self._posts: list[Post] = []
+
+    def keep(self, program: Program) -> Child:
+        """Start `program` and keep it running from now on."""
+        child = start(program)
+        self._posts.append(Post(program=program, child=child))
+        self._write_record()
+        return child
+
+    def run_step(self, program: Program) -> int:
+        """Run `program` to its end, once, while the kept ones are looked after; return its exit code."""
+        child = start(program)
+        try:
+            self.wait_until(child.has_ended)
+        finally:
+            child.stop()
+        return child.exit_code
+
+    def wait_until(self, condition: Callable[[], bool], *, every_seconds: float = IDLE_SECONDS) -> None:
+        """Look after the kept programs until `condition` holds; raise if the user wants to stop first."""
+        while not condition():
+            self.tick(time.monotonic())
+            self._bell.wait(min(every_seconds, self._seconds_to_next_restart()))
+            if self._bell.stops:
+                raise StopRequestedError
+
+    def run(self) -> None:
+        """Look after the kept programs until the user wants to stop."""
+        with suppress(StopRequestedError):
+            self.wait_until(lambda: False)
+
+    def tick(self, now: float) -> None:
+        """Notice deaths, and start again whoever's wait is over."""
+        for post in self._posts:
+            if post.restart_at is None and post.child.has_ended():
+                self._note_death(post, now)
+            if post.restart_at is not None and now >= post.restart_at:
+                post.child = start(post.program)
+                post.restart_at = None
+                self._write_record()
+
+    def _note_death(self, post: Post, now: float) -> None:
+        post.child.end_group()
+        post.failures = failures_after_death(post.failures, lived_seconds=now - post.child.started_at)
+        delay = restart_delay(post.failures, draw=self._chance.random())
+        post.restart_at = now + delay
+        words = " | ".join(line.strip() for line in last_lines(post.program.log, count=3))
+        how = describe_end(post.child.exit_code)
+        self._report(f"{post.program.name} {how}; again in {delay:.1f} s. Its last words: {words or 'none'}")
+
+    def _seconds_to_next_restart(self) -> float:
+        waits = [post.restart_at - time.monotonic() for post in self._posts if post.restart_at is not None]
+        return min(waits, default=IDLE_SECONDS)
+
+    def stop_all(self) -> None:
+        """End every program, stage by stage; a second wish to stop ends the patience."""
+        by_stage = sorted(self._posts, key=lambda post: post.program.stop_stage)
+        for _, posts in groupby(by_stage, key=lambda post: post.program.stop_stage):
+            self._stop_together([post.child for post in posts])
+        self._record.unlink(missing_ok=True)
+
+    def _stop_together(self, children: list[Child]) -> None:
+        wishes = self._bell.stops
+        asked_at = time.monotonic()
+        for child in children:
+            child.ask_to_stop()
+        for child in children:
+            while not child.has_ended() and not self._is_overdue(child, asked_at, wishes):
+                self._bell.wait(0.1)
+        for child in children:
+            child.end_group()
+
+    def _is_overdue(self, child: Child, asked_at: float, wishes: int) -> bool:
+        is_hurried = self._bell.stops > max(wishes, 1) and not child.program.must_finish
+        return is_hurried or time.monotonic() - asked_at > child.program.stop_seconds
+
+    def _write_record(self) -> None:
+        # Who must finish ends by itself when its parent dies; killing it would cost a recovery.
+        identities = [identify(post.child.pid) for post in self._posts if not post.program.must_finish]
+        draft = self._record.with_suffix(".new")
+        draft.write_text(json.dumps([asdict(identity) for identity in identities if identity]))
+        draft.replace(self._record)
+
+
+def describe_end(code: int) -> str:
+    """Say how a program ended, from its return code."""
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+def end_leftovers(record: Path) -> None:
+    """End what a killed supervisor may have left behind, going by its record."""
+    try:
+        identities: Iterable[Identity] = [Identity(**entry) for entry in json.loads(record.read_text())]
+    except FileNotFoundError:
+        return
+    except (ValueError, TypeError) as error:
+        raise DevstackError(f"{record} is damaged; remove it.") from error
+    for identity in identities:
+        if is_alive(identity):
+            end_group(identity.pid)
+    record.unlink()
