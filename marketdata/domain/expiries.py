@@ -1,0 +1,72 @@
+"""Expiry dates: which are weekly, monthly or quarterly, and how callers may write them.
+
+The kind of an expiry is read off the dates that are listed together, never off the broker's flags, which
+contradict one another. Which dates are listed is not known here.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from enum import StrEnum
+
+from marketdata.domain.errors import DomainError
+
+QUARTER_MONTHS = frozenset({3, 6, 9, 12})
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+class ExpiryKind(StrEnum):
+    """What an expiry is among those of its underlying; a quarterly is a monthly too."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether it counts among the monthlies."""
+        return self is not ExpiryKind.WEEKLY
+
+
+class MalformedDate(DomainError):
+    """A date in a form nobody promised to read."""
+
+    status = 400
+    code = "malformed_date"
+
+
+def classify(expiries: Iterable[date]) -> Mapping[date, ExpiryKind]:
+    """Return the kind of each of one underlying's listed expiries, soonest first.
+
+    The last one of a calendar month is monthly, or quarterly in March, June, September and December.
+    """
+    ordered = sorted(set(expiries))
+    last_of_month = {(one.year, one.month): one for one in ordered}
+    return {one: _kind(one, is_last=last_of_month[one.year, one.month] == one) for one in ordered}
+
+
+def _kind(expiry: date, *, is_last: bool) -> ExpiryKind:
+    if not is_last:
+        return ExpiryKind.WEEKLY
+    return ExpiryKind.QUARTERLY if expiry.month in QUARTER_MONTHS else ExpiryKind.MONTHLY
+
+
+_COMPACT = re.compile(r"(\d{1,2})([A-Z]{3})(\d{4})", re.ASCII)
+_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+
+
+def parse_expiry(text: str) -> date:
+    """Return the date written as 26FEB2026 or 2026-02-26. Raises MalformedDate.
+
+    >>> parse_expiry("26feb2026")
+    datetime.date(2026, 2, 26)
+    """
+    wanted = text.strip().upper()
+    try:
+        if iso := _ISO.fullmatch(wanted):
+            return date(int(iso[1]), int(iso[2]), int(iso[3]))
+        if compact := _COMPACT.fullmatch(wanted):
+            return date(int(compact[3]), MONTHS.index(compact[2]) + 1, int(compact[1]))
+    except ValueError:
+        pass
+    raise MalformedDate(f"{text[:40]!r} is not a date; write it like 26FEB2026 or 2026-02-26")
