@@ -1,0 +1,138 @@
+"""`python -m simulator`: a fake Dhan on two ports, until told to stop.
+
+Reads the command line and the environment, checks them with a sentence each, and runs `server`. SIGTERM and Ctrl-C
+end it at once and in good order. It binds loopback unless told otherwise, and has no TLS: nobody can mistake it for
+the broker.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from simulator import server
+from simulator.accounts import Credentials
+from simulator.demo_listing import Size, make_listing
+from simulator.feed_server import FeedRules
+from simulator.instrument_files import InstrumentFiles
+from simulator.master import MasterError, read_master
+
+MOST_PACKETS_PER_SECOND = 20_000
+EXIT_USAGE = 2
+
+
+class UsageError(Exception):
+    """Something on the command line or in the environment that cannot be; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line, checked."""
+
+    host: str
+    port: int
+    rest_port: int
+    credentials: Credentials
+    rules: FeedRules
+    today: date
+    master: Path | None
+    size: Size
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Return what `arguments` and the environment ask for. Raises UsageError with a sentence."""
+    parser = argparse.ArgumentParser(prog="python -m simulator", description="A fake Dhan on the real wire.")
+    parser.add_argument("--host", default=server.LOOPBACK, help="address to bind (default: loopback)")
+    parser.add_argument("--port", type=int, default=9100, help="live feed; 0 for any free port")
+    parser.add_argument("--rest-port", type=int, default=9101, help="REST and instrument files; 0 for any free port")
+    parser.add_argument("--client-id", default="1000000001", help="the one account")
+    parser.add_argument("--access-token", help="its token (or SIMULATOR_ACCESS_TOKEN)")
+    parser.add_argument("--seed", type=int, default=7, help="same seed, same market")
+    parser.add_argument("--rate", type=int, default=2_000, help="packets a second over all subscriptions")
+    parser.add_argument("--master", type=Path, help="an instrument file to serve instead of the demo listing")
+    parser.add_argument("--market-date", help="stands in for today, YYYY-MM-DD (or MARKET_DATE)")
+    parser.add_argument("--listing", choices=[size.value for size in Size], default=Size.DEMO.value)
+    parser.add_argument("--stacked", action="store_true", help="several packets in a message")
+    parser.add_argument("--verbose", action="store_true", help="log connections")
+    given = parser.parse_args(arguments)
+    if given.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    access_token = given.access_token or os.environ.get("SIMULATOR_ACCESS_TOKEN")
+    if not access_token:
+        raise UsageError("Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN.")
+    if not 1 <= given.rate <= MOST_PACKETS_PER_SECOND:
+        raise UsageError(f"--rate {given.rate} is not between 1 and {MOST_PACKETS_PER_SECOND} packets a second.")
+    return Options(
+        host=given.host,
+        port=given.port,
+        rest_port=given.rest_port,
+        credentials=Credentials(given.client_id, access_token),
+        rules=FeedRules(rate=given.rate, seed=given.seed, is_stacked=given.stacked),
+        today=_market_date(given.market_date or os.environ.get("MARKET_DATE")),
+        master=given.master,
+        size=Size(given.listing),
+    )
+
+
+def _market_date(text: str | None) -> date:
+    if not text:
+        return (datetime.now(UTC) + timedelta(seconds=IST_OFFSET_SECONDS)).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"Market date {text!r} is not a date like 2026-02-10.") from None
+
+
+def read_files(options: Options) -> InstrumentFiles:
+    """Return the listing asked for. Raises MasterError if the given file cannot be one."""
+    if options.master is None:
+        return InstrumentFiles(make_listing(options.today, size=options.size))
+    return read_master(options.master, today=options.today)
+
+
+async def serve(options: Options, files: InstrumentFiles) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with server.running(
+        files,
+        options.credentials,
+        options.rules,
+        today=options.today,
+        host=options.host,
+        port=options.port,
+        rest_port=options.rest_port,
+    ) as simulator:
+        print(
+            f"Simulator ready: feed {simulator.feed_url}, REST {simulator.rest_url}, "
+            f"{len(files.listing)} instruments, {options.rules.rate:g} packets/s.",
+            flush=True,
+        )
+        await stopping.wait()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the simulator; return the exit code."""
+    try:
+        options = parse_options(arguments)
+        files = read_files(options)
+        asyncio.run(serve(options, files))
+    except (UsageError, MasterError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except OSError as error:
+        print(f"Cannot listen: {error.strerror or error}.", file=sys.stderr)
+        return EXIT_USAGE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""The broker's rules for one account: who may connect, how many at once, how much each may ask for.
+
+Limits are those of the live feed's documentation (annexure, read November 2026): five connections, the sixth costs
+the oldest its place; 5,000 instruments on one connection, counted as unique (segment, id, mode); 100 in one message.
+What the broker does beyond the last two is undocumented: here the excess is ignored and the answer is reason 804.
+Sockets are `feed_server`'s; this module decides.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+from marketdata.dhan import requests
+from marketdata.dhan.requests import Request, RequestCode
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.quotes import Mode
+
+
+class Reason(IntEnum):
+    """Why the broker disconnects."""
+
+    TOO_MANY_INSTRUMENTS = 804
+    TOO_MANY_CONNECTIONS = 805
+    AUTHENTICATION_FAILED = 808
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client shows."""
+
+    client_id: str
+    access_token: str
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One open connection and what it asked for."""
+
+    number: int
+    client_id: str
+    opened_at: datetime
+    wanted: dict[Mode, set[InstrumentKey]] = field(default_factory=lambda: {mode: set() for mode in Mode})
+    packets_sent: int = 0
+
+    @property
+    def instruments(self) -> int:
+        """Unique (segment, id, mode)."""
+        return sum(len(keys) for keys in self.wanted.values())
+
+    def distinct_keys(self) -> Iterator[InstrumentKey]:
+        """Yield every instrument wanted in any mode, each once."""
+        yield from set().union(*self.wanted.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one message changed; `added` in the order asked for."""
+
+    mode: Mode
+    added: tuple[InstrumentKey, ...] = ()
+    removed: tuple[InstrumentKey, ...] = ()
+    is_over_limit: bool = False
+
+
+_SUBSCRIBED = {code: mode for mode, code in requests.SUBSCRIBE_CODE.items()}
+_UNSUBSCRIBED = {code: mode for mode, code in requests.UNSUBSCRIBE_CODE.items()}
+
+
+class Account:
+    """The connections of one client id, oldest first."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+        self.sessions: list[Session] = []
+        self.high_water = 0
+        self.opened = 0
+
+    def open(self, *, now: datetime) -> tuple[Session, Session | None]:
+        """Return a new session, and the oldest one if it has to go for it."""
+        self.opened += 1
+        session = Session(self.opened, self.credentials.client_id, now)
+        self.sessions.append(session)
+        dropped = self.sessions.pop(0) if len(self.sessions) > requests.MAX_CONNECTIONS else None
+        self.high_water = max(self.high_water, len(self.sessions) + (dropped is not None))
+        return session, dropped
+
+    def close(self, session: Session) -> None:
+        """Forget `session`; one that was dropped is forgotten already."""
+        if session in self.sessions:
+            self.sessions.remove(session)
+
+
+def apply(session: Session, request: Request) -> Change | None:
+    """Do what `request` asks of `session`; None if it asks to disconnect.
+
+    Modes are additive: an unsubscribe touches its own mode only.
+    """
+    if request.code is RequestCode.DISCONNECT:
+        return None
+    named = request.instruments[: requests.MAX_INSTRUMENTS_PER_MESSAGE]
+    if (mode := _UNSUBSCRIBED.get(request.code)) is not None:
+        removed = tuple(key for key in dict.fromkeys(named) if key in session.wanted[mode])
+        session.wanted[mode].difference_update(removed)
+        return Change(mode, removed=removed)
+    mode = _SUBSCRIBED[request.code]
+    asked = tuple(key for key in dict.fromkeys(named) if key not in session.wanted[mode])
+    added = _within_room(session, asked)
+    session.wanted[mode].update(added)
+    is_over = len(added) < len(asked) or len(named) < len(request.instruments)
+    return Change(mode, added=added, is_over_limit=is_over)
+
+
+def _within_room(session: Session, asked: Sequence[InstrumentKey]) -> tuple[InstrumentKey, ...]:
+    room = requests.MAX_INSTRUMENTS_PER_CONNECTION - session.instruments
+    return tuple(asked[: max(room, 0)])

@@ -1,0 +1,206 @@
+"""What a price depends on, as arrays over a listing: driver, strike, time left, tick, lot, how busy.
+
+A *driver* is what moves by itself: an index, a stock, a commodity. Every listed row hangs on exactly one, so that
+a stock, its futures and its options move together, also across exchanges. Where a listing states no level for a
+driver, the level is the middle of the densest strikes of its nearest series, as an exchange lists strikes around
+the money; without options it is drawn from the name.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from zlib import crc32
+
+import numpy as np
+
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
+from simulator.listing import Listed, Listing
+from simulator.packet_arrays import HEAD, Records
+from simulator.pricing import Bools, Floats
+
+DAYS_PER_YEAR = 365.0
+SMALLEST_TICK = 0.01
+FEWEST_STRIKES = 5
+INDEX_VOLATILITY = 0.13
+STOCK_VOLATILITY = 0.28
+COMMODITY_VOLATILITY = {"CRUDEOIL": 0.35, "NATURALGAS": 0.60, "SILVER": 0.30, "COPPER": 0.22, "GOLD": 0.17}
+INDIA_VIX = "INDIA VIX"
+INDEX_TYPES = frozenset((InstrumentType.INDEX, InstrumentType.FUTIDX, InstrumentType.OPTIDX))
+STOCK_TYPES = frozenset((InstrumentType.EQUITY, InstrumentType.FUTSTK, InstrumentType.OPTSTK))
+
+DriverKey = tuple[str, str]
+"""Family and symbol: an index and a stock may share a symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drivers:
+    """What moves: where it starts, how it follows the market, how much it moves of its own."""
+
+    names: tuple[DriverKey, ...]
+    level: Floats
+    beta: Floats
+    volatility: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """The unchanging facts of every listed row, in listing order."""
+
+    keys: tuple[InstrumentKey, ...]
+    heads: Records
+    drivers: Drivers
+    driver: np.ndarray[tuple[int], np.dtype[np.intp]]
+    is_index: Bools
+    is_option: Bools
+    is_call: Bools
+    is_derivative: Bools
+    strike: Floats
+    option_years: Floats
+    """Years to the option's own expiry at the start."""
+    carry_years: Floats
+    """Years to the expiry of the forward an option is written on; of a future itself; 0 for a spot."""
+    tick: Floats
+    lot: Floats
+    rank: Floats
+    """Where the driver stands in the listing, 0 for the first of its family: a measure of how well known it is."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+def driver_key(row: Listed) -> DriverKey:
+    """Return what drives the price of `row`."""
+    if row.key.segment is ExchangeSegment.MCX_COMM:
+        return "commodity", row.underlying
+    if row.type in INDEX_TYPES:
+        return "index", row.underlying
+    return ("stock" if row.type in STOCK_TYPES else "currency"), row.underlying
+
+
+def read_contracts(listing: Listing, *, today: date) -> Contracts:
+    """Return the arrays of `listing` as of `today`."""
+    drivers, driver, rank = _read_drivers(listing)
+    heads = np.zeros(len(listing), dtype=HEAD)
+    heads["segment"] = [int(row.key.segment) for row in listing]
+    heads["security_id"] = [row.key.security_id for row in listing]
+    is_option = np.array([row.type.is_option for row in listing], dtype=bool)
+    years = np.array([_years_to(row.expiry, today) for row in listing])
+    return Contracts(
+        keys=tuple(row.key for row in listing),
+        heads=heads,
+        drivers=drivers,
+        driver=driver,
+        is_index=np.array([row.type is InstrumentType.INDEX for row in listing], dtype=bool),
+        is_option=is_option,
+        is_call=np.array([row.option_type == "CE" for row in listing], dtype=bool),
+        is_derivative=np.array([row.expiry is not None for row in listing], dtype=bool),
+        strike=np.array([row.strike or np.nan for row in listing]),
+        option_years=years,
+        carry_years=_carry_years(listing, years, today=today),
+        tick=np.maximum(np.array([row.tick for row in listing]), SMALLEST_TICK),
+        lot=np.array([float(row.lot) for row in listing]),
+        rank=rank,
+    )
+
+
+def _years_to(expiry: date | None, today: date) -> float:
+    return 0.0 if expiry is None else max((expiry - today).days, 0) / DAYS_PER_YEAR
+
+
+def _carry_years(listing: Listing, years: Floats, *, today: date) -> Floats:
+    """An option on a commodity is written on the first future that outlives it; elsewhere on its own forward."""
+    futures: dict[str, list[date]] = {}
+    for row in listing:
+        if row.type is InstrumentType.FUTCOM and row.expiry is not None:
+            futures.setdefault(row.underlying, []).append(row.expiry)
+    carry = years.copy()
+    for at, row in enumerate(listing):
+        if row.type is InstrumentType.OPTFUT and row.expiry is not None:
+            outliving = [one for one in futures.get(row.underlying, ()) if one >= row.expiry]
+            carry[at] = _years_to(min(outliving, default=row.expiry), today)
+    return carry
+
+
+def _read_drivers(listing: Listing) -> tuple[Drivers, np.ndarray[tuple[int], np.dtype[np.intp]], Floats]:
+    index_of: dict[DriverKey, int] = {}
+    rank_of: list[int] = []
+    levels: dict[DriverKey, float] = {}
+    families: Counter[str] = Counter()
+    driver = np.zeros(len(listing), dtype=np.intp)
+    for at, row in enumerate(listing):
+        name = driver_key(row)
+        if name not in index_of:
+            index_of[name] = len(index_of)
+            rank_of.append(families[name[0]])
+            families[name[0]] += 1
+        if row.level is not None:
+            levels.setdefault(name, row.level)
+        driver[at] = index_of[name]
+    names = tuple(index_of)
+    unknown = {name for name in names if name not in levels}
+    levels |= _levels_from_strikes(listing, unknown)
+    return (
+        Drivers(
+            names=names,
+            level=np.array([levels.get(name) or _level_from_name(name) for name in names]),
+            beta=np.array([_beta(name) for name in names]),
+            volatility=np.array([_volatility(name) for name in names]),
+        ),
+        driver,
+        np.array(rank_of, dtype=np.float64)[driver],
+    )
+
+
+def _levels_from_strikes(listing: Listing, wanted: set[DriverKey]) -> dict[DriverKey, float]:
+    series: dict[DriverKey, dict[date, set[float]]] = {}
+    for row in listing:
+        if row.strike is not None and row.expiry is not None and (name := driver_key(row)) in wanted:
+            series.setdefault(name, {}).setdefault(row.expiry, set()).add(row.strike)
+    levels: dict[DriverKey, float] = {}
+    for name, strikes_of in series.items():
+        listed_enough = [expiry for expiry in sorted(strikes_of) if len(strikes_of[expiry]) >= FEWEST_STRIKES]
+        nearest = listed_enough[0] if listed_enough else min(strikes_of)
+        levels[name] = middle_of_core(sorted(strikes_of[nearest]))
+    return levels
+
+
+def middle_of_core(strikes: Sequence[float]) -> float:
+    """Return the middle of the stretch of ascending `strikes` that stand at their most common gap."""
+    gaps = [round(high - low, 4) for low, high in pairwise(strikes)]
+    if not gaps:
+        return strikes[0]
+    common = Counter(gaps).most_common(1)[0][0]
+    core = [at for at, gap in enumerate(gaps) if gap <= common]
+    return (strikes[core[0]] + strikes[core[-1] + 1]) / 2
+
+
+def _spread(name: DriverKey, salt: str) -> float:
+    """Return a number in [0, 1) that depends on the name alone."""
+    return crc32(f"{salt}:{name[0]}:{name[1]}".encode()) / 2**32
+
+
+def _level_from_name(name: DriverKey) -> float:
+    """Between 20 and 4,000 rupees, small ones as frequent as large ones."""
+    return round(float(20.0 * 200.0 ** _spread(name, "level")), 2)
+
+
+def _beta(name: DriverKey) -> float:
+    family, symbol = name
+    if symbol == INDIA_VIX:
+        return -4.0
+    if family == "index":
+        return 1.0
+    return 0.6 + 0.9 * _spread(name, "beta") if family == "stock" else 0.1
+
+
+def _volatility(name: DriverKey) -> float:
+    family, symbol = name
+    if symbol == INDIA_VIX:
+        return 0.80
+    if family == "index":
+        return INDEX_VOLATILITY
+    if family == "stock":
+        return STOCK_VOLATILITY + 0.15 * _spread(name, "volatility")
+    return next((value for known, value in COMMODITY_VOLATILITY.items() if symbol.startswith(known)), 0.12)

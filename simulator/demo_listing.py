@@ -1,0 +1,303 @@
+"""A listing of our own, relative to a date: every series that the terminal's preload rules ask for, and the stocks.
+
+Ids are computed, not counted: a contract keeps its id from day to day while its series is listed. Each underlying
+owns a block of ids in its segment; inside it the expiry and the strike choose the place. As in reality an id is unique
+in its segment only (13 is NIFTY in IDX_I and ABB in NSE_EQ; a stock's options on BSE repeat ids of those on NSE).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey, InstrumentType, OptionType
+from simulator import expiry_dates
+from simulator.expiry_dates import Weekday
+from simulator.listing import Listed
+from simulator.underlyings import (
+    COMMODITIES,
+    INDICES,
+    CommodityUnderlying,
+    IndexUnderlying,
+    Stock,
+    read_stocks,
+)
+
+
+class Size(StrEnum):
+    """How much the demo lists."""
+
+    DEMO = "demo"
+    SMALL = "small"
+
+
+SMALL_STOCKS = frozenset(("RELIANCE", "INFY", "HDFCBANK", "TCS", "M&M", "BAJAJ-AUTO"))
+BSE_STOCK_OPTIONS = 5
+"""So many of the best known stocks have options on BSE too."""
+NEAR_DAYS = 190
+FEWEST_STRIKES = 41
+NEAR_STRIKES = {Size.DEMO: 241, Size.SMALL: 161}
+STOCK_STRIKES = 61
+BSE_STOCK_STRIKES = 41
+STOCK_EXPIRIES = 3
+FUTURES = 3
+INDEX_OPTION_TICK = STOCK_OPTION_TICK = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Ids of one underlying's derivatives: `expiries` x `strikes` x 2 options, then the futures."""
+
+    first: int
+    expiries: int
+    strikes: int
+
+    def option(self, expiry_number: int, step: int, option_type: OptionType) -> int:
+        slot = (expiry_number % self.expiries) * self.strikes + step % self.strikes
+        return self.first + 2 * slot + (option_type is OptionType.PE)
+
+    def future(self, expiry: date) -> int:
+        return self.first + 2 * self.expiries * self.strikes + _month_number(expiry) % 16
+
+    @property
+    def end(self) -> int:
+        return self.first + 2 * self.expiries * self.strikes + 16
+
+
+FIRST_STOCK_ID = 35_000
+FIRST_INDEX_ID = 250_000
+FIRST_COMMODITY_ID = 430_000
+
+
+def make_listing(today: date, *, size: Size = Size.DEMO) -> list[Listed]:
+    """Return everything listed on `today`."""
+    stocks = read_stocks()
+    if size is Size.SMALL:
+        stocks = tuple(stock for stock in stocks if stock.symbol in SMALL_STOCKS)
+    return [
+        *(_index_row(index) for index in INDICES),
+        *(row for stock in stocks for row in _share_rows(stock)),
+        *_index_derivatives(today, size=size),
+        *_commodities(today),
+        *_stock_derivatives(stocks, today),
+    ]
+
+
+def index_expiries(index: IndexUnderlying, today: date) -> list[date]:
+    """Return the expiries that options on `index` have on `today`, ascending."""
+    weekday = index.weekday
+    expiries = {
+        *(expiry_dates.weekly_expiries(today, weekday=weekday, count=index.weeklies) if index.weeklies else ()),
+        *expiry_dates.monthly_expiries(today, weekday=weekday, count=index.monthlies),
+    }
+    for months, count in (
+        (expiry_dates.QUARTER_MONTHS, index.quarterlies),
+        (expiry_dates.HALF_YEAR_MONTHS, index.half_yearlies),
+    ):
+        if count:
+            expiries |= set(expiry_dates.monthly_expiries(today, weekday=weekday, count=count, months=months))
+    return sorted(expiries)
+
+
+def strikes_around(level: float, gap: float, count: int) -> list[float]:
+    """Return `count` listed strikes, multiples of `gap`, as many below `level` as above, none below one gap."""
+    middle = round(level / gap)
+    first = max(middle - count // 2, 1)
+    return [round((first + step) * gap, 2) for step in range(count)]
+
+
+def _index_row(index: IndexUnderlying) -> Listed:
+    return Listed(
+        key=InstrumentKey(ExchangeSegment.IDX_I, index.security_id),
+        exchange=index.exchange,
+        type=InstrumentType.INDEX,
+        underlying=index.symbol,
+        symbol=index.listed_symbol,
+        display_name=index.name,
+        tick=index.tick,
+        level=index.level,
+        company=index.listed_symbol,
+        series="X",
+    )
+
+
+def _share_rows(stock: Stock) -> Iterator[Listed]:
+    listings = [(Exchange.NSE, ExchangeSegment.NSE_EQ, stock.nse_id, stock.nse_tick, "EQ")]
+    if stock.bse_id is not None:
+        listings.append((Exchange.BSE, ExchangeSegment.BSE_EQ, stock.bse_id, stock.bse_tick, stock.bse_group))
+    for exchange, segment, security_id, tick, series in listings:
+        yield Listed(
+            key=InstrumentKey(segment, security_id),
+            exchange=exchange,
+            type=InstrumentType.EQUITY,
+            underlying=stock.symbol,
+            symbol=stock.symbol,
+            display_name=stock.name,
+            tick=tick,
+            level=stock.level,
+            company=stock.company,
+            isin=stock.isin,
+            series=series,
+        )
+
+
+def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
+    first = FIRST_INDEX_ID
+    for index in (one for one in INDICES if one.lot):
+        is_nse = index.exchange is Exchange.NSE
+        segment = ExchangeSegment.NSE_FNO if is_nse else ExchangeSegment.BSE_FNO
+        near = _Block(first, 32, 256)
+        far = _Block(near.end, 64, 64)
+        first = far.end
+        maker = _Maker(segment, index.exchange, index.symbol, index.lot, index.mnemonic)
+        for expiry in expiry_dates.monthly_expiries(today, weekday=index.weekday, count=FUTURES):
+            yield maker.future(near.future(expiry), InstrumentType.FUTIDX, expiry, tick=index.future_tick)
+        for expiry in index_expiries(index, today):
+            if expiry <= today + timedelta(days=NEAR_DAYS):
+                block, number = near, expiry.toordinal() // 7
+                gap, count = index.strike_gap, NEAR_STRIKES[size]
+            else:
+                block, number, gap, count = far, _month_number(expiry), index.far_gap, FEWEST_STRIKES
+            for strike in strikes_around(index.level, gap, count):
+                for option_type in OptionType:
+                    security_id = block.option(number, round(strike / gap), option_type)
+                    yield maker.option(
+                        *(security_id, InstrumentType.OPTIDX, expiry, strike, option_type), tick=INDEX_OPTION_TICK
+                    )
+
+
+def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Listed]:
+    nse_expiries = expiry_dates.monthly_expiries(today, weekday=Weekday.TUESDAY, count=STOCK_EXPIRIES)
+    bse_expiries = expiry_dates.monthly_expiries(today, weekday=Weekday.THURSDAY, count=STOCK_EXPIRIES)
+    first = FIRST_STOCK_ID
+    for rank, stock in enumerate(one for one in stocks if one.lot):
+        block = _Block(first, 8, 64)
+        first = block.end
+        maker = _Maker(ExchangeSegment.NSE_FNO, Exchange.NSE, stock.symbol, stock.lot, "")
+        for expiry in nse_expiries:
+            yield maker.future(block.future(expiry), InstrumentType.FUTSTK, expiry, tick=stock.future_tick)
+        yield from _stock_options(maker, block, stock, nse_expiries, count=STOCK_STRIKES)
+        if rank < BSE_STOCK_OPTIONS:
+            maker = _Maker(ExchangeSegment.BSE_FNO, Exchange.BSE, stock.symbol, stock.lot, stock.symbol[:4])
+            yield from _stock_options(maker, block, stock, bse_expiries, count=BSE_STOCK_STRIKES)
+
+
+def _stock_options(
+    maker: "_Maker", block: _Block, stock: Stock, expiries: list[date], *, count: int
+) -> Iterator[Listed]:
+    if stock.level is None:
+        return
+    for expiry in expiries:
+        for strike in strikes_around(stock.level, stock.strike_gap, count):
+            for option_type in OptionType:
+                security_id = block.option(_month_number(expiry), round(strike / stock.strike_gap), option_type)
+                yield maker.option(
+                    *(security_id, InstrumentType.OPTSTK, expiry, strike, option_type), tick=STOCK_OPTION_TICK
+                )
+
+
+def _commodities(today: date) -> Iterator[Listed]:
+    first = FIRST_COMMODITY_ID
+    for commodity in COMMODITIES:
+        block = _Block(first, 16, 96)
+        first = block.end
+        maker = _Maker(ExchangeSegment.MCX_COMM, Exchange.MCX, commodity.symbol, 1, commodity.symbol)
+        for at, expiry in enumerate(commodity_expiries(commodity, today)):
+            level = commodity.level if at == 0 else None
+            yield maker.future(
+                block.future(expiry), InstrumentType.FUTCOM, expiry, tick=commodity.future_tick, level=level
+            )
+        for expiry in commodity_option_expiries(commodity, today):
+            for strike in strikes_around(commodity.level, commodity.strike_gap, STOCK_STRIKES):
+                for option_type in OptionType:
+                    security_id = block.option(_month_number(expiry), round(strike / commodity.strike_gap), option_type)
+                    yield maker.option(
+                        *(security_id, InstrumentType.OPTFUT, expiry, strike, option_type), tick=commodity.option_tick
+                    )
+
+
+def commodity_expiries(commodity: CommodityUnderlying, today: date) -> list[date]:
+    """Return the expiries of its futures on `today`, ascending."""
+    found: list[date] = []
+    for year, month in expiry_dates.months_from(today):
+        expiry = _commodity_expiry(commodity, year, month)
+        if month in commodity.months and expiry >= today:
+            found.append(expiry)
+        if len(found) == commodity.futures:
+            break
+    return found
+
+
+def commodity_option_expiries(commodity: CommodityUnderlying, today: date) -> list[date]:
+    """Return the expiries of its options on `today`, ascending: each some trading days before its future's."""
+    expiries = (
+        expiry_dates.trading_days_before(expiry, commodity.option_days_before)
+        for expiry in commodity_expiries(commodity, today)
+    )
+    return [expiry for expiry in expiries if expiry >= today][: commodity.options]
+
+
+def _commodity_expiry(commodity: CommodityUnderlying, year: int, month: int) -> date:
+    first_of_next = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
+    return expiry_dates.trading_day_at_or_before(first_of_next - timedelta(days=1 + commodity.days_before_month_end))
+
+
+def _month_number(day: date) -> int:
+    return day.year * 12 + day.month
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Names the derivatives of one underlying as its exchange does."""
+
+    segment: ExchangeSegment
+    exchange: Exchange
+    underlying: str
+    lot: int
+    mnemonic: str
+
+    def future(
+        self, security_id: int, kind: InstrumentType, expiry: date, *, tick: float, level: float | None = None
+    ) -> Listed:
+        month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
+        gap = "  " if self.exchange is Exchange.BSE else " "  # BSE futures carry a double space in the real file.
+        return Listed(
+            key=InstrumentKey(self.segment, security_id),
+            exchange=self.exchange,
+            type=kind,
+            underlying=self.underlying,
+            symbol=f"{self.underlying}-{month}-FUT",
+            display_name=f"{self.underlying} {expiry:%b}".upper() + f"{gap}FUT",
+            tick=tick,
+            lot=self.lot,
+            expiry=expiry,
+            level=level,
+            company=f"{self.mnemonic}FUT" if self.exchange is Exchange.BSE else self.mnemonic,
+        )
+
+    def option(
+        self,
+        security_id: int,
+        kind: InstrumentType,
+        expiry: date,
+        strike: float,
+        option_type: OptionType,
+        *,
+        tick: float,
+    ) -> Listed:
+        month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
+        word = "CALL" if option_type is OptionType.CE else "PUT"
+        return Listed(
+            key=InstrumentKey(self.segment, security_id),
+            exchange=self.exchange,
+            type=kind,
+            underlying=self.underlying,
+            symbol=f"{self.underlying}-{month}-{strike:g}-{option_type}",
+            display_name=f"{self.underlying} {expiry:%d %b} {strike:g} {word}".upper(),
+            tick=tick,
+            lot=self.lot,
+            expiry=expiry,
+            strike=strike,
+            option_type=option_type,
+            company=f"{self.mnemonic}OPT" if self.exchange is Exchange.BSE else self.mnemonic,
+        )

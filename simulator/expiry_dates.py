@@ -1,0 +1,88 @@
+"""When derivatives expire: the exchanges' weekday rules, with holidays stepping back a trading day.
+
+Rules of 2026 (exchange circulars): NSE contracts on Tuesdays, BSE contracts on Thursdays, a monthly on the last of
+the calendar month. The holidays are those of NSE and BSE on weekdays; 2027 is not published yet, so only its
+fixed dates are here. A listing made for a date needs nothing better; a trading calendar belongs to the product.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from enum import IntEnum
+
+HOLIDAYS = frozenset(
+    date.fromisoformat(text)
+    for text in (
+        *("2026-01-15", "2026-01-26", "2026-03-03", "2026-03-26", "2026-03-31", "2026-04-03", "2026-04-14"),
+        *("2026-05-01", "2026-05-28", "2026-06-26", "2026-09-14", "2026-10-02", "2026-10-20", "2026-11-10"),
+        *("2026-11-24", "2026-12-25", "2027-01-26", "2027-03-26", "2027-04-14"),
+    )
+)
+QUARTER_MONTHS = frozenset((3, 6, 9, 12))
+HALF_YEAR_MONTHS = frozenset((6, 12))
+
+
+class Weekday(IntEnum):
+    """As `date.weekday` counts."""
+
+    MONDAY = 0
+    TUESDAY = 1
+    THURSDAY = 3
+    FRIDAY = 4
+
+
+def is_trading_day(day: date) -> bool:
+    """Whether it is a weekday and no holiday."""
+    return day.weekday() <= Weekday.FRIDAY and day not in HOLIDAYS
+
+
+def trading_day_at_or_before(day: date) -> date:
+    """Return `day`, or the nearest trading day before it."""
+    while not is_trading_day(day):
+        day -= timedelta(days=1)
+    return day
+
+
+def months_from(day: date) -> Iterator[tuple[int, int]]:
+    """Yield (year, month), beginning with the month of `day`, without end."""
+    year, month = day.year, day.month
+    while True:
+        yield year, month
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+
+
+def last_weekday_of_month(year: int, month: int, weekday: Weekday) -> date:
+    """Return the last such weekday of the month, stepped back over holidays."""
+    first_of_next = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
+    last = first_of_next - timedelta(days=1)
+    return trading_day_at_or_before(last - timedelta(days=(last.weekday() - weekday) % 7))
+
+
+def monthly_expiries(today: date, *, weekday: Weekday, count: int, months: frozenset[int] | None = None) -> list[date]:
+    """Return the next `count` monthly expiries from `today` on, of `months` only where given; today's counts."""
+    found: list[date] = []
+    for year, month in months_from(today):
+        expiry = last_weekday_of_month(year, month, weekday)
+        if expiry >= today and (months is None or month in months):
+            found.append(expiry)
+        if len(found) >= count:
+            break
+    return found
+
+
+def weekly_expiries(today: date, *, weekday: Weekday, count: int) -> list[date]:
+    """Return the next `count` expiries from `today` on that are no monthly ones."""
+    found: list[date] = []
+    day = today - timedelta(days=today.weekday()) + timedelta(days=int(weekday))
+    while len(found) < count:
+        expiry = trading_day_at_or_before(day)
+        if expiry >= today and expiry != last_weekday_of_month(day.year, day.month, weekday):
+            found.append(expiry)
+        day += timedelta(days=7)
+    return found
+
+
+def trading_days_before(day: date, count: int) -> date:
+    """Return the trading day `count` trading days before `day`."""
+    for _ in range(count):
+        day = trading_day_at_or_before(day - timedelta(days=1))
+    return day

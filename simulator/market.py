@@ -1,0 +1,241 @@
+"""A seeded market: what every listed row is worth, and the state of its trading day.
+
+One common factor moves all drivers by their beta, each adds its own noise, and both are pulled back to where they
+began, so that a market left alone for a week still sits among its listed strikes. Rows are priced from their driver
+when they trade, never otherwise: `advance` moves the drivers, `trade` prints a trade in the rows it is given. Time
+and seed come from outside; the same listing, seed and calls give the same ticks.
+
+Prices are multiples of the tick; open, high, low and last agree; volume only grows; open interest moves slowly,
+in lots. Quantities are multiples of the lot, as exchanges report them, until 16 bits cannot hold them.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from marketdata.domain.instruments import InstrumentKey
+from simulator.contracts import Contracts
+from simulator.packet_arrays import BODY, LEVEL, Records, Rows
+from simulator.pricing import RISK_FREE_RATE, Floats, black_76, smile
+
+SECONDS_PER_YEAR = 365.0 * 86_400
+TRADING_SECONDS_PER_YEAR = 250.0 * 6.25 * 3_600
+SHORTEST_YEARS = 0.2 / 365.0
+"""An option never has less than this left: it would jump about like a coin."""
+PULL_PER_SECOND = 1.0 / 7_200.0
+LARGEST_STEP_SECONDS = 5.0
+COMMON_VOLATILITY = 0.12
+LTQ_LIMIT = 65_535
+QUANTITY_LIMIT = 2**32 - 1
+STALE_SECONDS = 2.0
+
+Quantities = npt.NDArray[np.float64]
+
+
+class Market:
+    """Prices and trading day of every row of a listing."""
+
+    def __init__(self, contracts: Contracts, *, seed: int, now: float) -> None:
+        self.contracts = contracts
+        self.row_of: dict[InstrumentKey, int] = {key: row for row, key in enumerate(contracts.keys)}
+        self.bodies: Records = np.zeros(len(contracts), dtype=BODY)
+        self.previous_oi = np.zeros(len(contracts), dtype=np.uint32)
+        self.previous_volume = np.zeros(len(contracts), dtype=np.uint32)
+        self._random = np.random.default_rng(seed)
+        self._began_at = now
+        self._advanced_at = now
+        self._factor = 0.0
+        self._noise = np.zeros(len(contracts.drivers.names))
+        self._traded_at = np.zeros(len(contracts))
+        self._turnover = np.zeros(len(contracts))
+        self._open_day(now)
+
+    def advance(self, now: float) -> None:
+        """Move every driver to `now`; a clock that stood still or went back moves nothing."""
+        elapsed = min(now - self._advanced_at, LARGEST_STEP_SECONDS)
+        if elapsed <= 0:
+            return
+        self._advanced_at = now
+        self._step(elapsed)
+
+    def trade(self, rows: Rows, now: float) -> None:
+        """Print a trade in each of `rows` (no row twice), at the price its driver gives it."""
+        bodies = self.bodies[rows]
+        bid, ask = self._bid_ask(self.mark(rows), rows)
+        at_bid = (self._random.random(len(rows)) < 0.5) & (bid > 0)
+        self._print_trade(bodies, np.where(at_bid, bid, ask), rows)
+        self._move_open_interest(bodies, rows)
+        self._quote_depth(bodies, bid, ask, rows)
+        bodies["ltt"] = ltt_of(now)
+        self.bodies[rows] = bodies
+        self._traded_at[rows] = now
+
+    def catch_up(self, rows: Rows, now: float) -> None:
+        """Trade those of `rows` whose last trade is so old that they disagree with their driver."""
+        stale = rows[now - self._traded_at[rows] > STALE_SECONDS]
+        if len(stale):
+            self.trade(stale, now)
+
+    def mark(self, rows: Rows) -> Floats:
+        """Return what each of `rows` is worth now, unrounded."""
+        return self._mark(rows, self.forward(rows))
+
+    def spot(self, rows: Rows) -> Floats:
+        """Return the level of each row's driver."""
+        return self._levels()[self.contracts.driver[rows]]
+
+    def forward(self, rows: Rows) -> Floats:
+        """Return the forward of each row: of a spot the spot, of an option what it is written on."""
+        elapsed = (self._advanced_at - self._began_at) / SECONDS_PER_YEAR
+        carry = np.maximum(self.contracts.carry_years[rows] - elapsed, 0.0)
+        return self.spot(rows) * np.exp(RISK_FREE_RATE * carry)
+
+    def years_left(self, rows: Rows) -> Floats:
+        """Return the time left of each option."""
+        elapsed = (self._advanced_at - self._began_at) / SECONDS_PER_YEAR
+        return np.maximum(self.contracts.option_years[rows] - elapsed, SHORTEST_YEARS)
+
+    def volatility(self, rows: Rows) -> Floats:
+        """Return the implied volatility of each option."""
+        at_the_money = self.contracts.drivers.volatility[self.contracts.driver[rows]]
+        return smile(self.forward(rows), self.contracts.strike[rows], self.years_left(rows), at_the_money)
+
+    def activity(self) -> Floats:
+        """Return how busy each row is, relative to the others: the money, the near and the well-known first."""
+        contracts = self.contracts
+        everything = np.arange(len(contracts))
+        well_known = 1.0 / np.sqrt(1.0 + contracts.rank)
+        near = 1.0 / (1.0 + 12.0 * contracts.option_years)
+        deviation = contracts.drivers.volatility[contracts.driver] * np.sqrt(self.years_left(everything))
+        with np.errstate(invalid="ignore"):
+            away = np.abs(np.log(contracts.strike / self.forward(everything))) / deviation
+        moneyness = np.where(contracts.is_option, 1.0 / (1.0 + np.nan_to_num(away, nan=0.0)) ** 2, 3.0)
+        return np.where(contracts.is_index, 50.0, well_known * near * moneyness) + 1e-3
+
+    def _levels(self) -> Floats:
+        drivers = self.contracts.drivers
+        return drivers.level * np.exp(drivers.beta * self._factor + self._noise)
+
+    def _step(self, seconds: float) -> None:
+        root = np.sqrt(seconds / TRADING_SECONDS_PER_YEAR)
+        keep = 1.0 - PULL_PER_SECOND * seconds
+        own = self.contracts.drivers.volatility * 0.8 * root
+        self._factor = self._factor * keep + COMMON_VOLATILITY * root * float(self._random.standard_normal())
+        self._noise = self._noise * keep + own * self._random.standard_normal(len(self._noise))
+
+    def _mark(self, rows: Rows, forward: Floats) -> Floats:
+        contracts = self.contracts
+        marks = forward.copy()
+        options = np.flatnonzero(contracts.is_option[rows])
+        if len(options):
+            chosen = rows[options]
+            marks[options] = black_76(
+                forward[options],
+                contracts.strike[chosen],
+                self.years_left(chosen),
+                self.volatility(chosen),
+                contracts.is_call[chosen],
+            )
+        return marks
+
+    def _open_day(self, now: float) -> None:
+        """Give every row yesterday's close, an open, and a day so far in which it has traded."""
+        rows = np.arange(len(self.contracts))
+        close = self._rounded(self.mark(rows), rows)
+        self._step(2_400.0)
+        opened = self._rounded(self.mark(rows), rows)
+        self.bodies["day_close"] = close
+        self.bodies["day_open"] = self.bodies["day_high"] = self.bodies["day_low"] = opened
+        self._step(2_400.0)
+        reach = 1.0 + 0.004 * self._random.random(len(rows))
+        current = self.mark(rows)
+        self.bodies["day_high"] = self._rounded(np.maximum(opened, current) * reach, rows)
+        self.bodies["day_low"] = self._rounded(np.minimum(opened, current) / reach, rows)
+        self._open_interest(rows)
+        self.trade(rows, now)
+
+    def _open_interest(self, rows: Rows) -> None:
+        contracts = self.contracts
+        lots = 1.0 + np.floor(self.activity() * (4_000.0 + 16_000.0 * self._random.random(len(rows))))
+        volume = np.where(contracts.is_index, 0.0, np.minimum(lots * contracts.lot * 3.0, QUANTITY_LIMIT // 4))
+        volume -= volume % contracts.lot
+        interest = np.where(contracts.is_derivative, np.minimum(lots * contracts.lot, QUANTITY_LIMIT // 8), 0.0)
+        interest -= interest % contracts.lot
+        self.bodies["volume"] = volume
+        self._turnover = volume * (self.bodies["day_high"].astype(np.float64) + self.bodies["day_low"]) / 2.0
+        self.bodies["oi"] = self.bodies["oi_day_high"] = self.bodies["oi_day_low"] = interest
+        self.previous_oi[:] = interest
+        self.previous_volume[:] = lots * 3.0
+
+    def _rounded(self, prices: Floats, rows: Rows) -> Floats:
+        tick = self.contracts.tick[rows]
+        return np.maximum(np.round(prices / tick), 1.0) * tick
+
+    def _bid_ask(self, marks: Floats, rows: Rows) -> tuple[Floats, Floats]:
+        """Best prices around the marks; the spread grows with the price, and away from the money."""
+        contracts = self.contracts
+        tick = contracts.tick[rows]
+        with np.errstate(invalid="ignore"):
+            away = np.abs(np.log(contracts.strike[rows] / self.forward(rows)))
+        width = marks * 0.0004 * (1.0 + np.where(contracts.is_option[rows], 2.0 + 60.0 * np.nan_to_num(away), 0.0))
+        steps = np.maximum(np.round(width / tick), 1.0)
+        bid_steps = np.maximum(np.floor(marks / tick - (steps - 1.0) / 2.0), 0.0)
+        return bid_steps * tick, (bid_steps + steps) * tick
+
+    def _print_trade(self, bodies: Records, prices: Floats, rows: Rows) -> None:
+        contracts = self.contracts
+        prices = np.where(contracts.is_index[rows], self._rounded(self.spot(rows), rows), prices)
+        last = bodies["ltp"] = prices.astype(np.float32)
+        bodies["day_high"] = np.maximum(bodies["day_high"], last)
+        bodies["day_low"] = np.minimum(bodies["day_low"], last)
+        lot = contracts.lot[rows]
+        lots = self._random.geometric(0.35, len(rows)).astype(np.float64)
+        most_lots = np.maximum(np.floor(LTQ_LIMIT / lot), 1.0)
+        is_traded = ~contracts.is_index[rows]
+        bodies["ltq"] = np.where(is_traded, np.minimum(np.minimum(lots, most_lots) * lot, LTQ_LIMIT), 0.0)
+        added = np.where(is_traded, lots * lot, 0.0)
+        before = bodies["volume"].astype(np.float64)
+        volume = np.where(before + added > QUANTITY_LIMIT, before, before + added)
+        bodies["volume"] = volume
+        self._turnover[rows] += (volume - before) * last
+        average = self._turnover[rows] / np.maximum(volume, 1.0)
+        average = np.clip(average, bodies["day_low"], bodies["day_high"])
+        bodies["average_price"] = np.where(is_traded, average, 0.0)
+
+    def _move_open_interest(self, bodies: Records, rows: Rows) -> None:
+        contracts = self.contracts
+        lot = contracts.lot[rows]
+        moves = self._random.integers(-2, 4, len(rows)) * (self._random.random(len(rows)) < 0.2) * lot
+        before = bodies["oi"].astype(np.float64)
+        moved = np.clip(before + moves, lot, QUANTITY_LIMIT - lot)
+        interest = np.where(contracts.is_derivative[rows], moved - moved % lot, 0.0)
+        bodies["oi"] = interest
+        bodies["oi_day_high"] = np.maximum(bodies["oi_day_high"], bodies["oi"])
+        bodies["oi_day_low"] = np.minimum(bodies["oi_day_low"], bodies["oi"])
+
+    def _quote_depth(self, bodies: Records, bid: Floats, ask: Floats, rows: Rows) -> None:
+        contracts = self.contracts
+        count = len(rows)
+        step = contracts.tick[rows] * np.maximum(np.round((ask - bid) / contracts.tick[rows] / 2.0), 1.0)
+        levels = np.arange(5.0)
+        bids = bid[:, None] - levels * step[:, None]
+        asks = ask[:, None] + levels * step[:, None]
+        is_quoted = ~contracts.is_index[rows][:, None]
+        depth = np.zeros((count, 5), dtype=LEVEL)
+        for name, prices in (("bid", bids), ("ask", asks)):
+            is_there = is_quoted & (prices > contracts.tick[rows][:, None] / 2.0)
+            orders = self._random.integers(1, 12, (count, 5))
+            lots = orders * self._random.integers(1, 9, (count, 5))
+            quantity = np.minimum(lots * contracts.lot[rows][:, None], QUANTITY_LIMIT // 4)
+            depth[f"{name}_quantity"] = np.where(is_there, quantity, 0)
+            depth[f"{name}_orders"] = np.where(is_there, orders, 0)
+            depth[f"{name}_price"] = np.where(is_there, prices, 0.0)
+        bodies["depth"] = depth
+        for name, side in (("total_buy_quantity", "bid_quantity"), ("total_sell_quantity", "ask_quantity")):
+            near = depth[side].astype(np.float64).sum(axis=1)
+            bodies[name] = np.minimum(near * self._random.integers(4, 30, count), QUANTITY_LIMIT)
+
+
+def ltt_of(now: float) -> int:
+    """Return the broker's last-trade time of a true Unix time: the IST wall clock written as if UTC."""
+    return int(now) + IST_OFFSET_SECONDS

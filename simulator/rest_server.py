@@ -1,0 +1,328 @@
+"""The broker's REST endpoints that the terminal uses, and both instrument files.
+
+Bodies follow recorded answers (2024-2026) and the documentation: marketfeed/ltp, ohlc and quote, optionchain, its
+expirylist, profile, and errors in both of the broker's shapes. Beside them, for tests and operators on the same
+machine, `/_sim/connections` and `/_sim/subscribed` tell what is streaming. Prices come from the market of the feed.
+"""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from simulator.feed_server import FeedServer
+from simulator.instrument_files import InstrumentFiles, MasterFormat
+from simulator.option_chains import OptionChains
+from simulator.rate_limits import CHAIN_SECONDS, OncePerKey, Window
+
+MOST_INSTRUMENTS = 1_000
+IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
+TOO_MANY_REQUESTS = "Too many requests. Further requests may result in the user being blocked."
+TOO_MANY_INSTRUMENTS = "Requested number of instruments exceeds limit"
+LOOPBACK_HOSTS = frozenset(("127.0.0.1", "::1"))
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Body = dict[str, Any]
+
+
+class RefusalError(Exception):
+    """An answer that is no success, in the shape the broker gives it."""
+
+    def __init__(self, status: int, body: object) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+def trading_error(status: int, kind: str, code: str, message: str) -> RefusalError:
+    """Return a refusal in the shape of the trading APIs."""
+    return RefusalError(status, {"errorType": kind, "errorCode": code, "errorMessage": message})
+
+
+def data_error(status: int, code: int, message: str) -> RefusalError:
+    """Return a refusal in the shape of the Data APIs."""
+    return RefusalError(status, {"data": {str(code): message}, "status": "failed"})
+
+
+def unauthenticated() -> RefusalError:
+    """Return the refusal of a wrong client id or access token, word for word."""
+    message = "Client ID or user generated access token is invalid or expired."
+    return trading_error(401, "Invalid_Authentication", "DH-901", message)
+
+
+def bad_input() -> RefusalError:
+    """Return the refusal of a request without sense, word for word."""
+    return trading_error(400, "Input_Exception", "DH-905", "Missing required fields, bad values for parameters etc.")
+
+
+def make_app(feed: FeedServer, files: InstrumentFiles) -> Starlette:
+    """Return the application over the market of `feed` and the files of its listing."""
+    api = _Api(feed, OptionChains(files.listing))
+    watch = _Watch(feed)
+
+    def instrument_file(wanted: MasterFormat) -> Endpoint:
+        async def answer(_request: Request) -> Response:
+            chunks = files.chunks(wanted)
+            if chunks is None:
+                return PlainTextResponse(
+                    f"This simulator serves a {files.master_format} master and has no {wanted} one.", status_code=404
+                )
+            return StreamingResponse(chunks, media_type="text/csv")
+
+        return answer
+
+    return Starlette(
+        routes=[
+            Route("/v2/marketfeed/ltp", api.ltp, methods=["POST"]),
+            Route("/v2/marketfeed/ohlc", api.ohlc, methods=["POST"]),
+            Route("/v2/marketfeed/quote", api.quote, methods=["POST"]),
+            Route("/v2/optionchain", api.option_chain, methods=["POST"]),
+            Route("/v2/optionchain/expirylist", api.expiry_list, methods=["POST"]),
+            Route("/v2/profile", api.profile, methods=["GET"]),
+            Route("/api-data/api-scrip-master.csv", instrument_file(MasterFormat.COMPACT)),
+            Route("/api-data/api-scrip-master-detailed.csv", instrument_file(MasterFormat.DETAILED)),
+            Route("/_sim/connections", watch.connections),
+            Route("/_sim/subscribed", watch.subscribed),
+        ],
+        exception_handlers={RefusalError: _refused, HTTPException: _no_such_path},
+    )
+
+
+async def _refused(_request: Request, refusal: Exception) -> Response:
+    return (
+        _json(refusal.body, status=refusal.status) if isinstance(refusal, RefusalError) else Response(status_code=500)
+    )
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    phrase = "Not Found" if status == 404 else "Method Not Allowed"
+    body = {"timestamp": time.time_ns() // 1_000_000, "status": status, "error": phrase, "path": request.url.path}
+    return _json(body, status=status)
+
+
+def _json(body: object, *, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
+
+
+class _Api:
+    """The broker's endpoints."""
+
+    def __init__(self, feed: FeedServer, chains: OptionChains) -> None:
+        self._feed = feed
+        self._market = feed.market
+        self._chains = chains
+        self._quote_calls = Window(1, 1.0)
+        self._data_calls = Window(5, 1.0)
+        self._chain_calls = OncePerKey(CHAIN_SECONDS)
+
+    async def ltp(self, request: Request) -> Response:
+        return await self._marketfeed(request, self._last_price)
+
+    async def ohlc(self, request: Request) -> Response:
+        return await self._marketfeed(request, self._day)
+
+    async def quote(self, request: Request) -> Response:
+        return await self._marketfeed(request, self._everything)
+
+    async def expiry_list(self, request: Request) -> Response:
+        self._authenticate(request)
+        segment, security_id, _ = _asked_underlying(await _read_json(request))
+        self._allow(self._data_calls.take(time.monotonic()))
+        expiries = self._chains.expiries(segment, security_id)
+        if expiries is None:
+            raise data_error(400, 813, "Invalid SecurityId")
+        return _json({"data": [str(expiry) for expiry in expiries], "status": "success"})
+
+    async def option_chain(self, request: Request) -> Response:
+        self._authenticate(request)
+        segment, security_id, wanted = _asked_underlying(await _read_json(request))
+        if wanted is None:
+            raise bad_input()
+        now = time.monotonic()
+        self._allow(self._chain_calls.take((segment, security_id, wanted), now) and self._data_calls.take(now))
+        try:
+            expiry = date.fromisoformat(wanted)
+        except ValueError:
+            raise data_error(400, 812, "Invalid Date Format") from None
+        chain = self._chains.chain(segment, security_id, expiry, market=self._market, now=time.time())
+        if chain is None:
+            raise data_error(400, 811, "Invalid Expiry Date")
+        return _json({"data": chain, "status": "success"})
+
+    async def profile(self, request: Request) -> Response:
+        self._authenticate(request, needs_client_id=False)
+        now = datetime.now(IST)
+        return _json(
+            {
+                "dhanClientId": self._feed.account.credentials.client_id,
+                "tokenValidity": f"{now + timedelta(hours=24):%d/%m/%Y %H:%M}",
+                "activeSegment": "Equity, Derivative, Currency, Commodity",
+                "ddpi": "Active",
+                "mtf": "Active",
+                "dataPlan": "Active",
+                "dataValidity": f"{now + timedelta(days=30):%Y-%m-%d %H:%M:%S}.0",
+            }
+        )
+
+    async def _marketfeed(self, request: Request, shape: Callable[[int], Body]) -> Response:
+        self._authenticate(request)
+        asked = _asked_instruments(await _read_json(request))
+        self._allow(self._quote_calls.take(time.monotonic()))
+        if sum(len(ids) for ids in asked.values()) > MOST_INSTRUMENTS:
+            raise data_error(400, 804, TOO_MANY_INSTRUMENTS)
+        found = {
+            segment: {one: row for one in ids if (row := self._row(segment, one)) is not None}
+            for segment, ids in asked.items()
+        }
+        rows = sorted({row for ids in found.values() for row in ids.values()})
+        self._market.catch_up(np.array(rows, dtype=np.intp), time.time())
+        return _json(
+            {
+                "data": {
+                    segment.name: {str(one): shape(row) for one, row in ids.items()} for segment, ids in found.items()
+                },
+                "status": "success",
+            }
+        )
+
+    def _row(self, segment: ExchangeSegment, security_id: int) -> int | None:
+        return self._market.row_of.get(InstrumentKey(segment, security_id))
+
+    def _authenticate(self, request: Request, *, needs_client_id: bool = True) -> None:
+        ours = self._feed.account.credentials
+        shown = request.headers.get("access-token", "")
+        is_ours = secrets.compare_digest(shown.encode(), ours.access_token.encode())
+        if not is_ours or (needs_client_id and request.headers.get("client-id") != ours.client_id):
+            raise unauthenticated()
+
+    def _allow(self, is_allowed: bool) -> None:  # noqa: FBT001  # Reads as the sentence it is.
+        if not is_allowed:
+            raise data_error(429, 805, TOO_MANY_REQUESTS)
+
+    def _last_price(self, row: int) -> Body:
+        return {"last_price": _price(self._market.bodies["ltp"][row])}
+
+    def _day(self, row: int) -> Body:
+        body = self._market.bodies[row]
+        ohlc = {name: _price(body[f"day_{name}"]) for name in ("open", "close", "high", "low")}
+        return {"last_price": _price(body["ltp"]), "ohlc": ohlc}
+
+    def _everything(self, row: int) -> Body:
+        body = self._market.bodies[row]
+        close = _price(body["day_close"])
+        return {
+            "average_price": _price(body["average_price"]),
+            "buy_quantity": int(body["total_buy_quantity"]),
+            "depth": {"buy": _levels(body["depth"], "bid"), "sell": _levels(body["depth"], "ask")},
+            "last_price": _price(body["ltp"]),
+            "last_quantity": int(body["ltq"]),
+            "last_trade_time": f"{datetime.fromtimestamp(int(body['ltt']), UTC):%d/%m/%Y %H:%M:%S}",
+            "lower_circuit_limit": round(close * 0.8, 2),
+            "net_change": round(_price(body["ltp"]) - close, 2),
+            "ohlc": {name: _price(body[f"day_{name}"]) for name in ("open", "close", "high", "low")},
+            "oi": int(body["oi"]),
+            "oi_day_high": int(body["oi_day_high"]),
+            "oi_day_low": int(body["oi_day_low"]),
+            "sell_quantity": int(body["total_sell_quantity"]),
+            "upper_circuit_limit": round(close * 1.2, 2),
+            "volume": int(body["volume"]),
+        }
+
+
+class _Watch:
+    """What is streaming, for those on the same machine."""
+
+    def __init__(self, feed: FeedServer) -> None:
+        self._feed = feed
+
+    async def connections(self, request: Request) -> Response:
+        _only_loopback(request)
+        account = self._feed.account
+        return _json(
+            {
+                "connections": [
+                    {
+                        "client_id": session.client_id,
+                        "number": session.number,
+                        "opened_at": session.opened_at,
+                        "instruments": session.instruments,
+                        "packets_sent": session.packets_sent,
+                    }
+                    for session in account.sessions
+                ],
+                "high_water": account.high_water,
+                "opened": account.opened,
+                "instruments": sum(session.instruments for session in account.sessions),
+                "packets_sent": self._feed.packets_sent,
+            }
+        )
+
+    async def subscribed(self, request: Request) -> Response:
+        _only_loopback(request)
+        keys = {key for session in self._feed.account.sessions for key in session.distinct_keys()}
+        return _json([str(key) for key in sorted(keys)])
+
+
+def _only_loopback(request: Request) -> None:
+    if request.client is None or request.client.host not in LOOPBACK_HOSTS:
+        raise HTTPException(404)
+
+
+async def _read_json(request: Request) -> Body:
+    try:
+        body = orjson.loads(await request.body())
+    except orjson.JSONDecodeError:
+        raise bad_input() from None
+    if not isinstance(body, dict):
+        raise bad_input()
+    return body
+
+
+def _asked_instruments(body: Body) -> dict[ExchangeSegment, list[int]]:
+    """Segments to ids; segments the broker does not know are left out, other keys of clients ignored."""
+    asked: dict[ExchangeSegment, list[int]] = {}
+    for name, ids in body.items():
+        if not isinstance(ids, list):
+            continue
+        try:
+            numbers = [int(one) for one in ids]
+        except (TypeError, ValueError):
+            raise bad_input() from None
+        if name in ExchangeSegment.__members__:
+            asked[ExchangeSegment[name]] = list(dict.fromkeys(numbers))
+    return asked
+
+
+def _asked_underlying(body: Body) -> tuple[ExchangeSegment, int, str | None]:
+    try:
+        expiry = body.get("Expiry")
+        return ExchangeSegment[body["UnderlyingSeg"]], int(body["UnderlyingScrip"]), expiry and str(expiry)
+    except (KeyError, TypeError, ValueError):
+        raise bad_input() from None
+
+
+def _levels(depth: np.ndarray[Any, np.dtype[np.void]], side: str) -> list[Body]:
+    return [
+        {
+            "quantity": int(level[f"{side}_quantity"]),
+            "orders": int(level[f"{side}_orders"]),
+            "price": _price(level[f"{side}_price"]),
+        }
+        for level in depth
+    ]
+
+
+def _price(value: np.float32) -> float:
+    return round(float(value), 2)

@@ -1,0 +1,94 @@
+"""The simulator as a whole: a listing, its market, the feed and the REST side on two ports of one loop.
+
+`running` is all of it inside a block, for tests in one process and for `__main__`. It binds what it is told, loopback
+by default; port 0 takes any free port.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from socket import AF_INET, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
+
+import uvicorn
+
+from simulator.accounts import Account, Credentials
+from simulator.contracts import read_contracts
+from simulator.feed_server import FeedRules, FeedServer, Tap
+from simulator.instrument_files import InstrumentFiles
+from simulator.market import Market
+from simulator.rest_server import make_app
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a running simulator listens, and its feed for a look inside."""
+
+    host: str
+    feed_port: int
+    rest_port: int
+    feed: FeedServer
+
+    @property
+    def feed_url(self) -> str:
+        """Base of the live feed, without its query."""
+        return f"ws://{self.host}:{self.feed_port}"
+
+    @property
+    def rest_url(self) -> str:
+        """Base of the REST paths, as the broker's ends in /v2."""
+        return f"http://{self.host}:{self.rest_port}/v2"
+
+
+@asynccontextmanager
+async def running(
+    files: InstrumentFiles,
+    credentials: Credentials,
+    rules: FeedRules,
+    *,
+    today: date,
+    host: str = LOOPBACK,
+    port: int = 0,
+    rest_port: int = 0,
+    tap: Tap | None = None,
+) -> AsyncIterator[Running]:
+    """Serve the market of `files` while the block runs. Raises OSError if a port is taken."""
+    contracts = read_contracts(files.listing, today=today)
+    market = Market(contracts, seed=rules.seed, now=time.time())
+    feed = FeedServer(market, Account(credentials), rules, tap=tap)
+    with bound_socket(host, port) as feed_socket, bound_socket(host, rest_port) as rest_socket:
+        rest = _Rest(
+            uvicorn.Config(make_app(feed, files), log_level="warning", access_log=False, lifespan="off", ws="none")
+        )
+        async with feed.listening(feed_socket):
+            serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
+            try:
+                yield Running(host, feed_socket.getsockname()[1], rest_socket.getsockname()[1], feed)
+            finally:
+                rest.should_exit = True
+                rest.force_exit = True
+                await serving
+
+
+class _Rest(uvicorn.Server):
+    """Uvicorn without its signal handlers: the process has one place that decides when it ends."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def bound_socket(host: str, port: int) -> Iterator[socket]:
+    """Yield a TCP socket bound to `host` and `port`."""
+    bound = socket(AF_INET, SOCK_STREAM)
+    try:
+        bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        yield bound
+    finally:
+        bound.close()

@@ -1,0 +1,77 @@
+"""A simulator as a program of its own, for tests that need the broker: started on free ports, stopped at the end."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+READY = re.compile(r"feed (ws://\S+), REST (http://\S+)/v2,")
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorAddress:
+    """Where a running simulator listens, and what it lets in."""
+
+    feed_url: str
+    """`ws://host:port`, to which the query is added."""
+    rest_url: str
+    """`http://host:port/v2`."""
+    control_url: str
+    """`http://host:port/_sim`: `/connections` and `/subscribed`."""
+    instruments_url: str
+    """`http://host:port/api-data/api-scrip-master.csv`."""
+    client_id: str
+    access_token: str
+    process_id: int
+
+
+@contextmanager
+def running_simulator(
+    *,
+    seed: int = 7,
+    rate: int = 2_000,
+    client_id: str = "1000000001",
+    access_token: str = "sim-token",  # noqa: S107  # It opens nothing but this simulator.
+    master: Path | None = None,
+    market_date: date | None = None,
+    small: bool = True,
+) -> Iterator[SimulatorAddress]:
+    """Yield the address of a simulator of its own; `small` lists few stocks and starts in a second."""
+    command = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0", "--client-id", client_id]
+    command += ["--access-token", access_token, "--seed", str(seed), "--rate", str(rate)]
+    command += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
+    command += ["--market-date", market_date.isoformat()] if market_date else []
+    environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATE"}
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield _address(process, client_id=client_id, access_token=access_token)
+    finally:
+        process.terminate()
+        process.communicate(timeout=STOP_SECONDS)
+
+
+def _address(process: "subprocess.Popen[str]", *, client_id: str, access_token: str) -> SimulatorAddress:
+    assert process.stdout is not None
+    ready = READY.search(process.stdout.readline())
+    if ready is None:
+        assert process.stderr is not None
+        raise RuntimeError(f"the simulator did not start: {process.stderr.read()}")
+    feed_url, host_url = ready.groups()
+    return SimulatorAddress(
+        feed_url=feed_url,
+        rest_url=f"{host_url}/v2",
+        control_url=f"{host_url}/_sim",
+        instruments_url=f"{host_url}/api-data/api-scrip-master.csv",
+        client_id=client_id,
+        access_token=access_token,
+        process_id=process.pid,
+    )
