@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from marketdata.dhan.requests import MAX_CONNECTIONS, MAX_INSTRUMENTS_PER_CONNECTION
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.domain.quotes import Mode
-from subscriptions.domain.claims import ClaimKind, ConnectionState, Tier
+from subscriptions.domain.claims import ClaimKind, ConnectionState, LogAction, Tier
 
 SEGMENT_CHOICES = [(segment.value, segment.name) for segment in ExchangeSegment]
 
@@ -70,7 +70,12 @@ class Subscription(models.Model):
     connection = models.ForeignKey(FeedConnection, on_delete=models.PROTECT, related_name="subscriptions")
     # Set while a moved subscription still streams on its old connection; counted in both loads.
     leaving_connection = models.ForeignKey(
-        FeedConnection, on_delete=models.PROTECT, null=True, blank=True, related_name="leaving_subscriptions"
+        FeedConnection,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="leaving_subscriptions",
+        db_index=False,
     )
     tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
     mode = models.CharField(max_length=6, choices=[(one.value, one.value) for one in Mode])
@@ -82,6 +87,13 @@ class Subscription(models.Model):
             models.CheckConstraint(
                 condition=Q(leaving_connection__isnull=True) | ~Q(leaving_connection=F("connection")),
                 name="subscriptions_leaves_another_connection",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["leaving_connection"],
+                condition=Q(leaving_connection__isnull=False),
+                name="subscriptions_leaving",
             ),
         ]
 
@@ -190,7 +202,8 @@ class Claim(models.Model):
 class ClaimLeg(models.Model):
     """One subscription held by one claim. A held subscription cannot be deleted."""
 
-    claim = models.ForeignKey(Claim, on_delete=models.CASCADE, related_name="legs")
+    # The unique constraint is the index of its first column too.
+    claim = models.ForeignKey(Claim, on_delete=models.CASCADE, related_name="legs", db_index=False)
     subscription = models.ForeignKey(Subscription, on_delete=models.RESTRICT, related_name="legs")
 
     class Meta:
@@ -204,19 +217,22 @@ class ClaimLeg(models.Model):
 class SubscriptionLog(models.Model):
     """Append-only record of every act on subscriptions: one row per claim and act.
 
-    Plain values only: the log outlives the users, claims and instruments it speaks of.
+    Plain values only: the log outlives the users, claims and instruments it speaks of. The table is
+    partitioned by month of `at` in IST; in the database its primary key is (id, at).
     """
 
     at = models.DateTimeField()
-    action = models.CharField(max_length=16)
+    action = models.CharField(max_length=16, choices=[(one.value, one.value) for one in LogAction])
     reason = models.CharField(max_length=32)
     actor = models.CharField(max_length=150)
     tier = models.CharField(max_length=1, blank=True)
     # A chain as "RELIANCE 24 Feb 2026 x25", an instrument as its token.
     subject = models.CharField(max_length=128)
+    # Instrument ids that this act gave to the claim or took from it, shared ones included.
     legs = ArrayField(models.BigIntegerField(), default=list)
-    # Connection number -> legs of this act placed on or freed from it.
+    # Connection number -> instruments that this act began or ceased to stream there.
     connections = models.JSONField(default=dict)
+    # legs; subscribed and shared, released and kept: as far as the action has them.
     counts = models.JSONField(default=dict)
 
     class Meta:

@@ -27,3 +27,11 @@ class ConnectionState(StrEnum):
     LIVE = "live"
     RECONNECTING = "reconnecting"
     STOPPED = "stopped"
+
+
+class LogAction(StrEnum):
+    """What an act did to the legs of a claim."""
+
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    RECENTRE = "recentre"
