@@ -27,6 +27,9 @@ from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame
 
 CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
 REPORT_TTL_SECONDS: Final = 5
+
+# What every method raises when the board cannot be reached; for those who may not import redis.
+BoardError = redis.RedisError
 KEPT_TTL_SECONDS: Final = 24 * 3600
 
 # KEYS: kept hash. ARGV: epoch, "1" to start afresh, ttl, number of ids to drop, the ids, then id and row in turn.
@@ -173,6 +176,10 @@ class HubBoard:
         async for message in listener.listen():
             if message["type"] == "message":
                 yield decode_frame(message["data"])
+
+    async def aclose(self) -> None:
+        """Give the connections to Redis back."""
+        await self._redis.aclose()
 
     async def ask(self, connection: int) -> None:
         """Ask the owner of `connection` for one FULL frame."""

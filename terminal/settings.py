@@ -4,7 +4,7 @@ A missing or contradictory value stops the start with a sentence that names the 
 broker are not settings; they live beside their source in `marketdata.dhan`. Units are in the names.
 """
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,14 +119,23 @@ SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
 
 REST_FRAMEWORK: dict[str, Any] = {
+    # Tokens first: its challenge makes a missing login 401; sessions come with CSRF checks.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.SessionAuthentication",
         "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "terminal.renderers.JsonRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["terminal.renderers.JsonParser"],
     "EXCEPTION_HANDLER": "terminal.errors.problem_response",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "TEST_REQUEST_RENDERER_CLASSES": ["terminal.renderers.JsonRenderer"],
 }
+# How long an API token lasts; a new one costs one login.
+REST_KNOX = {"TOKEN_TTL": timedelta(hours=_whole("API_TOKEN_HOURS", 24, low=1, high=24 * 365))}
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "Asia/Kolkata"

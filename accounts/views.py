@@ -1,0 +1,87 @@
+"""API tokens: a login is exchanged for one, and a logout ends what the request came with.
+
+A token is asked for with a password or from a browser session, never with another token: a token that could
+renew itself would outlive its expiry.
+"""
+
+from typing import Any
+
+from django.contrib.auth import authenticate, logout, user_logged_in
+from django.contrib.auth.base_user import AbstractBaseUser
+from knox.auth import TokenAuthentication
+from knox.models import get_token_model
+from rest_framework import serializers, status
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+class TokenRequest(serializers.Serializer[dict[str, str]]):
+    """Who asks; both empty means the user of the browser session."""
+
+    username = serializers.CharField(max_length=150, required=False)
+    password = serializers.CharField(max_length=4096, required=False, trim_whitespace=False)
+
+    def validate(self, attrs: dict[str, str]) -> dict[str, str]:
+        """Refuse half a login."""
+        if ("username" in attrs) != ("password" in attrs):
+            raise serializers.ValidationError("username and password go together.")
+        return attrs
+
+
+class SessionBesideToken(SessionAuthentication):
+    """Session login whose absence is answered 401, with the challenge of the token scheme."""
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the scheme to come back with."""
+        header: str = TokenAuthentication().authenticate_header(request)
+        return header
+
+
+class TokenView(GenericAPIView[Any]):
+    """`POST /api/v2/auth/token`: username and password, or a session, to a token."""
+
+    authentication_classes = [SessionBesideToken]
+    permission_classes = [AllowAny]
+    serializer_class = TokenRequest
+
+    def post(self, request: Request) -> Response:
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        user = self._user(request, asked.validated_data)
+        held, token = get_token_model().objects.create(user=user)
+        user_logged_in.send(sender=type(user), request=request, user=user)
+        answer = {
+            "token": token,
+            "expires_at": held.expiry,
+            "user": {"id": user.pk, "username": user.get_username()},
+        }
+        return Response(answer, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
+
+    @staticmethod
+    def _user(request: Request, login: dict[str, str]) -> AbstractBaseUser:
+        if not login:
+            if not request.user.is_authenticated:
+                raise AuthenticationFailed("Send username and password, or log in with the browser.")
+            return request.user
+        user = authenticate(request._request, **login)  # noqa: SLF001  Backends take Django's request.
+        if user is None:
+            raise AuthenticationFailed("Username or password is wrong.")
+        return user
+
+
+class LogoutView(APIView):
+    """`POST /api/v2/auth/logout`: ends the token, or the session, that the request came with."""
+
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request) -> Response:
+        if request.auth is not None:
+            request.auth.delete()
+        else:
+            logout(request._request)  # noqa: SLF001  Django's own session.
+        return Response(status=status.HTTP_204_NO_CONTENT)

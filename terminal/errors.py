@@ -1,0 +1,165 @@
+"""The one place that turns a refusal or a failure into HTTP: RFC 9457 problem details.
+
+Every problem has `type`, `title`, `status`, `detail`, `code` and `instance`; `code` is the stable name that
+programs act on, so `type` stays about:blank. Rooms raise typed errors and know no HTTP beyond the status and
+code they carry. What nobody expected becomes a plain 500 here and a traceback in the log, never in the answer.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from math import ceil
+from typing import Any, Final
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from marketdata.domain.errors import DomainError
+from marketdata.quote_board import BoardError
+from terminal.renderers import encode_json
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong, for programs (`status`, `code`, `extra`) and for people (`detail`)."""
+
+    status: int
+    code: str
+    detail: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self, instance: str) -> dict[str, Any]:
+        """Return the members of the answer; `extra` never overrides the standard ones."""
+        return {
+            **self.extra,
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "instance": instance,
+        }
+
+
+def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Return the answer of an API view that raised; None leaves it to Django's own 500."""
+    problem = problem_of(error)
+    if problem is None:
+        return None
+    request = context["request"]
+    renderer = getattr(request, "accepted_renderer", None)
+    # The browsable API renders the same body as a page; only the JSON answer has the problem type.
+    content_type = PROBLEM_TYPE if renderer is None or renderer.format == "json" else None
+    return Response(
+        problem.body(request.path), status=problem.status, headers=dict(problem.headers), content_type=content_type
+    )
+
+
+def problem_of(error: BaseException | None) -> Problem | None:
+    """Return what to say of `error`, or None if nobody expected it."""
+    match error:
+        case DomainError():
+            return Problem(error.status, error.code, str(error), error.extra, _retry_headers(error.status))
+        case OperationalError() | InterfaceError():
+            logger.warning("database unavailable: %s", error)
+            return _unavailable("database_unavailable", "The database does not answer. Try again in a moment.")
+        case BoardError():
+            logger.warning("redis unavailable: %s", error)
+            return _unavailable("redis_unavailable", "Live data is not reachable. Try again in a moment.")
+        case Http404():
+            return Problem(404, "not_found", "There is nothing here.")
+        case PermissionDenied():
+            return Problem(403, "permission_denied", str(error) or "You may not do this.")
+        case exceptions.APIException():
+            return _framework_problem(error)
+        case _:
+            return None
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer an address that leads nowhere: a problem under /api/, a page elsewhere."""
+    if _is_api(request):
+        return _plain_response(Problem(404, "not_found", f"There is nothing at {request.path}."), request)
+    return defaults.page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that Django itself refuses to read."""
+    if _is_api(request):
+        return _plain_response(Problem(400, "bad_request", "The request cannot be read."), request)
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer a request that Django itself forbids."""
+    if _is_api(request):
+        return _plain_response(Problem(403, "permission_denied", "You may not do this."), request)
+    return defaults.permission_denied(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer what no view expected. Servers that are away are named; everything else is kept to the log."""
+    problem = problem_of(sys.exc_info()[1])
+    if _is_api(request):
+        return _plain_response(problem or Problem(500, "internal_error", "Something failed on our side."), request)
+    if problem is not None and problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return HttpResponse(problem.detail, status=503, content_type="text/plain", headers=dict(problem.headers))
+    return defaults.server_error(request)
+
+
+def _framework_problem(error: exceptions.APIException) -> Problem:
+    headers: dict[str, str] = {}
+    wait = getattr(error, "wait", None)  # seconds, of Throttled
+    if wait is not None:
+        headers["Retry-After"] = str(ceil(wait))
+    challenge = getattr(error, "auth_header", None)
+    if challenge:
+        headers["WWW-Authenticate"] = challenge
+    if isinstance(error, exceptions.ValidationError):
+        return _invalid(error.detail)
+    code = error.detail.code if isinstance(error.detail, exceptions.ErrorDetail) else error.default_code
+    return Problem(error.status_code, code or "error", str(error.detail), headers=headers)
+
+
+def _invalid(found: Any) -> Problem:
+    """Return the refusal of a body or query: every field with its sentences, the first ones in `detail`."""
+    errors = found if isinstance(found, dict) else {"non_field_errors": found}
+    sentences = [
+        str(said[0]) if name == "non_field_errors" else f"{name}: {said[0]}"
+        for name, said in errors.items()
+        if isinstance(said, list) and said
+    ]
+    return Problem(400, "invalid", " ".join(sentences) or "The request is not valid.", {"errors": errors})
+
+
+def _unavailable(code: str, detail: str) -> Problem:
+    return Problem(503, code, detail, headers=_retry_headers(503))
+
+
+def _retry_headers(status: int) -> dict[str, str]:
+    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+
+
+def _plain_response(problem: Problem, request: HttpRequest) -> HttpResponse:
+    return HttpResponse(
+        encode_json(problem.body(request.path)),
+        status=problem.status,
+        content_type=PROBLEM_TYPE,
+        headers=dict(problem.headers),
+    )
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith("/api/")

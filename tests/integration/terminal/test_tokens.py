@@ -1,0 +1,118 @@
+"""API tokens, from login to logout, and CSRF where a browser session is the login."""
+
+import pytest
+from django.test import Client
+from knox.models import get_token_model
+from rest_framework.test import APIClient
+
+from accounts.models import User
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+def asha() -> User:
+    return User.objects.create_user("asha", password=PASSWORD)
+
+
+def token_of(user: User) -> str:
+    answer = APIClient().post("/api/v2/auth/token", {"username": user.username, "password": PASSWORD})
+    assert answer.status_code == 201, answer.content
+    token: str = answer.json()["token"]
+    return token
+
+
+def with_token(token: str) -> APIClient:
+    client = APIClient(enforce_csrf_checks=True)
+    client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    return client
+
+
+def test_a_password_buys_a_token(asha: User) -> None:
+    answer = APIClient().post("/api/v2/auth/token", {"username": "asha", "password": PASSWORD})
+
+    assert answer.status_code == 201
+    assert answer.json()["user"] == {"id": asha.pk, "username": "asha"}
+    assert len(answer.json()["token"]) == 64
+    assert answer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("login", "status", "code"),
+    [
+        ({"username": "asha", "password": "wrong"}, 401, "authentication_failed"),
+        ({"username": "nobody", "password": PASSWORD}, 401, "authentication_failed"),
+        ({}, 401, "authentication_failed"),
+        ({"username": "asha"}, 400, "invalid"),
+        ({"username": "a\x00b", "password": "x"}, 400, "invalid"),
+    ],
+)
+def test_a_wrong_login_buys_nothing(asha: User, login: dict[str, str], status: int, code: str) -> None:
+    answer = APIClient().post("/api/v2/auth/token", login)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert "Token" in answer.get("WWW-Authenticate", "Token")
+    assert get_token_model().objects.filter(user=asha).count() == 0
+
+
+def test_a_session_buys_a_token_with_its_csrf_token_only(asha: User) -> None:
+    browser = APIClient(enforce_csrf_checks=True)
+    browser.force_login(asha)
+
+    refused = browser.post("/api/v2/auth/token", {})
+    browser.cookies["csrftoken"] = "a" * 32
+    accepted = browser.post("/api/v2/auth/token", {}, headers={"X-CSRFToken": "a" * 32})
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+    assert accepted.status_code == 201
+
+
+def test_a_token_cannot_buy_another(asha: User) -> None:
+    answer = with_token(token_of(asha)).post("/api/v2/auth/token", {})
+
+    assert answer.status_code == 401
+
+
+def test_a_token_needs_no_csrf_and_ends_at_logout(asha: User) -> None:
+    client = with_token(token_of(asha))
+
+    first = client.post("/api/v2/auth/logout")
+    second = client.post("/api/v2/auth/logout")
+
+    assert first.status_code == 204
+    assert (second.status_code, second["WWW-Authenticate"]) == (401, "Token")
+
+
+def test_a_session_ends_at_logout(asha: User) -> None:
+    browser = APIClient()
+    browser.force_login(asha)
+
+    assert browser.post("/api/v2/auth/logout").status_code == 204
+    assert browser.post("/api/v2/auth/logout").status_code == 401
+
+
+def test_a_user_who_was_switched_off_has_no_use_for_a_token(asha: User) -> None:
+    client = with_token(token_of(asha))
+    asha.is_active = False
+    asha.save(update_fields=["is_active"])
+
+    assert client.post("/api/v2/auth/logout").status_code == 401
+
+
+def test_a_form_is_not_a_body_of_this_api(asha: User) -> None:
+    answer = Client().post("/api/v2/auth/token", {"username": "asha", "password": PASSWORD})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_the_browsable_api_renders(asha: User) -> None:
+    browser = APIClient()
+    browser.force_login(asha)
+
+    answer = browser.get("/api/v2/auth/token", headers={"Accept": "text/html"})
+
+    assert answer.status_code == 405
+    assert answer["Content-Type"].startswith("text/html")
+    assert b"method_not_allowed" in answer.content
