@@ -1,0 +1,1 @@
+"""A fake Dhan on the real wire: feed, REST and instrument files over a seeded market."""

@@ -236,7 +236,7 @@ def _stacks(data: bytes, size: int) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
-class _Client(WSListener):  # type: ignore[misc]  # picows is compiled and ships no checked types.
+class _Client(WSListener):
     """One socket: what it wants by row, whether it reads, when it was last heard of."""
 
     def __init__(self, server: FeedServer, *, is_authenticated: bool) -> None:

@@ -9,11 +9,11 @@ import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType
 from simulator.listing import Listed, Listing
 from simulator.underlyings import COMMODITIES, INDICES
@@ -192,27 +192,20 @@ def _symbol_name(row: Listed) -> str:
     return row.company if is_bse_contract else row.symbol
 
 
-class MasterFormat(StrEnum):
-    """Which of the broker's two files."""
-
-    COMPACT = "compact"
-    DETAILED = "detailed"
-
-
 @dataclass(frozen=True, slots=True)
 class InstrumentFiles:
     """A listing, and the file it was read from if there is one."""
 
     listing: Listing
     master: Path | None = None
-    master_format: MasterFormat = MasterFormat.COMPACT
+    layout: Layout = Layout.COMPACT
 
-    def chunks(self, wanted: MasterFormat) -> Iterator[bytes] | None:
+    def chunks(self, wanted: Layout) -> Iterator[bytes] | None:
         """Return the wanted file in pieces: a given master byte for byte, else our own; None if there is none."""
         if self.master is None:
-            lines = compact_lines if wanted is MasterFormat.COMPACT else detailed_lines
+            lines = compact_lines if wanted is Layout.COMPACT else detailed_lines
             return _joined(lines(self.listing))
-        return _file_chunks(self.master) if wanted is self.master_format else None
+        return _file_chunks(self.master) if wanted is self.layout else None
 
 
 def _joined(lines: Iterator[str]) -> Iterator[bytes]:

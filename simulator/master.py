@@ -1,13 +1,24 @@
 """A given instrument file as a listing.
 
-Parsing rows is `marketdata.dhan.scrip_master`'s; here only what the simulator needs of them is kept, and what the
-exchange no longer trades on the market date is left out of the market. The file itself is served as it is.
+Parsing rows is `marketdata.dhan.scrip_master`'s; here only what the simulator needs of them is kept. What expired
+before the market date has no market; the file itself is served as it is. A bond or right that shares its company's
+symbol has a price of its own.
 """
 
+import zlib
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from simulator.instrument_files import InstrumentFiles
+from marketdata.dhan import scrip_master
+from marketdata.dhan.scrip_master import MasterRow
+from marketdata.domain.instruments import InstrumentKey, InstrumentType
+from simulator.instrument_files import InstrumentFiles, open_plain
+from simulator.listing import Listed
+
+SHARE = "ES"
+SHARE_SERIES = frozenset(("EQ", "BE", "BZ", "A", "B", "T", "X", "XT"))
+"""Series (NSE) and groups (BSE) in which a company's ordinary shares trade."""
 
 
 class MasterError(Exception):
@@ -16,4 +27,41 @@ class MasterError(Exception):
 
 def read_master(path: Path, *, today: date) -> InstrumentFiles:
     """Return the listing of the file at `path` as of `today`. Raises MasterError if it is none."""
-    raise MasterError(f"{path}: instrument files cannot be read yet, {today}.")
+    try:
+        reading = scrip_master.read_rows(_lines(path), as_of=today)
+        listing = [_listed(row) for row in reading]
+    except scrip_master.MasterRefused as error:
+        raise MasterError(f"{path} is no instrument master. {error}") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise MasterError(f"{path} cannot be read: {error}.") from error
+    if not listing:
+        raise MasterError(f"{path} lists nothing on {today}: all of it expired before.")
+    return InstrumentFiles(listing, master=path, layout=reading.layout)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with open_plain(path) as file:
+        for line in file:
+            yield line.decode("utf-8")
+
+
+def _listed(row: MasterRow) -> Listed:
+    is_share = row.instrument_type is not InstrumentType.EQUITY or (
+        row.security_type == SHARE or row.series in SHARE_SERIES
+    )
+    return Listed(
+        key=InstrumentKey(row.segment, row.security_id),
+        exchange=row.exchange,
+        type=row.instrument_type,
+        underlying=row.underlying_symbol if is_share else f"{row.underlying_symbol} {row.series}",
+        symbol=row.token,
+        display_name=row.display_name,
+        tick=float(row.tick_size),
+        lot=row.lot_size,
+        expiry=row.expiry,
+        strike=None if row.strike is None else float(row.strike),
+        option_type=row.option_type,
+        company=row.company,
+        isin=row.isin,
+        series=row.series,
+    )

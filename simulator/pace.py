@@ -64,4 +64,5 @@ def update_rates(activity: Floats, packets: Floats, *, rate: float) -> Floats:
         if spare <= 0 or open_rate <= 0:
             break
         updates = np.where(is_capped, updates, updates * (1.0 + spare / open_rate))
-    return np.minimum(updates, MOST_UPDATES_PER_SECOND)
+    capped: Floats = np.minimum(updates, MOST_UPDATES_PER_SECOND)
+    return capped

@@ -39,14 +39,16 @@ def normal_cdf(x: Floats) -> Floats:
 
 def normal_density(x: Floats) -> Floats:
     """Return the standard normal density."""
-    return np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+    density: Floats = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+    return density
 
 
 def smile(forward: Floats, strike: Floats, years: Floats, at_the_money: Floats) -> Floats:
     """Return the volatility of each strike: downside strikes dearer, both wings raised."""
     deviations = np.log(strike / forward) / (at_the_money * np.sqrt(years))
     z = np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    return at_the_money * (1.0 + SKEW * z + CURVATURE * z * z)
+    volatility: Floats = at_the_money * (1.0 + SKEW * z + CURVATURE * z * z)
+    return volatility
 
 
 def black_76(forward: Floats, strike: Floats, years: Floats, volatility: Floats, is_call: Bools) -> Floats:

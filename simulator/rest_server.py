@@ -20,9 +20,10 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from simulator.feed_server import FeedServer
-from simulator.instrument_files import InstrumentFiles, MasterFormat
+from simulator.instrument_files import InstrumentFiles
 from simulator.option_chains import OptionChains
 from simulator.rate_limits import CHAIN_SECONDS, OncePerKey, Window
 
@@ -71,12 +72,12 @@ def make_app(feed: FeedServer, files: InstrumentFiles) -> Starlette:
     api = _Api(feed, OptionChains(files.listing))
     watch = _Watch(feed)
 
-    def instrument_file(wanted: MasterFormat) -> Endpoint:
+    def instrument_file(wanted: Layout) -> Endpoint:
         async def answer(_request: Request) -> Response:
             chunks = files.chunks(wanted)
             if chunks is None:
                 return PlainTextResponse(
-                    f"This simulator serves a {files.master_format} master and has no {wanted} one.", status_code=404
+                    f"This simulator serves a {files.layout} master and has no {wanted} one.", status_code=404
                 )
             return StreamingResponse(chunks, media_type="text/csv")
 
@@ -90,8 +91,8 @@ def make_app(feed: FeedServer, files: InstrumentFiles) -> Starlette:
             Route("/v2/optionchain", api.option_chain, methods=["POST"]),
             Route("/v2/optionchain/expirylist", api.expiry_list, methods=["POST"]),
             Route("/v2/profile", api.profile, methods=["GET"]),
-            Route("/api-data/api-scrip-master.csv", instrument_file(MasterFormat.COMPACT)),
-            Route("/api-data/api-scrip-master-detailed.csv", instrument_file(MasterFormat.DETAILED)),
+            Route("/api-data/api-scrip-master.csv", instrument_file(Layout.COMPACT)),
+            Route("/api-data/api-scrip-master-detailed.csv", instrument_file(Layout.DETAILED)),
             Route("/_sim/connections", watch.connections),
             Route("/_sim/subscribed", watch.subscribed),
         ],
