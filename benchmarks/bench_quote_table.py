@@ -1,0 +1,90 @@
+"""Bytes to rows: the fast path against the readable decoder, side by side on the same stream.
+
+5,000 instruments of one connection, windows of 2,000 packets as a burst of 20,000 packets/s gives them at
+a flush of 100 ms. The readable side is the definition: split, decode, update, one packet at a time.
+Prints packets per second of each and their ratio; the median of several rounds.
+"""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+from marketdata.dhan import packets
+from marketdata.dhan.packets import Disconnect, MarketStatus
+from marketdata.dhan.quote_table import QuoteTable
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, Quote, QuoteTick, Tick, TickerTick, updated
+
+INSTRUMENTS = 5_000
+PACKETS = 20_000
+WINDOW = 2_000
+ROUNDS = 7
+KEYS = [InstrumentKey(ExchangeSegment.NSE_FNO, 35_000 + 7 * number) for number in range(INSTRUMENTS)]
+
+Stream = Sequence[bytes]
+
+
+def full(key: InstrumentKey, draw: random.Random) -> Tick:
+    level = DepthLevel(65, 130, 1, 2, 100.0, 100.5)
+    price = draw.random() * 100
+    return FullTick(key, price, 65, 1, price, 1, 2, 3, 4, 5, 6, 1.0, 2.0, 3.0, 4.0, (level, level, level, level, level))
+
+
+def ticker(key: InstrumentKey, draw: random.Random) -> Tick:
+    return TickerTick(key, draw.random() * 100, 1)
+
+
+def mixed(key: InstrumentKey, draw: random.Random) -> Tick:
+    kind = draw.random()
+    if kind < 0.4:
+        return ticker(key, draw)
+    if kind < 0.7:
+        return QuoteTick(key, draw.random(), 1, 2, 3.0, 4, 5, 6, 7.0, 8.0, 9.0, 10.0)
+    return full(key, draw) if kind < 0.9 else OiTick(key, 5)
+
+
+def make_stream(make: Callable[[InstrumentKey, random.Random], Tick], *, stacked: int) -> Stream:
+    draw = random.Random(7)
+    encoded = [packets.encode(make(draw.choice(KEYS), draw)) for _ in range(PACKETS)]
+    return [b"".join(encoded[start : start + stacked]) for start in range(0, PACKETS, stacked)]
+
+
+def read_fast(stream: Stream) -> None:
+    table = QuoteTable()
+    table.add({key: number for number, key in enumerate(KEYS)})
+    per_window = max(1, WINDOW * len(stream) // PACKETS)
+    for start in range(0, len(stream), per_window):
+        for message in stream[start : start + per_window]:
+            table.append(message)
+        table.absorb(received_at_ms=start)
+        table.take_changes()
+
+
+def read_readable(stream: Stream) -> None:
+    quotes = {key: Quote(key) for key in KEYS}
+    for message in stream:
+        for packet in packets.split(message):
+            tick = packets.decode(packet)
+            if not isinstance(tick, MarketStatus | Disconnect):
+                quotes[tick.key] = updated(quotes[tick.key], tick)
+
+
+def seconds(read: Callable[[Stream], None], stream: Stream) -> float:
+    start = time.process_time()
+    read(stream)
+    return time.process_time() - start
+
+
+def main() -> None:
+    cases = [("full", full, 1), ("ticker", ticker, 1), ("mixed", mixed, 1), ("mixed, 20 stacked", mixed, 20)]
+    print(f"{'stream':<20}{'readable/s':>14}{'fast/s':>14}{'ratio':>8}")
+    for name, make, stacked in cases:
+        stream = make_stream(make, stacked=stacked)
+        pairs = [(seconds(read_readable, stream), seconds(read_fast, stream)) for _ in range(ROUNDS)]
+        slow, fast = (statistics.median(side) for side in zip(*pairs, strict=True))
+        print(f"{name:<20}{PACKETS / slow:>14,.0f}{PACKETS / fast:>14,.0f}{slow / fast:>8.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""The fast path of the feed: newest row per instrument of one connection, and what changed since.
+
+Theory of operation. The socket's callback only appends raw messages to a list, in arrival order. Once per
+flush `absorb` joins them, finds the offset of every packet, reads all headers as one array of u64 (code,
+length, segment and security id are exactly eight bytes), looks up the slots of the keys in one sorted
+search, and scatters each code's packets into the rows as opaque bytes. Assigning field by field is 11x
+slower for full packets (performance.md 1; benchmarks/bench_quote_table.py).
+
+Within a window the last packet wins per group of fields, as if `marketdata.domain.quotes.updated` had
+been applied packet by packet; that is the definition, and a property test holds this module to it. Codes
+that write the same fields are told apart by offset, which is arrival order: a full packet writes all that
+a quote writes, a quote all that a ticker writes, so each is applied only where nothing wider came after it.
+
+What is malformed, unknown or not ours is counted and dropped; whole packets before it are kept. Rows are
+`QUOTE_ROW`s in the order of their keys. The table knows no clock: times are arguments.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from marketdata.dhan.packets import DISCONNECT, FULL, HEADER, LENGTH_OF, QUOTE, PacketCode
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
+
+_FULL_BODY: Final = FULL.size - HEADER.size
+_QUOTE_BODY: Final = QUOTE.size - HEADER.size
+_TRADE_PART: Final = 26  # of a quote's body: LTP to total buy quantity, laid out as in a full packet
+_BODY_START: Final = 16  # where a row's bytes begin to be a full packet's body
+_DAY_PART_START: Final = _BODY_START + 38  # where a row holds open, close, high, low
+
+_FULL_KNOWS: Final = Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH
+_NOTHING: Final = -1
+
+_Integers = npt.NDArray[np.int64]
+_Words = npt.NDArray[np.uint64]
+
+
+def _lengths() -> _Integers:
+    lengths = np.zeros(256, dtype=np.int64)
+    for code, length in LENGTH_OF.items():
+        lengths[code] = length
+    return lengths
+
+
+_LENGTH_BY_CODE: Final = _lengths()
+
+
+@dataclass(slots=True)
+class Counters:
+    """What came since the socket opened; `packets` counts whole ones, whatever they say."""
+
+    packets: int = 0
+    strangers: int = 0  # of instruments that are not in the table, such as late ones after an unsubscribe
+    unknown: int = 0  # of a code or a length that is none of ours
+    malformed: int = 0  # messages with a remainder that is no packet
+
+
+class QuoteTable:
+    """Rows of the instruments of one connection. Not for several threads."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.disconnect_reason: int | None = None
+        self._messages: list[bytes] = []
+        self.append = self._messages.append
+        """Take one message of the socket, whole; read at the next `absorb`."""
+        self._lay_out(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint32), np.zeros(0, dtype=QUOTE_ROW))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def streaming(self) -> int:
+        """How many instruments had at least one packet since the socket opened."""
+        return int(np.count_nonzero(self._heard))
+
+    def begin_socket(self) -> None:
+        """Forget what the former socket said of itself; values stay, as old as they are."""
+        self.counters = Counters()
+        self.disconnect_reason = None
+        self._messages.clear()
+        self._heard[:] = False
+
+    def add(self, instruments: Mapping[InstrumentKey, int]) -> None:
+        """Learn instruments and their ids; those already here under the same id keep their values."""
+        if instruments:
+            keys = np.fromiter(map(_word, instruments), dtype=np.uint64, count=len(instruments))
+            ids = np.fromiter(instruments.values(), dtype=np.uint32, count=len(instruments))
+            known = np.isin(self._keys, keys, invert=True)
+            self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
+
+    def remove(self, instruments: Iterable[InstrumentKey]) -> None:
+        """Forget instruments; their packets are strangers from the next `absorb` on."""
+        gone = np.fromiter(map(_word, instruments), dtype=np.uint64)
+        stays = np.isin(self._keys, gone, invert=True)
+        self._rebuild(self._keys[stays], self._ids[stays])
+
+    def absorb(self, *, received_at_ms: int) -> int:
+        """Read the messages appended since the last call; return how many packets they held."""
+        if not self._messages:
+            return 0
+        buffer = b"".join(self._messages)
+        offsets = self._find_packets(buffer)
+        self._messages.clear()
+        if len(offsets):
+            self._scatter(buffer, offsets, received_at_ms)
+        return len(offsets)
+
+    def seed(self, rows: Rows) -> int:
+        """Take broker snapshots for instruments of which nothing is known; return how many were taken.
+
+        A packet is never overwritten. `rows` come without the SNAPSHOT mark.
+        """
+        place = {int(instrument_id): slot for slot, instrument_id in enumerate(self._ids)}
+        taken = 0
+        for row in rows:
+            slot = place.get(int(row["instrument_id"]))
+            if slot is not None and self._rows["known"][slot] == 0:
+                self._rows[slot] = row
+                self._rows["known"][slot] |= Known.SNAPSHOT
+                self._changed[slot] = self._unkept[slot] = True
+                taken += 1
+        return taken
+
+    def unheard(self) -> frozenset[int]:
+        """Return the ids of instruments of which nothing is known, not even a snapshot."""
+        return frozenset(self._ids[self._rows["known"] == 0].tolist())
+
+    def take_changes(self) -> Rows:
+        """Return copies of the rows that changed since the last call."""
+        return self._take(self._changed)
+
+    def take_unkept(self) -> Rows:
+        """Return copies of the rows that changed since the last call of this method."""
+        return self._take(self._unkept)
+
+    def all_rows(self) -> Rows:
+        """Return copies of all rows of which something is known."""
+        return self._copies(np.flatnonzero(self._rows["known"]))
+
+    def _take(self, marks: npt.NDArray[np.bool_]) -> Rows:
+        slots = np.flatnonzero(marks)
+        marks[slots] = False
+        return self._copies(slots)
+
+    def _copies(self, slots: _Integers) -> Rows:
+        return _opaque(self._rows, 0, QUOTE_ROW.itemsize)[slots].view(QUOTE_ROW)
+
+    def _lay_out(self, keys: _Words, ids: npt.NDArray[np.uint32], rows: Rows) -> None:
+        self._keys, self._ids, self._rows = keys, ids, rows
+        self._heard = np.zeros(len(rows), dtype=np.bool_)
+        self._changed = np.zeros(len(rows), dtype=np.bool_)
+        self._unkept = np.zeros(len(rows), dtype=np.bool_)
+
+    def _rebuild(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
+        """Lay the rows out anew for `keys`; an instrument that stays under the same id keeps all it has."""
+        order = np.argsort(keys)
+        keys, ids = keys[order], ids[order]
+        former = (self._keys, self._ids, self._rows, self._heard, self._changed, self._unkept)
+        old_keys, old_ids, old_rows, *old_marks = former
+        rows = np.zeros(len(keys), dtype=QUOTE_ROW)
+        rows["instrument_id"] = ids
+        self._lay_out(keys, ids, rows)
+        slots, found = _look_up(keys, old_keys)
+        stays = np.flatnonzero(found)
+        stays = stays[ids[slots[stays]] == old_ids[stays]]
+        size = QUOTE_ROW.itemsize
+        _opaque(rows, 0, size)[slots[stays]] = _opaque(old_rows, 0, size)[stays]
+        for new, old in zip((self._heard, self._changed, self._unkept), old_marks, strict=True):
+            new[slots[stays]] = old[stays]
+
+    def _find_packets(self, buffer: bytes) -> _Integers:
+        """Return where whole, known packets start in `buffer`, in arrival order; count the rest."""
+        sizes = np.fromiter(map(len, self._messages), dtype=np.int64, count=len(self._messages))
+        starts = np.cumsum(sizes) - sizes
+        is_long = sizes >= HEADER.size
+        lengths = np.full(len(sizes), _NOTHING, dtype=np.int64)
+        codes = np.zeros(len(sizes), dtype=np.int64)
+        headers = _headers(buffer, starts[is_long])
+        codes[is_long] = headers & 0xFF
+        lengths[is_long] = headers >> 8 & 0xFFFF
+        is_single = (lengths == sizes) & (lengths == _LENGTH_BY_CODE[codes])
+        offsets: _Integers = starts[is_single]
+        others = np.flatnonzero(~is_single)
+        if len(others):
+            walked = [offset for one in others for offset in self._walk(buffer, int(starts[one]), int(sizes[one]))]
+            offsets = np.sort(np.concatenate((offsets, np.array(walked, dtype=np.int64))))
+        self.counters.packets += len(offsets)
+        return offsets
+
+    def _walk(self, buffer: bytes, start: int, size: int) -> list[int]:
+        """Return where the known packets of one stacked or odd message start; the slow way round."""
+        found: list[int] = []
+        offset, end = start, start + size
+        while offset < end:
+            if end - offset < HEADER.size:
+                self.counters.malformed += 1
+                break
+            code, length, _, _ = HEADER.unpack_from(buffer, offset)
+            if length < HEADER.size or offset + length > end:
+                self.counters.malformed += 1
+                break
+            if length == _LENGTH_BY_CODE[code]:
+                found.append(offset)
+            else:
+                self.counters.unknown += 1
+            offset += length
+        return found
+
+    def _scatter(self, buffer: bytes, offsets: _Integers, received_at_ms: int) -> None:
+        headers = _headers(buffer, offsets)
+        codes = (headers & 0xFF).astype(np.uint8)
+        present = frozenset(np.flatnonzero(np.bincount(codes)).tolist())
+        if PacketCode.DISCONNECT in present:
+            last = int(offsets[codes == PacketCode.DISCONNECT][-1])
+            self.disconnect_reason = DISCONNECT.unpack_from(buffer, last)[4]
+        window = _Window(self._rows, buffer, received_at_ms)
+        newest = np.full(len(self._rows), _NOTHING, dtype=np.int64)
+        # The order matters: what writes more goes first, what writes less only where it came later.
+        for code, write in _WRITERS:
+            if code not in present:
+                continue
+            chosen = codes == code
+            slots, found = _look_up(self._keys, headers[chosen] >> 24)
+            self.counters.strangers += len(found) - int(np.count_nonzero(found))
+            slots, at = slots[found], offsets[chosen][found]
+            if not len(slots):
+                continue
+            self._changed[slots] = self._unkept[slots] = self._heard[slots] = True
+            window.stamp(slots)
+            write(window, slots, at, newest)
+
+
+class _Window:
+    """The rows and the bytes of one flush, and how each packet code is written."""
+
+    __slots__ = ("_buffer", "_received_at_ms", "_rows")
+
+    def __init__(self, rows: Rows, buffer: bytes, received_at_ms: int) -> None:
+        self._rows = rows
+        self._buffer = buffer
+        self._received_at_ms = received_at_ms
+
+    def stamp(self, slots: _Integers) -> None:
+        self._rows["received_at_ms"][slots] = self._received_at_ms
+        self._rows["known"][slots] &= ~np.uint16(Known.SNAPSHOT)
+
+    # Where a slot repeats, numpy keeps the last assignment: packets are in arrival order.
+
+    def write_full(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
+        body = self._bodies(_FULL_BODY)
+        _opaque(self._rows, _BODY_START, _FULL_BODY)[slots] = body[at]
+        self._rows["known"][slots] |= np.uint16(_FULL_KNOWS)
+        newest[slots] = at
+
+    def write_oi(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
+        slots, at = _later(slots, at, newest)
+        self._rows["oi"][slots] = self._fields("<u4", 8)[at]
+        self._rows["known"][slots] |= np.uint16(Known.OI)
+
+    def write_quote(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
+        slots, at = _later(slots, at, newest)
+        _opaque(self._rows, _BODY_START, _TRADE_PART)[slots] = self._bodies(_TRADE_PART)[at]
+        rest = _QUOTE_BODY - _TRADE_PART
+        _opaque(self._rows, _DAY_PART_START, rest)[slots] = self._fields(f"V{rest}", HEADER.size + _TRADE_PART)[at]
+        self._rows["known"][slots] |= np.uint16(Known.TRADE | Known.DAY)
+        newest[slots] = at
+
+    def write_ticker(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
+        slots, at = _later(slots, at, newest)
+        self._rows["ltp"][slots] = self._fields("<f4", 8)[at]
+        self._rows["ltt"][slots] = self._fields("<u4", 12)[at]
+        self._rows["known"][slots] |= np.uint16(Known.TRADE)
+        newest[slots] = at
+
+    def write_previous_close(self, slots: _Integers, at: _Integers, _newest: _Integers) -> None:
+        self._rows["previous_close"][slots] = self._fields("<f4", 8)[at]
+        self._rows["previous_oi"][slots] = self._fields("<u4", 12)[at]
+        self._rows["known"][slots] |= np.uint16(Known.PREVIOUS_CLOSE)
+
+    def _bodies(self, size: int) -> npt.NDArray[Any]:
+        return self._fields(f"V{size}", HEADER.size)
+
+    def _fields(self, kind: str, start: int) -> npt.NDArray[Any]:
+        """Return the fields of `kind` that begin `start` bytes after every offset of the window."""
+        return _sliding(self._buffer, kind, start)
+
+
+_WRITERS: Final = (
+    (PacketCode.FULL, _Window.write_full),
+    (PacketCode.OI, _Window.write_oi),
+    (PacketCode.QUOTE, _Window.write_quote),
+    # An index packet is read as a ticker: its layout is not documented, one source says so.
+    (PacketCode.INDEX, _Window.write_ticker),
+    (PacketCode.TICKER, _Window.write_ticker),
+    (PacketCode.PREVIOUS_CLOSE, _Window.write_previous_close),
+)
+
+
+def _word(key: InstrumentKey) -> int:
+    """Return `key` as a header without its code and length reads: security id above segment."""
+    return key.security_id << 8 | key.segment
+
+
+def _headers(buffer: bytes, offsets: _Integers) -> _Words:
+    if not len(offsets):
+        return np.empty(0, dtype=np.uint64)
+    headers: _Words = _sliding(buffer, "<u8", 0)[offsets]
+    return headers
+
+
+def _sliding(buffer: bytes, kind: str, start: int) -> npt.NDArray[Any]:
+    """Return a view whose element i is the `kind` at byte `start + i` of `buffer`; nothing is copied."""
+    dtype = np.dtype(kind)
+    count = len(buffer) - start - dtype.itemsize + 1
+    return np.ndarray(shape=(count,), dtype=dtype, buffer=buffer, offset=start, strides=(1,))
+
+
+def _opaque(rows: Rows, start: int, size: int) -> npt.NDArray[np.void]:
+    """Return a view of `size` bytes of each row, as one opaque value each."""
+    return np.ndarray(shape=(len(rows),), dtype=f"V{size}", buffer=rows, offset=start, strides=(QUOTE_ROW.itemsize,))
+
+
+def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bool_]]:
+    """Return the slot of each of `sought` in sorted `keys`, and whether it is there at all."""
+    if not len(keys):
+        return np.zeros(len(sought), dtype=np.int64), np.zeros(len(sought), dtype=np.bool_)
+    slots = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
+    return slots, keys[slots] == sought
+
+
+def _later(slots: _Integers, at: _Integers, newest: _Integers) -> tuple[_Integers, _Integers]:
+    """Return those packets that came after the newest one that writes more of the same row."""
+    keep = at > newest[slots]
+    return slots[keep], at[keep]

@@ -1,0 +1,300 @@
+"""The fast path against its definition: `packets.split`, `packets.decode` and `quotes.updated`, packet by packet."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata.dhan import packets
+from marketdata.dhan.packets import Disconnect, MarketStatus, Packet
+from marketdata.dhan.quote_table import QuoteTable
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows, quote_of
+from marketdata.domain.quotes import (
+    DepthLevel,
+    FullTick,
+    OiTick,
+    PreviousCloseTick,
+    Quote,
+    QuoteTick,
+    Tick,
+    TickerTick,
+    updated,
+)
+
+NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
+OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
+OTHER_OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 13)  # the security id of NIFTY, in another segment
+FUTURE = InstrumentKey(ExchangeSegment.MCX_COMM, 2**31 - 1)
+STRANGER = InstrumentKey(ExchangeSegment.NSE_EQ, 1333)
+IDS = {NIFTY: 101, OPTION: 102, OTHER_OPTION: 103, FUTURE: 104}
+KEY_OF = {instrument_id: key for key, instrument_id in IDS.items()}
+
+prices = st.floats(width=32, allow_nan=False)
+u32 = st.integers(0, 2**32 - 1)
+u16 = st.integers(0, 2**16 - 1)
+keys = st.sampled_from([*IDS, STRANGER])
+levels = st.builds(DepthLevel, u32, u32, u16, u16, prices, prices)
+tickers = st.builds(TickerTick, keys, prices, u32)
+ticks: st.SearchStrategy[Tick] = st.one_of(
+    tickers,
+    st.builds(PreviousCloseTick, keys, prices, u32),
+    st.builds(OiTick, keys, u32),
+    st.builds(QuoteTick, keys, prices, u16, u32, prices, u32, u32, u32, prices, prices, prices, prices),
+    st.builds(
+        FullTick,
+        keys,
+        *(prices, u16, u32, prices, *(u32,) * 6),
+        *(prices,) * 4,
+        st.tuples(levels, levels, levels, levels, levels),
+    ),
+)
+anything = st.one_of(
+    ticks, ticks, ticks, st.builds(MarketStatus), st.builds(Disconnect, st.sampled_from([800, 805, 807]))
+)
+index_packets = tickers.map(lambda tick: b"\x01" + packets.encode(tick)[1:])
+known_packets = st.one_of(anything.map(packets.encode), index_packets)
+# A code or a length that is none of ours, but a header that adds up.
+odd_packets = st.builds(
+    lambda code, body: packets.HEADER.pack(code, 8 + len(body), 2, 40472) + body,
+    st.sampled_from([0, 3, 41, 8, 2]),
+    st.binary(min_size=1, max_size=3),
+)
+messages = st.lists(st.one_of(known_packets, known_packets, odd_packets), max_size=6).map(b"".join)
+cut_messages = st.builds(lambda whole, cut: whole[:-cut], messages.filter(lambda one: len(one) > 8), st.integers(1, 7))
+flushes = st.lists(st.lists(st.one_of(messages, messages, cut_messages), max_size=12), max_size=4)
+
+
+def make_table() -> QuoteTable:
+    table = QuoteTable()
+    table.add(IDS)
+    return table
+
+
+def feed(table: QuoteTable, *ticks: Packet, at_ms: int = 1_000) -> None:
+    for tick in ticks:
+        table.append(packets.encode(tick))
+    table.absorb(received_at_ms=at_ms)
+
+
+def quotes_of(rows: Rows) -> dict[InstrumentKey, Quote]:
+    return {(key := KEY_OF[int(row["instrument_id"])]): quote_of(row, key) for row in rows}
+
+
+def readable(messages: Iterable[bytes]) -> dict[InstrumentKey, Quote]:
+    """Return what the definition makes of `messages`, one packet after the other."""
+    quotes = {key: Quote(key) for key in IDS}
+    for message in messages:
+        for tick in readable_ticks(message):
+            if tick.key in quotes:
+                quotes[tick.key] = updated(quotes[tick.key], tick)
+    return {key: quote for key, quote in quotes.items() if quote != Quote(key)}
+
+
+def readable_ticks(message: bytes) -> Sequence[Tick]:
+    found: list[Tick] = []
+    try:
+        for packet in packets.split(message):
+            try:
+                said = packets.decode(packet)
+            except packets.DecodeError:
+                continue
+            if not isinstance(said, MarketStatus | Disconnect):
+                found.append(said)
+    except packets.DecodeError:
+        pass
+    return found
+
+
+@given(flushes=flushes)
+def test_any_stream_flushed_anywhere_gives_what_the_definition_gives(flushes: list[list[bytes]]) -> None:
+    table = make_table()
+    mirror: dict[InstrumentKey, Quote] = {}
+
+    for number, window in enumerate(flushes):
+        for message in window:
+            table.append(message)
+        table.absorb(received_at_ms=number)
+        mirror |= quotes_of(table.take_changes())
+
+    expected = readable(message for window in flushes for message in window)
+    assert quotes_of(table.all_rows()) == expected
+    assert mirror == expected
+
+
+@given(buffers=st.lists(st.binary(max_size=200), max_size=20))
+def test_any_bytes_are_read_or_counted(buffers: list[bytes]) -> None:
+    table = make_table()
+    for buffer in buffers:
+        table.append(buffer)
+
+    table.absorb(received_at_ms=1)
+
+    assert quotes_of(table.all_rows()) == readable(buffers)
+
+
+def test_a_change_is_given_once() -> None:
+    table = make_table()
+    feed(table, TickerTick(NIFTY, 23378.25, 1781084997), at_ms=1_781_065_197_817)
+
+    changes = table.take_changes()
+
+    assert changes["instrument_id"].tolist() == [101]
+    assert changes["ltp"].tolist() == [23378.25]
+    assert changes["received_at_ms"].tolist() == [1_781_065_197_817]
+    assert changes["known"].tolist() == [Known.TRADE]
+    assert len(table.take_changes()) == 0
+
+
+def test_changes_for_frames_and_changes_to_keep_are_taken_apart() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 5))
+
+    table.take_changes()
+
+    assert table.take_unkept()["oi"].tolist() == [5]
+    assert len(table.take_unkept()) == 0
+
+
+def test_changes_taken_are_copies() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 5))
+    changes = table.take_changes()
+
+    feed(table, OiTick(OPTION, 6))
+
+    assert changes["oi"].tolist() == [5]
+
+
+def test_packets_before_a_broken_remainder_are_kept_and_the_remainder_is_counted() -> None:
+    table = make_table()
+    table.append(packets.encode(OiTick(OPTION, 7)) + packets.encode(OiTick(FUTURE, 8))[:11])
+
+    count = table.absorb(received_at_ms=1)
+
+    assert count == 1
+    assert quotes_of(table.all_rows()) == {OPTION: Quote(OPTION, oi=7)}
+    assert (table.counters.packets, table.counters.malformed, table.counters.unknown) == (1, 1, 0)
+
+
+def test_unknown_codes_and_strangers_are_counted_and_change_nothing() -> None:
+    table = make_table()
+    table.append(packets.HEADER.pack(3, 8, 2, 40472))
+    table.append(packets.encode(OiTick(STRANGER, 7)))
+    table.append(b"")
+
+    table.absorb(received_at_ms=1)
+
+    assert len(table.all_rows()) == 0
+    assert (table.counters.packets, table.counters.strangers, table.counters.unknown) == (1, 1, 1)
+    assert table.counters.malformed == 0
+
+
+def test_a_disconnect_packet_leaves_its_reason_even_stacked() -> None:
+    table = make_table()
+    table.append(packets.encode(OiTick(OPTION, 7)) + packets.encode(Disconnect(805)))
+
+    table.absorb(received_at_ms=1)
+
+    assert table.disconnect_reason == 805
+    assert quotes_of(table.all_rows()) == {OPTION: Quote(OPTION, oi=7)}
+
+
+def test_a_table_without_instruments_takes_every_packet_for_a_stranger() -> None:
+    table = QuoteTable()
+
+    feed(table, OiTick(OPTION, 7), TickerTick(NIFTY, 1.0, 1))
+
+    assert table.counters.strangers == 2
+    assert len(table.all_rows()) == 0
+
+
+def test_instruments_that_stay_keep_their_values_when_others_come_and_go() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 7), TickerTick(NIFTY, 1.5, 9))
+
+    table.remove([NIFTY, FUTURE])
+    table.add({STRANGER: 900, OPTION: 102})
+    feed(table, OiTick(STRANGER, 8), TickerTick(NIFTY, 2.5, 9), at_ms=2_000)
+
+    rows = {int(row["instrument_id"]): row for row in table.all_rows()}
+    assert sorted(rows) == [102, 900]
+    assert rows[102]["oi"] == 7
+    assert rows[102]["received_at_ms"] == 1_000
+    assert rows[900]["oi"] == 8
+    assert table.counters.strangers == 1
+    assert table.streaming == 2
+    assert len(table) == 3
+
+
+def test_a_change_not_yet_taken_survives_a_rebuild() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 7))
+
+    table.add({STRANGER: 900})
+
+    assert table.take_changes()["instrument_id"].tolist() == [102]
+    assert table.take_unkept()["instrument_id"].tolist() == [102]
+
+
+def test_a_key_under_a_new_id_starts_unknown() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 7))
+
+    table.add({OPTION: 202})
+
+    assert len(table.all_rows()) == 0
+    assert table.unheard() == frozenset({101, 202, 103, 104})
+
+
+def test_a_new_socket_has_streamed_nothing_yet_and_values_stay() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 7), Disconnect(800))
+    table.append(packets.encode(OiTick(OPTION, 99)))
+
+    table.begin_socket()
+    table.absorb(received_at_ms=2_000)
+
+    assert table.streaming == 0
+    assert table.counters.packets == 0
+    assert table.disconnect_reason is None
+    assert table.all_rows()["oi"].tolist() == [7]
+
+
+def test_a_snapshot_fills_what_is_unknown_and_never_overwrites_a_packet() -> None:
+    table = make_table()
+    feed(table, OiTick(OPTION, 7))
+    table.take_changes()
+    rows = np.zeros(3, dtype=QUOTE_ROW)
+    rows["instrument_id"] = [102, 104, 999]
+    rows["oi"] = [70, 80, 90]
+    rows["known"] = Known.OI
+
+    taken = table.seed(rows)
+
+    assert taken == 1
+    changes = table.take_changes()
+    assert changes["instrument_id"].tolist() == [104]
+    assert changes["oi"].tolist() == [80]
+    assert changes["known"].tolist() == [Known.OI | Known.SNAPSHOT]
+    feed(table, OiTick(FUTURE, 81))
+    assert table.take_changes()["known"].tolist() == [Known.OI]
+
+
+@pytest.mark.parametrize("name", ["ticker-nifty", "prev-close-nse-eq", "oi-nse-fno", "quote-nse-fno", "full-nse-fno"])
+def test_reference_packets_read_as_the_definition_reads_them(name: str, reference_data: Path) -> None:
+    vectors = json.loads((reference_data / "feed-vectors.json").read_text())["vectors"]
+    packet = bytes.fromhex(next(one for one in vectors if one["name"] == name)["hex"])
+    tick = packets.decode(packet)
+    assert not isinstance(tick, MarketStatus | Disconnect)
+    table = QuoteTable()
+    table.add({tick.key: 1})
+
+    table.append(packet)
+    table.absorb(received_at_ms=1)
+
+    assert quote_of(table.all_rows()[0], tick.key) == updated(Quote(tick.key), tick)

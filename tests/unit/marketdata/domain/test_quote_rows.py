@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quote_rows import (
+    QUOTE_ROW,
+    BusFrame,
+    FrameError,
+    FrameKind,
+    Known,
+    decode_frame,
+    encode_frame,
+    quote_of,
+)
+from marketdata.domain.quotes import Quote
+
+OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
+
+
+def make_frame(*, count: int) -> BusFrame:
+    rows = np.zeros(count, dtype=QUOTE_ROW)
+    rows["instrument_id"] = np.arange(count) + 1
+    rows["ltp"] = 48.25
+    rows["known"] = Known.TRADE
+    return BusFrame(FrameKind.CHANGES, connection=3, epoch=2**40, sequence=17, sent_at_ms=1_781_065_197_817, rows=rows)
+
+
+def test_a_row_is_178_bytes_and_holds_a_full_body_from_byte_16() -> None:
+    offsets = {name: QUOTE_ROW.fields[name][1] for name in QUOTE_ROW.names or ()} if QUOTE_ROW.fields else {}
+
+    assert QUOTE_ROW.itemsize == 178
+    assert (offsets["ltp"], offsets["day_open"], offsets["depth"], offsets["previous_close"]) == (16, 54, 70, 170)
+
+
+def test_fields_of_unknown_groups_are_none_and_zero_is_a_value() -> None:
+    row = np.zeros(1, dtype=QUOTE_ROW)[0]
+    row["known"] = Known.OI | Known.SNAPSHOT
+
+    assert quote_of(row, OPTION) == Quote(OPTION, oi=0)
+
+
+def test_all_groups_known_leave_no_field_out() -> None:
+    row = np.zeros(1, dtype=QUOTE_ROW)[0]
+    row["known"] = 0xFFFF
+
+    quote = quote_of(row, OPTION)
+
+    assert [name for name in Quote.__slots__ if getattr(quote, name) is None] == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_a_frame_read_back_says_the_same(count: int) -> None:
+    frame = make_frame(count=count)
+
+    read = decode_frame(encode_frame(frame))
+
+    assert (read.kind, read.connection, read.epoch, read.sequence) == (FrameKind.CHANGES, 3, 2**40, 17)
+    assert read.sent_at_ms == 1_781_065_197_817
+    assert read.rows.tobytes() == frame.rows.tobytes()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        encode_frame(make_frame(count=2))[:-1],
+        encode_frame(make_frame(count=0)) + b"x",
+        b"XXXX" + encode_frame(make_frame(count=0))[4:],
+        b"BTQ1\x02" + encode_frame(make_frame(count=0))[5:],
+    ],
+)
+def test_bytes_of_another_layout_are_refused(payload: bytes) -> None:
+    with pytest.raises(FrameError):
+        decode_frame(payload)
