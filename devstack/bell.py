@@ -7,18 +7,26 @@ the supervisor, the only thread, sleeps on that pipe.
 import os
 import select
 import signal
+import time
 from types import FrameType
+
+# One wish may arrive twice: to the whole process group, and passed on by `make`.
+ECHO_SECONDS = 0.5
 
 
 class Bell:
-    """Counts wishes to stop (Ctrl-C, SIGTERM, a closed terminal) from its creation on."""
+    """Counts wishes to stop (Ctrl-C, SIGTERM, a closed terminal) once it listens."""
 
     def __init__(self) -> None:
         self.stops = 0
-        self._reader, writer = os.pipe()
+        self._heard_at = -ECHO_SECONDS
+        self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
-        os.set_blocking(writer, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        os.set_blocking(self._writer, False)
+
+    def listen(self) -> None:
+        """Take over the signals of this process; from its main thread only."""
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, self._note_child)
         signal.signal(signal.SIGINT, self._note_stop)
         signal.signal(signal.SIGTERM, self._note_stop)
@@ -32,7 +40,10 @@ class Bell:
             os.read(self._reader, 4_096)
 
     def _note_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self.stops += 1
+        now = time.monotonic()
+        if now - self._heard_at >= ECHO_SECONDS:
+            self.stops += 1
+            self._heard_at = now
 
     def _note_child(self, _number: int, _frame: FrameType | None) -> None:
         """Nothing to count: that the signal woke us is enough."""

@@ -21,6 +21,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # The order in which the stack stops: who takes work in, who does it, whom it comes from, where it is kept.
 ENTRANCES, WORKERS, SOURCES, SERVERS = range(4)
+# Together below the ten seconds that a stop may take; a prefork worker at rest needs two of its own.
+PATIENCE_SECONDS = {ENTRANCES: 2.0, WORKERS: 3.2, SOURCES: 1.0, SERVERS: 2.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,13 @@ class Program:
     log: Path
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 2.2  # four stages of it stay below ten seconds
     stop_stage: int = ENTRANCES  # lower stages stop first, all of one stage together
     must_finish: bool = False  # gets its `stop_seconds` even from a user in a hurry
     death_signal: signal.Signals = signal.SIGKILL
+
+    @property
+    def stop_seconds(self) -> float:
+        return PATIENCE_SECONDS[self.stop_stage]
 
 
 @dataclass(slots=True)

@@ -7,6 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+# Stands in the environment of everything the stack starts; its value is the checkout. Offspring that outlived
+# a killed supervisor is known by it.
+MARK = "BROKING_TERMINAL_CHECKOUT"
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -50,8 +54,19 @@ def end(pid: int, *, politely: signal.Signals, seconds: float) -> None:
             wait_until_gone(pid, seconds=seconds)
 
 
-def end_group(leader: int) -> None:
-    """Kill a process group that is not our child's: whoever leads it and all its offspring."""
-    with suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
-    wait_until_gone(leader, seconds=5.0)
+def end_marked(mark: Path) -> None:
+    """Kill every process that was started with `mark` in its environment, and whatever inherited it."""
+    wanted = f"{MARK}={mark}".encode()
+    for directory in Path("/proc").glob("[0-9]*"):
+        pid = int(directory.name)
+        if wanted in _environment(directory):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_until_gone(pid, seconds=5.0)
+
+
+def _environment(directory: Path) -> list[bytes]:
+    try:
+        return (directory / "environ").read_bytes().split(b"\0")
+    except OSError:  # Gone, or not ours to read.
+        return []

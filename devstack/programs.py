@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devstack.children import SOURCES, WORKERS, Program
+from devstack.children import ENTRANCES, SOURCES, WORKERS, Program
 from devstack.errors import DevstackError
 from devstack.source import SIMULATED_CLIENT_ID, Source
 
@@ -24,7 +24,7 @@ class Workshop:
     logs: Path
     environment: Mapping[str, str]
 
-    def program(self, name: str, arguments: Sequence[str], *, stop_stage: int = 0) -> Program:
+    def program(self, name: str, arguments: Sequence[str], *, stop_stage: int = ENTRANCES) -> Program:
         return Program(
             name=name,
             arguments=[sys.executable, *arguments],

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from devstack.children import SERVERS, Child, Program, last_lines
 from devstack.errors import DevstackError
@@ -67,7 +69,9 @@ def write_configuration(server: RedisServer) -> None:
 def wait_until_ready(server: RedisServer, child: Child) -> None:
     """Return once the server answers; raise with its last words if it ends first."""
     deadline = time.monotonic() + START_SECONDS
-    with redis.Redis(port=server.port, password=server.password, socket_timeout=2) as client:
+    # The client's own retries wait for seconds; ours for a moment.
+    never = Retry(NoBackoff(), retries=0)
+    with redis.Redis(port=server.port, password=server.password, socket_timeout=2, retry=never) as client:
         while True:
             try:
                 client.ping()

@@ -21,9 +21,10 @@ from devstack.port_book import PortBook
 from devstack.ports import is_free
 from devstack.privileges import Account
 from devstack.probes import ask
+from devstack.processes import MARK, end_marked
 from devstack.secret_files import keep_secret, write_private
 from devstack.source import Source, choose_source, source_variables
-from devstack.supervisor import StopRequestedError, Supervisor, end_leftovers
+from devstack.supervisor import StopRequestedError, Supervisor
 
 PATIENCE_SECONDS = 120.0
 PROBE_SECONDS = 0.5
@@ -48,8 +49,10 @@ def run(*, places: Places, account: Account | None, environ: Mapping[str, str]) 
     with only_run(places.run / "lock"):
         check_is_free(address)
         rotate_logs(places.logs)
-        end_leftovers(places.run / "children.json")
-        supervisor = Supervisor(bell=Bell(), record=places.run / "children.json", report=announce)
+        end_marked(places.root)
+        bell = Bell()
+        bell.listen()
+        supervisor = Supervisor(bell=bell, report=announce)
         try:
             _bring_up(supervisor, places=places, account=account, environ=environ, source=source, address=address)
             supervisor.run()
@@ -109,6 +112,7 @@ def _variables(
         "STATIC_ROOT": environ.get("STATIC_ROOT") or str(places.run / "static"),
         "SIMULATOR_ACCESS_TOKEN": token,
         "PYTHONUNBUFFERED": "1",
+        MARK: str(places.root),
     }
     return {**environ, **own, **dhan}
 

@@ -1,26 +1,21 @@
 """Keeps programs alive, and ends them all in order.
 
 A kept program that ends for whatever reason is started again after a growing delay
-(`backoff`). The supervisor has one thread and no state worth keeping: who is alive is
-asked of the system each time it wakes. What it started is written to a record, so that
-the next run can end what might have outlived a killed one.
+(`backoff`). The supervisor has one thread and keeps no state on disk: who is alive is
+asked of the system each time it wakes.
 """
 
-import json
 import random
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from devstack.backoff import failures_after_death, restart_delay
 from devstack.bell import Bell
 from devstack.children import Child, Program, last_lines, start
-from devstack.errors import DevstackError
-from devstack.processes import Identity, end_group, identify, is_alive
 
 IDLE_SECONDS = 1.0
 
@@ -40,9 +35,8 @@ class Post:
 
 
 class Supervisor:
-    def __init__(self, *, bell: Bell, record: Path, report: Callable[[str], None]) -> None:
+    def __init__(self, *, bell: Bell, report: Callable[[str], None]) -> None:
         self._bell = bell
-        self._record = record
         self._report = report
         self._chance = random.Random()  # noqa: S311  spreads restarts
         self._posts: list[Post] = []
@@ -51,7 +45,6 @@ class Supervisor:
         """Start `program` and keep it running from now on."""
         child = start(program)
         self._posts.append(Post(program=program, child=child))
-        self._write_record()
         return child
 
     def run_step(self, program: Program) -> int:
@@ -84,7 +77,6 @@ class Supervisor:
             if post.restart_at is not None and now >= post.restart_at:
                 post.child = start(post.program)
                 post.restart_at = None
-                self._write_record()
 
     def _note_death(self, post: Post, now: float) -> None:
         post.child.end_group()
@@ -104,45 +96,22 @@ class Supervisor:
         by_stage = sorted(self._posts, key=lambda post: post.program.stop_stage)
         for _, posts in groupby(by_stage, key=lambda post: post.program.stop_stage):
             self._stop_together([post.child for post in posts])
-        self._record.unlink(missing_ok=True)
 
     def _stop_together(self, children: list[Child]) -> None:
-        wishes = self._bell.stops
         asked_at = time.monotonic()
         for child in children:
             child.ask_to_stop()
         for child in children:
-            while not child.has_ended() and not self._is_overdue(child, asked_at, wishes):
+            while not child.has_ended() and not self._is_overdue(child, asked_at):
                 self._bell.wait(0.1)
         for child in children:
             child.end_group()
 
-    def _is_overdue(self, child: Child, asked_at: float, wishes: int) -> bool:
-        is_hurried = self._bell.stops > max(wishes, 1) and not child.program.must_finish
+    def _is_overdue(self, child: Child, asked_at: float) -> bool:
+        is_hurried = self._bell.stops > 1 and not child.program.must_finish
         return is_hurried or time.monotonic() - asked_at > child.program.stop_seconds
-
-    def _write_record(self) -> None:
-        # Who must finish ends by itself when its parent dies; killing it would cost a recovery.
-        identities = [identify(post.child.pid) for post in self._posts if not post.program.must_finish]
-        draft = self._record.with_suffix(".new")
-        draft.write_text(json.dumps([asdict(identity) for identity in identities if identity]))
-        draft.replace(self._record)
 
 
 def describe_end(code: int) -> str:
     """Say how a program ended, from its return code."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-
-
-def end_leftovers(record: Path) -> None:
-    """End what a killed supervisor may have left behind, going by its record."""
-    try:
-        identities: Iterable[Identity] = [Identity(**entry) for entry in json.loads(record.read_text())]
-    except FileNotFoundError:
-        return
-    except (ValueError, TypeError) as error:
-        raise DevstackError(f"{record} is damaged; remove it.") from error
-    for identity in identities:
-        if is_alive(identity):
-            end_group(identity.pid)
-    record.unlink()

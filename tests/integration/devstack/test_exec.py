@@ -1,0 +1,88 @@
+"""`python -m devstack exec`: servers that come and go with a command."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from devstack.processes import identify
+from tests.integration.devstack.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parents[3]
+SHOW = "import json, os; print(json.dumps({n: os.environ[n] for n in ('DATABASE_URL', 'REDIS_URL')}), flush=True)"
+
+
+def start_exec(*command: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    return subprocess.Popen(
+        [sys.executable, "-m", "devstack", "exec", "--", *command],
+        cwd=ROOT,
+        env=environment | variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def shown_urls(process: subprocess.Popen[str]) -> dict[str, str]:
+    """Return what the command printed; the line about the template may come first."""
+    assert process.stdout is not None
+    urls: dict[str, str] = next(json.loads(line) for line in process.stdout if line.startswith("{"))
+    return urls
+
+
+def server_ids(urls: dict[str, str]) -> list[int]:
+    with redis.Redis.from_url(urls["REDIS_URL"]) as client:
+        redis_id = client.info("server")["process_id"]
+    with psycopg.connect(urls["DATABASE_URL"]) as connection:
+        row = connection.execute("SELECT pg_backend_pid()").fetchone()
+        assert row is not None
+        status = Path(f"/proc/{row[0]}/status").read_text()
+    return [redis_id, int(status.partition("PPid:")[2].split()[0])]
+
+
+def test_the_command_finds_servers_that_vanish_with_it() -> None:
+    with start_exec(sys.executable, "-c", f"{SHOW}; input()") as process:
+        ids = server_ids(shown_urls(process))
+        process.terminate()
+
+    assert process.returncode != 0
+    assert [identify(pid) for pid in ids] == [None, None]
+
+
+def test_the_commands_exit_code_is_returned() -> None:
+    with start_exec(sys.executable, "-c", "raise SystemExit(7)") as process:
+        assert process.wait(timeout=30) == 7
+
+
+def test_a_killed_runner_takes_its_command_and_servers_along() -> None:
+    with start_exec(sys.executable, "-c", f"{SHOW}; import time; time.sleep(600)") as process:
+        ids = server_ids(shown_urls(process))
+        process.send_signal(signal.SIGKILL)
+
+    wait_for("the servers to end", lambda: [identify(pid) for pid in ids] == [None, None])
+
+
+def test_named_servers_win() -> None:
+    named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
+
+    with start_exec(sys.executable, "-c", SHOW, **named) as process:
+        assert shown_urls(process) == named
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL", "SECRET_KEY"])
+def test_pytest_without_servers_says_what_to_run(missing: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != missing}
+
+    command = [sys.executable, "-m", "pytest", "--collect-only", "tests/unit/devstack"]
+    outcome = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert outcome.returncode == 4
+    assert f"{missing} not set." in outcome.stderr
+    assert "make test" in outcome.stderr

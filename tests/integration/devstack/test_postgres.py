@@ -1,0 +1,118 @@
+"""The embedded PostgreSQL: data that stay, crashes that leave traces, privileges that are dropped."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from devstack import postgres
+from devstack.children import Child, Program, start
+from devstack.errors import DevstackError
+from devstack.postgres import PostgresServer
+from devstack.privileges import Account
+
+
+@contextmanager
+def running(server: PostgresServer, log: Path) -> Iterator[Child]:
+    child = start(server.program(log))
+    try:
+        postgres.wait_until_ready(server, child)
+        postgres.ensure_database(server, "market")
+        yield child
+    finally:
+        child.stop()
+
+
+def test_a_second_start_finds_its_data(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    with running(postgres_server, tmp_path / "log"), psycopg.connect(postgres_server.url("market")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+
+    with running(postgres_server, tmp_path / "log"), psycopg.connect(postgres_server.url("market")) as connection:
+        assert connection.execute("SELECT value FROM kept").fetchone() == (42,)
+
+
+def test_the_product_is_no_superuser_and_owns_its_database(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    question = (
+        "SELECT current_user::text, usesuper, usecreatedb, pg_get_userbyid(datdba)::text"
+        " FROM pg_user, pg_database WHERE usename = current_user AND datname = current_database()"
+    )
+
+    with running(postgres_server, tmp_path / "log"), psycopg.connect(postgres_server.url("market")) as connection:
+        assert connection.execute(question).fetchone() == ("terminal", False, True, "terminal")
+
+
+def test_nobody_gets_in_without_the_password(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    with running(postgres_server, tmp_path / "log"):
+        url = postgres_server.url("market").replace(postgres_server.password, "wrong")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(url)
+
+
+def test_the_server_never_runs_as_root(
+    postgres_server: PostgresServer, tmp_path: Path, account: Account | None
+) -> None:
+    with running(postgres_server, tmp_path / "log") as child:
+        owner = Path(f"/proc/{child.pid}").stat()
+
+    assert owner.st_uid == (account.uid if account else os.geteuid())
+    assert owner.st_uid != 0
+
+
+def test_a_killed_server_starts_again_with_what_was_committed(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    with running(postgres_server, tmp_path / "log") as child:
+        with psycopg.connect(postgres_server.url("market")) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+        os.kill(child.pid, signal.SIGKILL)
+
+    postgres.clear_stale_lock(postgres_server.cluster)
+    with running(postgres_server, tmp_path / "log"), psycopg.connect(postgres_server.url("market")) as connection:
+        assert connection.execute("SELECT value FROM kept").fetchone() == (42,)
+
+
+def test_a_lock_file_with_a_strangers_id_is_forgotten(
+    postgres_server: PostgresServer, tmp_path: Path, account: Account | None
+) -> None:
+    sleeping = Program(
+        name="sleep",
+        arguments=["sleep", "60"],
+        environment=postgres.SERVER_ENVIRONMENT,
+        directory=Path("/"),
+        log=tmp_path / "sleep.log",
+        account=account,
+    )
+    stranger = start(sleeping)
+    lock = postgres_server.cluster / "postmaster.pid"
+    lock.write_text(f"{stranger.pid}\n{postgres_server.cluster}\n1770000000\n{postgres_server.port}\n\n127.0.0.1\n")
+
+    postgres.clear_stale_lock(postgres_server.cluster)
+
+    with running(postgres_server, tmp_path / "log"):
+        assert not stranger.has_ended()
+    stranger.end_group()
+
+
+def test_a_server_that_outlived_its_run_is_ended(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    with running(postgres_server, tmp_path / "log") as child:
+        postgres.clear_stale_lock(postgres_server.cluster)
+
+        assert child.has_ended()
+
+
+def test_data_of_another_version_are_refused(postgres_server: PostgresServer) -> None:
+    (postgres_server.cluster / "PG_VERSION").write_text("12\n")
+
+    with pytest.raises(DevstackError, match="is PostgreSQL 12's"):
+        postgres.check_version(postgres_server)
+
+
+def test_a_server_that_cannot_start_says_why(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    (postgres_server.cluster / "postgresql.conf").write_text("no_such_setting = on\n")
+    child = start(postgres_server.program(tmp_path / "log"))
+
+    with pytest.raises(DevstackError, match="no_such_setting"):
+        postgres.wait_until_ready(postgres_server, child)
+    child.end_group()

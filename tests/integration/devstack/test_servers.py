@@ -1,0 +1,139 @@
+"""Both servers of `make run`: where they live, what survives a run, and who wins over them."""
+
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from devstack import servers
+from devstack.bell import Bell
+from devstack.errors import DevstackError
+from devstack.locking import only_run
+from devstack.places import Places, prepare_places
+from devstack.port_book import PortBook
+from devstack.privileges import Account
+from devstack.servers import ServerUrls
+from devstack.stack import Address, check_is_free
+from devstack.supervisor import Supervisor
+
+
+@contextmanager
+def running(
+    places: Places, account: Account | None, *, environ: Mapping[str, str] | None = None
+) -> Iterator[ServerUrls]:
+    supervisor = Supervisor(bell=Bell(), report=print)
+    try:
+        yield servers.bring_up(
+            supervisor,
+            places=places,
+            account=account,
+            ports=PortBook(places.run / "ports.json"),
+            environ=environ or {},
+            database="broking_demo",
+        )
+    finally:
+        supervisor.stop_all()
+
+
+@pytest.fixture
+def closed_checkout(open_directory: Path, account: Account | None) -> Iterator[Places]:
+    """A checkout with a path of more than 150 characters, blanks in it, below a directory closed to others."""
+    closed = open_directory / "closed to others"
+    closed.mkdir(mode=0o700)
+    root = closed / ("long " * 20).strip() / ("longer-" * 8) / "checkout"
+    root.mkdir(parents=True)
+    places = prepare_places(root, account)
+    yield places
+    shutil.rmtree(closed)
+    shutil.rmtree(places.home, ignore_errors=True)
+
+
+def test_a_long_path_below_a_closed_directory_is_no_obstacle_and_keeps_its_data(
+    closed_checkout: Places, account: Account | None
+) -> None:
+    assert len(str(closed_checkout.root)) > 150
+
+    with running(closed_checkout, account) as urls, psycopg.connect(urls.database) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
+    again = prepare_places(closed_checkout.root, account)
+    with running(again, account) as urls, psycopg.connect(urls.database) as connection:
+        assert connection.execute("SELECT value FROM kept").fetchone() == (42,)
+        assert redis.Redis.from_url(urls.redis).ping() is True
+
+
+def test_what_lies_outside_the_checkout_is_linked_from_it(closed_checkout: Places, account: Account | None) -> None:
+    if account is None:
+        assert closed_checkout.home == closed_checkout.run
+    else:
+        assert (closed_checkout.run / "servers").readlink() == closed_checkout.home
+        assert closed_checkout.run not in closed_checkout.home.parents
+
+
+def test_redis_asks_for_its_password_and_does_not_run_as_root(places: Places, account: Account | None) -> None:
+    with running(places, account, environ={"DATABASE_URL": "postgres://elsewhere/db"}) as urls:
+        with redis.Redis.from_url(urls.redis) as client:
+            pid = client.info("server")["process_id"]
+            port = client.connection_pool.connection_kwargs["port"]
+        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+
+        assert Path(f"/proc/{pid}").stat().st_uid == (account.uid if account else os.geteuid())
+
+
+def test_secrets_are_for_their_owner_only(places: Places, account: Account | None) -> None:
+    with running(places, account):
+        kept = [places.run / "redis-password", places.home / "postgres-password", places.home / "redis" / "redis.conf"]
+
+        assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600, 0o600, 0o600]
+        assert stat.S_IMODE((places.home / "postgres").stat().st_mode) == 0o700
+
+
+def test_named_servers_win_and_nothing_is_started(open_directory: Path, account: Account | None) -> None:
+    root = open_directory / "named"
+    root.mkdir()
+    named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
+
+    with running(prepare_places(root, account), account, environ=named) as urls:
+        assert urls == ServerUrls(database="postgres://user@elsewhere/db", redis="redis://elsewhere/3")
+        assert sorted(path.name for path in (root / ".run").iterdir()) == ["logs"]
+
+
+def test_ports_are_the_same_in_the_next_run_unless_they_are_taken(tmp_path: Path) -> None:
+    book = PortBook(tmp_path / "ports.json")
+    first, second = book.port("first"), book.port("second")
+
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", second))
+        stranger.listen()
+        later = PortBook(tmp_path / "ports.json")
+
+        assert later.port("first") == first
+        assert later.port("second") != second
+
+
+def test_a_second_run_in_one_checkout_is_refused_and_the_first_named(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    first = rf"running already \(process {os.getpid()}\)"
+
+    with only_run(lock), pytest.raises(DevstackError, match=first), only_run(lock):
+        pass
+
+    with only_run(lock):
+        pass
+
+
+def test_a_taken_port_is_refused_with_the_word_port() -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+
+        with pytest.raises(DevstackError, match=f"Port {port} .*make run PORT="):
+            check_is_free(Address(host="127.0.0.1", port=port))

@@ -1,0 +1,27 @@
+"""How long a dead program waits before it is started again."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devstack.backoff import failures_after_death, restart_delay
+
+
+@pytest.mark.parametrize(
+    ("failures", "shortest", "longest"),
+    [(1, 0.2, 0.2), (2, 0.2, 0.4), (3, 0.4, 0.8), (6, 3.2, 6.4), (7, 5.0, 10.0), (1_000, 5.0, 10.0)],
+)
+def test_the_wait_doubles_up_to_ten_seconds(failures: int, shortest: float, longest: float) -> None:
+    assert restart_delay(failures, draw=0.0) == pytest.approx(shortest)
+    assert restart_delay(failures, draw=0.999_999) == pytest.approx(longest, rel=1e-5)
+
+
+@given(failures=st.integers(1, 10_000), draw=st.floats(0, 1, exclude_max=True))
+def test_no_wait_is_shorter_than_the_first_or_longer_than_ten_seconds(failures: int, draw: float) -> None:
+    assert 0.2 <= restart_delay(failures, draw=draw) <= 10.0
+
+
+def test_a_long_life_is_forgiven_its_earlier_deaths() -> None:
+    assert failures_after_death(5, lived_seconds=30.0) == 1
+    assert failures_after_death(5, lived_seconds=29.9) == 6
+    assert failures_after_death(0, lived_seconds=0.0) == 1
