@@ -7,13 +7,15 @@ epoch of its writer, and a writer of an older epoch is refused by the script bel
 that wakes up changes nothing.
 
 Keys, under the prefix of the source: `frames:<n>` (channel), `asks` (channel; payload: connection number),
-`nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON, expires).
+`nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON, expires),
+`run:<task>` (epoch seconds, expires), and for reading only Celery's own `celery:<queue>` (list).
 """
 
 import functools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -31,6 +33,7 @@ REPORT_TTL_SECONDS: Final = 5
 # What every method raises when the board cannot be reached; for those who may not import redis.
 BoardError = redis.RedisError
 KEPT_TTL_SECONDS: Final = 24 * 3600
+RUN_TTL_SECONDS: Final = 24 * 3600
 
 # KEYS: kept hash. ARGV: epoch, "1" to start afresh, ttl, number of ids to drop, the ids, then id and row in turn.
 _KEEP: Final = """
@@ -91,6 +94,20 @@ class QuoteBoard:
         """Return the reports of living owners, by connection number."""
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
         return [OwnerReport(**orjson.loads(value)) for value in values if value]
+
+    def note_run(self, *, task: str, at: datetime) -> None:
+        """Note that a periodic task finished at `at`; health tells from it that beat and its worker live."""
+        self._redis.set(f"{self._prefix}:run:{task}", at.timestamp(), ex=RUN_TTL_SECONDS)
+
+    def last_run(self, task: str) -> datetime | None:
+        """Return when a periodic task last finished; None if never, or not for a day."""
+        value: Any = self._redis.get(f"{self._prefix}:run:{task}")
+        return datetime.fromtimestamp(float(value), tz=UTC) if value else None
+
+    def count_queued(self, queue: str) -> int:
+        """Return how many tasks wait in a Celery queue for a worker to take them."""
+        count: Any = self._redis.llen(f"{self._prefix}:celery:{queue}")
+        return int(count)
 
     def read_rows(self, instrument_ids: Iterable[int]) -> Mapping[int, np.void]:
         """Return the newest kept row of each instrument that has one, by instrument id."""
