@@ -82,7 +82,7 @@ def decode(text: str | bytes) -> Request:
         code = RequestCode(message["RequestCode"])
         listed = message.get("InstrumentList", [])
         keys = tuple(InstrumentKey(ExchangeSegment[one["ExchangeSegment"]], int(one["SecurityId"])) for one in listed)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RequestError(f"not a request: {error}") from error
     return Request(code, keys)
 
