@@ -1,0 +1,250 @@
+"""The quote hub: one per web process, between the board's frames and the process's browsers.
+
+Theory of operation. The first browser starts the hub; it stops some time after the last has left. It joins
+the frame channels, then asks every connection for a FULL frame, so that nothing falls between the two. A
+gap, a new epoch or a lost bus makes a connection incomplete; an incomplete connection is asked again, and
+when nobody answers within a second what Redis kept of it is taken in. Four tasks: one listens, one reads
+the owners' reports, one judges the feed and asks, and one per browser sends (so that a browser that does not read
+holds up nobody else). All of them share one event loop, so there is nothing to lock.
+
+Decides nothing about rows (`mirror`), rates (`outbox`) or words (`feed_state`).
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import orjson
+
+from marketdata import quote_board
+from marketdata.domain.quote_rows import BusFrame, FrameError
+from marketdata.quote_board import BoardError, HubBoard
+from marketdata.streaming.feed_state import FeedState, Report, judge_feed
+from marketdata.streaming.frames import CloseCode
+from marketdata.streaming.messages import feed_message
+from marketdata.streaming.mirror import Absorbed, QuoteMirror
+from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS: Final = 0.2
+REPORTS_EVERY_SECONDS: Final = 0.5
+ANSWER_WITHIN_SECONDS: Final = 1.0
+FIRST_RETRY_SECONDS: Final = 0.2
+LONGEST_RETRY_SECONDS: Final = 5.0
+
+SendBytes = Callable[[bytes], Awaitable[None]]
+SendText = Callable[[str], Awaitable[None]]
+
+
+class Seat:
+    """One browser at the hub: its outbox, and a bell for the task that sends."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.told: FeedState | None = None
+        self._bell = asyncio.Event()
+
+    def watch(self, instrument_ids: Sequence[int]) -> None:
+        """Watch exactly these instruments; a snapshot of them follows at once."""
+        self.outbox.watch(instrument_ids)
+        self._bell.set()
+
+    def resync(self) -> None:
+        """Send a snapshot at once."""
+        self.outbox.resync()
+        self._bell.set()
+
+    def ring(self) -> None:
+        """Let the sender look now."""
+        self._bell.set()
+
+    async def rest(self) -> None:
+        """Return when something may be due, or one interval later."""
+        now = time.monotonic()
+        pause = self.outbox.seconds_until_due(now) or self.outbox.interval_seconds(now)
+        try:
+            async with asyncio.timeout(pause):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+        self._bell.clear()
+
+
+class QuoteHub:
+    """Mirrors the board and serves browsers. Make one where the process starts and pass it down."""
+
+    def __init__(
+        self, *, connect: Callable[[], HubBoard] = quote_board.connect_hub, linger_seconds: float = 30.0
+    ) -> None:
+        self.mirror = QuoteMirror()
+        self.feed: FeedState | None = None
+        self.epoch = int(time.time())
+        self._connect = connect
+        self._linger_seconds = linger_seconds
+        self._seats: set[Seat] = set()
+        self._empty_since = 0.0
+        self._runner: asyncio.Task[None] | None = None
+        self._reports: dict[int, Report] | None = None
+        self._has_read_reports = False
+        self._last_frame_at: dict[int, float] = {}
+        self._asked_at: dict[int, float] = {}
+        self._has_kept: set[int] = set()
+
+    async def open_seat(self) -> Seat:
+        """Return a seat for one browser; starts the hub if nobody was there."""
+        seat = Seat(Outbox(epoch=self.epoch, now=time.monotonic()))
+        self._seats.add(seat)
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run(), name="quote hub")
+        return seat
+
+    def leave(self, seat: Seat) -> None:
+        """Give a seat up."""
+        self._seats.discard(seat)
+        self._empty_since = time.monotonic()
+
+    async def aclose(self) -> None:
+        """Stop now."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+
+    async def serve(self, seat: Seat, *, send_bytes: SendBytes, send_text: SendText) -> CloseCode:
+        """Send `seat` what it is owed until cancelled; return the code to close with if it stops reading."""
+        try:
+            while not seat.outbox.is_stalled(time.monotonic()):
+                async with asyncio.timeout(CLOSE_AFTER_SECONDS):
+                    await self._send_due(seat, send_bytes, send_text)
+                await seat.rest()
+        except TimeoutError:
+            logger.info("a browser has not read for %s s", CLOSE_AFTER_SECONDS)
+        return CloseCode.SLOW
+
+    async def _send_due(self, seat: Seat, send_bytes: SendBytes, send_text: SendText) -> None:
+        if self.feed is not None and seat.told != self.feed:
+            seat.told = self.feed
+            await send_text(orjson.dumps(feed_message(self.feed)).decode())
+        now = time.monotonic()
+        frame = seat.outbox.next_frame(
+            self.mirror, now=now, now_ms=time.time_ns() // 1_000_000, feed_age_ms=self._feed_age_ms(now)
+        )
+        if frame is not None:
+            await send_bytes(frame)
+
+    def _feed_age_ms(self, now: float) -> int | None:
+        if not self._last_frame_at:
+            return None
+        return round((now - max(self._last_frame_at.values())) * 1_000)
+
+    async def _run(self) -> None:
+        """Live until `linger_seconds` after the last browser left: the outermost loop of the hub."""
+        while self._has_company():
+            try:
+                await self._mirror_board()
+            except Exception:  # The one place: a bug here must neither freeze prices nor call them live.
+                logger.exception("the quote hub failed and starts again")
+                self._reports = None
+                self._judge()
+                await asyncio.sleep(FIRST_RETRY_SECONDS)
+            finally:
+                self._lose_track()
+        self.feed, self._has_read_reports = None, False
+
+    def _has_company(self) -> bool:
+        return bool(self._seats) or time.monotonic() - self._empty_since < self._linger_seconds
+
+    async def _mirror_board(self) -> None:
+        board = self._connect()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listener = tasks.create_task(self._listen(board))
+                reader = tasks.create_task(self._read_reports(board))
+                await self._beat(board)
+                listener.cancel()
+                reader.cancel()
+        finally:
+            await board.aclose()
+
+    async def _listen(self, board: HubBoard) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                async with board.frames() as frames:
+                    logger.info("joined the bus")
+                    self._lose_track()
+                    for connection in quote_board.CONNECTION_NUMBERS:
+                        await self._ask(connection, board)
+                    async for frame in frames:
+                        pause = FIRST_RETRY_SECONDS
+                        await self._take_in(frame, board)
+            except (BoardError, OSError, FrameError) as error:
+                logger.warning("the bus is lost: %s", error)
+            self._lose_track()
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
+            pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+
+    def _lose_track(self) -> None:
+        self.mirror.lose_track()
+        self._has_kept.clear()
+
+    async def _ask(self, connection: int, board: HubBoard) -> None:
+        self._asked_at[connection] = time.monotonic()
+        await board.ask(connection)
+
+    async def _take_in(self, frame: BusFrame, board: HubBoard) -> None:
+        verdict = self.mirror.absorb(frame)
+        now = time.monotonic()
+        if verdict is Absorbed.APPLIED:
+            self._last_frame_at[frame.connection] = now
+        # Changes that overtook the answer to an ask are no reason to ask twice.
+        if verdict is Absorbed.GAP and self._is_overdue(frame.connection, now):
+            await self._ask(frame.connection, board)
+
+    def _is_overdue(self, connection: int, now: float) -> bool:
+        return now - self._asked_at.get(connection, 0.0) >= ANSWER_WITHIN_SECONDS
+
+    async def _read_reports(self, board: HubBoard) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(REPORTS_EVERY_SECONDS):
+                    listed = await board.list_reports()
+                self._reports = {one.connection: Report(one.state, one.last_error) for one in listed}
+            except (BoardError, OSError, TimeoutError):
+                self._reports = None
+            self._has_read_reports = True
+            await asyncio.sleep(REPORTS_EVERY_SECONDS)
+
+    async def _beat(self, board: HubBoard) -> None:
+        """Judge the feed, and see to connections of which something is missing."""
+        while self._has_company():
+            await asyncio.sleep(BEAT_SECONDS)
+            if not self._has_read_reports:
+                continue
+            self._judge()
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+                    await self._mend(board)
+            except (BoardError, OSError, TimeoutError) as error:
+                logger.debug("cannot read what is kept: %s", error)
+
+    def _judge(self) -> None:
+        feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=time.monotonic())
+        if feed != self.feed:
+            logger.info("the feed is %s, %s connections live", feed.word, feed.live_count)
+            self.feed = feed
+            for seat in self._seats:
+                seat.ring()
+
+    async def _mend(self, board: HubBoard) -> None:
+        now = time.monotonic()
+        for connection in self.mirror.list_incomplete():
+            if not self._is_overdue(connection, now):
+                continue
+            if connection not in self._has_kept:
+                self._has_kept.add(connection)
+                self.mirror.absorb_kept(connection, *await board.kept(connection))
+            await self._ask(connection, board)

@@ -1,0 +1,216 @@
+"""What a browser and the server say to each other in JSON; the binary side is `frames`.
+
+Pure: parses what a client sends into values and shapes what needs no other room. Every refusal carries a
+stable code and a sentence. A watch has a name of the client's choosing; watching under the same name again
+replaces it.
+
+    client                                                   server
+    {"type": "watch", "id": "chain", "chain": {"symbol": "NIFTY", "expiry": "2026-11-24",
+        "exchange": "NSE", "strikes": 25}}                   {"type": "chain", "id": ..., ...}
+    {"type": "watch", "id": "list", "watchlist": true}       {"type": "watching", "id": ..., "instruments": [...]}
+    {"type": "watch", "id": "strip", "instruments": [7, 9]}  the same
+    {"type": "unwatch", "id": "chain"}
+    {"type": "rate", "hz": 4}                                1, 4 or 10
+    {"type": "ack", "seq": 17}                               after a frame was taken in
+    {"type": "resync"}                                       a snapshot
+    {"type": "ping"}                                         {"type": "pong"}
+    at any time                                              welcome, feed, notice, watchlist_changed, error
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from marketdata.streaming.feed_state import FeedState
+from marketdata.streaming.outbox import RATES_HZ
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024
+MAX_INSTRUMENTS: Final = 2_000
+MAX_WATCHES: Final = 16
+_MAX_ID_LENGTH: Final = 32
+_MAX_TEXT_LENGTH: Final = 64
+_MAX_STRIKES: Final = 201
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChain:
+    """Watch the window of a series; no expiry means the nearest, no strikes the usual width."""
+
+    watch_id: str
+    symbol: str
+    expiry: str | None
+    exchange: str | None
+    strikes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchWatchlist:
+    """Watch what is on the trader's own watchlist."""
+
+    watch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchInstruments:
+    """Watch instruments by id."""
+
+    watch_id: str
+    instrument_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    """Stop one watch."""
+
+    watch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetRate:
+    """Frames per second, at most."""
+
+    hz: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Every frame up to this one is taken in."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Send everything again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Say something."""
+
+
+Watch = WatchChain | WatchWatchlist | WatchInstruments
+ClientMessage = Watch | Unwatch | SetRate | Acknowledge | Resync | Ping
+
+
+class MessageError(ValueError):
+    """A message we refuse: `code` for programs, the text for people, `watch_id` if it was about one."""
+
+    def __init__(self, code: str, sentence: str, *, watch_id: str | None = None) -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.watch_id = watch_id
+
+
+Body = Mapping[str, Any]
+
+
+def parse_client_message(text: str) -> ClientMessage:
+    """Return what the client says. Raises MessageError."""
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise MessageError("bad_json", "That is not JSON.") from None
+    if not isinstance(body, dict):
+        raise MessageError("bad_message", "A message is a JSON object.")
+    kind = body.get("type")
+    parser = _PARSERS.get(kind) if isinstance(kind, str) else None
+    if parser is None:
+        raise MessageError("unknown_type", f"There is no message type {str(kind)[:_MAX_TEXT_LENGTH]!r}.")
+    return parser(body)
+
+
+def _parse_watch(body: Body) -> Watch:
+    watch_id = _watch_id(body)
+    if isinstance(body.get("chain"), dict):
+        return _parse_chain(watch_id, body["chain"])
+    if body.get("watchlist") is True:
+        return WatchWatchlist(watch_id)
+    if isinstance(body.get("instruments"), list):
+        return WatchInstruments(watch_id, _instrument_ids(watch_id, body["instruments"]))
+    raise MessageError("bad_watch", "Watch a chain, a watchlist or instruments.", watch_id=watch_id)
+
+
+def _parse_chain(watch_id: str, chain: Body) -> WatchChain:
+    strikes = chain.get("strikes")
+    if strikes is not None and not _is_whole(strikes, low=1, high=_MAX_STRIKES):
+        raise MessageError("bad_watch", f"strikes is a number from 1 to {_MAX_STRIKES}.", watch_id=watch_id)
+    symbol = _text(chain, "symbol", watch_id)
+    if symbol is None:
+        raise MessageError("bad_watch", "A chain needs a symbol.", watch_id=watch_id)
+    return WatchChain(
+        watch_id=watch_id,
+        symbol=symbol,
+        expiry=_text(chain, "expiry", watch_id),
+        exchange=_text(chain, "exchange", watch_id),
+        strikes=strikes,
+    )
+
+
+def _text(body: Body, name: str, watch_id: str) -> str | None:
+    value = body.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > _MAX_TEXT_LENGTH:
+        raise MessageError("bad_watch", f"{name} is a short text.", watch_id=watch_id)
+    return value
+
+
+def _instrument_ids(watch_id: str, listed: list[Any]) -> tuple[int, ...]:
+    if len(listed) > MAX_INSTRUMENTS:
+        raise MessageError(
+            "too_many", f"One browser may watch {MAX_INSTRUMENTS:,} instruments at a time.", watch_id=watch_id
+        )
+    if not all(_is_whole(one, low=1, high=2**32 - 1) for one in listed):
+        raise MessageError("bad_watch", "instruments is a list of instrument ids.", watch_id=watch_id)
+    return tuple(listed)
+
+
+def _parse_unwatch(body: Body) -> Unwatch:
+    return Unwatch(_watch_id(body))
+
+
+def _parse_rate(body: Body) -> SetRate:
+    if not _is_whole(body.get("hz"), low=1, high=10) or body["hz"] not in RATES_HZ:
+        raise MessageError("bad_rate", f"hz is one of {', '.join(map(str, RATES_HZ))}.")
+    return SetRate(body["hz"])
+
+
+def _parse_acknowledge(body: Body) -> Acknowledge:
+    if not _is_whole(body.get("seq"), low=0, high=2**32 - 1):
+        raise MessageError("bad_message", "seq is the sequence of a frame.")
+    return Acknowledge(body["seq"])
+
+
+def _watch_id(body: Body) -> str:
+    watch_id = body.get("id")
+    if not isinstance(watch_id, str) or not 0 < len(watch_id) <= _MAX_ID_LENGTH:
+        raise MessageError("bad_watch", f"A watch has an id of 1 to {_MAX_ID_LENGTH} characters.")
+    return watch_id
+
+
+def _is_whole(value: object, *, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+_PARSERS: Final[Mapping[str, Callable[[Body], ClientMessage]]] = {
+    "watch": _parse_watch,
+    "unwatch": _parse_unwatch,
+    "rate": _parse_rate,
+    "ack": _parse_acknowledge,
+    "resync": lambda _: Resync(),
+    "ping": lambda _: Ping(),
+}
+
+
+def feed_message(feed: FeedState) -> dict[str, Any]:
+    """Return how the feed is, in the browser's words."""
+    return {
+        "type": "feed",
+        "state": feed.word.value,
+        "live": feed.live_count,
+        "total": len(feed.lines),
+        "connections": [{"number": line.number, "state": line.state.value, "error": line.error} for line in feed.lines],
+    }

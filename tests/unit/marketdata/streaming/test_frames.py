@@ -1,0 +1,154 @@
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata.domain.quote_rows import Known
+from marketdata.streaming.frames import (
+    NEVER_HEARD,
+    WIRE_ROW,
+    BrowserFrame,
+    BrowserFrameError,
+    BrowserFrameKind,
+    CloseCode,
+    Shown,
+    decode_browser_frame,
+    encode_browser_frame,
+    wire_rows,
+)
+from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_row
+
+VECTORS = Path(__file__).resolve().parents[3] / "data" / "browser_frames.json"
+
+
+def vector_frames() -> dict[str, bytes]:
+    """Return the bytes that the JavaScript twin is tested on, made anew."""
+    known = wire_rows(make_row(41, ltp=2640.35, volume=12_34_567, oi=98_765, ltt=1_795_000_000), connection=3)
+    unknown = wire_rows(make_row(42, known=Known(0)), connection=0)
+    no_bid = wire_rows(make_row(43, ltp=0.05, bid=0.0, ask=0.05, previous_close=0.1), connection=5)
+    known["age_ms"], unknown["age_ms"], no_bid["age_ms"] = 180, NEVER_HEARD, 61_000
+    snapshot = BrowserFrame(
+        kind=BrowserFrameKind.SNAPSHOT,
+        sequence=1,
+        server_time_ms=1_795_012_345_678,
+        epoch=1_795_000_001,
+        feed_age_ms=95,
+        rows=np.concatenate([known, unknown, no_bid]),
+    )
+    moved = wire_rows(make_row(41, ltp=2641.0, volume=12_34_642, oi=98_765, ltt=1_795_000_001), connection=3)
+    changes = BrowserFrame(
+        kind=BrowserFrameKind.CHANGES,
+        sequence=2,
+        server_time_ms=1_795_012_345_928,
+        epoch=1_795_000_001,
+        feed_age_ms=None,
+        rows=moved,
+    )
+    return {"snapshot": encode_browser_frame(snapshot), "changes": encode_browser_frame(changes)}
+
+
+def test_the_bytes_are_those_the_javascript_twin_is_tested_on() -> None:
+    written: dict[str, Any] = json.loads(VECTORS.read_text())
+
+    made = {name: base64.b64encode(payload).decode() for name, payload in vector_frames().items()}
+
+    assert {name: one["base64"] for name, one in written.items()} == made
+
+
+def test_a_row_takes_48_bytes_and_a_header_24() -> None:
+    assert WIRE_ROW.itemsize == 48
+    assert [len(payload) for payload in vector_frames().values()] == [24 + 3 * 48, 24 + 48]
+
+
+def test_what_is_known_is_shown() -> None:
+    (row,) = wire_rows(
+        make_row(41, ltp=100.5, volume=900, oi=1_200, ltt=77, bid=100.25, ask=100.75, previous_close=99.0),
+        connection=2,
+    )
+
+    assert (row["instrument_id"], row["connection"]) == (41, 2)
+    assert Shown(int(row["known"])) == (
+        Shown.LTP | Shown.VOLUME | Shown.OI | Shown.PREVIOUS_CLOSE | Shown.BID | Shown.ASK
+    )
+    assert (row["ltp"], row["bid"], row["ask"], row["previous_close"]) == (100.5, 100.25, 100.75, 99.0)
+    assert (row["bid_quantity"], row["ask_quantity"], row["volume"], row["oi"], row["ltt"]) == (75, 150, 900, 1_200, 77)
+
+
+@pytest.mark.parametrize(
+    ("missing", "flag"),
+    [
+        (Known.TRADE, Shown.LTP),
+        (Known.DAY, Shown.VOLUME),
+        (Known.OI, Shown.OI),
+        (Known.PREVIOUS_CLOSE, Shown.PREVIOUS_CLOSE),
+        (Known.DEPTH, Shown.BID),
+        (Known.DEPTH, Shown.ASK),
+    ],
+)
+def test_an_unknown_group_has_no_flag(missing: Known, flag: Shown) -> None:
+    (row,) = wire_rows(make_row(41, known=FULLY_KNOWN & ~missing), connection=1)
+
+    assert flag not in Shown(int(row["known"]))
+
+
+@pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_price_that_is_no_price_is_unknown(price: float) -> None:
+    (row,) = wire_rows(make_row(41, ltp=price, bid=price, ask=price, previous_close=price), connection=1)
+
+    assert Shown(int(row["known"])) == Shown.VOLUME | Shown.OI
+    assert (row["ltp"], row["bid"], row["ask"], row["previous_close"]) == (0, 0, 0, 0)
+
+
+def test_a_zero_volume_is_known() -> None:
+    (row,) = wire_rows(make_row(41, volume=0, oi=0), connection=1)
+
+    assert Shown.VOLUME | Shown.OI in Shown(int(row["known"]))
+
+
+def test_the_close_of_the_day_stands_in_for_a_previous_close_never_heard() -> None:
+    (row,) = wire_rows(make_row(41, known=Known.TRADE | Known.DAY, day_close=88.0), connection=1)
+
+    assert Shown.PREVIOUS_CLOSE in Shown(int(row["known"]))
+    assert row["previous_close"] == 88.0
+
+
+def test_a_seeded_row_says_so() -> None:
+    (row,) = wire_rows(make_row(41, known=FULLY_KNOWN | Known.SNAPSHOT), connection=1)
+
+    assert Shown.SEEDED in Shown(int(row["known"]))
+
+
+def test_a_frame_comes_back_as_it_was() -> None:
+    frame = decode_browser_frame(vector_frames()["snapshot"])
+
+    assert (frame.kind, frame.sequence, frame.epoch) == (BrowserFrameKind.SNAPSHOT, 1, 1_795_000_001)
+    assert (frame.server_time_ms, frame.feed_age_ms) == (1_795_012_345_678, 95)
+    assert frame.rows["instrument_id"].tolist() == [41, 42, 43]
+    assert frame.rows["age_ms"].tolist() == [180, NEVER_HEARD, 61_000]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_frame_or_refused(payload: bytes) -> None:
+    try:
+        frame = decode_browser_frame(payload)
+    except BrowserFrameError:
+        return
+    assert len(payload) == 24 + 48 * len(frame.rows)
+
+
+def test_close_codes_below_4408_mean_stay_away_and_others_come_back() -> None:
+    assert {code.value: code.may_come_back for code in CloseCode} == {4400: False, 4401: False, 4408: True}
+
+
+if __name__ == "__main__":  # Writes the file again after a change of the wire: python -m tests.unit....test_frames
+    VECTORS.write_text(
+        json.dumps(
+            {name: {"base64": base64.b64encode(one).decode()} for name, one in vector_frames().items()}, indent=1
+        )
+        + "\n"
+    )

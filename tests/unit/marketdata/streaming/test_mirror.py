@@ -1,0 +1,181 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata.domain.quote_rows import BusFrame, FrameKind
+from marketdata.streaming.mirror import Absorbed, QuoteMirror
+from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
+
+
+def ltp_of(mirror: QuoteMirror, instrument_id: int) -> float:
+    (row,) = mirror.rows_at(mirror.slots_of([instrument_id]), now_ms=2_000)
+    return float(row["ltp"])
+
+
+def connection_of(mirror: QuoteMirror, instrument_id: int) -> int:
+    (row,) = mirror.rows_at(mirror.slots_of([instrument_id]), now_ms=2_000)
+    return int(row["connection"])
+
+
+def complete_mirror(*, epoch: int = 7, sequence: int = 0) -> QuoteMirror:
+    mirror = QuoteMirror()
+    mirror.absorb(make_frame(make_row(41, ltp=10.0), sequence=sequence, kind=FrameKind.FULL, epoch=epoch))
+    return mirror
+
+
+def test_changes_that_follow_a_full_frame_are_applied() -> None:
+    mirror = complete_mirror(sequence=5)
+
+    assert mirror.absorb(make_frame(make_row(41, ltp=11.0), sequence=6)) is Absorbed.APPLIED
+    assert ltp_of(mirror, 41) == 11.0
+
+
+def test_changes_before_any_full_frame_leave_a_connection_incomplete() -> None:
+    mirror = QuoteMirror()
+
+    assert mirror.absorb(make_frame(make_row(41, ltp=11.0), sequence=9)) is Absorbed.GAP
+    assert ltp_of(mirror, 41) == 11.0
+    assert 1 in mirror.list_incomplete()
+
+
+def test_a_gap_is_seen_and_its_rows_are_kept() -> None:
+    mirror = complete_mirror(sequence=5)
+
+    assert mirror.absorb(make_frame(make_row(41, ltp=12.0), sequence=7)) is Absorbed.GAP
+    assert ltp_of(mirror, 41) == 12.0
+    assert 1 in mirror.list_incomplete()
+
+
+def test_a_full_frame_mends_a_gap() -> None:
+    mirror = complete_mirror(sequence=5)
+    mirror.absorb(make_frame(sequence=8))
+
+    mirror.absorb(make_frame(make_row(41, ltp=13.0), sequence=8, kind=FrameKind.FULL))
+
+    assert 1 not in mirror.list_incomplete()
+    assert mirror.absorb(make_frame(sequence=9)) is Absorbed.APPLIED
+
+
+def test_changes_already_in_a_full_frame_are_dropped() -> None:
+    mirror = complete_mirror(sequence=5)
+
+    assert mirror.absorb(make_frame(make_row(41, ltp=9.0), sequence=5)) is Absorbed.OLD
+    assert ltp_of(mirror, 41) == 10.0
+
+
+def test_a_full_frame_that_was_overtaken_by_changes_is_dropped() -> None:
+    mirror = complete_mirror(sequence=5)
+    mirror.absorb(make_frame(make_row(41, ltp=11.0), sequence=6))
+
+    assert mirror.absorb(make_frame(make_row(41), sequence=5, kind=FrameKind.FULL)) is Absorbed.OLD
+    assert ltp_of(mirror, 41) == 11.0
+
+
+def test_what_a_former_owner_says_is_dropped() -> None:
+    mirror = complete_mirror(epoch=8)
+
+    for kind in FrameKind:
+        assert mirror.absorb(make_frame(make_row(41, ltp=1.0), sequence=99, kind=kind, epoch=7)) is Absorbed.OLD
+    assert ltp_of(mirror, 41) == 10.0
+
+
+def test_a_new_owner_has_to_say_everything_again() -> None:
+    mirror = complete_mirror(epoch=7, sequence=5)
+
+    assert mirror.absorb(make_frame(sequence=1, epoch=8)) is Absorbed.GAP
+    assert 1 in mirror.list_incomplete()
+
+
+def test_what_a_full_frame_does_not_name_is_streamed_by_nobody() -> None:
+    mirror = complete_mirror(sequence=5)
+    before = mirror.version
+
+    mirror.absorb(make_frame(make_row(42), sequence=5, kind=FrameKind.FULL))
+
+    assert connection_of(mirror, 41) == 0
+    assert ltp_of(mirror, 41) == 10.0
+    assert mirror.changed_since(mirror.slots_of([41]), before).tolist() == mirror.slots_of([41]).tolist()
+
+
+def test_a_full_frame_of_one_connection_leaves_the_others_alone() -> None:
+    mirror = complete_mirror()
+
+    mirror.absorb(make_frame(make_row(42), sequence=1, kind=FrameKind.FULL, connection=2))
+
+    assert (connection_of(mirror, 41), connection_of(mirror, 42)) == (1, 2)
+
+
+def test_of_two_connections_the_newer_packet_wins() -> None:
+    mirror = QuoteMirror()
+    mirror.absorb(make_frame(make_row(41, ltp=10.0, received_at_ms=500), sequence=1, connection=1))
+
+    mirror.absorb(make_frame(make_row(41, ltp=9.0, received_at_ms=400), sequence=1, connection=2))
+    assert ltp_of(mirror, 41) == 10.0
+
+    mirror.absorb(make_frame(make_row(41, ltp=11.0, received_at_ms=600), sequence=2, connection=2))
+    assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (11.0, 2)
+
+
+def test_kept_rows_fill_what_is_missing_and_never_overwrite_newer_ones() -> None:
+    mirror = QuoteMirror()
+    mirror.absorb(make_frame(make_row(41, ltp=10.0, received_at_ms=500), sequence=1))
+    kept = np.concatenate([make_row(41, ltp=8.0, received_at_ms=300), make_row(42, ltp=20.0, received_at_ms=300)])
+
+    mirror.absorb_kept(1, 7, kept)
+
+    assert (ltp_of(mirror, 41), ltp_of(mirror, 42)) == (10.0, 20.0)
+    assert 1 in mirror.list_incomplete()
+
+
+def test_kept_rows_of_a_former_owner_are_dropped() -> None:
+    mirror = complete_mirror(epoch=8)
+
+    mirror.absorb_kept(1, 7, make_row(42, ltp=20.0))
+
+    assert ltp_of(mirror, 42) == 0.0
+
+
+def test_a_row_that_looks_the_same_is_no_news() -> None:
+    mirror = complete_mirror(sequence=5)
+    before = mirror.version
+
+    mirror.absorb(make_frame(make_row(41, ltp=10.0, received_at_ms=1_900, day_high=12.0), sequence=6))
+
+    assert mirror.version == before
+    assert mirror.rows_at(mirror.slots_of([41]), now_ms=2_000)["age_ms"].tolist() == [100]
+
+
+def test_the_table_grows_and_keeps_what_it_has() -> None:
+    mirror = QuoteMirror(room=2)
+    mirror.absorb(make_frame(*(make_row(one, ltp=float(one)) for one in range(1, 50)), sequence=1))
+
+    assert [ltp_of(mirror, one) for one in (1, 2, 3, 49)] == [1.0, 2.0, 3.0, 49.0]
+
+
+frames_of_two = st.builds(
+    lambda prices, connection, kind, epoch, sequence, received: make_frame(
+        *(make_row(one, ltp=price, received_at_ms=received) for one, price in prices.items()),
+        sequence=sequence,
+        connection=connection,
+        kind=kind,
+        epoch=epoch,
+    ),
+    st.dictionaries(st.integers(1, 6), st.sampled_from([1.0, 2.0, 3.0]), max_size=4),
+    st.integers(1, 2),
+    st.sampled_from(FrameKind),
+    st.integers(1, 2),
+    st.integers(0, 5),
+    st.integers(1, 5),
+)
+
+
+@given(st.lists(frames_of_two, max_size=30))
+def test_epochs_and_sequences_never_go_back(frames: list[BusFrame]) -> None:
+    mirror = QuoteMirror()
+    newest: dict[int, tuple[int, int]] = {}
+
+    for frame in frames:
+        position = (frame.epoch, frame.sequence)
+        if mirror.absorb(frame) is not Absorbed.OLD:
+            assert position >= newest.get(frame.connection, (0, 0))
+            newest[frame.connection] = position
