@@ -1,8 +1,9 @@
 """A listing of our own, relative to a date: every series that the terminal's preload rules ask for, and the stocks.
 
-Ids are computed, not counted: a contract keeps its id from day to day while its series is listed. Each underlying
-owns a block of ids in its segment; inside it the expiry and the strike choose the place. As in reality an id is unique
-in its segment only (13 is NIFTY in IDX_I and ABB in NSE_EQ; a stock's options on BSE repeat ids of those on NSE).
+Ids are computed, not counted: a contract keeps its id from day to day, until its series comes near and gets its fine
+strikes. Each underlying owns a block of ids in its segment; inside it the expiry and the strike choose the place. As in
+reality an id is unique in its segment only (13 is NIFTY in IDX_I and ABB in NSE_EQ; a stock's options on BSE repeat
+ids of those on NSE).
 """
 
 from collections.abc import Iterator

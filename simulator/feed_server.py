@@ -87,15 +87,15 @@ class FeedServer:
     async def listening(self, bound: socket) -> AsyncIterator[None]:
         """Serve on `bound` while the block runs."""
         server = await ws_create_server(self._listener_for, sock=bound)
-        feeding = asyncio.create_task(self._feed())
         try:
-            yield
+            async with asyncio.TaskGroup() as group:
+                feeding = group.create_task(self._feed())
+                yield
+                feeding.cancel()
         finally:
-            feeding.cancel()
             server.close()
             for client in list(self._clients.values()):
                 client.transport.disconnect(graceful=False)
-            await asyncio.gather(feeding, return_exceptions=True)
             await server.wait_closed()
 
     def opened(self, client: "_Client") -> None:
@@ -129,6 +129,7 @@ class FeedServer:
             return
         change = accounts.apply(session, request)
         if change is None:
+            self.closed(client)
             client.close()
             return
         self._is_pace_old = True

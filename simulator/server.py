@@ -24,6 +24,10 @@ from simulator.rest_server import make_app
 LOOPBACK = "127.0.0.1"
 
 
+class CannotListenError(Exception):
+    """An address that cannot be bound; the text is a sentence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     """Where a running simulator listens, and its feed for a look inside."""
@@ -56,7 +60,7 @@ async def running(
     rest_port: int = 0,
     tap: Tap | None = None,
 ) -> AsyncIterator[Running]:
-    """Serve the market of `files` while the block runs. Raises OSError if a port is taken."""
+    """Serve the market of `files` while the block runs. Raises CannotListenError if a port is taken."""
     contracts = read_contracts(files.listing, today=today)
     market = Market(contracts, seed=rules.seed, now=time.time())
     feed = FeedServer(market, Account(credentials), rules, tap=tap)
@@ -84,11 +88,14 @@ class _Rest(uvicorn.Server):
 
 @contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket]:
-    """Yield a TCP socket bound to `host` and `port`."""
+    """Yield a TCP socket bound to `host` and `port`. Raises CannotListenError."""
     bound = socket(AF_INET, SOCK_STREAM)
     try:
         bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        bound.bind((host, port))
+        try:
+            bound.bind((host, port))
+        except OSError as error:
+            raise CannotListenError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
         yield bound
     finally:
         bound.close()

@@ -167,7 +167,7 @@ def test_bytes_that_are_no_packet_are_refused_with_the_reason(data: bytes, reaso
 
 def test_packets_before_a_broken_one_are_kept_and_its_place_is_told() -> None:
     ticker = packets.encode(TickerTick(NIFTY, 25_900.0, 1_781_084_997))
-    found = []
+    found: list[bytes] = []
 
     with pytest.raises(DecodeError) as refusal:
         found.extend(packets.split(ticker + ticker + ticker[:-1]))

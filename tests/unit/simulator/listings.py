@@ -1,0 +1,30 @@
+"""Listings and markets of a known day, made once: what the tests of this room start from."""
+
+from datetime import date
+from functools import cache, lru_cache
+
+from simulator.contracts import Contracts, read_contracts
+from simulator.demo_listing import Size, make_listing
+from simulator.listing import Listed
+from simulator.market import Market
+
+TODAY = date(2026, 11, 21)
+NOW = 1_795_230_000.0
+"""08:30 IST on that day."""
+
+
+@lru_cache(maxsize=4)
+def listing_of(today: date = TODAY, size: Size = Size.DEMO) -> tuple[Listed, ...]:
+    """Return the demo listing of a day."""
+    return tuple(make_listing(today, size=size))
+
+
+@cache
+def small_contracts() -> Contracts:
+    """Return the small listing as arrays."""
+    return read_contracts(listing_of(size=Size.SMALL), today=TODAY)
+
+
+def make_market(*, seed: int = 7) -> Market:
+    """Return a market over the small listing, as it opens."""
+    return Market(small_contracts(), seed=seed, now=NOW)
