@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from devstack.privileges import Account
+from devstack.waiting import wait_until
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -83,9 +84,7 @@ class Child:
     def stop(self) -> None:
         """Ask, wait as long as the program may take, then kill."""
         self.ask_to_stop()
-        deadline = time.monotonic() + self.program.stop_seconds
-        while not self.has_ended() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(self.has_ended, seconds=self.program.stop_seconds)
         self.end_group()
 
 

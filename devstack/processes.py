@@ -2,10 +2,11 @@
 
 import os
 import signal
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from devstack.waiting import wait_until
 
 # Stands in the environment of everything the stack starts; its value is the checkout. Offspring that outlived
 # a killed supervisor is known by it.
@@ -35,34 +36,27 @@ def is_alive(identity: Identity) -> bool:
     return identify(identity.pid) == identity
 
 
-def wait_until_gone(pid: int, *, seconds: float) -> bool:
-    """Wait for a process that is not our child; say whether it went."""
-    deadline = time.monotonic() + seconds
-    while identify(pid) is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def end(pid: int, *, politely: signal.Signals, seconds: float) -> None:
     """End a process that is not our child: ask, wait, kill."""
     with suppress(ProcessLookupError):
         os.kill(pid, politely)
-        if not wait_until_gone(pid, seconds=seconds):
-            os.kill(pid, signal.SIGKILL)
-            wait_until_gone(pid, seconds=seconds)
+        if not wait_until(lambda: identify(pid) is None, seconds=seconds):
+            kill(pid)
+
+
+def kill(pid: int) -> None:
+    """Kill a process that is not our child, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: identify(pid) is None, seconds=5.0)
 
 
 def end_marked(mark: Path) -> None:
     """Kill every process that was started with `mark` in its environment, and whatever inherited it."""
     wanted = f"{MARK}={mark}".encode()
     for directory in Path("/proc").glob("[0-9]*"):
-        pid = int(directory.name)
         if wanted in _environment(directory):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            wait_until_gone(pid, seconds=5.0)
+            kill(int(directory.name))
 
 
 def _environment(directory: Path) -> list[bytes]:

@@ -5,7 +5,6 @@ stands in a private file, not in the arguments, which every account may read.
 """
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from devstack.errors import DevstackError
 from devstack.postgres import SERVER_ENVIRONMENT
 from devstack.privileges import Account, give_to
 from devstack.secret_files import write_private
-
-START_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +63,16 @@ def write_configuration(server: RedisServer) -> None:
     give_to(server.directory, server.account)
 
 
-def wait_until_ready(server: RedisServer, child: Child) -> None:
-    """Return once the server answers; raise with its last words if it ends first."""
-    deadline = time.monotonic() + START_SECONDS
-    # The client's own retries wait for seconds; ours for a moment.
+def is_ready(server: RedisServer, child: Child) -> bool:
+    """Say whether the server answers; raise with its last words if it has ended."""
+    # The client's own retries wait for seconds.
     never = Retry(NoBackoff(), retries=0)
     with redis.Redis(port=server.port, password=server.password, socket_timeout=2, retry=never) as client:
-        while True:
-            try:
-                client.ping()
-            except redis.RedisError as error:
-                if child.has_ended() or time.monotonic() > deadline:
-                    words = "\n".join(last_lines(child.program.log))
-                    raise DevstackError(f"Redis did not start: {error}\n{words}") from error
-                time.sleep(0.02)
-            else:
-                return
+        try:
+            client.ping()
+        except redis.RedisError as error:
+            if child.has_ended():
+                words = "\n".join(last_lines(child.program.log))
+                raise DevstackError(f"Redis did not start: {error}\n{words}") from error
+            return False
+    return True

@@ -13,6 +13,8 @@ from devstack.privileges import Account
 from devstack.secret_files import keep_secret
 from devstack.supervisor import Supervisor
 
+PROBE_SECONDS = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class ServerUrls:
@@ -46,7 +48,7 @@ def _redis(supervisor: Supervisor, places: Places, account: Account | None, port
     )
     redis.write_configuration(server)
     child = supervisor.keep(server.program(places.logs / "redis.log"))
-    redis.wait_until_ready(server, child)
+    supervisor.wait_until(lambda: redis.is_ready(server, child), every_seconds=PROBE_SECONDS)
     return server.url
 
 
@@ -65,6 +67,6 @@ def _postgres(supervisor: Supervisor, places: Places, account: Account | None, p
     )
     postgres.check_version(server)
     child = supervisor.keep(server.program(places.logs / "postgres.log"))
-    postgres.wait_until_ready(server, child)
+    supervisor.wait_until(lambda: postgres.is_ready(server, child), every_seconds=PROBE_SECONDS)
     postgres.ensure_database(server, database)
     return server.url(database)

@@ -16,6 +16,7 @@ from devstack.bell import Bell
 from devstack.children import Program, last_lines
 from devstack.errors import DevstackError
 from devstack.locking import only_run
+from devstack.loopback import without_proxy
 from devstack.places import Places
 from devstack.port_book import PortBook
 from devstack.ports import is_free
@@ -114,7 +115,7 @@ def _variables(
         "PYTHONUNBUFFERED": "1",
         MARK: str(places.root),
     }
-    return {**environ, **own, **dhan}
+    return {**without_proxy(environ), **own, **dhan}
 
 
 def _start_simulator(supervisor: Supervisor, workshop: programs.Workshop, source: Source, ports: PortBook) -> None:

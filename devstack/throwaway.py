@@ -19,13 +19,16 @@ from types import FrameType
 from devstack import binaries, postgres, redis
 from devstack.children import Child, start, tether
 from devstack.errors import DevstackError
+from devstack.loopback import without_proxy
 from devstack.places import Places
 from devstack.ports import choose_port
 from devstack.privileges import Account, give_to
 from devstack.processes import Identity, identify, is_alive
 from devstack.secret_files import keep_secret
+from devstack.waiting import wait_until
 
 DATABASE = "terminal"
+START_SECONDS = 60.0  # on an idle machine it takes 0.1 s
 START_ATTEMPTS = 3  # a port may be lost to another run between choosing and listening
 
 
@@ -37,7 +40,7 @@ def execute(
     A durable database costs what the real one costs; the others save writing to disk.
     """
     with ExitStack() as stack:
-        variables = dict(environ)
+        variables = without_proxy(environ)
         variables.setdefault("SECRET_KEY", secrets.token_urlsafe(32))
         if not (environ.get("DATABASE_URL") and environ.get("REDIS_URL")):
             directory = stack.enter_context(_own_directory(places, account))
@@ -104,7 +107,7 @@ def _redis(places: Places, directory: Path, account: Account | None) -> Iterator
         )
         redis.write_configuration(server)
         child = start(server.program(directory / "redis.log"))
-        redis.wait_until_ready(server, child)
+        _insist(lambda: redis.is_ready(server, child))
         return server.url, child
 
     url, child = _first_success(attempt)
@@ -130,7 +133,7 @@ def _postgres(places: Places, directory: Path, account: Account | None, *, is_du
             is_durable=is_durable,
         )
         child = start(server.program(directory / "postgres.log"))
-        postgres.wait_until_ready(server, child)
+        _insist(lambda: postgres.is_ready(server, child))
         postgres.ensure_database(server, DATABASE)
         return server.url(DATABASE), child
 
@@ -148,6 +151,11 @@ def _first_success(attempt: Callable[[], tuple[str, Child]]) -> tuple[str, Child
         except DevstackError:
             continue
     return attempt()
+
+
+def _insist(is_ready: Callable[[], bool]) -> None:
+    if not wait_until(is_ready, seconds=START_SECONDS):
+        raise DevstackError(f"A throw-away server does not answer after {START_SECONDS:.0f} s.")
 
 
 def _copy_template(places: Places, programs: Path, cluster: Path, account: Account | None) -> str:

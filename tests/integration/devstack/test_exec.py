@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from devstack.processes import identify
-from tests.integration.devstack.waiting import wait_for
+from devstack.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 SHOW = "import json, os; print(json.dumps({n: os.environ[n] for n in ('DATABASE_URL', 'REDIS_URL')}), flush=True)"
@@ -66,7 +66,7 @@ def test_a_killed_runner_takes_its_command_and_servers_along() -> None:
         ids = server_ids(shown_urls(process))
         process.send_signal(signal.SIGKILL)
 
-    wait_for("the servers to end", lambda: [identify(pid) for pid in ids] == [None, None])
+    assert wait_until(lambda: [identify(pid) for pid in ids] == [None, None], seconds=10)
 
 
 def test_named_servers_win() -> None:

@@ -14,13 +14,14 @@ from devstack.children import Child, Program, start
 from devstack.errors import DevstackError
 from devstack.postgres import PostgresServer
 from devstack.privileges import Account
+from devstack.waiting import wait_until
 
 
 @contextmanager
 def running(server: PostgresServer, log: Path) -> Iterator[Child]:
     child = start(server.program(log))
     try:
-        postgres.wait_until_ready(server, child)
+        assert wait_until(lambda: postgres.is_ready(server, child), seconds=60)
         postgres.ensure_database(server, "market")
         yield child
     finally:
@@ -114,5 +115,5 @@ def test_a_server_that_cannot_start_says_why(postgres_server: PostgresServer, tm
     child = start(postgres_server.program(tmp_path / "log"))
 
     with pytest.raises(DevstackError, match="no_such_setting"):
-        postgres.wait_until_ready(postgres_server, child)
+        wait_until(lambda: postgres.is_ready(postgres_server, child), seconds=60)
     child.end_group()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from devstack.bell import ECHO_SECONDS
 from devstack.processes import end_marked, identify
-from tests.integration.devstack.waiting import wait_for
+from devstack.waiting import wait_until
 
 
 @pytest.fixture
@@ -19,7 +20,9 @@ def keeper(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Start the little stack of `keeper` in `tmp_path` and wait until its programs are up."""
     command = [sys.executable, "-m", "tests.integration.devstack.keeper", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
-        wait_for("both programs", lambda: (tmp_path / "worker.pids").exists() and (tmp_path / "stubborn.pids").exists())
+        assert wait_until(
+            lambda: (tmp_path / "worker.pids").exists() and (tmp_path / "stubborn.pids").exists(), seconds=10
+        )
         yield process
         process.kill()
     end_marked(tmp_path)
@@ -41,7 +44,7 @@ def test_a_killed_program_is_started_again_and_its_offspring_ended(
 
     os.kill(worker, signal.SIGKILL)
 
-    wait_for("another worker", lambda: pids(tmp_path, "worker")[0] != worker)
+    assert wait_until(lambda: pids(tmp_path, "worker")[0] != worker, seconds=10)
     assert identify(offspring) is None
     assert keeper.poll() is None
 
@@ -56,12 +59,16 @@ def test_sigterm_stops_all_even_the_stubborn_within_ten_seconds(keeper: subproce
     assert live(tmp_path) == set()
 
 
-def test_an_impatient_user_is_obeyed_and_nobody_is_left(keeper: subprocess.Popen[str], tmp_path: Path) -> None:
-    def press_again() -> bool:
-        keeper.send_signal(signal.SIGINT)
+def test_a_second_ctrl_c_ends_the_patience_and_leaves_nobody(keeper: subprocess.Popen[str], tmp_path: Path) -> None:
+    began_at = time.monotonic()
+
+    def press_for_a_moment() -> bool:
+        """Press again and again for longer than one wish echoes, then let it end."""
+        if time.monotonic() - began_at < 1.1 * ECHO_SECONDS:
+            keeper.send_signal(signal.SIGINT)
         return keeper.poll() is not None
 
-    wait_for("the stop", press_again, seconds=1.5)
+    assert wait_until(press_for_a_moment, seconds=1.7)  # the stubborn one would have had two seconds
 
     assert keeper.returncode == 0
     assert live(tmp_path) == set()
@@ -74,6 +81,6 @@ def test_programs_die_with_a_killed_supervisor_and_the_next_run_ends_their_offsp
 
     keeper.kill()
 
-    wait_for("the programs to die", lambda: not leaders & live(tmp_path))
+    assert wait_until(lambda: not leaders & live(tmp_path), seconds=10)
     end_marked(tmp_path)
     assert live(tmp_path) == set()
