@@ -1,0 +1,252 @@
+"""HTTP to the broker: snapshot prices and the instrument file.
+
+The only module that knows the broker's HTTP paths and answers. Errors come in two shapes (DhanHQ v2, read
+November 2026); both become one of the errors below. The access token goes into a header and nowhere else: not
+into an address, an error or the log. Nothing here waits its turn: the broker allows one quote request a second
+for the whole account and answers RateLimited beyond that.
+
+    DhanError
+    ├── DhanUnreachable     no answer, or none in JSON: try again later
+    ├── RateLimited         too soon: try again after a second
+    ├── LoginRefused        token or client id: log in again
+    └── RequestRefused      anything else: asking again will not help
+"""
+
+import gzip
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, Any, Final
+
+import httpx
+from django.conf import settings
+
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quotes import Depth, DepthLevel, Quote
+
+# DhanHQ v2, market quote: instruments in one request, over all segments.
+MAX_KEYS_PER_REQUEST: Final = 1_000
+QUOTE_TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
+FILE_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+MAX_FILE_BYTES: Final = 256 * 1024 * 1024
+MAX_LINE_CHARACTERS: Final = 64 * 1024
+GZIP_MAGIC: Final = b"\x1f\x8b"
+# Data-style error codes; the numbers are those of the feed's disconnect packets.
+RATE_CODES: Final = frozenset({"805", "DH-904"})
+LOGIN_CODES: Final = frozenset({"806", "807", "808", "809", "810", "DH-901", "DH-902"})
+NEVER_TRADED_YEAR: Final = 1980
+
+
+class DhanError(Exception):
+    """The broker did not answer what was asked."""
+
+
+class DhanUnreachable(DhanError):
+    """No answer, or one that is not the broker's."""
+
+
+class RateLimited(DhanError):
+    """Asked too often."""
+
+
+class LoginRefused(DhanError):
+    """The access token or client id is not accepted, or has no data plan."""
+
+
+class RequestRefused(DhanError):
+    """The broker answered that the request is wrong."""
+
+
+class InstrumentFileError(Exception):
+    """An instrument file that cannot be had or is not whole; the text is a sentence."""
+
+
+def fetch_ltp(keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Decimal]:
+    """Return last prices of at most MAX_KEYS_PER_REQUEST instruments; those without one are missing.
+
+    Raises DhanError.
+    """
+    found = _post_keys("/marketfeed/ltp", keys)
+    prices = {key: Decimal(str(fields.get("last_price") or 0)) for key, fields in found.items()}
+    return {key: round(price, 4) for key, price in prices.items() if price > 0}
+
+
+def fetch_quotes(keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Quote]:
+    """Return full snapshots of at most MAX_KEYS_PER_REQUEST instruments; unknown ones are missing.
+
+    Raises DhanError.
+    """
+    found = _post_keys("/marketfeed/quote", keys)
+    try:
+        return {key: _quote_of(key, fields) for key, fields in found.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DhanUnreachable(f"a quote in an unknown shape: {error!r}") from error
+
+
+@contextmanager
+def open_instrument_file(source: str) -> Iterator[Iterator[str]]:
+    """Give the lines of the file at a path or http(s) address, plain or gzip.
+
+    An address is downloaded to a temporary file first, so that a slow line is no long transaction. Raises
+    InstrumentFileError, also while lines are read.
+    """
+    if source.startswith(("http://", "https://")):
+        with tempfile.TemporaryFile() as file:
+            _download(source, file)
+            yield _lines(file, source)
+        return
+    try:
+        file = Path(source).open("rb")  # noqa: SIM115  Opening alone may fail with this sentence.
+    except OSError as error:
+        raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
+    with file:
+        yield _lines(file, source)
+
+
+def _download(url: str, file: IO[bytes]) -> None:
+    size = 0
+    try:
+        with httpx.stream("GET", url, timeout=FILE_TIMEOUT, follow_redirects=True) as response:
+            if response.status_code != httpx.codes.OK:
+                raise InstrumentFileError(f"{url} answers {response.status_code}.")
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if size > MAX_FILE_BYTES:
+                    raise InstrumentFileError(f"{url} is longer than {MAX_FILE_BYTES:,} bytes.")
+                file.write(chunk)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise InstrumentFileError(f"{url} cannot be downloaded: {error}.") from error
+
+
+def _lines(file: IO[bytes], source: str) -> Iterator[str]:
+    file.seek(0)
+    is_gzip = file.read(2) == GZIP_MAGIC
+    file.seek(0)
+    binary: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
+    text = TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="")
+    try:
+        while line := text.readline(MAX_LINE_CHARACTERS):
+            yield line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InstrumentFileError(f"{source} is cut off or damaged: {error}.") from error
+    except OSError as error:
+        raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
+    finally:
+        text.detach()
+
+
+def _post_keys(path: str, keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Mapping[str, Any]]:
+    if not keys:
+        return {}
+    if len(keys) > MAX_KEYS_PER_REQUEST:
+        raise ValueError(f"{len(keys)} instruments in one request")
+    body: dict[str, list[int]] = {}
+    for key in keys:
+        body.setdefault(key.segment.name, []).append(key.security_id)
+    answer = _post(path, body)
+    try:
+        return {
+            InstrumentKey(ExchangeSegment[segment], int(security_id)): fields
+            for segment, listed in answer["data"].items()
+            for security_id, fields in listed.items()
+        }
+    except (KeyError, AttributeError, ValueError) as error:
+        raise DhanUnreachable(f"{path} answers in an unknown shape: {error!r}") from error
+
+
+def _post(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    headers = {"access-token": settings.DHAN_ACCESS_TOKEN, "client-id": settings.DHAN_CLIENT_ID}
+    try:
+        response = httpx.post(f"{settings.DHAN_REST_URL}{path}", json=body, headers=headers, timeout=QUOTE_TIMEOUT)
+    except httpx.HTTPError as error:
+        raise DhanUnreachable(f"{path}: {type(error).__name__}") from error
+    try:
+        answer = response.json()
+    except ValueError as error:
+        raise DhanUnreachable(f"{path} answers {response.status_code} without JSON") from error
+    if not isinstance(answer, dict):
+        raise DhanUnreachable(f"{path} answers {response.status_code} in an unknown shape")
+    if response.is_success and answer.get("status") == "success":
+        return answer
+    raise _error_of(path, response.status_code, answer)
+
+
+def _error_of(path: str, status: int, answer: Mapping[str, Any]) -> DhanError:
+    """Return the error in either shape: errorCode and errorMessage, or codes as keys of `data`."""
+    nested = answer.get("data")
+    if "errorCode" in answer:
+        code, said = str(answer["errorCode"]), str(answer.get("errorMessage", ""))
+    elif isinstance(nested, dict) and nested:
+        code, said = next((str(key), str(value)) for key, value in nested.items())
+    else:
+        code, said = str(status), str(answer.get("error", ""))
+    sentence = f"{path} answers {status} {code}: {said[:200]}"
+    if status == httpx.codes.TOO_MANY_REQUESTS or code in RATE_CODES:
+        return RateLimited(sentence)
+    # An invalidated token also comes as DH-906 with these words.
+    if status == httpx.codes.UNAUTHORIZED or code in LOGIN_CODES or "invalid token" in said.lower():
+        return LoginRefused(sentence)
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return DhanUnreachable(sentence)
+    return RequestRefused(sentence)
+
+
+def _quote_of(key: InstrumentKey, fields: Mapping[str, Any]) -> Quote:
+    day = fields.get("ohlc") or {}
+    ltp = _positive(fields.get("last_price"))
+    ltt = _ltt_of(str(fields.get("last_trade_time") or ""))
+    return Quote(
+        key,
+        ltp=ltp,
+        ltq=int(fields.get("last_quantity") or 0),
+        ltt=ltt,
+        average_price=float(fields.get("average_price") or 0),
+        volume=int(fields.get("volume") or 0),
+        total_sell_quantity=int(fields.get("sell_quantity") or 0),
+        total_buy_quantity=int(fields.get("buy_quantity") or 0),
+        oi=int(fields.get("oi") or 0),
+        oi_day_high=int(fields.get("oi_day_high") or 0),
+        oi_day_low=int(fields.get("oi_day_low") or 0),
+        day_open=float(day.get("open") or 0),
+        day_close=float(day.get("close") or 0),
+        day_high=float(day.get("high") or 0),
+        day_low=float(day.get("low") or 0),
+        depth=_depth_of(fields.get("depth")),
+        # During a session the broker's close is the one of the session before.
+        previous_close=_positive(day.get("close")),
+    )
+
+
+def _positive(value: Any) -> float | None:
+    number = float(value or 0)
+    return number if number > 0 else None
+
+
+def _ltt_of(text: str) -> int | None:
+    """Return the broker's seconds (IST wall clock as if UTC) of `DD/MM/YYYY HH:MM:SS`; None for never traded."""
+    if not text:
+        return None
+    stamp = datetime.strptime(text, "%d/%m/%Y %H:%M:%S").replace(tzinfo=UTC)
+    return None if stamp.year <= NEVER_TRADED_YEAR else int(stamp.timestamp())
+
+
+def _depth_of(sides: Any) -> Depth | None:
+    if not sides:
+        return None
+    one, two, three, four, five = (
+        DepthLevel(
+            int(buy["quantity"]),
+            int(sell["quantity"]),
+            int(buy["orders"]),
+            int(sell["orders"]),
+            float(buy["price"]),
+            float(sell["price"]),
+        )
+        for buy, sell in zip(sides["buy"], sides["sell"], strict=True)
+    )
+    return (one, two, three, four, five)

@@ -1,0 +1,55 @@
+"""Names of underlyings: which writings mean the same symbol, and which exchange was named with it.
+
+A symbol is what the exchange writes on its derivatives. Traders and other systems write indices in several
+ways; those are listed here. Which symbols exist is not known here.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from marketdata.domain.instruments import Exchange
+
+ALIASES: Final[Mapping[str, str]] = {
+    "NIFTY50": "NIFTY",
+    "NIFTY 50": "NIFTY",
+    "NIFTY BANK": "BANKNIFTY",
+    "NIFTYBANK": "BANKNIFTY",
+    "BANK NIFTY": "BANKNIFTY",
+    "FIN NIFTY": "FINNIFTY",
+    "NIFTY FIN SERVICE": "FINNIFTY",
+    "NIFTY FINANCIAL SERVICES": "FINNIFTY",
+    "MIDCAP NIFTY": "MIDCPNIFTY",
+    "MIDCAPNIFTY": "MIDCPNIFTY",
+    "NIFTY MIDCAP SELECT": "MIDCPNIFTY",
+    "NIFTY NEXT 50": "NIFTYNXT50",
+    "NIFTYNEXT50": "NIFTYNXT50",
+    "BSE SENSEX": "SENSEX",
+    "SENSEX 50": "SENSEX50",
+    "SNSX50": "SENSEX50",
+    "BSE BANKEX": "BANKEX",
+    "INDIAVIX": "INDIA VIX",
+    "GIFT NIFTY": "GIFTNIFTY",
+}
+
+
+def canonical_symbol(text: str) -> str:
+    """Return the symbol that `text` means; what is no alias only loses its case and extra spaces.
+
+    >>> canonical_symbol(" nifty  50 ")
+    'NIFTY'
+    """
+    symbol = " ".join(text.upper().split())
+    return ALIASES.get(symbol, symbol)
+
+
+def split_exchange(text: str) -> tuple[Exchange | None, str]:
+    """Return the exchange written before `text` and the rest; None where none is.
+
+    >>> split_exchange("BSE:RELIANCE")
+    (<Exchange.BSE: 'BSE'>, 'RELIANCE')
+    """
+    prefix, separator, rest = text.strip().partition(":")
+    named = prefix.strip().upper()
+    if separator and named in set(Exchange):
+        return Exchange(named), rest.strip()
+    return None, text.strip()

@@ -1,0 +1,46 @@
+"""`manage.py import_instruments`: import the broker's instrument file and say what came of it."""
+
+import argparse
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from marketdata import services
+
+
+class Command(BaseCommand):
+    """Import the list of instruments from a path or address, either of the broker's formats, plain or gzip."""
+
+    help = "Import the broker's instrument file (compact or detailed, plain or gzip)."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the source and the date."""
+        parser.add_argument("source", nargs="?", default=None, help="path or http(s) address; the broker's by default")
+        parser.add_argument(
+            "--as-of", type=date.fromisoformat, metavar="DATE", help="contracts that expired before it are left out"
+        )
+        parser.add_argument(
+            "--accept-fewer", action="store_true", help="accept a file much shorter than the last good one"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002  The framework's signature.
+        """Import, report, and exit 1 with the reason if the file is refused."""
+        record = services.import_instruments(
+            source=options["source"] or settings.DHAN_INSTRUMENTS_URL,
+            as_of=options["as_of"],
+            now=timezone.now(),
+            accept_fewer=options["accept_fewer"],
+            progress=self.stdout.write,
+        )
+        self.stdout.write(f"Rows read {record.rows_read:,}, kept {record.rows_kept:,}")
+        for reason, count in record.skipped.items():
+            self.stdout.write(f"  skipped, {reason}: {count:,}")
+        if record.refusal:
+            raise CommandError(f"Refused, nothing was changed. {record.refusal}")
+        self.stdout.write(
+            f"New {record.inserted:,}, changed {record.changed:,}, no longer listed {record.delisted:,} "
+            f"({record.layout}, as of {record.as_of})"
+        )

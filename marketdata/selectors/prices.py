@@ -1,0 +1,147 @@
+"""What instruments are worth: newest quotes off the quote board, and the price of a spot from wherever it can be had.
+
+A quote says where it comes from and when it came. What nobody has heard of is None, never zero.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from marketdata import dhan_api, quote_board
+from marketdata.domain.errors import DomainError
+from marketdata.domain.prices import PAISE, rupees
+from marketdata.domain.quote_rows import QUOTE_ROW, Known
+from marketdata.models import Instrument
+
+logger = logging.getLogger(__name__)
+
+
+class PriceSource(StrEnum):
+    """Where a price comes from, best first."""
+
+    QUOTE = "quote"  # packets of the live feed
+    SNAPSHOT = "snapshot"  # the broker's REST answer
+    CALLER = "caller"
+    CACHE = "cache"  # what a window was last calculated from
+
+
+class PriceUnknown(DomainError):
+    """Nobody knows the price that a chain would be centered on."""
+
+    status = 409
+    code = "no_price"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price in rupees, its source, and when it was heard of."""
+
+    ltp: Decimal
+    source: PriceSource
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlainQuote:
+    """Newest known state of one instrument in rupees; None is unknown."""
+
+    source: PriceSource
+    at: datetime
+    ltp: Decimal | None = None
+    change: Decimal | None = None
+    change_percent: Decimal | None = None
+    bid: Decimal | None = None
+    bid_quantity: int | None = None
+    ask: Decimal | None = None
+    ask_quantity: int | None = None
+    volume: int | None = None
+    oi: int | None = None
+    day_open: Decimal | None = None
+    day_high: Decimal | None = None
+    day_low: Decimal | None = None
+    previous_close: Decimal | None = None
+
+
+def find_quote(*, instrument_id: int) -> PlainQuote | None:
+    """Return the newest quote on the quote board, its prices to the paise. Raises BoardError."""
+    return list_quotes(tick_sizes={instrument_id: PAISE}).get(instrument_id)
+
+
+def get_ltp(*, instrument_id: int) -> Decimal | None:
+    """Return the last traded price on the quote board, None where there is none. Raises BoardError."""
+    quote = find_quote(instrument_id=instrument_id)
+    return quote.ltp if quote else None
+
+
+def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
+    """Return the last traded prices on the quote board, of those instruments that have one."""
+    quotes = list_quotes(tick_sizes=dict.fromkeys(instrument_ids, PAISE))
+    return {instrument_id: quote.ltp for instrument_id, quote in quotes.items() if quote.ltp is not None}
+
+
+def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
+    """Return the newest quotes of the instruments in `tick_sizes` (by id) that have one."""
+    rows = quote_board.connect().read_rows(tick_sizes)
+    return {instrument_id: _plain(row, tick_sizes[instrument_id]) for instrument_id, row in rows.items()}
+
+
+def find_broker_ltp(*, instrument_id: int) -> Decimal | None:
+    """Return the broker's own answer for one instrument; None where it has none or cannot be asked now."""
+    return list_broker_ltps(instrument_ids=[instrument_id]).get(instrument_id)
+
+
+def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal]:
+    """Return the broker's own answer for some instruments, in one request; empty if it cannot be asked now."""
+    instruments = Instrument.objects.only("exchange_segment", "security_id").filter(pk__in=instrument_ids)
+    id_of = {instrument.key: instrument.pk for instrument in instruments}
+    if not id_of:
+        return {}
+    try:
+        return {id_of[key]: ltp for key, ltp in dhan_api.fetch_ltp(list(id_of)).items() if key in id_of}
+    except dhan_api.DhanError as error:
+        logger.warning("no snapshot price of %d instruments: %s", len(id_of), error)
+        return {}
+
+
+_AT: Final = {name: position for position, name in enumerate(QUOTE_ROW.names or ())}
+
+
+def _plain(row: np.void, tick_size: Decimal) -> PlainQuote:
+    # One call for all fields: picking them one by one costs 20 times as much, and a chain has 202 legs.
+    values = row.item()
+    known = values[_AT["known"]]
+    ltp = _price(values[_AT["ltp"]], tick_size) if known & Known.TRADE else None
+    previous = _price(values[_AT["previous_close"]], PAISE) if known & Known.PREVIOUS_CLOSE else None
+    has_day = bool(known & Known.DAY)
+    if previous is None and has_day:
+        # The broker fills it for derivatives and shares, where no previous-close packet comes.
+        previous = _price(values[_AT["day_close"]], PAISE)
+    change = ltp - previous if ltp is not None and previous is not None else None
+    best = values[_AT["depth"]][0] if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
+    return PlainQuote(
+        source=PriceSource.SNAPSHOT if known & Known.SNAPSHOT else PriceSource.QUOTE,
+        at=datetime.fromtimestamp(values[_AT["received_at_ms"]] / 1000, tz=UTC),
+        ltp=ltp,
+        change=change,
+        change_percent=round(change / previous * 100, 2) if change is not None and previous else None,
+        bid=_price(best[4], tick_size),
+        bid_quantity=best[0],
+        ask=_price(best[5], tick_size),
+        ask_quantity=best[1],
+        volume=values[_AT["volume"]] if has_day else None,
+        oi=values[_AT["oi"]] if known & Known.OI else None,
+        day_open=_price(values[_AT["day_open"]], tick_size) if has_day else None,
+        day_high=_price(values[_AT["day_high"]], tick_size) if has_day else None,
+        day_low=_price(values[_AT["day_low"]], tick_size) if has_day else None,
+        previous_close=previous,
+    )
+
+
+def _price(value: float, tick_size: Decimal) -> Decimal | None:
+    return rupees(value, tick_size) if value > 0 else None

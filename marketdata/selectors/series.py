@@ -1,0 +1,259 @@
+"""What is listed on an underlying: its expiries, the legs of a series, its futures.
+
+Contracts stay marked as listed until the next import, so everything here asks for expiries from the market's
+date on.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import Q, QuerySet
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.expiries import ExpiryKind, classify
+from marketdata.domain.instruments import (
+    EXCHANGE_OF,
+    Exchange,
+    ExchangeSegment,
+    InstrumentType,
+    OptionType,
+    SeriesKey,
+    format_expiry,
+)
+from marketdata.models import Instrument
+from marketdata.selectors.underlyings import (
+    Underlying,
+    UnknownSymbol,
+    find_underlying,
+    market_today,
+)
+
+INDEX_WIDTH: Final = 101
+PLAIN_WIDTH: Final = 25
+EXPIRIES_NAMED: Final = 3
+
+
+class UnknownExpiry(DomainError):
+    """An expiry on which nothing is listed; `expiries` names the nearest that are."""
+
+    status = 404
+    code = "unknown_expiry"
+
+
+class PastExpiry(UnknownExpiry):
+    """An expiry that lies before the market's date."""
+
+    status = 400
+    code = "past_expiry"
+
+
+class NoOptions(DomainError):
+    """An underlying that no options are listed on."""
+
+    status = 404
+    code = "no_options"
+
+
+class NoSpot(DomainError):
+    """A series whose underlying is not listed itself, so that its price cannot be known."""
+
+    status = 409
+    code = "no_spot"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryRow:
+    """One expiry of an underlying. `kind` is among its expiries with options, or of a future among futures."""
+
+    expiry: date
+    kind: ExpiryKind
+    days_left: int
+    has_options: bool
+    has_futures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One option of a series."""
+
+    instrument_id: int
+    strike: Decimal
+    option_type: OptionType
+    token: str
+    lot_size: int
+    tick_size: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesListing:
+    """All listed options of a series: strikes ascending, legs by strike, call before put."""
+
+    series: SeriesKey
+    spot_instrument_id: int
+    strikes: tuple[Decimal, ...]
+    legs: tuple[Leg, ...]
+    default_width: int
+
+    @property
+    def exchange(self) -> Exchange:
+        """Where it is listed."""
+        return EXCHANGE_OF[self.series.segment]
+
+
+@dataclass(frozen=True, slots=True)
+class FutureRow:
+    """One listed future."""
+
+    instrument_id: int
+    expiry: date
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """What is listed on one underlying: expiries that have options, and futures, soonest first."""
+
+    option_expiries: tuple[date, ...]
+    futures: tuple[FutureRow, ...]
+
+
+def list_expiries(*, symbol: str, exchange: str | None = None, options_only: bool) -> list[ExpiryRow]:
+    """Return the expiries listed on `symbol`, soonest first. Raises UnknownSymbol."""
+    underlying = find_underlying(symbol=symbol, exchange=exchange)
+    return list_expiries_of(underlying=underlying, options_only=options_only)
+
+
+def list_expiries_of(*, underlying: Underlying, options_only: bool) -> list[ExpiryRow]:
+    """Return the expiries listed on `underlying`, soonest first; none where it has no derivatives."""
+    segment = underlying.option_segment if options_only else underlying.derivative_segment
+    if segment is None:
+        return []
+    today = market_today()
+    dates = _contracts(segment, underlying.symbol, today).values_list("expiry", Q(strike__isnull=False)).distinct()
+    options = classify(expiry for expiry, is_option in dates if is_option and expiry)
+    futures = classify(expiry for expiry, is_option in dates if not is_option and expiry)
+    return [
+        ExpiryRow(
+            one, (options if one in options else futures)[one], (one - today).days, one in options, one in futures
+        )
+        for one in sorted(options if options_only else {*options, *futures})
+    ]
+
+
+def list_series(*, segment: ExchangeSegment, underlying_symbol: str, from_date: date) -> list[date]:
+    """Return the expiries from `from_date` on that have options, soonest first."""
+    options = _contracts(segment, underlying_symbol, from_date).filter(strike__isnull=False)
+    return sorted(options.order_by().values_list("expiry", flat=True).distinct())
+
+
+def list_futures(*, segment: ExchangeSegment, underlying_symbol: str, from_date: date) -> list[FutureRow]:
+    """Return the futures expiring from `from_date` on, soonest first."""
+    futures = _futures(segment, underlying_symbol, from_date).order_by("expiry", "id")
+    return [FutureRow(*row) for row in futures.values_list("id", "expiry", "token")]
+
+
+def list_contracts(
+    *, underlyings: Collection[tuple[ExchangeSegment, str]], from_date: date
+) -> Mapping[tuple[ExchangeSegment, str], Contracts]:
+    """Return what expires from `from_date` on of each of some (segment, underlying symbol), in two queries."""
+    listed = Instrument.objects.filter(
+        is_listed=True,
+        exchange_segment__in={segment for segment, _ in underlyings},
+        underlying_symbol__in={symbol for _, symbol in underlyings},
+        expiry__gte=from_date,
+    )
+    expiries: dict[tuple[int, str], list[date]] = defaultdict(list)
+    options = listed.filter(strike__isnull=False).values_list("exchange_segment", "underlying_symbol", "expiry")
+    for segment, symbol, expiry in options.distinct().order_by("expiry"):
+        expiries[segment, symbol] += [expiry] if expiry else []
+    futures: dict[tuple[int, str], list[FutureRow]] = defaultdict(list)
+    for row in listed.filter(option_type="").order_by("expiry", "id"):
+        if row.expiry:
+            futures[row.exchange_segment, row.underlying_symbol].append(FutureRow(row.pk, row.expiry, row.token))
+    return {key: Contracts(tuple(expiries[key]), tuple(futures[key])) for key in underlyings}
+
+
+def get_future(*, symbol: str, expiry: date | None = None, exchange: str | None = None) -> Instrument:
+    """Return the future on `symbol`, the nearest without `expiry`. Raises UnknownSymbol, UnknownExpiry."""
+    underlying = find_underlying(symbol=symbol, exchange=exchange)
+    segment, today = underlying.derivative_segment, market_today()
+    if segment is None:
+        raise UnknownSymbol(f"No futures are listed on {underlying.symbol}.", symbol=underlying.symbol)
+    futures = _futures(segment, underlying.symbol, today).order_by("expiry", "id")
+    found = (futures.filter(expiry=expiry) if expiry else futures).first()
+    if found is None:
+        dates = [one for one in futures.values_list("expiry", flat=True) if one]
+        raise _unknown_expiry(f"{underlying.symbol} futures", expiry, dates, today)
+    return found
+
+
+def get_series(*, underlying: Underlying, expiry: date | None) -> SeriesListing:
+    """Return the series of that expiry, the nearest without one. Raises NoOptions, UnknownExpiry, NoSpot."""
+    segment, today = underlying.option_segment, market_today()
+    if segment is None:
+        raise NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
+    if expiry is None:
+        expiry = _contracts(segment, underlying.symbol, today).filter(strike__isnull=False).earliest("expiry").expiry
+    return get_series_by_key(SeriesKey(segment, underlying.symbol, expiry))  # type: ignore[arg-type]  # Options have one.
+
+
+def get_series_by_key(key: SeriesKey) -> SeriesListing:
+    """Return the listing of `key`. Raises UnknownExpiry, NoSpot."""
+    today = market_today()
+    rows = _option_rows(key) if key.expiry >= today else []
+    if not rows:
+        listed = list_series(segment=key.segment, underlying_symbol=key.underlying, from_date=today)
+        raise _unknown_expiry(f"{key.underlying} options", key.expiry, listed, today)
+    spots = Counter(row.underlying_id for row in rows if row.underlying_id is not None)
+    if not spots:
+        raise NoSpot(f"What {key} options are written on is not listed, so there is no price to center a chain on.")
+    legs = tuple(
+        Leg(row.pk, row.strike, OptionType(row.option_type), row.token, row.lot_size, row.tick_size)
+        for row in rows
+        if row.strike is not None
+    )
+    is_index = rows[0].instrument_type == InstrumentType.OPTIDX and key.segment is not ExchangeSegment.MCX_COMM
+    return SeriesListing(
+        series=key,
+        spot_instrument_id=spots.most_common(1)[0][0],
+        strikes=tuple(dict.fromkeys(leg.strike for leg in legs)),
+        legs=legs,
+        default_width=INDEX_WIDTH if is_index else PLAIN_WIDTH,
+    )
+
+
+def _option_rows(key: SeriesKey) -> Sequence[Instrument]:
+    rows = Instrument.objects.filter(
+        is_listed=True,
+        underlying_symbol=key.underlying,
+        exchange_segment=key.segment,
+        expiry=key.expiry,
+        strike__isnull=False,
+    ).order_by("strike", "option_type", "id")
+    return list(
+        rows.only("id", "strike", "option_type", "token", "lot_size", "tick_size", "underlying_id", "instrument_type")
+    )
+
+
+def _contracts(segment: ExchangeSegment, symbol: str, from_date: date) -> QuerySet[Instrument]:
+    return Instrument.objects.filter(
+        is_listed=True, underlying_symbol=symbol, exchange_segment=segment, expiry__gte=from_date
+    )
+
+
+def _futures(segment: ExchangeSegment, symbol: str, from_date: date) -> QuerySet[Instrument]:
+    return _contracts(segment, symbol, from_date).filter(option_type="")
+
+
+def _unknown_expiry(what: str, expiry: date | None, listed: Sequence[date], today: date) -> UnknownExpiry:
+    if expiry is None or not listed:
+        return UnknownExpiry(f"No {what} are listed.")
+    nearest = sorted(sorted(listed, key=lambda one: abs((one - expiry).days))[:EXPIRIES_NAMED])
+    named = ", ".join(format_expiry(one) for one in nearest)
+    kind = PastExpiry if expiry < today else UnknownExpiry
+    why = f"expired on {format_expiry(expiry)}" if expiry < today else f"are not listed for {format_expiry(expiry)}"
+    return kind(f"{what} {why}; the nearest listed are {named}.", expiries=[one.isoformat() for one in nearest])

@@ -1,0 +1,229 @@
+"""Finding one thing by name: an underlying, an equity, a future, an instrument by its token.
+
+Where a name is listed on several exchanges the order is NSE, MCX, BSE, except that an underlying with options
+comes before one without: SILVER is a commodity first and a fund second.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.utils import timezone
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import EXCHANGE_OF, OPTION_SEGMENT_OF, Exchange, ExchangeSegment, InstrumentType
+from marketdata.domain.symbols import canonical_symbol, split_exchange
+from marketdata.models import Instrument
+
+IST: Final = ZoneInfo("Asia/Kolkata")
+EXCHANGE_ORDER: Final = (Exchange.NSE, Exchange.MCX, Exchange.BSE)
+CASH_TYPES: Final = (InstrumentType.INDEX, InstrumentType.EQUITY)
+MAX_QUOTED: Final = 64  # Of a caller's text in an answer.
+
+
+class UnderlyingKind(StrEnum):
+    """What derivatives are written on."""
+
+    INDEX = "index"
+    EQUITY = "equity"
+    COMMODITY = "commodity"
+    CURRENCY = "currency"
+
+
+class UnknownSymbol(DomainError):
+    """A name that nothing listed has."""
+
+    status = 404
+    code = "unknown_symbol"
+
+
+@dataclass(frozen=True, slots=True)
+class Underlying:
+    """What derivatives may be written on, at one exchange.
+
+    `instrument_id` is the index or equity whose LTP is the spot; None for commodities and currencies, whose
+    options hang on futures. `option_segment` is None where no options are listed.
+    """
+
+    symbol: str
+    exchange: Exchange
+    option_segment: ExchangeSegment | None
+    instrument_id: int | None
+    kind: UnderlyingKind
+    derivative_segment: ExchangeSegment | None = None
+
+
+def market_today() -> date:
+    """Return the date on which expiry is decided: today in IST, or the setting that stands in for it."""
+    return settings.MARKET_DATE or timezone.localdate(timezone=IST)
+
+
+def find_underlying(*, symbol: str, exchange: str | None = None) -> Underlying:
+    """Return what `symbol` means, aliases and `BSE:` prefixes included. Raises UnknownSymbol."""
+    wanted, name = _name_and_exchange(symbol, exchange)
+    found = _list_underlyings(name)
+    if wanted is not None:
+        found = [one for one in found if one.exchange is wanted]
+    if not found:
+        raise _unknown(name, wanted)
+    return min(found, key=_order)
+
+
+def get_equity(*, symbol: str, exchange: str | None = None) -> Instrument:
+    """Return the listed share, fund or bond with that token. Raises UnknownSymbol."""
+    return _get_cash(symbol, exchange, (InstrumentType.EQUITY,))
+
+
+def get_index(*, symbol: str, exchange: str | None = None) -> Instrument:
+    """Return the listed index of that symbol. Raises UnknownSymbol."""
+    return _get_cash(symbol, exchange, (InstrumentType.INDEX,))
+
+
+def get_instrument(*, token: str) -> Instrument:
+    """Return the listed instrument by readable token (`BSE:RELIANCE`) or broker's key (`NSE_FNO:131533`).
+
+    Raises UnknownSymbol.
+    """
+    prefix, separator, rest = token.strip().partition(":")
+    listed = Instrument.objects.filter(is_listed=True)
+    if separator and prefix.upper() in ExchangeSegment.__members__:
+        keyed = listed.filter(exchange_segment=ExchangeSegment[prefix.upper()])
+        found = keyed.filter(security_id=int(rest)).first() if rest.isdecimal() and len(rest) < 12 else None
+        wanted = None
+    else:
+        wanted, name = split_exchange(token)
+        found = _by_exchange(listed.filter(token=name.upper()), wanted).first()
+    if found is None:
+        raise _unknown(token, wanted)
+    return found
+
+
+def is_token_prefixed(instruments: Sequence[tuple[Exchange, str]]) -> Sequence[bool]:
+    """Return for each (exchange, underlying symbol) whether its tokens carry the exchange's name in front.
+
+    So they do where an exchange that comes first in the order lists the same symbol: BSE:RELIANCE.
+    """
+    bse = {symbol for exchange, symbol in instruments if exchange is Exchange.BSE}
+    elsewhere = set(
+        Instrument.objects.filter(is_listed=True, underlying_symbol__in=bse)
+        .exclude(exchange=Exchange.BSE)
+        .values_list("underlying_symbol", flat=True)
+        .distinct()
+        if bse
+        else ()
+    )
+    return [exchange is Exchange.BSE and symbol in elsewhere for exchange, symbol in instruments]
+
+
+def parse_exchange(text: str) -> Exchange:
+    """Return the exchange of that name. Raises UnknownSymbol."""
+    try:
+        return Exchange(text.strip().upper())
+    except ValueError:
+        raise UnknownSymbol(
+            f"There is no exchange {text[:MAX_QUOTED]!r}; it is NSE, BSE or MCX.", exchange=text[:MAX_QUOTED]
+        ) from None
+
+
+def _name_and_exchange(symbol: str, exchange: str | None) -> tuple[Exchange | None, str]:
+    prefixed, name = split_exchange(symbol)
+    wanted = parse_exchange(exchange) if exchange else prefixed
+    return wanted, canonical_symbol(name)
+
+
+def _unknown(name: str, exchange: Exchange | None) -> UnknownSymbol:
+    where = f" on {exchange}" if exchange else ""
+    return UnknownSymbol(f"Nothing called {name[:MAX_QUOTED]!r} is listed{where}.", symbol=name[:MAX_QUOTED])
+
+
+def _get_cash(symbol: str, exchange: str | None, types: Sequence[InstrumentType]) -> Instrument:
+    wanted, name = _name_and_exchange(symbol, exchange)
+    rows = Instrument.objects.filter(is_listed=True, token=name, instrument_type__in=types)
+    found = _by_exchange(rows, wanted).first()
+    if found is None:
+        raise _unknown(name, wanted)
+    return found
+
+
+def _by_exchange(rows: QuerySet[Instrument], wanted: Exchange | None) -> QuerySet[Instrument]:
+    """Return `rows` of the wanted exchange, or of all in our order; of several the lowest id."""
+    if wanted is not None:
+        rows = rows.filter(exchange=wanted)
+    order = [When(exchange=exchange, then=Value(rank)) for rank, exchange in enumerate(EXCHANGE_ORDER)]
+    return rows.order_by(Case(*order, output_field=IntegerField()), "id")
+
+
+def _order(underlying: Underlying) -> tuple[bool, bool, int]:
+    return (
+        underlying.option_segment is None,
+        underlying.derivative_segment is None,
+        EXCHANGE_ORDER.index(underlying.exchange),
+    )
+
+
+_DERIVATIVE_SEGMENTS: Final = (
+    ExchangeSegment.NSE_FNO,
+    ExchangeSegment.MCX_COMM,
+    ExchangeSegment.BSE_FNO,
+    ExchangeSegment.NSE_CURRENCY,
+    ExchangeSegment.BSE_CURRENCY,
+)
+
+# One index probe each; counting or listing a symbol's contracts would read thousands of entries.
+_DERIVATIVES_SQL: Final = """
+SELECT segment,
+       EXISTS (SELECT FROM instruments i WHERE i.is_listed AND i.underlying_symbol = %(symbol)s
+               AND i.exchange_segment = segment AND i.expiry >= %(today)s AND i.strike IS NOT NULL),
+       (SELECT i.instrument_type FROM instruments i WHERE i.is_listed AND i.underlying_symbol = %(symbol)s
+        AND i.exchange_segment = segment AND i.expiry >= %(today)s LIMIT 1)
+FROM unnest(%(segments)s::smallint[]) AS segment
+"""
+
+
+def _list_underlyings(symbol: str) -> Sequence[Underlying]:
+    cash = Instrument.objects.filter(is_listed=True, token=symbol, instrument_type__in=CASH_TYPES)
+    spots = {Exchange(one.exchange): one for one in cash.only("id", "exchange", "instrument_type")}
+    segments = [int(segment) for segment in _DERIVATIVE_SEGMENTS]
+    with connection.cursor() as cursor:
+        cursor.execute(_DERIVATIVES_SQL, {"symbol": symbol, "today": market_today(), "segments": segments})
+        traded = {ExchangeSegment(segment): (options, kind) for segment, options, kind in cursor.fetchall() if kind}
+    found = [_derived(symbol, segment, spots, traded[segment]) for segment in traded]
+    covered = {one.exchange for one in found if one.instrument_id is not None}
+    return found + [
+        Underlying(symbol, exchange, None, spot.pk, UnderlyingKind(spot.instrument_type.lower()))
+        for exchange, spot in spots.items()
+        if exchange not in covered
+    ]
+
+
+def _derived(
+    symbol: str, segment: ExchangeSegment, spots: dict[Exchange, Instrument], traded: tuple[bool, str]
+) -> Underlying:
+    has_options, sample = traded
+    exchange = EXCHANGE_OF[segment]
+    has_served_options = has_options and OPTION_SEGMENT_OF[exchange] is segment
+    kind = _kind(segment, InstrumentType(sample))
+    spot = spots.get(exchange) if kind in {UnderlyingKind.INDEX, UnderlyingKind.EQUITY} else None
+    return Underlying(
+        symbol=symbol,
+        exchange=exchange,
+        option_segment=segment if has_served_options else None,
+        instrument_id=spot.pk if spot else None,
+        kind=kind,
+        derivative_segment=segment,
+    )
+
+
+def _kind(segment: ExchangeSegment, derivative: InstrumentType) -> UnderlyingKind:
+    if segment is ExchangeSegment.MCX_COMM:
+        return UnderlyingKind.COMMODITY
+    if segment in {ExchangeSegment.NSE_CURRENCY, ExchangeSegment.BSE_CURRENCY}:
+        return UnderlyingKind.CURRENCY
+    is_index = derivative in {InstrumentType.OPTIDX, InstrumentType.FUTIDX}
+    return UnderlyingKind.INDEX if is_index else UnderlyingKind.EQUITY

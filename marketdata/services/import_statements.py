@@ -1,0 +1,131 @@
+"""The statements of the instrument import, in the order in which they run.
+
+Rows are staged as they were read, resolved against what is known (an id and a name for each, the instrument behind
+each derivative), and then only what is new or different is written, as one upsert. All set-based; temporary tables
+are dropped with the transaction.
+"""
+
+from typing import Final
+
+STAGE: Final = """
+CREATE TEMP TABLE staged (
+    exchange_segment smallint, security_id bigint, exchange text, instrument_type text, underlying_symbol text,
+    token text, display_name text, isin text, series text, security_type text, expiry date, strike numeric(12,4),
+    option_type text, lot_size integer, tick_size numeric(10,4), upper_limit numeric(14,4),
+    lower_limit numeric(14,4), freeze_quantity integer
+) ON COMMIT DROP
+"""
+
+COPY: Final = "COPY staged FROM STDIN"
+
+DUPLICATES: Final = """
+SELECT exchange_segment, security_id, count(*) FROM staged
+GROUP BY exchange_segment, security_id HAVING count(*) > 1 ORDER BY 1, 2 LIMIT 3
+"""
+
+# Of several cash rows with one symbol: the index, then the share in its usual series, then any share.
+_CASH_ORDER: Final = """
+    s.instrument_type = 'INDEX' DESC, coalesce(array_position(ARRAY['EQ', 'BE', 'BZ'], s.series), 9),
+    s.security_type = 'ES' DESC, s.security_id
+"""
+
+# A derivative is the same contract as a known one with its key, type, expiry, strike and option type: exchanges
+# use ids again. A cash instrument is the same if symbol or ISIN agree: companies change their names.
+RESOLVE: Final = f"""
+CREATE TEMP TABLE resolved ON COMMIT DROP AS
+WITH known AS (
+    SELECT DISTINCT ON (s.exchange_segment, s.security_id) s.exchange_segment, s.security_id, i.id, i.isin
+    FROM staged s JOIN instruments i USING (exchange_segment, security_id)
+    WHERE i.instrument_type = s.instrument_type
+      AND CASE WHEN s.expiry IS NULL
+          THEN i.underlying_symbol = s.underlying_symbol OR (s.isin <> '' AND i.isin = s.isin)
+          ELSE i.expiry = s.expiry AND i.option_type = s.option_type AND i.strike IS NOT DISTINCT FROM s.strike END
+    ORDER BY s.exchange_segment, s.security_id, i.is_listed DESC, i.id DESC
+), cash AS (
+    SELECT s.exchange_segment, s.security_id,
+           row_number() OVER (PARTITION BY s.exchange, s.underlying_symbol ORDER BY {_CASH_ORDER}) AS place,
+           row_number() OVER (PARTITION BY s.exchange, s.underlying_symbol, s.series ORDER BY {_CASH_ORDER}) AS twin
+    FROM staged s WHERE s.expiry IS NULL
+)
+SELECT coalesce(k.id, nextval(pg_get_serial_sequence('instruments', 'id'))) AS id,
+       k.id IS NULL AS is_new, c.place,
+       s.exchange_segment, s.security_id, s.exchange, s.instrument_type, s.underlying_symbol,
+       CASE WHEN c.place > 1 THEN concat_ws(
+           '-', s.token, nullif(s.series, ''), CASE WHEN c.twin > 1 OR s.series = '' THEN s.security_id END
+       ) ELSE s.token END AS token,
+       s.display_name, coalesce(nullif(s.isin, ''), k.isin, '') AS isin, s.series, s.expiry, s.strike, s.option_type,
+       s.lot_size, s.tick_size, s.upper_limit, s.lower_limit, s.freeze_quantity
+FROM staged s
+LEFT JOIN known k USING (exchange_segment, security_id)
+LEFT JOIN cash c USING (exchange_segment, security_id)
+"""  # noqa: S608  The order is ours.
+
+# What derivatives are written on, once per underlying and expiry: the index by symbol, the share of the same
+# exchange, and of an MCX option the future that expires soonest on or after it. Segments: 2 NSE_FNO, 8 BSE_FNO, 5 MCX.
+LINK: Final = """
+CREATE TEMP TABLE links ON COMMIT DROP AS
+WITH contracts AS MATERIALIZED (
+    SELECT DISTINCT exchange_segment, exchange, instrument_type, underlying_symbol, expiry FROM resolved
+    WHERE expiry IS NOT NULL AND exchange_segment IN (2, 5, 8)
+), spots AS MATERIALIZED (
+    SELECT DISTINCT ON (exchange, underlying_symbol, instrument_type) exchange, underlying_symbol, instrument_type, id
+    FROM resolved WHERE expiry IS NULL ORDER BY exchange, underlying_symbol, instrument_type, place
+), futures AS MATERIALIZED (
+    SELECT underlying_symbol, expiry, id FROM resolved WHERE exchange_segment = 5 AND option_type = ''
+)
+SELECT c.exchange_segment, c.instrument_type, c.underlying_symbol, c.expiry, s.id AS spot_id
+FROM contracts c JOIN spots s ON s.exchange = c.exchange AND s.underlying_symbol = c.underlying_symbol
+    AND s.instrument_type = CASE WHEN c.instrument_type IN ('OPTIDX', 'FUTIDX') THEN 'INDEX' ELSE 'EQUITY' END
+WHERE c.exchange_segment <> 5
+UNION ALL (
+SELECT DISTINCT ON (c.instrument_type, c.underlying_symbol, c.expiry)
+    c.exchange_segment, c.instrument_type, c.underlying_symbol, c.expiry, f.id
+FROM contracts c JOIN futures f ON f.underlying_symbol = c.underlying_symbol AND f.expiry >= c.expiry
+WHERE c.exchange_segment = 5 AND c.instrument_type IN ('OPTFUT', 'OPTIDX')
+ORDER BY c.instrument_type, c.underlying_symbol, c.expiry, f.expiry, f.id
+)
+"""
+
+DELIST: Final = """
+UPDATE instruments i SET is_listed = false, last_changed_at = %(now)s
+WHERE i.is_listed AND NOT EXISTS (SELECT FROM resolved r WHERE r.id = i.id)
+"""
+
+_FIELDS: Final = (
+    "exchange_segment",
+    "security_id",
+    "exchange",
+    "instrument_type",
+    "underlying_symbol",
+    "token",
+    "display_name",
+    "isin",
+    "series",
+    "expiry",
+    "strike",
+    "option_type",
+    "lot_size",
+    "tick_size",
+    "upper_limit",
+    "lower_limit",
+    "freeze_quantity",
+)
+
+UPSERT: Final = f"""
+WITH written AS (
+    INSERT INTO instruments AS target (
+        id, {", ".join(_FIELDS)}, underlying_id, is_listed, first_seen_at, last_changed_at
+    )
+    SELECT r.id, {", ".join(f"r.{name}" for name in _FIELDS)}, l.spot_id, true, %(now)s, %(now)s
+    FROM resolved r
+    LEFT JOIN links l USING (exchange_segment, instrument_type, underlying_symbol, expiry)
+    LEFT JOIN instruments i ON i.id = r.id AND NOT r.is_new
+    WHERE r.is_new OR ({", ".join(f"i.{name}" for name in _FIELDS)}, i.underlying_id, i.is_listed)
+        IS DISTINCT FROM ({", ".join(f"r.{name}" for name in _FIELDS)}, l.spot_id, true)
+    ON CONFLICT (id) DO UPDATE SET
+        {", ".join(f"{name} = excluded.{name}" for name in _FIELDS)},
+        underlying_id = excluded.underlying_id, is_listed = true, last_changed_at = excluded.last_changed_at
+    RETURNING target.id
+)
+SELECT count(*) FILTER (WHERE r.is_new), count(*) FILTER (WHERE NOT r.is_new) FROM written JOIN resolved r USING (id)
+"""  # noqa: S608  Column names are ours.
