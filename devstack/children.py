@@ -119,12 +119,3 @@ def start(program: Program) -> Child:
             preexec_fn=tether(program.death_signal),  # noqa: PLW1509  this process has a single thread
         )
     return Child(program=program, process=process)
-
-
-def last_lines(log: Path, *, count: int = 5) -> list[str]:
-    """Return the last lines of a log, for the message that its writer died."""
-    if not log.exists():
-        return []
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 8_192))
-        return file.read().decode(errors="replace").splitlines()[-count:]

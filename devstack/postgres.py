@@ -18,8 +18,9 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from devstack.children import SERVERS, Child, Program, last_lines
+from devstack.children import SERVERS, Child, Program
 from devstack.errors import DevstackError
+from devstack.logs import last_lines
 from devstack.privileges import Account, give_to
 from devstack.processes import end, identify
 
@@ -155,7 +156,7 @@ def is_ready(server: PostgresServer, child: Child) -> bool:
         _connect(server).close()
     except psycopg.OperationalError as error:
         if child.has_ended():
-            words = "\n".join(last_lines(child.program.log))
+            words = "\n".join(last_lines(child.program.log, count=5))
             raise DevstackError(f"PostgreSQL did not start: {error}\n{words}") from error
         return False
     return True

@@ -1,12 +1,13 @@
 """Questions to the running stack over HTTP: is the simulator listing, is the terminal healthy."""
 
 import http.client
+import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
 TIMEOUT_SECONDS = 2.0
-LONGEST_REPLY_BYTES = 2_000
+LONGEST_REPLY_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,16 @@ def ask(url: str) -> Answer:
             return Answer(status=error.code, text=_text(error.read(LONGEST_REPLY_BYTES)))
     except (OSError, http.client.HTTPException) as error:
         return Answer(status=0, text=f"no answer ({error})")
+
+
+def describe_health(answer: Answer) -> str:
+    """Say in one line what keeps /health from 200: the parts that fail, with their reasons."""
+    try:
+        parts = json.loads(answer.text)["parts"].items()
+        ailing = [f"{name}: {part.get('reason', part['status'])}" for name, part in parts if part["status"] != "ok"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer.text[:500]  # Not our health page; whatever it is, it is the best there is to show.
+    return "; ".join(ailing)
 
 
 def _text(content: bytes) -> str:

@@ -12,8 +12,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from devstack.children import SERVERS, Child, Program, last_lines
+from devstack.children import SERVERS, Child, Program
 from devstack.errors import DevstackError
+from devstack.logs import last_lines
 from devstack.postgres import SERVER_ENVIRONMENT
 from devstack.privileges import Account, give_to
 from devstack.secret_files import write_private
@@ -72,7 +73,7 @@ def is_ready(server: RedisServer, child: Child) -> bool:
             client.ping()
         except redis.RedisError as error:
             if child.has_ended():
-                words = "\n".join(last_lines(child.program.log))
+                words = "\n".join(last_lines(child.program.log, count=5))
                 raise DevstackError(f"Redis did not start: {error}\n{words}") from error
             return False
     return True

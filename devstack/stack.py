@@ -8,20 +8,20 @@ workers, web. Coming up again after any crash is the same path. What runs is dec
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from devstack import programs, servers
+from devstack.address import Address, check_is_free, choose_address
 from devstack.bell import Bell
-from devstack.children import Program, last_lines
+from devstack.children import Program
 from devstack.errors import DevstackError
 from devstack.locking import only_run
+from devstack.logs import LogTail, last_lines, rotate_logs
 from devstack.loopback import without_proxy
 from devstack.places import Places
 from devstack.port_book import PortBook
-from devstack.ports import is_free
 from devstack.privileges import Account
-from devstack.probes import ask
+from devstack.probes import ask, describe_health
 from devstack.processes import MARK, end_marked
 from devstack.secret_files import keep_secret, write_private
 from devstack.source import Source, choose_source, source_variables
@@ -30,17 +30,6 @@ from devstack.supervisor import StopRequestedError, Supervisor
 PATIENCE_SECONDS = 120.0
 PROBE_SECONDS = 0.5
 DEMO_USERS = "trader1, trader2, staff"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Where a browser on this machine finds the terminal."""
-        return f"http://{'127.0.0.1' if self.host in {'0.0.0.0', '::'} else self.host}:{self.port}"  # noqa: S104
 
 
 def run(*, places: Places, account: Account | None, environ: Mapping[str, str]) -> int:
@@ -137,10 +126,8 @@ def _start_simulator(supervisor: Supervisor, workshop: programs.Workshop, source
 def _prepare(supervisor: Supervisor, workshop: programs.Workshop, source: Source) -> None:
     _chore(supervisor, workshop.chore("migrate", "--noinput"), "Preparing the tables")
     _chore(supervisor, workshop.chore("collectstatic", "--noinput"), "Gathering static files")
-    url = workshop.environment.get("DHAN_INSTRUMENTS_URL")
-    # Without the argument the command takes the broker's own address.
-    arguments = [url] if url else []
-    _chore(supervisor, workshop.chore("import_instruments", *arguments), f"Importing instruments of {source.name}")
+    chore = workshop.chore("import_instruments")
+    _chore(supervisor, chore, f"Importing the instruments of {source.name}", is_shown=True)
 
 
 def _make_demo_users(supervisor: Supervisor, workshop: programs.Workshop, places: Places, source: Source) -> str | None:
@@ -164,11 +151,17 @@ def _demo_password(run: Path) -> tuple[str, str]:
     return password, f"password {password} (kept in {path})"
 
 
-def _chore(supervisor: Supervisor, program: Program, what: str) -> None:
-    """Run a management command to its end; raise with its last words if it fails."""
+def _chore(supervisor: Supervisor, program: Program, what: str, *, is_shown: bool = False) -> None:
+    """Run a management command to its end, its words shown as they come if it is long; raise if it fails."""
     announce(f"{what} ...")
     began_at = time.monotonic()
-    code = supervisor.run_step(program)
+    tail = LogTail(program.log)
+
+    def show() -> None:
+        for line in tail.new_lines():
+            announce(f"  {line}")
+
+    code = supervisor.run_step(program, meanwhile=show) if is_shown else supervisor.run_step(program)
     if code != 0:
         raise DevstackError(_with_last_words(f"{what} failed (code {code}).", program))
     announce(f"  done in {time.monotonic() - began_at:.1f} s")
@@ -182,7 +175,7 @@ def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
         nonlocal complain_at
         answer = ask(f"{address.url}/health")
         if answer.status != 200 and time.monotonic() > complain_at:
-            announce(f"Not healthy yet; /health says {answer.status}: {answer.text}")
+            announce(f"Not healthy yet ({answer.status}): {describe_health(answer)}")
             complain_at = time.monotonic() + PATIENCE_SECONDS
         return answer.status == 200
 
@@ -191,28 +184,6 @@ def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
 
 def _with_last_words(sentence: str, program: Program) -> str:
     return "\n  ".join([f"{sentence} The end of {program.log}:", *last_lines(program.log, count=15)])
-
-
-def choose_address(environ: Mapping[str, str]) -> Address:
-    """Return where the web server listens, from HOST and PORT."""
-    port = environ.get("PORT") or "8000"
-    if not port.isdigit() or not 0 < int(port) < 65_536:
-        raise DevstackError(f"PORT={port} is not a port number.")
-    return Address(host=environ.get("HOST") or "127.0.0.1", port=int(port))
-
-
-def check_is_free(address: Address) -> None:
-    if not is_free(address.port, host=address.host):
-        raise DevstackError(
-            f"Port {address.port} of {address.host} is in use; choose another with PORT, for instance "
-            f"`make run PORT={address.port + 1}`."
-        )
-
-
-def rotate_logs(logs: Path) -> None:
-    """Keep the logs of the run before, under names of their own."""
-    for log in logs.glob("*.log"):
-        log.replace(log.with_suffix(".log.1"))
 
 
 def announce(line: str) -> None:

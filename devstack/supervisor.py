@@ -15,7 +15,8 @@ from itertools import groupby
 
 from devstack.backoff import failures_after_death, restart_delay
 from devstack.bell import Bell
-from devstack.children import Child, Program, last_lines, start
+from devstack.children import Child, Program, start
+from devstack.logs import last_lines
 
 IDLE_SECONDS = 1.0
 
@@ -47,11 +48,20 @@ class Supervisor:
         self._posts.append(Post(program=program, child=child))
         return child
 
-    def run_step(self, program: Program) -> int:
-        """Run `program` to its end, once, while the kept ones are looked after; return its exit code."""
+    def run_step(self, program: Program, *, meanwhile: Callable[[], None] = lambda: None) -> int:
+        """Run `program` to its end, once, while the kept ones are looked after; return its exit code.
+
+        `meanwhile` is called about once a second, and once when the program has ended.
+        """
         child = start(program)
+
+        def has_ended() -> bool:
+            ended = child.has_ended()
+            meanwhile()
+            return ended
+
         try:
-            self.wait_until(child.has_ended)
+            self.wait_until(has_ended)
         finally:
             child.stop()
         return child.exit_code

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from devstack import servers
+from devstack.address import Address, check_is_free
 from devstack.bell import Bell
 from devstack.errors import DevstackError
 from devstack.locking import only_run
@@ -22,7 +23,6 @@ from devstack.places import Places, prepare_places
 from devstack.port_book import PortBook
 from devstack.privileges import Account
 from devstack.servers import ServerUrls
-from devstack.stack import Address, check_is_free
 from devstack.supervisor import Supervisor
 
 

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
+from devstack.address import Address, choose_address
 from devstack.children import PATIENCE_SECONDS
 from devstack.errors import DevstackError
-from devstack.stack import Address, choose_address
 from devstack.supervisor import describe_end
 
 

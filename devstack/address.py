@@ -1,0 +1,34 @@
+"""Where the terminal listens and where a browser on this machine finds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from devstack.errors import DevstackError
+from devstack.ports import is_free
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the terminal."""
+        return f"http://{'127.0.0.1' if self.host in {'0.0.0.0', '::'} else self.host}:{self.port}"  # noqa: S104
+
+
+def choose_address(environ: Mapping[str, str]) -> Address:
+    """Return where the web server listens, from HOST and PORT."""
+    port = environ.get("PORT") or "8000"
+    if not port.isdigit() or not 0 < int(port) < 65_536:
+        raise DevstackError(f"PORT={port} is not a port number.")
+    return Address(host=environ.get("HOST") or "127.0.0.1", port=int(port))
+
+
+def check_is_free(address: Address) -> None:
+    if not is_free(address.port, host=address.host):
+        raise DevstackError(
+            f"Port {address.port} of {address.host} is in use; choose another with PORT, for instance "
+            f"`make run PORT={address.port + 1}`."
+        )

@@ -1,0 +1,42 @@
+"""What is read from the logs of the stack's programs."""
+
+from pathlib import Path
+
+from devstack.logs import LogTail, last_lines, rotate_logs
+
+
+def test_a_tail_gives_each_line_once_when_it_is_whole(tmp_path: Path) -> None:
+    log = tmp_path / "import.log"
+    log.write_text("an earlier run\n")
+    tail = LogTail(log)
+
+    with log.open("a") as file:
+        file.write("100,000 rows\n200,0")
+        file.flush()
+        first = tail.new_lines()
+        file.write("00 rows\n")
+        file.flush()
+        second = tail.new_lines()
+
+    assert (first, second, tail.new_lines()) == (["100,000 rows"], ["200,000 rows"], [])
+
+
+def test_a_log_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
+    assert LogTail(tmp_path / "none.log").new_lines() == []
+    assert last_lines(tmp_path / "none.log", count=3) == []
+
+
+def test_last_words_are_the_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "feed.log"
+    log.write_text("one\n" * 10_000 + "two\nthree\n")
+
+    assert last_lines(log, count=2) == ["two", "three"]
+
+
+def test_the_logs_of_the_run_before_are_kept_under_another_name(tmp_path: Path) -> None:
+    (tmp_path / "web.log").write_text("before\n")
+
+    rotate_logs(tmp_path)
+
+    assert (tmp_path / "web.log.1").read_text() == "before\n"
+    assert not (tmp_path / "web.log").exists()

@@ -1,0 +1,22 @@
+"""How an answer of /health is told in one line."""
+
+import json
+
+from devstack.probes import Answer, describe_health
+
+
+def test_only_the_parts_that_ail_are_named_with_their_reasons() -> None:
+    parts = {
+        "database": {"status": "ok", "instruments": 9_000},
+        "feed": {"status": "failing", "reason": "no connection is owned"},
+        "beat": {"status": "degraded"},
+    }
+
+    said = describe_health(Answer(status=503, text=json.dumps({"status": "failing", "parts": parts})))
+
+    assert said == "feed: no connection is owned; beat: degraded"
+
+
+def test_what_is_no_health_page_is_shown_as_it_is() -> None:
+    assert describe_health(Answer(status=0, text="no answer (refused)")) == "no answer (refused)"
+    assert describe_health(Answer(status=404, text='{"detail": "not found"}')) == '{"detail": "not found"}'
