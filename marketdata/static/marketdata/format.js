@@ -1,0 +1,129 @@
+// Numbers in the forms Indian traders read: lakh and crore grouping, a dash for what is unknown. Pure.
+
+export const UNKNOWN = "–";
+
+const TWO_DECIMALS = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const FOUR_DECIMALS = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const WHOLE = new Intl.NumberFormat("en-IN", { maximumFractionDigits: 0 });
+const STRIKE = new Intl.NumberFormat("en-IN", { maximumFractionDigits: 2 });
+
+const LAKH = 100_000;
+const CRORE = 10_000_000;
+
+/**
+ * A float32 price, rounded to the instrument's tick: above 131,072 rupees float32 cannot hold every paisa.
+ * @param {number | null} price
+ * @param {number | null} [tickSize]
+ */
+export function formatPrice(price, tickSize = null) {
+  if (price === null) {
+    return UNKNOWN;
+  }
+  const rounded = tickSize === null || tickSize <= 0 ? price : Math.round(price / tickSize) * tickSize;
+  return (tickSize !== null && tickSize > 0 && tickSize < 0.01 ? FOUR_DECIMALS : TWO_DECIMALS).format(rounded);
+}
+
+/** @param {number | null} count */
+export function formatWhole(count) {
+  return count === null ? UNKNOWN : WHOLE.format(count);
+}
+
+/**
+ * 12.3L, 4.56Cr: three figures, enough to compare down a column; below a lakh in full.
+ * @param {number | null} count
+ */
+export function formatCompact(count) {
+  if (count === null) {
+    return UNKNOWN;
+  }
+  if (count < LAKH) {
+    return WHOLE.format(count);
+  }
+  // What rounds up to a hundred lakh is a crore.
+  return count < CRORE - LAKH / 20 ? `${threeFigures(count / LAKH)}L` : `${threeFigures(count / CRORE)}Cr`;
+}
+
+/** @param {number} value */
+function threeFigures(value) {
+  if (value >= 99.95) {
+    return WHOLE.format(value);
+  }
+  return value.toFixed(value >= 9.995 ? 1 : 2);
+}
+
+/** @param {number | null} change */
+export function formatChange(change) {
+  if (change === null) {
+    return UNKNOWN;
+  }
+  return `${signOf(change)}${TWO_DECIMALS.format(Math.abs(change))}`;
+}
+
+/** @param {number | null} percent */
+export function formatPercent(percent) {
+  return percent === null ? UNKNOWN : `${signOf(percent)}${Math.abs(percent).toFixed(2)}%`;
+}
+
+/** @param {number} value */
+function signOf(value) {
+  return value > 0 ? "+" : value < 0 ? "−" : "";
+}
+
+/**
+ * Direction as a word for styles and as an arrow for eyes that do not tell colors apart.
+ * @param {number | null} change
+ * @returns {"up" | "down" | "flat"}
+ */
+export function directionOf(change) {
+  return change === null || change === 0 ? "flat" : change > 0 ? "up" : "down";
+}
+
+export const ARROWS = Object.freeze({ up: "▲", down: "▼", flat: "" });
+
+/** @param {string | number} strike */
+export function formatStrike(strike) {
+  return STRIKE.format(Number(strike));
+}
+
+/** @param {number} ms */
+export function formatAge(ms) {
+  if (ms < 10_000) {
+    return `${(Math.max(0, ms) / 1_000).toFixed(1)} s`;
+  }
+  if (ms < 120_000) {
+    return `${Math.round(ms / 1_000)} s`;
+  }
+  return ms < 7_200_000 ? `${Math.round(ms / 60_000)} min` : `${Math.round(ms / 3_600_000)} h`;
+}
+
+const DAY = new Intl.DateTimeFormat("en-IN", { day: "numeric", month: "short", timeZone: "UTC" });
+const DAY_AND_YEAR = new Intl.DateTimeFormat("en-IN", {
+  day: "numeric",
+  month: "short",
+  year: "2-digit",
+  timeZone: "UTC",
+});
+
+/**
+ * An ISO date as 24 Nov, with the year where it is not this one.
+ * @param {string} isoDate
+ * @param {number} [thisYear]
+ */
+export function formatExpiry(isoDate, thisYear = new Date().getFullYear()) {
+  const day = new Date(`${isoDate}T00:00:00Z`);
+  return (day.getUTCFullYear() === thisYear ? DAY : DAY_AND_YEAR).format(day);
+}
+
+/** @param {number} days */
+export function formatDaysLeft(days) {
+  return days === 0 ? "today" : `${days}d`;
+}
+
+/**
+ * The broker's seconds (IST wall clock written as if UTC) as a time of day.
+ * @param {number | null} ltt
+ */
+export function formatTradeTime(ltt) {
+  // Never traded: 0 or a date of 1980.
+  return ltt === null || ltt < 1_000_000_000 ? UNKNOWN : new Date(ltt * 1_000).toISOString().slice(11, 19);
+}

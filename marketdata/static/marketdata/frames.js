@@ -1,0 +1,98 @@
+// The browser's binary wire, read with a DataView. Python twin and definition: marketdata/streaming/frames.py;
+// both are held to the same bytes (tests/data/browser_frames.json). Knows no state and no screen.
+
+export const WIRE_VERSION = 1;
+export const HEADER_BYTES = 24;
+export const ROW_BYTES = 48;
+const NEVER_HEARD = 0xffffffff;
+
+/** Flags of a row: fields that mean anything. What has no flag is unknown, never zero. */
+export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8, BID: 16, ASK: 32, SEEDED: 64 });
+
+/**
+ * Newest known state of one instrument; null is unknown.
+ * @typedef {object} Quote
+ * @property {number} instrumentId
+ * @property {number} connection  The connection it streams on; 0 when none does.
+ * @property {boolean} isSeeded   From a snapshot of the broker; no packet has come since.
+ * @property {number | null} ltp
+ * @property {number | null} previousClose
+ * @property {number | null} bid
+ * @property {number | null} ask
+ * @property {number | null} bidQuantity
+ * @property {number | null} askQuantity
+ * @property {number | null} volume
+ * @property {number | null} oi
+ * @property {number | null} ltt          The broker's seconds: IST wall clock written as if UTC.
+ * @property {number | null} receivedAtMs Server time at which the newest packet came.
+ */
+
+/**
+ * @typedef {object} Frame
+ * @property {"changes" | "snapshot"} kind
+ * @property {number} sequence
+ * @property {number} epoch
+ * @property {number} serverTimeMs
+ * @property {number | null} feedAgeMs  Age of the newest frame of the feed; null if none ever came.
+ * @property {Quote[]} quotes
+ */
+
+/**
+ * Return the frame in `buffer`. Throws RangeError on bytes that are no frame of this wire.
+ * @param {ArrayBuffer} buffer
+ * @returns {Frame}
+ */
+export function decodeFrame(buffer) {
+  const view = new DataView(buffer);
+  if (view.byteLength < HEADER_BYTES || view.getUint8(0) !== WIRE_VERSION || view.getUint8(1) > 1) {
+    throw new RangeError("not a frame of this wire");
+  }
+  const count = view.getUint16(2, true);
+  if (view.byteLength !== HEADER_BYTES + count * ROW_BYTES) {
+    throw new RangeError(`${view.byteLength} bytes do not hold ${count} rows`);
+  }
+  const serverTimeMs = view.getFloat64(8, true);
+  const feedAge = view.getUint32(20, true);
+  const quotes = [];
+  for (let index = 0; index < count; index += 1) {
+    quotes.push(decodeRow(view, HEADER_BYTES + index * ROW_BYTES, serverTimeMs));
+  }
+  return {
+    kind: view.getUint8(1) === 1 ? "snapshot" : "changes",
+    sequence: view.getUint32(4, true),
+    epoch: view.getUint32(16, true),
+    serverTimeMs,
+    feedAgeMs: feedAge === NEVER_HEARD ? null : feedAge,
+    quotes,
+  };
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @param {number} serverTimeMs
+ * @returns {Quote}
+ */
+function decodeRow(view, at, serverTimeMs) {
+  const known = view.getUint16(at + 4, true);
+  const age = view.getUint32(at + 44, true);
+  /** @param {number} flag @param {number} offset */
+  const price = (flag, offset) => (known & flag ? view.getFloat32(at + offset, true) : null);
+  /** @param {number} flag @param {number} offset */
+  const count = (flag, offset) => (known & flag ? view.getUint32(at + offset, true) : null);
+  return {
+    instrumentId: view.getUint32(at, true),
+    connection: view.getUint8(at + 6),
+    isSeeded: (known & Shown.SEEDED) !== 0,
+    ltp: price(Shown.LTP, 8),
+    previousClose: price(Shown.PREVIOUS_CLOSE, 12),
+    bid: price(Shown.BID, 16),
+    ask: price(Shown.ASK, 20),
+    bidQuantity: count(Shown.BID, 24),
+    askQuantity: count(Shown.ASK, 28),
+    volume: count(Shown.VOLUME, 32),
+    oi: count(Shown.OI, 36),
+    ltt: count(Shown.LTP, 40),
+    receivedAtMs: age === NEVER_HEARD ? null : serverTimeMs - age,
+  };
+}

@@ -1,0 +1,158 @@
+// What this page knows of the market: newest quote per instrument, which connections are live, what changed since
+// the last paint. Pure state: bytes come from frames.js, the screen is painted by others.
+
+/** @typedef {import("./frames.js").Frame} Frame */
+/** @typedef {import("./frames.js").Quote} Quote */
+
+/**
+ * How the feed is, as the server says it.
+ * @typedef {object} Feed
+ * @property {string} state  live, partial, reconnecting, stale, no_owner, bus_lost
+ * @property {number} live
+ * @property {number} total
+ * @property {{number: number, state: string, error: string}[]} connections
+ */
+
+/** A page that has heard nothing for this long shows no price as live. The server speaks at least once a second. */
+export const SILENT_AFTER_MS = 2_000;
+
+export class QuoteBook {
+  /** @type {Map<number, Quote>} */
+  #quotes = new Map();
+  /** @type {Set<number>} */
+  #changed = new Set();
+  /** @type {Set<number>} */
+  #liveConnections = new Set();
+  /** @type {Set<number>} */
+  #notStreaming = new Set();
+  /** @type {{epoch: number, sequence: number} | null} */
+  #position = null;
+  #isHeard = false;
+
+  /** @type {Feed | null} */
+  feed = null;
+
+  /**
+   * Take a frame in. Returns false when something is missing before it: ask for a snapshot.
+   * @param {Frame} frame
+   */
+  apply(frame) {
+    const follows =
+      this.#position !== null &&
+      frame.epoch === this.#position.epoch &&
+      frame.sequence === this.#position.sequence + 1;
+    if (frame.kind === "changes" && !follows) {
+      return false;
+    }
+    this.#position = { epoch: frame.epoch, sequence: frame.sequence };
+    if (frame.kind === "snapshot") {
+      this.#forgetAllBut(new Set(frame.quotes.map((quote) => quote.instrumentId)));
+    }
+    for (const quote of frame.quotes) {
+      this.#quotes.set(quote.instrumentId, quote);
+      this.#changed.add(quote.instrumentId);
+    }
+    return true;
+  }
+
+  /** @param {Set<number>} kept */
+  #forgetAllBut(kept) {
+    for (const instrumentId of this.#quotes.keys()) {
+      if (!kept.has(instrumentId)) {
+        this.#quotes.delete(instrumentId);
+        this.#changed.add(instrumentId);
+      }
+    }
+  }
+
+  /** @param {number} instrumentId */
+  find(instrumentId) {
+    return this.#quotes.get(instrumentId) ?? null;
+  }
+
+  /** @param {Feed} feed */
+  setFeed(feed) {
+    this.feed = feed;
+    // Without the bus nothing the server says of a connection is known to be so.
+    const live = feed.state === "bus_lost" ? [] : feed.connections.filter((one) => one.state === "live");
+    this.#liveConnections = new Set(live.map((one) => one.number));
+    this.markAll();
+  }
+
+  /**
+   * Note whether this page hears the server at all.
+   * @param {boolean} isHeard
+   */
+  setHeard(isHeard) {
+    if (isHeard !== this.#isHeard) {
+      this.#isHeard = isHeard;
+      this.markAll();
+    }
+  }
+
+  get isHeard() {
+    return this.#isHeard;
+  }
+
+  /** The socket is another one: its sequence starts anew, prices stay on the screen as stale. */
+  restart() {
+    this.#position = null;
+    this.setHeard(false);
+  }
+
+  /**
+   * Instruments of a watch that nothing streams just now, in place of those said before.
+   * @param {Iterable<number>} watched
+   * @param {Iterable<number>} notStreaming
+   */
+  setNotStreaming(watched, notStreaming) {
+    const silent = new Set(notStreaming);
+    for (const instrumentId of watched) {
+      const isSilent = silent.has(instrumentId);
+      if (isSilent !== this.#notStreaming.has(instrumentId)) {
+        this.#changed.add(instrumentId);
+      }
+      if (isSilent) {
+        this.#notStreaming.add(instrumentId);
+      } else {
+        this.#notStreaming.delete(instrumentId);
+      }
+    }
+  }
+
+  /**
+   * Whether what is shown of an instrument may be old.
+   * @param {Quote} quote
+   */
+  isStale(quote) {
+    return (
+      !this.#isHeard || !this.#liveConnections.has(quote.connection) || this.#notStreaming.has(quote.instrumentId)
+    );
+  }
+
+  markAll() {
+    for (const instrumentId of this.#quotes.keys()) {
+      this.#changed.add(instrumentId);
+    }
+  }
+
+  /** Return the instruments that changed since the last call. */
+  takeChanged() {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
+  }
+}
+
+/**
+ * Change against the previous close, in rupees and percent; nulls while either price is unknown.
+ * @param {Quote | null} quote
+ */
+export function changeOf(quote) {
+  if (quote === null || quote.ltp === null || quote.previousClose === null) {
+    return { change: null, percent: null };
+  }
+  // Both are float32: the difference is rounded before it is judged to be up or down.
+  const change = Math.round((quote.ltp - quote.previousClose) * 100) / 100;
+  return { change, percent: (change / quote.previousClose) * 100 };
+}

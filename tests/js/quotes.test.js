@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { changeOf, QuoteBook } from "../../marketdata/static/marketdata/quotes.js";
+
+/** @typedef {import("../../marketdata/static/marketdata/frames.js").Quote} Quote */
+/** @typedef {import("../../marketdata/static/marketdata/frames.js").Frame} Frame */
+
+/** @param {number} instrumentId @param {Partial<Quote>} [fields] @returns {Quote} */
+function makeQuote(instrumentId, fields = {}) {
+  return {
+    instrumentId,
+    connection: 1,
+    isSeeded: false,
+    ltp: 100,
+    previousClose: 90,
+    bid: 99.5,
+    ask: 100.5,
+    bidQuantity: 75,
+    askQuantity: 75,
+    volume: 0,
+    oi: 0,
+    ltt: 1_795_000_000,
+    receivedAtMs: 1_000,
+    ...fields,
+  };
+}
+
+/** @param {"snapshot" | "changes"} kind @param {number} sequence @param {Quote[]} quotes @returns {Frame} */
+function makeFrame(kind, sequence, quotes, epoch = 7) {
+  return { kind, sequence, epoch, serverTimeMs: 2_000, feedAgeMs: 50, quotes };
+}
+
+/** @param {string} [state] */
+function makeFeed(state = "live") {
+  const connections = [1, 2].map((number) => ({ number, state, error: "" }));
+  return { state, live: state === "live" ? 2 : 0, total: 2, connections };
+}
+
+test("changes that follow are applied and marked", () => {
+  const book = new QuoteBook();
+  book.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  book.takeChanged();
+
+  assert.equal(book.apply(makeFrame("changes", 2, [makeQuote(42, { ltp: 101 })])), true);
+  assert.equal(book.find(42)?.ltp, 101);
+  assert.deepEqual([...book.takeChanged()], [42]);
+  assert.deepEqual([...book.takeChanged()], []);
+});
+
+test("a gap, another epoch or changes before a snapshot are refused", () => {
+  const book = new QuoteBook();
+  assert.equal(book.apply(makeFrame("changes", 1, [makeQuote(41)])), false);
+  book.apply(makeFrame("snapshot", 4, [makeQuote(41)]));
+
+  assert.equal(book.apply(makeFrame("changes", 6, [makeQuote(41, { ltp: 1 })])), false);
+  assert.equal(book.apply(makeFrame("changes", 5, [makeQuote(41, { ltp: 1 })], 8)), false);
+  assert.equal(book.find(41)?.ltp, 100);
+  assert.equal(book.apply(makeFrame("snapshot", 9, [makeQuote(41, { ltp: 2 })], 8)), true);
+  assert.equal(book.find(41)?.ltp, 2);
+});
+
+test("a snapshot replaces what was there", () => {
+  const book = new QuoteBook();
+  book.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  book.takeChanged();
+
+  book.apply(makeFrame("snapshot", 2, [makeQuote(42)]));
+
+  assert.equal(book.find(41), null);
+  assert.deepEqual([...book.takeChanged()].sort(), [41, 42]);
+});
+
+test("an old snapshot and the frames since are a fresh snapshot", () => {
+  let seed = 7;
+  const random = (/** @type {number} */ below) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return seed % below;
+  };
+  for (let round = 0; round < 200; round += 1) {
+    const server = new Map([1, 2, 3, 4, 5].map((id) => [id, makeQuote(id)]));
+    const book = new QuoteBook();
+    book.apply(makeFrame("snapshot", 1, [...server.values()]));
+    for (let sequence = 2; sequence < 20; sequence += 1) {
+      const changed = new Set(Array.from({ length: random(4) }, () => 1 + random(5)));
+      for (const id of changed) {
+        server.set(id, makeQuote(id, { ltp: random(1_000), bid: random(2) ? random(1_000) : null }));
+      }
+      const rows = [...changed].flatMap((id) => server.get(id) ?? []);
+      assert.equal(book.apply(makeFrame("changes", sequence, rows)), true);
+    }
+    const fresh = new QuoteBook();
+    fresh.apply(makeFrame("snapshot", 1, [...server.values()]));
+    for (const id of server.keys()) {
+      assert.deepEqual(book.find(id), fresh.find(id));
+    }
+  }
+});
+
+test("a quote is live only while its connection is, the server is heard and somebody streams it", () => {
+  const book = new QuoteBook();
+  const quote = makeQuote(41);
+  book.apply(makeFrame("snapshot", 1, [quote]));
+  assert.equal(book.isStale(quote), true);
+
+  book.setHeard(true);
+  book.setFeed(makeFeed());
+  assert.equal(book.isStale(quote), false);
+  assert.equal(book.isStale(makeQuote(41, { connection: 0 })), true);
+
+  book.setFeed(makeFeed("silent"));
+  assert.equal(book.isStale(quote), true);
+  book.setFeed({ ...makeFeed(), state: "bus_lost" });
+  assert.equal(book.isStale(quote), true);
+
+  book.setFeed(makeFeed());
+  book.setNotStreaming([41], [41]);
+  assert.equal(book.isStale(quote), true);
+  book.setNotStreaming([41], []);
+  assert.equal(book.isStale(quote), false);
+
+  book.setHeard(false);
+  assert.equal(book.isStale(quote), true);
+});
+
+test("whatever changes what is live marks everything for painting", () => {
+  const book = new QuoteBook();
+  book.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  for (const change of [() => book.setHeard(true), () => book.setFeed(makeFeed()), () => book.setHeard(false)]) {
+    book.takeChanged();
+    change();
+    assert.deepEqual([...book.takeChanged()], [41, 42]);
+  }
+});
+
+test("another socket keeps the prices, as stale, until its snapshot comes", () => {
+  const book = new QuoteBook();
+  book.apply(makeFrame("snapshot", 5, [makeQuote(41)]));
+  book.setHeard(true);
+  book.setFeed(makeFeed());
+
+  book.restart();
+
+  assert.equal(book.find(41)?.ltp, 100);
+  assert.equal(book.isStale(makeQuote(41)), true);
+  assert.equal(book.apply(makeFrame("changes", 6, [])), false);
+  assert.equal(book.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 3 })])), true);
+});
+
+test("change is against the previous close and unknown while either is", () => {
+  assert.deepEqual(changeOf(makeQuote(1, { ltp: 99, previousClose: 90 })), { change: 9, percent: 10 });
+  assert.deepEqual(changeOf(makeQuote(1, { ltp: Math.fround(248.3), previousClose: Math.fround(248.3) })), {
+    change: 0,
+    percent: 0,
+  });
+  assert.deepEqual(changeOf(makeQuote(1, { previousClose: null })), { change: null, percent: null });
+  assert.deepEqual(changeOf(null), { change: null, percent: null });
+});
