@@ -1,6 +1,9 @@
-"""The words of claims and connections: tiers, kinds of claim, states of a connection."""
+"""The words of claims and connections: tiers, kinds of claim, states of a connection, acts and their reasons."""
 
 from enum import StrEnum
+
+from marketdata.domain.instruments import InstrumentType
+from marketdata.domain.quotes import Mode
 
 
 class Tier(StrEnum):
@@ -35,3 +38,17 @@ class LogAction(StrEnum):
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     RECENTRE = "recentre"
+
+
+class LogReason(StrEnum):
+    """Why an act was done, where this app itself is the cause; callers of services bring their own words."""
+
+    PRELOAD = "PRELOAD"
+    PRELOAD_ENDED = "PRELOAD_ENDED"  # the series expired, or no rule asks for it any more
+    WINDOW_MOVED = "WINDOW_MOVED"
+    EOD_CLEANUP = "EOD_CLEANUP"
+
+
+def mode_of(instrument_type: InstrumentType) -> Mode:
+    """Return how much the broker shall send: of an index there is nothing but its last value."""
+    return Mode.TICKER if instrument_type is InstrumentType.INDEX else Mode.FULL

@@ -48,6 +48,12 @@ def _seed() -> None:
             seed.code(apps, editor)
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Settings) -> None:
+    """Hash passwords in no time: the slow hash is Django's promise, not ours."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def own_board(settings: Settings, redis_prefix: str) -> str:
     """Point the quote board at keys that only this test uses; return their prefix."""

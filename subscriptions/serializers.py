@@ -1,0 +1,108 @@
+"""JSON shapes of subscriptions."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.serializers import OneselfField
+from marketdata.domain.expiries import parse_expiry
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, format_expiry
+from subscriptions.selectors import ConnectionStatus, Status
+from subscriptions.services import Placed
+
+# An explicit chain may be as wide as the widest default; wider asks for a listing, not for a chain.
+MAX_WIDTH = 101
+
+
+class ConnectionStatusOut(serializers.Serializer[ConnectionStatus]):
+    """One of the five connections; `streaming` is null while its owner cannot be asked."""
+
+    ws_id = serializers.IntegerField()
+    load = serializers.IntegerField()
+    capacity = serializers.IntegerField()
+    state = serializers.CharField()
+    sent = serializers.IntegerField(allow_null=True)
+    streaming = serializers.IntegerField(allow_null=True)
+
+
+class StatusOut(serializers.Serializer[Status]):
+    """All subscriptions at a glance; `utilisation` is percent, `drift` wanted minus confirmed streaming."""
+
+    total = serializers.IntegerField()
+    capacity = serializers.IntegerField()
+    tier_a = serializers.IntegerField()
+    tier_b = serializers.IntegerField()
+    utilisation = serializers.FloatField()
+    connections = ConnectionStatusOut(many=True)
+    drift = serializers.IntegerField(allow_null=True)
+
+
+class ExpiryField(serializers.CharField):
+    """A date as 26FEB2026 or 2026-02-26; empty means none. Raises MalformedDate."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_null=True, allow_blank=True, max_length=40)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the date, or None."""
+        text = super().to_internal_value(data)
+        return parse_expiry(text) if text else None
+
+
+class SpotPriceField(serializers.DecimalField):
+    """The price of an underlying as the caller knows it, in rupees."""
+
+    def __init__(self) -> None:
+        super().__init__(max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False, allow_null=True)
+
+
+class NamesItsSpotPrice(serializers.Serializer[Any]):
+    """A body in which `ltp` is another name of `underlying_ltp`."""
+
+    underlying_ltp = SpotPriceField()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read `ltp` as `underlying_ltp`."""
+        if isinstance(data, Mapping) and "ltp" in data and "underlying_ltp" not in data:
+            data = {**data, "underlying_ltp": data["ltp"]}
+        return super().to_internal_value(data)
+
+
+class ChainRequest(NamesItsSpotPrice):
+    """Body of an explicit chain subscription."""
+
+    user_id = OneselfField()
+    symbol = serializers.CharField(max_length=64)
+    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
+    expiry = ExpiryField()
+    strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False, allow_null=True)
+
+
+def format_placed(placed: Placed) -> dict[str, Any]:
+    """Return what a claim brought, and where."""
+    return {
+        "legs": placed.legs,
+        "subscribed": placed.subscribed,
+        "shared": placed.shared,
+        "evicted": list(placed.evicted),
+        "connections": {str(number): count for number, count in placed.per_connection.items()},
+    }
+
+
+def format_chain_claim(series: SeriesKey, placed: Placed) -> dict[str, Any]:
+    """Return the answer to an explicit chain subscription."""
+    window = placed.window
+    return {
+        "claim_id": placed.claim_id,
+        "symbol": series.underlying,
+        "exchange": EXCHANGE_OF[series.segment],
+        "expiry": series.expiry,
+        "expiry_display": format_expiry(series.expiry),
+        "atm": window.atm if window else None,
+        "lowest_strike": window.lowest if window else None,
+        "highest_strike": window.highest if window else None,
+        "spot_instrument_id": placed.spot_instrument_id,
+        **format_placed(placed),
+    }

@@ -1,0 +1,36 @@
+"""Writes of subscriptions: claiming, releasing, tier B, the end of the day. Each is one transaction."""
+
+from subscriptions.services.audit import make_log_months
+from subscriptions.services.claims import (
+    Placed,
+    Released,
+    UnknownClaim,
+    claim_chain,
+    claim_instrument,
+    release_claim,
+)
+from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, release_tier_a
+from subscriptions.services.legs import CapacityExceeded
+from subscriptions.services.lock import PlacementBusy
+from subscriptions.services.preload import PreloadReport, preload_tier_b
+from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
+
+__all__ = [
+    "CapacityExceeded",
+    "EndOfDayReport",
+    "OpenedChain",
+    "Placed",
+    "PlacedWindow",
+    "PlacementBusy",
+    "PreloadReport",
+    "Released",
+    "UnknownClaim",
+    "claim_chain",
+    "claim_instrument",
+    "end_of_day",
+    "make_log_months",
+    "open_chain",
+    "preload_tier_b",
+    "release_claim",
+    "release_tier_a",
+]

@@ -1,0 +1,176 @@
+"""Legs as sets: what claims hold, and the subscriptions that come and go with it.
+
+Three statements hold any number of legs of any number of claims, two let them go; all run under the placement
+lock, inside the caller's transaction. Loads follow by trigger. Which instruments a claim should hold is not
+decided here, and nothing is logged.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import InstrumentType
+from subscriptions.domain.claims import Tier, mode_of
+from subscriptions.domain.placement import Room, fill
+from subscriptions.models import FeedConnection
+
+
+class CapacityExceeded(DomainError):
+    """What was asked for does not fit; nothing was changed."""
+
+    status = 409
+    code = "capacity"
+
+
+@dataclass(frozen=True, slots=True)
+class LegChange:
+    """A leg that a claim got or let go. `turns` says whether streaming began or ended with it."""
+
+    claim_id: int
+    instrument_id: int
+    connection: int
+    turns: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    instrument_id: int
+    tier: str
+    mode: str
+
+
+_FIND_MISSING = """
+SELECT wanted.instrument_id, max(claim.tier), instrument.instrument_type
+FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (claim_id, instrument_id, place)
+JOIN claims AS claim ON claim.id = wanted.claim_id
+JOIN instruments AS instrument ON instrument.id = wanted.instrument_id
+LEFT JOIN subscriptions AS subscription ON subscription.instrument_id = wanted.instrument_id
+WHERE subscription.id IS NULL
+GROUP BY wanted.instrument_id, instrument.instrument_type
+ORDER BY min(wanted.place)
+"""
+
+_SUBSCRIBE = """
+INSERT INTO subscriptions (instrument_id, connection_id, tier, mode, since)
+SELECT placed.instrument_id, placed.connection_id, placed.tier, placed.mode, %s
+FROM unnest(%s::bigint[], %s::smallint[], %s::varchar[], %s::varchar[])
+    AS placed (instrument_id, connection_id, tier, mode)
+"""
+
+_HOLD = """
+WITH held AS (
+    INSERT INTO claim_legs (claim_id, subscription_id)
+    SELECT wanted.claim_id, subscription.id
+    FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (claim_id, instrument_id, place)
+    JOIN subscriptions AS subscription ON subscription.instrument_id = wanted.instrument_id
+    ORDER BY wanted.place
+    ON CONFLICT DO NOTHING
+    RETURNING claim_id, subscription_id
+)
+SELECT held.claim_id, subscription.instrument_id, subscription.connection_id
+FROM held JOIN subscriptions AS subscription ON subscription.id = held.subscription_id
+ORDER BY held.claim_id, held.subscription_id
+"""
+
+_RAISE_TIER = """
+UPDATE subscriptions AS subscription SET tier = 'B'
+FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
+WHERE leg.claim_id = ANY(%s) AND claim.tier = 'B' AND leg.subscription_id = subscription.id AND subscription.tier = 'A'
+"""
+
+_LET_GO = """
+DELETE FROM claim_legs AS leg USING subscriptions AS subscription
+WHERE leg.claim_id = ANY(%s) AND subscription.id = leg.subscription_id AND NOT subscription.instrument_id = ANY(%s)
+RETURNING leg.claim_id, subscription.id, subscription.instrument_id, subscription.connection_id
+"""
+
+_UNSUBSCRIBE = """
+DELETE FROM subscriptions AS subscription
+WHERE subscription.id = ANY(%s) AND NOT subscription.instrument_id = ANY(%s)
+    AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id)
+RETURNING subscription.id
+"""
+
+_LOWER_TIER = """
+UPDATE subscriptions AS subscription SET tier = 'A'
+WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
+    SELECT FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
+    WHERE leg.subscription_id = subscription.id AND claim.tier = 'B'
+)
+"""
+
+
+def hold(wanted: Mapping[int, Sequence[int]], *, now: datetime) -> Sequence[LegChange]:
+    """Make each claim hold its instruments too; return the legs that are new, by claim.
+
+    `wanted` is instrument ids by claim id. Instruments that did not stream are placed in the order given; one
+    that several claims get turns with the first of them. Raises CapacityExceeded.
+    """
+    claim_ids = [claim_id for claim_id, instruments in wanted.items() for _ in instruments]
+    instrument_ids = [one for instruments in wanted.values() for one in instruments]
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND_MISSING, [claim_ids, instrument_ids])
+        missing = [_Missing(one, tier, mode_of(InstrumentType(kind))) for one, tier, kind in cursor.fetchall()]
+        if missing:
+            _subscribe(missing, now=now)
+        cursor.execute(_HOLD, [claim_ids, instrument_ids])
+        rows = cursor.fetchall()
+        cursor.execute(_RAISE_TIER, [list(wanted)])
+    begun = {one.instrument_id for one in missing}
+    changes = []
+    for claim_id, instrument_id, number in rows:
+        changes.append(LegChange(claim_id, instrument_id, number, turns=instrument_id in begun))
+        begun.discard(instrument_id)
+    return changes
+
+
+def _subscribe(missing: Sequence[_Missing], *, now: datetime) -> None:
+    rooms = [Room(*row) for row in FeedConnection.objects.order_by("number").values_list("number", "load", "capacity")]
+    filling = fill(len(missing), rooms)
+    if filling.left_out:
+        free = sum(room.capacity - room.load for room in rooms)
+        capacity = sum(room.capacity for room in rooms)
+        raise CapacityExceeded(
+            f"This needs {len(missing)} more live instruments; {free} of {capacity} are free.",
+            needed=len(missing),
+            free=free,
+            capacity=capacity,
+        )
+    numbers = [room.number for room, count in zip(rooms, filling.counts, strict=True) for _ in range(count)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SUBSCRIBE,
+            [
+                now,
+                [one.instrument_id for one in missing],
+                numbers,
+                [one.tier for one in missing],
+                [one.mode for one in missing],
+            ],
+        )
+
+
+def let_go(
+    claims: Mapping[int, Tier], *, keeping: Collection[int] = (), soon_held: Collection[int] = ()
+) -> Sequence[LegChange]:
+    """Take the legs of `claims` away but for the instruments in `keeping`; return those taken, by claim.
+
+    What nobody holds any more is unsubscribed, except the instruments in `soon_held`: the caller is about to hold
+    them again, and they stay where they stream. One that several claims let go turns with the last of them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LET_GO, [list(claims), list(keeping)])
+        rows = sorted(cursor.fetchall())
+        touched = list({subscription_id for _, subscription_id, _, _ in rows})
+        cursor.execute(_UNSUBSCRIBE, [touched, list(soon_held)])
+        ended = {subscription_id for (subscription_id,) in cursor.fetchall()}
+        if Tier.B in claims.values():
+            cursor.execute(_LOWER_TIER, [touched])
+    changes = []
+    for claim_id, subscription_id, instrument_id, number in reversed(rows):
+        changes.append(LegChange(claim_id, instrument_id, number, turns=subscription_id in ended))
+        ended.discard(subscription_id)
+    return changes[::-1]

@@ -1,0 +1,190 @@
+"""Tier B: holding what the preload rules want, in passes that may be repeated at any time.
+
+A pass compares wanted with held. Nothing to do costs a few reads. Else prices are looked up first (those that are
+not on the board in one request), then one transaction releases what no rule wants, claims what is missing, and
+claims the bare spots of series whose price nobody knows yet, so that it comes by the feed; those are tried
+again with the next pass.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from marketdata import selectors as market_selectors
+from marketdata.domain.instruments import SeriesKey
+from marketdata.selectors import NoSpot, Price, PriceSource, SeriesListing, UnknownExpiry
+from subscriptions import selectors
+from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
+from subscriptions.models import Claim
+from subscriptions.selectors import PreloadPlan, PreloadThing
+from subscriptions.services import audit, claims, legs, windows
+from subscriptions.services.audit import Cause
+from subscriptions.services.lock import nudge_owners_on_commit, placement
+from subscriptions.services.release import release
+from subscriptions.services.windows import OpenedChain
+
+logger = logging.getLogger(__name__)
+
+ACTOR = "preload"
+
+
+@dataclass(frozen=True, slots=True)
+class PreloadReport:
+    """What a pass did. `waiting` names the series without a price."""
+
+    wanted: int
+    claimed: int
+    subscribed: int
+    released: int
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What was looked up before the lock: chains with a window, and the spots of those without a price."""
+
+    opened: Mapping[tuple[SeriesKey, int], OpenedChain]
+    bare_spots: frozenset[int]
+    waiting: tuple[str, ...]
+
+    @property
+    def needed_spots(self) -> frozenset[int]:
+        return self.bare_spots | {chain.listing.spot_instrument_id for chain in self.opened.values()}
+
+
+def preload_tier_b(*, now: datetime) -> PreloadReport:
+    """Hold what the rules want, as far as prices are known. Raises CapacityExceeded, PlacementBusy."""
+    plan = selectors.plan_preload()
+    prepared = _prepare(plan, now=now)
+    if _is_settled(plan, prepared):
+        return PreloadReport(len(plan.wanted), claimed=0, subscribed=0, released=0, waiting=prepared.waiting)
+    with placement(now=now):
+        report = _apply(selectors.plan_preload(), prepared, now=now)
+    logger.info(
+        "preload claimed %d things, subscribed %d instruments, released %d claims, %d series wait for a price",
+        report.claimed,
+        report.subscribed,
+        report.released,
+        len(report.waiting),
+    )
+    return report
+
+
+def _is_settled(plan: PreloadPlan, prepared: _Prepared) -> bool:
+    """Whether a pass would write nothing: all that is missing waits, and its spots are claimed."""
+    has_futures = any(thing.instrument_id for thing in plan.missing)
+    if prepared.opened or has_futures or plan.surplus:
+        return False
+    held_by_chains = _spots_with_chains(prepared.bare_spots)
+    return (
+        prepared.bare_spots <= plan.idle_spots.keys() | held_by_chains and plan.idle_spots.keys() <= prepared.bare_spots
+    )
+
+
+def _spots_with_chains(spots: Collection[int]) -> Collection[int | None]:
+    if not spots:
+        return set()
+    found = Claim.objects.filter(kind=ClaimKind.SPOT, tier=Tier.B, instrument_id__in=spots, chains__isnull=False)
+    return set(found.values_list("instrument_id", flat=True))
+
+
+def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
+    listings: dict[PreloadThing, SeriesListing] = {}
+    waiting = []
+    for thing in plan.missing:
+        if thing.series is None:
+            continue
+        try:
+            listings[thing] = market_selectors.get_series_by_key(thing.series)
+        except (UnknownExpiry, NoSpot) as refusal:
+            waiting.append(f"{thing}: {refusal}")
+    prices = _list_prices({listing.spot_instrument_id for listing in listings.values()}, now=now)
+    opened: dict[tuple[SeriesKey, int], OpenedChain] = {}
+    bare = set()
+    for thing, listing in listings.items():
+        width = thing.width or listing.default_width
+        price = prices.get(listing.spot_instrument_id)
+        if price is None:
+            waiting.append(f"{thing}: no price")
+            bare.add(listing.spot_instrument_id)
+        else:
+            opened[listing.series, width] = windows.open_listing(listing, width=width, price=price, now=now)
+    return _Prepared(opened, frozenset(bare), tuple(waiting))
+
+
+def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price]:
+    """Return prices off the board, and of the others in one request to the broker."""
+    if not spots:
+        return {}
+    live = market_selectors.list_ltps(instrument_ids=spots)
+    asked = market_selectors.list_broker_ltps(instrument_ids=[one for one in spots if one not in live])
+    return {one: Price(ltp, PriceSource.SNAPSHOT, now) for one, ltp in asked.items()} | {
+        one: Price(ltp, PriceSource.QUOTE, now) for one, ltp in live.items()
+    }
+
+
+def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadReport:
+    """Write one pass under the lock; `plan` was made under it, so a pass fired twice finds the work of the first."""
+    cause = Cause(LogReason.PRELOAD, ACTOR, now)
+    chains = [thing for thing in plan.missing if thing.series and (thing.series, thing.width) in prepared.opened]
+    futures = [thing for thing in plan.missing if thing.instrument_id]
+    placed = windows.place_windows([prepared.opened[_window_of(thing)] for thing in chains])
+    soon = {one for window in placed.values() for one in window.instrument_ids}
+    soon |= {thing.instrument_id for thing in futures if thing.instrument_id} | prepared.needed_spots
+    stray = [claim_id for spot, claim_id in plan.idle_spots.items() if spot not in prepared.needed_spots]
+    released = release(
+        [*plan.surplus, *stray],
+        cause=Cause(LogReason.PRELOAD_ENDED, ACTOR, now),
+        soon_held=soon,
+        spared_spots=prepared.needed_spots,
+    )
+    for key in windows.list_claimed(placed):
+        windows.set_window(windows.claims_of(*key), placed[key].instrument_ids, actor=ACTOR, now=now)
+    groups: dict[int, list[tuple[Claim, Sequence[int]]]] = defaultdict(list)
+    groups |= {spot: [] for spot in sorted(prepared.bare_spots)}
+    for thing in chains:
+        spot = prepared.opened[_window_of(thing)].listing.spot_instrument_id
+        groups.setdefault(spot, []).append((_claim_of(thing, now=now), placed[_window_of(thing)].instrument_ids))
+    gained = [*claims.hold_chains(groups, tier=Tier.B, cause=cause), *_claim_futures(futures, cause=cause)]
+    return PreloadReport(
+        wanted=len(plan.wanted),
+        claimed=len(chains) + len(futures),
+        subscribed=sum(change.turns for change in gained),
+        released=released.claims,
+        waiting=prepared.waiting,
+    )
+
+
+def _window_of(thing: PreloadThing) -> tuple[SeriesKey, int]:
+    if thing.series is None or thing.width is None:
+        raise ValueError(f"{thing} has no window")
+    return thing.series, thing.width
+
+
+def _claim_futures(things: Sequence[PreloadThing], *, cause: Cause) -> Sequence[legs.LegChange]:
+    if not things:
+        return []
+    made = Claim.objects.bulk_create([_claim_of(thing, now=cause.now) for thing in things])
+    gained = legs.hold({claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}, now=cause.now)
+    holders = claims.holders_of([claim.pk for claim in made])
+    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
+    nudge_owners_on_commit()
+    return gained
+
+
+def _claim_of(thing: PreloadThing, *, now: datetime) -> Claim:
+    series = thing.series
+    return Claim(
+        kind=ClaimKind.PRELOAD,
+        tier=Tier.B,
+        rule_id=thing.rule_id,
+        exchange_segment=series.segment if series else None,
+        underlying_symbol=series.underlying if series else "",
+        expiry=series.expiry if series else None,
+        width=thing.width,
+        instrument_id=thing.instrument_id,
+        last_viewed_at=now,
+        claimed_at=now,
+    )

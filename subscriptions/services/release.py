@@ -1,0 +1,56 @@
+"""Releasing claims: any number at once, with the spots that nobody needs any more."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.models import Claim
+from subscriptions.services import audit, legs, spots
+from subscriptions.services.audit import Cause
+from subscriptions.services.legs import LegChange
+from subscriptions.services.lock import nudge_owners_on_commit
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedClaims:
+    """How many claims went (spots not counted), how many instruments ceased to stream, and how many legs stayed."""
+
+    claims: int
+    released: int
+    kept: int
+
+
+def release(
+    claim_ids: Collection[int],
+    *,
+    cause: Cause,
+    soon_held: Collection[int] = (),
+    spared_spots: Collection[int] = (),
+) -> ReleasedClaims:
+    """Release claims of any kind under the placement lock; a watchlist entry that had one stays without.
+
+    `soon_held` are instruments that the caller holds next, `spared_spots` those whose spot claims stay although
+    no chain needs them.
+    """
+    claims = list(Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk"))
+    lost = _drop(claims, cause=cause, soon_held=soon_held)
+    for tier in sorted({Tier(claim.tier) for claim in claims if claim.kind != ClaimKind.SPOT}):
+        idle = spots.list_idle_spots(tier=tier, spared=spared_spots)
+        _drop(
+            list(Claim.objects.filter(pk__in=idle).select_related("instrument").order_by("pk")) if idle else [],
+            cause=cause,
+            soon_held=soon_held,
+        )
+    ended = sum(change.turns for change in lost)
+    return ReleasedClaims(len(claims), ended, len(lost) - ended)
+
+
+def _drop(claims: Sequence[Claim], *, cause: Cause, soon_held: Collection[int]) -> Sequence[LegChange]:
+    if not claims:
+        return []
+    lost = legs.let_go({claim.pk: Tier(claim.tier) for claim in claims}, soon_held=soon_held)
+    holders = [audit.holder_of(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
+    audit.record(holders, action=LogAction.UNSUBSCRIBE, cause=cause, lost=lost)
+    Claim.objects.filter(pk__in=[claim.pk for claim in claims]).delete()
+    nudge_owners_on_commit()
+    return lost

@@ -1,0 +1,30 @@
+"""Periodic tasks of subscriptions. Each may run twice, or late, without harm."""
+
+import logging
+
+from celery import shared_task
+from django.utils import timezone
+
+from marketdata import quote_board
+from marketdata.domain.errors import DomainError
+from subscriptions import services
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="subscriptions.tasks.preload_tier_b", queue="default", time_limit=60)
+def preload_tier_b(**_: object) -> None:
+    """Hold what the preload rules want; what is refused now is tried again with the next beat."""
+    now = timezone.now()
+    try:
+        services.preload_tier_b(now=now)
+    except (DomainError, quote_board.BoardError) as refusal:
+        logger.warning("preload waits for the next beat: %s", refusal)
+        return
+    quote_board.connect().note_run(task="subscriptions.tasks.preload_tier_b", at=now)
+
+
+@shared_task(name="subscriptions.tasks.make_log_months", queue="default", time_limit=60)
+def make_log_months(**_: object) -> None:
+    """Make the coming months of the audit log ahead of need."""
+    services.make_log_months(now=timezone.now())

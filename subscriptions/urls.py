@@ -1,0 +1,10 @@
+"""Routes of subscriptions under /api/v2/."""
+
+from django.urls import path
+
+from subscriptions import views
+
+urlpatterns = [
+    path("option-chain/subscribe", views.ChainSubscribeView.as_view(), name="option-chain-subscribe"),
+    path("subscriptions/status", views.StatusView.as_view(), name="subscription-status"),
+]
