@@ -1,5 +1,6 @@
 """Reads of what is listed and what it is worth; typed values, never half-built querysets."""
 
+from marketdata.selectors.imports import LastImport, find_last_import
 from marketdata.selectors.prices import (
     PlainQuote,
     Price,
@@ -12,6 +13,7 @@ from marketdata.selectors.prices import (
     list_ltps,
     list_quotes,
 )
+from marketdata.selectors.search import Offer, SearchHit, search_instruments
 from marketdata.selectors.series import (
     Contracts,
     ExpiryRow,
@@ -51,20 +53,24 @@ __all__ = [
     "Contracts",
     "ExpiryRow",
     "FutureRow",
+    "LastImport",
     "Leg",
     "NoOptions",
     "NoSpot",
+    "Offer",
     "PastExpiry",
     "PlainQuote",
     "Price",
     "PriceSource",
     "PriceUnknown",
+    "SearchHit",
     "SeriesListing",
     "Underlying",
     "UnderlyingKind",
     "UnknownExpiry",
     "UnknownSymbol",
     "find_broker_ltp",
+    "find_last_import",
     "find_quote",
     "find_underlying",
     "get_equity",
@@ -87,4 +93,5 @@ __all__ = [
     "list_windows",
     "market_today",
     "parse_exchange",
+    "search_instruments",
 ]

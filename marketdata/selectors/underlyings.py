@@ -110,14 +110,9 @@ def is_token_prefixed(instruments: Sequence[tuple[Exchange, str]]) -> Sequence[b
     So they do where an exchange that comes first in the order lists the same symbol: BSE:RELIANCE.
     """
     bse = {symbol for exchange, symbol in instruments if exchange is Exchange.BSE}
-    elsewhere = set(
-        Instrument.objects.filter(is_listed=True, underlying_symbol__in=bse)
-        .exclude(exchange=Exchange.BSE)
-        .values_list("underlying_symbol", flat=True)
-        .distinct()
-        if bse
-        else ()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_ELSEWHERE_SQL, {"symbols": sorted(bse), "segments": _SEGMENTS_BEFORE_BSE})
+        elsewhere = {symbol for (symbol,) in cursor.fetchall()}
     return [exchange is Exchange.BSE and symbol in elsewhere for exchange, symbol in instruments]
 
 
@@ -166,6 +161,16 @@ def _order(underlying: Underlying) -> tuple[bool, bool, int]:
         EXCHANGE_ORDER.index(underlying.exchange),
     )
 
+
+_SEGMENTS_BEFORE_BSE: Final = [
+    int(segment) for segment, exchange in EXCHANGE_OF.items() if exchange is not Exchange.BSE
+]
+
+_ELSEWHERE_SQL: Final = """
+SELECT symbol FROM unnest(%(symbols)s::text[]) AS symbol
+WHERE EXISTS (SELECT FROM instruments i WHERE i.is_listed AND i.underlying_symbol = symbol
+              AND i.exchange_segment = ANY(%(segments)s::smallint[]))
+"""
 
 _DERIVATIVE_SEGMENTS: Final = (
     ExchangeSegment.NSE_FNO,

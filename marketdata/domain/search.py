@@ -1,0 +1,154 @@
+"""What a trader means by a few words: "rel", "nifty 25000 ce 27 nov", "banknifty fut".
+
+The first word belongs to a name, whatever it looks like (MARUTI begins like March). After it, CE, PE, CALL, PUT,
+FUT, months, dates and numbers say which contract; everything else is more of the name. A number alone may be a strike
+or part of a name (NIFTY 50), so the whole phrase is kept beside the parts. Which instruments fit is not known here.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import OptionType
+
+MAX_QUERY_LENGTH: Final = 64
+FUTURE_WORDS: Final = frozenset({"FUT", "FUTURE", "FUTURES"})
+OPTION_WORDS: Final = {
+    "CE": OptionType.CE,
+    "CALL": OptionType.CE,
+    "CALLS": OptionType.CE,
+    "PE": OptionType.PE,
+    "PUT": OptionType.PE,
+    "PUTS": OptionType.PE,
+}
+OPTION_LETTERS: Final = {"C": OptionType.CE, "P": OptionType.PE}
+MONTH_NAMES: Final = (
+    "JANUARY",
+    "FEBRUARY",
+    "MARCH",
+    "APRIL",
+    "MAY",
+    "JUNE",
+    "JULY",
+    "AUGUST",
+    "SEPTEMBER",
+    "OCTOBER",
+    "NOVEMBER",
+    "DECEMBER",
+)
+
+
+class QueryTooLong(DomainError):
+    """More than anyone types."""
+
+    status = 400
+    code = "query_too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What was understood. `words` name an underlying; `phrase` is everything typed, to be found as a name."""
+
+    phrase: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    strike: Decimal | None = None
+    option_type: OptionType | None = None
+    is_future: bool = False
+    day: int | None = None
+    month: int | None = None
+    year: int | None = None
+
+    @property
+    def names_contract(self) -> bool:
+        """Whether a derivative is certainly meant."""
+        return self.is_future or self.option_type is not None or self.month is not None
+
+
+_GLUED: Final = re.compile(r"([A-Z][A-Z&-]*)(\d{2,}(?:\.\d+)?)(CE|PE)", re.ASCII)
+_STRIKE: Final = re.compile(r"(\d{1,8}(?:\.\d{1,4})?)(CE|PE|C|P)?", re.ASCII)
+_DATE: Final = re.compile(r"(\d{1,2})?([A-Z]{3,9})(\d{4}|\d{2})?", re.ASCII)
+_ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
+
+
+def parse_query(text: str) -> SearchQuery:
+    """Return what `text` asks for; nothing understood but a name if it fits no rule. Raises QueryTooLong.
+
+    >>> query = parse_query("nifty 25000 ce 27 nov")
+    >>> query.words, query.strike, query.option_type, query.day, query.month
+    (('NIFTY',), Decimal('25000'), <OptionType.CE: 'CE'>, 27, 11)
+    """
+    if len(text) > MAX_QUERY_LENGTH:
+        raise QueryTooLong(f"A search is at most {MAX_QUERY_LENGTH} characters long.")
+    phrase = _split(text)
+    query = SearchQuery(phrase=phrase, words=phrase[:1])
+    for position, word in enumerate(phrase[1:], start=1):
+        follower = phrase[position + 1] if position + 1 < len(phrase) else ""
+        query = _with_word(query, word, follower)
+    return query
+
+
+def _split(text: str) -> tuple[str, ...]:
+    """Return the words of `text` in capitals; the parts of a readable token count as words."""
+    words: list[str] = []
+    for word in text.upper().replace("_", " ").replace(",", "").split():
+        glued = _GLUED.fullmatch(word)
+        words += (glued[1], glued[2] + glued[3]) if glued else (word,)
+    return tuple(words)
+
+
+def _with_word(query: SearchQuery, word: str, follower: str) -> SearchQuery:
+    if word in FUTURE_WORDS:
+        return replace(query, is_future=True)
+    if word in OPTION_WORDS:
+        return replace(query, option_type=OPTION_WORDS[word])
+    if word in OPTION_LETTERS and query.strike is not None:
+        return replace(query, option_type=OPTION_LETTERS[word])
+    if iso := _ISO.fullmatch(word):
+        return _with_iso(query, date_parts=(int(iso[1]), int(iso[2]), int(iso[3])))
+    if number := _STRIKE.fullmatch(word):
+        return _with_number(query, number[1], number[2], follower)
+    if (dated := _DATE.fullmatch(word)) and (month := _month(dated[2])):
+        return replace(
+            query,
+            month=month,
+            day=int(dated[1]) if dated[1] else query.day,
+            year=_year(dated[3]) if dated[3] else query.year,
+        )
+    return replace(query, words=(*query.words, word))
+
+
+def _with_iso(query: SearchQuery, *, date_parts: tuple[int, int, int]) -> SearchQuery:
+    try:
+        expiry = date(*date_parts)
+    except ValueError:
+        return query
+    return replace(query, day=expiry.day, month=expiry.month, year=expiry.year)
+
+
+def _with_number(query: SearchQuery, digits: str, letters: str | None, follower: str) -> SearchQuery:
+    """Return `query` with a number that is a day beside a month, a year after one, and a strike anywhere else."""
+    is_whole = digits.isdecimal() and letters is None
+    if is_whole and 1 <= int(digits) <= 31 and query.day is None and (_month(follower) or query.month):
+        return replace(query, day=int(digits))
+    if is_whole and len(digits) == 4 and query.month and query.year is None and 2000 <= int(digits) < 2100:
+        return replace(query, year=int(digits))
+    option_type = query.option_type
+    if letters:
+        option_type = OPTION_WORDS.get(letters) or OPTION_LETTERS[letters]
+    return replace(query, strike=Decimal(digits), option_type=option_type)
+
+
+def _month(word: str) -> int | None:
+    """Return the number of the month that `word` begins with: NOV, NOVEM, NOVEMBER, NOV26."""
+    letters = word.rstrip("0123456789")
+    if len(letters) < 3:
+        return None
+    return next((one for one, name in enumerate(MONTH_NAMES, start=1) if name.startswith(letters)), None)
+
+
+def _year(digits: str) -> int:
+    year = int(digits)
+    return year if year > 99 else 2000 + year

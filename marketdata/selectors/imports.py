@@ -1,0 +1,26 @@
+"""How old the list of instruments is."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from marketdata.models import InstrumentImport
+
+
+@dataclass(frozen=True, slots=True)
+class LastImport:
+    """The last import that was swapped in, and whether a newer one was refused."""
+
+    listed: int
+    as_of: date
+    finished_at: datetime
+    is_newest_refused: bool
+
+
+def find_last_import() -> LastImport | None:
+    """Return the last import that was swapped in; None before the first."""
+    finished = InstrumentImport.objects.filter(finished_at__isnull=False)
+    good = finished.filter(refusal="").order_by("-finished_at", "-pk").first()
+    if good is None or good.finished_at is None:
+        return None
+    refused = finished.filter(finished_at__gt=good.finished_at).exists()
+    return LastImport(good.rows_kept, good.as_of, good.finished_at, refused)

@@ -1,0 +1,220 @@
+"""Type-ahead search over everything listed.
+
+Names are found through two partial indexes that hold all but the options: prefixes of tokens and words of display
+names. Contracts are found by their columns, under the underlyings that the words name. An underlying's hit says what
+of it can be added and for which expiries.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+
+from marketdata import quote_board
+from marketdata.domain.instruments import (
+    Exchange,
+    ExchangeSegment,
+    InstrumentType,
+    OptionType,
+)
+from marketdata.domain.search import SearchQuery, parse_query
+from marketdata.domain.symbols import canonical_symbol
+from marketdata.selectors import search_statements as statements
+from marketdata.selectors.prices import list_ltps
+from marketdata.selectors.underlyings import is_token_prefixed, market_today
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 50
+UNDERLYINGS_TRIED: Final = 4
+EXPIRIES_OFFERED: Final = 4
+DERIVATIVE_SEGMENT: Final = {
+    ExchangeSegment.NSE_EQ: ExchangeSegment.NSE_FNO,
+    ExchangeSegment.BSE_EQ: ExchangeSegment.BSE_FNO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that can be added to a watchlist, with the nearest expiries it can be added for."""
+
+    instrument_type: str
+    expiries: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One instrument found."""
+
+    instrument_id: int
+    token: str
+    display_name: str
+    exchange: Exchange
+    segment: ExchangeSegment
+    instrument_type: InstrumentType
+    underlying: str
+    expiry: date | None
+    strike: Decimal | None
+    option_type: OptionType | None
+    lot_size: int
+    spot_instrument_id: int | None
+    # Stands for its underlying: an index, a cash instrument, or the nearest future where there is no spot.
+    is_underlying: bool
+    is_exact: bool = False
+    offers: tuple[Offer, ...] = field(default=())
+
+    @property
+    def derivative_segment(self) -> ExchangeSegment:
+        """Where derivatives on the same underlying are listed."""
+        if self.segment is ExchangeSegment.IDX_I:
+            return ExchangeSegment.BSE_FNO if self.exchange is Exchange.BSE else ExchangeSegment.NSE_FNO
+        return DERIVATIVE_SEGMENT.get(self.segment, self.segment)
+
+
+def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT) -> list[SearchHit]:
+    """Return what `query` means, best first. Raises QueryTooLong.
+
+    Exact symbols come before prefixes, what can be traded or charted itself before its derivatives, and those by
+    nearest expiry; a query that names a contract finds contracts if there are any.
+    """
+    asked = parse_query(query)
+    if not asked.phrase:
+        return []
+    limit = max(1, min(limit, MAX_LIMIT))
+    is_contract = asked.names_contract or asked.strike is not None
+    contracts = _list_contracts(asked, limit=limit) if is_contract else []
+    named = [] if contracts and asked.names_contract else _list_named(asked.phrase, limit=limit)
+    found = [*named, *contracts]
+    unique = list({hit.instrument_id: hit for hit in found}.values())[:limit]
+    return _with_offers(_with_exchange(unique))
+
+
+def _list_named(words: Sequence[str], *, limit: int, has_derivatives: bool = False) -> list[SearchHit]:
+    phrase = " ".join(words)
+    pieces = re.findall(r"[A-Z0-9]+", phrase)
+    # One letter is the beginning of every tenth word; the prefix of a token answers it well enough.
+    is_word = any(len(piece) > 1 for piece in pieces)
+    parameters = {
+        "symbol": canonical_symbol(phrase),
+        "prefix": re.sub(r"([\\%_])", r"\\\1", phrase) + "%",
+        "words": " & ".join(f"{piece.lower()}:*" for piece in pieces),
+        "today": market_today(),
+        "limit": limit,
+    }
+    return _hits(statements.named(by_word=is_word, has_derivatives=has_derivatives), parameters)
+
+
+def _list_contracts(asked: SearchQuery, *, limit: int) -> list[SearchHit]:
+    underlyings = _list_named(asked.words, limit=UNDERLYINGS_TRIED, has_derivatives=True)
+    if underlyings and underlyings[0].is_exact:
+        underlyings = [one for one in underlyings if one.underlying == underlyings[0].underlying]
+    if not underlyings:
+        return []
+    ltps = {} if asked.strike is not None else _known_ltps(underlyings)
+    parameters = {
+        "segments": [int(one.derivative_segment) for one in underlyings],
+        "symbols": [one.underlying for one in underlyings],
+        "near": [ltps.get(one.instrument_id) for one in underlyings],
+        "today": market_today(),
+        "strike": asked.strike,
+        "strike_prefix": f"{asked.strike}%",
+        "option_type": asked.option_type,
+        "day": asked.day,
+        "month": asked.month,
+        "year": asked.year,
+        "limit": limit,
+    }
+    if asked.is_future:
+        return _hits(statements.contracts(("future",)), parameters)
+    if asked.strike is not None:
+        exact = _hits(statements.contracts(("option", "strike")), parameters)
+        return exact or _hits(statements.contracts(("option", "strike_prefix")), parameters)
+    if asked.option_type is not None:
+        return _hits(statements.contracts(("option",)), parameters)
+    return _hits(statements.contracts(("future",)), parameters) + _hits(statements.contracts(("option",)), parameters)
+
+
+def _known_ltps(underlyings: Iterable[SearchHit]) -> Mapping[int, Decimal]:
+    """Return live prices to find strikes near the money by; a search works without them."""
+    try:
+        return list_ltps(instrument_ids=[one.instrument_id for one in underlyings])
+    except quote_board.BoardError:
+        return {}
+
+
+def _hits(sql: str, parameters: Mapping[str, Any]) -> list[SearchHit]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return [_hit(row) for row in cursor.fetchall()]
+
+
+def _hit(row: tuple[Any, ...]) -> SearchHit:
+    return SearchHit(
+        instrument_id=row[0],
+        token=row[1],
+        display_name=row[2],
+        exchange=Exchange(row[3]),
+        segment=ExchangeSegment(row[4]),
+        instrument_type=InstrumentType(row[5]),
+        underlying=row[6],
+        expiry=row[7],
+        strike=row[8],
+        option_type=OptionType(row[9]) if row[9] else None,
+        lot_size=row[10],
+        spot_instrument_id=row[11],
+        is_underlying=row[12],
+        is_exact=row[13],
+    )
+
+
+def _with_exchange(hits: Sequence[SearchHit]) -> list[SearchHit]:
+    prefixed = is_token_prefixed([(hit.exchange, hit.underlying) for hit in hits])
+    return [
+        replace(hit, token=f"{hit.exchange}:{hit.token}") if is_prefixed else hit
+        for hit, is_prefixed in zip(hits, prefixed, strict=True)
+    ]
+
+
+def _with_offers(hits: Sequence[SearchHit]) -> list[SearchHit]:
+    keys = {(hit.derivative_segment, hit.underlying) for hit in hits if hit.is_underlying}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statements.EXPIRIES,
+            {
+                "segments": [int(segment) for segment, _ in keys],
+                "symbols": [symbol for _, symbol in keys],
+                "today": market_today(),
+                "count": EXPIRIES_OFFERED,
+            },
+        )
+        rows = cursor.fetchall()
+    listed: dict[tuple[int, str], list[Offer]] = {}
+    for segment, symbol, instrument_type, expiries in rows:
+        name = _name_offered(ExchangeSegment(segment), InstrumentType(instrument_type))
+        if name is not None:
+            listed.setdefault((segment, symbol), []).append(Offer(name, tuple(expiries)))
+    return [replace(hit, offers=_offers(hit, listed)) for hit in hits]
+
+
+def _name_offered(segment: ExchangeSegment, instrument_type: InstrumentType) -> str | None:
+    """Return what a watchlist calls that kind of derivative; None for options on currencies, which are not served."""
+    if instrument_type.is_future:
+        return "FUTURE"
+    if segment is ExchangeSegment.MCX_COMM:
+        return "COMMODITY_OPTION"
+    return {InstrumentType.OPTIDX: "INDEX_OPTION", InstrumentType.OPTSTK: "STOCK_OPTION"}.get(instrument_type)
+
+
+def _offers(hit: SearchHit, listed: Mapping[tuple[int, str], Sequence[Offer]]) -> tuple[Offer, ...]:
+    if not hit.is_underlying:
+        name = _name_offered(hit.segment, hit.instrument_type)
+        return (Offer(name, (hit.expiry,)),) if name and hit.expiry else ()
+    derivatives = sorted(listed.get((hit.derivative_segment, hit.underlying), ()), key=lambda one: one.instrument_type)
+    if hit.instrument_type is not InstrumentType.EQUITY:
+        return tuple(derivatives[::-1])
+    # A second series of a share (RELIANCE-N2) is not what the derivatives are written on.
+    is_spot = hit.token.rpartition(":")[2] == hit.underlying
+    return (Offer("EQUITY"), *(derivatives[::-1] if is_spot else ()))

@@ -1,0 +1,115 @@
+"""The statements of the search; each answers in milliseconds on the whole list (benchmarks/bench_search.py).
+
+Parameters never become text of a statement; only the conditions below are put together.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+# Columns of a hit, in the order `search._hit` reads them; the two flags follow.
+_COLUMNS: Final = """
+    i.id, i.token, i.display_name, i.exchange, i.exchange_segment, i.instrument_type, i.underlying_symbol, i.expiry,
+    i.strike, i.option_type, i.lot_size, i.underlying_id
+"""
+# The expression of the index instruments_words, to the letter.
+_WORDS: Final = """to_tsvector('simple'::regconfig, COALESCE(i.token, '') || ' ' || COALESCE(i.display_name, ''))"""
+
+# Where nothing is listed as spot (commodities, currencies), the nearest future stands for the underlying.
+_STANDS_FOR_UNDERLYING: Final = """
+    (i.expiry IS NULL OR i.underlying_id IS NULL AND NOT EXISTS (
+        SELECT FROM instruments e WHERE e.is_listed AND e.option_type = '' AND e.expiry IS NOT NULL
+        AND e.underlying_symbol = i.underlying_symbol AND e.exchange_segment = i.exchange_segment
+        AND e.expiry >= %(today)s AND (e.expiry, e.id) < (i.expiry, i.id)))
+"""
+_HAS_DERIVATIVES: Final = """
+    (i.expiry IS NOT NULL OR i.id IN (
+        SELECT f.underlying_id FROM instruments f
+        WHERE f.is_listed AND f.option_type = '' AND f.expiry >= %(today)s AND f.underlying_id IS NOT NULL))
+"""
+
+
+def named(*, by_word: bool, has_derivatives: bool) -> str:
+    """Return the statement that finds everything but options by name, or only what stands for an underlying."""
+    match = "i.token LIKE %(prefix)s OR i.token = %(symbol)s"
+    if by_word:
+        match += f" OR {_WORDS} @@ to_tsquery('simple'::regconfig, %(words)s)"
+    only = "WHERE stands AND derives" if has_derivatives else ""
+    return f"""
+        WITH found AS (
+            SELECT {_COLUMNS}, i.series, i.underlying_symbol = %(symbol)s AS exact, i.token LIKE %(prefix)s AS prefixed,
+                   {_STANDS_FOR_UNDERLYING} AS stands, {_HAS_DERIVATIVES} AS derives
+            FROM instruments i
+            WHERE i.is_listed AND i.option_type = '' AND (i.expiry IS NULL OR i.expiry >= %(today)s) AND ({match})
+        )
+        SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
+               strike, option_type, lot_size, underlying_id, stands, exact
+        FROM found {only}
+        ORDER BY (exact AND stands) DESC, stands DESC, derives DESC, prefixed DESC,
+                 (series IN ('', 'EQ', 'BE', 'BZ', 'A', 'B', 'T', 'X', 'XT')) DESC,
+                 array_position(ARRAY['NSE', 'MCX', 'BSE'], exchange::text), length(underlying_symbol),
+                 underlying_symbol, expiry NULLS FIRST, token
+        LIMIT %(limit)s
+    """  # noqa: S608  Only conditions of ours.
+
+
+_CONDITIONS: Final = {
+    "future": "i.option_type = ''",
+    "option": "i.strike IS NOT NULL AND (%(option_type)s::text IS NULL OR i.option_type = %(option_type)s)",
+    "strike": "i.strike = %(strike)s",
+    "strike_prefix": "i.strike::text LIKE %(strike_prefix)s",
+}
+
+
+def contracts(conditions: Sequence[str]) -> str:
+    """Return the statement that finds derivatives of the given underlyings, by underlying and nearest expiry.
+
+    Strikes come by nearness to `near`, or to the middle of the listing where no price is known.
+    """
+    return f"""
+        WITH u AS MATERIALIZED (
+            SELECT given.*, coalesce(near, (
+                SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY m.strike) FROM instruments m
+                WHERE %(strike)s::numeric IS NULL AND m.is_listed AND m.underlying_symbol = symbol
+                  AND m.exchange_segment = segment AND m.strike IS NOT NULL)) AS middle
+            FROM unnest(%(segments)s::smallint[], %(symbols)s::text[], %(near)s::numeric[])
+                 WITH ORDINALITY AS given(segment, symbol, near, place)
+        )
+        SELECT {_COLUMNS}, false, false
+        FROM u JOIN instruments i ON i.is_listed AND i.underlying_symbol = u.symbol AND i.exchange_segment = u.segment
+             AND i.expiry >= %(today)s
+        WHERE (%(month)s::int IS NULL OR extract(month FROM i.expiry) = %(month)s)
+          AND (%(year)s::int IS NULL OR extract(year FROM i.expiry) = %(year)s)
+          AND {" AND ".join(_CONDITIONS[name] for name in conditions)}
+        ORDER BY u.place, abs(extract(day FROM i.expiry) - %(day)s::int) NULLS FIRST, i.expiry,
+                 abs(i.strike - u.middle), i.strike, i.option_type, i.id
+        LIMIT %(limit)s
+    """  # noqa: S608  Only conditions of ours.
+
+
+# Expiry by expiry through the index: listing a symbol's contracts would read thousands of entries for a handful.
+EXPIRIES: Final = """
+SELECT k.segment, k.symbol, o.instrument_type, array_agg(o.expiry ORDER BY o.expiry)
+FROM unnest(%(segments)s::smallint[], %(symbols)s::text[]) AS k(segment, symbol)
+CROSS JOIN LATERAL (
+    WITH RECURSIVE next_one AS (
+        (SELECT i.expiry, i.instrument_type, 1 AS place FROM instruments i
+         WHERE i.is_listed AND i.underlying_symbol = k.symbol AND i.exchange_segment = k.segment
+           AND i.expiry >= %(today)s AND i.strike IS NOT NULL
+         ORDER BY i.expiry LIMIT 1)
+        UNION ALL
+        SELECT later.expiry, later.instrument_type, n.place + 1 FROM next_one n CROSS JOIN LATERAL (
+            SELECT i.expiry, i.instrument_type FROM instruments i
+            WHERE i.is_listed AND i.underlying_symbol = k.symbol AND i.exchange_segment = k.segment
+              AND i.expiry > n.expiry AND i.strike IS NOT NULL
+            ORDER BY i.expiry LIMIT 1
+        ) later WHERE n.place < %(count)s
+    )
+    SELECT expiry, instrument_type FROM next_one
+    UNION ALL
+    (SELECT f.expiry, f.instrument_type FROM instruments f
+     WHERE f.is_listed AND f.option_type = '' AND f.expiry >= %(today)s
+       AND f.underlying_symbol = k.symbol AND f.exchange_segment = k.segment
+     ORDER BY f.expiry LIMIT %(count)s)
+) o
+GROUP BY k.segment, k.symbol, o.instrument_type
+"""
