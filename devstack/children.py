@@ -22,8 +22,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # The order in which the stack stops: who takes work in, who does it, whom it comes from, where it is kept.
 ENTRANCES, WORKERS, SOURCES, SERVERS = range(4)
-# Together below the ten seconds that a stop may take; a prefork worker at rest needs two of its own.
-PATIENCE_SECONDS = {ENTRANCES: 2.0, WORKERS: 3.2, SOURCES: 1.0, SERVERS: 2.5}
+# Together below the ten seconds that a stop may take; a prefork worker at rest needs up to three of its own.
+PATIENCE_SECONDS = {ENTRANCES: 1.8, WORKERS: 4.0, SOURCES: 0.8, SERVERS: 2.4}
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def test_a_second_ctrl_c_ends_the_patience_and_leaves_nobody(keeper: subprocess.
             keeper.send_signal(signal.SIGINT)
         return keeper.poll() is not None
 
-    assert wait_until(press_for_a_moment, seconds=1.7)  # the stubborn one would have had two seconds
+    assert wait_until(press_for_a_moment, seconds=1.6)  # the stubborn one would have had longer
 
     assert keeper.returncode == 0
     assert live(tmp_path) == set()
