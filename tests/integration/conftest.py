@@ -4,11 +4,14 @@ A transactional test ends with a flush, which also takes what migrations seeded;
 seeded again. The audit log refuses to be truncated, in the test database only its own tests see that.
 """
 
+from typing import cast
+
 import pytest
 from django.apps import apps
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunPython
+from django.db.migrations.state import StateApps
 from pytest_django import DjangoDbBlocker, Settings
 
 OUR_APPS = ("accounts", "marketdata", "subscriptions", "watchlists")
@@ -45,7 +48,7 @@ def _seed() -> None:
     ]
     with connection.schema_editor() as editor:
         for seed in seeds:
-            seed.code(apps, editor)
+            seed.code(cast("StateApps", apps), editor)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,76 @@
+"""The end of the day takes tier A of its date, and nothing else."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from subscriptions import services
+from subscriptions.domain.claims import ClaimKind
+from subscriptions.models import Claim, Subscription, SubscriptionLog
+from tests.factories import NOW, Listing, make_user
+from tests.integration.subscriptions.acts import claim_chain, claim_instrument, count_subscribed
+from tests.integration.subscriptions.invariants import check_invariants
+
+CLOSES = date(2026, 2, 10)
+CLOSE = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
+
+
+def test_all_tier_a_goes_and_tier_b_stays(listing: Listing) -> None:
+    services.preload_tier_b(now=NOW)
+    always = count_subscribed()
+    user = make_user()
+    claim_chain(listing.series_of("RELIANCE"), user_id=user.pk)
+    claim_chain(listing.series_of("NIFTY"), user_id=user.pk, width=31)
+    claim_instrument(listing.spots["TCS"].pk, user_id=user.pk)
+
+    report = services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+
+    assert (report.claims, report.released, report.kept) == (3, 50 + 20 + 1, 42)
+    assert count_subscribed() == always
+    assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
+    assert not Claim.objects.filter(tier="A").exists()
+    check_invariants()
+
+
+def test_each_released_claim_has_one_row_in_the_log(listing: Listing) -> None:
+    for name in ("trader1", "trader2"):
+        claim_chain(listing.series_of("RELIANCE"), user_id=make_user(name).pk)
+
+    services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+
+    rows = SubscriptionLog.objects.filter(reason="EOD_CLEANUP").order_by("pk")
+    assert [(row.subject, row.action, row.actor, row.at, row.counts) for row in rows] == [
+        ("RELIANCE 24 Feb 2026 x25", "unsubscribe", "beat", CLOSE, {"legs": 50, "released": 0, "kept": 50}),
+        ("RELIANCE 24 Feb 2026 x25", "unsubscribe", "beat", CLOSE, {"legs": 50, "released": 50, "kept": 0}),
+        ("RELIANCE", "unsubscribe", "beat", CLOSE, {"legs": 1, "released": 1, "kept": 0}),
+    ]
+
+
+def test_what_was_claimed_at_the_cut_or_later_stays_with_its_spot(listing: Listing) -> None:
+    early = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("early").pk, width=5)
+    late = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("late").pk, width=7, now=CLOSE)
+
+    services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE + timedelta(seconds=1))
+
+    assert set(Claim.objects.exclude(kind=ClaimKind.SPOT).values_list("pk", flat=True)) == {late.claim_id}
+    assert early.claim_id not in Claim.objects.values_list("pk", flat=True)
+    assert count_subscribed() == 15
+    check_invariants()
+
+
+def test_a_run_that_fires_days_late_takes_nothing_of_today(listing: Listing) -> None:
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, now=NOW + timedelta(days=2))
+
+    report = services.end_of_day(closes=CLOSES, actor="beat", now=NOW + timedelta(days=2, hours=1))
+
+    assert (report.claims, report.released) == (0, 0)
+    assert count_subscribed() == 51
+
+
+def test_a_second_run_finds_nothing(listing: Listing) -> None:
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
+    services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+    rows = SubscriptionLog.objects.count()
+
+    report = services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+
+    assert report.claims == 0
+    assert SubscriptionLog.objects.count() == rows

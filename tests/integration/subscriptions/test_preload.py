@@ -1,0 +1,186 @@
+"""Tier B by rules: what is held, what waits, what ends, and that a pass may be repeated."""
+
+from datetime import date, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from subscriptions import selectors, services
+from subscriptions.domain.claims import ClaimKind, Tier
+from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
+from tests.factories import NOW, Listing, drop_prices, make_series, make_user, put_prices
+from tests.integration.subscriptions.acts import claim_chain, count_subscribed, loads
+from tests.integration.subscriptions.invariants import check_invariants
+
+LATER = NOW + timedelta(seconds=10)
+
+
+def held() -> list[str]:
+    """Name what preload claims hold, in order."""
+    claims = Claim.objects.filter(kind=ClaimKind.PRELOAD).select_related("instrument").order_by("pk")
+    return [claim.instrument.token if claim.instrument else f"{claim.series} x{claim.width}" for claim in claims]
+
+
+def test_a_pass_holds_what_the_rules_want_of_what_is_listed(listing: Listing) -> None:
+    report = services.preload_tier_b(now=NOW)
+
+    assert held() == [
+        "NIFTY 17 Feb 2026 x21",
+        "NIFTY 24 Feb 2026 x21",
+        "CRUDEOIL 17 Feb 2026 x21",
+        "CRUDEOIL_19FEB2026_FUT",
+        "CRUDEOIL_19MAR2026_FUT",
+    ]
+    assert (report.wanted, report.claimed, report.released, report.waiting) == (5, 5, 0, ())
+    # 2 x 42 legs and the index; 42 legs, their spot, which is the nearest future, and the next future.
+    assert count_subscribed() == 84 + 1 + 42 + 2
+    assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
+    assert loads() == [26, 26, 26, 26, 25]
+    check_invariants()
+
+
+def test_a_second_pass_writes_nothing(listing: Listing, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    services.preload_tier_b(now=NOW)
+    rows = SubscriptionLog.objects.count()
+
+    with django_assert_num_queries(5):
+        report = services.preload_tier_b(now=LATER)
+
+    assert (report.claimed, report.subscribed, report.released) == (0, 0, 0)
+    assert SubscriptionLog.objects.count() == rows
+
+
+def test_an_idle_pass_costs_the_same_however_much_is_held(
+    listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for weeks in range(8):
+        make_series(listing.spots["NIFTY"], expiry=date(2026, 4, 7) + timedelta(weeks=weeks))
+    services.preload_tier_b(now=NOW)
+    assert len(held()) > 10
+
+    with django_assert_num_queries(5):
+        services.preload_tier_b(now=LATER)
+
+
+def test_every_claim_of_a_pass_has_its_row_in_the_log(listing: Listing) -> None:
+    services.preload_tier_b(now=NOW)
+
+    rows = SubscriptionLog.objects.all()
+    assert {(row.action, row.reason, row.actor, row.tier) for row in rows} == {("subscribe", "PRELOAD", "preload", "B")}
+    assert sorted(row.subject for row in rows) == sorted([*held(), "NIFTY", "CRUDEOIL_19FEB2026_FUT"])
+    assert sum(row.counts["subscribed"] for row in rows) == count_subscribed()
+
+
+def test_a_series_without_a_price_gets_its_spot_first_and_its_legs_when_the_price_comes(listing: Listing) -> None:
+    drop_prices([listing.spots["NIFTY"].pk])
+
+    report = services.preload_tier_b(now=NOW)
+
+    assert report.waiting == ("NIFTY 17 Feb 2026 x21: no price", "NIFTY 24 Feb 2026 x21: no price")
+    assert Subscription.objects.get(instrument=listing.spots["NIFTY"]).tier == Tier.B
+    assert [rule.waiting for rule in selectors.preload_state().rules if rule.waiting] == [
+        ("NIFTY 17 Feb 2026 x21", "NIFTY 24 Feb 2026 x21")
+    ]
+    check_invariants()
+
+    rows = SubscriptionLog.objects.count()
+    assert services.preload_tier_b(now=LATER).waiting == report.waiting
+    assert SubscriptionLog.objects.count() == rows
+
+    put_prices({listing.spots["NIFTY"].pk: 25_010.0})
+    assert services.preload_tier_b(now=LATER).waiting == ()
+    assert selectors.preload_state().is_complete
+    assert count_subscribed() == 129
+    check_invariants()
+
+
+def test_the_spot_of_a_series_that_waited_until_it_expired_is_released(listing: Listing, settings: Settings) -> None:
+    drop_prices([listing.spots["NIFTY"].pk])
+    services.preload_tier_b(now=NOW)
+
+    settings.MARKET_DATE = date(2026, 2, 25)
+    services.preload_tier_b(now=LATER)
+
+    assert not Claim.objects.filter(instrument=listing.spots["NIFTY"]).exists()
+    check_invariants()
+
+
+def test_an_expired_series_is_released_and_the_next_takes_its_place(listing: Listing, settings: Settings) -> None:
+    make_series(listing.spots["NIFTY"], expiry=date(2026, 3, 10))
+    PreloadRule.objects.filter(underlying_symbol="NIFTY").update(weekly=1, monthly=0, quarterly=0)
+    services.preload_tier_b(now=NOW)
+    assert held()[0] == "NIFTY 17 Feb 2026 x21"
+    make_series(listing.spots["NIFTY"], expiry=date(2026, 3, 3))
+
+    settings.MARKET_DATE = date(2026, 2, 18)
+    report = services.preload_tier_b(now=LATER)
+
+    assert report.released == 2  # the weekly, and the options of CRUDEOIL
+    assert held() == ["CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT", "NIFTY 03 Mar 2026 x21"]
+    ended = SubscriptionLog.objects.filter(action="unsubscribe").order_by("pk").first()
+    assert ended is not None
+    assert (ended.subject, ended.reason) == ("NIFTY 17 Feb 2026 x21", "PRELOAD_ENDED")
+    check_invariants()
+
+
+def test_a_rule_that_is_switched_off_ends_with_its_spot(listing: Listing) -> None:
+    services.preload_tier_b(now=NOW)
+
+    PreloadRule.objects.filter(underlying_symbol="NIFTY").update(is_active=False)
+    services.preload_tier_b(now=LATER)
+
+    assert held() == ["CRUDEOIL 17 Feb 2026 x21", "CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT"]
+    assert count_subscribed() == 44
+    check_invariants()
+
+
+def test_a_rule_that_is_widened_moves_nothing_that_stays(listing: Listing) -> None:
+    services.preload_tier_b(now=NOW)
+    before = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
+
+    PreloadRule.objects.filter(underlying_symbol="NIFTY").update(strikes=31)
+    services.preload_tier_b(now=LATER)
+
+    after = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
+    assert len(after) == len(before) + 40
+    assert {one: after[one] for one in before} == before
+    check_invariants()
+
+
+def test_a_traders_chain_of_the_same_window_is_shared_and_raised_to_tier_b(listing: Listing) -> None:
+    claim_chain(listing.series_of("NIFTY"), user_id=make_user().pk, width=21)
+    services.preload_tier_b(now=NOW)
+
+    assert Subscription.objects.filter(tier=Tier.A).count() == 0
+    assert count_subscribed() == 129
+    check_invariants()
+
+
+def test_tier_b_that_does_not_fit_is_refused_as_a_whole(listing: Listing) -> None:
+    FeedConnection.objects.update(capacity=25)
+
+    with pytest.raises(services.CapacityExceeded) as refusal:
+        services.preload_tier_b(now=NOW)
+
+    assert refusal.value.extra["free"] == 125
+    assert (count_subscribed(), Claim.objects.count()) == (0, 0)
+
+
+def test_rules_of_another_profile_are_not_in_force(listing: Listing, settings: Settings) -> None:
+    settings.PRELOAD_PROFILE = "full"
+
+    assert services.preload_tier_b(now=NOW).wanted == 0
+
+
+def test_a_pass_asks_the_database_set_by_set(listing: Listing) -> None:
+    for weeks in range(8):
+        make_series(listing.spots["NIFTY"], expiry=date(2026, 4, 7) + timedelta(weeks=weeks))
+    with CaptureQueriesContext(connection) as queries:
+        services.preload_tier_b(now=NOW)
+    under_lock = [query["sql"] for query in queries.captured_queries]
+    start = next(number for number, sql in enumerate(under_lock) if "pg_advisory_xact_lock" in sql)
+
+    assert len(held()) > 10
+    assert len(under_lock) - start < 40
