@@ -1,0 +1,28 @@
+"""What tests of the feed may ask for: a broker, and a database old enough for anyone to take a connection."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from subscriptions.feed.ownership import FORMER_OWNERS_FIRST_SECONDS
+from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.simulators import SimulatorAddress, running_simulator
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorAddress]:
+    with running_simulator(rate=2_000) as address:
+        yield address
+
+
+@pytest.fixture
+def settled_database(transactional_db: None) -> None:
+    """Wait until the server is past its first seconds, in which only former owners may take a connection."""
+
+    def is_settled() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT extract(epoch FROM now() - pg_postmaster_start_time())")
+            return bool(cursor.fetchone()[0] > FORMER_OWNERS_FIRST_SECONDS)
+
+    wait_until(is_settled, seconds=FORMER_OWNERS_FIRST_SECONDS + 5, what="the database is past its first seconds")

@@ -1,0 +1,172 @@
+"""Leases and locks in a real PostgreSQL, several sessions at once."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from django.db import connections
+
+from subscriptions.feed.ownership import Lease, LeaseKeeper, LeaseSession, connection_parameters
+from subscriptions.models import FeedLease
+from tests.integration.subscriptions.feed.worlds import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
+
+OpenSession = Callable[[str], LeaseSession]
+
+
+@pytest.fixture
+def open_session() -> Iterator[OpenSession]:
+    opened: list[LeaseSession] = []
+
+    def open_one(owner: str) -> LeaseSession:
+        session = LeaseSession(connection_parameters(connections["default"].settings_dict), owner)
+        opened.append(session)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
+
+
+def take(session: LeaseSession, number: int) -> Lease | None:
+    seen = next(one for one in session.list_free(frozenset()) if one.connection == number)
+    return session.take(seen)
+
+
+def is_free(session: LeaseSession, number: int) -> bool:
+    """Say whether nobody holds the lock of a connection; `session` does not keep it."""
+    if not session.lock(number):
+        return False
+    session.unlock(number)
+    return True
+
+
+def test_a_connection_has_one_owner_and_each_taking_raises_the_epoch(open_session: OpenSession) -> None:
+    first, second = open_session("first"), open_session("second")
+
+    assert take(first, 3) == Lease(3, 1)
+    assert take(second, 3) is None
+    first.close()
+    wait_until(lambda: take(second, 3) == Lease(3, 2), seconds=5, what="the second takes over")
+
+    assert FeedLease.objects.get(connection_id=3).owner == "second"
+
+
+def test_a_released_connection_is_free_at_once(open_session: OpenSession) -> None:
+    first, second = open_session("first"), open_session("second")
+    lease = take(first, 1)
+    assert lease is not None
+
+    first.release(lease)
+
+    assert take(second, 1) == Lease(1, 2)
+
+
+def test_a_stale_look_takes_nothing_and_holds_no_lock(open_session: OpenSession) -> None:
+    first, second = open_session("first"), open_session("second")
+    FeedLease.objects.filter(connection_id=2).update(epoch=7)
+
+    assert first.take(Lease(2, 6)) is None
+
+    assert take(second, 2) == Lease(2, 8)
+
+
+def test_only_leases_of_the_same_owner_and_epoch_are_renewed(open_session: OpenSession) -> None:
+    session = open_session("first")
+    held = frozenset(lease for number in (1, 2, 3) if (lease := take(session, number)) is not None)
+    FeedLease.objects.filter(connection_id=1).update(epoch=9)
+    FeedLease.objects.filter(connection_id=2).update(owner="second")
+
+    assert session.renew(held) == frozenset({Lease(3, 1)})
+
+
+def test_the_gate_lets_one_worker_through(open_session: OpenSession) -> None:
+    first, second = open_session("first"), open_session("second")
+
+    assert first.lock(0)
+    assert not second.lock(0)
+    first.unlock(0)
+    assert second.lock(0)
+
+
+@pytest.fixture
+def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]]:
+    """A keeper that runs in its thread, and what it tells."""
+    told: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
+    parameters = connection_parameters(connections["default"].settings_dict)
+    keeper = LeaseKeeper(parameters, owner="keeper", limit=2, tell=told.put)
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+    yield keeper, told
+    keeper.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]
+
+
+def end_sessions_of(owner: str) -> int:
+    """Cut a worker off from PostgreSQL; return how many of its sessions were ended."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
+            [f"lease {owner}"],
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: Keeping) -> None:
+    _, told = keeper
+    told.get(timeout=5)
+
+    assert told.get(timeout=5) == frozenset({Lease(1, 1), Lease(2, 1)})
+
+    keeper[0].stop()
+    assert told.get(timeout=5) == frozenset()
+    wait_until(lambda: not FeedLease.objects.exclude(owner="").exists(), seconds=5, what="leases released")
+
+
+def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_gets_its_locks_again(
+    keeper: Keeping, open_session: OpenSession
+) -> None:
+    _, told = keeper
+    told.get(timeout=5)
+    told.get(timeout=5)
+
+    assert end_sessions_of("keeper") == 1
+
+    other = open_session("other")
+    wait_until(lambda: not is_free(other, 1), seconds=5, what="the lock is held again")
+    assert told.empty()
+    assert dict(FeedLease.objects.filter(owner="keeper").values_list("connection_id", "epoch")) == {1: 1, 2: 1}
+
+
+def test_a_keeper_whose_connection_was_taken_meanwhile_gives_it_up(keeper: Keeping, open_session: OpenSession) -> None:
+    _, told = keeper
+    told.get(timeout=5)
+    told.get(timeout=5)
+    other = open_session("other")
+
+    end_sessions_of("keeper")
+    wait_until(lambda: take(other, 1) is not None, seconds=0.9, what="another takes connection 1")
+
+    assert Lease(1, 1) not in told.get(timeout=5)
+    assert FeedLease.objects.get(connection_id=1).owner == "other"
+
+
+def test_a_database_that_is_not_there_stops_nobody_from_waiting_at_the_gate() -> None:
+    keeper = LeaseKeeper({"host": "127.0.0.1", "port": 1}, owner="alone", limit=1, tell=lambda _leases: None)
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+
+    granted = keeper.try_gate().result(timeout=5)
+
+    keeper.stop()
+    thread.join(10)
+    assert granted
+    with pytest.raises(psycopg.OperationalError):
+        LeaseSession({"host": "127.0.0.1", "port": 1}, "alone")

@@ -1,0 +1,178 @@
+"""What the tests of the feed are made of: a worker as a real process, rows to stream, and patience.
+
+A worker runs `celery worker -Q feed --pool solo` against the test database and the test's own Redis prefix, with
+its log in a file. Subscriptions are written as placement leaves them, spread over the five connections.
+"""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import quote
+
+from django.conf import settings
+from django.db import connections
+
+from marketdata import quote_board
+from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType
+from marketdata.domain.quotes import Mode
+from marketdata.models import Instrument
+from marketdata.quote_board import OwnerReport
+from subscriptions.domain.claims import Tier
+from subscriptions.models import Subscription
+from tests.simulators import SimulatorAddress
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
+START_SECONDS = 60.0
+"""A worker imports Django and Celery; on a busy machine that takes a while."""
+STOP_SECONDS = 10.0
+CONNECTIONS = 5
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float, what: str) -> float:
+    """Look until `is_so`; return after how many seconds, or fail saying `what` did not come about."""
+    started_at = time.monotonic()
+    pause = threading.Event()
+    while not is_so():
+        if time.monotonic() - started_at > seconds:
+            raise AssertionError(f"after {seconds} s still not: {what}")
+        pause.wait(0.02)
+    return time.monotonic() - started_at
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A running Celery worker."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def kill(self) -> None:
+        """End it without a warning, as the kernel would."""
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """Ask for a warm shutdown and return the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def running_worker(
+    directory: Path, *, name: str, simulator: SimulatorAddress, queue: str = "feed", **variables: str
+) -> Iterator[Worker]:
+    """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs."""
+    own = connections["default"].settings_dict
+    address = f"{quote(own['USER'])}:{quote(own['PASSWORD'])}@{quote(own['HOST'], safe='')}:{own['PORT']}"
+    environment = os.environ | {
+        "DATABASE_URL": f"postgres://{address}/{own['NAME']}",
+        "REDIS_URL": settings.REDIS_URL,
+        "REDIS_PREFIX": settings.REDIS_PREFIX,
+        "DHAN_FEED_URL": simulator.feed_url,
+        "DHAN_REST_URL": simulator.rest_url,
+        "DHAN_CLIENT_ID": simulator.client_id,
+        "DHAN_ACCESS_TOKEN": simulator.access_token,
+        "DHAN_OPEN_INTERVAL_MS": "0",
+        "DHAN_MESSAGE_INTERVAL_MS": "0",
+    }
+    command = [sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
+    command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "-n", f"{name}@%h"]
+    log = directory / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment | variables, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield Worker(process, log)
+    finally:
+        process.kill()
+        process.wait(STOP_SECONDS)
+
+
+def make_subscriptions(simulator: SimulatorAddress, *, count: int, skip: int = 0) -> Sequence[Subscription]:
+    """Subscribe to `count` NSE options that the simulator lists, in turn on each connection."""
+    with urllib.request.urlopen(simulator.instruments_url, timeout=10) as answer:  # noqa: S310  a loopback address
+        rows = csv.DictReader(io.TextIOWrapper(answer, encoding="utf-8"))
+        ids = [
+            row["SEM_SMST_SECURITY_ID"] for row in rows if (row["SEM_EXM_EXCH_ID"], row["SEM_SEGMENT"]) == ("NSE", "D")
+        ]
+    instruments = Instrument.objects.bulk_create(
+        [
+            Instrument(
+                exchange_segment=ExchangeSegment.NSE_FNO,
+                security_id=int(security_id),
+                exchange=Exchange.NSE,
+                instrument_type=InstrumentType.OPTIDX,
+                underlying_symbol="NIFTY",
+                token=f"TEST_{security_id}",
+                lot_size=1,
+                tick_size=Decimal("0.05"),
+                first_seen_at=NOW,
+                last_changed_at=NOW,
+            )
+            for security_id in ids[skip : skip + count]
+        ]
+    )
+    assert len(instruments) == count
+    return Subscription.objects.bulk_create(
+        [
+            Subscription(
+                instrument=instrument, connection_id=1 + number % CONNECTIONS, tier=Tier.A, mode=Mode.FULL, since=NOW
+            )
+            for number, instrument in enumerate(instruments)
+        ]
+    )
+
+
+def reports() -> Sequence[OwnerReport]:
+    """Return what the owners say on the board."""
+    return quote_board.connect().list_reports()
+
+
+def is_streaming(count: int, *, but_not: Sequence[str] = ()) -> bool:
+    """Say whether all five connections are live, owned by none of `but_not`, and every instrument has ticked."""
+    now = reports()
+    return (
+        [one.connection for one in now] == [1, 2, 3, 4, 5]
+        and all(one.state == "live" and one.owner not in but_not for one in now)
+        and sum(one.streaming for one in now) == sum(one.sent for one in now) == count
+    )
+
+
+def wait_until_streaming(count: int, *, seconds: float = START_SECONDS, but_not: Sequence[str] = ()) -> float:
+    """Wait until `is_streaming`; return after how many seconds."""
+    return wait_until(
+        lambda: is_streaming(count, but_not=but_not), seconds=seconds, what=f"{count} instruments streaming"
+    )
+
+
+def broker_knows(simulator: SimulatorAddress) -> Sequence[str]:
+    """Return the keys that the broker's side streams to anyone."""
+    with urllib.request.urlopen(f"{simulator.control_url}/subscribed", timeout=10) as answer:  # noqa: S310  loopback
+        keys: list[str] = json.load(answer)
+    return sorted(keys)
+
+
+def broker_sockets(simulator: SimulatorAddress) -> int:
+    """Return how many sockets the broker's side has open."""
+    with urllib.request.urlopen(f"{simulator.control_url}/connections", timeout=10) as answer:  # noqa: S310  loopback
+        return len(json.load(answer)["connections"])
+
+
+def wanted_keys() -> Sequence[str]:
+    """Return the keys of all subscriptions."""
+    return sorted(str(one.instrument.key) for one in Subscription.objects.select_related("instrument"))
