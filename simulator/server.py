@@ -88,7 +88,7 @@ class _Rest(uvicorn.Server):
 
 @contextmanager
 def bound_socket(host: str, port: int) -> Iterator[socket]:
-    """Yield a TCP socket bound to `host` and `port`. Raises CannotListenError."""
+    """Yield a TCP socket that listens on `host` and `port`. Raises CannotListenError."""
     bound = socket(AF_INET, SOCK_STREAM)
     try:
         bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
@@ -96,6 +96,8 @@ def bound_socket(host: str, port: int) -> Iterator[socket]:
             bound.bind((host, port))
         except OSError as error:
             raise CannotListenError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+        # At once, so that a client who reads "ready" is never refused; it waits for the first accept.
+        bound.listen()
         yield bound
     finally:
         bound.close()

@@ -42,9 +42,12 @@ def running_simulator(
     master: Path | None = None,
     market_date: date | None = None,
     small: bool = True,
+    port: int = 0,
+    rest_port: int = 0,
 ) -> Iterator[SimulatorAddress]:
     """Yield the address of a simulator of its own; `small` lists few stocks and starts in a second."""
-    command = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0", "--client-id", client_id]
+    command = [sys.executable, "-m", "simulator", "--port", str(port), "--rest-port", str(rest_port)]
+    command += ["--client-id", client_id]
     command += ["--access-token", access_token, "--seed", str(seed), "--rate", str(rate)]
     command += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
     command += ["--market-date", market_date.isoformat()] if market_date else []
