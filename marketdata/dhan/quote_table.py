@@ -93,11 +93,13 @@ class QuoteTable:
             known = np.isin(self._keys, keys, invert=True)
             self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
 
-    def remove(self, instruments: Iterable[InstrumentKey]) -> None:
-        """Forget instruments; their packets are strangers from the next `absorb` on."""
+    def remove(self, instruments: Iterable[InstrumentKey]) -> list[int]:
+        """Forget instruments and return their ids; their packets are strangers from the next `absorb` on."""
         gone = np.fromiter(map(_word, instruments), dtype=np.uint64)
-        stays = np.isin(self._keys, gone, invert=True)
-        self._rebuild(self._keys[stays], self._ids[stays])
+        goes = np.isin(self._keys, gone)
+        ids: list[int] = self._ids[goes].tolist()
+        self._rebuild(self._keys[~goes], self._ids[~goes])
+        return ids
 
     def absorb(self, *, received_at_ms: int) -> int:
         """Read the messages appended since the last call; return how many packets they held."""

@@ -217,11 +217,12 @@ def test_instruments_that_stay_keep_their_values_when_others_come_and_go() -> No
     table = make_table()
     feed(table, OiTick(OPTION, 7), TickerTick(NIFTY, 1.5, 9))
 
-    table.remove([NIFTY, FUTURE])
+    removed = table.remove([NIFTY, FUTURE, STRANGER])
     table.add({STRANGER: 900, OPTION: 102})
     feed(table, OiTick(STRANGER, 8), TickerTick(NIFTY, 2.5, 9), at_ms=2_000)
 
     rows = {int(row["instrument_id"]): row for row in table.all_rows()}
+    assert sorted(removed) == [101, 104]
     assert sorted(rows) == [102, 900]
     assert rows[102]["oi"] == 7
     assert rows[102]["received_at_ms"] == 1_000

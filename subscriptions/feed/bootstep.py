@@ -1,0 +1,109 @@
+"""The Celery worker component that holds connections while the worker lives.
+
+A socket must live exactly as long as its owner; a task would be delivered again after the visibility timeout,
+and a pool's children are not told of a warm shutdown. A worker step starts and stops with the worker. It takes
+part only in workers that consume the queue "feed"; those run `--pool solo` and no task over a second.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+from contextlib import suppress
+from typing import Any, Final
+
+from celery import bootsteps
+from celery.worker import WorkController
+from django.conf import settings
+
+from subscriptions.feed.connection import Credentials
+from subscriptions.feed.holder import FeedSettings, Holder
+from subscriptions.feed.ownership import connection_parameters
+
+logger = logging.getLogger(__name__)
+
+FEED_QUEUE: Final = "feed"
+STOP_SECONDS: Final = 5.0
+EXIT_BROKEN: Final = 70
+
+
+def read_credentials() -> Credentials | None:
+    """Return the account the environment names, if any."""
+    if not settings.DHAN_ACCESS_TOKEN:
+        return None
+    return Credentials(settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN)
+
+
+def read_settings() -> FeedSettings:
+    """Return how this worker holds connections, under a name nobody else has."""
+    return FeedSettings(
+        name=f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}",
+        limit=settings.FEED_CONNECTIONS,
+        feed_url=settings.DHAN_FEED_URL,
+        read_credentials=read_credentials,
+        database=connection_parameters(settings.DATABASES["default"]),
+        flush_seconds=settings.FLUSH_MS / 1_000,
+        open_pause_seconds=settings.DHAN_OPEN_INTERVAL_MS / 1_000,
+        message_pause_seconds=settings.DHAN_MESSAGE_INTERVAL_MS / 1_000,
+    )
+
+
+class _HolderThread(threading.Thread):
+    """One event loop with the holder on it."""
+
+    def __init__(self) -> None:
+        super().__init__(name="feed", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+
+    def ask_to_stop(self) -> None:
+        """Begin the warm shutdown; returns at once."""
+        with suppress(RuntimeError):  # The loop is closed: it has stopped already.
+            self._loop.call_soon_threadsafe(self._stop.set)
+
+    def run(self) -> None:
+        """Hold connections; a holder that dies takes the worker with it, for the supervisor to start anew."""
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(Holder(read_settings(), self._stop).run())
+        except Exception:
+            logger.exception("the connection holder broke; this worker ends")
+            logging.shutdown()
+            os._exit(EXIT_BROKEN)
+
+
+class ConnectionHolder(bootsteps.StartStopStep):
+    """Starts the holder with the worker and stops it with the worker."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: WorkController, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._thread: _HolderThread | None = None
+
+    def include_if(self, worker: WorkController) -> bool:
+        """Take part only where the queue of feed workers is consumed."""
+        return FEED_QUEUE in worker.app.amqp.queues.consume_from
+
+    def start(self, _worker: WorkController) -> None:
+        """Begin to hold connections."""
+        self._thread = _HolderThread()
+        self._thread.start()
+
+    def close(self, _worker: WorkController) -> None:
+        """Begin to give everything up, while the worker's other parts close too."""
+        if self._thread is not None:
+            self._thread.ask_to_stop()
+
+    def stop(self, worker: WorkController) -> None:
+        """Wait until everything is given up, but not for ever: what is left ends with the process."""
+        if self._thread is not None:
+            self.close(worker)
+            self._thread.join(STOP_SECONDS)
+            self._thread = None
+
+    def terminate(self, worker: WorkController) -> None:
+        """Give everything up on a cold shutdown too: it costs a second at most."""
+        self.stop(worker)

@@ -1,0 +1,157 @@
+"""One socket to the broker: opening it, what goes out, what comes in, how it ended.
+
+Knows picows, the URL with its secrets and the shapes in which the broker refuses. Says in a `Loss` whose fault an
+end was and what it asks of us; when to try again is not decided here. The URL holds the access token: neither
+it nor any exception text that could quote it leaves this module.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
+
+from marketdata.dhan import requests
+from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
+from marketdata.dhan.requests import Request, RequestCode
+
+HANDSHAKE_SECONDS: Final = 5.0
+GOODBYE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to the broker."""
+
+    client_id: str
+    access_token: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(client_id={self.client_id!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why a socket was lost or not got, in an operator's words, and what that asks of us."""
+
+    reaction: Reaction
+    reason: str
+
+
+class RefusedError(Exception):
+    """The broker did not give us a socket."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.reason)
+        self.loss = loss
+
+
+class _Listener(WSListener):
+    """Passes whole binary messages on; everything else is counted or ignored."""
+
+    def __init__(self, receive: Callable[[bytes], object]) -> None:
+        self._receive = receive
+        self._pieces: list[bytes] = []
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Pass a message on; this runs once per packet and does nothing else."""
+        if frame.msg_type == WSMsgType.BINARY and frame.fin:
+            self._receive(frame.get_payload_as_bytes())
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        elif frame.msg_type in {WSMsgType.BINARY, WSMsgType.CONTINUATION}:
+            self._pieces.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                self._receive(b"".join(self._pieces))
+                self._pieces.clear()
+        # Text from the broker is not documented and pongs are nobody's answer: ignored.
+
+
+class FeedSocket:
+    """An open socket."""
+
+    def __init__(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def send(self, request: Request) -> None:
+        """Put one request on the wire; the broker never answers."""
+        self._transport.send(WSMsgType.TEXT, requests.encode(request).encode())
+
+    async def wait_lost(self) -> Loss:
+        """Wait until the socket is gone; the broker's own reason, if it sent one, is in a disconnect packet."""
+        try:
+            await self._transport.wait_disconnected()
+        except WSError:
+            return Loss(Reaction.COME_BACK, "the broker broke the WebSocket protocol")
+        handshake = self._transport.close_handshake
+        if handshake is not None and handshake.recv is not None:
+            return Loss(Reaction.COME_BACK, f"closed by the broker with {handshake.recv.code:d}")
+        return Loss(Reaction.COME_BACK, "dropped without a close frame")
+
+    def abort(self) -> None:
+        """Drop the socket at once; nothing more is sent."""
+        self._transport.disconnect(graceful=False)
+
+    async def leave(self) -> None:
+        """Say goodbye as the broker asks for it, and close."""
+        self.send(Request(RequestCode.DISCONNECT))
+        self._transport.send_close(WSCloseCode.OK)
+        self._transport.disconnect()
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._transport.wait_disconnected()
+        except (TimeoutError, WSError):
+            self.abort()
+
+
+async def open_socket(base_url: str, credentials: Credentials, receive: Callable[[bytes], object]) -> FeedSocket:
+    """Open a socket; every binary message goes to `receive`. Raises RefusedError.
+
+    Pings are answered by picows. An opening that is cancelled leaves no socket behind.
+    """
+    opening = asyncio.ensure_future(_connect(base_url, credentials, _Listener(receive)))
+    try:
+        transport = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_drop)
+        raise
+    except WSHandshakeError as error:
+        raise RefusedError(_refusal(error)) from None
+    except WSError:
+        raise RefusedError(Loss(Reaction.COME_BACK, "the handshake broke the WebSocket protocol")) from None
+    except TimeoutError:
+        raise RefusedError(Loss(Reaction.COME_BACK, "the handshake was not answered in time")) from None
+    except OSError as error:
+        reason = f"the broker cannot be reached: {error.strerror or type(error).__name__}"
+        raise RefusedError(Loss(Reaction.COME_BACK, reason)) from None
+    if transport.is_disconnected:
+        raise RefusedError(Loss(Reaction.COME_BACK, "dropped during the handshake"))
+    return FeedSocket(transport)
+
+
+async def _connect(base_url: str, credentials: Credentials, listener: _Listener) -> WSTransport:
+    query = urlencode(
+        {"version": 2, "token": credentials.access_token, "clientId": credentials.client_id, "authType": 2}
+    )
+    transport, _ = await ws_connect(
+        lambda: listener,
+        f"{base_url.rstrip('/')}/?{query}",
+        websocket_handshake_timeout=HANDSHAKE_SECONDS,
+        max_redirects=0,  # A redirect would carry the token elsewhere.
+    )
+    return transport
+
+
+def _drop(opening: "asyncio.Future[WSTransport]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().disconnect(graceful=False)
+
+
+def _refusal(error: WSHandshakeError) -> Loss:
+    if error.response is None:
+        return Loss(Reaction.COME_BACK, "the handshake was not answered")
+    status = int(error.response.status)
+    return Loss(reaction_to_refusal(status), f"the handshake was refused with {status}")

@@ -1,0 +1,170 @@
+"""What one feed worker holds: an owner, a reconciler and a publisher for each lease, on one event loop.
+
+The leases are kept in a thread of their own and told here; a new one starts its three tasks, a lost one ends
+them and drops the socket without another word. On a stop every connection says goodbye, takes its report off the
+board, and only then are the leases released, so that a successor opens after we have closed. Whatever fails
+unexpectedly ends the whole holder: the worker is started anew, and its start is the recovery.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from marketdata import quote_board
+from marketdata.quote_board import BoardError, OwnerBoard, Wake
+from subscriptions.feed.gate import OpeningGate
+from subscriptions.feed.owner import Owner, ReadCredentials
+from subscriptions.feed.ownership import Lease, LeaseKeeper
+from subscriptions.feed.publisher import Publisher
+from subscriptions.feed.reconciler import Reconciler
+
+logger = logging.getLogger(__name__)
+
+_LISTEN_AGAIN_SECONDS: Final = 1.0
+_LET_GO_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """How a worker holds connections; times in seconds."""
+
+    name: str
+    limit: int
+    feed_url: str
+    read_credentials: ReadCredentials
+    database: Mapping[str, Any]
+    flush_seconds: float
+    open_pause_seconds: float
+    message_pause_seconds: float
+
+
+class _Holding:
+    """One lease with all that runs under it."""
+
+    def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings) -> None:
+        self.owner = Owner(lease)
+        self.reconciler = Reconciler(self.owner, pause_seconds=settings.message_pause_seconds)
+        self.publisher = Publisher(self.owner, board, name=settings.name, flush_seconds=settings.flush_seconds)
+
+    async def run(self, gate: OpeningGate, settings: FeedSettings) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                self.owner.run(url=settings.feed_url, gate=gate, read_credentials=settings.read_credentials)
+            )
+            group.create_task(self.reconciler.run())
+            group.create_task(self.publisher.run())
+
+    async def give_up(self) -> None:
+        await self.owner.leave()
+        await self.publisher.withdraw()
+
+
+class Holder:
+    """Holds connections from `run` until `stop` is set."""
+
+    def __init__(self, settings: FeedSettings, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._leases: frozenset[Lease] = frozenset()
+        self._told = asyncio.Event()
+        self._holdings: dict[Lease, tuple[_Holding, asyncio.Task[None]]] = {}
+
+    async def run(self) -> None:
+        """Hold what can be had until told to stop; raises what was not foreseen."""
+        loop = asyncio.get_running_loop()
+
+        def tell(leases: frozenset[Lease]) -> None:
+            loop.call_soon_threadsafe(self._take_note, leases)
+
+        board = quote_board.connect_owner()
+        keeper = LeaseKeeper(
+            self._settings.database,
+            owner=self._settings.name,
+            limit=self._settings.limit,
+            tell=tell,
+        )
+        gate = OpeningGate(keeper, pause_seconds=self._settings.open_pause_seconds)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
+            keeping = loop.run_in_executor(thread, keeper.run)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    background = [group.create_task(gate.run()), group.create_task(self._listen_forever(board))]
+                    watch = group.create_task(_raise_from(keeping))
+                    await self._follow_leases(group, board, gate)
+                    await self._give_up_all()
+                    for task in (*background, watch):
+                        task.cancel()
+            finally:
+                for holding, _ in self._holdings.values():
+                    holding.owner.abort()
+                keeper.stop()
+                await asyncio.wait([keeping], timeout=_LET_GO_SECONDS)
+        logger.info("%s: all connections given up", self._settings.name)
+
+    def _take_note(self, leases: frozenset[Lease]) -> None:
+        self._leases = leases
+        self._told.set()
+
+    async def _follow_leases(self, group: asyncio.TaskGroup, board: OwnerBoard, gate: OpeningGate) -> None:
+        """Start what a new lease needs and end what a lost one had, until told to stop."""
+        stopped = asyncio.ensure_future(self._stop.wait())
+        while not self._stop.is_set():
+            self._told.clear()
+            for lease in self._holdings.keys() - self._leases:
+                logger.warning("connection %d, epoch %d: lease lost", lease.connection, lease.epoch)
+                await self._drop(lease)
+            for lease in sorted(self._leases - self._holdings.keys(), key=lambda one: one.connection):
+                logger.info("connection %d, epoch %d: taken by %s", lease.connection, lease.epoch, self._settings.name)
+                holding = _Holding(lease, board, self._settings)
+                self._holdings[lease] = holding, group.create_task(holding.run(gate, self._settings))
+            told = asyncio.ensure_future(self._told.wait())
+            await asyncio.wait([told, stopped], return_when=asyncio.FIRST_COMPLETED)
+            told.cancel()
+        stopped.cancel()
+
+    async def _drop(self, lease: Lease) -> None:
+        holding, task = self._holdings.pop(lease)
+        holding.owner.abort()
+        task.cancel()
+        await asyncio.wait([task])
+        holding.owner.abort()
+
+    async def _give_up_all(self) -> None:
+        tasks = [task for _, task in self._holdings.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        try:
+            async with asyncio.timeout(_LET_GO_SECONDS):
+                await asyncio.gather(*(holding.give_up() for holding, _ in self._holdings.values()))
+        except TimeoutError:
+            logger.warning("%s: goodbyes took too long; sockets are dropped", self._settings.name)
+        for holding, _ in self._holdings.values():
+            holding.owner.abort()
+        self._holdings.clear()
+
+    async def _listen_forever(self, board: OwnerBoard) -> None:
+        """Pass nudges and asks on. After any silence of the board everyone looks again: nudges may be lost."""
+        while True:
+            try:
+                async for wake in board.wakes():
+                    self._wake(wake)
+            except (BoardError, OSError) as error:
+                logger.warning("nudges cannot be heard (%s); trying again", type(error).__name__)
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+            self._wake(Wake(ask=None))
+
+    def _wake(self, wake: Wake) -> None:
+        for holding, _ in self._holdings.values():
+            if wake.ask is None:
+                holding.reconciler.nudge()
+            elif wake.ask == holding.owner.lease.connection:
+                holding.publisher.ask()
+
+
+async def _raise_from(future: "asyncio.Future[None]") -> None:
+    await asyncio.shield(future)

@@ -1,0 +1,186 @@
+"""Quote table to quote board: one frame per flush, the newest rows kept for late comers, a report each second.
+
+Frames carry the epoch of the lease and a sequence that moves on even when Redis does not take them, so that a
+reader sees the gap and asks; an ask is answered with one full frame under the sequence of the last changes. A
+frame goes out at least once a second, empty if need be, as a sign of life. Kept rows are written anew on
+start, after any failure and now and then, because Redis may have been emptied in between. When Redis is down
+all this is lost and counted, and the socket streams on.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from asgiref.sync import sync_to_async
+from django.db import Error as DatabaseError
+from django.db import connections
+from django.utils import timezone
+
+from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
+from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.feed.owner import Owner
+from subscriptions.models import FeedConnection
+
+logger = logging.getLogger(__name__)
+
+LIFE_SECONDS: Final = 1.0
+KEEP_SECONDS: Final = 1.0
+KEEP_AFRESH_SECONDS: Final = 30.0
+REPORT_SECONDS: Final = 1.0
+BOARD_SECONDS: Final = 1.0
+"""How long one write to the board may take; a hung Redis must not stop the flush."""
+
+
+class Publisher:
+    """Publishes what one owner has."""
+
+    def __init__(self, owner: Owner, board: OwnerBoard, *, name: str, flush_seconds: float) -> None:
+        self._owner = owner
+        self._board = board
+        self._name = name
+        self._flush_seconds = flush_seconds
+        self._sequence = 0
+        self._is_asked = False
+        self._lost_writes = 0
+        self._written: tuple[ConnectionState, str] | None = None
+
+    def ask(self) -> None:
+        """Send one full frame with the next flush."""
+        self._is_asked = True
+
+    async def run(self) -> None:
+        """Publish, keep and report, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._flush_forever())
+            group.create_task(self._keep_forever())
+            group.create_task(self._report_forever())
+
+    async def withdraw(self) -> None:
+        """Take the report off the board and note the last state: the connection is given up on purpose."""
+        await self._write(self._board.withdraw(self._owner.lease.connection))
+        await self._record_state()
+
+    async def _flush_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_at = published_at = loop.time()
+        while True:
+            self._owner.absorb()
+            rows = self._owner.table.take_changes()
+            if len(rows) or loop.time() - published_at >= LIFE_SECONDS:
+                self._sequence += 1
+                await self._publish(FrameKind.CHANGES, rows)
+                published_at = loop.time()
+            if self._is_asked:
+                self._is_asked = False
+                await self._publish(FrameKind.FULL, self._owner.table.all_rows())
+            next_at = max(next_at + self._flush_seconds, loop.time())
+            await asyncio.sleep(next_at - loop.time())
+
+    async def _publish(self, kind: FrameKind, rows: Rows) -> None:
+        lease = self._owner.lease
+        await self._write(
+            self._board.publish(BusFrame(kind, lease.connection, lease.epoch, self._sequence, _now_ms(), rows))
+        )
+
+    async def _keep_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        afresh_at = loop.time()
+        while True:
+            is_afresh = loop.time() >= afresh_at
+            unkept = self._owner.table.take_unkept()
+            dropped, self._owner.dropped = self._owner.dropped, set()
+            is_kept = await self._write(
+                self._board.keep(
+                    connection=self._owner.lease.connection,
+                    epoch=self._owner.lease.epoch,
+                    rows=self._owner.table.all_rows() if is_afresh else unkept,
+                    dropped=sorted(dropped),
+                    afresh=is_afresh,
+                )
+            )
+            if not is_kept:
+                afresh_at = loop.time()
+            elif is_afresh:
+                afresh_at = loop.time() + KEEP_AFRESH_SECONDS
+            await asyncio.sleep(KEEP_SECONDS)
+
+    async def _report_forever(self) -> None:
+        packets, at = 0, time.monotonic()
+        while True:
+            self._owner.state_changed.clear()
+            counters = self._owner.table.counters
+            # A new socket counts from nothing again.
+            fresh, seconds = counters.packets - min(packets, counters.packets), time.monotonic() - at
+            packets, at = counters.packets, time.monotonic()
+            await self._write(self._board.report(self._report(fresh / seconds if seconds > 0 else 0.0)))
+            await self._record_state()
+            try:
+                async with asyncio.timeout(REPORT_SECONDS):
+                    await self._owner.state_changed.wait()
+            except TimeoutError:
+                continue
+
+    def _report(self, packets_per_second: float) -> OwnerReport:
+        owner = self._owner
+        return OwnerReport(
+            connection=owner.lease.connection,
+            owner=self._name,
+            epoch=owner.lease.epoch,
+            state=owner.state.value,
+            wanted=len(owner.wanted),
+            sent=len(owner.sent),
+            streaming=owner.table.streaming,
+            packets=owner.table.counters.packets,
+            packets_per_second=round(packets_per_second, 1),
+            last_packet_at_ms=owner.last_packet_at_ms,
+            reported_at_ms=_now_ms(),
+            last_error=owner.last_error,
+        )
+
+    async def _record_state(self) -> None:
+        """Note the state in `feed_connections` if it changed; one that cannot be written is tried again later."""
+        state = (self._owner.state, self._owner.last_error)
+        if state == self._written:
+            return
+        lease = self._owner.lease
+        try:
+            await sync_to_async(_write_state)(lease.connection, lease.epoch, *state)
+        except DatabaseError as error:
+            logger.warning("connection %d: state %s not recorded (%s)", lease.connection, state[0], error)
+        else:
+            self._written = state
+
+    async def _write(self, act: Coroutine[Any, Any, bool | None]) -> bool:
+        """Return whether the board took it; a board that is down or too slow is one line, when that changes."""
+        try:
+            async with asyncio.timeout(BOARD_SECONDS):
+                is_taken = await act is not False
+        except (BoardError, OSError) as error:
+            self._lost_writes += 1
+            if self._lost_writes == 1:
+                logger.warning("connection %d: board lost (%s)", self._owner.lease.connection, type(error).__name__)
+            return False
+        if self._lost_writes:
+            logger.warning(
+                "connection %d: board is back, %d writes lost", self._owner.lease.connection, self._lost_writes
+            )
+            self._lost_writes = 0
+        return is_taken
+
+
+def _write_state(number: int, epoch: int, state: ConnectionState, last_error: str) -> None:
+    """Write the state unless a later owner has the connection; `load` is the triggers' and is left alone."""
+    try:
+        FeedConnection.objects.filter(number=number, lease__epoch=epoch).update(
+            state=state, last_error=last_error[:256], since=timezone.now()
+        )
+    except DatabaseError:
+        connections.close_all()
+        raise
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,233 @@
+"""A feed worker as a real process, against the simulator, PostgreSQL and Redis."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+
+from marketdata import quote_board
+from marketdata.domain.quote_rows import BusFrame, FrameKind, Known, decode_frame
+from subscriptions.models import FeedConnection, FeedLease, Subscription
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_knows,
+    broker_sockets,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import SimulatorAddress, running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+
+def read_frames(*, connection: int, count: int, ask: bool = False) -> list[BusFrame]:
+    """Listen to a connection's frames until `count` have come; with `ask`, ask for a full one once listening."""
+    frames: list[BusFrame] = []
+    with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(f"{settings.REDIS_PREFIX}:frames:{connection}")
+        listener.get_message(timeout=5)
+        if ask:
+            client.publish(f"{settings.REDIS_PREFIX}:asks", str(connection))
+        deadline = time.monotonic() + 20
+        while len(frames) < count and time.monotonic() < deadline:
+            message = listener.get_message(timeout=1)
+            if message is not None:
+                frames.append(decode_frame(message["data"]))
+    return frames
+
+
+def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    subscriptions = make_subscriptions(simulator, count=40)
+
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until_streaming(40)
+
+        assert broker_knows(simulator) == wanted_keys()
+        assert [one.sent for one in reports()] == [8, 8, 8, 8, 8]
+        ids = [one.instrument_id for one in subscriptions]
+        board = quote_board.connect()
+        wait_until(lambda: len(board.read_rows(ids)) == 40, seconds=5, what="all rows kept")
+        assert {int(row["known"]) & Known.TRADE for row in board.read_rows(ids).values()} == {Known.TRADE}
+        assert set(FeedConnection.objects.values_list("state", "load")) == {("live", 8)}
+        frames = read_frames(connection=2, count=5)
+        assert {frame.kind for frame in frames} == {FrameKind.CHANGES}
+        assert [frame.sequence - frames[0].sequence for frame in frames] == [0, 1, 2, 3, 4]
+        assert {frame.epoch for frame in frames} == {FeedLease.objects.get(connection_id=2).epoch}
+
+
+def test_an_ask_is_answered_with_one_full_frame_under_the_last_sequence(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
+    make_subscriptions(simulator, count=40)
+
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until_streaming(40)
+
+        frames = read_frames(connection=3, count=20, ask=True)
+
+    full = [number for number, frame in enumerate(frames) if frame.kind is FrameKind.FULL]
+    assert len(full) == 1
+    assert len(frames[full[0]].rows) == 8
+    assert frames[full[0] + 1].sequence == frames[full[0]].sequence + 1
+
+
+def test_what_is_claimed_goes_on_the_wire_and_what_is_released_comes_off(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
+    make_subscriptions(simulator, count=40)
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until_streaming(40)
+        board = quote_board.connect()
+
+        added = make_subscriptions(simulator, count=50, skip=40)
+        board.nudge()
+
+        took = wait_until(lambda: len(broker_knows(simulator)) == 90, seconds=5, what="90 on the wire")
+        assert took < 1.0
+        wait_until_streaming(90, seconds=10)
+        assert broker_knows(simulator) == wanted_keys()
+
+        ids = [one.instrument_id for one in added]
+        wait_until(lambda: len(board.read_rows(ids)) == 50, seconds=5, what="added rows kept")
+        Subscription.objects.filter(instrument_id__in=ids).delete()
+        board.nudge()
+
+        wait_until(lambda: len(broker_knows(simulator)) == 40, seconds=5, what="40 on the wire")
+        assert broker_knows(simulator) == wanted_keys()
+        wait_until(lambda: not board.read_rows(ids), seconds=5, what="released rows forgotten")
+
+
+def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    make_subscriptions(simulator, count=10)
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until_streaming(10)
+
+        Subscription.objects.filter(connection_id=1).delete()
+
+        wait_until(lambda: broker_knows(simulator) == wanted_keys(), seconds=8, what="the broker knows what is wanted")
+
+
+@pytest.mark.usefixtures("settled_database")
+def test_a_spare_worker_takes_over_from_a_killed_one(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    make_subscriptions(simulator, count=40)
+    with running_worker(tmp_path, name="first", simulator=simulator) as first:
+        wait_until_streaming(40)
+        epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
+        (owner,) = {one.owner for one in reports()}
+        with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
+            wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="the spare is ready")
+
+            first.kill()
+
+            took = wait_until_streaming(40, seconds=15, but_not=[owner])
+            assert took < 5.0
+            assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
+                number: epoch + 1 for number, epoch in epochs.items()
+            }
+            assert broker_knows(simulator) == wanted_keys()
+            assert broker_sockets(simulator) == 5
+
+
+def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    make_subscriptions(simulator, count=10)
+    with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
+        wait_until_streaming(10)
+        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, what="the worker is ready")
+
+        started_at = time.monotonic()
+        code = worker.stop()
+        took = time.monotonic() - started_at
+
+    assert code == 0
+    assert took < 3.0
+    assert reports() == []
+    assert broker_sockets(simulator) == 0
+    assert set(FeedLease.objects.values_list("owner", "expires_at")) == {("", None)}
+    assert set(FeedConnection.objects.values_list("state", flat=True)) == {"wanted"}
+
+
+def test_everything_is_told_again_to_a_broker_that_was_restarted(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as broker:
+        make_subscriptions(broker, count=40)
+        with running_worker(tmp_path, name="feed", simulator=broker):
+            wait_until_streaming(40)
+            epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
+            port, rest_port = (int(url.split(":")[2].split("/")[0]) for url in (broker.feed_url, broker.rest_url))
+
+            os.kill(broker.process_id, signal.SIGKILL)
+            wait_until(
+                lambda: {one.state for one in reports()} == {"reconnecting"}, seconds=5, what="the loss is reported"
+            )
+            with running_simulator(rate=2_000, port=port, rest_port=rest_port) as again:
+                wait_until_streaming(40, seconds=20)
+
+                assert broker_knows(again) == wanted_keys()
+            assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == epochs
+
+
+def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    make_subscriptions(simulator, count=10)
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until_streaming(10)
+        epoch = FeedLease.objects.get(connection_id=4).epoch
+
+        # Another owner, as far as the database can tell; whoever looks next finds the lock free again.
+        FeedLease.objects.filter(connection_id=4).update(epoch=epoch + 1, owner="")
+
+        wait_until(
+            lambda: any(one.connection == 4 and one.epoch == epoch + 2 for one in reports()),
+            seconds=10,
+            what="connection 4 under a new epoch",
+        )
+        wait_until_streaming(10, seconds=10)
+        assert broker_sockets(simulator) == 5
+
+
+def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    make_subscriptions(simulator, count=10)
+
+    with running_worker(tmp_path, name="feed", simulator=simulator, FEED_CONNECTIONS="2"):
+        wait_until(lambda: len(reports()) == 2, seconds=START_SECONDS, what="two connections reported")
+
+        assert [one.connection for one in reports()] == [1, 2]
+        assert FeedLease.objects.exclude(owner="").count() == 2
+
+
+def test_a_worker_of_another_queue_holds_nothing(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    with running_worker(tmp_path, name="work", simulator=simulator, queue="default") as worker:
+        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, what="the worker is ready")
+
+        assert FeedLease.objects.exclude(owner="").count() == 0
+
+
+def test_without_credentials_connections_are_stopped_and_say_so(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_CLIENT_ID="", DHAN_ACCESS_TOKEN=""):
+        wait_until(
+            lambda: [(one.state, one.last_error) for one in reports()] == [("stopped", "no credentials")] * 5,
+            seconds=START_SECONDS,
+            what="five stopped connections",
+        )
+
+        assert broker_sockets(simulator) == 0
+
+
+def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    make_subscriptions(simulator, count=10)
+    with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_ACCESS_TOKEN="canary-token") as worker:
+        wait_until(
+            lambda: len(reports()) == 5 and all(one.last_error for one in reports()),
+            seconds=START_SECONDS,
+            what="a reason on every connection",
+        )
+
+        assert {one.state for one in reports()} <= {"stopped", "reconnecting"}
+        assert b"canary" not in worker.log.read_bytes()
+        assert "canary" not in repr(reports())
