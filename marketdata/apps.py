@@ -7,3 +7,7 @@ class MarketdataConfig(AppConfig):
     """What is listed, and what it is worth right now."""
 
     name = "marketdata"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from marketdata import checks  # noqa: F401

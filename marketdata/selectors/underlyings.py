@@ -104,6 +104,11 @@ def get_instrument(*, token: str) -> Instrument:
     return found
 
 
+def get_instrument_by_id(*, instrument_id: int) -> Instrument:
+    """Return the instrument, listed or not. Raises `Instrument.DoesNotExist`."""
+    return Instrument.objects.get(pk=instrument_id)
+
+
 def is_token_prefixed(instruments: Sequence[tuple[Exchange, str]]) -> Sequence[bool]:
     """Return for each (exchange, underlying symbol) whether its tokens carry the exchange's name in front.
 

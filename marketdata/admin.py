@@ -1,0 +1,72 @@
+"""Instruments, imports and windows in the admin: to look at. Imports write them; nobody edits what is listed."""
+
+from typing import Any
+
+from django.contrib import admin
+
+from marketdata.models import AtmCache, Instrument, InstrumentImport
+
+
+class _ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
+    show_full_result_count = False
+
+    def has_add_permission(self, *_: Any, **__: Any) -> bool:
+        """Nobody adds here."""
+        return False
+
+    def has_change_permission(self, *_: Any, **__: Any) -> bool:
+        """Nobody edits here."""
+        return False
+
+    def has_delete_permission(self, *_: Any, **__: Any) -> bool:
+        """Nobody deletes here."""
+        return False
+
+
+@admin.register(Instrument)
+class InstrumentAdmin(_ReadOnlyAdmin):
+    """What is or was listed. Searched by the beginning of a token."""
+
+    list_display = [
+        "token",
+        "exchange",
+        "instrument_type",
+        "expiry",
+        "strike",
+        "option_type",
+        "lot_size",
+        "underlying",
+        "is_listed",
+    ]
+    list_filter = ["is_listed", "exchange_segment", "instrument_type"]
+    list_select_related = ["underlying"]
+    search_fields = ["token__startswith"]
+    ordering = ["-id"]
+    raw_id_fields = ["underlying"]
+
+
+@admin.register(InstrumentImport)
+class InstrumentImportAdmin(_ReadOnlyAdmin):
+    """Every import with its counts, newest first."""
+
+    list_display = [
+        "started_at",
+        "source",
+        "as_of",
+        "rows_read",
+        "rows_kept",
+        "inserted",
+        "changed",
+        "delisted",
+        "refusal",
+    ]
+    ordering = ["-id"]
+
+
+@admin.register(AtmCache)
+class AtmCacheAdmin(_ReadOnlyAdmin):
+    """Windows as last calculated."""
+
+    list_display = ["underlying_symbol", "expiry", "width", "ltp", "atm", "strike_step", "calculated_at"]
+    list_filter = ["underlying_symbol"]
+    ordering = ["-calculated_at"]

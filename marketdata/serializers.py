@@ -1,0 +1,163 @@
+"""JSON of the market endpoints: what a query may say, and what chains, expiries and hits look like.
+
+Answers are plain dictionaries: a chain of 202 legs through nested serializers costs eleven times as much. Dates are
+ISO with the display form beside; money is numbers in rupees; what is unknown is null.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from rest_framework import serializers
+
+from marketdata.domain.expiries import parse_expiry
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry, format_strike
+from marketdata.models import Instrument
+from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, SeriesListing, Underlying
+from marketdata.services import OpenWindow, legs_in_window
+
+MAX_WIDTH: Final = 401
+
+
+class ExpiryParam(serializers.CharField):
+    """A date as 26FEB2026 or 2026-02-26. Raises MalformedDate."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the date."""
+        return parse_expiry(super().to_internal_value(data))
+
+
+class ExchangeQuery(serializers.Serializer[Any]):
+    """Which exchange, where a symbol is on several."""
+
+    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read empty parameters as absent, `ltp` as `underlying_ltp`, and exchanges in any case."""
+        given = {name: value for name, value in data.items() if value != ""}
+        if "ltp" in given:
+            given.setdefault("underlying_ltp", given["ltp"])
+        if "exchange" in given:
+            given["exchange"] = given["exchange"].upper()
+        return super().to_internal_value(given)
+
+
+class ChainQuery(ExchangeQuery):
+    """Query of an option chain."""
+
+    expiry = ExpiryParam(required=False, max_length=40)
+    strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False)
+    underlying_ltp = serializers.DecimalField(
+        max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False
+    )
+
+
+class SearchParams(serializers.Serializer[Any]):
+    """Query of a search; how long `q` may be is the grammar's rule."""
+
+    q = serializers.CharField(required=False, allow_blank=True, default="")
+    limit = serializers.IntegerField(min_value=1, max_value=50, required=False, default=20)
+
+
+def format_expiries(underlying: Underlying, rows: Iterable[ExpiryRow]) -> dict[str, Any]:
+    """Return the expiries of an underlying."""
+    return {
+        "symbol": underlying.symbol,
+        "exchange": underlying.exchange.value,
+        "expiries": [
+            {
+                "expiry": row.expiry,
+                "display": format_expiry(row.expiry),
+                "kind": row.kind.value,
+                "days_left": row.days_left,
+                "has_options": row.has_options,
+                "has_futures": row.has_futures,
+            }
+            for row in rows
+        ],
+    }
+
+
+def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
+    """Return the hits of a search, best first."""
+    return {
+        "query": query,
+        "results": [
+            {
+                "instrument_id": hit.instrument_id,
+                "token": hit.token,
+                "symbol": hit.underlying,
+                "display_name": hit.display_name,
+                "exchange": hit.exchange.value,
+                "exchange_segment": hit.segment.name,
+                "instrument_type": hit.instrument_type.value,
+                "expiry": hit.expiry,
+                "expiry_display": format_expiry(hit.expiry) if hit.expiry else None,
+                "strike": None if hit.strike is None else format_strike(hit.strike),
+                "option_type": hit.option_type.value if hit.option_type else None,
+                "lot_size": hit.lot_size,
+                "offers": [
+                    {
+                        "instrument_type": offer.instrument_type,
+                        "expiries": [{"expiry": expiry, "display": format_expiry(expiry)} for expiry in offer.expiries],
+                    }
+                    for offer in hit.offers
+                ],
+            }
+            for hit in hits
+        ],
+    }
+
+
+def format_chain(
+    listing: SeriesListing, window: OpenWindow, spot: Instrument, quotes: Mapping[int, PlainQuote]
+) -> dict[str, Any]:
+    """Return a chain with the newest quotes of its legs."""
+    sides: dict[Decimal, dict[OptionType, Leg]] = {}
+    for leg in legs_in_window(listing, window):
+        sides.setdefault(leg.strike, {})[leg.option_type] = leg
+    series = listing.series
+    return {
+        "symbol": series.underlying,
+        "exchange": EXCHANGE_OF[series.segment].value,
+        "expiry": series.expiry,
+        "expiry_display": format_expiry(series.expiry),
+        "spot": {
+            "instrument_id": spot.pk,
+            "token": spot.token,
+            "ltp": window.spot.ltp,
+            "source": window.spot.source.value,
+            "at": window.spot.at,
+        },
+        "atm": window.atm,
+        "strike_step": window.strike_step,
+        "width": window.width,
+        "calculated_at": window.calculated_at,
+        "strikes": [
+            {
+                "strike": strike,
+                "is_atm": strike == window.atm,
+                "ce": _format_leg(by_type.get(OptionType.CE), quotes),
+                "pe": _format_leg(by_type.get(OptionType.PE), quotes),
+            }
+            for strike, by_type in sides.items()
+        ],
+    }
+
+
+def format_quote(quote: PlainQuote | None) -> dict[str, Any]:
+    """Return the state of one instrument; without a quote every field is null."""
+    return {name: getattr(quote, name, None) for name in PlainQuote.__slots__}
+
+
+def _format_leg(leg: Leg | None, quotes: Mapping[int, PlainQuote]) -> dict[str, Any] | None:
+    """Return one side of a strike; None where only the other is listed."""
+    if leg is None:
+        return None
+    return {
+        "instrument_id": leg.instrument_id,
+        "token": leg.token,
+        "lot_size": leg.lot_size,
+        "tick_size": leg.tick_size,
+        **format_quote(quotes.get(leg.instrument_id)),
+    }

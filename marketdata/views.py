@@ -1,0 +1,77 @@
+"""Endpoints of the market: option chains, expiries, search. Reading them subscribes nothing."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from marketdata import selectors, serializers, services
+
+
+class OptionChainView(APIView):
+    """The window of an option chain around the money, with live or last quotes.
+
+    `expiry` (the nearest without it), `strikes` (how many), `underlying_ltp` (used only where we know no price),
+    `exchange`.
+    """
+
+    def get(self, request: Request, symbol: str) -> Response:
+        """Answer the chain."""
+        asked = _query(serializers.ChainQuery, request)
+        underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
+        listing = selectors.get_series(underlying=underlying, expiry=asked.get("expiry"))
+        window = services.open_window(
+            listing=listing,
+            width=asked.get("strikes", listing.default_width),
+            caller_ltp=asked.get("underlying_ltp"),
+            now=timezone.now(),
+            is_look=True,
+        )
+        legs = services.legs_in_window(listing, window)
+        quotes = selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in legs})
+        spot = selectors.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
+        return Response(serializers.format_chain(listing, window, spot, quotes))
+
+
+class OptionExpiriesView(APIView):
+    """The expiries of a symbol that have options, with their kind and the days left."""
+
+    def get(self, request: Request, symbol: str) -> Response:
+        """Answer the expiries; 404 where no options are listed."""
+        asked = _query(serializers.ExchangeQuery, request)
+        underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
+        rows = selectors.list_expiries_of(underlying=underlying, options_only=True)
+        if not rows:
+            raise selectors.NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
+        return Response(serializers.format_expiries(underlying, rows))
+
+
+class ExpiriesView(APIView):
+    """All expiries of a symbol, futures too."""
+
+    def get(self, request: Request, symbol: str) -> Response:
+        """Answer the expiries; none of a symbol without derivatives."""
+        asked = _query(serializers.ExchangeQuery, request)
+        underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
+        rows = selectors.list_expiries_of(underlying=underlying, options_only=False)
+        return Response(serializers.format_expiries(underlying, rows))
+
+
+class SearchView(APIView):
+    """Instruments by a few words: `rel`, `nifty 25000 ce 27 nov`, `banknifty fut`."""
+
+    def get(self, request: Request) -> Response:
+        """Answer the best hits for `q`, at most `limit`."""
+        asked = _query(serializers.SearchParams, request)
+        hits = selectors.search_instruments(query=asked["q"], limit=asked["limit"])
+        return Response(serializers.format_hits(asked["q"], hits))
+
+
+def _query(kind: type[Any], request: Request) -> dict[str, Any]:
+    """Return the query parameters that `kind` describes. Raises ValidationError."""
+    given = kind(data=request.query_params.dict())
+    given.is_valid(raise_exception=True)
+    found: dict[str, Any] = given.validated_data
+    return found
