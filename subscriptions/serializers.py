@@ -1,6 +1,7 @@
 """JSON shapes of subscriptions."""
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -39,16 +40,24 @@ class StatusOut(serializers.Serializer[Status]):
     drift = serializers.IntegerField(allow_null=True)
 
 
-class ExpiryField(serializers.CharField):
+class ExpiryField(serializers.Field[Any, Any, Any, Any]):
     """A date as 26FEB2026 or 2026-02-26; empty means none. Raises MalformedDate."""
 
-    def __init__(self) -> None:
-        super().__init__(required=False, allow_null=True, allow_blank=True, max_length=40)
+    default_error_messages = {"invalid": "Write the date as text, like 26FEB2026 or 2026-02-26."}
 
-    def to_internal_value(self, data: Any) -> Any:
+    def __init__(self) -> None:
+        super().__init__(required=False, allow_null=True)
+
+    def to_internal_value(self, data: object) -> date | None:
         """Return the date, or None."""
-        text = super().to_internal_value(data)
+        if not isinstance(data, str | int):
+            self.fail("invalid")
+        text = str(data).strip()
         return parse_expiry(text) if text else None
+
+    def to_representation(self, value: object) -> str:
+        """Show the date in an example of the body."""
+        return str(value)
 
 
 class SpotPriceField(serializers.DecimalField):

@@ -1,7 +1,11 @@
 """HTTP routes of all apps, put together."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+
+from terminal.health import health
+from watchlists import pages
 
 handler400 = "terminal.errors.bad_request"
 handler403 = "terminal.errors.permission_denied"
@@ -9,6 +13,17 @@ handler404 = "terminal.errors.not_found"
 handler500 = "terminal.errors.server_error"
 
 urlpatterns = [
+    path("", pages.terminal, name="terminal"),
+    path(
+        "login/",
+        LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("api/v2/", include("accounts.urls")),
+    path("api/v2/", include("watchlists.urls")),
+    path("api/v2/", include("subscriptions.urls")),
+    path("api/v2/", include("marketdata.urls")),
+    path("health", health, name="health"),
 ]

@@ -1,0 +1,198 @@
+"""`/health`: the state of each part, for supervisors, balancers and people. Says nothing secret to the anonymous.
+
+200 when every part works, 503 when one fails; a part that is merely late or old is *degraded* and keeps 200. Tier
+B that is still loading fails, so that ready means ready. Servers are asked under one deadline (`terminal.probes`);
+judging what they said is pure.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from marketdata import quote_board
+from marketdata import selectors as market
+from marketdata.selectors import LastImport
+from subscriptions import selectors as subscriptions
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.selectors import PreloadState
+from subscriptions.selectors import Status as FeedStatus
+from terminal.probes import BoardProbe, DatabaseProbe, ask_all
+from terminal.renderers import encode_json
+
+DEADLINE_SECONDS: Final = 1.5
+PRELOAD_TASK: Final = "subscriptions.tasks.preload_tier_b"
+DEFAULT_QUEUE: Final = "default"
+# Preload runs every ten seconds; six missed runs are no accident.
+RUN_MAX_AGE: Final = timedelta(seconds=60)
+# Imports are daily; one may fail.
+IMPORT_MAX_AGE: Final = timedelta(hours=36)
+# A claim made just now is sent within a second; only more than that is a feed that lags.
+LEAST_SENT: Final = 0.9
+
+
+class Status(StrEnum):
+    """How a part is, worst last."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The state of one part, and why it is not ok."""
+
+    status: Status
+    reason: str = ""
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """Return the part as the answer shows it."""
+        return {"status": self.status, **({"reason": self.reason} if self.reason else {}), **self.figures}
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What PostgreSQL says."""
+
+    last_import: LastImport | None
+    preload: PreloadState
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What Redis says: that it answers, and how the periodic work goes."""
+
+    last_run: datetime | None
+    queued: int
+
+
+@never_cache
+@require_safe
+def health(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 or 503 with the state of each part."""
+    parts = judge(
+        ask_all(
+            {
+                "database": DatabaseProbe(read_books),
+                "redis": BoardProbe(read_signs),
+                # Postgres and Redis put side by side: it has no answer where either hangs.
+                "feed": DatabaseProbe(subscriptions.subscription_status),
+            },
+            seconds=DEADLINE_SECONDS,
+        ),
+        now=timezone.now(),
+    )
+    status = worst(parts)
+    body = {"status": status, "parts": {name: part.body() for name, part in parts.items()}}
+    return HttpResponse(
+        encode_json(body, indented=True),
+        status=503 if status is Status.FAILING else 200,
+        content_type="application/json",
+    )
+
+
+def read_books() -> Books:
+    """Read what PostgreSQL knows."""
+    return Books(market.find_last_import(), subscriptions.preload_state())
+
+
+def read_signs() -> Signs:
+    """Read what Redis knows. Raises BoardError."""
+    board = quote_board.connect()
+    return Signs(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE))
+
+
+def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
+    """Return the state of each part, from what the servers said or that they did not."""
+    books, signs, feed = answers["database"], answers["redis"], answers["feed"]
+    unknown = Part(Status.FAILING, "unknown while the database does not answer")
+    return {
+        "web": Part(Status.OK),
+        "database": Part(Status.OK) if isinstance(books, Books) else Part(Status.FAILING, str(books)),
+        "redis": Part(Status.OK) if isinstance(signs, Signs) else Part(Status.FAILING, str(signs)),
+        "instruments": judge_instruments(books.last_import, now=now) if isinstance(books, Books) else unknown,
+        "tier_b": judge_tier_b(books.preload) if isinstance(books, Books) else unknown,
+        "feed": judge_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
+        **judge_periodic_work(signs if isinstance(signs, Signs) else None, now=now),
+    }
+
+
+def worst(parts: Mapping[str, Part]) -> Status:
+    """Return the worst status among `parts`."""
+    return max((part.status for part in parts.values()), key=list(Status).index)
+
+
+def judge_instruments(last: LastImport | None, *, now: datetime) -> Part:
+    """Return how the list of instruments is: there, and of today or yesterday."""
+    if last is None:
+        return Part(Status.FAILING, "no instruments were imported yet")
+    figures = {"listed": last.listed, "as_of": last.as_of, "last_import_at": last.finished_at}
+    if last.listed == 0:
+        return Part(Status.FAILING, "no instruments are listed", figures)
+    if last.is_newest_refused:
+        return Part(Status.DEGRADED, "the newest import was refused; the list before it stays", figures)
+    if now - last.finished_at > IMPORT_MAX_AGE:
+        return Part(Status.DEGRADED, "the last import is more than 36 hours old", figures)
+    return Part(Status.OK, figures=figures)
+
+
+def judge_tier_b(preload: PreloadState) -> Part:
+    """Return how far tier B is; what waits is named by rule."""
+    wanted, held = sum(rule.wanted for rule in preload.rules), sum(rule.held for rule in preload.rules)
+    figures = {"wanted": wanted, "held": held}
+    if preload.is_complete:
+        return Part(Status.OK, figures=figures)
+    waiting = [f"{rule.rule}: {len(rule.waiting)} of {rule.wanted}" for rule in preload.rules if rule.waiting]
+    return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), figures)
+
+
+def judge_feed(status: FeedStatus) -> Part:
+    """Return how the connections are. One that carries subscriptions must be live and have been told of them."""
+    figures = {
+        "streaming": _total(one.streaming for one in status.connections),
+        "drift": status.drift,
+        "connections": [
+            {"ws_id": one.ws_id, "state": one.state, "load": one.load, "sent": one.sent, "streaming": one.streaming}
+            for one in status.connections
+        ],
+    }
+    loaded = [one for one in status.connections if one.load]
+    away = [str(one.ws_id) for one in loaded if one.sent is None or one.state is not ConnectionState.LIVE]
+    if away:
+        return Part(Status.FAILING, f"not live: connection {', '.join(away)}", figures)
+    load, sent = sum(one.load for one in loaded), sum(one.sent or 0 for one in loaded)
+    if sent < load * LEAST_SENT:
+        return Part(Status.FAILING, f"{sent} of {load} instruments were asked of the broker so far", figures)
+    if sent < load:
+        return Part(Status.DEGRADED, f"{sent} of {load} instruments were asked of the broker so far", figures)
+    return Part(Status.OK, figures=figures)
+
+
+def judge_periodic_work(signs: Signs | None, *, now: datetime) -> dict[str, Part]:
+    """Return how beat and the work worker are: a recent run speaks for both, else the queue tells them apart."""
+    if signs is None:
+        unknown = Part(Status.FAILING, "unknown while Redis does not answer")
+        return {"beat": unknown, "work": unknown}
+    figures = {"last_run_at": signs.last_run}
+    if signs.last_run is not None and now - signs.last_run <= RUN_MAX_AGE:
+        return {"beat": Part(Status.OK, figures=figures), "work": Part(Status.OK, figures={"queued": signs.queued})}
+    since = f"since {signs.last_run:%Y-%m-%d %H:%M:%S} UTC" if signs.last_run else "yet"
+    if signs.queued:
+        late = Part(Status.FAILING, f"no periodic task was done {since}, {signs.queued} wait", {"queued": signs.queued})
+        return {"beat": Part(Status.OK, figures=figures), "work": late}
+    late = Part(Status.FAILING, f"no periodic task was started {since}", figures)
+    return {"beat": late, "work": Part(Status.DEGRADED, "nothing was given to it", {"queued": 0})}
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """Return the sum, unknown where one of them is."""
+    known = list(counts)
+    return None if None in known else sum(one or 0 for one in known)

@@ -1,0 +1,218 @@
+"""Adding to a watchlist through the API: what it answers, what it writes, and what it refuses."""
+
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
+from tests.factories import Listing, drop_prices
+from watchlists.models import WatchlistEntry
+
+ADD = "/api/v2/watchlist/add"
+RELIANCE = {"symbol": "RELIANCE", "expiry": "24FEB2026", "instrument_type": "STOCK_OPTION"}
+
+
+def nothing_is_written() -> bool:
+    tables = (WatchlistEntry, Claim, Subscription, SubscriptionLog)
+    return not any(table._default_manager.exists() for table in tables)
+
+
+def test_a_stock_chain_is_added_with_its_fifty_legs(client_of_asha: APIClient, asha: User, listing: Listing) -> None:
+    answer = client_of_asha.post(ADD, RELIANCE)
+
+    assert answer.status_code == 201
+    body = answer.json()
+    entry = WatchlistEntry.objects.get()
+    added_at = body["entry"].pop("added_at")
+    assert added_at.endswith("Z")
+    assert body == {
+        "entry": {
+            "id": entry.pk,
+            "list": "Main",
+            "position": 0,
+            "instrument_type": "STOCK_OPTION",
+            "symbol": "RELIANCE",
+            "exchange": "NSE",
+            "expiry": "2026-02-24",
+            "expiry_display": "24FEB2026",
+            "instrument_id": None,
+            "keep": False,
+        },
+        "chain": {
+            "width": 25,
+            "atm": 2600.0,
+            "strike_step": 20.0,
+            "lowest_strike": 2360.0,
+            "highest_strike": 2840.0,
+            "underlying_ltp": 2604.0,
+            "spot_instrument_id": listing.spots["RELIANCE"].pk,
+        },
+        "legs": 50,
+        "subscribed": 50,
+        "shared": 0,
+        "evicted": [],
+        "connections": {"1": 10, "2": 10, "3": 10, "4": 10, "5": 10},
+    }
+    assert (entry.user_id, entry.claim_id) == (asha.pk, Claim.objects.get(kind="watchlist").pk)
+    logged = SubscriptionLog.objects.get(subject="RELIANCE 24 Feb 2026 x25")
+    assert (logged.actor, logged.reason) == ("asha", "WATCHLIST_ADD")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"symbol": "NIFTY50", "expiry": "2026-02-17", "instrument_type": "INDEX_OPTION"},
+        {"symbol": " nifty ", "expiry": "17feb2026", "instrument_type": "INDEX_OPTION", "exchange": "NSE"},
+        {"symbol": "NIFTY 50", "expiry": "", "instrument_type": "INDEX_OPTION", "user_id": "me", "exchange": None},
+    ],
+)
+def test_names_and_dates_are_read_in_every_promised_form(client_of_asha: APIClient, body: dict[str, Any]) -> None:
+    answer = client_of_asha.post(ADD, body).json()
+
+    assert (answer["entry"]["symbol"], answer["entry"]["expiry"]) == ("NIFTY", "2026-02-17")
+    assert (answer["legs"], answer["chain"]["atm"]) == (202, 25_000.0)
+
+
+def test_a_second_trader_shares_what_streams_already(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
+    client_of_asha.post(ADD, RELIANCE)
+
+    answer = client_of_vikram.post(ADD, RELIANCE).json()
+
+    assert (answer["legs"], answer["subscribed"], answer["shared"]) == (50, 0, 50)
+    assert Subscription.objects.count() == 51
+
+
+def test_an_equity_is_one_instrument(client_of_asha: APIClient, listing: Listing) -> None:
+    answer = client_of_asha.post(ADD, {"symbol": "TCS", "instrument_type": "EQUITY"}).json()
+
+    assert answer["entry"]["instrument_id"] == listing.spots["TCS"].pk
+    assert (answer["chain"], answer["legs"], answer["connections"]) == (None, 1, {"1": 1})
+
+
+def test_a_future_without_expiry_is_the_nearest(client_of_asha: APIClient, listing: Listing) -> None:
+    answer = client_of_asha.post(ADD, {"symbol": "CRUDEOIL", "instrument_type": "FUTURE"}).json()
+
+    assert answer["entry"]["instrument_id"] == listing.futures["CRUDEOIL"][0].pk
+    assert answer["entry"]["expiry_display"] == "19FEB2026"
+    assert answer["entry"]["exchange"] == "MCX"
+
+
+def test_a_commodity_chain_centers_on_its_future(client_of_asha: APIClient) -> None:
+    answer = client_of_asha.post(ADD, {"symbol": "CRUDEOIL", "instrument_type": "COMMODITY_OPTION"}).json()
+
+    assert (answer["legs"], answer["chain"]["atm"]) == (50, 5_800.0)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({**RELIANCE, "symbol": "NOSUCH"}, 404, "unknown_symbol"),
+        ({**RELIANCE, "symbol": "'; DROP TABLE watchlist; --"}, 404, "unknown_symbol"),
+        ({**RELIANCE, "expiry": "27JAN2026"}, 400, "past_expiry"),
+        ({**RELIANCE, "expiry": "2026-02-25"}, 404, "unknown_expiry"),
+        ({**RELIANCE, "expiry": "24-02-2026"}, 400, "malformed_date"),
+        ({**RELIANCE, "expiry": "31FEB2026"}, 400, "malformed_date"),
+        ({**RELIANCE, "expiry": 20260224}, 400, "malformed_date"),
+        ({**RELIANCE, "expiry": ["24FEB2026"]}, 400, "invalid"),
+        ({**RELIANCE, "exchange": "BSE"}, 404, "unknown_symbol"),
+        ({**RELIANCE, "exchange": "LSE"}, 400, "invalid"),
+        ({**RELIANCE, "instrument_type": "INDEX_OPTION"}, 400, "wrong_instrument_type"),
+        ({**RELIANCE, "instrument_type": "COMMODITY_OPTION"}, 400, "wrong_instrument_type"),
+        ({"symbol": "NIFTY", "instrument_type": "EQUITY"}, 400, "wrong_instrument_type"),
+        ({**RELIANCE, "instrument_type": "EQUITY"}, 400, "wrong_instrument_type"),
+        ({**RELIANCE, "instrument_type": "SWAP"}, 400, "invalid"),
+        ({"symbol": "RELIANCE", "instrument_type": "FUTURE"}, 404, "unknown_expiry"),
+        ({"instrument_type": "EQUITY"}, 400, "invalid"),
+        ({**RELIANCE, "symbol": "x" * 65}, 400, "invalid"),
+        ({**RELIANCE, "symbol": "REL\x00"}, 400, "invalid"),
+        ({**RELIANCE, "underlying_ltp": "NaN"}, 400, "invalid"),
+        ({**RELIANCE, "underlying_ltp": -1}, 400, "invalid"),
+        ([1, 2], 400, "invalid"),
+    ],
+)
+def test_a_refusal_leaves_nothing_half_done(client_of_asha: APIClient, body: Any, status: int, code: str) -> None:
+    answer = client_of_asha.post(ADD, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    assert nothing_is_written()
+
+
+def test_a_wrong_type_is_answered_with_the_right_one(client_of_asha: APIClient) -> None:
+    answer = client_of_asha.post(ADD, {**RELIANCE, "instrument_type": "INDEX_OPTION"}).json()
+
+    assert answer["detail"] == "RELIANCE is a stock: its options are STOCK_OPTION, not INDEX_OPTION."
+
+
+def test_the_same_thing_twice_is_a_conflict_that_changes_nothing(client_of_asha: APIClient) -> None:
+    client_of_asha.post(ADD, RELIANCE)
+    before = (Claim.objects.count(), Subscription.objects.count(), SubscriptionLog.objects.count())
+
+    answer = client_of_asha.post(ADD, {**RELIANCE, "expiry": "2026-02-24"})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "duplicate_entry")
+    assert answer.json()["detail"] == "RELIANCE 24FEB2026 is on your list already."
+    assert WatchlistEntry.objects.count() == 1
+    assert (Claim.objects.count(), Subscription.objects.count(), SubscriptionLog.objects.count()) == before
+
+
+def test_without_any_price_a_chain_cannot_be_centered(client_of_asha: APIClient, listing: Listing) -> None:
+    drop_prices([listing.spots["RELIANCE"].pk])
+
+    answer = client_of_asha.post(ADD, RELIANCE)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_price")
+    assert answer.json()["detail"].startswith("no price for RELIANCE")
+    assert nothing_is_written()
+
+
+@pytest.mark.parametrize("name", ["underlying_ltp", "ltp"])
+def test_the_callers_price_helps_where_nobody_knows_one(client_of_asha: APIClient, listing: Listing, name: str) -> None:
+    drop_prices([listing.spots["RELIANCE"].pk])
+
+    answer = client_of_asha.post(ADD, {**RELIANCE, name: 2_471.5})
+
+    assert answer.status_code == 201
+    assert answer.json()["chain"]["atm"] == 2_480.0
+
+
+def test_a_live_price_is_believed_over_the_callers(client_of_asha: APIClient) -> None:
+    answer = client_of_asha.post(ADD, {**RELIANCE, "underlying_ltp": 1}).json()
+
+    assert answer["chain"]["underlying_ltp"] == 2604.0
+
+
+def test_what_does_not_fit_is_a_conflict_with_figures(client_of_asha: APIClient) -> None:
+    FeedConnection.objects.update(capacity=10)
+
+    answer = client_of_asha.post(ADD, RELIANCE)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "capacity")
+    assert (answer.json()["needed"], answer.json()["free"]) == (51, 50)
+    assert nothing_is_written()
+
+
+@pytest.mark.parametrize("named", ["me", "asha"])
+def test_a_user_id_that_is_ones_own_is_accepted(client_of_asha: APIClient, named: str) -> None:
+    assert client_of_asha.post(ADD, {**RELIANCE, "user_id": named}).status_code == 201
+
+
+def test_a_user_id_may_be_a_number(client_of_asha: APIClient, asha: User) -> None:
+    assert client_of_asha.post(ADD, {**RELIANCE, "user_id": asha.pk}).status_code == 201
+
+
+def test_entries_are_listed_in_the_order_of_adding(client_of_asha: APIClient, asha: User) -> None:
+    for symbol in ("TCS", "RELIANCE"):
+        client_of_asha.post(ADD, {"symbol": symbol, "instrument_type": "EQUITY"})
+
+    positions = WatchlistEntry.objects.filter(user=asha).values_list("underlying_symbol", "position")
+    assert dict(positions) == {"TCS": 0, "RELIANCE": 1}
+
+
+def test_the_browsable_api_shows_a_form_with_the_fields(client_of_asha: APIClient) -> None:
+    answer = client_of_asha.get(ADD, headers={"Accept": "text/html"})
+
+    assert answer["Content-Type"].startswith("text/html")
+    assert b"underlying_ltp" in answer.content

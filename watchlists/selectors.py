@@ -1,0 +1,160 @@
+"""What is on a trader's lists, with what is known of it live. Everything here takes the trader."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from django.db.models import Count, QuerySet
+
+from marketdata import quote_board
+from marketdata import selectors as market
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, format_expiry
+from marketdata.domain.symbols import canonical_symbol, split_exchange
+from marketdata.selectors import PlainQuote
+from subscriptions import selectors as subscriptions
+from subscriptions.domain.claims import ConnectionState
+from watchlists.models import EntryKind, WatchlistEntry
+
+MAX_QUOTED: Final = 64  # Of a caller's text in an answer.
+
+
+class UnknownEntry(DomainError):
+    """No such entry on this trader's lists, whoever else may have it."""
+
+    status = 404
+    code = "unknown_entry"
+
+
+class AmbiguousEntry(DomainError):
+    """The fields fit several entries; `expiries` tells them apart."""
+
+    status = 409
+    code = "ambiguous_entry"
+
+
+class EntryState(StrEnum):
+    """How far the quote of an entry can be believed."""
+
+    LIVE = "live"
+    WAITING = "waiting"  # subscribed, and no packet yet
+    STALE = "stale"  # the connection it sits on does not stream
+    NOT_SUBSCRIBED = "not_subscribed"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEntry:
+    """One entry as its trader sees it. `quote` is of the instrument, or of a chain's spot."""
+
+    entry: WatchlistEntry
+    exchange: Exchange
+    quoted_instrument_id: int | None
+    width: int | None
+    legs: int
+    state: EntryState
+    quote: PlainQuote | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Quoted:
+    instrument_id: int
+    tick_size: Decimal
+
+
+def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
+    """Return a trader's entries in list order, with quotes. Raises BoardError."""
+    rows = list(_rows(user_id).annotate(leg_count=Count("claim__legs")))
+    ticks = {one.instrument_id: one.tick_size for row in rows if (one := _quoted(row))}
+    quotes = market.list_quotes(tick_sizes=ticks)
+    streaming = _streaming(list(ticks))
+    return [_listed(row, quotes, streaming) for row in rows]
+
+
+def list_quoted_instruments(*, user_id: int) -> Sequence[int]:
+    """Return the instruments whose quotes stand in a trader's lists, each once, in list order."""
+    return list(dict.fromkeys(one.instrument_id for row in _rows(user_id) if (one := _quoted(row))))
+
+
+def get_entry(*, user_id: int, entry_id: int) -> WatchlistEntry:
+    """Return one entry of this trader. Raises UnknownEntry."""
+    entry = _rows(user_id).filter(pk=entry_id).first()
+    if entry is None:
+        raise UnknownEntry(f"There is no entry {entry_id} on your lists.")
+    return entry
+
+
+def get_entry_of(
+    *, user_id: int, kind: EntryKind, symbol: str, exchange: str | None = None, expiry: date | None = None
+) -> WatchlistEntry:
+    """Return the entry that these fields name. Raises UnknownEntry, or AmbiguousEntry where they fit several."""
+    prefixed, name = split_exchange(symbol)
+    wanted = market.parse_exchange(exchange) if exchange else prefixed
+    found = _rows(user_id).filter(kind=kind, underlying_symbol=canonical_symbol(name))
+    if expiry is not None:
+        found = found.filter(expiry=expiry)
+    entries = [one for one in found if wanted in {None, exchange_of(one)}]
+    if not entries:
+        when = f" of {format_expiry(expiry)}" if expiry else ""
+        raise UnknownEntry(f"There is no {kind} entry of {name[:MAX_QUOTED]!r}{when} on your lists.")
+    if len(entries) > 1:
+        expiries = [one.expiry.isoformat() for one in entries if one.expiry]
+        raise AmbiguousEntry(
+            f"Several entries fit {name[:MAX_QUOTED]!r}; say which expiry or exchange.", expiries=expiries
+        )
+    return entries[0]
+
+
+def exchange_of(entry: WatchlistEntry) -> Exchange:
+    """Return where the thing of an entry is listed."""
+    if entry.instrument is not None:
+        return Exchange(entry.instrument.exchange)
+    # The database insists on a series where there is no instrument.
+    return EXCHANGE_OF[ExchangeSegment(entry.exchange_segment or 0)]
+
+
+def _rows(user_id: int) -> QuerySet[WatchlistEntry]:
+    return (
+        WatchlistEntry.objects.filter(user_id=user_id)
+        .select_related("instrument", "claim__spot__instrument")
+        .order_by("list_name", "position", "pk")
+    )
+
+
+def _quoted(entry: WatchlistEntry) -> _Quoted | None:
+    """Return the instrument whose quote an entry shows; None for a chain that nothing claims."""
+    instrument = entry.instrument
+    if instrument is None and entry.claim is not None and entry.claim.spot is not None:
+        instrument = entry.claim.spot.instrument
+    return _Quoted(instrument.pk, instrument.tick_size) if instrument is not None else None
+
+
+def _streaming(instrument_ids: Sequence[int]) -> Mapping[int, bool]:
+    """Return for each subscribed instrument whether the connection it sits on streams now."""
+    live = {one.connection for one in quote_board.connect().list_reports() if one.state == ConnectionState.LIVE}
+    return {one: number in live for one, number in subscriptions.connection_of(instrument_ids).items()}
+
+
+def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], streaming: Mapping[int, bool]) -> ListedEntry:
+    quoted = _quoted(entry)
+    quoted_id = quoted.instrument_id if quoted is not None else None
+    quote = quotes.get(quoted_id) if quoted_id is not None else None
+    return ListedEntry(
+        entry=entry,
+        exchange=exchange_of(entry),
+        quoted_instrument_id=quoted_id,
+        width=entry.claim.width if entry.claim is not None else None,
+        legs=entry.leg_count,  # type: ignore[attr-defined]  # Annotated by the caller.
+        state=_state(is_streaming=streaming.get(quoted_id or 0), quote=quote),
+        quote=quote,
+    )
+
+
+def _state(*, is_streaming: bool | None, quote: PlainQuote | None) -> EntryState:
+    if is_streaming is None:
+        return EntryState.NOT_SUBSCRIBED
+    if not is_streaming:
+        return EntryState.STALE
+    return EntryState.WAITING if quote is None else EntryState.LIVE

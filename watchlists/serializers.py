@@ -1,0 +1,125 @@
+"""JSON of the watchlist endpoints: what a caller may send, and what an entry looks like.
+
+Knows names, aliases and forms of dates; whether a thing exists is not known here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.serializers import OneselfField
+from marketdata.domain.instruments import Exchange, format_expiry
+from marketdata.selectors import PlainQuote
+from subscriptions.serializers import ExpiryField, NamesItsSpotPrice, format_placed
+from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.selectors import ListedEntry
+from watchlists.services import Added, Removed
+
+
+class ThingSerializer(serializers.Serializer[Any]):
+    """The fields that name what an entry is about."""
+
+    symbol = serializers.CharField(max_length=64)
+    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
+    expiry = ExpiryField()
+    instrument_type = serializers.ChoiceField(EntryKind.choices)
+
+
+class AddSerializer(NamesItsSpotPrice, ThingSerializer):
+    """Body of an addition."""
+
+    user_id = OneselfField()
+
+
+class RemoveSerializer(serializers.Serializer[Any]):
+    """Body of a removal: an entry's id, or the fields that it was added by."""
+
+    user_id = OneselfField()
+    entry_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    symbol = serializers.CharField(max_length=64, required=False)
+    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
+    expiry = ExpiryField()
+    instrument_type = serializers.ChoiceField(EntryKind.choices, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Insist on one way of naming the entry."""
+        if ("entry_id" in attrs) == ("symbol" in attrs):
+            raise serializers.ValidationError("Name the entry by entry_id, or by symbol and instrument_type.")
+        if "symbol" in attrs and "instrument_type" not in attrs:
+            raise serializers.ValidationError({"instrument_type": ["This field is required."]})
+        return attrs
+
+
+def format_added(added: Added) -> dict[str, Any]:
+    """Return the answer to an addition."""
+    chain, placed = added.chain, added.placed
+    return {
+        "entry": _format_entry(added.entry, added.exchange),
+        "chain": None
+        if chain is None
+        else {
+            "width": chain.width,
+            "atm": chain.atm,
+            "strike_step": chain.strike_step,
+            "lowest_strike": chain.lowest_strike,
+            "highest_strike": chain.highest_strike,
+            "underlying_ltp": chain.underlying_ltp,
+            "spot_instrument_id": placed.spot_instrument_id,
+        },
+        **format_placed(placed),
+    }
+
+
+def format_removed(removed: Removed) -> dict[str, Any]:
+    """Return the answer to a removal."""
+    released = removed.released
+    return {
+        "entry": _format_entry(removed.entry, removed.exchange),
+        "released": released.released if released else 0,
+        "kept": released.kept if released else 0,
+    }
+
+
+def format_watchlist(listed: Sequence[ListedEntry]) -> dict[str, Any]:
+    """Return a trader's lists."""
+    return {"count": len(listed), "entries": [_format_listed(one) for one in listed]}
+
+
+def _format_listed(listed: ListedEntry) -> dict[str, Any]:
+    return {
+        **_format_entry(listed.entry, listed.exchange),
+        "state": listed.state,
+        "quoted_instrument_id": listed.quoted_instrument_id,
+        "quote": _format_quote(listed.quote) if listed.quote else None,
+        "width": listed.width,
+        "legs": listed.legs,
+    }
+
+
+def _format_quote(quote: PlainQuote) -> dict[str, Any]:
+    return {
+        "ltp": quote.ltp,
+        "change": quote.change,
+        "change_percent": quote.change_percent,
+        "previous_close": quote.previous_close,
+        "volume": quote.volume,
+        "source": quote.source,
+        "at": quote.at,
+    }
+
+
+def _format_entry(entry: WatchlistEntry, exchange: Exchange) -> dict[str, Any]:
+    return {
+        "id": entry.pk,
+        "list": entry.list_name,
+        "position": entry.position,
+        "instrument_type": entry.kind,
+        "symbol": entry.underlying_symbol,
+        "exchange": exchange,
+        "expiry": entry.expiry,
+        "expiry_display": format_expiry(entry.expiry) if entry.expiry else None,
+        "instrument_id": entry.instrument_id,
+        "keep": entry.keep,
+        "added_at": entry.added_at,
+    }

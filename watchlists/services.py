@@ -1,0 +1,319 @@
+"""What a trader does with a watchlist, and what the end of the day does with all of them.
+
+An entry, its claim and the audit row of the claim stand or fall together, in one transaction. Prices are looked
+up before that transaction, browsers are told after it; a notice that cannot be delivered undoes nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from typing import Final
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from marketdata import selectors as market
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import Exchange, format_expiry
+from marketdata.selectors import IST, SeriesListing, UnderlyingKind, UnknownSymbol
+from subscriptions import services as subscriptions
+from subscriptions.domain.claims import ClaimKind, Tier
+from subscriptions.services.end_of_day import CUT
+from watchlists import selectors
+from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
+
+NOTICE_TIMEOUT_SECONDS: Final = 2
+
+OPTION_KIND_OF: Final = {
+    UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
+    UnderlyingKind.EQUITY: EntryKind.STOCK_OPTION,
+    UnderlyingKind.COMMODITY: EntryKind.COMMODITY_OPTION,
+}
+
+
+_ARTICLE: Final = {
+    UnderlyingKind.INDEX: "an index",
+    UnderlyingKind.EQUITY: "a stock",
+    UnderlyingKind.COMMODITY: "a commodity",
+    UnderlyingKind.CURRENCY: "a currency pair",
+}
+# Reasons in the audit log.
+ADDED: Final = "WATCHLIST_ADD"
+REMOVED: Final = "WATCHLIST_REMOVE"
+
+THING_ONCE_PER_LIST: Final = "watchlist_thing_once_per_list"
+
+
+class DuplicateEntry(DomainError):
+    """The thing is on that list already."""
+
+    status = 409
+    code = "duplicate_entry"
+
+
+class UnfitKind(DomainError):
+    """The instrument type does not fit the symbol."""
+
+    status = 400
+    code = "wrong_instrument_type"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainWindow:
+    """Where the window of an added chain lies, and the price it was calculated from."""
+
+    width: int
+    atm: Decimal
+    strike_step: Decimal
+    lowest_strike: Decimal
+    highest_strike: Decimal
+    underlying_ltp: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A new entry, what its claim placed, and of a chain its window."""
+
+    entry: WatchlistEntry
+    exchange: Exchange
+    placed: subscriptions.Placed
+    chain: ChainWindow | None
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An entry that is gone, and what its claim let go; None where it had none."""
+
+    entry: WatchlistEntry
+    exchange: Exchange
+    released: subscriptions.Released | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What the end of a day took: entries off lists, claims of tier A, instruments that ceased to stream."""
+
+    entries: int
+    claims: int
+    released: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """What an entry is about: a series, or one instrument."""
+
+    kind: EntryKind
+    symbol: str
+    exchange: Exchange
+    expiry: date | None
+    instrument_id: int | None
+    listing: SeriesListing | None
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {format_expiry(self.expiry)}" if self.expiry else self.symbol
+
+
+def add_entry(
+    *,
+    user_id: int,
+    symbol: str,
+    kind: EntryKind,
+    now: datetime,
+    exchange: str | None = None,
+    expiry: date | None = None,
+    caller_ltp: Decimal | None = None,
+    list_name: str = DEFAULT_LIST,
+) -> Added:
+    """Put a thing on a trader's list and claim its streams; all of it or nothing.
+
+    Raises UnknownSymbol, UnknownExpiry, UnfitKind, PriceUnknown, DuplicateEntry, and what claiming raises.
+    """
+    thing = _find_thing(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
+    opened = _open_chain(thing.listing, caller_ltp=caller_ltp, now=now)
+    try:
+        with transaction.atomic():
+            entry = _create_entry(thing, user_id=user_id, list_name=list_name, now=now)
+            placed = _claim(thing, opened, entry=entry, now=now)
+            WatchlistEntry.objects.filter(pk=entry.pk).update(claim_id=placed.claim_id)
+            _tell_on_commit([user_id], {"type": "watchlist_changed"})
+    except IntegrityError as error:
+        if _constraint(error) != THING_ONCE_PER_LIST:
+            raise
+        raise DuplicateEntry(f"{thing} is on your list already.", symbol=thing.symbol) from error
+    return Added(entry, thing.exchange, placed, _window_of(opened))
+
+
+def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
+    """Take an entry off its trader's list and release its claim. Raises UnknownEntry."""
+    with transaction.atomic():
+        entry = selectors.get_entry(user_id=user_id, entry_id=entry_id)
+        # The claim goes first: its lock comes before the row's, here as at the end of the day.
+        released = _release(entry, now)
+        deleted, _ = WatchlistEntry.objects.filter(pk=entry_id).delete()
+        if not deleted:
+            raise selectors.UnknownEntry(f"There is no entry {entry_id} on your lists.")
+        _tell_on_commit([user_id], {"type": "watchlist_changed"})
+    return Removed(entry, selectors.exchange_of(entry), released)
+
+
+def end_of_day(*, closes: date, actor: str, now: datetime) -> Cleared:
+    """Release tier A and clear the watchlists, as far as they were made before 15:30 IST of `closes`.
+
+    Kept entries stay, without their claim. Running again for the same date takes nothing more. Raises PlacementBusy.
+    """
+    cut = datetime.combine(closes, CUT, tzinfo=IST)
+    with transaction.atomic():
+        losers = set(WatchlistEntry.objects.filter(claim__claimed_at__lt=cut).values_list("user_id", flat=True))
+        report = subscriptions.end_of_day(closes=closes, actor=actor, now=now)
+        # Whatever the cut released has no claim now; what came after it has one.
+        doomed = WatchlistEntry.objects.filter(claim=None, keep=False, added_at__lt=cut)
+        losers.update(doomed.values_list("user_id", flat=True))
+        entries, _ = doomed.delete()
+        _tell_on_commit(
+            sorted(losers),
+            {"type": "watchlist_changed"},
+            {"type": "notice", "kind": "end_of_day", "text": f"End of day {closes:%d %b}: your watchlist was cleared."},
+        )
+    return Cleared(entries, report.claims, report.released)
+
+
+def _find_thing(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Thing:
+    match kind:
+        case EntryKind.EQUITY:
+            return _find_equity(symbol, exchange, expiry)
+        case EntryKind.FUTURE:
+            future = market.get_future(symbol=symbol, expiry=expiry, exchange=exchange)
+            listed = Exchange(future.exchange)
+            return _Thing(kind, future.underlying_symbol, listed, future.expiry, future.pk, None)
+        case _:
+            return _find_series(symbol, exchange, expiry, kind)
+
+
+def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Thing:
+    if expiry is not None:
+        raise UnfitKind("An equity has no expiry; leave it out.", symbol=symbol)
+    try:
+        share = market.get_equity(symbol=symbol, exchange=exchange)
+    except UnknownSymbol:
+        underlying = market.find_underlying(symbol=symbol, exchange=exchange)
+        raise UnfitKind(
+            f"{underlying.symbol} is {_ARTICLE[underlying.kind]}, not an equity.", symbol=underlying.symbol
+        ) from None
+    return _Thing(EntryKind.EQUITY, share.underlying_symbol, Exchange(share.exchange), None, share.pk, None)
+
+
+def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Thing:
+    underlying = market.find_underlying(symbol=symbol, exchange=exchange)
+    if OPTION_KIND_OF.get(underlying.kind) is not kind:
+        fitting = OPTION_KIND_OF.get(underlying.kind)
+        advice = f"its options are {fitting}" if fitting else "its options are not served"
+        raise UnfitKind(
+            f"{underlying.symbol} is {_ARTICLE[underlying.kind]}: {advice}, not {kind}.", symbol=underlying.symbol
+        )
+    listing = market.get_series(underlying=underlying, expiry=expiry)
+    return _Thing(kind, underlying.symbol, listing.exchange, listing.series.expiry, None, listing)
+
+
+def _open_chain(
+    listing: SeriesListing | None, *, caller_ltp: Decimal | None, now: datetime
+) -> subscriptions.OpenedChain | None:
+    """Return the chain of a series with its price looked up; it asks the broker, so it stays out of transactions."""
+    if listing is None:
+        return None
+    return subscriptions.open_chain(series=listing.series, width=listing.default_width, caller_ltp=caller_ltp, now=now)
+
+
+def _window_of(opened: subscriptions.OpenedChain | None) -> ChainWindow | None:
+    if opened is None:
+        return None
+    window = market.get_window(series=opened.series, width=opened.width)
+    return ChainWindow(
+        width=window.width,
+        atm=window.atm,
+        strike_step=window.strike_step,
+        lowest_strike=window.lowest_strike,
+        highest_strike=window.highest_strike,
+        underlying_ltp=window.ltp,
+    )
+
+
+def _create_entry(thing: _Thing, *, user_id: int, list_name: str, now: datetime) -> WatchlistEntry:
+    last = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name).aggregate(last=Max("position"))["last"]
+    return WatchlistEntry.objects.create(
+        user_id=user_id,
+        list_name=list_name,
+        kind=thing.kind,
+        instrument_id=thing.instrument_id,
+        exchange_segment=thing.listing.series.segment if thing.listing else None,
+        underlying_symbol=thing.symbol,
+        expiry=thing.expiry,
+        position=0 if last is None else last + 1,
+        added_at=now,
+    )
+
+
+def _claim(
+    thing: _Thing, opened: subscriptions.OpenedChain | None, *, entry: WatchlistEntry, now: datetime
+) -> subscriptions.Placed:
+    actor = entry.user.get_username()
+    if opened is not None:
+        return subscriptions.claim_chain(
+            series=opened.series,
+            width=opened.width,
+            tier=Tier.A,
+            kind=ClaimKind.WATCHLIST,
+            user_id=entry.user_id,
+            actor=actor,
+            reason=ADDED,
+            now=now,
+            opened=opened,
+        )
+    if thing.instrument_id is None:
+        raise AssertionError("a thing is a series or an instrument")
+    return subscriptions.claim_instrument(
+        instrument_id=thing.instrument_id,
+        tier=Tier.A,
+        kind=ClaimKind.WATCHLIST,
+        user_id=entry.user_id,
+        actor=actor,
+        reason=ADDED,
+        now=now,
+    )
+
+
+def _release(entry: WatchlistEntry, now: datetime) -> subscriptions.Released | None:
+    if entry.claim_id is None:
+        return None
+    try:
+        return subscriptions.release_claim(
+            claim_id=entry.claim_id, actor=entry.user.get_username(), reason=REMOVED, now=now
+        )
+    except subscriptions.UnknownClaim:
+        return None  # The end of the day was quicker.
+
+
+def _constraint(error: IntegrityError) -> str | None:
+    """Return the name of the database constraint that refused."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)
+
+
+def _tell_on_commit(user_ids: Iterable[int], *messages: Mapping[str, str]) -> None:
+    """Send messages to the open browsers of these users once the transaction is committed."""
+    # Robust: the act stands whether or not anybody could be told.
+    transaction.on_commit(partial(async_to_sync(_tell), list(user_ids), messages), robust=True)
+
+
+async def _tell(user_ids: Sequence[int], messages: Sequence[Mapping[str, str]]) -> None:
+    layer = get_channel_layer()
+    if layer is None:
+        return
+    async with asyncio.timeout(NOTICE_TIMEOUT_SECONDS):
+        for user_id in user_ids:
+            for message in messages:
+                await layer.group_send(f"user.{user_id}", dict(message))

@@ -1,0 +1,11 @@
+"""Addresses of the watchlist API."""
+
+from django.urls import path
+
+from watchlists import views
+
+urlpatterns = [
+    path("watchlist/add", views.AddView.as_view(), name="watchlist-add"),
+    path("watchlist/remove", views.RemoveView.as_view(), name="watchlist-remove"),
+    path("watchlist/<str:user_id>", views.WatchlistView.as_view(), name="watchlist"),
+]

@@ -1,0 +1,79 @@
+"""Endpoints of the watchlist: add, remove, read. A trader's own, whatever the path or the body says."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import status
+from rest_framework.exceptions import NotAuthenticated
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.serializers import assert_oneself
+from watchlists import selectors, serializers, services
+from watchlists.models import EntryKind
+
+
+class AddView(GenericAPIView[Any]):
+    """Put an equity, a future or an option chain on your watchlist, and have it streamed."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.AddSerializer
+
+    def post(self, request: Request) -> Response:
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
+        added = services.add_entry(
+            user_id=trader_id(request),
+            symbol=wanted["symbol"],
+            exchange=wanted.get("exchange"),
+            expiry=wanted.get("expiry"),
+            kind=EntryKind(wanted["instrument_type"]),
+            caller_ltp=wanted.get("underlying_ltp"),
+            now=timezone.now(),
+        )
+        return Response(serializers.format_added(added), status=status.HTTP_201_CREATED)
+
+
+class RemoveView(GenericAPIView[Any]):
+    """Take an entry off your watchlist; what others hold keeps streaming."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.RemoveSerializer
+
+    def post(self, request: Request) -> Response:
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        named = asked.validated_data
+        user_id = trader_id(request)
+        entry_id = named.get("entry_id")
+        if entry_id is None:
+            entry_id = selectors.get_entry_of(
+                user_id=user_id,
+                kind=EntryKind(named["instrument_type"]),
+                symbol=named["symbol"],
+                exchange=named.get("exchange"),
+                expiry=named.get("expiry"),
+            ).pk
+        removed = services.remove_entry(user_id=user_id, entry_id=entry_id, now=timezone.now())
+        return Response(serializers.format_removed(removed))
+
+
+class WatchlistView(APIView):
+    """Your watchlist with live quotes, in list order."""
+
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request, user_id: str) -> Response:
+        assert_oneself(request.user, user_id)
+        return Response(serializers.format_watchlist(selectors.list_entries(user_id=trader_id(request))))
+
+
+def trader_id(request: Request) -> int:
+    """Return the id of the one who asks. Raises NotAuthenticated."""
+    if request.user.pk is None:
+        raise NotAuthenticated
+    return request.user.pk
