@@ -65,6 +65,8 @@ class FeedRules:
     seed: int
     is_stacked: bool = False
     turns_per_second: float = TURNS_PER_SECOND
+    ping_every_seconds: float = PING_EVERY_SECONDS
+    pong_within_seconds: float = PONG_WITHIN_SECONDS
 
 
 class FeedServer:
@@ -144,7 +146,8 @@ class FeedServer:
         if missing:
             body = f"missing query parameter {', '.join(missing)}".encode()
             return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(400, body), None)
-        return _Client(self, is_authenticated=self._is_ours(Credentials(shown["clientId"][0], shown["token"][0])))
+        is_ours = self._is_ours(Credentials(shown["clientId"][0], shown["token"][0]))
+        return _Client(self, self._rules, is_authenticated=is_ours)
 
     def _is_ours(self, shown: Credentials) -> bool:
         ours = self.account.credentials
@@ -240,7 +243,7 @@ def _stacks(data: bytes, size: int) -> Iterator[bytes]:
 class _Client(WSListener):
     """One socket: what it wants by row, whether it reads, when it was last heard of."""
 
-    def __init__(self, server: FeedServer, *, is_authenticated: bool) -> None:
+    def __init__(self, server: FeedServer, rules: FeedRules, *, is_authenticated: bool) -> None:
         super().__init__()
         self.is_authenticated = is_authenticated
         self.session: Session | None = None
@@ -250,8 +253,9 @@ class _Client(WSListener):
             mode: np.zeros(len(server.market.contracts), dtype=bool) for mode in Mode
         }
         self._server = server
-        self._ping_at = time.monotonic() + PING_EVERY_SECONDS
+        self._rules = rules
         self._heard_at = time.monotonic()
+        self._ping_at = self._heard_at + rules.ping_every_seconds
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
@@ -288,11 +292,11 @@ class _Client(WSListener):
 
     def keep_alive(self, monotonic: float) -> None:
         """Ping when it is time; hang up on one that has answered nothing for too long."""
-        if monotonic - self._heard_at > PONG_WITHIN_SECONDS:
+        if monotonic - self._heard_at > self._rules.pong_within_seconds:
             logger.info("connection %d answers no ping", self.session.number if self.session else 0)
             self.transport.disconnect(graceful=False)
         elif monotonic >= self._ping_at:
-            self._ping_at = monotonic + PING_EVERY_SECONDS
+            self._ping_at = monotonic + self._rules.ping_every_seconds
             self.transport.send_ping(b"")
 
     def send_frames(self, frames: bytes) -> None:

@@ -32,7 +32,9 @@ def read_master(path: Path, *, today: date) -> InstrumentFiles:
         listing = [_listed(row) for row in reading]
     except scrip_master.MasterRefused as error:
         raise MasterError(f"{path} is no instrument master. {error}") from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise MasterError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MasterError(f"{path} cannot be read: {error}.") from error
     if not listing:
         raise MasterError(f"{path} lists nothing on {today}: all of it expired before.")

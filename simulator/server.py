@@ -64,7 +64,7 @@ async def running(
     contracts = read_contracts(files.listing, today=today)
     market = Market(contracts, seed=rules.seed, now=time.time())
     feed = FeedServer(market, Account(credentials), rules, tap=tap)
-    with bound_socket(host, port) as feed_socket, bound_socket(host, rest_port) as rest_socket:
+    with listening_socket(host, port) as feed_socket, listening_socket(host, rest_port) as rest_socket:
         rest = _Rest(
             uvicorn.Config(make_app(feed, files), log_level="warning", access_log=False, lifespan="off", ws="none")
         )
@@ -87,13 +87,14 @@ class _Rest(uvicorn.Server):
 
 
 @contextmanager
-def bound_socket(host: str, port: int) -> Iterator[socket]:
+def listening_socket(host: str, port: int) -> Iterator[socket]:
     """Yield a TCP socket that listens on `host` and `port`. Raises CannotListenError."""
     bound = socket(AF_INET, SOCK_STREAM)
     try:
         bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
+            bound.listen()  # From here on nobody is refused, however long the servers behind it take to begin.
         except OSError as error:
             raise CannotListenError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
         # At once, so that a client who reads "ready" is never refused; it waits for the first accept.

@@ -1,0 +1,106 @@
+"""A simulator in this process, and plain clients of it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import date
+from functools import cache
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from marketdata.dhan import packets
+from marketdata.dhan.packets import Packet
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from simulator import server
+from simulator.accounts import Credentials
+from simulator.demo_listing import Size, make_listing
+from simulator.feed_server import FeedRules, Tap
+from simulator.instrument_files import InstrumentFiles
+from simulator.server import Running
+
+TODAY = date(2026, 11, 20)
+CREDENTIALS = Credentials("1000000001", "sim-token")
+DEADLINE_SECONDS = 10.0
+
+NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
+SENSEX = InstrumentKey(ExchangeSegment.IDX_I, 51)
+RELIANCE = InstrumentKey(ExchangeSegment.NSE_EQ, 2885)
+
+
+@cache
+def small_files() -> InstrumentFiles:
+    """Return the small demo listing."""
+    return InstrumentFiles(make_listing(TODAY, size=Size.SMALL))
+
+
+def derivatives(symbol: str, count: int) -> list[InstrumentKey]:
+    """Return the keys of the first derivatives listed on `symbol`."""
+    found = (row.key for row in small_files().listing if row.underlying == symbol and row.expiry is not None)
+    return [key for key, _ in zip(found, range(count), strict=False)]
+
+
+@asynccontextmanager
+async def small_simulator(
+    *,
+    rate: float = 500,
+    seed: int = 7,
+    is_stacked: bool = False,
+    ping_every_seconds: float = 10.0,
+    pong_within_seconds: float = 40.0,
+    tap: Tap | None = None,
+) -> AsyncIterator[Running]:
+    """Serve the small listing while the block runs."""
+    rules = FeedRules(
+        rate=rate,
+        seed=seed,
+        is_stacked=is_stacked,
+        ping_every_seconds=ping_every_seconds,
+        pong_within_seconds=pong_within_seconds,
+    )
+    async with server.running(small_files(), CREDENTIALS, rules, today=TODAY, tap=tap) as running:
+        yield running
+
+
+def url_of(running: Running, *, token: str = CREDENTIALS.access_token, client_id: str = CREDENTIALS.client_id) -> str:
+    """Return the feed's address with its query."""
+    return f"{running.feed_url}/?version=2&token={token}&clientId={client_id}&authType=2"
+
+
+@asynccontextmanager
+async def client_of(running: Running) -> AsyncIterator[ClientConnection]:
+    """Connect with the right credentials; messages that a test leaves unread do not hold up the close."""
+    async with connect(url_of(running), max_queue=None) as client:
+        yield client
+
+
+async def ask(client: ClientConnection, code: int, keys: Iterable[InstrumentKey] = ()) -> None:
+    """Send one request, whatever its size."""
+    named = [{"ExchangeSegment": key.segment.name, "SecurityId": str(key.security_id)} for key in keys]
+    await client.send(json.dumps({"RequestCode": code, "InstrumentCount": len(named), "InstrumentList": named}))
+
+
+async def next_packet(client: ClientConnection) -> Packet:
+    """Return the next message as the one packet it is."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        message = await client.recv()
+    assert isinstance(message, bytes)
+    return packets.decode(message)
+
+
+async def until_closed(client: ClientConnection) -> list[Packet]:
+    """Return every packet up to the close."""
+    found: list[Packet] = []
+    try:
+        while True:
+            found.append(await next_packet(client))
+    except ConnectionClosed:
+        return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for `condition`, failing after the deadline."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():  # noqa: ASYNC110  # The condition is another program's state.
+            await asyncio.sleep(0.01)

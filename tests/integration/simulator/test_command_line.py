@@ -1,0 +1,122 @@
+"""`python -m simulator` as a program: what it refuses, how it ends, and a given instrument file."""
+
+import gzip
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.simulators import REPOSITORY, running_simulator
+
+COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
+TOKEN = ["--access-token", "sim-token"]
+SECONDS = 30
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"SIMULATOR_ACCESS_TOKEN", "MARKET_DATE"}
+    }
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN."),
+        ([*TOKEN, "--rate", "20001"], "--rate 20001 is not between 1 and 20000 packets a second."),
+        ([*TOKEN, "--rate", "0"], "--rate 0 is not between 1 and 20000 packets a second."),
+        ([*TOKEN, "--port", "70000"], "--port 70000 is no port."),
+        ([*TOKEN, "--market-date", "10.02.2026"], "Market date '10.02.2026' is not a date like 2026-02-10."),
+        ([*TOKEN, "--master", "/nowhere.csv"], "/nowhere.csv cannot be read: No such file or directory."),
+        ([*TOKEN, "--master", "manage.py"], "manage.py is no instrument master. The first line is no header"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_sentence(arguments: list[str], sentence: str) -> None:
+    ended = run(*arguments)
+
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(sentence)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with running_simulator() as simulator:
+        port = simulator.feed_url.rsplit(":", 1)[1]
+
+        ended = run(*TOKEN, "--listing", "small", "--port", port)
+
+    assert ended.returncode == 2
+    assert ended.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, *TOKEN, "--listing", "small"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("Simulator ready: feed ws://127.0.0.1:")
+
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=SECONDS)
+
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_truncated_master_is_refused(tmp_path: Path) -> None:
+    master = tmp_path / "master.csv"
+    with running_simulator() as simulator:
+        whole = httpx.get(simulator.instruments_url, trust_env=False).text
+    master.write_text(whole[:-40])
+
+    ended = run(*TOKEN, "--master", str(master))
+
+    assert ended.returncode == 2
+    assert "The file is cut off" in ended.stderr
+
+
+def test_a_given_master_is_served_byte_for_byte_and_has_a_market(reference_data: Path) -> None:
+    """The real file of 10 Feb 2026, with its own clock: the money is in the middle of its chains."""
+    master = reference_data / "api-scrip-master-2026-02-10.csv.gz"
+    headers = {"access-token": "sim-token", "client-id": "1000000001"}
+
+    with (
+        running_simulator(master=master, market_date=date(2026, 2, 10)) as simulator,
+        httpx.Client(trust_env=False, headers=headers, timeout=SECONDS) as http,
+    ):
+        served = hashlib.sha256(http.get(simulator.instruments_url).content).hexdigest()
+        other = http.get(simulator.instruments_url.replace(".csv", "-detailed.csv"))
+        body = {"IDX_I": [13, 25, 51], "NSE_EQ": [2885], "NSE_FNO": [48236]}
+        prices = http.post(f"{simulator.rest_url}/marketfeed/ltp", json=body).json()["data"]
+        chain = {"UnderlyingScrip": 13, "UnderlyingSeg": "IDX_I"}
+        expiries = http.post(f"{simulator.rest_url}/optionchain/expirylist", json=chain).json()["data"]
+
+    with gzip.open(master) as file:
+        assert served == hashlib.sha256(file.read()).hexdigest()
+    assert other.status_code == 404
+    assert other.text == "This simulator serves a compact master and has no detailed one."
+    assert prices["IDX_I"]["13"]["last_price"] == pytest.approx(25_900, rel=0.03)
+    assert prices["IDX_I"]["25"]["last_price"] == pytest.approx(60_000, rel=0.03)
+    assert prices["IDX_I"]["51"]["last_price"] == pytest.approx(84_000, rel=0.03)
+    assert prices["NSE_EQ"]["2885"]["last_price"] == pytest.approx(1_400, rel=0.05)
+    assert 0 < prices["NSE_FNO"]["48236"]["last_price"] < 500
+    assert expiries[:4] == ["2026-02-10", "2026-02-17", "2026-02-24", "2026-03-02"]

@@ -1,0 +1,306 @@
+"""The broker's own SDK (dhanhq 2.3.0), unchanged but for its URL, against the simulator.
+
+It connects, subscribes in all three modes, and reads the values that were sent: what it prints is compared with what
+the simulator wrote to that connection, packet by packet. It runs in a thread, as it blocks; its loop and its HTTP
+session, which it leaves open, are closed for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+from dhanhq import DhanContext, DhanHTTP, DhanLogin, MarketFeed, dhanhq
+
+from marketdata.dhan import packets
+from marketdata.dhan.packets import Packet
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
+from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousCloseTick, QuoteTick, TickerTick
+from simulator.server import Running
+from tests.integration.simulator.feeds import (
+    CREDENTIALS,
+    NIFTY,
+    RELIANCE,
+    SENSEX,
+    client_of,
+    small_files,
+    small_simulator,
+    until,
+)
+
+pytestmark = pytest.mark.asyncio
+
+Printed = dict[str, Any]
+Wanted = tuple[InstrumentKey, int]
+Result = TypeVar("Result")
+
+
+class Sent:
+    """What the simulator wrote, by connection."""
+
+    def __init__(self) -> None:
+        self.by_connection: dict[int, list[Packet]] = {}
+
+    def __call__(self, connection: int, data: bytes) -> None:
+        found = self.by_connection.setdefault(connection, [])
+        found.extend(packets.decode(packet) for packet in packets.split(data))
+
+
+def printed(packet: Packet) -> Printed:
+    """Return what the SDK should make of `packet`."""
+    match packet:
+        case TickerTick(key, ltp, ltt):
+            return _named("Ticker Data", key) | {"LTP": _two(ltp), "LTT": _clock(ltt)}
+        case PreviousCloseTick(key, close, oi):
+            return _named("Previous Close", key) | {"prev_close": _two(close), "prev_OI": oi}
+        case OiTick(key, oi):
+            return _named("OI Data", key) | {"OI": oi}
+        case QuoteTick():
+            return _named("Quote Data", packet.key) | _day(packet)
+        case FullTick():
+            extremes = {"OI": packet.oi, "oi_day_high": packet.oi_day_high, "oi_day_low": packet.oi_day_low}
+            depth = {"depth": [_level(level) for level in packet.depth]}
+            return _named("Full Data", packet.key) | _day(packet) | extremes | depth
+    raise AssertionError(packet)
+
+
+def _named(kind: str, key: InstrumentKey) -> Printed:
+    return {"type": kind, "exchange_segment": int(key.segment), "security_id": key.security_id}
+
+
+def _day(tick: QuoteTick | FullTick) -> Printed:
+    return {
+        "LTP": _two(tick.ltp),
+        "LTQ": tick.ltq,
+        "LTT": _clock(tick.ltt),
+        "avg_price": _two(tick.average_price),
+        "volume": tick.volume,
+        "total_sell_quantity": tick.total_sell_quantity,
+        "total_buy_quantity": tick.total_buy_quantity,
+        "open": _two(tick.day_open),
+        "close": _two(tick.day_close),
+        "high": _two(tick.day_high),
+        "low": _two(tick.day_low),
+    }
+
+
+def _level(level: DepthLevel) -> Printed:
+    counts = {name: getattr(level, name) for name in ("bid_quantity", "ask_quantity", "bid_orders", "ask_orders")}
+    return counts | {"bid_price": _two(level.bid_price), "ask_price": _two(level.ask_price)}
+
+
+def _two(price: float) -> str:
+    return f"{price:.2f}"
+
+
+def _clock(ltt: int) -> str:
+    return f"{datetime.fromtimestamp(ltt, UTC):%H:%M:%S}"
+
+
+def cheapest_option() -> InstrumentKey:
+    """Return a NIFTY put so far away that it costs a tick."""
+    puts = (row for row in small_files().listing if row.underlying == "NIFTY" and row.option_type == "PE")
+    return min(puts, key=lambda row: (row.expiry, row.strike)).key
+
+
+def future_on(symbol: str) -> InstrumentKey:
+    """Return the nearest future on `symbol`."""
+    futures = (InstrumentType.FUTCOM, InstrumentType.FUTIDX)
+    return next(row.key for row in small_files().listing if row.underlying == symbol and row.type in futures)
+
+
+@pytest.fixture
+def pointed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Running], None]:
+    """Point the SDK at a simulator, by the class attributes that it reads."""
+
+    def point(running: Running) -> None:
+        monkeypatch.setattr(MarketFeed, "market_feed_wss", running.feed_url)
+        monkeypatch.setattr(DhanHTTP, "API_BASE_URL", running.rest_url)
+        monkeypatch.setattr(DhanLogin, "API_BASE_URL", running.rest_url)
+
+    return point
+
+
+@contextmanager
+def sdk_context(access_token: str = CREDENTIALS.access_token) -> Iterator[DhanContext]:
+    context = DhanContext(CREDENTIALS.client_id, access_token)
+    yield context
+    context.get_dhan_http().session.close()
+
+
+@contextmanager
+def sdk_feed(wanted: list[Wanted], access_token: str = CREDENTIALS.access_token) -> Iterator[MarketFeed]:
+    with sdk_context(access_token) as context:
+        instruments = [(int(key.segment), str(key.security_id), mode) for key, mode in wanted]
+        feed = MarketFeed(context, instruments, "v2")
+        try:
+            feed.run_forever()
+            yield feed
+        finally:
+            feed.loop.close()
+            asyncio.set_event_loop(None)
+
+
+async def in_thread(call: Callable[[], Result]) -> Result:
+    """Run the SDK where it may block, in a thread that ends with it."""
+    with ThreadPoolExecutor(1) as pool:
+        return await asyncio.wrap_future(pool.submit(call))
+
+
+def read(feed: MarketFeed, count: int) -> list[Printed]:
+    return [feed.get_data() for _ in range(count)]
+
+
+@pytest.mark.parametrize("mode", [MarketFeed.Ticker, MarketFeed.Quote, MarketFeed.Full])
+async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[Running], None]) -> None:
+    """Among them prices at the edges of 32 bits: one of five paise, one beyond 131,072 rupees."""
+    wanted = [(key, mode) for key in (RELIANCE, future_on("GOLD"), future_on("NIFTY"), cheapest_option())]
+    sent = Sent()
+
+    def judge() -> list[Printed]:
+        with sdk_feed(wanted) as feed:
+            found = read(feed, 40)
+            feed.close_connection()
+            return found
+
+    async with small_simulator(tap=sent) as running:
+        pointed_at(running)
+        found = await in_thread(judge)
+
+    assert found == [printed(packet) for packet in sent.by_connection[1][:40]]
+    assert {one["security_id"] for one in found} == {key.security_id for key, _ in wanted}
+    prices = [float(one["LTP"]) for one in found if "LTP" in one]
+    assert min(prices) < 1
+    assert max(prices) > 131_072
+
+
+async def test_the_sdk_reads_indices_with_their_previous_close(pointed_at: Callable[[Running], None]) -> None:
+    sent = Sent()
+
+    def judge() -> list[Printed]:
+        with sdk_feed([(NIFTY, MarketFeed.Ticker), (SENSEX, MarketFeed.Ticker)]) as feed:
+            found = read(feed, 10)
+            feed.close_connection()
+            return found
+
+    async with small_simulator(tap=sent) as running:
+        pointed_at(running)
+        found = await in_thread(judge)
+
+    assert found == [printed(packet) for packet in sent.by_connection[1][:10]]
+    assert {one["prev_close"] for one in found if one["type"] == "Previous Close"} == {"25920.00", "84250.00"}
+
+
+async def test_the_sdk_unsubscribes_and_disconnects(pointed_at: Callable[[Running], None]) -> None:
+    def judge() -> list[Printed]:
+        with sdk_feed([(NIFTY, MarketFeed.Ticker), (RELIANCE, MarketFeed.Full)]) as feed:
+            read(feed, 6)
+            feed.unsubscribe_symbols([(int(RELIANCE.segment), str(RELIANCE.security_id), MarketFeed.Full)])
+            found = read(feed, 12)
+            feed.close_connection()
+            return found[-6:]
+
+    async with small_simulator() as running:
+        pointed_at(running)
+        found = await in_thread(judge)
+        await until(lambda: running.feed.account.sessions == [])
+
+    assert {one["security_id"] for one in found} == {13}
+
+
+async def test_the_sdks_oldest_of_six_connections_is_dropped(
+    pointed_at: Callable[[Running], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def open_five(running: Running) -> None:
+        for _ in range(5):
+            await stack.enter_async_context(client_of(running))
+
+    def judge(running: Running, loop: asyncio.AbstractEventLoop) -> None:
+        with sdk_feed([(RELIANCE, MarketFeed.Ticker)]) as feed:
+            asyncio.run_coroutine_threadsafe(open_five(running), loop).result(timeout=10)
+            while feed.get_data() is not None:
+                pass
+
+    async with small_simulator() as running, AsyncExitStack() as stack:
+        pointed_at(running)
+        loop = asyncio.get_running_loop()
+        await in_thread(lambda: judge(running, loop))
+
+    assert "No. of active websocket connections exceeded" in capsys.readouterr().out
+
+
+async def test_the_sdk_is_told_that_its_token_is_wrong(
+    pointed_at: Callable[[Running], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judge() -> object:
+        with sdk_feed([], access_token="wrong") as feed:
+            return feed.get_data()
+
+    async with small_simulator() as running:
+        pointed_at(running)
+        assert await in_thread(judge) is None
+
+    assert "Disconnected: Invalid Client ID" in capsys.readouterr().out  # Its words for 808.
+
+
+@pytest.mark.parametrize("call", ["ticker_data", "ohlc_data", "quote_data"])
+async def test_the_sdk_reads_snapshots(call: str, pointed_at: Callable[[Running], None]) -> None:
+    def judge() -> Printed:
+        with sdk_context() as context:
+            answer: Printed = getattr(dhanhq(context), call)({"NSE_EQ": [2885, 999_999_999], "IDX_I": [13]})
+            return answer
+
+    async with small_simulator() as running:
+        pointed_at(running)
+        answer = await in_thread(judge)
+        market = running.feed.market
+        ltp = float(market.bodies["ltp"][market.row_of[RELIANCE]])
+
+    assert (answer["status"], answer["data"]["status"]) == ("success", "success")
+    found = answer["data"]["data"]
+    assert {segment: list(ids) for segment, ids in found.items()} == {"NSE_EQ": ["2885"], "IDX_I": ["13"]}
+    assert found["NSE_EQ"]["2885"]["last_price"] == round(ltp, 2)
+
+
+async def test_the_sdk_reads_expiries_and_a_chain(pointed_at: Callable[[Running], None]) -> None:
+    def judge() -> tuple[list[str], Printed]:
+        with sdk_context() as context:
+            client = dhanhq(context)
+            expiries = client.expiry_list(13, "IDX_I")["data"]["data"]
+            return expiries, client.option_chain(13, "IDX_I", expiries[0])["data"]["data"]
+
+    async with small_simulator() as running:
+        pointed_at(running)
+        expiries, chain = await in_thread(judge)
+
+    assert expiries[:2] == ["2026-11-23", "2026-12-01"]
+    assert chain["last_price"] == pytest.approx(25_920, rel=0.03)
+    assert len(chain["oc"]) == 161
+    option = chain["oc"]["25900.000000"]["ce"]
+    assert InstrumentKey(ExchangeSegment.NSE_FNO, option["security_id"]) in {row.key for row in small_files().listing}
+    assert 0.2 < option["greeks"]["delta"] < 0.8
+
+
+async def test_the_sdk_reads_the_profile(pointed_at: Callable[[Running], None]) -> None:
+    async with small_simulator() as running:
+        pointed_at(running)
+        profile = await in_thread(lambda: DhanLogin(CREDENTIALS.client_id).user_profile(CREDENTIALS.access_token))
+
+    assert (profile["dhanClientId"], profile["dataPlan"]) == ("1000000001", "Active")
+
+
+async def test_the_sdk_reads_the_shape_of_a_refusal(pointed_at: Callable[[Running], None]) -> None:
+    def judge() -> Printed:
+        with sdk_context(access_token="wrong") as context:
+            answer: Printed = dhanhq(context).ticker_data({"NSE_EQ": [2885]})
+            return answer
+
+    async with small_simulator() as running:
+        pointed_at(running)
+        answer = await in_thread(judge)
+
+    assert answer["status"] == "failure"
+    assert answer["remarks"]["error_code"] == "DH-901"
