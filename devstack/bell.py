@@ -34,6 +34,11 @@ class Bell:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._note_stop)
 
+    def fall_silent(self) -> None:
+        """Ignore wishes to stop from now on: all has stopped, and the interpreter should end in peace."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
     def wait(self, seconds: float) -> None:
         """Sleep until a signal arrives, at most `seconds`."""
         if select.select([self._reader], [], [], max(0.0, seconds))[0]:

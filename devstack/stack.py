@@ -51,6 +51,7 @@ def run(*, places: Places, account: Account | None, environ: Mapping[str, str]) 
         finally:
             announce("Stopping ...")
             supervisor.stop_all()
+            bell.fall_silent()
             announce("Stopped; the data stays in .run/.")
     return 0
 

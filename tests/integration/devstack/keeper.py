@@ -37,6 +37,7 @@ def main() -> None:
         )
     supervisor.run()
     supervisor.stop_all()
+    bell.fall_silent()
 
 
 if __name__ == "__main__":
