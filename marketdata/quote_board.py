@@ -12,7 +12,7 @@ Keys, under the prefix of the source: `frames:<n>` (channel), `asks` (channel; p
 """
 
 import functools
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -160,7 +160,7 @@ class OwnerBoard:
         """Take the report of a connection that is given up on purpose off the board."""
         await self._redis.delete(f"{self._prefix}:owner:{connection}")
 
-    async def wakes(self) -> AsyncIterator[Wake]:
+    async def wakes(self) -> AsyncGenerator[Wake, None]:
         """Yield nudges and asks as they come. Raises `redis.RedisError` when the board is lost."""
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
             await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:asks")

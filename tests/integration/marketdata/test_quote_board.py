@@ -1,0 +1,166 @@
+"""The quote board against a real Redis: frames, kept rows, reports, nudges and asks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import redis
+import redis.asyncio
+
+from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows
+from marketdata.quote_board import BoardError, HubBoard, OwnerBoard, OwnerReport, QuoteBoard, Wake
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture
+async def client(redis_url: str) -> AsyncIterator["redis.asyncio.Redis"]:
+    async with redis.asyncio.Redis.from_url(redis_url) as one:
+        yield one
+
+
+@pytest.fixture
+def owner(client: "redis.asyncio.Redis", redis_prefix: str) -> OwnerBoard:
+    return OwnerBoard(client, redis_prefix)
+
+
+@pytest.fixture
+def hub(client: "redis.asyncio.Redis", redis_prefix: str) -> HubBoard:
+    return HubBoard(client, redis_prefix)
+
+
+@pytest_asyncio.fixture
+async def board(redis_url: str, redis_prefix: str) -> AsyncIterator[QuoteBoard]:
+    with redis.Redis.from_url(redis_url) as one:
+        yield QuoteBoard(one, redis_prefix)
+
+
+def make_rows(prices: dict[int, float], *, at_ms: int = 1_000) -> Rows:
+    rows = np.zeros(len(prices), dtype=QUOTE_ROW)
+    rows["instrument_id"] = list(prices)
+    rows["ltp"] = list(prices.values())
+    rows["known"] = Known.TRADE
+    rows["received_at_ms"] = at_ms
+    return rows
+
+
+def make_frame(*, sequence: int, connection: int = 2) -> BusFrame:
+    return BusFrame(FrameKind.CHANGES, connection, 5, sequence, 1_000, make_rows({7: 1.5}))
+
+
+def make_report(*, connection: int = 2) -> OwnerReport:
+    return OwnerReport(connection, "host:1", 5, "live", 50, 50, 49, 1_000, 12.5, None, 2_000, "")
+
+
+def prices_of(rows: Rows) -> dict[int, float]:
+    return {int(row["instrument_id"]): float(row["ltp"]) for row in rows}
+
+
+async def test_a_hub_that_has_joined_hears_every_frame_of_every_connection(owner: OwnerBoard, hub: HubBoard) -> None:
+    async with asyncio.timeout(10), hub.frames() as frames:
+        for sequence, connection in ((1, 2), (2, 2), (1, 5)):
+            await owner.publish(make_frame(sequence=sequence, connection=connection))
+
+        heard = [await anext(frames) for _ in range(3)]
+
+    assert [(one.connection, one.sequence, one.epoch) for one in heard] == [(2, 1, 5), (2, 2, 5), (5, 1, 5)]
+    assert prices_of(heard[0].rows) == {7: 1.5}
+
+
+async def test_asks_and_nudges_wake_the_owners(owner: OwnerBoard, hub: HubBoard, board: QuoteBoard) -> None:
+    async with asyncio.timeout(10), aclosing(owner.wakes()) as wakes:
+        first = asyncio.ensure_future(anext(wakes))
+        while not first.done():  # Until it listens, nudges go unheard.
+            board.nudge()
+            await asyncio.wait([first], timeout=0.05)
+        await hub.ask(4)
+
+        heard = [await first]
+        while heard[-1].ask is None:
+            heard.append(await anext(wakes))
+
+    assert heard[0] == Wake(ask=None)
+    assert heard[-1] == Wake(ask=4)
+
+
+async def test_kept_rows_are_found_by_instrument_and_by_connection(
+    owner: OwnerBoard, hub: HubBoard, board: QuoteBoard
+) -> None:
+    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), afresh=True)
+    await owner.keep(connection=2, epoch=9, rows=make_rows({9: 3.5}), dropped=(), afresh=True)
+
+    epoch, rows = await hub.kept(1)
+
+    assert (epoch, prices_of(rows)) == (3, {7: 1.5, 8: 2.5})
+    assert {key: float(row["ltp"]) for key, row in board.read_rows([8, 9, 10]).items()} == {8: 2.5, 9: 3.5}
+    assert board.read_rows([]) == {}
+    empty_epoch, nothing = await hub.kept(3)
+    assert (empty_epoch, len(nothing)) == (0, 0)
+
+
+async def test_an_instrument_that_moved_is_read_at_its_newest(owner: OwnerBoard, board: QuoteBoard) -> None:
+    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}, at_ms=2_000), dropped=(), afresh=True)
+    await owner.keep(connection=2, epoch=3, rows=make_rows({7: 9.5}, at_ms=1_000), dropped=(), afresh=True)
+
+    assert board.read_rows([7])[7]["ltp"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("dropped", "is_afresh", "left"),
+    [((), False, {7: 1.5, 8: 2.5, 9: 3.5}), ((7,), False, {8: 2.5, 9: 3.5}), ((), True, {9: 3.5})],
+)
+async def test_keeping_adds_drops_and_starts_afresh(
+    owner: OwnerBoard, hub: HubBoard, *, dropped: Sequence[int], is_afresh: bool, left: dict[int, float]
+) -> None:
+    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), afresh=True)
+
+    await owner.keep(connection=1, epoch=3, rows=make_rows({9: 3.5}), dropped=dropped, afresh=is_afresh)
+
+    _, rows = await hub.kept(1)
+    assert prices_of(rows) == left
+
+
+async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner: OwnerBoard, hub: HubBoard) -> None:
+    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), afresh=False)
+
+    is_new_kept = await owner.keep(connection=1, epoch=4, rows=make_rows({8: 2.5}), dropped=(), afresh=False)
+    is_old_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({7: 9.5}), dropped=(8,), afresh=True)
+
+    assert (is_new_kept, is_old_kept) == (True, False)
+    epoch, rows = await hub.kept(1)
+    assert (epoch, prices_of(rows)) == (4, {8: 2.5})
+
+
+async def test_five_thousand_rows_are_kept_at_once(owner: OwnerBoard, hub: HubBoard) -> None:
+    rows = make_rows(dict.fromkeys(range(1, 5001), 0.5))
+
+    await owner.keep(connection=1, epoch=1, rows=rows, dropped=list(range(6_000, 11_000)), afresh=True)
+
+    assert len((await hub.kept(1))[1]) == 5_000
+
+
+async def test_reports_are_read_by_number_until_they_are_withdrawn(
+    owner: OwnerBoard, hub: HubBoard, board: QuoteBoard
+) -> None:
+    for connection in (5, 2):
+        await owner.report(make_report(connection=connection))
+
+    assert board.list_reports() == [make_report(connection=2), make_report(connection=5)]
+    assert await hub.list_reports() == board.list_reports()
+    await owner.withdraw(2)
+    assert [one.connection for one in board.list_reports()] == [5]
+
+
+async def test_a_report_expires_by_itself(owner: OwnerBoard, client: "redis.asyncio.Redis", redis_prefix: str) -> None:
+    await owner.report(make_report())
+
+    assert 0 < await client.ttl(f"{redis_prefix}:owner:2") <= 5
+
+
+async def test_a_board_that_is_not_there_says_so() -> None:
+    nowhere = "redis://127.0.0.1:1/0"
+    with redis.Redis.from_url(nowhere, retry=None) as client, pytest.raises(BoardError):
+        QuoteBoard(client, "nobody").ping()
