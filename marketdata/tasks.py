@@ -15,7 +15,7 @@ TIME_LIMIT_SECONDS: Final = 600
 
 
 @shared_task(
-    name="marketdata.tasks.import_instruments", queue="default", ignore_result=True, time_limit=TIME_LIMIT_SECONDS
+    name="marketdata.tasks.import_instruments", ignore_result=True, time_limit=TIME_LIMIT_SECONDS
 )
 def import_instruments(**_: object) -> None:
     """Import the broker's instrument file; a refusal is in the record and the log, and yesterday's list stays."""

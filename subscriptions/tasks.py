@@ -1,4 +1,4 @@
-"""Periodic tasks of subscriptions. Each may run twice, or late, without harm."""
+"""Periodic tasks of subscriptions, on the default queue. Each may run twice, or late, without harm."""
 
 import logging
 
@@ -12,7 +12,7 @@ from subscriptions import services
 logger = logging.getLogger(__name__)
 
 
-@shared_task(name="subscriptions.tasks.preload_tier_b", queue="default", time_limit=60)
+@shared_task(name="subscriptions.tasks.preload_tier_b", time_limit=60)
 def preload_tier_b(**_: object) -> None:
     """Hold what the preload rules want; what is refused now is tried again with the next beat."""
     now = timezone.now()
@@ -24,7 +24,7 @@ def preload_tier_b(**_: object) -> None:
     quote_board.connect().note_run(task="subscriptions.tasks.preload_tier_b", at=now)
 
 
-@shared_task(name="subscriptions.tasks.make_log_months", queue="default", time_limit=60)
+@shared_task(name="subscriptions.tasks.make_log_months", time_limit=60)
 def make_log_months(**_: object) -> None:
     """Make the coming months of the audit log ahead of need."""
     services.make_log_months(now=timezone.now())

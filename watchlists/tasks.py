@@ -14,7 +14,8 @@ TIME_LIMIT_SECONDS: Final = 120
 EXPIRES_SECONDS: Final = 24 * 3600
 
 
-@shared_task(queue="default", ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
+# It runs on the default queue.
+@shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
 def end_of_day(**_: Any) -> None:
     """Close the last date whose 15:30 IST has passed; a run that fires late takes nothing of the day after."""
     now = timezone.now()

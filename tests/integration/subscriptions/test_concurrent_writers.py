@@ -1,0 +1,141 @@
+"""Several writers at once, each with a connection of its own: never too much, never a torn count."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from threading import Barrier, Event
+
+import pytest
+from django.db import connection, connections
+from pytest_django import Settings
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import SeriesKey
+from subscriptions import services
+from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
+from subscriptions.services.lock import PLACEMENT_LOCK
+from tests.factories import NOW, Listing, make_user
+from tests.integration.subscriptions.acts import claim_chain, count_subscribed, fill_with_shares, release_claim
+from tests.integration.subscriptions.invariants import check_invariants
+
+WRITERS = 8
+ACTS = 12
+
+
+def side_by_side(acts: Sequence[Callable[[], list[str]]]) -> list[str]:
+    """Run each act in a thread of its own, all starting together; return what they say."""
+    start = Barrier(len(acts))
+
+    def run(act: Callable[[], list[str]]) -> list[str]:
+        try:
+            start.wait(timeout=30)
+            return act()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [word for said in pool.map(run, acts) for word in said]
+
+
+def add_and_remove(chains: Sequence[tuple[SeriesKey, int]], user_id: int, seed: int) -> list[str]:
+    """Claim chains, now and then release one; say how each act went."""
+    chance = Random(seed)
+    mine: list[int] = []
+    said = []
+    for _ in range(ACTS):
+        series, width = chance.choice(chains)
+        try:
+            if mine and chance.random() < 0.3:
+                release_claim(mine.pop(chance.randrange(len(mine))))
+            else:
+                mine.append(claim_chain(series, user_id=user_id, width=width).claim_id)
+            said.append("done")
+        except DomainError as refusal:
+            said.append(f"{refusal.status} {refusal.code}")
+    return said
+
+
+def watch_loads(finished: Event) -> list[str]:
+    """Look at what is committed until the writers have finished; name every moment that broke a promise."""
+    broken = []
+    while not finished.is_set():
+        with connection.cursor() as cursor:
+            cursor.execute("""
+                SELECT max(load), sum(load), (SELECT count(*) FROM subscriptions),
+                    bool_and(load = (SELECT count(*) FROM subscriptions WHERE connection_id = number))
+                FROM feed_connections
+            """)
+            highest, together, rows, agree = cursor.fetchone() or (0, 0, 0, False)
+        if highest > 5_000 or rows > 25_000 or together != rows or not agree:
+            broken.append(f"highest {highest}, together {together}, rows {rows}")
+    connections.close_all()
+    return broken
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_writers_near_the_cap_never_exceed_it_and_losers_are_told(listing: Listing) -> None:
+    fill_with_shares(24_750)
+    users = [make_user(f"trader{number}").pk for number in range(WRITERS)]
+    chains = [(series, width) for series in listing.series for width in (21, 41, 61)]
+    finished = Event()
+
+    with ThreadPoolExecutor(1) as watcher:
+        watching = watcher.submit(watch_loads, finished)
+        said = side_by_side(
+            [
+                lambda user=user, seed=seed: add_and_remove(chains, user, seed)  # type: ignore[misc]
+                for seed, user in enumerate(users)
+            ]
+        )
+        finished.set()
+        broken = watching.result(timeout=30)
+
+    assert broken == []
+    assert len(said) == WRITERS * ACTS
+    assert set(said) <= {"done", "409 capacity", "503 placement_busy"}
+    assert {"done", "409 capacity"} <= set(said)
+    assert 24_750 < count_subscribed() <= 25_000
+    assert max(FeedConnection.objects.values_list("load", flat=True)) <= 5_000
+    check_invariants()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_one_chain_share_its_subscriptions(listing: Listing) -> None:
+    users = [make_user(f"trader{number}").pk for number in range(WRITERS)]
+    series = listing.series_of("RELIANCE")
+
+    said = side_by_side(
+        [lambda user=user: [str(claim_chain(series, user_id=user).subscribed)] for user in users]  # type: ignore[misc]
+    )
+
+    assert sorted(said) == ["0"] * 7 + ["50"]
+    assert count_subscribed() == 51
+    assert Claim.objects.count() == WRITERS + 1
+    check_invariants()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_preload_fired_twice_at_once_has_one_effect(listing: Listing) -> None:
+    said = side_by_side([lambda: [str(services.preload_tier_b(now=NOW).claimed)]] * 2)
+
+    assert sorted(said) == ["0", "5"]
+    assert Subscription.objects.count() == 129
+    assert SubscriptionLog.objects.count() == 7
+    check_invariants()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_waits_too_long_for_the_lock_is_told_to_come_again(listing: Listing, settings: Settings) -> None:
+    settings.STATEMENT_TIMEOUT_MS = 150
+    user = make_user().pk
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [PLACEMENT_LOCK])
+
+    with pytest.raises(services.PlacementBusy) as refusal:
+        claim_chain(listing.series_of("RELIANCE"), user_id=user)
+
+    assert (refusal.value.status, refusal.value.code) == (503, "placement_busy")
+    assert not Claim.objects.exists()
+    other.close()
+    assert claim_chain(listing.series_of("RELIANCE"), user_id=user).legs == 50
