@@ -1,0 +1,111 @@
+"""Every address is either on the public list or closed to those who are not logged in."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.test import APIClient
+
+from accounts.models import User
+
+# Address -> status for the anonymous. Whoever adds a line here says why.
+PUBLIC = {
+    "health": {200, 503},  # for balancers; it says nothing secret
+    "login/": {200},
+    "logout/": {302},  # a POST; nobody's session is nobody's to end
+    "admin/login/": {200},
+    "admin/logout/": {302},
+    "admin/jsi18n/": {200, 302},
+    "api/v2/auth/token": {401, 415},  # sells tokens for passwords; without one, or as a form, it refuses
+}
+SAMPLES = {"user_id": "me", "symbol": "NIFTY", "token": "RELIANCE", "app_label": "accounts", "url": "nowhere"}
+REFUSED = {302, 401, 403}
+
+
+def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+def filled(route: str) -> str:
+    """Return an address that the route matches."""
+    path = route.replace("^", "").replace("$", "").replace("\\Z", "")
+    parts = []
+    for part in path.split("/"):
+        name = part.strip("<>").partition(":")[2] or part.strip("<>")
+        parts.append(SAMPLES.get(name, "1") if part.startswith("<") else part)
+    return "/".join(parts)
+
+
+ROUTES = sorted({one for one in addresses(get_resolver().url_patterns) if "(?P" not in one})
+
+
+def test_the_routes_are_seen() -> None:
+    assert {"api/v2/watchlist/add", "api/v2/subscriptions/status", "health", "admin/"} <= set(ROUTES)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_the_anonymous_get_nothing_that_is_not_public(route: str, method: str, own_board: str) -> None:
+    answer = getattr(Client(), method)("/" + filled(route))
+
+    allowed = PUBLIC.get(route, REFUSED) | {405}
+    assert answer.status_code in allowed, f"{method} /{filled(route)}: {answer.status_code}"
+    if answer.status_code == 302 and route not in PUBLIC:
+        assert "login" in answer["Location"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", [one for one in ROUTES if one.startswith("admin/") and one not in PUBLIC])
+def test_a_trader_has_no_business_in_the_admin(route: str) -> None:
+    browser = Client()
+    browser.force_login(User.objects.create_user("asha"))
+
+    answer = browser.get("/" + filled(route))
+
+    assert (answer.status_code, "login" in answer.get("Location", "")) == (302, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("route", [one for one in ROUTES if one.startswith("api/")])
+def test_the_browsable_api_renders_whatever_the_answer_is(route: str, own_board: str) -> None:
+    browser = APIClient()
+    browser.force_login(User.objects.create_user("asha"))
+
+    answer = browser.get("/" + filled(route), headers={"Accept": "text/html"})
+
+    assert answer.status_code < 500
+    assert answer["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/v2/nowhere", "/api/v1/watchlist/add", "/api/"])
+def test_an_unknown_address_of_the_api_is_a_problem_and_not_a_page(path: str) -> None:
+    answer = Client().get(path)
+
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.django_db
+def test_an_unknown_page_is_a_page() -> None:
+    answer = Client().get("/nowhere")
+
+    assert (answer.status_code, answer["Content-Type"].split(";")[0]) == (404, "text/html")
+
+
+@pytest.mark.django_db
+def test_only_the_promised_methods_are_allowed() -> None:
+    client = APIClient()
+    client.force_login(User.objects.create_user("asha"))
+
+    answer = client.delete("/api/v2/watchlist/me")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer["Allow"] == "GET, HEAD, OPTIONS"

@@ -1,0 +1,127 @@
+"""/health against real servers, and against servers that hang."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection, connections
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from marketdata import quote_board
+from marketdata.models import InstrumentImport
+from subscriptions.models import PreloadRule
+from terminal.health import PRELOAD_TASK
+from terminal.probes import BoardProbe, DatabaseProbe, NoAnswer, ask_all
+from tests.factories import NOW
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str) -> None:
+    answer = Client().get("/health")
+
+    assert answer.status_code == 503
+    assert answer["Cache-Control"].startswith("max-age=0")
+    body = answer.json()
+    assert body["status"] == "failing"
+    assert {name: part["status"] for name, part in body["parts"].items()} == {
+        "web": "ok",
+        "database": "ok",
+        "redis": "ok",
+        "instruments": "failing",
+        "tier_b": "ok",
+        "feed": "ok",
+        "beat": "failing",
+        "work": "degraded",
+    }
+    assert body["parts"]["instruments"]["reason"] == "no instruments were imported yet"
+    assert [one["ws_id"] for one in body["parts"]["feed"]["connections"]] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str) -> None:
+    PreloadRule.objects.update(is_active=False)
+    InstrumentImport.objects.create(
+        source="a.csv", as_of=NOW.date(), started_at=NOW, finished_at=timezone.now(), rows_kept=3
+    )
+    quote_board.connect().note_run(task=PRELOAD_TASK, at=timezone.now())
+
+    answer = Client().get("/health")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    assert answer.json()["parts"]["instruments"]["listed"] == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_redis_that_is_away_is_said_and_nothing_else_falls(settings: Settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    answer = Client().get("/health")
+
+    assert answer.status_code == 503
+    assert answer.json()["parts"]["redis"] == {"status": "failing", "reason": "ConnectionError"}
+    assert answer.json()["parts"]["database"] == {"status": "ok"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_redis_that_hangs_does_not_hold_the_answer(settings: Settings) -> None:
+    with _silent_server() as port:
+        settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+        begun = time.monotonic()
+        answer = Client().get("/health")
+        took = time.monotonic() - begun
+
+    assert answer.status_code == 503
+    assert answer.json()["parts"]["redis"]["reason"] == "no answer within 1.5 s"
+    assert took < 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_question_that_the_database_does_not_answer_is_given_up_with_its_connection() -> None:
+    probe = DatabaseProbe(_hang)
+
+    answers = ask_all({"database": probe}, seconds=0.2)
+
+    assert isinstance(answers["database"], NoAnswer)
+    assert str(answers["database"]) == "no answer within 0.2 s"
+    _wait_until_no_health_thread()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_statement_ends_by_its_own_timeout() -> None:
+    answers = ask_all({"database": DatabaseProbe(_hang)}, seconds=5)
+
+    assert str(answers["database"]) == "OperationalError"
+    _wait_until_no_health_thread()
+
+
+def test_answers_come_back_under_their_names(own_board: str) -> None:
+    board = quote_board.connect()
+
+    answers = ask_all({"queued": BoardProbe(lambda: board.count_queued("default"))}, seconds=5)
+
+    assert answers == {"queued": 0}
+
+
+def _hang() -> None:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(30)")
+
+
+def _wait_until_no_health_thread() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "health":
+            thread.join(timeout=5)
+            assert not thread.is_alive()
+    assert connection.alias == "default"
+
+
+@contextmanager
+def _silent_server() -> Iterator[int]:
+    """Accept connections, and never say a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]

@@ -1,0 +1,133 @@
+"""Reading a watchlist through the API: order, quotes, states, and how many queries it costs."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis.asyncio
+from django.conf import settings
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from marketdata.quote_board import OwnerBoard, OwnerReport
+from subscriptions.models import Subscription
+from tests.factories import NOW, Listing, drop_prices, make_equities
+from watchlists import selectors
+from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.services import add_entry
+
+LIST = "/api/v2/watchlist/me"
+RELIANCE = {"symbol": "RELIANCE", "expiry": "24FEB2026", "instrument_type": "STOCK_OPTION"}
+REPORT = OwnerReport(
+    connection=1,
+    owner="feed1",
+    epoch=1,
+    state="live",
+    wanted=0,
+    sent=0,
+    streaming=0,
+    packets=0,
+    packets_per_second=0.0,
+    last_packet_at_ms=None,
+    reported_at_ms=0,
+    last_error="",
+)
+
+
+async def _report(state: str) -> None:
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        board = OwnerBoard(client, settings.REDIS_PREFIX)
+        for number in range(1, 6):
+            await board.report(replace(REPORT, connection=number, state=state))
+
+
+def entries_of(client: APIClient) -> list[dict[str, Any]]:
+    answer = client.get(LIST)
+    assert answer.status_code == 200
+    entries: list[dict[str, Any]] = answer.json()["entries"]
+    return entries
+
+
+def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, listing: Listing) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+    client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
+    asyncio.run(_report("live"))
+
+    tcs, reliance = entries_of(client_of_asha)
+
+    assert (tcs["symbol"], tcs["position"], tcs["state"], tcs["legs"]) == ("TCS", 0, "live", 1)
+    assert tcs["quote"] == {
+        "ltp": 3000.0,
+        "change": None,
+        "change_percent": None,
+        "previous_close": None,
+        "volume": None,
+        "source": "quote",
+        "at": "2026-02-10T04:30:00Z",
+    }
+    assert (reliance["width"], reliance["legs"], reliance["expiry_display"]) == (25, 50, "24FEB2026")
+    assert reliance["quoted_instrument_id"] == listing.spots["RELIANCE"].pk
+    assert reliance["quote"]["ltp"] == 2604.0
+
+
+def test_unknown_is_null(client_of_asha: APIClient, listing: Listing) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+    drop_prices([listing.spots["TCS"].pk])
+    asyncio.run(_report("live"))
+
+    (tcs,) = entries_of(client_of_asha)
+
+    assert (tcs["state"], tcs["quote"]) == ("waiting", None)
+
+
+@pytest.mark.parametrize("state", ["reconnecting", "opening", "stopped"])
+def test_a_quote_from_a_connection_that_does_not_stream_is_stale(client_of_asha: APIClient, state: str) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+    asyncio.run(_report(state))
+
+    assert [one["state"] for one in entries_of(client_of_asha)] == ["stale"]
+
+
+def test_without_an_owner_nothing_is_live(client_of_asha: APIClient) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+
+    assert [one["state"] for one in entries_of(client_of_asha)] == ["stale"]
+
+
+def test_an_entry_without_a_claim_says_so(client_of_asha: APIClient, asha: User) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
+    WatchlistEntry.objects.filter(user=asha).update(claim=None)
+
+    (entry,) = entries_of(client_of_asha)
+
+    assert (entry["state"], entry["quote"], entry["legs"], entry["width"]) == ("not_subscribed", None, 0, None)
+
+
+def test_a_list_shows_nothing_of_others(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
+    client_of_vikram.post("/api/v2/watchlist/add", RELIANCE)
+
+    assert client_of_asha.get(LIST).json() == {"count": 0, "entries": []}
+
+
+def test_the_quoted_instruments_are_named_once_each(client_of_asha: APIClient, asha: User, listing: Listing) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "RELIANCE", "instrument_type": "EQUITY"})
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+
+    quoted = selectors.list_quoted_instruments(user_id=asha.pk)
+
+    assert quoted == [listing.spots["RELIANCE"].pk, listing.spots["TCS"].pk]
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_a_long_list_costs_no_more_queries_than_a_short_one(
+    asha: User, count: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for equity in make_equities(count):
+        add_entry(user_id=asha.pk, symbol=equity.token, kind=EntryKind.EQUITY, now=NOW)
+    assert Subscription.objects.count() == count
+
+    with django_assert_num_queries(2):
+        assert len(selectors.list_entries(user_id=asha.pk)) == count

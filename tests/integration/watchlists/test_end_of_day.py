@@ -1,0 +1,173 @@
+"""15:30 IST: tier A goes, the lists are cleared, browsers are told; a late run takes nothing of a later day."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from channels.layers import get_channel_layer
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from accounts.models import User
+from subscriptions import services as subscriptions
+from subscriptions.domain.claims import ClaimKind, Tier
+from subscriptions.models import Claim, Subscription, SubscriptionLog
+from tests.factories import Listing
+from watchlists import services, tasks
+from watchlists.models import EntryKind, WatchlistEntry
+
+TUESDAY = date(2026, 2, 10)
+BEFORE_CUT = datetime(2026, 2, 10, 9, 59, tzinfo=UTC)  # 15:29 IST
+CUT = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
+NEXT_MORNING = datetime(2026, 2, 11, 4, 0, tzinfo=UTC)
+
+
+def add(user: User, symbol: str, *, now: datetime, kind: EntryKind = EntryKind.EQUITY) -> WatchlistEntry:
+    return services.add_entry(user_id=user.pk, symbol=symbol, kind=kind, now=now).entry
+
+
+def close_tuesday(now: datetime = CUT) -> services.Cleared:
+    return services.end_of_day(closes=TUESDAY, actor="beat", now=now)
+
+
+def test_all_lists_are_cleared_and_all_streams_of_tier_a_end(asha: User, vikram: User) -> None:
+    add(asha, "RELIANCE", now=BEFORE_CUT, kind=EntryKind.STOCK_OPTION)
+    add(vikram, "TCS", now=BEFORE_CUT)
+
+    cleared = close_tuesday()
+
+    assert (cleared.entries, cleared.claims, cleared.released) == (2, 2, 51)  # the spot is not counted
+    assert not WatchlistEntry.objects.exists()
+    assert not Claim.objects.exists()
+    assert not Subscription.objects.exists()
+    assert SubscriptionLog.objects.filter(reason="EOD_CLEANUP", actor="beat").count() == 3
+
+
+def test_tier_b_stays(asha: User, listing: Listing) -> None:
+    subscriptions.claim_instrument(
+        instrument_id=listing.spots["TCS"].pk,
+        tier=Tier.B,
+        kind=ClaimKind.SPOT,
+        user_id=None,
+        actor="preload",
+        reason="PRELOAD",
+        now=BEFORE_CUT,
+    )
+    add(asha, "TCS", now=BEFORE_CUT)
+
+    close_tuesday()
+
+    assert Subscription.objects.get().tier == "B"
+
+
+def test_a_run_that_fires_late_takes_nothing_of_the_next_day(asha: User) -> None:
+    add(asha, "TCS", now=BEFORE_CUT)
+    kept = add(asha, "RELIANCE", now=NEXT_MORNING)
+
+    cleared = close_tuesday(now=NEXT_MORNING)
+
+    assert cleared.entries == 1
+    assert WatchlistEntry.objects.get() == kept
+    assert WatchlistEntry.objects.get().claim is not None
+
+
+def test_what_was_added_at_the_cut_belongs_to_the_evening(asha: User) -> None:
+    add(asha, "TCS", now=CUT)
+
+    assert close_tuesday().entries == 0
+
+
+def test_closing_a_date_twice_takes_nothing_more(asha: User) -> None:
+    add(asha, "TCS", now=BEFORE_CUT)
+    close_tuesday()
+
+    again = close_tuesday()
+
+    assert again == services.Cleared(entries=0, claims=0, released=0)
+
+
+def test_a_kept_entry_stays_without_its_claim(asha: User) -> None:
+    entry = add(asha, "TCS", now=BEFORE_CUT)
+    WatchlistEntry.objects.filter(pk=entry.pk).update(keep=True)
+
+    close_tuesday()
+
+    assert WatchlistEntry.objects.get(pk=entry.pk).claim is None
+    assert not Subscription.objects.exists()
+
+
+def test_an_entry_whose_claim_was_gone_before_is_cleared_too(asha: User) -> None:
+    entry = add(asha, "TCS", now=BEFORE_CUT)
+    WatchlistEntry.objects.filter(pk=entry.pk).update(claim=None)
+
+    assert close_tuesday().entries == 1
+
+
+def test_the_browsers_of_those_who_lost_something_are_told(
+    asha: User, vikram: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    add(asha, "TCS", now=BEFORE_CUT)
+    with django_capture_on_commit_callbacks() as callbacks:
+        close_tuesday()
+
+    told = asyncio.run(_overhear([asha.pk, vikram.pk], callbacks))
+
+    assert told == {
+        asha.pk: [
+            {"type": "watchlist_changed"},
+            {"type": "notice", "kind": "end_of_day", "text": "End of day 10 Feb: your watchlist was cleared."},
+        ],
+        vikram.pk: [],
+    }
+
+
+def test_an_addition_tells_the_other_tabs_of_the_trader(
+    asha: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    with django_capture_on_commit_callbacks() as callbacks:
+        add(asha, "TCS", now=BEFORE_CUT)
+
+    assert asyncio.run(_overhear([asha.pk], callbacks)) == {asha.pk: [{"type": "watchlist_changed"}]}
+
+
+async def _overhear(user_ids: list[int], callbacks: list[Any]) -> Mapping[int, list[Any]]:
+    """Return what reaches the groups of these users when the callbacks run."""
+    layer = get_channel_layer()
+    assert layer is not None
+    channels = {user_id: await layer.new_channel() for user_id in user_ids}
+    for user_id, channel in channels.items():
+        await layer.group_add(f"user.{user_id}", channel)
+        await layer.group_add("test.end", channel)
+    for callback in callbacks:
+        await asyncio.to_thread(callback)
+    await layer.group_send("test.end", {"type": "end"})
+    heard: dict[int, list[Any]] = {}
+    for user_id, channel in channels.items():
+        heard[user_id] = []
+        async with asyncio.timeout(5):
+            while (message := await layer.receive(channel))["type"] != "end":
+                heard[user_id].append(message)
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("now", "closes"),
+    [
+        (datetime(2026, 2, 10, 9, 59, 59, tzinfo=UTC), date(2026, 2, 9)),
+        (datetime(2026, 2, 10, 10, 0, tzinfo=UTC), date(2026, 2, 10)),
+        (datetime(2026, 2, 10, 18, 30, tzinfo=UTC), date(2026, 2, 10)),  # midnight in IST
+        (datetime(2026, 2, 11, 9, 0, tzinfo=UTC), date(2026, 2, 10)),
+    ],
+)
+def test_a_run_closes_the_last_date_whose_cut_has_passed(now: datetime, closes: date) -> None:
+    assert tasks.last_closed(now) == closes
+
+
+def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
+    add(asha, "TCS", now=BEFORE_CUT)
+
+    tasks.end_of_day.apply()
+    tasks.end_of_day.apply(kwargs={"from_a_newer_release": True})
+
+    assert not WatchlistEntry.objects.exists()

@@ -1,0 +1,143 @@
+"""Judging what the servers said: which part is how, and which answer follows."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from marketdata.selectors import LastImport
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.selectors import ConnectionStatus, PreloadState, RuleState
+from subscriptions.selectors import Status as FeedStatus
+from terminal.health import (
+    Books,
+    Part,
+    Signs,
+    Status,
+    judge,
+    judge_feed,
+    judge_instruments,
+    judge_periodic_work,
+    judge_tier_b,
+    worst,
+)
+from terminal.probes import NoAnswer
+
+NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
+IMPORT = LastImport(listed=1_000, as_of=date(2026, 2, 10), finished_at=NOW, is_newest_refused=False)
+LOADED = PreloadState([RuleState("NIFTY (NSE_FNO)", wanted=2, held=2, waiting=())])
+
+
+def make_feed(
+    *,
+    state: ConnectionState = ConnectionState.LIVE,
+    load: int = 100,
+    sent: int | None = 100,
+    streaming: int | None = 99,
+) -> FeedStatus:
+    connections = [ConnectionStatus(number, load, 5_000, state, sent, streaming) for number in range(1, 6)]
+    return FeedStatus(
+        total=load * 5, capacity=25_000, tier_a=0, tier_b=load * 5, utilisation=2.0, connections=connections, drift=5
+    )
+
+
+def test_all_is_well() -> None:
+    parts = judge({"database": Books(IMPORT, LOADED), "redis": Signs(NOW, 0), "feed": make_feed()}, now=NOW)
+
+    assert list(parts) == ["web", "database", "redis", "instruments", "tier_b", "feed", "beat", "work"]
+    assert worst(parts) is Status.OK
+
+
+def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
+    gone = NoAnswer("no answer within 1.5 s")
+
+    parts = judge({"database": gone, "redis": Signs(NOW, 0), "feed": gone}, now=NOW)
+
+    failing = {name for name, part in parts.items() if part.status is Status.FAILING}
+    assert failing == {"database", "instruments", "tier_b", "feed"}
+    assert parts["database"].reason == "no answer within 1.5 s"
+
+
+def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
+    parts = judge(
+        {"database": Books(IMPORT, LOADED), "redis": NoAnswer("ConnectionError"), "feed": make_feed()}, now=NOW
+    )
+
+    failing = {name for name, part in parts.items() if part.status is Status.FAILING}
+    assert failing == {"redis", "beat", "work"}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([Status.OK, Status.OK], Status.OK),
+        ([Status.OK, Status.DEGRADED], Status.DEGRADED),
+        ([Status.FAILING, Status.DEGRADED, Status.OK], Status.FAILING),
+    ],
+)
+def test_the_worst_part_decides(statuses: list[Status], expected: Status) -> None:
+    assert worst({str(number): Part(status) for number, status in enumerate(statuses)}) is expected
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        (IMPORT, Status.OK),
+        (None, Status.FAILING),
+        (LastImport(0, date(2026, 2, 10), NOW, is_newest_refused=False), Status.FAILING),
+        (LastImport(1_000, date(2026, 2, 10), NOW, is_newest_refused=True), Status.DEGRADED),
+        (
+            LastImport(1_000, date(2026, 2, 8), NOW - timedelta(hours=37), is_newest_refused=False),
+            Status.DEGRADED,
+        ),
+    ],
+)
+def test_instruments_are_there_and_of_today_or_yesterday(last: LastImport | None, expected: Status) -> None:
+    assert judge_instruments(last, now=NOW).status is expected
+
+
+def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
+    waiting = RuleState("GOLD (MCX_COMM)", wanted=3, held=1, waiting=("future 7", "future 8"))
+
+    part = judge_tier_b(PreloadState([*LOADED.rules, waiting]))
+
+    assert part.status is Status.FAILING
+    assert part.reason == "still loading, or waiting for a price: GOLD (MCX_COMM): 2 of 3"
+    assert part.figures == {"wanted": 5, "held": 3}
+
+
+@pytest.mark.parametrize(
+    ("feed", "expected"),
+    [
+        (make_feed(), Status.OK),
+        (make_feed(state=ConnectionState.RECONNECTING), Status.FAILING),
+        (make_feed(state=ConnectionState.WANTED, sent=0), Status.FAILING),
+        (make_feed(sent=None, streaming=None), Status.FAILING),
+        (make_feed(sent=50), Status.FAILING),
+        (make_feed(sent=95), Status.DEGRADED),
+        (make_feed(state=ConnectionState.WANTED, load=0, sent=0), Status.OK),
+    ],
+)
+def test_a_connection_that_carries_something_must_be_live_and_told(feed: FeedStatus, expected: Status) -> None:
+    assert judge_feed(feed).status is expected
+
+
+def test_what_a_feed_streams_is_unknown_where_one_owner_cannot_be_asked() -> None:
+    assert judge_feed(make_feed(sent=None, streaming=None)).figures["streaming"] is None
+    assert judge_feed(make_feed()).figures["streaming"] == 495
+
+
+@pytest.mark.parametrize(
+    ("signs", "beat", "work"),
+    [
+        (Signs(NOW - timedelta(seconds=60), 3), Status.OK, Status.OK),
+        (Signs(NOW - timedelta(seconds=61), 3), Status.OK, Status.FAILING),
+        (Signs(NOW - timedelta(seconds=61), 0), Status.FAILING, Status.DEGRADED),
+        (Signs(None, 0), Status.FAILING, Status.DEGRADED),
+        (Signs(None, 1), Status.OK, Status.FAILING),
+        (None, Status.FAILING, Status.FAILING),
+    ],
+)
+def test_a_late_run_is_laid_at_the_right_door(signs: Signs | None, beat: Status, work: Status) -> None:
+    parts = judge_periodic_work(signs, now=NOW)
+
+    assert (parts["beat"].status, parts["work"].status) == (beat, work)
