@@ -261,15 +261,15 @@ class _Client(WSListener):
         self.transport = transport
         self._server.opened(self)
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002  # picows names it.
         match frame.msg_type:
             case WSMsgType.TEXT:
                 self._server.asked(self, frame.get_payload_as_bytes().decode("utf-8", errors="replace"))
             case WSMsgType.PONG:
                 self._heard_at = time.monotonic()
             case WSMsgType.CLOSE:
-                transport.send_close(WSCloseCode.OK)
-                transport.disconnect()
+                self._server.closed(self)
+                self.close()
             case _:
                 pass  # The official SDK says good-bye with a binary frame of the old protocol.
 
@@ -315,5 +315,6 @@ class _Client(WSListener):
 
     def close(self) -> None:
         """Close in good order."""
-        self.transport.send_close(WSCloseCode.OK)
+        if not self.transport.is_close_frame_sent:
+            self.transport.send_close(WSCloseCode.OK)
         self.transport.disconnect()

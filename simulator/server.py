@@ -94,7 +94,6 @@ def listening_socket(host: str, port: int) -> Iterator[socket]:
         bound.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         try:
             bound.bind((host, port))
-            bound.listen()  # From here on nobody is refused, however long the servers behind it take to begin.
         except OSError as error:
             raise CannotListenError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
         # At once, so that a client who reads "ready" is never refused; it waits for the first accept.

@@ -1,0 +1,86 @@
+"""What the simulator costs at its highest rate: five connections of 5,000 in full mode, 20,000 packets a second.
+
+Promise: well under one core, or the simulator would be what a benchmark of the terminal measures. Run it as
+`.venv/bin/python -m benchmarks.bench_simulator`; it starts a simulator of its own on the demo listing.
+"""
+
+import asyncio
+import json
+import time
+from itertools import islice
+from pathlib import Path
+
+import httpx
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from tests.simulators import SimulatorAddress, running_simulator
+
+RATE = 20_000
+CONNECTIONS = 5
+INSTRUMENTS = 5_000
+BATCH = 100
+SETTLE_SECONDS = 3.0
+MEASURE_SECONDS = 10.0
+CPU_TICKS_PER_SECOND = 100
+
+
+class Counter(WSListener):
+    """Counts messages and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages = 0
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002  # picows names it.
+        self.messages += frame.msg_type == WSMsgType.BINARY
+
+
+def cpu_seconds(process_id: int) -> float:
+    """Return user and system time of a process (proc(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CPU_TICKS_PER_SECOND
+
+
+async def subscribe(simulator: SimulatorAddress, ids: list[str]) -> tuple[WSTransport, Counter]:
+    """Open one connection that wants `ids` in full mode."""
+    query = f"version=2&token={simulator.access_token}&clientId={simulator.client_id}&authType=2"
+    transport, counter = await ws_connect(Counter, f"{simulator.feed_url}/?{query}")
+    remaining = iter(ids)
+    while batch := list(islice(remaining, BATCH)):
+        listed = [{"ExchangeSegment": "NSE_FNO", "SecurityId": one} for one in batch]
+        message = {"RequestCode": 21, "InstrumentCount": len(listed), "InstrumentList": listed}
+        transport.send(WSMsgType.TEXT, json.dumps(message))
+    assert isinstance(counter, Counter)
+    return transport, counter
+
+
+def read_ids(simulator: SimulatorAddress) -> list[str]:
+    """Return as many ids of NSE derivatives as one account may subscribe."""
+    rows = httpx.get(simulator.instruments_url, trust_env=False).text.split("\n")
+    return [row.split(",", 3)[2] for row in rows if row.startswith("NSE,D,")][: CONNECTIONS * INSTRUMENTS]
+
+
+async def measure(simulator: SimulatorAddress, ids: list[str]) -> tuple[float, float]:
+    """Return messages received a second, and the share of a core that the simulator used."""
+    clients = [await subscribe(simulator, ids[start::CONNECTIONS]) for start in range(CONNECTIONS)]
+    await asyncio.sleep(SETTLE_SECONDS)
+    began, used = time.monotonic(), cpu_seconds(simulator.process_id)
+    received = sum(counter.messages for _, counter in clients)
+    await asyncio.sleep(MEASURE_SECONDS)
+    elapsed = time.monotonic() - began
+    received = sum(counter.messages for _, counter in clients) - received
+    share = (cpu_seconds(simulator.process_id) - used) / elapsed
+    for transport, _ in clients:
+        transport.disconnect()
+    return received / elapsed, share
+
+
+def main() -> None:
+    """Print rate and cost."""
+    with running_simulator(rate=RATE, small=False) as simulator:
+        rate, share = asyncio.run(measure(simulator, read_ids(simulator)))
+    print(f"{rate:,.0f} of {RATE:,} packets/s received, simulator at {share:.1%} of a core")
+
+
+if __name__ == "__main__":
+    main()
