@@ -143,6 +143,10 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "terminal.static_files.HashedStaticFiles"},
+}
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / ".run" / "static"))
 
 CELERY_BROKER_URL = REDIS_URL

@@ -1,0 +1,217 @@
+"""The browser's one WebSocket: what a trader watches, at what rate, and the frames for it.
+
+Parses what comes in, asks `watches` what it means, tells the hub, and sends what the hub owes. Notices
+arrive over the Channels layer by user group; quotes never do. Messages and close codes are written down in
+`marketdata.streaming.messages` and `marketdata.streaming.frames`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
+
+import orjson
+from channels.auth import get_user
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from marketdata.domain.errors import DomainError
+from marketdata.quote_board import BoardError
+from marketdata.streaming import messages
+from marketdata.streaming.frames import CloseCode
+from marketdata.streaming.hub import QuoteHub, Seat
+from marketdata.streaming.messages import MessageError, Watch
+from watchlists import watches
+from watchlists.watches import Resolved
+
+logger = logging.getLogger(__name__)
+
+PROTOCOL: Final = 1
+REVIEW_EVERY_SECONDS: Final = 5.0
+
+
+def user_group(user_id: int) -> str:
+    """Return the Channels group that reaches every open browser of a trader."""
+    return f"user.{user_id}"
+
+
+class MarketConsumer(AsyncWebsocketConsumer):
+    """One browser tab."""
+
+    def __init__(self, *, hub: QuoteHub, review_every_seconds: float = REVIEW_EVERY_SECONDS) -> None:
+        super().__init__()
+        self.hub = hub
+        self.review_every_seconds = review_every_seconds
+        self.user_id: int | None = None
+        self.seat: Seat | None = None
+        self.watches: dict[str, tuple[Watch, Resolved]] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self, *arguments: Any) -> None:
+        """Serve the socket; whatever ends it, the seat is given up."""
+        try:
+            await super().__call__(*arguments)
+        finally:
+            await self._leave()
+
+    async def connect(self) -> None:
+        # Accepted first: a browser cannot read the code of a socket that never opened.
+        await self.accept()
+        user = self.scope["user"]
+        if not user.is_authenticated:
+            await self.close(CloseCode.LOGIN_REQUIRED)
+            return
+        self.user_id = user.pk
+        await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
+        self.seat = await self.hub.open_seat()
+        await self._say(
+            {
+                "type": "welcome",
+                "protocol": PROTOCOL,
+                "epoch": self.hub.epoch,
+                "rate": self.seat.outbox.rate_hz,
+                "max_instruments": messages.MAX_INSTRUMENTS,
+            }
+        )
+        self._own(self._send_frames(self.seat))
+        self._own(self._review())
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self.seat is None:
+            return
+        if bytes_data is not None or text_data is None or len(text_data) > messages.MAX_MESSAGE_BYTES:
+            await self.close(CloseCode.BAD_CLIENT)
+            return
+        try:
+            await self._obey(messages.parse_client_message(text_data), self.seat)
+        except MessageError as error:
+            await self._refuse(error.code, str(error), error.watch_id)
+
+    async def notice(self, event: Mapping[str, Any]) -> None:
+        """Pass on what a service wants this trader to read."""
+        await self._say({"type": "notice", "kind": event["kind"], "text": event["text"]})
+
+    async def watchlist_changed(self, _event: Mapping[str, Any]) -> None:
+        """Tell the page that another tab, or the end of the day, changed the list."""
+        await self._say({"type": "watchlist_changed"})
+
+    async def _obey(self, message: messages.ClientMessage, seat: Seat) -> None:
+        match message:
+            case messages.Acknowledge(sequence):
+                seat.outbox.acknowledge(sequence)
+            case messages.SetRate(hz):
+                seat.outbox.rate_hz = hz
+            case messages.Resync():
+                seat.resync()
+            case messages.Ping():
+                await self._say({"type": "pong"})
+            case messages.Unwatch(watch_id):
+                if self.watches.pop(watch_id, None):
+                    self._watch_all(seat)
+            case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
+                await self._watch(watch, seat)
+
+    async def _watch(self, watch: Watch, seat: Seat) -> None:
+        if watch.watch_id not in self.watches and len(self.watches) >= messages.MAX_WATCHES:
+            raise MessageError(
+                "too_many", f"One browser may hold {messages.MAX_WATCHES} watches.", watch_id=watch.watch_id
+            )
+        resolved = await self._resolve(watch)
+        if resolved is None:
+            return
+        others = {
+            one for name, (_, held) in self.watches.items() if name != watch.watch_id for one in held.instrument_ids
+        }
+        if len(others | set(resolved.instrument_ids)) > messages.MAX_INSTRUMENTS:
+            raise MessageError(
+                "too_many",
+                f"One browser may watch {messages.MAX_INSTRUMENTS:,} instruments at a time.",
+                watch_id=watch.watch_id,
+            )
+        self.watches[watch.watch_id] = (watch, resolved)
+        await self._say(resolved.message)
+        self._watch_all(seat)
+
+    def _watch_all(self, seat: Seat) -> None:
+        seat.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
+
+    async def _resolve(self, watch: Watch) -> Resolved | None:
+        """Return what `watch` means, or say why it means nothing."""
+        resolve = partial(watches.resolve_watch, watch=watch, user_id=self._trader(), now=timezone.now())
+        try:
+            return await database_sync_to_async(resolve, thread_sensitive=False)()
+        except DomainError as error:
+            await self._refuse(error.code, str(error), watch.watch_id)
+        except (DatabaseError, BoardError) as error:
+            logger.warning("cannot resolve a watch: %s", error)
+            await self._refuse("unavailable", "The server cannot look that up just now.", watch.watch_id)
+        return None
+
+    async def _review(self) -> None:
+        """See again what the watches mean, and whether the trader is still logged in."""
+        while True:
+            await asyncio.sleep(self.review_every_seconds)
+            if not await self._is_logged_in():
+                await self.close(CloseCode.LOGIN_REQUIRED)
+                return
+            for watch, resolved in list(self.watches.values()):
+                await self._review_watch(watch, resolved)
+
+    async def _review_watch(self, watch: Watch, before: Resolved) -> None:
+        after = await self._resolve(watch)
+        held = self.watches.get(watch.watch_id)
+        # While we looked the client may have watched something else under this name.
+        if after is None or after == before or held is None or held[0] is not watch or self.seat is None:
+            return
+        self.watches[watch.watch_id] = (watch, after)
+        await self._say(after.message)
+        if after.instrument_ids != before.instrument_ids:
+            self._watch_all(self.seat)
+
+    async def _is_logged_in(self) -> bool:
+        try:
+            # The session of the handshake is a copy; a fresh one shows a logout.
+            session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
+            user = await get_user({"session": session})
+        except DatabaseError:
+            return True  # Nothing is known; the next review asks again.
+        return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
+
+    async def _send_frames(self, seat: Seat) -> None:
+        try:
+            code = await self.hub.serve(
+                seat,
+                send_bytes=lambda payload: self.send(bytes_data=payload),
+                send_text=lambda text: self.send(text_data=text),
+            )
+            await self.close(code)
+        except OSError:  # ASGI servers raise it, or a kind of it, for a browser that has gone.
+            logger.debug("a browser went away while being sent to")
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+    async def _leave(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.seat is not None:
+            self.hub.leave(self.seat)
+        if self.user_id is not None:
+            await self.channel_layer.group_discard(user_group(self.user_id), self.channel_name)
+
+    def _trader(self) -> int:
+        if self.user_id is None:
+            raise AssertionError("nobody is logged in")
+        return self.user_id
+
+    async def _refuse(self, code: str, sentence: str, watch_id: str | None) -> None:
+        await self._say({"type": "error", "code": code, "message": sentence, "id": watch_id})
+
+    async def _say(self, message: Mapping[str, Any]) -> None:
+        await self.send(text_data=orjson.dumps(message).decode())

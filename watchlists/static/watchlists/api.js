@@ -1,0 +1,87 @@
+// The REST API as this page uses it: JSON in, JSON out, refusals as sentences. Wire only.
+
+/** A refusal, in the server's own words. */
+export class ApiError extends Error {
+  /**
+   * @param {string} sentence
+   * @param {number} status  0: the server could not be reached.
+   * @param {string} code
+   */
+  constructor(sentence, status, code) {
+    super(sentence);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * @typedef {object} ProblemDetails
+ * @property {string} [detail]
+ * @property {string} [title]
+ * @property {string} [code]
+ */
+
+const ROOT = "/api/v2/";
+
+/**
+ * @param {string} path
+ * @param {Record<string, string | number | null | undefined>} [query]
+ * @param {AbortSignal} [signal]
+ */
+export function read(path, query = {}, signal) {
+  const given = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const text = new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+  return request(text ? `${path}?${text}` : path, { ...(signal && { signal }) });
+}
+
+/**
+ * @param {string} path
+ * @param {object} body
+ */
+export function post(path, body) {
+  return request(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
+    body: JSON.stringify(body),
+  });
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {Promise<any>}
+ */
+async function request(path, options) {
+  let response;
+  try {
+    response = await fetch(ROOT + path, {
+      credentials: "same-origin",
+      ...options,
+      headers: { Accept: "application/json", ...options.headers },
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") {
+      throw error;
+    }
+    throw new ApiError("The server cannot be reached.", 0, "unreachable");
+  }
+  if (response.ok) {
+    return response.status === 204 ? null : response.json();
+  }
+  throw await refusalOf(response);
+}
+
+/** @param {Response} response */
+async function refusalOf(response) {
+  /** @type {ProblemDetails} */
+  let problem = {};
+  if (response.headers.get("Content-Type")?.includes("json")) {
+    problem = await response.json();
+  }
+  const sentence = problem.detail || problem.title || `The server answered ${response.status}.`;
+  return new ApiError(sentence, response.status, problem.code ?? "");
+}
+
+function csrfToken() {
+  return document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/)?.[1] ?? "";
+}

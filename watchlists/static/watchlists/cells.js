@@ -1,0 +1,100 @@
+// Cells that are written only when their text differs, and that flash when their price moves. Paint only.
+
+/** A cell may not start to flash more than twice a second (WCAG 2.3.1 allows three). */
+const FLASH_MS = 500;
+
+/** @type {Map<HTMLElement, number>} */
+const flashing = new Map();
+
+export class Cell {
+  #text;
+  #written = "";
+
+  /** @param {HTMLElement} node */
+  constructor(node) {
+    this.node = node;
+    this.#text = document.createTextNode("");
+    node.append(this.#text);
+  }
+
+  /**
+   * Write `text`; returns whether that changed anything.
+   * @param {string} text
+   */
+  write(text) {
+    if (text === this.#written) {
+      return false;
+    }
+    this.#written = text;
+    this.#text.data = text;
+    return true;
+  }
+}
+
+/**
+ * A price that shows which way it moved: by an arrow, and by a color while the flash lasts.
+ */
+export class PriceCell extends Cell {
+  /** @type {number | null} */
+  #price = null;
+
+  /**
+   * @param {number | null} price
+   * @param {string} text
+   * @param {boolean} isLive  Old prices do not flash.
+   */
+  writePrice(price, text, isLive) {
+    const before = this.#price;
+    this.#price = price;
+    if (this.write(text) && isLive && before !== null && price !== null && price !== before) {
+      flash(this.node, price > before ? "up" : "down");
+    }
+  }
+
+  /** Forget the last price, so that the next one does not look like a move. */
+  forget() {
+    this.#price = null;
+  }
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {"up" | "down"} move
+ */
+function flash(node, move) {
+  const isNew = !flashing.has(node);
+  if (node.dataset["move"] !== move) {
+    node.dataset["move"] = move;
+  }
+  if (isNew) {
+    node.classList.add("flash");
+    flashing.set(node, performance.now() + FLASH_MS);
+  }
+}
+
+/**
+ * End the flashes that are over. Returns whether some still last, so that the page paints again.
+ * @param {number} now
+ */
+export function endFlashes(now) {
+  for (const [node, until] of flashing) {
+    if (now >= until || !node.isConnected) {
+      node.classList.remove("flash");
+      delete node.dataset["move"];
+      flashing.delete(node);
+    }
+  }
+  return flashing.size > 0;
+}
+
+/**
+ * Set a data attribute only when it differs.
+ * @param {HTMLElement} node
+ * @param {string} name
+ * @param {string} value
+ */
+export function mark(node, name, value) {
+  if (node.dataset[name] !== value) {
+    node.dataset[name] = value;
+  }
+}

@@ -1,0 +1,290 @@
+// The ladder: calls left, strikes in the middle, puts right. Builds its rows once per chain, then writes the cells
+// that changed. Paint only; what a chain is comes in the server's chain message.
+
+import * as format from "../marketdata/format.js";
+import { changeOf } from "../marketdata/quotes.js";
+import { Cell, mark, PriceCell } from "./cells.js";
+import { make } from "./dom.js";
+
+/** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("../marketdata/frames.js").Quote} Quote */
+
+/**
+ * The server's answer to watching a chain.
+ * @typedef {object} Chain
+ * @property {string} symbol
+ * @property {string} exchange
+ * @property {string} instrument_type  The kind of watchlist entry that this chain is.
+ * @property {string} expiry
+ * @property {number} days_left
+ * @property {number} spot_instrument_id
+ * @property {string} atm
+ * @property {string} strike_step
+ * @property {number | null} lot_size
+ * @property {number | null} tick_size
+ * @property {[string, number | null, number | null][]} strikes  [strike, call, put], lowest first
+ * @property {number[]} not_streaming
+ */
+
+/** @typedef {"oi" | "volume" | "change" | "bid" | "ltp" | "ask"} Column */
+
+/** @type {Record<Column, string>} */
+const LABELS = { oi: "OI", volume: "Volume", change: "Chg", bid: "Bid", ltp: "LTP", ask: "Ask" };
+/** @type {Column[]} */
+const CALL_COLUMNS = ["oi", "volume", "change", "bid", "ltp", "ask"];
+/** @type {Column[]} */
+const PUT_COLUMNS = ["bid", "ltp", "ask", "change", "volume", "oi"];
+
+/** One side of one strike. */
+class LegCells {
+  /** @type {Record<Column, Cell>} */
+  #cells;
+  #ltp;
+
+  /**
+   * @param {HTMLElement} row
+   * @param {"call" | "put"} side
+   */
+  constructor(row, side) {
+    this.side = side;
+    this.row = row;
+    const columns = side === "call" ? CALL_COLUMNS : PUT_COLUMNS;
+    const nodes = columns.map((column) => make("div", { role: "gridcell", class: `${side} ${column}` }));
+    row.append(...nodes);
+    this.#ltp = new PriceCell(/** @type {HTMLElement} */ (nodes[columns.indexOf("ltp")]));
+    const entries = columns.map((column, index) => [
+      column,
+      column === "ltp" ? this.#ltp : new Cell(/** @type {HTMLElement} */ (nodes[index])),
+    ]);
+    this.#cells = Object.fromEntries(entries);
+  }
+
+  /**
+   * @param {Quote | null} quote
+   * @param {boolean} isStale
+   * @param {number | null} tickSize
+   */
+  write(quote, isStale, tickSize) {
+    mark(this.row, this.side, quote === null || quote.ltp === null ? "unknown" : isStale ? "stale" : "live");
+    const { change } = changeOf(quote);
+    this.#ltp.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null, tickSize), !isStale);
+    this.#cells.bid.write(format.formatPrice(quote?.bid ?? null, tickSize));
+    this.#cells.ask.write(format.formatPrice(quote?.ask ?? null, tickSize));
+    if (this.#cells.change.write(format.formatChange(change))) {
+      mark(this.#cells.change.node, "direction", format.directionOf(change));
+    }
+    this.#writeCount(this.#cells.volume, quote?.volume ?? null);
+    this.#writeCount(this.#cells.oi, quote?.oi ?? null);
+  }
+
+  /**
+   * @param {Cell} cell
+   * @param {number | null} count
+   */
+  #writeCount(cell, count) {
+    if (cell.write(format.formatCompact(count))) {
+      cell.node.title = count === null ? "" : format.formatWhole(count);
+    }
+  }
+}
+
+export class ChainLadder {
+  #container;
+  #book;
+  /** @type {Chain | null} */
+  #chain = null;
+  /** @type {Map<number, LegCells>} */
+  #legs = new Map();
+  /** @type {{row: HTMLElement, heading: HTMLElement, strike: number}[]} */
+  #rows = [];
+  /** @type {HTMLElement | null} */
+  #atmRow = null;
+
+  /**
+   * @param {HTMLElement} container  Scrolls; keeps the ladder.
+   * @param {QuoteBook} book
+   */
+  constructor(container, book) {
+    this.#container = container;
+    this.#book = book;
+    container.addEventListener("keydown", (event) => this.#moveFocus(event));
+  }
+
+  /**
+   * Show a chain, or the same with another window; the place on the screen is kept unless it is another chain.
+   * @param {Chain} chain
+   */
+  show(chain) {
+    const held = this.#chain;
+    const isSame = held !== null && held.symbol === chain.symbol && held.expiry === chain.expiry;
+    const hasSameStrikes = isSame && JSON.stringify(held.strikes) === JSON.stringify(chain.strikes);
+    this.#chain = chain;
+    if (hasSameStrikes) {
+      return;
+    }
+    const top = this.#container.scrollTop;
+    this.#build(chain);
+    this.paint(null);
+    if (isSame) {
+      this.#container.scrollTop = top;
+    } else {
+      this.scrollToAtm();
+    }
+  }
+
+  clear() {
+    this.#chain = null;
+    this.#legs.clear();
+    this.#rows = [];
+    this.#container.replaceChildren();
+  }
+
+  /** @param {Chain} chain */
+  #build(chain) {
+    this.#legs.clear();
+    this.#rows = [];
+    this.#atmRow = null;
+    const body = make("div", { role: "rowgroup", class: "ladder-body" });
+    for (const [index, [strike, call, put]] of chain.strikes.entries()) {
+      body.append(this.#buildRow(index, strike, call, put));
+    }
+    const grid = make(
+      "div",
+      {
+        role: "grid",
+        class: "ladder",
+        "aria-label": `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`,
+        "aria-rowcount": String(chain.strikes.length + 2),
+        "aria-colcount": "13",
+      },
+      [buildHead(), body],
+    );
+    this.#container.replaceChildren(grid);
+  }
+
+  /**
+   * @param {number} index
+   * @param {string} strike
+   * @param {number | null} call
+   * @param {number | null} put
+   */
+  #buildRow(index, strike, call, put) {
+    const row = make("div", { role: "row", class: "strike-row", "aria-rowindex": String(index + 3) });
+    const callCells = new LegCells(row, "call");
+    const heading = make("div", { role: "rowheader", class: "strike", tabindex: "-1", text: format.formatStrike(strike) });
+    row.append(heading);
+    const putCells = new LegCells(row, "put");
+    for (const [instrumentId, cells] of /** @type {[number | null, LegCells][]} */ ([[call, callCells], [put, putCells]])) {
+      if (instrumentId === null) {
+        cells.write(null, true, null);
+      } else {
+        this.#legs.set(instrumentId, cells);
+      }
+    }
+    this.#rows.push({ row, heading, strike: Number(strike) });
+    return row;
+  }
+
+  /**
+   * Write what changed; null writes everything.
+   * @param {Set<number> | null} changed
+   */
+  paint(changed) {
+    if (this.#chain === null) {
+      return;
+    }
+    for (const [instrumentId, cells] of this.#legs) {
+      if (changed === null || changed.has(instrumentId)) {
+        const quote = this.#book.find(instrumentId);
+        cells.write(quote, quote === null || this.#book.isStale(quote), this.#chain.tick_size);
+      }
+    }
+    if (changed === null || changed.has(this.#chain.spot_instrument_id)) {
+      this.#paintMoney(this.#chain);
+    }
+  }
+
+  /**
+   * Mark the strike at the money and shade what is in the money, by the live spot; before there is one, by the
+   * server's last calculation.
+   * @param {Chain} chain
+   */
+  #paintMoney(chain) {
+    const spot = this.#book.find(chain.spot_instrument_id)?.ltp ?? Number(chain.atm);
+    let nearest = this.#rows[0];
+    for (const one of this.#rows) {
+      mark(one.row, "money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");
+      // Halves go up, as on the server.
+      if (nearest !== undefined && Math.abs(one.strike - spot) <= Math.abs(nearest.strike - spot)) {
+        nearest = one;
+      }
+    }
+    if (nearest !== undefined && nearest.row !== this.#atmRow) {
+      this.#atmRow?.classList.remove("atm");
+      this.#atmRow = nearest.row;
+      nearest.row.classList.add("atm");
+      this.#setTabStop(nearest.heading);
+    }
+  }
+
+  /** The strike at the money, as text; a dash before anything is known. */
+  atmText() {
+    return this.#atmRow?.querySelector(".strike")?.textContent ?? format.UNKNOWN;
+  }
+
+  scrollToAtm() {
+    const row = this.#atmRow;
+    if (row !== null) {
+      const head = this.#container.querySelector(".ladder-head")?.clientHeight ?? 0;
+      this.#container.scrollTop = row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2;
+      this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
+    }
+  }
+
+  /** @param {HTMLElement} heading */
+  #setTabStop(heading) {
+    for (const one of this.#rows) {
+      one.heading.tabIndex = one.heading === heading ? 0 : -1;
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #moveFocus(event) {
+    const at = this.#rows.findIndex((one) => one.heading === document.activeElement);
+    const steps = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
+    const step = steps[/** @type {keyof typeof steps} */ (event.key)];
+    if (at < 0 || step === undefined) {
+      return;
+    }
+    event.preventDefault();
+    const next = this.#rows[Math.max(0, Math.min(this.#rows.length - 1, at + step))];
+    if (next !== undefined) {
+      this.#setTabStop(next.heading);
+      next.heading.focus({ preventScroll: true });
+      next.row.scrollIntoView({ block: "nearest" });
+    }
+  }
+}
+
+function buildHead() {
+  const sides = make("div", { role: "row", class: "side-row", "aria-rowindex": "1" }, [
+    make("div", { role: "columnheader", class: "side-name", "aria-colspan": "6", text: "Calls" }),
+    make("div", { role: "columnheader", class: "side-name strike" }),
+    make("div", { role: "columnheader", class: "side-name", "aria-colspan": "6", text: "Puts" }),
+  ]);
+  const columns = make("div", { role: "row", class: "column-row", "aria-rowindex": "2" }, [
+    ...CALL_COLUMNS.map((column) => buildColumnHead("call", column)),
+    make("div", { role: "columnheader", class: "strike", text: "Strike" }),
+    ...PUT_COLUMNS.map((column) => buildColumnHead("put", column)),
+  ]);
+  return make("div", { role: "rowgroup", class: "ladder-head" }, [sides, columns]);
+}
+
+/**
+ * @param {"call" | "put"} side
+ * @param {Column} column
+ */
+function buildColumnHead(side, column) {
+  const name = `${side === "call" ? "Call" : "Put"} ${LABELS[column]}`;
+  return make("div", { role: "columnheader", class: `${side} ${column}`, "aria-label": name, text: LABELS[column] });
+}

@@ -1,0 +1,43 @@
+// Nodes, found or made. Paint only.
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {{class?: string, text?: string, title?: string, type?: string} & Record<string, string>} [attributes]
+ * @param {(Node | string)[]} [children]
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function make(tag, attributes = {}, children = []) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "text") {
+      node.textContent = value;
+    } else {
+      node.setAttribute(name, value);
+    }
+  }
+  node.append(...children);
+  return node;
+}
+
+/**
+ * The element with this id; the templates promise it.
+ * @param {string} id
+ */
+export function byId(id) {
+  const node = document.getElementById(id);
+  if (node === null) {
+    throw new Error(`the page has no #${id}`);
+  }
+  return node;
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {string} id
+ * @param {T} _tag
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function byIdAs(id, _tag) {
+  return /** @type {HTMLElementTagNameMap[T]} */ (byId(id));
+}

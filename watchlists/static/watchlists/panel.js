@@ -1,0 +1,183 @@
+// The chain's frame around the ladder: header, expiries, spot, and the states without a ladder. Paint only.
+
+import * as format from "../marketdata/format.js";
+import { changeOf } from "../marketdata/quotes.js";
+import { Cell, mark, PriceCell } from "./cells.js";
+import { ChainLadder } from "./chain.js";
+import { byId, byIdAs, make } from "./dom.js";
+
+/** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./search.js").Expiry} Expiry */
+
+export class ChainPanel {
+  #book;
+  #ladder;
+  #panel = byId("chain");
+  #title = byId("chain-title");
+  #expiries = byId("chain-expiries");
+  #sentence = byId("chain-sentence");
+  #banner = byId("chain-banner");
+  #spot = new PriceCell(byId("spot"));
+  #spotChange = new Cell(byId("spot-change"));
+  #atm = new Cell(byId("atm"));
+  /** @type {Chain | null} */
+  #chain = null;
+  /** @type {ReadonlySet<string>} */
+  #expiriesHeld = new Set();
+
+  /**
+   * @param {QuoteBook} book
+   * @param {{onExpiry: (expiry: string) => void, onAdd: () => void, onRetry: () => void}} acts
+   */
+  constructor(book, acts) {
+    this.#book = book;
+    this.#ladder = new ChainLadder(byId("ladder"), book);
+    this.onExpiry = acts.onExpiry;
+    byId("chain-add").addEventListener("click", acts.onAdd);
+    byId("chain-retry").addEventListener("click", acts.onRetry);
+    byId("recenter").addEventListener("click", () => this.#ladder.scrollToAtm());
+    for (const button of document.querySelectorAll("button[data-columns]")) {
+      button.addEventListener("click", () => this.#chooseColumns(/** @type {HTMLElement} */ (button)));
+    }
+  }
+
+  get chain() {
+    return this.#chain;
+  }
+
+  showNothing() {
+    this.#chain = null;
+    this.#ladder.clear();
+    this.#panel.dataset["state"] = "empty";
+  }
+
+  /**
+   * @param {string} symbol
+   * @param {string | null} expiry
+   */
+  showLoading(symbol, expiry) {
+    this.#chain = null;
+    this.#ladder.clear();
+    this.#expiries.replaceChildren();
+    this.#title.textContent = symbol;
+    this.#sentence.textContent = `Opening the chain of ${symbol}${expiry ? ` of ${format.formatExpiry(expiry)}` : ""} …`;
+    this.#panel.dataset["state"] = "loading";
+    this.#panel.setAttribute("aria-busy", "true");
+  }
+
+  /** @param {string} sentence */
+  showError(sentence) {
+    this.#sentence.textContent = sentence;
+    this.#panel.dataset["state"] = "error";
+    this.#panel.removeAttribute("aria-busy");
+  }
+
+  /** @param {Chain} chain */
+  show(chain) {
+    const isOther = this.#chain?.symbol !== chain.symbol || this.#chain.expiry !== chain.expiry;
+    this.#chain = chain;
+    this.#panel.dataset["state"] = "full";
+    this.#panel.removeAttribute("aria-busy");
+    this.#title.textContent = chain.symbol;
+    byId("chain-exchange").textContent = chain.exchange;
+    byId("step").textContent = format.formatStrike(chain.strike_step);
+    byId("lot").textContent = format.formatWhole(chain.lot_size);
+    byId("legs").textContent = String(chain.strikes.flatMap(([, call, put]) => [call, put]).filter((id) => id !== null).length);
+    if (isOther) {
+      this.#spot.forget();
+      this.#markExpiry();
+    }
+    this.#ladder.show(chain);
+    this.paint(null);
+  }
+
+  /** @param {Expiry[]} expiries */
+  showExpiries(expiries) {
+    const tabs = expiries.map(({ expiry, days_left: daysLeft, kind }) => {
+      const tab = make("button", { type: "button", class: "chip", "data-expiry": expiry, title: `${expiry}, ${kind}` }, [
+        format.formatExpiry(expiry),
+        make("span", { class: "days", text: format.formatDaysLeft(daysLeft) }),
+      ]);
+      tab.addEventListener("click", () => this.onExpiry(expiry));
+      return tab;
+    });
+    this.#expiries.replaceChildren(...tabs);
+    this.#markExpiry();
+  }
+
+  /**
+   * Expiries of the open underlying that are on the trader's list: only those are sure to stream.
+   * @param {ReadonlySet<string>} expiries
+   */
+  showHeld(expiries) {
+    this.#expiriesHeld = expiries;
+    this.#paintBanner();
+  }
+
+  #markExpiry() {
+    for (const tab of this.#expiries.querySelectorAll("button")) {
+      const isCurrent = tab.dataset["expiry"] === this.#chain?.expiry;
+      tab.setAttribute("aria-pressed", String(isCurrent));
+      if (isCurrent) {
+        tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+      }
+    }
+  }
+
+  /** @param {Set<number> | null} changed */
+  paint(changed) {
+    const chain = this.#chain;
+    if (chain === null) {
+      return;
+    }
+    this.#ladder.paint(changed);
+    if (changed === null || changed.has(chain.spot_instrument_id)) {
+      this.#paintSpot(chain);
+    }
+    this.#paintBanner();
+  }
+
+  /** @param {Chain} chain */
+  #paintSpot(chain) {
+    const quote = this.#book.find(chain.spot_instrument_id);
+    const isStale = quote === null || this.#book.isStale(quote);
+    const { change, percent } = changeOf(quote);
+    const direction = format.directionOf(change);
+    this.#spot.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
+    const percentText = percent === null ? "" : ` (${format.formatPercent(percent)})`;
+    this.#spotChange.write(`${format.ARROWS[direction]} ${format.formatChange(change)}${percentText}`.trim());
+    this.#atm.write(this.#ladder.atmText());
+    const figure = byId("spot-figure");
+    mark(figure, "direction", direction);
+    mark(figure, "quote", isStale ? "stale" : "live");
+  }
+
+  #paintBanner() {
+    const chain = this.#chain;
+    if (chain === null) {
+      return;
+    }
+    const silent = chain.not_streaming.length;
+    const isHeld = this.#expiriesHeld.has(chain.expiry);
+    byIdAs("chain-add", "button").hidden = isHeld;
+    let text = "";
+    if (silent > 0 && !isHeld) {
+      text = `${silent} instruments of this chain are not streaming. Add it to your watchlist to see them live.`;
+    } else if (silent > 0) {
+      text = `${silent} instruments of this chain are not streaming yet.`;
+    }
+    if (this.#banner.textContent !== text) {
+      this.#banner.textContent = text;
+    }
+    this.#banner.hidden = text === "";
+  }
+
+  /** @param {HTMLElement} button */
+  #chooseColumns(button) {
+    byId("ladder").dataset["columns"] = button.dataset["columns"] ?? "trade";
+    for (const one of document.querySelectorAll("button[data-columns]")) {
+      one.setAttribute("aria-pressed", String(one === button));
+    }
+  }
+}

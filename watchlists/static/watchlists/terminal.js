@@ -1,0 +1,363 @@
+// The terminal page: puts wire, state and screen together. Frames mark what changed in the quote book; one animation
+// frame paints it. A hidden tab keeps its socket and its state and paints nothing.
+
+import { QuoteBook, SILENT_AFTER_MS } from "../marketdata/quotes.js";
+import * as api from "./api.js";
+import { endFlashes } from "./cells.js";
+import { announce, ConnectionChip } from "./chip.js";
+import { MarketConnection } from "./connection.js";
+import { byId, byIdAs, make } from "./dom.js";
+import { judgeHealth } from "./health.js";
+import { ChainPanel } from "./panel.js";
+import { SearchBox, sentenceOf } from "./search.js";
+import { IndexStrip } from "./strip.js";
+import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
+
+/** @typedef {import("../marketdata/frames.js").Frame} Frame */
+/** @typedef {import("./watchlist.js").Entry} Entry */
+/** @typedef {import("./search.js").Wish} Wish */
+
+const RATE_HZ = 4;
+const HIDDEN_RATE_HZ = 1;
+const BEAT_MS = 250;
+const NOTICE_MS = 12_000;
+const SHORTCUTS = 3;
+/** Below this width the chain stands under the watchlist; the same in terminal.css. */
+const STACKED = window.matchMedia("(max-width: 820px)");
+
+class Terminal {
+  #boot = JSON.parse(byId("boot").textContent ?? "{}");
+  #book = new QuoteBook();
+  #chip = new ConnectionChip();
+  #connection = new MarketConnection(socketUrl(), {
+    onMessage: (message) => this.#hear(message),
+    onFrame: (frame) => this.#takeIn(frame),
+    onLink: (link) => this.#noteLink(link.state),
+  });
+  #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#book, (symbol) => this.#openChain({ symbol }));
+  #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), (wish) => this.#add(wish));
+  #panel = new ChainPanel(this.#book, {
+    onExpiry: (expiry) => this.#openChain({ ...this.#wanted, symbol: this.#wanted?.symbol ?? "", expiry }),
+    onAdd: () => this.#addOpenChain(),
+    onRetry: () => this.#wanted && this.#openChain(this.#wanted),
+  });
+  #watchlist = new WatchlistPanel(byId("entries"), byId("entries-empty"), this.#book, {
+    onOpen: (entry) => this.#openEntry(entry),
+    onRemove: (entry) => this.#remove(entry),
+  });
+  /** What the trader wants to see; the server may not have answered yet. @type {{symbol: string, exchange?: string, expiry?: string} | null} */
+  #wanted = null;
+  /** @type {number[]} */
+  #listed = [];
+  #frameAt = -Infinity;
+  /** @type {number | null} */
+  #feedAgeMs = null;
+  #unacknowledged = 0;
+  #isPaintDue = false;
+
+  start() {
+    this.#offerShortcuts();
+    byId("connection").addEventListener("click", () => this.#connection.retryNow());
+    document.addEventListener("visibilitychange", () => this.#noteVisibility());
+    window.addEventListener("hashchange", () => this.#openFromAddress());
+    byId("entries-retry").addEventListener("click", () => this.#loadWatchlist());
+    this.#connection.watch("strip", { instruments: this.#strip.instrumentIds });
+    this.#connection.watch("list", { watchlist: true });
+    this.#connection.open();
+    this.#openFromAddress();
+    this.#loadWatchlist();
+    setInterval(() => this.#beat(), BEAT_MS);
+  }
+
+  #offerShortcuts() {
+    for (const { symbol } of this.#boot.indices.slice(0, SHORTCUTS)) {
+      const chip = make("button", { type: "button", class: "chip", text: symbol });
+      chip.addEventListener("click", () => this.#openChain({ symbol }));
+      byId("shortcuts").append(chip);
+    }
+  }
+
+  // --- what comes in
+
+  /** @param {Frame} frame */
+  #takeIn(frame) {
+    this.#frameAt = performance.now();
+    this.#feedAgeMs = frame.feedAgeMs;
+    if (!this.#book.apply(frame)) {
+      this.#connection.resync();
+    }
+    this.#book.setHeard(true);
+    this.#unacknowledged = frame.sequence;
+    if (document.hidden) {
+      this.#acknowledge();
+    } else {
+      this.#paintSoon();
+    }
+  }
+
+  /** @param {any} message */
+  #hear(message) {
+    switch (message.type) {
+      case "feed":
+        this.#book.setFeed(message);
+        this.#paintSoon();
+        break;
+      case "chain":
+        this.#noteStreaming([message.spot_instrument_id, ...message.strikes.flatMap(idsOf)], message.not_streaming);
+        this.#panel.show(message);
+        this.#noteHeld();
+        break;
+      case "watching":
+        this.#noteStreaming(message.instruments, message.not_streaming);
+        if (message.id === "list") {
+          this.#noteListed(message.instruments);
+        }
+        break;
+      case "notice":
+        this.#showNotice(message.text);
+        break;
+      case "watchlist_changed":
+        this.#connection.watch("list", { watchlist: true });
+        this.#loadWatchlist();
+        break;
+      case "error":
+        if (message.id === "chain") {
+          this.#panel.showError(message.message);
+        }
+        break;
+    }
+  }
+
+  /**
+   * @param {number[]} watched
+   * @param {number[]} notStreaming
+   */
+  #noteStreaming(watched, notStreaming) {
+    this.#book.setNotStreaming(watched, notStreaming);
+    this.#paintSoon();
+  }
+
+  /**
+   * The server sees the list again every few seconds; what it watches differs when the list does.
+   * @param {number[]} instruments
+   */
+  #noteListed(instruments) {
+    const isOther = instruments.length !== this.#listed.length || instruments.some((id, at) => id !== this.#listed[at]);
+    const isFirst = this.#listed.length === 0;
+    this.#listed = instruments;
+    if (isOther && !isFirst) {
+      this.#loadWatchlist();
+    }
+  }
+
+  /** @param {string} state */
+  #noteLink(state) {
+    if (state !== "open") {
+      this.#book.restart();
+    }
+    if (state === "ended" && this.#connection.link.code === 4401) {
+      window.location.assign(this.#boot.login_url);
+      return;
+    }
+    this.#paintSoon();
+    this.#paintHealth();
+  }
+
+  #noteVisibility() {
+    this.#connection.setRate(document.hidden ? HIDDEN_RATE_HZ : RATE_HZ);
+    if (!document.hidden) {
+      this.#connection.retryNow();
+      this.#paintSoon();
+    }
+  }
+
+  // --- painting
+
+  #paintSoon() {
+    if (!this.#isPaintDue && !document.hidden) {
+      this.#isPaintDue = true;
+      requestAnimationFrame((now) => this.#paint(now));
+    }
+  }
+
+  /** @param {number} now */
+  #paint(now) {
+    this.#isPaintDue = false;
+    const changed = this.#book.takeChanged();
+    if (changed.size > 0) {
+      this.#strip.paint(changed);
+      this.#watchlist.paint(changed);
+      this.#panel.paint(changed);
+    }
+    this.#acknowledge();
+    if (endFlashes(now)) {
+      setTimeout(() => this.#paintSoon(), BEAT_MS / 2);
+    }
+  }
+
+  #acknowledge() {
+    if (this.#unacknowledged > 0) {
+      this.#connection.acknowledge(this.#unacknowledged);
+      this.#unacknowledged = 0;
+    }
+  }
+
+  #beat() {
+    this.#connection.checkPulse();
+    const isHeard = performance.now() - this.#frameAt < SILENT_AFTER_MS && this.#connection.link.state === "open";
+    if (isHeard !== this.#book.isHeard) {
+      this.#book.setHeard(isHeard);
+      this.#paintSoon();
+    }
+    this.#paintHealth();
+  }
+
+  #paintHealth() {
+    const now = performance.now();
+    const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + now - this.#frameAt;
+    const { link } = this.#connection;
+    const health = judgeHealth({ link, feed: this.#book.feed, isHeard: this.#book.isHeard, ageMs, now });
+    this.#chip.paint(health);
+    document.body.dataset["health"] = health.tone;
+  }
+
+  /** @param {string} text */
+  #showNotice(text) {
+    const close = make("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", text: "×" });
+    const notice = make("div", { class: "notice" }, [make("span", { text }), close]);
+    close.addEventListener("click", () => notice.remove());
+    setTimeout(() => notice.remove(), NOTICE_MS);
+    byId("notices").append(notice);
+  }
+
+  // --- the watchlist
+
+  async #loadWatchlist() {
+    const complaint = byId("entries-error");
+    try {
+      const answer = await api.read("watchlist/me");
+      complaint.hidden = true;
+      this.#watchlist.show(answer.entries);
+      this.#noteHeld();
+    } catch (error) {
+      byId("entries-error-text").textContent = sentenceOf(error);
+      byId("entries").removeAttribute("aria-busy");
+      complaint.hidden = false;
+    }
+  }
+
+  #noteHeld() {
+    const chain = this.#panel.chain;
+    const held = this.#watchlist.entries.filter(
+      (entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.exchange === chain.exchange,
+    );
+    this.#panel.showHeld(new Set(held.flatMap((entry) => entry.expiry ?? [])));
+    this.#watchlist.markOpen((entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.expiry === chain.expiry);
+  }
+
+  /** @param {Wish} wish */
+  async #add(wish) {
+    const answer = await api.post("watchlist/add", wish);
+    const { entry } = answer;
+    announce(`Added ${nameOf(entry)}.`);
+    for (const evicted of answer.evicted) {
+      this.#showNotice(`Removed ${evicted} to make room.`);
+    }
+    this.#connection.watch("list", { watchlist: true });
+    await this.#loadWatchlist();
+    if (isChain(entry)) {
+      this.#openEntry(entry);
+    }
+  }
+
+  async #addOpenChain() {
+    const chain = this.#panel.chain;
+    if (chain === null) {
+      return;
+    }
+    const button = byIdAs("chain-add", "button");
+    button.disabled = true;
+    try {
+      const { symbol, exchange, expiry, instrument_type: kind } = chain;
+      await this.#add({ symbol, exchange, expiry, instrument_type: kind });
+    } catch (error) {
+      this.#showNotice(sentenceOf(error));
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  /** @param {Entry} entry */
+  async #remove(entry) {
+    this.#watchlist.markLeaving(entry, true);
+    try {
+      await api.post("watchlist/remove", { entry_id: entry.id });
+      announce(`Removed ${nameOf(entry)}.`);
+      this.#connection.watch("list", { watchlist: true });
+      await this.#loadWatchlist();
+    } catch (error) {
+      this.#watchlist.markLeaving(entry, false);
+      this.#showNotice(sentenceOf(error));
+    }
+  }
+
+  /** @param {Entry} entry */
+  #openEntry(entry) {
+    const { symbol, exchange, expiry } = entry;
+    this.#openChain({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
+  }
+
+  // --- the chain
+
+  #openFromAddress() {
+    const [symbol, expiry] = decodeURIComponent(window.location.hash.slice(1)).split("/");
+    if (symbol && (symbol !== this.#wanted?.symbol || (expiry && expiry !== this.#wanted.expiry))) {
+      this.#openChain({ symbol, ...(expiry && { expiry }) });
+    }
+  }
+
+  /** @param {{symbol: string, exchange?: string, expiry?: string}} wanted */
+  #openChain(wanted) {
+    const isSameUnderlying = wanted.symbol === this.#wanted?.symbol && this.#panel.chain !== null;
+    this.#wanted = wanted;
+    window.history.replaceState(null, "", `#${[wanted.symbol, wanted.expiry].filter(Boolean).join("/")}`);
+    if (!isSameUnderlying) {
+      this.#panel.showLoading(wanted.symbol, wanted.expiry ?? null);
+    }
+    this.#connection.watch("chain", { chain: wanted });
+    if (!isSameUnderlying) {
+      this.#loadExpiries(wanted);
+    }
+    this.#search.close();
+    if (STACKED.matches) {
+      byId("chain").scrollIntoView({ block: "start" });
+    }
+  }
+
+  /** @param {{symbol: string, exchange?: string}} wanted */
+  async #loadExpiries(wanted) {
+    try {
+      const path = `option-chain/${encodeURIComponent(wanted.symbol)}/expiries`;
+      const answer = await api.read(path, { exchange: wanted.exchange });
+      if (this.#wanted?.symbol === wanted.symbol) {
+        this.#panel.showExpiries(answer.expiries);
+      }
+    } catch (error) {
+      if (this.#wanted?.symbol === wanted.symbol && this.#panel.chain === null) {
+        this.#panel.showError(sentenceOf(error));
+      }
+    }
+  }
+}
+
+/** @param {[string, number | null, number | null]} strike */
+function idsOf([, call, put]) {
+  return [call, put].filter((id) => id !== null);
+}
+
+function socketUrl() {
+  const scheme = window.location.protocol === "https:" ? "wss" : "ws";
+  return `${scheme}://${window.location.host}/ws/market/`;
+}
+
+new Terminal().start();

@@ -1,0 +1,98 @@
+"""What a browser's watch means today: which instruments, and what the screen must know of them.
+
+Reads through selectors; a chain's window is opened (or found still good) by the service that owns it.
+Does not know sockets. A browser's watches are resolved again every few seconds, because windows move with
+their spot and subscriptions come and go.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from marketdata import selectors as market
+from marketdata import services as market_services
+from marketdata.domain.expiries import parse_expiry
+from marketdata.domain.instruments import OptionType, format_expiry, format_strike
+from marketdata.selectors import UnderlyingKind
+from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
+from subscriptions import selectors as subscriptions
+from watchlists import selectors
+from watchlists.models import EntryKind
+
+_ENTRY_KIND_OF: Final = {
+    UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
+    UnderlyingKind.EQUITY: EntryKind.STOCK_OPTION,
+    UnderlyingKind.COMMODITY: EntryKind.COMMODITY_OPTION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The answer to a watch, and the instruments to send quotes of."""
+
+    message: Mapping[str, Any]
+    instrument_ids: tuple[int, ...]
+
+
+def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> Resolved:
+    """Return what `watch` means for this trader. Raises DomainError in words for the trader."""
+    if isinstance(watch, WatchChain):
+        return _resolve_chain(watch, now)
+    if isinstance(watch, WatchInstruments):
+        return _watching(watch.watch_id, watch.instrument_ids)
+    return _watching(watch.watch_id, selectors.list_quoted_instruments(user_id=user_id))
+
+
+def _watching(watch_id: str, instrument_ids: Sequence[int]) -> Resolved:
+    message = {
+        "type": "watching",
+        "id": watch_id,
+        "instruments": list(instrument_ids),
+        "not_streaming": _not_streaming(instrument_ids),
+    }
+    return Resolved(message, tuple(instrument_ids))
+
+
+def _resolve_chain(watch: WatchChain, now: datetime) -> Resolved:
+    underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
+    expiry = parse_expiry(watch.expiry) if watch.expiry else None
+    listing = market.get_series(underlying=underlying, expiry=expiry)
+    width = watch.strikes or listing.default_width
+    window = market_services.open_window(listing=listing, width=width, caller_ltp=None, now=now, is_look=True)
+    legs = market_services.legs_in_window(listing, window)
+    ids = [leg.instrument_id for leg in legs]
+    message = {
+        "type": "chain",
+        "id": watch.watch_id,
+        "symbol": underlying.symbol,
+        "exchange": underlying.exchange.value,
+        "instrument_type": _ENTRY_KIND_OF.get(underlying.kind),
+        "expiry": listing.series.expiry.isoformat(),
+        "expiry_display": format_expiry(listing.series.expiry),
+        "days_left": (listing.series.expiry - market.market_today()).days,
+        "spot_instrument_id": listing.spot_instrument_id,
+        "atm": format_strike(window.atm),
+        "strike_step": format_strike(window.strike_step),
+        "lot_size": legs[0].lot_size if legs else None,
+        "tick_size": float(legs[0].tick_size) if legs else None,
+        "width": width,
+        "strikes": _strikes(legs),
+        "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
+    }
+    return Resolved(message, (listing.spot_instrument_id, *ids))
+
+
+def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:
+    """Return [strike, call instrument id or null, put instrument id or null], lowest strike first."""
+    rows: dict[Decimal, list[str | int | None]] = {}
+    for leg in sorted(legs, key=lambda leg: leg.strike):
+        row = rows.setdefault(leg.strike, [format_strike(leg.strike), None, None])
+        row[1 if leg.option_type is OptionType.CE else 2] = leg.instrument_id
+    return list(rows.values())
+
+
+def _not_streaming(instrument_ids: Sequence[int]) -> list[int]:
+    streamed = subscriptions.connection_of(instrument_ids)
+    return [one for one in instrument_ids if one not in streamed]
