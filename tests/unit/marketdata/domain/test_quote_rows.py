@@ -11,8 +11,9 @@ from marketdata.domain.quote_rows import (
     decode_frame,
     encode_frame,
     quote_of,
+    rows_of,
 )
-from marketdata.domain.quotes import Quote
+from marketdata.domain.quotes import DepthLevel, Quote
 
 OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
 
@@ -46,6 +47,43 @@ def test_all_groups_known_leave_no_field_out() -> None:
     quote = quote_of(row, OPTION)
 
     assert [name for name in Quote.__slots__ if getattr(quote, name) is None] == []
+
+
+def test_a_row_made_of_a_quote_reads_as_that_quote() -> None:
+    level = DepthLevel(130, 1885, 1, 9, 48.0, 48.5)
+    quote = Quote(
+        OPTION,
+        ltp=48.25,
+        ltt=1_773_846_297,
+        oi=0,
+        oi_day_high=3,
+        oi_day_low=2,
+        depth=(level, level, level, level, level),
+    )
+
+    rows = rows_of({7: quote, 8: Quote(OPTION)}, received_at_ms=1_000)
+
+    assert rows["instrument_id"].tolist() == [7, 8]
+    assert rows["received_at_ms"].tolist() == [1_000, 1_000]
+    assert quote_of(rows[0], OPTION) == quote
+    assert quote_of(rows[1], OPTION) == Quote(OPTION)
+
+
+def test_counts_too_large_for_the_wire_are_clipped_as_the_wire_clips_them() -> None:
+    quote = Quote(OPTION, oi=2**33, depth=(DepthLevel(2**33, 1, 70_000, 2, 48.0, 48.5),) * 5)
+
+    read = quote_of(rows_of({7: quote}, received_at_ms=1_000)[0], OPTION)
+
+    assert read.oi == 4_294_967_295
+    assert read.depth == (DepthLevel(4_294_967_295, 1, 65_535, 2, 48.0, 48.5),) * 5
+
+
+def test_a_group_with_an_unknown_field_is_not_known() -> None:
+    quote = Quote(OPTION, ltp=48.25, previous_close=47.0)
+
+    rows = rows_of({7: quote}, received_at_ms=1_000)
+
+    assert quote_of(rows[0], OPTION) == Quote(OPTION)
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])

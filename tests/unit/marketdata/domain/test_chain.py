@@ -1,0 +1,187 @@
+"""Strike step, ATM, window, and when a window is due again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketdata.domain import chain
+
+NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
+
+
+def decimals(*values: str | int) -> tuple[Decimal, ...]:
+    return tuple(Decimal(value) for value in values)
+
+
+NIFTY = decimals(*range(24_000, 26_001, 50))
+
+
+@dataclass(frozen=True, slots=True)
+class Calculated:
+    ltp: Decimal
+    strike_step: Decimal
+    calculated_at: datetime
+
+
+def make_calculation(*, ltp: str = "25000", age: timedelta = timedelta(0)) -> Calculated:
+    return Calculated(Decimal(ltp), Decimal(50), NOW - age)
+
+
+@pytest.mark.parametrize(
+    ("ltp", "step", "expected"),
+    [
+        ("24562.49", "50", "24550"),
+        ("24575", "50", "24600"),
+        ("24574.99", "50", "24550"),
+        ("24525", "50", "24550"),
+        ("24475", "50", "24500"),
+        ("1448.75", "2.5", "1450.0"),
+        ("0.3", "5", "0"),
+    ],
+)
+def test_atm_is_the_nearest_multiple_and_halves_go_up(ltp: str, step: str, expected: str) -> None:
+    assert chain.nearest_strike(Decimal(ltp), Decimal(step)) == Decimal(expected)
+
+
+@given(st.decimals("0.05", "200000", places=2), st.sampled_from(decimals("0.5", "1", "2.5", "5", "50", "100")))
+def test_no_multiple_is_nearer_than_atm(ltp: Decimal, step: Decimal) -> None:
+    atm = chain.nearest_strike(ltp, step)
+
+    assert atm % step == 0
+    assert -step / 2 <= ltp - atm < step / 2
+
+
+def test_the_strike_step_is_the_gap_around_the_money_not_the_most_frequent_one() -> None:
+    wings = range(20_000, 23_000, 500)
+    core = range(24_000, 25_001, 50)
+    strikes = decimals(*wings, *range(23_000, 24_000, 100), *core)
+
+    assert chain.strike_step(strikes, near=Decimal(24_620)) == 50
+    assert chain.strike_step(strikes, near=Decimal(21_000)) == 500
+
+
+def test_a_missing_strike_does_not_widen_the_strike_step() -> None:
+    strikes = decimals(24_800, 24_850, 24_900, 25_000, 25_050, 25_100)
+
+    assert chain.strike_step(strikes, near=Decimal(24_950)) == 50
+
+
+def test_two_gaps_as_frequent_give_the_smaller_strike_step() -> None:
+    assert chain.strike_step(decimals(100, 110, 130), near=Decimal(110)) == 10
+
+
+@pytest.mark.parametrize(("near", "expected"), [(1, 50), (99_999, 50)])
+def test_far_outside_the_listing_the_strike_step_is_that_of_its_end(near: int, expected: int) -> None:
+    assert chain.strike_step(NIFTY, near=Decimal(near)) == expected
+
+
+def test_a_lone_strike_has_a_strike_step_of_one_rupee_and_is_its_own_window() -> None:
+    window = chain.window(decimals(2_640), ltp=Decimal("2599.5"), width=25)
+
+    assert window == chain.Window(Decimal(2_640), Decimal(1), decimals(2_640))
+
+
+def test_a_window_is_as_many_strikes_below_the_money_as_above() -> None:
+    window = chain.window(NIFTY, ltp=Decimal("25012.35"), width=5)
+
+    assert window == chain.Window(Decimal(25_000), Decimal(50), decimals(24_900, 24_950, 25_000, 25_050, 25_100))
+
+
+def test_an_even_width_has_one_more_strike_above() -> None:
+    window = chain.window(NIFTY, ltp=Decimal(25_000), width=4)
+
+    assert window.strikes == decimals(24_950, 25_000, 25_050, 25_100)
+
+
+def test_a_window_ends_with_the_listing_and_is_not_extended_on_the_other_side() -> None:
+    window = chain.window(NIFTY, ltp=Decimal(25_940), width=9)
+
+    assert window.atm == 25_950
+    assert window.strikes == decimals(25_750, 25_800, 25_850, 25_900, 25_950, 26_000)
+
+
+def test_a_window_is_counted_in_listed_strikes_not_in_steps() -> None:
+    strikes = decimals(24_000, 24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500, 26_000)
+
+    window = chain.window(strikes, ltp=Decimal(25_000), width=7)
+
+    assert window.strikes == decimals(24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500)
+
+
+def test_where_atm_is_not_listed_the_nearest_listed_strike_is_the_money_and_a_tie_goes_up() -> None:
+    strikes = decimals(24_700, 24_750, 24_800, 24_900, 24_950, 25_000)
+
+    assert chain.window(strikes, ltp=Decimal(24_850), width=1).atm == 24_900
+
+
+def test_a_window_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no window"):
+        chain.window((), ltp=Decimal(100), width=25)
+    with pytest.raises(ValueError, match="no window"):
+        chain.window(NIFTY, ltp=Decimal(100), width=0)
+
+
+listings = st.sets(st.integers(1, 4_000), min_size=1, max_size=60).map(
+    lambda numbers: tuple(Decimal(number) * Decimal("2.5") for number in sorted(numbers))
+)
+
+
+@given(listings, st.decimals("0.05", "12000", places=2), st.integers(1, 121))
+def test_a_window_is_a_run_of_listed_strikes_around_the_one_nearest_to_atm(
+    strikes: Sequence[Decimal], ltp: Decimal, width: int
+) -> None:
+    window = chain.window(strikes, ltp=ltp, width=width)
+
+    assert len(window.strikes) <= width
+    assert window.atm in window.strikes
+    first = strikes.index(window.strikes[0])
+    assert tuple(strikes[first : first + len(window.strikes)]) == window.strikes
+    ideal = chain.nearest_strike(ltp, window.strike_step)
+    nearest = min(abs(one - ideal) for one in strikes)
+    assert abs(window.atm - ideal) == nearest
+    assert window.atm == max(one for one in strikes if abs(one - ideal) == nearest)
+
+
+@given(listings, st.decimals("0.05", "12000", places=2), st.integers(1, 121))
+def test_a_window_is_short_only_where_the_listing_ends(strikes: Sequence[Decimal], ltp: Decimal, width: int) -> None:
+    window = chain.window(strikes, ltp=ltp, width=width)
+    position = window.strikes.index(window.atm)
+
+    assert position == (width - 1) // 2 or window.strikes[0] == strikes[0]
+    assert len(window.strikes) - 1 - position == width // 2 or window.strikes[-1] == strikes[-1]
+
+
+@given(listings, st.decimals("0.05", "12000", places=2))
+def test_the_strike_step_is_a_gap_of_the_listing(strikes: Sequence[Decimal], near: Decimal) -> None:
+    gaps = {upper - lower for lower, upper in pairwise(strikes)}
+
+    assert chain.strike_step(strikes, near=near) in (gaps or {Decimal(1)})
+
+
+def test_a_window_never_calculated_is_due() -> None:
+    assert chain.is_recalculation_due(None, ltp=Decimal(25_000), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("ltp", "expected"), [("25049.95", False), ("25050", True), ("24950.05", False), ("24950", True), ("25000", False)]
+)
+def test_a_window_is_due_when_the_underlying_moved_a_strike_step(ltp: str, expected: bool) -> None:
+    assert chain.is_recalculation_due(make_calculation(), ltp=Decimal(ltp), now=NOW) is expected
+
+
+def test_a_window_is_due_after_five_minutes() -> None:
+    at_five = make_calculation(age=timedelta(minutes=5))
+    later = make_calculation(age=timedelta(minutes=5, milliseconds=1))
+
+    assert not chain.is_recalculation_due(at_five, ltp=Decimal(25_000), now=NOW)
+    assert chain.is_recalculation_due(later, ltp=Decimal(25_000), now=NOW)
+
+
+def test_an_unknown_price_has_not_moved() -> None:
+    assert not chain.is_recalculation_due(make_calculation(), ltp=None, now=NOW)
