@@ -7,9 +7,10 @@ drop what a former owner says and see that something was lost. The readable twin
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from enum import IntEnum, IntFlag
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -130,6 +131,31 @@ def quote_of(row: np.void, key: InstrumentKey) -> Quote:
     if Known.DEPTH in known:
         fields["depth"] = _depth_of(row["depth"])
     return Quote(key, **fields)  # type: ignore[arg-type]  # Names and types are QUOTE_ROW's, checked by test.
+
+
+def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
+    """Return the rows of readable quotes, by instrument id; a group counts as known if all its fields are."""
+    rows = np.zeros(len(quotes), dtype=QUOTE_ROW)
+    for row, (instrument_id, quote) in zip(rows, quotes.items(), strict=True):
+        row["instrument_id"], row["received_at_ms"] = instrument_id, received_at_ms
+        for group, names in _FIELDS_OF.items():
+            values = {name: getattr(quote, name) for name in names}
+            if None not in values.values():
+                row["known"] |= group
+                for name, value in values.items():
+                    row[name] = _fitting(QUOTE_ROW[name], value)
+        if quote.depth is not None:
+            row["known"] |= Known.DEPTH
+            row["depth"] = [
+                tuple(_fitting(DEPTH_LEVEL[place], value) for place, value in enumerate(astuple(level)))
+                for level in quote.depth
+            ]
+    return rows
+
+
+def _fitting(dtype: "np.dtype[Any]", value: float) -> float:
+    """Return a count as large as its field takes, as the broker's own packets clip it; prices pass."""
+    return min(max(value, 0), np.iinfo(dtype).max) if dtype.kind == "u" else value
 
 
 _FIELDS_OF: Final[dict[Known, tuple[str, ...]]] = {

@@ -20,6 +20,7 @@ from subscriptions.feed.owner import Owner, ReadCredentials
 from subscriptions.feed.ownership import Lease, LeaseKeeper
 from subscriptions.feed.publisher import Publisher
 from subscriptions.feed.reconciler import Reconciler
+from subscriptions.feed.seeding import Seeder
 
 logger = logging.getLogger(__name__)
 
@@ -87,15 +88,16 @@ class Holder:
             tell=tell,
         )
         gate = OpeningGate(keeper, pause_seconds=self._settings.open_pause_seconds)
+        seeder = Seeder(lambda: [holding.owner for holding, _ in self._holdings.values()])
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
             keeping = loop.run_in_executor(thread, keeper.run)
             try:
                 async with asyncio.TaskGroup() as group:
-                    background = [group.create_task(gate.run()), group.create_task(self._listen_forever(board))]
-                    watch = group.create_task(_raise_from(keeping))
+                    services = (gate.run(), self._listen_forever(board), seeder.run(), _raise_from(keeping))
+                    background = [group.create_task(service) for service in services]
                     await self._follow_leases(group, board, gate)
                     await self._give_up_all()
-                    for task in (*background, watch):
+                    for task in background:
                         task.cancel()
             finally:
                 for holding, _ in self._holdings.values():

@@ -68,6 +68,11 @@ class Owner:
             self.plan_changed.set()
         self._wanted, self._ids = wanted, ids
 
+    def list_unheard(self) -> Mapping[InstrumentKey, int]:
+        """Return what an open socket was told of which nothing is known, not even a snapshot; ids by key."""
+        unheard = self.table.unheard() if self._socket is not None else frozenset()
+        return {key: self._ids[key] for key in self.sent if self._ids.get(key) in unheard} if unheard else {}
+
     def list_commands(self) -> Sequence[Request]:
         """Return what this socket should be told, first things first; nothing while there is none."""
         return commands_between(self.sent, self._wanted) if self._socket is not None else []
@@ -158,12 +163,12 @@ class Owner:
             return
         logger.log(
             logging.ERROR if state is ConnectionState.STOPPED else logging.INFO,
-            "connection %d, epoch %d: %s -> %s %s; wanted %d, sent %d, streaming %d, packets %d",
+            "connection %d, epoch %d: %s -> %s%s; wanted %d, sent %d, streaming %d, packets %d",
             self.lease.connection,
             self.lease.epoch,
             self.state,
             state,
-            f"({reason})" if reason else "",
+            f" ({reason})" if reason else "",
             len(self._wanted),
             len(self.sent),
             self.table.streaming,

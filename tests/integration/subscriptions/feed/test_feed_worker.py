@@ -11,11 +11,13 @@ from django.conf import settings
 
 from marketdata import quote_board
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Known, decode_frame
+from subscriptions.feed.bootstep import EXIT_BROKEN
 from subscriptions.models import FeedConnection, FeedLease, Subscription
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
     broker_knows,
     broker_sockets,
+    database_url,
     make_subscriptions,
     reports,
     running_worker,
@@ -189,6 +191,16 @@ def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, t
         )
         wait_until_streaming(10, seconds=10)
         assert broker_sockets(simulator) == 5
+
+
+def test_a_holder_that_breaks_ends_its_worker(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    address = database_url(database="postgres")  # No table of ours is there.
+
+    with running_worker(tmp_path, name="feed", simulator=simulator, DATABASE_URL=address) as worker:
+        code = worker.process.wait(START_SECONDS)
+
+    assert code == EXIT_BROKEN
+    assert b"the connection holder broke" in worker.log.read_bytes()
 
 
 def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddress, tmp_path: Path) -> None:

@@ -71,15 +71,20 @@ class Worker:
         return self.process.wait(STOP_SECONDS)
 
 
+def database_url(*, database: str | None = None) -> str:
+    """Return the address of the test database, or of another one in the same cluster."""
+    own = connections["default"].settings_dict
+    user = f"{quote(own['USER'])}:{quote(own['PASSWORD'])}"
+    return f"postgres://{user}@{quote(own['HOST'], safe='')}:{own['PORT']}/{database or own['NAME']}"
+
+
 @contextmanager
 def running_worker(
     directory: Path, *, name: str, simulator: SimulatorAddress, queue: str = "feed", **variables: str
 ) -> Iterator[Worker]:
     """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs."""
-    own = connections["default"].settings_dict
-    address = f"{quote(own['USER'])}:{quote(own['PASSWORD'])}@{quote(own['HOST'], safe='')}:{own['PORT']}"
     environment = os.environ | {
-        "DATABASE_URL": f"postgres://{address}/{own['NAME']}",
+        "DATABASE_URL": database_url(),
         "REDIS_URL": settings.REDIS_URL,
         "REDIS_PREFIX": settings.REDIS_PREFIX,
         "DHAN_FEED_URL": simulator.feed_url,
