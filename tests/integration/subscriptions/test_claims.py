@@ -270,16 +270,6 @@ def test_a_board_that_is_down_does_not_fail_what_is_committed(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_a_user_who_leaves_takes_nothing_from_others(listing: Listing) -> None:
-    claim_chain(listing.series_of("RELIANCE"), user_id=make_user("stays").pk)
-    leaver = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("leaves").pk)
-
-    release_claim(leaver.claim_id)
-
-    assert count_subscribed() == 51
-    check_invariants()
-
-
 @pytest.mark.parametrize("count", [3, 40])
 def test_a_claim_costs_the_same_number_of_queries_whatever_its_size(
     listing: Listing, django_assert_max_num_queries: object, count: int

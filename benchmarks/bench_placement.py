@@ -1,0 +1,155 @@
+"""Claiming and preloading as sets against row by row, on the same database in the same run.
+
+    .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_placement
+
+Measures the database time of one committed act with legs and audit, 20,000 instruments present (for the claims):
+claim 50 legs and 202 legs, preload 2,272 into empty connections. The rival writes the same rows through the ORM
+one at a time, in one transaction. Works in a database of its own and drops it. Medians in milliseconds.
+"""
+
+# ruff: noqa: E402  Models can be imported only after django.setup().
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
+django.setup()
+
+from django.db import connection, transaction
+
+from marketdata.models import Instrument
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
+from subscriptions.services import audit, claims, legs
+from subscriptions.services.audit import Cause
+from subscriptions.services.lock import placement
+from subscriptions.services.release import release
+from tests.factories import NOW, make_equities, make_index
+
+PRESENT = 20_000
+CAUSE = Cause("BENCHMARK", "bench", NOW)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One act: so many claims of so many legs each, with this much in place before."""
+
+    name: str
+    claims: int
+    legs: int
+    present: int
+    budget_ms: float
+    repeats: int
+    slow_repeats: int
+
+
+CASES = [
+    Case("claim 50", 1, 50, PRESENT, 10, 15, 5),
+    Case("claim 202", 1, 202, PRESENT, 25, 15, 5),
+    Case("preload 2,272", 54, 42, 0, 200, 5, 1),
+]
+
+
+def new_claim(tier: Tier, number: int) -> Claim:
+    return Claim(
+        kind=ClaimKind.WATCHLIST,
+        tier=tier,
+        exchange_segment=2,
+        underlying_symbol=f"BENCH{number}",
+        expiry=NOW.date(),
+        width=25,
+        last_viewed_at=NOW,
+        claimed_at=NOW,
+    )
+
+
+def as_sets(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
+    """Claim every group as the services do, under the lock."""
+    with placement(now=NOW):
+        chains = [(new_claim(Tier.A, number), [one.pk for one in group]) for number, group in enumerate(groups)]
+        claims.hold_chains({spot.pk: chains}, tier=Tier.A, cause=CAUSE)
+
+
+def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
+    """Claim every group one row at a time, as one would without thinking of sets."""
+    with transaction.atomic():
+        spot_claim = Claim.objects.create(
+            kind=ClaimKind.SPOT, tier=Tier.A, instrument=spot, last_viewed_at=NOW, claimed_at=NOW
+        )
+        hold_one(spot_claim, spot)
+        for number, group in enumerate(groups):
+            claim = new_claim(Tier.A, number)
+            claim.spot = spot_claim
+            claim.save()
+            for instrument in group:
+                hold_one(claim, instrument)
+            SubscriptionLog.objects.create(
+                at=NOW, action=LogAction.SUBSCRIBE, reason="BENCHMARK", actor="bench", legs=[one.pk for one in group]
+            )
+
+
+def hold_one(claim: Claim, instrument: Instrument) -> None:
+    subscription = Subscription.objects.filter(instrument=instrument).first()
+    if subscription is None:
+        emptiest = FeedConnection.objects.order_by("load", "number").first()
+        assert emptiest is not None
+        subscription = Subscription.objects.create(
+            instrument=instrument, connection=emptiest, tier=claim.tier, mode="full", since=NOW
+        )
+    ClaimLeg.objects.create(claim=claim, subscription=subscription)
+
+
+def fill(instruments: Sequence[Instrument]) -> None:
+    """Have these streaming before the measurement, one claim of 50 each."""
+    with placement(now=NOW):
+        groups = [instruments[first : first + 50] for first in range(0, len(instruments), 50)]
+        made = Claim.objects.bulk_create([new_claim(Tier.A, 10_000 + number) for number in range(len(groups))])
+        wanted = {claim.pk: [one.pk for one in group] for claim, group in zip(made, groups, strict=True)}
+        gained = legs.hold(wanted, now=NOW)
+        audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+
+
+def milliseconds(act: Callable[[], None], *, repeats: int) -> float:
+    """Return the median time of `act` with its commit; what it claimed is released after each."""
+    taken = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        act()
+        taken.append((time.perf_counter() - started) * 1_000)
+        with placement(now=NOW):
+            mine = Claim.objects.filter(underlying_symbol__startswith="BENCH", spot__isnull=False)
+            release(list(mine.values_list("pk", flat=True)), cause=CAUSE)
+    return statistics.median(taken)
+
+
+def measure(case: Case, spot: Instrument, shares: Sequence[Instrument]) -> None:
+    if case.present and not Subscription.objects.exists():
+        fill(shares[: case.present])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    free = shares[PRESENT:]
+    groups = [free[number * case.legs : (number + 1) * case.legs] for number in range(case.claims)]
+    fast = milliseconds(lambda: as_sets(spot, groups), repeats=case.repeats)
+    slow = milliseconds(lambda: row_by_row(spot, groups), repeats=case.slow_repeats)
+    print(f"{case.name:<16} sets {fast:8.1f}   budget {case.budget_ms:6.0f}   rows {slow:9.1f}   {slow / fast:5.1f}x")
+
+
+def main() -> None:
+    own = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        spot = make_index("BENCHSPOT", security_id=1)
+        shares = make_equities(PRESENT + 2_300)
+        for case in sorted(CASES, key=lambda one: one.present):
+            measure(case, spot, shares)
+    finally:
+        connection.creation.destroy_test_db(own, verbosity=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The lean profile on what the exchanges really listed on 10 February 2026."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from django.db.models import Count, F
+from pytest_django import Settings
+
+from marketdata import services as market_services
+from marketdata.models import Instrument
+from subscriptions import services
+from subscriptions.models import Claim
+from tests.factories import put_prices
+from tests.integration.subscriptions.acts import count_subscribed, loads
+from tests.integration.subscriptions.invariants import check_invariants
+
+TODAY = date(2026, 2, 10)
+NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
+LTPS = {
+    "NIFTY": 25_900.0,
+    "BANKNIFTY": 60_500.0,
+    "SENSEX": 84_200.0,
+    "FINNIFTY": 27_900.0,
+    "MIDCPNIFTY": 13_700.0,
+    "BANKEX": 67_800.0,
+    "CRUDEOIL": 5_800.0,
+    "NATURALGAS": 300.0,
+}
+
+
+def price_the_spots() -> None:
+    spots = Instrument.objects.filter(
+        is_listed=True, underlying_symbol__in=LTPS, instrument_type__in=["INDEX", "FUTCOM"]
+    )
+    put_prices({spot.pk: LTPS[spot.underlying_symbol] for spot in spots})
+
+
+def test_each_rule_takes_what_is_listed_and_asks_for_no_more(
+    reference_data: Path, db: None, own_board: str, settings: Settings
+) -> None:
+    settings.MARKET_DATE = TODAY
+    master = reference_data / "api-scrip-master-2026-02-10.csv.gz"
+    market_services.import_instruments(source=str(master), as_of=TODAY, now=NOW)
+    price_the_spots()
+
+    report = services.preload_tier_b(now=NOW)
+
+    assert report.waiting == ()
+    legs = (
+        Claim.objects.filter(kind="preload")
+        .values("rule")
+        .annotate(symbol=F("rule__underlying_symbol"), claims=Count("pk", distinct=True), legs=Count("legs"))
+    )
+    assert list(legs.order_by("rule__position").values_list("symbol", "claims", "legs")) == [
+        ("NIFTY", 10, 414),  # 4 weekly, 6 monthly of which 4 quarterly; far strikes are one-sided or few
+        ("BANKNIFTY", 6, 252),
+        ("SENSEX", 8, 316),
+        ("FINNIFTY", 3, 126),
+        ("MIDCPNIFTY", 3, 126),
+        ("BANKEX", 3, 126),
+        ("GOLD", 1, 1),
+        ("SILVER", 1, 1),
+        ("COPPER", 1, 1),
+        ("CRUDEOIL", 4, 86),
+        ("NATURALGAS", 4, 86),
+    ]
+    # 1,535 legs and the six indices; the commodities' spots are among the futures held.
+    assert count_subscribed() == 1_541
+    assert loads() == [309, 308, 308, 308, 308]
+    check_invariants()
