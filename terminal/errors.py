@@ -42,8 +42,7 @@ class Problem:
 
     def body(self, instance: str) -> dict[str, Any]:
         """Return the members of the answer; `extra` never overrides the standard ones."""
-        return {
-            **self.extra,
+        members = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -51,6 +50,7 @@ class Problem:
             "code": self.code,
             "instance": instance,
         }
+        return {**members, **{name: value for name, value in self.extra.items() if name not in members}}
 
 
 def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:

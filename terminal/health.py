@@ -93,7 +93,7 @@ def health(_request: HttpRequest) -> HttpResponse:
     status = worst(parts)
     body = {"status": status, "parts": {name: part.body() for name, part in parts.items()}}
     return HttpResponse(
-        encode_json(body, indented=True),
+        encode_json(body),
         status=503 if status is Status.FAILING else 200,
         content_type="application/json",
     )

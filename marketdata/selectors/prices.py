@@ -123,7 +123,7 @@ def _plain(row: np.void, tick_size: Decimal) -> PlainQuote:
         # The broker fills it for derivatives and shares, where no previous-close packet comes.
         previous = _price(values[_AT["day_close"]], PAISE)
     change = ltp - previous if ltp is not None and previous is not None else None
-    best = values[_AT["depth"]][0] if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
+    best = row["depth"][0].item() if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
     return PlainQuote(
         source=PriceSource.SNAPSHOT if known & Known.SNAPSHOT else PriceSource.QUOTE,
         at=datetime.fromtimestamp(values[_AT["received_at_ms"]] / 1000, tz=UTC),

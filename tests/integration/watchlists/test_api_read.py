@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import redis.asyncio
 from django.conf import settings
@@ -11,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from marketdata.domain.quote_rows import QUOTE_ROW, Known
 from marketdata.quote_board import OwnerBoard, OwnerReport
 from subscriptions.models import Subscription
 from tests.factories import NOW, Listing, drop_prices, make_equities
@@ -70,6 +72,32 @@ def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, 
     assert (reliance["width"], reliance["legs"], reliance["expiry_display"]) == (25, 50, "24FEB2026")
     assert reliance["quoted_instrument_id"] == listing.spots["RELIANCE"].pk
     assert reliance["quote"]["ltp"] == 2604.0
+
+
+async def _keep_full_quote(instrument_id: int) -> None:
+    row = np.zeros(1, dtype=QUOTE_ROW)
+    row["instrument_id"] = instrument_id
+    row["known"] = Known.TRADE | Known.DAY | Known.OI | Known.DEPTH
+    row["received_at_ms"] = int(NOW.timestamp() * 1_000) + 1
+    row["ltp"], row["volume"], row["day_close"] = 3_015.45, 1_200, 3_000.0
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        board = OwnerBoard(client, settings.REDIS_PREFIX)
+        await board.keep(connection=1, epoch=1, rows=row, dropped=(), afresh=False)
+
+
+def test_a_full_quote_shows_its_change_against_the_previous_close(client_of_asha: APIClient, listing: Listing) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+    asyncio.run(_keep_full_quote(listing.spots["TCS"].pk))
+
+    (tcs,) = entries_of(client_of_asha)
+
+    assert {name: tcs["quote"][name] for name in ("ltp", "change", "change_percent", "previous_close", "volume")} == {
+        "ltp": 3015.45,
+        "change": 15.45,
+        "change_percent": 0.52,
+        "previous_close": 3000.0,
+        "volume": 1200,
+    }
 
 
 def test_unknown_is_null(client_of_asha: APIClient, listing: Listing) -> None:
