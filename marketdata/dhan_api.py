@@ -98,14 +98,15 @@ def open_instrument_file(source: str) -> Iterator[Iterator[str]]:
     if source.startswith(("http://", "https://")):
         with tempfile.TemporaryFile() as file:
             _download(source, file)
-            yield _lines(file, source)
+            with _text_of(file) as text:
+                yield _lines(text, source)
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115  Opening alone may fail with this sentence.
     except OSError as error:
         raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
-    with file:
-        yield _lines(file, source)
+    with file, _text_of(file) as text:
+        yield _lines(text, source)
 
 
 def _download(url: str, file: IO[bytes]) -> None:
@@ -123,12 +124,15 @@ def _download(url: str, file: IO[bytes]) -> None:
         raise InstrumentFileError(f"{url} cannot be downloaded: {error}.") from error
 
 
-def _lines(file: IO[bytes], source: str) -> Iterator[str]:
+def _text_of(file: IO[bytes]) -> TextIOWrapper:
     file.seek(0)
-    is_gzip = file.read(2) == GZIP_MAGIC
+    is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     file.seek(0)
     binary: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
-    text = TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="")
+    return TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="")
+
+
+def _lines(text: TextIOWrapper, source: str) -> Iterator[str]:
     try:
         while line := text.readline(MAX_LINE_CHARACTERS):
             yield line
@@ -136,8 +140,6 @@ def _lines(file: IO[bytes], source: str) -> Iterator[str]:
         raise InstrumentFileError(f"{source} is cut off or damaged: {error}.") from error
     except OSError as error:
         raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
-    finally:
-        text.detach()
 
 
 def _post_keys(path: str, keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Mapping[str, Any]]:

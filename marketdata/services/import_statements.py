@@ -7,6 +7,9 @@ are dropped with the transaction.
 
 from typing import Final
 
+# An import within a longer transaction finds the tables of the one before.
+CLEAR: Final = "DROP TABLE IF EXISTS pg_temp.staged, pg_temp.resolved, pg_temp.links"
+
 STAGE: Final = """
 CREATE TEMP TABLE staged (
     exchange_segment smallint, security_id bigint, exchange text, instrument_type text, underlying_symbol text,

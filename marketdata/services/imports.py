@@ -102,6 +102,7 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SET LOCAL work_mem = '64MB'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
+        cursor.execute(import_statements.CLEAR)
         cursor.execute(import_statements.STAGE)
         seen = _stage(cursor, reading, record, tell)
         _check_whole(record, seen, accept_fewer=accept_fewer)

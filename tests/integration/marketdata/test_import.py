@@ -1,0 +1,276 @@
+"""Importing the instrument file: what is written, what a second run changes, how contracts are linked."""
+
+import gzip
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from marketdata import services
+from marketdata.domain.instruments import ExchangeSegment
+from marketdata.models import Instrument, InstrumentImport
+from tests import master_lines as made
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
+TODAY = date(2026, 2, 10)
+WHOLE = (
+    made.NIFTY,
+    made.BANKNIFTY,
+    made.SENSEX,
+    made.RELIANCE,
+    made.BSE_RELIANCE,
+    made.NIFTY_FUTURE,
+    made.NIFTY_WEEKLY_CALL,
+    made.NIFTY_MONTHLY_CALL,
+    made.SENSEX_PUT,
+    made.RELIANCE_CALL,
+    made.BSE_RELIANCE_CALL,
+    made.CRUDE_FUTURE,
+    made.CRUDE_CALL,
+    made.RUPEE_FUTURE,
+    made.NO_FEED,
+)
+
+
+def write_master(directory: Path, *rows: str, header: str = made.COMPACT_HEADER, name: str = "master.csv") -> str:
+    path = directory / name
+    text = "".join(made.detailed(header, *rows))
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return str(path)
+
+
+def run(source: str, *, as_of: date = TODAY, now: datetime = NOW, accept_fewer: bool = False) -> InstrumentImport:
+    return services.import_instruments(source=source, as_of=as_of, now=now, accept_fewer=accept_fewer)
+
+
+def listed(token: str, *, exchange: str = "NSE") -> Instrument:
+    return Instrument.objects.get(is_listed=True, token=token, exchange=exchange)
+
+
+def test_an_import_writes_what_is_kept_and_records_the_counts(tmp_path: Path) -> None:
+    record = run(write_master(tmp_path, *WHOLE))
+
+    assert record.refusal == ""
+    assert (record.rows_read, record.rows_kept, record.skipped) == (15, 14, {"no feed segment": 1})
+    assert (record.inserted, record.changed, record.delisted) == (14, 0, 0)
+    assert (record.layout, record.as_of, record.started_at) == ("compact", TODAY, NOW)
+    assert record.finished_at is not None
+    assert InstrumentImport.objects.get() == record
+    assert Instrument.objects.filter(is_listed=True).count() == 14
+    call = listed("RELIANCE_24FEB2026_1500CE")
+    assert (call.exchange_segment, call.security_id, call.lot_size) == (ExchangeSegment.NSE_FNO, 131533, 500)
+    assert (call.strike, call.tick_size, call.expiry) == (Decimal(1500), Decimal("0.05"), date(2026, 2, 24))
+    assert (call.first_seen_at, call.last_changed_at) == (NOW, NOW)
+
+
+@pytest.mark.parametrize("name", ["master.csv", "master.csv.gz", "gzip-without-saying-so.csv"])
+def test_plain_and_gzip_are_told_apart_by_their_bytes(tmp_path: Path, name: str) -> None:
+    source = write_master(tmp_path, *WHOLE, name="master.csv.gz" if "gz" in name else name)
+    path = Path(source).rename(tmp_path / name)
+
+    assert run(str(path)).rows_kept == 14
+
+
+def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    source = write_master(tmp_path, *WHOLE)
+    run(source)
+    before = list(Instrument.objects.order_by("id").values())
+
+    again = run(source, now=NOW + timedelta(hours=1))
+
+    assert (again.inserted, again.changed, again.delisted) == (0, 0, 0)
+    assert list(Instrument.objects.order_by("id").values()) == before
+
+
+def test_derivatives_are_linked_to_what_they_are_written_on(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+
+    def spot_of(token: str, *, exchange: str = "NSE") -> tuple[str, str]:
+        spot = listed(token, exchange=exchange).underlying
+        assert spot is not None
+        return (spot.exchange, spot.token)
+
+    assert spot_of("NIFTY_17FEB2026_26000CE") == ("NSE", "NIFTY")
+    assert spot_of("NIFTY_24FEB2026_FUT") == ("NSE", "NIFTY")
+    assert spot_of("SENSEX_25MAR2026_79000PE", exchange="BSE") == ("BSE", "SENSEX")
+    assert spot_of("RELIANCE_24FEB2026_1500CE") == ("NSE", "RELIANCE")
+    assert spot_of("RELIANCE_26FEB2026_1500CE", exchange="BSE") == ("BSE", "RELIANCE")
+    assert spot_of("CRUDEOIL_17FEB2026_5800CE", exchange="MCX") == ("MCX", "CRUDEOIL_19FEB2026_FUT")
+    assert listed("CRUDEOIL_19FEB2026_FUT", exchange="MCX").underlying is None
+    assert listed("USDINR_25FEB2026_FUT").underlying is None
+
+
+def test_a_commodity_option_hangs_on_the_first_future_that_outlives_it(tmp_path: Path) -> None:
+    march = made.CRUDE_FUTURE.replace("467013", "472789").replace("2026-02-19", "2026-03-19").replace("19Feb", "19Mar")
+    mini = made.CRUDE_FUTURE.replace("467013", "5").replace("CRUDEOIL", "CRUDEOILM").replace("2026-02-19", "2026-02-18")
+    later = made.CRUDE_CALL.replace("488330", "6").replace("2026-02-17", "2026-03-17").replace("17Feb", "17Mar")
+    orphan = made.CRUDE_CALL.replace("488330", "7").replace("2026-02-17", "2026-04-16").replace("17Feb", "16Apr")
+
+    run(write_master(tmp_path, march, mini, made.CRUDE_FUTURE, made.CRUDE_CALL, later, orphan))
+
+    linked = Instrument.objects.filter(instrument_type="OPTFUT").values_list("expiry", "underlying__security_id")
+    assert dict(linked) == {date(2026, 2, 17): 467013, date(2026, 3, 17): 472789, date(2026, 4, 16): None}
+
+
+def test_a_future_that_comes_later_relinks_the_options(tmp_path: Path) -> None:
+    march = made.CRUDE_FUTURE.replace("467013", "472789").replace("2026-02-19", "2026-03-19").replace("19Feb", "19Mar")
+    run(write_master(tmp_path, march, made.CRUDE_CALL))
+
+    record = run(write_master(tmp_path, march, made.CRUDE_CALL, made.CRUDE_FUTURE))
+
+    assert (record.inserted, record.changed) == (1, 1)
+    spot = listed("CRUDEOIL_17FEB2026_5800CE", exchange="MCX").underlying
+    assert spot is not None
+    assert spot.security_id == 467013
+
+
+def test_next_fifty_derivatives_find_their_index_under_its_other_name(tmp_path: Path) -> None:
+    call = made.NIFTY_MONTHLY_CALL.replace("NIFTY-Feb", "NIFTYNXT50-Feb")
+    run(write_master(tmp_path, made.NIFTY, made.BANKNIFTY, made.NIFTY_NEXT_50, call))
+
+    spot = listed("NIFTYNXT50_24FEB2026_26000CE").underlying
+    assert spot is not None
+    assert (spot.security_id, spot.token, spot.display_name) == (38, "NIFTYNXT50", "Nifty Next 50")
+
+
+def test_of_rows_with_one_symbol_the_ordinary_share_has_the_bare_token(tmp_path: Path) -> None:
+    bond = made.RELIANCE.replace("2885", "7").replace(",ES,EQ,", ",DEB,N2,")
+    trade_to_trade = made.RELIANCE.replace("2885", "8").replace(",ES,EQ,", ",ES,BE,")
+    run(write_master(tmp_path, bond, trade_to_trade, made.RELIANCE, made.BSE_RELIANCE))
+
+    tokens = Instrument.objects.filter(exchange="NSE").values_list("security_id", "token")
+    assert dict(tokens) == {2885: "RELIANCE", 8: "RELIANCE-BE", 7: "RELIANCE-N2"}
+    assert listed("RELIANCE", exchange="BSE").security_id == 500325
+
+
+def test_without_an_ordinary_series_another_share_comes_before_bonds(tmp_path: Path) -> None:
+    bond = made.RELIANCE.replace("2885", "7").replace(",ES,EQ,", ",DEB,N2,")
+    small = made.RELIANCE.replace("2885", "8").replace(",ES,EQ,", ",ES,SM,")
+    twin = made.RELIANCE.replace("2885", "9").replace(",ES,EQ,", ",DEB,N2,")
+    run(write_master(tmp_path, bond, small, twin))
+
+    tokens = Instrument.objects.values_list("security_id", "token")
+    assert dict(tokens) == {8: "RELIANCE", 7: "RELIANCE-N2", 9: "RELIANCE-N2-9"}
+
+
+def test_an_index_comes_before_a_fund_of_its_name_and_keeps_its_derivatives(tmp_path: Path) -> None:
+    fund = made.BSE_RELIANCE.replace("RELIANCE,1", "SENSEX,1").replace(",ES,A,", ",ETF,B,").replace("500325", "5")
+    run(write_master(tmp_path, fund, made.SENSEX, made.SENSEX_PUT))
+
+    assert dict(Instrument.objects.filter(expiry=None).values_list("security_id", "token")) == {
+        51: "SENSEX",
+        5: "SENSEX-B",
+    }
+    spot = listed("SENSEX_25MAR2026_79000PE", exchange="BSE").underlying
+    assert spot is not None
+    assert spot.security_id == 51
+
+
+def test_what_is_gone_or_expired_is_no_longer_listed_but_stays(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+
+    record = run(write_master(tmp_path, *WHOLE), as_of=date(2026, 2, 18), now=NOW + timedelta(days=8))
+
+    assert (record.skipped["expired"], record.delisted, record.inserted) == (2, 2, 0)
+    gone = Instrument.objects.filter(is_listed=False).order_by("token")
+    assert [one.token for one in gone] == ["CRUDEOIL_17FEB2026_5800CE", "NIFTY_17FEB2026_26000CE"]
+    assert {one.last_changed_at for one in gone} == {NOW + timedelta(days=8)}
+
+
+def test_what_comes_back_is_the_same_row_again(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+    first = listed("NIFTY_24FEB2026_26000CE")
+    run(write_master(tmp_path, *[row for row in WHOLE if row != made.NIFTY_MONTHLY_CALL]))
+
+    record = run(write_master(tmp_path, *WHOLE))
+
+    assert (record.inserted, record.changed) == (0, 1)
+    assert listed("NIFTY_24FEB2026_26000CE").pk == first.pk
+
+
+def test_an_id_used_again_is_a_new_instrument(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+    old = listed("RELIANCE_24FEB2026_1500CE")
+    reused = made.RELIANCE_CALL.replace("1500", "1620")
+
+    record = run(write_master(tmp_path, *[reused if row == made.RELIANCE_CALL else row for row in WHOLE]))
+
+    assert (record.inserted, record.changed, record.delisted) == (1, 0, 1)
+    old.refresh_from_db()
+    assert not old.is_listed
+    assert old.strike == 1500
+    new = listed("RELIANCE_24FEB2026_1620CE")
+    assert new.pk != old.pk
+    assert new.security_id == old.security_id
+
+
+def test_a_changed_lot_changes_the_row_and_says_when(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+    old = listed("RELIANCE_24FEB2026_1500CE")
+
+    record = run(
+        write_master(tmp_path, *[row.replace("1500-CE,500.0", "1500-CE,650.0") for row in WHOLE]),
+        now=NOW + timedelta(days=1),
+    )
+
+    assert (record.inserted, record.changed, record.delisted) == (0, 2, 0)
+    new = Instrument.objects.get(pk=old.pk)
+    assert (new.lot_size, new.first_seen_at, new.last_changed_at) == (650, NOW, NOW + timedelta(days=1))
+
+
+def test_a_company_that_changes_its_name_stays_the_same_instrument(tmp_path: Path) -> None:
+    header = made.DETAILED_APRIL_2026
+    run(write_master(tmp_path, made.APRIL_RELIANCE, header=header))
+    old = listed("RELIANCE")
+
+    run(write_master(tmp_path, made.APRIL_RELIANCE.replace(",RELIANCE,", ",JIO,"), header=header))
+
+    assert listed("JIO").pk == old.pk
+
+
+def test_the_compact_file_does_not_unlearn_an_isin(tmp_path: Path) -> None:
+    run(write_master(tmp_path, made.APRIL_RELIANCE, header=made.DETAILED_APRIL_2026))
+
+    run(write_master(tmp_path, made.RELIANCE))
+
+    assert listed("RELIANCE").isin == "INE002A01018"
+
+
+def test_ids_that_collide_across_segments_stay_apart(tmp_path: Path) -> None:
+    run(write_master(tmp_path, made.NIFTY, made.RELIANCE.replace("2885", "13")))
+
+    assert set(Instrument.objects.values_list("exchange_segment", "security_id")) == {(0, 13), (1, 13)}
+
+
+def test_an_import_takes_the_same_number_of_statements_whatever_its_size(tmp_path: Path) -> None:
+    small = write_master(tmp_path, made.NIFTY, made.RELIANCE, name="small.csv")
+    shares = [made.RELIANCE.replace("2885", str(one)).replace(",RELIANCE,", f",S{one},") for one in range(500)]
+    large = write_master(tmp_path, *shares, made.NIFTY, name="large.csv")
+
+    with CaptureQueriesContext(connection) as few:
+        run(small)
+    with CaptureQueriesContext(connection) as many:
+        run(large)
+
+    assert len(many) == len(few)
+
+
+def test_the_command_reports_what_was_read_kept_and_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("import_instruments", write_master(tmp_path, *WHOLE), "--as-of", "2026-02-18")
+
+    said = capsys.readouterr().out
+    assert "Rows read 15, kept 12" in said
+    assert "skipped, expired: 2" in said
+    assert "skipped, no feed segment: 1" in said
+    assert "New 12, changed 0, no longer listed 0 (compact, as of 2026-02-18)" in said
+
+
+def test_the_command_fails_with_the_reason_of_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"Refused, nothing was changed\. .*missing\.csv cannot be read: No such"):
+        call_command("import_instruments", str(tmp_path / "missing.csv"))

@@ -1,0 +1,183 @@
+"""Instrument files that are refused: each leaves yesterday's list, a record, and a sentence."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from marketdata import services
+from marketdata.models import Instrument, InstrumentImport
+from tests import master_lines as made
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
+SHARES = [made.RELIANCE.replace("2885", str(one)).replace(",RELIANCE,", f",S{one},") for one in range(3_000, 3_100)]
+GOOD = made.compact_text(made.NIFTY, made.BANKNIFTY, *SHARES, made.NIFTY_MONTHLY_CALL).encode()
+
+
+def run(source: str, *, accept_fewer: bool = False) -> InstrumentImport:
+    return services.import_instruments(
+        source=source, as_of=date(2026, 2, 10), now=NOW + timedelta(days=1), accept_fewer=accept_fewer
+    )
+
+
+def damaged(change: Callable[[bytes], bytes | None], path: Path) -> None:
+    content = change(GOOD)
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        pytest.param(lambda _: None, "cannot be read: No such file or directory", id="missing"),
+        pytest.param(lambda _: b"", "The file is empty", id="empty"),
+        pytest.param(lambda _: gzip.compress(b""), "The file is empty", id="empty gzip"),
+        pytest.param(lambda good: good[: len(good) // 2], "cut off", id="last line cut"),
+        pytest.param(lambda good: gzip.compress(good)[:-200], "cut off or damaged", id="gzip cut"),
+        pytest.param(lambda good: gzip.compress(good)[:500] + b"\x00" * 100, "cut off or damaged", id="gzip damaged"),
+        pytest.param(lambda good: good[good.index(b"\n") + 1 :], "no header of an instrument file", id="no header"),
+        pytest.param(lambda _: b"<!DOCTYPE html>\n<html>Sorry</html>\n", "no header", id="page of an error"),
+        pytest.param(lambda good: good[: good.index(b"\n") + 1], "no rows", id="header alone"),
+        pytest.param(lambda good: good + b"\n" + good.splitlines()[-1], "twice: NSE_FNO:64872", id="listed twice"),
+        pytest.param(
+            lambda good: b"\n".join(good.splitlines()[:50]), "49 rows, more than 20 % fewer than the 103", id="half"
+        ),
+        pytest.param(
+            lambda good: good.replace(b"NSE,I,25,", b"NSE,I,26,"),
+            "lists index derivatives of NSE_FNO but not BANKNIFTY",
+            id="index missing",
+        ),
+        pytest.param(
+            lambda good: good.replace(b"NSE,", b"NCDEX,"), "None of the 103 rows can be kept", id="all skipped"
+        ),
+        pytest.param(
+            lambda good: good.replace(b"EQUITY,0", b"EQUITY"), "rows cannot be read: line 103", id="columns missing"
+        ),
+    ],
+)
+def test_a_bad_file_leaves_yesterdays_list(
+    tmp_path: Path, change: Callable[[bytes], bytes | None], sentence: str
+) -> None:
+    path = tmp_path / "master.csv"
+    path.write_bytes(GOOD)
+    assert run(str(path)).refusal == ""
+    before = list(Instrument.objects.order_by("id").values())
+
+    damaged(change, path)
+    record = run(str(path))
+
+    assert sentence in record.refusal
+    assert record.refusal.endswith(".")
+    assert (record.inserted, record.changed, record.delisted) == (0, 0, 0)
+    assert InstrumentImport.objects.get(pk=record.pk).finished_at is not None
+    assert list(Instrument.objects.order_by("id").values()) == before
+
+
+def test_after_a_refusal_the_next_good_file_is_imported(tmp_path: Path) -> None:
+    path = tmp_path / "master.csv"
+    path.write_bytes(GOOD)
+    run(str(path))
+    path.write_bytes(GOOD[:5_000])
+    run(str(path))
+
+    path.write_bytes(GOOD)
+
+    assert run(str(path)).refusal == ""
+
+
+def test_twenty_percent_fewer_rows_are_accepted_and_refused_ones_do_not_lower_the_bar(tmp_path: Path) -> None:
+    path = tmp_path / "master.csv"
+    path.write_bytes(made.compact_text(made.NIFTY, *SHARES[:99]).encode())
+    run(str(path))
+
+    path.write_bytes(made.compact_text(*SHARES[:79]).encode())
+    assert "more than 20 % fewer" in run(str(path)).refusal
+    assert "more than 20 % fewer" in run(str(path)).refusal
+    path.write_bytes(made.compact_text(*SHARES[:80]).encode())
+    assert run(str(path)).refusal == ""
+
+
+def test_an_operator_may_accept_a_shorter_list(tmp_path: Path) -> None:
+    path = tmp_path / "master.csv"
+    path.write_bytes(GOOD)
+    run(str(path))
+    path.write_bytes(made.compact_text(*SHARES[:10]).encode())
+
+    record = run(str(path), accept_fewer=True)
+
+    assert (record.refusal, record.rows_kept) == ("", 10)
+
+
+def test_a_list_without_derivatives_needs_no_indices(tmp_path: Path) -> None:
+    path = tmp_path / "master.csv"
+    path.write_bytes(made.compact_text(made.RELIANCE).encode())
+
+    assert run(str(path)).refusal == ""
+
+
+@contextmanager
+def answering(status: int, body: bytes, *, length: int | None = None) -> Iterator[str]:
+    """Serve one answer to everybody; `length` is what the header claims."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/api-data/api-scrip-master.csv"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_file_is_read_from_an_address() -> None:
+    with answering(200, GOOD) as url:
+        record = run(url)
+
+    assert (record.refusal, record.rows_kept, record.source) == ("", 103, url)
+
+
+def test_a_gzip_file_is_read_from_an_address() -> None:
+    with answering(200, gzip.compress(GOOD)) as url:
+        assert run(url).rows_kept == 103
+
+
+def test_an_answer_that_is_no_success_is_refused() -> None:
+    with answering(404, b"gone") as url:
+        assert run(url).refusal == f"{url} answers 404."
+
+
+def test_a_page_that_says_it_is_a_success_is_refused() -> None:
+    with answering(200, b"<html><body>Maintenance</body></html>") as url:
+        assert "no header of an instrument file" in run(url).refusal
+
+
+def test_a_download_that_stops_half_way_is_refused() -> None:
+    with answering(200, GOOD[:4_000], length=len(GOOD)) as url:
+        assert "cannot be downloaded" in run(url).refusal
+
+
+def test_an_address_where_nobody_answers_is_refused() -> None:
+    with answering(200, b"") as url:
+        pass
+
+    assert "cannot be downloaded" in run(url).refusal
