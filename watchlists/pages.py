@@ -20,7 +20,11 @@ STRIP: Final = ("NIFTY", "BANKNIFTY", "SENSEX", "FINNIFTY", "MIDCPNIFTY")
 @login_required
 def terminal(request: HttpRequest) -> HttpResponse:
     """Show the terminal to a trader who is logged in."""
-    boot = {"indices": list(_listed_indices(STRIP)), "login_url": resolve_url(settings.LOGIN_URL)}
+    boot = {
+        "indices": list(_listed_indices(STRIP)),
+        "today": market.market_today().isoformat(),
+        "login_url": resolve_url(settings.LOGIN_URL),
+    }
     return render(request, "watchlists/terminal.html", {"boot": boot})
 
 

@@ -38,13 +38,15 @@ LONGEST_RETRY_SECONDS: Final = 5.0
 
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
+Clock = Callable[[], float]
 
 
 class Seat:
     """One browser at the hub: its outbox, and a bell for the task that sends."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.outbox = outbox
+        self._clock = clock
         self.told: FeedState | None = None
         self._bell = asyncio.Event()
 
@@ -64,7 +66,7 @@ class Seat:
 
     async def rest(self) -> None:
         """Return when something may be due, or one interval later."""
-        now = time.monotonic()
+        now = self._clock()
         pause = self.outbox.seconds_until_due(now) or self.outbox.interval_seconds(now)
         try:
             async with asyncio.timeout(pause):
@@ -78,13 +80,18 @@ class QuoteHub:
     """Mirrors the board and serves browsers. Make one where the process starts and pass it down."""
 
     def __init__(
-        self, *, connect: Callable[[], HubBoard] = quote_board.connect_hub, linger_seconds: float = 30.0
+        self,
+        *,
+        connect: Callable[[], HubBoard] = quote_board.connect_hub,
+        linger_seconds: float = 30.0,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.mirror = QuoteMirror()
         self.feed: FeedState | None = None
         self.epoch = int(time.time())
         self._connect = connect
         self._linger_seconds = linger_seconds
+        self._clock = clock
         self._seats: set[Seat] = set()
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
@@ -96,7 +103,7 @@ class QuoteHub:
 
     async def open_seat(self) -> Seat:
         """Return a seat for one browser; starts the hub if nobody was there."""
-        seat = Seat(Outbox(epoch=self.epoch, now=time.monotonic()))
+        seat = Seat(Outbox(epoch=self.epoch, now=self._clock()), self._clock)
         self._seats.add(seat)
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run(), name="quote hub")
@@ -105,7 +112,7 @@ class QuoteHub:
     def leave(self, seat: Seat) -> None:
         """Give a seat up."""
         self._seats.discard(seat)
-        self._empty_since = time.monotonic()
+        self._empty_since = self._clock()
 
     async def aclose(self) -> None:
         """Stop now."""
@@ -116,7 +123,7 @@ class QuoteHub:
     async def serve(self, seat: Seat, *, send_bytes: SendBytes, send_text: SendText) -> CloseCode:
         """Send `seat` what it is owed until cancelled; return the code to close with if it stops reading."""
         try:
-            while not seat.outbox.is_stalled(time.monotonic()):
+            while not seat.outbox.is_stalled(self._clock()):
                 async with asyncio.timeout(CLOSE_AFTER_SECONDS):
                     await self._send_due(seat, send_bytes, send_text)
                 await seat.rest()
@@ -128,7 +135,7 @@ class QuoteHub:
         if self.feed is not None and seat.told != self.feed:
             seat.told = self.feed
             await send_text(orjson.dumps(feed_message(self.feed)).decode())
-        now = time.monotonic()
+        now = self._clock()
         frame = seat.outbox.next_frame(
             self.mirror, now=now, now_ms=time.time_ns() // 1_000_000, feed_age_ms=self._feed_age_ms(now)
         )
@@ -155,7 +162,7 @@ class QuoteHub:
         self.feed, self._has_read_reports = None, False
 
     def _has_company(self) -> bool:
-        return bool(self._seats) or time.monotonic() - self._empty_since < self._linger_seconds
+        return bool(self._seats) or self._clock() - self._empty_since < self._linger_seconds
 
     async def _mirror_board(self) -> None:
         board = self._connect()
@@ -192,12 +199,12 @@ class QuoteHub:
         self._has_kept.clear()
 
     async def _ask(self, connection: int, board: HubBoard) -> None:
-        self._asked_at[connection] = time.monotonic()
+        self._asked_at[connection] = self._clock()
         await board.ask(connection)
 
     async def _take_in(self, frame: BusFrame, board: HubBoard) -> None:
         verdict = self.mirror.absorb(frame)
-        now = time.monotonic()
+        now = self._clock()
         if verdict is Absorbed.APPLIED:
             self._last_frame_at[frame.connection] = now
         # Changes that overtook the answer to an ask are no reason to ask twice.
@@ -232,7 +239,7 @@ class QuoteHub:
                 logger.debug("cannot read what is kept: %s", error)
 
     def _judge(self) -> None:
-        feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=time.monotonic())
+        feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock())
         if feed != self.feed:
             logger.info("the feed is %s, %s connections live", feed.word, feed.live_count)
             self.feed = feed
@@ -240,7 +247,7 @@ class QuoteHub:
                 seat.ring()
 
     async def _mend(self, board: HubBoard) -> None:
-        now = time.monotonic()
+        now = self._clock()
         for connection in self.mirror.list_incomplete():
             if not self._is_overdue(connection, now):
                 continue

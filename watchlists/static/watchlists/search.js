@@ -17,9 +17,12 @@ import { make } from "./dom.js";
  * @property {string | null} expiry
  * @property {string | null} strike
  * @property {string | null} option_type
+ * @property {Offer[]} offers          What of it a watchlist takes.
  */
 
-/** @typedef {{expiry: string, days_left: number, kind: string}} Expiry */
+/** @typedef {{instrument_type: string, expiries: {expiry: string, display: string}[]}} Offer */
+
+/** @typedef {{expiry: string, days_left: number, kind: string}} Expiry  One of GET option-chain/…/expiries. */
 
 /**
  * What a trader wants on the list, as POST watchlist/add takes it.
@@ -30,6 +33,8 @@ const DEBOUNCE_MS = 100;
 const LIMIT = 12;
 
 /** @type {Record<string, string>} */
+const LABELS = { EQUITY: "Add the share", FUTURE: "Add the future of" };
+/** @type {Record<string, string>} */
 const KINDS = { INDEX: "Index", EQUITY: "Equity", FUT: "Future", OPT: "Option" };
 
 /** @param {Hit} hit */
@@ -37,20 +42,10 @@ function kindOf(hit) {
   return KINDS[hit.instrument_type] ?? KINDS[hit.instrument_type.slice(0, 3)] ?? hit.instrument_type;
 }
 
-/**
- * The kind of entry that a chain on this hit's underlying is.
- * @param {Hit} hit
- */
-function chainKindOf(hit) {
-  if (hit.exchange === "MCX") {
-    return "COMMODITY_OPTION";
-  }
-  return ["INDEX", "FUTIDX", "OPTIDX"].includes(hit.instrument_type) ? "INDEX_OPTION" : "STOCK_OPTION";
-}
-
 export class SearchBox {
   #input;
   #panel;
+  #today;
   #onAdd;
   /** @type {Hit[]} */
   #hits = [];
@@ -64,11 +59,13 @@ export class SearchBox {
   /**
    * @param {HTMLInputElement} input
    * @param {HTMLElement} panel
+   * @param {string} today  The market's date, ISO.
    * @param {(wish: Wish) => Promise<void>} onAdd  Rejects with the reason in words.
    */
-  constructor(input, panel, onAdd) {
+  constructor(input, panel, today, onAdd) {
     this.#input = input;
     this.#panel = panel;
+    this.#today = today;
     this.#onAdd = onAdd;
     input.addEventListener("input", () => this.#searchSoon());
     input.addEventListener("focus", () => this.#searchSoon());
@@ -208,51 +205,22 @@ export class SearchBox {
   }
 
   /**
-   * Offer what can be added of a hit: the thing itself, and the chains of its underlying by expiry.
+   * Offer what can be added of a hit: the thing itself, chains and futures of its underlying by expiry.
    * @param {Hit} hit
    */
-  async #choose(hit) {
+  #choose(hit) {
     this.#chosen = hit;
-    this.#showSentence(`Looking up the expiries of ${hit.symbol} …`, "busy");
-    /** @type {Expiry[]} */
-    let expiries = [];
-    try {
-      const answer = await api.read(`option-chain/${encodeURIComponent(hit.symbol)}/expiries`, { exchange: hit.exchange });
-      expiries = answer.expiries;
-    } catch (error) {
-      // An underlying without options has no expiries; anything else is said.
-      if (!(error instanceof api.ApiError) || error.status !== 404) {
-        this.#showSentence(sentenceOf(error), "error");
-        return;
-      }
-    }
-    if (this.#chosen === hit) {
-      this.#showChoices(hit, expiries);
-    }
-  }
-
-  /**
-   * @param {Hit} hit
-   * @param {Expiry[]} expiries
-   */
-  #showChoices(hit, expiries) {
     const choices = make("div", { class: "choices" }, [
       make("p", { class: "choices-title" }, [
-        make("strong", { text: hit.symbol }),
+        make("strong", { text: titleOf(hit) }),
         make("span", { class: "badge", text: hit.exchange }),
       ]),
+      ...hit.offers.map((offer) => this.#offerChoices(hit, offer)),
+      make("p", { class: "sentence error", role: "alert" }),
     ]);
-    const own = this.#ownChoice(hit);
-    if (own !== null) {
-      choices.append(own);
+    if (hit.offers.length === 0) {
+      choices.append(make("p", { class: "sentence", text: `Nothing on ${hit.symbol} can go on a watchlist.` }));
     }
-    if (expiries.length > 0) {
-      choices.append(this.#chainChoices(hit, expiries));
-    }
-    if (own === null && expiries.length === 0) {
-      choices.append(make("p", { class: "sentence empty", text: `No listed options for ${hit.symbol}.` }));
-    }
-    choices.append(make("p", { class: "sentence error", role: "alert" }));
     this.#open(choices);
     const preferred = choices.querySelector("button.preferred") ?? choices.querySelector("button");
     if (preferred instanceof HTMLElement) {
@@ -266,36 +234,26 @@ export class SearchBox {
     });
   }
 
-  /** @param {Hit} hit */
-  #ownChoice(hit) {
-    const { symbol, exchange } = hit;
-    if (hit.instrument_type === "EQUITY") {
-      return this.#addButton("Add the share", { symbol, exchange, instrument_type: "EQUITY" });
-    }
-    if (hit.instrument_type.startsWith("FUT") && hit.expiry !== null) {
-      const wish = { symbol, exchange, instrument_type: "FUTURE", expiry: hit.expiry };
-      return this.#addButton(`Add the future of ${format.formatExpiry(hit.expiry)}`, wish);
-    }
-    return null;
-  }
-
   /**
    * @param {Hit} hit
-   * @param {Expiry[]} expiries
+   * @param {Offer} offer
    */
-  #chainChoices(hit, expiries) {
-    const group = make("div", { class: "chips", role: "group", "aria-label": `Option chains of ${hit.symbol} by expiry` });
-    for (const { expiry, days_left: daysLeft } of expiries) {
-      const wish = { symbol: hit.symbol, exchange: hit.exchange, instrument_type: chainKindOf(hit), expiry };
-      const chip = this.#addButton("", wish);
-      chip.className = expiry === (hit.expiry ?? expiries[0]?.expiry) ? "chip preferred" : "chip";
-      chip.replaceChildren(
-        format.formatExpiry(expiry),
-        make("span", { class: "days", text: format.formatDaysLeft(daysLeft) }),
-      );
+  #offerChoices(hit, offer) {
+    const { symbol, exchange } = hit;
+    const kind = offer.instrument_type;
+    if (offer.expiries.length === 0) {
+      return this.#addButton(LABELS[kind] ?? "Add", { symbol: hit.token.split(":").pop() ?? symbol, exchange, instrument_type: kind });
+    }
+    const label = LABELS[kind] ?? "Add the option chain of";
+    const group = make("div", { class: "chips", role: "group", "aria-label": `${label}, by expiry` });
+    for (const [index, { expiry }] of offer.expiries.entries()) {
+      const chip = this.#addButton("", { symbol, exchange, instrument_type: kind, expiry });
+      chip.className = index === 0 && kind.endsWith("_OPTION") ? "chip preferred" : "chip";
+      const days = make("span", { class: "days", text: format.formatDaysLeft(daysBetween(this.#today, expiry)) });
+      chip.replaceChildren(format.formatExpiry(expiry), days);
       group.append(chip);
     }
-    return make("div", {}, [make("p", { class: "choices-label", text: "Add the option chain of" }), group]);
+    return make("div", {}, [make("p", { class: "choices-label", text: label }), group]);
   }
 
   /**
@@ -338,6 +296,14 @@ function titleOf(hit) {
     return `${hit.symbol} ${format.formatExpiry(hit.expiry)} ${format.formatStrike(hit.strike)} ${hit.option_type ?? ""}`;
   }
   return hit.expiry === null ? hit.symbol : `${hit.symbol} ${format.formatExpiry(hit.expiry)} FUT`;
+}
+
+/**
+ * @param {string} from  ISO dates.
+ * @param {string} to
+ */
+function daysBetween(from, to) {
+  return Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000);
 }
 
 /** @param {unknown} error */

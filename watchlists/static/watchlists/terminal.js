@@ -35,7 +35,9 @@ class Terminal {
     onLink: (link) => this.#noteLink(link.state),
   });
   #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#book, (symbol) => this.#openChain({ symbol }));
-  #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), (wish) => this.#add(wish));
+  #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (wish) =>
+    this.#add(wish),
+  );
   #panel = new ChainPanel(this.#book, {
     onExpiry: (expiry) => this.#openChain({ ...this.#wanted, symbol: this.#wanted?.symbol ?? "", expiry }),
     onAdd: () => this.#addOpenChain(),

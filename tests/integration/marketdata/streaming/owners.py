@@ -1,0 +1,77 @@
+"""An owner of one connection, as a hub sees it: frames, answers to asks, kept rows, reports. And patience."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import redis.asyncio
+
+from marketdata.domain.quote_rows import QUOTE_ROW, FrameKind, Rows
+from marketdata.quote_board import OwnerBoard, OwnerReport
+from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
+
+
+async def eventually(is_so: Callable[[], bool], *, what: str, seconds: float = 8.0) -> float:
+    """Look until `is_so`; return after how many seconds, or fail saying `what` did not come about."""
+    started_at = time.monotonic()
+    while not is_so():
+        if time.monotonic() - started_at > seconds:
+            raise AssertionError(f"after {seconds} s still not: {what}")
+        await asyncio.sleep(0.01)
+    return time.monotonic() - started_at
+
+
+class Owner:
+    """Publishes what a test says, on one connection."""
+
+    def __init__(self, client: "redis.asyncio.Redis", prefix: str, *, connection: int = 1, epoch: int = 7) -> None:
+        self.board = OwnerBoard(client, prefix)
+        self.connection = connection
+        self.epoch = epoch
+        self.sequence = 0
+        self.rows: dict[int, Rows] = {}
+        self.asked = 0
+
+    async def change(self, prices: dict[int, float], *, skip: int = 0) -> None:
+        """Publish changed prices; `skip` frames before it are lost on the way."""
+        now_ms = time.time_ns() // 1_000_000
+        fresh = {one: make_row(one, ltp=ltp, received_at_ms=now_ms) for one, ltp in prices.items()}
+        self.rows |= fresh
+        self.sequence += 1 + skip
+        await self._publish(fresh.values(), kind=FrameKind.CHANGES)
+
+    async def tell_all(self) -> None:
+        """Publish a FULL frame."""
+        await self._publish(self.rows.values(), kind=FrameKind.FULL)
+
+    async def keep(self) -> None:
+        """Leave the rows for late comers."""
+        rows = np.concatenate([np.zeros(0, dtype=QUOTE_ROW), *self.rows.values()])
+        await self.board.keep(connection=self.connection, epoch=self.epoch, rows=rows, dropped=(), afresh=True)
+
+    async def report(self, state: str = "live", *, error: str = "") -> None:
+        """Say how the connection is."""
+        now_ms = time.time_ns() // 1_000_000
+        await self.board.report(
+            OwnerReport(self.connection, "test", self.epoch, state, 1, 1, 1, 1, 1.0, now_ms, now_ms, error)
+        )
+
+    async def answer_asks(self) -> None:
+        """Answer every ask with a FULL frame, until cancelled."""
+        async for wake in self.board.wakes():
+            if wake.ask == self.connection:
+                self.asked += 1
+                await self.tell_all()
+
+    async def live(self) -> None:
+        """Report and send signs of life as a healthy owner does, until cancelled."""
+        while True:
+            await self.report()
+            await self.change({})
+            await asyncio.sleep(0.3)
+
+    async def _publish(self, rows: Iterable[Rows], *, kind: FrameKind) -> None:
+        await self.board.publish(
+            make_frame(*rows, sequence=self.sequence, kind=kind, connection=self.connection, epoch=self.epoch)
+        )

@@ -1,0 +1,276 @@
+"""The hub between a real Redis and browsers that are plain functions."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import redis.asyncio
+
+from marketdata.quote_board import HubBoard
+from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
+from marketdata.streaming.hub import QuoteHub, Seat
+from tests.integration.marketdata.streaming.owners import Owner, eventually
+
+pytestmark = pytest.mark.asyncio
+
+
+@dataclass
+class Browser:
+    """What one browser got, and what it holds after applying it."""
+
+    seat: Seat
+    acknowledges: bool = True
+    frames: list[BrowserFrame] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    held: dict[int, float] = field(default_factory=dict)
+    closed: CloseCode | None = None
+
+    async def take_frame(self, payload: bytes) -> None:
+        frame = decode_browser_frame(payload)
+        if frame.kind is BrowserFrameKind.SNAPSHOT:
+            self.held.clear()
+        self.held |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows}
+        self.frames.append(frame)
+        if self.acknowledges:
+            self.seat.outbox.acknowledge(frame.sequence)
+
+    async def take_message(self, text: str) -> None:
+        self.messages.append(json.loads(text))
+
+    @property
+    def feed(self) -> str:
+        return self.messages[-1]["state"] if self.messages else ""
+
+
+class Clock:
+    """The real clock, which a test may turn forward."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest_asyncio.fixture
+async def client(redis_url: str) -> AsyncIterator["redis.asyncio.Redis"]:
+    async with redis.asyncio.Redis.from_url(redis_url) as one:
+        yield one
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest_asyncio.fixture
+async def hub(redis_url: str, redis_prefix: str, clock: Clock) -> AsyncIterator[QuoteHub]:
+    one = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix), clock=clock)
+    yield one
+    await one.aclose()
+
+
+@pytest.fixture
+def owner(client: "redis.asyncio.Redis", redis_prefix: str) -> Iterator[Owner]:
+    return Owner(client, redis_prefix)
+
+
+@asynccontextmanager
+async def browsing(hub: QuoteHub, *instrument_ids: int, acknowledges: bool = True) -> AsyncIterator[Browser]:
+    seat = await hub.open_seat()
+    browser = Browser(seat, acknowledges=acknowledges)
+
+    async def serve() -> None:
+        browser.closed = await hub.serve(seat, send_bytes=browser.take_frame, send_text=browser.take_message)
+
+    task = asyncio.create_task(serve())
+    seat.watch(instrument_ids)
+    try:
+        yield browser
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        hub.leave(seat)
+
+
+@asynccontextmanager
+async def answering(owner: Owner, *, lives: bool = True) -> AsyncIterator[None]:
+    works = [owner.answer_asks(), owner.live()] if lives else [owner.answer_asks()]
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, owner: Owner) -> None:
+    await owner.change({41: 10.0, 42: 20.0})
+
+    async with answering(owner), browsing(hub, 41, 42) as browser:
+        await eventually(lambda: browser.held == {41: 10.0, 42: 20.0}, what="both prices")
+
+
+async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, owner: Owner) -> None:
+    async with answering(owner), browsing(hub, 41) as browser:
+        await owner.change({41: 10.0})
+        await eventually(lambda: browser.held.get(41) == 10.0, what="the first price")
+
+        await owner.change({41: 11.0, 99: 5.0})
+        took = await eventually(lambda: browser.held.get(41) == 11.0, what="the second price")
+
+    assert took < 1.0
+    assert 99 not in browser.held
+
+
+async def test_a_lost_frame_is_noticed_and_the_owner_asked_again(hub: QuoteHub, owner: Owner) -> None:
+    async with answering(owner, lives=False), browsing(hub, 41, 42) as browser:
+        await owner.change({41: 10.0, 42: 20.0})
+        await eventually(lambda: 1 not in hub.mirror.list_incomplete(), what="a complete connection")
+        asked = owner.asked
+        owner.rows[42]["ltp"] = 21.0
+
+        await owner.change({41: 11.0}, skip=1)
+
+        await eventually(lambda: browser.held == {41: 11.0, 42: 21.0}, what="the change in the lost frame")
+        assert owner.asked > asked
+
+
+async def test_a_former_owner_that_wakes_up_changes_nothing(
+    hub: QuoteHub, owner: Owner, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
+    former = Owner(client, redis_prefix, epoch=6)
+    async with answering(owner), browsing(hub, 41, 42) as browser:
+        await owner.change({41: 10.0})
+        await eventually(lambda: browser.held.get(41) == 10.0, what="the price of the owner")
+
+        await former.change({41: 1.0})
+        await former.tell_all()
+        await owner.change({42: 20.0})
+
+        await eventually(lambda: browser.held.get(42) == 20.0, what="what the owner said after that")
+    assert browser.held == {41: 10.0, 42: 20.0}
+
+
+async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_live(hub: QuoteHub, owner: Owner) -> None:
+    owner.rows = {}
+    await owner.change({41: 10.0})
+    await owner.keep()
+
+    async with browsing(hub, 41) as browser:
+        took = await eventually(lambda: browser.held.get(41) == 10.0, what="the kept price", seconds=4.0)
+        await eventually(lambda: browser.feed == "no_owner", what="the word on the feed")
+
+    assert took < 3.0
+
+
+async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
+    hub: QuoteHub, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
+    owners = [Owner(client, redis_prefix, connection=number) for number in range(1, 6)]
+    async with browsing(hub) as browser:
+        async with answering(owners[0]), answering(owners[1]), answering(owners[2]), answering(owners[3]):
+            await eventually(lambda: browser.feed == "partial", what="four of five")
+            async with answering(owners[4]):
+                await eventually(lambda: browser.feed == "live", what="a live feed")
+            for one in owners:
+                await one.report()
+        took = await eventually(lambda: browser.feed == "stale", what="a stale feed")
+
+    assert took < 2.2
+    assert browser.messages[-1]["live"] == 0
+
+
+async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteHub, owner: Owner) -> None:
+    async with browsing(hub) as browser:
+        await owner.report("reconnecting", error="code 805")
+        await eventually(lambda: browser.feed == "reconnecting", what="the word on the feed")
+
+    assert browser.messages[-1]["connections"][0] == {"number": 1, "state": "reconnecting", "error": "code 805"}
+
+
+async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(hub: QuoteHub, owner: Owner) -> None:
+    async with answering(owner), browsing(hub, 41, acknowledges=False) as browser:
+        await eventually(lambda: len(browser.frames) == 2, what="two frames")
+        for price in range(1, 30):
+            await owner.change({41: float(price)})
+        await eventually(
+            lambda: float(hub.mirror.rows_at(hub.mirror.slots_of([41]), now_ms=0)["ltp"][0]) == 29.0,
+            what="the last price in the mirror",
+        )
+        assert len(browser.frames) == 2
+
+        browser.acknowledges = True
+        browser.seat.outbox.acknowledge(2)
+
+        await eventually(lambda: browser.held.get(41) == 29.0, what="the newest price")
+    assert len(browser.frames) < 6
+
+
+async def test_a_browser_that_never_acknowledges_is_closed_and_told_to_come_back(
+    hub: QuoteHub, owner: Owner, clock: Clock
+) -> None:
+    async with answering(owner), browsing(hub, 41, acknowledges=False) as browser:
+        await eventually(lambda: len(browser.frames) == 2, what="two frames")
+
+        clock.ahead += 16
+
+        await eventually(lambda: browser.closed is CloseCode.SLOW, what="the end of the slow browser")
+    assert CloseCode.SLOW.may_come_back
+
+
+async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, owner: Owner) -> None:
+    async with (
+        answering(owner),
+        browsing(hub, 41, acknowledges=False) as slow,
+        browsing(hub, 41) as quick,
+    ):
+        await eventually(lambda: len(slow.frames) == 2, what="two frames for the slow one")
+        for price in (5.0, 6.0, 7.0):
+            await owner.change({41: price})
+            took = await eventually(lambda price=price: quick.held.get(41) == price, what="news for the quick one")
+            assert took < 1.0
+
+
+async def test_a_bus_that_loses_its_listeners_is_joined_again_and_everything_asked_for(
+    hub: QuoteHub, owner: Owner, client: "redis.asyncio.Redis"
+) -> None:
+    async with answering(owner), browsing(hub, 41) as browser:
+        await owner.change({41: 10.0})
+        await eventually(lambda: browser.held.get(41) == 10.0, what="the first price")
+
+        for one in await client.client_list(_type="pubsub"):
+            await client.client_kill_filter(_id=one["id"])
+        owner.rows[41]["ltp"] = 11.0
+
+        async with answering(owner):
+            await eventually(lambda: browser.held.get(41) == 11.0, what="the price said meanwhile", seconds=15)
+
+
+async def test_a_hub_without_browsers_stops(redis_url: str, redis_prefix: str) -> None:
+    hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix), linger_seconds=0.0)
+    async with browsing(hub):
+        pass
+
+    await eventually(lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], what="the end")
+
+
+async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
+    redis_url: str, redis_prefix: str, owner: Owner
+) -> None:
+    hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix), linger_seconds=0.0)
+    async with answering(owner):
+        await owner.change({41: 10.0})
+        for _ in range(2):
+            async with browsing(hub, 41) as browser:
+                await eventually(lambda browser=browser: browser.held.get(41) == 10.0, what="the price")
+            await eventually(
+                lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], what="the end"
+            )
