@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -174,8 +175,18 @@ def broker_knows(simulator: SimulatorAddress) -> Sequence[str]:
 
 def broker_sockets(simulator: SimulatorAddress) -> int:
     """Return how many sockets the broker's side has open."""
+    return len(_read_connections(simulator)["connections"])
+
+
+def broker_openings(simulator: SimulatorAddress) -> int:
+    """Return how many sockets the broker's side has ever opened."""
+    return int(_read_connections(simulator)["opened"])
+
+
+def _read_connections(simulator: SimulatorAddress) -> dict[str, Any]:
     with urllib.request.urlopen(f"{simulator.control_url}/connections", timeout=10) as answer:  # noqa: S310  loopback
-        return len(json.load(answer)["connections"])
+        found: dict[str, Any] = json.load(answer)
+    return found
 
 
 def wanted_keys() -> Sequence[str]:
