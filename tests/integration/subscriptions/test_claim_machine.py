@@ -114,7 +114,7 @@ def test_no_order_of_acts_breaks_an_invariant(listing: Listing, settings: Settin
 
 
 SETTINGS = settings(
-    max_examples=25,
+    max_examples=20,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -146,6 +146,7 @@ def test_a_rule_that_is_widened_moves_nothing_that_stays(listing: Listing) -> No
     after = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
     assert len(after) == len(before) + 40
     assert {one: after[one] for one in before} == before
+    assert SubscriptionLog.objects.filter(subject="NIFTY").count() == 1  # the spot was never let go
     check_invariants()
 
 

@@ -49,9 +49,9 @@ def test_each_rule_takes_what_is_listed_and_asks_for_no_more(
     legs = (
         Claim.objects.filter(kind="preload")
         .values("rule")
-        .annotate(symbol=F("rule__underlying_symbol"), claims=Count("pk", distinct=True), legs=Count("legs"))
+        .annotate(symbol=F("rule__underlying_symbol"), things=Count("pk", distinct=True), held=Count("legs"))
     )
-    assert list(legs.order_by("rule__position").values_list("symbol", "claims", "legs")) == [
+    assert list(legs.order_by("rule__position").values_list("symbol", "things", "held")) == [
         ("NIFTY", 10, 414),  # 4 weekly, 6 monthly of which 4 quarterly; far strikes are one-sided or few
         ("BANKNIFTY", 6, 252),
         ("SENSEX", 8, 316),
