@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from websockets.sync.client import connect
 
 from marketdata import quote_board
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Known, decode_frame
@@ -16,6 +17,7 @@ from subscriptions.models import FeedConnection, FeedLease, Subscription
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
     broker_knows,
+    broker_openings,
     broker_sockets,
     database_url,
     make_subscriptions,
@@ -229,6 +231,32 @@ def test_without_credentials_connections_are_stopped_and_say_so(simulator: Simul
         )
 
         assert broker_sockets(simulator) == 0
+
+
+def test_a_connection_dropped_for_a_sixth_says_so_and_stays_quiet(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as broker:
+        make_subscriptions(broker, count=10)
+        with running_worker(tmp_path, name="feed", simulator=broker):
+            wait_until_streaming(10)
+            query = f"version=2&token={broker.access_token}&clientId={broker.client_id}&authType=2"
+
+            with connect(f"{broker.feed_url}/?{query}"):
+                wait_until(
+                    lambda: (
+                        [one.last_error for one in reports() if one.state == "reconnecting"]
+                        == ["805: too many requests or connections"]
+                    ),
+                    seconds=5,
+                    what="one connection dropped with 805",
+                )
+
+            openings = broker_openings(broker)
+            wait_until(
+                lambda: sum(one.streaming for one in reports() if one.state == "live") == 8,
+                seconds=5,
+                what="the other four stream on",
+            )
+            assert broker_openings(broker) == openings == 6
 
 
 def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, tmp_path: Path) -> None:
