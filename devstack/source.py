@@ -5,6 +5,7 @@ meet ids of another: the simulator's own listing, the simulator with a given mas
 given date, or a Dhan account.
 """
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from pathlib import Path
 from devstack.errors import DevstackError
 
 SIMULATED_CLIENT_ID = "1000000001"
+# The broker's names of its two instrument files. The simulator serves both of its own listing; of a master that it
+# is given, only the one of its layout.
+COMPACT_FILE = "api-scrip-master.csv"
+DETAILED_FILE = "api-scrip-master-detailed.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,7 @@ class Source:
     key: str  # part of the database's name, and the Redis prefix
     is_simulated: bool
     master: Path | None = None
+    instrument_file: str = DETAILED_FILE
 
     @property
     def database(self) -> str:
@@ -58,7 +64,19 @@ def _source_of_master(master: Path, market_date: str) -> Source:
         key=f"master_{content.hexdigest()[:8]}",
         is_simulated=True,
         master=master.resolve(),
+        instrument_file=COMPACT_FILE if _is_compact(master) else DETAILED_FILE,
     )
+
+
+def _is_compact(master: Path) -> bool:
+    """Whether a master, plain or gzip, is of the compact layout; the simulator refuses what is neither."""
+    with master.open("rb") as file:
+        start = file.read(4)
+    try:
+        with gzip.open(master) if start.startswith(b"\x1f\x8b") else master.open("rb") as file:
+            return b"SEM_" in file.read(16)
+    except (OSError, EOFError) as error:
+        raise DevstackError(f"SIMULATOR_MASTER names {master}, which cannot be read: {error}.") from error
 
 
 def _digest(content: bytes) -> str:
@@ -76,7 +94,7 @@ def source_variables(
     return prefix | {
         "DHAN_FEED_URL": f"ws://127.0.0.1:{feed_port}",
         "DHAN_REST_URL": f"{rest}/v2",
-        "DHAN_INSTRUMENTS_URL": f"{rest}/api-data/api-scrip-master-detailed.csv",
+        "DHAN_INSTRUMENTS_URL": f"{rest}/api-data/{source.instrument_file}",
         "DHAN_CLIENT_ID": SIMULATED_CLIENT_ID,
         "DHAN_ACCESS_TOKEN": token,
         "DHAN_OPEN_INTERVAL_MS": environ.get("DHAN_OPEN_INTERVAL_MS", "0"),

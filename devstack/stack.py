@@ -113,7 +113,7 @@ def _start_simulator(supervisor: Supervisor, workshop: programs.Workshop, source
     rest_port = ports.port("simulator-rest")
     program = programs.simulator(workshop, source, feed_port=ports.port("simulator-feed"), rest_port=rest_port)
     supervisor.keep(program)
-    listing = f"http://127.0.0.1:{rest_port}/api-data/api-scrip-master.csv"
+    listing = f"http://127.0.0.1:{rest_port}/api-data/{source.instrument_file}"
     deadline = time.monotonic() + PATIENCE_SECONDS
 
     def is_listing() -> bool:

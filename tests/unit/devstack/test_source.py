@@ -1,5 +1,7 @@
 """Which source of market data a run is for."""
 
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,27 @@ def test_the_simulator_is_addressed_like_the_broker_but_for_the_host() -> None:
         "DHAN_ACCESS_TOKEN": "a-token",
         "DHAN_OPEN_INTERVAL_MS": "0",
     }
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [("SEM_EXM_EXCH_ID,SEM_SEGMENT", "api-scrip-master.csv"), ("EXCH_ID,SEGMENT", "api-scrip-master-detailed.csv")],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_instruments_are_imported_from_the_file_of_the_masters_own_layout(
+    header: str, name: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    master = tmp_path / "master"
+    master.write_bytes(pack(f"{header}\n".encode()))
+
+    source = choose_source({"SIMULATOR_MASTER": str(master)})
+
+    assert variables_of(source, {})["DHAN_INSTRUMENTS_URL"] == f"http://127.0.0.1:21001/api-data/{name}"
+
+
+def test_a_master_that_is_cut_off_is_refused_by_name(tmp_path: Path) -> None:
+    master = tmp_path / "master.csv.gz"
+    master.write_bytes(gzip.compress(b"SEM_EXM_EXCH_ID")[:12])
+
+    with pytest.raises(DevstackError, match=r"master\.csv\.gz, which cannot be read"):
+        choose_source({"SIMULATOR_MASTER": str(master)})
