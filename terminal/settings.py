@@ -91,6 +91,8 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "broking-terminal"
+# A server that is frozen still accepts connections; nobody waits at it for longer than this.
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 # Bounds the wait for the placement lock; an intention that cannot start in time answers 503.
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -5,11 +5,11 @@ up before that transaction, browsers are told after it; a notice that cannot be 
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Final
 
 from asgiref.sync import async_to_sync
@@ -20,12 +20,15 @@ from django.db.models import Max
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import Exchange, format_expiry
+from marketdata.quote_board import BoardError
 from marketdata.selectors import IST, SeriesListing, UnderlyingKind, UnknownSymbol
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.services.end_of_day import CUT
 from watchlists import selectors
 from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
+
+logger = logging.getLogger(__name__)
 
 NOTICE_TIMEOUT_SECONDS: Final = 2
 
@@ -305,8 +308,16 @@ def _constraint(error: IntegrityError) -> str | None:
 
 def _tell_on_commit(user_ids: Iterable[int], *messages: Mapping[str, str]) -> None:
     """Send messages to the open browsers of these users once the transaction is committed."""
-    # Robust: the act stands whether or not anybody could be told.
-    transaction.on_commit(partial(async_to_sync(_tell), list(user_ids), messages), robust=True)
+    listeners = list(user_ids)
+
+    def tell() -> None:
+        try:
+            async_to_sync(_tell)(listeners, messages)
+        except (TimeoutError, OSError, BoardError) as error:
+            # The act stands whether or not anybody could be told; pages look again by themselves.
+            logger.warning("browsers of %d users were not told: %s", len(listeners), type(error).__name__)
+
+    transaction.on_commit(tell)
 
 
 async def _tell(user_ids: Sequence[int], messages: Sequence[Mapping[str, str]]) -> None:

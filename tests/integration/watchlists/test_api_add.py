@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -209,6 +210,21 @@ def test_entries_are_listed_in_the_order_of_adding(client_of_asha: APIClient, as
 
     positions = WatchlistEntry.objects.filter(user=asha).values_list("underlying_symbol", "position")
     assert dict(positions) == {"TCS": 0, "RELIANCE": 1}
+
+
+def test_an_entry_stands_though_nobody_could_be_told(
+    client_of_asha: APIClient,
+    settings: Settings,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": backend, "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]}}}
+
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = client_of_asha.post(ADD, RELIANCE)
+
+    assert answer.status_code == 201
+    assert WatchlistEntry.objects.exists()
 
 
 def test_the_browsable_api_shows_a_form_with_the_fields(client_of_asha: APIClient) -> None:
