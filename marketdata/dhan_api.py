@@ -96,9 +96,9 @@ def open_instrument_file(source: str) -> Iterator[Iterator[str]]:
     InstrumentFileError, also while lines are read.
     """
     if source.startswith(("http://", "https://")):
-        with tempfile.TemporaryFile() as file:
-            _download(source, file)
-            with _text_of(file) as text:
+        with tempfile.TemporaryFile() as downloaded:
+            _download(source, downloaded)
+            with _text_of(downloaded) as text:
                 yield _lines(text, source)
         return
     try:

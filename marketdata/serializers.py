@@ -5,6 +5,7 @@ ISO with the display form beside; money is numbers in rupees; what is unknown is
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,12 +20,12 @@ from marketdata.services import OpenWindow, legs_in_window
 MAX_WIDTH: Final = 401
 
 
-class ExpiryParam(serializers.CharField):
+class ExpiryParam(serializers.Field):  # type: ignore[type-arg]  # The framework's class takes no parameter at run time.
     """A date as 26FEB2026 or 2026-02-26. Raises MalformedDate."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> date:
         """Return the date."""
-        return parse_expiry(super().to_internal_value(data))
+        return parse_expiry(str(data))
 
 
 class ExchangeQuery(serializers.Serializer[Any]):
@@ -45,7 +46,7 @@ class ExchangeQuery(serializers.Serializer[Any]):
 class ChainQuery(ExchangeQuery):
     """Query of an option chain."""
 
-    expiry = ExpiryParam(required=False, max_length=40)
+    expiry = ExpiryParam(required=False)
     strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False)
     underlying_ltp = serializers.DecimalField(
         max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False

@@ -14,9 +14,7 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT_SECONDS: Final = 600
 
 
-@shared_task(
-    name="marketdata.tasks.import_instruments", ignore_result=True, time_limit=TIME_LIMIT_SECONDS
-)
+@shared_task(name="marketdata.tasks.import_instruments", ignore_result=True, time_limit=TIME_LIMIT_SECONDS)
 def import_instruments(**_: object) -> None:
     """Import the broker's instrument file; a refusal is in the record and the log, and yesterday's list stays."""
     services.import_instruments(source=settings.DHAN_INSTRUMENTS_URL, now=timezone.now())

@@ -42,7 +42,7 @@ class OptionExpiriesView(APIView):
         """Answer the expiries; 404 where no options are listed."""
         asked = _query(serializers.ExchangeQuery, request)
         underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
-        rows = selectors.list_expiries_of(underlying=underlying, options_only=True)
+        rows = selectors.list_expiries(underlying=underlying, options_only=True)
         if not rows:
             raise selectors.NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
         return Response(serializers.format_expiries(underlying, rows))
@@ -55,7 +55,7 @@ class ExpiriesView(APIView):
         """Answer the expiries; none of a symbol without derivatives."""
         asked = _query(serializers.ExchangeQuery, request)
         underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
-        rows = selectors.list_expiries_of(underlying=underlying, options_only=False)
+        rows = selectors.list_expiries(underlying=underlying, options_only=False)
         return Response(serializers.format_expiries(underlying, rows))
 
 

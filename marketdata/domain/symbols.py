@@ -43,13 +43,14 @@ def canonical_symbol(text: str) -> str:
 
 
 def split_exchange(text: str) -> tuple[Exchange | None, str]:
-    """Return the exchange written before `text` and the rest; None where none is.
+    """Return the exchange written before `text`, None where none is, and the rest without unprintable characters.
 
     >>> split_exchange("BSE:RELIANCE")
     (<Exchange.BSE: 'BSE'>, 'RELIANCE')
     """
-    prefix, separator, rest = text.strip().partition(":")
+    whole = "".join(one if one.isprintable() else " " for one in text).strip()
+    prefix, separator, rest = whole.partition(":")
     named = prefix.strip().upper()
     if separator and named in set(Exchange):
         return Exchange(named), rest.strip()
-    return None, text.strip()
+    return None, whole

@@ -73,12 +73,6 @@ def find_quote(*, instrument_id: int) -> PlainQuote | None:
     return list_quotes(tick_sizes={instrument_id: PAISE}).get(instrument_id)
 
 
-def get_ltp(*, instrument_id: int) -> Decimal | None:
-    """Return the last traded price on the quote board, None where there is none. Raises BoardError."""
-    quote = find_quote(instrument_id=instrument_id)
-    return quote.ltp if quote else None
-
-
 def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
     """Return the last traded prices on the quote board, of those instruments that have one."""
     quotes = list_quotes(tick_sizes=dict.fromkeys(instrument_ids, PAISE))

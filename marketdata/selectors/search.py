@@ -22,7 +22,7 @@ from marketdata.domain.instruments import (
     OptionType,
 )
 from marketdata.domain.search import SearchQuery, parse_query
-from marketdata.domain.symbols import canonical_symbol
+from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import search_statements as statements
 from marketdata.selectors.prices import list_ltps
 from marketdata.selectors.underlyings import is_token_prefixed, market_today
@@ -80,19 +80,23 @@ def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT) -> list[Search
     Exact symbols come before prefixes, what can be traded or charted itself before its derivatives, and those by
     nearest expiry; a query that names a contract finds contracts if there are any.
     """
-    asked = parse_query(query)
+    exchange, words = split_exchange(query)
+    asked = parse_query(words)
     if not asked.phrase:
         return []
     limit = max(1, min(limit, MAX_LIMIT))
     is_contract = asked.names_contract or asked.strike is not None
-    contracts = _list_contracts(asked, limit=limit) if is_contract else []
-    named = [] if contracts and asked.names_contract else _list_named(asked.phrase, limit=limit)
+    contracts = _list_contracts(asked, exchange=exchange, limit=limit) if is_contract else []
+    is_answered = bool(contracts) and asked.names_contract
+    named = [] if is_answered else _list_named(asked.phrase, exchange=exchange, limit=limit)
     found = [*named, *contracts]
     unique = list({hit.instrument_id: hit for hit in found}.values())[:limit]
     return _with_offers(_with_exchange(unique))
 
 
-def _list_named(words: Sequence[str], *, limit: int, has_derivatives: bool = False) -> list[SearchHit]:
+def _list_named(
+    words: Sequence[str], *, exchange: Exchange | None, limit: int, has_derivatives: bool = False
+) -> list[SearchHit]:
     phrase = " ".join(words)
     pieces = re.findall(r"[A-Z0-9]+", phrase)
     # One letter is the beginning of every tenth word; the prefix of a token answers it well enough.
@@ -101,14 +105,15 @@ def _list_named(words: Sequence[str], *, limit: int, has_derivatives: bool = Fal
         "symbol": canonical_symbol(phrase),
         "prefix": re.sub(r"([\\%_])", r"\\\1", phrase) + "%",
         "words": " & ".join(f"{piece.lower()}:*" for piece in pieces),
+        "exchange": exchange,
         "today": market_today(),
         "limit": limit,
     }
     return _hits(statements.named(by_word=is_word, has_derivatives=has_derivatives), parameters)
 
 
-def _list_contracts(asked: SearchQuery, *, limit: int) -> list[SearchHit]:
-    underlyings = _list_named(asked.words, limit=UNDERLYINGS_TRIED, has_derivatives=True)
+def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int) -> list[SearchHit]:
+    underlyings = _list_named(asked.words, exchange=exchange, limit=UNDERLYINGS_TRIED, has_derivatives=True)
     if underlyings and underlyings[0].is_exact:
         underlyings = [one for one in underlyings if one.underlying == underlyings[0].underlying]
     if not underlyings:

@@ -39,7 +39,8 @@ def named(*, by_word: bool, has_derivatives: bool) -> str:
             SELECT {_COLUMNS}, i.series, i.underlying_symbol = %(symbol)s AS exact, i.token LIKE %(prefix)s AS prefixed,
                    {_STANDS_FOR_UNDERLYING} AS stands, {_HAS_DERIVATIVES} AS derives
             FROM instruments i
-            WHERE i.is_listed AND i.option_type = '' AND (i.expiry IS NULL OR i.expiry >= %(today)s) AND ({match})
+            WHERE i.is_listed AND i.option_type = '' AND (i.expiry IS NULL OR i.expiry >= %(today)s)
+              AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s) AND ({match})
         )
         SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
                strike, option_type, lot_size, underlying_id, stands, exact

@@ -121,19 +121,14 @@ class Contracts:
     futures: tuple[FutureRow, ...]
 
 
-def list_expiries(*, symbol: str, exchange: str | None = None, options_only: bool) -> list[ExpiryRow]:
-    """Return the expiries listed on `symbol`, soonest first. Raises UnknownSymbol."""
-    underlying = find_underlying(symbol=symbol, exchange=exchange)
-    return list_expiries_of(underlying=underlying, options_only=options_only)
-
-
-def list_expiries_of(*, underlying: Underlying, options_only: bool) -> list[ExpiryRow]:
+def list_expiries(*, underlying: Underlying, options_only: bool) -> list[ExpiryRow]:
     """Return the expiries listed on `underlying`, soonest first; none where it has no derivatives."""
     segment = underlying.option_segment if options_only else underlying.derivative_segment
     if segment is None:
         return []
     today = market_today()
-    dates = _contracts(segment, underlying.symbol, today).values_list("expiry", Q(strike__isnull=False)).distinct()
+    listed = _contracts(segment, underlying.symbol, today).annotate(is_option=Q(strike__isnull=False))
+    dates = list(listed.values_list("expiry", "is_option").distinct())
     options = classify(expiry for expiry, is_option in dates if is_option and expiry)
     futures = classify(expiry for expiry, is_option in dates if not is_option and expiry)
     return [
@@ -142,18 +137,6 @@ def list_expiries_of(*, underlying: Underlying, options_only: bool) -> list[Expi
         )
         for one in sorted(options if options_only else {*options, *futures})
     ]
-
-
-def list_series(*, segment: ExchangeSegment, underlying_symbol: str, from_date: date) -> list[date]:
-    """Return the expiries from `from_date` on that have options, soonest first."""
-    options = _contracts(segment, underlying_symbol, from_date).filter(strike__isnull=False)
-    return sorted(options.order_by().values_list("expiry", flat=True).distinct())
-
-
-def list_futures(*, segment: ExchangeSegment, underlying_symbol: str, from_date: date) -> list[FutureRow]:
-    """Return the futures expiring from `from_date` on, soonest first."""
-    futures = _futures(segment, underlying_symbol, from_date).order_by("expiry", "id")
-    return [FutureRow(*row) for row in futures.values_list("id", "expiry", "token")]
 
 
 def list_contracts(
@@ -206,7 +189,8 @@ def get_series_by_key(key: SeriesKey) -> SeriesListing:
     today = market_today()
     rows = _option_rows(key) if key.expiry >= today else []
     if not rows:
-        listed = list_series(segment=key.segment, underlying_symbol=key.underlying, from_date=today)
+        wanted = (key.segment, key.underlying)
+        listed = list_contracts(underlyings=[wanted], from_date=today)[wanted].option_expiries
         raise _unknown_expiry(f"{key.underlying} options", key.expiry, listed, today)
     spots = Counter(row.underlying_id for row in rows if row.underlying_id is not None)
     if not spots:

@@ -85,25 +85,6 @@ def get_index(*, symbol: str, exchange: str | None = None) -> Instrument:
     return _get_cash(symbol, exchange, (InstrumentType.INDEX,))
 
 
-def get_instrument(*, token: str) -> Instrument:
-    """Return the listed instrument by readable token (`BSE:RELIANCE`) or broker's key (`NSE_FNO:131533`).
-
-    Raises UnknownSymbol.
-    """
-    prefix, separator, rest = token.strip().partition(":")
-    listed = Instrument.objects.filter(is_listed=True)
-    if separator and prefix.upper() in ExchangeSegment.__members__:
-        keyed = listed.filter(exchange_segment=ExchangeSegment[prefix.upper()])
-        found = keyed.filter(security_id=int(rest)).first() if rest.isdecimal() and len(rest) < 12 else None
-        wanted = None
-    else:
-        wanted, name = split_exchange(token)
-        found = _by_exchange(listed.filter(token=name.upper()), wanted).first()
-    if found is None:
-        raise _unknown(token, wanted)
-    return found
-
-
 def get_instrument_by_id(*, instrument_id: int) -> Instrument:
     """Return the instrument, listed or not. Raises `Instrument.DoesNotExist`."""
     return Instrument.objects.get(pk=instrument_id)

@@ -50,22 +50,25 @@ def open_window(
     cached = _find_cached(listing.series, width)
     if price is None:
         price = _price_of(listing, caller_ltp=caller_ltp, cached=cached, now=now)
-    if cached is None or cached.atm not in listing.strikes:
-        is_due = True
-    elif price.source is PriceSource.CACHE:
-        is_due = False
-    else:
-        is_due = opened_anew or chain.is_recalculation_due(cached, ltp=price.ltp, now=now)
-    if is_due:
-        cached = _calculate(listing, width=width, ltp=price.ltp, now=now)
-        if not (is_look and price.source is PriceSource.CALLER):
-            _remember(cached)
-    return _opened(cached, listing.series, price)
+    if cached is not None and not _is_due(cached, listing, price, opened_anew=opened_anew, now=now):
+        return _opened(cached, listing.series, price)
+    calculated = _calculate(listing, width=width, ltp=price.ltp, now=now)
+    if not (is_look and price.source is PriceSource.CALLER):
+        _remember(calculated)
+    return _opened(calculated, listing.series, price)
 
 
 def legs_in_window(listing: SeriesListing, window: OpenWindow | AtmCache) -> tuple[Leg, ...]:
     """Return the legs of `listing` whose strikes lie in `window`; a one-sided strike has one."""
     return tuple(leg for leg in listing.legs if window.lowest_strike <= leg.strike <= window.highest_strike)
+
+
+def _is_due(cached: AtmCache, listing: SeriesListing, price: Price, *, opened_anew: bool, now: datetime) -> bool:
+    if cached.atm not in listing.strikes:
+        return True
+    if price.source is PriceSource.CACHE:
+        return False
+    return opened_anew or chain.is_recalculation_due(cached, ltp=price.ltp, now=now)
 
 
 def _find_cached(series: SeriesKey, width: int) -> AtmCache | None:

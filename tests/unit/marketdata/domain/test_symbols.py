@@ -28,3 +28,7 @@ def test_aliases_mean_the_symbol_on_the_derivatives(text: str, symbol: str) -> N
 )
 def test_an_exchange_is_split_off_only_if_it_is_one(text: str, exchange: Exchange | None, rest: str) -> None:
     assert split_exchange(text) == (exchange, rest)
+
+
+def test_what_cannot_be_printed_is_no_part_of_a_name() -> None:
+    assert split_exchange("REL\x00IANCE\n") == (None, "REL IANCE")

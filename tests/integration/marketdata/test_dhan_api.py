@@ -1,0 +1,136 @@
+"""The broker's REST side: prices, full snapshots, both shapes of errors, and a token that stays where it belongs."""
+
+import logging
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from pytest_django import Settings
+
+from marketdata import dhan_api
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from tests.brokers import Broker, running_broker
+
+RELIANCE = InstrumentKey(ExchangeSegment.NSE_EQ, 2885)
+CALL = InstrumentKey(ExchangeSegment.NSE_FNO, 131533)
+PUT = InstrumentKey(ExchangeSegment.NSE_FNO, 131534)
+TOKEN = "eyJ-a-very-secret-token"
+
+
+@pytest.fixture(autouse=True)
+def broker(settings: Settings) -> Iterator[Broker]:
+    settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", TOKEN
+    with running_broker() as broker:
+        settings.DHAN_REST_URL = broker.url
+        yield broker
+
+
+def test_prices_are_asked_for_by_segment_and_what_is_missing_stays_missing(broker: Broker) -> None:
+    broker.answer(
+        200,
+        {
+            "data": {"NSE_EQ": {"2885": {"last_price": 1452.3}}, "NSE_FNO": {"131533": {"last_price": 0}}},
+            "status": "success",
+        },
+    )
+
+    prices = dhan_api.fetch_ltp([RELIANCE, CALL, PUT])
+
+    # A price of zero is no price: the broker says so of what its cache has dropped.
+    assert prices == {RELIANCE: Decimal("1452.3")}
+    assert broker.requests == [("/marketfeed/ltp", {"NSE_EQ": [2885], "NSE_FNO": [131533, 131534]})]
+    assert (broker.headers[0]["access-token"], broker.headers[0]["client-id"]) == (TOKEN, "1000000001")
+
+
+def test_nothing_is_asked_about_nothing_and_too_much_is_refused(broker: Broker) -> None:
+    assert dhan_api.fetch_ltp([]) == {}
+    with pytest.raises(ValueError, match="1001 instruments"):
+        dhan_api.fetch_ltp([InstrumentKey(ExchangeSegment.NSE_EQ, one) for one in range(1_001)])
+    assert broker.requests == []
+
+
+def test_a_full_snapshot_is_a_quote(broker: Broker) -> None:
+    level = {"quantity": 65, "orders": 2, "price": 61.0}
+    fields = {
+        "average_price": 60.5,
+        "buy_quantity": 1000,
+        "sell_quantity": 900,
+        "depth": {"buy": [level] * 5, "sell": [{**level, "price": 61.1}] * 5},
+        "last_price": 61.05,
+        "last_quantity": 65,
+        "last_trade_time": "10/02/2026 15:29:59",
+        "ohlc": {"open": 50, "close": 55.5, "high": 65.0, "low": 49.9},
+        "oi": 12,
+        "oi_day_high": 14,
+        "oi_day_low": 10,
+        "volume": 6_500,
+    }
+    broker.answer(200, {"data": {"NSE_FNO": {"131533": fields}}, "status": "success"})
+
+    quote = dhan_api.fetch_quotes([CALL, PUT])[CALL]
+
+    assert broker.requests == [("/marketfeed/quote", {"NSE_FNO": [131533, 131534]})]
+    # 15:29:59 on the wall, written as if it were UTC.
+    assert (quote.ltp, quote.ltt, quote.previous_close) == (61.05, 1_770_737_399, 55.5)
+    assert (quote.volume, quote.oi, quote.total_buy_quantity, quote.day_open) == (6_500, 12, 1_000, 50)
+    assert quote.depth is not None
+    assert (quote.depth[0].bid_price, quote.depth[0].ask_price) == (61.0, 61.1)
+
+
+@pytest.mark.parametrize("time", ["01/01/1980 00:00:00", ""])
+def test_what_never_traded_has_no_trade(broker: Broker, time: str) -> None:
+    broker.answer(
+        200, {"data": {"NSE_FNO": {"131533": {"last_price": 0, "last_trade_time": time}}}, "status": "success"}
+    )
+
+    quote = dhan_api.fetch_quotes([CALL])[CALL]
+
+    assert (quote.ltp, quote.ltt, quote.depth, quote.previous_close) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (429, {"data": {"805": "Too many requests."}, "status": "failed"}, dhan_api.RateLimited),
+        (429, {"errorType": "Rate_Limit", "errorCode": "DH-904", "errorMessage": "slow"}, dhan_api.RateLimited),
+        (200, {"data": {"805": "Too many requests."}, "status": "failed"}, dhan_api.RateLimited),
+        (401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"}, dhan_api.LoginRefused),
+        (400, {"errorCode": "DH-906", "errorMessage": "Invalid Token"}, dhan_api.LoginRefused),
+        (400, {"data": {"806": "Data APIs not subscribed"}, "status": "failed"}, dhan_api.LoginRefused),
+        (400, {"errorCode": "DH-905", "errorMessage": "Missing fields"}, dhan_api.RequestRefused),
+        (404, {"status": 404, "error": "Not Found", "path": "/v2/x"}, dhan_api.RequestRefused),
+        (500, {"errorCode": "DH-908", "errorMessage": "rare"}, dhan_api.DhanUnreachable),
+        (502, b"<html>Bad gateway</html>", dhan_api.DhanUnreachable),
+        (200, b"[]", dhan_api.DhanUnreachable),
+        (200, {"data": {"NSE_XX": {"1": {}}}, "status": "success"}, dhan_api.DhanUnreachable),
+        (200, {"data": [], "status": "success"}, dhan_api.DhanUnreachable),
+    ],
+)
+def test_errors_of_both_shapes_are_told_apart(
+    broker: Broker, status: int, body: object, error: type[dhan_api.DhanError]
+) -> None:
+    broker.answer(status, body)
+
+    with pytest.raises(error) as raised:
+        dhan_api.fetch_ltp([RELIANCE])
+
+    assert type(raised.value) is error
+
+
+def test_a_broker_that_is_away_is_unreachable(settings: Settings) -> None:
+    with running_broker() as gone:
+        settings.DHAN_REST_URL = gone.url
+
+    with pytest.raises(dhan_api.DhanUnreachable):
+        dhan_api.fetch_ltp([RELIANCE])
+
+
+def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
+
+    with pytest.raises(dhan_api.LoginRefused) as raised:
+        dhan_api.fetch_ltp([RELIANCE])
+
+    assert TOKEN not in repr(raised.value)
+    assert TOKEN not in caplog.text

@@ -1,0 +1,209 @@
+"""Chains, expiries and searches over HTTP."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from marketdata.models import AtmCache
+from tests.brokers import running_broker
+from tests.factories import Listing, make_equity, make_listing, make_user, put_prices
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_board")]
+
+
+@pytest.fixture(autouse=True)
+def outside(settings: Settings) -> Iterator[None]:
+    settings.MARKET_DATE = date(2026, 2, 10)
+    with running_broker() as broker:
+        settings.DHAN_REST_URL = broker.url
+        yield
+
+
+@pytest.fixture
+def market() -> Listing:
+    return make_listing()
+
+
+@pytest.fixture
+def client() -> APIClient:
+    client = APIClient()
+    client.force_authenticate(make_user())
+    return client
+
+
+def read(client: APIClient, path: str, *, status: int = 200, **query: Any) -> dict[str, Any]:
+    answer = client.get(f"/api/v2/{path}", query)
+    assert answer.status_code == status, answer.content
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["option-chain/NIFTY", "option-chain/NIFTY/expiries", "instruments/search?q=rel", "instruments/NIFTY/expiries"],
+)
+def test_everything_needs_a_login(path: str) -> None:
+    assert APIClient().get(f"/api/v2/{path}").status_code == 401
+
+
+def test_a_chain_is_answered_with_live_quotes_and_nulls_where_nothing_is_known(
+    market: Listing, client: APIClient
+) -> None:
+    spot = market.spots["RELIANCE"]
+    put_prices({spot.pk: 2_611.35})
+    first = read(client, "option-chain/RELIANCE", strikes=3)
+    call = first["strikes"][1]["ce"]
+    put_prices({call["instrument_id"]: 61.05})
+
+    chain = read(client, "option-chain/reliance", expiry="24FEB2026", strikes=3)
+
+    assert (chain["symbol"], chain["exchange"], chain["expiry"], chain["expiry_display"]) == (
+        "RELIANCE",
+        "NSE",
+        "2026-02-24",
+        "24FEB2026",
+    )
+    assert (chain["spot"]["token"], chain["spot"]["ltp"], chain["spot"]["source"]) == ("RELIANCE", 2611.35, "quote")
+    assert (chain["atm"], chain["strike_step"], chain["width"]) == (2620, 20, 3)
+    assert [(row["strike"], row["is_atm"]) for row in chain["strikes"]] == [(2600, False), (2620, True), (2640, False)]
+    leg = chain["strikes"][1]["ce"]
+    assert (leg["token"], leg["ltp"], leg["source"]) == ("RELIANCE_24FEB2026_2620CE", 61.05, "quote")
+    assert leg["at"] == "2026-02-10T04:30:00Z"
+    assert {name: leg[name] for name in ("bid", "ask", "volume", "oi", "change", "previous_close")} == dict.fromkeys(
+        ("bid", "ask", "volume", "oi", "change", "previous_close")
+    )
+    assert chain["strikes"][0]["pe"]["ltp"] is None
+
+
+def test_the_default_width_is_101_for_indices_and_25_for_the_rest(market: Listing, client: APIClient) -> None:
+    put_prices({market.spots["NIFTY"].pk: 25_012.35, market.spots["CRUDEOIL"].pk: 5_812})
+
+    assert len(read(client, "option-chain/NIFTY50")["strikes"]) == 101
+    assert len(read(client, "option-chain/CRUDEOIL")["strikes"]) == 25
+
+
+def test_the_nearest_expiry_is_meant_without_one(market: Listing, client: APIClient) -> None:
+    assert read(client, "option-chain/NIFTY", ltp=25_000)["expiry"] == "2026-02-17"
+
+
+@pytest.mark.parametrize("name", ["ltp", "underlying_ltp"])
+def test_a_callers_price_is_used_where_none_is_known_and_not_remembered(
+    market: Listing, client: APIClient, name: str
+) -> None:
+    chain = read(client, f"option-chain/RELIANCE?{name}=2651")
+
+    assert (chain["atm"], chain["spot"]["source"]) == (2660, "caller")
+    assert not AtmCache.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "code"),
+    [
+        ("option-chain/NOPE", {}, 404, "unknown_symbol"),
+        ("option-chain/RELIANCE", {"exchange": "MCX"}, 404, "unknown_symbol"),
+        ("option-chain/RELIANCE", {"expiry": "25FEB2026"}, 404, "unknown_expiry"),
+        ("option-chain/RELIANCE", {"expiry": "03FEB2026"}, 400, "past_expiry"),
+        ("option-chain/RELIANCE", {"expiry": "26-02-2026"}, 400, "malformed_date"),
+        ("option-chain/RELIANCE", {}, 409, "no_price"),
+        ("option-chain/RELIANCE", {"strikes": "0"}, 400, "invalid"),
+        ("option-chain/RELIANCE", {"ltp": "-5"}, 400, "invalid"),
+        ("option-chain/RELIANCE", {"ltp": "NaN"}, 400, "invalid"),
+        ("option-chain/RELIANCE", {"exchange": "NYSE"}, 400, "invalid"),
+        ("option-chain/TINY", {}, 404, "no_options"),
+        ("option-chain/TINY/expiries", {}, 404, "no_options"),
+        ("option-chain/NOPE/expiries", {}, 404, "unknown_symbol"),
+        ("instruments/NOPE/expiries", {}, 404, "unknown_symbol"),
+        ("instruments/search", {"q": "x" * 65}, 400, "query_too_long"),
+        ("instruments/search", {"q": "x", "limit": "1000"}, 400, "invalid"),
+    ],
+)
+def test_refusals_have_a_status_and_a_code(
+    market: Listing, client: APIClient, path: str, query: dict[str, Any], status: int, code: str
+) -> None:
+    make_equity("TINY")
+
+    problem = read(client, path, status=status, **query)
+
+    assert problem["code"] == code
+    assert problem["detail"]
+
+
+def test_an_unlisted_expiry_names_the_nearest_ones(market: Listing, client: APIClient) -> None:
+    problem = read(client, "option-chain/NIFTY", status=404, expiry="2026-02-18")
+
+    assert problem["expiries"] == ["2026-02-17", "2026-02-24"]
+
+
+def test_expiries_with_options(market: Listing, client: APIClient) -> None:
+    answer = read(client, "option-chain/NIFTY/expiries")
+
+    assert answer["symbol"] == "NIFTY"
+    assert answer["expiries"] == [
+        {
+            "expiry": "2026-02-17",
+            "display": "17FEB2026",
+            "kind": "weekly",
+            "days_left": 7,
+            "has_options": True,
+            "has_futures": False,
+        },
+        {
+            "expiry": "2026-02-24",
+            "display": "24FEB2026",
+            "kind": "monthly",
+            "days_left": 14,
+            "has_options": True,
+            "has_futures": False,
+        },
+    ]
+
+
+def test_all_expiries_have_the_futures_too(market: Listing, client: APIClient) -> None:
+    options = read(client, "option-chain/CRUDEOIL/expiries")["expiries"]
+    everything = read(client, "instruments/CRUDEOIL/expiries")["expiries"]
+
+    assert [row["expiry"] for row in options] == ["2026-02-17"]
+    assert [row["expiry"] for row in everything] == ["2026-02-17", "2026-02-19", "2026-03-19"]
+
+
+def test_a_search_answers_hits_and_what_can_be_added(market: Listing, client: APIClient) -> None:
+    answer = read(client, "instruments/search", q="rel")
+
+    assert answer["query"] == "rel"
+    assert answer["results"][0] == {
+        "instrument_id": market.spots["RELIANCE"].pk,
+        "token": "RELIANCE",
+        "symbol": "RELIANCE",
+        "display_name": "Reliance",
+        "exchange": "NSE",
+        "exchange_segment": "NSE_EQ",
+        "instrument_type": "EQUITY",
+        "expiry": None,
+        "expiry_display": None,
+        "strike": None,
+        "option_type": None,
+        "lot_size": 1,
+        "offers": [
+            {"instrument_type": "EQUITY", "expiries": []},
+            {"instrument_type": "STOCK_OPTION", "expiries": [{"expiry": "2026-02-24", "display": "24FEB2026"}]},
+        ],
+    }
+
+
+def test_a_search_for_nothing_finds_nothing(market: Listing, client: APIClient) -> None:
+    assert read(client, "instruments/search", q="")["results"] == []
+    assert read(client, "instruments/search")["results"] == []
+
+
+def test_the_endpoints_are_browsable(market: Listing, client: APIClient) -> None:
+    put_prices({market.spots["RELIANCE"].pk: float(np.float32(2_611.35))})
+
+    page = client.get("/api/v2/option-chain/RELIANCE?strikes=3", headers={"accept": "text/html"})
+
+    assert page.status_code == 200
+    assert b"RELIANCE_24FEB2026_2620CE" in page.content

@@ -1,0 +1,152 @@
+"""Search over a small market: ranking, offers, contracts, and a bounded number of queries."""
+
+from datetime import date
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from marketdata import selectors
+from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.search import QueryTooLong
+from marketdata.models import Instrument
+from marketdata.selectors import Offer
+from tests.factories import (
+    NEAR,
+    WEEKLY,
+    Listing,
+    make_equities,
+    make_equity,
+    make_future,
+    make_index,
+    make_listing,
+    make_series,
+    put_prices,
+)
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_board")]
+
+
+@pytest.fixture(autouse=True)
+def market_date(settings: Settings) -> None:
+    settings.MARKET_DATE = date(2026, 2, 10)
+
+
+@pytest.fixture
+def market() -> Listing:
+    listing = make_listing()
+    make_future("RELIANCE", segment=ExchangeSegment.NSE_FNO, expiry=NEAR, underlying=listing.spots["RELIANCE"])
+    make_future("NIFTY", segment=ExchangeSegment.NSE_FNO, expiry=NEAR, underlying=listing.spots["NIFTY"])
+    return listing
+
+
+def tokens(query: str, *, limit: int = 20) -> list[str]:
+    return [hit.token for hit in selectors.search_instruments(query=query, limit=limit)]
+
+
+def test_the_beginning_of_a_symbol_finds_the_underlying_before_its_derivatives(market: Listing) -> None:
+    make_equity("RELAXO")
+    make_equity("AREL")
+
+    assert tokens("rel") == ["RELIANCE", "RELAXO", "RELIANCE_24FEB2026_FUT"]
+
+
+def test_the_exact_symbol_comes_first(market: Listing) -> None:
+    make_index("NIFTYIT", security_id=29)
+    make_equity("ANIFTY")
+
+    assert tokens("nifty")[:2] == ["NIFTY", "NIFTYIT"]
+
+
+def test_words_of_the_name_are_found_in_any_order(market: Listing) -> None:
+    Instrument.objects.filter(token="RELIANCE").update(display_name="Reliance Industries Limited")
+
+    assert tokens("indus relia") == ["RELIANCE"]
+
+
+def test_an_underlying_offers_what_can_be_added_of_it_with_its_nearest_expiries(market: Listing) -> None:
+    reliance = selectors.search_instruments(query="reliance")[0]
+    nifty = selectors.search_instruments(query="nifty")[0]
+    crude = selectors.search_instruments(query="crudeoil")[0]
+    share = make_equity("TINY")
+
+    assert reliance.offers == (Offer("EQUITY"), Offer("STOCK_OPTION", (NEAR,)), Offer("FUTURE", (NEAR,)))
+    assert nifty.offers == (Offer("INDEX_OPTION", (WEEKLY, NEAR)), Offer("FUTURE", (NEAR,)))
+    assert crude.token == "CRUDEOIL_19FEB2026_FUT"
+    assert crude.offers == (
+        Offer("FUTURE", (date(2026, 2, 19), date(2026, 3, 19))),
+        Offer("COMMODITY_OPTION", (date(2026, 2, 17),)),
+    )
+    assert selectors.search_instruments(query="tiny")[0].offers == (Offer("EQUITY"),)
+    assert selectors.search_instruments(query="tiny")[0].instrument_id == share.pk
+
+
+def test_a_strike_and_an_option_type_find_contracts_nearest_expiry_first(market: Listing) -> None:
+    assert tokens("nifty 25000 ce") == ["NIFTY_17FEB2026_25000CE", "NIFTY_24FEB2026_25000CE"]
+
+
+def test_an_expiry_narrows_the_contracts_and_the_nearest_day_wins(market: Listing) -> None:
+    assert tokens("nifty 25000 ce 24 feb") == ["NIFTY_24FEB2026_25000CE", "NIFTY_17FEB2026_25000CE"]
+    assert tokens("nifty 25000 ce 31 mar") == []
+
+
+def test_a_strike_being_typed_finds_the_strikes_that_begin_so(market: Listing) -> None:
+    assert tokens("nifty 2505", limit=2) == ["NIFTY_17FEB2026_25050CE", "NIFTY_17FEB2026_25050PE"]
+
+
+def test_without_a_strike_contracts_near_the_money_come_first(market: Listing) -> None:
+    put_prices({market.spots["RELIANCE"].pk: 2_718.5})
+
+    assert tokens("reliance pe", limit=3) == [
+        "RELIANCE_24FEB2026_2720PE",
+        "RELIANCE_24FEB2026_2700PE",
+        "RELIANCE_24FEB2026_2740PE",
+    ]
+
+
+def test_without_a_price_the_middle_of_the_listing_comes_first(market: Listing) -> None:
+    assert tokens("reliance pe", limit=1) == ["RELIANCE_24FEB2026_2600PE"]
+
+
+def test_futures_are_found_by_word(market: Listing) -> None:
+    assert tokens("nifty fut") == ["NIFTY_24FEB2026_FUT"]
+    assert tokens("crudeoil fut") == ["CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT"]
+    assert tokens("crudeoil mar fut") == ["CRUDEOIL_19MAR2026_FUT"]
+
+
+def test_what_bse_lists_too_carries_its_name_and_can_be_asked_for(market: Listing) -> None:
+    bse = make_equity("RELIANCE", segment=ExchangeSegment.BSE_EQ)
+    make_series(bse, segment=ExchangeSegment.BSE_FNO, middle=2_600, step=20, strikes=5)
+
+    assert tokens("reliance")[:2] == ["RELIANCE", "BSE:RELIANCE"]
+    assert tokens("bse:rel") == ["BSE:RELIANCE"]
+
+
+def test_what_has_expired_or_left_the_list_is_not_found(market: Listing, settings: Settings) -> None:
+    Instrument.objects.filter(token="RELIANCE").update(is_listed=False)
+    settings.MARKET_DATE = date(2026, 2, 20)
+
+    assert tokens("reliance") == ["RELIANCE_24FEB2026_FUT"]
+    assert tokens("crudeoil") == ["CRUDEOIL_19MAR2026_FUT"]
+
+
+@pytest.mark.parametrize("query", ["", "   ", "%", "_", "zzz", "'", "\\", "\x00"])
+def test_what_means_nothing_finds_nothing(market: Listing, query: str) -> None:
+    assert tokens(query) == []
+
+
+def test_more_than_anyone_types_is_refused(market: Listing) -> None:
+    with pytest.raises(QueryTooLong):
+        tokens("x" * 65)
+
+
+def test_a_search_takes_as_many_queries_for_many_hits_as_for_few(market: Listing) -> None:
+    make_equities(40, prefix="MANY")
+
+    with CaptureQueriesContext(connection) as few:
+        assert len(tokens("tcs")) == 1
+    with CaptureQueriesContext(connection) as many:
+        assert len(tokens("many", limit=40)) == 40
+
+    assert len(many) == len(few) == 3
