@@ -1,5 +1,8 @@
 """A listing of our own, relative to a date: every series that the terminal's preload rules ask for, and the stocks.
 
+Indices, commodities and stocks with derivatives are real ones (`underlyings`), the other stocks are made up
+(`fictional`). The ids of derivatives are our own.
+
 Ids are computed, not counted: a contract keeps its id from day to day, until its series comes near and gets its fine
 strikes. Each underlying owns a block of ids in its segment; inside it the expiry and the strike choose the place. As in
 reality an id is unique in its segment only (13 is NIFTY in IDX_I and ABB in NSE_EQ; a stock's options on BSE repeat
@@ -14,6 +17,7 @@ from enum import StrEnum
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey, InstrumentType, OptionType
 from simulator import expiry_dates
 from simulator.expiry_dates import Weekday
+from simulator.fictional import make_fictional_stocks
 from simulator.listing import Listed
 from simulator.underlyings import (
     COMMODITIES,
@@ -72,7 +76,7 @@ FIRST_COMMODITY_ID = 430_000
 
 def make_listing(today: date, *, size: Size = Size.DEMO) -> list[Listed]:
     """Return everything listed on `today`."""
-    stocks = read_stocks()
+    stocks = (*read_stocks(), *make_fictional_stocks())
     if size is Size.SMALL:
         stocks = tuple(stock for stock in stocks if stock.symbol in SMALL_STOCKS)
     return [
@@ -123,10 +127,12 @@ def _index_row(index: IndexUnderlying) -> Listed:
 
 
 def _share_rows(stock: Stock) -> Iterator[Listed]:
-    listings = [(Exchange.NSE, ExchangeSegment.NSE_EQ, stock.nse_id, stock.nse_tick, "EQ")]
-    if stock.bse_id is not None:
-        listings.append((Exchange.BSE, ExchangeSegment.BSE_EQ, stock.bse_id, stock.bse_tick, stock.bse_group))
-    for exchange, segment, security_id, tick, series in listings:
+    for exchange, segment, security_id, tick, series in (
+        (Exchange.NSE, ExchangeSegment.NSE_EQ, stock.nse_id, stock.nse_tick, "EQ"),
+        (Exchange.BSE, ExchangeSegment.BSE_EQ, stock.bse_id, stock.bse_tick, stock.bse_group),
+    ):
+        if security_id is None:
+            continue
         yield Listed(
             key=InstrumentKey(segment, security_id),
             exchange=exchange,
@@ -137,7 +143,6 @@ def _share_rows(stock: Stock) -> Iterator[Listed]:
             tick=tick,
             level=stock.level,
             company=stock.company,
-            isin=stock.isin,
             series=series,
         )
 

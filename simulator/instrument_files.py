@@ -2,7 +2,7 @@
 
 Columns, number formats and quirks are those of the compact file of 10 Feb 2026 and the detailed file of Aug 2026: no
 newline at the end of either, a trailing comma on every line of the detailed one, ticks in paise but for indices in
-rupees, `-0.01000` as the strike of an NSE future.
+rupees, `-0.01000` as the strike of an NSE future. No row has an ISIN: a made-up one could be somebody's.
 """
 
 import gzip
@@ -41,6 +41,7 @@ SEGMENT_LETTER = {
 EXPIRY_TIME = {Exchange.NSE: "14:30:00", Exchange.BSE: "15:30:00", Exchange.MCX: "23:30:00"}
 """Written after the expiry date in the compact file; meaningless."""
 FREEZE_LOTS = 27
+NO_ISIN = "NA"
 LINES_PER_CHUNK = 2_000
 CHUNK_BYTES = 1 << 18
 
@@ -88,7 +89,7 @@ def detailed_lines(listing: Listing) -> Iterator[str]:
                 row.exchange,
                 SEGMENT_LETTER[row.key.segment],
                 str(row.key.security_id),
-                row.isin,
+                NO_ISIN,
                 row.type,
                 underlying_ids.get((row.exchange, row.type, row.underlying), ""),
                 row.symbol if row.type is InstrumentType.INDEX else row.underlying,

@@ -30,7 +30,6 @@ class Listed:
     option_type: OptionType | None = None
     level: float | None = None
     company: str = ""
-    isin: str = "NA"
     series: str = ""
 
 

@@ -64,6 +64,5 @@ def _listed(row: MasterRow) -> Listed:
         strike=None if row.strike is None else float(row.strike),
         option_type=row.option_type,
         company=row.company,
-        isin=row.isin,
         series=row.series,
     )

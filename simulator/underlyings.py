@@ -1,9 +1,9 @@
 """What the demo listing is made of: indices, commodities and stocks, with the shape of their series.
 
-Index and commodity ids, lots, ticks and strike gaps are the broker's and the exchanges' of 2026; stocks come from
-`equities.csv`, whose rows were taken from the broker's public instrument file of 10 Feb 2026 (ISINs: 15 Apr 2026),
-with a level in the middle of the strikes listed then. Counts of expiries are larger than an exchange lists where a
-preload rule asks for more.
+Ids, lots, ticks and strike gaps of indices and commodities are facts, the broker's and the exchanges' of 2026;
+`equities.csv` has those of the two hundred stocks with derivatives on 10 Feb 2026, each with a level in the middle of
+the strikes listed then. Invented are the counts of expiries, larger than an exchange lists where a preload rule asks
+for more. Stocks without derivatives are not here: `fictional` makes them up.
 """
 
 import csv
@@ -65,17 +65,16 @@ class CommodityUnderlying:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """A share; with `lot` 0 it has no derivatives."""
+    """A share, listed where it has an id; with `lot` 0 it has no derivatives."""
 
     symbol: str
-    nse_id: int
+    nse_id: int | None
     nse_tick: float
     bse_id: int | None
     bse_group: str
     bse_tick: float
     name: str
     company: str
-    isin: str
     level: float | None = None
     strike_gap: float = 0.0
     lot: int = 0
@@ -280,7 +279,7 @@ COMMODITIES = (
 
 
 def read_stocks() -> tuple[Stock, ...]:
-    """Return the shares of `equities.csv`, those with derivatives first, the best known of them at the front."""
+    """Return the shares of `equities.csv`, all with derivatives, the best known at the front."""
     with EQUITIES_FILE.open(newline="", encoding="ascii") as file:
         return tuple(_stock(row) for row in csv.DictReader(file))
 
@@ -295,9 +294,8 @@ def _stock(row: dict[str, str]) -> Stock:
         bse_tick=float(row["bse_tick_paise"] or 5) / 100,
         name=row["name"],
         company=row["company"],
-        isin=row["isin"] or "NA",
-        level=float(row["level"]) if row["level"] else None,
-        strike_gap=float(row["strike_gap"] or 0),
-        lot=int(row["lot"] or 0),
-        future_tick=float(row["future_tick_paise"] or 0) / 100,
+        level=float(row["level"]),
+        strike_gap=float(row["strike_gap"]),
+        lot=int(row["lot"]),
+        future_tick=float(row["future_tick_paise"]) / 100,
     )

@@ -1,0 +1,96 @@
+"""Companies that do not exist, to give search and watchlists a long tail of shares.
+
+Every word, symbol, id and trading place here is made up: a name that looks Indian, times an industry. Nothing is drawn
+at random, so a company keeps its ids for as long as these lists only grow at their ends. Its ids lie above all that the
+exchanges gave in 2026 (761,655 on NSE, 977,533 on BSE), so they collide with no real ones.
+What is as in reality are the series of NSE, the groups of BSE, and the ticks usual in them. Shares with derivatives
+are real ones and stand in `equities.csv`.
+"""
+
+from dataclasses import dataclass
+
+from simulator.underlyings import Stock
+
+FIRST_NSE_ID = 980_001
+FIRST_BSE_ID = 990_001
+
+NAMES = (
+    *("Aravika", "Arvanta", "Belvani", "Bhavika", "Chamrit", "Chandol", "Darpani", "Devkosh", "Ekantra", "Falguni"),
+    *("Garudon", "Girivan", "Harivan", "Himadra", "Indravi", "Ishvani", "Jaldhar", "Jyotika", "Kamrupa", "Kesarin"),
+    *("Kshitra", "Laliton", "Lokmira", "Madhuka", "Malhari", "Meghdut", "Mrigank", "Nandvar", "Navrasi", "Neelkan"),
+    *("Ojasvan", "Padmira", "Palashi", "Parijat", "Prabhav", "Pushkal", "Rajvana", "Ratnari", "Rituraj", "Rohitan"),
+    *("Sahyati", "Samudri", "Sarayan", "Shravan", "Sindhva", "Suvarni", "Tamasri", "Tejomay", "Trikona", "Tungbha"),
+    *("Udayana", "Ujjvani", "Vaibhor", "Vanmali", "Varunik", "Vidyoti", "Vindhra", "Virasat", "Yamunik", "Yashova"),
+    *("Zarokha", "Zenobar", "Anandor", "Bhoomik"),
+)
+"""Seven letters each, so that a symbol ends with its industry's letters and cannot be another's."""
+
+INDUSTRIES = {
+    "Textiles": "TEX",
+    "Chemicals": "CHM",
+    "Cements": "CEM",
+    "Steels": "STL",
+    "Foods": "FDS",
+    "Pharma": "PHR",
+    "Motors": "MTR",
+    "Papers": "PPR",
+    "Power": "PWR",
+    "Finance": "FIN",
+    "Housing": "HSG",
+    "Software": "SFT",
+    "Ceramics": "CER",
+    "Tyres": "TYR",
+    "Paints": "PNT",
+    "Sugars": "SGR",
+    "Logistics": "LOG",
+    "Shipping": "SHP",
+    "Agro": "AGR",
+    "Plastics": "PLS",
+    "Jewels": "JWL",
+    "Hotels": "HTL",
+    "Media": "MDA",
+    "Electricals": "ELE",
+    "Forgings": "FRG",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a company is listed: its group on BSE, ticks in rupees, on NSE too unless it has no tick there."""
+
+    bse_group: str
+    bse_tick: float
+    nse_tick: float | None = None
+
+
+PLACES = (
+    _Place("A", bse_tick=0.05, nse_tick=0.10),
+    _Place("X", bse_tick=0.01),
+    _Place("B", bse_tick=0.05, nse_tick=0.05),
+    _Place("B", bse_tick=0.05, nse_tick=0.01),
+    _Place("X", bse_tick=0.05),
+    _Place("A", bse_tick=0.05, nse_tick=0.05),
+    _Place("XT", bse_tick=0.01),
+    _Place("B", bse_tick=0.01, nse_tick=0.01),
+)
+"""Companies take these in turn: five of eight are on both exchanges, three on BSE alone."""
+
+
+def make_fictional_stocks() -> tuple[Stock, ...]:
+    """Return all made-up companies, always the same and in the same order."""
+    companies = ((name, industry) for name in NAMES for industry in INDUSTRIES)
+    return tuple(_stock(at, name, industry) for at, (name, industry) in enumerate(companies))
+
+
+def _stock(at: int, name: str, industry: str) -> Stock:
+    place = PLACES[at % len(PLACES)]
+    return Stock(
+        symbol=f"{name.upper()}{INDUSTRIES[industry]}",
+        nse_id=None if place.nse_tick is None else FIRST_NSE_ID + at,
+        nse_tick=place.nse_tick or 0.0,
+        bse_id=FIRST_BSE_ID + at,
+        bse_group=place.bse_group,
+        bse_tick=place.bse_tick,
+        name=f"{name} {industry}",
+        company=f"{name} {industry} LTD".upper(),
+    )
