@@ -131,6 +131,7 @@ async def serve(options: Options, files: InstrumentFiles) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the simulator; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Until it serves, told to stop as by Ctrl-C.
     try:
         options = parse_options(arguments)
         files = read_files(options)

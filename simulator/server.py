@@ -79,7 +79,13 @@ async def running(
 
 
 class _Rest(uvicorn.Server):
-    """Uvicorn without its signal handlers: the process has one place that decides when it ends."""
+    """Uvicorn that ends when told and at once: without signal handlers of its own, cutting answers that still run."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        # Aborted, an answer under way sees its client gone and ends; cancelled, it would log a traceback.
+        for connection in self.server_state.connections:
+            connection.transport.abort()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -11,12 +12,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
-from tests.simulators import REPOSITORY, running_simulator
+from tests.simulators import READY, REPOSITORY, running_simulator
 
 COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
 TOKEN = ["--access-token", "sim-token"]
 SECONDS = 30
+LONGEST_STOP_SECONDS = 1.0
+"""A stop takes 0.2 s; the rest is for a busy machine."""
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -32,6 +36,11 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         timeout=SECONDS,
         check=False,
     )
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    command = [*COMMAND, *TOKEN, *arguments]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(
@@ -66,13 +75,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, *TOKEN, "--listing", "small"],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start("--listing", "small")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Simulator ready: feed ws://127.0.0.1:")
 
@@ -80,6 +83,44 @@ def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
     _, errors = process.communicate(timeout=SECONDS)
 
     assert (process.returncode, errors) == (0, "")
+
+
+def test_a_signal_ends_it_at_once_whatever_its_clients_do() -> None:
+    """A feed that streams, an idle connection kept alive, and a download of which the client reads no more."""
+    process = start("--rate", "20000")
+    assert process.stdout is not None
+    ready = READY.search(process.stdout.readline())
+    assert ready is not None
+    feed_url, rest_url = ready.groups()
+    nifty = [{"ExchangeSegment": "IDX_I", "SecurityId": "13"}]
+
+    with (
+        connect(f"{feed_url}/?version=2&token=sim-token&clientId=1000000001&authType=2", proxy=None) as feed,
+        httpx.Client(trust_env=False, timeout=SECONDS) as http,
+        http.stream("GET", f"{rest_url}/api-data/api-scrip-master.csv") as download,
+    ):
+        feed.send(json.dumps({"RequestCode": 21, "InstrumentCount": 1, "InstrumentList": nifty}))
+        assert isinstance(feed.recv(timeout=SECONDS), bytes)
+        assert http.get(f"{rest_url}/_sim/connections").is_success
+        chunks = download.iter_raw()
+        assert next(chunks)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=LONGEST_STOP_SECONDS)
+
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_good_order_while_it_still_starts(number: signal.Signals, tmp_path: Path) -> None:
+    pipe = tmp_path / "master.csv"
+    os.mkfifo(pipe)
+    process = start("--master", str(pipe))
+
+    with pipe.open("wb"):  # Opens once the simulator has begun to read.
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=SECONDS)
+
+    assert (process.returncode, output, errors) == (0, "", "")
 
 
 def test_a_truncated_master_is_refused(tmp_path: Path) -> None:
