@@ -10,10 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from marketdata import services
+from marketdata import selectors, services
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.models import Instrument, InstrumentImport
 from tests import master_lines as made
+from tests.simulators import running_simulator
 
 pytestmark = pytest.mark.django_db
 
@@ -259,6 +260,40 @@ def test_an_import_takes_the_same_number_of_statements_whatever_its_size(tmp_pat
         run(large)
 
     assert len(many) == len(few)
+
+
+def test_an_import_keeps_other_imports_out_and_lets_everybody_read(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+
+    # The test's transaction still holds what the import's took.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'instruments'::regclass")
+        modes = {mode for (mode,) in cursor.fetchall()}
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND objid = %s",
+            [0x494E5354],
+        )
+        advisory = cursor.fetchone()
+    assert modes <= {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}
+    assert advisory == (1,)
+
+
+def test_both_files_of_the_simulator_list_the_same_instruments() -> None:
+    with running_simulator() as simulator:
+        compact = run(simulator.instruments_url, as_of=selectors.market_today())
+        before = set(Instrument.objects.filter(is_listed=True).values_list("token", "exchange", "underlying__token"))
+        detailed = run(
+            simulator.instruments_url.replace("master.csv", "master-detailed.csv"),
+            as_of=selectors.market_today(),
+        )
+
+    assert (compact.refusal, detailed.refusal) == ("", "")
+    assert (compact.layout, detailed.layout) == ("compact", "detailed")
+    assert compact.rows_kept == detailed.rows_kept == compact.rows_read > 1_000
+    assert (detailed.inserted, detailed.delisted) == (0, 0)
+    assert (
+        set(Instrument.objects.filter(is_listed=True).values_list("token", "exchange", "underlying__token")) == before
+    )
 
 
 def test_the_command_reports_what_was_read_kept_and_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,108 @@
+"""Importing the real instrument file, from empty and again, against inserting rows through the ORM.
+
+    .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_import
+
+Needs the reference data beside the checkout (`../shared/data`); says so and ends where it is absent. Works in a
+database of its own and drops it. Budgets: 30 s from empty, 15 s again, parsing 6 s, 500 MB of memory at the peak.
+"""
+
+# ruff: noqa: E402  Models can be imported only after django.setup().
+
+import gzip
+import os
+import resource
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from itertools import islice
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
+django.setup()
+
+from django.db import connection, transaction
+
+from marketdata import services
+from marketdata.dhan.scrip_master import MasterRow, read_rows
+from marketdata.models import Instrument, InstrumentImport
+
+MASTER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "api-scrip-master-2026-02-10.csv.gz"
+AS_OF = date(2026, 2, 10)
+NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
+SAMPLE = 20_000
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return how long `act` takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def parse() -> None:
+    """Read every row of the file and keep none."""
+    with gzip.open(MASTER, "rt", encoding="utf-8") as lines:
+        assert sum(1 for _ in read_rows(lines, as_of=AS_OF)) == 205_992
+
+
+def run() -> InstrumentImport:
+    """Import the file."""
+    record = services.import_instruments(source=str(MASTER), as_of=AS_OF, now=NOW)
+    assert record.refusal == ""
+    return record
+
+
+def model_of(row: MasterRow) -> Instrument:
+    """Return `row` as the ORM would insert it, without links or tokens of its own."""
+    return Instrument(
+        exchange_segment=row.segment,
+        security_id=row.security_id,
+        exchange=row.exchange,
+        instrument_type=row.instrument_type,
+        underlying_symbol=row.underlying_symbol,
+        token=row.token,
+        display_name=row.display_name,
+        series=row.series,
+        expiry=row.expiry,
+        strike=row.strike,
+        option_type=row.option_type or "",
+        lot_size=row.lot_size,
+        tick_size=row.tick_size,
+        first_seen_at=NOW,
+        last_changed_at=NOW,
+    )
+
+
+def through_orm() -> None:
+    """Insert a sample of the rows with `bulk_create`, and take it back."""
+    with gzip.open(MASTER, "rt", encoding="utf-8") as lines, transaction.atomic():
+        models = [model_of(row) for row in islice(read_rows(lines, as_of=AS_OF), SAMPLE)]
+        Instrument.objects.bulk_create(models, batch_size=1_000)
+        transaction.set_rollback(True)
+
+
+def main() -> None:
+    """Measure and print."""
+    if not MASTER.exists():
+        print(f"bench_import: no reference data at {MASTER}")
+        return
+    own = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        parsing = seconds(parse)
+        orm = seconds(through_orm) * 205_992 / SAMPLE
+        first = seconds(run)
+        again = seconds(run)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    finally:
+        connection.creation.destroy_test_db(own, verbosity=0)
+    print(f"parse alone      {parsing:6.1f} s   budget   6 s")
+    print(f"from empty       {first:6.1f} s   budget  30 s   bulk_create alone {orm:.1f} s ({orm / first:.1f}x)")
+    print(f"again            {again:6.1f} s   budget  15 s")
+    print(f"peak memory      {peak:6.0f} MB  budget 500 MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Type-ahead over the real list against a scan for the text, on the same database in the same run.
+
+    .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_search
+
+Needs the reference data beside the checkout (`../shared/data`); says so and ends where it is absent. Works in a
+database of its own and drops it. Budget: 20 ms at the median of each query, hits and offers and all.
+"""
+
+# ruff: noqa: E402  Models can be imported only after django.setup().
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
+os.environ["MARKET_DATE"] = "2026-02-10"
+django.setup()
+
+from django.db import connection
+from django.db.models import Q
+
+from marketdata import selectors, services
+from marketdata.models import Instrument
+
+MASTER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "api-scrip-master-2026-02-10.csv.gz"
+BUDGET_MS = 20
+REPEATS = 15
+QUERIES = (
+    "n",
+    "rel",
+    "nifty",
+    "nifty 50",
+    "hdfc bank",
+    "crudeoil",
+    "nifty 25000 ce",
+    "nifty 25000 ce 24 feb",
+    "nifty 2500",
+    "banknifty fut",
+    "reliance ce",
+    "zzz",
+)
+
+
+def milliseconds(act: Callable[[], object], repeats: int) -> float:
+    """Return the median of some repetitions of `act`."""
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        act()
+        taken.append((time.perf_counter() - began) * 1_000)
+    return statistics.median(taken)
+
+
+def scan(query: str) -> list[Instrument]:
+    """Find the words anywhere in token or name, in order, as a first version would."""
+    rows = Instrument.objects.filter(is_listed=True)
+    for word in query.split():
+        rows = rows.filter(Q(token__icontains=word) | Q(display_name__icontains=word))
+    return list(rows.order_by("token")[:20])
+
+
+def main() -> None:
+    """Measure and print."""
+    if not MASTER.exists():
+        print(f"bench_search: no reference data at {MASTER}")
+        return
+    own = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        services.import_instruments(
+            source=str(MASTER), as_of=date(2026, 2, 10), now=datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
+        )
+        for query in QUERIES:
+            fast = milliseconds(lambda query=query: selectors.search_instruments(query=query), REPEATS)  # type: ignore[misc]
+            slow = milliseconds(lambda query=query: scan(query), 3)  # type: ignore[misc]
+            print(f"{query:<24} {fast:6.1f} ms   budget {BUDGET_MS} ms   scan {slow:6.1f} ms")
+    finally:
+        connection.creation.destroy_test_db(own, verbosity=0)
+
+
+if __name__ == "__main__":
+    main()
