@@ -12,7 +12,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry, format_strike
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry
 from marketdata.models import Instrument
 from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, SeriesListing, Underlying
 from marketdata.services import OpenWindow, legs_in_window
@@ -94,7 +94,7 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
                 "instrument_type": hit.instrument_type.value,
                 "expiry": hit.expiry,
                 "expiry_display": format_expiry(hit.expiry) if hit.expiry else None,
-                "strike": None if hit.strike is None else format_strike(hit.strike),
+                "strike": hit.strike,
                 "option_type": hit.option_type.value if hit.option_type else None,
                 "lot_size": hit.lot_size,
                 "offers": [

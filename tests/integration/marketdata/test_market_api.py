@@ -195,6 +195,12 @@ def test_a_search_answers_hits_and_what_can_be_added(market: Listing, client: AP
     }
 
 
+def test_a_found_leg_has_its_strike_as_a_number_like_in_a_chain(market: Listing, client: APIClient) -> None:
+    hits = read(client, "instruments/search", q="reliance 2620 ce")["results"]
+
+    assert [(hit["token"], hit["strike"]) for hit in hits] == [("RELIANCE_24FEB2026_2620CE", 2620.0)]
+
+
 def test_a_search_for_nothing_finds_nothing(market: Listing, client: APIClient) -> None:
     assert read(client, "instruments/search", q="")["results"] == []
     assert read(client, "instruments/search")["results"] == []

@@ -15,7 +15,7 @@ import { make } from "./dom.js";
  * @property {string} instrument_type  In the broker's words: INDEX, EQUITY, FUTSTK, OPTIDX, …
  * @property {string} display_name
  * @property {string | null} expiry
- * @property {string | null} strike
+ * @property {number | null} strike
  * @property {string | null} option_type
  * @property {Offer[]} offers          What of it a watchlist takes.
  */
