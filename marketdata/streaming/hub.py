@@ -166,14 +166,14 @@ class QuoteHub:
 
     async def _mirror_board(self) -> None:
         board = self._connect()
+        works = [self._listen(board), self._read_reports(board), self._beat(board)]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                listener = tasks.create_task(self._listen(board))
-                reader = tasks.create_task(self._read_reports(board))
-                await self._beat(board)
-                listener.cancel()
-                reader.cancel()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
         finally:
+            await _end(tasks)
             await board.aclose()
 
     async def _listen(self, board: HubBoard) -> None:
@@ -255,3 +255,11 @@ class QuoteHub:
                 self._has_kept.add(connection)
                 self.mirror.absorb_kept(connection, *await board.kept(connection))
             await self._ask(connection, board)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: redis-py swallows a cancellation that meets it while it connects."""
+    while pending := [one for one in tasks if not one.done()]:
+        for one in pending:
+            one.cancel()
+        await asyncio.wait(pending, timeout=BEAT_SECONDS)

@@ -77,7 +77,7 @@ async def hub(redis_url: str, redis_prefix: str, clock: Clock) -> AsyncIterator[
 
 
 @pytest.fixture
-def owner(client: "redis.asyncio.Redis", redis_prefix: str) -> Iterator[Owner]:
+def owner(client: "redis.asyncio.Redis", redis_prefix: str) -> Owner:
     return Owner(client, redis_prefix)
 
 
@@ -274,3 +274,14 @@ async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
             await eventually(
                 lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], what="the end"
             )
+
+
+async def test_a_hub_that_is_closed_while_it_connects_ends(redis_url: str, redis_prefix: str) -> None:
+    for steps in range(25):
+        hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix))
+        hub.leave(await hub.open_seat())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+
+        async with asyncio.timeout(5):
+            await hub.aclose()
