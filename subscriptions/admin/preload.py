@@ -1,4 +1,4 @@
-"""Admin of subscriptions: preload rules are edited here, everything machine-written is read elsewhere."""
+"""Preload rules in the admin: the one table of this app that staff write."""
 
 from django.contrib import admin
 

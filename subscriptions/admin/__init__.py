@@ -1,0 +1,5 @@
+"""Admin of subscriptions: rules are edited, claims acted upon, what machines write is read."""
+
+from subscriptions.admin import preload
+
+__all__ = ["preload"]

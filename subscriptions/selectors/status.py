@@ -1,0 +1,79 @@
+"""The status: what Postgres wants on each connection, beside what the board reports of it.
+
+Nothing is decided here. A board that cannot be reached leaves what it alone knows unknown (None), never zero.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count
+
+from marketdata import quote_board
+from marketdata.quote_board import OwnerReport
+from subscriptions.domain.claims import ConnectionState, Tier
+from subscriptions.models import FeedConnection, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """One connection: what it carries by Postgres, and what its owner says of it (None: unknown)."""
+
+    ws_id: int
+    load: int
+    capacity: int
+    state: ConnectionState
+    sent: int | None
+    streaming: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All subscriptions at a glance. `drift` is wanted minus confirmed streaming; None if nobody can tell."""
+
+    total: int
+    capacity: int
+    tier_a: int
+    tier_b: int
+    utilisation: float  # percent of capacity
+    connections: Sequence[ConnectionStatus]
+    drift: int | None
+
+
+def subscription_status() -> Status:
+    """Return totals, tiers, the five connections and the drift."""
+    rows = list(FeedConnection.objects.order_by("number"))
+    tiers = dict(Subscription.objects.values_list("tier").annotate(count=Count("pk")))
+    reports = _find_reports()
+    connections = [_connection_status(row, reports) for row in rows]
+    total, capacity = sum(tiers.values()), sum(row.capacity for row in rows)
+    streaming = sum(one.streaming or 0 for one in connections)
+    return Status(
+        total=total,
+        capacity=capacity,
+        tier_a=tiers.get(Tier.A, 0),
+        tier_b=tiers.get(Tier.B, 0),
+        utilisation=round(100 * total / capacity, 2) if capacity else 0.0,
+        connections=connections,
+        drift=None if reports is None else total - streaming,
+    )
+
+
+def _find_reports() -> Mapping[int, OwnerReport] | None:
+    try:
+        return {report.connection: report for report in quote_board.connect().list_reports()}
+    except quote_board.BoardError:
+        return None
+
+
+def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] | None) -> ConnectionStatus:
+    """Without a report there is no owner, hence no socket: nothing was sent, and the state is what no owner means."""
+    report = reports.get(row.number) if reports is not None else None
+    if reports is None:
+        return ConnectionStatus(row.number, row.load, row.capacity, ConnectionState(row.state), None, None)
+    if report is None:
+        state = ConnectionState(row.state)
+        state = ConnectionState.WANTED if state is ConnectionState.LIVE else state
+        return ConnectionStatus(row.number, row.load, row.capacity, state, 0, 0)
+    return ConnectionStatus(
+        row.number, row.load, row.capacity, ConnectionState(report.state), report.sent, report.streaming
+    )

@@ -1,0 +1,53 @@
+"""What shall stream where: the wanted set of a connection, and the connections of instruments and claims."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quotes import Mode
+from subscriptions.models import ClaimLeg, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class WantedInstrument:
+    """One instrument that a connection shall stream."""
+
+    instrument_id: int
+    key: InstrumentKey
+    mode: Mode
+
+
+def list_wanted(*, connection: int) -> list[WantedInstrument]:
+    """Return what `connection` shall stream, what is moving away from it included until it has left."""
+    rows = (
+        Subscription.objects.filter(Q(connection=connection) | Q(leaving_connection=connection))
+        .order_by("instrument_id")
+        .values_list("instrument_id", "instrument__exchange_segment", "instrument__security_id", "mode")
+    )
+    return [
+        WantedInstrument(instrument_id, InstrumentKey(ExchangeSegment(segment), security_id), Mode(mode))
+        for instrument_id, segment, security_id, mode in rows
+    ]
+
+
+def connection_of(instrument_ids: Collection[int]) -> Mapping[int, int]:
+    """Return the connection of each instrument that is subscribed, by instrument id."""
+    rows = Subscription.objects.filter(instrument_id__in=instrument_ids)
+    return dict(rows.values_list("instrument_id", "connection_id"))
+
+
+def list_claim_connections(claim_ids: Collection[int]) -> Mapping[int, Mapping[int, int]]:
+    """Return how many legs each claim has on each connection: connection -> legs, by claim id."""
+    rows = (
+        ClaimLeg.objects.filter(claim_id__in=claim_ids)
+        .values_list("claim_id", "subscription__connection_id")
+        .annotate(count=Count("pk"))
+        .order_by("claim_id", "subscription__connection_id")
+    )
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    for claim_id, number, count in rows:
+        found[claim_id][number] = count
+    return found
