@@ -241,3 +241,26 @@ class SubscriptionLog(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.subject}"
+
+
+class EndOfDayRun(models.Model):
+    """One end of a day, once per date it closes: of everything, or of one segment when segments close apart."""
+
+    closes = models.DateField()
+    # Null: all segments at once.
+    exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES, null=True, blank=True)
+    ran_at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    claims = models.PositiveIntegerField(default=0)
+    released = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        db_table = "end_of_day_runs"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["closes", "exchange_segment"], nulls_distinct=False, name="end_of_day_runs_once_per_date"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"end of day {self.closes}"
