@@ -17,8 +17,14 @@ http = get_asgi_application()
 # Only now: these import models, which need the apps loaded.
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
-from watchlists.consumers import MarketConsumer  # noqa: E402
+from watchlists.consumers import REVIEW_EVERY_SECONDS, MarketConsumer  # noqa: E402
 
-sockets = URLRouter([path("ws/market/", MarketConsumer.as_asgi(hub=QuoteHub()))])
 
-application = ProtocolTypeRouter({"http": http, "websocket": SameHostOriginValidator(AuthMiddlewareStack(sockets))})
+def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EVERY_SECONDS) -> SameHostOriginValidator:
+    """Return what answers WebSocket handshakes: our pages only, then the session, then the consumer."""
+    market = MarketConsumer.as_asgi(hub=hub, review_every_seconds=review_every_seconds)
+    routes = [path("ws/market/", market)]  # type: ignore[arg-type]  # The stubs know only HTTP views.
+    return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": socket_application(QuoteHub())})

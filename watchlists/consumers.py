@@ -63,8 +63,8 @@ class MarketConsumer(AsyncWebsocketConsumer):
         # Accepted first: a browser cannot read the code of a socket that never opened.
         await self.accept()
         user = self.scope["user"]
-        if not user.is_authenticated:
-            await self.close(CloseCode.LOGIN_REQUIRED)
+        if user is None or not user.is_authenticated:
+            await self._end(CloseCode.LOGIN_REQUIRED)
             return
         self.user_id = user.pk
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
@@ -85,7 +85,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         if self.seat is None:
             return
         if bytes_data is not None or text_data is None or len(text_data) > messages.MAX_MESSAGE_BYTES:
-            await self.close(CloseCode.BAD_CLIENT)
+            await self._end(CloseCode.BAD_CLIENT)
             return
         try:
             await self._obey(messages.parse_client_message(text_data), self.seat)
@@ -157,7 +157,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         while True:
             await asyncio.sleep(self.review_every_seconds)
             if not await self._is_logged_in():
-                await self.close(CloseCode.LOGIN_REQUIRED)
+                await self._end(CloseCode.LOGIN_REQUIRED)
                 return
             for watch, resolved in list(self.watches.values()):
                 await self._review_watch(watch, resolved)
@@ -177,7 +177,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         try:
             # The session of the handshake is a copy; a fresh one shows a logout.
             session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
-            user = await get_user({"session": session})
+            user = await get_user({"session": session})  # type: ignore[typeddict-item]  # It reads nothing else.
         except DatabaseError:
             return True  # Nothing is known; the next review asks again.
         return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
@@ -189,9 +189,13 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 send_bytes=lambda payload: self.send(bytes_data=payload),
                 send_text=lambda text: self.send(text_data=text),
             )
-            await self.close(code)
+            await self._end(code)
         except OSError:  # ASGI servers raise it, or a kind of it, for a browser that has gone.
             logger.debug("a browser went away while being sent to")
+
+    async def _end(self, code: CloseCode) -> None:
+        # A plain number: daphne's WebSocket library refuses subclasses of int, and then never closes.
+        await self.close(int(code))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         self.tasks.append(asyncio.create_task(work))

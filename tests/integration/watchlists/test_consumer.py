@@ -12,14 +12,11 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 from asgiref.sync import sync_to_async
-from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
-from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.db import connections
 from django.test import Client
-from django.urls import path
 
 from accounts.models import User
 from marketdata.models import Instrument
@@ -28,11 +25,11 @@ from marketdata.streaming.frames import BrowserFrame, decode_browser_frame
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
-from terminal.origins import SameHostOriginValidator
+from terminal.asgi import socket_application
 from tests import factories
 from tests.factories import NOW, Listing
 from tests.integration.marketdata.streaming.owners import Owner
-from watchlists.consumers import MarketConsumer, user_group
+from watchlists.consumers import user_group
 from watchlists.models import EntryKind, WatchlistEntry
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
@@ -145,8 +142,7 @@ async def listing() -> Listing:
 
 
 def communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> WebsocketCommunicator:
-    consumer = MarketConsumer.as_asgi(hub=hub, review_every_seconds=review)
-    application = SameHostOriginValidator(AuthMiddlewareStack(URLRouter([path("ws/market/", consumer)])))
+    application = socket_application(hub, review_every_seconds=review)
     headers = [(b"host", HOST.encode()), (b"cookie", f"sessionid={cookie}".encode())]
     if origin:
         headers.append((b"origin", origin.encode()))
@@ -321,6 +317,7 @@ async def test_a_watchlist_is_the_traders_own(hub: QuoteHub, owner: Owner, trade
 
 async def test_notices_and_changed_lists_reach_every_tab_of_a_trader(hub: QuoteHub, trader: User) -> None:
     layer = get_channel_layer()
+    assert layer is not None
     async with open_tab(hub, trader) as one, open_tab(hub, trader) as two:
         for tab in (one, two):
             await tab.hear("welcome")

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,6 +43,9 @@ class Browser:
 
     async def take_message(self, text: str) -> None:
         self.messages.append(json.loads(text))
+
+    def holds(self, instrument_id: int, ltp: float) -> bool:
+        return self.held.get(instrument_id) == ltp
 
     @property
     def feed(self) -> str:
@@ -235,7 +239,7 @@ async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, owner: Owner) 
         await eventually(lambda: len(slow.frames) == 2, what="two frames for the slow one")
         for price in (5.0, 6.0, 7.0):
             await owner.change({41: price})
-            took = await eventually(lambda price=price: quick.held.get(41) == price, what="news for the quick one")
+            took = await eventually(partial(quick.holds, 41, price), what="news for the quick one")
             assert took < 1.0
 
 
@@ -270,7 +274,7 @@ async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
         await owner.change({41: 10.0})
         for _ in range(2):
             async with browsing(hub, 41) as browser:
-                await eventually(lambda browser=browser: browser.held.get(41) == 10.0, what="the price")
+                await eventually(partial(browser.holds, 41, 10.0), what="the price")
             await eventually(
                 lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], what="the end"
             )

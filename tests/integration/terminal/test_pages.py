@@ -1,0 +1,75 @@
+"""Pages that Django renders: login, logout and the terminal's frame."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from tests.factories import PASSWORD, make_index, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def boot_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script id="boot" type="application/json">(.*?)</script>', page)
+    assert found is not None
+    boot: dict[str, Any] = json.loads(found[1])
+    return boot
+
+
+def test_the_terminal_asks_for_a_login_first(client: Client) -> None:
+    answer = client.get("/")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/login/?next=/")
+
+
+def test_a_trader_logs_in_sees_the_terminal_and_logs_out(client: Client) -> None:
+    make_user("trader1")
+
+    answer = client.post("/login/", {"username": "trader1", "password": PASSWORD})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert b"Search for an instrument to begin" in client.get("/").content
+    assert client.post("/logout/")["Location"] == "/login/"
+    assert client.get("/").status_code == 302
+
+
+def test_a_wrong_password_is_refused_in_words_and_the_name_stays(client: Client) -> None:
+    make_user("trader1")
+
+    page = client.post("/login/", {"username": "trader1", "password": "wrong"}).content.decode()
+
+    assert "Please enter a correct username and password" in page
+    assert 'value="trader1"' in page
+
+
+def test_logging_in_never_leads_to_another_site(client: Client) -> None:
+    make_user("trader1")
+
+    answer = client.post("/login/", {"username": "trader1", "password": PASSWORD, "next": "https://evil.example/"})
+
+    assert answer["Location"] == "/"
+
+
+def test_the_strip_names_the_indices_that_are_listed(client: Client, settings: Any) -> None:
+    settings.MARKET_DATE = None
+    nifty = make_index("NIFTY")
+    client.force_login(make_user("trader1"))
+
+    boot = boot_of(client.get("/").content.decode())
+
+    assert boot["indices"] == [{"symbol": "NIFTY", "instrument_id": nifty.pk}]
+    assert boot["login_url"] == "/login/"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", boot["today"])
+
+
+@pytest.mark.parametrize("path", ["/", "/login/"])
+def test_pages_carry_no_inline_code(client: Client, path: str) -> None:
+    if path == "/":
+        client.force_login(make_user("trader1"))
+
+    page = client.get(path).content.decode()
+
+    assert not re.findall(r"<script(?![^>]*(?:\bsrc=|application/json))", page)
+    assert not re.findall(r"<style|\sstyle=|\son\w+=", page)

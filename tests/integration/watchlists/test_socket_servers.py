@@ -1,0 +1,131 @@
+"""The socket behind real servers: it must work under both, and flow control may rely on neither."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis.asyncio
+from django.test import Client
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from accounts.models import User
+from marketdata.streaming.frames import BrowserFrameKind, decode_browser_frame
+from tests.integration.marketdata.streaming.owners import Owner
+from tests.web_servers import SERVERS, running_web
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(params=SERVERS)
+def web(request: pytest.FixtureRequest, own_board: str, transactional_db: None, tmp_path: Path) -> Iterator[str]:
+    with running_web(tmp_path, server=request.param) as address:
+        yield address
+
+
+@pytest.fixture
+def cookie(transactional_db: None) -> str:
+    client = Client()
+    client.force_login(User.objects.create_user("trader1"))
+    return client.cookies["sessionid"].value
+
+
+def open_socket(web: str, cookie: str, *, origin: str | None = None) -> connect:
+    return connect(
+        f"ws://{web}/ws/market/",
+        additional_headers={"Cookie": f"sessionid={cookie}", "Origin": origin or f"http://{web}"},
+        compression="deflate",
+    )
+
+
+async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    async with asyncio.timeout(10):
+        async for payload in socket:
+            if isinstance(payload, str) and (message := json.loads(payload))["type"] == kind:
+                return dict(message)
+    raise AssertionError(f"closed before {kind}")
+
+
+async def see_prices(socket: ClientConnection, wanted: dict[int, float]) -> list[BrowserFrameKind]:
+    """Take frames in, acknowledging each, until `wanted` is held; return their kinds."""
+    held: dict[int, float] = {}
+    kinds = []
+    async with asyncio.timeout(10):
+        async for payload in socket:
+            if isinstance(payload, bytes):
+                frame = decode_browser_frame(payload)
+                kinds.append(frame.kind)
+                held |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows if row["known"]}
+                await socket.send(json.dumps({"type": "ack", "seq": frame.sequence}))
+                if wanted.items() <= held.items():
+                    return kinds
+    raise AssertionError("closed before the prices came")
+
+
+def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url: str) -> None:
+    async def browse() -> list[BrowserFrameKind]:
+        async with redis.asyncio.Redis.from_url(redis_url) as client, asyncio.TaskGroup() as tasks:
+            owner = Owner(client, own_board)
+            works = [tasks.create_task(owner.answer_asks()), tasks.create_task(owner.live())]
+            await owner.change({41: 10.0})
+            async with open_socket(web, cookie) as socket:
+                assert (await hear(socket, "welcome"))["rate"] == 4
+                await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [41, 42]}))
+                kinds = await see_prices(socket, {41: 10.0})
+                await owner.change({42: 20.0})
+                kinds += await see_prices(socket, {42: 20.0})
+            for work in works:
+                work.cancel()
+            return kinds
+
+    kinds = asyncio.run(browse())
+
+    assert BrowserFrameKind.SNAPSHOT in kinds
+    assert kinds[-1] is BrowserFrameKind.CHANGES
+
+
+def test_nobody_without_a_login_is_told_to_stay_away_by_code(web: str) -> None:
+    async def browse() -> int | None:
+        async with open_socket(web, "") as socket:
+            with suppress(ConnectionClosed):
+                await socket.recv()
+            return socket.close_code
+
+    assert asyncio.run(browse()) == 4401
+
+
+def test_pages_of_other_origins_are_answered_403(web: str, cookie: str) -> None:
+    async def browse() -> int:
+        try:
+            async with open_socket(web, cookie, origin="http://evil.example"):
+                return 101
+        except InvalidStatus as refusal:
+            return refusal.response.status_code
+
+    assert asyncio.run(browse()) == 403
+
+
+def test_a_browser_that_reads_and_never_acknowledges_gets_two_frames_and_then_the_slow_code(
+    web: str, cookie: str, own_board: str, redis_url: str
+) -> None:
+    async def browse() -> tuple[int, int | None]:
+        frames = 0
+        async with redis.asyncio.Redis.from_url(redis_url) as client, asyncio.TaskGroup() as tasks:
+            owner = Owner(client, own_board)
+            works = [tasks.create_task(owner.answer_asks()), tasks.create_task(owner.live())]
+            async with open_socket(web, cookie) as socket:
+                await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [41]}))
+                async with asyncio.timeout(25):
+                    with suppress(ConnectionClosed):
+                        while True:
+                            frames += isinstance(await socket.recv(), bytes)
+                code = socket.close_code
+            for work in works:
+                work.cancel()
+        return frames, code
+
+    assert asyncio.run(browse()) == (2, 4408)

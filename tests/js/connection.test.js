@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, mock, test } from "node:test";
+
+import "./modules.js";
+
+const { MarketConnection, mayComeBack, waitBeforeMs } = await import(
+  "../../watchlists/static/watchlists/connection.js"
+);
+
+/** The browser's WebSocket, as far as a page sees it. */
+class StandInSocket extends EventTarget {
+  static OPEN = 1;
+  /** @type {StandInSocket[]} */
+  static all = [];
+
+  readyState = 1;
+  binaryType = "";
+  /** @type {any[]} */
+  sent = [];
+
+  /** @param {string} url */
+  constructor(url) {
+    super();
+    this.url = url;
+    StandInSocket.all.push(this);
+  }
+
+  /** @param {string} text */
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close() {
+    this.readyState = 3;
+  }
+
+  /** @param {object | ArrayBuffer} data */
+  bring(data) {
+    const payload = data instanceof ArrayBuffer ? data : JSON.stringify(data);
+    this.dispatchEvent(Object.assign(new Event("message"), { data: payload }));
+  }
+
+  /** @param {number} code */
+  lose(code) {
+    this.dispatchEvent(Object.assign(new Event("close"), { code }));
+  }
+}
+
+/** @type {import("../../watchlists/static/watchlists/connection.js").Link[]} */
+let links = [];
+/** @type {number[]} */
+let sequences = [];
+const realWebSocket = globalThis.WebSocket;
+
+beforeEach(() => {
+  StandInSocket.all = [];
+  links = [];
+  sequences = [];
+  globalThis.WebSocket = /** @type {any} */ (StandInSocket);
+  mock.timers.enable({ apis: ["setTimeout"] });
+});
+
+afterEach(() => {
+  mock.timers.reset();
+  globalThis.WebSocket = realWebSocket;
+});
+
+function makeConnection() {
+  const connection = new MarketConnection("ws://here/", {
+    onMessage: () => {},
+    onFrame: (frame) => sequences.push(frame.sequence),
+    onLink: (link) => links.push(link),
+  });
+  connection.open();
+  return connection;
+}
+
+/** @param {number} index */
+function socket(index) {
+  const one = StandInSocket.all[index];
+  assert.ok(one);
+  return one;
+}
+
+test("watches are sent after the welcome, and again on every new socket", () => {
+  const connection = makeConnection();
+  connection.watch("chain", { chain: { symbol: "NIFTY" } });
+  assert.deepEqual(socket(0).sent, []);
+
+  socket(0).bring({ type: "welcome" });
+  socket(0).lose(1006);
+  mock.timers.tick(15_000);
+  socket(1).bring({ type: "welcome" });
+
+  for (const index of [0, 1]) {
+    assert.deepEqual(socket(index).sent, [
+      { type: "rate", hz: 4 },
+      { type: "watch", id: "chain", chain: { symbol: "NIFTY" } },
+    ]);
+  }
+});
+
+test("frames come decoded and are acknowledged by sequence", () => {
+  const connection = makeConnection();
+  socket(0).bring({ type: "welcome" });
+  const vectors = JSON.parse(readFileSync(new URL("../data/browser_frames.json", import.meta.url), "utf8"));
+
+  socket(0).bring(new Uint8Array(Buffer.from(vectors.changes.base64, "base64")).buffer);
+  connection.acknowledge(2);
+
+  assert.deepEqual(sequences, [2]);
+  assert.deepEqual(socket(0).sent.at(-1), { type: "ack", seq: 2 });
+});
+
+test("a lost socket is replaced after a wait that grows, and the count starts anew once it is open", () => {
+  makeConnection();
+  socket(0).lose(1006);
+  mock.timers.tick(15_000);
+  socket(1).lose(4408);
+  assert.deepEqual([links.at(-1)?.state, links.at(-1)?.attempt], ["waiting", 2]);
+
+  mock.timers.tick(15_000);
+  socket(2).bring({ type: "welcome" });
+
+  assert.deepEqual([links.at(-1)?.state, links.at(-1)?.attempt], ["open", 0]);
+});
+
+test("a refused page does not come back", () => {
+  makeConnection();
+  socket(0).lose(4401);
+  mock.timers.tick(60_000);
+
+  assert.equal(StandInSocket.all.length, 1);
+  assert.deepEqual([links.at(-1)?.state, links.at(-1)?.code], ["ended", 4401]);
+});
+
+test("codes from 4400 to 4407 mean stay away, all others come back", () => {
+  assert.deepEqual([4400, 4401, 4407].map(mayComeBack), [false, false, false]);
+  assert.deepEqual([1000, 1001, 1006, 1011, 1012, 4408, 4499].map(mayComeBack), Array(7).fill(true));
+});
+
+test("waits double with jitter up to fifteen seconds", () => {
+  assert.deepEqual([1, 2, 3, 4, 9, 99].map((attempt) => waitBeforeMs(attempt, 1)), [
+    1_000, 2_000, 4_000, 8_000, 15_000, 15_000,
+  ]);
+  assert.equal(waitBeforeMs(3, 0), 1_600);
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import "./modules.js";
+
+const { judgeHealth } = await import("../../watchlists/static/watchlists/health.js");
+
+/** @typedef {import("../../watchlists/static/watchlists/connection.js").Link} Link */
+
+/** @param {Partial<Link>} [link] @param {string | null} [state] @param {number} [live] */
+function see(link = {}, state = "live", live = 5, isHeard = true) {
+  const connections = [1, 2, 3, 4, 5].map((number) => ({
+    number,
+    state: number <= live ? "live" : "reconnecting",
+    error: number === 5 && live < 5 ? "code 805" : "",
+  }));
+  return judgeHealth({
+    link: { state: "open", attempt: 0, retryAt: 0, code: 0, ...link },
+    feed: state === null ? null : { state, live, total: 5, connections },
+    isHeard,
+    ageMs: 180,
+    now: 10_000,
+  });
+}
+
+test("a live feed says live and how old the newest frame is", () => {
+  const { tone, word, detail } = see();
+
+  assert.deepEqual([tone, word, detail], ["live", "Live", "0.2 s"]);
+});
+
+test("whatever is not live never has the tone of live", () => {
+  for (const state of ["partial", "reconnecting", "stale", "no_owner", "bus_lost", "anything new"]) {
+    assert.notEqual(see({}, state, 3).tone, "live", state);
+  }
+  assert.notEqual(see({}, "live", 5, false).tone, "live");
+  assert.notEqual(see({}, null).tone, "live");
+  for (const state of /** @type {Link["state"][]} */ (["connecting", "waiting", "ended"])) {
+    assert.notEqual(see({ state }).tone, "live", state);
+  }
+});
+
+test("a feed that lost connections says how many are left and what the broker said", () => {
+  const { word, detail, cause } = see({}, "partial", 4);
+
+  assert.deepEqual([word, detail], ["Live", "4/5"]);
+  assert.match(cause, /code 805/);
+});
+
+test("a feed nobody runs is down, a silent one is stale", () => {
+  assert.equal(see({}, "no_owner", 0).word, "Market data down");
+  assert.equal(see({}, "stale", 0).word, "Stale");
+});
+
+test("a lost socket counts down to its next attempt", () => {
+  const { tone, word, detail } = see({ state: "waiting", attempt: 2, retryAt: 12_400 });
+
+  assert.deepEqual([tone, word, detail], ["down", "Reconnecting", "(2) in 3 s"]);
+});
+
+test("a server that says nothing makes the page stale, whatever it said before", () => {
+  assert.equal(see({}, "live", 5, false).word, "Stale");
+});

@@ -1,0 +1,70 @@
+"""The web process as a program of its own, on the test database, under either ASGI server."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+from django.conf import settings
+
+from tests.integration.subscriptions.feed.worlds import database_url
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+SERVERS = ("uvicorn", "daphne")
+
+
+@contextmanager
+def running_web(directory: Path, *, server: str = "uvicorn", **variables: str) -> Iterator[str]:
+    """Yield `host:port` of a web process on the test's database and Redis prefix; its log is `web.log`."""
+    port = _free_port()
+    uvicorn = ["uvicorn", "terminal.asgi:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
+    uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+    daphne = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]
+    daphne += ["terminal.asgi:application"]
+    command = [sys.executable, "-m", *{"uvicorn": uvicorn, "daphne": daphne}[server]]
+    environment = os.environ | {
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": settings.REDIS_URL,
+        "REDIS_PREFIX": settings.REDIS_PREFIX,
+    }
+    with (directory / "web.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment | variables, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}/login/", process, directory / "web.log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    pause, deadline = threading.Event(), time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310  loopback
+                return
+        except URLError:
+            pause.wait(0.1)
+    raise AssertionError(f"the web process did not come up:\n{log.read_text()[-2_000:]}")
