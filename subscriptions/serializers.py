@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
 from accounts.serializers import OneselfField
+from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, format_expiry
-from subscriptions.selectors import ConnectionStatus, Status
+from marketdata.serializers import format_quote
+from subscriptions.domain.claims import Tier
+from subscriptions.selectors import ActivePage, ActiveSubscription, ConnectionStatus, Status, SubscriptionDetail
 from subscriptions.services import Placed
 
 # An explicit chain may be as wide as the widest default; wider asks for a listing, not for a chain.
 MAX_WIDTH = 101
+MAX_PAGE: Final = 200
 
 
 class ConnectionStatusOut(serializers.Serializer[ConnectionStatus]):
@@ -114,4 +118,52 @@ def format_chain_claim(series: SeriesKey, placed: Placed) -> dict[str, Any]:
         "highest_strike": window.highest if window else None,
         "spot_instrument_id": placed.spot_instrument_id,
         **format_placed(placed),
+    }
+
+
+class ActiveQuery(serializers.Serializer[Any]):
+    """Query of what is subscribed: filters, and how far one has read."""
+
+    tier = serializers.ChoiceField([one.value for one in Tier], required=False)
+    connection = serializers.IntegerField(min_value=1, max_value=MAX_CONNECTIONS, required=False)
+    underlying = serializers.CharField(max_length=64, required=False)
+    cursor = serializers.IntegerField(min_value=0, max_value=2**63 - 1, required=False, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_PAGE, required=False, default=100)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Read empty parameters as absent, and tiers in any case."""
+        given = {name: value for name, value in data.items() if value != ""}
+        if "tier" in given:
+            given["tier"] = given["tier"].upper()
+        return super().to_internal_value(given)
+
+
+def format_active(page: ActivePage, *, next_address: str | None) -> dict[str, Any]:
+    """Return a page of what is subscribed."""
+    return {"count": page.count, "next": next_address, "results": [_format_subscription(one) for one in page.rows]}
+
+
+def format_detail(detail: SubscriptionDetail) -> dict[str, Any]:
+    """Return one subscription, with how many claims of each kind hold it, and its newest quote."""
+    return {
+        **_format_subscription(detail.subscription),
+        "claims_by_kind": {kind.value: count for kind, count in detail.claims_by_kind.items()},
+        "quote": format_quote(detail.quote) if detail.quote else None,
+    }
+
+
+def _format_subscription(one: ActiveSubscription) -> dict[str, Any]:
+    return {
+        "token": one.token,
+        "key": str(one.key),
+        "instrument_id": one.instrument_id,
+        "underlying": one.underlying,
+        "exchange": one.exchange.value,
+        "tier": one.tier.value,
+        "mode": one.mode.value,
+        "connection": one.connection,
+        "leaving_connection": one.leaving_connection,
+        "connection_state": one.state.value,
+        "since": one.since,
+        "claims": one.claims,
     }

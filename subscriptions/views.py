@@ -8,12 +8,20 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from marketdata import selectors as market_selectors
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
-from subscriptions.serializers import ChainRequest, StatusOut, format_chain_claim
+from subscriptions.serializers import (
+    ActiveQuery,
+    ChainRequest,
+    StatusOut,
+    format_active,
+    format_chain_claim,
+    format_detail,
+)
 
 
 class StatusView(APIView):
@@ -22,6 +30,40 @@ class StatusView(APIView):
     def get(self, _request: Request) -> Response:
         """Answer the status as of now."""
         return Response(StatusOut(selectors.subscription_status()).data)
+
+
+class ActiveView(APIView):
+    """What is subscribed now, in pages of at most 200, in the order it was.
+
+    `tier` (A, B), `connection` (1 to 5), `underlying` (NIFTY, BSE:RELIANCE), `limit`; `next` leads to the next page.
+    """
+
+    def get(self, request: Request) -> Response:
+        """Answer one page."""
+        asked = ActiveQuery(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
+        page = selectors.list_active(
+            tier=Tier(wanted["tier"]) if "tier" in wanted else None,
+            connection=wanted.get("connection"),
+            underlying=wanted.get("underlying"),
+            after=wanted["cursor"],
+            limit=wanted["limit"],
+        )
+        here = request.build_absolute_uri()
+        following = replace_query_param(here, "cursor", page.next_after) if page.next_after else None
+        return Response(format_active(page, next_address=following))
+
+
+class SubscriptionView(APIView):
+    """One subscription, by the token of its instrument or by the broker's key.
+
+    `RELIANCE_26FEB2026_2640CE`, `BSE:RELIANCE` or `NSE_FNO:131533`; 404 where it is not listed or not subscribed.
+    """
+
+    def get(self, _request: Request, token: str) -> Response:
+        """Answer it with its newest quote."""
+        return Response(format_detail(selectors.get_active(token=token)))
 
 
 class ChainSubscribeView(GenericAPIView[Any]):

@@ -28,7 +28,9 @@ from marketdata.selectors.series import (
     get_series_by_key,
     list_contracts,
     list_expiries,
+    list_series,
 )
+from marketdata.selectors.tokens import get_instrument
 from marketdata.selectors.underlyings import (
     IST,
     Underlying,
@@ -72,6 +74,7 @@ __all__ = [
     "get_equity",
     "get_future",
     "get_index",
+    "get_instrument",
     "get_instrument_by_id",
     "get_series",
     "get_series_by_key",
@@ -82,6 +85,7 @@ __all__ = [
     "list_expiries",
     "list_ltps",
     "list_quotes",
+    "list_series",
     "list_windows",
     "market_today",
     "parse_exchange",

@@ -1,4 +1,4 @@
-"""Finding one thing by name: an underlying, an equity, a future, an instrument by its token.
+"""Finding one thing by name: an underlying, an equity, an index.
 
 Where a name is listed on several exchanges the order is NSE, MCX, BSE, except that an underlying with options
 comes before one without: SILVER is a commodity first and a fund second.
@@ -126,13 +126,13 @@ def _unknown(name: str, exchange: Exchange | None) -> UnknownSymbol:
 def _get_cash(symbol: str, exchange: str | None, types: Sequence[InstrumentType]) -> Instrument:
     wanted, name = _name_and_exchange(symbol, exchange)
     rows = Instrument.objects.filter(is_listed=True, token=name, instrument_type__in=types)
-    found = _by_exchange(rows, wanted).first()
+    found = order_by_exchange(rows, wanted).first()
     if found is None:
         raise _unknown(name, wanted)
     return found
 
 
-def _by_exchange(rows: QuerySet[Instrument], wanted: Exchange | None) -> QuerySet[Instrument]:
+def order_by_exchange(rows: QuerySet[Instrument], wanted: Exchange | None) -> QuerySet[Instrument]:
     """Return `rows` of the wanted exchange, or of all in our order; of several the lowest id."""
     if wanted is not None:
         rows = rows.filter(exchange=wanted)

@@ -1,5 +1,13 @@
 """Reads of claims and subscriptions; typed values, never half-built querysets."""
 
+from subscriptions.selectors.active import (
+    ActivePage,
+    ActiveSubscription,
+    NotSubscribed,
+    SubscriptionDetail,
+    get_active,
+    list_active,
+)
 from subscriptions.selectors.preload import (
     PreloadPlan,
     PreloadState,
@@ -8,7 +16,7 @@ from subscriptions.selectors.preload import (
     plan_preload,
     preload_state,
 )
-from subscriptions.selectors.status import ConnectionStatus, Status, subscription_status
+from subscriptions.selectors.status import ConnectionStatus, Status, list_connections, subscription_status
 from subscriptions.selectors.wanted import (
     WantedInstrument,
     connection_of,
@@ -17,15 +25,22 @@ from subscriptions.selectors.wanted import (
 )
 
 __all__ = [
+    "ActivePage",
+    "ActiveSubscription",
     "ConnectionStatus",
+    "NotSubscribed",
     "PreloadPlan",
     "PreloadState",
     "PreloadThing",
     "RuleState",
     "Status",
+    "SubscriptionDetail",
     "WantedInstrument",
     "connection_of",
+    "get_active",
+    "list_active",
     "list_claim_connections",
+    "list_connections",
     "list_wanted",
     "plan_preload",
     "preload_state",

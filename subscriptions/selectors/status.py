@@ -41,11 +41,9 @@ class Status:
 
 def subscription_status() -> Status:
     """Return totals, tiers, the five connections and the drift."""
-    rows = list(FeedConnection.objects.order_by("number"))
+    connections = list_connections()
     tiers = dict(Subscription.objects.values_list("tier").annotate(count=Count("pk")))
-    reports = _find_reports()
-    connections = [_connection_status(row, reports) for row in rows]
-    total, capacity = sum(tiers.values()), sum(row.capacity for row in rows)
+    total, capacity = sum(tiers.values()), sum(one.capacity for one in connections)
     streaming = sum(one.streaming or 0 for one in connections)
     return Status(
         total=total,
@@ -54,8 +52,14 @@ def subscription_status() -> Status:
         tier_b=tiers.get(Tier.B, 0),
         utilisation=round(100 * total / capacity, 2) if capacity else 0.0,
         connections=connections,
-        drift=None if reports is None else total - streaming,
+        drift=None if any(one.streaming is None for one in connections) else total - streaming,
     )
+
+
+def list_connections() -> Sequence[ConnectionStatus]:
+    """Return the five connections by number."""
+    reports = _find_reports()
+    return [_connection_status(row, reports) for row in FeedConnection.objects.order_by("number")]
 
 
 def _find_reports() -> Mapping[int, OwnerReport] | None:
