@@ -9,9 +9,10 @@ import pytest
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
+from marketdata.domain.instruments import ExchangeSegment
 from marketdata.models import AtmCache
 from tests.brokers import running_broker
-from tests.factories import Listing, make_equity, make_listing, make_user, put_prices
+from tests.factories import Listing, make_equity, make_future, make_listing, make_user, put_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_board")]
 
@@ -196,9 +197,14 @@ def test_a_search_answers_hits_and_what_can_be_added(market: Listing, client: AP
 
 
 def test_a_found_leg_has_its_strike_as_a_number_like_in_a_chain(market: Listing, client: APIClient) -> None:
-    hits = read(client, "instruments/search", q="reliance 2620 ce")["results"]
+    make_future("NIFTY", segment=ExchangeSegment.NSE_FNO, expiry=date(2026, 2, 24), underlying=market.spots["NIFTY"])
 
-    assert [(hit["token"], hit["strike"]) for hit in hits] == [("RELIANCE_24FEB2026_2620CE", 2620.0)]
+    hits = read(client, "instruments/search", q="nifty 25000 ce 17 feb")["results"]
+
+    assert [(hit["token"], hit["strike"]) for hit in hits] == [
+        ("NIFTY_17FEB2026_25000CE", 25000.0),
+        ("NIFTY_24FEB2026_25000CE", 25000.0),
+    ]
 
 
 def test_a_search_for_nothing_finds_nothing(market: Listing, client: APIClient) -> None:
