@@ -1,0 +1,140 @@
+"""What a trader sees and does, in a real browser on a real stack."""
+
+import json
+import urllib.request
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.stack import Stack
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+
+MOVES_WITHIN_MS = 2_000
+HONEST_WITHIN_MS = 2_500  # Two seconds, and a beat of the page.
+
+
+def add_reliance(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("reliance")
+    expect(page.locator("[role=option]").first).to_contain_text("RELIANCE")
+    page.keyboard.press("Enter")
+    page.locator(".chip.preferred").click()
+    expect(page.locator(".line")).to_have_count(1)
+
+
+def prices_on(page: Page) -> list[str]:
+    texts: list[str] = page.locator(".strike-row .ltp").all_inner_texts()
+    return texts
+
+
+def broker_streams(stack: Stack) -> int:
+    with urllib.request.urlopen(f"{stack.simulator.control_url}/subscribed", timeout=10) as answer:  # noqa: S310
+        return len(json.load(answer))
+
+
+def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: Stack) -> None:
+    add_reliance(page)
+
+    expect(page.locator("#chain-title")).to_have_text("RELIANCE")
+    expect(page.locator("#legs")).to_have_text("50")
+    expect(page.locator(".strike-row")).to_have_count(25)
+    expect(page.locator(".strike-row.atm")).to_have_count(1)
+    expect(page.locator("#chain-add")).to_be_hidden()
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live][data-put=live]').length > 20")
+    before = prices_on(page)
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.strike-row .ltp')].some((one, at) => one.innerText !== before[at])",
+        arg=before,
+        timeout=MOVES_WITHIN_MS,
+    )
+    expect(page.locator(".line .price")).to_contain_text(".")
+    expect(page.locator("#connection")).to_have_attribute("data-tone", "live")
+    # Fifty legs and their spot.
+    assert broker_streams(stack) == 51
+
+    page.locator(".line-remove").click()
+
+    expect(page.locator(".line")).to_have_count(0)
+    expect(page.locator("#entries-empty")).to_be_visible()
+    expect(page.locator("#chain-banner")).to_contain_text("not streaming", timeout=15_000)
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length === 0")
+    assert broker_streams(stack) == 0
+
+
+def test_a_frozen_feed_is_called_stale_and_its_prices_turn_gray(page: Page, stack: Stack) -> None:
+    add_reliance(page)
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
+
+    stack.freeze_feed()
+
+    expect(page.locator("#connection-word")).to_have_text("Stale", timeout=HONEST_WITHIN_MS)
+    expect(page.locator(".strike-row[data-call=live]")).to_have_count(0)
+    expect(page.locator(".line")).to_have_attribute("data-quote", "stale")
+
+    stack.thaw_feed()
+
+    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=30_000)
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
+
+
+def test_searching_by_contract_offers_its_expiry(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("nifty 25000 ce")
+
+    first = page.locator("[role=option]").first
+    expect(first).to_contain_text("NIFTY")
+    expect(first).to_contain_text("25,000 CE")
+    expect(first.locator(".kind")).to_have_text("Option")
+
+
+def test_what_cannot_be_shown_is_said_in_words(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.url}/#NOSUCHTHING")
+    expect(page.locator("#chain")).to_have_attribute("data-state", "error")
+    expect(page.locator("#chain-sentence")).to_contain_text("NOSUCHTHING")
+
+    page.keyboard.press("/")
+    page.keyboard.type("zzzzzz")
+    expect(page.locator("#search-panel")).to_contain_text("Nothing listed matches")
+
+
+def test_two_tabs_of_a_trader_show_the_same_list(page: Page, stack: Stack) -> None:
+    other = page.context.new_page()
+    other.goto(stack.url)
+    expect(other.locator("#entries-empty")).to_be_visible()
+    expect(other.locator("#connection")).not_to_have_attribute("data-tone", "wait")
+
+    page.bring_to_front()
+    add_reliance(page)
+
+    expect(other.locator(".line")).to_have_count(1)
+
+
+def test_a_phone_shows_the_list_above_the_chain_and_nothing_beyond_its_edge(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    add_reliance(page)
+    expect(page.locator(".strike-row")).to_have_count(25)
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.locator("button[data-columns=book]").click()
+    expect(page.locator(".strike-row .bid").first).to_be_visible()
+    expect(page.locator(".strike-row .oi").first).to_be_hidden()
+
+
+def test_the_theme_is_chosen_and_remembered(page: Page) -> None:
+    page.locator("#theme").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+    page.reload()
+
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(231, 236, 242)"
+
+
+def test_logging_out_ends_the_session(page: Page, stack: Stack) -> None:
+    page.locator(".user summary").click()
+    page.locator("text=Log out").click()
+
+    page.wait_for_url(f"{stack.url}/login/")
+    page.goto(stack.url)
+    expect(page.locator("h1")).to_have_text("Broking Terminal")
