@@ -1,8 +1,10 @@
-"""Users in the admin: Django's own screens over our model."""
+"""Users in the admin: Django's own screens over our model.
 
-from django.contrib import admin
+Registered by `subscriptions.admin.users`, which knows what has to be released before a user can go.
+"""
+
 from django.contrib.auth.admin import UserAdmin
 
-from accounts.models import User
 
-admin.site.register(User, UserAdmin)
+class AccountAdmin(UserAdmin):
+    """Traders and operators, their rights and passwords."""

@@ -32,6 +32,8 @@ class FeedConnection(models.Model):
 
     class Meta:
         db_table = "feed_connections"
+        # One permission for every act of staff on live subscriptions; see subscriptions.permissions.
+        permissions = [("operate", "Can evict, pin, clear and rebalance")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(number__gte=1, number__lte=MAX_CONNECTIONS), name="feed_connections_number_1_to_5"
@@ -134,9 +136,9 @@ class Claim(models.Model):
 
     kind = models.CharField(max_length=9, choices=[(one.value, one.value) for one in ClaimKind])
     tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
-    # The trader who asked; null for preload rules and spots.
+    # The trader who asked; null for preload rules and spots. A user goes after their claims were released, with audit.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, blank=True, related_name="claims"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
     )
     rule = models.ForeignKey(PreloadRule, on_delete=models.PROTECT, null=True, blank=True, related_name="claims")
     # Of a chain: its series and width.

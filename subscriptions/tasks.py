@@ -3,6 +3,7 @@
 import logging
 
 from celery import shared_task
+from django.db import OperationalError
 from django.utils import timezone
 
 from marketdata import quote_board
@@ -28,3 +29,12 @@ def preload_tier_b(**_: object) -> None:
 def make_log_months(**_: object) -> None:
     """Make the coming months of the audit log ahead of need."""
     services.make_log_months(now=timezone.now())
+
+
+@shared_task(name="subscriptions.tasks.drop_log_months", time_limit=60)
+def drop_log_months(**_: object) -> None:
+    """Drop months of the audit log that are older than it is kept; where readers are in the way, tomorrow."""
+    try:
+        services.drop_log_months(now=timezone.now())
+    except OperationalError as error:
+        logger.warning("months of the audit log are dropped tomorrow: %s", error)

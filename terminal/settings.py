@@ -182,6 +182,9 @@ FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)
 # How long packets are gathered before one frame goes out.
 FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 
+# How long the audit log is kept; a month goes as a whole, when all of it is older.
+AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
+
 # Which preload rules are in force.
 PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
 # Stands in for today's date in IST wherever expiry is decided (demos and tests).

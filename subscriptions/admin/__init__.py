@@ -1,5 +1,5 @@
 """Admin of subscriptions: rules are edited, claims acted upon, what machines write is read."""
 
-from subscriptions.admin import preload
+from subscriptions.admin import preload, users
 
-__all__ = ["preload"]
+__all__ = ["preload", "users"]

@@ -47,6 +47,7 @@ class LogReason(StrEnum):
     PRELOAD_ENDED = "PRELOAD_ENDED"  # the series expired, or no rule asks for it any more
     WINDOW_MOVED = "WINDOW_MOVED"
     EOD_CLEANUP = "EOD_CLEANUP"
+    USER_DELETED = "USER_DELETED"
 
 
 def mode_of(instrument_type: InstrumentType) -> Mode:

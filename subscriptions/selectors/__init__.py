@@ -8,6 +8,7 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
+from subscriptions.selectors.holders import Holding, list_holdings
 from subscriptions.selectors.preload import (
     PreloadPlan,
     PreloadState,
@@ -28,6 +29,7 @@ __all__ = [
     "ActivePage",
     "ActiveSubscription",
     "ConnectionStatus",
+    "Holding",
     "NotSubscribed",
     "PreloadPlan",
     "PreloadState",
@@ -41,6 +43,7 @@ __all__ = [
     "list_active",
     "list_claim_connections",
     "list_connections",
+    "list_holdings",
     "list_wanted",
     "plan_preload",
     "preload_state",

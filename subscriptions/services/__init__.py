@@ -1,6 +1,6 @@
 """Writes of subscriptions: claiming, releasing, tier B, the end of the day. Each is one transaction."""
 
-from subscriptions.services.audit import make_log_months
+from subscriptions.services.audit import drop_log_months, make_log_months
 from subscriptions.services.claims import (
     Placed,
     Released,
@@ -13,6 +13,7 @@ from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, releas
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
 from subscriptions.services.preload import PreloadReport, preload_tier_b
+from subscriptions.services.users import delete_users
 from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "UnknownClaim",
     "claim_chain",
     "claim_instrument",
+    "delete_users",
+    "drop_log_months",
     "end_of_day",
     "make_log_months",
     "open_chain",

@@ -1,16 +1,20 @@
 """The audit rows of an act: one per claim, written in the transaction of the act."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
 
 from subscriptions.domain.claims import LogAction, Tier
 from subscriptions.models import Claim, SubscriptionLog
 from subscriptions.services.legs import LegChange
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def _counts(action: LogAction, gained: Sequence[LegChange], lost: Sequence[LegCh
 
 
 MONTHS_AHEAD: Final = 3
+# Dropping a month waits for readers of the log, and writers wait behind it: not for long, then it is tomorrow's work.
+DROP_LOCK_TIMEOUT: Final = "1s"
 
 
 def make_log_months(*, now: datetime) -> None:
@@ -99,3 +105,18 @@ def make_log_months(*, now: datetime) -> None:
             "SELECT subscription_log_make_month(%s + make_interval(months => n)) FROM generate_series(0, %s) AS n",
             [now, MONTHS_AHEAD],
         )
+
+
+def drop_log_months(*, now: datetime) -> tuple[str, ...]:
+    """Drop the months of the log that ended more than `AUDIT_KEEP_DAYS` ago, whole partitions; return their names.
+
+    Never the current month or a later one. Raises OperationalError where readers are in the way.
+    """
+    keep_from = now - timedelta(days=settings.AUDIT_KEEP_DAYS)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [DROP_LOCK_TIMEOUT])
+        cursor.execute("SELECT month FROM subscription_log_drop_months(%s) AS month", [keep_from])
+        dropped = tuple(sorted(name for (name,) in cursor.fetchall()))
+    if dropped:
+        logger.info("dropped months of the audit log: %s", ", ".join(dropped))
+    return dropped

@@ -1,10 +1,15 @@
 """The audit log can only grow, and has a partition for every month."""
 
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+from pytest_django import Settings
 
+from marketdata.selectors import IST
+from subscriptions import services, tasks
 from subscriptions.domain.claims import LogAction
 from subscriptions.models import SubscriptionLog
 from tests.factories import NOW
@@ -88,10 +93,54 @@ def test_making_a_month_twice_makes_it_once() -> None:
     assert partitions() == before
 
 
-def test_an_old_month_is_purged_by_dropping_its_partition() -> None:
-    write()
+def test_months_that_ended_longer_ago_than_the_log_is_kept_are_dropped(settings: Settings) -> None:
+    settings.AUDIT_KEEP_DAYS = 30
+    now = datetime(2026, 3, 31, 6, tzinfo=UTC)
+    for month, day in ((1, 15), (2, 1), (3, 1)):
+        write(datetime(2026, month, day, tzinfo=UTC))
 
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE subscription_log_2026_02")
+    # The 30 days begin on 1 March: all of February is older.
+    assert services.drop_log_months(now=now) == ("subscription_log_2026_01", "subscription_log_2026_02")
 
-    assert not SubscriptionLog.objects.exists()
+    assert [row.at for row in SubscriptionLog.objects.all()] == [datetime(2026, 3, 1, tzinfo=UTC)]
+    assert services.drop_log_months(now=now) == ()
+
+
+def test_a_month_of_which_one_day_is_kept_stays(settings: Settings) -> None:
+    settings.AUDIT_KEEP_DAYS = 31
+
+    write(datetime(2026, 2, 1, tzinfo=UTC))
+
+    assert services.drop_log_months(now=datetime(2026, 3, 31, 6, tzinfo=UTC)) == ()
+    assert SubscriptionLog.objects.count() == 1
+
+
+def test_the_current_month_is_never_dropped_whatever_the_clock_says(settings: Settings) -> None:
+    settings.AUDIT_KEEP_DAYS = 1
+    today = timezone.now()
+    row = write(today)
+    ahead = partitions()
+
+    services.drop_log_months(now=today + timedelta(days=3_650))
+
+    assert SubscriptionLog.objects.get() == row
+    assert {f"subscription_log_{today.astimezone(IST):%Y_%m}"} <= partitions() <= ahead
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_purge_that_meets_a_reader_waits_for_another_day(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.AUDIT_KEEP_DAYS = 30
+    write(datetime(2020, 1, 15, tzinfo=UTC))
+    other = connection.copy()
+    other.set_autocommit(False)
+    with closing(other), other.cursor() as reader:
+        reader.execute("SELECT count(*) FROM subscription_log")
+
+        tasks.drop_log_months()
+
+    assert "subscription_log_2020_01" in partitions()
+    assert "are dropped tomorrow" in caplog.text
+    tasks.drop_log_months()
+    assert "subscription_log_2020_01" not in partitions()
