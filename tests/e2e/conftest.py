@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.stack import Stack, running_stack
 from tests.integration.conftest import django_db_setup, own_board, seeded
@@ -67,6 +67,8 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     one.fill("#id_password", "a demo password")
     one.click("text=Log in")
     one.wait_for_url(f"{stack.url}/")
+    # A fresh database keeps connections for former owners at first, and workers take their time to start.
+    expect(one.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
     yield one
     context.close()
     assert errors == []

@@ -145,8 +145,8 @@ export class ChainPanel {
     const { change, percent } = changeOf(quote);
     const direction = format.directionOf(change);
     this.#spot.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
-    const percentText = percent === null ? "" : ` (${format.formatPercent(percent)})`;
-    this.#spotChange.write(`${format.ARROWS[direction]} ${format.formatChange(change)}${percentText}`.trim());
+    const text = `${format.ARROWS[direction]} ${format.formatChange(change)} (${format.formatPercent(percent)})`;
+    this.#spotChange.write(change === null ? "" : text.trim());
     this.#atm.write(this.#ladder.atmText());
     const figure = byId("spot-figure");
     mark(figure, "direction", direction);

@@ -49,7 +49,7 @@ export class IndexStrip {
         const { change, percent: points } = changeOf(quote);
         const direction = format.directionOf(change);
         price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
-        percent.write(`${format.ARROWS[direction]} ${format.formatPercent(points)}`.trim());
+        percent.write(points === null ? "" : `${format.ARROWS[direction]} ${format.formatPercent(points)}`.trim());
         mark(item, "direction", direction);
         mark(item, "quote", isStale ? "stale" : "live");
       }

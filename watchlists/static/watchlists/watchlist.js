@@ -87,7 +87,7 @@ class Line {
     const { change, percent } = changeOf(quote);
     const direction = format.directionOf(change);
     this.#price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
-    this.#change.write(`${format.ARROWS[direction]} ${format.formatChange(change)}`.trim());
+    this.#change.write(change === null ? "" : `${format.ARROWS[direction]} ${format.formatChange(change)}`.trim());
     this.#percent.write(percent === null ? "" : format.formatPercent(percent));
     mark(this.item, "direction", direction);
     mark(this.item, "quote", quote?.ltp == null ? "unknown" : isStale ? "stale" : "live");
