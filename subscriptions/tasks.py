@@ -38,3 +38,12 @@ def drop_log_months(**_: object) -> None:
         services.drop_log_months(now=timezone.now())
     except OperationalError as error:
         logger.warning("months of the audit log are dropped tomorrow: %s", error)
+
+
+@shared_task(name="subscriptions.tasks.recentre", time_limit=60)
+def recentre(**_: object) -> None:
+    """Move the windows whose underlying has moved a strike step; what is refused now is tried with the next beat."""
+    try:
+        services.recentre(now=timezone.now())
+    except (DomainError, quote_board.BoardError) as refusal:
+        logger.warning("recentring waits for the next beat: %s", refusal)

@@ -100,4 +100,12 @@ def is_recalculation_due(cached: Calculation | None, *, ltp: Decimal | None, now
     """
     if cached is None or now - cached.calculated_at > MAX_AGE:
         return True
-    return ltp is not None and abs(ltp - cached.ltp) >= cached.strike_step
+    return ltp is not None and has_moved(cached, ltp=ltp)
+
+
+def has_moved(cached: Calculation, *, ltp: Decimal) -> bool:
+    """Return whether `ltp` is a strike step or more from the price of that calculation.
+
+    The next calculation is made from `ltp`, so a price that swings by less than a step moves a window once at most.
+    """
+    return abs(ltp - cached.ltp) >= cached.strike_step

@@ -10,6 +10,7 @@ from marketdata.selectors.prices import (
     find_quote,
     list_broker_ltps,
     list_ltps,
+    list_prices,
     list_quotes,
 )
 from marketdata.selectors.search import Offer, SearchHit, search_instruments
@@ -84,6 +85,7 @@ __all__ = [
     "list_contracts",
     "list_expiries",
     "list_ltps",
+    "list_prices",
     "list_quotes",
     "list_series",
     "list_windows",

@@ -79,6 +79,12 @@ def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
     return {instrument_id: quote.ltp for instrument_id, quote in quotes.items() if quote.ltp is not None}
 
 
+def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
+    """Return the last traded prices on the quote board as `list_ltps` does, with their source and time."""
+    quotes = list_quotes(tick_sizes=dict.fromkeys(instrument_ids, PAISE))
+    return {one: Price(quote.ltp, quote.source, quote.at) for one, quote in quotes.items() if quote.ltp is not None}
+
+
 def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
     """Return the newest quotes of the instruments in `tick_sizes` (by id) that have one."""
     rows = quote_board.connect().read_rows(tick_sizes)

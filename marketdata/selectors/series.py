@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 
 from marketdata.domain.errors import DomainError
@@ -187,18 +188,70 @@ def get_series(*, underlying: Underlying, expiry: date | None) -> SeriesListing:
 def get_series_by_key(key: SeriesKey) -> SeriesListing:
     """Return the listing of `key`. Raises UnknownExpiry, NoSpot."""
     today = market_today()
-    rows = _option_rows(key) if key.expiry >= today else []
+    rows = _option_rows([key])[key] if key.expiry >= today else []
     if not rows:
         wanted = (key.segment, key.underlying)
         listed = list_contracts(underlyings=[wanted], from_date=today)[wanted].option_expiries
         raise _unknown_expiry(f"{key.underlying} options", key.expiry, listed, today)
-    spots = Counter(row.underlying_id for row in rows if row.underlying_id is not None)
-    if not spots:
+    listing = _listing(key, rows)
+    if listing is None:
         raise NoSpot(f"What {key} options are written on is not listed, so there is no price to center a chain on.")
+    return listing
+
+
+def list_series(*, keys: Collection[SeriesKey]) -> Mapping[SeriesKey, SeriesListing]:
+    """Return the listings of those of `keys` that are listed, not expired and have a spot, in one query."""
+    today = market_today()
+    grouped = _option_rows([key for key in keys if key.expiry >= today])
+    found = {key: _listing(key, rows) for key, rows in grouped.items() if rows}
+    return {key: listing for key, listing in found.items() if listing is not None}
+
+
+class _OptionRow(NamedTuple):
+    exchange_segment: int
+    underlying_symbol: str
+    expiry: date
+    instrument_id: int
+    strike: Decimal
+    option_type: str
+    token: str
+    lot_size: int
+    tick_size: Decimal
+    spot_id: int | None
+    instrument_type: str
+
+
+# By index, a series at a time; rows as they come: a market's worth of models costs more than the query.
+_OPTIONS_SQL: Final = """
+SELECT i.exchange_segment, i.underlying_symbol, i.expiry, i.id, i.strike, i.option_type, i.token, i.lot_size,
+       i.tick_size, i.underlying_id, i.instrument_type
+FROM unnest(%s::smallint[], %s::varchar[], %s::date[]) AS wanted (segment, symbol, expiry)
+JOIN instruments i ON i.is_listed AND i.underlying_symbol = wanted.symbol AND i.exchange_segment = wanted.segment
+    AND i.expiry = wanted.expiry AND i.strike IS NOT NULL
+ORDER BY i.strike, i.option_type, i.id
+"""
+
+
+def _option_rows(keys: Collection[SeriesKey]) -> Mapping[SeriesKey, Sequence[_OptionRow]]:
+    grouped: dict[tuple[int, str, date], list[_OptionRow]] = {
+        (int(key.segment), key.underlying, key.expiry): [] for key in keys
+    }
+    if grouped:
+        with connection.cursor() as cursor:
+            cursor.execute(_OPTIONS_SQL, [list(column) for column in zip(*grouped, strict=True)])
+            for row in map(_OptionRow._make, cursor.fetchall()):
+                grouped[row.exchange_segment, row.underlying_symbol, row.expiry].append(row)
+    return {key: grouped[int(key.segment), key.underlying, key.expiry] for key in keys}
+
+
+def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None:
+    """Return the listing of a series from its rows; None where what it is written on is not listed."""
+    spots = Counter(row.spot_id for row in rows if row.spot_id is not None)
+    if not spots:
+        return None
     legs = tuple(
-        Leg(row.pk, row.strike, OptionType(row.option_type), row.token, row.lot_size, row.tick_size)
+        Leg(row.instrument_id, row.strike, OptionType(row.option_type), row.token, row.lot_size, row.tick_size)
         for row in rows
-        if row.strike is not None
     )
     is_index = rows[0].instrument_type == InstrumentType.OPTIDX and key.segment is not ExchangeSegment.MCX_COMM
     return SeriesListing(
@@ -207,19 +260,6 @@ def get_series_by_key(key: SeriesKey) -> SeriesListing:
         strikes=tuple(dict.fromkeys(leg.strike for leg in legs)),
         legs=legs,
         default_width=INDEX_WIDTH if is_index else PLAIN_WIDTH,
-    )
-
-
-def _option_rows(key: SeriesKey) -> Sequence[Instrument]:
-    rows = Instrument.objects.filter(
-        is_listed=True,
-        underlying_symbol=key.underlying,
-        exchange_segment=key.segment,
-        expiry=key.expiry,
-        strike__isnull=False,
-    ).order_by("strike", "option_type", "id")
-    return list(
-        rows.only("id", "strike", "option_type", "token", "lot_size", "tick_size", "underlying_id", "instrument_type")
     )
 
 

@@ -1,6 +1,21 @@
 """Writes of marketdata: importing what is listed, opening windows of chains."""
 
 from marketdata.services.imports import import_instruments
-from marketdata.services.windows import OpenWindow, legs_in_window, open_window
+from marketdata.services.windows import (
+    OpenWindow,
+    find_window,
+    find_windows,
+    legs_in_window,
+    open_window,
+    remember_windows,
+)
 
-__all__ = ["OpenWindow", "import_instruments", "legs_in_window", "open_window"]
+__all__ = [
+    "OpenWindow",
+    "find_window",
+    "find_windows",
+    "import_instruments",
+    "legs_in_window",
+    "open_window",
+    "remember_windows",
+]

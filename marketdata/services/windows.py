@@ -5,6 +5,7 @@ price comes from the quote board, else from the broker's snapshot, else from the
 calculation.
 """
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,6 +15,8 @@ from marketdata.domain import chain
 from marketdata.domain.instruments import SeriesKey
 from marketdata.models import AtmCache
 from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
+
+WindowKey = tuple[SeriesKey, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class OpenWindow:
     highest_strike: Decimal
     calculated_at: datetime
     spot: Price
+    is_new: bool = False  # calculated just now, and not remembered by its finding
 
 
 def open_window(
@@ -37,25 +41,64 @@ def open_window(
     width: int,
     caller_ltp: Decimal | None,
     now: datetime,
-    price: Price | None = None,
     opened_anew: bool = False,
     is_look: bool = False,
+    is_held: bool = False,
 ) -> OpenWindow:
     """Return the window to show or claim, calculated again only when that is due, and remember it.
 
-    `price` is the spot's, where the caller has just asked for many at once; else the sources are asked here.
-    `opened_anew` says that nobody holds this window, so that moving it concerns nobody. A look (nothing is
-    claimed) does not remember what it calculated from the caller's own price. Raises PriceUnknown.
+    `opened_anew` says that nobody holds this window, so that moving it concerns nobody. A look (nothing is claimed)
+    never moves a window that is remembered already, for somebody may hold its legs; where the caller knows that
+    somebody does (`is_held`), it is shown where it is held. Raises PriceUnknown.
     """
     cached = _find_cached(listing.series, width)
-    if price is None:
-        price = _price_of(listing, caller_ltp=caller_ltp, cached=cached, now=now)
-    if cached is not None and not _is_due(cached, listing, price, opened_anew=opened_anew, now=now):
-        return _opened(cached, listing.series, price)
-    calculated = _calculate(listing, width=width, ltp=price.ltp, now=now)
-    if not (is_look and price.source is PriceSource.CALLER):
-        _remember(calculated)
-    return _opened(calculated, listing.series, price)
+    if is_look and is_held and cached is not None and cached.atm in listing.strikes:
+        return _opened(cached, listing.series, Price(cached.ltp, PriceSource.CACHE, cached.calculated_at))
+    price = _price_of(listing, caller_ltp=caller_ltp, cached=cached, now=now)
+    found = _find(listing, width, price=price, cached=cached, opened_anew=opened_anew, now=now)
+    if not found.is_new:
+        return found
+    if not is_look:
+        remember_windows([found])
+    elif cached is None and price.source is not PriceSource.CALLER:
+        _write([_row(found)], replace=False)
+    return found
+
+
+def find_window(
+    *, listing: SeriesListing, width: int, caller_ltp: Decimal | None, now: datetime, opened_anew: bool = False
+) -> OpenWindow:
+    """Return the window as `open_window` does, and remember nothing: whoever claims it does, in one transaction."""
+    cached = _find_cached(listing.series, width)
+    price = _price_of(listing, caller_ltp=caller_ltp, cached=cached, now=now)
+    return _find(listing, width, price=price, cached=cached, opened_anew=opened_anew, now=now)
+
+
+def find_windows(
+    *,
+    listings: Mapping[WindowKey, SeriesListing],
+    prices: Mapping[int, Price],
+    now: datetime,
+    opened_anew: Collection[WindowKey] = (),
+) -> Mapping[WindowKey, OpenWindow]:
+    """Return windows of many series as `find_window` does, in one query; `prices` has all their spots."""
+    stored = selectors.list_windows(wanted=listings)
+    return {
+        key: _find(
+            listing,
+            key[1],
+            price=prices[listing.spot_instrument_id],
+            cached=stored.get(key),
+            opened_anew=key in opened_anew,
+            now=now,
+        )
+        for key, listing in listings.items()
+    }
+
+
+def remember_windows(windows: Iterable[OpenWindow]) -> None:
+    """Keep these calculations, whatever was kept before, in one statement."""
+    _write([_row(window) for window in windows], replace=True)
 
 
 def legs_in_window(listing: SeriesListing, window: OpenWindow | AtmCache) -> tuple[Leg, ...]:
@@ -98,25 +141,47 @@ def _price_of(listing: SeriesListing, *, caller_ltp: Decimal | None, cached: Atm
     )
 
 
-def _calculate(listing: SeriesListing, *, width: int, ltp: Decimal, now: datetime) -> AtmCache:
-    found = chain.window(listing.strikes, ltp=ltp, width=width)
-    return AtmCache(
-        exchange_segment=listing.series.segment,
-        underlying_symbol=listing.series.underlying,
-        expiry=listing.series.expiry,
+def _find(
+    listing: SeriesListing, width: int, *, price: Price, cached: AtmCache | None, opened_anew: bool, now: datetime
+) -> OpenWindow:
+    if cached is not None and not _is_due(cached, listing, price, opened_anew=opened_anew, now=now):
+        return _opened(cached, listing.series, price)
+    found = chain.window(listing.strikes, ltp=price.ltp, width=width)
+    return OpenWindow(
+        series=listing.series,
         width=width,
-        ltp=ltp,
+        ltp=price.ltp,
         atm=found.atm,
         strike_step=found.strike_step,
         lowest_strike=found.strikes[0],
         highest_strike=found.strikes[-1],
         calculated_at=now,
+        spot=price,
+        is_new=True,
     )
 
 
-def _remember(calculation: AtmCache) -> None:
+def _row(window: OpenWindow) -> AtmCache:
+    return AtmCache(
+        exchange_segment=window.series.segment,
+        underlying_symbol=window.series.underlying,
+        expiry=window.series.expiry,
+        width=window.width,
+        ltp=window.ltp,
+        atm=window.atm,
+        strike_step=window.strike_step,
+        lowest_strike=window.lowest_strike,
+        highest_strike=window.highest_strike,
+        calculated_at=window.calculated_at,
+    )
+
+
+def _write(rows: Sequence[AtmCache], *, replace: bool) -> None:
+    if not replace:
+        AtmCache.objects.bulk_create(rows, ignore_conflicts=True)
+        return
     AtmCache.objects.bulk_create(
-        [calculation],
+        rows,
         update_conflicts=True,
         unique_fields=["exchange_segment", "underlying_symbol", "expiry", "width"],
         update_fields=["ltp", "atm", "strike_step", "lowest_strike", "highest_strike", "calculated_at"],

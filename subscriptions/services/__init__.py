@@ -13,6 +13,7 @@ from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, releas
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
 from subscriptions.services.preload import PreloadReport, preload_tier_b
+from subscriptions.services.recentre import RecentreReport, recentre
 from subscriptions.services.users import delete_users
 from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
 
@@ -24,6 +25,7 @@ __all__ = [
     "PlacedWindow",
     "PlacementBusy",
     "PreloadReport",
+    "RecentreReport",
     "Released",
     "UnknownClaim",
     "claim_chain",
@@ -34,6 +36,7 @@ __all__ = [
     "make_log_months",
     "open_chain",
     "preload_tier_b",
+    "recentre",
     "release_claim",
     "release_tier_a",
 ]

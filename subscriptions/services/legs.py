@@ -87,6 +87,14 @@ WHERE leg.claim_id = ANY(%s) AND subscription.id = leg.subscription_id AND NOT s
 RETURNING leg.claim_id, subscription.id, subscription.instrument_id, subscription.connection_id
 """
 
+_TAKE = """
+DELETE FROM claim_legs AS leg
+USING unnest(%s::bigint[], %s::bigint[]) AS lost (claim_id, instrument_id)
+JOIN subscriptions AS subscription ON subscription.instrument_id = lost.instrument_id
+WHERE leg.claim_id = lost.claim_id AND leg.subscription_id = subscription.id
+RETURNING leg.claim_id, subscription.id, subscription.instrument_id, subscription.connection_id
+"""
+
 _UNSUBSCRIBE = """
 DELETE FROM subscriptions AS subscription
 WHERE subscription.id = ANY(%s) AND NOT subscription.instrument_id = ANY(%s)
@@ -163,11 +171,33 @@ def let_go(
     """
     with connection.cursor() as cursor:
         cursor.execute(_LET_GO, [list(claims), list(keeping)])
-        rows = sorted(cursor.fetchall())
-        touched = list({subscription_id for _, subscription_id, _, _ in rows})
+        rows = cursor.fetchall()
+    return _end(rows, tiers=set(claims.values()), soon_held=soon_held)
+
+
+def take(
+    lost: Mapping[int, Sequence[int]], *, tiers: Collection[Tier], soon_held: Collection[int] = ()
+) -> Sequence[LegChange]:
+    """Take exactly these instruments from each claim (ids by claim id), as `let_go` does; `tiers` are the claims'."""
+    claim_ids = [claim_id for claim_id, instruments in lost.items() for _ in instruments]
+    if not claim_ids:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, [claim_ids, [one for instruments in lost.values() for one in instruments]])
+        rows = cursor.fetchall()
+    return _end(rows, tiers=tiers, soon_held=soon_held)
+
+
+def _end(
+    rows: Sequence[tuple[int, int, int, int]], *, tiers: Collection[Tier], soon_held: Collection[int]
+) -> Sequence[LegChange]:
+    """Unsubscribe what nobody holds any more of the legs in `rows`, and lower the tier of what only tier A holds."""
+    rows = sorted(rows)
+    touched = list({subscription_id for _, subscription_id, _, _ in rows})
+    with connection.cursor() as cursor:
         cursor.execute(_UNSUBSCRIBE, [touched, list(soon_held)])
         ended = {subscription_id for (subscription_id,) in cursor.fetchall()}
-        if Tier.B in claims.values():
+        if Tier.B in tiers:
             cursor.execute(_LOWER_TIER, [touched])
     changes = []
     for claim_id, subscription_id, instrument_id, number in reversed(rows):

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from marketdata import selectors as market_selectors
 from marketdata.domain.instruments import SeriesKey
-from marketdata.selectors import NoSpot, Price, PriceSource, SeriesListing, UnknownExpiry
+from marketdata.selectors import Price, PriceSource, SeriesListing
 from subscriptions import selectors
 from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim
@@ -23,7 +23,7 @@ from subscriptions.services import audit, claims, legs, windows
 from subscriptions.services.audit import Cause
 from subscriptions.services.lock import nudge_owners_on_commit, placement
 from subscriptions.services.release import release
-from subscriptions.services.windows import OpenedChain
+from subscriptions.services.windows import OpenedChain, WindowKey
 
 logger = logging.getLogger(__name__)
 
@@ -91,27 +91,23 @@ def _spots_with_chains(spots: Collection[int]) -> Collection[int | None]:
 
 
 def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
-    listings: dict[PreloadThing, SeriesListing] = {}
-    waiting = []
-    for thing in plan.missing:
-        if thing.series is None:
-            continue
-        try:
-            listings[thing] = market_selectors.get_series_by_key(thing.series)
-        except (UnknownExpiry, NoSpot) as refusal:
-            waiting.append(f"{thing}: {refusal}")
+    chains = [thing for thing in plan.missing if thing.series]
+    listings = market_selectors.list_series(keys={thing.series for thing in chains if thing.series})
     prices = _list_prices({listing.spot_instrument_id for listing in listings.values()}, now=now)
-    opened: dict[tuple[SeriesKey, int], OpenedChain] = {}
-    bare = set()
-    for thing, listing in listings.items():
-        width = thing.width or listing.default_width
-        price = prices.get(listing.spot_instrument_id)
-        if price is None:
+    ready: dict[WindowKey, SeriesListing] = {}
+    bare, waiting = set(), []
+    for thing in chains:
+        key = _window_of(thing)
+        listing = listings.get(key[0])
+        if listing is None:
+            waiting.append(f"{thing}: no spot")
+        elif listing.spot_instrument_id not in prices:
             waiting.append(f"{thing}: no price")
             bare.add(listing.spot_instrument_id)
         else:
-            opened[listing.series, width] = windows.open_listing(listing, width=width, price=price, now=now)
-    return _Prepared(opened, frozenset(bare), tuple(waiting))
+            ready[key] = listing
+    opened = windows.open_chains(ready, prices=prices, now=now) if ready else []
+    return _Prepared({(chain.series, chain.width): chain for chain in opened}, frozenset(bare), tuple(waiting))
 
 
 def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price]:
@@ -140,8 +136,10 @@ def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadR
         soon_held=soon,
         spared_spots=prepared.needed_spots,
     )
-    for key in windows.list_claimed(placed):
-        windows.set_window(windows.claims_of(*key), placed[key].instrument_ids, actor=ACTOR, now=now)
+    standing = windows.list_claims(placed)
+    windows.set_windows(
+        [(standing[key], window.instrument_ids) for key, window in placed.items()], actor=ACTOR, now=now
+    )
     groups: dict[int, list[tuple[Claim, Sequence[int]]]] = defaultdict(list)
     groups |= {spot: [] for spot in sorted(prepared.bare_spots)}
     for thing in chains:

@@ -185,3 +185,22 @@ def test_a_window_is_due_after_five_minutes() -> None:
 
 def test_an_unknown_price_has_not_moved() -> None:
     assert not chain.is_recalculation_due(make_calculation(), ltp=None, now=NOW)
+
+
+@given(
+    start=st.decimals(24_100, 25_900, places=2),
+    swings=st.lists(st.decimals("0", "49.99", places=2), min_size=2, max_size=30),
+)
+def test_a_price_that_swings_by_less_than_a_step_moves_a_window_once_at_most(
+    start: Decimal, swings: list[Decimal]
+) -> None:
+    lowest = start + 20  # wherever the band lies, however far from the last calculation
+    cached = Calculated(start, Decimal(50), NOW)
+
+    moves = 0
+    for swing in swings:
+        if chain.has_moved(cached, ltp=lowest + swing):
+            cached = Calculated(lowest + swing, Decimal(50), NOW)
+            moves += 1
+
+    assert moves <= 1
