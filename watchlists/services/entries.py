@@ -1,36 +1,26 @@
-"""What a trader does with a watchlist, and what the end of the day does with all of them.
+"""What a trader does with a watchlist: adding an entry, removing one.
 
 An entry, its claim and the audit row of the claim stand or fall together, in one transaction. Prices are looked
 up before that transaction, browsers are told after it; a notice that cannot be delivered undoes nothing.
 """
 
-import asyncio
-import logging
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
-from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import Exchange, format_expiry
-from marketdata.quote_board import BoardError
-from marketdata.selectors import IST, SeriesListing, UnderlyingKind, UnknownSymbol
+from marketdata.selectors import SeriesListing, UnderlyingKind, UnknownSymbol
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
-from subscriptions.services.end_of_day import CUT
 from watchlists import selectors
 from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
-
-logger = logging.getLogger(__name__)
-
-NOTICE_TIMEOUT_SECONDS: Final = 2
+from watchlists.services.telling import tell_on_commit
 
 OPTION_KIND_OF: Final = {
     UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
@@ -98,15 +88,6 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
-    """What the end of a day took: entries off lists, claims of tier A, instruments that ceased to stream."""
-
-    entries: int
-    claims: int
-    released: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Thing:
     """What an entry is about: a series, or one instrument."""
 
@@ -143,7 +124,7 @@ def add_entry(
             entry = _create_entry(thing, user_id=user_id, list_name=list_name, now=now)
             placed = _claim(thing, opened, entry=entry, now=now)
             WatchlistEntry.objects.filter(pk=entry.pk).update(claim_id=placed.claim_id)
-            _tell_on_commit([user_id], {"type": "watchlist_changed"})
+            tell_on_commit([user_id], {"type": "watchlist_changed"})
     except IntegrityError as error:
         if _constraint(error) != THING_ONCE_PER_LIST:
             raise
@@ -160,29 +141,8 @@ def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
         deleted, _ = WatchlistEntry.objects.filter(pk=entry_id).delete()
         if not deleted:
             raise selectors.UnknownEntry(f"There is no entry {entry_id} on your lists.")
-        _tell_on_commit([user_id], {"type": "watchlist_changed"})
+        tell_on_commit([user_id], {"type": "watchlist_changed"})
     return Removed(entry, selectors.exchange_of(entry), released)
-
-
-def end_of_day(*, closes: date, actor: str, now: datetime) -> Cleared:
-    """Release tier A and clear the watchlists, as far as they were made before 15:30 IST of `closes`.
-
-    Kept entries stay, without their claim. Running again for the same date takes nothing more. Raises PlacementBusy.
-    """
-    cut = datetime.combine(closes, CUT, tzinfo=IST)
-    with transaction.atomic():
-        losers = set(WatchlistEntry.objects.filter(claim__claimed_at__lt=cut).values_list("user_id", flat=True))
-        report = subscriptions.end_of_day(closes=closes, actor=actor, now=now)
-        # Whatever the cut released has no claim now; what came after it has one.
-        doomed = WatchlistEntry.objects.filter(claim=None, keep=False, added_at__lt=cut)
-        losers.update(doomed.values_list("user_id", flat=True))
-        entries, _ = doomed.delete()
-        _tell_on_commit(
-            sorted(losers),
-            {"type": "watchlist_changed"},
-            {"type": "notice", "kind": "end_of_day", "text": f"End of day {closes:%d %b}: your watchlist was cleared."},
-        )
-    return Cleared(entries, report.claims, report.released)
 
 
 def _find_thing(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Thing:
@@ -304,27 +264,3 @@ def _constraint(error: IntegrityError) -> str | None:
     """Return the name of the database constraint that refused."""
     diagnosis = getattr(error.__cause__, "diag", None)
     return getattr(diagnosis, "constraint_name", None)
-
-
-def _tell_on_commit(user_ids: Iterable[int], *messages: Mapping[str, str]) -> None:
-    """Send messages to the open browsers of these users once the transaction is committed."""
-    listeners = list(user_ids)
-
-    def tell() -> None:
-        try:
-            async_to_sync(_tell)(listeners, messages)
-        except (TimeoutError, OSError, BoardError) as error:
-            # The act stands whether or not anybody could be told; pages look again by themselves.
-            logger.warning("browsers of %d users were not told: %s", len(listeners), type(error).__name__)
-
-    transaction.on_commit(tell)
-
-
-async def _tell(user_ids: Sequence[int], messages: Sequence[Mapping[str, str]]) -> None:
-    layer = get_channel_layer()
-    if layer is None:
-        return
-    async with asyncio.timeout(NOTICE_TIMEOUT_SECONDS):
-        for user_id in user_ids:
-            for message in messages:
-                await layer.group_send(f"user.{user_id}", dict(message))
