@@ -325,6 +325,7 @@ class Terminal {
     window.history.replaceState(null, "", `#${[wanted.symbol, wanted.expiry].filter(Boolean).join("/")}`);
     if (!isSameUnderlying) {
       this.#panel.showLoading(wanted.symbol, wanted.expiry ?? null);
+      this.#noteHeld();
     }
     this.#connection.watch("chain", { chain: wanted });
     if (!isSameUnderlying) {

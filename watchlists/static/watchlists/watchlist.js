@@ -53,13 +53,13 @@ class Line {
     const price = make("span", { class: "price" });
     const change = make("span", { class: "change" });
     const percent = make("span", { class: "percent" });
-    const legs = isChain(entry) && entry.legs > 0 ? ` · ${entry.legs} legs` : "";
+    const kind = isChain(entry) && entry.legs > 0 ? `${entry.legs} legs` : (KINDS[entry.instrument_type] ?? "");
     const open = make("button", { type: "button", class: "line-open" }, [
       make("span", { class: "line-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
       ]),
-      make("span", { class: "line-kind", text: `${KINDS[entry.instrument_type] ?? ""} · ${entry.exchange}${legs}` }),
+      make("span", { class: "line-kind", text: `${entry.exchange} · ${kind}` }),
       price,
       make("span", { class: "line-change" }, [change, percent]),
     ]);
