@@ -6,5 +6,5 @@ Registered by `subscriptions.admin.users`, which knows what has to be released b
 from django.contrib.auth.admin import UserAdmin
 
 
-class AccountAdmin(UserAdmin):
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
     """Traders and operators, their rights and passwords."""

@@ -7,7 +7,9 @@ from django.contrib import admin
 from marketdata.models import AtmCache, Instrument, InstrumentImport
 
 
-class _ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
+    """A table that machines write and staff look at; lists count what is shown and nothing more."""
+
     show_full_result_count = False
 
     def has_add_permission(self, *_: Any, **__: Any) -> bool:
@@ -24,7 +26,7 @@ class _ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's cl
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(_ReadOnlyAdmin):
+class InstrumentAdmin(ReadOnlyAdmin):
     """What is or was listed. Searched by the beginning of a token."""
 
     list_display = [
@@ -46,7 +48,7 @@ class InstrumentAdmin(_ReadOnlyAdmin):
 
 
 @admin.register(InstrumentImport)
-class InstrumentImportAdmin(_ReadOnlyAdmin):
+class InstrumentImportAdmin(ReadOnlyAdmin):
     """Every import with its counts, newest first."""
 
     list_display = [
@@ -64,7 +66,7 @@ class InstrumentImportAdmin(_ReadOnlyAdmin):
 
 
 @admin.register(AtmCache)
-class AtmCacheAdmin(_ReadOnlyAdmin):
+class AtmCacheAdmin(ReadOnlyAdmin):
     """Windows as last calculated."""
 
     list_display = ["underlying_symbol", "expiry", "width", "ltp", "atm", "strike_step", "calculated_at"]

@@ -1,5 +1,5 @@
 """Admin of subscriptions: rules are edited, claims acted upon, what machines write is read."""
 
-from subscriptions.admin import preload, users
+from subscriptions.admin import log, operations, preload, users
 
-__all__ = ["preload", "users"]
+__all__ = ["log", "operations", "preload", "users"]

@@ -8,7 +8,16 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
-from subscriptions.selectors.holders import Holding, list_holdings
+from subscriptions.selectors.holders import (
+    Affected,
+    AffectedChain,
+    Holders,
+    Holding,
+    count_legs,
+    list_affected,
+    list_holders,
+    list_holdings,
+)
 from subscriptions.selectors.preload import (
     PreloadPlan,
     PreloadState,
@@ -28,7 +37,10 @@ from subscriptions.selectors.wanted import (
 __all__ = [
     "ActivePage",
     "ActiveSubscription",
+    "Affected",
+    "AffectedChain",
     "ConnectionStatus",
+    "Holders",
     "Holding",
     "NotSubscribed",
     "PreloadPlan",
@@ -39,10 +51,13 @@ __all__ = [
     "SubscriptionDetail",
     "WantedInstrument",
     "connection_of",
+    "count_legs",
     "get_active",
     "list_active",
+    "list_affected",
     "list_claim_connections",
     "list_connections",
+    "list_holders",
     "list_holdings",
     "list_wanted",
     "plan_preload",

@@ -1,10 +1,13 @@
 """Who holds what, by name: for staff only, before they act on it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.db.models import Count
+
+from subscriptions.models import ClaimLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +19,123 @@ class Holding:
     legs: int
 
 
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who holds one subscription: by how many claims, and some of the traders by name."""
+
+    claims: int
+    users: tuple[str, ...]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedChain:
+    """One chain or instrument of tier A with all its tier-A claims: what an act of staff on one of them reaches."""
+
+    subject: str
+    users: tuple[str, ...]
+    claims: int
+    legs: int
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """What an act of staff on some claims reaches; `freed` instruments would stop streaming if all of it went."""
+
+    chains: Sequence[AffectedChain]
+    freed: int
+
+    @property
+    def users(self) -> Sequence[str]:
+        """Everybody affected, once each."""
+        return sorted({name for chain in self.chains for name in chain.users})
+
+
+# The unit of eviction and pinning: a chain by series and width, or an instrument, over all its claims of tier A.
+_LIST_CHAINS = """
+SELECT
+    array_agg(claim.id),
+    max(coalesce(instrument.token, claim.underlying_symbol || to_char(claim.expiry, ' DD Mon YYYY x') || claim.width))
+        AS subject,
+    array_agg(DISTINCT claim.user_id),
+    (SELECT count(*) FROM claim_legs AS leg WHERE leg.claim_id = min(claim.id)),
+    bool_or(claim.is_pinned)
+FROM claims AS claim
+LEFT JOIN instruments AS instrument ON instrument.id = claim.instrument_id
+WHERE claim.tier = 'A' AND claim.kind <> 'spot'
+GROUP BY claim.exchange_segment, claim.underlying_symbol, claim.expiry, claim.width, claim.instrument_id
+HAVING bool_or(claim.id = ANY(%s))
+ORDER BY subject
+"""
+
+_LIST_HOLDERS = """
+SELECT
+    shown.id,
+    (SELECT count(*) FROM claim_legs AS leg WHERE leg.subscription_id = shown.id),
+    ARRAY(
+        SELECT claim.user_id FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
+        WHERE leg.subscription_id = shown.id AND claim.user_id IS NOT NULL GROUP BY claim.user_id
+        ORDER BY claim.user_id LIMIT %s
+    )
+FROM unnest(%s::bigint[]) AS shown (id)
+"""
+
+_COUNT_FREED = """
+SELECT count(DISTINCT leg.subscription_id) FROM claim_legs AS leg
+WHERE leg.claim_id = ANY(%s) AND NOT EXISTS (
+    SELECT FROM claim_legs AS other WHERE other.subscription_id = leg.subscription_id AND NOT other.claim_id = ANY(%s)
+)
+"""
+
+
 def list_holdings(*, user_ids: Collection[int]) -> Sequence[Holding]:
     """Return what each of these users has claimed, by name."""
-    counted = (
-        get_user_model()
-        .objects.filter(pk__in=user_ids)
-        .annotate(claim_count=Count("claims", distinct=True), leg_count=Count("claims__legs"))
-    )
+    users = get_user_model().objects.filter(pk__in=user_ids)
+    counted = users.annotate(claim_count=Count("claims", distinct=True), leg_count=Count("claims__legs"))
     rows = counted.order_by("username").values_list("username", "claim_count", "leg_count")
     return [Holding(*row) for row in rows]
+
+
+def list_holders(*, subscription_ids: Collection[int], named: int) -> Mapping[int, Holders]:
+    """Return who holds each of these subscriptions, at most `named` by name, in two questions."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIST_HOLDERS, [named + 1, list(subscription_ids)])
+        rows = cursor.fetchall()
+    names = _names({user_id for _, _, holders in rows for user_id in holders})
+    return {
+        subscription_id: Holders(claims, tuple(names[one] for one in holders[:named]), len(holders) > named)
+        for subscription_id, claims, holders in rows
+    }
+
+
+def count_legs(*, claim_ids: Collection[int]) -> Mapping[int, int]:
+    """Return how many instruments each of these claims holds."""
+    legs = ClaimLeg.objects.filter(claim__in=claim_ids).values_list("claim")
+    return dict(legs.annotate(count=Count("pk")))
+
+
+def list_affected(*, claim_ids: Collection[int]) -> Affected:
+    """Return the chains that these claims belong to, each with everybody who has claimed it, in three questions."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LIST_CHAINS, [list(claim_ids)])
+        rows = cursor.fetchall()
+        everything = [claim_id for claims, *_ in rows for claim_id in claims]
+        cursor.execute(_COUNT_FREED, [everything, everything])
+        (freed,) = cursor.fetchone() or (0,)
+    names = _names({user_id for _, _, holders, _, _ in rows for user_id in holders if user_id is not None})
+    chains = [
+        AffectedChain(
+            subject=subject,
+            users=tuple(sorted(names[user_id] for user_id in holders if user_id in names)),
+            claims=len(claims),
+            legs=legs,
+            is_pinned=is_pinned,
+        )
+        for claims, subject, holders, legs, is_pinned in rows
+    ]
+    return Affected(chains, freed)
+
+
+def _names(user_ids: Collection[int]) -> Mapping[int, str]:
+    return dict(get_user_model().objects.filter(pk__in=user_ids).values_list("pk", "username"))

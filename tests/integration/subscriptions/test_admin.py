@@ -1,0 +1,247 @@
+"""Staff in the admin: lists ask a fixed number of questions, claims are evicted and pinned, the log is read."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from subscriptions import services
+from subscriptions.domain.claims import LogAction
+from subscriptions.models import Claim, Subscription, SubscriptionLog
+from tests.factories import NOW, PASSWORD, Listing, make_user
+from tests.integration.subscriptions.acts import claim_chain, claim_instrument, fill_with_shares
+from tests.integration.subscriptions.invariants import check_invariants
+from watchlists.models import EntryKind
+from watchlists.services import add_entry
+
+LISTS = ["feedconnection", "subscription", "claim", "subscriptionlog", "preloadrule"]
+CLAIMS = "/admin/subscriptions/claim/"
+
+
+def address(model: str) -> str:
+    return f"/admin/subscriptions/{model}/"
+
+
+@pytest.fixture
+def root(db: None, client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("root", password=PASSWORD))
+    return client
+
+
+def make_clerk(*codenames: str) -> User:
+    """Make a member of staff who may look at claims, and has these permissions besides."""
+    clerk = make_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_claim", *codenames]))
+    return clerk
+
+
+def send(client: Client, act: str, claim_id: int, **fields: Any) -> Any:
+    return client.post(CLAIMS, {"action": act, "_selected_action": claim_id, **fields})
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_every_list_shows_itself(listing: Listing, root: Client, model: str) -> None:
+    services.preload_tier_b(now=NOW)
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user("asha").pk)
+
+    assert root.get(address(model)).status_code == 200
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_a_list_asks_the_same_questions_at_any_size(listing: Listing, root: Client, model: str) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert root.get(address(model), {"q": ""}).status_code == 200
+        return len(captured)
+
+    services.preload_tier_b(now=NOW)
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user("asha").pk, width=1)
+    few = count()
+    fill_with_shares(150)
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user("vikram").pk, width=25)
+
+    assert count() == few
+
+
+@pytest.mark.parametrize("model", ["feedconnection", "subscription", "claim", "subscriptionlog"])
+@pytest.mark.parametrize("page", ["add/", "{pk}/change/", "{pk}/delete/"])
+def test_what_machines_write_is_not_written_by_hand(listing: Listing, root: Client, model: str, page: str) -> None:
+    claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    row = {
+        "feedconnection": 1,
+        "subscription": Subscription.objects.get().pk,
+        "claim": Claim.objects.get().pk,
+        "subscriptionlog": SubscriptionLog.objects.get().pk,
+    }[model]
+    path = address(model) + page.format(pk=row)
+
+    assert root.post(path, {"tier": "B", "post": "yes"}).status_code == 403
+    assert root.get(path).status_code == (200 if page.endswith("change/") else 403)
+
+
+def test_a_subscription_names_some_of_those_who_hold_it(listing: Listing, root: Client) -> None:
+    for name in ("asha", "meera", "vikram", "zoya"):
+        claim_instrument(listing.spots["TCS"].pk, user_id=make_user(name).pk)
+
+    page = root.get(address("subscription"), {"q": "tcs"}).content.decode()
+
+    assert "asha, meera, vikram and others" in page
+    assert root.get(address("subscription"), {"q": "reliance"}).content.decode().count("asha") == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [({}, 3), ({"tier__exact": "B"}, 0), ({"q": "asha"}, 1), ({"q": "TCS"}, 1), ({"kind__exact": "spot"}, 1)],
+)
+def test_claims_are_narrowed_and_searched(listing: Listing, root: Client, query: dict[str, str], shown: int) -> None:
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user("asha").pk)
+    claim_instrument(listing.spots["TCS"].pk, user_id=make_user("vikram").pk)
+
+    assert root.get(CLAIMS, query).context["cl"].result_count == shown
+
+
+def test_an_eviction_names_everybody_it_affects_before_anything_happens(listing: Listing, root: Client) -> None:
+    series = listing.series_of("RELIANCE")
+    asked = claim_chain(series, user_id=make_user("asha").pk)
+    claim_chain(series, user_id=make_user("vikram").pk)
+    claim_chain(series, user_id=make_user("meera").pk, width=3)
+
+    page = send(root, "evict", asked.claim_id).content.decode()
+
+    assert "RELIANCE 24 Feb 2026 x25" in page
+    assert "2 traders affected: <strong>asha, vikram</strong>." in page
+    assert "<strong>44</strong> instruments stop streaming" in page
+    assert Claim.objects.filter(kind="watchlist").count() == 3
+
+
+def test_a_confirmed_eviction_takes_the_chain_from_everybody_and_says_why(listing: Listing, root: Client) -> None:
+    asha, vikram = make_user("asha"), make_user("vikram")
+    entry = add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW).entry
+    add_entry(user_id=vikram.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+    entry.refresh_from_db()
+
+    answer = send(root, "evict", entry.claim_id or 0, confirmed="yes", reason="Runaway script")
+
+    assert answer.status_code == 302
+    assert not Claim.objects.exists()
+    rows = SubscriptionLog.objects.filter(action=LogAction.EVICT).order_by("pk")
+    assert [(row.reason, row.actor, row.subject) for row in rows][:2] == [
+        ("Runaway script", "root", "RELIANCE 24 Feb 2026 x25"),
+        ("Runaway script", "root", "RELIANCE 24 Feb 2026 x25"),
+    ]
+    entry.refresh_from_db()
+    assert entry.claim_id is None
+    assert b"Told: asha, vikram." in root.get(CLAIMS).content
+    check_invariants()
+
+
+def test_an_eviction_without_a_reason_is_asked_again(listing: Listing, root: Client) -> None:
+    asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+
+    answer = send(root, "evict", asked.claim_id, confirmed="yes", reason="")
+
+    assert answer.status_code == 200
+    assert b"This field is required." in answer.content
+    assert Claim.objects.exists()
+
+
+def test_pinning_pins_the_whole_chain_and_unpinning_frees_it(listing: Listing, root: Client) -> None:
+    series = listing.series_of("RELIANCE")
+    asked = claim_chain(series, user_id=make_user("asha").pk)
+    claim_chain(series, user_id=make_user("vikram").pk)
+
+    assert b"never evicted to make room" in send(root, "pin", asked.claim_id).content
+    assert not Claim.objects.filter(is_pinned=True).exists()
+
+    send(root, "pin", asked.claim_id, confirmed="yes")
+    assert Claim.objects.filter(is_pinned=True, kind="watchlist").count() == 2
+
+    send(root, "unpin", asked.claim_id, confirmed="yes")
+    assert not Claim.objects.filter(is_pinned=True).exists()
+    acts = SubscriptionLog.objects.filter(action__in=["pin", "unpin"]).order_by("pk")
+    assert [(row.action, row.actor) for row in acts] == [("pin", "root")] * 2 + [("unpin", "root")] * 2
+
+
+@pytest.mark.parametrize("act", ["evict", "pin", "unpin"])
+def test_staff_who_may_only_look_are_offered_no_act_and_obeyed_in_none(
+    listing: Listing, client: Client, act: str
+) -> None:
+    asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    client.force_login(make_clerk())
+
+    assert b"Evict" not in client.get(CLAIMS).content
+    send(client, act, asked.claim_id, confirmed="yes", reason="STAFF")
+
+    assert list(Claim.objects.values_list("is_pinned", flat=True)) == [False]
+
+
+def test_staff_with_the_permission_to_operate_may_act(listing: Listing, client: Client) -> None:
+    asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    client.force_login(make_clerk("operate"))
+
+    send(client, "evict", asked.claim_id, confirmed="yes", reason="STAFF")
+
+    assert not Claim.objects.exists()
+    assert SubscriptionLog.objects.filter(action="evict", actor="clerk").count() == 1
+
+
+def test_what_is_always_on_is_not_evicted(listing: Listing, root: Client) -> None:
+    services.preload_tier_b(now=NOW)
+    preloaded = Claim.objects.filter(kind="preload").first()
+    assert preloaded is not None
+
+    answer = send(root, "evict", preloaded.pk, confirmed="yes", reason="STAFF")
+
+    assert answer.status_code == 302
+    assert Claim.objects.filter(pk=preloaded.pk).exists()
+    assert b"Nothing of tier A was chosen" in root.get(CLAIMS).content
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ({}, 3),
+        ({"reason": "WATCHLIST_REMOVE"}, 1),
+        ({"action__exact": "subscribe"}, 2),
+        ({"tier": "B"}, 0),
+        ({"q": "tcs"}, 2),
+        ({"q": "trader1"}, 3),
+        ({"q": "nobody"}, 0),
+        ({"at__gte": "2026-02-11 00:00:00+05:30"}, 0),
+    ],
+)
+def test_the_log_is_narrowed_and_searched(listing: Listing, root: Client, query: dict[str, str], shown: int) -> None:
+    user = make_user()
+    gone = claim_instrument(listing.spots["TCS"].pk, user_id=user.pk)
+    claim_instrument(listing.spots["RELIANCE"].pk, user_id=user.pk)
+    services.release_claim(claim_id=gone.claim_id, actor="trader1", reason="WATCHLIST_REMOVE", now=NOW)
+
+    assert root.get(address("subscriptionlog"), query).context["cl"].result_count == shown
+
+
+def test_a_long_log_is_not_counted_but_estimated(listing: Listing, root: Client) -> None:
+    claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO subscription_log (at, action, reason, actor, tier, subject, legs, connections, counts)
+            SELECT at + n * interval '1 second', action, reason, actor, tier, subject, legs, connections, counts
+            FROM subscription_log, generate_series(1, 20000) AS n
+            """
+        )
+        cursor.execute("ANALYZE subscription_log")
+
+    with CaptureQueriesContext(connection) as captured:
+        page = root.get(address("subscriptionlog"))
+
+    # The planner adds a row or so for each month without any.
+    assert re.search(r"about 200\d\d subscription logs", page.content.decode())
+    assert not [one for one in captured if "COUNT(*)" in one["sql"] and "LIMIT" not in one["sql"]]
+    assert root.get(address("subscriptionlog"), {"p": 150}).status_code == 200
