@@ -50,7 +50,6 @@ PAGES = {
     "audit log, page 5,000": ADMIN + "subscriptionlog/?p=5000",
     "audit log, one reason": ADMIN + "subscriptionlog/?reason=WATCHLIST_ADD",
     "audit log, one day": ADMIN + "subscriptionlog/?at__gte=2026-02-10T00:00:00Z&at__lt=2026-02-11T00:00:00Z",
-    + "subscriptionlog/?at__gte=2026-02-10+00:00:00%2B05:30&at__lt=2026-02-11+00:00:00%2B05:30",
     "audit log, searched": ADMIN + "subscriptionlog/?q=trader17",
     "api: active": "/api/v2/subscriptions/active?limit=200",
     "api: active, of one underlying": "/api/v2/subscriptions/active?underlying=STOCK77",
