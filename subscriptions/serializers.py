@@ -100,6 +100,7 @@ def format_placed(placed: Placed) -> dict[str, Any]:
         "subscribed": placed.subscribed,
         "shared": placed.shared,
         "evicted": list(placed.evicted),
+        "message": placed.message,
         "connections": {str(number): count for number, count in placed.per_connection.items()},
     }
 

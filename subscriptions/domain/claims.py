@@ -38,6 +38,10 @@ class LogAction(StrEnum):
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
     RECENTRE = "recentre"
+    EVICT = "evict"
+    PIN = "pin"
+    UNPIN = "unpin"
+    MOVE = "move"  # to another connection
 
 
 class LogReason(StrEnum):
@@ -46,6 +50,8 @@ class LogReason(StrEnum):
     PRELOAD = "PRELOAD"
     PRELOAD_ENDED = "PRELOAD_ENDED"  # the series expired, or no rule asks for it any more
     WINDOW_MOVED = "WINDOW_MOVED"
+    CAPACITY = "CAPACITY"  # evicted to make room
+    STAFF = "STAFF"
     EOD_CLEANUP = "EOD_CLEANUP"
     USER_DELETED = "USER_DELETED"
 

@@ -10,6 +10,7 @@ from subscriptions.services.claims import (
     release_claim,
 )
 from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, release_tier_a
+from subscriptions.services.eviction import EvictedChain, EvictionReport, evict_chains, set_pinned
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
 from subscriptions.services.preload import PreloadReport, preload_tier_b
@@ -20,6 +21,8 @@ from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
 __all__ = [
     "CapacityExceeded",
     "EndOfDayReport",
+    "EvictedChain",
+    "EvictionReport",
     "OpenedChain",
     "Placed",
     "PlacedWindow",
@@ -33,10 +36,12 @@ __all__ = [
     "delete_users",
     "drop_log_months",
     "end_of_day",
+    "evict_chains",
     "make_log_months",
     "open_chain",
     "preload_tier_b",
     "recentre",
     "release_claim",
     "release_tier_a",
+    "set_pinned",
 ]

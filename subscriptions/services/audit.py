@@ -24,6 +24,7 @@ class Holder:
     claim_id: int
     tier: Tier
     subject: str
+    viewed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Cause:
 def holder_of(claim: Claim, *, token: str = "") -> Holder:
     """Return how the log names `claim`: a chain as "RELIANCE 24 Feb 2026 x25", an instrument by its token."""
     series = claim.series
-    return Holder(claim.pk, Tier(claim.tier), f"{series} x{claim.width}" if series else token)
+    return Holder(claim.pk, Tier(claim.tier), f"{series} x{claim.width}" if series else token, claim.last_viewed_at)
 
 
 def record(
@@ -62,7 +63,8 @@ def record(
                 subject=holder.subject,
                 legs=[one.instrument_id for one in (*gained_by[holder.claim_id], *lost_by[holder.claim_id])],
                 connections=_connections(gained_by[holder.claim_id], lost_by[holder.claim_id]),
-                counts=_counts(action, gained_by[holder.claim_id], lost_by[holder.claim_id]),
+                counts=_counts(action, gained_by[holder.claim_id], lost_by[holder.claim_id])
+                | _idle(action, holder, cause),
             )
             for holder in holders
         ],
@@ -84,13 +86,20 @@ def _connections(gained: Sequence[LegChange], lost: Sequence[LegChange]) -> dict
 
 def _counts(action: LogAction, gained: Sequence[LegChange], lost: Sequence[LegChange]) -> dict[str, int]:
     counts = {"legs": len(gained) + len(lost)}
-    if action is not LogAction.UNSUBSCRIBE:
+    if action in {LogAction.SUBSCRIBE, LogAction.RECENTRE}:
         subscribed = sum(change.turns for change in gained)
         counts |= {"subscribed": subscribed, "shared": len(gained) - subscribed}
-    if action is not LogAction.SUBSCRIBE:
+    if action in {LogAction.UNSUBSCRIBE, LogAction.RECENTRE, LogAction.EVICT}:
         released = sum(change.turns for change in lost)
         counts |= {"released": released, "kept": len(lost) - released}
     return counts
+
+
+def _idle(action: LogAction, holder: Holder, cause: Cause) -> dict[str, int]:
+    """Return how long an evicted claim had not been viewed: what its turn was decided by."""
+    if action is not LogAction.EVICT or holder.viewed_at is None:
+        return {}
+    return {"idle_seconds": int((cause.now - holder.viewed_at).total_seconds())}
 
 
 MONTHS_AHEAD: Final = 3

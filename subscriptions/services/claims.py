@@ -14,9 +14,10 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import SeriesKey
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
-from subscriptions.services import audit, legs, spots, windows
+from subscriptions.services import audit, eviction, offers, spots, windows
 from subscriptions.services.audit import Cause, Holder
-from subscriptions.services.legs import LegChange
+from subscriptions.services.eviction import ALWAYS_ON, Held, Newcomer
+from subscriptions.services.legs import CapacityExceeded, LegChange
 from subscriptions.services.lock import nudge_owners_on_commit, placement
 from subscriptions.services.release import release
 from subscriptions.services.windows import OpenedChain, PlacedWindow
@@ -40,7 +41,8 @@ class Placed:
     per_connection: Mapping[int, int]  # legs of this claim on each connection
     window: PlacedWindow | None = None  # of a chain
     spot_instrument_id: int | None = None  # of a chain
-    evicted: tuple[str, ...] = ()
+    evicted: tuple[str, ...] = ()  # what went for it, in words
+    message: str = ""  # the same as a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def claim_chain(
     """Claim a chain; asking again for one's own explicit chain gives the claim that stands.
 
     A caller with a transaction of its own opens the chain before it (`open_chain`) and hands it in as `opened`.
-    Raises UnknownExpiry, NoSpot, PriceUnknown, CapacityExceeded, PlacementBusy.
+    Raises UnknownExpiry, NoSpot, PriceUnknown, QuotaExceeded, CapacityExceeded, PlacementBusy.
     """
     if opened is None:
         opened = windows.open_chain(series=series, width=width, caller_ltp=caller_ltp, now=now)
@@ -91,12 +93,22 @@ def claim_chain(
             underlying_symbol=series.underlying,
             expiry=series.expiry,
             width=width,
+            is_pinned=any(one.is_pinned for one in others if one.tier == tier),
             last_viewed_at=now,
             claimed_at=now,
         )
         spot_id = opened.listing.spot_instrument_id
-        gained = hold_chains({spot_id: [(claim, window.instrument_ids)]}, tier=tier, cause=Cause(reason, actor, now))
-        return _placed(claim.pk, gained, window, spot_id)
+        newcomer = Newcomer(eviction.in_words(claim), user_id)
+        try:
+            held = _hold_chains(
+                {spot_id: [(claim, window.instrument_ids)]},
+                tier=tier,
+                cause=Cause(reason, actor, now),
+                newcomer=newcomer,
+            )
+        except CapacityExceeded as refusal:
+            raise offers.with_offer(refusal, opened, window) from None
+        return _placed(claim.pk, held, newcomer, window, spot_id)
 
 
 def claim_instrument(
@@ -110,7 +122,7 @@ def claim_instrument(
     reason: str,
     now: datetime,
 ) -> Placed:
-    """Claim one instrument. Raises CapacityExceeded, PlacementBusy."""
+    """Claim one instrument. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
     with placement(now=now):
         claim = Claim.objects.create(
             kind=kind,
@@ -118,13 +130,16 @@ def claim_instrument(
             user_id=user_id,
             rule_id=rule_id,
             instrument_id=instrument_id,
+            is_pinned=Claim.objects.filter(tier=tier, instrument_id=instrument_id, is_pinned=True).exists(),
             last_viewed_at=now,
             claimed_at=now,
         )
-        gained = legs.hold({claim.pk: [instrument_id]}, now=now)
-        audit.record(holders_of([claim.pk]), action=LogAction.SUBSCRIBE, cause=Cause(reason, actor, now), gained=gained)
+        newcomer = Newcomer(eviction.in_words(claim), user_id)
+        cause = Cause(reason, actor, now)
+        held = eviction.hold({claim.pk: [instrument_id]}, cause=cause, newcomer=newcomer)
+        audit.record(holders_of([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
         nudge_owners_on_commit()
-        return _placed(claim.pk, gained)
+        return _placed(claim.pk, held, newcomer)
 
 
 def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Released:
@@ -142,7 +157,14 @@ def hold_chains(
     """Write new chain claims of one tier with their spots and legs, under the lock; return the legs of the chains.
 
     `chains` is (unsaved claim, its instruments) by spot instrument; a spot without chains is claimed all the same.
+    Where there is no room, chains of tier A are evicted. Raises CapacityExceeded.
     """
+    return _hold_chains(chains, tier=tier, cause=cause, newcomer=ALWAYS_ON).changes
+
+
+def _hold_chains(
+    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause, newcomer: Newcomer
+) -> Held:
     all_spots, new_spots = spots.find_or_create_spots(chains, tier=tier, now=cause.now)
     claims = []
     for spot_id, group in chains.items():
@@ -153,13 +175,13 @@ def hold_chains(
     wanted: dict[int, Sequence[int]] = {claim_id: [spot_id] for spot_id, claim_id in new_spots.items()}
     wanted |= {claim.pk: instruments for group in chains.values() for claim, instruments in group}
     if not wanted:
-        return []
-    gained = legs.hold(wanted, now=cause.now)
+        return Held([])
+    held = eviction.hold(wanted, cause=cause, newcomer=newcomer)
     holders = [*holders_of(list(new_spots.values())), *(audit.holder_of(claim) for claim in claims)]
-    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
+    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
     nudge_owners_on_commit()
     of_spots = set(new_spots.values())
-    return [change for change in gained if change.claim_id not in of_spots]
+    return Held([change for change in held.changes if change.claim_id not in of_spots], held.evicted)
 
 
 def holders_of(claim_ids: Sequence[int]) -> list[Holder]:
@@ -171,8 +193,9 @@ def holders_of(claim_ids: Sequence[int]) -> list[Holder]:
 
 
 def _placed(
-    claim_id: int, gained: Sequence[LegChange], window: PlacedWindow | None = None, spot_id: int | None = None
+    claim_id: int, held: Held, newcomer: Newcomer, window: PlacedWindow | None = None, spot_id: int | None = None
 ) -> Placed:
+    gained = held.changes
     subscribed = sum(change.turns for change in gained)
     per_connection = Counter(change.connection for change in gained)
     return Placed(
@@ -183,6 +206,8 @@ def _placed(
         per_connection=dict(sorted(per_connection.items())),
         window=window,
         spot_instrument_id=spot_id,
+        evicted=held.evicted,
+        message=eviction.added_in_words(newcomer.words, held.evicted),
     )
 
 
@@ -198,4 +223,5 @@ def _standing(claim: Claim, window: PlacedWindow, opened: OpenedChain, *, now: d
         per_connection=dict(sorted(per_connection.items())),
         window=window,
         spot_instrument_id=opened.listing.spot_instrument_id,
+        message=f"{eviction.in_words(claim)} is streaming already",
     )

@@ -5,7 +5,7 @@ lock, inside the caller's transaction. Loads follow by trigger. Which instrument
 decided here, and nothing is logged.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,14 +15,47 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import InstrumentType
 from subscriptions.domain.claims import Tier, mode_of
 from subscriptions.domain.placement import Room, fill
+from subscriptions.domain.quota import offer_in_words
 from subscriptions.models import FeedConnection
 
 
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """What does not fit: instruments that would begin to stream, of `capacity` places `free` ones."""
+
+    missing: Collection[int]
+    free: int
+    capacity: int
+
+    @property
+    def places(self) -> int:
+        """How many places are wanting."""
+        return len(self.missing) - self.free
+
+
 class CapacityExceeded(DomainError):
-    """What was asked for does not fit; nothing was changed."""
+    """What was asked for does not fit; nothing was changed. `room` is the free places and those that may be freed."""
 
     status = 409
     code = "capacity"
+
+    def __init__(self, shortage: Shortage, *, freeable: int = 0, offer: int | None = None) -> None:
+        self.shortage = shortage
+        self.room = shortage.free + freeable
+        needed, free, capacity = len(shortage.missing), shortage.free, shortage.capacity
+        super().__init__(
+            f"This needs {needed:,} more live instruments; {free:,} of {capacity:,} are free and {freeable:,} can be "
+            f"freed.{offer_in_words(offer)}",
+            needed=needed,
+            free=free,
+            freeable=freeable,
+            capacity=capacity,
+            offer_strikes=offer,
+        )
+
+    def offering(self, width: int | None) -> "CapacityExceeded":
+        """Return the same refusal with the width of a narrower chain that fits."""
+        return CapacityExceeded(self.shortage, freeable=self.room - self.shortage.free, offer=width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +66,9 @@ class LegChange:
     instrument_id: int
     connection: int
     turns: bool
+
+
+MakeRoom = Callable[[Shortage], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +147,14 @@ WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
 """
 
 
-def hold(wanted: Mapping[int, Sequence[int]], *, now: datetime) -> Sequence[LegChange]:
+def hold(
+    wanted: Mapping[int, Sequence[int]], *, now: datetime, make_room: MakeRoom | None = None
+) -> Sequence[LegChange]:
     """Make each claim hold its instruments too; return the legs that are new, by claim.
 
     `wanted` is instrument ids by claim id. Instruments that did not stream are placed in the order given; one
-    that several claims get turns with the first of them. Raises CapacityExceeded.
+    that several claims get turns with the first of them. Where they do not fit, `make_room` frees the places that
+    are wanting, or raises (`subscriptions.services.eviction`). Raises CapacityExceeded.
     """
     claim_ids = [claim_id for claim_id, instruments in wanted.items() for _ in instruments]
     instrument_ids = [one for instruments in wanted.values() for one in instruments]
@@ -123,7 +162,7 @@ def hold(wanted: Mapping[int, Sequence[int]], *, now: datetime) -> Sequence[LegC
         cursor.execute(_FIND_MISSING, [claim_ids, instrument_ids])
         missing = [_Missing(one, tier, mode_of(InstrumentType(kind))) for one, tier, kind in cursor.fetchall()]
         if missing:
-            _subscribe(missing, now=now)
+            _subscribe(missing, make_room, now=now)
         cursor.execute(_HOLD, [claim_ids, instrument_ids])
         rows = cursor.fetchall()
         cursor.execute(_RAISE_TIER, [list(wanted)])
@@ -135,18 +174,22 @@ def hold(wanted: Mapping[int, Sequence[int]], *, now: datetime) -> Sequence[LegC
     return changes
 
 
-def _subscribe(missing: Sequence[_Missing], *, now: datetime) -> None:
-    rooms = [Room(*row) for row in FeedConnection.objects.order_by("number").values_list("number", "load", "capacity")]
+def _list_rooms() -> list[Room]:
+    return [Room(*row) for row in FeedConnection.objects.order_by("number").values_list("number", "load", "capacity")]
+
+
+def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: datetime) -> None:
+    rooms = _list_rooms()
     filling = fill(len(missing), rooms)
     if filling.left_out:
         free = sum(room.capacity - room.load for room in rooms)
         capacity = sum(room.capacity for room in rooms)
-        raise CapacityExceeded(
-            f"This needs {len(missing)} more live instruments; {free} of {capacity} are free.",
-            needed=len(missing),
-            free=free,
-            capacity=capacity,
-        )
+        shortage = Shortage(frozenset(one.instrument_id for one in missing), free, capacity)
+        if make_room is None:
+            raise CapacityExceeded(shortage)
+        make_room(shortage)
+        rooms = _list_rooms()
+        filling = fill(len(missing), rooms)
     numbers = [room.number for room, count in zip(rooms, filling.counts, strict=True) for _ in range(count)]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,7 +1,8 @@
 """Releasing claims: any number at once, with the spots that nobody needs any more."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim
@@ -18,6 +19,7 @@ class ReleasedClaims:
     claims: int
     released: int
     kept: int
+    freed_by: Mapping[int, int] = field(default_factory=dict)  # claim id -> instruments that ceased with it
 
 
 def release(
@@ -26,31 +28,36 @@ def release(
     cause: Cause,
     soon_held: Collection[int] = (),
     spared_spots: Collection[int] = (),
+    action: LogAction = LogAction.UNSUBSCRIBE,
 ) -> ReleasedClaims:
     """Release claims of any kind under the placement lock; a watchlist entry that had one stays without.
 
     `soon_held` are instruments that the caller holds next, `spared_spots` those whose spot claims stay although
-    no chain needs them.
+    no chain needs them. `action` is what the log calls it for the claims themselves.
     """
     claims = list(Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk"))
-    lost = _drop(claims, cause=cause, soon_held=soon_held)
+    lost = _drop(claims, action=action, cause=cause, soon_held=soon_held)
     for tier in sorted({Tier(claim.tier) for claim in claims if claim.kind != ClaimKind.SPOT}):
         idle = spots.list_idle_spots(tier=tier, spared=spared_spots)
         _drop(
             list(Claim.objects.filter(pk__in=idle).select_related("instrument").order_by("pk")) if idle else [],
+            action=LogAction.UNSUBSCRIBE,
             cause=cause,
             soon_held=soon_held,
         )
     ended = sum(change.turns for change in lost)
-    return ReleasedClaims(len(claims), ended, len(lost) - ended)
+    freed_by = Counter(change.claim_id for change in lost if change.turns)
+    return ReleasedClaims(len(claims), ended, len(lost) - ended, freed_by)
 
 
-def _drop(claims: Sequence[Claim], *, cause: Cause, soon_held: Collection[int]) -> Sequence[LegChange]:
+def _drop(
+    claims: Sequence[Claim], *, action: LogAction, cause: Cause, soon_held: Collection[int]
+) -> Sequence[LegChange]:
     if not claims:
         return []
     lost = legs.let_go({claim.pk: Tier(claim.tier) for claim in claims}, soon_held=soon_held)
     holders = [audit.holder_of(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
-    audit.record(holders, action=LogAction.UNSUBSCRIBE, cause=cause, lost=lost)
+    audit.record(holders, action=action, cause=cause, lost=lost)
     Claim.objects.filter(pk__in=[claim.pk for claim in claims]).delete()
     nudge_owners_on_commit()
     return lost

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
+from django.db import transaction
+
 from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, Subscription
 from subscriptions.services import Placed, Released, legs
-from subscriptions.services.lock import placement
 from tests.factories import NOW, make_equities
 
 
@@ -56,15 +57,16 @@ def count_subscribed() -> int:
     return Subscription.objects.count()
 
 
-def fill_with_shares(count: int, *, now: datetime = NOW) -> None:
+def fill_with_shares(count: int, *, tier: Tier = Tier.A, now: datetime = NOW) -> None:
     """Claim `count` shares that nobody else wants, one claim each, in one go."""
     shares = make_equities(count)
     claims = Claim.objects.bulk_create(
         [
-            Claim(kind=ClaimKind.WATCHLIST, tier=Tier.A, instrument=share, last_viewed_at=now, claimed_at=now)
+            Claim(kind=ClaimKind.WATCHLIST, tier=tier, instrument=share, last_viewed_at=now, claimed_at=now)
             for share in shares
         ],
         batch_size=5_000,
     )
-    with placement(now=now):
+    # Without the lock: nobody else is here yet, and so many rows at once may take longer than an act may.
+    with transaction.atomic():
         legs.hold({claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}, now=now)

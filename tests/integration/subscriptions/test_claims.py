@@ -154,7 +154,7 @@ def test_what_does_not_fit_is_refused_with_numbers_and_nothing_is_changed(listin
     with pytest.raises(services.CapacityExceeded) as refusal:
         claim_chain(listing.series_of("RELIANCE"), user_id=user.pk)
 
-    assert refusal.value.extra == {"needed": 51, "free": 50, "capacity": 50}
+    assert refusal.value.extra == {"needed": 51, "free": 50, "freeable": 0, "capacity": 50, "offer_strikes": 23}
     assert (refusal.value.status, refusal.value.code) == (409, "capacity")
     assert (count_subscribed(), Claim.objects.count(), SubscriptionLog.objects.count()) == (0, 0, 0)
 
@@ -246,7 +246,7 @@ def test_a_commit_nudges_the_owners_and_a_refusal_does_not(
         pytest.raises(services.CapacityExceeded),
         transaction.atomic(),
     ):
-        claim_chain(listing.series_of("TCS"), user_id=user.pk)
+        claim_chain(listing.series_of("TCS"), user_id=user.pk, width=41)
     assert nudges == []
 
     with django_capture_on_commit_callbacks() as nudges:

@@ -54,6 +54,7 @@ def test_a_stock_chain_is_added_with_its_fifty_legs(client_of_asha: APIClient, a
         "subscribed": 50,
         "shared": 0,
         "evicted": [],
+        "message": "Added RELIANCE 24 Feb",
         "connections": {"1": 10, "2": 10, "3": 10, "4": 10, "5": 10},
     }
     assert (entry.user_id, entry.claim_id) == (asha.pk, Claim.objects.get(kind="watchlist").pk)

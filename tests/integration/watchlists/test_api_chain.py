@@ -31,6 +31,7 @@ def test_an_index_chain_is_claimed_without_an_entry(client_of_asha: APIClient, l
         "subscribed": 202,
         "shared": 0,
         "evicted": [],
+        "message": "Added NIFTY 24 Feb",
         "connections": {"1": 40, "2": 41, "3": 41, "4": 40, "5": 40},
     }
     assert not WatchlistEntry.objects.exists()

@@ -1,0 +1,185 @@
+"""Who goes when room is short: examples of each rule, properties, and a brute-force reading of the same sentence."""
+
+from collections.abc import Sequence, Set
+from datetime import UTC, datetime, timedelta
+from itertools import chain, combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subscriptions.domain.eviction import Candidate, choose, count_freeable
+
+MORNING = datetime(2026, 2, 10, 3, 45, tzinfo=UTC)
+
+
+def viewed(minutes: int, key: int, holds: Set[int], *, is_spared: bool = False) -> Candidate:
+    """Return a candidate viewed last so many minutes after the open."""
+    return Candidate(key, MORNING + timedelta(minutes=minutes), frozenset(holds), is_spared)
+
+
+def keys(chosen: Sequence[Candidate]) -> list[int]:
+    return [one.key for one in chosen]
+
+
+def test_the_least_recently_viewed_goes_first_and_only_as_many_as_needed() -> None:
+    candidates = [viewed(30, 1, {1, 2}), viewed(10, 2, {3, 4}), viewed(20, 3, {5, 6})]
+
+    assert keys(choose(candidates, shortfall=2)) == [2]
+    assert keys(choose(candidates, shortfall=3)) == [2, 3]
+
+
+def test_a_spared_chain_stays_although_it_is_the_oldest() -> None:
+    candidates = [viewed(10, 1, {1, 2}, is_spared=True), viewed(20, 2, {3, 4})]
+
+    assert keys(choose(candidates, shortfall=2)) == [2]
+
+
+def test_what_a_spared_chain_shares_is_not_freed() -> None:
+    candidates = [viewed(30, 1, {1, 2}, is_spared=True), viewed(10, 2, {1, 2}), viewed(20, 3, {3})]
+
+    assert keys(choose(candidates, shortfall=1)) == [3]
+
+
+def test_a_chain_that_frees_nothing_is_skipped() -> None:
+    candidates = [viewed(10, 1, set()), viewed(20, 2, {1})]
+
+    assert keys(choose(candidates, shortfall=1)) == [2]
+
+
+def test_what_the_newcomer_needs_is_not_freed() -> None:
+    candidates = [viewed(10, 1, {1, 2}), viewed(20, 2, {3, 4})]
+
+    assert keys(choose(candidates, shortfall=2, needed={1, 2})) == [2]
+
+
+def test_two_chains_of_the_same_legs_go_together_when_their_turn_comes() -> None:
+    twins = [viewed(10, 1, {1, 2}), viewed(20, 2, {1, 2})]
+
+    assert keys(choose([*twins, viewed(30, 3, {3, 4})], shortfall=2)) == [1, 2]
+    assert keys(choose([*twins, viewed(15, 3, {3, 4})], shortfall=2)) == [3]
+
+
+def test_a_narrow_chain_inside_a_wide_one_stays_while_the_edges_of_the_wide_one_suffice() -> None:
+    narrow, wide = viewed(10, 1, {2, 3}), viewed(20, 2, {1, 2, 3, 4})
+
+    assert keys(choose([narrow, wide], shortfall=2)) == [2]
+    assert keys(choose([narrow, wide], shortfall=3)) == [2, 1]
+
+
+def test_a_chain_freed_of_its_sharer_is_older_than_what_comes_next() -> None:
+    narrow, wide, young = viewed(10, 1, {2, 3}), viewed(20, 2, {1, 2, 3, 4}), viewed(30, 3, {5, 6, 7})
+
+    assert keys(choose([narrow, wide, young], shortfall=5)) == [2, 1, 3]
+
+
+def test_nobody_goes_when_all_together_do_not_suffice() -> None:
+    candidates = [viewed(10, 1, {1, 2}), viewed(20, 2, {3}, is_spared=True)]
+
+    assert keys(choose(candidates, shortfall=3)) == []
+    assert count_freeable(candidates) == 2
+
+
+def test_nobody_goes_where_nothing_is_short() -> None:
+    assert keys(choose([viewed(10, 1, {1})], shortfall=0)) == []
+
+
+def test_equally_old_chains_go_by_key() -> None:
+    assert keys(choose([viewed(10, 2, {1}), viewed(10, 1, {2})], shortfall=1)) == [1]
+
+
+candidates_of_a_small_world = st.lists(
+    st.tuples(st.integers(0, 5), st.frozensets(st.integers(0, 7), max_size=5), st.booleans()), max_size=6
+).map(
+    lambda drawn: [
+        viewed(minutes, key, holds, is_spared=spared and key % 2 == 0)
+        for key, (minutes, holds, spared) in enumerate(drawn)
+    ]
+)
+few_instruments = st.frozensets(st.integers(0, 7), max_size=3)
+
+
+def freed(candidates: Sequence[Candidate], gone: Set[int], needed: Set[int]) -> set[int]:
+    """Return what streams no more once those of these keys have gone."""
+    lost = set().union(*(one.holds for one in candidates if one.key in gone))
+    return lost - needed - set().union(*(one.holds for one in candidates if one.key not in gone))
+
+
+def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int], needed: Set[int]) -> set[int] | None:
+    """Return the next to go: the set whose newest member is oldest, then the smallest, of all that free something."""
+    order = {one.key: (one.last_viewed_at, one.key) for one in candidates}
+    rest = [one.key for one in candidates if one.key not in gone and not one.is_spared]
+    before = len(freed(candidates, gone, needed))
+    helpful = [
+        set(some)
+        for some in chain.from_iterable(combinations(rest, size) for size in range(1, len(rest) + 1))
+        if len(freed(candidates, gone | set(some), needed)) > before
+    ]
+    return min(
+        helpful,
+        key=lambda some: (max(order[key] for key in some), len(some), sorted(order[key] for key in some)),
+        default=None,
+    )
+
+
+@given(candidates=candidates_of_a_small_world, needed=few_instruments, shortfall=st.integers(1, 9))
+def test_the_choice_is_what_trying_everything_finds(
+    candidates: list[Candidate], needed: frozenset[int], shortfall: int
+) -> None:
+    gone: set[int] = set()
+    while len(freed(candidates, gone, needed)) < shortfall:
+        following = oldest_that_free_something(candidates, gone, needed)
+        if following is None:
+            gone = set()
+            break
+        gone |= following
+
+    assert set(keys(choose(candidates, shortfall=shortfall, needed=needed))) == gone
+
+
+@given(candidates=candidates_of_a_small_world, needed=few_instruments, shortfall=st.integers(1, 9))
+def test_a_choice_suffices_spares_and_everybody_in_it_counts(
+    candidates: list[Candidate], needed: frozenset[int], shortfall: int
+) -> None:
+    chosen = choose(candidates, shortfall=shortfall, needed=needed)
+
+    gone = set(keys(chosen))
+    assert len(gone) == len(chosen)
+    assert not any(one.is_spared for one in chosen)
+    if chosen:
+        assert len(freed(candidates, gone, needed)) >= shortfall
+        whole = freed(candidates, gone, needed)
+        assert all(freed(candidates, gone - {key}, needed) < whole for key in gone)
+    else:
+        assert count_freeable(candidates, needed=needed) < shortfall
+
+
+@given(candidates=candidates_of_a_small_world, needed=few_instruments, shortfall=st.integers(1, 9), first=st.integers())
+def test_looking_at_the_oldest_only_finds_the_same_once_it_suffices(
+    candidates: list[Candidate], needed: frozenset[int], shortfall: int, first: int
+) -> None:
+    """What the others hold frees nothing; then younger candidates need not be looked at."""
+    ordered = sorted(candidates, key=lambda one: (one.last_viewed_at, one.key))
+    cut = first % (len(ordered) + 1)
+    old, young = ordered[:cut], ordered[cut:]
+    held_by_others = frozenset().union(*(one.holds for one in young))
+    seen = [Candidate(one.key, one.last_viewed_at, one.holds - held_by_others, one.is_spared) for one in old]
+
+    found = choose(seen, shortfall=shortfall, needed=needed)
+
+    assert not found or keys(found) == keys(choose(candidates, shortfall=shortfall, needed=needed))
+
+
+@given(
+    oldest_first=st.lists(st.integers(1, 4), min_size=1, max_size=12), shortfall=st.integers(1, 60), seed=st.integers()
+)
+def test_without_sharing_it_is_a_prefix_of_the_oldest(oldest_first: list[int], shortfall: int, seed: int) -> None:
+    candidates = [viewed(key, key, {key * 10 + leg for leg in range(size)}) for key, size in enumerate(oldest_first)]
+    shuffled = sorted(candidates, key=lambda one: hash((one.key, seed)))
+
+    chosen = keys(choose(shuffled, shortfall=shortfall))
+
+    if sum(oldest_first) < shortfall:
+        assert chosen == []
+    else:
+        assert chosen == list(range(len(chosen)))
+        assert sum(oldest_first[: len(chosen)]) >= shortfall > sum(oldest_first[: len(chosen) - 1])
