@@ -187,6 +187,10 @@ AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
 
 # Which preload rules are in force.
 PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
+# What the end of the day takes: "all" at 15:30, or with "closed_segments" each segment once its session is over.
+EOD_SCOPE: str = env.str("EOD_SCOPE", default="all")
+if EOD_SCOPE not in {"all", "closed_segments"}:
+    raise ImproperlyConfigured(f"EOD_SCOPE={EOD_SCOPE!r} must be all or closed_segments")
 # Stands in for today's date in IST wherever expiry is decided (demos and tests).
 MARKET_DATE: date | None = _market_date()
 

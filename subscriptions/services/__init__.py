@@ -9,7 +9,7 @@ from subscriptions.services.claims import (
     claim_instrument,
     release_claim,
 )
-from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, release_tier_a
+from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, list_due_closings, release_tier_a
 from subscriptions.services.eviction import EvictedChain, EvictionReport, evict_chains, set_pinned
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
@@ -37,6 +37,7 @@ __all__ = [
     "drop_log_months",
     "end_of_day",
     "evict_chains",
+    "list_due_closings",
     "make_log_months",
     "open_chain",
     "preload_tier_b",

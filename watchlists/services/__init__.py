@@ -1,6 +1,12 @@
 """Writes of watchlists: entries come and go, and the end of the day clears all. Each is one transaction."""
 
-from watchlists.services.day import Cleared, end_of_day
+from watchlists.services.day import (
+    Cleared,
+    clear_watchlists,
+    close_what_is_due,
+    end_of_day,
+    release_all_tier_a,
+)
 from watchlists.services.entries import (
     Added,
     ChainWindow,
@@ -19,6 +25,9 @@ __all__ = [
     "Removed",
     "UnfitKind",
     "add_entry",
+    "clear_watchlists",
+    "close_what_is_due",
     "end_of_day",
+    "release_all_tier_a",
     "remove_entry",
 ]

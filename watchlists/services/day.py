@@ -1,18 +1,26 @@
-"""What the day does with all watchlists: its end clears them.
+"""What the day does with all watchlists: its end clears them, its morning brings back what was kept.
 
 Claims and entries go in one transaction; browsers are told after it.
 """
 
+import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
-from marketdata.selectors import IST
+from marketdata.domain.instruments import ExchangeSegment
 from subscriptions import services as subscriptions
-from subscriptions.services.end_of_day import CUT
+from subscriptions.services.end_of_day import cut_at
 from watchlists.models import WatchlistEntry
 from watchlists.services.telling import tell_on_commit
+
+logger = logging.getLogger(__name__)
+
+# The reason in the audit log of what staff release by hand.
+BY_STAFF = "STAFF_CLEANUP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +32,73 @@ class Cleared:
     released: int
 
 
-def end_of_day(*, closes: date, actor: str, now: datetime) -> Cleared:
-    """Release tier A and clear the watchlists, as far as they were made before 15:30 IST of `closes`.
+def close_what_is_due(*, actor: str, now: datetime) -> list[Cleared]:
+    """Run every end of the day that is past and was not run yet. Raises PlacementBusy."""
+    return [
+        end_of_day(closes=closes, segment=segment, actor=actor, now=now)
+        for closes, segment in subscriptions.list_due_closings(now=now)
+    ]
 
-    Kept entries stay, without their claim. Running again for the same date takes nothing more. Raises PlacementBusy.
+
+def end_of_day(*, closes: date, actor: str, now: datetime, segment: ExchangeSegment | None = None) -> Cleared:
+    """Release tier A and clear the watchlists, as far as they were made before the cut of `closes`; once per date.
+
+    Of one segment, or of all: then the cut is 15:30 IST. Kept entries stay, without their claim. Raises PlacementBusy.
     """
-    cut = datetime.combine(closes, CUT, tzinfo=IST)
+    cut = cut_at(closes, segment)
     with transaction.atomic():
-        losers = set(WatchlistEntry.objects.filter(claim__claimed_at__lt=cut).values_list("user_id", flat=True))
-        report = subscriptions.end_of_day(closes=closes, actor=actor, now=now)
+        report = subscriptions.end_of_day(closes=closes, segment=segment, actor=actor, now=now)
+        if report.is_repeat:
+            return Cleared(entries=0, claims=0, released=0)
         # Whatever the cut released has no claim now; what came after it has one.
-        doomed = WatchlistEntry.objects.filter(claim=None, keep=False, added_at__lt=cut)
-        losers.update(doomed.values_list("user_id", flat=True))
-        entries, _ = doomed.delete()
-        tell_on_commit(
-            sorted(losers),
-            {"type": "watchlist_changed"},
-            {"type": "notice", "kind": "end_of_day", "text": f"End of day {closes:%d %b}: your watchlist was cleared."},
-        )
+        entries = _clear(_of(segment).filter(claim=None, keep=False, added_at__lt=cut), report.user_ids, closes)
+    logger.info("the end of %s took %d entries, %d claims", closes, entries, report.claims)
     return Cleared(entries, report.claims, report.released)
+
+
+def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.EndOfDayReport:
+    """Release all of tier A now, an act of staff: entries stay, without their claim. Raises PlacementBusy."""
+    with transaction.atomic():
+        report = subscriptions.release_tier_a(claimed_before=now, actor=actor, reason=BY_STAFF, now=now)
+        tell_on_commit(
+            sorted(report.user_ids),
+            {"type": "watchlist_changed"},
+            {"type": "notice", "kind": "released", "text": "All live data on demand was switched off by staff."},
+        )
+    return report
+
+
+def clear_watchlists(*, actor: str, now: datetime) -> Cleared:
+    """Clear all watchlists now with the claims of their entries, kept ones too, an act of staff. Raises PlacementBusy.
+
+    Chains that were subscribed without an entry go on.
+    """
+    with transaction.atomic():
+        report = subscriptions.release_tier_a(
+            claimed_before=now, actor=actor, reason=BY_STAFF, now=now, only_watchlists=True
+        )
+        entries = _clear(WatchlistEntry.objects.filter(claim=None, added_at__lt=now), report.user_ids, None)
+    return Cleared(entries, report.claims, report.released)
+
+
+def _of(segment: ExchangeSegment | None) -> QuerySet[WatchlistEntry]:
+    if segment is None:
+        return WatchlistEntry.objects.all()
+    return WatchlistEntry.objects.filter(Q(exchange_segment=segment) | Q(instrument__exchange_segment=segment))
+
+
+def _clear(doomed: QuerySet[WatchlistEntry], losers: Collection[int], closes: date | None) -> int:
+    """Delete these entries and tell their traders, and those who lost a claim with them."""
+    told = {*losers, *doomed.values_list("user_id", flat=True)}
+    _, deleted = doomed.delete()
+    why = f"End of day {closes:%d %b}" if closes else "By staff"
+    tell_on_commit(
+        sorted(told),
+        {"type": "watchlist_changed"},
+        {
+            "type": "notice",
+            "kind": "end_of_day" if closes else "cleared",
+            "text": f"{why}: your watchlist was cleared.",
+        },
+    )
+    return deleted.get("watchlists.WatchlistEntry", 0)

@@ -1,18 +1,21 @@
 """Two requests for the same thing at the same time."""
 
 import threading
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import connections
 from pytest_django import Settings
 
 from accounts.models import User
-from subscriptions.models import Claim, Subscription
-from tests.factories import NOW, make_equity, make_series, make_user, put_prices
+from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
+from tests.factories import NOW, make_equities, make_equity, make_series, make_user, put_prices
 from watchlists import services
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.selectors import UnknownEntry
+
+CUT = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,3 +88,63 @@ def test_a_removal_and_the_end_of_the_day_do_not_wait_for_each_other_forever(ash
     assert not WatchlistEntry.objects.exists()
     assert not Claim.objects.exists()
     assert not Subscription.objects.exists()
+
+
+def run_together(*acts: Callable[[], None]) -> None:
+    """Start all acts at once, each in a thread with a database connection of its own, and wait for them."""
+    start = threading.Barrier(len(acts))
+    failures: list[BaseException] = []
+
+    def run(act: Callable[[], None]) -> None:
+        try:
+            start.wait(timeout=10)
+            act()
+        except BaseException as error:
+            failures.append(error)
+            raise
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert failures == []
+
+
+def test_two_beats_that_end_the_day_at_the_same_second_have_one_effect(asha: User) -> None:
+    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+    cleared: list[services.Cleared] = []
+
+    def close() -> None:
+        cleared.append(services.end_of_day(closes=date(2026, 2, 10), actor="beat", now=CUT))
+
+    run_together(close, close)
+
+    assert sorted(one.claims for one in cleared) == [0, 1]
+    assert EndOfDayRun.objects.count() == 1
+    assert SubscriptionLog.objects.filter(reason="EOD_CLEANUP").count() == 2  # the chain, and its spot
+
+
+def test_an_add_that_races_with_the_cut_is_released_and_reported_or_stays_whole(asha: User) -> None:
+    shares = [one.token for one in make_equities(12)]
+    early, racing, late = shares[:4], shares[4:8], shares[8:]
+
+    def add(symbols: Sequence[str], now: datetime) -> None:
+        for symbol in symbols:
+            services.add_entry(user_id=asha.pk, symbol=symbol, kind=EntryKind.EQUITY, now=now)
+
+    def close() -> None:
+        services.end_of_day(closes=date(2026, 2, 10), actor="beat", now=CUT)
+
+    before, after = CUT - timedelta(seconds=1), CUT + timedelta(seconds=1)
+    add(early, before)
+    run_together(close, lambda: add(racing, before), lambda: add(late, after))
+
+    standing = {entry.instrument.token for entry in WatchlistEntry.objects.exclude(claim=None) if entry.instrument}
+    released = list(SubscriptionLog.objects.filter(reason="EOD_CLEANUP").values_list("subject", flat=True))
+    assert standing >= set(late)
+    assert set(released) >= set(early)
+    assert sorted([*standing, *released]) == sorted(shares)
+    assert WatchlistEntry.objects.count() == Subscription.objects.count() == len(standing)

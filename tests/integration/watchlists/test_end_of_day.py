@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pytest
 from channels.layers import get_channel_layer
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
-from subscriptions.models import Claim, Subscription, SubscriptionLog
+from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
 from tests.factories import Listing
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
@@ -151,19 +150,6 @@ async def _overhear(user_ids: list[int], callbacks: list[Any]) -> Mapping[int, l
     return heard
 
 
-@pytest.mark.parametrize(
-    ("now", "closes"),
-    [
-        (datetime(2026, 2, 10, 9, 59, 59, tzinfo=UTC), date(2026, 2, 9)),
-        (datetime(2026, 2, 10, 10, 0, tzinfo=UTC), date(2026, 2, 10)),
-        (datetime(2026, 2, 10, 18, 30, tzinfo=UTC), date(2026, 2, 10)),  # midnight in IST
-        (datetime(2026, 2, 11, 9, 0, tzinfo=UTC), date(2026, 2, 10)),
-    ],
-)
-def test_a_run_closes_the_last_date_whose_cut_has_passed(now: datetime, closes: date) -> None:
-    assert tasks.last_closed(now) == closes
-
-
 def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
     add(asha, "TCS", now=BEFORE_CUT)
 
@@ -171,3 +157,82 @@ def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
     tasks.end_of_day.apply(kwargs={"from_a_newer_release": True})
 
     assert not WatchlistEntry.objects.exists()
+
+
+def test_the_row_of_a_run_says_what_it_took(asha: User) -> None:
+    add(asha, "RELIANCE", now=BEFORE_CUT, kind=EntryKind.STOCK_OPTION)
+
+    close_tuesday()
+
+    runs = EndOfDayRun.objects.values_list("closes", "exchange_segment", "ran_at", "actor", "claims", "released")
+    assert list(runs) == [(TUESDAY, None, CUT, "beat", 1, 50)]
+
+
+def test_after_days_without_beat_only_the_last_date_is_closed_and_today_is_spared(asha: User) -> None:
+    add(asha, "TCS", now=BEFORE_CUT)
+    friday_morning = datetime(2026, 2, 13, 4, 0, tzinfo=UTC)
+    kept = add(asha, "RELIANCE", now=friday_morning)
+
+    cleared = services.close_what_is_due(actor="beat", now=friday_morning + timedelta(hours=1))
+
+    assert cleared == [services.Cleared(entries=1, claims=1, released=1)]
+    assert list(EndOfDayRun.objects.values_list("closes", flat=True)) == [date(2026, 2, 12)]
+    assert WatchlistEntry.objects.get() == kept
+    assert services.close_what_is_due(actor="beat", now=friday_morning + timedelta(hours=2)) == []
+
+
+def test_a_run_before_the_cut_does_not_close_the_date(asha: User) -> None:
+    add(asha, "TCS", now=BEFORE_CUT)
+    close_tuesday(now=BEFORE_CUT)
+    add(asha, "RELIANCE", now=BEFORE_CUT)
+
+    assert close_tuesday().entries == 1
+
+
+def test_closed_segments_leave_what_still_trades(asha: User, settings: Settings) -> None:
+    settings.EOD_SCOPE = "closed_segments"
+    add(asha, "TCS", now=BEFORE_CUT)
+    oil = add(asha, "CRUDEOIL", now=BEFORE_CUT, kind=EntryKind.COMMODITY_OPTION)
+
+    services.close_what_is_due(actor="beat", now=CUT)
+
+    assert WatchlistEntry.objects.get() == oil
+    assert Claim.objects.exclude(kind="spot").get().underlying_symbol == "CRUDEOIL"
+
+    before_midnight = datetime(2026, 2, 10, 18, 25, tzinfo=UTC)  # 23:55 IST
+    services.close_what_is_due(actor="beat", now=before_midnight)
+    assert not WatchlistEntry.objects.exists()
+    assert not Claim.objects.exists()
+
+
+def test_staff_release_tier_a_and_the_entries_stay_without_their_claim(asha: User) -> None:
+    entry = add(asha, "TCS", now=BEFORE_CUT)
+
+    report = services.release_all_tier_a(actor="operator", now=CUT)
+
+    assert (report.claims, report.released, report.user_ids) == (1, 1, frozenset({asha.pk}))
+    assert WatchlistEntry.objects.get() == entry
+    assert WatchlistEntry.objects.get().claim is None
+    assert SubscriptionLog.objects.get(action="unsubscribe").actor == "operator"
+    assert not EndOfDayRun.objects.exists()
+
+
+def test_staff_clear_the_watchlists_and_explicit_chains_go_on(asha: User, listing: Listing) -> None:
+    entry = add(asha, "TCS", now=BEFORE_CUT)
+    WatchlistEntry.objects.filter(pk=entry.pk).update(keep=True)
+    subscriptions.claim_chain(
+        series=listing.series_of("RELIANCE"),
+        width=5,
+        tier=Tier.A,
+        kind=ClaimKind.CHAIN,
+        user_id=asha.pk,
+        actor="asha",
+        reason="API_SUBSCRIBE",
+        now=BEFORE_CUT,
+    )
+
+    cleared = services.clear_watchlists(actor="operator", now=CUT)
+
+    assert cleared == services.Cleared(entries=1, claims=1, released=1)
+    assert not WatchlistEntry.objects.exists()
+    assert set(Claim.objects.values_list("kind", flat=True)) == {"chain", "spot"}

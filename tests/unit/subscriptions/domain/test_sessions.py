@@ -1,0 +1,73 @@
+"""When sessions end, and which ends of the day are due."""
+
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from marketdata.domain.instruments import ExchangeSegment
+from subscriptions.domain.sessions import EndOfDayScope, cut_of, list_due, session_end
+
+IST = ZoneInfo("Asia/Kolkata")
+S = ExchangeSegment
+
+
+def at(day: int, hour: int, minute: int, *, month: int = 2) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=IST)
+
+
+@pytest.mark.parametrize(
+    ("segment", "day", "end"),
+    [
+        (S.NSE_EQ, date(2026, 11, 20), time(15, 30)),
+        (S.IDX_I, date(2026, 11, 20), time(15, 30)),
+        (S.NSE_FNO, date(2026, 7, 31), time(15, 30)),
+        (S.NSE_FNO, date(2026, 8, 3), time(15, 40)),
+        (S.BSE_FNO, date(2026, 8, 3), time(15, 40)),
+        (S.NSE_CURRENCY, date(2026, 2, 10), time(17, 0)),
+        (S.MCX_COMM, date(2026, 3, 6), time(23, 55)),
+        (S.MCX_COMM, date(2026, 3, 9), time(23, 30)),
+        (S.MCX_COMM, date(2026, 10, 30), time(23, 30)),
+        (S.MCX_COMM, date(2026, 11, 2), time(23, 55)),
+    ],
+)
+def test_sessions_end_as_the_exchanges_say(segment: ExchangeSegment, day: date, end: time) -> None:
+    assert session_end(segment, day) == end
+
+
+def test_everything_at_once_is_cut_at_half_past_three_whatever_still_trades() -> None:
+    assert cut_of(None, date(2026, 11, 20)) == time(15, 30)
+    assert cut_of(S.NSE_FNO, date(2026, 11, 20)) == time(15, 40)
+
+
+@pytest.mark.parametrize(
+    ("now", "closes"),
+    [
+        (at(10, 15, 29), date(2026, 2, 9)),
+        (at(10, 15, 30), date(2026, 2, 10)),
+        (at(11, 0, 0), date(2026, 2, 10)),
+        (at(11, 14, 30), date(2026, 2, 10)),
+    ],
+)
+def test_what_is_due_is_the_last_date_whose_cut_has_passed(now: datetime, closes: date) -> None:
+    assert list(list_due(EndOfDayScope.ALL, now=now, closed=[])) == [(closes, None)]
+
+
+def test_a_date_that_was_closed_is_not_due_and_neither_are_older_ones() -> None:
+    assert list(list_due(EndOfDayScope.ALL, now=at(10, 16, 0), closed=[(date(2026, 2, 10), None)])) == []
+
+
+def test_segments_are_due_each_after_its_own_session() -> None:
+    def due(now: datetime) -> set[ExchangeSegment | None]:
+        scope = EndOfDayScope.CLOSED_SEGMENTS
+        return {segment for day, segment in list_due(scope, now=now, closed=[]) if day == now.date()}
+
+    assert due(at(20, 15, 30, month=11)) == {S.IDX_I, S.NSE_EQ, S.BSE_EQ}
+    assert due(at(20, 15, 40, month=11)) == {S.IDX_I, S.NSE_EQ, S.BSE_EQ, S.NSE_FNO, S.BSE_FNO}
+    assert due(at(20, 23, 55, month=11)) == set(S)
+
+
+def test_a_date_closed_as_a_whole_has_no_segments_left() -> None:
+    closed = [(date(2026, 2, 10), None), (date(2026, 2, 9), None)]
+
+    assert list(list_due(EndOfDayScope.CLOSED_SEGMENTS, now=at(10, 16, 0), closed=closed)) == []
