@@ -1,16 +1,25 @@
 """Instruments, imports and windows in the admin: to look at. Imports write them; nobody edits what is listed."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.utils import timezone
 
 from marketdata.models import AtmCache, Instrument, InstrumentImport
+
+
+def format_moment(at: datetime | None) -> str | None:
+    """Return a moment in IST to the second; where a column is narrow it breaks between date and time only."""
+    return f"{timezone.localtime(at):%d\N{NO-BREAK SPACE}%b\N{NO-BREAK SPACE}%Y %H:%M:%S}" if at else None
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
     """A table that machines write and staff look at; lists count what is shown and nothing more."""
 
     show_full_result_count = False
+    # Counts beside the filters would count the whole table once for each.
+    show_facets = admin.ShowFacets.NEVER
 
     def has_add_permission(self, *_: Any, **__: Any) -> bool:
         """Nobody adds here."""

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from marketdata.admin import ReadOnlyAdmin
+from marketdata.admin import ReadOnlyAdmin, format_moment
 from subscriptions.domain.claims import LogReason, Tier
 from subscriptions.models import SubscriptionLog
 
@@ -76,12 +76,12 @@ class TierFilter(admin.SimpleListFilter):
 class SubscriptionLogAdmin(ReadOnlyAdmin):
     """Every act on subscriptions: what, why, by whom, how much and where."""
 
-    list_display = ["at", "action", "reason", "actor", "tier", "subject", "counts_in_words", "connections_in_words"]
+    list_display = ["moment", "action", "reason", "actor", "tier", "subject", "counts_in_words", "connections_in_words"]
     list_filter = ["at", "action", ReasonFilter, TierFilter]
     search_fields = ["subject", "actor"]
     search_help_text = "Part of a chain, a token or an actor's name"
     fields = [
-        "at",
+        "moment",
         "action",
         "reason",
         "actor",
@@ -92,13 +92,20 @@ class SubscriptionLogAdmin(ReadOnlyAdmin):
         "legs",
     ]
     ordering = ["-at"]
-    sortable_by = ["at"]
+    sortable_by = ["moment"]
     paginator = EstimatingPaginator
+
+    @admin.display(description="at", ordering="at")
+    def moment(self, row: SubscriptionLog) -> str | None:
+        """Say when, to the second."""
+        return format_moment(row.at)
 
     @admin.display(description="counts")
     def counts_in_words(self, row: SubscriptionLog) -> str:
-        """Say how much changed."""
-        return ", ".join(f"{count:,} {name}" for name, count in row.counts.items())
+        """Say how much changed: the legs, and what became of them."""
+        rest = sorted(f"{count:,} {name}" for name, count in row.counts.items() if count and name != "legs")
+        legs = row.counts.get("legs", 0)
+        return f"{legs:,} {'leg' if legs == 1 else 'legs'}" + (f": {', '.join(rest)}" if rest else "")
 
     @admin.display(description="connections")
     def connections_in_words(self, row: SubscriptionLog) -> str:

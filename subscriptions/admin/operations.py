@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from marketdata.admin import ReadOnlyAdmin
+from marketdata.admin import ReadOnlyAdmin, format_moment
 from subscriptions import selectors, services
 from subscriptions.models import Claim, FeedConnection, Subscription
 from subscriptions.permissions import OPERATE
@@ -57,10 +57,10 @@ class ClaimList(ChangeList):
 class FeedConnectionAdmin(ReadOnlyAdmin):
     """The five connections with their load and owner."""
 
-    list_display = ["number", "state", "fill", "since", "owner", "epoch", "lease_until", "last_error"]
+    list_display = ["number", "state", "fill", "since_moment", "owner", "epoch", "lease_until", "last_error"]
     list_display_links = ["number"]
     list_select_related = ["lease"]
-    fields = ["number", "state", "fill", "since", "owner", "epoch", "lease_until", "last_error"]
+    fields = ["number", "state", "fill", "since_moment", "owner", "epoch", "lease_until", "last_error"]
     ordering = ["number"]
 
     @admin.display(description="load", ordering="load")
@@ -74,6 +74,11 @@ class FeedConnectionAdmin(ReadOnlyAdmin):
             f"{row.capacity:,}",
         )
 
+    @admin.display(description="since", ordering="since")
+    def since_moment(self, row: FeedConnection) -> str | None:
+        """Say when it came into this state."""
+        return format_moment(row.since)
+
     @admin.display(ordering="lease__owner", empty_value="nobody")
     def owner(self, row: FeedConnection) -> str | None:
         """Say who owns it by its lease."""
@@ -85,16 +90,25 @@ class FeedConnectionAdmin(ReadOnlyAdmin):
         return row.lease.epoch
 
     @admin.display(description="lease until", ordering="lease__expires_at", empty_value="free")
-    def lease_until(self, row: FeedConnection) -> Any:
+    def lease_until(self, row: FeedConnection) -> str | None:
         """Say until when the owner lives if it says nothing more."""
-        return row.lease.expires_at
+        return format_moment(row.lease.expires_at)
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
     """What streams, where, and for whom."""
 
-    list_display = ["instrument", "tier", "mode", "connection_number", "leaving", "since", "claim_count", "held_by"]
+    list_display = [
+        "instrument",
+        "tier",
+        "mode",
+        "connection_number",
+        "leaving",
+        "since_moment",
+        "claim_count",
+        "held_by",
+    ]
     list_filter = ["tier", "connection", ("leaving_connection", admin.EmptyFieldListFilter)]
     list_select_related = ["instrument"]
     search_fields = ["instrument__token", "instrument__underlying_symbol"]
@@ -115,6 +129,11 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def leaving(self, row: Subscription) -> int | None:
         """Say where it streams still, while it moves."""
         return row.leaving_connection_id
+
+    @admin.display(description="since", ordering="since")
+    def since_moment(self, row: Subscription) -> str | None:
+        """Say since when it is wanted."""
+        return format_moment(row.since)
 
     @admin.display(description="claims")
     def claim_count(self, row: Any) -> int:
@@ -150,10 +169,10 @@ class ClaimAdmin(ReadOnlyAdmin):
         "kind",
         "tier",
         "holder",
-        "is_pinned",
+        "pinned",
         "leg_count",
-        "last_viewed_at",
-        "claimed_at",
+        "viewed",
+        "claimed",
     ]
     list_filter = ["tier", "kind", "is_pinned"]
     list_select_related = ["instrument", "user", "rule"]
@@ -164,9 +183,9 @@ class ClaimAdmin(ReadOnlyAdmin):
         "kind",
         "tier",
         "holder",
-        "is_pinned",
-        "last_viewed_at",
-        "claimed_at",
+        "pinned",
+        "viewed",
+        "claimed",
         "connections_in_words",
         "legs_in_words",
     ]
@@ -190,6 +209,21 @@ class ClaimAdmin(ReadOnlyAdmin):
     def holder(self, row: Claim) -> str:
         """Name who wants it."""
         return _holder(row)
+
+    @admin.display(ordering="is_pinned", empty_value="")
+    def pinned(self, row: Claim) -> str | None:
+        """Say whether it is spared from eviction."""
+        return "pinned" if row.is_pinned else None
+
+    @admin.display(ordering="last_viewed_at")
+    def viewed(self, row: Claim) -> str | None:
+        """Say when somebody last looked at it."""
+        return format_moment(row.last_viewed_at)
+
+    @admin.display(ordering="claimed_at")
+    def claimed(self, row: Claim) -> str | None:
+        """Say since when it is wanted."""
+        return format_moment(row.claimed_at)
 
     @admin.display(description="legs")
     def leg_count(self, row: Any) -> int:
@@ -252,7 +286,7 @@ class ClaimAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{verb} {len(affected.chains)} chains or instruments?",
+            "title": f"{verb} {_count(len(affected.chains), 'chain or instrument')}?",
             "opts": self.opts,
             "affected": affected,
             "chosen": chosen,
@@ -271,10 +305,22 @@ def _obey(act: str, claim_ids: Sequence[int], *, actor: str, reason: str) -> str
         report = services.evict_chains(claim_ids=claim_ids, actor=actor, reason=reason, now=now)
         told = sorted({name for chain in report.chains for name in chain.users})
         gone = ", ".join(chain.subject for chain in report.chains)
-        return f"Evicted {gone}: {report.released} instruments stopped streaming. Told: {', '.join(told) or 'nobody'}."
+        ended = _count(report.released, "instrument")
+        return f"Evicted {gone}: {ended} stopped streaming. Told: {', '.join(told) or 'nobody'}."
     is_pinned = act == "pin"
     count = services.set_pinned(claim_ids=claim_ids, is_pinned=is_pinned, actor=actor, now=now)
-    return f"{'Pinned' if is_pinned else 'Unpinned'} {count} claims."
+    return f"{'Pinned' if is_pinned else 'Unpinned'} {_count(count, 'claim')}."
+
+
+def _count(number: int, thing: str) -> str:
+    """Return so many of a thing, in English.
+
+    >>> _count(2, "chain or instrument")
+    '2 chains or instruments'
+    """
+    if number != 1:
+        thing = " or ".join(f"{one}s" for one in thing.split(" or "))
+    return f"{number:,} {thing}"
 
 
 def _subject(claim: Claim) -> str:
