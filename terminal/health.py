@@ -150,7 +150,11 @@ def judge_tier_b(preload: PreloadState) -> Part:
     figures = {"wanted": wanted, "held": held}
     if preload.is_complete:
         return Part(Status.OK, figures=figures)
-    waiting = [f"{rule.rule}: {len(rule.waiting)} of {rule.wanted}" for rule in preload.rules if rule.waiting]
+    waiting = [
+        f"{rule.rule}: {len(rule.waiting)} of {rule.wanted}{'' if rule.has_room else ' (no room)'}"
+        for rule in preload.rules
+        if rule.waiting
+    ]
     return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), figures)
 
 

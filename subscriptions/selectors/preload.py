@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import F, Sum
 
 from marketdata import selectors as market_selectors
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.domain.preload import Rule, expiries_to_hold, futures_to_hold
-from subscriptions.models import Claim, PreloadRule
+from subscriptions.models import Claim, FeedConnection, PreloadRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class PreloadThing:
     series: SeriesKey | None = None
     width: int | None = None
     instrument_id: int | None = None
+
+    @property
+    def most_legs(self) -> int:
+        """How many instruments it holds at most, the spot not counted."""
+        return 2 * self.width if self.width else 1
 
     def __str__(self) -> str:
         return f"{self.series} x{self.width}" if self.series else f"future {self.instrument_id}"
@@ -55,6 +61,7 @@ class RuleState:
     wanted: int
     held: int
     waiting: tuple[str, ...]
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +127,18 @@ def _thing_of(claim: Claim) -> PreloadThing:
 
 
 def preload_state() -> PreloadState:
-    """Return how far each preload rule in force is. What waits has no price yet, or its claim failed."""
+    """Return how far each preload rule in force is. What waits has no price yet, or no room; the latter says so."""
     plan = plan_preload()
     wanted = Counter(thing.rule_id for thing in plan.wanted)
     waiting: dict[int, list[str]] = defaultdict(list)
+    crowded = set()
+    free = _count_free() if plan.missing else 0
     for thing in plan.missing:
-        waiting[thing.rule_id].append(str(thing))
+        # A pass takes all that fits, so what is larger than what is left was refused by room.
+        is_crowded = thing.most_legs > free
+        waiting[thing.rule_id].append(f"{thing}: no room" if is_crowded else str(thing))
+        if is_crowded:
+            crowded.add(thing.rule_id)
     return PreloadState(
         [
             RuleState(
@@ -133,7 +146,12 @@ def preload_state() -> PreloadState:
                 wanted=wanted[rule.rule_id],
                 held=wanted[rule.rule_id] - len(waiting[rule.rule_id]),
                 waiting=tuple(waiting[rule.rule_id]),
+                has_room=rule.rule_id not in crowded,
             )
             for rule in plan.rules
         ]
     )
+
+
+def _count_free() -> int:
+    return FeedConnection.objects.aggregate(free=Sum(F("capacity") - F("load")))["free"] or 0

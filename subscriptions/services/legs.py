@@ -138,6 +138,12 @@ WHERE subscription.id = ANY(%s) AND NOT subscription.instrument_id = ANY(%s)
 RETURNING subscription.id
 """
 
+_END_UNHELD = """
+DELETE FROM subscriptions AS subscription
+WHERE subscription.instrument_id = ANY(%s)
+    AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id)
+"""
+
 _LOWER_TIER = """
 UPDATE subscriptions AS subscription SET tier = 'A'
 WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
@@ -247,3 +253,9 @@ def _end(
         changes.append(LegChange(claim_id, instrument_id, number, turns=subscription_id in ended))
         ended.discard(subscription_id)
     return changes[::-1]
+
+
+def end_unheld(instrument_ids: Collection[int]) -> None:
+    """Unsubscribe those of these instruments that nobody holds: they were spared for a claim that did not come."""
+    with connection.cursor() as cursor:
+        cursor.execute(_END_UNHELD, [list(instrument_ids)])

@@ -7,10 +7,11 @@ again with the next pass.
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db import transaction
 
 from marketdata import selectors as market_selectors
 from marketdata.domain.instruments import SeriesKey
@@ -19,8 +20,10 @@ from subscriptions import selectors
 from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim
 from subscriptions.selectors import PreloadPlan, PreloadThing
-from subscriptions.services import audit, claims, legs, windows
+from subscriptions.services import audit, claims, eviction, legs, windows
 from subscriptions.services.audit import Cause
+from subscriptions.services.eviction import ALWAYS_ON
+from subscriptions.services.legs import CapacityExceeded, LegChange
 from subscriptions.services.lock import nudge_owners_on_commit, placement
 from subscriptions.services.release import release
 from subscriptions.services.windows import OpenedChain, WindowKey
@@ -29,10 +32,13 @@ logger = logging.getLogger(__name__)
 
 ACTOR = "preload"
 
+# What is claimed together: things, and spots ahead of their chains.
+_Turn = tuple[Sequence[PreloadThing], Collection[int]]
+
 
 @dataclass(frozen=True, slots=True)
 class PreloadReport:
-    """What a pass did. `waiting` names the series without a price."""
+    """What a pass did. `waiting` names what has no price or no room, and which of the two."""
 
     wanted: int
     claimed: int
@@ -55,20 +61,25 @@ class _Prepared:
 
 
 def preload_tier_b(*, now: datetime) -> PreloadReport:
-    """Hold what the rules want, as far as prices are known. Raises CapacityExceeded, PlacementBusy."""
+    """Hold what the rules want, as far as prices are known and there is room. Raises PlacementBusy.
+
+    Where it does not all fit, the rules are served in their order, a whole series at a time; what found no room is
+    tried again with the next pass, and logged only once it is held.
+    """
     plan = selectors.plan_preload()
     prepared = _prepare(plan, now=now)
     if _is_settled(plan, prepared):
         return PreloadReport(len(plan.wanted), claimed=0, subscribed=0, released=0, waiting=prepared.waiting)
     with placement(now=now):
         report = _apply(selectors.plan_preload(), prepared, now=now)
-    logger.info(
-        "preload claimed %d things, subscribed %d instruments, released %d claims, %d series wait for a price",
-        report.claimed,
-        report.subscribed,
-        report.released,
-        len(report.waiting),
-    )
+    if report.claimed or report.released:
+        logger.info(
+            "preload claimed %d things, subscribed %d instruments, released %d claims, %d things wait",
+            report.claimed,
+            report.subscribed,
+            report.released,
+            len(report.waiting),
+        )
     return report
 
 
@@ -123,12 +134,22 @@ def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price
 
 def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadReport:
     """Write one pass under the lock; `plan` was made under it, so a pass fired twice finds the work of the first."""
-    cause = Cause(LogReason.PRELOAD, ACTOR, now)
-    chains = [thing for thing in plan.missing if thing.series and (thing.series, thing.width) in prepared.opened]
-    futures = [thing for thing in plan.missing if thing.instrument_id]
-    placed = windows.place_windows([prepared.opened[_window_of(thing)] for thing in chains])
-    soon = {one for window in placed.values() for one in window.instrument_ids}
-    soon |= {thing.instrument_id for thing in futures if thing.instrument_id} | prepared.needed_spots
+    things = [one for one in plan.missing if one.instrument_id or _window_of(one) in prepared.opened]
+    try:
+        with transaction.atomic():
+            return _claim_in_turns(plan, prepared, [(things, prepared.bare_spots)], now=now)
+    except CapacityExceeded:
+        # Not everything fits: one by one in the order of the rules, and whole series only.
+        turns = [*(([], {spot}) for spot in sorted(prepared.bare_spots)), *(([thing], set()) for thing in things)]
+        return _claim_in_turns(plan, prepared, turns, now=now, is_last=False)
+
+
+def _claim_in_turns(
+    plan: PreloadPlan, prepared: _Prepared, turns: Iterable[_Turn], *, now: datetime, is_last: bool = True
+) -> PreloadReport:
+    """Release what is not wanted, then claim each turn as a whole; of several, those that do not fit are left out."""
+    soon = prepared.needed_spots | {one.instrument_id for one in plan.missing if one.instrument_id}
+    soon |= {leg.instrument_id for chain in prepared.opened.values() for leg in chain.legs}
     stray = [claim_id for spot, claim_id in plan.idle_spots.items() if spot not in prepared.needed_spots]
     released = release(
         [*plan.surplus, *stray],
@@ -136,23 +157,45 @@ def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadR
         soon_held=soon,
         spared_spots=prepared.needed_spots,
     )
+    claimed, gained, crowded = 0, list[LegChange](), list[str]()
+    for things, bare_spots in turns:
+        try:
+            with transaction.atomic():
+                gained += _claim(things, bare_spots, prepared, now=now)
+            claimed += len(things)
+        except CapacityExceeded:
+            if is_last:
+                raise
+            crowded += [f"{thing}: no room" for thing in things]
+    # What was spared for a claim that did not fit, or whose window lies elsewhere by now.
+    legs.end_unheld(soon)
+    return PreloadReport(
+        wanted=len(plan.wanted),
+        claimed=claimed,
+        subscribed=sum(change.turns for change in gained),
+        released=released.claims,
+        waiting=(*prepared.waiting, *crowded),
+    )
+
+
+def _claim(
+    things: Sequence[PreloadThing], bare_spots: Collection[int], prepared: _Prepared, *, now: datetime
+) -> Sequence[LegChange]:
+    """Claim these things with their spots, all or nothing. Raises CapacityExceeded."""
+    cause = Cause(LogReason.PRELOAD, ACTOR, now)
+    chains = [thing for thing in things if thing.series]
+    placed = windows.place_windows([prepared.opened[_window_of(thing)] for thing in chains])
     standing = windows.list_claims(placed)
     windows.set_windows(
         [(standing[key], window.instrument_ids) for key, window in placed.items()], actor=ACTOR, now=now
     )
-    groups: dict[int, list[tuple[Claim, Sequence[int]]]] = defaultdict(list)
-    groups |= {spot: [] for spot in sorted(prepared.bare_spots)}
+    groups: dict[int, list[tuple[Claim, Sequence[int]]]] = {spot: [] for spot in sorted(bare_spots)}
     for thing in chains:
-        spot = prepared.opened[_window_of(thing)].listing.spot_instrument_id
-        groups.setdefault(spot, []).append((_claim_of(thing, now=now), placed[_window_of(thing)].instrument_ids))
-    gained = [*claims.hold_chains(groups, tier=Tier.B, cause=cause), *_claim_futures(futures, cause=cause)]
-    return PreloadReport(
-        wanted=len(plan.wanted),
-        claimed=len(chains) + len(futures),
-        subscribed=sum(change.turns for change in gained),
-        released=released.claims,
-        waiting=prepared.waiting,
-    )
+        key = _window_of(thing)
+        spot = prepared.opened[key].listing.spot_instrument_id
+        groups.setdefault(spot, []).append((_claim_of(thing, now=now), placed[key].instrument_ids))
+    gained = claims.hold_chains(groups, tier=Tier.B, cause=cause)
+    return [*gained, *_claim_futures([thing for thing in things if thing.instrument_id], cause=cause)]
 
 
 def _window_of(thing: PreloadThing) -> tuple[SeriesKey, int]:
@@ -161,11 +204,12 @@ def _window_of(thing: PreloadThing) -> tuple[SeriesKey, int]:
     return thing.series, thing.width
 
 
-def _claim_futures(things: Sequence[PreloadThing], *, cause: Cause) -> Sequence[legs.LegChange]:
+def _claim_futures(things: Sequence[PreloadThing], *, cause: Cause) -> Sequence[LegChange]:
     if not things:
         return []
     made = Claim.objects.bulk_create([_claim_of(thing, now=cause.now) for thing in things])
-    gained = legs.hold({claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}, now=cause.now)
+    wanted = {claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}
+    gained = eviction.hold(wanted, cause=cause, newcomer=ALWAYS_ON).changes
     holders = claims.holders_of([claim.pk for claim in made])
     audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
     nudge_owners_on_commit()

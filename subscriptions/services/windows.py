@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from marketdata import selectors as market_selectors
 from marketdata import services as market_services
 from marketdata.domain.instruments import SeriesKey
-from marketdata.selectors import Price, SeriesListing
+from marketdata.selectors import Leg, Price, SeriesListing
 from marketdata.services import OpenWindow
 from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
@@ -37,6 +37,11 @@ class OpenedChain:
     def series(self) -> SeriesKey:
         """What it is a chain of."""
         return self.listing.series
+
+    @property
+    def legs(self) -> Sequence[Leg]:
+        """The legs of the window that was found; under the lock it may lie elsewhere (`place_windows`)."""
+        return market_services.legs_in_window(self.listing, self.window)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from datetime import date, timedelta
 
-import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -159,14 +158,61 @@ def test_a_traders_chain_of_the_same_window_is_shared_and_raised_to_tier_b(listi
     check_invariants()
 
 
-def test_tier_b_that_does_not_fit_is_refused_as_a_whole(listing: Listing) -> None:
-    FeedConnection.objects.update(capacity=25)
+def test_rules_that_do_not_fit_take_whole_series_in_their_order_and_say_what_waits(listing: Listing) -> None:
+    FeedConnection.objects.update(capacity=20)
 
-    with pytest.raises(services.CapacityExceeded) as refusal:
-        services.preload_tier_b(now=NOW)
+    report = services.preload_tier_b(now=NOW)
 
-    assert refusal.value.extra["free"] == 125
-    assert (count_subscribed(), Claim.objects.count()) == (0, 0)
+    # 100 places: two chains of 42 legs, the index, and of CRUDEOIL the futures but not the chain.
+    assert held() == [
+        "NIFTY 17 Feb 2026 x21",
+        "NIFTY 24 Feb 2026 x21",
+        "CRUDEOIL_19FEB2026_FUT",
+        "CRUDEOIL_19MAR2026_FUT",
+    ]
+    assert report.waiting == ("CRUDEOIL 17 Feb 2026 x21: no room",)
+    crude = next(rule for rule in selectors.preload_state().rules if rule.waiting)
+    assert (crude.rule, crude.waiting) == ("CRUDEOIL (MCX_COMM)", ("CRUDEOIL 17 Feb 2026 x21: no room",))
+    assert (crude.has_room, count_subscribed()) == (False, 87)
+    check_invariants()
+
+
+def test_what_found_no_room_is_tried_again_without_a_trace_until_there_is_some(listing: Listing) -> None:
+    FeedConnection.objects.update(capacity=20)
+    services.preload_tier_b(now=NOW)
+    rows = SubscriptionLog.objects.count()
+
+    again = services.preload_tier_b(now=LATER)
+
+    assert (again.claimed, again.released, len(again.waiting)) == (0, 0, 1)
+    assert SubscriptionLog.objects.count() == rows
+    FeedConnection.objects.update(capacity=5_000)
+    assert services.preload_tier_b(now=LATER).waiting == ()
+    assert selectors.preload_state().is_complete
+    check_invariants()
+
+
+def test_tier_b_takes_the_place_of_tier_a_where_that_helps(listing: Listing) -> None:
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
+    FeedConnection.objects.update(capacity=26)  # 130 places, 129 of them for the rules
+
+    report = services.preload_tier_b(now=LATER)
+
+    assert report.waiting == ()
+    assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
+    check_invariants()
+
+
+def test_legs_kept_for_a_wider_window_that_found_no_room_are_not_left_behind(listing: Listing) -> None:
+    services.preload_tier_b(now=NOW)
+    FeedConnection.objects.update(capacity=26)
+    PreloadRule.objects.filter(underlying_symbol="NIFTY").update(strikes=101)
+
+    report = services.preload_tier_b(now=LATER)
+
+    assert [one.rpartition(": ")[2] for one in report.waiting] == ["no room", "no room"]
+    assert held()[0] == "CRUDEOIL 17 Feb 2026 x21"
+    check_invariants()
 
 
 def test_rules_of_another_profile_are_not_in_force(listing: Listing, settings: Settings) -> None:
