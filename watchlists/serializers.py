@@ -12,9 +12,10 @@ from accounts.serializers import OneselfField
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import PlainQuote
 from subscriptions.serializers import ExpiryField, NamesItsSpotPrice, format_placed
+from subscriptions.services import EndOfDayReport
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.selectors import ListedEntry
-from watchlists.services import Added, Removed
+from watchlists.services import Added, Cleared, Removed
 
 
 class ThingSerializer(serializers.Serializer[Any]):
@@ -84,6 +85,16 @@ def format_removed(removed: Removed) -> dict[str, Any]:
 def format_watchlist(listed: Sequence[ListedEntry]) -> dict[str, Any]:
     """Return a trader's lists."""
     return {"count": len(listed), "entries": [_format_listed(one) for one in listed]}
+
+
+def format_release(report: EndOfDayReport) -> dict[str, Any]:
+    """Return what a release of tier A took."""
+    return {"claims": report.claims, "released": report.released, "kept": report.kept}
+
+
+def format_cleared(cleared: Cleared) -> dict[str, Any]:
+    """Return what clearing all watchlists took."""
+    return {"entries": cleared.entries, "claims": cleared.claims, "released": cleared.released}
 
 
 def _format_listed(listed: ListedEntry) -> dict[str, Any]:

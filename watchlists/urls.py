@@ -5,6 +5,8 @@ from django.urls import path
 from watchlists import views
 
 urlpatterns = [
+    path("admin/unsubscribe-all-tier-a", views.UnsubscribeTierAView.as_view(), name="unsubscribe-all-tier-a"),
+    path("admin/clear-watchlists", views.ClearWatchlistsView.as_view(), name="clear-watchlists"),
     path("watchlist/add", views.AddView.as_view(), name="watchlist-add"),
     path("watchlist/remove", views.RemoveView.as_view(), name="watchlist-remove"),
     path("watchlist/<str:user_id>", views.WatchlistView.as_view(), name="watchlist"),

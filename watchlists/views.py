@@ -1,4 +1,7 @@
-"""Endpoints of the watchlist: add, remove, read. A trader's own, whatever the path or the body says."""
+"""Endpoints of the watchlist: add, remove, read, a trader's own whatever the path or the body says; and clearing all.
+
+Clearing is an act of staff, by permission, on everybody's.
+"""
 
 from typing import Any
 
@@ -12,6 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.serializers import assert_oneself
+from subscriptions.permissions import IsOperator
 from watchlists import selectors, serializers, services
 from watchlists.models import EntryKind
 
@@ -70,6 +74,26 @@ class WatchlistView(APIView):
     def get(self, request: Request, user_id: str) -> Response:
         assert_oneself(request.user, user_id)
         return Response(serializers.format_watchlist(selectors.list_entries(user_id=trader_id(request))))
+
+
+class UnsubscribeTierAView(APIView):
+    """Release everything of tier A now, for everybody, as the end of the day does; watchlists keep their entries."""
+
+    permission_classes = [IsOperator]
+
+    def post(self, request: Request) -> Response:
+        report = services.release_all_tier_a(actor=request.user.get_username(), now=timezone.now())
+        return Response(serializers.format_release(report))
+
+
+class ClearWatchlistsView(APIView):
+    """Clear everybody's watchlists now, kept entries too, and release what they claimed."""
+
+    permission_classes = [IsOperator]
+
+    def post(self, request: Request) -> Response:
+        cleared = services.clear_watchlists(actor=request.user.get_username(), now=timezone.now())
+        return Response(serializers.format_cleared(cleared))
 
 
 def trader_id(request: Request) -> int:

@@ -1,0 +1,130 @@
+"""What staff do to everybody over REST: by permission and not by rank, audited with who did it, and only that."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from subscriptions import services as subscriptions
+from subscriptions.domain.claims import ClaimKind, Tier
+from subscriptions.models import Claim, Subscription, SubscriptionLog
+from tests.factories import PASSWORD, Listing, make_user
+from tests.integration.subscriptions.invariants import check_invariants
+from tests.integration.watchlists.conftest import client_of
+from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.services import add_entry
+
+ADMIN = "/api/v2/admin/"
+ACTS = ["unsubscribe-all-tier-a", "clear-watchlists"]
+
+
+@pytest.fixture
+def before() -> datetime:
+    return timezone.now() - timedelta(minutes=1)
+
+
+@pytest.fixture
+def operator(listing: Listing) -> APIClient:
+    clerk = make_user("clerk", is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="operate"))
+    return client_of(clerk)
+
+
+@pytest.fixture
+def busy(listing: Listing, asha: User, vikram: User, before: datetime) -> Listing:
+    """Give tier B, a chain that two traders share, an equity kept by one, and an explicit chain."""
+    subscriptions.preload_tier_b(now=before)
+    add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=before)
+    add_entry(user_id=vikram.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=before)
+    kept = add_entry(user_id=vikram.pk, symbol="TCS", kind=EntryKind.EQUITY, now=before).entry
+    WatchlistEntry.objects.filter(pk=kept.pk).update(keep=True)
+    subscriptions.claim_chain(
+        series=listing.series_of("TCS"),
+        width=3,
+        tier=Tier.A,
+        kind=ClaimKind.CHAIN,
+        user_id=asha.pk,
+        actor="asha",
+        reason="API_SUBSCRIBE",
+        now=before,
+    )
+    return listing
+
+
+def test_releasing_tier_a_takes_all_of_it_and_leaves_tier_b_and_the_entries(busy: Listing, operator: APIClient) -> None:
+    always_on = Subscription.objects.filter(tier=Tier.B).count()
+
+    answer = operator.post(ADMIN + "unsubscribe-all-tier-a")
+
+    # The 50 legs that two shared and the 6 of the explicit chain; spots are not counted, and TCS went as one.
+    assert (answer.status_code, answer.json()) == (200, {"claims": 4, "released": 56, "kept": 51})
+    assert Subscription.objects.count() == always_on
+    assert WatchlistEntry.objects.filter(claim=None).count() == 3
+    check_invariants()
+
+
+def test_clearing_watchlists_takes_entries_and_their_claims_and_no_explicit_chain(
+    busy: Listing, operator: APIClient
+) -> None:
+    answer = operator.post(ADMIN + "clear-watchlists")
+
+    assert (answer.status_code, answer.json()["entries"], answer.json()["claims"]) == (200, 3, 3)
+    assert not WatchlistEntry.objects.exists()
+    assert list(Claim.objects.filter(tier="A").exclude(kind="spot").values_list("kind", flat=True)) == ["chain"]
+    check_invariants()
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_the_log_says_who_did_it(busy: Listing, operator: APIClient, act: str) -> None:
+    operator.post(ADMIN + act)
+
+    rows = SubscriptionLog.objects.filter(action="unsubscribe", subject="RELIANCE 24 Feb 2026 x25")
+    assert list(rows.values_list("actor", "tier")) == [("clerk", "A")] * 2
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_with_nothing_to_take_it_says_so(listing: Listing, operator: APIClient, act: str) -> None:
+    answer = operator.post(ADMIN + act)
+
+    assert answer.status_code == 200
+    assert set(answer.json().values()) == {0}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_being_staff_is_not_enough_and_being_no_staff_is_not_either(busy: Listing, asha: User, act: str) -> None:
+    asha.user_permissions.add(Permission.objects.get(codename="operate"))
+    before = Claim.objects.count()
+
+    for caller in (client_of(make_user("guard", is_staff=True)), client_of(asha)):
+        answer = caller.post(ADMIN + act)
+        assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+        assert answer["Content-Type"] == "application/problem+json"
+    assert APIClient().post(ADMIN + act).status_code == 401
+
+    assert (Claim.objects.count(), WatchlistEntry.objects.count()) == (before, 3)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_superuser_may(listing: Listing, act: str) -> None:
+    root = User.objects.create_superuser("root", password=PASSWORD)
+
+    assert client_of(root).post(ADMIN + act).status_code == 200
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_looking_does_nothing(busy: Listing, operator: APIClient, act: str) -> None:
+    before = Claim.objects.count()
+
+    assert operator.get(ADMIN + act).status_code == 405
+    assert Claim.objects.count() == before
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_session_of_staff_needs_its_csrf_token(listing: Listing, act: str) -> None:
+    browser = APIClient(enforce_csrf_checks=True)
+    browser.force_login(User.objects.create_superuser("root", password=PASSWORD))
+
+    assert browser.post(ADMIN + act).status_code == 403
