@@ -31,6 +31,8 @@ class AddSerializer(NamesItsSpotPrice, ThingSerializer):
     """Body of an addition."""
 
     user_id = OneselfField()
+    # Bring it back in the morning after the end of the day.
+    keep = serializers.BooleanField(required=False, default=False)
 
 
 class RemoveSerializer(serializers.Serializer[Any]):

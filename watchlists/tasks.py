@@ -25,3 +25,15 @@ def close_segments(**_: Any) -> None:
     """Close the segments whose session is over, where EOD_SCOPE closes segments apart."""
     if EndOfDayScope(settings.EOD_SCOPE) is EndOfDayScope.CLOSED_SEGMENTS:
         services.close_what_is_due(actor=ACTOR, now=timezone.now())
+
+
+@shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
+def release_expired(**_: Any) -> None:
+    """Let go of contracts past their last day, and take their entries off the lists."""
+    services.release_expired(now=timezone.now())
+
+
+@shared_task(ignore_result=True, time_limit=600, expires=EXPIRES_SECONDS)
+def restore_kept(**_: Any) -> None:
+    """Bring back the entries that their traders keep."""
+    services.restore_kept(now=timezone.now())

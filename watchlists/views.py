@@ -37,6 +37,7 @@ class AddView(GenericAPIView[Any]):
             expiry=wanted.get("expiry"),
             kind=EntryKind(wanted["instrument_type"]),
             caller_ltp=wanted.get("underlying_ltp"),
+            keep=wanted["keep"],
             now=timezone.now(),
         )
         return Response(serializers.format_added(added), status=status.HTTP_201_CREATED)

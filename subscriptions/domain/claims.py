@@ -53,6 +53,7 @@ class LogReason(StrEnum):
     CAPACITY = "CAPACITY"  # evicted to make room
     STAFF = "STAFF"
     EOD_CLEANUP = "EOD_CLEANUP"
+    EXPIRED = "EXPIRED"
     USER_DELETED = "USER_DELETED"
 
 

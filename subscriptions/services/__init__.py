@@ -11,6 +11,7 @@ from subscriptions.services.claims import (
 )
 from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, list_due_closings, release_tier_a
 from subscriptions.services.eviction import EvictedChain, EvictionReport, evict_chains, set_pinned
+from subscriptions.services.expiry import ExpiryReport, release_expired
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
 from subscriptions.services.preload import PreloadReport, preload_tier_b
@@ -23,6 +24,7 @@ __all__ = [
     "EndOfDayReport",
     "EvictedChain",
     "EvictionReport",
+    "ExpiryReport",
     "OpenedChain",
     "Placed",
     "PlacedWindow",
@@ -43,6 +45,7 @@ __all__ = [
     "preload_tier_b",
     "recentre",
     "release_claim",
+    "release_expired",
     "release_tier_a",
     "set_pinned",
 ]

@@ -16,18 +16,23 @@ from watchlists.services.entries import (
     add_entry,
     remove_entry,
 )
+from watchlists.services.morning import Expired, Restored, release_expired, restore_kept
 
 __all__ = [
     "Added",
     "ChainWindow",
     "Cleared",
     "DuplicateEntry",
+    "Expired",
     "Removed",
+    "Restored",
     "UnfitKind",
     "add_entry",
     "clear_watchlists",
     "close_what_is_due",
     "end_of_day",
     "release_all_tier_a",
+    "release_expired",
     "remove_entry",
+    "restore_kept",
 ]

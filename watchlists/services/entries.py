@@ -112,8 +112,11 @@ def add_entry(
     expiry: date | None = None,
     caller_ltp: Decimal | None = None,
     list_name: str = DEFAULT_LIST,
+    keep: bool = False,
 ) -> Added:
     """Put a thing on a trader's list and claim its streams; all of it or nothing.
+
+    A kept one comes back in the morning after the end of the day.
 
     Raises UnknownSymbol, UnknownExpiry, UnfitKind, PriceUnknown, DuplicateEntry, and what claiming raises.
     """
@@ -121,7 +124,7 @@ def add_entry(
     opened = _open_chain(thing.listing, caller_ltp=caller_ltp, now=now)
     try:
         with transaction.atomic():
-            entry = _create_entry(thing, user_id=user_id, list_name=list_name, now=now)
+            entry = _create_entry(thing, user_id=user_id, list_name=list_name, keep=keep, now=now)
             placed = _claim(thing, opened, entry=entry, now=now)
             WatchlistEntry.objects.filter(pk=entry.pk).update(claim_id=placed.claim_id)
             tell_on_commit([user_id], {"type": "watchlist_changed"})
@@ -205,7 +208,7 @@ def _window_of(opened: subscriptions.OpenedChain | None) -> ChainWindow | None:
     )
 
 
-def _create_entry(thing: _Thing, *, user_id: int, list_name: str, now: datetime) -> WatchlistEntry:
+def _create_entry(thing: _Thing, *, user_id: int, list_name: str, keep: bool, now: datetime) -> WatchlistEntry:
     last = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name).aggregate(last=Max("position"))["last"]
     return WatchlistEntry.objects.create(
         user_id=user_id,
@@ -216,6 +219,7 @@ def _create_entry(thing: _Thing, *, user_id: int, list_name: str, now: datetime)
         underlying_symbol=thing.symbol,
         expiry=thing.expiry,
         position=0 if last is None else last + 1,
+        keep=keep,
         added_at=now,
     )
 

@@ -1,0 +1,111 @@
+"""The morning: what expired goes, what was kept comes back."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from django_celery_beat.models import PeriodicTask
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
+from tests.factories import NOW
+from watchlists import services, tasks
+from watchlists.models import EntryKind, WatchlistEntry
+
+TUESDAY = date(2026, 2, 10)
+CUT = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
+NEXT_MORNING = datetime(2026, 2, 11, 3, 15, tzinfo=UTC)  # 08:45 IST
+
+
+def close_tuesday() -> None:
+    services.end_of_day(closes=TUESDAY, actor="beat", now=CUT)
+
+
+def test_kept_entries_lose_their_claim_and_come_back_in_the_morning(asha: User, vikram: User) -> None:
+    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
+    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    services.add_entry(user_id=vikram.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
+    close_tuesday()
+    assert not Subscription.objects.exists()
+
+    restored = services.restore_kept(now=NEXT_MORNING)
+
+    assert restored == services.Restored(entries=2)
+    entries = WatchlistEntry.objects.order_by("pk")
+    assert [(one.underlying_symbol, one.claim is not None) for one in entries] == [("RELIANCE", True), ("TCS", True)]
+    assert Subscription.objects.count() == 50 + 1 + 1
+    assert Claim.objects.exclude(kind="spot").count() == 2
+    assert SubscriptionLog.objects.filter(reason="WATCHLIST_KEPT", actor="asha").count() == 3
+
+
+def test_bringing_back_twice_claims_once(asha: User) -> None:
+    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    close_tuesday()
+
+    tasks.restore_kept.apply()
+    tasks.restore_kept.apply()
+
+    assert Claim.objects.count() == 1
+
+
+def test_a_kept_entry_that_finds_no_room_stays_and_says_why_and_others_come_back(asha: User) -> None:
+    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
+    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    close_tuesday()
+    FeedConnection.objects.update(capacity=2)
+
+    restored = services.restore_kept(now=NEXT_MORNING)
+
+    assert restored.entries == 1
+    assert [one.startswith("RELIANCE 24 Feb: ") for one in restored.waiting] == [True]
+    assert WatchlistEntry.objects.count() == 2
+    assert Subscription.objects.count() == 1
+
+
+def test_expired_contracts_are_released_and_their_entries_go(asha: User, settings: Settings) -> None:
+    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
+    services.add_entry(user_id=asha.pk, symbol="CRUDEOIL", kind=EntryKind.FUTURE, now=NOW)
+    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
+
+    settings.MARKET_DATE = date(2026, 2, 24)  # the last day of RELIANCE, five days after that of CRUDEOIL
+    assert services.release_expired(now=NEXT_MORNING) == services.Expired(entries=1, claims=1, released=1)
+    settings.MARKET_DATE = date(2026, 2, 25)
+    assert services.release_expired(now=NEXT_MORNING) == services.Expired(entries=1, claims=1, released=50)
+
+    assert [one.underlying_symbol for one in WatchlistEntry.objects.all()] == ["TCS"]
+    assert Subscription.objects.count() == 1
+    log = SubscriptionLog.objects.filter(reason="EXPIRED").order_by("pk")
+    assert [(row.subject, row.actor, row.counts["released"]) for row in log] == [
+        ("CRUDEOIL_19FEB2026_FUT", "expiry", 1),
+        ("RELIANCE 24 Feb 2026 x25", "expiry", 50),
+        ("RELIANCE", "expiry", 1),
+    ]
+
+
+def test_where_nothing_expired_nothing_is_written(asha: User) -> None:
+    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
+
+    assert services.release_expired(now=NEXT_MORNING) == services.Expired(entries=0, claims=0, released=0)
+    assert Subscription.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_schedule_of_the_watchlists_is_in_india() -> None:
+    rows = PeriodicTask.objects.filter(task__startswith="watchlists.").order_by("task").select_related("crontab")
+
+    assert [(row.task, row.crontab.hour, row.crontab.minute, str(row.crontab.timezone)) for row in rows] == [
+        ("watchlists.tasks.close_segments", "15-23", "*/5", "Asia/Kolkata"),
+        ("watchlists.tasks.end_of_day", "15", "30", "Asia/Kolkata"),
+        ("watchlists.tasks.release_expired", "8", "10", "Asia/Kolkata"),
+        ("watchlists.tasks.restore_kept", "8", "45", "Asia/Kolkata"),
+    ]
+    assert all(row.expire_seconds for row in rows)
+
+
+def test_an_addition_may_ask_to_be_kept(asha: User, client_of_asha: APIClient) -> None:
+    body = {"symbol": "TCS", "instrument_type": "EQUITY", "keep": True}
+
+    answer = client_of_asha.post("/api/v2/watchlist/add", body)
+
+    assert (answer.status_code, answer.json()["entry"]["keep"]) == (201, True)

@@ -1,0 +1,125 @@
+"""What the morning does with all watchlists: expired entries go, kept ones come back.
+
+Kept entries are claimed one by one, each in a transaction of its own: what one trader's entry is refused for takes
+nothing from another's.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from django.db import transaction
+
+from marketdata import selectors as market
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import ExchangeSegment, SeriesKey
+from subscriptions import services as subscriptions
+from subscriptions.domain.claims import ClaimKind, Tier
+from watchlists.models import WatchlistEntry
+from watchlists.services.telling import tell_on_commit
+
+logger = logging.getLogger(__name__)
+
+# The reason in the audit log of an entry that comes back.
+KEPT: Final = "WATCHLIST_KEPT"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """How many kept entries came back, and which did not and why."""
+
+    entries: int
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What expired: entries off lists, claims, instruments that ceased to stream."""
+
+    entries: int
+    claims: int
+    released: int
+
+
+def release_expired(*, now: datetime) -> Expired:
+    """Release the claims of expired contracts and take their entries off all lists; tell whose they were."""
+    today = market.market_today()
+    with transaction.atomic():
+        # The claims first: their lock comes before the rows', here as everywhere.
+        report = subscriptions.release_expired(now=now)
+        expired = WatchlistEntry.objects.filter(expiry__lt=today)
+        lost: dict[int, list[str]] = {}
+        for user_id, symbol, expiry in expired.order_by("pk").values_list("user_id", "underlying_symbol", "expiry"):
+            lost.setdefault(user_id, []).append(_in_words(symbol, expiry))
+        _, deleted = expired.delete()
+        for user_id, things in lost.items():
+            text = f"Expired and taken off your watchlist: {', '.join(dict.fromkeys(things))}."
+            tell_on_commit(
+                [user_id], {"type": "watchlist_changed"}, {"type": "notice", "kind": "expired", "text": text}
+            )
+    return Expired(deleted.get("watchlists.WatchlistEntry", 0), report.claims, report.released)
+
+
+def restore_kept(*, now: datetime) -> Restored:
+    """Claim every kept entry that has no claim; what is refused stays on its list and its trader is told why."""
+    entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user").order_by("pk")
+    restored, waiting = 0, []
+    for entry in entries:
+        try:
+            restored += _bring_back(entry, now=now)
+        except DomainError as refusal:
+            thing = _in_words(entry.underlying_symbol, entry.expiry)
+            logger.warning("kept entry %d (%s) does not come back: %s", entry.pk, thing, refusal)
+            waiting.append(f"{thing}: {refusal}")
+            text = f"{thing} could not come back this morning: {refusal}"
+            tell_on_commit([entry.user_id], {"type": "notice", "kind": "not_restored", "text": text})
+    return Restored(restored, tuple(waiting))
+
+
+def _in_words(symbol: str, expiry: date | None) -> str:
+    return f"{symbol} {expiry:%d %b}" if expiry else symbol
+
+
+def _bring_back(entry: WatchlistEntry, *, now: datetime) -> bool:
+    """Claim an entry again; False if it went, or has a claim, by now. Raises DomainError."""
+    opened = None
+    if entry.instrument_id is None and entry.exchange_segment is not None and entry.expiry is not None:
+        series = SeriesKey(ExchangeSegment(entry.exchange_segment), entry.underlying_symbol, entry.expiry)
+        width = market.get_series_by_key(series).default_width
+        opened = subscriptions.open_chain(series=series, width=width, now=now)
+    with transaction.atomic():
+        placed = _claim(entry, opened, now=now)
+        taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None).update(claim_id=placed.claim_id)
+        if not taken:
+            transaction.set_rollback(True)
+            return False
+        tell_on_commit([entry.user_id], {"type": "watchlist_changed"})
+    return True
+
+
+def _claim(entry: WatchlistEntry, opened: subscriptions.OpenedChain | None, *, now: datetime) -> subscriptions.Placed:
+    actor = entry.user.get_username()
+    if opened is not None:
+        return subscriptions.claim_chain(
+            series=opened.series,
+            width=opened.width,
+            tier=Tier.A,
+            kind=ClaimKind.WATCHLIST,
+            user_id=entry.user_id,
+            actor=actor,
+            reason=KEPT,
+            now=now,
+            opened=opened,
+        )
+    if entry.instrument_id is None:
+        raise AssertionError("an entry is of a series or of an instrument")
+    return subscriptions.claim_instrument(
+        instrument_id=entry.instrument_id,
+        tier=Tier.A,
+        kind=ClaimKind.WATCHLIST,
+        user_id=entry.user_id,
+        actor=actor,
+        reason=KEPT,
+        now=now,
+    )
