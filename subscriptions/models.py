@@ -29,6 +29,8 @@ class FeedConnection(models.Model):
     )
     since = models.DateTimeField()
     last_error = models.CharField(max_length=256, blank=True)
+    # When its owner's own turn at the gate failed; null once a socket is open again.
+    lost_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "feed_connections"

@@ -55,6 +55,9 @@ class LogReason(StrEnum):
     EOD_CLEANUP = "EOD_CLEANUP"
     EXPIRED = "EXPIRED"
     USER_DELETED = "USER_DELETED"
+    FAILOVER = "FAILOVER"  # the connection was lost for longer than the grace
+    REBALANCE = "REBALANCE"
+    REPAIR = "REPAIR"
 
 
 def mode_of(instrument_type: InstrumentType) -> Mode:

@@ -1,10 +1,10 @@
-"""Which connection new instruments go to: water-filling over the loads of the connections.
+"""Which connection instruments go to: water-filling over the loads of the connections.
 
-Decides counts only; which instrument takes which place does not matter to the broker. What already stands
-is never moved here.
+New ones, those of a connection that is lost, and the fewest that must move for all to carry alike. Decides counts;
+which instrument takes which place does not matter to the broker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -56,3 +56,57 @@ def _level(count: int, rooms: Sequence[Room]) -> int:
         else:
             high = middle - 1
     return low
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    """Which legs of a lost connection go to which other one, and which wait where they are for want of room."""
+
+    moves: Mapping[int, Sequence[int]]
+    waiting: Sequence[int]
+
+
+def plan_failover(legs: Sequence[int], rooms: Sequence[Room]) -> Failover:
+    """Return where the legs of a lost connection go; `legs` are its, the most important first, `rooms` the others.
+
+    They fill the rooms like newcomers do. Where not all of them fit, the first of them do.
+    """
+    filling = fill(len(legs), rooms)
+    moves: dict[int, Sequence[int]] = {}
+    first = 0
+    for room, count in zip(rooms, filling.counts, strict=True):
+        if count:
+            moves[room.number] = legs[first : first + count]
+        first += count
+    return Failover(moves, legs[first:])
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """So many instruments go from one connection to another."""
+
+    source: int
+    target: int
+    count: int
+
+
+def plan_rebalance(rooms: Sequence[Room]) -> Sequence[Shift]:
+    """Return the fewest moves after which no two loads differ by more than one, capacities permitting.
+
+    The level is that of as many instruments poured into empty rooms; where it does not come out even, those that
+    are the fullest keep one more. A room above its level only gives and one below only takes, so that nothing is
+    over capacity at any step and no instrument moves twice.
+    """
+    fullest_first = sorted(rooms, key=lambda room: (-room.load, room.number))
+    empty = [Room(room.number, 0, room.capacity) for room in fullest_first]
+    levels = fill(sum(room.load for room in rooms), empty).counts
+    surplus = {room.number: room.load - level for room, level in zip(fullest_first, levels, strict=True)}
+    shifts: list[Shift] = []
+    for target in sorted(surplus):
+        for source in sorted(surplus):
+            count = min(surplus[source], -surplus[target])
+            if count > 0:
+                shifts.append(Shift(source, target, count))
+                surplus[source] -= count
+                surplus[target] += count
+    return shifts

@@ -8,6 +8,7 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
+from subscriptions.selectors.connections import WsStatus, list_health, ws_status
 from subscriptions.selectors.holders import (
     Affected,
     AffectedChain,
@@ -50,6 +51,7 @@ __all__ = [
     "Status",
     "SubscriptionDetail",
     "WantedInstrument",
+    "WsStatus",
     "connection_of",
     "count_legs",
     "get_active",
@@ -57,10 +59,12 @@ __all__ = [
     "list_affected",
     "list_claim_connections",
     "list_connections",
+    "list_health",
     "list_holders",
     "list_holdings",
     "list_wanted",
     "plan_preload",
     "preload_state",
     "subscription_status",
+    "ws_status",
 ]

@@ -13,11 +13,12 @@ from subscriptions.models import ClaimLeg, Subscription
 
 @dataclass(frozen=True, slots=True)
 class WantedInstrument:
-    """One instrument that a connection shall stream."""
+    """One instrument that a connection shall stream; one that arrives still streams on the connection it leaves."""
 
     instrument_id: int
     key: InstrumentKey
     mode: Mode
+    is_arriving: bool = False
 
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:
@@ -26,10 +27,11 @@ def list_wanted(*, connection: int) -> list[WantedInstrument]:
         Subscription.objects.filter(Q(connection=connection) | Q(leaving_connection=connection))
         .order_by("instrument_id")
         .values_list("instrument_id", "instrument__exchange_segment", "instrument__security_id", "mode")
+        .annotate(is_arriving=Q(connection=connection, leaving_connection__isnull=False))
     )
     return [
-        WantedInstrument(instrument_id, InstrumentKey(ExchangeSegment(segment), security_id), Mode(mode))
-        for instrument_id, segment, security_id, mode in rows
+        WantedInstrument(instrument_id, InstrumentKey(ExchangeSegment(segment), security_id), Mode(mode), is_arriving)
+        for instrument_id, segment, security_id, mode, is_arriving in rows
     ]
 
 

@@ -14,6 +14,7 @@ from subscriptions.services.eviction import EvictedChain, EvictionReport, evict_
 from subscriptions.services.expiry import ExpiryReport, release_expired
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
+from subscriptions.services.moves import FailOverReport, Rebalanced, fail_over, finish_moves, rebalance
 from subscriptions.services.preload import PreloadReport, preload_tier_b
 from subscriptions.services.recentre import RecentreReport, recentre
 from subscriptions.services.users import delete_users
@@ -24,12 +25,14 @@ __all__ = [
     "EndOfDayReport",
     "EvictedChain",
     "EvictionReport",
+    "FailOverReport",
     "ExpiryReport",
     "OpenedChain",
     "Placed",
     "PlacedWindow",
     "PlacementBusy",
     "PreloadReport",
+    "Rebalanced",
     "RecentreReport",
     "Released",
     "UnknownClaim",
@@ -39,10 +42,13 @@ __all__ = [
     "drop_log_months",
     "end_of_day",
     "evict_chains",
+    "fail_over",
+    "finish_moves",
     "list_due_closings",
     "make_log_months",
     "open_chain",
     "preload_tier_b",
+    "rebalance",
     "recentre",
     "release_claim",
     "release_expired",

@@ -14,9 +14,8 @@ from django.db import connection
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import InstrumentType
 from subscriptions.domain.claims import Tier, mode_of
-from subscriptions.domain.placement import Room, fill
 from subscriptions.domain.quota import offer_in_words
-from subscriptions.models import FeedConnection
+from subscriptions.services import rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,30 +179,21 @@ def hold(
     return changes
 
 
-def _list_rooms() -> list[Room]:
-    return [Room(*row) for row in FeedConnection.objects.order_by("number").values_list("number", "load", "capacity")]
-
-
 def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: datetime) -> None:
-    rooms = _list_rooms()
-    filling = fill(len(missing), rooms)
-    if filling.left_out:
-        free = sum(room.capacity - room.load for room in rooms)
-        capacity = sum(room.capacity for room in rooms)
-        shortage = Shortage(frozenset(one.instrument_id for one in missing), free, capacity)
+    places = rooms.find_places(len(missing))
+    if places.left_out:
+        shortage = Shortage(frozenset(one.instrument_id for one in missing), places.free, places.capacity)
         if make_room is None:
             raise CapacityExceeded(shortage)
         make_room(shortage)
-        rooms = _list_rooms()
-        filling = fill(len(missing), rooms)
-    numbers = [room.number for room, count in zip(rooms, filling.counts, strict=True) for _ in range(count)]
+        places = rooms.find_places(len(missing))
     with connection.cursor() as cursor:
         cursor.execute(
             _SUBSCRIBE,
             [
                 now,
                 [one.instrument_id for one in missing],
-                numbers,
+                places.numbers,
                 [one.tier for one in missing],
                 [one.mode for one in missing],
             ],
