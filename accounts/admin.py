@@ -7,4 +7,6 @@ from django.contrib.auth.admin import UserAdmin
 
 
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """Traders and operators, their rights and passwords."""
+    """Traders and operators, their rights, passwords and quotas."""
+
+    fieldsets = (*(UserAdmin.fieldsets or ()), ("Live data", {"fields": ["instrument_quota"]}))

@@ -26,15 +26,16 @@ def user_group(user_id: int) -> str:
 
 def tell(*, user_ids: Collection[int], kind: str, text: str) -> None:
     """Show these traders a sentence; `kind` is its stable name for programs."""
-    _send(user_ids, [{"type": "notice", "kind": kind, "text": text}])
+    send(user_ids=user_ids, messages=[{"type": "notice", "kind": kind, "text": text}])
 
 
 def tell_watchlist_changed(*, user_ids: Collection[int]) -> None:
     """Have the pages of these traders read their lists again."""
-    _send(user_ids, [{"type": "watchlist_changed"}])
+    send(user_ids=user_ids, messages=[{"type": "watchlist_changed"}])
 
 
-def _send(user_ids: Collection[int], messages: Sequence[Mapping[str, str]]) -> None:
+def send(*, user_ids: Collection[int], messages: Sequence[Mapping[str, str]]) -> None:
+    """Send messages of the browser's wire to these traders, each in the order given."""
     if not user_ids:
         return
     try:

@@ -1,38 +1,12 @@
-"""Endpoints of the market: option chains, expiries, search. Reading them subscribes nothing."""
+"""Endpoints of the market: expiries and search. Reading them subscribes nothing."""
 
 from typing import Any
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketdata import selectors, serializers, services
-
-
-class OptionChainView(APIView):
-    """The window of an option chain around the money, with live or last quotes.
-
-    `expiry` (the nearest without it), `strikes` (how many), `underlying_ltp` (used only where we know no price),
-    `exchange`.
-    """
-
-    def get(self, request: Request, symbol: str) -> Response:
-        """Answer the chain."""
-        asked = _query(serializers.ChainQuery, request)
-        underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
-        listing = selectors.get_series(underlying=underlying, expiry=asked.get("expiry"))
-        window = services.open_window(
-            listing=listing,
-            width=asked.get("strikes", listing.default_width),
-            caller_ltp=asked.get("underlying_ltp"),
-            now=timezone.now(),
-            is_look=True,
-        )
-        legs = services.legs_in_window(listing, window)
-        quotes = selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in legs})
-        spot = selectors.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
-        return Response(serializers.format_chain(listing, window, spot, quotes))
+from marketdata import selectors, serializers
 
 
 class OptionExpiriesView(APIView):

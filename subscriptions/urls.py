@@ -6,6 +6,7 @@ from subscriptions import views
 
 urlpatterns = [
     path("option-chain/subscribe", views.ChainSubscribeView.as_view(), name="option-chain-subscribe"),
+    path("option-chain/<str:symbol>", views.OptionChainView.as_view(), name="option-chain"),
     path("subscriptions/status", views.StatusView.as_view(), name="subscription-status"),
     path("subscriptions/active", views.ActiveView.as_view(), name="subscriptions-active"),
     path("subscriptions/<str:token>", views.SubscriptionView.as_view(), name="subscription"),

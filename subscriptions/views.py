@@ -12,6 +12,8 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from marketdata import selectors as market_selectors
+from marketdata import services as market_services
+from marketdata.serializers import ChainQuery, format_chain
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.serializers import (
@@ -64,6 +66,35 @@ class SubscriptionView(APIView):
     def get(self, _request: Request, token: str) -> Response:
         """Answer it with its newest quote."""
         return Response(format_detail(selectors.get_active(token=token)))
+
+
+class OptionChainView(APIView):
+    """The window of an option chain around the money, with live or last quotes; it subscribes nothing.
+
+    `expiry` (the nearest without it), `strikes` (how many), `underlying_ltp` (used only where we know no price),
+    `exchange`. Reading a chain that you claimed counts as a view of it.
+    """
+
+    def get(self, request: Request, symbol: str) -> Response:
+        """Answer the chain."""
+        query = ChainQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        asked, now = query.validated_data, timezone.now()
+        underlying = market_selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
+        listing = market_selectors.get_series(underlying=underlying, expiry=asked.get("expiry"))
+        window = market_services.open_window(
+            listing=listing,
+            width=asked.get("strikes", listing.default_width),
+            caller_ltp=asked.get("underlying_ltp"),
+            now=now,
+            is_look=True,
+        )
+        if request.user.pk is not None:
+            services.note_viewed(user_id=request.user.pk, series=listing.series, now=now)
+        legs = market_services.legs_in_window(listing, window)
+        quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in legs})
+        spot = market_selectors.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
+        return Response(format_chain(listing, window, spot, quotes))
 
 
 class ChainSubscribeView(GenericAPIView[Any]):

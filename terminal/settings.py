@@ -185,6 +185,9 @@ FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 # How long the audit log is kept; a month goes as a whole, when all of it is older.
 AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
 
+# How many instruments one trader's claims may have live, where staff gave them no figure of their own.
+INSTRUMENT_QUOTA = _whole("INSTRUMENT_QUOTA", 5_000, low=0, high=25_000)
+
 # Which preload rules are in force.
 PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
 # What the end of the day takes: "all" at 15:30, or with "closed_segments" each segment once its session is over.

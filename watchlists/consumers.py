@@ -21,6 +21,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from marketdata.domain.errors import DomainError
+from marketdata.notices import user_group
 from marketdata.quote_board import BoardError
 from marketdata.streaming import messages
 from marketdata.streaming.frames import CloseCode
@@ -33,11 +34,6 @@ logger = logging.getLogger(__name__)
 
 PROTOCOL: Final = 1
 REVIEW_EVERY_SECONDS: Final = 5.0
-
-
-def user_group(user_id: int) -> str:
-    """Return the Channels group that reaches every open browser of a trader."""
-    return f"user.{user_id}"
 
 
 class MarketConsumer(AsyncWebsocketConsumer):

@@ -42,7 +42,8 @@ class EntryState(StrEnum):
     LIVE = "live"
     WAITING = "waiting"  # subscribed, and no packet yet
     STALE = "stale"  # the connection it sits on does not stream
-    NOT_SUBSCRIBED = "not_subscribed"
+    EVICTED = "evicted"  # it lost its claim; adding the same thing claims it again
+    NOT_SUBSCRIBED = "not_subscribed"  # a kept entry outside the day
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +148,15 @@ def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], streaming: 
         quoted_instrument_id=quoted_id,
         width=entry.claim.width if entry.claim is not None else None,
         legs=entry.leg_count,  # type: ignore[attr-defined]  # Annotated by the caller.
-        state=_state(is_streaming=streaming.get(quoted_id or 0), quote=quote),
+        state=_state(entry, is_streaming=streaming.get(quoted_id or 0), quote=quote),
         quote=quote,
     )
 
 
-def _state(*, is_streaming: bool | None, quote: PlainQuote | None) -> EntryState:
+def _state(entry: WatchlistEntry, *, is_streaming: bool | None, quote: PlainQuote | None) -> EntryState:
+    if entry.claim is None:
+        # The end of the day deletes what lost its claim, but for kept entries, which wait for the morning.
+        return EntryState.NOT_SUBSCRIBED if entry.keep else EntryState.EVICTED
     if is_streaming is None:
         return EntryState.NOT_SUBSCRIBED
     if not is_streaming:

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from accounts.serializers import OneselfField
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import PlainQuote
-from subscriptions.serializers import ExpiryField, NamesItsSpotPrice, format_placed
+from subscriptions.serializers import MAX_WIDTH, ExpiryField, NamesItsSpotPrice, format_placed
 from subscriptions.services import EndOfDayReport
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.selectors import ListedEntry
@@ -33,6 +33,7 @@ class AddSerializer(NamesItsSpotPrice, ThingSerializer):
     user_id = OneselfField()
     # Bring it back in the morning after the end of the day.
     keep = serializers.BooleanField(required=False, default=False)
+    strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False, allow_null=True)
 
 
 class RemoveSerializer(serializers.Serializer[Any]):

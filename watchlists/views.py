@@ -38,9 +38,11 @@ class AddView(GenericAPIView[Any]):
             kind=EntryKind(wanted["instrument_type"]),
             caller_ltp=wanted.get("underlying_ltp"),
             keep=wanted["keep"],
+            strikes=wanted.get("strikes"),
             now=timezone.now(),
         )
-        return Response(serializers.format_added(added), status=status.HTTP_201_CREATED)
+        code = status.HTTP_201_CREATED if added.is_new else status.HTTP_200_OK
+        return Response(serializers.format_added(added), status=code)
 
 
 class RemoveView(GenericAPIView[Any]):

@@ -18,6 +18,7 @@ from marketdata.domain.instruments import OptionType, format_expiry, format_stri
 from marketdata.selectors import UnderlyingKind
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
+from subscriptions import services as subscription_services
 from watchlists import selectors
 from watchlists.models import EntryKind
 
@@ -39,10 +40,13 @@ class Resolved:
 def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> Resolved:
     """Return what `watch` means for this trader. Raises DomainError in words for the trader."""
     if isinstance(watch, WatchChain):
-        return _resolve_chain(watch, now)
+        return _resolve_chain(watch, user_id, now)
     if isinstance(watch, WatchInstruments):
-        return _watching(watch.watch_id, watch.instrument_ids)
-    return _watching(watch.watch_id, selectors.list_quoted_instruments(user_id=user_id))
+        instrument_ids: Sequence[int] = watch.instrument_ids
+    else:
+        instrument_ids = selectors.list_quoted_instruments(user_id=user_id)
+    subscription_services.note_viewed(user_id=user_id, instrument_ids=instrument_ids, now=now)
+    return _watching(watch.watch_id, instrument_ids)
 
 
 def _watching(watch_id: str, instrument_ids: Sequence[int]) -> Resolved:
@@ -55,12 +59,13 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> Resolved:
     return Resolved(message, tuple(instrument_ids))
 
 
-def _resolve_chain(watch: WatchChain, now: datetime) -> Resolved:
+def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> Resolved:
     underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
     listing = market.get_series(underlying=underlying, expiry=expiry)
     width = watch.strikes or listing.default_width
     window = market_services.open_window(listing=listing, width=width, caller_ltp=None, now=now, is_look=True)
+    subscription_services.note_viewed(user_id=user_id, series=listing.series, now=now)
     legs = market_services.legs_in_window(listing, window)
     ids = [leg.instrument_id for leg in legs]
     message = {

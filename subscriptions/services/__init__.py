@@ -16,8 +16,10 @@ from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import PlacementBusy
 from subscriptions.services.moves import FailOverReport, Rebalanced, fail_over, finish_moves, rebalance
 from subscriptions.services.preload import PreloadReport, preload_tier_b
+from subscriptions.services.quota import QuotaExceeded
 from subscriptions.services.recentre import RecentreReport, recentre
 from subscriptions.services.users import delete_users
+from subscriptions.services.viewing import note_viewed
 from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
 
 __all__ = [
@@ -25,13 +27,14 @@ __all__ = [
     "EndOfDayReport",
     "EvictedChain",
     "EvictionReport",
-    "FailOverReport",
     "ExpiryReport",
+    "FailOverReport",
     "OpenedChain",
     "Placed",
     "PlacedWindow",
     "PlacementBusy",
     "PreloadReport",
+    "QuotaExceeded",
     "Rebalanced",
     "RecentreReport",
     "Released",
@@ -46,6 +49,7 @@ __all__ = [
     "finish_moves",
     "list_due_closings",
     "make_log_months",
+    "note_viewed",
     "open_chain",
     "preload_tier_b",
     "rebalance",

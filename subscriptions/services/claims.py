@@ -14,7 +14,7 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import SeriesKey
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
-from subscriptions.services import audit, eviction, offers, spots, windows
+from subscriptions.services import audit, eviction, offers, quota, spots, windows
 from subscriptions.services.audit import Cause, Holder
 from subscriptions.services.eviction import ALWAYS_ON, Held, Newcomer
 from subscriptions.services.legs import CapacityExceeded, LegChange
@@ -78,12 +78,14 @@ def claim_chain(
     with placement(now=now):
         window = windows.place_windows([opened])[series, width]
         others = windows.claims_of(series, width)
-        moved = windows.set_window(others, window.instrument_ids, actor=actor, now=now)
+        newcomer = Newcomer(eviction.series_in_words(series), user_id)
+        moved = windows.set_window(others, window.instrument_ids, actor=actor, now=now, newcomer=newcomer)
         if moved:
             nudge_owners_on_commit()
         standing = [one for one in others if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]
         if user_id is not None and standing:
             return _standing(standing[0], window, opened, now=now)
+        quota.check_chain(opened, window, user_id=user_id)
         claim = Claim(
             kind=kind,
             tier=tier,
@@ -98,7 +100,6 @@ def claim_chain(
             claimed_at=now,
         )
         spot_id = opened.listing.spot_instrument_id
-        newcomer = Newcomer(eviction.in_words(claim), user_id)
         try:
             held = _hold_chains(
                 {spot_id: [(claim, window.instrument_ids)]},
@@ -124,6 +125,7 @@ def claim_instrument(
 ) -> Placed:
     """Claim one instrument. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
     with placement(now=now):
+        quota.check_instrument(instrument_id, user_id=user_id)
         claim = Claim.objects.create(
             kind=kind,
             tier=tier,

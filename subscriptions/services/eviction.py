@@ -13,7 +13,7 @@ from typing import Final
 from django.db import connection, transaction
 
 from marketdata import notices
-from marketdata.domain.instruments import InstrumentType
+from marketdata.domain.instruments import InstrumentType, SeriesKey
 from subscriptions.domain.claims import LogAction, LogReason
 from subscriptions.domain.eviction import Candidate, choose
 from subscriptions.models import Claim
@@ -168,13 +168,18 @@ def in_words(claim: Claim) -> str:
     """Return how a trader is told of what a claim is about: "INFY 24 Feb", "CRUDEOIL 19 Feb FUT", "TCS"."""
     series, instrument = claim.series, claim.instrument
     if series is not None:
-        return f"{series.underlying} {series.expiry:%d %b}"
+        return series_in_words(series)
     if instrument is None:
         raise AssertionError("a claim is of a chain or of an instrument")
     if instrument.expiry is None or instrument.strike is not None:
         return instrument.token
     kind = "FUT" if InstrumentType(instrument.instrument_type).name.startswith("FUT") else ""
     return f"{instrument.underlying_symbol} {instrument.expiry:%d %b} {kind}".strip()
+
+
+def series_in_words(series: SeriesKey) -> str:
+    """Return how a trader is told of a chain: "INFY 24 Feb"."""
+    return f"{series.underlying} {series.expiry:%d %b}"
 
 
 def added_in_words(added: str, evicted: Sequence[str]) -> str:

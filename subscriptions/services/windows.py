@@ -18,8 +18,9 @@ from marketdata.selectors import Leg, Price, SeriesListing
 from marketdata.services import OpenWindow
 from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
-from subscriptions.services import audit, legs
+from subscriptions.services import audit, eviction, legs
 from subscriptions.services.audit import Cause
+from subscriptions.services.eviction import Newcomer
 from subscriptions.services.legs import LegChange
 
 WindowKey = tuple[SeriesKey, int]
@@ -148,17 +149,31 @@ def place_windows(chains: Iterable[OpenedChain]) -> Mapping[WindowKey, PlacedWin
     return placed
 
 
-def set_window(claims: Sequence[Claim], instrument_ids: Sequence[int], *, actor: str, now: datetime) -> int:
+def set_window(
+    claims: Sequence[Claim],
+    instrument_ids: Sequence[int],
+    *,
+    actor: str,
+    now: datetime,
+    newcomer: Newcomer | None = None,
+) -> int:
     """Make all claims of one window hold exactly these instruments; return how many legs changed."""
-    moved = set_windows([(claims, instrument_ids)], actor=actor, now=now)
+    moved = set_windows([(claims, instrument_ids)], actor=actor, now=now, newcomer=newcomer)
     return len(moved.gained) + len(moved.lost)
 
 
-def set_windows(moves: Iterable[tuple[Sequence[Claim], Sequence[int]]], *, actor: str, now: datetime) -> MovedLegs:
+def set_windows(
+    moves: Iterable[tuple[Sequence[Claim], Sequence[int]]],
+    *,
+    actor: str,
+    now: datetime,
+    newcomer: Newcomer | None = None,
+) -> MovedLegs:
     """Make all claims of each window hold exactly its instruments; return the legs that changed.
 
     New edge strikes are subscribed, old ones released, the middle stays untouched: the statements concern the edges
-    alone, of all windows at once. Nothing is written where they hold them already. Raises CapacityExceeded.
+    alone, of all windows at once. Nothing is written where they hold them already. With a `newcomer` room is made
+    for them, else nobody is evicted. Raises CapacityExceeded.
     """
     pending = [(claims, ids) for claims, ids in moves if claims]
     held = _held_by([claims[0].pk for claims, _ in pending])
@@ -176,11 +191,12 @@ def set_windows(moves: Iterable[tuple[Sequence[Claim], Sequence[int]]], *, actor
         return MovedLegs()
     tiers = {Tier(claim.tier) for claim in moved}
     gone = legs.take(lost, tiers=tiers, soon_held={one for ids in gained.values() for one in ids})
-    come = legs.hold(gained, now=now)
+    cause = Cause(LogReason.WINDOW_MOVED, actor, now)
+    come = eviction.hold(gained, cause=cause, newcomer=newcomer).changes if newcomer else legs.hold(gained, now=now)
     audit.record(
         [audit.holder_of(claim) for claim in moved],
         action=LogAction.RECENTRE,
-        cause=Cause(LogReason.WINDOW_MOVED, actor, now),
+        cause=cause,
         gained=come,
         lost=gone,
     )

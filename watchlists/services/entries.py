@@ -56,6 +56,13 @@ class UnfitKind(DomainError):
     code = "wrong_instrument_type"
 
 
+class UnfitWidth(DomainError):
+    """So many strikes are not served as a chain."""
+
+    status = 400
+    code = "wrong_width"
+
+
 @dataclass(frozen=True, slots=True)
 class ChainWindow:
     """Where the window of an added chain lies, and the price it was calculated from."""
@@ -76,6 +83,7 @@ class Added:
     exchange: Exchange
     placed: subscriptions.Placed
     chain: ChainWindow | None
+    is_new: bool = True  # False for an entry that stood on the list without a claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ def add_entry(
     exchange: str | None = None,
     expiry: date | None = None,
     caller_ltp: Decimal | None = None,
+    strikes: int | None = None,
     list_name: str = DEFAULT_LIST,
     keep: bool = False,
 ) -> Added:
@@ -118,21 +127,25 @@ def add_entry(
 
     A kept one comes back in the morning after the end of the day.
 
-    Raises UnknownSymbol, UnknownExpiry, UnfitKind, PriceUnknown, DuplicateEntry, and what claiming raises.
+    A chain may be narrower than its kind's default (`strikes`). An entry that lost its claim gets a new one. Raises
+    UnknownSymbol, UnknownExpiry, UnfitKind, UnfitWidth, PriceUnknown, DuplicateEntry, and what claiming raises.
     """
     thing = _find_thing(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
-    opened = _open_chain(thing.listing, caller_ltp=caller_ltp, now=now)
+    opened = _open_chain(thing.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
     try:
         with transaction.atomic():
-            entry = _create_entry(thing, user_id=user_id, list_name=list_name, keep=keep, now=now)
+            unclaimed = _find_unclaimed(thing, user_id=user_id, list_name=list_name)
+            entry = unclaimed or _create_entry(thing, user_id=user_id, list_name=list_name, keep=keep, now=now)
             placed = _claim(thing, opened, entry=entry, now=now)
-            WatchlistEntry.objects.filter(pk=entry.pk).update(claim_id=placed.claim_id)
+            # Whoever asked for the same at the same time waited for the lock, and finds it claimed.
+            if not WatchlistEntry.objects.filter(pk=entry.pk, claim=None).update(claim_id=placed.claim_id):
+                raise DuplicateEntry(f"{thing} is on your list already.", symbol=thing.symbol)
             tell_on_commit([user_id], {"type": "watchlist_changed"})
     except IntegrityError as error:
         if _constraint(error) != THING_ONCE_PER_LIST:
             raise
         raise DuplicateEntry(f"{thing} is on your list already.", symbol=thing.symbol) from error
-    return Added(entry, thing.exchange, placed, _window_of(opened))
+    return Added(entry, thing.exchange, placed, _window_of(opened), is_new=unclaimed is None)
 
 
 def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
@@ -186,12 +199,18 @@ def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: E
 
 
 def _open_chain(
-    listing: SeriesListing | None, *, caller_ltp: Decimal | None, now: datetime
+    listing: SeriesListing | None, *, strikes: int | None, caller_ltp: Decimal | None, now: datetime
 ) -> subscriptions.OpenedChain | None:
     """Return the chain of a series with its price looked up; it asks the broker, so it stays out of transactions."""
     if listing is None:
         return None
-    return subscriptions.open_chain(series=listing.series, width=listing.default_width, caller_ltp=caller_ltp, now=now)
+    width = strikes or listing.default_width
+    if width > listing.default_width or width % 2 == 0:
+        raise UnfitWidth(
+            f"A chain of {listing.series.underlying} has an odd number of strikes, at most {listing.default_width}.",
+            most=listing.default_width,
+        )
+    return subscriptions.open_chain(series=listing.series, width=width, caller_ltp=caller_ltp, now=now)
 
 
 def _window_of(opened: subscriptions.OpenedChain | None) -> ChainWindow | None:
@@ -206,6 +225,17 @@ def _window_of(opened: subscriptions.OpenedChain | None) -> ChainWindow | None:
         highest_strike=window.highest_strike,
         underlying_ltp=window.ltp,
     )
+
+
+def _find_unclaimed(thing: _Thing, *, user_id: int, list_name: str) -> WatchlistEntry | None:
+    """Return the entry of this thing that lost its claim, if it is on the list."""
+    unclaimed = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name, claim=None)
+    if thing.listing is None:
+        return unclaimed.filter(instrument=thing.instrument_id).first()
+    series = thing.listing.series
+    return unclaimed.filter(
+        exchange_segment=series.segment, underlying_symbol=series.underlying, expiry=series.expiry
+    ).first()
 
 
 def _create_entry(thing: _Thing, *, user_id: int, list_name: str, keep: bool, now: datetime) -> WatchlistEntry:

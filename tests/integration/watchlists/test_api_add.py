@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from subscriptions import services as subscriptions
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
 from tests.factories import Listing, drop_prices
 from watchlists.models import WatchlistEntry
@@ -233,3 +235,69 @@ def test_the_browsable_api_shows_a_form_with_the_fields(client_of_asha: APIClien
 
     assert answer["Content-Type"].startswith("text/html")
     assert b"underlying_ltp" in answer.content
+
+
+@pytest.fixture
+def evicted(client_of_asha: APIClient) -> WatchlistEntry:
+    """Have asha lose the claim of her RELIANCE chain."""
+    client_of_asha.post(ADD, RELIANCE)
+    entry = WatchlistEntry.objects.get()
+    assert entry.claim is not None
+    subscriptions.evict_chains(claim_ids=[entry.claim.pk], actor="staff", reason="because", now=timezone.now())
+    return entry
+
+
+def test_an_evicted_entry_stays_and_is_claimed_again_by_adding_it(
+    client_of_asha: APIClient, evicted: WatchlistEntry
+) -> None:
+    assert [one["state"] for one in client_of_asha.get("/api/v2/watchlist/me").json()["entries"]] == ["evicted"]
+
+    again = client_of_asha.post(ADD, RELIANCE)
+
+    assert (again.status_code, again.json()["entry"]["id"], again.json()["subscribed"]) == (200, evicted.pk, 50)
+    assert WatchlistEntry.objects.get().claim == Claim.objects.get(kind="watchlist")
+    assert client_of_asha.post(ADD, RELIANCE).json()["code"] == "duplicate_entry"
+
+
+def test_an_evicted_equity_is_claimed_again_too(client_of_asha: APIClient) -> None:
+    body = {"symbol": "TCS", "instrument_type": "EQUITY"}
+    client_of_asha.post(ADD, body)
+    claim = Claim.objects.get()
+    subscriptions.evict_chains(claim_ids=[claim.pk], actor="staff", reason="because", now=timezone.now())
+
+    assert client_of_asha.post(ADD, body).status_code == 200
+    assert Claim.objects.get().pk != claim.pk
+
+
+def test_an_evicted_entry_of_another_trader_is_not_mine(client_of_vikram: APIClient, evicted: WatchlistEntry) -> None:
+    answer = client_of_vikram.post(ADD, RELIANCE)
+
+    assert (answer.status_code, answer.json()["entry"]["id"] == evicted.pk) == (201, False)
+
+
+def test_a_chain_may_be_narrower_than_usual(client_of_asha: APIClient) -> None:
+    answer = client_of_asha.post(ADD, {**RELIANCE, "strikes": 15})
+
+    assert (answer.status_code, answer.json()["chain"]["width"], answer.json()["legs"]) == (201, 15, 30)
+
+
+@pytest.mark.parametrize(
+    ("strikes", "code"), [(27, "wrong_width"), (4, "wrong_width"), (0, "invalid"), ("x", "invalid")]
+)
+def test_no_chain_is_wider_than_usual_or_lopsided(client_of_asha: APIClient, strikes: object, code: str) -> None:
+    answer = client_of_asha.post(ADD, {**RELIANCE, "strikes": strikes})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert nothing_is_written()
+
+
+def test_over_the_quota_a_narrower_chain_is_offered_and_taken(client_of_asha: APIClient, settings: Settings) -> None:
+    settings.INSTRUMENT_QUOTA = 32
+
+    refused = client_of_asha.post(ADD, RELIANCE)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "quota")
+    assert refused.json()["detail"] == "This chain needs 50; you have 32 left. ±7 strikes would fit."
+    assert nothing_is_written()
+    taken = client_of_asha.post(ADD, {**RELIANCE, "strikes": refused.json()["offer_strikes"]})
+    assert (taken.status_code, taken.json()["legs"]) == (201, 30)

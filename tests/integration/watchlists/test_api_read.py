@@ -130,7 +130,7 @@ def test_an_entry_without_a_claim_says_so(client_of_asha: APIClient, asha: User)
 
     (entry,) = entries_of(client_of_asha)
 
-    assert (entry["state"], entry["quote"], entry["legs"], entry["width"]) == ("not_subscribed", None, 0, None)
+    assert (entry["state"], entry["quote"], entry["legs"], entry["width"]) == ("evicted", None, 0, None)
 
 
 def test_a_list_shows_nothing_of_others(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:

@@ -20,6 +20,7 @@ from django.test import Client
 
 from accounts.models import User
 from marketdata.models import Instrument
+from marketdata.notices import user_group
 from marketdata.quote_board import connect_hub
 from marketdata.streaming.frames import BrowserFrame, decode_browser_frame
 from marketdata.streaming.hub import QuoteHub
@@ -29,7 +30,6 @@ from terminal.asgi import socket_application
 from tests import factories
 from tests.factories import NOW, Listing
 from tests.integration.marketdata.streaming.owners import Owner
-from watchlists.consumers import user_group
 from watchlists.models import EntryKind, WatchlistEntry
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]

@@ -1,0 +1,98 @@
+"""What one trader may have live: refused with figures and an offer, before anybody is evicted."""
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import User
+from subscriptions import services
+from subscriptions.domain.claims import Tier
+from subscriptions.models import Claim, FeedConnection, SubscriptionLog
+from tests.factories import NEAR, Listing, make_user
+from tests.integration.subscriptions.acts import claim_chain, claim_instrument, release_claim
+
+
+@pytest.fixture
+def asha(listing: Listing, settings: Settings) -> User:
+    settings.INSTRUMENT_QUOTA = 202
+    return make_user("asha")
+
+
+def test_a_chain_over_the_quota_is_refused_with_an_offer(listing: Listing, asha: User) -> None:
+    claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=25)
+    claim_instrument(listing.spots["RELIANCE"].pk, user_id=asha.pk)
+    claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk)
+
+    with pytest.raises(services.QuotaExceeded) as refusal:
+        claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
+
+    assert (refusal.value.status, refusal.value.code) == (409, "quota")
+    assert dict(refusal.value.extra) == {"needed": 202, "left": 150, "quota": 202, "offer_strikes": 75}
+    assert str(refusal.value) == "This chain needs 202; you have 150 left. ±37 strikes would fit."
+    assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=75).legs == 150
+
+
+def test_the_last_place_of_the_quota_can_be_taken(listing: Listing, asha: User) -> None:
+    assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).legs == 202
+
+    with pytest.raises(services.QuotaExceeded, match=r"^This instrument needs 1; you have 0 left\.$"):
+        claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk)
+
+
+def test_spots_are_not_counted_and_shared_legs_count_once(listing: Listing, asha: User) -> None:
+    claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=75)
+
+    monthly = next(one for one in listing.series if one.underlying == "NIFTY" and one.expiry == NEAR)
+
+    with pytest.raises(services.QuotaExceeded) as refusal:
+        claim_chain(monthly, user_id=asha.pk, width=75)
+
+    assert (refusal.value.extra["needed"], refusal.value.extra["left"]) == (150, 52)
+    assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).subscribed == 52
+
+
+def test_what_others_hold_and_what_is_always_on_is_not_counted(listing: Listing, asha: User) -> None:
+    other = make_user("vikram")
+    claim_chain(listing.series_of("TCS"), user_id=other.pk)
+    claim_chain(listing.series_of("RELIANCE"), user_id=None, tier=Tier.B)
+
+    assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).legs == 202
+
+
+def test_staff_may_raise_it_for_one_trader(listing: Listing, asha: User) -> None:
+    claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
+    User.objects.filter(pk=asha.pk).update(instrument_quota=252)
+
+    assert claim_chain(listing.series_of("TCS"), user_id=asha.pk).legs == 50
+    with pytest.raises(services.QuotaExceeded):
+        claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk)
+
+
+def test_staff_may_close_it_for_one_trader(listing: Listing, asha: User) -> None:
+    User.objects.filter(pk=asha.pk).update(instrument_quota=0)
+
+    with pytest.raises(services.QuotaExceeded) as refusal:
+        claim_chain(listing.series_of("TCS"), user_id=asha.pk)
+
+    assert refusal.value.extra["offer_strikes"] is None
+    assert str(refusal.value) == "This chain needs 50; you have 0 left."
+
+
+def test_removing_gives_it_back(listing: Listing, asha: User) -> None:
+    placed = claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
+    release_claim(placed.claim_id)
+
+    assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).legs == 202
+
+
+def test_nobody_is_evicted_for_a_trader_who_is_over_the_quota(listing: Listing, asha: User) -> None:
+    vikram = make_user("vikram")
+    claim_chain(listing.series_of("TCS"), user_id=vikram.pk)
+    claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
+    FeedConnection.objects.update(capacity=51)  # 255 places, 254 taken
+    rows = SubscriptionLog.objects.count()
+
+    with pytest.raises(services.QuotaExceeded):
+        claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk)
+
+    assert Claim.objects.filter(user=vikram).exists()
+    assert SubscriptionLog.objects.count() == rows
