@@ -6,11 +6,13 @@ export class ApiError extends Error {
    * @param {string} sentence
    * @param {number} status  0: the server could not be reached.
    * @param {string} code
+   * @param {number | null} [offerStrikes]  So many strikes would have been taken.
    */
-  constructor(sentence, status, code) {
+  constructor(sentence, status, code, offerStrikes = null) {
     super(sentence);
     this.status = status;
     this.code = code;
+    this.offerStrikes = offerStrikes;
   }
 }
 
@@ -19,6 +21,7 @@ export class ApiError extends Error {
  * @property {string} [detail]
  * @property {string} [title]
  * @property {string} [code]
+ * @property {number | null} [offer_strikes]
  */
 
 const ROOT = "/api/v2/";
@@ -79,7 +82,7 @@ async function refusalOf(response) {
     problem = await response.json();
   }
   const sentence = problem.detail || problem.title || `The server answered ${response.status}.`;
-  return new ApiError(sentence, response.status, problem.code ?? "");
+  return new ApiError(sentence, response.status, problem.code ?? "", problem.offer_strikes ?? null);
 }
 
 function csrfToken() {

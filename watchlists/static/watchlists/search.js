@@ -26,7 +26,7 @@ import { make } from "./dom.js";
 
 /**
  * What a trader wants on the list, as POST watchlist/add takes it.
- * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string}} Wish
+ * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number}} Wish
  */
 
 const DEBOUNCE_MS = 100;
@@ -281,7 +281,11 @@ export class SearchBox {
       this.#input.blur();
     } catch (error) {
       if (complaint !== null) {
-        complaint.textContent = sentenceOf(error);
+        complaint.textContent = `${sentenceOf(error)} `;
+        const offer = offerOf(error, wish);
+        if (offer !== null) {
+          complaint.append(this.#addButton(offer.label, offer.wish));
+        }
       }
     } finally {
       button.disabled = false;
@@ -304,6 +308,20 @@ function titleOf(hit) {
  */
 function daysBetween(from, to) {
   return Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000);
+}
+
+/**
+ * What of a refused wish would be taken: fewer strikes, where the server says how many.
+ * @param {unknown} error
+ * @param {Wish} wish
+ * @returns {{label: string, wish: Wish} | null}
+ */
+export function offerOf(error, wish) {
+  if (!(error instanceof api.ApiError) || error.offerStrikes === null) {
+    return null;
+  }
+  const strikes = error.offerStrikes;
+  return { label: `Add ±${Math.floor(strikes / 2)} strikes`, wish: { ...wish, strikes } };
 }
 
 /** @param {unknown} error */

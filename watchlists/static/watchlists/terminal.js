@@ -8,8 +8,9 @@ import { announce, ConnectionChip } from "./chip.js";
 import { MarketConnection } from "./connection.js";
 import { byId, byIdAs, make } from "./dom.js";
 import { judgeHealth } from "./health.js";
+import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
-import { SearchBox, sentenceOf } from "./search.js";
+import { offerOf, SearchBox, sentenceOf } from "./search.js";
 import { IndexStrip } from "./strip.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
@@ -20,7 +21,6 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 const RATE_HZ = 4;
 const HIDDEN_RATE_HZ = 1;
 const BEAT_MS = 250;
-const NOTICE_MS = 12_000;
 const SHORTCUTS = 3;
 /** Below this width the chain stands under the watchlist; the same in terminal.css. */
 const STACKED = window.matchMedia("(max-width: 820px)");
@@ -29,6 +29,7 @@ class Terminal {
   #boot = JSON.parse(byId("boot").textContent ?? "{}");
   #book = new QuoteBook();
   #chip = new ConnectionChip();
+  #notices = new Notices(byId("notices"));
   #connection = new MarketConnection(socketUrl(), {
     onMessage: (message) => this.#hear(message),
     onFrame: (frame) => this.#takeIn(frame),
@@ -46,6 +47,7 @@ class Terminal {
   #watchlist = new WatchlistPanel(byId("entries"), byId("entries-empty"), this.#book, {
     onOpen: (entry) => this.#openEntry(entry),
     onRemove: (entry) => this.#remove(entry),
+    onClaimAgain: (entry) => this.#claimAgain(entry),
   });
   /** What the trader wants to see; the server may not have answered yet. @type {{symbol: string, exchange?: string, expiry?: string} | null} */
   #wanted = null;
@@ -116,7 +118,7 @@ class Terminal {
         }
         break;
       case "notice":
-        this.#showNotice(message.text);
+        this.#notices.show(message.text);
         break;
       case "watchlist_changed":
         this.#connection.watch("list", { watchlist: true });
@@ -223,15 +225,6 @@ class Terminal {
     document.body.dataset["health"] = health.tone;
   }
 
-  /** @param {string} text */
-  #showNotice(text) {
-    const close = make("button", { type: "button", class: "icon-button", "aria-label": "Dismiss", text: "×" });
-    const notice = make("div", { class: "notice" }, [make("span", { text }), close]);
-    close.addEventListener("click", () => notice.remove());
-    setTimeout(() => notice.remove(), NOTICE_MS);
-    byId("notices").append(notice);
-  }
-
   // --- the watchlist
 
   async #loadWatchlist() {
@@ -262,8 +255,8 @@ class Terminal {
     const answer = await api.post("watchlist/add", wish);
     const { entry } = answer;
     announce(`Added ${nameOf(entry)}.`);
-    for (const evicted of answer.evicted) {
-      this.#showNotice(`Removed ${evicted} to make room.`);
+    if (answer.evicted.length > 0) {
+      this.#notices.show(answer.message);
     }
     this.#connection.watch("list", { watchlist: true });
     await this.#loadWatchlist();
@@ -279,13 +272,27 @@ class Terminal {
     }
     const button = byIdAs("chain-add", "button");
     button.disabled = true;
+    const { symbol, exchange, expiry, instrument_type: kind } = chain;
+    await this.#addOrExplain({ symbol, exchange, expiry, instrument_type: kind });
+    button.disabled = false;
+  }
+
+  /** @param {Entry} entry */
+  #claimAgain({ symbol, exchange, expiry, instrument_type: kind }) {
+    return this.#addOrExplain({ symbol, exchange, instrument_type: kind, ...(expiry !== null && { expiry }) });
+  }
+
+  /**
+   * Add, or say why not, and what would be taken instead.
+   * @param {Wish} wish
+   */
+  async #addOrExplain(wish) {
     try {
-      const { symbol, exchange, expiry, instrument_type: kind } = chain;
-      await this.#add({ symbol, exchange, expiry, instrument_type: kind });
+      await this.#add(wish);
     } catch (error) {
-      this.#showNotice(sentenceOf(error));
-    } finally {
-      button.disabled = false;
+      const offer = offerOf(error, wish);
+      const act = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.wish) };
+      this.#notices.show(sentenceOf(error), act);
     }
   }
 
@@ -299,7 +306,7 @@ class Terminal {
       await this.#loadWatchlist();
     } catch (error) {
       this.#watchlist.markLeaving(entry, false);
-      this.#showNotice(sentenceOf(error));
+      this.#notices.show(sentenceOf(error));
     }
   }
 

@@ -18,6 +18,15 @@ import { make } from "./dom.js";
  * @property {number | null} instrument_id
  * @property {number | null} quoted_instrument_id  Whose price stands in the line; of a chain, its spot.
  * @property {number} legs
+ * @property {string} state  live, waiting, stale, evicted or not_subscribed.
+ */
+
+/**
+ * What the page does when a line is used.
+ * @typedef {object} Acts
+ * @property {(entry: Entry) => void} onOpen
+ * @property {(entry: Entry) => void} onRemove
+ * @property {(entry: Entry) => Promise<void>} onClaimAgain
  */
 
 /** @type {Record<string, string>} */
@@ -27,6 +36,12 @@ const KINDS = {
   STOCK_OPTION: "Options",
   INDEX_OPTION: "Options",
   COMMODITY_OPTION: "Options",
+};
+
+/** Why an entry does not stream, where that is not a matter of a moment. @type {Record<string, string>} */
+const UNCLAIMED = {
+  evicted: "Evicted, not streaming",
+  not_subscribed: "Comes back in the morning",
 };
 
 /** @param {Entry} entry */
@@ -46,7 +61,7 @@ class Line {
 
   /**
    * @param {Entry} entry
-   * @param {{onOpen: (entry: Entry) => void, onRemove: (entry: Entry) => void}} acts
+   * @param {Acts} acts
    */
   constructor(entry, acts) {
     this.entry = entry;
@@ -72,11 +87,33 @@ class Line {
       text: "×",
     });
     this.removeButton.addEventListener("click", () => acts.onRemove(entry));
-    this.item = make("li", { class: "line", "data-entry": String(entry.id) }, [open, this.removeButton]);
+    this.item = make("li", { class: "line", "data-entry": String(entry.id), "data-state": entry.state }, [
+      open,
+      this.removeButton,
+    ]);
+    const why = UNCLAIMED[entry.state];
+    if (why !== undefined) {
+      this.item.append(this.#offerAgain(why, acts));
+    }
     this.openButton = open;
     this.#price = new PriceCell(price);
     this.#change = new Cell(change);
     this.#percent = new Cell(percent);
+  }
+
+  /**
+   * Say why the entry does not stream, and offer to claim it again.
+   * @param {string} why
+   * @param {Acts} acts
+   */
+  #offerAgain(why, acts) {
+    const again = make("button", { type: "button", class: "button", "aria-label": `Claim ${nameOf(this.entry)} again`, text: "Claim again" });
+    again.addEventListener("click", async () => {
+      again.disabled = true;
+      await acts.onClaimAgain(this.entry);
+      again.disabled = false;
+    });
+    return make("div", { class: "line-state" }, [make("span", { text: why }), again]);
   }
 
   /** @param {QuoteBook} book */
@@ -106,7 +143,7 @@ export class WatchlistPanel {
    * @param {HTMLElement} list
    * @param {HTMLElement} empty  Shown while the list is.
    * @param {QuoteBook} book
-   * @param {{onOpen: (entry: Entry) => void, onRemove: (entry: Entry) => void}} acts
+   * @param {Acts} acts
    */
   constructor(list, empty, book, acts) {
     this.#list = list;
