@@ -1,6 +1,7 @@
 """JSON shapes of subscriptions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -13,8 +14,15 @@ from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, format_expiry
 from marketdata.serializers import format_quote
 from subscriptions.domain.claims import Tier
-from subscriptions.selectors import ActivePage, ActiveSubscription, ConnectionStatus, Status, SubscriptionDetail
-from subscriptions.services import Placed
+from subscriptions.selectors import (
+    ActivePage,
+    ActiveSubscription,
+    ConnectionStatus,
+    Status,
+    SubscriptionDetail,
+    WsStatus,
+)
+from subscriptions.services import Placed, Rebalanced
 
 # An explicit chain may be as wide as the widest default; wider asks for a listing, not for a chain.
 MAX_WIDTH = 101
@@ -150,6 +158,20 @@ def format_detail(detail: SubscriptionDetail) -> dict[str, Any]:
         **_format_subscription(detail.subscription),
         "claims_by_kind": {kind.value: count for kind, count in detail.claims_by_kind.items()},
         "quote": format_quote(detail.quote) if detail.quote else None,
+    }
+
+
+def format_ws_status(connections: Sequence[WsStatus]) -> dict[str, Any]:
+    """Return the connections; what only an owner knows is null while there is none."""
+    return {"connections": [{**asdict(one), "state": one.state.value} for one in connections]}
+
+
+def format_rebalanced(done: Rebalanced) -> dict[str, Any]:
+    """Return how much moved, and what each connection carried before and carries after."""
+    return {
+        "moves": done.moves,
+        "before": {str(number): count for number, count in done.before.items()},
+        "after": {str(number): count for number, count in done.after.items()},
     }
 
 

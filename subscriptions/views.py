@@ -16,6 +16,7 @@ from marketdata import services as market_services
 from marketdata.serializers import ChainQuery, format_chain
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
+from subscriptions.permissions import IsOperator
 from subscriptions.serializers import (
     ActiveQuery,
     ChainRequest,
@@ -23,6 +24,8 @@ from subscriptions.serializers import (
     format_active,
     format_chain_claim,
     format_detail,
+    format_rebalanced,
+    format_ws_status,
 )
 
 
@@ -66,6 +69,27 @@ class SubscriptionView(APIView):
     def get(self, _request: Request, token: str) -> Response:
         """Answer it with its newest quote."""
         return Response(format_detail(selectors.get_active(token=token)))
+
+
+class WsStatusView(APIView):
+    """The five connections as who operates them wants to see them: owner, epoch, rate, lag, last error."""
+
+    permission_classes = [IsOperator]
+
+    def get(self, _request: Request) -> Response:
+        """Answer what Postgres and the owners say."""
+        return Response(format_ws_status(selectors.ws_status()))
+
+
+class RebalanceView(APIView):
+    """Level what the connections carry, with the fewest moves; each goes on streaming until it streams elsewhere."""
+
+    permission_classes = [IsOperator]
+
+    def post(self, request: Request) -> Response:
+        """Move, and answer how much."""
+        done = services.rebalance(actor=request.user.get_username(), now=timezone.now())
+        return Response(format_rebalanced(done))
 
 
 class OptionChainView(APIView):
