@@ -51,6 +51,12 @@ def cut_of(segment: ExchangeSegment | None, day: date) -> time:
     return CUT if segment is None else max(CUT, session_end(segment, day))
 
 
+def list_cut_short(at: time, *, day: date) -> list[str]:
+    """Return the segments that still trade at that time of `day`, in words with their end."""
+    ends = {segment: session_end(segment, day) for segment in sorted(ExchangeSegment)}
+    return [f"{segment.name} trades until {end:%H:%M}" for segment, end in ends.items() if end > at]
+
+
 def list_closings(scope: EndOfDayScope, *, now: datetime) -> list[Closing]:
     """Return the last end of the day that is past of each thing that closes by itself; `now` is in IST."""
     things = [None] if scope is EndOfDayScope.ALL else sorted(ExchangeSegment)

@@ -27,6 +27,7 @@ from subscriptions.selectors.preload import (
     plan_preload,
     preload_state,
 )
+from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
 from subscriptions.selectors.status import ConnectionStatus, Status, list_connections, subscription_status
 from subscriptions.selectors.wanted import (
     WantedInstrument,
@@ -47,6 +48,8 @@ __all__ = [
     "PreloadPlan",
     "PreloadState",
     "PreloadThing",
+    "PreviewedSeries",
+    "RulePreview",
     "RuleState",
     "Status",
     "SubscriptionDetail",
@@ -65,6 +68,7 @@ __all__ = [
     "list_wanted",
     "plan_preload",
     "preload_state",
+    "preview_rule",
     "subscription_status",
     "ws_status",
 ]

@@ -216,7 +216,7 @@ def test_legs_kept_for_a_wider_window_that_found_no_room_are_not_left_behind(lis
 
 
 def test_rules_of_another_profile_are_not_in_force(listing: Listing, settings: Settings) -> None:
-    settings.PRELOAD_PROFILE = "full"
+    settings.PRELOAD_PROFILE = "mine"
 
     assert services.preload_tier_b(now=NOW).wanted == 0
 

@@ -1,0 +1,79 @@
+"""What a preload rule would hold of what is listed now: a dry run, nothing is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from marketdata import selectors as market_selectors
+from marketdata.domain.expiries import ExpiryKind, classify
+from marketdata.domain.instruments import SeriesKey
+from marketdata.selectors import Contracts
+from subscriptions.domain.preload import Rule, expiries_to_hold, futures_to_hold
+from subscriptions.models import FeedConnection
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedSeries:
+    """One series that a rule would hold: its strikes as far as they are listed, and their legs."""
+
+    series: SeriesKey
+    kind: ExpiryKind
+    strikes: int
+    legs: int
+
+
+@dataclass(frozen=True, slots=True)
+class RulePreview:
+    """What a rule would hold, how many legs that is (spots not counted), and what of it is not there to be held."""
+
+    series: Sequence[PreviewedSeries]
+    futures: Sequence[str]
+    legs: int
+    missing: Sequence[str]
+    free: int  # places on the connections now
+
+
+def preview_rule(*, rule: Rule) -> RulePreview:
+    """Return what `rule` would hold, whether it is saved or not. Where its windows would lie needs no price here."""
+    today = market_selectors.market_today()
+    key = (rule.segment, rule.underlying)
+    contracts = market_selectors.list_contracts(underlyings=[key], from_date=today)[key]
+    kinds = classify(contracts.option_expiries)
+    expiries = expiries_to_hold(rule, contracts.option_expiries, today=today)
+    keys = [SeriesKey(rule.segment, rule.underlying, expiry) for expiry in expiries]
+    listings = market_selectors.list_series(keys=keys)
+    dates = set(futures_to_hold(rule, [one.expiry for one in contracts.futures], today=today))
+    futures = [one.token for one in contracts.futures if one.expiry in dates]
+    series = []
+    for one in keys:
+        strikes = min(rule.strikes, len(listings[one].strikes)) if one in listings else 0
+        series.append(PreviewedSeries(one, kinds[one.expiry], strikes, 2 * strikes))
+    rows = FeedConnection.objects.values_list("capacity", "load")
+    return RulePreview(
+        series=series,
+        futures=futures,
+        legs=sum(one.legs for one in series) + len(futures),
+        missing=[*_missing_expiries(rule, contracts), *_missing_strikes(rule, series)],
+        free=sum(capacity - load for capacity, load in rows),
+    )
+
+
+def _missing_expiries(rule: Rule, contracts: Contracts) -> list[str]:
+    kinds = list(classify(contracts.option_expiries).values())
+    futures = len({one.expiry for one in contracts.futures})
+    asked = [
+        (rule.weekly, sum(kind is ExpiryKind.WEEKLY for kind in kinds), "weekly expiries"),
+        (rule.monthly, sum(kind.is_monthly for kind in kinds), "monthly expiries"),
+        (rule.quarterly, sum(kind is ExpiryKind.QUARTERLY for kind in kinds), "quarterly expiries"),
+        (rule.futures, futures, "futures"),
+    ]
+    return [f"{wanted} {what} asked for, {listed} listed" for wanted, listed, what in asked if wanted > listed]
+
+
+def _missing_strikes(rule: Rule, series: Sequence[PreviewedSeries]) -> list[str]:
+    return [
+        f"{one.series}: {rule.strikes} strikes asked for, {one.strikes} listed"
+        if one.strikes
+        else f"{one.series}: what it is written on is not listed"
+        for one in series
+        if one.strikes < rule.strikes
+    ]
