@@ -94,7 +94,10 @@ def get_active(*, token: str) -> SubscriptionDetail:
     rows: QuerySet[Subscription] = Subscription.objects.filter(instrument=instrument.pk).select_related("instrument")
     found = rows.first()
     if found is None:
-        raise NotSubscribed(f"{instrument.token} is listed, and nobody has it streamed.", token=instrument.token)
+        thing = Exchange(instrument.exchange), instrument.underlying_symbol
+        (is_prefixed,) = market_selectors.is_token_prefixed([thing])
+        named = f"{instrument.exchange}:{instrument.token}" if is_prefixed else instrument.token
+        raise NotSubscribed(f"{named} is listed, and nobody has it streamed.", token=named)
     kinds = ClaimLeg.objects.filter(subscription=found).values_list("claim__kind").annotate(count=Count("pk"))
     return SubscriptionDetail(
         subscription=_describe([found])[0],

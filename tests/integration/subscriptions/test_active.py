@@ -174,6 +174,17 @@ def test_a_token_on_two_exchanges_means_the_first_unless_it_says_which(listing: 
     assert answer.json()["detail"] == "RELIANCE is listed, and nobody has it streamed."
 
 
+def test_what_is_not_subscribed_on_the_other_exchange_is_named_with_it(listing: Listing, trader: Client) -> None:
+    make_equity("RELIANCE", security_id=500_325, segment=ExchangeSegment.BSE_EQ)
+
+    answer = trader.get("/api/v2/subscriptions/bse:reliance").json()
+
+    assert (answer["token"], answer["detail"]) == (
+        "BSE:RELIANCE",
+        "BSE:RELIANCE is listed, and nobody has it streamed.",
+    )
+
+
 @pytest.mark.parametrize(
     "name", ["NOSUCH", "NSE_FNO:999999999", "NSE_FNO:9999999999999999999", "NOWHERE:13", "%00", "_", "RELIANCE_FUT"]
 )
