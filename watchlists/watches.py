@@ -19,6 +19,7 @@ from marketdata.selectors import UnderlyingKind
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
+from subscriptions.services.windows import list_claimed
 from watchlists import selectors
 from watchlists.models import EntryKind
 
@@ -64,7 +65,14 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> Resolved:
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
     listing = market.get_series(underlying=underlying, expiry=expiry)
     width = watch.strikes or listing.default_width
-    window = market_services.open_window(listing=listing, width=width, caller_ltp=None, now=now, is_look=True)
+    window = market_services.open_window(
+        listing=listing,
+        width=width,
+        caller_ltp=None,
+        now=now,
+        is_look=True,
+        is_held=bool(list_claimed([(listing.series, width)])),
+    )
     subscription_services.note_viewed(user_id=user_id, series=listing.series, now=now)
     legs = market_services.legs_in_window(listing, window)
     ids = [leg.instrument_id for leg in legs]

@@ -17,8 +17,10 @@ from marketdata import services as market_services
 from marketdata.domain import chain
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.selectors import Price
+from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim
 from subscriptions.services import windows
+from subscriptions.services.eviction import ALWAYS_ON
 from subscriptions.services.legs import CapacityExceeded
 from subscriptions.services.lock import nudge_owners_on_commit, placement
 from subscriptions.services.windows import MovedLegs, OpenedChain, WindowKey
@@ -123,15 +125,18 @@ def _move(opened: Sequence[OpenedChain], *, now: datetime) -> tuple[Sequence[Mov
         for one in opened:
             try:
                 with transaction.atomic():
-                    moved.append(_move_together([one], now=now))
+                    moved.append(_move_together([one], makes_room=True, now=now))
             except CapacityExceeded as refusal:
                 waiting.append(f"{one.series} x{one.width}")
                 logger.warning("%s x%d is not recentred: %s", one.series, one.width, refusal)
         return moved, waiting
 
 
-def _move_together(opened: Sequence[OpenedChain], *, now: datetime) -> MovedLegs:
+def _move_together(opened: Sequence[OpenedChain], *, makes_room: bool = False, now: datetime) -> MovedLegs:
+    """Move these windows; with `makes_room`, what is always on may take places of tier A. Raises CapacityExceeded."""
     placed = windows.place_windows(opened)
     claims = windows.list_claims(placed)
     moves = [(claims[key], window.instrument_ids) for key, window in placed.items()]
-    return windows.set_windows(moves, actor=ACTOR, now=now)
+    is_always_on = any(claim.tier == Tier.B for held, _ in moves for claim in held)
+    newcomer = ALWAYS_ON if makes_room and is_always_on else None
+    return windows.set_windows(moves, actor=ACTOR, now=now, newcomer=newcomer)

@@ -52,6 +52,15 @@ RULES = {
         ) AS held
         GROUP BY exchange_segment, underlying_symbol, expiry, width HAVING count(DISTINCT legs) > 1
     """,
+    "a chain holds other strikes than its remembered window": """
+        SELECT claim.id FROM claims AS claim
+        JOIN atm_cache AS lying USING (exchange_segment, underlying_symbol, expiry, width)
+        JOIN claim_legs AS leg ON leg.claim_id = claim.id
+        JOIN subscriptions AS subscription ON subscription.id = leg.subscription_id
+        JOIN instruments AS instrument ON instrument.id = subscription.instrument_id
+        GROUP BY claim.id, lying.id
+        HAVING min(instrument.strike) <> lying.lowest_strike OR max(instrument.strike) <> lying.highest_strike
+    """,
     "a chain has no spot of its own tier": """
         SELECT chain.id FROM claims AS chain LEFT JOIN claims AS spot ON spot.id = chain.spot_id
         WHERE chain.expiry IS NOT NULL

@@ -1,9 +1,11 @@
 """Claims over time: whatever traders, rules and the close do in whatever order, the invariants hold."""
 
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
+import pytest
 from django.db import transaction
+from django.db.models import Q
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -16,8 +18,7 @@ from tests.factories import NOW, Listing, make_user, put_prices
 from tests.integration.subscriptions.acts import claim_chain, claim_instrument, release_claim
 from tests.integration.subscriptions.invariants import check_invariants
 
-CLOSES = date(2026, 2, 10)
-CLOSE = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)
+CUT = time(10, 0)  # 15:30 IST in UTC
 
 PRICES = {"NIFTY": 25_010.0, "RELIANCE": 2_604.0}
 
@@ -31,10 +32,12 @@ class Claims(RuleBasedStateMachine):
 
     listing: Listing
     users: list[int]
+    settings: Settings
 
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
+        self.closes = date(2026, 2, 10)
         self.savepoint = transaction.atomic()
         self.savepoint.__enter__()
         FeedConnection.objects.update(capacity=45)
@@ -53,6 +56,7 @@ class Claims(RuleBasedStateMachine):
     @rule(trader=traders, chain=chains, width=widths, kind=st.sampled_from([ClaimKind.WATCHLIST, ClaimKind.CHAIN]))
     def add_chain(self, trader: int, chain: int, width: int, kind: ClaimKind) -> None:
         before = set(Subscription.objects.values_list("instrument_id", flat=True))
+        spared = set(Claim.objects.filter(Q(tier="B") | Q(is_pinned=True)).values_list("pk", flat=True))
         try:
             placed = claim_chain(
                 self.listing.series[chain], user_id=self.users[trader], width=width, kind=kind, now=self.tick()
@@ -62,6 +66,7 @@ class Claims(RuleBasedStateMachine):
         else:
             assert placed.subscribed + placed.shared == placed.legs == 2 * width
             assert sum(placed.per_connection.values()) == placed.legs
+        assert spared <= set(Claim.objects.values_list("pk", flat=True))
 
     @rule(trader=traders, symbol=st.sampled_from(["NIFTY", "RELIANCE", "TCS", "CRUDEOIL"]))
     def add_instrument(self, trader: int, symbol: str) -> None:
@@ -74,26 +79,62 @@ class Claims(RuleBasedStateMachine):
         claims = list(Claim.objects.filter(tier="A").exclude(kind="spot").order_by("pk").values_list("pk", flat=True))
         release_claim(claims[position % len(claims)], now=self.tick())
 
+    @rule(trader=traders, chain=chains)
+    def view(self, trader: int, chain: int) -> None:
+        services.note_viewed(user_id=self.users[trader], series=self.listing.series[chain], now=self.tick())
+
+    @precondition(lambda _: Claim.objects.filter(tier="A").exclude(kind="spot").exists())
+    @rule(position=st.integers(0, 50), is_pinned=st.booleans())
+    def pin(self, position: int, is_pinned: bool) -> None:
+        claims = list(Claim.objects.filter(tier="A").exclude(kind="spot").order_by("pk"))
+        chosen = claims[position % len(claims)]
+        services.set_pinned(claim_ids=[chosen.pk], is_pinned=is_pinned, actor="staff", now=self.tick())
+        assert {one.is_pinned for one in chain_of(chosen)} == {is_pinned}
+
+    @precondition(lambda _: Claim.objects.exclude(kind="spot").exists())
+    @rule(position=st.integers(0, 50))
+    def evict(self, position: int) -> None:
+        claims = list(Claim.objects.exclude(kind="spot").order_by("pk"))
+        chosen = claims[position % len(claims)]
+        of_others = len(claims) - len(chain_of(chosen))
+        services.evict_chains(claim_ids=[chosen.pk], actor="staff", reason="because", now=self.tick())
+        gone = 0 if chosen.tier == "B" else len(claims) - of_others
+        assert Claim.objects.exclude(kind="spot").count() == len(claims) - gone
+
     @rule(symbol=st.sampled_from(sorted(PRICES)), percent=st.integers(-2, 2))
     def move_the_market(self, symbol: str, percent: int) -> None:
-        put_prices({self.listing.spots[symbol].pk: PRICES[symbol] * (1 + percent / 100)})
+        put_prices({self.listing.spots[symbol].pk: PRICES[symbol] * (1 + percent / 100)}, now=self.tick())
 
     @rule(strikes=st.sampled_from([3, 5]), active=st.booleans())
     def preload(self, strikes: int, active: bool) -> None:
         PreloadRule.objects.filter(underlying_symbol="NIFTY").update(strikes=strikes, is_active=active)
         PreloadRule.objects.filter(underlying_symbol="CRUDEOIL").update(strikes=3)
-        try:
-            services.preload_tier_b(now=self.tick())
-        except services.CapacityExceeded:
-            return
+        services.preload_tier_b(now=self.tick())
         again = services.preload_tier_b(now=self.tick())
         assert (again.claimed, again.released) == (0, 0)
 
     @rule()
+    def recentre(self) -> None:
+        report = services.recentre(now=self.tick())
+        again = services.recentre(now=self.tick())
+        assert again.moved == 0 or report.waiting
+
+    @rule()
     def close_the_day(self) -> None:
         always_on = set(Subscription.objects.filter(tier="B").values_list("instrument_id", flat=True))
-        services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+        self.closes += timedelta(days=1)
+        cut = datetime.combine(self.closes, CUT, tzinfo=UTC)
+        services.end_of_day(closes=self.closes, actor="beat", now=cut)
         assert set(Subscription.objects.values_list("instrument_id", flat=True)) == always_on
+        assert services.end_of_day(closes=self.closes, actor="another beat", now=cut).is_repeat
+
+    @rule(days=st.integers(0, 15))
+    def expire(self, days: int) -> None:
+        was = self.settings.MARKET_DATE
+        self.settings.MARKET_DATE = was + timedelta(days=days)
+        services.release_expired(now=self.tick())
+        assert not Claim.objects.filter(expiry__lt=self.settings.MARKET_DATE).exists()
+        self.settings.MARKET_DATE = was
 
     @invariant()
     def nothing_is_broken(self) -> None:
@@ -106,16 +147,23 @@ class Claims(RuleBasedStateMachine):
         self.placed_at = placed
 
 
+def chain_of(claim: Claim) -> list[Claim]:
+    """Return the tier-A claims of the chain, or of the instrument, that `claim` is of."""
+    same = Claim.objects.filter(tier="A", instrument=claim.instrument, expiry=claim.expiry, width=claim.width)
+    return list(same.filter(underlying_symbol=claim.underlying_symbol).exclude(kind="spot"))
+
+
+@pytest.mark.timeout(400)
 def test_no_order_of_acts_breaks_an_invariant(listing: Listing, settings: Settings) -> None:
     users = [make_user(f"trader{number}").pk for number in range(3)]
-    machine = type("ClaimsOfThisTest", (Claims,), {"listing": listing, "users": users})
+    machine = type("ClaimsOfThisTest", (Claims,), {"listing": listing, "users": users, "settings": settings})
 
     run_state_machine_as_test(machine, settings=SETTINGS)
 
 
 SETTINGS = settings(
-    max_examples=20,
-    stateful_step_count=20,
+    max_examples=50,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -169,3 +169,23 @@ def test_many_underlyings_cost_as_many_queries_as_one(listing: Listing) -> None:
     assert queries_of_a_move(1, 1_010.0, 5) == queries_of_a_move(12, 1_030.0, 15)
     assert set(Subscription.objects.values_list("tier", flat=True)) == {Tier.A}
     check_invariants()
+
+
+def test_what_is_always_on_takes_places_of_tier_a_to_follow_the_money(listing: Listing) -> None:
+    services.preload_tier_b(now=NOW)
+    nifty = listing.series_of("NIFTY")
+    user = make_user().pk
+    # Narrow and wide hold the edges of one another, so that following needs more places than it frees.
+    claim_chain(nifty, user_id=user, width=61, now=NOW + timedelta(seconds=1))
+    reliance = claim_chain(listing.series_of("RELIANCE"), user_id=user, now=NOW + timedelta(seconds=2))
+    Claim.objects.filter(tier=Tier.A, underlying_symbol="NIFTY").update(is_pinned=True)
+    AtmCache.objects.filter(width=61).update(ltp=27_000)
+    FeedConnection.objects.update(capacity=F("load"))
+    put_prices({listing.spots["NIFTY"].pk: 27_000.0}, now=SOON)
+
+    report = services.recentre(now=LATER)
+
+    assert report.waiting == ()
+    assert report.moved == 2
+    assert not Claim.objects.filter(pk=reliance.claim_id).exists()
+    check_invariants()
