@@ -57,9 +57,9 @@ def count_subscribed() -> int:
     return Subscription.objects.count()
 
 
-def fill_with_shares(count: int, *, tier: Tier = Tier.A, now: datetime = NOW) -> None:
+def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, now: datetime = NOW) -> None:
     """Claim `count` shares that nobody else wants, one claim each, in one go."""
-    shares = make_equities(count)
+    shares = make_equities(count, prefix=prefix)
     claims = Claim.objects.bulk_create(
         [
             Claim(kind=ClaimKind.WATCHLIST, tier=tier, instrument=share, last_viewed_at=now, claimed_at=now)

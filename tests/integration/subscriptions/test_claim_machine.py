@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 from pytest_django import Settings
 
 from subscriptions import services
@@ -16,6 +16,7 @@ from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription
 from tests.factories import NOW, Listing, make_user, put_prices
 from tests.integration.subscriptions.acts import claim_chain, claim_instrument, release_claim
+from tests.integration.subscriptions.connection_rules import ConnectionRules
 from tests.integration.subscriptions.invariants import check_invariants
 
 CUT = time(10, 0)  # 15:30 IST in UTC
@@ -27,7 +28,7 @@ chains = st.integers(0, 4)
 widths = st.sampled_from([3, 5, 11, 21])
 
 
-class Claims(RuleBasedStateMachine):
+class Claims(ConnectionRules):
     """Three traders and the rules on the small listing, with room for about half of what they could ask for."""
 
     listing: Listing

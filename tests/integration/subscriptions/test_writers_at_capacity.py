@@ -1,0 +1,141 @@
+"""Sixty-four writers at 25,000: every answer is clean and in time, and at each turn the oldest chain went.
+
+Ten seconds, or as long as `WRITERS_SECONDS` says. Every chain has legs and a spot of its own, so what an eviction
+frees and whose turn it was can be read off the audit log alone.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from random import Random
+from threading import Event
+from time import monotonic
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import SeriesKey
+from subscriptions import services
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
+from tests.factories import make_equity, make_series, make_user, put_prices
+from tests.integration.subscriptions.acts import fill_with_shares
+from tests.integration.subscriptions.invariants import check_invariants
+from tests.integration.subscriptions.test_concurrent_writers import watch_loads
+
+WRITERS = 64
+SECONDS = float(os.environ.get("WRITERS_SECONDS", "10"))
+CHAINS = 40
+PLACES = 1_020  # for twenty chains of 50 legs and their spots
+
+
+@dataclass
+class Writer:
+    """One trader who adds chains, and now and then removes one; `said` has each answer and how long it took."""
+
+    name: str
+    user_id: int
+    chance: Random
+    mine: dict[SeriesKey, int] = field(default_factory=dict)
+    said: list[tuple[str, float]] = field(default_factory=list)
+
+    def write_until(self, deadline: float, chains: Sequence[SeriesKey]) -> None:
+        try:
+            while monotonic() < deadline:
+                started = monotonic()
+                answer = self.act(self.chance.choice(chains))
+                self.said.append((answer, monotonic() - started))
+        finally:
+            connections.close_all()
+
+    def act(self, series: SeriesKey) -> str:
+        now = datetime.now(tz=UTC)
+        claim_id = self.mine.pop(series, None)
+        try:
+            if claim_id is not None:
+                services.release_claim(claim_id=claim_id, actor=self.name, reason="WATCHLIST_REMOVE", now=now)
+                return "removed"
+            placed = services.claim_chain(
+                series=series,
+                width=25,
+                tier=Tier.A,
+                kind=ClaimKind.WATCHLIST,
+                user_id=self.user_id,
+                actor=self.name,
+                reason="WATCHLIST_ADD",
+                now=now,
+            )
+        except DomainError as refusal:
+            return f"{refusal.status} {refusal.code}"
+        self.mine[series] = placed.claim_id
+        return "added"
+
+
+@dataclass
+class Replay:
+    """The chains on demand as the log tells of them: who claimed which when."""
+
+    claims: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    evictions: int = 0
+
+    def follow(self, rows: Iterable[SubscriptionLog]) -> None:
+        """Go through the log; fail where a victim was not the oldest at its turn."""
+        for row in rows:
+            if row.action == LogAction.SUBSCRIBE:
+                self.claims.setdefault(row.subject, {})[row.actor] = row.at
+            elif row.action == LogAction.UNSUBSCRIBE:
+                self.claims[row.subject].pop(row.actor)
+            elif row.action == LogAction.EVICT and self.claims.get(row.subject):  # One row for each of its claims.
+                self.assert_oldest(row.subject)
+                self.claims[row.subject] = {}
+                self.evictions += 1
+
+    def assert_oldest(self, victim: str) -> None:
+        viewed = {subject: max(claims.values()) for subject, claims in self.claims.items() if claims}
+        assert viewed[victim] == min(viewed.values()), f"{victim} went before its turn"
+
+
+@pytest.fixture
+def chains(own_board: str, settings: Settings, transactional_db: None) -> Sequence[SeriesKey]:
+    settings.MARKET_DATE = date(2026, 2, 10)
+    spots = [make_equity(f"S{number:02}") for number in range(CHAINS)]
+    put_prices({spot.pk: 2_604.0 for spot in spots})
+    return [make_series(spot, middle=2_600, step=20, strikes=27) for spot in spots]
+
+
+@pytest.mark.timeout(int(SECONDS) + 170)
+def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
+    fill_with_shares(25_000 - PLACES, tier=Tier.B)
+    writers = [Writer(f"trader{one}", make_user(f"trader{one}").pk, Random(one)) for one in range(WRITERS)]
+    finished = Event()
+
+    with ThreadPoolExecutor(WRITERS + 1) as pool:
+        watching = pool.submit(watch_loads, finished)
+        deadline = monotonic() + SECONDS
+        for writing in [pool.submit(writer.write_until, deadline, chains) for writer in writers]:
+            writing.result()
+        finished.set()
+        broken = watching.result(timeout=30)
+
+    answers = [answer for writer in writers for answer in writer.said]
+    assert broken == []
+    assert {word for word, _ in answers} <= {
+        "added",
+        "removed",
+        "404 unknown_claim",
+        "409 capacity",
+        "503 placement_busy",
+    }
+    assert max(seconds for _, seconds in answers) <= 3
+    assert [word for word, _ in answers].count("added") > WRITERS
+    check_invariants()
+    assert Subscription.objects.count() <= 25_000
+    assert max(FeedConnection.objects.values_list("load", flat=True)) <= 5_000
+    rows = SubscriptionLog.objects.exclude(subject__startswith="STOCK").filter(subject__contains=" x25")
+    replay = Replay()
+    replay.follow(rows.order_by("id"))
+    assert replay.evictions > 20

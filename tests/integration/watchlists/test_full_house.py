@@ -1,0 +1,77 @@
+"""The commissioned scenario: 8,500 always on and 16,500 on demand stream, and one more chain is added by API."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from subscriptions.domain.claims import Tier
+from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
+from tests.factories import Listing, make_equity, make_series, put_prices
+from tests.integration.subscriptions.acts import fill_with_shares
+from tests.integration.subscriptions.invariants import check_invariants
+from tests.integration.watchlists.hearing import overhear
+from watchlists.models import WatchlistEntry
+
+ADD = "/api/v2/watchlist/add"
+INFY = {"symbol": "INFY", "instrument_type": "STOCK_OPTION"}
+RELIANCE = {"symbol": "RELIANCE", "instrument_type": "STOCK_OPTION"}
+
+
+@pytest.fixture
+def full_house(listing: Listing, client_of_vikram: APIClient) -> WatchlistEntry:
+    """Fill all 25,000 places; return vikram's INFY chain, which nobody has looked at for an hour."""
+    now = timezone.now()
+    infy = make_equity("INFY")
+    make_series(infy, middle=1_600, step=20, strikes=41)
+    put_prices({infy.pk: 1_604.0})
+    fill_with_shares(8_500, prefix="ALWAYS", tier=Tier.B, now=now)
+    assert client_of_vikram.post(ADD, INFY).json()["legs"] == 50
+    fill_with_shares(16_449, prefix="DEMAND", now=now)
+    Claim.objects.filter(underlying_symbol="INFY").update(last_viewed_at=now - timedelta(hours=1))
+    assert list(FeedConnection.objects.values_list("load", flat=True)) == [5_000] * 5
+    return WatchlistEntry.objects.get()
+
+
+def test_one_more_chain_takes_the_place_of_the_oldest_and_both_traders_are_told(
+    full_house: WatchlistEntry,
+    client_of_asha: APIClient,
+    client_of_vikram: APIClient,
+    asha: User,
+    vikram: User,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    with django_capture_on_commit_callbacks() as callbacks:
+        answer = client_of_asha.post(ADD, RELIANCE).json()
+
+    assert (answer["legs"], answer["subscribed"], answer["evicted"]) == (50, 50, ["INFY 24 Feb"])
+    assert answer["message"] == "Added RELIANCE 24 Feb, removed INFY 24 Feb (capacity limit)"
+    assert Subscription.objects.count() == 25_000
+    assert Subscription.objects.filter(tier="B").count() == 8_500
+    evicted = SubscriptionLog.objects.get(action="evict")
+    assert (evicted.subject, evicted.reason, evicted.actor) == ("INFY 24 Feb 2026 x25", "CAPACITY", "asha")
+    check_invariants()
+
+    told = overhear([asha.pk, vikram.pk], callbacks)
+    assert {
+        "type": "notice",
+        "kind": "evicted",
+        "text": "Added RELIANCE 24 Feb, removed INFY 24 Feb (capacity limit)",
+    } in told[asha.pk]
+    assert told[vikram.pk] == [
+        {
+            "type": "notice",
+            "kind": "evicted",
+            "text": "Removed INFY 24 Feb (capacity limit): RELIANCE 24 Feb came instead",
+        },
+        {"type": "watchlist_changed"},
+    ]
+    (entry,) = client_of_vikram.get("/api/v2/watchlist/me").json()["entries"]
+    assert (entry["id"], entry["symbol"], entry["state"]) == (full_house.pk, "INFY", "evicted")
+    again = client_of_vikram.post(ADD, INFY)
+    assert (again.status_code, again.json()["entry"]["id"]) == (200, full_house.pk)
+    assert again.json()["message"].startswith("Added INFY 24 Feb, removed DEMAND0, DEMAND1, DEMAND2 and 48 more")
+    assert Subscription.objects.count() == 25_000
