@@ -1,0 +1,77 @@
+"""Staff act in the admin, and the trader's open page is told: evictions, quotas, and what one click does about them."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.stack import Stack
+from tests.e2e.test_terminal import add_reliance
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def office(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """Give a page of the admin on which staff is logged in."""
+    context = browser.new_context()
+    one = context.new_page()
+    one.goto(f"{stack.url}/admin/login/")
+    one.fill("#id_username", "staff")
+    one.fill("#id_password", "a demo password")
+    one.click("input[type=submit]")
+    one.wait_for_url(f"{stack.url}/admin/")
+    yield one
+    context.close()
+
+
+def test_a_trader_is_told_of_an_eviction_and_claims_again_with_one_click(
+    page: Page, office: Page, stack: Stack
+) -> None:
+    add_reliance(page)
+    expect(page.locator(".line")).to_contain_text("50 legs")
+
+    office.goto(f"{stack.url}/admin/subscriptions/claim/?q=RELIANCE&kind__exact=watchlist")
+    office.locator("input.action-select").first.click()
+    office.select_option("select[name=action]", "evict")
+    office.click("button[name=index]")
+    expect(office.locator("#content")).to_contain_text("1 trader affected: trader1.")
+    office.fill("input[name=reason]", "Runaway script")
+    office.click(".confirm input[type=submit]")
+    expect(office.locator(".messagelist")).to_contain_text("Told: trader1.")
+
+    expect(page.locator("#notices")).to_contain_text("(by staff): Runaway script")
+    line = page.locator(".line")
+    expect(line).to_contain_text("Evicted, not streaming")
+    expect(line.locator(".price")).to_have_text("\N{EN DASH}")
+
+    line.locator("text=Claim again").click()
+
+    expect(line).to_contain_text("50 legs")
+    expect(line.locator(".line-state")).to_have_count(0)
+    # It stays until the trader has read it.
+    page.locator(".notice .icon-button").click()
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_a_chain_beyond_the_quota_is_refused_in_words_and_offered_narrower(
+    page: Page, office: Page, stack: Stack
+) -> None:
+    add_reliance(page)
+    expect(page.locator(".line")).to_have_attribute("data-quote", "live")
+
+    office.goto(f"{stack.url}/admin/accounts/user/?q=trader1")
+    office.locator("#result_list tbody th a").click()
+    office.fill("#id_instrument_quota", "90")
+    office.click("input[name=_save]")
+    expect(office.locator(".messagelist")).to_contain_text("changed successfully")
+
+    page.locator("#chain-expiries .chip").nth(1).click()
+    page.locator("#chain-add").click()
+
+    notice = page.locator(".notice")
+    expect(notice).to_contain_text("This chain needs 50; you have 40 left. ±9 strikes would fit.")
+    notice.locator("text=Add ±9 strikes").click()
+
+    expect(page.locator(".line").nth(1)).to_contain_text("38 legs")
+    expect(notice).to_have_count(0)
