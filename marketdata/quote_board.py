@@ -8,6 +8,7 @@ that wakes up changes nothing.
 
 Keys, under the prefix of the source: `frames:<n>` (channel), `asks` (channel; payload: connection number),
 `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON, expires),
+`told:<n>` (packed keys of what the socket was told, expires with it),
 `run:<task>` (epoch seconds, expires), and for reading only Celery's own `celery:<queue>` (list).
 """
 
@@ -25,6 +26,7 @@ import redis.asyncio
 from django.conf import settings
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame, encode_frame
 
 CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
@@ -95,6 +97,28 @@ class QuoteBoard:
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
         return [OwnerReport(**orjson.loads(value)) for value in values if value]
 
+    def list_told(self) -> Mapping[int, frozenset[InstrumentKey]]:
+        """Return what the sockets of living owners were told, by connection number."""
+        values: Any = self._redis.mget([f"{self._prefix}:told:{number}" for number in CONNECTION_NUMBERS])
+        return {
+            number: frozenset(
+                InstrumentKey(ExchangeSegment(word >> 32), word & 0xFFFFFFFF)
+                for word in np.frombuffer(value, dtype="<u8").tolist()
+            )
+            for number, value in zip(CONNECTION_NUMBERS, values, strict=True)
+            if value is not None
+        }
+
+    def list_kept(self) -> Mapping[int, frozenset[int]]:
+        """Return the ids of the instruments of which rows are kept, by connection number."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in CONNECTION_NUMBERS:
+            pipeline.hkeys(f"{self._prefix}:quotes:{number}")
+        return {
+            number: frozenset(int(one) for one in fields if one != b"epoch")
+            for number, fields in zip(CONNECTION_NUMBERS, pipeline.execute(), strict=True)
+        }
+
     def note_run(self, *, task: str, at: datetime) -> None:
         """Note that a periodic task finished at `at`; health tells from it that beat and its worker live."""
         self._redis.set(f"{self._prefix}:run:{task}", at.timestamp(), ex=RUN_TTL_SECONDS)
@@ -150,15 +174,18 @@ class OwnerBoard:
             arguments += (instrument_id, packed[position * size : (position + 1) * size])
         return bool(await self._keep(keys=[f"{self._prefix}:quotes:{connection}"], args=arguments))
 
-    async def report(self, report: OwnerReport) -> None:
-        """Say how a connection is; the word expires by itself."""
-        await self._redis.set(
-            f"{self._prefix}:owner:{report.connection}", orjson.dumps(asdict(report)), ex=REPORT_TTL_SECONDS
-        )
+    async def report(self, report: OwnerReport, told: Iterable[InstrumentKey] = ()) -> None:
+        """Say how a connection is and what its socket was told; the word expires by itself."""
+        pipeline = self._redis.pipeline(transaction=True)
+        name = f"{self._prefix}:owner:{report.connection}"
+        pipeline.set(name, orjson.dumps(asdict(report)), ex=REPORT_TTL_SECONDS)
+        words = np.fromiter((key.segment << 32 | key.security_id for key in told), dtype="<u8")
+        pipeline.set(f"{self._prefix}:told:{report.connection}", words.tobytes(), ex=REPORT_TTL_SECONDS)
+        await pipeline.execute()
 
     async def withdraw(self, connection: int) -> None:
         """Take the report of a connection that is given up on purpose off the board."""
-        await self._redis.delete(f"{self._prefix}:owner:{connection}")
+        await self._redis.delete(f"{self._prefix}:owner:{connection}", f"{self._prefix}:told:{connection}")
 
     async def wakes(self) -> AsyncGenerator[Wake, None]:
         """Yield nudges and asks as they come. Raises `redis.RedisError` when the board is lost."""

@@ -179,6 +179,8 @@ DHAN_MESSAGE_INTERVAL_MS = _whole("DHAN_MESSAGE_INTERVAL_MS", 50, low=0, high=10
 
 # How many connections one feed worker may own.
 FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)
+# How long a connection may be lost before the others take over what it carries.
+FAILOVER_GRACE_S = _whole("FAILOVER_GRACE_S", 5, low=1, high=600)
 # How long packets are gathered before one frame goes out.
 FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 

@@ -128,6 +128,10 @@ class QuoteTable:
                 taken += 1
         return taken
 
+    def heard(self) -> frozenset[int]:
+        """Return the ids of instruments that had at least one packet since the socket opened."""
+        return frozenset(self._ids[self._heard].tolist())
+
     def unheard(self) -> frozenset[int]:
         """Return the ids of instruments of which nothing is known, not even a snapshot."""
         return frozenset(self._ids[self._rows["known"] == 0].tolist())

@@ -47,6 +47,7 @@ def read_settings() -> FeedSettings:
         flush_seconds=settings.FLUSH_MS / 1_000,
         open_pause_seconds=settings.DHAN_OPEN_INTERVAL_MS / 1_000,
         message_pause_seconds=settings.DHAN_MESSAGE_INTERVAL_MS / 1_000,
+        failover_grace_seconds=settings.FAILOVER_GRACE_S,
     )
 
 

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from marketdata import quote_board
 from marketdata.quote_board import BoardError, OwnerBoard, Wake
+from subscriptions.feed.arrivals import Arrivals
+from subscriptions.feed.failover import Failovers
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.owner import Owner, ReadCredentials
 from subscriptions.feed.ownership import Lease, LeaseKeeper
@@ -40,6 +42,7 @@ class FeedSettings:
     flush_seconds: float
     open_pause_seconds: float
     message_pause_seconds: float
+    failover_grace_seconds: float
 
 
 class _Holding:
@@ -48,6 +51,7 @@ class _Holding:
     def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings) -> None:
         self.owner = Owner(lease)
         self.reconciler = Reconciler(self.owner, pause_seconds=settings.message_pause_seconds)
+        self.arrivals = Arrivals(self.owner)
         self.publisher = Publisher(self.owner, board, name=settings.name, flush_seconds=settings.flush_seconds)
 
     async def run(self, gate: OpeningGate, settings: FeedSettings) -> None:
@@ -56,6 +60,7 @@ class _Holding:
                 self.owner.run(url=settings.feed_url, gate=gate, read_credentials=settings.read_credentials)
             )
             group.create_task(self.reconciler.run())
+            group.create_task(self.arrivals.run())
             group.create_task(self.publisher.run())
 
     async def give_up(self) -> None:
@@ -88,12 +93,19 @@ class Holder:
             tell=tell,
         )
         gate = OpeningGate(keeper, pause_seconds=self._settings.open_pause_seconds)
+        failovers = Failovers(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(lambda: [holding.owner for holding, _ in self._holdings.values()])
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
             keeping = loop.run_in_executor(thread, keeper.run)
             try:
                 async with asyncio.TaskGroup() as group:
-                    services = (gate.run(), self._listen_forever(board), seeder.run(), _raise_from(keeping))
+                    services = (
+                        gate.run(),
+                        self._listen_forever(board),
+                        seeder.run(),
+                        failovers.run(),
+                        _raise_from(keeping),
+                    )
                     background = [group.create_task(service) for service in services]
                     await self._follow_leases(group, board, gate)
                     await self._give_up_all()

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
-from marketdata.dhan.disconnects import describe, reaction_to
+from marketdata.dhan.disconnects import Reaction, describe, reaction_to
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan.requests import SUBSCRIBE_CODE, Request
 from marketdata.domain.instruments import InstrumentKey
@@ -44,7 +44,9 @@ class Owner:
         self.state = ConnectionState.OPENING
         self.last_error = ""
         self.state_changed = asyncio.Event()
-        """Set when `state` or `last_error` has changed; whoever reports clears it."""
+        """Set when `state`, `last_error` or `failed_turns` has changed; whoever reports clears it."""
+        self.failed_turns = 0
+        """How often in a row our own turn at the gate failed; waiting for a token or for quiet is no such failure."""
         self.plan_changed = asyncio.Event()
         """Set when there may be something to send; whoever sends clears it."""
         self.sent: dict[InstrumentKey, Mode] = {}
@@ -53,6 +55,7 @@ class Owner:
         self.last_packet_at_ms: int | None = None
         self._ids: Mapping[InstrumentKey, int] = {}
         self._wanted: Mapping[InstrumentKey, Mode] = {}
+        self._arriving: Collection[InstrumentKey] = ()
         self._socket: FeedSocket | None = None
 
     @property
@@ -60,13 +63,24 @@ class Owner:
         """What PostgreSQL wants on this connection, as last read."""
         return self._wanted
 
-    def want(self, wanted: Mapping[InstrumentKey, Mode], ids: Mapping[InstrumentKey, int]) -> None:
-        """Take note of what is wanted now, and of our ids of it."""
+    def want(
+        self,
+        wanted: Mapping[InstrumentKey, Mode],
+        ids: Mapping[InstrumentKey, int],
+        arriving: Collection[InstrumentKey] = (),
+    ) -> None:
+        """Take note of what is wanted now, of our ids of it, and of what another connection streams until we do."""
         renamed = {key: ids[key] for key in self.sent if key in ids and ids[key] != self._ids.get(key)}
         self.table.add(renamed)
         if wanted != self._wanted:
             self.plan_changed.set()
-        self._wanted, self._ids = wanted, ids
+        self._wanted, self._ids, self._arriving = wanted, ids, arriving
+
+    def list_arriving(self) -> Mapping[int, bool]:
+        """Return what an open socket was told and another connection still streams: id -> whether it ticks here."""
+        told = [self._ids[key] for key in self._arriving if key in self.sent] if self._socket is not None else []
+        heard = self.table.heard() if told else frozenset()
+        return {one: one in heard for one in told}
 
     def list_unheard(self) -> Mapping[InstrumentKey, int]:
         """Return what an open socket was told of which nothing is known, not even a snapshot; ids by key."""
@@ -139,7 +153,9 @@ class Owner:
                 self.sent = {}
                 self._socket = await open_socket(url, credentials, self.table.append)
         except RefusedError as error:
+            self._count_turn(error.loss.reaction)
             return error.loss, False
+        self.failed_turns = 0
         self._become(ConnectionState.LIVE, "")
         self.plan_changed.set()
         opened_at = time.monotonic()
@@ -150,6 +166,11 @@ class Owner:
             reason = self.table.disconnect_reason
             loss = Loss(reaction_to(reason), describe(reason))
         return loss, self.table.streaming > 0 or time.monotonic() - opened_at > _GOOD_SECONDS
+
+    def _count_turn(self, reaction: Reaction) -> None:
+        is_failure = reaction in {Reaction.COME_BACK, Reaction.STOP}
+        self.failed_turns = self.failed_turns + 1 if is_failure else 0
+        self.state_changed.set()
 
     @staticmethod
     async def _wait_for_other_credentials(used: Credentials | None, read: ReadCredentials) -> None:

@@ -24,9 +24,11 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
+from subscriptions.domain.losses import LEASE_SECONDS
+
 logger = logging.getLogger(__name__)
 
-TTL_SECONDS: Final = 3
+TTL_SECONDS: Final = LEASE_SECONDS
 BEAT_SECONDS: Final = 1.0
 FORMER_OWNERS_FIRST_SECONDS: Final = 10
 

@@ -15,14 +15,11 @@ from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
-from django.db import connections
-from django.utils import timezone
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.feed.owner import Owner
-from subscriptions.models import FeedConnection
+from subscriptions.feed.states import StateNote, write_state
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +42,7 @@ class Publisher:
         self._sequence = 0
         self._is_asked = False
         self._lost_writes = 0
-        self._written: tuple[ConnectionState, str] | None = None
+        self._written: StateNote | None = None
 
     def ask(self) -> None:
         """Send one full frame with the next flush."""
@@ -115,7 +112,8 @@ class Publisher:
             # A new socket counts from nothing again.
             fresh, seconds = counters.packets - min(packets, counters.packets), time.monotonic() - at
             packets, at = counters.packets, time.monotonic()
-            await self._write(self._board.report(self._report(fresh / seconds if seconds > 0 else 0.0)))
+            told = sorted(self._owner.sent)
+            await self._write(self._board.report(self._report(fresh / seconds if seconds > 0 else 0.0), told))
             await self._record_state()
             try:
                 async with asyncio.timeout(REPORT_SECONDS):
@@ -142,16 +140,15 @@ class Publisher:
 
     async def _record_state(self) -> None:
         """Note the state in `feed_connections` if it changed; one that cannot be written is tried again later."""
-        state = (self._owner.state, self._owner.last_error)
-        if state == self._written:
+        note = StateNote(self._owner.state, self._owner.last_error, self._owner.failed_turns)
+        if note == self._written:
             return
-        lease = self._owner.lease
         try:
-            await sync_to_async(_write_state)(lease.connection, lease.epoch, *state)
+            await sync_to_async(write_state)(self._owner.lease, note)
         except DatabaseError as error:
-            logger.warning("connection %d: state %s not recorded (%s)", lease.connection, state[0], error)
+            logger.warning("connection %d: state %s not recorded (%s)", self._owner.lease.connection, note.state, error)
         else:
-            self._written = state
+            self._written = note
 
     async def _write(self, act: Coroutine[Any, Any, bool | None]) -> bool:
         """Return whether the board took it; a board that is down or too slow is one line, when that changes."""
@@ -169,17 +166,6 @@ class Publisher:
             )
             self._lost_writes = 0
         return is_taken
-
-
-def _write_state(number: int, epoch: int, state: ConnectionState, last_error: str) -> None:
-    """Write the state unless a later owner has the connection; `load` is the triggers' and is left alone."""
-    try:
-        FeedConnection.objects.filter(number=number, lease__epoch=epoch).update(
-            state=state, last_error=last_error[:256], since=timezone.now()
-        )
-    except DatabaseError:
-        connections.close_all()
-        raise
 
 
 def _now_ms() -> int:

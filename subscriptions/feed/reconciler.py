@@ -57,7 +57,11 @@ class Reconciler:
                 )
                 wait = RETRY_SECONDS
             else:
-                self._owner.want({one.key: one.mode for one in wanted}, {one.key: one.instrument_id for one in wanted})
+                self._owner.want(
+                    {one.key: one.mode for one in wanted},
+                    {one.key: one.instrument_id for one in wanted},
+                    frozenset(one.key for one in wanted if one.is_arriving),
+                )
             await self._wait_for_nudge(wait)
 
     async def _wait_for_nudge(self, seconds: float) -> None:

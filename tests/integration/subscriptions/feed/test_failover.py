@@ -1,0 +1,138 @@
+"""Losing one connection of five, and its return, with real workers; and restarts, which move nothing."""
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from marketdata import quote_board
+from subscriptions import services
+from subscriptions.models import FeedLease, Subscription
+from tests.integration.subscriptions.acts import loads
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_knows,
+    broker_sockets,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import SimulatorAddress
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
+
+GRACE_SECONDS = 5
+
+
+def placement() -> Mapping[int, int]:
+    return dict(Subscription.objects.values_list("instrument_id", "connection_id"))
+
+
+def told_twice_or_never() -> list[str]:
+    """Return the keys that the living sockets were not told exactly once of those that are wanted."""
+    told = [str(key) for keys in quote_board.connect().list_told().values() for key in keys]
+    return sorted({key for key in {*told, *wanted_keys()} if told.count(key) != 1})
+
+
+def is_all_on(numbers: list[int], simulator: SimulatorAddress, *, count: int) -> bool:
+    """Say whether exactly what is wanted is told, once each, and ticks on these connections."""
+    streaming = sum(one.streaming for one in reports() if one.connection in numbers)
+    return streaming == count and broker_knows(simulator) == wanted_keys() and told_twice_or_never() == []
+
+
+def wait_for_owners(count: int) -> None:
+    wait_until(lambda: len(reports()) == count, seconds=START_SECONDS, what=f"{count} connections reported")
+
+
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
+    simulator: SimulatorAddress, tmp_path: Path, death: signal.Signals
+) -> None:
+    make_subscriptions(simulator, count=40)
+    with running_worker(tmp_path, name="four", simulator=simulator, FEED_CONNECTIONS="4"):
+        wait_for_owners(4)
+        with running_worker(tmp_path, name="one", simulator=simulator, FEED_CONNECTIONS="1") as one:
+            wait_until_streaming(40)
+            os.kill(one.process.pid, death)
+
+            took = wait_until(lambda: loads()[4] == 0, seconds=15, what="connection 5 gave everything up")
+            took += wait_until(
+                lambda: sum(report.streaming for report in reports() if report.connection != 5) == 40,
+                seconds=10,
+                what="all stream on the others",
+            )
+
+            assert GRACE_SECONDS - 2 < took < GRACE_SECONDS + 2
+            assert loads() == [10, 10, 10, 10, 0]
+            if death is signal.SIGSTOP:
+                os.kill(one.process.pid, signal.SIGCONT)
+            else:
+                one.process.wait(10)
+                wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
+            come_back_and_rebalance(simulator, tmp_path, is_dead=death is signal.SIGKILL)
+
+
+def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_dead: bool) -> None:
+    before = placement()
+    with running_worker(tmp_path, name="again", simulator=simulator, FEED_CONNECTIONS="1" if is_dead else "5"):
+        wait_until(
+            lambda: {report.connection for report in reports() if report.state == "live"} == {1, 2, 3, 4, 5},
+            seconds=START_SECONDS,
+            what="all five are live",
+        )
+        wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=10, what="once each")
+        assert placement() == before
+
+        done = services.rebalance(actor="operator1", now=timezone.now())
+
+        assert (done.moves, done.after) == (8, {1: 8, 2: 8, 3: 8, 4: 8, 5: 8})
+        wait_until(lambda: loads() == [8, 8, 8, 8, 8], seconds=15, what="the overlaps have ended")
+        wait_until(lambda: [one.streaming for one in reports()] == [8, 8, 8, 8, 8], seconds=10, what="8 on each")
+        wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=5, what="once each again")
+        assert broker_sockets(simulator) == 5
+
+
+def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
+    rows = make_subscriptions(simulator, count=10)
+    stranger = rows[0].instrument
+    stranger.security_id = 999_999_999  # The broker lists no such thing and never says a word of it.
+    stranger.save()
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until(
+            lambda: sum(one.streaming for one in reports()) == 9, seconds=START_SECONDS, what="nine of ten stream"
+        )
+
+        Subscription.objects.filter(instrument=stranger).update(connection=2, leaving_connection=1)
+        quote_board.connect().nudge()
+
+        took = wait_until(lambda: loads() == [1, 3, 2, 2, 2], seconds=20, what="it has left connection 1")
+        assert took > 8
+
+
+@pytest.mark.parametrize("grace", ["1", "60"])
+def test_a_restart_of_the_whole_feed_moves_nothing(simulator: SimulatorAddress, tmp_path: Path, grace: str) -> None:
+    make_subscriptions(simulator, count=40)
+    before = placement()
+    with running_worker(tmp_path, name="first", simulator=simulator, FAILOVER_GRACE_S=grace) as first:
+        wait_until_streaming(40)
+        first.kill()
+    epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
+
+    with running_worker(tmp_path, name="second", simulator=simulator, FAILOVER_GRACE_S=grace):
+        wait_until(
+            lambda: all(one.epoch == epochs[one.connection] + 1 for one in reports()) and len(reports()) == 5,
+            seconds=START_SECONDS,
+            what="five new owners",
+        )
+        wait_until_streaming(40, seconds=20)
+
+        assert placement() == before
+        assert broker_knows(simulator) == wanted_keys()
