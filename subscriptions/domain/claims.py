@@ -42,6 +42,7 @@ class LogAction(StrEnum):
     PIN = "pin"
     UNPIN = "unpin"
     MOVE = "move"  # to another connection
+    REPAIR = "repair"
 
 
 class LogReason(StrEnum):

@@ -9,6 +9,7 @@ from subscriptions.selectors.active import (
     list_active,
 )
 from subscriptions.selectors.connections import WsStatus, list_health, ws_status
+from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.holders import (
     Affected,
     AffectedChain,
@@ -55,6 +56,7 @@ __all__ = [
     "SubscriptionDetail",
     "WantedInstrument",
     "WsStatus",
+    "compare_board",
     "connection_of",
     "count_legs",
     "get_active",

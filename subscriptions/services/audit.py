@@ -86,10 +86,10 @@ def _connections(gained: Sequence[LegChange], lost: Sequence[LegChange]) -> dict
 
 def _counts(action: LogAction, gained: Sequence[LegChange], lost: Sequence[LegChange]) -> dict[str, int]:
     counts = {"legs": len(gained) + len(lost)}
-    if action in {LogAction.SUBSCRIBE, LogAction.RECENTRE}:
+    if action in {LogAction.SUBSCRIBE, LogAction.RECENTRE, LogAction.REPAIR}:
         subscribed = sum(change.turns for change in gained)
         counts |= {"subscribed": subscribed, "shared": len(gained) - subscribed}
-    if action in {LogAction.UNSUBSCRIBE, LogAction.RECENTRE, LogAction.EVICT}:
+    if action in {LogAction.UNSUBSCRIBE, LogAction.RECENTRE, LogAction.EVICT, LogAction.REPAIR}:
         released = sum(change.turns for change in lost)
         counts |= {"released": released, "kept": len(lost) - released}
     return counts

@@ -4,29 +4,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
 from subscriptions import selectors, services
 from subscriptions.domain.claims import Tier
-from subscriptions.models import FeedConnection, FeedLease, Subscription, SubscriptionLog
+from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_equities, make_user
 from tests.integration.subscriptions.acts import claim_chain, claim_instrument, fill_with_shares, loads
+from tests.integration.subscriptions.connection_rules import lose, make_live
 from tests.integration.subscriptions.invariants import check_invariants
 
 pytestmark = pytest.mark.usefixtures("own_board")
-
-
-def make_live(*numbers: int) -> None:
-    FeedConnection.objects.filter(number__in=numbers).update(state="live", lost_since=None)
-    FeedLease.objects.filter(connection__in=numbers).update(
-        owner="a worker", epoch=1, expires_at=timezone.now() + timedelta(minutes=10)
-    )
-
-
-def lose(number: int) -> None:
-    FeedLease.objects.filter(connection=number).update(
-        owner="a dead worker", expires_at=timezone.now() - timedelta(seconds=5)
-    )
 
 
 def on(number: int) -> Sequence[int]:

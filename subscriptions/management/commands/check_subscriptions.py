@@ -1,0 +1,44 @@
+"""`manage.py check_subscriptions [--repair]`: says where claims, subscriptions, loads, sockets and board differ.
+
+Ends with 1 if any difference is left. Owners need a moment for what has just changed, so that what only they differ
+in is looked at again for a while before it is said.
+"""
+
+import time
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from subscriptions import services
+from subscriptions.services import Difference
+
+ACTOR: Final = "check_subscriptions"
+LOOK_AGAIN_SECONDS: Final = 0.5
+
+
+class Command(BaseCommand):
+    """Compare, and mend."""
+
+    help = "Compares claims, subscriptions, loads, owners and the quote board; ends with 1 if they differ."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--repair", action="store_true", help="mend what can be mended, in one transaction")
+        parser.add_argument("--wait", type=float, default=10.0, help="seconds that owners get to catch up")
+
+    def handle(self, *, repair: bool, wait: float, **_options: Any) -> None:
+        deadline = time.monotonic() + wait
+        mended: list[Difference] = []
+        while True:
+            found = services.check(repair=repair, actor=ACTOR, now=timezone.now())
+            mended += [one for one in found if one.is_mended]
+            left = [one for one in found if not one.is_mended]
+            if not left or time.monotonic() >= deadline:
+                break
+            time.sleep(LOOK_AGAIN_SECONDS)
+        for one in (*mended, *left):
+            self.stdout.write(str(one))
+        self.stdout.write(f"{len(mended)} mended, {len(left)} left" if mended or left else "no differences")
+        if left:
+            raise SystemExit(1)

@@ -1,0 +1,92 @@
+"""Rules of connections for the state machine: owners die and come back, instruments move, rows are repaired."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from subscriptions import selectors, services
+from subscriptions.models import ClaimLeg, FeedConnection, FeedLease, Subscription
+
+numbers = st.integers(1, 5)
+
+
+def make_live(*connections: int) -> None:
+    """Have these owned, and said to be live, for the rest of the test."""
+    FeedConnection.objects.filter(number__in=connections).update(state="live", lost_since=None)
+    FeedLease.objects.filter(connection__in=connections).update(
+        owner="a worker", epoch=1, expires_at=timezone.now() + timedelta(minutes=60)
+    )
+
+
+def lose(number: int) -> None:
+    """Have the owner of a connection dead for some seconds."""
+    FeedLease.objects.filter(connection=number).update(
+        owner="a dead worker", expires_at=timezone.now() - timedelta(seconds=5)
+    )
+
+
+class ConnectionRules(RuleBasedStateMachine):
+    """What happens to connections, and what is done about it."""
+
+    tick: Callable[[], datetime]
+    placed_at: dict[int, int]
+
+    @rule(number=numbers)
+    def crash_owner(self, number: int) -> None:
+        lose(number)
+
+    @rule(number=numbers)
+    def return_owner(self, number: int) -> None:
+        make_live(number)
+
+    @rule(number=numbers)
+    def fail_over(self, number: int) -> None:
+        before = self.note_placement()
+        report = services.fail_over(connection=number, now=self.tick())
+        after = self.note_placement()
+        assert before.keys() == after.keys()
+        assert all(after[one] == place for one, place in before.items() if place != number)
+        health, _ = selectors.list_health()
+        left = [one for one, place in after.items() if place == number]
+        if report.to is not None and left:
+            assert all(one.load == one.capacity for one in health if one.is_live)
+            assert report.waiting == len(left)
+
+    @rule()
+    def rebalance(self) -> None:
+        before = self.note_placement()
+        done = services.rebalance(actor="operator1", now=self.tick())
+        after = self.note_placement()
+        assert before.keys() == after.keys()
+        assert sum(after[one] != place for one, place in before.items()) == done.moves
+        carried = done.after.values()
+        assert max(carried, default=0) - min(carried, default=0) <= 1
+        assert sum(done.before.values()) == sum(carried)
+
+    @rule(number=numbers)
+    def finish_moves(self, number: int) -> None:
+        wanted = [one.instrument_id for one in selectors.list_wanted(connection=number) if one.is_arriving]
+        assert services.finish_moves(connection=number, instrument_ids=wanted, now=self.tick()) == len(wanted)
+
+    @rule()
+    def repair_what_is_right(self) -> None:
+        found = services.check(repair=True, actor="operator1", now=self.tick())
+        assert [str(one) for one in found if one.is_mended] == []
+
+    @precondition(lambda _: ClaimLeg.objects.exists())
+    @rule(position=st.integers(0, 500))
+    def lose_a_leg_and_repair(self, position: int) -> None:
+        held = set(ClaimLeg.objects.values_list("claim_id", "subscription_id"))
+        legs = list(ClaimLeg.objects.order_by("pk"))
+        legs[position % len(legs)].delete()
+        found = services.check(repair=True, actor="operator1", now=self.tick())
+        assert len([one for one in found if one.is_mended]) in {1, 2}  # a leg, and the tier that follows from it
+        assert set(ClaimLeg.objects.values_list("claim_id", "subscription_id")) == held
+
+    def note_placement(self) -> dict[int, int]:
+        """Remember where everything is: from here on it stays there, unless a rule says otherwise."""
+        self.placed_at = dict(Subscription.objects.values_list("pk", "connection_id"))
+        return self.placed_at

@@ -1,0 +1,185 @@
+"""Every difference is said, what can be mended is mended once, and nothing that a claim needs is taken."""
+
+import asyncio
+from collections.abc import Sequence
+from io import StringIO
+
+import pytest
+import redis.asyncio
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+from marketdata import quote_board
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.quote_board import OwnerReport
+from subscriptions import selectors, services
+from subscriptions.domain.claims import ClaimKind
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
+from tests.factories import NOW, Listing, make_user
+from tests.integration.subscriptions.acts import claim_chain, claim_instrument, loads
+from tests.integration.subscriptions.invariants import check_invariants
+
+
+def differences(*, repair: bool = False) -> list[str]:
+    """Return what differs in the rows; that nobody owns a connection is of the board."""
+    found = services.check(repair=repair, actor="operator1", now=NOW)
+    return [str(one) for one in found if "nobody owns it" not in one.text]
+
+
+def subscribed() -> Sequence[int]:
+    return sorted(Subscription.objects.values_list("instrument_id", flat=True))
+
+
+def test_what_is_right_is_left_alone(listing: Listing) -> None:
+    claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=5)
+    before = subscribed()
+
+    assert differences(repair=True) == []
+
+    assert subscribed() == before
+    assert not SubscriptionLog.objects.filter(reason="REPAIR").exists()
+
+
+def test_a_load_that_is_wrong_is_counted_again(listing: Listing) -> None:
+    claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=5)
+    right = loads()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('subscriptions.recounting', 'yes', true)")
+        FeedConnection.objects.filter(number=3).update(load=77)
+        cursor.execute("SELECT set_config('subscriptions.recounting', '', true)")
+
+    assert differences() == ["connection 3 says it carries 77 instruments and carries 2"]
+    assert loads()[2] == 77
+    assert differences(repair=True) == ["connection 3 says it carries 77 instruments and carries 2 (mended)"]
+
+    assert loads() == right
+    row = SubscriptionLog.objects.get(reason="REPAIR")
+    assert (row.action, row.actor, row.subject) == ("repair", "operator1", "load of connection 3")
+    assert row.counts == {"was": 77, "load": 2}
+    assert differences(repair=True) == []
+
+
+def test_lost_legs_come_back_and_strangers_go(listing: Listing) -> None:
+    user = make_user("trader1").pk
+    chain = claim_chain(listing.series[0], user_id=user, width=5).claim_id
+    share = claim_instrument(listing.spots["TCS"].pk, user_id=user).claim_id
+    before = subscribed()
+    stranger = Subscription.objects.get(instrument=listing.spots["TCS"])
+    ClaimLeg.objects.filter(claim=chain)[0].delete()
+    ClaimLeg.objects.filter(claim=chain)[0].delete()
+    ClaimLeg.objects.create(claim_id=chain, subscription=stranger)
+    ClaimLeg.objects.filter(claim=share).delete()
+    Subscription.objects.filter(legs=None).delete()
+
+    assert len(differences()) == 2
+    assert [one.split(") ", 1)[1] for one in differences(repair=True)] == [
+        "lacks 2 of its legs and holds 1 that are none (mended)",
+        "lacks 1 of its legs and holds 0 that are none (mended)",
+    ]
+
+    assert subscribed() == before
+    check_invariants()
+    assert differences(repair=True) == []
+
+
+def test_what_nobody_holds_is_released(listing: Listing) -> None:
+    placed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader1").pk)
+    Claim.objects.get(pk=placed.claim_id).delete()
+
+    assert differences(repair=True) == ["TCS is subscribed and held by nobody (mended)"]
+
+    assert subscribed() == []
+    row = SubscriptionLog.objects.get(reason="REPAIR")
+    assert (row.legs, row.counts["released"]) == ([listing.spots["TCS"].pk], 1)
+
+
+def test_tiers_and_modes_follow_from_claims_and_instruments(listing: Listing) -> None:
+    claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
+    first, second = Subscription.objects.filter(mode="full").order_by("pk")[:2]
+    Subscription.objects.filter(pk=first.pk).update(tier="B")
+    Subscription.objects.filter(pk=second.pk).update(mode="quote")
+
+    assert differences(repair=True) == [
+        f"subscription {first.pk} should be in tier A (mended)",
+        f"subscription {second.pk} should be in mode full (mended)",
+    ]
+
+    check_invariants()
+    assert differences(repair=True) == []
+
+
+def test_a_chain_without_its_spot_gets_it_and_a_spot_without_chains_goes(listing: Listing) -> None:
+    claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
+    spot = Claim.objects.get(kind=ClaimKind.SPOT)
+    Claim.objects.filter(spot=spot).update(spot=None)
+    idle = Claim.objects.create(
+        kind=ClaimKind.SPOT, tier="A", instrument=listing.spots["TCS"], last_viewed_at=NOW, claimed_at=NOW
+    )
+
+    found = differences(repair=True)
+
+    assert [one.endswith("(mended)") for one in found] == [True] * len(found)
+    assert not Claim.objects.filter(pk=idle.pk).exists()
+    assert Claim.objects.get(expiry__isnull=False).spot_id == spot.pk
+    check_invariants()
+    assert differences(repair=True) == []
+
+
+def test_legs_that_do_not_fit_are_said_and_nothing_else_is_taken(listing: Listing) -> None:
+    placed = claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
+    ClaimLeg.objects.filter(claim=placed.claim_id)[0].delete()
+    Subscription.objects.filter(legs=None).delete()
+    for number, load in enumerate(loads(), start=1):
+        FeedConnection.objects.filter(number=number).update(capacity=load)
+
+    (text,) = differences(repair=True)
+
+    assert "lacks 1 of its legs and holds 0 that are none; they do not fit" in text
+    assert len(subscribed()) == 6
+
+
+def test_the_board_is_compared_key_by_key(listing: Listing) -> None:
+    claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
+    told: dict[int, list[InstrumentKey]] = {
+        number: [one.key for one in selectors.list_wanted(connection=number)] for number in range(1, 6)
+    }
+    moved = told[2].pop()
+    told[4].append(moved)
+    asyncio.run(report_all(told))
+
+    assert differences() == [
+        "connection 1: quotes of 3 instruments are kept that it does not carry",  # the prices of this test
+        f"connection 2: its socket was not told of 1 instruments that are wanted, such as {moved}",
+        f"connection 4: its socket was told of 1 instruments that are not wanted, such as {moved}",
+    ]
+
+
+async def report_all(told: dict[int, list[InstrumentKey]]) -> None:
+    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
+        board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
+        for number, keys in told.items():
+            count = len(keys)
+            await board.report(
+                OwnerReport(number, "worker-1", 0, "live", count, count, count, 9, 1.0, None, 1, ""), keys
+            )
+
+
+def test_the_command_ends_with_one_as_long_as_something_differs(listing: Listing) -> None:
+    placed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader1").pk)
+    Claim.objects.get(pk=placed.claim_id).delete()
+    said = StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_subscriptions", wait=0.0, stdout=said)
+
+    assert ended.value.code == 1
+    assert said.getvalue().splitlines() == [
+        "TCS is subscribed and held by nobody",
+        "connection 1: nobody owns it, 1 instruments wait",
+        "0 mended, 2 left",
+    ]
+
+    said = StringIO()
+    call_command("check_subscriptions", repair=True, wait=0.0, stdout=said)
+    assert said.getvalue().splitlines() == ["TCS is subscribed and held by nobody (mended)", "1 mended, 0 left"]
