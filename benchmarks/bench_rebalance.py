@@ -1,0 +1,177 @@
+"""Moving instruments as sets against row by row, on the same database in the same run.
+
+    .venv/bin/python -m devstack exec --durable -- .venv/bin/python -m benchmarks.bench_rebalance
+
+Measures the database time of one committed act with 400 claims: rebalance that moves 5,000 of 12,500 instruments to two
+connections that came back empty, and failover of 4,000 of 20,000. The rival moves one row after the other through the
+ORM, with a log row each, in one transaction. Works in a database of its own and drops it. Medians in milliseconds.
+"""
+
+# ruff: noqa: E402  Models can be imported only after django.setup().
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import cycle, islice
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
+django.setup()
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from marketdata.models import Instrument
+from subscriptions import services
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, FeedLease, Subscription, SubscriptionLog
+from tests.factories import NOW, make_equities
+
+BUDGET_MS = 300
+REPEATS, SLOW_REPEATS = 5, 1
+
+
+@dataclass(frozen=True)
+class Case:
+    """One act: what each connection carries before, and what the rival moves in its stead."""
+
+    name: str
+    loads: Sequence[int]
+    lost: int | None
+    act: Callable[[], int]
+    moves: int
+    surplus: Mapping[int, int]
+    targets: Sequence[int]
+
+
+def new_claim(number: int) -> Claim:
+    return Claim(
+        kind=ClaimKind.WATCHLIST,
+        tier=Tier.A,
+        exchange_segment=2,
+        underlying_symbol=f"BENCH{number}",
+        expiry=NOW.date(),
+        width=25,
+        last_viewed_at=NOW + timedelta(seconds=number),
+        claimed_at=NOW,
+    )
+
+
+def make_live(lost: int | None) -> None:
+    """Have all connections live but the one that is lost."""
+    FeedConnection.objects.update(state="live")
+    alive, dead = timezone.now() + timedelta(hours=1), timezone.now() - timedelta(seconds=9)
+    FeedLease.objects.update(owner="bench", expires_at=alive)
+    if lost is not None:
+        FeedLease.objects.filter(connection=lost).update(expires_at=dead)
+
+
+def spread(loads: Sequence[int]) -> None:
+    """Put so many on each connection, and the rest nowhere at all: they are not subscribed."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM claim_legs")
+        cursor.execute("DELETE FROM subscriptions")
+    ids = iter(Instrument.objects.order_by("pk").values_list("pk", flat=True))
+    Subscription.objects.bulk_create(
+        [
+            Subscription(instrument_id=one, connection_id=number, tier=Tier.A, mode="full", since=NOW)
+            for number, load in enumerate(loads, start=1)
+            for one in islice(ids, load)
+        ],
+        batch_size=5_000,
+    )
+    ClaimLeg.objects.bulk_create(
+        [
+            ClaimLeg(claim_id=claim_id, subscription_id=pk)
+            for pk, claim_id in zip(
+                Subscription.objects.order_by("pk").values_list("pk", flat=True),
+                cycle(Claim.objects.values_list("pk", flat=True)),
+                strict=False,
+            )
+        ],
+        batch_size=10_000,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE subscriptions, claim_legs")
+
+
+def row_by_row(surplus: Mapping[int, int], targets: Sequence[int]) -> int:
+    """Move so many off each connection, each to the emptiest target, one row at a time."""
+    moved = 0
+    with transaction.atomic():
+        for source, count in surplus.items():
+            for row in Subscription.objects.filter(connection=source).order_by("pk")[:count]:
+                target = FeedConnection.objects.filter(number__in=targets).order_by("load", "number")[0]
+                row.connection = target
+                row.save()
+                SubscriptionLog.objects.create(
+                    at=NOW, action=LogAction.MOVE, reason="BENCHMARK", actor="bench", legs=[row.instrument_id]
+                )
+                moved += 1
+    return moved
+
+
+def milliseconds(act: Callable[[], int], *, prepare: Callable[[], None], rows: int, repeats: int) -> float:
+    """Return the median time of `act` with its commit, each time from the same beginning."""
+    taken = []
+    for _ in range(repeats):
+        prepare()
+        started = time.perf_counter()
+        moved = act()
+        taken.append((time.perf_counter() - started) * 1_000)
+        assert moved == rows, moved
+    return statistics.median(taken)
+
+
+def measure(case: Case) -> None:
+    def prepare() -> None:
+        make_live(case.lost)
+        spread(case.loads)
+
+    fast = milliseconds(case.act, prepare=prepare, rows=case.moves, repeats=REPEATS)
+    slow = milliseconds(
+        lambda: row_by_row(case.surplus, case.targets), prepare=prepare, rows=case.moves, repeats=SLOW_REPEATS
+    )
+    print(f"{case.name:<16} sets {fast:8.1f}   budget {BUDGET_MS:6.0f}   rows {slow:9.1f}   {slow / fast:5.1f}x")
+
+
+CASES = [
+    Case(
+        name="rebalance 5,000",
+        loads=[5_000, 5_000, 2_500, 0, 0],
+        lost=None,
+        act=lambda: services.rebalance(actor="bench", now=NOW).moves,
+        moves=5_000,
+        surplus={1: 2_500, 2: 2_500},
+        targets=[4, 5],
+    ),
+    Case(
+        name="fail over 4,000",
+        loads=[4_000, 4_000, 4_000, 4_000, 4_000],
+        lost=5,
+        act=lambda: services.fail_over(connection=5, now=NOW).moved,
+        moves=4_000,
+        surplus={5: 4_000},
+        targets=[1, 2, 3, 4],
+    ),
+]
+
+
+def main() -> None:
+    own = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        make_equities(20_000)
+        Claim.objects.bulk_create([new_claim(number) for number in range(400)])
+        for case in CASES:
+            measure(case)
+    finally:
+        connection.creation.destroy_test_db(own, verbosity=0)
+
+
+if __name__ == "__main__":
+    main()
