@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from marketdata.admin import ReadOnlyAdmin, format_moment
 from subscriptions.domain.claims import LogReason, Tier
-from subscriptions.models import SubscriptionLog
+from subscriptions.models import EndOfDayRun, SubscriptionLog
 
 # Up to here rows are counted; beyond, the planner's estimate does for a page number.
 COUNTED_UP_TO: Final = 5_000
@@ -111,3 +111,18 @@ class SubscriptionLogAdmin(ReadOnlyAdmin):
     def connections_in_words(self, row: SubscriptionLog) -> str:
         """Say where streaming began or ended."""
         return ", ".join(f"{count} on {number}" for number, count in row.connections.items())
+
+
+@admin.register(EndOfDayRun)
+class EndOfDayRunAdmin(ReadOnlyAdmin):
+    """Which days were closed, when, and what that took."""
+
+    list_display = ["closes", "exchange_segment", "moment", "actor", "claims", "released"]
+    list_filter = ["exchange_segment"]
+    fields = ["closes", "exchange_segment", "moment", "actor", "claims", "released"]
+    ordering = ["-closes", "-id"]
+
+    @admin.display(description="ran at", ordering="ran_at")
+    def moment(self, row: EndOfDayRun) -> str | None:
+        """Say when it ran, to the second."""
+        return format_moment(row.ran_at)

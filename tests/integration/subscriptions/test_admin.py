@@ -19,7 +19,7 @@ from tests.integration.subscriptions.invariants import check_invariants
 from watchlists.models import EntryKind
 from watchlists.services import add_entry
 
-LISTS = ["feedconnection", "subscription", "claim", "subscriptionlog", "preloadrule"]
+LISTS = ["feedconnection", "subscription", "claim", "subscriptionlog", "endofdayrun", "preloadrule"]
 CLAIMS = "/admin/subscriptions/claim/"
 
 
