@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from marketdata import quote_board
 from subscriptions import services
-from subscriptions.models import FeedLease, Subscription
+from subscriptions.models import FeedConnection, FeedLease, Subscription
 from tests.integration.subscriptions.acts import loads
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
@@ -23,6 +23,7 @@ from tests.integration.subscriptions.feed.worlds import (
     wait_until_streaming,
     wanted_keys,
 )
+from tests.proxies import running_proxy
 from tests.simulators import SimulatorAddress
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
@@ -96,6 +97,39 @@ def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_d
         wait_until(lambda: [one.streaming for one in reports()] == [8, 8, 8, 8, 8], seconds=10, what="8 on each")
         wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=5, what="once each again")
         assert broker_sockets(simulator) == 5
+
+
+def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
+    make_subscriptions(simulator, count=40)
+    port = int(simulator.feed_url.rsplit(":", 1)[1].split("/")[0])
+    with (
+        running_worker(tmp_path, name="four", simulator=simulator, FEED_CONNECTIONS="4"),
+        running_proxy(port) as proxy,
+    ):
+        wait_for_owners(4)
+        through = {"DHAN_FEED_URL": f"ws://127.0.0.1:{proxy.port}", "FEED_CONNECTIONS": "1"}
+        with running_worker(tmp_path, name="one", simulator=simulator, **through):
+            wait_until_streaming(40)
+            proxy.cut()
+            wait_until(
+                lambda: FeedConnection.objects.get(number=5).lost_since is not None, seconds=8, what="its turn failed"
+            )
+            assert loads() == [8, 8, 8, 8, 8]
+
+            took = wait_until(lambda: loads() == [10, 10, 10, 10, 0], seconds=15, what="all moved")
+
+            assert GRACE_SECONDS - 1 < took < GRACE_SECONDS + 2
+            wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
+            proxy.restore()
+            wait_until(
+                lambda: [one.state for one in reports()] == ["live"] * 5, seconds=40, what="connection 5 is back"
+            )
+            wait_until(
+                lambda: FeedConnection.objects.get(number=5).lost_since is None, seconds=5, what="it is lost no more"
+            )
+            assert loads() == [10, 10, 10, 10, 0]
 
 
 def test_a_silent_instrument_leaves_its_old_connection_after_a_while(

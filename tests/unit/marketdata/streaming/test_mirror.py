@@ -116,6 +116,28 @@ def test_of_two_connections_the_newer_packet_wins() -> None:
     assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (11.0, 2)
 
 
+def test_a_moved_instrument_stays_live_when_the_connection_it_left_drops_it() -> None:
+    mirror = complete_mirror(sequence=5)
+    mirror.absorb(make_frame(make_row(99), sequence=1, kind=FrameKind.FULL, connection=2))
+    mirror.absorb(make_frame(make_row(41, ltp=11.0, received_at_ms=1_100), sequence=2, connection=2))
+    mirror.absorb(make_frame(make_row(41, ltp=12.0, received_at_ms=1_200), sequence=6))
+    mirror.absorb(make_frame(make_row(41, ltp=13.0, received_at_ms=1_300), sequence=3, connection=2))
+
+    mirror.absorb(make_frame(make_row(42), sequence=7, kind=FrameKind.FULL))
+
+    assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (13.0, 2)
+
+
+def test_a_silent_instrument_that_moved_is_taken_from_its_new_connection() -> None:
+    mirror = complete_mirror(sequence=5)
+    mirror.absorb(make_frame(make_row(42), sequence=6, kind=FrameKind.FULL))
+    assert connection_of(mirror, 41) == 0
+
+    mirror.absorb(make_frame(make_row(41, ltp=10.5, received_at_ms=900), sequence=1, connection=2))
+
+    assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (10.5, 2)
+
+
 def test_kept_rows_fill_what_is_missing_and_never_overwrite_newer_ones() -> None:
     mirror = QuoteMirror()
     mirror.absorb(make_frame(make_row(41, ltp=10.0, received_at_ms=500), sequence=1))

@@ -1,0 +1,79 @@
+"""What an owner notes of its connection, and since when it counts as lost."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from subscriptions import selectors
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.feed.ownership import Lease
+from subscriptions.feed.states import StateNote, write_state
+from subscriptions.models import FeedConnection
+from tests.integration.subscriptions.connection_rules import lose, make_live
+
+pytestmark = pytest.mark.django_db
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+REFUSED = StateNote(ConnectionState.RECONNECTING, "refused", 1)
+REFUSED_AGAIN = StateNote(ConnectionState.RECONNECTING, "refused", 2)
+
+
+def lost_since(number: int) -> datetime | None:
+    return FeedConnection.objects.get(number=number).lost_since
+
+
+def test_a_loss_lasts_from_the_first_failed_turn_while_another_connection_is_live() -> None:
+    make_live(1, 2)
+    FeedConnection.objects.filter(number=2).update(since=LONG_AGO)
+    write_state(Lease(1, 1), REFUSED)
+    first = lost_since(1)
+
+    write_state(Lease(1, 1), REFUSED_AGAIN)
+
+    assert first is not None
+    assert lost_since(1) == first
+    write_state(Lease(1, 1), StateNote(ConnectionState.LIVE, "", 0))
+    assert lost_since(1) is None
+
+
+def test_a_turn_that_fails_while_none_is_live_begins_the_loss_anew() -> None:
+    make_live(1)
+    FeedConnection.objects.filter(number=1).update(lost_since=LONG_AGO)
+
+    write_state(Lease(1, 1), REFUSED_AGAIN)
+
+    since = lost_since(1)
+    assert since is not None
+    assert since > LONG_AGO
+
+
+def test_a_former_owner_notes_nothing() -> None:
+    make_live(1)
+
+    write_state(Lease(1, 0), REFUSED)
+
+    assert FeedConnection.objects.get(number=1).state == "live"
+    assert lost_since(1) is None
+
+
+def test_the_state_is_as_old_as_it_is_however_often_it_is_noted() -> None:
+    make_live(1)
+    FeedConnection.objects.filter(number=1).update(state="reconnecting", since=LONG_AGO)
+
+    write_state(Lease(1, 1), REFUSED_AGAIN)
+
+    assert FeedConnection.objects.get(number=1).since == LONG_AGO
+
+
+def test_health_tells_live_lost_and_waiting_apart() -> None:
+    make_live(1, 2, 3)
+    lose(2)
+    FeedConnection.objects.filter(number=3).update(state="reconnecting", lost_since=LONG_AGO)
+
+    health, now = selectors.list_health()
+
+    assert [one.is_live for one in health] == [True, False, False, False, False]
+    assert [one.lost_since is not None for one in health] == [False, True, True, False, False]
+    assert health[2].lost_since == LONG_AGO
+    assert now is not None
+    assert 7 < (now - (health[1].lost_since or now)).total_seconds() < 10  # five since it ran out, three of lease
