@@ -77,9 +77,8 @@ class ExpiryRow:
     has_futures: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One option of a series."""
+class Leg(NamedTuple):
+    """One option of a series. A tuple, because a pass over the market makes tens of thousands."""
 
     instrument_id: int
     strike: Decimal
@@ -207,25 +206,15 @@ def list_series(*, keys: Collection[SeriesKey]) -> Mapping[SeriesKey, SeriesList
     return {key: listing for key, listing in found.items() if listing is not None}
 
 
-class _OptionRow(NamedTuple):
-    exchange_segment: int
-    underlying_symbol: str
-    expiry: date
-    instrument_id: int
-    strike: Decimal
-    option_type: str
-    token: str
-    lot_size: int
-    tick_size: Decimal
-    spot_id: int | None
-    instrument_type: str
+# Strike, option type, instrument, token, lot size, tick size; spot, instrument type.
+_OptionRow = tuple[Decimal, str, int, str, int, Decimal, int | None, str]
 
 
-# By index, a series at a time; rows as they come: a market's worth of models costs more than the query.
+# By index, a series at a time. Rows stay tuples: a market's worth of named ones costs as much as the query.
 _OPTIONS_SQL: Final = """
-SELECT i.exchange_segment, i.underlying_symbol, i.expiry, i.id, i.strike, i.option_type, i.token, i.lot_size,
-       i.tick_size, i.underlying_id, i.instrument_type
-FROM unnest(%s::smallint[], %s::varchar[], %s::date[]) AS wanted (segment, symbol, expiry)
+SELECT wanted.place, i.strike, i.option_type, i.id, i.token, i.lot_size, i.tick_size, i.underlying_id,
+       i.instrument_type
+FROM unnest(%s::smallint[], %s::varchar[], %s::date[]) WITH ORDINALITY AS wanted (segment, symbol, expiry, place)
 JOIN instruments i ON i.is_listed AND i.underlying_symbol = wanted.symbol AND i.exchange_segment = wanted.segment
     AND i.expiry = wanted.expiry AND i.strike IS NOT NULL
 ORDER BY i.strike, i.option_type, i.id
@@ -233,27 +222,34 @@ ORDER BY i.strike, i.option_type, i.id
 
 
 def _option_rows(keys: Collection[SeriesKey]) -> Mapping[SeriesKey, Sequence[_OptionRow]]:
-    grouped: dict[tuple[int, str, date], list[_OptionRow]] = {
-        (int(key.segment), key.underlying, key.expiry): [] for key in keys
-    }
-    if grouped:
+    places = list(keys)
+    grouped: list[list[_OptionRow]] = [[] for _ in places]
+    if places:
+        columns = (
+            [int(key.segment) for key in places],
+            [key.underlying for key in places],
+            [key.expiry for key in places],
+        )
         with connection.cursor() as cursor:
-            cursor.execute(_OPTIONS_SQL, [list(column) for column in zip(*grouped, strict=True)])
-            for row in map(_OptionRow._make, cursor.fetchall()):
-                grouped[row.exchange_segment, row.underlying_symbol, row.expiry].append(row)
-    return {key: grouped[int(key.segment), key.underlying, key.expiry] for key in keys}
+            cursor.execute(_OPTIONS_SQL, columns)
+            for row in cursor.fetchall():
+                grouped[row[0] - 1].append(row[1:])
+    return dict(zip(places, grouped, strict=True))
+
+
+_OPTION_TYPES: Final = {one.value: one for one in OptionType}
 
 
 def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None:
     """Return the listing of a series from its rows; None where what it is written on is not listed."""
-    spots = Counter(row.spot_id for row in rows if row.spot_id is not None)
+    spots = Counter(row[6] for row in rows if row[6] is not None)
     if not spots:
         return None
     legs = tuple(
-        Leg(row.instrument_id, row.strike, OptionType(row.option_type), row.token, row.lot_size, row.tick_size)
-        for row in rows
+        Leg(instrument_id, strike, _OPTION_TYPES[option_type], token, lot_size, tick_size)
+        for strike, option_type, instrument_id, token, lot_size, tick_size, _, _ in rows
     )
-    is_index = rows[0].instrument_type == InstrumentType.OPTIDX and key.segment is not ExchangeSegment.MCX_COMM
+    is_index = rows[0][7] == InstrumentType.OPTIDX and key.segment is not ExchangeSegment.MCX_COMM
     return SeriesListing(
         series=key,
         spot_instrument_id=spots.most_common(1)[0][0],

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
-from tests.factories import NOW, Listing, drop_prices, make_series, make_user, put_prices
+from tests.factories import NOW, Listing, drop_prices, make_future, make_series, make_user, put_prices
 from tests.integration.subscriptions.acts import claim_chain, count_subscribed, loads
 from tests.integration.subscriptions.invariants import check_invariants
 
@@ -231,3 +231,23 @@ def test_a_pass_asks_the_database_set_by_set(listing: Listing) -> None:
 
     assert len(held()) > 10
     assert len(under_lock) - start < 40
+
+
+def test_two_thousand_two_hundred_and_seventy_two_instruments_land_evenly(listing: Listing) -> None:
+    PreloadRule.objects.filter(underlying_symbol="NIFTY").update(weekly=60, monthly=20)
+    PreloadRule.objects.exclude(underlying_symbol="NIFTY").update(is_active=False)
+    for weeks in range(52):
+        make_series(listing.spots["NIFTY"], expiry=date(2026, 3, 31) + timedelta(weeks=weeks), strikes=21)
+    PreloadRule.objects.filter(underlying_symbol="NIFTY").update(strikes=21)
+    # 54 expiries of 42 legs, the index, and three futures of GOLD.
+    gold = PreloadRule.objects.filter(profile="lean", underlying_symbol="GOLD")
+    gold.update(is_active=True, futures=3)
+    for month in (3, 4, 6):
+        make_future("GOLD", expiry=date(2026, month, 5))
+
+    report = services.preload_tier_b(now=NOW)
+
+    assert report.waiting == ()
+    assert count_subscribed() == 2_272
+    assert loads() == [455, 455, 454, 454, 454]
+    check_invariants()

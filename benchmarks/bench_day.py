@@ -1,0 +1,287 @@
+"""Recentring, preloading and the end of the day as sets against row by row, on the same database in the same run.
+
+    .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_day
+
+Measures one committed act with legs and audit: recentring 200 chains of 50 legs whose spots all moved a step (the
+whole pass with its reads, and the time spent in the database), preloading 8,500 into empty connections, releasing
+22,700 at the end of the day. The rival writes the same rows through the ORM one at a time, once, in one
+transaction. Works in a database of its own and drops it. Milliseconds.
+"""
+
+# ruff: noqa: E402  Models can be imported only after django.setup().
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
+django.setup()
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from marketdata.models import AtmCache, Instrument
+from subscriptions import services
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
+from subscriptions.services import audit, legs
+from subscriptions.services.audit import Cause
+from subscriptions.services.lock import placement
+from subscriptions.services.release import release
+from subscriptions.services.windows import open_chain
+from tests.factories import NOW, make_equities, make_series, put_prices
+
+CHAINS = 200
+CAUSE = Cause("BENCHMARK", "bench", NOW)
+TOMORROW = NOW.date() + timedelta(days=1)
+
+
+class DatabaseClock:
+    """How long the statements of a block take, with the driver."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001  Django calls it so.
+        started = time.perf_counter()
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+
+@contextmanager
+def timed() -> Iterator[list[float]]:
+    """Measure a block: milliseconds as a whole, and of them in the database."""
+    taken: list[float] = []
+    clock = DatabaseClock()
+    started = time.perf_counter()
+    with connection.execute_wrapper(clock):
+        yield taken
+    taken += [(time.perf_counter() - started) * 1_000, clock.seconds * 1_000]
+
+
+def report(name: str, fast: list[float], slow: list[float], budget: float) -> None:
+    whole, database = fast
+    print(
+        f"{name:<20} sets {whole:7.1f} (database {database:6.1f})   budget {budget:4.0f}   "
+        f"rows {slow[0]:8.1f} (database {slow[1]:8.1f})   {slow[0] / whole:5.1f}x (database {slow[1] / database:5.1f}x)"
+    )
+
+
+def median(runs: Sequence[list[float]]) -> list[float]:
+    return [statistics.median(column) for column in zip(*runs, strict=True)]
+
+
+def analyze() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def hold_one(claim: Claim, instrument_id: int) -> None:
+    subscription = Subscription.objects.filter(instrument_id=instrument_id).first()
+    if subscription is None:
+        emptiest = FeedConnection.objects.order_by("load", "number").first()
+        assert emptiest is not None
+        subscription = Subscription.objects.create(
+            instrument_id=instrument_id, connection=emptiest, tier=claim.tier, mode="full", since=NOW
+        )
+    ClaimLeg.objects.create(claim=claim, subscription=subscription)
+
+
+def let_one_go(leg: ClaimLeg) -> None:
+    subscription = leg.subscription
+    leg.delete()
+    if not subscription.legs.exists():
+        subscription.delete()
+
+
+def log_one(claim: Claim, action: LogAction, instruments: list[int]) -> None:
+    SubscriptionLog.objects.create(
+        at=NOW,
+        action=action,
+        reason="BENCHMARK",
+        actor="bench",
+        subject=str(claim.series or claim.pk),
+        legs=instruments,
+    )
+
+
+# Recentring.
+
+
+def make_chains() -> list[Instrument]:
+    spots = list(make_equities(CHAINS, prefix="SPOT"))
+    put_prices({spot.pk: 1_000.0 for spot in spots})
+    for spot in spots:
+        series = make_series(spot, middle=1_000, step=10, strikes=61, expiry=date(2026, 2, 24))
+        services.claim_chain(
+            series=series,
+            width=25,
+            tier=Tier.A,
+            kind=ClaimKind.WATCHLIST,
+            user_id=None,
+            actor="bench",
+            reason="BENCHMARK",
+            now=NOW,
+        )
+    return spots
+
+
+def move_market(spots: Sequence[Instrument], price: float, at: datetime) -> None:
+    put_prices({spot.pk: price for spot in spots}, now=at)
+
+
+def recentre_by_rows(at: datetime) -> None:
+    """Recentre chain by chain, leg by leg, as one would without thinking of sets."""
+    with transaction.atomic():
+        for claim in Claim.objects.filter(expiry__isnull=False).order_by("pk"):
+            assert claim.series is not None
+            assert claim.width is not None
+            opened = open_chain(series=claim.series, width=claim.width, now=at)
+            found = opened.window
+            wanted = {leg.instrument_id for leg in opened.legs}
+            held = {leg.subscription.instrument_id: leg for leg in claim.legs.select_related("subscription")}
+            AtmCache.objects.filter(underlying_symbol=claim.underlying_symbol).update(
+                ltp=found.ltp,
+                atm=found.atm,
+                lowest_strike=found.lowest_strike,
+                highest_strike=found.highest_strike,
+                calculated_at=at,
+            )
+            for instrument_id in held.keys() - wanted:
+                let_one_go(held[instrument_id])
+            for instrument_id in wanted - held.keys():
+                hold_one(claim, instrument_id)
+            log_one(claim, LogAction.RECENTRE, sorted(held.keys() ^ wanted))
+
+
+def bench_recentre() -> None:
+    spots = make_chains()
+    analyze()
+    runs = []
+    for step in range(1, 6):
+        at = NOW + timedelta(seconds=10 * step)
+        move_market(spots, 1_000.0 + 10 * step, at)
+        with timed() as taken:
+            moved = services.recentre(now=at).moved
+        assert moved == CHAINS
+        runs.append(taken)
+    at = NOW + timedelta(seconds=100)
+    move_market(spots, 1_060.0, at)
+    with timed() as slow:
+        recentre_by_rows(at)
+    assert set(AtmCache.objects.values_list("atm", flat=True)) == {Decimal(1_060)}
+    report(f"recentre {CHAINS}", median(runs), slow, 600)
+    clear()
+
+
+# Holding and releasing much.
+
+
+def new_claims(count: int, tier: Tier) -> list[Claim]:
+    return [
+        Claim(
+            kind=ClaimKind.WATCHLIST,
+            tier=tier,
+            exchange_segment=2,
+            underlying_symbol=f"BENCH{number}",
+            expiry=NOW.date(),
+            width=25,
+            last_viewed_at=NOW,
+            claimed_at=NOW,
+        )
+        for number in range(count)
+    ]
+
+
+def hold_as_sets(groups: Sequence[Sequence[int]], tier: Tier) -> None:
+    with placement(now=NOW):
+        made = Claim.objects.bulk_create(new_claims(len(groups), tier))
+        gained = legs.hold({claim.pk: group for claim, group in zip(made, groups, strict=True)}, now=NOW)
+        audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+
+
+def hold_by_rows(groups: Sequence[Sequence[int]], tier: Tier) -> None:
+    with transaction.atomic():
+        for claim, group in zip(new_claims(len(groups), tier), groups, strict=True):
+            claim.save()
+            for instrument_id in group:
+                hold_one(claim, instrument_id)
+            log_one(claim, LogAction.SUBSCRIBE, list(group))
+
+
+def close_by_rows() -> None:
+    with transaction.atomic():
+        for claim in Claim.objects.filter(tier=Tier.A).order_by("pk"):
+            held = list(claim.legs.select_related("subscription"))
+            for leg in held:
+                let_one_go(leg)
+            log_one(claim, LogAction.UNSUBSCRIBE, [leg.subscription.instrument_id for leg in held])
+            claim.delete()
+
+
+def clear() -> None:
+    with placement(now=NOW):
+        release(list(Claim.objects.exclude(kind=ClaimKind.SPOT).values_list("pk", flat=True)), cause=CAUSE)
+
+
+def in_groups(instruments: Sequence[Instrument], size: int) -> list[list[int]]:
+    ids = [one.pk for one in instruments]
+    return [ids[first : first + size] for first in range(0, len(ids), size)]
+
+
+def bench_preload(shares: Sequence[Instrument]) -> None:
+    groups = in_groups(shares[:8_500], 202)
+    runs = []
+    for _ in range(5):
+        with timed() as taken:
+            hold_as_sets(groups, Tier.B)
+        runs.append(taken)
+        clear()
+    with timed() as slow:
+        hold_by_rows(groups, Tier.B)
+    clear()
+    report("preload 8,500", median(runs), slow, 600)
+
+
+def bench_end_of_day(shares: Sequence[Instrument]) -> None:
+    groups = in_groups(shares[:22_700], 50)
+    runs = []
+    for number in range(5):
+        hold_as_sets(groups, Tier.A)
+        analyze()
+        with timed() as taken:
+            services.end_of_day(closes=TOMORROW + timedelta(days=number), actor="bench", now=NOW + timedelta(days=99))
+        assert not Subscription.objects.exists()
+        runs.append(taken)
+    hold_as_sets(groups, Tier.A)
+    with timed() as slow:
+        close_by_rows()
+    report("end of day 22,700", median(runs), slow, 600)
+
+
+def main() -> None:
+    own = connection.settings_dict["NAME"]
+    settings.MARKET_DATE = NOW.date()
+    settings.REDIS_PREFIX = f"bench-day-{os.getpid()}"
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        bench_recentre()
+        shares = make_equities(22_700)
+        analyze()
+        bench_preload(shares)
+        bench_end_of_day(shares)
+    finally:
+        connection.creation.destroy_test_db(own, verbosity=0)
+
+
+if __name__ == "__main__":
+    main()
