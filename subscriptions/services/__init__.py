@@ -18,7 +18,7 @@ from subscriptions.services.moves import FailOverReport, Rebalanced, fail_over, 
 from subscriptions.services.preload import PreloadReport, preload_tier_b
 from subscriptions.services.quota import QuotaExceeded
 from subscriptions.services.recentre import RecentreReport, recentre
-from subscriptions.services.repair import Difference, check
+from subscriptions.services.repair import Difference, check, check_owners
 from subscriptions.services.users import delete_users
 from subscriptions.services.viewing import note_viewed
 from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
@@ -42,6 +42,7 @@ __all__ = [
     "Released",
     "UnknownClaim",
     "check",
+    "check_owners",
     "claim_chain",
     "claim_instrument",
     "delete_users",

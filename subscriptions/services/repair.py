@@ -31,6 +31,7 @@ class Difference:
 
     text: str
     is_mended: bool = False
+    is_of_owners: bool = False  # who mend it themselves
 
     def __str__(self) -> str:
         return f"{self.text} (mended)" if self.is_mended else self.text
@@ -73,7 +74,12 @@ def check(*, repair: bool, actor: str, now: datetime) -> list[Difference]:
             found += look(cause, repair=repair)
         if repair and any(one.is_mended for one in found):
             nudge_owners_on_commit()
-    return found + [Difference(text) for text in compare_board()]
+    return [*found, *check_owners()]
+
+
+def check_owners() -> list[Difference]:
+    """Return what sockets and board differ in, without any lock; some of it is only on its way."""
+    return [Difference(text, is_of_owners=True) for text in compare_board()]
 
 
 def _check_loads(cause: Cause, *, repair: bool) -> list[Difference]:

@@ -12,7 +12,6 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from subscriptions import services
-from subscriptions.services import Difference
 
 ACTOR: Final = "check_subscriptions"
 LOOK_AGAIN_SECONDS: Final = 0.5
@@ -29,14 +28,14 @@ class Command(BaseCommand):
 
     def handle(self, *, repair: bool, wait: float, **_options: Any) -> None:
         deadline = time.monotonic() + wait
-        mended: list[Difference] = []
-        while True:
-            found = services.check(repair=repair, actor=ACTOR, now=timezone.now())
-            mended += [one for one in found if one.is_mended]
-            left = [one for one in found if not one.is_mended]
-            if not left or time.monotonic() >= deadline:
-                break
+        found = services.check(repair=repair, actor=ACTOR, now=timezone.now())
+        mended = [one for one in found if one.is_mended]
+        rows = [one for one in found if not one.is_mended and not one.is_of_owners]
+        owners = [one for one in found if one.is_of_owners]
+        while owners and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN_SECONDS)
+            owners = services.check_owners()
+        left = rows + owners
         for one in (*mended, *left):
             self.stdout.write(str(one))
         self.stdout.write(f"{len(mended)} mended, {len(left)} left" if mended or left else "no differences")

@@ -3,14 +3,17 @@
 import os
 import signal
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from marketdata import quote_board
 from subscriptions import services
-from subscriptions.models import FeedConnection, FeedLease, Subscription
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, FeedLease, Subscription
+from tests.factories import NOW, make_user
 from tests.integration.subscriptions.acts import loads
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
@@ -149,6 +152,37 @@ def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
 
         took = wait_until(lambda: loads() == [1, 3, 2, 2, 2], seconds=20, what="it has left connection 1")
         assert took > 8
+
+
+def test_a_feed_that_streams_what_is_claimed_shows_no_difference(simulator: SimulatorAddress, tmp_path: Path) -> None:
+    rows = make_subscriptions(simulator, count=20)
+    user = make_user("trader1").pk
+    claims = Claim.objects.bulk_create(
+        [
+            Claim(
+                kind="watchlist", tier="A", user_id=user, instrument=row.instrument, last_viewed_at=NOW, claimed_at=NOW
+            )
+            for row in rows
+        ]
+    )
+    ClaimLeg.objects.bulk_create(
+        [ClaimLeg(claim=claim, subscription=row) for claim, row in zip(claims, rows, strict=True)]
+    )
+    with running_worker(tmp_path, name="feed", simulator=simulator):
+        wait_until_streaming(20)
+        ClaimLeg.objects.filter(claim=claims[0]).delete()
+        claims[0].delete()
+        said = StringIO()
+
+        call_command("check_subscriptions", repair=True, wait=20.0, stdout=said)
+
+        token = rows[0].instrument.token
+        assert said.getvalue().splitlines() == [
+            f"{token} is subscribed and held by nobody (mended)",
+            "1 mended, 0 left",
+        ]
+        assert broker_knows(simulator) == wanted_keys()
+        assert len(wanted_keys()) == 19
 
 
 @pytest.mark.parametrize("grace", ["1", "60"])
