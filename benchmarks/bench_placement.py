@@ -2,9 +2,10 @@
 
     .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_placement
 
-Measures the database time of one committed act with legs and audit, 20,000 instruments present (for the claims):
-claim 50 legs and 202 legs, preload 2,272 into empty connections. The rival writes the same rows through the ORM
-one at a time, in one transaction. Works in a database of its own and drops it. Medians in milliseconds.
+Measures the database time of one committed act with legs and audit: claim 50 legs and 202 legs with 20,000 instruments
+present and with all 25,000 places taken, which evicts; preload 2,272 into empty connections. The rival writes the same
+rows through the ORM one at a time, in one transaction. Works in a database of its own and drops it. Medians in
+milliseconds.
 """
 
 # ruff: noqa: E402  Models can be imported only after django.setup().
@@ -32,6 +33,7 @@ from subscriptions.services.release import release
 from tests.factories import NOW, make_equities, make_index
 
 PRESENT = 20_000
+FULL = 25_000
 CAUSE = Cause("BENCHMARK", "bench", NOW)
 
 
@@ -51,6 +53,8 @@ class Case:
 CASES = [
     Case("claim 50", 1, 50, PRESENT, 10, 15, 5),
     Case("claim 202", 1, 202, PRESENT, 25, 15, 5),
+    Case("claim 50, full", 1, 50, FULL, 15, 15, 5),
+    Case("claim 202, full", 1, 202, FULL, 30, 15, 5),
     Case("preload 2,272", 54, 42, 0, 200, 5, 1),
 ]
 
@@ -78,6 +82,7 @@ def as_sets(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
 def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
     """Claim every group one row at a time, as one would without thinking of sets."""
     with transaction.atomic():
+        make_room_one_by_one(1 + sum(len(group) for group in groups))
         spot_claim = Claim.objects.create(
             kind=ClaimKind.SPOT, tier=Tier.A, instrument=spot, last_viewed_at=NOW, claimed_at=NOW
         )
@@ -93,6 +98,18 @@ def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None
             )
 
 
+def make_room_one_by_one(needed: int) -> None:
+    """Evict the oldest claims until so many places are free, row by row."""
+    while FULL - Subscription.objects.count() < needed:
+        oldest = Claim.objects.filter(tier=Tier.A).exclude(kind=ClaimKind.SPOT).earliest("last_viewed_at", "pk")
+        for leg in ClaimLeg.objects.filter(claim=oldest).select_related("subscription"):
+            leg.delete()
+            if not leg.subscription.legs.exists():
+                leg.subscription.delete()
+        SubscriptionLog.objects.create(at=NOW, action=LogAction.EVICT, reason="BENCHMARK", actor="bench")
+        oldest.delete()
+
+
 def hold_one(claim: Claim, instrument: Instrument) -> None:
     subscription = Subscription.objects.filter(instrument=instrument).first()
     if subscription is None:
@@ -105,8 +122,10 @@ def hold_one(claim: Claim, instrument: Instrument) -> None:
 
 
 def fill(instruments: Sequence[Instrument]) -> None:
-    """Have these streaming before the measurement, one claim of 50 each."""
-    with placement(now=NOW):
+    """Have these streaming before the measurement, those that are not yet, one claim of 50 each."""
+    streaming = set(Subscription.objects.values_list("instrument_id", flat=True))
+    instruments = [one for one in instruments if one.pk not in streaming]
+    with transaction.atomic():
         groups = [instruments[first : first + 50] for first in range(0, len(instruments), 50)]
         made = Claim.objects.bulk_create([new_claim(Tier.A, 10_000 + number) for number in range(len(groups))])
         wanted = {claim.pk: [one.pk for one in group] for claim, group in zip(made, groups, strict=True)}
@@ -114,8 +133,8 @@ def fill(instruments: Sequence[Instrument]) -> None:
         audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
-def milliseconds(act: Callable[[], None], *, repeats: int) -> float:
-    """Return the median time of `act` with its commit; what it claimed is released after each."""
+def milliseconds(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> float:
+    """Return the median time of `act` with its commit; what it claimed is released after each, what went comes back."""
     taken = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -124,18 +143,18 @@ def milliseconds(act: Callable[[], None], *, repeats: int) -> float:
         with placement(now=NOW):
             mine = Claim.objects.filter(underlying_symbol__startswith="BENCH", spot__isnull=False)
             release(list(mine.values_list("pk", flat=True)), cause=CAUSE)
+        fill(present)
     return statistics.median(taken)
 
 
 def measure(case: Case, spot: Instrument, shares: Sequence[Instrument]) -> None:
-    if case.present and not Subscription.objects.exists():
-        fill(shares[: case.present])
+    present, free = shares[: case.present], shares[FULL:]
+    fill(present)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    free = shares[PRESENT:]
     groups = [free[number * case.legs : (number + 1) * case.legs] for number in range(case.claims)]
-    fast = milliseconds(lambda: as_sets(spot, groups), repeats=case.repeats)
-    slow = milliseconds(lambda: row_by_row(spot, groups), repeats=case.slow_repeats)
+    fast = milliseconds(lambda: as_sets(spot, groups), present=present, repeats=case.repeats)
+    slow = milliseconds(lambda: row_by_row(spot, groups), present=present, repeats=case.slow_repeats)
     print(f"{case.name:<16} sets {fast:8.1f}   budget {case.budget_ms:6.0f}   rows {slow:9.1f}   {slow / fast:5.1f}x")
 
 
@@ -144,7 +163,7 @@ def main() -> None:
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
         spot = make_index("BENCHSPOT", security_id=1)
-        shares = make_equities(PRESENT + 2_300)
+        shares = make_equities(FULL + 2_300)
         for case in sorted(CASES, key=lambda one: one.present):
             measure(case, spot, shares)
     finally:
