@@ -43,7 +43,7 @@ def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> Resolved:
     if isinstance(watch, WatchChain):
         return _resolve_chain(watch, user_id, now)
     if isinstance(watch, WatchInstruments):
-        instrument_ids: Sequence[int] = watch.instrument_ids
+        instrument_ids = market.list_existing(watch.instrument_ids)
     else:
         instrument_ids = selectors.list_quoted_instruments(user_id=user_id)
     subscription_services.note_viewed(user_id=user_id, instrument_ids=instrument_ids, now=now)

@@ -42,6 +42,7 @@ from marketdata.selectors.underlyings import (
     get_index,
     get_instrument_by_id,
     is_token_prefixed,
+    list_existing,
     market_today,
     parse_exchange,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "is_token_prefixed",
     "list_broker_ltps",
     "list_contracts",
+    "list_existing",
     "list_expiries",
     "list_ltps",
     "list_prices",

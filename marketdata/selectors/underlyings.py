@@ -4,7 +4,7 @@ Where a name is listed on several exchanges the order is NSE, MCX, BSE, except t
 comes before one without: SILVER is a commodity first and a fund second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -88,6 +88,12 @@ def get_index(*, symbol: str, exchange: str | None = None) -> Instrument:
 def get_instrument_by_id(*, instrument_id: int) -> Instrument:
     """Return the instrument, listed or not. Raises `Instrument.DoesNotExist`."""
     return Instrument.objects.get(pk=instrument_id)
+
+
+def list_existing(instrument_ids: Collection[int]) -> Sequence[int]:
+    """Return those of the ids that are of an instrument, listed or not, each once, in the order given."""
+    existing = set(Instrument.objects.filter(pk__in=instrument_ids).values_list("pk", flat=True))
+    return [one for one in dict.fromkeys(instrument_ids) if one in existing]
 
 
 def is_token_prefixed(instruments: Sequence[tuple[Exchange, str]]) -> Sequence[bool]:

@@ -5,7 +5,8 @@ that "what is new for this browser" is a comparison of two numbers. Epochs and s
 connections are judged here: what an older owner says is dropped, a gap makes a connection incomplete until
 a FULL frame mends it. Rows are whole, so a row after a gap is right even while its neighbors are not yet.
 
-An instrument keeps its slot for the life of the process: at most the listing, some 50 bytes each.
+An instrument that was streamed keeps its slot for the life of the process: at most the listing, some 50 bytes
+each. Looking makes no slots: what was never streamed is answered with blank rows that nobody keeps.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class _Heard:
 
 
 class QuoteMirror:
-    """Newest wire row of every instrument seen or watched."""
+    """Newest wire row of every instrument that was streamed."""
 
     def __init__(self, *, room: int = 1_024) -> None:
         self.version = 0
@@ -64,7 +65,7 @@ class QuoteMirror:
     def absorb_kept(self, connection: int, epoch: int, rows: Rows) -> None:
         """Take in what Redis kept of a connection whose owner does not answer; newer rows stay."""
         if epoch >= self._heard[connection].epoch:
-            slots = self.slots_of(rows["instrument_id"].tolist())
+            slots = self._slots_for(rows["instrument_id"].tolist())
             is_news = rows["received_at_ms"] >= self._received_at_ms[slots]
             self._write(slots[is_news], rows[is_news], connection)
 
@@ -78,11 +79,9 @@ class QuoteMirror:
         return [number for number, heard in self._heard.items() if not heard.is_complete]
 
     def slots_of(self, instrument_ids: Sequence[int]) -> Slots:
-        """Return the slot of each instrument; those never seen get a blank one."""
-        missing = [one for one in instrument_ids if one not in self._slot_of]
-        if missing:
-            self._make_slots(missing)
-        return np.fromiter(map(self._slot_of.__getitem__, instrument_ids), dtype=np.intp, count=len(instrument_ids))
+        """Return the slots of those instruments that were streamed, in the order given."""
+        slots = map(self._slot_of.get, instrument_ids)
+        return np.fromiter((one for one in slots if one is not None), dtype=np.intp)
 
     def changed_since(self, slots: Slots, version: int) -> Slots:
         """Return those of `slots` whose row changed after `version`."""
@@ -96,6 +95,15 @@ class QuoteMirror:
         rows["age_ms"] = np.where(received > 0, ages, NEVER_HEARD)
         return rows
 
+    def rows_of(self, instrument_ids: Sequence[int], *, now_ms: int) -> WireRows:
+        """Return a row of each instrument, with its age; a blank one of those that were never streamed."""
+        rows = np.zeros(len(instrument_ids), dtype=WIRE_ROW)
+        rows["instrument_id"] = instrument_ids
+        rows["age_ms"] = NEVER_HEARD
+        is_held = [one in self._slot_of for one in instrument_ids]
+        rows[is_held] = self.rows_at(self.slots_of(instrument_ids), now_ms=now_ms)
+        return rows
+
     def _absorb_changes(self, frame: BusFrame, heard: _Heard) -> Absorbed:
         if frame.sequence <= heard.sequence:
             return Absorbed.OLD
@@ -103,7 +111,7 @@ class QuoteMirror:
         heard.sequence = frame.sequence
         # Sequence 1 is the first of an epoch: nothing was said before it, but rows of the former owner stand.
         heard.is_complete = heard.is_complete and follows
-        slots = self.slots_of(frame.rows["instrument_id"].tolist())
+        slots = self._slots_for(frame.rows["instrument_id"].tolist())
         self._write(slots, frame.rows, frame.connection)
         return Absorbed.APPLIED if heard.is_complete else Absorbed.GAP
 
@@ -111,7 +119,7 @@ class QuoteMirror:
         if frame.sequence < heard.sequence:
             return Absorbed.OLD
         heard.sequence, heard.is_complete = frame.sequence, True
-        slots = self.slots_of(frame.rows["instrument_id"].tolist())
+        slots = self._slots_for(frame.rows["instrument_id"].tolist())
         self._write(slots, frame.rows, frame.connection)
         self._disown(frame.connection, spare=slots)
         return Absorbed.APPLIED
@@ -141,6 +149,13 @@ class QuoteMirror:
         if len(slots):
             self.version += 1
             self._versions[slots] = self.version
+
+    def _slots_for(self, instrument_ids: Sequence[int]) -> Slots:
+        """Return the slot of each streamed instrument; new ones get a blank one."""
+        missing = [one for one in instrument_ids if one not in self._slot_of]
+        if missing:
+            self._make_slots(missing)
+        return self.slots_of(instrument_ids)
 
     def _make_slots(self, instrument_ids: Sequence[int]) -> None:
         for one in instrument_ids:

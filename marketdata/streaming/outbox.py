@@ -10,8 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, encode_browser_frame
 from marketdata.streaming.mirror import QuoteMirror
 
@@ -73,13 +71,13 @@ class Outbox:
         """Return the frame to send now, or None; a frame returned counts as sent."""
         if len(self._unacknowledged) >= MAX_UNACKNOWLEDGED or self.seconds_until_due(now) > 0:
             return None
-        slots = mirror.slots_of(self._ids)
-        kind = BrowserFrameKind.SNAPSHOT
-        if not self._is_snapshot_due:
-            kind, slots = BrowserFrameKind.CHANGES, mirror.changed_since(slots, self._seen_version)
+        if self._is_snapshot_due:
+            kind, rows = BrowserFrameKind.SNAPSHOT, mirror.rows_of(self._ids, now_ms=now_ms)
+        else:
+            slots = mirror.changed_since(mirror.slots_of(self._ids), self._seen_version)
             if not len(slots) and now - self._last_sent_at < SIGN_OF_LIFE_SECONDS:
                 return None
-        rows = mirror.rows_at(np.asarray(slots), now_ms=now_ms)
+            kind, rows = BrowserFrameKind.CHANGES, mirror.rows_at(slots, now_ms=now_ms)
         self._sequence += 1
         self._seen_version, self._is_snapshot_due, self._last_sent_at = mirror.version, False, now
         self._unacknowledged.append((self._sequence, now))

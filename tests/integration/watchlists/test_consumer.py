@@ -353,19 +353,30 @@ async def test_a_client_that_speaks_no_language_of_ours_is_closed(
 
 
 async def test_watches_are_limited_in_number_and_in_size(hub: QuoteHub, trader: User) -> None:
+    ids = [one.pk for one in await database_sync_to_async(factories.make_equities)(2_500)]
     async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="one", instruments=list(range(1, 1_501)))
+        await tab.say(type="watch", id="one", instruments=ids[:1_500])
         await tab.hear("watching")
-        await tab.say(type="watch", id="two", instruments=list(range(1_000, 2_501)))
+        await tab.say(type="watch", id="two", instruments=ids[999:2_500])
         assert (await tab.hear("error"))["code"] == "too_many"
         for number in range(15):
-            await tab.say(type="watch", id=f"more{number}", instruments=[1])
+            await tab.say(type="watch", id=f"more{number}", instruments=ids[:1])
             await tab.hear("watching")
-        await tab.say(type="watch", id="seventeenth", instruments=[1])
+        await tab.say(type="watch", id="seventeenth", instruments=ids[:1])
         assert (await tab.hear("error"))["code"] == "too_many"
         await tab.say(type="unwatch", id="one")
-        await tab.say(type="watch", id="seventeenth", instruments=[1])
+        await tab.say(type="watch", id="seventeenth", instruments=ids[:1])
         await tab.hear("watching", id="seventeenth")
+
+
+async def test_ids_of_no_instrument_are_left_out_of_a_watch(hub: QuoteHub, trader: User, listing: Listing) -> None:
+    spot = listing.spots["NIFTY"].pk
+    async with open_tab(hub, trader) as tab:
+        await tab.say(type="watch", id="strip", instruments=[4_000_000_000, spot, 4_000_000_001, spot])
+
+        watching = await tab.hear("watching")
+
+    assert (watching["instruments"], watching["not_streaming"]) == ([spot], [spot])
 
 
 async def test_a_resync_is_answered_with_a_snapshot(

@@ -206,7 +206,7 @@ async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
         for price in range(1, 30):
             await owner.change({41: float(price)})
         await eventually(
-            lambda: float(hub.mirror.rows_at(hub.mirror.slots_of([41]), now_ms=0)["ltp"][0]) == 29.0,
+            lambda: float(hub.mirror.rows_of([41], now_ms=0)["ltp"][0]) == 29.0,
             what="the last price in the mirror",
         )
         assert len(browser.frames) == 2

@@ -2,18 +2,19 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata.domain.quote_rows import BusFrame, FrameKind
+from marketdata.domain.quote_rows import BusFrame, FrameKind, Known
+from marketdata.streaming.frames import NEVER_HEARD
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
-from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
+from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_frame, make_row
 
 
 def ltp_of(mirror: QuoteMirror, instrument_id: int) -> float:
-    (row,) = mirror.rows_at(mirror.slots_of([instrument_id]), now_ms=2_000)
+    (row,) = mirror.rows_of([instrument_id], now_ms=2_000)
     return float(row["ltp"])
 
 
 def connection_of(mirror: QuoteMirror, instrument_id: int) -> int:
-    (row,) = mirror.rows_at(mirror.slots_of([instrument_id]), now_ms=2_000)
+    (row,) = mirror.rows_of([instrument_id], now_ms=2_000)
     return int(row["connection"])
 
 
@@ -157,6 +158,20 @@ def test_kept_rows_of_a_former_owner_are_dropped() -> None:
     assert ltp_of(mirror, 42) == 0.0
 
 
+def test_a_price_of_a_former_socket_is_shown_as_streamed_by_nobody_until_one_comes() -> None:
+    mirror = complete_mirror(sequence=5)
+    before = mirror.version
+
+    mirror.absorb(make_frame(make_row(41, ltp=10.0, known=FULLY_KNOWN | Known.EARLIER), sequence=6))
+
+    assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (10.0, 0)
+    assert mirror.changed_since(mirror.slots_of([41]), before).tolist() == mirror.slots_of([41]).tolist()
+
+    mirror.absorb(make_frame(make_row(41, ltp=10.0), sequence=7))
+
+    assert connection_of(mirror, 41) == 1
+
+
 def test_a_row_that_looks_the_same_is_no_news() -> None:
     mirror = complete_mirror(sequence=5)
     before = mirror.version
@@ -172,6 +187,17 @@ def test_the_table_grows_and_keeps_what_it_has() -> None:
     mirror.absorb(make_frame(*(make_row(one, ltp=float(one)) for one in range(1, 50)), sequence=1))
 
     assert [ltp_of(mirror, one) for one in (1, 2, 3, 49)] == [1.0, 2.0, 3.0, 49.0]
+
+
+def test_looking_makes_no_slots() -> None:
+    mirror = complete_mirror()
+
+    rows = mirror.rows_of([7, 41, 8], now_ms=2_000)
+
+    assert rows["instrument_id"].tolist() == [7, 41, 8]
+    assert (rows["known"] > 0).tolist() == [False, True, False]
+    assert rows["age_ms"][0] == NEVER_HEARD
+    assert mirror.slots_of([7, 41, 8]).tolist() == [0]
 
 
 frames_of_two = st.builds(
