@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
 from marketdata import quote_board
 from subscriptions import tasks
-from subscriptions.models import Claim, FeedConnection
-from tests.factories import Listing
+from subscriptions.models import Claim, SubscriptionLog
+from tests.factories import Listing, make_user, put_prices
+from tests.integration.subscriptions.acts import claim_chain
 
 
 def test_the_preload_task_holds_tier_b_and_notes_its_run(listing: Listing) -> None:
@@ -21,16 +23,35 @@ def test_the_preload_task_holds_tier_b_and_notes_its_run(listing: Listing) -> No
     assert timezone.now() - last < timedelta(minutes=1)
 
 
-def test_a_preload_that_is_refused_says_so_in_one_line_and_waits(
-    listing: Listing, caplog: pytest.LogCaptureFixture
+def test_a_preload_that_finds_no_board_says_so_in_one_line_and_waits(
+    listing: Listing, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    FeedConnection.objects.update(capacity=1)
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"  # nobody answers there
 
     tasks.preload_tier_b()
 
     assert not Claim.objects.exists()
     assert [record.levelname for record in caplog.records if record.name == "subscriptions.tasks"] == ["WARNING"]
-    assert quote_board.connect().last_run("subscriptions.tasks.preload_tier_b") is None
+
+
+def test_the_recentre_task_moves_what_has_moved_and_takes_what_a_newer_release_adds(listing: Listing) -> None:
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)
+    put_prices({listing.spots["RELIANCE"].pk: 2_644.0}, now=timezone.now())
+
+    tasks.recentre(from_a_newer_release=True)
+
+    assert SubscriptionLog.objects.filter(action="recentre", actor="recentre").count() == 1
+
+
+def test_recentring_without_a_board_waits_for_the_next_beat(
+    listing: Listing, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+
+    tasks.recentre()
+
+    assert [record.levelname for record in caplog.records if record.name == "subscriptions.tasks"] == ["WARNING"]
 
 
 @pytest.mark.django_db
