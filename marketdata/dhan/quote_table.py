@@ -4,13 +4,14 @@ Theory of operation. The socket's callback only appends raw messages to a list, 
 flush `absorb` joins them, finds the offset of every packet, reads all headers as one array of u64 (code,
 length, segment and security id are exactly eight bytes), looks up the slots of the keys in one sorted
 search, and scatters each code's packets into the rows as opaque bytes. Assigning field by field is 11x
-slower for full packets (performance.md 1; benchmarks/bench_quote_table.py).
+slower for full packets (benchmarks/bench_quote_table.py).
 
 Within a window the last packet wins per group of fields, as if `marketdata.domain.quotes.updated` had
 been applied packet by packet; that is the definition, and a property test holds this module to it. Codes
 that write the same fields are told apart by offset, which is arrival order: a full packet writes all that
 a quote writes, a quote all that a ticker writes, so each is applied only where nothing wider came after it.
 
+What a former socket said stays, marked EARLIER until a price comes on this one or a snapshot takes its place.
 What is malformed, unknown or not ours is counted and dropped; whole packets before it are kept. Rows are
 `QUOTE_ROW`s in the order of their keys. The table knows no clock: times are arguments.
 """
@@ -32,6 +33,7 @@ _TRADE_PART: Final = 26  # of a quote's body: LTP to total buy quantity, laid ou
 _BODY_START: Final = 16  # where a row's bytes begin to be a full packet's body
 _DAY_PART_START: Final = _BODY_START + 38  # where a row holds open, close, high, low
 
+_PRICE_MARKS: Final = np.uint16(Known.SNAPSHOT | Known.EARLIER)
 _FULL_KNOWS: Final = Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH
 _NOTHING: Final = -1
 
@@ -79,11 +81,16 @@ class QuoteTable:
         return int(np.count_nonzero(self._heard))
 
     def begin_socket(self) -> None:
-        """Forget what the former socket said of itself; values stay, as old as they are."""
+        """Forget what the former socket said of itself; values stay, marked as what they are."""
         self.counters = Counters()
         self.disconnect_reason = None
         self._messages.clear()
         self._heard[:] = False
+        known = self._rows["known"]
+        ages = (known != 0) & (known & np.uint16(Known.EARLIER) == 0)
+        known[ages] |= np.uint16(Known.EARLIER)
+        self._changed |= ages
+        self._unkept |= ages
 
     def add(self, instruments: Mapping[InstrumentKey, int]) -> None:
         """Learn instruments and their ids; those already here under the same id keep their values."""
@@ -113,28 +120,50 @@ class QuoteTable:
         return len(offsets)
 
     def seed(self, rows: Rows) -> int:
-        """Take broker snapshots for instruments of which nothing is known; return how many were taken.
+        """Take broker snapshots for instruments without a price on this socket; return how many were taken.
 
-        A packet is never overwritten. `rows` come without the SNAPSHOT mark.
+        What a packet of this socket said is never overwritten, and an older price only by a price. `rows` come
+        without marks.
         """
         place = {int(instrument_id): slot for slot, instrument_id in enumerate(self._ids)}
+        lacks_price = self._lacks_price()
         taken = 0
         for row in rows:
             slot = place.get(int(row["instrument_id"]))
-            if slot is not None and self._rows["known"][slot] == 0:
-                self._rows[slot] = row
-                self._rows["known"][slot] |= Known.SNAPSHOT
-                self._changed[slot] = self._unkept[slot] = True
+            if slot is None or not lacks_price[slot]:
+                continue
+            if row["known"] & Known.TRADE or not self._rows["known"][slot] & Known.TRADE:
+                self._merge(slot, row)
                 taken += 1
         return taken
+
+    def _merge(self, slot: int, snapshot: np.void) -> None:
+        """Put a snapshot in place of a row; what comes in packets without a price stays, if it is no older."""
+        held = self._rows[slot].copy()
+        stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE)
+        if held["known"] & Known.EARLIER and not self._heard[slot]:
+            stays &= ~Known.OI
+        self._rows[slot] = snapshot
+        row = self._rows[slot]
+        row["known"] = int(snapshot["known"]) | stays | Known.SNAPSHOT
+        if stays & Known.OI:
+            row["oi"] = held["oi"]
+        if stays & Known.PREVIOUS_CLOSE:
+            row["previous_close"], row["previous_oi"] = held["previous_close"], held["previous_oi"]
+        self._changed[slot] = self._unkept[slot] = True
+
+    def _lacks_price(self) -> npt.NDArray[np.bool_]:
+        known = self._rows["known"]
+        is_silent = known & np.uint16(Known.TRADE | Known.SNAPSHOT) == 0
+        return np.asarray(is_silent | (known & np.uint16(Known.EARLIER) != 0))
 
     def heard(self) -> frozenset[int]:
         """Return the ids of instruments that had at least one packet since the socket opened."""
         return frozenset(self._ids[self._heard].tolist())
 
     def unheard(self) -> frozenset[int]:
-        """Return the ids of instruments of which nothing is known, not even a snapshot."""
-        return frozenset(self._ids[self._rows["known"] == 0].tolist())
+        """Return the ids of instruments without a price on this socket, be it a packet's or a snapshot's."""
+        return frozenset(self._ids[self._lacks_price()].tolist())
 
     def take_changes(self) -> Rows:
         """Return copies of the rows that changed since the last call."""
@@ -253,14 +282,13 @@ class _Window:
 
     def stamp(self, slots: _Integers) -> None:
         self._rows["received_at_ms"][slots] = self._received_at_ms
-        self._rows["known"][slots] &= ~np.uint16(Known.SNAPSHOT)
 
     # Where a slot repeats, numpy keeps the last assignment: packets are in arrival order.
 
     def write_full(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
         body = self._bodies(_FULL_BODY)
         _opaque(self._rows, _BODY_START, _FULL_BODY)[slots] = body[at]
-        self._rows["known"][slots] |= np.uint16(_FULL_KNOWS)
+        self._learn_price(slots, _FULL_KNOWS)
         newest[slots] = at
 
     def write_oi(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
@@ -273,20 +301,24 @@ class _Window:
         _opaque(self._rows, _BODY_START, _TRADE_PART)[slots] = self._bodies(_TRADE_PART)[at]
         rest = _QUOTE_BODY - _TRADE_PART
         _opaque(self._rows, _DAY_PART_START, rest)[slots] = self._fields(f"V{rest}", HEADER.size + _TRADE_PART)[at]
-        self._rows["known"][slots] |= np.uint16(Known.TRADE | Known.DAY)
+        self._learn_price(slots, Known.TRADE | Known.DAY)
         newest[slots] = at
 
     def write_ticker(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
         slots, at = _later(slots, at, newest)
         self._rows["ltp"][slots] = self._fields("<f4", 8)[at]
         self._rows["ltt"][slots] = self._fields("<u4", 12)[at]
-        self._rows["known"][slots] |= np.uint16(Known.TRADE)
+        self._learn_price(slots, Known.TRADE)
         newest[slots] = at
 
     def write_previous_close(self, slots: _Integers, at: _Integers, _newest: _Integers) -> None:
         self._rows["previous_close"][slots] = self._fields("<f4", 8)[at]
         self._rows["previous_oi"][slots] = self._fields("<u4", 12)[at]
         self._rows["known"][slots] |= np.uint16(Known.PREVIOUS_CLOSE)
+
+    def _learn_price(self, slots: _Integers, groups: Known) -> None:
+        known = self._rows["known"]
+        known[slots] = known[slots] & ~_PRICE_MARKS | np.uint16(groups)
 
     def _bodies(self, size: int) -> npt.NDArray[Any]:
         return self._fields(f"V{size}", HEADER.size)

@@ -69,7 +69,8 @@ class Known(IntFlag):
     OI_RANGE = 8
     DEPTH = 16
     PREVIOUS_CLOSE = 32
-    SNAPSHOT = 64  # seeded from the broker's REST snapshot; no packet has come since
+    SNAPSHOT = 64  # the price was seeded from the broker's REST snapshot; no packet with one has come since
+    EARLIER = 128  # the price is of a former socket, or older; none has come on this one
 
 
 class FrameKind(IntEnum):

@@ -86,6 +86,7 @@ class CloseCode(IntEnum):
     BAD_CLIENT = 4400  # messages too large or in no language we speak
     LOGIN_REQUIRED = 4401  # nobody is logged in, or no longer
     SLOW = 4408  # nothing acknowledged for 15 s: asleep, frozen or cut off
+    FAILED = 4409  # a fault of ours while serving this socket
 
     @property
     def may_come_back(self) -> bool:
@@ -147,7 +148,8 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     """
     shown = np.zeros(len(rows), dtype=WIRE_ROW)
     shown["instrument_id"] = rows["instrument_id"]
-    shown["connection"] = connection
+    # A price of a former socket is streamed by none until one comes on this one.
+    shown["connection"] = np.where(_has(rows, Known.EARLIER), NO_CONNECTION, connection)
     best = rows["depth"][:, 0]
     previous = np.where(_has(rows, Known.PREVIOUS_CLOSE), rows["previous_close"], 0)
     day_close = np.where(_has(rows, Known.DAY), rows["day_close"], 0)

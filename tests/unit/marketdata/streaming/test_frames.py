@@ -117,6 +117,12 @@ def test_the_close_of_the_day_stands_in_for_a_previous_close_never_heard() -> No
     assert row["previous_close"] == 88.0
 
 
+def test_a_price_of_a_former_socket_is_streamed_by_nobody() -> None:
+    (row,) = wire_rows(make_row(41, ltp=10.0, known=FULLY_KNOWN | Known.EARLIER), connection=1)
+
+    assert (float(row["ltp"]), int(row["connection"])) == (10.0, 0)
+
+
 def test_a_seeded_row_says_so() -> None:
     (row,) = wire_rows(make_row(41, known=FULLY_KNOWN | Known.SNAPSHOT), connection=1)
 
@@ -142,7 +148,12 @@ def test_any_bytes_are_a_frame_or_refused(payload: bytes) -> None:
 
 
 def test_close_codes_below_4408_mean_stay_away_and_others_come_back() -> None:
-    assert {code.value: code.may_come_back for code in CloseCode} == {4400: False, 4401: False, 4408: True}
+    assert {code.value: code.may_come_back for code in CloseCode} == {
+        4400: False,
+        4401: False,
+        4408: True,
+        4409: True,
+    }
 
 
 if __name__ == "__main__":  # Writes the file again after a change of the wire: python -m tests.unit....test_frames
