@@ -223,12 +223,14 @@ def make_listing() -> Listing:
     return Listing(spots, {"CRUDEOIL": crude}, series)
 
 
-def put_prices(prices: Mapping[int, float], *, connection: int = 1, now: datetime = NOW) -> None:
+def put_prices(
+    prices: Mapping[int, float], *, connection: int = 1, now: datetime = NOW, known: Known = Known.TRADE
+) -> None:
     """Keep a live quote with a last traded price on the quote board, by instrument id."""
     rows = np.zeros(len(prices), dtype=QUOTE_ROW)
     rows["instrument_id"] = list(prices)
     rows["ltp"] = list(prices.values())
-    rows["known"] = int(Known.TRADE)
+    rows["known"] = int(known)
     rows["received_at_ms"] = int(now.timestamp() * 1_000)
     asyncio.run(_keep(connection, rows, ()))
 

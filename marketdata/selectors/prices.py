@@ -27,6 +27,7 @@ class PriceSource(StrEnum):
 
     QUOTE = "quote"  # packets of the live feed
     SNAPSHOT = "snapshot"  # the broker's REST answer
+    EARLIER = "earlier"  # packets from before the connection was lost; none has come since
     CALLER = "caller"
     CACHE = "cache"  # what a window was last calculated from
 
@@ -74,13 +75,13 @@ def find_quote(*, instrument_id: int) -> PlainQuote | None:
 
 
 def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
-    """Return the last traded prices on the quote board, of those instruments that have one."""
-    quotes = list_quotes(tick_sizes=dict.fromkeys(instrument_ids, PAISE))
-    return {instrument_id: quote.ltp for instrument_id, quote in quotes.items() if quote.ltp is not None}
+    """Return the last traded prices on the quote board; none of what was last heard of before an outage."""
+    prices = list_prices(instrument_ids=instrument_ids)
+    return {one: price.ltp for one, price in prices.items() if price.source is not PriceSource.EARLIER}
 
 
 def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
-    """Return the last traded prices on the quote board as `list_ltps` does, with their source and time."""
+    """Return the last traded prices on the quote board, of those instruments that have one."""
     quotes = list_quotes(tick_sizes=dict.fromkeys(instrument_ids, PAISE))
     return {one: Price(quote.ltp, quote.source, quote.at) for one, quote in quotes.items() if quote.ltp is not None}
 
@@ -125,7 +126,7 @@ def _plain(row: np.void, tick_size: Decimal) -> PlainQuote:
     change = ltp - previous if ltp is not None and previous is not None else None
     best = row["depth"][0].item() if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
     return PlainQuote(
-        source=PriceSource.SNAPSHOT if known & Known.SNAPSHOT else PriceSource.QUOTE,
+        source=_source(known),
         at=datetime.fromtimestamp(values[_AT["received_at_ms"]] / 1000, tz=UTC),
         ltp=ltp,
         change=change,
@@ -141,6 +142,12 @@ def _plain(row: np.void, tick_size: Decimal) -> PlainQuote:
         day_low=_price(values[_AT["day_low"]], tick_size) if has_day else None,
         previous_close=previous,
     )
+
+
+def _source(known: int) -> PriceSource:
+    if known & Known.EARLIER:
+        return PriceSource.EARLIER
+    return PriceSource.SNAPSHOT if known & Known.SNAPSHOT else PriceSource.QUOTE
 
 
 def _price(value: float, tick_size: Decimal) -> Decimal | None:

@@ -122,7 +122,7 @@ def _find_cached(series: SeriesKey, width: int) -> AtmCache | None:
 
 def _price_of(listing: SeriesListing, *, caller_ltp: Decimal | None, cached: AtmCache | None, now: datetime) -> Price:
     quote = selectors.find_quote(instrument_id=listing.spot_instrument_id)
-    if quote is not None and quote.ltp is not None:
+    if quote is not None and quote.ltp is not None and quote.source is not PriceSource.EARLIER:
         return Price(quote.ltp, quote.source, quote.at)
     if cached is not None and caller_ltp is None and now - cached.calculated_at <= chain.MAX_AGE:
         # The broker allows one snapshot request a second to the whole account.
@@ -130,6 +130,8 @@ def _price_of(listing: SeriesListing, *, caller_ltp: Decimal | None, cached: Atm
     ltp = selectors.find_broker_ltp(instrument_id=listing.spot_instrument_id)
     if ltp is not None:
         return Price(ltp, PriceSource.SNAPSHOT, now)
+    if quote is not None and quote.ltp is not None:
+        return Price(quote.ltp, quote.source, quote.at)
     if caller_ltp is not None:
         return Price(caller_ltp, PriceSource.CALLER, now)
     if cached is not None:

@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from marketdata import selectors, services
+from marketdata.domain.quote_rows import Known
 from marketdata.models import AtmCache
 from marketdata.selectors import PriceSource, PriceUnknown, SeriesListing
 from tests.brokers import Broker, running_broker
@@ -54,6 +55,18 @@ def test_without_a_live_price_the_broker_is_asked(reliance: SeriesListing, broke
 
     assert (window.atm, window.spot.source) == (Decimal(2_600), PriceSource.SNAPSHOT)
     assert broker.requests == [("/marketfeed/ltp", {"NSE_EQ": [2885]})]
+
+
+def test_a_price_from_before_an_outage_is_no_live_price(reliance: SeriesListing, broker: Broker) -> None:
+    spot = reliance.spot_instrument_id
+    put_prices({spot: 2_611.35}, now=NOW, known=Known.TRADE | Known.EARLIER)
+    broker.answer(200, {"data": {"NSE_EQ": {"2885": {"last_price": 2599.4}}}, "status": "success"})
+
+    window = services.open_window(listing=reliance, width=25, caller_ltp=None, now=NOW)
+
+    assert (window.atm, window.spot.source) == (Decimal(2_600), PriceSource.SNAPSHOT)
+    assert selectors.list_ltps(instrument_ids=[spot]) == {}
+    assert selectors.list_prices(instrument_ids=[spot])[spot].source is PriceSource.EARLIER
 
 
 def test_where_the_broker_has_none_the_caller_is_believed(reliance: SeriesListing, broker: Broker) -> None:
