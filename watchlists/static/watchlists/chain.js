@@ -5,6 +5,7 @@ import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
 import { Cell, mark, PriceCell } from "./cells.js";
 import { make } from "./dom.js";
+import { isSameChain } from "./underlying.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
@@ -116,8 +117,8 @@ export class ChainLadder {
    */
   show(chain) {
     const held = this.#chain;
-    const isSame = held !== null && held.symbol === chain.symbol && held.expiry === chain.expiry;
-    const hasSameStrikes = isSame && JSON.stringify(held.strikes) === JSON.stringify(chain.strikes);
+    const isSame = isSameChain(held, chain);
+    const hasSameStrikes = held !== null && isSame && JSON.stringify(held.strikes) === JSON.stringify(chain.strikes);
     this.#chain = chain;
     if (hasSameStrikes) {
       return;

@@ -5,6 +5,7 @@ import { changeOf } from "../marketdata/quotes.js";
 import { Cell, mark, PriceCell } from "./cells.js";
 import { ChainLadder } from "./chain.js";
 import { byId, byIdAs, make } from "./dom.js";
+import { isSameChain } from "./underlying.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
 /** @typedef {import("./chain.js").Chain} Chain */
@@ -75,7 +76,7 @@ export class ChainPanel {
 
   /** @param {Chain} chain */
   show(chain) {
-    const isOther = this.#chain?.symbol !== chain.symbol || this.#chain.expiry !== chain.expiry;
+    const isOther = !isSameChain(this.#chain, chain);
     this.#chain = chain;
     this.#panel.dataset["state"] = "full";
     this.#panel.removeAttribute("aria-busy");

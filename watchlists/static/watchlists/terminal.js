@@ -12,11 +12,13 @@ import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
 import { offerOf, SearchBox, sentenceOf } from "./search.js";
 import { IndexStrip } from "./strip.js";
+import { addressOf, isElsewhere, isOpen, isSameChain, parseAddress } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 /** @typedef {import("./search.js").Wish} Wish */
+/** @typedef {import("./underlying.js").Wanted} Wanted */
 
 const RATE_HZ = 4;
 const HIDDEN_RATE_HZ = 1;
@@ -49,8 +51,10 @@ class Terminal {
     onRemove: (entry) => this.#remove(entry),
     onClaimAgain: (entry) => this.#claimAgain(entry),
   });
-  /** What the trader wants to see; the server may not have answered yet. @type {{symbol: string, exchange?: string, expiry?: string} | null} */
+  /** What the trader wants to see; the server may not have answered yet. @type {Wanted | null} */
   #wanted = null;
+  /** The wish that opened the underlying on the screen, whatever expiry of it is looked at. @type {Wanted | null} */
+  #opened = null;
   /** @type {number[]} */
   #listed = [];
   #frameAt = -Infinity;
@@ -247,7 +251,7 @@ class Terminal {
       (entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.exchange === chain.exchange,
     );
     this.#panel.showHeld(new Set(held.flatMap((entry) => entry.expiry ?? [])));
-    this.#watchlist.markOpen((entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.expiry === chain.expiry);
+    this.#watchlist.markOpen((entry) => isChain(entry) && isSameChain(entry, chain));
   }
 
   /** @param {Wish} wish */
@@ -319,18 +323,19 @@ class Terminal {
   // --- the chain
 
   #openFromAddress() {
-    const [symbol, expiry] = decodeURIComponent(window.location.hash.slice(1)).split("/");
-    if (symbol && (symbol !== this.#wanted?.symbol || (expiry && expiry !== this.#wanted.expiry))) {
-      this.#openChain({ symbol, ...(expiry && { expiry }) });
+    const asked = parseAddress(decodeURIComponent(window.location.hash.slice(1)));
+    if (asked !== null && isElsewhere(asked, this.#wanted)) {
+      this.#openChain(asked);
     }
   }
 
-  /** @param {{symbol: string, exchange?: string, expiry?: string}} wanted */
+  /** @param {Wanted} wanted */
   #openChain(wanted) {
-    const isSameUnderlying = wanted.symbol === this.#wanted?.symbol && this.#panel.chain !== null;
+    const isSameUnderlying = isOpen(wanted, this.#wanted, this.#panel.chain);
     this.#wanted = wanted;
-    window.history.replaceState(null, "", `#${[wanted.symbol, wanted.expiry].filter(Boolean).join("/")}`);
+    window.history.replaceState(null, "", `#${addressOf(wanted)}`);
     if (!isSameUnderlying) {
+      this.#opened = wanted;
       this.#panel.showLoading(wanted.symbol, wanted.expiry ?? null);
       this.#noteHeld();
     }
@@ -344,16 +349,16 @@ class Terminal {
     }
   }
 
-  /** @param {{symbol: string, exchange?: string}} wanted */
+  /** @param {Wanted} wanted */
   async #loadExpiries(wanted) {
     try {
       const path = `option-chain/${encodeURIComponent(wanted.symbol)}/expiries`;
       const answer = await api.read(path, { exchange: wanted.exchange });
-      if (this.#wanted?.symbol === wanted.symbol) {
+      if (this.#opened === wanted) {
         this.#panel.showExpiries(answer.expiries);
       }
     } catch (error) {
-      if (this.#wanted?.symbol === wanted.symbol && this.#panel.chain === null) {
+      if (this.#opened === wanted && this.#panel.chain === null) {
         this.#panel.showError(sentenceOf(error));
       }
     }

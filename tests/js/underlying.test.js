@@ -1,0 +1,54 @@
+// Which chain is which: the exchange tells apart what has one symbol.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+const { addressOf, isElsewhere, isOpen, isSameChain, parseAddress } = await import(
+  "../../watchlists/static/watchlists/underlying.js"
+);
+
+const nse = { symbol: "RELIANCE", exchange: "NSE", expiry: "2026-11-24" };
+const bse = { ...nse, exchange: "BSE" };
+
+test("the same symbol on another exchange is another underlying", () => {
+  assert.equal(isOpen(bse, nse, nse), false);
+  assert.equal(isOpen({ ...nse, expiry: "2026-12-29" }, nse, nse), true);
+  assert.equal(isOpen({ symbol: "TCS", exchange: "NSE" }, nse, nse), false);
+});
+
+test("an exchange that was left out is the one the server answered with", () => {
+  assert.equal(isOpen({ symbol: "SENSEX", exchange: "BSE" }, { symbol: "SENSEX" }, { exchange: "BSE" }), true);
+  assert.equal(isOpen({ symbol: "SENSEX" }, { symbol: "SENSEX" }, { exchange: "BSE" }), true);
+  assert.equal(isOpen({ symbol: "RELIANCE" }, bse, bse), false);
+});
+
+test("nothing is open before the server answered", () => {
+  assert.equal(isOpen(nse, nse, null), false);
+  assert.equal(isOpen(nse, null, null), false);
+});
+
+test("chains are the same where symbol, exchange and expiry are", () => {
+  assert.equal(isSameChain(nse, { ...nse }), true);
+  assert.equal(isSameChain(nse, bse), false);
+  assert.equal(isSameChain(nse, { ...nse, expiry: "2026-12-29" }), false);
+  assert.equal(isSameChain(null, null), false);
+});
+
+test("an address names the exchange unless it is the usual one, and reads back", () => {
+  assert.equal(addressOf(nse), "RELIANCE/2026-11-24");
+  assert.equal(addressOf(bse), "BSE:RELIANCE/2026-11-24");
+  assert.equal(addressOf({ symbol: "NIFTY" }), "NIFTY");
+  assert.deepEqual(parseAddress("BSE:RELIANCE/2026-11-24"), bse);
+  assert.deepEqual(parseAddress("M&M"), { symbol: "M&M" });
+  assert.deepEqual(parseAddress("mcx:crudeoil"), { symbol: "crudeoil", exchange: "MCX" });
+  assert.equal(parseAddress(""), null);
+  assert.equal(parseAddress("BSE:"), null);
+});
+
+test("an address leads elsewhere when its underlying or its expiry differs", () => {
+  assert.equal(isElsewhere({ symbol: "RELIANCE" }, nse), false);
+  assert.equal(isElsewhere({ symbol: "RELIANCE" }, bse), true);
+  assert.equal(isElsewhere({ symbol: "RELIANCE", exchange: "BSE" }, bse), false);
+  assert.equal(isElsewhere({ symbol: "RELIANCE", expiry: "2026-12-29" }, nse), true);
+  assert.equal(isElsewhere({ symbol: "RELIANCE" }, null), true);
+});
