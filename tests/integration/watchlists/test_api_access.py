@@ -90,7 +90,7 @@ def test_a_token_needs_no_csrf_token(asha: User) -> None:
 
 
 def test_fields_that_nobody_asked_for_are_ignored(asha: User, vikram: User) -> None:
-    body = {**TCS, "user": vikram.pk, "claim": 1, "keep": True, "position": 7, "list_name": "Stolen"}
+    body = {**TCS, "user": vikram.pk, "claim": 1, "position": 7, "list_name": "Stolen"}
 
     client_of(asha).post("/api/v2/watchlist/add", body)
 
