@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from accounts.models import User
 from marketdata.streaming.frames import BrowserFrameKind, decode_browser_frame
+from tests.factories import make_equities
 from tests.integration.marketdata.streaming.owners import Owner
 from tests.web_servers import SERVERS, running_web
 
@@ -67,17 +68,19 @@ async def see_prices(socket: ClientConnection, wanted: dict[int, float]) -> list
 
 
 def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url: str) -> None:
+    one, other = (share.pk for share in make_equities(2))
+
     async def browse() -> list[BrowserFrameKind]:
         async with redis.asyncio.Redis.from_url(redis_url) as client, asyncio.TaskGroup() as tasks:
             owner = Owner(client, own_board)
             works = [tasks.create_task(owner.answer_asks()), tasks.create_task(owner.live())]
-            await owner.change({41: 10.0})
+            await owner.change({one: 10.0})
             async with open_socket(web, cookie) as socket:
                 assert (await hear(socket, "welcome"))["rate"] == 4
-                await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [41, 42]}))
-                kinds = await see_prices(socket, {41: 10.0})
-                await owner.change({42: 20.0})
-                kinds += await see_prices(socket, {42: 20.0})
+                await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [one, other]}))
+                kinds = await see_prices(socket, {one: 10.0})
+                await owner.change({other: 20.0})
+                kinds += await see_prices(socket, {other: 20.0})
             for work in works:
                 work.cancel()
             return kinds
