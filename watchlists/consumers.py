@@ -1,13 +1,17 @@
 """The browser's one WebSocket: what a trader watches, at what rate, and the frames for it.
 
-Parses what comes in, asks `watches` what it means, tells the hub, and sends what the hub owes. Notices
-arrive over the Channels layer by user group; quotes never do. Messages and close codes are written down in
-`marketdata.streaming.messages` and `marketdata.streaming.frames`.
+Parses what comes in, asks `watches` what it means, tells the hub, and sends what the hub owes. Channels
+dispatches one message after another, so watches, which may wait for the broker, are answered in a task of
+their own: acknowledgements never queue behind them. One task owns all work of a socket; if a part of it
+fails, the socket is closed and the browser comes back. Notices arrive over the Channels layer by user group;
+quotes never do. Messages and close codes are written down in `marketdata.streaming.messages` and
+`marketdata.streaming.frames`.
 """
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -46,7 +50,9 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.user_id: int | None = None
         self.seat: Seat | None = None
         self.watches: dict[str, tuple[Watch, Resolved]] = {}
-        self.tasks: list[asyncio.Task[None]] = []
+        self.unanswered: dict[str, Watch] = {}
+        self.asked = asyncio.Event()
+        self.work: asyncio.Task[None] | None = None
 
     async def __call__(self, *arguments: Any) -> None:
         """Serve the socket; whatever ends it, the seat is given up."""
@@ -74,8 +80,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 "max_instruments": messages.MAX_INSTRUMENTS,
             }
         )
-        self._own(self._send_frames(self.seat))
-        self._own(self._review())
+        self.work = asyncio.create_task(self._serve(self.seat), name="browser socket")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.seat is None:
@@ -107,19 +112,66 @@ class MarketConsumer(AsyncWebsocketConsumer):
             case messages.Ping():
                 await self._say({"type": "pong"})
             case messages.Unwatch(watch_id):
+                self.unanswered.pop(watch_id, None)
                 if self.watches.pop(watch_id, None):
                     self._watch_all(seat)
             case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
-                await self._watch(watch, seat)
+                self._ask(watch)
 
-    async def _watch(self, watch: Watch, seat: Seat) -> None:
-        if watch.watch_id not in self.watches and len(self.watches) >= messages.MAX_WATCHES:
+    def _ask(self, watch: Watch) -> None:
+        """Let a watch be answered; of several under one name that wait, only the newest is."""
+        names = self.watches.keys() | self.unanswered.keys() | {watch.watch_id}
+        if len(names) > messages.MAX_WATCHES:
             raise MessageError(
                 "too_many", f"One browser may hold {messages.MAX_WATCHES} watches.", watch_id=watch.watch_id
             )
-        resolved = await self._resolve(watch)
-        if resolved is None:
+        self.unanswered[watch.watch_id] = watch
+        self.asked.set()
+
+    async def _serve(self, seat: Seat) -> None:
+        """Do all that a socket needs done until one part of it ends, and close with the code of that."""
+        works: list[Coroutine[Any, Any, CloseCode]] = [
+            self._send_frames(seat),
+            self._answer_watches(seat),
+            self._review(),
+        ]
+        tasks = [asyncio.create_task(work) for work in works]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(OSError):  # The browser may have gone.
+            # Of two that ended at once the lower one: it may say to stay away.
+            await self._end(min(_code_of(task) for task in done))
+
+    async def _answer_watches(self, seat: Seat) -> CloseCode:
+        while True:
+            await self.asked.wait()
+            self.asked.clear()
+            while self.unanswered:
+                await self._answer(next(iter(self.unanswered.values())), seat)
+
+    async def _answer(self, watch: Watch, seat: Seat) -> None:
+        """Say what a watch means and watch it, unless the client wants something else by now."""
+        try:
+            resolved = await self._resolve(watch)
+            if self.unanswered.get(watch.watch_id) is watch:
+                self._check_size(watch, resolved)
+        except MessageError as error:
+            if self.unanswered.get(watch.watch_id) is watch:
+                del self.unanswered[watch.watch_id]
+                await self._refuse(error.code, str(error), error.watch_id)
             return
+        if self.unanswered.get(watch.watch_id) is not watch:
+            return
+        del self.unanswered[watch.watch_id]
+        self.watches[watch.watch_id] = (watch, resolved)
+        await self._say(resolved.message)
+        self._watch_all(seat)
+
+    def _check_size(self, watch: Watch, resolved: Resolved) -> None:
         others = {
             one for name, (_, held) in self.watches.items() if name != watch.watch_id for one in held.instrument_ids
         }
@@ -129,40 +181,41 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 f"One browser may watch {messages.MAX_INSTRUMENTS:,} instruments at a time.",
                 watch_id=watch.watch_id,
             )
-        self.watches[watch.watch_id] = (watch, resolved)
-        await self._say(resolved.message)
-        self._watch_all(seat)
 
     def _watch_all(self, seat: Seat) -> None:
         seat.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
-    async def _resolve(self, watch: Watch) -> Resolved | None:
-        """Return what `watch` means, or say why it means nothing."""
+    async def _resolve(self, watch: Watch) -> Resolved:
+        """Return what `watch` means. Raises MessageError where it means nothing."""
         resolve = partial(watches.resolve_watch, watch=watch, user_id=self._trader(), now=timezone.now())
         try:
             return await database_sync_to_async(resolve, thread_sensitive=False)()
         except DomainError as error:
-            await self._refuse(error.code, str(error), watch.watch_id)
+            raise MessageError(error.code, str(error), watch_id=watch.watch_id) from error
         except (DatabaseError, BoardError) as error:
             logger.warning("cannot resolve a watch: %s", error)
-            await self._refuse("unavailable", "The server cannot look that up just now.", watch.watch_id)
-        return None
+            raise MessageError(
+                "unavailable", "The server cannot look that up just now.", watch_id=watch.watch_id
+            ) from error
 
-    async def _review(self) -> None:
-        """See again what the watches mean, and whether the trader is still logged in."""
+    async def _review(self) -> CloseCode:
+        """See again what the watches mean, until the trader is no longer logged in."""
         while True:
             await asyncio.sleep(self.review_every_seconds)
             if not await self._is_logged_in():
-                await self._end(CloseCode.LOGIN_REQUIRED)
-                return
+                return CloseCode.LOGIN_REQUIRED
             for watch, resolved in list(self.watches.values()):
                 await self._review_watch(watch, resolved)
 
     async def _review_watch(self, watch: Watch, before: Resolved) -> None:
-        after = await self._resolve(watch)
+        try:
+            after = await self._resolve(watch)
+        except MessageError as error:
+            await self._refuse(error.code, str(error), error.watch_id)
+            return
         held = self.watches.get(watch.watch_id)
         # While we looked the client may have watched something else under this name.
-        if after is None or after == before or held is None or held[0] is not watch or self.seat is None:
+        if after == before or held is None or held[0] is not watch or self.seat is None:
             return
         self.watches[watch.watch_id] = (watch, after)
         await self._say(after.message)
@@ -178,28 +231,21 @@ class MarketConsumer(AsyncWebsocketConsumer):
             return True  # Nothing is known; the next review asks again.
         return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
 
-    async def _send_frames(self, seat: Seat) -> None:
-        try:
-            code = await self.hub.serve(
-                seat,
-                send_bytes=lambda payload: self.send(bytes_data=payload),
-                send_text=lambda text: self.send(text_data=text),
-            )
-            await self._end(code)
-        except OSError:  # ASGI servers raise it, or a kind of it, for a browser that has gone.
-            logger.debug("a browser went away while being sent to")
+    async def _send_frames(self, seat: Seat) -> CloseCode:
+        return await self.hub.serve(
+            seat,
+            send_bytes=lambda payload: self.send(bytes_data=payload),
+            send_text=lambda text: self.send(text_data=text),
+        )
 
     async def _end(self, code: CloseCode) -> None:
         # A plain number: daphne's WebSocket library refuses subclasses of int, and then never closes.
         await self.close(int(code))
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks.append(asyncio.create_task(work))
-
     async def _leave(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.work is not None:
+            self.work.cancel()
+            await asyncio.gather(self.work, return_exceptions=True)
         if self.seat is not None:
             self.hub.leave(self.seat)
         if self.user_id is not None:
@@ -215,3 +261,15 @@ class MarketConsumer(AsyncWebsocketConsumer):
 
     async def _say(self, message: Mapping[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(message).decode())
+
+
+def _code_of(task: asyncio.Task[CloseCode]) -> CloseCode:
+    """Return the code to close with now that a part of the work ended; a fault is told to the log."""
+    fault = task.exception()
+    if fault is None:
+        return task.result()
+    if isinstance(fault, OSError):  # ASGI servers raise it, or a kind of it, for a browser that has gone.
+        logger.debug("a browser went away while being sent to")
+    else:
+        logger.error("serving a browser failed; it may come back", exc_info=fault)
+    return CloseCode.FAILED

@@ -44,6 +44,7 @@ class Tab:
     socket: WebsocketCommunicator
     held: dict[int, float] = field(default_factory=dict)
     frames: list[BrowserFrame] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
 
     async def say(self, **message: Any) -> None:
         await self.socket.send_to(text_data=json.dumps(message))
@@ -74,6 +75,7 @@ class Tab:
         assert event["type"] == "websocket.send", event
         if event.get("text") is not None:
             message: dict[str, Any] = json.loads(event["text"])
+            self.kinds.append(message["type"])
             return message
         frame = decode_browser_frame(event["bytes"])
         self.frames.append(frame)
@@ -367,6 +369,74 @@ async def test_watches_are_limited_in_number_and_in_size(hub: QuoteHub, trader: 
         await tab.say(type="unwatch", id="one")
         await tab.say(type="watch", id="seventeenth", instruments=ids[:1])
         await tab.hear("watching", id="seventeenth")
+
+
+@asynccontextmanager
+async def silent_broker() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Give the address of a broker that takes requests and does not answer, and the event of the first one."""
+    asked, end = asyncio.Event(), asyncio.Event()
+
+    async def keep_waiting(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await end.wait()
+        writer.close()
+
+    async with await asyncio.start_server(keep_waiting, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"http://{host}:{port}", asked
+        end.set()
+
+
+async def test_prices_flow_while_a_watch_waits_for_the_broker(
+    hub: QuoteHub, owner: Owner, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    spot = listing.spots["NIFTY"].pk
+    async with open_tab(hub, trader) as tab, silent_broker() as (url, asked):
+        settings.DHAN_REST_URL = url
+        await owner.change({spot: 25_000.0})
+        await tab.say(type="watch", id="strip", instruments=[spot])
+        await tab.see(lambda held: held == {spot: 25_000.0})
+
+        await tab.say(type="watch", id="chain", chain={"symbol": "TCS"})
+        async with asyncio.timeout(2):
+            await asked.wait()
+            for price in (25_001.0, 25_002.0, 25_003.0, 25_004.0):
+                await owner.change({spot: price})
+                await tab.see(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
+            await tab.say(type="ping")
+            await tab.hear("pong")
+
+
+async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
+    hub: QuoteHub, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    spot = listing.spots["NIFTY"].pk
+    async with open_tab(hub, trader) as tab:
+        async with silent_broker() as (url, asked):
+            settings.DHAN_REST_URL = url
+            await tab.say(type="watch", id="one", chain={"symbol": "TCS"})
+            await asked.wait()
+            await tab.say(type="watch", id="one", chain={"symbol": "NOSUCH"})
+            await tab.say(type="watch", id="one", instruments=[spot])
+            await tab.say(type="ping")
+            await tab.hear("pong")
+
+        await tab.hear("watching", id="one")
+
+    assert "error" not in tab.kinds
+
+
+async def test_a_fault_of_ours_closes_the_socket_and_the_browser_may_come_back(
+    hub: QuoteHub, trader: User, settings: Any
+) -> None:
+    async with open_tab(hub, trader, review=0.1) as tab:
+        await tab.hear("welcome")
+
+        settings.SESSION_ENGINE = "no.such.engine"
+
+        assert await tab.closed_with() == 4409
 
 
 async def test_ids_of_no_instrument_are_left_out_of_a_watch(hub: QuoteHub, trader: User, listing: Listing) -> None:
