@@ -153,8 +153,10 @@ class Owner:
                 self.sent = {}
                 self._socket = await open_socket(url, credentials, self.table.append)
         except RefusedError as error:
-            self._count_turn(error.loss.reaction)
-            return error.loss, False
+            self.absorb()
+            loss = self._said_by_broker() or error.loss
+            self._count_turn(loss.reaction)
+            return loss, False
         self.failed_turns = 0
         self._become(ConnectionState.LIVE, "")
         self.plan_changed.set()
@@ -162,10 +164,13 @@ class Owner:
         loss = await self._socket.wait_lost()
         self.absorb()
         self._socket = None
-        if self.table.disconnect_reason is not None:
-            reason = self.table.disconnect_reason
-            loss = Loss(reaction_to(reason), describe(reason))
+        loss = self._said_by_broker() or loss
         return loss, self.table.streaming > 0 or time.monotonic() - opened_at > _GOOD_SECONDS
+
+    def _said_by_broker(self) -> Loss | None:
+        """Return the loss as the broker's disconnect packet explains it, if one has come."""
+        reason = self.table.disconnect_reason
+        return None if reason is None else Loss(reaction_to(reason), describe(reason))
 
     def _count_turn(self, reaction: Reaction) -> None:
         is_failure = reaction in {Reaction.COME_BACK, Reaction.STOP}
