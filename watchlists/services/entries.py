@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
@@ -38,6 +38,7 @@ _ARTICLE: Final = {
 # Reasons in the audit log.
 ADDED: Final = "WATCHLIST_ADD"
 REMOVED: Final = "WATCHLIST_REMOVE"
+REMOVE_ATTEMPTS: Final = 3
 
 THING_ONCE_PER_LIST: Final = "watchlist_thing_once_per_list"
 
@@ -138,7 +139,9 @@ def add_entry(
             entry = unclaimed or _create_entry(thing, user_id=user_id, list_name=list_name, keep=keep, now=now)
             placed = _claim(thing, opened, entry=entry, now=now)
             # Whoever asked for the same at the same time waited for the lock, and finds it claimed.
-            if not WatchlistEntry.objects.filter(pk=entry.pk, claim=None).update(claim_id=placed.claim_id):
+            entry.keep = entry.keep or keep
+            taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None)
+            if not taken.update(claim_id=placed.claim_id, keep=entry.keep):
                 raise DuplicateEntry(f"{thing} is on your list already.", symbol=thing.symbol)
             tell_on_commit([user_id], {"type": "watchlist_changed"})
     except IntegrityError as error:
@@ -149,14 +152,23 @@ def add_entry(
 
 
 def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
-    """Take an entry off its trader's list and release its claim. Raises UnknownEntry."""
+    """Take an entry off its trader's list and release its claim. Raises UnknownEntry, PlacementBusy."""
+    for _ in range(REMOVE_ATTEMPTS):
+        removed = _try_to_remove(user_id, entry_id, now)
+        if removed is not None:
+            return removed
+    raise subscriptions.PlacementBusy(f"Entry {entry_id} is being changed by others. Try again in a moment.")
+
+
+def _try_to_remove(user_id: int, entry_id: int, now: datetime) -> Removed | None:
+    """Remove an entry; None if since it was read it was claimed anew, by a claim that is not ours to leave behind."""
     with transaction.atomic():
         entry = selectors.get_entry(user_id=user_id, entry_id=entry_id)
         # The claim goes first: its lock comes before the row's, here as at the end of the day.
         released = _release(entry, now)
-        deleted, _ = WatchlistEntry.objects.filter(pk=entry_id).delete()
+        deleted, _ = WatchlistEntry.objects.filter(Q(claim=None) | Q(claim_id=entry.claim_id), pk=entry_id).delete()
         if not deleted:
-            raise selectors.UnknownEntry(f"There is no entry {entry_id} on your lists.")
+            return None
         tell_on_commit([user_id], {"type": "watchlist_changed"})
     return Removed(entry, selectors.exchange_of(entry), released)
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from pytest_django import Settings
 
 from accounts.models import User
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
+from subscriptions.services import release_claim
+from subscriptions.services.lock import PLACEMENT_LOCK
 from tests.factories import NOW, make_equities, make_equity, make_series, make_user, put_prices
 from watchlists import services
 from watchlists.models import EntryKind, WatchlistEntry
@@ -111,6 +113,44 @@ def run_together(*acts: Callable[[], None]) -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert failures == []
+
+
+def wait_for_a_waiter() -> None:
+    """Return once somebody waits for the placement lock."""
+    with connection.cursor() as cursor:
+        for _ in range(100_000):
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted AND objid = %s",
+                [PLACEMENT_LOCK],
+            )
+            if cursor.fetchone() != (0,):
+                return
+    raise AssertionError("nobody came to wait for the placement lock")
+
+
+def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind(asha: User) -> None:
+    entry = services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW).entry
+    claim_id = WatchlistEntry.objects.get(pk=entry.pk).claim_id
+    assert claim_id is not None
+    is_locked = threading.Event()
+
+    def evict_and_claim_again() -> None:
+        with transaction.atomic():
+            release_claim(claim_id=claim_id, actor="staff", reason="BY_HAND", now=NOW)
+            is_locked.set()
+            wait_for_a_waiter()
+            services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+
+    def remove() -> None:
+        is_locked.wait(timeout=10)
+        services.remove_entry(user_id=asha.pk, entry_id=entry.pk, now=NOW)
+
+    run_together(evict_and_claim_again, remove)
+
+    assert not WatchlistEntry.objects.exists()
+    assert not Claim.objects.exists()
+    assert not Subscription.objects.exists()
 
 
 def test_two_beats_that_end_the_day_at_the_same_second_have_one_effect(asha: User) -> None:

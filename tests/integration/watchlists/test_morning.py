@@ -109,3 +109,13 @@ def test_an_addition_may_ask_to_be_kept(asha: User, client_of_asha: APIClient) -
     answer = client_of_asha.post("/api/v2/watchlist/add", body)
 
     assert (answer.status_code, answer.json()["entry"]["keep"]) == (201, True)
+
+
+def test_an_entry_that_lost_its_claim_may_be_kept_when_it_is_claimed_again(asha: User) -> None:
+    first = services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW).entry
+    Claim.objects.all().delete()
+
+    again = services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+
+    assert (again.entry.pk, again.entry.keep, again.is_new) == (first.pk, True, False)
+    assert WatchlistEntry.objects.get().keep
