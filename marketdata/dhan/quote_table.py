@@ -103,9 +103,17 @@ class QuoteTable:
     def remove(self, instruments: Iterable[InstrumentKey]) -> list[int]:
         """Forget instruments and return their ids; their packets are strangers from the next `absorb` on."""
         gone = np.fromiter(map(_word, instruments), dtype=np.uint64)
-        goes = np.isin(self._keys, gone)
+        return self._drop(np.isin(self._keys, gone))
+
+    def retain(self, instruments: Iterable[InstrumentKey]) -> list[int]:
+        """Forget all but `instruments` and return the ids of what is gone."""
+        stays = np.fromiter(map(_word, instruments), dtype=np.uint64)
+        return self._drop(np.isin(self._keys, stays, invert=True))
+
+    def _drop(self, goes: npt.NDArray[np.bool_]) -> list[int]:
         ids: list[int] = self._ids[goes].tolist()
-        self._rebuild(self._keys[~goes], self._ids[~goes])
+        if ids:
+            self._rebuild(self._keys[~goes], self._ids[~goes])
         return ids
 
     def absorb(self, *, received_at_ms: int) -> int:

@@ -52,6 +52,8 @@ class Owner:
         self.sent: dict[InstrumentKey, Mode] = {}
         self.dropped: set[int] = set()
         """Ids of instruments no longer told, until the publisher has forgotten them too."""
+        self.is_thinned = False
+        """Set when rows have left the table; whoever sends mirrors all that is left clears it."""
         self.last_packet_at_ms: int | None = None
         self._ids: Mapping[InstrumentKey, int] = {}
         self._wanted: Mapping[InstrumentKey, Mode] = {}
@@ -72,9 +74,11 @@ class Owner:
         """Take note of what is wanted now, of our ids of it, and of what another connection streams until we do."""
         renamed = {key: ids[key] for key in self.sent if key in ids and ids[key] != self._ids.get(key)}
         self.table.add(renamed)
-        if wanted != self._wanted:
-            self.plan_changed.set()
+        is_news = wanted != self._wanted
         self._wanted, self._ids, self._arriving = wanted, ids, arriving
+        if is_news:
+            self.plan_changed.set()
+            self._forget_untold()
 
     def list_arriving(self) -> Mapping[int, bool]:
         """Return what an open socket was told and another connection still streams: id -> whether it ticks here."""
@@ -103,7 +107,7 @@ class Owner:
         self._socket.send(request)
         self.sent = told_after(self.sent, request)
         if not is_subscribe:
-            self.dropped.update(self.table.remove(request.instruments))
+            self._note_gone(self.table.remove(request.instruments))
 
     def absorb(self) -> None:
         """Read what came since the last time; close the socket if the broker has said that it is over."""
@@ -151,6 +155,7 @@ class Owner:
             async with gate.turn():
                 self.table.begin_socket()
                 self.sent = {}
+                self._forget_untold()
                 self._socket = await open_socket(url, credentials, self.table.append)
         except RefusedError as error:
             self.absorb()
@@ -166,6 +171,14 @@ class Owner:
         self._socket = None
         loss = self._said_by_broker() or loss
         return loss, self.table.streaming > 0 or time.monotonic() - opened_at > _GOOD_SECONDS
+
+    def _forget_untold(self) -> None:
+        """Drop rows of what is neither wanted nor told: no unsubscribe will, where the socket was lost before."""
+        self._note_gone(self.table.retain({**self._wanted, **self.sent}))
+
+    def _note_gone(self, instrument_ids: Collection[int]) -> None:
+        self.dropped.update(instrument_ids)
+        self.is_thinned = self.is_thinned or bool(instrument_ids)
 
     def _said_by_broker(self) -> Loss | None:
         """Return the loss as the broker's disconnect packet explains it, if one has come."""

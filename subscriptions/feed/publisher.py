@@ -1,7 +1,8 @@
 """Quote table to quote board: one frame per flush, the newest rows kept for late comers, a report each second.
 
 Frames carry the epoch of the lease and a sequence that moves on even when Redis does not take them, so that a
-reader sees the gap and asks; an ask is answered with one full frame under the sequence of the last changes. A
+reader sees the gap and asks; an ask is answered with one full frame under the sequence of the last changes. Such
+a frame also says what is gone: it goes out when rows have left the table, at most once a second. A
 frame goes out at least once a second, empty if need be, as a sign of life. Kept rows are written anew on
 start, after any failure and now and then, because Redis may have been emptied in between. When Redis is down
 all this is lost and counted, and the socket streams on.
@@ -24,6 +25,8 @@ from subscriptions.feed.states import StateNote, write_state
 logger = logging.getLogger(__name__)
 
 LIFE_SECONDS: Final = 1.0
+FULL_AGAIN_SECONDS: Final = 1.0
+"""A market's worth of unsubscribes takes seconds; a full frame with every flush would be 10 MB/s a connection."""
 KEEP_SECONDS: Final = 1.0
 KEEP_AFRESH_SECONDS: Final = 30.0
 REPORT_SECONDS: Final = 1.0
@@ -62,7 +65,7 @@ class Publisher:
 
     async def _flush_forever(self) -> None:
         loop = asyncio.get_running_loop()
-        next_at = published_at = loop.time()
+        next_at = published_at = thinned_at = loop.time()
         while True:
             self._owner.absorb()
             rows = self._owner.table.take_changes()
@@ -70,7 +73,10 @@ class Publisher:
                 self._sequence += 1
                 await self._publish(FrameKind.CHANGES, rows)
                 published_at = loop.time()
-            if self._is_asked:
+            is_thinned = self._owner.is_thinned and loop.time() >= thinned_at
+            if is_thinned:
+                self._owner.is_thinned, thinned_at = False, loop.time() + FULL_AGAIN_SECONDS
+            if self._is_asked or is_thinned:
                 self._is_asked = False
                 await self._publish(FrameKind.FULL, self._owner.table.all_rows())
             next_at = max(next_at + self._flush_seconds, loop.time())

@@ -1,0 +1,145 @@
+"""One owner on an event loop: what it makes of sockets that end, and what it and its publisher say is gone."""
+
+import asyncio
+import base64
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import redis.asyncio
+from asgiref.sync import sync_to_async
+from django.db import connections
+from websockets.asyncio.server import ServerConnection, serve
+
+from marketdata.dhan import packets
+from marketdata.dhan.packets import Disconnect
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.quote_rows import FrameKind
+from marketdata.domain.quotes import Mode, OiTick
+from marketdata.quote_board import HubBoard, OwnerBoard
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.feed.connection import Credentials
+from subscriptions.feed.gate import OpeningGate
+from subscriptions.feed.owner import Owner
+from subscriptions.feed.ownership import Lease, LeaseKeeper, connection_parameters
+from subscriptions.feed.publisher import Publisher
+from tests.integration.marketdata.streaming.owners import eventually
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+FIRST = InstrumentKey(ExchangeSegment.NSE_FNO, 40_472)
+SECOND = InstrumentKey(ExchangeSegment.NSE_FNO, 40_473)
+IDS = {FIRST: 1, SECOND: 2}
+BOTH = dict.fromkeys(IDS, Mode.FULL)
+
+
+@pytest.fixture
+def keeper() -> Iterator[LeaseKeeper]:
+    parameters = connection_parameters(connections["default"].settings_dict)
+    one = LeaseKeeper(parameters, owner="test", limit=0, tell=lambda _leases: None)
+    thread = threading.Thread(target=one.run)
+    thread.start()
+    yield one
+    one.stop()
+    thread.join(5)
+
+
+@asynccontextmanager
+async def running_owner(keeper: LeaseKeeper, url: str) -> AsyncIterator[Owner]:
+    owner, gate = Owner(Lease(1, 1)), OpeningGate(keeper, pause_seconds=0)
+    works = [gate.run(), owner.run(url=url, gate=gate, read_credentials=lambda: Credentials("100", "token"))]
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield owner
+    finally:
+        owner.abort()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Upgrade, say 806 and close, all in one segment."""
+    request = (await reader.readuntil(b"\r\n\r\n")).decode()
+    key = next(line.split(": ")[1] for line in request.split("\r\n") if line.lower().startswith("sec-websocket-key"))
+    digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324  RFC 6455
+    accept = base64.b64encode(digest).decode()
+    said = packets.encode(Disconnect(806))
+    writer.write(
+        f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+        + bytes([0x82, len(said)])
+        + said
+        + bytes([0x88, 2, 0x03, 0xE8])
+    )
+    await writer.drain()
+    writer.close()
+
+
+def test_a_reason_that_comes_with_the_upgrade_is_heeded(keeper: LeaseKeeper) -> None:
+    async def live() -> None:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
+                await eventually(lambda: owner.last_error != "", what="a reason")
+
+                assert owner.last_error == "806: the account has no data subscription"
+                assert owner.state is ConnectionState.STOPPED
+
+    asyncio.run(live())
+
+
+def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: LeaseKeeper) -> None:
+    async def live() -> None:
+        sockets: list[ServerConnection] = []
+
+        async def listen(socket: ServerConnection) -> None:
+            sockets.append(socket)
+            await socket.wait_closed()
+
+        async with serve(listen, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
+                await eventually(lambda: owner.state is ConnectionState.LIVE, what="a socket")
+                owner.want(BOTH, IDS)
+                for request in owner.list_commands():
+                    owner.tell(request)
+                assert len(owner.table) == 2
+
+                await sockets[0].close()
+                await eventually(lambda: owner.state is ConnectionState.RECONNECTING, what="an outage")
+                owner.want({FIRST: Mode.FULL}, {FIRST: 1})
+                await eventually(
+                    lambda: len(sockets) == 2 and owner.state is ConnectionState.LIVE, what="another socket"
+                )
+
+                assert (len(owner.table), owner.dropped) == (1, {2})
+
+    asyncio.run(live())
+
+
+def test_what_is_dropped_is_told_to_the_mirrors_by_a_full_frame(redis_url: str, redis_prefix: str) -> None:
+    async def live() -> None:
+        async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
+            owner = Owner(Lease(1, 1))
+            owner.want(BOTH, IDS)
+            owner.table.add(IDS)
+            for key in IDS:
+                owner.table.append(packets.encode(OiTick(key, 7)))
+            publisher = Publisher(owner, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05)
+            async with HubBoard(client, redis_prefix).frames() as frames:
+                publishing = asyncio.create_task(publisher.run())
+                assert (await anext(frames)).kind is FrameKind.CHANGES
+
+                owner.want({FIRST: Mode.FULL}, {FIRST: 1})
+
+                full = await anext(frames)
+                assert (full.kind, full.sequence, full.rows["instrument_id"].tolist()) == (FrameKind.FULL, 1, [1])
+                assert (await anext(frames)).kind is FrameKind.CHANGES
+                publishing.cancel()
+                await asyncio.wait([publishing])
+                await sync_to_async(connections.close_all)()
+
+    asyncio.run(live())
