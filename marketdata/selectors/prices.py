@@ -104,7 +104,7 @@ def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal
     if not id_of:
         return {}
     try:
-        return {id_of[key]: ltp for key, ltp in dhan_api.fetch_ltp(list(id_of)).items() if key in id_of}
+        return {id_of[key]: ltp for key, ltp in dhan_api.fetch_ltp_in_turn(list(id_of)).items() if key in id_of}
     except dhan_api.DhanError as error:
         logger.warning("no snapshot price of %d instruments: %s", len(id_of), error)
         return {}

@@ -10,6 +10,7 @@ from pytest_django import Settings
 from marketdata import dhan_api
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from tests.brokers import Broker, running_broker
+from tests.simulators import running_simulator
 
 RELIANCE = InstrumentKey(ExchangeSegment.NSE_EQ, 2885)
 CALL = InstrumentKey(ExchangeSegment.NSE_FNO, 131533)
@@ -134,3 +135,25 @@ def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogC
 
     assert TOKEN not in repr(raised.value)
     assert TOKEN not in caplog.text
+
+
+def test_prices_asked_for_in_the_same_second_are_all_answered(settings: Settings) -> None:
+    with running_simulator() as simulator:
+        settings.DHAN_REST_URL = simulator.rest_url
+        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = simulator.client_id, simulator.access_token
+        dhan_api.fetch_ltp([RELIANCE])
+        with pytest.raises(dhan_api.RateLimited):
+            dhan_api.fetch_ltp([RELIANCE])
+
+        prices = dhan_api.fetch_ltp_in_turn([RELIANCE])
+
+    assert list(prices) == [RELIANCE]
+
+
+def test_a_broker_that_refuses_every_time_is_asked_three_times(broker: Broker) -> None:
+    broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
+
+    with pytest.raises(dhan_api.RateLimited):
+        dhan_api.fetch_ltp_in_turn([RELIANCE])
+
+    assert len(broker.requests) == 3
