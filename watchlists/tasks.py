@@ -3,10 +3,8 @@
 from typing import Any, Final
 
 from celery import shared_task
-from django.conf import settings
 from django.utils import timezone
 
-from subscriptions.domain.sessions import EndOfDayScope
 from watchlists import services
 
 TIME_LIMIT_SECONDS: Final = 120
@@ -22,9 +20,11 @@ def end_of_day(**_: Any) -> None:
 
 @shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=300)
 def close_segments(**_: Any) -> None:
-    """Close the segments whose session is over, where EOD_SCOPE closes segments apart."""
-    if EndOfDayScope(settings.EOD_SCOPE) is EndOfDayScope.CLOSED_SEGMENTS:
-        services.close_what_is_due(actor=ACTOR, now=timezone.now())
+    """Close what is past and was not closed yet: segments after their session, and an end of the day that failed.
+
+    Where all is closed it is one query.
+    """
+    services.close_what_is_due(actor=ACTOR, now=timezone.now())
 
 
 @shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
@@ -34,6 +34,6 @@ def release_expired(**_: Any) -> None:
 
 
 @shared_task(ignore_result=True, time_limit=600, expires=EXPIRES_SECONDS)
-def restore_kept(**_: Any) -> None:
-    """Bring back the entries that their traders keep."""
-    services.restore_kept(now=timezone.now())
+def restore_kept(*, is_last: bool = False, **_: Any) -> None:
+    """Bring back the entries that their traders keep; the last run of a morning tells them what does not."""
+    services.restore_kept(now=timezone.now(), is_last=is_last)

@@ -1,7 +1,7 @@
 """What the morning does with all watchlists: expired entries go, kept ones come back.
 
-Kept entries are claimed one by one, each in a transaction of its own: what one trader's entry is refused for takes
-nothing from another's.
+Kept entries are claimed one by one, each in a transaction of its own: what one trader's entry is refused for, or
+fails for, takes nothing from another's. It is tried again until the market opens; only then traders are told.
 """
 
 import logging
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
+from marketdata.quote_board import BoardError
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from watchlists.models import WatchlistEntry
@@ -61,18 +62,27 @@ def release_expired(*, now: datetime) -> Expired:
     return Expired(deleted.get("watchlists.WatchlistEntry", 0), report.claims, report.released)
 
 
-def restore_kept(*, now: datetime) -> Restored:
-    """Claim every kept entry that has no claim; what is refused stays on its list and its trader is told why."""
+def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
+    """Claim every kept entry that has no claim; what is refused stays on its list.
+
+    Its trader is told why, once nothing tries again (`is_last`).
+    """
     entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user").order_by("pk")
     restored, waiting = 0, []
     for entry in entries:
+        thing = _in_words(entry.underlying_symbol, entry.expiry)
         try:
             restored += _bring_back(entry, now=now)
+            continue
         except DomainError as refusal:
-            thing = _in_words(entry.underlying_symbol, entry.expiry)
-            logger.warning("kept entry %d (%s) does not come back: %s", entry.pk, thing, refusal)
-            waiting.append(f"{thing}: {refusal}")
-            text = f"{thing} could not come back this morning: {refusal}"
+            why = str(refusal)
+        except (BoardError, DatabaseError) as error:
+            logger.warning("kept entry %d (%s) failed: %s", entry.pk, thing, error)
+            why = "The server could not do it just then."
+        logger.warning("kept entry %d (%s) does not come back: %s", entry.pk, thing, why)
+        waiting.append(f"{thing}: {why}")
+        if is_last:
+            text = f"{thing} could not come back this morning: {why}"
             tell_on_commit([entry.user_id], {"type": "notice", "kind": "not_restored", "text": text})
     return Restored(restored, tuple(waiting))
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
 from channels.layers import get_channel_layer
-from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
+from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
 from subscriptions import services as subscriptions
@@ -157,6 +158,20 @@ def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
     tasks.end_of_day.apply(kwargs={"from_a_newer_release": True})
 
     assert not WatchlistEntry.objects.exists()
+
+
+@pytest.mark.parametrize("scope", ["all", "closed_segments"])
+def test_an_end_of_the_day_that_failed_is_made_up_for_by_the_frequent_task(
+    asha: User, settings: Settings, scope: str, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    settings.EOD_SCOPE = scope
+    add(asha, "TCS", now=BEFORE_CUT)
+
+    tasks.close_segments.apply()
+
+    assert not WatchlistEntry.objects.exists()
+    with django_assert_num_queries(1):
+        tasks.close_segments.apply()
 
 
 def test_the_row_of_a_run_says_what_it_took(asha: User) -> None:

@@ -3,13 +3,15 @@
 from datetime import UTC, date, datetime
 
 import pytest
+from django.db import connection
 from django_celery_beat.models import PeriodicTask
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
-from tests.factories import NOW
+from tests.factories import NOW, Listing
+from tests.integration.watchlists.hearing import overhear
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
 
@@ -63,6 +65,39 @@ def test_a_kept_entry_that_finds_no_room_stays_and_says_why_and_others_come_back
     assert Subscription.objects.count() == 1
 
 
+def test_an_entry_that_fails_costs_later_traders_nothing(asha: User, vikram: User, listing: Listing) -> None:
+    for trader, symbol in ((asha, "RELIANCE"), (vikram, "TCS")):
+        services.add_entry(user_id=trader.pk, symbol=symbol, kind=EntryKind.EQUITY, keep=True, now=NOW)
+    close_tuesday()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''broken''; END'")
+        cursor.execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON claims FOR EACH ROW"
+            f" WHEN (NEW.instrument_id = {listing.spots['RELIANCE'].pk}) EXECUTE FUNCTION fail()"
+        )
+
+    restored = services.restore_kept(now=NEXT_MORNING)
+
+    assert restored == services.Restored(1, ("RELIANCE: The server could not do it just then.",))
+    assert Claim.objects.get().user == vikram
+
+
+def test_traders_are_told_what_does_not_come_back_once_nothing_tries_again(
+    asha: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    close_tuesday()
+    FeedConnection.objects.update(capacity=0)
+
+    heard = []
+    for is_last in (False, True):
+        with django_capture_on_commit_callbacks() as callbacks:
+            services.restore_kept(now=NEXT_MORNING, is_last=is_last)
+        heard.append([one["kind"] for one in overhear([asha.pk], callbacks)[asha.pk]])
+
+    assert heard == [[], ["not_restored"]]
+
+
 def test_expired_contracts_are_released_and_their_entries_go(asha: User, settings: Settings) -> None:
     services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
     services.add_entry(user_id=asha.pk, symbol="CRUDEOIL", kind=EntryKind.FUTURE, now=NOW)
@@ -92,14 +127,18 @@ def test_where_nothing_expired_nothing_is_written(asha: User) -> None:
 
 @pytest.mark.django_db
 def test_the_schedule_of_the_watchlists_is_in_india() -> None:
-    rows = PeriodicTask.objects.filter(task__startswith="watchlists.").order_by("task").select_related("crontab")
+    rows = PeriodicTask.objects.filter(task__startswith="watchlists.").order_by("task", "pk").select_related("crontab")
 
-    assert [(row.task, row.crontab.hour, row.crontab.minute, str(row.crontab.timezone)) for row in rows] == [
-        ("watchlists.tasks.close_segments", "15-23", "*/5", "Asia/Kolkata"),
-        ("watchlists.tasks.end_of_day", "15", "30", "Asia/Kolkata"),
-        ("watchlists.tasks.release_expired", "8", "10", "Asia/Kolkata"),
-        ("watchlists.tasks.restore_kept", "8", "45", "Asia/Kolkata"),
+    assert [(row.task, row.crontab.hour, row.crontab.minute, row.kwargs) for row in rows] == [
+        ("watchlists.tasks.close_segments", "*", "*/5", "{}"),
+        ("watchlists.tasks.end_of_day", "15", "30", "{}"),
+        ("watchlists.tasks.release_expired", "8", "10", "{}"),
+        ("watchlists.tasks.restore_kept", "8", "45", "{}"),
+        ("watchlists.tasks.restore_kept", "8", "50,55", "{}"),
+        ("watchlists.tasks.restore_kept", "9", "0,5,10", "{}"),
+        ("watchlists.tasks.restore_kept", "9", "15", '{"is_last": true}'),
     ]
+    assert {str(row.crontab.timezone) for row in rows} == {"Asia/Kolkata"}
     assert all(row.expire_seconds for row in rows)
 
 
