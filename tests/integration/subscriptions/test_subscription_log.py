@@ -128,9 +128,7 @@ def test_the_current_month_is_never_dropped_whatever_the_clock_says(settings: Se
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_purge_that_meets_a_reader_waits_for_another_day(
-    settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_purge_that_meets_a_reader_waits_for_another_day(settings: Settings) -> None:
     settings.AUDIT_KEEP_DAYS = 30
     write(datetime(2020, 1, 15, tzinfo=UTC))
     other = connection.copy()
@@ -138,9 +136,9 @@ def test_a_purge_that_meets_a_reader_waits_for_another_day(
     with closing(other), other.cursor() as reader:
         reader.execute("SELECT count(*) FROM subscription_log")
 
-        tasks.drop_log_months()
+        tasks.drop_log_months()  # Raises nothing.
 
-    assert "subscription_log_2020_01" in partitions()
-    assert "are dropped tomorrow" in caplog.text
+        assert "subscription_log_2020_01" in partitions()
+
     tasks.drop_log_months()
     assert "subscription_log_2020_01" not in partitions()
