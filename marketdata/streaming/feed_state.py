@@ -80,8 +80,8 @@ def judge_feed(*, reports: Mapping[int, Report] | None, last_frame_at: Mapping[i
 def _judge_line(number: int, report: Report | None, frame_at: float | None, now: float) -> Line:
     is_heard = frame_at is not None and now - frame_at <= SILENT_AFTER_SECONDS
     if report is None:
-        # Frames without a report: the report expired or the owner is just starting; frames decide.
-        return Line(number, LineState.LIVE if is_heard else LineState.NO_OWNER, "")
+        # An owner publishes whether it has a socket or not: frames say that it is there, not what it has.
+        return Line(number, LineState.OPENING if is_heard else LineState.NO_OWNER, "")
     match report.state:
         case "live":
             state = LineState.LIVE if is_heard else LineState.SILENT

@@ -45,6 +45,13 @@ def test_a_feed_without_a_live_connection_says_why(states: list[str], word: Feed
     assert (feed.word, feed.live_count) == (word, 0)
 
 
+def test_frames_without_a_report_are_not_live() -> None:
+    feed = judge_feed(reports=reports_of("live"), last_frame_at=dict.fromkeys(ALL, 99.9), now=100.0)
+
+    assert [line.state for line in feed.lines] == [LineState.LIVE] + [LineState.OPENING] * 4
+    assert (feed.word, feed.live_count) == (FeedWord.PARTIAL, 1)
+
+
 def test_a_lost_bus_is_said_even_while_the_last_frames_are_young() -> None:
     feed = judge_feed(reports=None, last_frame_at=dict.fromkeys(ALL, 99.9), now=100.0)
 
