@@ -12,6 +12,7 @@ Keys, under the prefix of the source: `frames:<n>` (channel), `asks` (channel; p
 `run:<task>` (epoch seconds, expires), and for reading only Celery's own `celery:<queue>` (list).
 """
 
+import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,10 @@ from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame
 
 CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
 REPORT_TTL_SECONDS: Final = 5
+
+# A line to Redis that carries nothing, not even the answer to a ping, is given up and joined anew.
+PING_AFTER_SECONDS: Final = 2.0
+LOST_AFTER_SECONDS: Final = 5.0
 
 # What every method raises when the board cannot be reached; for those who may not import redis.
 BoardError = redis.RedisError
@@ -188,10 +193,11 @@ class OwnerBoard:
         await self._redis.delete(f"{self._prefix}:owner:{connection}", f"{self._prefix}:told:{connection}")
 
     async def wakes(self) -> AsyncGenerator[Wake, None]:
-        """Yield nudges and asks as they come. Raises `redis.RedisError` when the board is lost."""
+        """Yield nudges and asks as they come. Raises `redis.RedisError` or OSError when the board is lost."""
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
-            await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:asks")
-            async for message in listener.listen():
+            async with asyncio.timeout(LOST_AFTER_SECONDS):
+                await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:asks")
+            async for message in _messages(listener):
                 asked = message["channel"].endswith(b":asks")
                 yield Wake(ask=int(message["data"]) if asked else None)
 
@@ -207,19 +213,19 @@ class HubBoard:
     async def frames(self) -> AsyncIterator[AsyncIterator[BusFrame]]:
         """Join all frame channels; inside, every frame published after joining is yielded.
 
-        Raises `redis.RedisError` when the board is lost, `FrameError` on foreign bytes.
+        Raises `redis.RedisError` or OSError when the board is lost, `FrameError` on foreign bytes.
         """
         async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
-            await listener.subscribe(*(f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS))
-            for _ in CONNECTION_NUMBERS:
-                await listener.get_message(timeout=5)
+            async with asyncio.timeout(LOST_AFTER_SECONDS):
+                await listener.subscribe(*(f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS))
+                for _ in CONNECTION_NUMBERS:
+                    await listener.get_message(timeout=LOST_AFTER_SECONDS)
             yield self._decoded(listener)
 
     @staticmethod
     async def _decoded(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[BusFrame]:
-        async for message in listener.listen():
-            if message["type"] == "message":
-                yield decode_frame(message["data"])
+        async for message in _messages(listener):
+            yield decode_frame(message["data"])
 
     async def aclose(self) -> None:
         """Give the connections to Redis back."""
@@ -239,6 +245,24 @@ class HubBoard:
         """Return the reports of living owners, by connection number."""
         values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
         return [OwnerReport(**orjson.loads(value)) for value in values if value]
+
+
+async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Mapping[str, Any]]:
+    """Yield what is published. A listener that only waits would never notice that its line is dead."""
+    loop = asyncio.get_running_loop()
+    heard_at = loop.time()
+    while True:
+        message = await listener.get_message(timeout=PING_AFTER_SECONDS / 2)
+        silent_seconds = loop.time() - heard_at
+        if message is not None:
+            heard_at = loop.time()
+            if message["type"] == "message":
+                yield message
+                heard_at = loop.time()
+        elif silent_seconds >= LOST_AFTER_SECONDS:
+            raise redis.ConnectionError(f"nothing for {silent_seconds:.0f} s, and no answer to a ping")
+        elif silent_seconds >= PING_AFTER_SECONDS:
+            await listener.ping()
 
 
 @functools.cache

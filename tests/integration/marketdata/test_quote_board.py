@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -11,7 +12,15 @@ import redis
 import redis.asyncio
 
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows
-from marketdata.quote_board import BoardError, HubBoard, OwnerBoard, OwnerReport, QuoteBoard, Wake
+from marketdata.quote_board import (
+    LOST_AFTER_SECONDS,
+    BoardError,
+    HubBoard,
+    OwnerBoard,
+    OwnerReport,
+    QuoteBoard,
+    Wake,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -158,6 +167,58 @@ async def test_a_report_expires_by_itself(owner: OwnerBoard, client: "redis.asyn
     await owner.report(make_report())
 
     assert 0 < await client.ttl(f"{redis_prefix}:owner:2") <= 5
+
+
+@asynccontextmanager
+async def freezable_board(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Yield the address of a line to Redis that carries nothing once the event is set, and stays open."""
+    frozen = asyncio.Event()
+    address = urlsplit(url)
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            if not frozen.is_set():
+                writer.write(piece)
+        writer.close()
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        beyond = await asyncio.open_connection(address.hostname, address.port)
+        await asyncio.gather(carry(reader, beyond[1]), carry(beyond[0], writer), return_exceptions=True)
+
+    async with await asyncio.start_server(join, "127.0.0.1", 0) as server:
+        here = f"{address.username or ''}:{address.password or ''}@" if address.password else ""
+        port = server.sockets[0].getsockname()[1]
+        yield f"redis://{here}127.0.0.1:{port}{address.path}", frozen
+
+
+async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, redis_prefix: str) -> None:
+    async with (
+        asyncio.timeout(20),
+        freezable_board(redis_url) as (url, frozen),
+        redis.asyncio.Redis.from_url(url) as client,
+        HubBoard(client, redis_prefix).frames() as frames,
+    ):
+        waits = [
+            asyncio.ensure_future(anext(frames)),
+            asyncio.ensure_future(anext(OwnerBoard(client, redis_prefix).wakes())),
+        ]
+        _, still = await asyncio.wait(waits, timeout=2 * LOST_AFTER_SECONDS)
+        assert len(still) == 2  # Silence alone is no loss: pings are answered.
+
+        frozen.set()
+
+        for wait in waits:
+            with pytest.raises(BoardError):
+                await wait
+
+
+async def test_joining_a_board_that_never_answers_ends(redis_url: str, redis_prefix: str) -> None:
+    async with freezable_board(redis_url) as (url, frozen), asyncio.timeout(2 * LOST_AFTER_SECONDS):
+        frozen.set()
+        async with redis.asyncio.Redis.from_url(url) as client:
+            with pytest.raises(TimeoutError):
+                async with HubBoard(client, redis_prefix).frames():
+                    pass
 
 
 async def test_a_board_that_is_not_there_says_so() -> None:
