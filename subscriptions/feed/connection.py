@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 from marketdata.dhan import requests
 from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
@@ -38,6 +48,19 @@ class Loss:
 
     reaction: Reaction
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a socket may carry nothing before we ping, and how long the answer may take."""
+
+    quiet_seconds: float
+    answer_seconds: float
+
+
+# The broker pings every 10 s (docs/dhan.md), so a healthy socket is never quiet for longer: should it leave our
+# pings unanswered, none is sent.
+PATIENCE: Final = Patience(quiet_seconds=13.0, answer_seconds=10.0)
 
 
 class RefusedError(Exception):
@@ -107,12 +130,14 @@ class FeedSocket:
             self.abort()
 
 
-async def open_socket(base_url: str, credentials: Credentials, receive: Callable[[bytes], object]) -> FeedSocket:
+async def open_socket(
+    base_url: str, credentials: Credentials, receive: Callable[[bytes], object], *, patience: Patience = PATIENCE
+) -> FeedSocket:
     """Open a socket; every binary message goes to `receive`. Raises RefusedError.
 
-    Pings are answered by picows. An opening that is cancelled leaves no socket behind.
+    Pings are sent and answered by picows. An opening that is cancelled leaves no socket behind.
     """
-    opening = asyncio.ensure_future(_connect(base_url, credentials, _Listener(receive)))
+    opening = asyncio.ensure_future(_connect(base_url, credentials, _Listener(receive), patience))
     try:
         transport = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -132,7 +157,7 @@ async def open_socket(base_url: str, credentials: Credentials, receive: Callable
     return FeedSocket(transport)
 
 
-async def _connect(base_url: str, credentials: Credentials, listener: _Listener) -> WSTransport:
+async def _connect(base_url: str, credentials: Credentials, listener: _Listener, patience: Patience) -> WSTransport:
     query = urlencode(
         {"version": 2, "token": credentials.access_token, "clientId": credentials.client_id, "authType": 2}
     )
@@ -140,6 +165,10 @@ async def _connect(base_url: str, credentials: Credentials, listener: _Listener)
         lambda: listener,
         f"{base_url.rstrip('/')}/?{query}",
         websocket_handshake_timeout=HANDSHAKE_SECONDS,
+        enable_auto_ping=True,
+        auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+        auto_ping_idle_timeout=patience.quiet_seconds,
+        auto_ping_reply_timeout=patience.answer_seconds,
         max_redirects=0,  # A redirect would carry the token elsewhere.
     )
     return transport
