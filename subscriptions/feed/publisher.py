@@ -46,6 +46,7 @@ class Publisher:
         self._is_asked = False
         self._lost_writes = 0
         self._written: StateNote | None = None
+        self._note_due = asyncio.Event()
 
     def ask(self) -> None:
         """Send one full frame with the next flush."""
@@ -57,6 +58,7 @@ class Publisher:
             group.create_task(self._flush_forever())
             group.create_task(self._keep_forever())
             group.create_task(self._report_forever())
+            group.create_task(self._record_forever())
 
     async def withdraw(self) -> None:
         """Take the report off the board and note the last state: the connection is given up on purpose."""
@@ -120,12 +122,19 @@ class Publisher:
             packets, at = counters.packets, time.monotonic()
             told = sorted(self._owner.sent)
             await self._write(self._board.report(self._report(fresh / seconds if seconds > 0 else 0.0), told))
-            await self._record_state()
+            self._note_due.set()
             try:
                 async with asyncio.timeout(REPORT_SECONDS):
                     await self._owner.state_changed.wait()
             except TimeoutError:
                 continue
+
+    async def _record_forever(self) -> None:
+        """Note the state beside the reports: a database that hangs must not make them expire."""
+        while True:
+            await self._note_due.wait()
+            self._note_due.clear()
+            await self._record_state()
 
     def _report(self, packets_per_second: float) -> OwnerReport:
         owner = self._owner

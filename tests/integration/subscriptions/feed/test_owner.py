@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
 import redis.asyncio
 from asgiref.sync import sync_to_async
@@ -25,7 +26,9 @@ from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.ownership import Lease, LeaseKeeper, connection_parameters
 from subscriptions.feed.publisher import Publisher
+from subscriptions.models import FeedConnection, FeedLease
 from tests.integration.marketdata.streaming.owners import eventually
+from tests.integration.subscriptions.feed.worlds import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -143,3 +146,37 @@ def test_what_is_dropped_is_told_to_the_mirrors_by_a_full_frame(redis_url: str, 
                 await sync_to_async(connections.close_all)()
 
     asyncio.run(live())
+
+
+def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: str) -> None:
+    lease = Lease(1, FeedLease.objects.get(connection_id=1).epoch)
+
+    async def live() -> None:
+        async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
+            hub, owner = HubBoard(client, redis_prefix), Owner(lease)
+            publishing = asyncio.create_task(
+                Publisher(owner, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05).run()
+            )
+            said: set[int] = set()
+            while len(said) < 3:
+                said |= {one.reported_at_ms for one in await hub.list_reports()}
+                await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(read_state) == before
+            holder.rollback()
+            await asyncio.to_thread(wait_until, lambda: read_state() == "opening", seconds=5, what="the state is noted")
+            publishing.cancel()
+            await asyncio.wait([publishing])
+            await sync_to_async(connections.close_all)()
+
+    def read_state() -> str:
+        try:
+            return FeedConnection.objects.get(number=1).state
+        finally:
+            connections.close_all()
+
+    before = read_state()
+    assert before != "opening"
+    parameters = connection_parameters(connections["default"].settings_dict)
+    with psycopg.connect(**parameters) as holder:
+        holder.execute("SELECT number FROM feed_connections WHERE number = 1 FOR UPDATE")
+        asyncio.run(live())
