@@ -91,8 +91,12 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "broking-terminal"
-# A server that is frozen still accepts connections; nobody waits at it for longer than this.
+# The kernel accepts connections for a server that is frozen: nobody waits longer than this for the server's word.
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
+# A machine that is gone is noticed within some 15 s, by what it does not acknowledge or by keepalives. A statement
+# that a frozen server has begun is bounded by neither; who must not wait for one waits beside his other work.
+_DEAD_PEER = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
+DATABASES["default"]["OPTIONS"] = _DEAD_PEER | DATABASES["default"]["OPTIONS"]
 # Bounds the wait for the placement lock; an intention that cannot start in time answers 503.
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
