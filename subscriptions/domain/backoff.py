@@ -2,7 +2,7 @@
 
 The first comes after one to two seconds, then exponentially with full jitter up to a minute; where the
 broker asked for quiet or the token is of no use, a minute at first, up to five. Figures: failures seen in
-production, as collected in the broker's wire reference (reconnect policy). Chance is an argument.
+production, as collected in docs/dhan.md. Chance is an argument.
 """
 
 from typing import Final

@@ -3,7 +3,8 @@
 Theory of operation. Ownership has two signs of life. The *lease*, a row of `feed_leases`, is renewed every
 second and says that the owner's loop runs. A *session advisory lock* on the same database connection says that
 its process lives: it is free milliseconds after a kill -9 and stays held through a freeze. A lock that is free
-is taken at once, and taking raises the epoch in one compare-and-set; one that is held is left alone.
+is taken at once, and taking raises the epoch in one compare-and-set; one that is held is left alone, so what a
+frozen process owns is streamed by nobody until it thaws or ends.
 
 A lease is lost when another owner has raised its epoch, and only then. While PostgreSQL cannot be reached
 nobody can take anything over, so owners keep what they hold; when it is back they renew under the epoch they
