@@ -87,7 +87,7 @@ class Owner:
         return {one: one in heard for one in told}
 
     def list_unheard(self) -> Mapping[InstrumentKey, int]:
-        """Return what an open socket was told of which nothing is known, not even a snapshot; ids by key."""
+        """Return what an open socket was told and has no price of yet, not even a snapshot's; ids by key."""
         unheard = self.table.unheard() if self._socket is not None else frozenset()
         return {key: self._ids[key] for key in self.sent if self._ids.get(key) in unheard} if unheard else {}
 
