@@ -2,8 +2,8 @@
 
 So a closed market shows its closing values, and an illiquid strike is not blank for no reason. The broker allows
 1,000 instruments a call and a call a second for the whole account, so one task seeds for all connections of a
-worker, in the order in which the instruments were told: spots first. A snapshot never overwrites a packet, and
-the row says that it is one.
+worker, in the order in which the instruments were told: spots first. A snapshot never overwrites a packet of the
+same socket, and the row says that it is one.
 """
 
 import asyncio
