@@ -14,7 +14,7 @@ from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, format_expiry
 from marketdata.domain.symbols import canonical_symbol, split_exchange
-from marketdata.selectors import PlainQuote
+from marketdata.selectors import PlainQuote, PriceSource
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.claims import ConnectionState
 from watchlists.models import EntryKind, WatchlistEntry
@@ -41,7 +41,7 @@ class EntryState(StrEnum):
 
     LIVE = "live"
     WAITING = "waiting"  # subscribed, and no packet yet
-    STALE = "stale"  # the connection it sits on does not stream
+    STALE = "stale"  # the connection it sits on does not stream, or nothing has come since it did not
     EVICTED = "evicted"  # it lost its claim; adding the same thing claims it again
     NOT_SUBSCRIBED = "not_subscribed"  # a kept entry outside the day
 
@@ -159,6 +159,6 @@ def _state(entry: WatchlistEntry, *, is_streaming: bool | None, quote: PlainQuot
         return EntryState.NOT_SUBSCRIBED if entry.keep else EntryState.EVICTED
     if is_streaming is None:
         return EntryState.NOT_SUBSCRIBED
-    if not is_streaming:
+    if not is_streaming or (quote is not None and quote.source is PriceSource.EARLIER):
         return EntryState.STALE
     return EntryState.WAITING if quote is None else EntryState.LIVE

@@ -15,7 +15,7 @@ from accounts.models import User
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
 from marketdata.quote_board import OwnerBoard, OwnerReport
 from subscriptions.models import Subscription
-from tests.factories import NOW, Listing, drop_prices, make_equities
+from tests.factories import NOW, Listing, drop_prices, make_equities, put_prices
 from watchlists import selectors
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.services import add_entry
@@ -108,6 +108,18 @@ def test_unknown_is_null(client_of_asha: APIClient, listing: Listing) -> None:
     (tcs,) = entries_of(client_of_asha)
 
     assert (tcs["state"], tcs["quote"]) == ("waiting", None)
+
+
+def test_a_quote_from_before_an_outage_is_stale_on_a_live_connection(
+    client_of_asha: APIClient, listing: Listing
+) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+    asyncio.run(_report("live"))
+    put_prices({listing.spots["TCS"].pk: 3_000.0}, known=Known.TRADE | Known.EARLIER)
+
+    (tcs,) = entries_of(client_of_asha)
+
+    assert (tcs["state"], tcs["quote"]["source"], tcs["quote"]["ltp"]) == ("stale", "earlier", 3000.0)
 
 
 @pytest.mark.parametrize("state", ["reconnecting", "opening", "stopped"])
