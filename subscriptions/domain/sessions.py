@@ -1,6 +1,6 @@
 """When a segment's session of a date ends, and which ends of the day are due.
 
-Facts of the exchanges (dhan-v2.md 7.3) for the ordinary trading day, in IST; holidays and special sessions are not
+Facts of the exchanges for the ordinary trading day, in IST; holidays and special sessions are not
 known here. Scope "all" closes everything at the commissioned 15:30; "closed_segments" closes a segment once its
 session is over, never before 15:30.
 """
