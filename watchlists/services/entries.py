@@ -17,9 +17,9 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import SeriesListing, UnderlyingKind, UnknownSymbol
 from subscriptions import services as subscriptions
-from subscriptions.domain.claims import ClaimKind, Tier
 from watchlists import selectors
 from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
+from watchlists.services.claiming import claim_for
 from watchlists.services.telling import tell_on_commit
 
 OPTION_KIND_OF: Final = {
@@ -137,7 +137,7 @@ def add_entry(
         with transaction.atomic():
             unclaimed = _find_unclaimed(thing, user_id=user_id, list_name=list_name)
             entry = unclaimed or _create_entry(thing, user_id=user_id, list_name=list_name, keep=keep, now=now)
-            placed = _claim(thing, opened, entry=entry, now=now)
+            placed = claim_for(entry, opened, reason=ADDED, now=now)
             # Whoever asked for the same at the same time waited for the lock, and finds it claimed.
             entry.keep = entry.keep or keep
             taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None)
@@ -263,35 +263,6 @@ def _create_entry(thing: _Thing, *, user_id: int, list_name: str, keep: bool, no
         position=0 if last is None else last + 1,
         keep=keep,
         added_at=now,
-    )
-
-
-def _claim(
-    thing: _Thing, opened: subscriptions.OpenedChain | None, *, entry: WatchlistEntry, now: datetime
-) -> subscriptions.Placed:
-    actor = entry.user.get_username()
-    if opened is not None:
-        return subscriptions.claim_chain(
-            series=opened.series,
-            width=opened.width,
-            tier=Tier.A,
-            kind=ClaimKind.WATCHLIST,
-            user_id=entry.user_id,
-            actor=actor,
-            reason=ADDED,
-            now=now,
-            opened=opened,
-        )
-    if thing.instrument_id is None:
-        raise AssertionError("a thing is a series or an instrument")
-    return subscriptions.claim_instrument(
-        instrument_id=thing.instrument_id,
-        tier=Tier.A,
-        kind=ClaimKind.WATCHLIST,
-        user_id=entry.user_id,
-        actor=actor,
-        reason=ADDED,
-        now=now,
     )
 
 

@@ -16,8 +16,8 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.quote_board import BoardError
 from subscriptions import services as subscriptions
-from subscriptions.domain.claims import ClaimKind, Tier
 from watchlists.models import WatchlistEntry
+from watchlists.services.claiming import claim_for
 from watchlists.services.telling import tell_on_commit
 
 logger = logging.getLogger(__name__)
@@ -99,37 +99,10 @@ def _bring_back(entry: WatchlistEntry, *, now: datetime) -> bool:
         width = market.get_series_by_key(series).default_width
         opened = subscriptions.open_chain(series=series, width=width, now=now)
     with transaction.atomic():
-        placed = _claim(entry, opened, now=now)
+        placed = claim_for(entry, opened, reason=KEPT, now=now)
         taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None).update(claim_id=placed.claim_id)
         if not taken:
             transaction.set_rollback(True)
             return False
         tell_on_commit([entry.user_id], {"type": "watchlist_changed"})
     return True
-
-
-def _claim(entry: WatchlistEntry, opened: subscriptions.OpenedChain | None, *, now: datetime) -> subscriptions.Placed:
-    actor = entry.user.get_username()
-    if opened is not None:
-        return subscriptions.claim_chain(
-            series=opened.series,
-            width=opened.width,
-            tier=Tier.A,
-            kind=ClaimKind.WATCHLIST,
-            user_id=entry.user_id,
-            actor=actor,
-            reason=KEPT,
-            now=now,
-            opened=opened,
-        )
-    if entry.instrument_id is None:
-        raise AssertionError("an entry is of a series or of an instrument")
-    return subscriptions.claim_instrument(
-        instrument_id=entry.instrument_id,
-        tier=Tier.A,
-        kind=ClaimKind.WATCHLIST,
-        user_id=entry.user_id,
-        actor=actor,
-        reason=KEPT,
-        now=now,
-    )
