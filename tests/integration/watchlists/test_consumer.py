@@ -29,7 +29,7 @@ from subscriptions.models import Subscription
 from terminal.asgi import socket_application
 from tests import factories
 from tests.factories import NOW, Listing
-from tests.integration.marketdata.streaming.owners import Owner
+from tests.integration.marketdata.streaming.owners import Owner, answering
 from watchlists.models import EntryKind, WatchlistEntry
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
@@ -126,11 +126,8 @@ async def hub(own_board: str) -> AsyncIterator[QuoteHub]:
 async def owner(redis_url: str, own_board: str) -> AsyncIterator[Owner]:
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         one = Owner(client, own_board)
-        tasks = [asyncio.create_task(one.answer_asks()), asyncio.create_task(one.live())]
-        yield one
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        async with answering(one):
+            yield one
 
 
 @pytest_asyncio.fixture

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from accounts.models import User
 from marketdata.streaming.frames import BrowserFrameKind, decode_browser_frame
 from tests.factories import make_equities
-from tests.integration.marketdata.streaming.owners import Owner
+from tests.integration.marketdata.streaming.owners import Owner, answering
 from tests.web_servers import SERVERS, running_web
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -71,18 +71,15 @@ def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url
     one, other = (share.pk for share in make_equities(2))
 
     async def browse() -> list[BrowserFrameKind]:
-        async with redis.asyncio.Redis.from_url(redis_url) as client, asyncio.TaskGroup() as tasks:
+        async with redis.asyncio.Redis.from_url(redis_url) as client:
             owner = Owner(client, own_board)
-            works = [tasks.create_task(owner.answer_asks()), tasks.create_task(owner.live())]
             await owner.change({one: 10.0})
-            async with open_socket(web, cookie) as socket:
+            async with answering(owner), open_socket(web, cookie) as socket:
                 assert (await hear(socket, "welcome"))["rate"] == 4
                 await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [one, other]}))
                 kinds = await see_prices(socket, {one: 10.0})
                 await owner.change({other: 20.0})
                 kinds += await see_prices(socket, {other: 20.0})
-            for work in works:
-                work.cancel()
             return kinds
 
     kinds = asyncio.run(browse())
@@ -117,18 +114,15 @@ def test_a_browser_that_reads_and_never_acknowledges_gets_two_frames_and_then_th
 ) -> None:
     async def browse() -> tuple[int, int | None]:
         frames = 0
-        async with redis.asyncio.Redis.from_url(redis_url) as client, asyncio.TaskGroup() as tasks:
+        async with redis.asyncio.Redis.from_url(redis_url) as client:
             owner = Owner(client, own_board)
-            works = [tasks.create_task(owner.answer_asks()), tasks.create_task(owner.live())]
-            async with open_socket(web, cookie) as socket:
+            async with answering(owner), open_socket(web, cookie) as socket:
                 await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [41]}))
                 async with asyncio.timeout(25):
                     with suppress(ConnectionClosed):
                         while True:
                             frames += isinstance(await socket.recv(), bytes)
                 code = socket.close_code
-            for work in works:
-                work.cancel()
         return frames, code
 
     assert asyncio.run(browse()) == (2, 4408)

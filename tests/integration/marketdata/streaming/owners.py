@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 
 import numpy as np
 import redis.asyncio
@@ -75,3 +76,18 @@ class Owner:
         await self.board.publish(
             make_frame(*rows, sequence=self.sequence, kind=kind, connection=self.connection, epoch=self.epoch)
         )
+
+
+@asynccontextmanager
+async def answering(owner: Owner, *, lives: bool = True) -> AsyncIterator[None]:
+    """Let `owner` answer asks, and give signs of life if it `lives`."""
+    works = [owner.answer_asks(), owner.live()] if lives else [owner.answer_asks()]
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        # Again and again: redis-py swallows a cancellation that meets it at the wrong moment.
+        while pending := [one for one in tasks if not one.done()]:
+            for one in pending:
+                one.cancel()
+            await asyncio.wait(pending, timeout=0.2)

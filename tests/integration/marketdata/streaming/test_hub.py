@@ -16,7 +16,7 @@ import redis.asyncio
 from marketdata.quote_board import HubBoard
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
 from marketdata.streaming.hub import QuoteHub, Seat
-from tests.integration.marketdata.streaming.owners import Owner, eventually
+from tests.integration.marketdata.streaming.owners import Owner, answering, eventually
 
 pytestmark = pytest.mark.asyncio
 
@@ -101,18 +101,6 @@ async def browsing(hub: QuoteHub, *instrument_ids: int, acknowledges: bool = Tru
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         hub.leave(seat)
-
-
-@asynccontextmanager
-async def answering(owner: Owner, *, lives: bool = True) -> AsyncIterator[None]:
-    works = [owner.answer_asks(), owner.live()] if lives else [owner.answer_asks()]
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, owner: Owner) -> None:
