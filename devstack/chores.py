@@ -30,7 +30,9 @@ def main() -> int:
 def run_suite(arguments: Sequence[str]) -> int:
     """Run the browser code's tests, then pytest, whose summary ends the output."""
     browser_code = 0 if arguments else _test_browser_code()
-    return _run("pytest", sys.executable, "-m", "pytest", *arguments) or browser_code
+    # Two at a time: most of the suite waits for other processes. A file's tests share fixtures and stay together.
+    chosen = arguments or ["-n", "2", "--dist", "loadfile"]
+    return _run("pytest", sys.executable, "-m", "pytest", *chosen) or browser_code
 
 
 def _test_browser_code() -> int:
