@@ -11,13 +11,9 @@ transaction. Works in a database of its own and drops it. Milliseconds.
 # ruff: noqa: E402  Models can be imported only after django.setup().
 
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import django
 
@@ -27,6 +23,7 @@ django.setup()
 from django.conf import settings
 from django.db import connection, transaction
 
+from benchmarks.clock import median, report, timed
 from marketdata.models import AtmCache, Instrument
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
@@ -41,43 +38,6 @@ from tests.factories import NOW, make_equities, make_series, put_prices
 CHAINS = 200
 CAUSE = Cause("BENCHMARK", "bench", NOW)
 TOMORROW = NOW.date() + timedelta(days=1)
-
-
-class DatabaseClock:
-    """How long the statements of a block take, with the driver."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001  Django calls it so.
-        started = time.perf_counter()
-        try:
-            return execute(sql, params, many, context)
-        finally:
-            self.seconds += time.perf_counter() - started
-
-
-@contextmanager
-def timed() -> Iterator[list[float]]:
-    """Measure a block: milliseconds as a whole, and of them in the database."""
-    taken: list[float] = []
-    clock = DatabaseClock()
-    started = time.perf_counter()
-    with connection.execute_wrapper(clock):
-        yield taken
-    taken += [(time.perf_counter() - started) * 1_000, clock.seconds * 1_000]
-
-
-def report(name: str, fast: list[float], slow: list[float], budget: float) -> None:
-    whole, database = fast
-    print(
-        f"{name:<20} sets {whole:7.1f} (database {database:6.1f})   budget {budget:4.0f}   "
-        f"rows {slow[0]:8.1f} (database {slow[1]:8.1f})   {slow[0] / whole:5.1f}x (database {slow[1] / database:5.1f}x)"
-    )
-
-
-def median(runs: Sequence[list[float]]) -> list[float]:
-    return [statistics.median(column) for column in zip(*runs, strict=True)]
 
 
 def analyze() -> None:
@@ -179,7 +139,7 @@ def bench_recentre() -> None:
     with timed() as slow:
         recentre_by_rows(at)
     assert set(AtmCache.objects.values_list("atm", flat=True)) == {Decimal(1_060)}
-    report(f"recentre {CHAINS}", median(runs), slow, 600)
+    report(f"recentre {CHAINS}", median(runs), slow, budget_ms=600)
     clear()
 
 
@@ -205,7 +165,8 @@ def new_claims(count: int, tier: Tier) -> list[Claim]:
 def hold_as_sets(groups: Sequence[Sequence[int]], tier: Tier) -> None:
     with placement(now=NOW):
         made = Claim.objects.bulk_create(new_claims(len(groups), tier))
-        gained = legs.hold({claim.pk: group for claim, group in zip(made, groups, strict=True)}, now=NOW)
+        wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
+        gained = legs.hold(wanted, tiers=dict.fromkeys(wanted, tier), now=NOW)
         audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
@@ -249,7 +210,7 @@ def bench_preload(shares: Sequence[Instrument]) -> None:
     with timed() as slow:
         hold_by_rows(groups, Tier.B)
     clear()
-    report("preload 8,500", median(runs), slow, 600)
+    report("preload 8,500", median(runs), slow, budget_ms=600)
 
 
 def bench_end_of_day(shares: Sequence[Instrument]) -> None:
@@ -265,7 +226,7 @@ def bench_end_of_day(shares: Sequence[Instrument]) -> None:
     hold_as_sets(groups, Tier.A)
     with timed() as slow:
         close_by_rows()
-    report("end of day 22,700", median(runs), slow, 600)
+    report("end of day 22,700", median(runs), slow, budget_ms=600)
 
 
 def main() -> None:

@@ -2,17 +2,15 @@
 
     .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_placement
 
-Measures the database time of one committed act with legs and audit: claim 50 legs and 202 legs with 20,000 instruments
-present and with all 25,000 places taken, which evicts; preload 2,272 into empty connections. The rival writes the same
-rows through the ORM one at a time, in one transaction. Works in a database of its own and drops it. Medians in
-milliseconds.
+Measures one committed act with legs and audit, as a whole and in the database: claim 50 legs and 202 legs with 20,000
+instruments present and with all 25,000 places taken, which evicts; preload 2,272 into empty connections. The rival
+writes the same rows through the ORM one at a time, in one transaction. Works in a database of its own and drops it.
+Medians in milliseconds.
 """
 
 # ruff: noqa: E402  Models can be imported only after django.setup().
 
 import os
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +21,7 @@ django.setup()
 
 from django.db import connection, transaction
 
+from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
@@ -129,22 +128,22 @@ def fill(instruments: Sequence[Instrument]) -> None:
         groups = [instruments[first : first + 50] for first in range(0, len(instruments), 50)]
         made = Claim.objects.bulk_create([new_claim(Tier.A, 10_000 + number) for number in range(len(groups))])
         wanted = {claim.pk: [one.pk for one in group] for claim, group in zip(made, groups, strict=True)}
-        gained = legs.hold(wanted, now=NOW)
+        gained = legs.hold(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
         audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
-def milliseconds(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> float:
+def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> Taken:
     """Return the median time of `act` with its commit; what it claimed is released after each, what went comes back."""
     taken = []
     for _ in range(repeats):
-        started = time.perf_counter()
-        act()
-        taken.append((time.perf_counter() - started) * 1_000)
+        with timed() as one:
+            act()
+        taken.append(one)
         with placement(now=NOW):
             mine = Claim.objects.filter(underlying_symbol__startswith="BENCH", spot__isnull=False)
             release(list(mine.values_list("pk", flat=True)), cause=CAUSE)
         fill(present)
-    return statistics.median(taken)
+    return median(taken)
 
 
 def measure(case: Case, spot: Instrument, shares: Sequence[Instrument]) -> None:
@@ -153,9 +152,9 @@ def measure(case: Case, spot: Instrument, shares: Sequence[Instrument]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     groups = [free[number * case.legs : (number + 1) * case.legs] for number in range(case.claims)]
-    fast = milliseconds(lambda: as_sets(spot, groups), present=present, repeats=case.repeats)
-    slow = milliseconds(lambda: row_by_row(spot, groups), present=present, repeats=case.slow_repeats)
-    print(f"{case.name:<16} sets {fast:8.1f}   budget {case.budget_ms:6.0f}   rows {slow:9.1f}   {slow / fast:5.1f}x")
+    fast = measure_act(lambda: as_sets(spot, groups), present=present, repeats=case.repeats)
+    slow = measure_act(lambda: row_by_row(spot, groups), present=present, repeats=case.slow_repeats)
+    report(case.name, fast, slow, budget_ms=case.budget_ms)
 
 
 def main() -> None:

@@ -2,16 +2,15 @@
 
     .venv/bin/python -m devstack exec --durable -- .venv/bin/python -m benchmarks.bench_rebalance
 
-Measures the database time of one committed act with 400 claims: rebalance that moves 5,000 of 12,500 instruments to two
-connections that came back empty, and failover of 4,000 of 20,000. The rival moves one row after the other through the
-ORM, with a log row each, in one transaction. Works in a database of its own and drops it. Medians in milliseconds.
+Measures one committed act with 400 claims, as a whole and in the database: rebalance that moves 5,000 of
+12,500 instruments to two connections that came back empty, and failover of 4,000 of 20,000. The rival moves one row
+after the other through the ORM, with a log row each, in one transaction. Works in a database of its own and drops it.
+Medians in milliseconds.
 """
 
 # ruff: noqa: E402  Models can be imported only after django.setup().
 
 import os
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +24,7 @@ django.setup()
 from django.db import connection, transaction
 from django.utils import timezone
 
+from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
@@ -115,16 +115,16 @@ def row_by_row(surplus: Mapping[int, int], targets: Sequence[int]) -> int:
     return moved
 
 
-def milliseconds(act: Callable[[], int], *, prepare: Callable[[], None], rows: int, repeats: int) -> float:
+def measure_act(act: Callable[[], int], *, prepare: Callable[[], None], rows: int, repeats: int) -> Taken:
     """Return the median time of `act` with its commit, each time from the same beginning."""
     taken = []
     for _ in range(repeats):
         prepare()
-        started = time.perf_counter()
-        moved = act()
-        taken.append((time.perf_counter() - started) * 1_000)
+        with timed() as one:
+            moved = act()
+        taken.append(one)
         assert moved == rows, moved
-    return statistics.median(taken)
+    return median(taken)
 
 
 def measure(case: Case) -> None:
@@ -132,11 +132,11 @@ def measure(case: Case) -> None:
         make_live(case.lost)
         spread(case.loads)
 
-    fast = milliseconds(case.act, prepare=prepare, rows=case.moves, repeats=REPEATS)
-    slow = milliseconds(
+    fast = measure_act(case.act, prepare=prepare, rows=case.moves, repeats=REPEATS)
+    slow = measure_act(
         lambda: row_by_row(case.surplus, case.targets), prepare=prepare, rows=case.moves, repeats=SLOW_REPEATS
     )
-    print(f"{case.name:<16} sets {fast:8.1f}   budget {BUDGET_MS:6.0f}   rows {slow:9.1f}   {slow / fast:5.1f}x")
+    report(case.name, fast, slow, budget_ms=BUDGET_MS)
 
 
 CASES = [

@@ -266,13 +266,13 @@ async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Ma
 
 
 @functools.cache
-def _pool(url: str) -> redis.ConnectionPool:
-    return redis.ConnectionPool.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
 def connect() -> QuoteBoard:
     """Return the board of the configured Redis; connections are pooled per process, none is opened yet."""
-    return QuoteBoard(redis.Redis(connection_pool=_pool(settings.REDIS_URL)), settings.REDIS_PREFIX)
+    return QuoteBoard(_client(settings.REDIS_URL), settings.REDIS_PREFIX)
 
 
 def _async_client() -> "redis.asyncio.Redis":

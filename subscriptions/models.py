@@ -1,8 +1,9 @@
 """Tables of who needs live data and where it sits: claims, subscriptions, connections, leases, rules, log.
 
 The database keeps promise 1: at most five connections, at most 5,000 instruments on each. `load` is
-maintained by statement-level triggers on `subscriptions`, never by Python. `SubscriptionLog` is
-append-only by trigger. Placement never locks `FeedLease`; owners renew it every second.
+maintained by statement-level triggers on `subscriptions`, never by Python. What legs and subscriptions refer
+to is checked by such triggers too, a set at a time, instead of by foreign keys, a row at a time (`db_constraint`).
+`SubscriptionLog` is append-only by trigger. Placement never locks `FeedLease`; owners renew it every second.
 """
 
 from django.conf import settings
@@ -70,8 +71,12 @@ class FeedLease(models.Model):
 class Subscription(models.Model):
     """One instrument that must be streaming; lives while at least one claim holds it."""
 
-    instrument = models.OneToOneField("marketdata.Instrument", on_delete=models.PROTECT, related_name="subscription")
-    connection = models.ForeignKey(FeedConnection, on_delete=models.PROTECT, related_name="subscriptions")
+    instrument = models.OneToOneField(
+        "marketdata.Instrument", on_delete=models.PROTECT, related_name="subscription", db_constraint=False
+    )
+    connection = models.ForeignKey(
+        FeedConnection, on_delete=models.PROTECT, related_name="subscriptions", db_constraint=False
+    )
     # Set while a moved subscription still streams on its old connection; counted in both loads.
     leaving_connection = models.ForeignKey(
         FeedConnection,
@@ -80,6 +85,7 @@ class Subscription(models.Model):
         blank=True,
         related_name="leaving_subscriptions",
         db_index=False,
+        db_constraint=False,
     )
     tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
     mode = models.CharField(max_length=6, choices=[(one.value, one.value) for one in Mode])
@@ -152,8 +158,8 @@ class Claim(models.Model):
     instrument = models.ForeignKey(
         "marketdata.Instrument", on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
     )
-    # The shared claim on the underlying's spot, of a chain.
-    spot = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="chains")
+    # The shared claim on the underlying's spot, of a chain; the database refuses to delete it while there is one.
+    spot = models.ForeignKey("self", on_delete=models.DO_NOTHING, null=True, blank=True, related_name="chains")
     is_pinned = models.BooleanField(default=False)
     last_viewed_at = models.DateTimeField()
     claimed_at = models.DateTimeField()
@@ -206,9 +212,11 @@ class Claim(models.Model):
 class ClaimLeg(models.Model):
     """One subscription held by one claim. A held subscription cannot be deleted."""
 
-    # The unique constraint is the index of its first column too.
-    claim = models.ForeignKey(Claim, on_delete=models.CASCADE, related_name="legs", db_index=False)
-    subscription = models.ForeignKey(Subscription, on_delete=models.RESTRICT, related_name="legs")
+    # The unique constraint is the index of its first column too. The database deletes the legs of a deleted claim.
+    claim = models.ForeignKey(
+        Claim, on_delete=models.DO_NOTHING, related_name="legs", db_index=False, db_constraint=False
+    )
+    subscription = models.ForeignKey(Subscription, on_delete=models.RESTRICT, related_name="legs", db_constraint=False)
 
     class Meta:
         db_table = "claim_legs"

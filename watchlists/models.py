@@ -40,8 +40,9 @@ class WatchlistEntry(models.Model):
     )
     underlying_symbol = models.CharField(max_length=64)
     expiry = models.DateField(null=True, blank=True)
+    # The database sets it null when the claim goes.
     claim = models.OneToOneField(
-        "subscriptions.Claim", on_delete=models.SET_NULL, null=True, blank=True, related_name="watchlist_entry"
+        "subscriptions.Claim", on_delete=models.DO_NOTHING, null=True, blank=True, related_name="watchlist_entry"
     )
     # Kept entries lose their claim at the end of the day and come back in the morning.
     keep = models.BooleanField(default=False)

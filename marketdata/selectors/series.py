@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from django.db import connection
@@ -253,7 +255,7 @@ def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None
     return SeriesListing(
         series=key,
         spot_instrument_id=spots.most_common(1)[0][0],
-        strikes=tuple(dict.fromkeys(leg.strike for leg in legs)),
+        strikes=tuple(strike for strike, _ in groupby(legs, key=attrgetter("strike"))),
         legs=legs,
         default_width=INDEX_WIDTH if is_index else PLAIN_WIDTH,
     )

@@ -2,6 +2,7 @@
 
 from marketdata.services.imports import import_instruments
 from marketdata.services.windows import (
+    KnownWindow,
     OpenWindow,
     find_window,
     find_windows,
@@ -11,6 +12,7 @@ from marketdata.services.windows import (
 )
 
 __all__ = [
+    "KnownWindow",
     "OpenWindow",
     "find_window",
     "find_windows",

@@ -5,10 +5,13 @@ price comes from the quote board, else from the broker's snapshot, else from the
 calculation.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
+from typing import Final
 
 from marketdata import selectors
 from marketdata.domain import chain
@@ -17,6 +20,8 @@ from marketdata.models import AtmCache
 from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
 
 WindowKey = tuple[SeriesKey, int]
+
+_STRIKE: Final = attrgetter("strike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,10 @@ class OpenWindow:
     calculated_at: datetime
     spot: Price
     is_new: bool = False  # calculated just now, and not remembered by its finding
+
+
+# As found, or as kept by an earlier finding.
+KnownWindow = OpenWindow | AtmCache
 
 
 def open_window(
@@ -101,9 +110,10 @@ def remember_windows(windows: Iterable[OpenWindow]) -> None:
     _write([_row(window) for window in windows], replace=True)
 
 
-def legs_in_window(listing: SeriesListing, window: OpenWindow | AtmCache) -> tuple[Leg, ...]:
+def legs_in_window(listing: SeriesListing, window: KnownWindow) -> tuple[Leg, ...]:
     """Return the legs of `listing` whose strikes lie in `window`; a one-sided strike has one."""
-    return tuple(leg for leg in listing.legs if window.lowest_strike <= leg.strike <= window.highest_strike)
+    first = bisect_left(listing.legs, window.lowest_strike, key=_STRIKE)
+    return listing.legs[first : bisect_right(listing.legs, window.highest_strike, lo=first, key=_STRIKE)]
 
 
 def _is_due(cached: AtmCache, listing: SeriesListing, price: Price, *, opened_anew: bool, now: datetime) -> bool:

@@ -138,7 +138,7 @@ def claim_instrument(
         )
         newcomer = Newcomer(eviction.in_words(claim), user_id)
         cause = Cause(reason, actor, now)
-        held = eviction.hold({claim.pk: [instrument_id]}, cause=cause, newcomer=newcomer)
+        held = eviction.hold({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, newcomer=newcomer)
         audit.record(holders_of([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
         nudge_owners_on_commit()
         return _placed(claim.pk, held, newcomer)
@@ -178,7 +178,7 @@ def _hold_chains(
     wanted |= {claim.pk: instruments for group in chains.values() for claim, instruments in group}
     if not wanted:
         return Held([])
-    held = eviction.hold(wanted, cause=cause, newcomer=newcomer)
+    held = eviction.hold(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, newcomer=newcomer)
     holders = [*holders_of(list(new_spots.values())), *(audit.holder_of(claim) for claim in claims)]
     audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
     nudge_owners_on_commit()

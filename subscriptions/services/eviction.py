@@ -14,14 +14,14 @@ from django.db import connection, transaction
 
 from marketdata import notices
 from marketdata.domain.instruments import InstrumentType, SeriesKey
-from subscriptions.domain.claims import LogAction, LogReason
+from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.domain.eviction import Candidate, choose
 from subscriptions.models import Claim
 from subscriptions.services import audit, legs
 from subscriptions.services.audit import Cause
 from subscriptions.services.legs import CapacityExceeded, LegChange, Shortage
 from subscriptions.services.lock import placement
-from subscriptions.services.release import release
+from subscriptions.services.release import release_claims
 
 # As many chains are read at first as would do if each freed so many; four times as many whenever they do not suffice.
 # Reading sixteen at once was a third of an addition at 25,000 (benchmarks/bench_placement.py).
@@ -55,10 +55,12 @@ FROM (
     UNION
     SELECT chain.id, leg.subscription_id FROM claims AS chain JOIN claim_legs AS leg ON leg.claim_id = chain.spot_id
     WHERE chain.id = ANY(%(claims)s)
-) AS held
-JOIN subscriptions AS subscription ON subscription.id = held.subscription_id
-WHERE subscription.tier = 'A' AND NOT subscription.instrument_id = ANY(%(needed)s)
-    AND NOT EXISTS (SELECT FROM ({_HOLDERS}) AS holder (id) WHERE NOT holder.id = ANY(%(claims)s))
+) AS held CROSS JOIN LATERAL (
+    SELECT instrument_id FROM subscriptions AS subscription
+    WHERE id = held.subscription_id AND tier = 'A' AND NOT instrument_id = ANY(%(needed)s)
+        AND NOT EXISTS (SELECT FROM ({_HOLDERS}) AS holder (id) WHERE NOT holder.id = ANY(%(claims)s))
+    OFFSET 0
+) AS subscription
 """  # noqa: S608  Constants of this module.
 
 _COUNT_FREEABLE = f"""
@@ -126,10 +128,10 @@ class _Room:
         self.evicted += _evict(victims, cause=cause, soon_held=needed)
 
 
-def hold(wanted: Mapping[int, Sequence[int]], *, cause: Cause, newcomer: Newcomer) -> Held:
+def hold(wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, newcomer: Newcomer) -> Held:
     """Make each claim hold its instruments (`legs.hold`), evicting where there is no room. Raises CapacityExceeded."""
     room = _Room(wanted, cause, newcomer)
-    changes = legs.hold(wanted, now=cause.now, make_room=room.make)
+    changes = legs.hold(wanted, tiers=tiers, now=cause.now, make_room=room.make)
     evicted = tuple(dict.fromkeys(one.subject for one in room.evicted))
     if evicted:
         _tell_on_commit(room.evicted, newcomer)
@@ -247,7 +249,7 @@ def _evict(chains: Sequence[Sequence[int]], *, cause: Cause, soon_held: Collecti
     """Release the claims of each of `chains`, in the order given; one audit row per claim."""
     order = [one for claim_ids in chains for one in claim_ids]
     found = Claim.objects.select_related("instrument", "user").in_bulk(order)
-    outcome = release(order, cause=cause, soon_held=soon_held, action=LogAction.EVICT)
+    outcome = release_claims(list(found.values()), cause=cause, soon_held=soon_held, action=LogAction.EVICT)
     return [_evicted([found[one] for one in claim_ids], outcome.freed_by) for claim_ids in chains]
 
 

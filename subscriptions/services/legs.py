@@ -8,7 +8,6 @@ decided here, and nothing is logged.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from django.db import connection
 
@@ -68,10 +67,6 @@ class LegChange:
     turns: bool
 
 
-# So many legs at once are joined by hash whatever the planner believes: where the table was analyzed while it was
-# empty, as after an end of the day, it would compare every leg with every subscription (8,500 legs: over 3 s).
-MANY: Final = 1_000
-
 MakeRoom = Callable[[Shortage], None]
 
 
@@ -82,14 +77,15 @@ class _Missing:
     mode: str
 
 
+# Legs find their subscriptions by an index, one look-up each, whatever the planner believes of the tables: OFFSET 0
+# keeps a sub-query from being joined. Where a table was analyzed while it was empty, as after an end of the day, the
+# planner would compare every leg with every subscription; where it is large, read the whole of it for fifty legs.
 _FIND_MISSING = """
-SELECT wanted.instrument_id, max(claim.tier), instrument.instrument_type
-FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (claim_id, instrument_id, place)
-JOIN claims AS claim ON claim.id = wanted.claim_id
-JOIN instruments AS instrument ON instrument.id = wanted.instrument_id
-LEFT JOIN subscriptions AS subscription ON subscription.instrument_id = wanted.instrument_id
-WHERE subscription.id IS NULL
-GROUP BY wanted.instrument_id, instrument.instrument_type
+SELECT wanted.instrument_id, max(wanted.tier),
+    (SELECT instrument_type FROM instruments WHERE id = wanted.instrument_id)
+FROM unnest(%s::varchar[], %s::bigint[]) WITH ORDINALITY AS wanted (tier, instrument_id, place)
+WHERE NOT EXISTS (SELECT FROM subscriptions WHERE instrument_id = wanted.instrument_id OFFSET 0)
+GROUP BY wanted.instrument_id
 ORDER BY min(wanted.place)
 """
 
@@ -101,85 +97,98 @@ FROM unnest(%s::bigint[], %s::smallint[], %s::varchar[], %s::varchar[])
 """
 
 _HOLD = """
-WITH held AS (
-    INSERT INTO claim_legs (claim_id, subscription_id)
-    SELECT wanted.claim_id, subscription.id
+WITH wanted AS MATERIALIZED (
+    SELECT wanted.claim_id, wanted.instrument_id, wanted.place, subscription.id AS subscription_id, connection_id
     FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (claim_id, instrument_id, place)
-    JOIN subscriptions AS subscription ON subscription.instrument_id = wanted.instrument_id
-    ORDER BY wanted.place
+    CROSS JOIN LATERAL (
+        SELECT id, connection_id FROM subscriptions WHERE instrument_id = wanted.instrument_id OFFSET 0
+    ) AS subscription
+), held AS (
+    INSERT INTO claim_legs (claim_id, subscription_id)
+    SELECT claim_id, subscription_id FROM wanted ORDER BY place
     ON CONFLICT DO NOTHING
     RETURNING claim_id, subscription_id
 )
-SELECT held.claim_id, subscription.instrument_id, subscription.connection_id
-FROM held JOIN subscriptions AS subscription ON subscription.id = held.subscription_id
-ORDER BY held.claim_id, held.subscription_id
+SELECT claim_id, instrument_id, connection_id FROM wanted JOIN held USING (claim_id, subscription_id)
+ORDER BY claim_id, subscription_id
 """
 
 _RAISE_TIER = """
 UPDATE subscriptions AS subscription SET tier = 'B'
-FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
-WHERE leg.claim_id = ANY(%s) AND claim.tier = 'B' AND leg.subscription_id = subscription.id AND subscription.tier = 'A'
+FROM claim_legs AS leg
+WHERE leg.claim_id = ANY(%s) AND leg.subscription_id = subscription.id AND subscription.tier = 'A'
 """
 
-_LET_GO = """
-DELETE FROM claim_legs AS leg USING subscriptions AS subscription
-WHERE leg.claim_id = ANY(%s) AND subscription.id = leg.subscription_id AND NOT subscription.instrument_id = ANY(%s)
-RETURNING leg.claim_id, subscription.id, subscription.instrument_id, subscription.connection_id
+_SUBSCRIPTIONS_OF = """
+SELECT claim_id, subscription.id, instrument_id, connection_id FROM gone CROSS JOIN LATERAL (
+    SELECT id, instrument_id, connection_id FROM subscriptions WHERE id = gone.subscription_id OFFSET 0
+) AS subscription
 """
 
-_TAKE = """
-DELETE FROM claim_legs AS leg
-USING unnest(%s::bigint[], %s::bigint[]) AS lost (claim_id, instrument_id)
-JOIN subscriptions AS subscription ON subscription.instrument_id = lost.instrument_id
-WHERE leg.claim_id = lost.claim_id AND leg.subscription_id = subscription.id
-RETURNING leg.claim_id, subscription.id, subscription.instrument_id, subscription.connection_id
-"""
+_LET_GO = f"""
+WITH gone AS (DELETE FROM claim_legs WHERE claim_id = ANY(%s) RETURNING claim_id, subscription_id)
+{_SUBSCRIPTIONS_OF}
+"""  # noqa: S608  Constants of this module.
+
+_TAKE = f"""
+WITH gone AS (
+    DELETE FROM claim_legs AS leg
+    USING unnest(%s::bigint[], %s::bigint[]) AS lost (claim_id, instrument_id) CROSS JOIN LATERAL (
+        SELECT id FROM subscriptions WHERE instrument_id = lost.instrument_id OFFSET 0
+    ) AS subscription
+    WHERE leg.claim_id = lost.claim_id AND leg.subscription_id = subscription.id
+    RETURNING leg.claim_id, leg.subscription_id
+)
+{_SUBSCRIPTIONS_OF}
+"""  # noqa: S608  Constants of this module.
 
 _UNSUBSCRIBE = """
 DELETE FROM subscriptions AS subscription
 WHERE subscription.id = ANY(%s) AND NOT subscription.instrument_id = ANY(%s)
-    AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id)
+    AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id OFFSET 0)
 RETURNING subscription.id
 """
 
 _END_UNHELD = """
 DELETE FROM subscriptions AS subscription
 WHERE subscription.instrument_id = ANY(%s)
-    AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id)
+    AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id OFFSET 0)
 """
 
 _LOWER_TIER = """
 UPDATE subscriptions AS subscription SET tier = 'A'
 WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
     SELECT FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
-    WHERE leg.subscription_id = subscription.id AND claim.tier = 'B'
+    WHERE leg.subscription_id = subscription.id AND claim.tier = 'B' OFFSET 0
 )
 """
 
 
 def hold(
-    wanted: Mapping[int, Sequence[int]], *, now: datetime, make_room: MakeRoom | None = None
+    wanted: Mapping[int, Sequence[int]],
+    *,
+    tiers: Mapping[int, Tier],
+    now: datetime,
+    make_room: MakeRoom | None = None,
 ) -> Sequence[LegChange]:
     """Make each claim hold its instruments too; return the legs that are new, by claim.
 
-    `wanted` is instrument ids by claim id. Instruments that did not stream are placed in the order given; one
-    that several claims get turns with the first of them. Where they do not fit, `make_room` frees the places that
-    are wanting, or raises (`subscriptions.services.eviction`). Raises CapacityExceeded.
+    `wanted` is instrument ids by claim id, `tiers` the tier of each claim. Instruments that did not stream are placed
+    in the order given; one that several claims get turns with the first of them. Where they do not fit, `make_room`
+    frees the places that are wanting, or raises (`subscriptions.services.eviction`). Raises CapacityExceeded.
     """
     claim_ids = [claim_id for claim_id, instruments in wanted.items() for _ in instruments]
     instrument_ids = [one for instruments in wanted.values() for one in instruments]
     with connection.cursor() as cursor:
-        cursor.execute(_FIND_MISSING, [claim_ids, instrument_ids])
+        cursor.execute(_FIND_MISSING, [[tiers[one] for one in claim_ids], instrument_ids])
         missing = [_Missing(one, tier, mode_of(InstrumentType(kind))) for one, tier, kind in cursor.fetchall()]
         if missing:
             _subscribe(missing, make_room, now=now)
-        if len(instrument_ids) > MANY:
-            cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(_HOLD, [claim_ids, instrument_ids])
         rows = cursor.fetchall()
-        if len(instrument_ids) > MANY:
-            cursor.execute("SET LOCAL enable_nestloop = on")
-        cursor.execute(_RAISE_TIER, [list(wanted)])
+        always_on = [claim_id for claim_id in wanted if tiers[claim_id] == Tier.B]
+        if always_on:
+            cursor.execute(_RAISE_TIER, [always_on])
     begun = {one.instrument_id for one in missing}
     changes = []
     for claim_id, instrument_id, number in rows:
@@ -209,16 +218,14 @@ def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: 
         )
 
 
-def let_go(
-    claims: Mapping[int, Tier], *, keeping: Collection[int] = (), soon_held: Collection[int] = ()
-) -> Sequence[LegChange]:
-    """Take the legs of `claims` away but for the instruments in `keeping`; return those taken, by claim.
+def let_go(claims: Mapping[int, Tier], *, soon_held: Collection[int] = ()) -> Sequence[LegChange]:
+    """Take the legs of `claims` away; return them, by claim.
 
     What nobody holds any more is unsubscribed, except the instruments in `soon_held`: the caller is about to hold
     them again, and they stay where they stream. One that several claims let go turns with the last of them.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_LET_GO, [list(claims), list(keeping)])
+        cursor.execute(_LET_GO, [list(claims)])
         rows = cursor.fetchall()
     return _end(rows, tiers=set(claims.values()), soon_held=soon_held)
 

@@ -48,13 +48,13 @@ def placement(*, now: datetime) -> Iterator[None]:
 def _take_lock(now: datetime) -> None:
     timeout = settings.STATEMENT_TIMEOUT_MS
     with connection.cursor() as cursor:
-        # Waiting ends a little earlier, so that whoever got in at the last moment still answers in time.
+        # Waiting ends a little earlier, so that whoever got in at the last moment still answers in time. The month of
+        # the audit log is made here if nobody made it ahead: no act fails for want of a partition.
         cursor.execute(
-            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true)",
-            [f"{timeout}ms", f"{timeout * 5 // 6}ms"],
+            "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true), "
+            "pg_advisory_xact_lock(%s), subscription_log_make_month(%s)",
+            [f"{timeout}ms", f"{timeout * 5 // 6}ms", PLACEMENT_LOCK, now],
         )
-        # The month of the audit log is made here if nobody made it ahead: no act fails for want of a partition.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s), subscription_log_make_month(%s)", [PLACEMENT_LOCK, now])
 
 
 def nudge_owners_on_commit() -> None:

@@ -36,15 +36,22 @@ def release(
     no chain needs them. `action` is what the log calls it for the claims themselves.
     """
     claims = list(Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk"))
+    return release_claims(claims, cause=cause, soon_held=soon_held, spared_spots=spared_spots, action=action)
+
+
+def release_claims(
+    claims: Sequence[Claim],
+    *,
+    cause: Cause,
+    soon_held: Collection[int] = (),
+    spared_spots: Collection[int] = (),
+    action: LogAction = LogAction.UNSUBSCRIBE,
+) -> ReleasedClaims:
+    """Do as `release` does with claims at hand, whose instruments were read with them."""
     lost = _drop(claims, action=action, cause=cause, soon_held=soon_held)
     for tier in sorted({Tier(claim.tier) for claim in claims if claim.kind != ClaimKind.SPOT}):
         idle = spots.list_idle_spots(tier=tier, spared=spared_spots)
-        _drop(
-            list(Claim.objects.filter(pk__in=idle).select_related("instrument").order_by("pk")) if idle else [],
-            action=LogAction.UNSUBSCRIBE,
-            cause=cause,
-            soon_held=soon_held,
-        )
+        _drop(idle, action=LogAction.UNSUBSCRIBE, cause=cause, soon_held=soon_held)
     ended = sum(change.turns for change in lost)
     freed_by = Counter(change.claim_id for change in lost if change.turns)
     return ReleasedClaims(len(claims), ended, len(lost) - ended, freed_by)

@@ -22,7 +22,7 @@ from subscriptions.services.audit import Cause, Holder
 from subscriptions.services.claims import holders_of
 from subscriptions.services.legs import CapacityExceeded, LegChange
 from subscriptions.services.lock import nudge_owners_on_commit, placement
-from subscriptions.services.release import release
+from subscriptions.services.release import release_claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +150,11 @@ def _list_wanted_legs(claims: Sequence[Claim]) -> Mapping[int, Sequence[int]]:
 
 
 def _mend_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: str, cause: Cause) -> Difference:
+    tiers = {claim.pk: Tier(claim.tier)}
     try:
         with transaction.atomic():
-            lost = legs.take({claim.pk: extra}, tiers={Tier(claim.tier)}, soon_held=lacks)
-            gained = legs.hold({claim.pk: lacks}, now=cause.now) if lacks else ()
+            lost = legs.take({claim.pk: extra}, tiers=tiers.values(), soon_held=lacks)
+            gained = legs.hold({claim.pk: lacks}, tiers=tiers, now=cause.now) if lacks else ()
             holders = holders_of([claim.pk]) if claim.instrument_id else [audit.holder_of(claim)]
             audit.record(holders, action=LogAction.REPAIR, cause=cause, gained=gained, lost=lost)
     except CapacityExceeded as refusal:
@@ -164,8 +165,8 @@ def _mend_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: s
 def _check_idle_spots(cause: Cause, *, repair: bool) -> list[Difference]:
     idle = spots.list_idle_spots(tier=Tier.A)
     if idle and repair:
-        release(idle, cause=cause, action=LogAction.REPAIR)
-    return [Difference(f"claim {pk} is a spot of tier A that no chain needs", repair) for pk in idle]
+        release_claims(idle, cause=cause, action=LogAction.REPAIR)
+    return [Difference(f"claim {spot.pk} is a spot of tier A that no chain needs", repair) for spot in idle]
 
 
 def _check_nobodys(cause: Cause, *, repair: bool) -> list[Difference]:

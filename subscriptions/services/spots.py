@@ -29,7 +29,7 @@ def find_or_create_spots(
     return {**known, **new}, new
 
 
-def list_idle_spots(*, tier: Tier, spared: Collection[int] = ()) -> list[int]:
+def list_idle_spots(*, tier: Tier, spared: Collection[int] = ()) -> list[Claim]:
     """Return the spot claims of `tier` that no chain needs, except those of the instruments in `spared`."""
     idle = Claim.objects.filter(kind=ClaimKind.SPOT, tier=tier, chains=None).exclude(instrument_id__in=spared)
-    return list(idle.order_by("pk").values_list("pk", flat=True))
+    return list(idle.select_related("instrument").order_by("pk"))

@@ -15,7 +15,7 @@ from marketdata import selectors as market_selectors
 from marketdata import services as market_services
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import Leg, Price, SeriesListing
-from marketdata.services import OpenWindow
+from marketdata.services import KnownWindow, OpenWindow
 from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services import audit, eviction, legs
@@ -128,7 +128,7 @@ def _claims_like(keys: Collection[WindowKey]) -> QuerySet[Claim]:
 def place_windows(chains: Iterable[OpenedChain]) -> Mapping[WindowKey, PlacedWindow]:
     """Return where the windows lie now: under the lock, whoever calculated them last; and remember those of `chains`.
 
-    One query; one statement for all that these chains calculated, and a query more.
+    One query, and one statement for all that these chains calculated.
     """
     opened = {(chain.series, chain.width): chain for chain in chains}
     stored = market_selectors.list_windows(wanted=opened)
@@ -139,9 +139,9 @@ def place_windows(chains: Iterable[OpenedChain]) -> Mapping[WindowKey, PlacedWin
     ]
     if newer:
         market_services.remember_windows(opened[key].window for key in newer)
-        stored = market_selectors.list_windows(wanted=opened)
+    current: dict[WindowKey, KnownWindow] = {**stored, **{key: opened[key].window for key in newer}}
     placed = {}
-    for key, window in stored.items():
+    for key, window in current.items():
         inside = market_services.legs_in_window(opened[key].listing, window)
         placed[key] = PlacedWindow(
             window.lowest_strike, window.highest_strike, window.atm, tuple(leg.instrument_id for leg in inside)
@@ -189,10 +189,13 @@ def set_windows(
         gained |= {claim.pk: [one for one in ids if one not in old] for claim in claims}
     if not moved:
         return MovedLegs()
-    tiers = {Tier(claim.tier) for claim in moved}
-    gone = legs.take(lost, tiers=tiers, soon_held={one for ids in gained.values() for one in ids})
+    tiers = {claim.pk: Tier(claim.tier) for claim in moved}
+    gone = legs.take(lost, tiers=set(tiers.values()), soon_held={one for ids in gained.values() for one in ids})
     cause = Cause(LogReason.WINDOW_MOVED, actor, now)
-    come = eviction.hold(gained, cause=cause, newcomer=newcomer).changes if newcomer else legs.hold(gained, now=now)
+    if newcomer:
+        come = eviction.hold(gained, tiers=tiers, cause=cause, newcomer=newcomer).changes
+    else:
+        come = legs.hold(gained, tiers=tiers, now=now)
     audit.record(
         [audit.holder_of(claim) for claim in moved],
         action=LogAction.RECENTRE,

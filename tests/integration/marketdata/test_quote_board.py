@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -174,21 +174,31 @@ async def freezable_board(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """Yield the address of a line to Redis that carries nothing once the event is set, and stays open."""
     frozen = asyncio.Event()
     address = urlsplit(url)
+    lines: list[asyncio.Task[None]] = []
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65_536):
-            if not frozen.is_set():
-                writer.write(piece)
+        with suppress(ConnectionError):
+            while piece := await reader.read(65_536):
+                if not frozen.is_set():
+                    writer.write(piece)
         writer.close()
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         beyond = await asyncio.open_connection(address.hostname, address.port)
-        await asyncio.gather(carry(reader, beyond[1]), carry(beyond[0], writer), return_exceptions=True)
+        await asyncio.gather(carry(reader, beyond[1]), carry(beyond[0], writer))
 
-    async with await asyncio.start_server(join, "127.0.0.1", 0) as server:
+    def open_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(asyncio.ensure_future(join(reader, writer)))
+
+    async with await asyncio.start_server(open_line, "127.0.0.1", 0) as server:
         here = f"{address.username or ''}:{address.password or ''}@" if address.password else ""
         port = server.sockets[0].getsockname()[1]
-        yield f"redis://{here}127.0.0.1:{port}{address.path}", frozen
+        try:
+            yield f"redis://{here}127.0.0.1:{port}{address.path}", frozen
+        finally:
+            for line in lines:
+                line.cancel()
+            await asyncio.gather(*lines, return_exceptions=True)
 
 
 async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, redis_prefix: str) -> None:

