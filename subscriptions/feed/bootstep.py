@@ -18,7 +18,7 @@ from celery import bootsteps
 from celery.worker import WorkController
 from django.conf import settings
 
-from subscriptions.feed.connection import Credentials
+from marketdata.dhan.credentials import Credentials
 from subscriptions.feed.holder import FeedSettings, Holder
 from subscriptions.feed.ownership import connection_parameters
 

@@ -24,22 +24,12 @@ from picows import (
 )
 
 from marketdata.dhan import requests
+from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
 from marketdata.dhan.requests import Request, RequestCode
 
 HANDSHAKE_SECONDS: Final = 5.0
 GOODBYE_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who we are to the broker."""
-
-    client_id: str
-    access_token: str
-
-    def __repr__(self) -> str:
-        return f"Credentials(client_id={self.client_id!r})"
 
 
 @dataclass(frozen=True, slots=True)

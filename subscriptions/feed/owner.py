@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction, describe, reaction_to
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan.requests import SUBSCRIBE_CODE, Request
@@ -20,7 +21,7 @@ from marketdata.domain.quotes import Mode
 from subscriptions.domain.backoff import delay_seconds
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.domain.commands import commands_between, told_after
-from subscriptions.feed.connection import Credentials, FeedSocket, Loss, RefusedError, open_socket
+from subscriptions.feed.connection import FeedSocket, Loss, RefusedError, open_socket
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.ownership import Lease
 

@@ -15,13 +15,13 @@ from django.db import connections
 from websockets.asyncio.server import ServerConnection, serve
 
 from marketdata.dhan import packets
+from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.packets import Disconnect
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.quotes import Mode, OiTick
 from marketdata.quote_board import HubBoard, OwnerBoard
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.feed.connection import Credentials
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.ownership import Lease, LeaseKeeper, connection_parameters
