@@ -16,7 +16,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ import redis.asyncio
 from django.conf import settings
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.figures import FeedFigures
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame, encode_frame
 
@@ -73,6 +74,14 @@ class OwnerReport:
     last_packet_at_ms: int | None  # true UTC epoch
     reported_at_ms: int
     last_error: str
+    figures: FeedFigures = field(default_factory=FeedFigures)  # since the owner took the connection
+
+    @classmethod
+    def parse(cls, value: bytes) -> "OwnerReport":
+        """Return the report in `value`; what only another version of us knows is left, or has its default."""
+        values = orjson.loads(value)
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{**known, "figures": FeedFigures.parse(values.get("figures", {}))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class QuoteBoard:
     def list_reports(self) -> Sequence[OwnerReport]:
         """Return the reports of living owners, by connection number."""
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [OwnerReport(**orjson.loads(value)) for value in values if value]
+        return [OwnerReport.parse(value) for value in values if value]
 
     def list_told(self) -> Mapping[int, frozenset[InstrumentKey]]:
         """Return what the sockets of living owners were told, by connection number."""
@@ -244,7 +253,7 @@ class HubBoard:
     async def list_reports(self) -> Sequence[OwnerReport]:
         """Return the reports of living owners, by connection number."""
         values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [OwnerReport(**orjson.loads(value)) for value in values if value]
+        return [OwnerReport.parse(value) for value in values if value]
 
 
 async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Mapping[str, Any]]:

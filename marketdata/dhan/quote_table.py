@@ -56,6 +56,7 @@ class Counters:
     """What came since the socket opened; `packets` counts whole ones, whatever they say."""
 
     packets: int = 0
+    bytes: int = 0  # of all messages, whatever they hold
     strangers: int = 0  # of instruments that are not in the table, such as late ones after an unsubscribe
     unknown: int = 0  # of a code or a length that is none of ours
     malformed: int = 0  # messages with a remainder that is no packet
@@ -121,6 +122,7 @@ class QuoteTable:
         if not self._messages:
             return 0
         buffer = b"".join(self._messages)
+        self.counters.bytes += len(buffer)
         offsets = self._find_packets(buffer)
         self._messages.clear()
         if len(offsets):

@@ -19,6 +19,7 @@ from django.db import Error as DatabaseError
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport
+from subscriptions.feed.figures import Figures
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.states import StateNote, write_state
 
@@ -44,6 +45,7 @@ class Publisher:
         self._flush_seconds = flush_seconds
         self._sequence = 0
         self._is_asked = False
+        self._figures = Figures(owner)
         self._lost_writes = 0
         self._written: StateNote | None = None
         self._note_due = asyncio.Event()
@@ -69,12 +71,16 @@ class Publisher:
         loop = asyncio.get_running_loop()
         next_at = published_at = thinned_at = loop.time()
         while True:
+            begun_at = loop.time()
             self._owner.absorb()
             rows = self._owner.table.take_changes()
+            self._figures.note_flush(rows, late_seconds=begun_at - next_at, took_seconds=loop.time() - begun_at)
             if len(rows) or loop.time() - published_at >= LIFE_SECONDS:
                 self._sequence += 1
-                await self._publish(FrameKind.CHANGES, rows)
+                is_taken = await self._publish(FrameKind.CHANGES, rows)
                 published_at = loop.time()
+                if is_taken:
+                    self._figures.note_published(lag_seconds=published_at - next_at)
             is_thinned = self._owner.is_thinned and loop.time() >= thinned_at
             if is_thinned:
                 self._owner.is_thinned, thinned_at = False, loop.time() + FULL_AGAIN_SECONDS
@@ -84,9 +90,9 @@ class Publisher:
             next_at = max(next_at + self._flush_seconds, loop.time())
             await asyncio.sleep(next_at - loop.time())
 
-    async def _publish(self, kind: FrameKind, rows: Rows) -> None:
+    async def _publish(self, kind: FrameKind, rows: Rows) -> bool:
         lease = self._owner.lease
-        await self._write(
+        return await self._write(
             self._board.publish(BusFrame(kind, lease.connection, lease.epoch, self._sequence, _now_ms(), rows))
         )
 
@@ -151,6 +157,7 @@ class Publisher:
             last_packet_at_ms=owner.last_packet_at_ms,
             reported_at_ms=_now_ms(),
             last_error=owner.last_error,
+            figures=self._figures.read(),
         )
 
     async def _record_state(self) -> None:
@@ -171,6 +178,7 @@ class Publisher:
             async with asyncio.timeout(BOARD_SECONDS):
                 is_taken = await act is not False
         except (BoardError, OSError) as error:
+            self._figures.lost_writes += 1
             self._lost_writes += 1
             if self._lost_writes == 1:
                 logger.warning("connection %d: board lost (%s)", self._owner.lease.connection, type(error).__name__)

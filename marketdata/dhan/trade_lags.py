@@ -1,0 +1,55 @@
+"""How late the broker's trades reach us, told from liquid instruments alone.
+
+The time of the last trade has whole seconds and comes again with every change of a quote, however old it is; the
+first packet after a subscription tells of a trade of any age. So only a trade that follows another within
+seconds says anything of the feed: of the age of its packet, plus up to one second.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from marketdata.domain.quote_rows import Known, Rows
+
+LIQUID_SECONDS: Final = 10
+"""An instrument that traded twice within this time is liquid just now."""
+MOST_INSTRUMENTS: Final = 10_000
+"""Twice what a connection carries: beyond it most of what is remembered has left, and memory begins anew."""
+
+_PRICE_MARKS: Final = int(Known.TRADE | Known.SNAPSHOT | Known.EARLIER)
+
+
+class TradeLags:
+    """Remembers when each instrument traded last, from the rows of one flush after another."""
+
+    def __init__(self) -> None:
+        self._ids = np.empty(0, dtype=np.int64)
+        self._traded_at = np.empty(0, dtype=np.int64)
+
+    def take(self, rows: Rows) -> npt.NDArray[np.float64]:
+        """Return the seconds from trade to receipt of each trade in `rows` that follows another just before it."""
+        is_price = (rows["known"] & _PRICE_MARKS) == int(Known.TRADE)
+        ids, traded_at = rows["instrument_id"][is_price].astype(np.int64), rows["ltt"][is_price].astype(np.int64)
+        slots = self._find(ids)
+        before = self._traded_at[slots]
+        self._traded_at[slots] = traded_at
+        is_fresh = (before > 0) & (traded_at > before) & (traded_at - before <= LIQUID_SECONDS)
+        received_ms = rows["received_at_ms"][is_price][is_fresh].astype(np.int64)
+        lags: npt.NDArray[np.float64] = received_ms / 1_000 - (traded_at[is_fresh] - IST_OFFSET_SECONDS)
+        return lags
+
+    def _find(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where `ids` are remembered; new ones are learned, without a trade."""
+        slots: npt.NDArray[np.int64] = np.searchsorted(self._ids, ids)
+        is_known = slots < len(self._ids)
+        is_known[is_known] = self._ids[slots[is_known]] == ids[is_known]
+        if is_known.all():
+            return slots
+        is_full = len(self._ids) + len(ids) > MOST_INSTRUMENTS
+        known, times = (self._ids[:0], self._traded_at[:0]) if is_full else (self._ids, self._traded_at)
+        self._ids = np.union1d(known, ids)
+        self._traded_at = np.zeros(len(self._ids), dtype=np.int64)
+        self._traded_at[np.searchsorted(self._ids, known)] = times
+        return np.searchsorted(self._ids, ids)

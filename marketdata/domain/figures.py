@@ -1,0 +1,97 @@
+"""Figures of the feed, as an owner counts them and as they travel to whoever scrapes: counts and histograms.
+
+An owner counts from nothing when it takes its connection, so every count belongs to one epoch; sockets may
+change meanwhile. Kinds and causes are closed sets of short words, never free text. Seconds throughout.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+FLUSH_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+LAG_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# The broker's clock has whole seconds: a trade of this second lags by up to one.
+TRADE_LAG_BOUNDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramReading:
+    """A histogram at one moment. `counts` has one place more than `bounds`: what lies above them all."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float = 0.0  # sum of all values
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Return (upper bound, how many values up to it), as Prometheus wants them; the last bound is +Inf."""
+        names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
+        return list(zip(names, map(float, accumulate(self.counts)), strict=True))
+
+
+class Histogram:
+    """Counts values by size; never negative, for clocks differ."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        value = max(0.0, value)
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def add_all(self, values: npt.NDArray[np.float64]) -> None:
+        """Count every one of `values`."""
+        values = np.maximum(values, 0.0)
+        places = np.searchsorted(self._bounds, values)
+        for place, count in enumerate(np.bincount(places, minlength=len(self._counts)).tolist()):
+            self._counts[place] += count
+        self._total += float(values.sum())
+
+    def read(self) -> HistogramReading:
+        """Return the histogram as it is now."""
+        return HistogramReading(self._bounds, tuple(self._counts), round(self._total, 6))
+
+
+def _empty(bounds: tuple[float, ...]) -> HistogramReading:
+    return Histogram(bounds).read()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFigures:
+    """What an owner has counted since it took its connection."""
+
+    packets: int = 0
+    bytes: int = 0
+    lost_writes: int = 0  # to the quote board
+    decode_errors: Mapping[str, int] = field(default_factory=dict)  # by kind
+    impossible_ticks: Mapping[str, int] = field(default_factory=dict)  # by kind
+    reconnects: Mapping[str, int] = field(default_factory=dict)  # by cause
+    flush: HistogramReading = field(default_factory=lambda: _empty(FLUSH_BOUNDS))
+    publish_lag: HistogramReading = field(default_factory=lambda: _empty(LAG_BOUNDS))
+    loop_lag: HistogramReading = field(default_factory=lambda: _empty(LAG_BOUNDS))
+    trade_lag: HistogramReading = field(default_factory=lambda: _empty(TRADE_LAG_BOUNDS))
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> "FeedFigures":
+        """Return the figures in `values`, as `dataclasses.asdict` made them; what this version does not know is left.
+
+        >>> FeedFigures.parse({"packets": 3, "of_tomorrow": 1}).packets
+        3
+        """
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        return cls(**{name: _histogram(value) if name in _HISTOGRAMS else value for name, value in known.items()})
+
+
+_HISTOGRAMS: Final = frozenset({"flush", "publish_lag", "loop_lag", "trade_lag"})
+
+
+def _histogram(value: Mapping[str, Any]) -> HistogramReading:
+    return HistogramReading(tuple(value["bounds"]), tuple(value["counts"]), value["total"])

@@ -1,0 +1,76 @@
+"""How late trades arrive: which of them count, and how late they were."""
+
+import numpy as np
+
+from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from marketdata.dhan.trade_lags import LIQUID_SECONDS, MOST_INSTRUMENTS, TradeLags
+from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
+
+NOON = 1_770_000_000  # true UTC epoch seconds
+
+
+def make_rows(*trades: tuple[int, int], received_at: float, known: Known = Known.TRADE) -> Rows:
+    """Return a row for each (instrument id, true time of its last trade)."""
+    rows = np.zeros(len(trades), dtype=QUOTE_ROW)
+    for row, (instrument_id, traded_at) in zip(rows, trades, strict=True):
+        row["instrument_id"], row["ltt"] = instrument_id, traded_at + IST_OFFSET_SECONDS
+        row["known"], row["received_at_ms"] = known, round(received_at * 1_000)
+    return rows
+
+
+def test_a_trade_that_follows_another_counts_with_its_age() -> None:
+    lags = TradeLags()
+    lags.take(make_rows((1, NOON), (2, NOON), received_at=NOON + 0.5))
+
+    found = lags.take(make_rows((1, NOON + 2), (2, NOON + 1), received_at=NOON + 4.5))
+
+    assert found.tolist() == [2.5, 3.5]
+
+
+def test_the_first_trade_heard_of_may_be_of_any_age_and_does_not_count() -> None:
+    assert TradeLags().take(make_rows((1, NOON - 3_600), received_at=NOON)).tolist() == []
+
+
+def test_a_quote_that_repeats_the_last_trade_does_not_count() -> None:
+    lags = TradeLags()
+    lags.take(make_rows((1, NOON), received_at=NOON))
+
+    assert lags.take(make_rows((1, NOON), received_at=NOON + 40)).tolist() == []
+
+
+def test_an_instrument_that_trades_now_and_then_does_not_count() -> None:
+    lags = TradeLags()
+    lags.take(make_rows((1, NOON), received_at=NOON))
+
+    later = NOON + LIQUID_SECONDS + 1
+    assert lags.take(make_rows((1, later), received_at=later + 9)).tolist() == []
+
+
+def test_prices_that_came_otherwise_do_not_count() -> None:
+    lags = TradeLags()
+    lags.take(make_rows((1, NOON), received_at=NOON))
+
+    for mark in (Known.SNAPSHOT, Known.EARLIER):
+        rows = make_rows((1, NOON + 1), received_at=NOON + 60, known=Known.TRADE | mark)
+        assert lags.take(rows).tolist() == []
+
+
+def test_instruments_that_come_later_do_not_disturb_those_before() -> None:
+    lags = TradeLags()
+    lags.take(make_rows((5, NOON), received_at=NOON))
+    lags.take(make_rows((3, NOON), (9, NOON), received_at=NOON))
+
+    found = lags.take(make_rows((9, NOON + 1), (5, NOON + 1), (3, NOON + 1), received_at=NOON + 2))
+
+    assert found.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_what_is_remembered_stays_bounded() -> None:
+    lags = TradeLags()
+    half = MOST_INSTRUMENTS // 2
+    for begin in range(0, 5 * half, half):
+        lags.take(make_rows(*((one, NOON) for one in range(begin, begin + half)), received_at=NOON))
+
+    last = make_rows((5 * half - 1, NOON + 1), received_at=NOON + 2)
+    assert lags.take(last).tolist() == [1.0]
+    assert lags.take(make_rows((0, NOON + 1), received_at=NOON + 2)).tolist() == []

@@ -1,0 +1,44 @@
+"""Histograms, and the figures of an owner on their way through JSON."""
+
+from dataclasses import asdict
+
+import numpy as np
+import orjson
+
+from marketdata.domain.figures import FeedFigures, Histogram
+
+
+def test_a_value_counts_up_to_the_bound_it_does_not_exceed() -> None:
+    histogram = Histogram((0.1, 1.0))
+    for value in (0.05, 0.1, 0.5, 7.0):
+        histogram.add(value)
+
+    reading = histogram.read()
+
+    assert reading.cumulative() == [("0.1", 2.0), ("1", 3.0), ("+Inf", 4.0)]
+    assert reading.total == 7.65
+
+
+def test_many_values_count_as_one_by_one() -> None:
+    values = np.array([0.0, 0.1, 0.11, 1.0, 2.0, -3.0])
+    at_once, one_by_one = Histogram((0.1, 1.0)), Histogram((0.1, 1.0))
+    at_once.add_all(values)
+    for value in values.tolist():
+        one_by_one.add(value)
+
+    assert at_once.read() == one_by_one.read()
+
+
+def test_a_clock_that_runs_behind_makes_nothing_negative() -> None:
+    histogram = Histogram((0.1,))
+    histogram.add(-5.0)
+
+    assert (histogram.read().counts, histogram.read().total) == ((1, 0), 0.0)
+
+
+def test_figures_come_back_from_json_as_they_went() -> None:
+    lags = Histogram((1.0, 2.0))
+    lags.add(1.5)
+    figures = FeedFigures(packets=7, reconnects={"mute": 2}, trade_lag=lags.read())
+
+    assert FeedFigures.parse(orjson.loads(orjson.dumps(asdict(figures)))) == figures
