@@ -4,12 +4,15 @@ A missing or contradictory value stops the start with a sentence that names the 
 broker are not settings; they live beside their source in `marketdata.dhan`. Units are in the names.
 """
 
+import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from marketdata.dhan.sealing import check_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -174,8 +177,29 @@ DHAN_INSTRUMENTS_URL: str = env.str(
 )
 DHAN_CLIENT_ID: str = env.str("DHAN_CLIENT_ID", default="")
 DHAN_ACCESS_TOKEN: str = env.str("DHAN_ACCESS_TOKEN", default="")
-if bool(DHAN_CLIENT_ID) != bool(DHAN_ACCESS_TOKEN):
-    raise ImproperlyConfigured("DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both or neither")
+# With these a token is generated where none is given, and generated anew instead of renewed.
+DHAN_AUTH_URL: str = env.str("DHAN_AUTH_URL", default="https://auth.dhan.co")
+DHAN_PIN: str = env.str("DHAN_PIN", default="")
+DHAN_TOTP_SECRET: str = env.str("DHAN_TOTP_SECRET", default="").replace(" ", "").upper()
+if bool(DHAN_PIN) != bool(DHAN_TOTP_SECRET):
+    raise ImproperlyConfigured("DHAN_PIN and DHAN_TOTP_SECRET go together: set both or neither")
+if DHAN_TOTP_SECRET and not re.fullmatch("[A-Z2-7]{16,}=*", DHAN_TOTP_SECRET):
+    raise ImproperlyConfigured("DHAN_TOTP_SECRET must be the base32 text shown when TOTP was set up")
+if DHAN_CLIENT_ID and not (DHAN_ACCESS_TOKEN or DHAN_PIN):
+    raise ImproperlyConfigured(
+        "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both or neither; DHAN_PIN and DHAN_TOTP_SECRET may "
+        "stand in for the token"
+    )
+if (DHAN_ACCESS_TOKEN or DHAN_PIN) and not DHAN_CLIENT_ID:
+    raise ImproperlyConfigured("DHAN_ACCESS_TOKEN and DHAN_PIN are an account's: set DHAN_CLIENT_ID too")
+# Fernet keys under which access tokens are stored; the first encrypts, all decrypt.
+TOKEN_KEYS: list[str] = env.list("TOKEN_KEYS", default=[])
+try:
+    check_keys(TOKEN_KEYS)
+except ValueError as malformed:
+    raise ImproperlyConfigured(str(malformed)) from None
+# How long before its end a token is renewed.
+TOKEN_RENEW_MARGIN_MIN = _whole("TOKEN_RENEW_MARGIN_MIN", 120, low=5, high=1_380)
 # Pause between two openings of broker sockets, account-wide; 0 suits the simulator.
 DHAN_OPEN_INTERVAL_MS = _whole("DHAN_OPEN_INTERVAL_MS", 2_000, low=0, high=60_000)
 # Pause between two subscribe messages on one socket.

@@ -1,0 +1,64 @@
+"""A token at rest: sealed with the first of the keys, opened with whichever of them fits.
+
+Keys are rotated by putting a new one first, sealing everything again and only then dropping the old one.
+"""
+
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+
+class TokenKeysMissing(Exception):
+    """Nothing can be sealed or opened."""
+
+    def __init__(self) -> None:
+        super().__init__("TOKEN_KEYS is not set: without a key no access token can be stored, renewed or generated.")
+
+
+class TokenUnreadable(Exception):
+    """A stored token was sealed with a key that we do not have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The stored access token cannot be decrypted: TOKEN_KEYS lacks the key it was encrypted with. "
+            "Add that key to TOKEN_KEYS again, or enter a new access token in the admin."
+        )
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Raise ValueError, with a sentence that quotes no key, unless each key is one."""
+    for position, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            raise ValueError(
+                f"TOKEN_KEYS: key {position} is no Fernet key; make one with: python3 -c "
+                "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+            ) from None
+
+
+def seal(access_token: str, *, keys: Sequence[str]) -> str:
+    """Return the token as it may be stored. Raises TokenKeysMissing."""
+    return _box(keys).encrypt(access_token.encode()).decode()
+
+
+def unseal(sealed: str, *, keys: Sequence[str]) -> str:
+    """Return the token that was stored. Raises TokenKeysMissing and TokenUnreadable."""
+    try:
+        return _box(keys).decrypt(sealed).decode()
+    except InvalidToken:
+        raise TokenUnreadable from None
+
+
+def reseal(sealed: str, *, keys: Sequence[str]) -> str:
+    """Return the same token sealed with the first key. Raises TokenKeysMissing and TokenUnreadable."""
+    try:
+        return _box(keys).rotate(sealed).decode()
+    except InvalidToken:
+        raise TokenUnreadable from None
+
+
+def _box(keys: Sequence[str]) -> MultiFernet:
+    if not keys:
+        raise TokenKeysMissing
+    return MultiFernet([Fernet(key) for key in keys])
