@@ -80,11 +80,11 @@ def claim_chain(
         others = windows.claims_of(series, width)
         newcomer = Newcomer(eviction.series_in_words(series), user_id)
         moved = windows.set_window(others, window.instrument_ids, actor=actor, now=now, newcomer=newcomer)
-        if moved:
+        if moved.gained or moved.lost:
             nudge_owners_on_commit()
         standing = [one for one in others if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]
         if user_id is not None and standing:
-            return _standing(standing[0], window, opened, now=now)
+            return _standing(standing[0], window, opened, evicted=moved.evicted, now=now)
         quota.check_chain(opened, window, user_id=user_id)
         claim = Claim(
             kind=kind,
@@ -109,7 +109,8 @@ def claim_chain(
             )
         except CapacityExceeded as refusal:
             raise offers.with_offer(refusal, opened, window) from None
-        return _placed(claim.pk, held, newcomer, window, spot_id)
+        evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
+        return _placed(claim.pk, Held(held.changes, evicted), newcomer, window, spot_id)
 
 
 def claim_instrument(
@@ -213,7 +214,9 @@ def _placed(
     )
 
 
-def _standing(claim: Claim, window: PlacedWindow, opened: OpenedChain, *, now: datetime) -> Placed:
+def _standing(
+    claim: Claim, window: PlacedWindow, opened: OpenedChain, *, evicted: tuple[str, ...], now: datetime
+) -> Placed:
     Claim.objects.filter(pk=claim.pk).update(last_viewed_at=now)
     numbers = ClaimLeg.objects.filter(claim=claim).values_list("subscription__connection_id", flat=True)
     per_connection = Counter(numbers)
@@ -225,5 +228,6 @@ def _standing(claim: Claim, window: PlacedWindow, opened: OpenedChain, *, now: d
         per_connection=dict(sorted(per_connection.items())),
         window=window,
         spot_instrument_id=opened.listing.spot_instrument_id,
-        message=f"{eviction.in_words(claim)} is streaming already",
+        evicted=evicted,
+        message=eviction.standing_in_words(eviction.in_words(claim), evicted),
     )

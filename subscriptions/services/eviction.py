@@ -187,7 +187,16 @@ def series_in_words(series: SeriesKey) -> str:
 
 def added_in_words(added: str, evicted: Sequence[str]) -> str:
     """Return the sentence of an answer: "Added RELIANCE 24 Feb, removed INFY 24 Feb (capacity limit)"."""
-    return f"Added {added}, removed {_listed(evicted)} (capacity limit)" if evicted else f"Added {added}"
+    return f"Added {added}{_removed_in_words(evicted)}"
+
+
+def standing_in_words(standing: str, evicted: Sequence[str]) -> str:
+    """Return the sentence of an answer to whoever asks for what is theirs already; its window may have moved."""
+    return f"{standing} is streaming already{_removed_in_words(evicted)}"
+
+
+def _removed_in_words(evicted: Sequence[str]) -> str:
+    return f", removed {_listed(evicted)} (capacity limit)" if evicted else ""
 
 
 def _choose(shortage: Shortage, *, newcomers: Sequence[int], needed: Collection[int]) -> Sequence[Sequence[int]]:

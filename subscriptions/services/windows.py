@@ -20,7 +20,7 @@ from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services import audit, eviction, legs
 from subscriptions.services.audit import Cause
-from subscriptions.services.eviction import Newcomer
+from subscriptions.services.eviction import Held, Newcomer
 from subscriptions.services.legs import LegChange
 
 WindowKey = tuple[SeriesKey, int]
@@ -57,10 +57,11 @@ class PlacedWindow:
 
 @dataclass(frozen=True, slots=True)
 class MovedLegs:
-    """What the claims of moved windows got and let go."""
+    """What the claims of moved windows got and let go, and what was evicted for it, in words."""
 
     gained: Sequence[LegChange] = ()
     lost: Sequence[LegChange] = ()
+    evicted: tuple[str, ...] = ()
 
 
 def open_chain(*, series: SeriesKey, width: int, caller_ltp: Decimal | None = None, now: datetime) -> OpenedChain:
@@ -156,10 +157,9 @@ def set_window(
     actor: str,
     now: datetime,
     newcomer: Newcomer | None = None,
-) -> int:
-    """Make all claims of one window hold exactly these instruments; return how many legs changed."""
-    moved = set_windows([(claims, instrument_ids)], actor=actor, now=now, newcomer=newcomer)
-    return len(moved.gained) + len(moved.lost)
+) -> MovedLegs:
+    """Make all claims of one window hold exactly these instruments; return what changed."""
+    return set_windows([(claims, instrument_ids)], actor=actor, now=now, newcomer=newcomer)
 
 
 def set_windows(
@@ -193,17 +193,17 @@ def set_windows(
     gone = legs.take(lost, tiers=set(tiers.values()), soon_held={one for ids in gained.values() for one in ids})
     cause = Cause(LogReason.WINDOW_MOVED, actor, now)
     if newcomer:
-        come = eviction.hold(gained, tiers=tiers, cause=cause, newcomer=newcomer).changes
+        come = eviction.hold(gained, tiers=tiers, cause=cause, newcomer=newcomer)
     else:
-        come = legs.hold(gained, tiers=tiers, now=now)
+        come = Held(legs.hold(gained, tiers=tiers, now=now))
     audit.record(
         [audit.holder_of(claim) for claim in moved],
         action=LogAction.RECENTRE,
         cause=cause,
-        gained=come,
+        gained=come.changes,
         lost=gone,
     )
-    return MovedLegs(come, gone)
+    return MovedLegs(come.changes, gone, come.evicted)
 
 
 def _held_by(claim_ids: Sequence[int]) -> Mapping[int, set[int]]:

@@ -9,7 +9,7 @@ from accounts.models import User
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
-from tests.factories import NEAR, NOW, WEEKLY, Listing, make_user
+from tests.factories import NEAR, NOW, WEEKLY, Listing, make_user, put_prices
 from tests.integration.subscriptions.acts import claim_chain, claim_instrument, count_subscribed, release_claim
 from tests.integration.subscriptions.invariants import check_invariants
 
@@ -199,6 +199,26 @@ def test_a_narrow_and_a_wide_chain_of_one_series_go_together_when_nothing_else_i
 
     assert narrow.evicted == ("RELIANCE 24 Feb",)
     assert list(Claim.objects.filter(underlying_symbol="RELIANCE").values_list("width", flat=True)) == [21]
+    check_invariants()
+
+
+def test_what_goes_because_the_window_moved_with_the_claim_is_told_too(
+    listing: Listing, asha: User, vikram: User
+) -> None:
+    reliance = listing.series_of("RELIANCE")
+    claim_chain(reliance, user_id=asha.pk, width=25, now=NOW + minutes(2))
+    claim_chain(reliance, user_id=asha.pk, width=11, now=NOW + minutes(2))
+    claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=3, now=NOW)
+    window = claim_chain(reliance, user_id=None, width=11, now=NOW + minutes(2)).window
+    assert window is not None
+    step = (window.highest - window.atm) / 5
+    put_prices({listing.spots["RELIANCE"].pk: float(window.atm + 9 * step)}, now=LATER)
+    leave_free(0)
+
+    placed = claim_chain(reliance, user_id=vikram.pk, width=11, now=LATER)
+
+    assert placed.evicted == ("TCS 24 Feb",)
+    assert placed.message == "Added RELIANCE 24 Feb, removed TCS 24 Feb (capacity limit)"
     check_invariants()
 
 
