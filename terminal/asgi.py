@@ -12,6 +12,8 @@ from django.core.asgi import get_asgi_application
 from django.urls import path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
+# A web process answers people: what the database has not said by then is a 503.
+os.environ.setdefault("DATABASE_PATIENCE_MS", "4000")
 http = get_asgi_application()
 
 # Only now: these import models, which need the apps loaded.

@@ -96,10 +96,16 @@ DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "broking-terminal"
 # The kernel accepts connections for a server that is frozen: nobody waits longer than this for the server's word.
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
-# A machine that is gone is noticed within some 15 s, by what it does not acknowledge or by keepalives. A statement
-# that a frozen server has begun is bounded by neither; who must not wait for one waits beside his other work.
+# A machine that is gone is noticed within some 15 s, by what it does not acknowledge or by keepalives. A server that
+# is frozen while its machine lives is noticed by neither: `terminal.postgres` is about that.
 _DEAD_PEER = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
 DATABASES["default"]["OPTIONS"] = _DEAD_PEER | DATABASES["default"]["OPTIONS"]
+DATABASES["default"]["ENGINE"] = "terminal.postgres"
+# How long this process waits for one answer of the database; 0: as long as it takes. The web process and feed workers
+# set their own (`terminal.asgi`, `terminal.celery`), longer than STATEMENT_TIMEOUT_MS.
+DATABASE_PATIENCE_MS = _whole("DATABASE_PATIENCE_MS", 0, low=0, high=3_600_000)
+# How many connections to the database a process with patience may have open at once.
+DATABASE_CONNECTIONS = _whole("DATABASE_CONNECTIONS", 20, low=2, high=1_000)
 # Bounds the wait for the placement lock; an intention that cannot start in time answers 503.
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
