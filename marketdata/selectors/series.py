@@ -4,13 +4,14 @@ Contracts stay marked as listed until the next import, so everything here asks f
 date on.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from django.db import connection
@@ -90,20 +91,37 @@ class Leg(NamedTuple):
     tick_size: Decimal
 
 
+# As a leg, then what the option is written on, and its instrument type.
+_OptionRow = tuple[int, Decimal, str, str, int, Decimal, int | None, str]
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesListing:
-    """All listed options of a series: strikes ascending, legs by strike, call before put."""
+    """All listed options of a series: strikes ascending, legs by strike, call before put.
+
+    Legs are made when they are asked for: a pass over the market needs a window of each series, not the whole.
+    """
 
     series: SeriesKey
     spot_instrument_id: int
     strikes: tuple[Decimal, ...]
-    legs: tuple[Leg, ...]
     default_width: int
+    _rows: Sequence[_OptionRow]
 
     @property
     def exchange(self) -> Exchange:
         """Where it is listed."""
         return EXCHANGE_OF[self.series.segment]
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """All legs."""
+        return _legs(self._rows)
+
+    def legs_between(self, lowest: Decimal, highest: Decimal) -> tuple[Leg, ...]:
+        """Return the legs whose strikes lie from `lowest` to `highest`; a one-sided strike has one."""
+        first = bisect_left(self._rows, lowest, key=_STRIKE)
+        return _legs(self._rows[first : bisect_right(self._rows, highest, lo=first, key=_STRIKE)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +226,9 @@ def list_series(*, keys: Collection[SeriesKey]) -> Mapping[SeriesKey, SeriesList
     return {key: listing for key, listing in found.items() if listing is not None}
 
 
-# Strike, option type, instrument, token, lot size, tick size; spot, instrument type.
-_OptionRow = tuple[Decimal, str, int, str, int, Decimal, int | None, str]
-
-
 # By index, a series at a time. Rows stay tuples: a market's worth of named ones costs as much as the query.
 _OPTIONS_SQL: Final = """
-SELECT wanted.place, i.strike, i.option_type, i.id, i.token, i.lot_size, i.tick_size, i.underlying_id,
+SELECT wanted.place, i.id, i.strike, i.option_type, i.token, i.lot_size, i.tick_size, i.underlying_id,
        i.instrument_type
 FROM unnest(%s::smallint[], %s::varchar[], %s::date[]) WITH ORDINALITY AS wanted (segment, symbol, expiry, place)
 JOIN instruments i ON i.is_listed AND i.underlying_symbol = wanted.symbol AND i.exchange_segment = wanted.segment
@@ -240,6 +254,14 @@ def _option_rows(keys: Collection[SeriesKey]) -> Mapping[SeriesKey, Sequence[_Op
 
 
 _OPTION_TYPES: Final = {one.value: one for one in OptionType}
+_STRIKE: Final = itemgetter(1)
+
+
+def _legs(rows: Iterable[_OptionRow]) -> tuple[Leg, ...]:
+    return tuple(
+        Leg(instrument_id, strike, _OPTION_TYPES[option_type], token, lot_size, tick_size)
+        for instrument_id, strike, option_type, token, lot_size, tick_size, _, _ in rows
+    )
 
 
 def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None:
@@ -247,17 +269,13 @@ def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None
     spots = Counter(row[6] for row in rows if row[6] is not None)
     if not spots:
         return None
-    legs = tuple(
-        Leg(instrument_id, strike, _OPTION_TYPES[option_type], token, lot_size, tick_size)
-        for strike, option_type, instrument_id, token, lot_size, tick_size, _, _ in rows
-    )
     is_index = rows[0][7] == InstrumentType.OPTIDX and key.segment is not ExchangeSegment.MCX_COMM
     return SeriesListing(
         series=key,
         spot_instrument_id=spots.most_common(1)[0][0],
-        strikes=tuple(strike for strike, _ in groupby(legs, key=attrgetter("strike"))),
-        legs=legs,
+        strikes=tuple(strike for strike, _ in groupby(rows, key=_STRIKE)),
         default_width=INDEX_WIDTH if is_index else PLAIN_WIDTH,
+        _rows=rows,
     )
 
 

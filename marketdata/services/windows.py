@@ -5,13 +5,10 @@ price comes from the quote board, else from the broker's snapshot, else from the
 calculation.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
-from typing import Final
 
 from marketdata import selectors
 from marketdata.domain import chain
@@ -20,8 +17,6 @@ from marketdata.models import AtmCache
 from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
 
 WindowKey = tuple[SeriesKey, int]
-
-_STRIKE: Final = attrgetter("strike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +107,7 @@ def remember_windows(windows: Iterable[OpenWindow]) -> None:
 
 def legs_in_window(listing: SeriesListing, window: KnownWindow) -> tuple[Leg, ...]:
     """Return the legs of `listing` whose strikes lie in `window`; a one-sided strike has one."""
-    first = bisect_left(listing.legs, window.lowest_strike, key=_STRIKE)
-    return listing.legs[first : bisect_right(listing.legs, window.highest_strike, lo=first, key=_STRIKE)]
+    return listing.legs_between(window.lowest_strike, window.highest_strike)
 
 
 def _is_due(cached: AtmCache, listing: SeriesListing, price: Price, *, opened_anew: bool, now: datetime) -> bool:
