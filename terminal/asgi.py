@@ -18,6 +18,7 @@ http = get_asgi_application()
 
 # Only now: these import models, which need the apps loaded.
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
+from terminal.metrics import watch_hub  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
 from watchlists.consumers import REVIEW_EVERY_SECONDS, MarketConsumer  # noqa: E402
 
@@ -29,4 +30,6 @@ def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EV
     return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": socket_application(QuoteHub())})
+hub = QuoteHub()
+watch_hub(hub)
+application = ProtocolTypeRouter({"http": http, "websocket": socket_application(hub)})

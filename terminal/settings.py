@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "terminal.process_metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -133,7 +134,12 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
 
+# How many proxies of ours a request passes before it reaches this process; each adds to X-Forwarded-For. With one or
+# more nobody counts as sitting on this machine.
+NUM_PROXIES = _whole("NUM_PROXIES", 0, low=0, high=10)
+
 REST_FRAMEWORK: dict[str, Any] = {
+    "NUM_PROXIES": NUM_PROXIES,
     # Tokens first: its challenge makes a missing login 401; sessions come with CSRF checks.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",

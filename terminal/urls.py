@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from terminal.health import health
+from terminal.metrics import MetricsView
 from watchlists import pages
 
 handler400 = "terminal.errors.bad_request"
@@ -26,4 +27,5 @@ urlpatterns = [
     path("api/v2/", include("subscriptions.urls")),
     path("api/v2/", include("marketdata.urls")),
     path("health", health, name="health"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
 ]

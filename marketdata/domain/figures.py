@@ -86,8 +86,9 @@ class FeedFigures:
         >>> FeedFigures.parse({"packets": 3, "of_tomorrow": 1}).packets
         3
         """
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        return cls(**{name: _histogram(value) if name in _HISTOGRAMS else value for name, value in known.items()})
+        known: dict[str, Any] = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        known.update({name: _histogram(known[name]) for name in _HISTOGRAMS & known.keys()})
+        return cls(**known)
 
 
 _HISTOGRAMS: Final = frozenset({"flush", "publish_lag", "loop_lag", "trade_lag"})

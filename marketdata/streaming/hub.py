@@ -114,6 +114,14 @@ class QuoteHub:
         self._seats.discard(seat)
         self._empty_since = self._clock()
 
+    def count_browsers(self) -> int:
+        """Return how many browsers are at the hub; from any thread."""
+        return len(self._seats)
+
+    def count_unacknowledged(self) -> int:
+        """Return how many frames all browsers together have not acknowledged; from any thread."""
+        return sum(seat.outbox.unacknowledged for seat in list(self._seats))
+
     async def aclose(self) -> None:
         """Stop now."""
         if self._runner is not None:

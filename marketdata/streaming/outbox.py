@@ -49,6 +49,11 @@ class Outbox:
         while self._unacknowledged and self._unacknowledged[0][0] <= sequence:
             self._unacknowledged.popleft()
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many frames were sent and not acknowledged."""
+        return len(self._unacknowledged)
+
     def is_slow(self, now: float) -> bool:
         """Whether the browser has owed an acknowledgement long enough to get fewer frames."""
         return self._oldest_wait(now) >= SLOW_AFTER_SECONDS

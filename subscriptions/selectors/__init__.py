@@ -8,6 +8,7 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
+from subscriptions.selectors.books import ConnectionBooks, list_books
 from subscriptions.selectors.connections import WsStatus, list_health, ws_status
 from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.holders import (
@@ -29,7 +30,13 @@ from subscriptions.selectors.preload import (
     preload_state,
 )
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
-from subscriptions.selectors.status import ConnectionStatus, Status, list_connections, subscription_status
+from subscriptions.selectors.status import (
+    ConnectionStatus,
+    Status,
+    list_connections,
+    state_without_owner,
+    subscription_status,
+)
 from subscriptions.selectors.wanted import (
     WantedInstrument,
     connection_of,
@@ -42,6 +49,7 @@ __all__ = [
     "ActiveSubscription",
     "Affected",
     "AffectedChain",
+    "ConnectionBooks",
     "ConnectionStatus",
     "Holders",
     "Holding",
@@ -62,6 +70,7 @@ __all__ = [
     "get_active",
     "list_active",
     "list_affected",
+    "list_books",
     "list_claim_connections",
     "list_connections",
     "list_health",
@@ -71,6 +80,7 @@ __all__ = [
     "plan_preload",
     "preload_state",
     "preview_rule",
+    "state_without_owner",
     "subscription_status",
     "ws_status",
 ]

@@ -75,9 +75,13 @@ def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] |
     if reports is None:
         return ConnectionStatus(row.number, row.load, row.capacity, ConnectionState(row.state), None, None)
     if report is None:
-        state = ConnectionState(row.state)
-        state = ConnectionState.WANTED if state is ConnectionState.LIVE else state
+        state = state_without_owner(ConnectionState(row.state))
         return ConnectionStatus(row.number, row.load, row.capacity, state, 0, 0)
     return ConnectionStatus(
         row.number, row.load, row.capacity, ConnectionState(report.state), report.sent, report.streaming
     )
+
+
+def state_without_owner(recorded: ConnectionState) -> ConnectionState:
+    """Return what the last recorded state means once nobody reports: a connection without an owner is not live."""
+    return ConnectionState.WANTED if recorded is ConnectionState.LIVE else recorded

@@ -1,0 +1,217 @@
+"""What Prometheus learns of the feed and the work behind it: figures of the whole terminal, whoever is asked.
+
+They are read when somebody scrapes: from the owners' reports and Celery's queues in Redis, and from PostgreSQL,
+under one deadline, so that a server that hangs costs a scrape its figures and not its answer. What cannot be
+read is left out, never zero; `terminal_up` says which server did not answer. Counters and histograms are of
+one epoch of one connection: they begin at nothing with a new owner, which Prometheus takes for a restart.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from marketdata import quote_board
+from marketdata.domain.figures import FeedFigures, HistogramReading
+from marketdata.quote_board import OwnerReport
+from subscriptions import selectors as subscriptions
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.selectors import ConnectionBooks
+from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
+from terminal.probes import BoardProbe, DatabaseProbe, ask_all
+
+QUEUES: Final = ("default", "feed")
+TASKS: Final = (PRELOAD_TASK,)
+
+
+# Every metric of the feed. Of one value: name -> what it is, what it means, its labels.
+VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, Sequence[str]]]] = {
+    "terminal_up": (GaugeMetricFamily, "1 if the server answered this scrape, else 0.", ["server"]),
+    "terminal_queue_tasks": (GaugeMetricFamily, "Tasks that wait for a worker.", ["queue"]),
+    "terminal_task_last_run_timestamp_seconds": (GaugeMetricFamily, "When a periodic task last finished.", ["task"]),
+    "terminal_feed_state": (
+        GaugeMetricFamily,
+        "1 for the state the connection is in, 0 for every other.",
+        ["connection", "state"],
+    ),
+    "terminal_feed_load": (GaugeMetricFamily, "Instruments placed on the connection.", ["connection"]),
+    "terminal_feed_capacity": (GaugeMetricFamily, "Instruments it may carry.", ["connection"]),
+    "terminal_feed_sent": (GaugeMetricFamily, "Instruments its socket was told.", ["connection"]),
+    "terminal_feed_streaming": (GaugeMetricFamily, "Instruments that had a packet on this socket.", ["connection"]),
+    "terminal_feed_drift": (
+        GaugeMetricFamily,
+        "Instruments placed on the connection and not streaming.",
+        ["connection"],
+    ),
+    "terminal_feed_epoch": (GaugeMetricFamily, "Number of the owner; grows with every change.", ["connection"]),
+    "terminal_feed_last_packet_timestamp_seconds": (GaugeMetricFamily, "When the newest packet came.", ["connection"]),
+    "terminal_feed_packets": (CounterMetricFamily, "Packets received.", ["connection"]),
+    "terminal_feed_bytes": (CounterMetricFamily, "Bytes of messages received.", ["connection"]),
+    "terminal_feed_decode_errors": (
+        CounterMetricFamily,
+        "What could not be read, or was nobody's.",
+        ["connection", "kind"],
+    ),
+    "terminal_feed_impossible_ticks": (
+        CounterMetricFamily,
+        "Ticks that cannot be true and were not shown.",
+        ["connection", "kind"],
+    ),
+    "terminal_feed_reconnects": (CounterMetricFamily, "Sockets lost or not got.", ["connection", "cause"]),
+    "terminal_feed_lost_writes": (CounterMetricFamily, "Writes that Redis did not take in time.", ["connection"]),
+}
+# Distributions, by connection: name -> what it means.
+HISTOGRAMS: Final = {
+    "terminal_feed_flush_seconds": "How long reading one flush's packets took.",
+    "terminal_feed_publish_lag_seconds": "From when a flush was due until Redis had its frame.",
+    "terminal_feed_loop_lag_seconds": "How late the owner's event loop began a flush.",
+    "terminal_feed_trade_lag_seconds": "From trade to receipt, of liquid instruments only.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSigns:
+    """What Redis says."""
+
+    reports: Sequence[OwnerReport]
+    queued: Mapping[str, int]
+    last_runs: Mapping[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """What the servers said; None where one did not."""
+
+    books: Sequence[ConnectionBooks] | None
+    signs: BoardSigns | None
+
+
+def read_signs() -> BoardSigns:
+    """Read what Redis knows. Raises BoardError."""
+    board = quote_board.connect()
+    return BoardSigns(
+        reports=board.list_reports(),
+        queued={queue: board.count_queued(queue) for queue in QUEUES},
+        last_runs={task: board.last_run(task) for task in TASKS},
+    )
+
+
+class FeedCollector(Collector):
+    """Reads the figures anew for every scrape."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all families; those nothing is known of are empty."""
+        answers = ask_all(
+            {"database": DatabaseProbe(subscriptions.list_books), "redis": BoardProbe(read_signs)},
+            seconds=DEADLINE_SECONDS,
+        )
+        books, signs = answers["database"], answers["redis"]
+        return families(
+            Scrape(
+                books if isinstance(books, list) else None,
+                signs if isinstance(signs, BoardSigns) else None,
+            )
+        )
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the families without asking anybody."""
+        return _Page().families()
+
+
+class _Page:
+    """The families, being filled."""
+
+    def __init__(self) -> None:
+        self._values = {name: make(name, about, labels=labels) for name, (make, about, labels) in VALUES.items()}
+        self._histograms = {
+            name: HistogramMetricFamily(name, about, labels=["connection"]) for name, about in HISTOGRAMS.items()
+        }
+
+    def add(self, name: str, labels: Sequence[object], value: float) -> None:
+        """Add one sample of a gauge or a counter."""
+        self._values[name].add_metric([str(label) for label in labels], value)
+
+    def add_histogram(self, name: str, connection: int, reading: HistogramReading) -> None:
+        """Add one histogram."""
+        self._histograms[name].add_metric([str(connection)], reading.cumulative(), sum_value=reading.total)
+
+    def families(self) -> list[Metric]:
+        """Return the families in the order of their definition."""
+        return [*self._values.values(), *self._histograms.values()]
+
+
+def families(scrape: Scrape) -> list[Metric]:
+    """Return what the servers said as families."""
+    page = _Page()
+    page.add("terminal_up", ["database"], scrape.books is not None)
+    page.add("terminal_up", ["redis"], scrape.signs is not None)
+    if scrape.signs is not None:
+        _add_work(page, scrape.signs)
+    reports = {report.connection: report for report in scrape.signs.reports} if scrape.signs else {}
+    for books in scrape.books or []:
+        _add_books(page, books, reports.get(books.ws_id), knows_reports=scrape.signs is not None)
+    for report in reports.values():
+        _add_report(page, report)
+    return page.families()
+
+
+def _add_work(page: _Page, signs: BoardSigns) -> None:
+    for queue, count in signs.queued.items():
+        page.add("terminal_queue_tasks", [queue], count)
+    for task, at in signs.last_runs.items():
+        if at is not None:
+            page.add("terminal_task_last_run_timestamp_seconds", [task], at.timestamp())
+
+
+def _add_books(page: _Page, books: ConnectionBooks, report: OwnerReport | None, *, knows_reports: bool) -> None:
+    """Add what PostgreSQL says; of a connection nobody reports on, also what that means."""
+    name = [books.ws_id]
+    page.add("terminal_feed_load", name, books.load)
+    page.add("terminal_feed_capacity", name, books.capacity)
+    if report is not None:
+        page.add("terminal_feed_drift", name, books.load - report.streaming)
+    elif knows_reports:
+        page.add("terminal_feed_drift", name, books.load)
+        page.add("terminal_feed_epoch", name, books.epoch)
+        _add_state(page, books.ws_id, subscriptions.state_without_owner(books.state))
+
+
+def _add_report(page: _Page, report: OwnerReport) -> None:
+    """Add what an owner says of its connection."""
+    name = [report.connection]
+    _add_state(page, report.connection, report.state)
+    page.add("terminal_feed_epoch", name, report.epoch)
+    page.add("terminal_feed_sent", name, report.sent)
+    page.add("terminal_feed_streaming", name, report.streaming)
+    if report.last_packet_at_ms is not None:
+        page.add("terminal_feed_last_packet_timestamp_seconds", name, report.last_packet_at_ms / 1_000)
+    _add_figures(page, report.connection, report.figures)
+
+
+def _add_state(page: _Page, connection: int, current: str) -> None:
+    for state in ConnectionState:
+        page.add("terminal_feed_state", [connection, state], state.value == current)
+
+
+def _add_figures(page: _Page, connection: int, figures: FeedFigures) -> None:
+    page.add("terminal_feed_packets", [connection], figures.packets)
+    page.add("terminal_feed_bytes", [connection], figures.bytes)
+    page.add("terminal_feed_lost_writes", [connection], figures.lost_writes)
+    for name, counts in {
+        "terminal_feed_decode_errors": figures.decode_errors,
+        "terminal_feed_impossible_ticks": figures.impossible_ticks,
+        "terminal_feed_reconnects": figures.reconnects,
+    }.items():
+        for kind, count in counts.items():
+            page.add(name, [connection, kind], count)
+    for name, reading in {
+        "terminal_feed_flush_seconds": figures.flush,
+        "terminal_feed_publish_lag_seconds": figures.publish_lag,
+        "terminal_feed_loop_lag_seconds": figures.loop_lag,
+        "terminal_feed_trade_lag_seconds": figures.trade_lag,
+    }.items():
+        page.add_histogram(name, connection, reading)

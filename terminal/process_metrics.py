@@ -1,0 +1,90 @@
+"""What Prometheus learns of the web process it asked, and of no other: requests, browsers, memory.
+
+Where several web processes run, each must be scraped by itself; behind a balancer these figures are of whichever
+process happened to answer.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from marketdata.streaming.hub import QuoteHub
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # The package leaves it untyped.
+REGISTRY: Final = CollectorRegistry(auto_describe=True)
+ProcessCollector(registry=REGISTRY)
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_requests = Counter(
+    "terminal_web_requests",
+    "HTTP requests answered by this web process.",
+    ["method", "route", "status"],
+    registry=REGISTRY,
+)
+_seconds = Histogram(
+    "terminal_web_request_seconds",
+    "How long this web process took to answer.",
+    ["route"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0),
+    registry=REGISTRY,
+)
+
+Answer = Callable[[HttpRequest], Any]
+
+
+@sync_and_async_middleware
+def count_requests(get_response: Answer) -> Answer:
+    """Count every request by its route, which is one of ours, never by its path, which is anybody's."""
+    if iscoroutinefunction(get_response):
+        ask: Callable[[HttpRequest], Awaitable[HttpResponseBase]] = get_response
+
+        async def count_async(request: HttpRequest) -> HttpResponseBase:
+            begun = time.perf_counter()
+            response = await ask(request)
+            _count(request, response, time.perf_counter() - begun)
+            return response
+
+        return count_async
+
+    def count(request: HttpRequest) -> HttpResponseBase:
+        begun = time.perf_counter()
+        response: HttpResponseBase = get_response(request)
+        _count(request, response, time.perf_counter() - begun)
+        return response
+
+    return count
+
+
+def _count(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+    match = getattr(request, "resolver_match", None)
+    route = match.route if match is not None else "none"
+    method = request.method if request.method in _METHODS else "other"
+    _requests.labels(method, route, response.status_code).inc()
+    _seconds.labels(route).observe(seconds)
+
+
+class HubCollector(Collector):
+    """Reads what the quote hub of this process has to do."""
+
+    def __init__(self, hub: QuoteHub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the browsers at the hub, and what they have not acknowledged."""
+        browsers, frames = self._hub.count_browsers(), self._hub.count_unacknowledged()
+        return [
+            GaugeMetricFamily("terminal_web_browsers", "Browser sockets open in this web process.", browsers),
+            GaugeMetricFamily(
+                "terminal_web_unacknowledged_frames",
+                "Frames this web process sent and no browser has acknowledged; at most two a browser.",
+                frames,
+            ),
+        ]

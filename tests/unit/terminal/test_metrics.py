@@ -1,0 +1,139 @@
+"""Who may read the metrics, and what they say of what the servers said."""
+
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from marketdata.domain.figures import FeedFigures, Histogram
+from marketdata.quote_board import OwnerReport
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.selectors import ConnectionBooks
+from terminal.feed_metrics import BoardSigns, Scrape, families
+from terminal.metrics import is_local
+
+NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
+
+
+def make_report(*, connection: int = 1, figures: FeedFigures | None = None) -> OwnerReport:
+    return OwnerReport(
+        connection=connection,
+        owner="feed@host",
+        epoch=7,
+        state="live",
+        wanted=100,
+        sent=100,
+        streaming=90,
+        packets=1_000,
+        packets_per_second=10.0,
+        last_packet_at_ms=1_770_000_000_500,
+        reported_at_ms=1_770_000_001_000,
+        last_error="",
+        figures=figures or FeedFigures(),
+    )
+
+
+def make_books(state: ConnectionState = ConnectionState.LIVE) -> ConnectionBooks:
+    return ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=state, epoch=6)
+
+
+def make_signs(*reports: OwnerReport) -> BoardSigns:
+    return BoardSigns(reports=reports, queued={"default": 3}, last_runs={"a.task": NOW, "b.task": None})
+
+
+def text_of(scrape: Scrape) -> list[str]:
+    class Fixed(Collector):
+        def collect(self) -> list[Metric]:
+            return families(scrape)
+
+    registry = CollectorRegistry()
+    registry.register(Fixed())
+    return [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
+
+
+def test_a_connection_is_in_exactly_one_state() -> None:
+    lines = text_of(Scrape([make_books()], make_signs(make_report())))
+
+    states = [line for line in lines if line.startswith("terminal_feed_state{")]
+    assert len(states) == len(ConnectionState)
+    assert [line for line in states if line.endswith(" 1.0")] == [
+        'terminal_feed_state{connection="1",state="live"} 1.0'
+    ]
+
+
+def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
+    lines = text_of(Scrape([make_books()], make_signs(make_report())))
+
+    assert 'terminal_feed_load{connection="1"} 100.0' in lines
+    assert 'terminal_feed_drift{connection="1"} 10.0' in lines
+    assert 'terminal_feed_epoch{connection="1"} 7.0' in lines
+
+
+def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -> None:
+    lines = text_of(Scrape([make_books()], make_signs()))
+
+    assert 'terminal_feed_state{connection="1",state="wanted"} 1.0' in lines
+    assert 'terminal_feed_drift{connection="1"} 100.0' in lines
+    assert 'terminal_feed_epoch{connection="1"} 6.0' in lines
+    assert not [line for line in lines if line.startswith("terminal_feed_packets")]
+
+
+def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
+    without_redis = text_of(Scrape([make_books()], None))
+    without_database = text_of(Scrape(None, make_signs(make_report())))
+
+    assert without_redis[:2] == ['terminal_up{server="database"} 1.0', 'terminal_up{server="redis"} 0.0']
+    assert not [line for line in without_redis if line.startswith(("terminal_feed_state", "terminal_feed_drift"))]
+    assert without_database[:2] == ['terminal_up{server="database"} 0.0', 'terminal_up{server="redis"} 1.0']
+    assert not [line for line in without_database if line.startswith(("terminal_feed_load", "terminal_feed_drift"))]
+    assert 'terminal_feed_streaming{connection="1"} 90.0' in without_database
+
+
+def test_counts_and_distributions_are_those_of_the_owner() -> None:
+    lags = Histogram((1.0, 2.0))
+    lags.add(1.5)
+    figures = FeedFigures(packets=9, decode_errors={"malformed": 2}, reconnects={"mute": 1}, trade_lag=lags.read())
+
+    lines = text_of(Scrape(None, make_signs(make_report(figures=figures))))
+
+    assert 'terminal_feed_packets_total{connection="1"} 9.0' in lines
+    assert 'terminal_feed_decode_errors_total{connection="1",kind="malformed"} 2.0' in lines
+    assert 'terminal_feed_reconnects_total{cause="mute",connection="1"} 1.0' in lines
+    assert 'terminal_feed_trade_lag_seconds_bucket{connection="1",le="1"} 0.0' in lines
+    assert 'terminal_feed_trade_lag_seconds_bucket{connection="1",le="2"} 1.0' in lines
+    assert 'terminal_feed_trade_lag_seconds_bucket{connection="1",le="+Inf"} 1.0' in lines
+    assert 'terminal_feed_trade_lag_seconds_sum{connection="1"} 1.5' in lines
+
+
+def test_queues_are_counted_and_a_task_that_never_ran_has_no_time() -> None:
+    lines = text_of(Scrape(None, make_signs()))
+
+    assert 'terminal_queue_tasks{queue="default"} 3.0' in lines
+    assert len([line for line in lines if line.startswith("terminal_task_last_run_timestamp_seconds")]) == 1
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+def test_a_peer_on_loopback_is_local(address: str) -> None:
+    assert is_local({"REMOTE_ADDR": address}, proxies=0)
+
+
+@pytest.mark.parametrize(
+    "address", ["203.0.113.9", "10.0.0.1", "::ffff:203.0.113.9", "2001:db8::1", "", "unix:", "localhost"]
+)
+def test_any_other_peer_is_not(address: str) -> None:
+    assert not is_local({"REMOTE_ADDR": address}, proxies=0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_HOST"],
+)
+@pytest.mark.parametrize("value", ["127.0.0.1", "for=127.0.0.1", ""])
+def test_what_came_through_a_proxy_is_not_local_whatever_it_says(header: str, value: str) -> None:
+    assert not is_local({"REMOTE_ADDR": "127.0.0.1", header: value}, proxies=0)
+
+
+def test_behind_a_declared_proxy_nobody_is_local() -> None:
+    assert not is_local({"REMOTE_ADDR": "127.0.0.1"}, proxies=1)
