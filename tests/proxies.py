@@ -1,8 +1,9 @@
-"""A TCP proxy on a thread of its own, so that one worker can lose the broker while the others keep it."""
+"""A TCP proxy on a thread of its own, so that a line can be cut, go dead without a word, or become slow."""
 
 import select
 import socket
 import socketserver
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -16,6 +17,9 @@ class _Server(socketserver.ThreadingTCPServer):
     def __init__(self, address: tuple[str, int], target: tuple[str, int]) -> None:
         self.target = target
         self.open: list[socket.socket] = []
+        self.passes = threading.Event()
+        self.passes.set()
+        self.delay_seconds = 0.0
         super().__init__(address, _Pipe)
 
 
@@ -31,6 +35,8 @@ class _Pipe(socketserver.BaseRequestHandler):
             try:
                 while True:
                     for source in select.select(list(ways), [], [])[0]:
+                        self.server.passes.wait()
+                        threading.Event().wait(self.server.delay_seconds)
                         received = source.recv(65_536)
                         if not received:
                             return
@@ -54,12 +60,29 @@ class Proxy:
         self.port = int(self._server.server_address[1])
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
+    def hold(self) -> None:
+        """Pass nothing on from now on, and close nothing: what is open goes half-open, what comes is accepted."""
+        self._serving().passes.clear()
+
+    def release(self) -> None:
+        """Pass on again, what was held first."""
+        self._serving().passes.set()
+
+    def slow_down(self, delay_seconds: float) -> None:
+        """Let every piece of what is sent, either way, take so much longer; 0 is as fast as can be."""
+        self._serving().delay_seconds = delay_seconds
+
+    def _serving(self) -> _Server:
+        assert self._server is not None, "the proxy is cut"
+        return self._server
+
     def cut(self) -> None:
         """Drop everything and listen no more."""
         if self._server is None:
             return
         self._server.shutdown()
         self._server.server_close()
+        self._server.passes.set()
         for one in self._server.open:
             try:
                 one.shutdown(socket.SHUT_RDWR)

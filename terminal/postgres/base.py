@@ -3,6 +3,7 @@
 import weakref
 from collections.abc import Callable
 from functools import cache, partial
+from types import ModuleType
 from typing import Any, Final, Self
 
 import psycopg
@@ -94,7 +95,7 @@ def _ask(parameters: dict[str, Any]) -> None:
         connection.execute("SELECT 1")
 
 
-class _BoundedPsycopg:
+class _BoundedPsycopg(ModuleType):
     """psycopg as Django's wrapper uses it, but for `connect`."""
 
     connect = staticmethod(BoundedConnection.connect)
@@ -106,4 +107,4 @@ class _BoundedPsycopg:
 class DatabaseWrapper(base.DatabaseWrapper):
     """Connects as Django does, within this process's patience."""
 
-    Database = _BoundedPsycopg()
+    Database = _BoundedPsycopg(psycopg.__name__)

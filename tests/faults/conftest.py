@@ -1,0 +1,42 @@
+"""What tests of faults may ask for: PostgreSQL and Redis of their own, to be broken."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from devstack.places import Places, prepare_places
+from devstack.privileges import Account, server_account
+from tests.own_servers import OwnServers, make_template, running_servers
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[tuple[Places, Account | None]]:
+    """Return where servers of our own may live, and under which account."""
+    account = server_account(euid=os.geteuid())
+    # Pytest's own directories are closed to that account.
+    directory = Path(tempfile.mkdtemp(prefix="faults-", dir="/var/tmp"))
+    directory.chmod(0o711)
+    root = directory / "checkout"
+    root.mkdir(mode=0o755)
+    yield prepare_places(root, account), account
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def cluster_template(server_home: tuple[Places, Account | None]) -> Path:
+    """Return a cluster that holds our tables."""
+    return make_template(*server_home)
+
+
+@pytest.fixture
+def servers(
+    server_home: tuple[Places, Account | None], cluster_template: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[OwnServers]:
+    """Give the test servers of its own, with everything seeded and Django pointed at them."""
+    with django_db_blocker.unblock(), running_servers(*server_home, cluster_template) as own:
+        yield own

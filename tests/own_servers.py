@@ -1,0 +1,184 @@
+"""PostgreSQL and Redis of a test's own, to be killed, frozen, slowed and started again.
+
+The suite's servers serve other tests at the same time. A cluster with our tables is made once (`make_template`)
+and copied for each test; Django, in this process and in those the test starts, is pointed at the copy.
+"""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connections
+
+from devstack.binaries import find_postgres, find_redis
+from devstack.children import Child, start
+from devstack.places import Places
+from devstack.ports import choose_port
+from devstack.postgres import PostgresServer, create_cluster, ensure_database
+from devstack.postgres import is_ready as is_postgres_ready
+from devstack.privileges import Account, give_to
+from devstack.redis import RedisServer, write_configuration
+from devstack.redis import is_ready as is_redis_ready
+from devstack.waiting import wait_until
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PASSWORD = "only-for-this-test"
+DATABASE = "own"
+START_SECONDS = 20.0
+
+
+@dataclass
+class OwnServers:
+    """Both servers of one test, running until told otherwise."""
+
+    postgres: PostgresServer
+    redis: RedisServer
+    logs: Path
+    postgres_child: Child
+    redis_child: Child
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url(DATABASE)
+
+    def stop_postgres(self, how: signal.Signals) -> None:
+        """Stop it: SIGINT is "fast", SIGQUIT "immediate"."""
+        os.kill(self.postgres_child.pid, how)
+        assert wait_until(self.postgres_child.has_ended, seconds=START_SECONDS)
+        self.postgres_child.end_group()
+
+    def start_postgres(self) -> None:
+        """Start it on its data, and return when it takes connections."""
+        self.postgres_child = start(self.postgres.program(self.logs / "postgres.log"))
+        _insist(lambda: is_postgres_ready(self.postgres, self.postgres_child))
+
+    def kill_redis(self) -> None:
+        """End it without a warning."""
+        self.redis_child.end_group()
+
+    def start_redis(self) -> None:
+        """Start it empty, where it was."""
+        self.redis_child = start(self.redis.program(self.logs / "redis.log"))
+        _insist(lambda: is_redis_ready(self.redis, self.redis_child))
+
+    @contextmanager
+    def frozen_postgres(self) -> Iterator[None]:
+        """Stop every process of the server in its tracks: its kernel goes on to accept and acknowledge."""
+        frozen = _family(self.postgres_child.pid)
+        try:
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def full_disk(self, *, bytes_per_file: int) -> Iterator[None]:
+        """Let no file of the database grow beyond a size; PostgreSQL takes that for a disk that is full."""
+        pids = _family(self.postgres_child.pid)
+        try:
+            for pid in pids:
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (bytes_per_file, resource.RLIM_INFINITY))
+            yield
+        finally:
+            for pid in _family(self.postgres_child.pid):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def make_template(places: Places, account: Account | None) -> Path:
+    """Return a cluster, not running, that holds our tables and the rows they are seeded with."""
+    cluster = places.home / "template"
+    binaries = find_postgres(places, account)
+    create_cluster(binaries, cluster, PASSWORD, account)
+    server = _postgres(places, account, cluster)
+    child = start(server.program(places.logs / "template.log"))
+    _insist(lambda: is_postgres_ready(server, child))
+    ensure_database(server, DATABASE)
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--noinput"],
+        cwd=REPOSITORY,
+        env=os.environ | {"DATABASE_URL": server.url(DATABASE)},
+        check=True,
+        capture_output=True,
+    )
+    os.kill(child.pid, signal.SIGINT)
+    assert wait_until(child.has_ended, seconds=START_SECONDS)
+    child.end_group()
+    return cluster
+
+
+@contextmanager
+def running_servers(places: Places, account: Account | None, template: Path) -> Iterator[OwnServers]:
+    """Yield servers of the test's own, with Django pointed at them."""
+    home = places.home / uuid.uuid4().hex[:8]
+    home.mkdir(mode=0o711)
+    shutil.copytree(template, home / "postgres")
+    give_to(home / "postgres", account)
+    postgres = _postgres(places, account, home / "postgres")
+    redis = RedisServer(
+        binary=find_redis(places, account),
+        directory=home / "redis",
+        port=choose_port(),
+        password=PASSWORD,
+        account=account,
+    )
+    write_configuration(redis)
+    children = start(postgres.program(home / "postgres.log")), start(redis.program(home / "redis.log"))
+    servers = OwnServers(postgres, redis, home, *children)
+    try:
+        _insist(lambda: is_postgres_ready(postgres, servers.postgres_child))
+        _insist(lambda: is_redis_ready(redis, servers.redis_child))
+        with _pointed(servers):
+            yield servers
+    finally:
+        servers.postgres_child.end_group()
+        servers.redis_child.end_group()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _postgres(places: Places, account: Account | None, cluster: Path) -> PostgresServer:
+    return PostgresServer(
+        binaries=find_postgres(places, account),
+        cluster=cluster,
+        port=choose_port(),
+        password=PASSWORD,
+        account=account,
+        is_durable=True,
+    )
+
+
+@contextmanager
+def _pointed(servers: OwnServers) -> Iterator[None]:
+    """Point this process's Django at `servers`; what it starts inherits that by `worlds` and `web_servers`."""
+    own = connections["default"].settings_dict
+    before = dict(own), settings.REDIS_URL, settings.REDIS_PREFIX
+    connections["default"].close()
+    own |= {"HOST": "127.0.0.1", "PORT": str(servers.postgres.port), "NAME": DATABASE, "USER": "terminal"}
+    own["PASSWORD"] = servers.postgres.password
+    settings.REDIS_URL, settings.REDIS_PREFIX = servers.redis.url, "own"
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        own |= before[0]
+        settings.REDIS_URL, settings.REDIS_PREFIX = before[1], before[2]
+
+
+def _insist(is_ready: Callable[[], bool]) -> None:
+    assert wait_until(is_ready, seconds=START_SECONDS), "a server of the test's own does not answer"
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(child) for child in children)]
