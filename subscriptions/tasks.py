@@ -19,9 +19,12 @@ def preload_tier_b(**_: object) -> None:
     now = timezone.now()
     try:
         services.preload_tier_b(now=now)
-    except (DomainError, quote_board.BoardError) as refusal:
+    except quote_board.BoardError as refusal:
         logger.warning("preload waits for the next beat: %s", refusal)
         return
+    except DomainError as refusal:
+        logger.warning("preload waits for the next beat: %s", refusal)
+    # A run that was refused is a run all the same: beat and worker live. What is refused shows in tier B.
     quote_board.connect().note_run(task="subscriptions.tasks.preload_tier_b", at=now)
 
 

@@ -1,16 +1,18 @@
 """`/health`: the state of each part, for supervisors, balancers and people. Says nothing secret to the anonymous.
 
-200 when every part works, 503 when one fails; a part that is merely late or old is *degraded* and keeps 200. Tier
-B that is still loading fails, so that ready means ready. Servers are asked under one deadline (`terminal.probes`);
-judging what they said is pure.
+503 when a part fails, that is when what traders see is missing or stands still now; 200 otherwise. What will fail
+if nobody acts, or is merely late or old, is *degraded* and keeps 200. Tier B that is still loading fails, so that
+ready means ready. Servers are asked under one deadline (`terminal.probes`); judging what they said is pure.
 """
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -21,9 +23,9 @@ from marketdata import selectors as market
 from marketdata.selectors import LastImport
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.selectors import PreloadState
+from subscriptions.selectors import ConnectionStatus, PreloadState
 from subscriptions.selectors import Status as FeedStatus
-from terminal.probes import BoardProbe, DatabaseProbe, ask_all
+from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
 from terminal.renderers import encode_json
 
 DEADLINE_SECONDS: Final = 1.5
@@ -85,6 +87,7 @@ def health(_request: HttpRequest) -> HttpResponse:
                 "redis": BoardProbe(read_signs),
                 # Postgres and Redis put side by side: it has no answer where either hangs.
                 "feed": DatabaseProbe(subscriptions.subscription_status),
+                "disk": DiskProbe(read_free_mb),
             },
             seconds=DEADLINE_SECONDS,
         ),
@@ -110,6 +113,11 @@ def read_signs() -> Signs:
     return Signs(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE))
 
 
+def read_free_mb() -> int:
+    """Return how much room is left where it is scarcest, in megabytes. Raises OSError."""
+    return min(shutil.disk_usage(path).free for path in settings.DISK_PATHS) // 1_000_000
+
+
 def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
     """Return the state of each part, from what the servers said or that they did not."""
     books, signs, feed = answers["database"], answers["redis"], answers["feed"]
@@ -122,6 +130,7 @@ def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
         "tier_b": judge_tier_b(books.preload) if isinstance(books, Books) else unknown,
         "feed": judge_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
         **judge_periodic_work(signs if isinstance(signs, Signs) else None, now=now),
+        "disk": judge_disk(answers["disk"], least_mb=settings.DISK_FREE_MB),
     }
 
 
@@ -164,12 +173,19 @@ def judge_feed(status: FeedStatus) -> Part:
         "streaming": _total(one.streaming for one in status.connections),
         "drift": status.drift,
         "connections": [
-            {"ws_id": one.ws_id, "state": one.state, "load": one.load, "sent": one.sent, "streaming": one.streaming}
+            {
+                "ws_id": one.ws_id,
+                "state": one.state,
+                **({"reason": one.last_error} if one.last_error else {}),
+                "load": one.load,
+                "sent": one.sent,
+                "streaming": one.streaming,
+            }
             for one in status.connections
         ],
     }
     loaded = [one for one in status.connections if one.load]
-    away = [str(one.ws_id) for one in loaded if one.sent is None or one.state is not ConnectionState.LIVE]
+    away = [_why_away(one) for one in loaded if one.sent is None or one.state is not ConnectionState.LIVE]
     if away:
         return Part(Status.FAILING, f"not live: connection {', '.join(away)}", figures)
     load, sent = sum(one.load for one in loaded), sum(one.sent or 0 for one in loaded)
@@ -194,6 +210,20 @@ def judge_periodic_work(signs: Signs | None, *, now: datetime) -> dict[str, Part
         return {"beat": Part(Status.OK, figures=figures), "work": late}
     late = Part(Status.FAILING, f"no periodic task was started {since}", figures)
     return {"beat": late, "work": Part(Status.DEGRADED, "nothing was given to it", {"queued": 0})}
+
+
+def judge_disk(free_mb: object, *, least_mb: int) -> Part:
+    """Return how much room there is for logs and data; too little is no failure yet, and shows as one elsewhere."""
+    if not isinstance(free_mb, int):
+        return Part(Status.DEGRADED, f"the room left is not known: {free_mb}")
+    figures = {"free_mb": free_mb}
+    if free_mb < least_mb:
+        return Part(Status.DEGRADED, f"less than {least_mb} MB are free", figures)
+    return Part(Status.OK, figures=figures)
+
+
+def _why_away(one: ConnectionStatus) -> str:
+    return f"{one.ws_id} ({one.state}{': ' if one.last_error else ''}{one.last_error})"
 
 
 def _total(counts: Iterable[int | None]) -> int | None:

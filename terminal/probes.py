@@ -53,6 +53,23 @@ class BoardProbe:
         """Leave the end to the store's timeouts."""
 
 
+class DiskProbe:
+    """A question to the file system, which may hang where it is another machine's."""
+
+    def __init__(self, read: Callable[[], object]) -> None:
+        self._read = read
+
+    def ask(self) -> object:
+        """Return what the question reads."""
+        try:
+            return self._read()
+        except OSError as error:
+            raise NoAnswer(type(error).__name__) from error
+
+    def give_up(self) -> None:
+        """Leave the thread to the kernel: nothing can wake it."""
+
+
 class DatabaseProbe:
     """A question to PostgreSQL on a connection of its own."""
 

@@ -24,6 +24,7 @@ class ConnectionStatus:
     state: ConnectionState
     sent: int | None
     streaming: int | None
+    last_error: str = ""  # why it is not live, in an operator's words
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,14 @@ def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] |
     """Without a report there is no owner, hence no socket: nothing was sent, and the state is what no owner means."""
     report = reports.get(row.number) if reports is not None else None
     if reports is None:
-        return ConnectionStatus(row.number, row.load, row.capacity, ConnectionState(row.state), None, None)
+        return ConnectionStatus(
+            row.number, row.load, row.capacity, ConnectionState(row.state), None, None, row.last_error
+        )
     if report is None:
         state = state_without_owner(ConnectionState(row.state))
-        return ConnectionStatus(row.number, row.load, row.capacity, state, 0, 0)
-    return ConnectionStatus(
-        row.number, row.load, row.capacity, ConnectionState(report.state), report.sent, report.streaming
-    )
+        return ConnectionStatus(row.number, row.load, row.capacity, state, 0, 0, row.last_error)
+    state = ConnectionState(report.state)
+    return ConnectionStatus(row.number, row.load, row.capacity, state, report.sent, report.streaming, report.last_error)
 
 
 def state_without_owner(recorded: ConnectionState) -> ConnectionState:

@@ -10,6 +10,7 @@ from pytest_django import Settings
 from marketdata import quote_board
 from subscriptions import tasks
 from subscriptions.models import Claim, SubscriptionLog
+from subscriptions.services.lock import PLACEMENT_LOCK
 from tests.factories import Listing, make_user, put_prices
 from tests.integration.subscriptions.acts import claim_chain
 
@@ -32,6 +33,23 @@ def test_a_preload_that_finds_no_board_says_so_in_one_line_and_waits(
 
     assert not Claim.objects.exists()
     assert [record.levelname for record in caplog.records if record.name == "subscriptions.tasks"] == ["WARNING"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_preload_that_is_refused_has_run_all_the_same(
+    listing: Listing, settings: Settings, own_board: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.STATEMENT_TIMEOUT_MS = 150
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [PLACEMENT_LOCK])
+
+    tasks.preload_tier_b()
+    other.close()
+
+    assert not Claim.objects.exists()
+    assert [record.levelname for record in caplog.records if record.name == "subscriptions.tasks"] == ["WARNING"]
+    assert quote_board.connect().last_run("subscriptions.tasks.preload_tier_b") is not None
 
 
 def test_the_recentre_task_moves_what_has_moved_and_takes_what_a_newer_release_adds(listing: Listing) -> None:

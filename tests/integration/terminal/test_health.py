@@ -37,6 +37,7 @@ def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str) -> 
         "feed": "ok",
         "beat": "failing",
         "work": "degraded",
+        "disk": "ok",
     }
     assert body["parts"]["instruments"]["reason"] == "no instruments were imported yet"
     assert [one["ws_id"] for one in body["parts"]["feed"]["connections"]] == [1, 2, 3, 4, 5]
@@ -54,6 +55,18 @@ def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str) -> None:
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
     assert answer.json()["parts"]["instruments"]["listed"] == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_disk_that_is_nearly_full_or_gone_degrades_and_keeps_the_rest(own_board: str, settings: Settings) -> None:
+    settings.DISK_FREE_MB = 10_000_000
+    scarce = Client().get("/health").json()["parts"]["disk"]
+    settings.DISK_PATHS = ["/nowhere"]
+    gone = Client().get("/health").json()["parts"]["disk"]
+
+    assert (scarce["status"], gone["status"]) == ("degraded", "degraded")
+    assert scarce["free_mb"] > 0
+    assert gone["reason"] == "the room left is not known: FileNotFoundError"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,5 +1,6 @@
 """Judging what the servers said: which part is how, and which answer follows."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from terminal.health import (
     Signs,
     Status,
     judge,
+    judge_disk,
     judge_feed,
     judge_instruments,
     judge_periodic_work,
@@ -41,16 +43,18 @@ def make_feed(
 
 
 def test_all_is_well() -> None:
-    parts = judge({"database": Books(IMPORT, LOADED), "redis": Signs(NOW, 0), "feed": make_feed()}, now=NOW)
+    parts = judge(
+        {"database": Books(IMPORT, LOADED), "redis": Signs(NOW, 0), "feed": make_feed(), "disk": 5_000}, now=NOW
+    )
 
-    assert list(parts) == ["web", "database", "redis", "instruments", "tier_b", "feed", "beat", "work"]
+    assert list(parts) == ["web", "database", "redis", "instruments", "tier_b", "feed", "beat", "work", "disk"]
     assert worst(parts) is Status.OK
 
 
 def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
     gone = NoAnswer("no answer within 1.5 s")
 
-    parts = judge({"database": gone, "redis": Signs(NOW, 0), "feed": gone}, now=NOW)
+    parts = judge({"database": gone, "redis": Signs(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
 
     failing = {name for name, part in parts.items() if part.status is Status.FAILING}
     assert failing == {"database", "instruments", "tier_b", "feed"}
@@ -59,7 +63,13 @@ def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
 
 def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
     parts = judge(
-        {"database": Books(IMPORT, LOADED), "redis": NoAnswer("ConnectionError"), "feed": make_feed()}, now=NOW
+        {
+            "database": Books(IMPORT, LOADED),
+            "redis": NoAnswer("ConnectionError"),
+            "feed": make_feed(),
+            "disk": 5_000,
+        },
+        now=NOW,
     )
 
     failing = {name for name, part in parts.items() if part.status is Status.FAILING}
@@ -141,3 +151,27 @@ def test_a_late_run_is_laid_at_the_right_door(signs: Signs | None, beat: Status,
     parts = judge_periodic_work(signs, now=NOW)
 
     assert (parts["beat"].status, parts["work"].status) == (beat, work)
+
+
+def test_a_connection_that_is_away_says_why() -> None:
+    feed = make_feed(state=ConnectionState.STOPPED)
+    stopped = replace(feed, connections=[replace(feed.connections[0], last_error="808: authentication failed")])
+
+    part = judge_feed(stopped)
+
+    assert part.reason == "not live: connection 1 (stopped: 808: authentication failed)"
+    assert part.body()["connections"][0]["reason"] == "808: authentication failed"
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "status", "reason"),
+    [
+        (1_000, Status.OK, ""),
+        (999, Status.DEGRADED, "less than 1000 MB are free"),
+        (NoAnswer("no answer within 1.5 s"), Status.DEGRADED, "the room left is not known: no answer within 1.5 s"),
+    ],
+)
+def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: object, status: Status, reason: str) -> None:
+    part = judge_disk(free_mb, least_mb=1_000)
+
+    assert (part.status, part.reason) == (status, reason)
