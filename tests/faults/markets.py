@@ -1,0 +1,106 @@
+"""A market that runs: simulator, feed worker, web process and one browser that sees it tick."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+from knox.models import get_token_model
+
+from accounts.models import User
+from subscriptions.models import Subscription
+from tests.browsers import Browser, log_in, watching_browser
+from tests.integration.subscriptions.feed.worlds import (
+    Worker,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import SimulatorAddress, running_simulator
+from tests.web_servers import running_web
+
+COUNT = 40
+ANSWER_SECONDS = 30.0
+"""No answer may take longer, or the test fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API said, and how long that took."""
+
+    status: int
+    seconds: float
+    retry_after: str | None
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """All that runs, and a trader who may ask."""
+
+    simulator: SimulatorAddress
+    feed: Worker
+    web: str
+    browser: Browser
+    watched: Sequence[int]
+    cookie: str
+    token: str
+
+    def ask(self, path: str, body: object = None) -> Answer:
+        """Ask the API as the trader; POST where there is a body."""
+        request = urllib.request.Request(
+            f"http://{self.web}{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Token {self.token}", "Content-Type": "application/json"},
+        )
+        began_at = time.monotonic()
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as reply:  # noqa: S310  loopback
+                return Answer(reply.status, time.monotonic() - began_at, None, json.load(reply))
+        except HTTPError as refusal:
+            with refusal:
+                seconds, retry_after = time.monotonic() - began_at, refusal.headers["Retry-After"]
+                return Answer(refusal.code, seconds, retry_after, json.load(refusal))
+
+    def wait_for_ticks(self, *, seconds: float) -> float:
+        """Wait until the browser ticks again; return after how long."""
+        now = time.monotonic()
+        return wait_until(
+            lambda: any(at > now for at in self.browser.ticked_at[-1:]), seconds=seconds, what="ticks at the browser"
+        )
+
+
+@contextmanager
+def running_market(
+    directory: Path, *, feed_variables: dict[str, str] | None = None, web_variables: dict[str, str] | None = None
+) -> Iterator[Market]:
+    """Yield a market of COUNT instruments, all streaming, and a browser that has seen it tick."""
+    with running_simulator(rate=2_000) as simulator:
+        watched = [one.instrument_id for one in make_subscriptions(simulator, count=COUNT)]
+        variables = {"DHAN_REST_URL": simulator.rest_url} | (web_variables or {})
+        with (
+            running_worker(directory, name="feed", simulator=simulator, **(feed_variables or {})) as feed,
+            running_web(directory, **variables) as web,
+        ):
+            wait_until_streaming(COUNT)
+            cookie = log_in("asha")
+            _, token = get_token_model().objects.create(user=User.objects.get(username="asha"))
+            with watching_browser(web, cookie, watched) as browser:
+                market = Market(simulator, feed, web, browser, watched, cookie, token)
+                market.wait_for_ticks(seconds=10)
+                yield market
+
+
+def placement() -> Sequence[tuple[int, int, int | None]]:
+    """Return which instrument sits on which connection, and which it leaves: all of it, in order."""
+    return list(
+        Subscription.objects.order_by("instrument_id").values_list(
+            "instrument_id", "connection_id", "leaving_connection_id"
+        )
+    )

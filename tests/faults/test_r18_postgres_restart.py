@@ -1,0 +1,82 @@
+"""R18: PostgreSQL is restarted under a running market: prices go on, writes say when to come back."""
+
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from django.db import connection
+
+from subscriptions.models import Claim
+from tests.factories import make_equities
+from tests.faults.markets import Answer, Market, running_market
+from tests.integration.subscriptions.feed.worlds import broker_knows, broker_openings, wait_until, wanted_keys
+from tests.own_servers import OwnServers
+from watchlists.models import WatchlistEntry
+
+ADD = "/api/v2/watchlist/add"
+AWAY_SECONDS = 1.5
+
+
+def write_until(market: Market, over: threading.Event) -> list[tuple[float, Answer]]:
+    """Add one share after another until told; return when each answer came, and what it was."""
+    answers = []
+    for number in range(10_000):
+        if over.is_set():
+            break
+        answer = market.ask(ADD, {"symbol": f"STOCK{number}", "instrument_type": "EQUITY"})
+        answers.append((time.monotonic(), answer))
+    return answers
+
+
+def loads_are_as_counted() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM feed_connections AS one WHERE load <> (SELECT count(*) FROM subscriptions"
+            " WHERE connection_id = one.number OR leaving_connection_id = one.number)"
+        )
+        return bool(cursor.fetchone()[0] == 0)
+
+
+def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
+    servers: OwnServers, tmp_path: Path
+) -> None:
+    make_equities(2_000)
+    with running_market(tmp_path) as market, ThreadPoolExecutor() as pool:
+        openings, over = broker_openings(market.simulator), threading.Event()
+        writing = pool.submit(write_until, market, over)
+        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, what="writes that succeed")
+
+        began_at = time.monotonic()
+        back_at = [restart(servers, how, over) for how in (signal.SIGINT, signal.SIGQUIT)]
+        over.set()
+
+        answers = writing.result()
+        assert market.browser.longest_gap(began_at) <= 1.0
+        refused = [answer for _, answer in answers if answer.status != 201]
+        assert {(one.status, one.body["code"], one.retry_after) for one in refused} == {
+            (503, "database_unavailable", "2")
+        }
+        for back in back_at:
+            assert min(at for at, answer in answers if answer.status == 201 and at > back) - back <= 5.0
+        assert WatchlistEntry.objects.count() >= sum(answer.status == 201 for _, answer in answers)
+        assert not WatchlistEntry.objects.filter(claim=None).exists()
+        assert not Claim.objects.filter(legs=None).exists()
+        assert loads_are_as_counted()
+        wait_until(lambda: broker_knows(market.simulator) == wanted_keys(), seconds=10, what="the broker knows all")
+        assert broker_openings(market.simulator) == openings
+        assert market.browser.close_code is None
+        market.browser.watch("again", market.watched[:1])
+        wait_until(lambda: market.browser.answers("again"), seconds=5, what="an old socket that reads the tables again")
+
+
+def restart(servers: OwnServers, how: signal.Signals, pause: threading.Event) -> float:
+    """Stop the database, start it after a while, and return when it was back and had taken a write."""
+    connection.close()
+    servers.stop_postgres(how)
+    pause.wait(AWAY_SECONDS)
+    servers.start_postgres()
+    back_at, done = time.monotonic(), WatchlistEntry.objects.count()
+    wait_until(lambda: WatchlistEntry.objects.count() > done, seconds=5, what="a write after the restart")
+    return back_at
