@@ -100,6 +100,8 @@ def _variables(
         "DATABASE_URL": urls.database,
         "REDIS_URL": urls.redis,
         "SECRET_KEY": environ.get("SECRET_KEY") or keep_secret(places.run / "secret-key", length_bytes=48),
+        # A Fernet key is padded.
+        "TOKEN_KEYS": environ.get("TOKEN_KEYS") or keep_secret(places.run / "token-key", length_bytes=32) + "=",
         "STATIC_ROOT": environ.get("STATIC_ROOT") or str(places.run / "static"),
         "SIMULATOR_ACCESS_TOKEN": token,
         "PYTHONUNBUFFERED": "1",

@@ -1,9 +1,16 @@
 """System checks of marketdata: settings that contradict what is served."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Warning, register  # noqa: A004  The framework's name.
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  The framework's name.
+from django.db import connection
+
+from marketdata.dhan.sealing import SealError
+from marketdata.selectors import find_session_in_force
+
+SESSIONS_TABLE: Final = "broker_sessions"
 
 
 @register()
@@ -18,3 +25,30 @@ def check_market_date(**_: Any) -> list[CheckMessage]:
             id="marketdata.W001",
         )
     ]
+
+
+@register()
+def check_token_keys(**_: Any) -> list[CheckMessage]:
+    """Refuse a real account whose token could not be kept when it is renewed: the feed would end within a day."""
+    if settings.TOKEN_KEYS or not settings.DHAN_CLIENT_ID or "dhan.co" not in settings.DHAN_REST_URL:
+        return []
+    return [
+        Error(
+            "TOKEN_KEYS is not set: without a key the access token can be neither renewed nor entered in the admin.",
+            hint="Make one with: python3 -c "
+            "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
+            id="marketdata.E001",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_stored_token(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Warn that the stored token cannot be read. No error: a new one is entered in the running admin."""
+    if not databases or SESSIONS_TABLE not in connection.introspection.table_names():
+        return []
+    try:
+        find_session_in_force()
+    except SealError as error:
+        return [Warning(str(error), id="marketdata.W003")]
+    return []

@@ -1,9 +1,10 @@
-"""HTTP to the broker: snapshot prices and the instrument file.
+"""HTTP to the broker: snapshot prices, the instrument file, and access tokens.
 
 The only module that knows the broker's HTTP paths and answers. Errors come in two shapes (DhanHQ v2, read
 November 2026); both become one of the errors below. The access token goes into a header and nowhere else: not
-into an address, an error or the log. The broker allows one quote request a second for the whole account and
-answers RateLimited beyond that; only `fetch_ltp_in_turn`, behind which a trader waits, asks again.
+into an address, an error or the log; nor do the PIN and the one-time password leave the one request they are
+for. The broker allows one quote request a second for the whole account and answers RateLimited beyond that; only
+`fetch_ltp_in_turn`, behind which a trader waits, asks again.
 
     DhanError
     ├── DhanUnreachable     no answer, or none in JSON: try again later
@@ -19,15 +20,19 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, Final
 
 import httpx
+import pyotp
 from django.conf import settings
 
+from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.tokens import read_expiry
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Depth, DepthLevel, Quote
 
@@ -37,6 +42,8 @@ MAX_KEYS_PER_REQUEST: Final = 1_000
 QUOTE_INTERVAL_SECONDS: Final = 1.1
 QUOTE_ATTEMPTS: Final = 3
 QUOTE_TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
+# A request that is answered late has taken the old token away all the same: better to wait for the new one.
+TOKEN_TIMEOUT: Final = httpx.Timeout(20.0, connect=5.0)
 FILE_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 MAX_LINE_CHARACTERS: Final = 64 * 1024
@@ -45,6 +52,7 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 RATE_CODES: Final = frozenset({"805", "DH-904"})
 LOGIN_CODES: Final = frozenset({"806", "807", "808", "809", "810", "DH-901", "DH-902"})
 NEVER_TRADED_YEAR: Final = 1980
+IST: Final = timezone(timedelta(hours=5, minutes=30))
 
 
 class DhanError(Exception):
@@ -71,40 +79,89 @@ class InstrumentFileError(Exception):
     """An instrument file that cannot be had or is not whole; the text is a sentence."""
 
 
-def fetch_ltp(keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Decimal]:
+def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
     """Return last prices of at most MAX_KEYS_PER_REQUEST instruments; those without one are missing.
 
     Raises DhanError.
     """
-    found = _post_keys("/marketfeed/ltp", keys)
+    found = _post_keys("/marketfeed/ltp", keys, credentials)
     prices = {key: Decimal(str(fields.get("last_price") or 0)) for key, fields in found.items()}
     return {key: round(price, 4) for key, price in prices.items() if price > 0}
 
 
-def fetch_ltp_in_turn(keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Decimal]:
+def fetch_ltp_in_turn(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
     """Do as `fetch_ltp` does, and where others asked in the same second ask again, up to QUOTE_ATTEMPTS times in all.
 
     Takes seconds then: not for an event loop, nor inside a transaction. Raises DhanError.
     """
     for _ in range(QUOTE_ATTEMPTS - 1):
         try:
-            return fetch_ltp(keys)
+            return fetch_ltp(keys, credentials=credentials)
         except RateLimited:
             # Who was refused together should not come back together.
             time.sleep(QUOTE_INTERVAL_SECONDS * random.uniform(1.0, 1.4))  # noqa: S311  jitter is no secret
-    return fetch_ltp(keys)
+    return fetch_ltp(keys, credentials=credentials)
 
 
-def fetch_quotes(keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Quote]:
+def fetch_quotes(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Quote]:
     """Return full snapshots of at most MAX_KEYS_PER_REQUEST instruments; unknown ones are missing.
 
     Raises DhanError.
     """
-    found = _post_keys("/marketfeed/quote", keys)
+    found = _post_keys("/marketfeed/quote", keys, credentials)
     try:
         return {key: _quote_of(key, fields) for key, fields in found.items()}
     except (KeyError, TypeError, ValueError) as error:
         raise DhanUnreachable(f"a quote in an unknown shape: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A new access token; the one before it is no longer valid."""
+
+    access_token: str
+    expires_at: datetime | None
+    """None where neither the token nor the answer says when it ends."""
+
+    def __repr__(self) -> str:
+        return f"IssuedToken(expires_at={self.expires_at!r})"
+
+
+def renew_token(credentials: Credentials) -> IssuedToken:
+    """Return a new token for one that still works. Raises DhanError."""
+    headers = {"access-token": credentials.access_token, "dhanClientId": credentials.client_id}
+    return _issue("/RenewToken", httpx.Request("GET", f"{settings.DHAN_REST_URL}/RenewToken", headers=headers))
+
+
+def generate_token(*, client_id: str, pin: str, totp_secret: str, now: datetime) -> IssuedToken:
+    """Return a new token by PIN and the one-time password of `now`. Raises DhanError."""
+    query = {"dhanClientId": client_id, "pin": pin, "totp": pyotp.TOTP(totp_secret).at(now)}
+    path = "/app/generateAccessToken"
+    return _issue(path, httpx.Request("POST", f"{settings.DHAN_AUTH_URL}{path}", params=query))
+
+
+def _issue(path: str, request: httpx.Request) -> IssuedToken:
+    """Send a request whose answer is a token. No error has a cause: the cause knows the request with its secrets."""
+    try:
+        with httpx.Client(timeout=TOKEN_TIMEOUT) as client:
+            response = client.send(request)
+    except httpx.HTTPError as error:
+        raise DhanUnreachable(f"{path}: {type(error).__name__}") from None
+    answer = _read_object(path, response)
+    # Users report both names; the documentation has none for the renewal's.
+    token = answer.get("accessToken") or answer.get("token")
+    if not response.is_success or not isinstance(token, str):
+        raise _error_of(path, response.status_code, answer)
+    return IssuedToken(token, read_expiry(token) or _expiry_of(answer.get("expiryTime")))
+
+
+def _expiry_of(text: Any) -> datetime | None:
+    """Return the moment of an ISO time that leaves out that it is in IST."""
+    try:
+        stamp = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return stamp.replace(tzinfo=stamp.tzinfo or IST) if stamp is not None else None
 
 
 @contextmanager
@@ -161,7 +218,9 @@ def _lines(text: TextIOWrapper, source: str) -> Iterator[str]:
         raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
 
 
-def _post_keys(path: str, keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKey, Mapping[str, Any]]:
+def _post_keys(
+    path: str, keys: Sequence[InstrumentKey], credentials: Credentials
+) -> Mapping[InstrumentKey, Mapping[str, Any]]:
     if not keys:
         return {}
     if len(keys) > MAX_KEYS_PER_REQUEST:
@@ -169,7 +228,7 @@ def _post_keys(path: str, keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKe
     body: dict[str, list[int]] = {}
     for key in keys:
         body.setdefault(key.segment.name, []).append(key.security_id)
-    answer = _post(path, body)
+    answer = _post(path, body, credentials)
     try:
         return {
             InstrumentKey(ExchangeSegment[segment], int(security_id)): fields
@@ -180,21 +239,26 @@ def _post_keys(path: str, keys: Sequence[InstrumentKey]) -> Mapping[InstrumentKe
         raise DhanUnreachable(f"{path} answers in an unknown shape: {error!r}") from error
 
 
-def _post(path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    headers = {"access-token": settings.DHAN_ACCESS_TOKEN, "client-id": settings.DHAN_CLIENT_ID}
+def _post(path: str, body: Mapping[str, Any], credentials: Credentials) -> dict[str, Any]:
+    headers = {"access-token": credentials.access_token, "client-id": credentials.client_id}
     try:
         response = httpx.post(f"{settings.DHAN_REST_URL}{path}", json=body, headers=headers, timeout=QUOTE_TIMEOUT)
     except httpx.HTTPError as error:
         raise DhanUnreachable(f"{path}: {type(error).__name__}") from error
+    answer = _read_object(path, response)
+    if response.is_success and answer.get("status") == "success":
+        return answer
+    raise _error_of(path, response.status_code, answer)
+
+
+def _read_object(path: str, response: httpx.Response) -> dict[str, Any]:
     try:
         answer = response.json()
     except ValueError as error:
         raise DhanUnreachable(f"{path} answers {response.status_code} without JSON") from error
     if not isinstance(answer, dict):
         raise DhanUnreachable(f"{path} answers {response.status_code} in an unknown shape")
-    if response.is_success and answer.get("status") == "success":
-        return answer
-    raise _error_of(path, response.status_code, answer)
+    return answer
 
 
 def _error_of(path: str, status: int, answer: Mapping[str, Any]) -> DhanError:
@@ -205,7 +269,7 @@ def _error_of(path: str, status: int, answer: Mapping[str, Any]) -> DhanError:
     elif isinstance(nested, dict) and nested:
         code, said = next((str(key), str(value)) for key, value in nested.items())
     else:
-        code, said = str(status), str(answer.get("error", ""))
+        code, said = str(status), str(answer.get("error") or answer.get("message") or "")
     sentence = f"{path} answers {status} {code}: {said[:200]}"
     if status == httpx.codes.TOO_MANY_REQUESTS or code in RATE_CODES:
         return RateLimited(sentence)

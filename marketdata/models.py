@@ -9,6 +9,7 @@ from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Q
 
+from marketdata.dhan.tokens import TokenMethod
 from marketdata.domain.instruments import (
     Exchange,
     ExchangeSegment,
@@ -154,3 +155,47 @@ class AtmCache(models.Model):
     def series(self) -> SeriesKey:
         """The series this window lies in."""
         return SeriesKey(ExchangeSegment(self.exchange_segment), self.underlying_symbol, self.expiry)
+
+
+class BrokerSession(models.Model):
+    """One access token that was in force, and who brought it. Earlier rows stay, without their token, as the record.
+
+    The row of a token that the environment names holds no token: only what was noted about it.
+    """
+
+    client_id = models.CharField(max_length=32)
+    # Ciphertext (marketdata.dhan.sealing).
+    token_sealed = models.TextField(blank=True)
+    last_four = models.CharField(max_length=4, blank=True)
+    # Null: the token does not say.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    method = models.CharField(max_length=12, choices=[(one.value, one.value) for one in TokenMethod])
+    stored_at = models.DateTimeField()
+    # A plain value: the record outlives the account.
+    stored_by = models.CharField(max_length=150)
+    is_current = models.BooleanField(default=True)
+    # Which account and token the environment named when this was stored, as a keyed hash; empty if none.
+    environment_mark = models.CharField(max_length=64, blank=True)
+    # The broker refused it: since when, and in what words.
+    refused_at = models.DateTimeField(null=True, blank=True)
+    refusal = models.CharField(max_length=200, blank=True)
+    # Attempts at renewal that failed in a row, why the last one did, and when the next one may come.
+    failures = models.PositiveIntegerField(default=0)
+    failure = models.CharField(max_length=200, blank=True)
+    retry_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "broker_sessions"
+        verbose_name = "broker session"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["is_current"], condition=Q(is_current=True), name="broker_sessions_one_current"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_current=True) | Q(token_sealed=""), name="broker_sessions_only_current_has_token"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        ending = f" ...{self.last_four}" if self.last_four else ""
+        return f"{self.client_id}{ending}, {self.method} by {self.stored_by}"

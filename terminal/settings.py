@@ -4,13 +4,13 @@ A missing or contradictory value stops the start with a sentence that names the 
 broker are not settings; they live beside their source in `marketdata.dhan`. Units are in the names.
 """
 
-import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from pyotp import TOTP
 
 from marketdata.dhan.sealing import check_keys
 
@@ -195,8 +195,13 @@ DHAN_PIN: str = env.str("DHAN_PIN", default="")
 DHAN_TOTP_SECRET: str = env.str("DHAN_TOTP_SECRET", default="").replace(" ", "").upper()
 if bool(DHAN_PIN) != bool(DHAN_TOTP_SECRET):
     raise ImproperlyConfigured("DHAN_PIN and DHAN_TOTP_SECRET go together: set both or neither")
-if DHAN_TOTP_SECRET and not re.fullmatch("[A-Z2-7]{16,}=*", DHAN_TOTP_SECRET):
-    raise ImproperlyConfigured("DHAN_TOTP_SECRET must be the base32 text shown when TOTP was set up")
+if DHAN_TOTP_SECRET:
+    try:
+        TOTP(DHAN_TOTP_SECRET).byte_secret()
+    except ValueError:
+        raise ImproperlyConfigured(
+            "DHAN_TOTP_SECRET must be the base32 text shown when TOTP was set up, 23 characters or more"
+        ) from None
 if DHAN_CLIENT_ID and not (DHAN_ACCESS_TOKEN or DHAN_PIN):
     raise ImproperlyConfigured(
         "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both or neither; DHAN_PIN and DHAN_TOTP_SECRET may "
@@ -221,6 +226,16 @@ DHAN_MESSAGE_INTERVAL_MS = _whole("DHAN_MESSAGE_INTERVAL_MS", 50, low=0, high=10
 FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)
 # How long a connection may be lost before the others take over what it carries.
 FAILOVER_GRACE_S = _whole("FAILOVER_GRACE_S", 5, low=1, high=600)
+# How long a socket may say nothing in session: where packets are due, and anywhere else.
+MUTE_SECONDS = _whole("MUTE_SECONDS", 10, low=1, high=600)
+MUTE_QUIET_SECONDS = _whole("MUTE_QUIET_SECONDS", 90, low=1, high=3_600)
+# How long a socket may carry nothing before it is pinged, and how long the answer may take; the broker pings every 10 s.
+PING_QUIET_MS = _whole("PING_QUIET_MS", 13_000, low=100, high=60_000)
+PING_ANSWER_MS = _whole("PING_ANSWER_MS", 10_000, low=100, high=60_000)
+# How long the account is quiet after the broker asked for it; after refusal upon refusal up to five times as long.
+QUIET_SECONDS = _whole("QUIET_SECONDS", 60, low=1, high=3_600)
+# How long after its lease ran out an owner that is frozen may still have its socket; the broker drops it after 40 s.
+FROZEN_OWNER_S = _whole("FROZEN_OWNER_S", 45, low=1, high=3_600)
 # How long packets are gathered before one frame goes out.
 FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 

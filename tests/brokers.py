@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from typing import Any
+from threading import Event, Thread
+from typing import Any, Final
+
+MOST_SECONDS: Final = 20.0
 
 
 @dataclass
@@ -21,6 +23,8 @@ class Broker:
     body: bytes = b'{"data":{},"status":"success"}'
     requests: list[tuple[str, Any]] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
+    may_answer: Event = field(default_factory=Event)
+    """Set at first; cleared, requests are heard and not answered until it is set again."""
 
     def answer(self, status: int, body: object) -> None:
         """Answer like this from now on; bytes are sent as they are, anything else as JSON."""
@@ -32,12 +36,17 @@ class Broker:
 def running_broker() -> Iterator[Broker]:
     """Give a broker on a free port, which knows nothing until it is told."""
     broker = Broker()
+    broker.may_answer.set()
 
     class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            broker.requests.append((self.path, json.loads(body)))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            broker.requests.append((self.path, json.loads(body) if body else None))
             broker.headers.append({name.lower(): value for name, value in self.headers.items()})
+            broker.may_answer.wait(MOST_SECONDS)
             self.send_response(broker.status)
             self.send_header("Content-Length", str(len(broker.body)))
             self.end_headers()

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
-class TokenKeysMissing(Exception):
+class SealError(Exception):
+    """A token cannot be stored or read; the text is a sentence that names the setting."""
+
+
+class TokenKeysMissing(SealError):
     """Nothing can be sealed or opened."""
 
     def __init__(self) -> None:
         super().__init__("TOKEN_KEYS is not set: without a key no access token can be stored, renewed or generated.")
 
 
-class TokenUnreadable(Exception):
+class TokenUnreadable(SealError):
     """A stored token was sealed with a key that we do not have."""
 
     def __init__(self) -> None:

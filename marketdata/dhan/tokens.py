@@ -102,7 +102,7 @@ def next_step(
 
 def retry_after(*, step: Step, failures: int, chance: float) -> timedelta:
     """Return how long to wait after the `failures`-th failure in a row; `chance` from 0 to 1 spreads who retries."""
-    most = min(RETRY_FIRST * 2 ** min(failures - 1, 10), RETRY_MOST)
+    most = min(RETRY_FIRST * float(2 ** min(failures - 1, 10)), RETRY_MOST)
     wait = most / 2 + most / 2 * chance
     return max(wait, GENERATE_INTERVAL) if step is Step.GENERATE else wait
 

@@ -1,5 +1,14 @@
 """Reads of what is listed and what it is worth; typed values, never half-built querysets."""
 
+from marketdata.selectors.broker_sessions import (
+    SessionInForce,
+    TokenLife,
+    TokenSource,
+    environment_mark,
+    find_session_in_force,
+    read_credentials,
+    token_life,
+)
 from marketdata.selectors.imports import LastImport, find_last_import
 from marketdata.selectors.prices import (
     PlainQuote,
@@ -65,13 +74,18 @@ __all__ = [
     "PriceUnknown",
     "SearchHit",
     "SeriesListing",
+    "SessionInForce",
+    "TokenLife",
+    "TokenSource",
     "Underlying",
     "UnderlyingKind",
     "UnknownExpiry",
     "UnknownSymbol",
+    "environment_mark",
     "find_broker_ltp",
     "find_last_import",
     "find_quote",
+    "find_session_in_force",
     "find_underlying",
     "get_equity",
     "get_future",
@@ -93,5 +107,7 @@ __all__ = [
     "list_windows",
     "market_today",
     "parse_exchange",
+    "read_credentials",
     "search_instruments",
+    "token_life",
 ]

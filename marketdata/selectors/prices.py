@@ -14,10 +14,12 @@ from typing import Final
 import numpy as np
 
 from marketdata import dhan_api, quote_board
+from marketdata.dhan.sealing import SealError
 from marketdata.domain.errors import DomainError
 from marketdata.domain.prices import PAISE, rupees
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
 from marketdata.models import Instrument
+from marketdata.selectors.broker_sessions import read_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +106,12 @@ def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal
     if not id_of:
         return {}
     try:
-        return {id_of[key]: ltp for key, ltp in dhan_api.fetch_ltp_in_turn(list(id_of)).items() if key in id_of}
-    except dhan_api.DhanError as error:
+        credentials = read_credentials()
+        if credentials is None:
+            return {}
+        found = dhan_api.fetch_ltp_in_turn(list(id_of), credentials=credentials)
+        return {id_of[key]: ltp for key, ltp in found.items() if key in id_of}
+    except (dhan_api.DhanError, SealError) as error:
         logger.warning("no snapshot price of %d instruments: %s", len(id_of), error)
         return {}
 

@@ -1,5 +1,13 @@
-"""Writes of marketdata: importing what is listed, opening windows of chains."""
+"""Writes of marketdata: importing what is listed, opening windows of chains, looking after the access token."""
 
+from marketdata.services.broker_sessions import (
+    Renewal,
+    note_acceptance,
+    note_refusal,
+    renew_token,
+    reseal_tokens,
+    store_token,
+)
 from marketdata.services.imports import import_instruments
 from marketdata.services.windows import (
     KnownWindow,
@@ -14,10 +22,16 @@ from marketdata.services.windows import (
 __all__ = [
     "KnownWindow",
     "OpenWindow",
+    "Renewal",
     "find_window",
     "find_windows",
     "import_instruments",
     "legs_in_window",
+    "note_acceptance",
+    "note_refusal",
     "open_window",
     "remember_windows",
+    "renew_token",
+    "reseal_tokens",
+    "store_token",
 ]

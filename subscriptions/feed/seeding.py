@@ -9,10 +9,12 @@ same socket, and the row says that it is one.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from marketdata import dhan_api
+from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.credentials import Credentials
 from marketdata.dhan_api import DhanError, RateLimited
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import rows_of
@@ -25,12 +27,16 @@ CALL_INTERVAL_SECONDS: Final = 1.1
 SILENT_SECONDS: Final = 3.0
 PAUSE_AFTER_ERROR_SECONDS: Final = 30.0
 
+ReadIdentity = Callable[[], Awaitable[Credentials | None]]
+"""Return who we are to the broker now; None while nobody has told us."""
+
 
 class Seeder:
     """Seeds the quote tables of one worker's owners."""
 
-    def __init__(self, list_owners: Callable[[], Sequence[Owner]]) -> None:
+    def __init__(self, list_owners: Callable[[], Sequence[Owner]], read_credentials: ReadIdentity) -> None:
         self._list_owners = list_owners
+        self._read_credentials = read_credentials
         self._silent_since: dict[int, float] = {}
         self._asked: set[int] = set()
 
@@ -39,10 +45,11 @@ class Seeder:
         while True:
             await asyncio.sleep(CALL_INTERVAL_SECONDS)
             batch = self._choose(time.monotonic())
-            if not batch:
+            credentials = await self._read_credentials() if batch else None
+            if credentials is None:
                 continue
             try:
-                quotes = await asyncio.to_thread(dhan_api.fetch_quotes, list(batch))
+                quotes = await asyncio.to_thread(dhan_api.fetch_quotes, list(batch), credentials=credentials)
             except RateLimited:
                 continue  # Someone else's call came first; there is no hurry.
             except DhanError as error:

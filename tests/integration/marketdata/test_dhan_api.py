@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from marketdata import dhan_api
+from marketdata.dhan.credentials import Credentials
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from tests.brokers import Broker, running_broker
 from tests.simulators import running_simulator
@@ -16,11 +17,11 @@ RELIANCE = InstrumentKey(ExchangeSegment.NSE_EQ, 2885)
 CALL = InstrumentKey(ExchangeSegment.NSE_FNO, 131533)
 PUT = InstrumentKey(ExchangeSegment.NSE_FNO, 131534)
 TOKEN = "eyJ-a-very-secret-token"
+US = Credentials("1000000001", TOKEN)
 
 
 @pytest.fixture(autouse=True)
 def broker(settings: Settings) -> Iterator[Broker]:
-    settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", TOKEN
     with running_broker() as broker:
         settings.DHAN_REST_URL = broker.url
         yield broker
@@ -35,7 +36,7 @@ def test_prices_are_asked_for_by_segment_and_what_is_missing_stays_missing(broke
         },
     )
 
-    prices = dhan_api.fetch_ltp([RELIANCE, CALL, PUT])
+    prices = dhan_api.fetch_ltp([RELIANCE, CALL, PUT], credentials=US)
 
     # A price of zero is no price: the broker says so of what its cache has dropped.
     assert prices == {RELIANCE: Decimal("1452.3")}
@@ -44,9 +45,9 @@ def test_prices_are_asked_for_by_segment_and_what_is_missing_stays_missing(broke
 
 
 def test_nothing_is_asked_about_nothing_and_too_much_is_refused(broker: Broker) -> None:
-    assert dhan_api.fetch_ltp([]) == {}
+    assert dhan_api.fetch_ltp([], credentials=US) == {}
     with pytest.raises(ValueError, match="1001 instruments"):
-        dhan_api.fetch_ltp([InstrumentKey(ExchangeSegment.NSE_EQ, one) for one in range(1_001)])
+        dhan_api.fetch_ltp([InstrumentKey(ExchangeSegment.NSE_EQ, one) for one in range(1_001)], credentials=US)
     assert broker.requests == []
 
 
@@ -68,7 +69,7 @@ def test_a_full_snapshot_is_a_quote(broker: Broker) -> None:
     }
     broker.answer(200, {"data": {"NSE_FNO": {"131533": fields}}, "status": "success"})
 
-    quote = dhan_api.fetch_quotes([CALL, PUT])[CALL]
+    quote = dhan_api.fetch_quotes([CALL, PUT], credentials=US)[CALL]
 
     assert broker.requests == [("/marketfeed/quote", {"NSE_FNO": [131533, 131534]})]
     # 15:29:59 on the wall, written as if it were UTC.
@@ -84,7 +85,7 @@ def test_what_never_traded_has_no_trade(broker: Broker, time: str) -> None:
         200, {"data": {"NSE_FNO": {"131533": {"last_price": 0, "last_trade_time": time}}}, "status": "success"}
     )
 
-    quote = dhan_api.fetch_quotes([CALL])[CALL]
+    quote = dhan_api.fetch_quotes([CALL], credentials=US)[CALL]
 
     assert (quote.ltp, quote.ltt, quote.depth, quote.previous_close) == (None, None, None, None)
 
@@ -113,7 +114,7 @@ def test_errors_of_both_shapes_are_told_apart(
     broker.answer(status, body)
 
     with pytest.raises(error) as raised:
-        dhan_api.fetch_ltp([RELIANCE])
+        dhan_api.fetch_ltp([RELIANCE], credentials=US)
 
     assert type(raised.value) is error
 
@@ -123,7 +124,7 @@ def test_a_broker_that_is_away_is_unreachable(settings: Settings) -> None:
         settings.DHAN_REST_URL = gone.url
 
     with pytest.raises(dhan_api.DhanUnreachable):
-        dhan_api.fetch_ltp([RELIANCE])
+        dhan_api.fetch_ltp([RELIANCE], credentials=US)
 
 
 def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
@@ -131,7 +132,7 @@ def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogC
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
 
     with pytest.raises(dhan_api.LoginRefused) as raised:
-        dhan_api.fetch_ltp([RELIANCE])
+        dhan_api.fetch_ltp([RELIANCE], credentials=US)
 
     assert TOKEN not in repr(raised.value)
     assert TOKEN not in caplog.text
@@ -140,12 +141,12 @@ def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogC
 def test_prices_asked_for_in_the_same_second_are_all_answered(settings: Settings) -> None:
     with running_simulator() as simulator:
         settings.DHAN_REST_URL = simulator.rest_url
-        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = simulator.client_id, simulator.access_token
-        dhan_api.fetch_ltp([RELIANCE])
+        credentials = Credentials(simulator.client_id, simulator.access_token)
+        dhan_api.fetch_ltp([RELIANCE], credentials=credentials)
         with pytest.raises(dhan_api.RateLimited):
-            dhan_api.fetch_ltp([RELIANCE])
+            dhan_api.fetch_ltp([RELIANCE], credentials=credentials)
 
-        prices = dhan_api.fetch_ltp_in_turn([RELIANCE])
+        prices = dhan_api.fetch_ltp_in_turn([RELIANCE], credentials=credentials)
 
     assert list(prices) == [RELIANCE]
 
@@ -154,6 +155,6 @@ def test_a_broker_that_refuses_every_time_is_asked_three_times(broker: Broker) -
     broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
 
     with pytest.raises(dhan_api.RateLimited):
-        dhan_api.fetch_ltp_in_turn([RELIANCE])
+        dhan_api.fetch_ltp_in_turn([RELIANCE], credentials=US)
 
     assert len(broker.requests) == 3

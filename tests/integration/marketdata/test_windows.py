@@ -24,6 +24,7 @@ def broker(settings: Settings) -> Iterator[Broker]:
     settings.MARKET_DATE = date(2026, 2, 10)
     with running_broker() as broker:
         settings.DHAN_REST_URL = broker.url
+        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
         yield broker
 
 

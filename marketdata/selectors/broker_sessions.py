@@ -1,0 +1,141 @@
+"""Who we are to the broker now: what staff or a renewal stored, else what the environment names.
+
+A stored token outranks the environment for as long as the environment names what it named when the token was
+stored. Whoever changes it since then means it: the newer word counts, unless both tokens are one account's, say when
+they end, and the stored one ends later. So a process started with yesterday's environment still finds today's token.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.sealing import SealError, unseal
+from marketdata.dhan.tokens import TokenMethod, last_four, read_expiry
+from marketdata.models import BrokerSession
+
+
+class TokenSource(StrEnum):
+    """Where the token in force comes from."""
+
+    ENVIRONMENT = "environment"
+    STORED = "stored"
+    NOWHERE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInForce:
+    """The account and token that count now, and the row with what was noted about them, if there is one."""
+
+    credentials: Credentials | None
+    expires_at: datetime | None
+    source: TokenSource
+    row: BrokerSession | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLife:
+    """What may be told of the token in force. `problem` is a sentence for staff, empty while all is well."""
+
+    expires_at: datetime | None
+    """None where it is not known: there is no token, or it does not say."""
+    last_four: str
+    source: TokenSource
+    method: str
+    """How the token in force came to us, one of TokenMethod; empty if there is none."""
+    problem: str
+
+
+def read_credentials() -> Credentials | None:
+    """Return who we are to the broker now; None while nobody has told us.
+
+    One query. Raises DatabaseError, and SealError where a stored token cannot be read.
+    """
+    return find_session_in_force().credentials
+
+
+def find_session_in_force() -> SessionInForce:
+    """Return what counts now. Raises SealError where that is a token we cannot read."""
+    row = BrokerSession.objects.filter(is_current=True).first()
+    named = _named_by_environment()
+    if row is not None and row.token_sealed and (named is None or _outranks(row, named)):
+        token = unseal(row.token_sealed, keys=settings.TOKEN_KEYS)
+        return SessionInForce(Credentials(row.client_id, token), row.expires_at, TokenSource.STORED, row)
+    own = row if row is not None and not row.token_sealed and row.environment_mark == environment_mark() else None
+    if named is None:
+        return SessionInForce(None, None, TokenSource.NOWHERE, own)
+    return SessionInForce(named, read_expiry(named.access_token), TokenSource.ENVIRONMENT, own)
+
+
+def environment_mark() -> str:
+    """Return a keyed hash of the account and token that the environment names; empty where it names none."""
+    named = _named_by_environment()
+    if named is None:
+        return ""
+    return salted_hmac("broker session", f"{named.client_id}\0{named.access_token}", algorithm="sha256").hexdigest()
+
+
+def token_life(*, now: datetime) -> TokenLife:
+    """Return how the token in force is. Raises DatabaseError."""
+    try:
+        found = find_session_in_force()
+    except SealError as error:
+        return TokenLife(None, "", TokenSource.STORED, "", str(error))
+    if found.credentials is None:
+        problem = "There is no access token: set DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN, or enter one in the admin."
+        return TokenLife(None, "", found.source, "", problem + _failed(found.row, now))
+    return TokenLife(
+        expires_at=found.expires_at,
+        last_four=last_four(found.credentials.access_token),
+        source=found.source,
+        method=found.row.method if found.row is not None else TokenMethod.ENVIRONMENT,
+        problem=_problem(found, now),
+    )
+
+
+def _named_by_environment() -> Credentials | None:
+    if not settings.DHAN_ACCESS_TOKEN:
+        return None
+    return Credentials(settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN)
+
+
+def _outranks(row: BrokerSession, named: Credentials) -> bool:
+    if row.environment_mark == environment_mark():
+        return True
+    ends = read_expiry(named.access_token)
+    if row.client_id != named.client_id or row.expires_at is None or ends is None:
+        return False
+    return row.expires_at > ends
+
+
+def _problem(found: SessionInForce, now: datetime) -> str:
+    row, ends = found.row, found.expires_at
+    failed = _failed(row, now)
+    if row is not None and row.refused_at is not None:
+        return f"The broker has refused the access token since {_clock(row.refused_at)}: {row.refusal}.{failed}"
+    if ends is not None and ends <= now:
+        return f"The access token expired at {_clock(ends)}; enter a new one in the admin.{failed}"
+    if failed:
+        return f"The access token ends at {_clock(ends)}.{failed}" if ends else failed.strip()
+    margin = timedelta(minutes=settings.TOKEN_RENEW_MARGIN_MIN)
+    if ends is not None and ends - now <= margin and not settings.TOKEN_KEYS:
+        return f"The access token ends at {_clock(ends)} and cannot be renewed: TOKEN_KEYS is not set."
+    return ""
+
+
+def _failed(row: BrokerSession | None, now: datetime) -> str:
+    if row is None or not row.failures:
+        return ""
+    # What cannot be renewed any more is tried again only where a token can be generated.
+    is_lost = row.refused_at is not None or (row.expires_at is not None and row.expires_at <= now)
+    is_tried_again = bool(settings.DHAN_PIN) or not is_lost
+    retry = f" The next attempt is at {_clock(row.retry_at)}." if row.retry_at and is_tried_again else ""
+    return f" Renewal failed {row.failures} times: {row.failure}.{retry}"
+
+
+def _clock(at: datetime) -> str:
+    return f"{timezone.localtime(at):%d %b %H:%M:%S} IST"

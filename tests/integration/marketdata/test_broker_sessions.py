@@ -1,0 +1,379 @@
+"""The token's life against a real PostgreSQL and a broker on loopback: stored, renewed once, refused, resealed."""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.utils import timezone
+from pytest_django import Settings
+
+from marketdata import selectors, services
+from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.sealing import TokenKeysMissing, TokenUnreadable
+from marketdata.dhan.tokens import TokenMalformed
+from marketdata.models import BrokerSession
+from marketdata.selectors import TokenSource
+from marketdata.services import Renewal
+from tests.brokers import Broker, running_broker
+from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.jwts import make_jwt
+
+NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+US = "1000000001"
+OLD = make_jwt(expires_at=NOW + HOUR, client_id=US, signature="the-old-one-aaaa")
+NEW = make_jwt(expires_at=NOW + 24 * HOUR, client_id=US, signature="the-new-one-bbbb")
+PIN, TOTP_SECRET = "428913", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+KEY = Fernet.generate_key().decode()
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def broker(settings: Settings) -> Iterator[Broker]:
+    settings.TOKEN_KEYS = [KEY]
+    settings.DHAN_CLIENT_ID = settings.DHAN_ACCESS_TOKEN = ""
+    settings.DHAN_PIN = settings.DHAN_TOTP_SECRET = ""
+    settings.TOKEN_RENEW_MARGIN_MIN = 120
+    with running_broker() as broker:
+        settings.DHAN_REST_URL = settings.DHAN_AUTH_URL = broker.url
+        yield broker
+
+
+def store(token: str = OLD, *, now: datetime = NOW) -> BrokerSession:
+    return services.store_token(client_id=US, access_token=token, stored_by="staff", now=now)
+
+
+def name_in_environment(settings: Settings, token: str) -> None:
+    settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = US, token
+
+
+def generate_by_pin(settings: Settings) -> None:
+    settings.DHAN_CLIENT_ID, settings.DHAN_PIN, settings.DHAN_TOTP_SECRET = US, PIN, TOTP_SECRET
+
+
+def test_a_stored_token_is_read_again_and_stands_nowhere_in_the_clear() -> None:
+    store()
+
+    assert selectors.read_credentials() == Credentials(US, OLD)
+    row = BrokerSession.objects.values().get()
+    assert (row["last_four"], row["expires_at"], row["stored_by"]) == ("aaaa", NOW + HOUR, "staff")
+    assert OLD not in repr(row)
+    assert OLD not in str(BrokerSession.objects.get())
+
+
+def test_a_new_token_takes_the_one_before_it_off_the_record() -> None:
+    store(OLD)
+    store(NEW)
+
+    assert selectors.read_credentials() == Credentials(US, NEW)
+    earlier, current = BrokerSession.objects.order_by("pk")
+    assert (earlier.is_current, earlier.token_sealed, earlier.last_four) == (False, "", "aaaa")
+    assert current.is_current
+
+
+def test_what_cannot_work_or_cannot_be_sealed_is_not_stored(settings: Settings) -> None:
+    with pytest.raises(TokenMalformed, match="expired"):
+        store(now=NOW + 2 * HOUR)
+    settings.TOKEN_KEYS = []
+    with pytest.raises(TokenKeysMissing, match="TOKEN_KEYS"):
+        store()
+
+    assert not BrokerSession.objects.exists()
+
+
+def test_the_environment_is_the_first_source_until_staff_store_one(settings: Settings) -> None:
+    name_in_environment(settings, OLD)
+    assert selectors.read_credentials() == Credentials(US, OLD)
+    assert selectors.token_life(now=NOW - 5 * HOUR).source is TokenSource.ENVIRONMENT
+
+    store(NEW)
+
+    assert selectors.read_credentials() == Credentials(US, NEW)
+    assert selectors.token_life(now=NOW).source is TokenSource.STORED
+
+
+def test_an_environment_changed_after_that_counts_again_unless_its_token_is_the_older_one(settings: Settings) -> None:
+    name_in_environment(settings, "opaque-of-yesterday")
+    store(NEW)
+
+    name_in_environment(settings, "opaque-of-today")
+    assert selectors.read_credentials() == Credentials(US, "opaque-of-today")
+
+    name_in_environment(settings, OLD)
+    assert selectors.read_credentials() == Credentials(US, NEW)
+
+
+def test_without_any_token_that_is_said(settings: Settings) -> None:
+    assert selectors.read_credentials() is None
+    life = selectors.token_life(now=NOW)
+    assert (life.expires_at, life.last_four, life.source, life.method) == (None, "", TokenSource.NOWHERE, "")
+    assert "There is no access token" in life.problem
+
+
+def test_a_wrong_key_is_an_error_that_names_the_setting(settings: Settings) -> None:
+    store()
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+
+    with pytest.raises(TokenUnreadable, match="TOKEN_KEYS"):
+        selectors.read_credentials()
+    assert "TOKEN_KEYS" in selectors.token_life(now=NOW).problem
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+
+
+def test_a_token_of_unknown_end_is_no_problem_and_its_end_is_not_made_up(settings: Settings) -> None:
+    name_in_environment(settings, "a-long-opaque-token")
+
+    life = selectors.token_life(now=NOW)
+
+    assert (life.expires_at, life.problem, life.last_four) == (None, "", "oken")
+
+
+def test_a_token_is_renewed_before_its_end_and_only_then(broker: Broker) -> None:
+    store()
+    broker.answer(200, {"dhanClientId": US, "accessToken": NEW, "expiryTime": "2026-11-21T10:00:00"})
+
+    assert services.renew_token(now=NOW - 2 * HOUR) is Renewal.NOT_DUE
+    assert services.renew_token(now=NOW) is Renewal.DONE
+    assert services.renew_token(now=NOW) is Renewal.NOT_DUE
+
+    assert [path for path, _ in broker.requests] == ["/RenewToken"]
+    assert (broker.headers[0]["access-token"], broker.headers[0]["dhanclientid"]) == (OLD, US)
+    assert selectors.read_credentials() == Credentials(US, NEW)
+    life = selectors.token_life(now=NOW)
+    assert (life.expires_at, life.last_four, life.method, life.problem) == (NOW + 24 * HOUR, "bbbb", "renewed", "")
+
+
+def test_the_token_of_the_environment_is_renewed_too(broker: Broker, settings: Settings) -> None:
+    name_in_environment(settings, OLD)
+    broker.answer(200, {"token": NEW})
+
+    assert services.renew_token(now=NOW) is Renewal.DONE
+
+    assert selectors.read_credentials() == Credentials(US, NEW)
+
+
+def test_where_the_new_token_does_not_say_when_it_ends_the_answer_does(broker: Broker) -> None:
+    store()
+    broker.answer(200, {"accessToken": "an-opaque-new-token", "expiryTime": "2026-11-21T10:00:00.000"})
+
+    services.renew_token(now=NOW)
+
+    # 10:00 IST, as the broker leaves out.
+    assert selectors.token_life(now=NOW).expires_at == datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"errorType": "Invalid_Authentication", "errorCode": "DH-901", "errorMessage": "invalid or expired"}),
+        (500, {"status": 500, "error": "Internal Server Error"}),
+        (200, {"status": "error", "message": "Too many attempts"}),
+        (200, b"<html>"),
+        (200, []),
+        (200, {"accessToken": 7}),
+    ],
+)
+def test_a_failed_renewal_is_seen_and_tried_again_later(broker: Broker, status: int, body: object) -> None:
+    store()
+    broker.answer(status, body)
+
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+
+    assert "Renewal failed 1 times" in selectors.token_life(now=NOW).problem
+    assert selectors.read_credentials() == Credentials(US, OLD)
+    assert services.renew_token(now=NOW + timedelta(seconds=10)) is Renewal.NOT_DUE
+    broker.answer(200, {"accessToken": NEW})
+    assert services.renew_token(now=NOW + timedelta(seconds=31)) is Renewal.DONE
+    assert selectors.token_life(now=NOW).problem == ""
+
+
+def test_nothing_is_asked_of_the_broker_that_could_not_be_kept(broker: Broker, settings: Settings) -> None:
+    name_in_environment(settings, OLD)
+    settings.TOKEN_KEYS = []
+
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+
+    assert broker.requests == []
+    assert "TOKEN_KEYS is not set" in selectors.token_life(now=NOW).problem
+
+
+def test_by_pin_and_one_time_password_a_token_is_generated_where_there_is_none(
+    broker: Broker, settings: Settings
+) -> None:
+    generate_by_pin(settings)
+    broker.answer(200, {"dhanClientId": US, "accessToken": NEW, "expiryTime": "2026-11-21T10:00:00"})
+
+    assert services.renew_token(now=NOW) is Renewal.DONE
+
+    # The six digits of that secret at that moment, by another implementation of RFC 6238.
+    assert broker.requests == [(f"/app/generateAccessToken?dhanClientId={US}&pin={PIN}&totp=649921", None)]
+    assert selectors.read_credentials() == Credentials(US, NEW)
+    assert selectors.token_life(now=NOW).method == "generated"
+
+
+def test_generations_keep_two_minutes_apart_even_where_each_token_is_refused(
+    broker: Broker, settings: Settings
+) -> None:
+    generate_by_pin(settings)
+    broker.answer(200, {"accessToken": NEW})
+    services.renew_token(now=NOW)
+    services.note_refusal(credentials=Credentials(US, NEW), reason="808", now=NOW)
+
+    assert services.renew_token(now=NOW + timedelta(seconds=120)) is Renewal.NOT_DUE
+    assert services.renew_token(now=NOW + timedelta(seconds=130)) is Renewal.DONE
+
+
+def test_failed_generations_keep_two_minutes_apart_where_there_is_no_token_at_all(
+    broker: Broker, settings: Settings
+) -> None:
+    generate_by_pin(settings)
+    broker.answer(400, {"errorCode": "DH-905", "errorMessage": "Invalid TOTP"})
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+
+    assert services.renew_token(now=NOW + timedelta(seconds=120)) is Renewal.NOT_DUE
+    assert services.renew_token(now=NOW + timedelta(seconds=130)) is Renewal.FAILED
+    assert "Renewal failed 2 times" in selectors.token_life(now=NOW).problem
+
+
+def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker) -> None:
+    store()
+    broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
+    for _ in range(5):
+        services.note_refusal(credentials=Credentials(US, OLD), reason="807: access token expired", now=NOW)
+
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+    assert services.renew_token(now=NOW + timedelta(minutes=30)) is Renewal.NOT_DUE
+
+    assert len(broker.requests) == 1
+    problem = selectors.token_life(now=NOW).problem
+    assert "refused the access token since 20 Nov 10:00:00 IST: 807: access token expired" in problem
+    assert "next attempt" not in problem
+    store(NEW)
+    assert selectors.token_life(now=NOW).problem == ""
+
+
+def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
+    store(OLD)
+    store(NEW)
+
+    services.note_refusal(credentials=Credentials(US, OLD), reason="807", now=NOW)
+
+    assert selectors.token_life(now=NOW).problem == ""
+
+
+def test_a_refused_token_that_works_after_all_is_no_problem_any_more(settings: Settings) -> None:
+    name_in_environment(settings, "a-long-opaque-token")
+    credentials = Credentials(US, "a-long-opaque-token")
+    services.note_refusal(credentials=credentials, reason="808", now=NOW)
+    assert "808" in selectors.token_life(now=NOW).problem
+    assert selectors.read_credentials() == credentials
+
+    services.note_acceptance(credentials=credentials)
+
+    assert selectors.token_life(now=NOW).problem == ""
+
+
+def test_an_expired_token_is_a_problem() -> None:
+    store()
+
+    assert "expired at 20 Nov 11:00:00 IST" in selectors.token_life(now=NOW + HOUR).problem
+
+
+def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
+    store()
+    new_key = Fernet.generate_key().decode()
+    settings.TOKEN_KEYS = [new_key, KEY]
+    said = StringIO()
+
+    call_command("rotate_token_keys", stdout=said)
+
+    assert said.getvalue() == "1 stored access token encrypted with the first key.\n"
+    settings.TOKEN_KEYS = [new_key]
+    assert selectors.read_credentials() == Credentials(US, OLD)
+    settings.TOKEN_KEYS = [KEY]
+    with pytest.raises(CommandError, match="TOKEN_KEYS"):
+        call_command("rotate_token_keys", stdout=said)
+
+
+def test_no_secret_is_in_a_log_or_an_error(
+    broker: Broker, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    generate_by_pin(settings)
+    store()
+    broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
+    services.renew_token(now=NOW)
+    broker.answer(200, {"accessToken": NEW})
+    assert services.renew_token(now=NOW + HOUR) is Renewal.DONE
+
+    shown = caplog.text + repr(selectors.find_session_in_force()) + str(BrokerSession.objects.values_list())
+    assert not [secret for secret in (OLD, NEW, PIN, TOTP_SECRET) if secret in shown]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_five_who_ask_at_once_are_one_renewal(broker: Broker) -> None:
+    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
+    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
+    broker.may_answer.clear()
+    start = threading.Barrier(5)
+
+    with ThreadPoolExecutor(max_workers=5) as threads:
+        asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
+        try:
+            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, what="four have gone away")
+        finally:
+            broker.may_answer.set()
+        results = sorted(one.result(timeout=20) for one in asked)
+
+    assert results == sorted([Renewal.DONE] + [Renewal.BUSY] * 4)
+    assert len(broker.requests) == 1
+    assert services.renew_token(now=timezone.now()) is Renewal.NOT_DUE
+
+
+@pytest.mark.django_db(transaction=True)
+def test_five_who_ask_one_after_the_other_are_one_renewal_too(broker: Broker) -> None:
+    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
+    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
+    start = threading.Barrier(5)
+
+    with ThreadPoolExecutor(max_workers=5) as threads:
+        asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
+        results: Sequence[Renewal] = [one.result(timeout=20) for one in asked]
+
+    assert results.count(Renewal.DONE) == len(broker.requests) == 1
+    assert not {Renewal.FAILED, Renewal.OVERTAKEN} & set(results)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None:
+    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
+    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
+    broker.may_answer.clear()
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
+        try:
+            wait_until(lambda: len(broker.requests) == 1, seconds=20, what="the broker was asked")
+            store("entered-meanwhile-by-staff")
+        finally:
+            broker.may_answer.set()
+        result = asked.result(timeout=20)
+
+    assert result is Renewal.OVERTAKEN
+    assert selectors.read_credentials() == Credentials(US, "entered-meanwhile-by-staff")
+
+
+def _renew_in_a_session_of_its_own(start: threading.Barrier) -> Renewal:
+    try:
+        start.wait(20)
+        return services.renew_token(now=timezone.now())
+    finally:
+        connections.close_all()
