@@ -7,7 +7,7 @@ exchange uses again makes a new row, and rows that something refers to are never
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from marketdata.dhan.tokens import TokenMethod
 from marketdata.domain.instruments import (
@@ -18,6 +18,7 @@ from marketdata.domain.instruments import (
     OptionType,
     SeriesKey,
 )
+from marketdata.domain.sessions import SessionKind
 
 SEGMENT_CHOICES = [(segment.value, segment.name) for segment in ExchangeSegment]
 
@@ -199,3 +200,57 @@ class BrokerSession(models.Model):
     def __str__(self) -> str:
         ending = f" ...{self.last_four}" if self.last_four else ""
         return f"{self.client_id}{ending}, {self.method} by {self.stored_by}"
+
+
+class MarketSession(models.Model):
+    """One session of one segment on one day, or that there is none: seeded by migration, edited by staff. IST."""
+
+    exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES)
+    day = models.DateField()
+    kind = models.CharField(max_length=8, choices=[(one.value, one.value) for one in SessionKind])
+    # Null on holidays, and while the exchange has yet to announce the hours.
+    opens = models.TimeField(null=True, blank=True)
+    closes = models.TimeField(null=True, blank=True)
+    # From when shares with derivatives, and the indices, stand still until the closing auction prints.
+    frozen_from = models.TimeField(null=True, blank=True)
+    # The circular it was read from, or who entered it.
+    source = models.CharField(max_length=128, blank=True)
+    note = models.CharField(max_length=128, blank=True)
+
+    class Meta:
+        db_table = "market_sessions"
+        verbose_name = "market session"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "exchange_segment", "opens"],
+                nulls_distinct=False,
+                name="market_sessions_unique_start",
+            ),
+            models.CheckConstraint(
+                # An unknown comparison passes a check: both must be said to be known.
+                condition=Q(opens__isnull=True, closes__isnull=True)
+                | Q(opens__isnull=False, closes__isnull=False, opens__lt=F("closes")),
+                name="market_sessions_open_before_close",
+                violation_error_message="A session opens before it closes, or has neither hour.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=SessionKind.HOLIDAY.value) | Q(opens__isnull=True),
+                name="market_sessions_holiday_has_no_hours",
+                violation_error_message="A holiday has no hours.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=SessionKind.REGULAR.value) | Q(opens__isnull=False),
+                name="market_sessions_regular_has_hours",
+                violation_error_message="A regular session has hours.",
+            ),
+            models.CheckConstraint(
+                condition=Q(frozen_from__isnull=True)
+                | Q(opens__isnull=False, frozen_from__gte=F("opens"), frozen_from__lte=F("closes")),
+                name="market_sessions_frozen_within",
+                violation_error_message="Spots stand still within the session.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        hours = f" {self.opens:%H:%M}-{self.closes:%H:%M}" if self.opens and self.closes else ""
+        return f"{ExchangeSegment(self.exchange_segment).name} {self.day} {self.kind}{hours}"
