@@ -18,12 +18,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
-from simulator import server
+from simulator import faults, server
 from simulator.accounts import Credentials
 from simulator.demo_listing import Size, make_listing
 from simulator.feed_server import FeedRules
 from simulator.instrument_files import InstrumentFiles
+from simulator.logins import DEFAULT_LOGINS, LoginRules
 from simulator.master import MasterError, read_master
+from simulator.tokens import DEFAULT_HOURS, totp_now
 
 MOST_PACKETS_PER_SECOND = 20_000
 HIGHEST_PORT = 65_535
@@ -43,6 +45,7 @@ class Options:
     rest_port: int
     credentials: Credentials
     rules: FeedRules
+    logins: LoginRules
     today: date
     master: Path | None
     size: Size
@@ -62,6 +65,19 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--market-date", help="stands in for today, YYYY-MM-DD (or MARKET_DATE)")
     parser.add_argument("--listing", choices=[size.value for size in Size], default=Size.DEMO.value)
     parser.add_argument("--stacked", action="store_true", help="several packets in a message")
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="NAME=DIAL", help="misbehave from the start; repeatable"
+    )
+    parser.add_argument("--list-faults", action="store_true", help="name every fault, its dial and unit")
+    parser.add_argument("--token-hours", type=float, default=DEFAULT_HOURS, help="how long a new access token lives")
+    parser.add_argument("--pin", default=DEFAULT_LOGINS.pin, help="with which a token is generated")
+    parser.add_argument("--totp-secret", default=DEFAULT_LOGINS.totp_secret, help="in base 32; the other half of that")
+    parser.add_argument(
+        "--generate-every",
+        type=float,
+        default=DEFAULT_LOGINS.every_seconds,
+        help="seconds between two tokens generated",
+    )
     parser.add_argument("--verbose", action="store_true", help="log connections")
     given = parser.parse_args(arguments)
     if given.verbose:
@@ -79,11 +95,33 @@ def parse_options(arguments: Sequence[str]) -> Options:
         port=given.port,
         rest_port=given.rest_port,
         credentials=Credentials(given.client_id, access_token),
-        rules=FeedRules(rate=given.rate, seed=given.seed, is_stacked=given.stacked),
+        rules=FeedRules(
+            rate=given.rate,
+            seed=given.seed,
+            is_stacked=given.stacked,
+            faults=_faults(given.fault),
+            token_hours=given.token_hours,
+        ),
+        logins=LoginRules(given.pin, _base32(given.totp_secret), given.generate_every),
         today=_market_date(given.market_date or os.environ.get("MARKET_DATE")),
         master=given.master,
         size=Size(given.listing),
     )
+
+
+def _faults(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    try:
+        return tuple(faults.parse(text) for text in texts)
+    except faults.FaultError as error:
+        raise UsageError(str(error)) from error
+
+
+def _base32(secret: str) -> str:
+    try:
+        totp_now(secret, now=0.0)
+    except ValueError:
+        raise UsageError("--totp-secret is not in base 32.") from None
+    return secret
 
 
 def _market_date(text: str | None) -> date:
@@ -117,6 +155,7 @@ async def serve(options: Options, files: InstrumentFiles) -> None:
         options.credentials,
         options.rules,
         today=options.today,
+        logins=options.logins,
         host=options.host,
         port=options.port,
         rest_port=options.rest_port,
@@ -131,6 +170,9 @@ async def serve(options: Options, files: InstrumentFiles) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the simulator; return the exit code."""
+    if "--list-faults" in arguments:
+        print(faults.describe_all())
+        return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # Until it serves, told to stop as by Ctrl-C.
     try:
         options = parse_options(arguments)

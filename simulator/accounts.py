@@ -8,13 +8,14 @@ Sockets are `feed_server`'s; this module decides.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 from marketdata.dhan import requests
 from marketdata.dhan.requests import Request, RequestCode
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
+from simulator.tokens import DEFAULT_HOURS, Standing, Tokens
 
 
 class Reason(IntEnum):
@@ -22,7 +23,9 @@ class Reason(IntEnum):
 
     TOO_MANY_INSTRUMENTS = 804
     TOO_MANY_CONNECTIONS = 805
+    TOKEN_EXPIRED = 807
     AUTHENTICATION_FAILED = 808
+    TOKEN_INVALID = 809
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +70,51 @@ _SUBSCRIBED = {code: mode for mode, code in requests.SUBSCRIBE_CODE.items()}
 _UNSUBSCRIBED = {code: mode for mode, code in requests.UNSUBSCRIBE_CODE.items()}
 
 
-class Account:
-    """The connections of one client id, oldest first."""
+_REASON_OF = {
+    Standing.EXPIRED: Reason.TOKEN_EXPIRED,
+    Standing.REPLACED: Reason.TOKEN_INVALID,
+    Standing.UNKNOWN: Reason.AUTHENTICATION_FAILED,
+}
 
-    def __init__(self, credentials: Credentials) -> None:
-        self.credentials = credentials
+
+class Account:
+    """The connections of one client id, oldest first, and its tokens."""
+
+    def __init__(self, credentials: Credentials, *, token_hours: float = DEFAULT_HOURS) -> None:
+        self.client_id = credentials.client_id
+        self.tokens = Tokens(credentials.client_id, credentials.access_token, hours=token_hours)
         self.sessions: list[Session] = []
         self.high_water = 0
+        """Most sockets that were open at one time; a slot that is held is none."""
         self.opened = 0
+        self._held_until: list[datetime] = []
+
+    def refusal_of(self, shown: Credentials, *, now: datetime) -> Reason | None:
+        """Return why `shown` does not open a connection, None if it does."""
+        if shown.client_id != self.client_id:
+            return Reason.AUTHENTICATION_FAILED
+        return _REASON_OF.get(self.tokens.standing(shown.access_token, now=now))
 
     def open(self, *, now: datetime) -> tuple[Session, Session | None]:
         """Return a new session, and the oldest one if it has to go for it."""
         self.opened += 1
-        session = Session(self.opened, self.credentials.client_id, now)
+        session = Session(self.opened, self.client_id, now)
         self.sessions.append(session)
-        dropped = self.sessions.pop(0) if len(self.sessions) > requests.MAX_CONNECTIONS else None
-        self.high_water = max(self.high_water, len(self.sessions) + (dropped is not None))
-        return session, dropped
+        self.high_water = max(self.high_water, len(self.sessions))
+        self._held_until = [until for until in self._held_until if until > now]
+        is_one_too_many = len(self.sessions) + len(self._held_until) > requests.MAX_CONNECTIONS
+        return session, self.sessions.pop(0) if is_one_too_many else None
 
-    def close(self, session: Session) -> None:
-        """Forget `session`; one that was dropped is forgotten already."""
+    def close(self, session: Session, *, now: datetime | None = None, held_seconds: float = 0.0) -> None:
+        """Forget `session`, whose slot may count on for a while; one that was dropped is forgotten already."""
         if session in self.sessions:
             self.sessions.remove(session)
+            if now is not None and held_seconds > 0:
+                self._held_until.append(now + timedelta(seconds=held_seconds))
+
+    def release_slots(self) -> None:
+        """Count held slots no more."""
+        self._held_until.clear()
 
 
 def apply(session: Session, request: Request) -> Change | None:

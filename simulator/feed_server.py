@@ -11,45 +11,36 @@ The server keeps nothing across connections, acknowledges nothing, and ignores w
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from socket import socket
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import numpy.typing as npt
-from picows import (
-    WSCloseCode,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-    ws_create_server,
-)
+from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
-from marketdata.dhan import packets, requests
+from marketdata.dhan import requests
 from marketdata.dhan.packets import LENGTH_OF, PacketCode
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from simulator import accounts
-from simulator.accounts import Account, Credentials, Reason, Session
+from simulator import accounts, faults
+from simulator.accounts import Account, Reason, Session
+from simulator.clients import Client
+from simulator.door import Door, NoEntry, Refusal, Shape
+from simulator.faults import Fault, FaultError, Faults
 from simulator.market import Market
 from simulator.pace import Pace
 from simulator.packet_arrays import PacketWriter, Rows
+from simulator.tokens import DEFAULT_HOURS
 
 logger = logging.getLogger(__name__)
 
 TURNS_PER_SECOND = 20.0
 PING_EVERY_SECONDS = 10.0
 PONG_WITHIN_SECONDS = 40.0
-REQUIRED_PARAMETERS = ("version", "token", "clientId", "authType")
 STACKED_PACKETS = 50
 """Packets of one message with `stacked`; the broker's own number is not known."""
 
@@ -64,6 +55,9 @@ class FeedRules:
     rate: float
     seed: int
     is_stacked: bool = False
+    faults: tuple[tuple[str, float], ...] = ()
+    """What is wrong from the start: names of `faults` with their dials."""
+    token_hours: float = DEFAULT_HOURS
     turns_per_second: float = TURNS_PER_SECOND
     ping_every_seconds: float = PING_EVERY_SECONDS
     pong_within_seconds: float = PONG_WITHIN_SECONDS
@@ -75,20 +69,23 @@ class FeedServer:
     def __init__(self, market: Market, account: Account, rules: FeedRules, *, tap: Tap | None = None) -> None:
         self.market = market
         self.account = account
+        self.faults = Faults(rules.faults)
         self.packets_sent = 0
+        self._door = Door(account, self.faults)
         self._rules = rules
         self._tap = tap
         self._writer = PacketWriter(market.contracts.heads, market.bodies, framed=not rules.is_stacked)
         self._recorder = PacketWriter(market.contracts.heads, market.bodies, framed=False)
         random = np.random.default_rng(rules.seed + 1)
         self._pace = Pace(market.activity(), rate=rules.rate, random=random)
-        self._clients: dict[Session, _Client] = {}
+        self._clients: dict[Session, Client] = {}
         self._is_pace_old = False
 
     @asynccontextmanager
     async def listening(self, bound: socket) -> AsyncIterator[None]:
         """Serve on `bound` while the block runs."""
-        server = await ws_create_server(self._listener_for, sock=bound)
+        # Pings are answered by the client's socket here, which may be told not to.
+        server = await ws_create_server(self._listener_for, sock=bound, enable_auto_pong=False)
         try:
             async with asyncio.TaskGroup() as group:
                 feeding = group.create_task(self._feed())
@@ -100,10 +97,10 @@ class FeedServer:
                 client.transport.disconnect(graceful=False)
             await server.wait_closed()
 
-    def opened(self, client: "_Client") -> None:
+    def opened(self, client: Client) -> None:
         """Give a client that showed the right credentials its session, or tell it why not."""
-        if not client.is_authenticated:
-            client.refuse(Reason.AUTHENTICATION_FAILED)
+        if client.refusal is not None:
+            _refuse(client, client.refusal)
             return
         session, dropped = self.account.open(now=datetime.now(UTC))
         client.session = session
@@ -112,14 +109,66 @@ class FeedServer:
         if dropped is not None:
             self._drop(dropped, Reason.TOO_MANY_CONNECTIONS)
 
-    def closed(self, client: "_Client") -> None:
-        """Forget a client whose socket is gone."""
+    def closed(self, client: Client) -> None:
+        """Forget a client whose socket is gone; its slot may count on."""
         if client.session is not None and self._clients.pop(client.session, None) is not None:
-            self.account.close(client.session)
+            held_seconds = self.faults.dial("old_slot_held") or 0.0
+            self.account.close(client.session, now=datetime.now(UTC), held_seconds=held_seconds)
+            self._door.lose()
             self._is_pace_old = True
             logger.info("connection %d closed", client.session.number)
 
-    def asked(self, client: "_Client", text: str) -> None:
+    def switch_on(self, name: str, dial: float, *, connection: int | None = None) -> None:
+        """Switch a fault on for the n-th open socket (from 1, oldest first), or for all; or let it happen at once.
+
+        Raises FaultError with a sentence.
+        """
+        fault = faults.find(name)
+        dial = fault.check(dial)
+        session = self._session_at(fault, connection)
+        if not fault.happens_at_once(dial):
+            self.faults.switch_on(name, dial, session=session)
+            return
+        self.faults.switch_off(name)
+        if name == "token_rollover":
+            self.account.tokens.call_back()
+        for client in list(self._clients.values()):
+            if session in {None, client.number}:
+                self._strike(client, name, int(dial))
+
+    def switch_off(self, name: str | None = None) -> None:
+        """Switch a fault off, or all. Raises UnknownFault."""
+        if name is not None:
+            faults.find(name)
+        self.faults.switch_off(name)
+        if self.faults.dial("old_slot_held") is None:
+            self.account.release_slots()
+
+    def _session_at(self, fault: Fault, connection: int | None) -> int | None:
+        """Return the number of the session meant; None for all of them."""
+        sessions = self.account.sessions
+        if connection is None:
+            is_for_one = fault.name == "stall_one"
+            return (sessions[0].number if sessions else self.account.opened + 1) if is_for_one else None
+        if not fault.is_of_socket:
+            raise FaultError(f"{fault.name} is no fault of a single connection.")
+        if not 1 <= connection <= len(sessions):
+            raise FaultError(f"There is no connection {connection}: {len(sessions)} are open.")
+        return sessions[connection - 1].number
+
+    def _strike(self, client: Client, name: str, dial: int) -> None:
+        """Let a fault happen to an open socket."""
+        if name == "tcp_reset":
+            client.reset()
+        elif name == "close_without_frame":
+            client.drop()
+        elif name == "disconnect_code" and client.session is not None:
+            self._drop(client.session, dial)
+        elif name == "token_rollover" and dial == 1:
+            self.closed(client)
+            _refuse(client, self._door.refusal_for(Reason.TOKEN_INVALID))
+
+    def asked(self, client: Client, text: str) -> None:
         """Do what a client's message asks; what makes no sense is ignored, as the broker does."""
         session = client.session
         if session is None or session not in self._clients:
@@ -141,23 +190,17 @@ class FeedServer:
             self._drop(session, Reason.TOO_MANY_INSTRUMENTS)
 
     def _listener_for(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        shown = parse_qs(urlsplit(request.path.decode("latin-1")).query)
-        missing = [name for name in REQUIRED_PARAMETERS if name not in shown]
-        if missing:
-            body = f"missing query parameter {', '.join(missing)}".encode()
-            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(400, body), None)
-        is_ours = self._is_ours(Credentials(shown["clientId"][0], shown["token"][0]))
-        return _Client(self, self._rules, is_authenticated=is_ours)
+        answer = self._door.answer(request.path.decode("latin-1"), now=datetime.now(UTC))
+        if isinstance(answer, NoEntry):
+            response = WSUpgradeResponse.create_error_response(answer.status, answer.body)
+            return WSUpgradeResponseWithListener(response, None)
+        rules = self._rules
+        return Client(self, answer.refusal, ping_every=rules.ping_every_seconds, pong_within=rules.pong_within_seconds)
 
-    def _is_ours(self, shown: Credentials) -> bool:
-        ours = self.account.credentials
-        return shown.client_id == ours.client_id and secrets.compare_digest(
-            shown.access_token.encode(), ours.access_token.encode()
-        )
-
-    def _drop(self, session: Session, reason: Reason) -> None:
+    def _drop(self, session: Session, reason: int) -> None:
         client = self._clients.pop(session, None)
         self.account.close(session)
+        self._door.lose()
         self._is_pace_old = True
         if client is not None:
             logger.info("connection %d dropped with %d", session.number, reason)
@@ -167,7 +210,7 @@ class FeedServer:
         rows = (self.market.row_of.get(key) for key in keys)
         return np.array([row for row in rows if row is not None], dtype=np.intp)
 
-    def _send_snapshot(self, client: "_Client", mode: Mode, rows: Rows) -> None:
+    def _send_snapshot(self, client: Client, mode: Mode, rows: Rows) -> None:
         if not len(rows):
             return
         self.market.catch_up(rows, time.time())
@@ -193,6 +236,7 @@ class FeedServer:
         if len(rows):
             self.market.trade(rows, now)
         for client in list(self._clients.values()):
+            client.look_at_faults()
             client.keep_alive(monotonic)
             if len(rows) and client.is_reading:
                 for mode, wants in client.wants.items():
@@ -207,7 +251,7 @@ class FeedServer:
         rows = np.flatnonzero(cost)
         return rows, cost[rows]
 
-    def _write_mode(self, client: "_Client", mode: Mode, rows: Rows) -> None:
+    def _write_mode(self, client: Client, mode: Mode, rows: Rows) -> None:
         if mode is Mode.TICKER:
             self._write(client, PacketWriter.tickers, rows, PacketCode.TICKER)
         elif mode is Mode.FULL:
@@ -218,9 +262,9 @@ class FeedServer:
             self._write(client, PacketWriter.oi_and_quotes, rows[has_oi], PacketCode.OI, PacketCode.QUOTE)
 
     def _write(
-        self, client: "_Client", write: Callable[[PacketWriter, Rows], bytes], rows: Rows, *codes: PacketCode
+        self, client: Client, write: Callable[[PacketWriter, Rows], bytes], rows: Rows, *codes: PacketCode
     ) -> None:
-        if not len(rows):
+        if not len(rows) or not client.takes_data():
             return
         if self._tap is not None and client.session is not None:
             self._tap(client.session.number, write(self._recorder, rows))
@@ -228,7 +272,7 @@ class FeedServer:
         if self._rules.is_stacked:
             client.send_messages(_stacks(data, sum(LENGTH_OF[code] for code in codes) * STACKED_PACKETS))
         else:
-            client.send_frames(data)
+            client.write(data)
         count = len(rows) * len(codes)
         self.packets_sent += count
         if client.session is not None:
@@ -240,81 +284,12 @@ def _stacks(data: bytes, size: int) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
-class _Client(WSListener):
-    """One socket: what it wants by row, whether it reads, when it was last heard of."""
-
-    def __init__(self, server: FeedServer, rules: FeedRules, *, is_authenticated: bool) -> None:
-        super().__init__()
-        self.is_authenticated = is_authenticated
-        self.session: Session | None = None
-        self.is_reading = True
-        self.transport: WSTransport
-        self.wants: dict[Mode, npt.NDArray[np.bool_]] = {
-            mode: np.zeros(len(server.market.contracts), dtype=bool) for mode in Mode
-        }
-        self._server = server
-        self._rules = rules
-        self._heard_at = time.monotonic()
-        self._ping_at = self._heard_at + rules.ping_every_seconds
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.transport = transport
-        self._server.opened(self)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002  # picows names it.
-        match frame.msg_type:
-            case WSMsgType.TEXT:
-                self._server.asked(self, frame.get_payload_as_bytes().decode("utf-8", errors="replace"))
-            case WSMsgType.PONG:
-                self._heard_at = time.monotonic()
-            case WSMsgType.CLOSE:
-                self._server.closed(self)
-                self.close()
-            case _:
-                pass  # The official SDK says good-bye with a binary frame of the old protocol.
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows names it.
-        self._server.closed(self)
-
-    def pause_writing(self) -> None:
-        self.is_reading = False
-
-    def resume_writing(self) -> None:
-        self.is_reading = True
-
-    def change(self, change: accounts.Change, market: Market) -> None:
-        """Note in `wants` what a message changed; what is not listed is nowhere noted."""
-        wants = self.wants[change.mode]
-        for keys, value in ((change.added, True), (change.removed, False)):
-            for key in keys:
-                if (row := market.row_of.get(key)) is not None:
-                    wants[row] = value
-
-    def keep_alive(self, monotonic: float) -> None:
-        """Ping when it is time; hang up on one that has answered nothing for too long."""
-        if monotonic - self._heard_at > self._rules.pong_within_seconds:
-            logger.info("connection %d answers no ping", self.session.number if self.session else 0)
-            self.transport.disconnect(graceful=False)
-        elif monotonic >= self._ping_at:
-            self._ping_at = monotonic + self._rules.ping_every_seconds
-            self.transport.send_ping(b"")
-
-    def send_frames(self, frames: bytes) -> None:
-        """Write whole messages that carry their own frames."""
-        self.transport.underlying_transport.write(frames)
-
-    def send_messages(self, messages: Iterator[bytes]) -> None:
-        """Write each of `messages` as a message."""
-        for message in messages:
-            self.transport.send(WSMsgType.BINARY, message)
-
-    def refuse(self, reason: Reason) -> None:
-        """Say why, then close."""
-        self.transport.send(WSMsgType.BINARY, packets.encode(packets.Disconnect(int(reason))))
-        self.close()
-
-    def close(self) -> None:
-        """Close in good order."""
-        if not self.transport.is_close_frame_sent:
-            self.transport.send_close(WSCloseCode.OK)
-        self.transport.disconnect()
+def _refuse(client: Client, refusal: Refusal) -> None:
+    """Tell a client that its token is of no use."""
+    match refusal.shape:
+        case Shape.DROP | Shape.BAD_REQUEST:
+            client.drop()
+        case Shape.PACKET:
+            client.refuse(refusal.reason)
+        case Shape.RESET:
+            client.reset()

@@ -1,11 +1,10 @@
 """The broker's REST endpoints that the terminal uses, and both instrument files.
 
 Bodies follow recorded answers (2024-2026) and the documentation: marketfeed/ltp, ohlc and quote, optionchain, its
-expirylist, profile, and errors in both of the broker's shapes. Beside them, for tests and operators on the same
-machine, `/_sim/connections` and `/_sim/subscribed` tell what is streaming. Prices come from the market of the feed.
+expirylist, profile, and errors in both of the broker's shapes. Beside them stand the paths of `logins` and, for tests
+and operators on the same machine, of `control`. Prices come from the market of the feed.
 """
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -22,8 +21,11 @@ from starlette.routing import Route
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from simulator import control, logins
+from simulator.accounts import Credentials
 from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
+from simulator.logins import LoginRules
 from simulator.option_chains import OptionChains
 from simulator.rate_limits import CHAIN_SECONDS, OncePerKey, Window
 
@@ -31,7 +33,6 @@ MOST_INSTRUMENTS = 1_000
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
 TOO_MANY_REQUESTS = "Too many requests. Further requests may result in the user being blocked."
 TOO_MANY_INSTRUMENTS = "Requested number of instruments exceeds limit"
-LOOPBACK_HOSTS = frozenset(("127.0.0.1", "::1"))
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Body = dict[str, Any]
@@ -67,10 +68,9 @@ def bad_input() -> RefusalError:
     return trading_error(400, "Input_Exception", "DH-905", "Missing required fields, bad values for parameters etc.")
 
 
-def make_app(feed: FeedServer, files: InstrumentFiles) -> Starlette:
-    """Return the application over the market of `feed` and the files of its listing."""
+def make_app(feed: FeedServer, files: InstrumentFiles, login_rules: LoginRules) -> Starlette:
+    """Return the application over the market of `feed`, the files of its listing and the tokens of its account."""
     api = _Api(feed, OptionChains(files.listing))
-    watch = _Watch(feed)
 
     def instrument_file(wanted: Layout) -> Endpoint:
         async def answer(_request: Request) -> Response:
@@ -93,8 +93,8 @@ def make_app(feed: FeedServer, files: InstrumentFiles) -> Starlette:
             Route("/v2/profile", api.profile, methods=["GET"]),
             Route("/api-data/api-scrip-master.csv", instrument_file(Layout.COMPACT)),
             Route("/api-data/api-scrip-master-detailed.csv", instrument_file(Layout.DETAILED)),
-            Route("/_sim/connections", watch.connections),
-            Route("/_sim/subscribed", watch.subscribed),
+            *logins.routes(feed.account, login_rules),
+            *control.routes(feed),
         ],
         exception_handlers={RefusalError: _refused, HTTPException: _no_such_path},
     )
@@ -165,10 +165,11 @@ class _Api:
     async def profile(self, request: Request) -> Response:
         self._authenticate(request, needs_client_id=False)
         now = datetime.now(IST)
+        end = self._feed.account.tokens.expires_at() or now + timedelta(hours=24)
         return _json(
             {
-                "dhanClientId": self._feed.account.credentials.client_id,
-                "tokenValidity": f"{now + timedelta(hours=24):%d/%m/%Y %H:%M}",
+                "dhanClientId": self._feed.account.client_id,
+                "tokenValidity": f"{end.astimezone(IST):%d/%m/%Y %H:%M}",
                 "activeSegment": "Equity, Derivative, Currency, Commodity",
                 "ddpi": "Active",
                 "mtf": "Active",
@@ -202,10 +203,10 @@ class _Api:
         return self._market.row_of.get(InstrumentKey(segment, security_id))
 
     def _authenticate(self, request: Request, *, needs_client_id: bool = True) -> None:
-        ours = self._feed.account.credentials
-        shown = request.headers.get("access-token", "")
-        is_ours = secrets.compare_digest(shown.encode(), ours.access_token.encode())
-        if not is_ours or (needs_client_id and request.headers.get("client-id") != ours.client_id):
+        account = self._feed.account
+        client_id = request.headers.get("client-id") if needs_client_id else account.client_id
+        shown = Credentials(client_id or "", request.headers.get("access-token", ""))
+        if account.refusal_of(shown, now=datetime.now(UTC)) is not None:
             raise unauthenticated()
 
     def _allow(self, is_allowed: bool) -> None:  # noqa: FBT001  # Reads as the sentence it is.
@@ -240,45 +241,6 @@ class _Api:
             "upper_circuit_limit": round(close * 1.2, 2),
             "volume": int(body["volume"]),
         }
-
-
-class _Watch:
-    """What is streaming, for those on the same machine."""
-
-    def __init__(self, feed: FeedServer) -> None:
-        self._feed = feed
-
-    async def connections(self, request: Request) -> Response:
-        _only_loopback(request)
-        account = self._feed.account
-        return _json(
-            {
-                "connections": [
-                    {
-                        "client_id": session.client_id,
-                        "number": session.number,
-                        "opened_at": session.opened_at,
-                        "instruments": session.instruments,
-                        "packets_sent": session.packets_sent,
-                    }
-                    for session in account.sessions
-                ],
-                "high_water": account.high_water,
-                "opened": account.opened,
-                "instruments": sum(session.instruments for session in account.sessions),
-                "packets_sent": self._feed.packets_sent,
-            }
-        )
-
-    async def subscribed(self, request: Request) -> Response:
-        _only_loopback(request)
-        keys = {key for session in self._feed.account.sessions for key in session.distinct_keys()}
-        return _json([str(key) for key in sorted(keys)])
-
-
-def _only_loopback(request: Request) -> None:
-    if request.client is None or request.client.host not in LOOPBACK_HOSTS:
-        raise HTTPException(404)
 
 
 async def _read_json(request: Request) -> Body:

@@ -18,6 +18,7 @@ from simulator.accounts import Account, Credentials
 from simulator.contracts import read_contracts
 from simulator.feed_server import FeedRules, FeedServer, Tap
 from simulator.instrument_files import InstrumentFiles
+from simulator.logins import DEFAULT_LOGINS, LoginRules
 from simulator.market import Market
 from simulator.rest_server import make_app
 
@@ -55,6 +56,7 @@ async def running(
     rules: FeedRules,
     *,
     today: date,
+    logins: LoginRules = DEFAULT_LOGINS,
     host: str = LOOPBACK,
     port: int = 0,
     rest_port: int = 0,
@@ -63,10 +65,16 @@ async def running(
     """Serve the market of `files` while the block runs. Raises CannotListenError if a port is taken."""
     contracts = read_contracts(files.listing, today=today)
     market = Market(contracts, seed=rules.seed, now=time.time())
-    feed = FeedServer(market, Account(credentials), rules, tap=tap)
+    feed = FeedServer(market, Account(credentials, token_hours=rules.token_hours), rules, tap=tap)
     with listening_socket(host, port) as feed_socket, listening_socket(host, rest_port) as rest_socket:
         rest = _Rest(
-            uvicorn.Config(make_app(feed, files), log_level="warning", access_log=False, lifespan="off", ws="none")
+            uvicorn.Config(
+                make_app(feed, files, logins),
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                ws="none",
+            )
         )
         async with feed.listening(feed_socket):
             serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))

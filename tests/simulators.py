@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY = re.compile(r"feed (ws://\S+), REST (http://\S+)/v2,")
@@ -24,12 +27,38 @@ class SimulatorAddress:
     rest_url: str
     """`http://host:port/v2`."""
     control_url: str
-    """`http://host:port/_sim`: `/connections` and `/subscribed`."""
+    """`http://host:port/_sim`: `/connections`, `/subscribed`, `/faults` and `/token`."""
     instruments_url: str
     """`http://host:port/api-data/api-scrip-master.csv`."""
     client_id: str
     access_token: str
     process_id: int
+
+    def set_fault(self, name: str, dial: float = 1, connection: int | None = None) -> None:
+        """Switch a fault on, for the n-th open socket (from 1, oldest first) or for all."""
+        self._ask("PUT", f"/faults/{name}", {"dial": dial, "connection": connection})
+
+    def clear_fault(self, name: str) -> None:
+        """Switch one fault off."""
+        self._ask("DELETE", f"/faults/{name}")
+
+    def clear_faults(self) -> None:
+        """Switch every fault off, those it began with as well."""
+        self._ask("DELETE", "/faults")
+
+    def connections(self) -> dict[str, Any]:
+        """Return what is open, how many were opened, and the most that were open at a time (`high_water`)."""
+        found: dict[str, Any] = self._ask("GET", "/connections")
+        return found
+
+    def new_token(self, *, hours: float = 24.0) -> str:
+        """Return a new access token, as made on the broker's web page; it ends the one before it."""
+        return str(self._ask("POST", "/token", {"hours": hours})["access_token"])
+
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        answer = httpx.request(method, f"{self.control_url}{path}", json=body, trust_env=False, timeout=STOP_SECONDS)
+        assert answer.is_success, answer.text
+        return answer.json()
 
 
 @contextmanager
@@ -44,13 +73,21 @@ def running_simulator(
     small: bool = True,
     port: int = 0,
     rest_port: int = 0,
+    token_hours: float = 24.0,
+    generate_every: float = 120.0,
+    faults: Mapping[str, float] | None = None,
 ) -> Iterator[SimulatorAddress]:
-    """Yield the address of a simulator of its own; `small` lists few stocks and starts in a second."""
+    """Yield the address of a simulator of its own; `small` lists few stocks and starts in a second.
+
+    Begins with `faults` (names with dials).
+    """
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--rest-port", str(rest_port)]
     command += ["--client-id", client_id]
     command += ["--access-token", access_token, "--seed", str(seed), "--rate", str(rate)]
     command += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
     command += ["--market-date", market_date.isoformat()] if market_date else []
+    command += ["--token-hours", str(token_hours), "--generate-every", str(generate_every)]
+    command += [part for name, dial in (faults or {}).items() for part in ("--fault", f"{name}={dial:g}")]
     environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATE"}
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

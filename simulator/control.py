@@ -1,0 +1,150 @@
+"""What tests and operators on the same machine may see and do: `/_sim/...`, on the port of the REST side.
+
+Not part of the broker. A path is answered to loopback alone, whatever address the simulator listens on.
+
+    GET    /_sim/connections      what is open, and the most that ever was (`high_water`)
+    GET    /_sim/subscribed       what is subscribed on any of them
+    GET    /_sim/faults           every fault, with the dial of those that are on
+    PUT    /_sim/faults/<name>    {"dial": number, "connection": n-th open socket or null for all}
+    DELETE /_sim/faults/<name>    switch one off
+    DELETE /_sim/faults           switch all off
+    POST   /_sim/token            {"hours": number}: a new token as made on the web, which ends the one before it
+
+Refusals are `{"error": sentence}`: 404 for an unknown fault, 400 for a dial or a connection that cannot be.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from simulator.faults import REGISTRY, Fault, FaultError, UnknownFault
+from simulator.feed_server import FeedServer
+from simulator.tokens import DEFAULT_HOURS
+
+LOOPBACK_HOSTS = frozenset(("127.0.0.1", "::1"))
+MOST_HOURS = 24.0 * 365
+
+Body = dict[str, Any]
+
+
+def routes(feed: FeedServer) -> list[Route]:
+    """Return the routes over `feed`."""
+    control = _Control(feed)
+    return [
+        Route("/_sim/connections", control.connections),
+        Route("/_sim/subscribed", control.subscribed),
+        Route("/_sim/faults", control.faults, methods=["GET", "DELETE"]),
+        Route("/_sim/faults/{name}", control.fault, methods=["PUT", "DELETE"]),
+        Route("/_sim/token", control.token, methods=["POST"]),
+    ]
+
+
+class _Control:
+    """The endpoints."""
+
+    def __init__(self, feed: FeedServer) -> None:
+        self._feed = feed
+
+    async def connections(self, request: Request) -> Response:
+        _only_loopback(request)
+        account = self._feed.account
+        return _json(
+            {
+                "connections": [
+                    {
+                        "client_id": session.client_id,
+                        "number": session.number,
+                        "opened_at": session.opened_at,
+                        "instruments": session.instruments,
+                        "packets_sent": session.packets_sent,
+                    }
+                    for session in account.sessions
+                ],
+                "high_water": account.high_water,
+                "opened": account.opened,
+                "instruments": sum(session.instruments for session in account.sessions),
+                "packets_sent": self._feed.packets_sent,
+            }
+        )
+
+    async def subscribed(self, request: Request) -> Response:
+        _only_loopback(request)
+        keys = {key for session in self._feed.account.sessions for key in session.distinct_keys()}
+        return _json([str(key) for key in sorted(keys)])
+
+    async def faults(self, request: Request) -> Response:
+        _only_loopback(request)
+        if request.method == "DELETE":
+            self._feed.switch_off()
+        return _json([self._described(fault) for fault in REGISTRY.values()])
+
+    async def fault(self, request: Request) -> Response:
+        _only_loopback(request)
+        name = request.path_params["name"]
+        try:
+            if request.method == "DELETE":
+                self._feed.switch_off(name)
+            else:
+                dial, connection = _asked(await request.body())
+                self._feed.switch_on(name, dial, connection=connection)
+        except UnknownFault as error:
+            return _json({"error": str(error)}, status=404)
+        except FaultError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json(self._described(REGISTRY[name]))
+
+    async def token(self, request: Request) -> Response:
+        _only_loopback(request)
+        try:
+            hours = _read(await request.body() or b"{}").get("hours", DEFAULT_HOURS)
+        except FaultError as error:
+            return _json({"error": str(error)}, status=400)
+        if isinstance(hours, bool) or not isinstance(hours, int | float) or not -MOST_HOURS < hours < MOST_HOURS:
+            return _json({"error": "The hours of a token are a number."}, status=400)
+        token = self._feed.account.tokens.issue(now=datetime.now(UTC), hours=hours)
+        return _json({"access_token": token.text, "expires_at": token.expires_at})
+
+    def _described(self, fault: Fault) -> Body:
+        switched = self._feed.faults.state(fault.name)
+        return {
+            "name": fault.name,
+            "dial": None if switched is None else switched.dial,
+            "session": None if switched is None else switched.session,
+            "default": fault.default,
+            "unit": fault.unit,
+            "about": fault.about,
+        }
+
+
+def _asked(body: bytes) -> tuple[float, int | None]:
+    """Return dial and connection. Raises FaultError; the dial is checked by its fault."""
+    asked = _read(body)
+    connection = asked.get("connection")
+    if connection is not None and (isinstance(connection, bool) or not isinstance(connection, int)):
+        raise FaultError("The connection is a whole number, or null for all.")
+    return asked.get("dial", math.nan), connection
+
+
+def _read(body: bytes) -> Body:
+    try:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        asked = None
+    if not isinstance(asked, dict):
+        raise FaultError("The body is a JSON object.")
+    return asked
+
+
+def _only_loopback(request: Request) -> None:
+    if request.client is None or request.client.host not in LOOPBACK_HOSTS:
+        raise HTTPException(404)
+
+
+def _json(body: object, *, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status_code=status, media_type="application/json")
