@@ -33,7 +33,8 @@ QUOTE_ROW: Final = np.dtype(
     [
         ("instrument_id", "<u4"),
         ("known", "<u2"),
-        ("reserved", "<u2"),
+        ("segment", "u1"),  # the ExchangeSegment of the instrument
+        ("reserved", "u1"),
         # When the newest packet of this instrument arrived, true UTC epoch in milliseconds.
         ("received_at_ms", "<u8"),
         ("ltp", "<f4"),
@@ -71,6 +72,8 @@ class Known(IntFlag):
     PREVIOUS_CLOSE = 32
     SNAPSHOT = 64  # the price was seeded from the broker's REST snapshot; no packet with one has come since
     EARLIER = 128  # the price is of a former socket, or older; none has come on this one
+    SUSPECT = 256  # the newest packet with a price was impossible and is not here: what is here is older
+    DAY_CLOSE = 512  # previous_close is known, from the day's close field; previous_oi is not
 
 
 class FrameKind(IntEnum):
@@ -139,6 +142,7 @@ def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
     rows = np.zeros(len(quotes), dtype=QUOTE_ROW)
     for row, (instrument_id, quote) in zip(rows, quotes.items(), strict=True):
         row["instrument_id"], row["received_at_ms"] = instrument_id, received_at_ms
+        row["segment"] = quote.key.segment
         for group, names in _FIELDS_OF.items():
             values = {name: getattr(quote, name) for name in names}
             if None not in values.values():

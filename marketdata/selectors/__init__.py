@@ -40,6 +40,14 @@ from marketdata.selectors.series import (
     list_expiries,
     list_series,
 )
+from marketdata.selectors.sessions import (
+    current_sessions,
+    is_open,
+    is_streaming_expected,
+    list_unknown_years,
+    next_trading_day_missing,
+    refresh_sessions,
+)
 from marketdata.selectors.tokens import get_instrument
 from marketdata.selectors.underlyings import (
     IST,
@@ -81,6 +89,7 @@ __all__ = [
     "UnderlyingKind",
     "UnknownExpiry",
     "UnknownSymbol",
+    "current_sessions",
     "environment_mark",
     "find_broker_ltp",
     "find_last_import",
@@ -95,6 +104,8 @@ __all__ = [
     "get_series",
     "get_series_by_key",
     "get_window",
+    "is_open",
+    "is_streaming_expected",
     "is_token_prefixed",
     "list_broker_ltps",
     "list_contracts",
@@ -104,10 +115,13 @@ __all__ = [
     "list_prices",
     "list_quotes",
     "list_series",
+    "list_unknown_years",
     "list_windows",
     "market_today",
+    "next_trading_day_missing",
     "parse_exchange",
     "read_credentials",
+    "refresh_sessions",
     "search_instruments",
     "token_life",
 ]
