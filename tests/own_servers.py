@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,14 +73,13 @@ class OwnServers:
     @contextmanager
     def frozen_postgres(self) -> Iterator[None]:
         """Stop every process of the server in its tracks: its kernel goes on to accept and acknowledge."""
-        frozen = _family(self.postgres_child.pid)
         try:
-            for pid in frozen:
-                os.kill(pid, signal.SIGSTOP)
+            # The parent first: it makes no more children then.
+            os.kill(self.postgres_child.pid, signal.SIGSTOP)
+            _tell(_family(self.postgres_child.pid), signal.SIGSTOP)
             yield
         finally:
-            for pid in frozen:
-                os.kill(pid, signal.SIGCONT)
+            _tell(_family(self.postgres_child.pid), signal.SIGCONT)
 
     @contextmanager
     def full_disk(self, *, bytes_per_file: int) -> Iterator[None]:
@@ -176,6 +175,12 @@ def _pointed(servers: OwnServers) -> Iterator[None]:
 
 def _insist(is_ready: Callable[[], bool]) -> None:
     assert wait_until(is_ready, seconds=START_SECONDS), "a server of the test's own does not answer"
+
+
+def _tell(pids: Sequence[int], what: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # It ended by itself.
+            os.kill(pid, what)
 
 
 def _family(pid: int) -> list[int]:

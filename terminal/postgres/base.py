@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg import errors
 
-from terminal.postgres.patience import CONNECT_SECONDS, Patience
+from terminal.postgres.patience import CONNECT_SECONDS, GRACE_SECONDS, Patience
 
 _INTERVAL: Final = 0.1
 """How often a wait looks up, as psycopg has it."""
@@ -56,7 +56,7 @@ class BoundedConnection(DeadlineConnection):
         patience = patience_of_this_process()
         if patience is None:
             return super().connect(conninfo, **parameters)
-        bounded = parameters | {"connect_timeout": CONNECT_SECONDS}
+        bounded = parameters | {"connect_timeout": CONNECT_SECONDS, "options": _bounds(parameters, patience)}
         give_back = patience.take_slot()
         try:
             connection = super().connect(conninfo, **bounded)
@@ -71,7 +71,7 @@ class BoundedConnection(DeadlineConnection):
     def be_bound(self, patience: Patience, parameters: dict[str, Any], give_back: Callable[[], None]) -> None:
         """Keep to `patience`; `give_back` is called once, when this connection is closed."""
         self._patience, self._parameters = patience, parameters
-        self.answer_seconds = patience.statement_seconds
+        self.answer_seconds = patience.statement_seconds + GRACE_SECONDS
         # With the last reference at the latest: a thread that ends without closing costs no slot.
         self._give_slot_back = weakref.finalize(self, give_back)
 
@@ -86,6 +86,13 @@ class BoundedConnection(DeadlineConnection):
         super().close()
         if self._give_slot_back is not None:
             self._give_slot_back()
+
+
+def _bounds(parameters: dict[str, Any], patience: Patience) -> str:
+    """Return what the server is asked to keep to itself, where it can: also to drop the work of those who gave up."""
+    given = parameters.get("options", "")
+    milliseconds = round(patience.statement_seconds * 1_000)
+    return f"{given} -c statement_timeout={milliseconds} -c client_connection_check_interval=500".strip()
 
 
 def _ask(parameters: dict[str, Any]) -> None:

@@ -2,9 +2,9 @@
 
 The kernel of a server's machine accepts connections and acknowledges bytes for a server that is frozen or slow, so no
 timeout of TCP ends such a wait, and `statement_timeout` is kept by the very server that hangs. A process that must
-go on answering is *bounded* instead: a statement that has no answer in time costs its connection, no more than so
-many connections are open at once, and once one wait was in vain nobody waits any more: until the server has
-answered a question asked beside all work, every new connection is refused at once. Whoever asked gets an
+go on answering is *bounded* on this side too: a statement that has no answer in time costs its connection, no more
+than so many connections are open at once, and once one wait was in vain nobody waits any more: until the server
+has answered a question asked beside all work, every new connection is refused at once. Whoever asked gets an
 OperationalError, which is 503 and Retry-After at the API and another try in a loop.
 
 A process that is not bounded (commands, imports, tests) waits as long as it takes.
@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 2
 """The least that libpq's rules allow."""
-SLOT_SECONDS: Final = 1.0
+GRACE_SECONDS: Final = 0.5
+"""A server that is well ends a statement by itself first, and the connection stays good."""
+SLOT_SECONDS: Final = 0.5
 ASK_AGAIN_SECONDS: Final = 0.5
 
 

@@ -68,7 +68,9 @@ def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
         assert broker_openings(market.simulator) == openings
         assert market.browser.close_code is None
         market.browser.watch("again", market.watched[:1])
-        wait_until(lambda: market.browser.answers("again"), seconds=5, what="an old socket that reads the tables again")
+        wait_until(
+            lambda: bool(market.browser.answers("again")), seconds=5, what="an old socket that may look things up"
+        )
 
 
 def restart(servers: OwnServers, how: signal.Signals, pause: threading.Event) -> float:

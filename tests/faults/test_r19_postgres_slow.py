@@ -1,0 +1,86 @@
+"""R19: PostgreSQL hangs, is slow, or has no connection left: prices go on, the API says so, nothing piles up."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psycopg
+from django.db import connection
+
+from tests.faults.markets import Answer, Market, running_market
+from tests.integration.subscriptions.feed.worlds import broker_openings, wait_until
+from tests.own_servers import OwnServers
+from tests.proxies import running_proxy
+
+LIST = "/api/v2/watchlist/me"
+CROWD = 8
+PAUSE_SECONDS = 0.1
+BOUNDED = {"DATABASE_PATIENCE_MS": "1000", "DATABASE_CONNECTIONS": "4"}
+
+
+def ask_in_crowds(market: Market, *, seconds: float) -> Sequence[Answer]:
+    """Let a crowd ask again and again for a while; return all that was said."""
+    over_at = time.monotonic() + seconds
+
+    def ask_on(_number: int) -> list[Answer]:
+        answers, pause = [], threading.Event()
+        while time.monotonic() < over_at:
+            answers.append(market.ask(LIST))
+            pause.wait(PAUSE_SECONDS)
+        return answers
+
+    with ThreadPoolExecutor(CROWD) as crowd:
+        return [answer for answers in crowd.map(ask_on, range(CROWD)) for answer in answers]
+
+
+def insist_on_prompt_refusals(market: Market) -> None:
+    """Fail unless everyone in a crowd is told to come back, most of them at once, while the browser ticks on."""
+    began_at = time.monotonic()
+    answers = ask_in_crowds(market, seconds=2.5)
+    said = {(one.status, one.body.get("code"), one.retry_after) for one in answers}
+    assert said == {(503, "database_unavailable", "2")}
+    assert median(one.seconds for one in answers) < 2.0
+    assert market.browser.longest_gap(began_at) <= 2.0
+
+
+def wait_for_answers(market: Market) -> None:
+    wait_until(lambda: market.ask(LIST).status == 200, seconds=5, what="an answer now that the database is well")
+
+
+def test_r19_a_database_that_hangs_or_is_slow_or_full_costs_requests_and_no_tick(
+    servers: OwnServers, tmp_path: Path
+) -> None:
+    with running_proxy(servers.postgres.port) as line:
+        through_line = servers.database_url.replace(f":{servers.postgres.port}/", f":{line.port}/")
+        with running_market(tmp_path, web_variables=BOUNDED | {"DATABASE_URL": through_line}) as market:
+            openings = broker_openings(market.simulator)
+            connection.close()
+
+            with servers.frozen_postgres():
+                insist_on_prompt_refusals(market)
+            wait_for_answers(market)
+
+            line.slow_down(0.5)
+            insist_on_prompt_refusals(market)
+            line.slow_down(0)
+            wait_for_answers(market)
+
+            with psycopg.connect(servers.database_url) as hog:
+                hog.execute("LOCK TABLE watchlist")
+                insist_on_prompt_refusals(market)
+                # Those of the web process, and those of the feed worker and of this test.
+                assert count_sessions(hog) <= int(BOUNDED["DATABASE_CONNECTIONS"]) + 4
+            wait_for_answers(market)
+
+            assert broker_openings(market.simulator) == openings
+            assert market.browser.close_code is None
+
+
+def count_sessions(asker: psycopg.Connection[Any]) -> int:
+    cursor = asker.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'broking-terminal'")
+    (count,) = cursor.fetchone() or (0,)
+    return int(count)
