@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from django.conf import settings
 from django.http import HttpResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission
@@ -24,7 +24,8 @@ from terminal.feed_metrics import FeedCollector
 from terminal.process_metrics import REGISTRY, HubCollector
 from terminal.renderers import JsonRenderer
 
-REGISTRY.register(FeedCollector())
+FEED_REGISTRY: Final = CollectorRegistry()
+FEED_REGISTRY.register(FeedCollector())
 
 _PROXY_HEADERS: Final = (
     "HTTP_FORWARDED",
@@ -85,7 +86,9 @@ class MetricsView(APIView):
     def get(self, _request: Request) -> HttpResponse:
         """Answer with all figures, fresh."""
         return HttpResponse(
-            generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"}
+            generate_latest(FEED_REGISTRY) + generate_latest(REGISTRY),
+            content_type=CONTENT_TYPE_LATEST,
+            headers={"Cache-Control": "no-store"},
         )
 
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:  # noqa: ARG002

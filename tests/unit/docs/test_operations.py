@@ -1,0 +1,217 @@
+"""docs/operations.md names everything there is, and nothing that is not: each set is read from the code."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+from rest_framework.exceptions import APIException
+
+from marketdata.dhan.disconnects import Reaction, describe, reaction_to
+from marketdata.domain.errors import DomainError
+from marketdata.streaming.feed_state import FeedWord, LineState
+from marketdata.streaming.frames import CloseCode
+from marketdata.streaming.hub import QuoteHub
+from subscriptions.domain.claims import ConnectionState
+from subscriptions.domain.connection_life import LossCause
+from terminal import errors, health, metrics, process_metrics
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "operations.md"
+APPS = ("accounts", "marketdata", "subscriptions", "watchlists")
+FAULTS = {*range(1, 21), 26, 27, 28}
+NOT_DOCUMENTED = describe(0).partition(": ")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the page, under its heading."""
+
+    heading: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def read_tables(text: str) -> Iterator[Table]:
+    heading, lines = "", [*text.splitlines(), ""]
+    rows: list[tuple[str, ...]] = []
+    for line in lines:
+        if line.startswith("#"):
+            heading = line.strip("# ")
+        if line.startswith("|"):
+            rows.append(tuple(cell.strip() for cell in line.strip().strip("|").split("|")))
+        elif rows:
+            yield Table(heading, rows[0], tuple(rows[2:]))
+            rows = []
+
+
+def table(first_column: str, heading: str) -> Table:
+    """Return the table of that heading whose first column is so called."""
+    found = [one for one in read_tables(PAGE.read_text()) if (one.columns[0], one.heading) == (first_column, heading)]
+    assert len(found) == 1, f"{PAGE.name} has {len(found)} tables of {first_column} under {heading}"
+    return found[0]
+
+
+def names(first_column: str, heading: str) -> set[str]:
+    """Return what that table lists; nothing stands there twice."""
+    listed = [row[0].strip("`") for row in table(first_column, heading).rows]
+    assert len(listed) == len(set(listed))
+    return set(listed)
+
+
+def subclasses(base: type) -> Iterator[type]:
+    for one in base.__subclasses__():
+        yield one
+        yield from subclasses(one)
+
+
+def import_everything() -> None:
+    """Import all of our modules, so that every subclass of ours is known."""
+    for app in APPS:
+        package = importlib.import_module(app)
+        for module in pkgutil.walk_packages(package.__path__, f"{app}."):
+            if ".migrations" not in module.name:
+                importlib.import_module(module.name)
+
+
+def called_with(tree: ast.AST, callees: Iterable[str], *, position: int) -> set[str]:
+    """Return the text constants that calls of `callees` have at `position`."""
+    return {
+        argument.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in callees and len(call.args) > position
+        for argument in [call.args[position]]
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+
+
+def settings_read() -> set[str]:
+    """Return the variables that terminal/settings.py reads: whatever is asked of `env`, or of its own readers."""
+    tree = ast.parse((ROOT / "terminal" / "settings.py").read_text())
+    readers = {f"env.{kind}" for kind in ("str", "int", "bool", "list", "db_url", "float", "url", "json")}
+    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return {name for name in called_with(tree, readers | own, position=0) if name.isupper()}
+
+
+def problem_codes() -> set[str]:
+    import_everything()
+    ours = {one.code for one in {DomainError, *subclasses(DomainError)}}  # type: ignore[attr-defined]  # as found above
+    theirs = {one.default_code for one in subclasses(APIException)}  # type: ignore[attr-defined]
+    tree = ast.parse(Path(errors.__file__).read_text())
+    plain = called_with(tree, {"Problem"}, position=1) | called_with(tree, {"_unavailable"}, position=0)
+    return ours | theirs | plain | {"error"}
+
+
+def metric_names() -> set[str]:
+    """Return the names under which samples are found, of a distribution the one without its ending."""
+    families = [
+        *metrics.FeedCollector().describe(),
+        *process_metrics.HubCollector(QuoteHub()).collect(),
+        *process_metrics.REGISTRY.collect(),
+    ]
+    return {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+
+
+def test_every_part_of_health() -> None:
+    tree = ast.parse(Path(health.__file__).read_text())
+    judge = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "judge")
+    returned = next(node.value for node in ast.walk(judge) if isinstance(node, ast.Return))
+    assert isinstance(returned, ast.Dict)
+    parts = {key.value for key in returned.keys if isinstance(key, ast.Constant)}
+
+    assert names("Part", "Health") == {str(part) for part in parts} | {"beat", "work"}
+
+
+def test_every_state_of_a_connection() -> None:
+    assert names("State", "Connection states") == set(ConnectionState)
+
+
+def test_every_word_of_the_feed() -> None:
+    assert names("Word", "Feed words") == set(FeedWord)
+    assert names("Line", "Feed words") == set(LineState)
+
+
+def test_every_disconnect_code_with_its_words_and_its_policy() -> None:
+    rows = table("Code", "Broker's disconnect codes").rows
+
+    listed = {int(code.strip("`")): (says, reaction.strip("`")) for code, says, reaction, _ in rows}
+    documented = {code: describe(code).partition(": ")[2] for code in range(1, 1_000)}
+    assert listed == {
+        code: (says, reaction_to(code).value) for code, says in documented.items() if says != NOT_DOCUMENTED
+    }
+
+
+def test_every_reaction_to_a_refusal() -> None:
+    assert names("Reaction", "Broker's disconnect codes") == set(Reaction)
+
+
+def test_every_close_code_of_the_browser_socket() -> None:
+    rows = table("Code", "Close codes of the browser socket").rows
+
+    assert {(row[0].strip("`"), row[1].strip("`")) for row in rows} == {(str(int(one)), one.name) for one in CloseCode}
+
+
+def test_every_refusal_on_the_browser_socket() -> None:
+    sources = [
+        ROOT / "marketdata/streaming/messages.py",
+        ROOT / "watchlists/consumers.py",
+        ROOT / "watchlists/watches.py",
+    ]
+    raised = [
+        called_with(ast.parse(one.read_text()), {"MessageError", "messages.MessageError"}, position=0)
+        for one in sources
+    ]
+
+    assert names("Code", "Refusals on the browser socket") == set().union(*raised)
+
+
+def test_every_problem_code() -> None:
+    assert names("Code", "Problem codes") == problem_codes()
+
+
+def test_every_metric() -> None:
+    assert names("Metric", "Metrics") == metric_names()
+
+
+def test_every_cause_of_a_reconnect() -> None:
+    assert names("Cause", "Metrics") == set(LossCause)
+
+
+def test_every_setting() -> None:
+    assert names("Setting", "Settings") == settings_read()
+
+
+def test_every_management_command() -> None:
+    ours = {name for name, app in get_commands().items() if app in APPS}
+
+    assert names("Command", "Commands") == ours
+
+
+def test_every_fault_and_the_tests_that_show_it() -> None:
+    shown: dict[str, set[str]] = {f"R{number}": set() for number in sorted(FAULTS)}
+    for file in (ROOT / "tests" / "faults").glob("test_r*.py"):
+        number = re.match(r"test_r(\d+)_", file.name)
+        assert number is not None, f"{file.name} names no fault"
+        shown[f"R{int(number[1])}"].add(f"tests/faults/{file.name}")
+
+    rows = table("Fault", "Faults we survive").rows
+
+    assert {row[0]: set(re.findall(r"`(tests/faults/[^`]+)`", row[3])) for row in rows} == shown
+
+
+def test_every_test_the_page_names_is_there() -> None:
+    named = re.findall(r"`(tests/[^`]+\.py)`", PAGE.read_text())
+
+    assert [one for one in named if not (ROOT / one).is_file()] == []
+
+
+@pytest.mark.parametrize("heading", ["Metrics", "Problem codes", "Settings", "Beat tasks", "Faults we survive"])
+def test_no_row_lacks_a_cell(heading: str) -> None:
+    for found in read_tables(PAGE.read_text()):
+        if found.heading == heading:
+            assert {len(row) for row in found.rows} == {len(found.columns)}
