@@ -391,6 +391,7 @@ async def test_prices_flow_while_a_watch_waits_for_the_broker(
     spot = listing.spots["NIFTY"].pk
     async with open_tab(hub, trader) as tab, silent_broker() as (url, asked):
         settings.DHAN_REST_URL = url
+        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
         await owner.change({spot: 25_000.0})
         await tab.say(type="watch", id="strip", instruments=[spot])
         await tab.see(lambda held: held == {spot: 25_000.0})
@@ -413,6 +414,7 @@ async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
     async with open_tab(hub, trader) as tab:
         async with silent_broker() as (url, asked):
             settings.DHAN_REST_URL = url
+            settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
             await tab.say(type="watch", id="one", chain={"symbol": "TCS"})
             await asked.wait()
             await tab.say(type="watch", id="one", chain={"symbol": "NOSUCH"})
