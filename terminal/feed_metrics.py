@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from marketdata import quote_board
+from marketdata import selectors as market
 from marketdata.domain.figures import FeedFigures, HistogramReading
 from marketdata.quote_board import OwnerReport
 from subscriptions import selectors as subscriptions
@@ -33,6 +35,7 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
     "terminal_up": (GaugeMetricFamily, "1 if the server answered this scrape, else 0.", ["server"]),
     "terminal_queue_tasks": (GaugeMetricFamily, "Tasks that wait for a worker.", ["queue"]),
     "terminal_task_last_run_timestamp_seconds": (GaugeMetricFamily, "When a periodic task last finished.", ["task"]),
+    "terminal_token_expires_timestamp_seconds": (GaugeMetricFamily, "When the access token ends, if it says so.", []),
     "terminal_feed_state": (
         GaugeMetricFamily,
         "1 for the state the connection is in, 0 for every other.",
@@ -83,11 +86,24 @@ class BoardSigns:
 
 
 @dataclass(frozen=True, slots=True)
+class Books:
+    """What PostgreSQL says."""
+
+    connections: Sequence[ConnectionBooks]
+    token_ends_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Scrape:
     """What the servers said; None where one did not."""
 
-    books: Sequence[ConnectionBooks] | None
+    books: Books | None
     signs: BoardSigns | None
+
+
+def read_books() -> Books:
+    """Read what PostgreSQL knows."""
+    return Books(subscriptions.list_books(), market.token_life(now=timezone.now()).expires_at)
 
 
 def read_signs() -> BoardSigns:
@@ -106,13 +122,13 @@ class FeedCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all families; those nothing is known of are empty."""
         answers = ask_all(
-            {"database": DatabaseProbe(subscriptions.list_books), "redis": BoardProbe(read_signs)},
+            {"database": DatabaseProbe(read_books), "redis": BoardProbe(read_signs)},
             seconds=DEADLINE_SECONDS,
         )
         books, signs = answers["database"], answers["redis"]
         return families(
             Scrape(
-                books if isinstance(books, list) else None,
+                books if isinstance(books, Books) else None,
                 signs if isinstance(signs, BoardSigns) else None,
             )
         )
@@ -152,8 +168,8 @@ def families(scrape: Scrape) -> list[Metric]:
     if scrape.signs is not None:
         _add_work(page, scrape.signs)
     reports = {report.connection: report for report in scrape.signs.reports} if scrape.signs else {}
-    for books in scrape.books or []:
-        _add_books(page, books, reports.get(books.ws_id), knows_reports=scrape.signs is not None)
+    if scrape.books is not None:
+        _add_books(page, scrape.books, reports if scrape.signs is not None else None)
     for report in reports.values():
         _add_report(page, report)
     return page.families()
@@ -167,17 +183,20 @@ def _add_work(page: _Page, signs: BoardSigns) -> None:
             page.add("terminal_task_last_run_timestamp_seconds", [task], at.timestamp())
 
 
-def _add_books(page: _Page, books: ConnectionBooks, report: OwnerReport | None, *, knows_reports: bool) -> None:
+def _add_books(page: _Page, books: Books, reports: Mapping[int, OwnerReport] | None) -> None:
     """Add what PostgreSQL says; of a connection nobody reports on, also what that means."""
-    name = [books.ws_id]
-    page.add("terminal_feed_load", name, books.load)
-    page.add("terminal_feed_capacity", name, books.capacity)
-    if report is not None:
-        page.add("terminal_feed_drift", name, books.load - report.streaming)
-    elif knows_reports:
-        page.add("terminal_feed_drift", name, books.load)
-        page.add("terminal_feed_epoch", name, books.epoch)
-        _add_state(page, books.ws_id, subscriptions.state_without_owner(books.state))
+    if books.token_ends_at is not None:
+        page.add("terminal_token_expires_timestamp_seconds", [], books.token_ends_at.timestamp())
+    for one in books.connections:
+        page.add("terminal_feed_load", [one.ws_id], one.load)
+        page.add("terminal_feed_capacity", [one.ws_id], one.capacity)
+        if reports is None:
+            continue
+        report = reports.get(one.ws_id)
+        page.add("terminal_feed_drift", [one.ws_id], one.load - (report.streaming if report else 0))
+        if report is None:
+            page.add("terminal_feed_epoch", [one.ws_id], one.epoch)
+            _add_state(page, one.ws_id, subscriptions.state_without_owner(one.state))
 
 
 def _add_report(page: _Page, report: OwnerReport) -> None:

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 
 from marketdata import quote_board
 from marketdata import selectors as market
-from marketdata.selectors import LastImport
+from marketdata.selectors import LastImport, TokenLife
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import ConnectionStatus, PreloadState
@@ -66,6 +66,8 @@ class Books:
 
     last_import: LastImport | None
     preload: PreloadState
+    token: TokenLife
+    sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,12 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 def read_books() -> Books:
     """Read what PostgreSQL knows."""
-    return Books(market.find_last_import(), subscriptions.preload_state())
+    return Books(
+        last_import=market.find_last_import(),
+        preload=subscriptions.preload_state(),
+        token=market.token_life(now=timezone.now()),
+        sessions_lack=market.next_trading_day_missing(today=market.market_today()),
+    )
 
 
 def read_signs() -> Signs:
@@ -128,6 +135,8 @@ def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
         "redis": Part(Status.OK) if isinstance(signs, Signs) else Part(Status.FAILING, str(signs)),
         "instruments": judge_instruments(books.last_import, now=now) if isinstance(books, Books) else unknown,
         "tier_b": judge_tier_b(books.preload) if isinstance(books, Books) else unknown,
+        "token": judge_token(books.token, now=now) if isinstance(books, Books) else unknown,
+        "sessions": judge_sessions(books.sessions_lack) if isinstance(books, Books) else unknown,
         "feed": judge_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
         **judge_periodic_work(signs if isinstance(signs, Signs) else None, now=now),
         "disk": judge_disk(answers["disk"], least_mb=settings.DISK_FREE_MB),
@@ -165,6 +174,26 @@ def judge_tier_b(preload: PreloadState) -> Part:
         if rule.waiting
     ]
     return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), figures)
+
+
+def judge_token(life: TokenLife, *, now: datetime) -> Part:
+    """Return how the access token is. What staff may know of it is in the admin; here is no word of ours or theirs.
+
+    Degraded at most: a token that is of no use shows in the feed, and one that ends soon has not ended.
+    """
+    figures = {"expires_at": life.expires_at}
+    if not life.source:
+        return Part(Status.DEGRADED, "there is no access token", figures)
+    if life.expires_at is not None and life.expires_at <= now:
+        return Part(Status.DEGRADED, "the access token has expired", figures)
+    if life.problem:
+        return Part(Status.DEGRADED, "the access token was refused or cannot be renewed; the admin says more", figures)
+    return Part(Status.OK, figures=figures)
+
+
+def judge_sessions(lack: str | None) -> Part:
+    """Return whether the calendar knows the next trading day; live ticks outrank it, so nothing fails by it."""
+    return Part(Status.OK) if lack is None else Part(Status.DEGRADED, lack)
 
 
 def judge_feed(status: FeedStatus) -> Part:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 
 import pytest
 from django.db import connection, connections
@@ -21,7 +22,9 @@ from tests.factories import NOW
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str) -> None:
+def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str, settings: Settings) -> None:
+    settings.MARKET_DATE = NOW.date()
+
     answer = Client().get("/health")
 
     assert answer.status_code == 503
@@ -34,6 +37,8 @@ def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str) -> 
         "redis": "ok",
         "instruments": "failing",
         "tier_b": "ok",
+        "token": "degraded",
+        "sessions": "ok",
         "feed": "ok",
         "beat": "failing",
         "work": "degraded",
@@ -44,7 +49,9 @@ def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str) -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str) -> None:
+def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str, settings: Settings) -> None:
+    settings.MARKET_DATE = NOW.date()
+    settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "a-token"
     PreloadRule.objects.update(is_active=False)
     InstrumentImport.objects.create(
         source="a.csv", as_of=NOW.date(), started_at=NOW, finished_at=timezone.now(), rows_kept=3
@@ -55,6 +62,26 @@ def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str) -> None:
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ok")
     assert answer.json()["parts"]["instruments"]["listed"] == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_calendar_without_the_next_trading_day_degrades(own_board: str, settings: Settings) -> None:
+    settings.MARKET_DATE = date(2030, 1, 1)
+
+    part = Client().get("/health").json()["parts"]["sessions"]
+
+    assert part["status"] == "degraded"
+    assert "2030" in part["reason"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_anonymous_read_nothing_of_the_account(own_board: str, settings: Settings) -> None:
+    settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "a-token-of-the-account"
+
+    text = Client().get("/health").content.decode()
+
+    assert "a-token" not in text
+    assert "1000000001" not in text
 
 
 @pytest.mark.django_db(transaction=True)

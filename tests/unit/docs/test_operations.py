@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import get_commands
@@ -19,7 +20,7 @@ from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.domain.connection_life import LossCause
-from terminal import errors, health, metrics, process_metrics
+from terminal import errors, feed_metrics, health, process_metrics
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "operations.md"
@@ -64,7 +65,7 @@ def names(first_column: str, heading: str) -> set[str]:
     return set(listed)
 
 
-def subclasses(base: type) -> Iterator[type]:
+def subclasses(base: type[Any]) -> Iterator[type[Any]]:
     for one in base.__subclasses__():
         yield one
         yield from subclasses(one)
@@ -100,8 +101,8 @@ def settings_read() -> set[str]:
 
 def problem_codes() -> set[str]:
     import_everything()
-    ours = {one.code for one in {DomainError, *subclasses(DomainError)}}  # type: ignore[attr-defined]  # as found above
-    theirs = {one.default_code for one in subclasses(APIException)}  # type: ignore[attr-defined]
+    ours = {DomainError.code} | {one.code for one in subclasses(DomainError)}
+    theirs = {one.default_code for one in subclasses(APIException)}
     tree = ast.parse(Path(errors.__file__).read_text())
     plain = called_with(tree, {"Problem"}, position=1) | called_with(tree, {"_unavailable"}, position=0)
     return ours | theirs | plain | {"error"}
@@ -110,7 +111,7 @@ def problem_codes() -> set[str]:
 def metric_names() -> set[str]:
     """Return the names under which samples are found, of a distribution the one without its ending."""
     families = [
-        *metrics.FeedCollector().describe(),
+        *feed_metrics.FeedCollector().describe(),
         *process_metrics.HubCollector(QuoteHub()).collect(),
         *process_metrics.REGISTRY.collect(),
     ]

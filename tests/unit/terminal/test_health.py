@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from marketdata.selectors import LastImport
+from marketdata.selectors import LastImport, TokenLife, TokenSource
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import ConnectionStatus, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
@@ -20,12 +20,14 @@ from terminal.health import (
     judge_instruments,
     judge_periodic_work,
     judge_tier_b,
+    judge_token,
     worst,
 )
 from terminal.probes import NoAnswer
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 IMPORT = LastImport(listed=1_000, as_of=date(2026, 2, 10), finished_at=NOW, is_newest_refused=False)
+TOKEN = TokenLife(NOW + timedelta(hours=9), "beef", TokenSource.STORED, "entered", "")
 LOADED = PreloadState([RuleState("NIFTY (NSE_FNO)", wanted=2, held=2, waiting=())])
 
 
@@ -44,10 +46,23 @@ def make_feed(
 
 def test_all_is_well() -> None:
     parts = judge(
-        {"database": Books(IMPORT, LOADED), "redis": Signs(NOW, 0), "feed": make_feed(), "disk": 5_000}, now=NOW
+        {"database": Books(IMPORT, LOADED, TOKEN, None), "redis": Signs(NOW, 0), "feed": make_feed(), "disk": 5_000},
+        now=NOW,
     )
 
-    assert list(parts) == ["web", "database", "redis", "instruments", "tier_b", "feed", "beat", "work", "disk"]
+    assert list(parts) == [
+        "web",
+        "database",
+        "redis",
+        "instruments",
+        "tier_b",
+        "token",
+        "sessions",
+        "feed",
+        "beat",
+        "work",
+        "disk",
+    ]
     assert worst(parts) is Status.OK
 
 
@@ -57,14 +72,14 @@ def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
     parts = judge({"database": gone, "redis": Signs(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
 
     failing = {name for name, part in parts.items() if part.status is Status.FAILING}
-    assert failing == {"database", "instruments", "tier_b", "feed"}
+    assert failing == {"database", "instruments", "tier_b", "token", "sessions", "feed"}
     assert parts["database"].reason == "no answer within 1.5 s"
 
 
 def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
     parts = judge(
         {
-            "database": Books(IMPORT, LOADED),
+            "database": Books(IMPORT, LOADED, TOKEN, None),
             "redis": NoAnswer("ConnectionError"),
             "feed": make_feed(),
             "disk": 5_000,
@@ -175,3 +190,41 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: objec
     part = judge_disk(free_mb, least_mb=1_000)
 
     assert (part.status, part.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("life", "status", "reason"),
+    [
+        (TOKEN, Status.OK, ""),
+        (replace(TOKEN, expires_at=None), Status.OK, ""),
+        (replace(TOKEN, source=TokenSource.NOWHERE, problem="Set X."), Status.DEGRADED, "there is no access token"),
+        (replace(TOKEN, expires_at=NOW, problem="It expired."), Status.DEGRADED, "the access token has expired"),
+        (
+            replace(TOKEN, problem="Renewal failed 3 times: the broker said beef."),
+            Status.DEGRADED,
+            "the access token was refused or cannot be renewed; the admin says more",
+        ),
+    ],
+)
+def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(life: TokenLife, status: Status, reason: str) -> None:
+    part = judge_token(life, now=NOW)
+
+    assert (part.status, part.reason) == (status, reason)
+    assert "beef" not in str(part.body())
+
+
+def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
+    lack = "No market session is known for Fri 01 Jan 2027: load the calendar."
+
+    parts = judge(
+        {
+            "database": Books(IMPORT, LOADED, TOKEN, lack),
+            "redis": Signs(NOW, 0),
+            "feed": make_feed(),
+            "disk": 5_000,
+        },
+        now=NOW,
+    )
+
+    assert (parts["sessions"].status, parts["sessions"].reason) == (Status.DEGRADED, lack)
+    assert worst(parts) is Status.DEGRADED

@@ -11,7 +11,7 @@ from marketdata.domain.figures import FeedFigures, Histogram
 from marketdata.quote_board import OwnerReport
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import ConnectionBooks
-from terminal.feed_metrics import BoardSigns, Scrape, families
+from terminal.feed_metrics import BoardSigns, Books, Scrape, families
 from terminal.metrics import is_local
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
@@ -35,8 +35,9 @@ def make_report(*, connection: int = 1, figures: FeedFigures | None = None) -> O
     )
 
 
-def make_books(state: ConnectionState = ConnectionState.LIVE) -> ConnectionBooks:
-    return ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=state, epoch=6)
+def make_books(*, token_ends_at: datetime | None = None) -> Books:
+    connection = ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=ConnectionState.LIVE, epoch=6)
+    return Books([connection], token_ends_at)
 
 
 def make_signs(*reports: OwnerReport) -> BoardSigns:
@@ -54,7 +55,7 @@ def text_of(scrape: Scrape) -> list[str]:
 
 
 def test_a_connection_is_in_exactly_one_state() -> None:
-    lines = text_of(Scrape([make_books()], make_signs(make_report())))
+    lines = text_of(Scrape(make_books(), make_signs(make_report())))
 
     states = [line for line in lines if line.startswith("terminal_feed_state{")]
     assert len(states) == len(ConnectionState)
@@ -64,7 +65,7 @@ def test_a_connection_is_in_exactly_one_state() -> None:
 
 
 def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
-    lines = text_of(Scrape([make_books()], make_signs(make_report())))
+    lines = text_of(Scrape(make_books(), make_signs(make_report())))
 
     assert 'terminal_feed_load{connection="1"} 100.0' in lines
     assert 'terminal_feed_drift{connection="1"} 10.0' in lines
@@ -72,7 +73,7 @@ def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
 
 
 def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -> None:
-    lines = text_of(Scrape([make_books()], make_signs()))
+    lines = text_of(Scrape(make_books(), make_signs()))
 
     assert 'terminal_feed_state{connection="1",state="wanted"} 1.0' in lines
     assert 'terminal_feed_drift{connection="1"} 100.0' in lines
@@ -81,7 +82,7 @@ def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -
 
 
 def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
-    without_redis = text_of(Scrape([make_books()], None))
+    without_redis = text_of(Scrape(make_books(), None))
     without_database = text_of(Scrape(None, make_signs(make_report())))
 
     assert without_redis[:2] == ['terminal_up{server="database"} 1.0', 'terminal_up{server="redis"} 0.0']
@@ -112,6 +113,13 @@ def test_queues_are_counted_and_a_task_that_never_ran_has_no_time() -> None:
 
     assert 'terminal_queue_tasks{queue="default"} 3.0' in lines
     assert len([line for line in lines if line.startswith("terminal_task_last_run_timestamp_seconds")]) == 1
+
+
+def test_the_token_says_when_it_ends_and_nothing_else() -> None:
+    lines = text_of(Scrape(make_books(token_ends_at=NOW), None))
+
+    assert [line for line in lines if "token" in line] == ["terminal_token_expires_timestamp_seconds 1.7706978e+09"]
+    assert not [line for line in text_of(Scrape(make_books(), None)) if "token" in line]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
