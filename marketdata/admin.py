@@ -1,12 +1,22 @@
-"""Instruments, imports and windows in the admin: to look at. Imports write them; nobody edits what is listed."""
+"""Instruments, imports and windows in the admin: to look at. Imports write them; nobody edits what is listed.
+
+An access token is entered here and never shown again: its last four characters and its end are.
+"""
 
 from datetime import datetime
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.debug import sensitive_post_parameters
 
-from marketdata.models import AtmCache, Instrument, InstrumentImport
+from marketdata import selectors, services
+from marketdata.dhan.sealing import SealError
+from marketdata.dhan.tokens import TokenMalformed
+from marketdata.models import AtmCache, BrokerSession, Instrument, InstrumentImport
 
 
 def format_moment(at: datetime | None) -> str | None:
@@ -81,3 +91,89 @@ class AtmCacheAdmin(ReadOnlyAdmin):
     list_display = ["underlying_symbol", "expiry", "width", "ltp", "atm", "strike_step", "calculated_at"]
     list_filter = ["underlying_symbol"]
     ordering = ["-calculated_at"]
+
+
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
+    """A client id and a token, which the page never holds again, not even beside an error."""
+
+    access_token = forms.CharField(
+        widget=forms.PasswordInput(attrs={"autocomplete": "off", "size": 60}),
+        help_text="Stored encrypted and never shown again. Connections take it up within seconds.",
+    )
+
+    class Meta:
+        model = BrokerSession
+        fields = ["client_id"]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse, in words, what cannot be a token of this account."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        if "client_id" in given and "access_token" in given:
+            try:
+                services.check_token(
+                    client_id=given["client_id"], access_token=given["access_token"], now=timezone.now()
+                )
+            except (TokenMalformed, SealError) as refusal:
+                raise forms.ValidationError(str(refusal)) from None
+        return given
+
+
+@admin.register(BrokerSession)
+class BrokerSessionAdmin(ReadOnlyAdmin):
+    """The tokens that were in force, newest first, with who brought them; and the form for the next one."""
+
+    form = TokenForm
+    list_display = ["client_id", "ending", "state", "expires", "method", "stored_moment", "stored_by"]
+    list_display_links = ["client_id"]
+    # No field that is not named here is ever shown: the token is stored in one of the others.
+    fields = ["client_id", "ending", "state", "expires", "method", "stored_moment", "stored_by"]
+    ordering = ["-id"]
+
+    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+        """Let staff with the permission to add a broker session enter a token."""
+        return bool(request.user.has_perm("marketdata.add_brokersession"))
+
+    def get_fields(
+        self,
+        request: HttpRequest,  # noqa: ARG002  The framework's signature.
+        obj: BrokerSession | None = None,
+    ) -> list[Any]:
+        """Ask for the token where a new one is entered."""
+        return ["client_id", "access_token"] if obj is None else list(self.fields)
+
+    @method_decorator(sensitive_post_parameters("access_token"))
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Take a token in; no error page shows it."""
+        return super().add_view(request, form_url, extra_context)
+
+    def save_model(self, request: HttpRequest, obj: BrokerSession, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001  The framework's signature.
+        """Store the token; the admin's own log says who did and when."""
+        stored = services.store_token(
+            client_id=form.cleaned_data["client_id"],
+            access_token=form.cleaned_data["access_token"],
+            stored_by=request.user.get_username(),
+            now=timezone.now(),
+        )
+        obj.pk, obj.last_four, obj.method, obj.stored_by = stored.pk, stored.last_four, stored.method, stored.stored_by
+
+    @admin.display(description="token ends in")
+    def ending(self, row: BrokerSession) -> str | None:
+        """Show as much of the token as is ever shown."""
+        return row.last_four or None
+
+    @admin.display(description="expires", ordering="expires_at")
+    def expires(self, row: BrokerSession) -> str | None:
+        """Say when the token ends, or that it does not say."""
+        return format_moment(row.expires_at) or "unknown: the token does not say"
+
+    @admin.display(description="stored", ordering="stored_at")
+    def stored_moment(self, row: BrokerSession) -> str | None:
+        """Say when it was stored."""
+        return format_moment(row.stored_at)
+
+    @admin.display(description="state")
+    def state(self, row: BrokerSession) -> str:
+        """Say how the token in force is, in the words of health."""
+        if not row.is_current:
+            return "replaced"
+        return selectors.token_life(now=timezone.now()).problem or "in force"

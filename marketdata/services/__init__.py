@@ -2,6 +2,7 @@
 
 from marketdata.services.broker_sessions import (
     Renewal,
+    check_token,
     note_acceptance,
     note_refusal,
     renew_token,
@@ -23,6 +24,7 @@ __all__ = [
     "KnownWindow",
     "OpenWindow",
     "Renewal",
+    "check_token",
     "find_window",
     "find_windows",
     "import_instruments",

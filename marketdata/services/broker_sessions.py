@@ -53,6 +53,13 @@ class Renewal(StrEnum):
     OVERTAKEN = "a token was stored meanwhile"
 
 
+def check_token(*, client_id: str, access_token: str, now: datetime) -> None:
+    """Raise TokenMalformed, or TokenKeysMissing, if `store_token` would."""
+    check_entered(client_id=client_id, access_token=access_token, now=now)
+    if not settings.TOKEN_KEYS:
+        raise TokenKeysMissing
+
+
 def store_token(*, client_id: str, access_token: str, stored_by: str, now: datetime) -> BrokerSession:
     """Put a token that somebody entered in force, and return its row.
 
