@@ -64,7 +64,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--master", type=Path, help="an instrument file to serve instead of the demo listing")
     parser.add_argument("--market-date", help="stands in for today, YYYY-MM-DD (or MARKET_DATE)")
     parser.add_argument("--listing", choices=[size.value for size in Size], default=Size.DEMO.value)
-    parser.add_argument("--stacked", action="store_true", help="several packets in a message")
+    parser.add_argument("--stacked", action="store_true", help="short for --fault stacked=50")
     parser.add_argument(
         "--fault", action="append", default=[], metavar="NAME=DIAL", help="misbehave from the start; repeatable"
     )
@@ -98,8 +98,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         rules=FeedRules(
             rate=given.rate,
             seed=given.seed,
-            is_stacked=given.stacked,
-            faults=_faults(given.fault),
+            faults=_faults([*given.fault, *(["stacked"] if given.stacked else [])]),
             token_hours=given.token_hours,
         ),
         logins=LoginRules(given.pin, _base32(given.totp_secret), given.generate_every),

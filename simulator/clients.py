@@ -7,7 +7,7 @@ nothing wrong writes straight to its transport.
 import logging
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Protocol
 
@@ -18,10 +18,12 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from marketdata.dhan import packets
 from marketdata.domain.quotes import Mode
 from simulator.accounts import Change, Session
+from simulator.damage import PACKET_FAULTS, Damage
 from simulator.door import Refusal
 from simulator.faults import NO_TROUBLE, Faults
+from simulator.lines import Line
 from simulator.market import Market
-from simulator.packet_arrays import frame_prefix
+from simulator.packet_arrays import Rows, frame_prefix
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +49,17 @@ class Server(Protocol):
 class Client(WSListener):
     """One socket: what it wants by row, whether it reads, when it was last heard of."""
 
-    def __init__(self, server: Server, refusal: Refusal | None, *, ping_every: float, pong_within: float) -> None:
+    def __init__(
+        self, server: Server, refusal: Refusal | None, *, seed: int, ping_every: float, pong_within: float
+    ) -> None:
         super().__init__()
         self.refusal = refusal
         """Why its token is of no use, or None."""
         self.session: Session | None = None
         self.is_reading = True
         self.trouble: Mapping[str, float] = NO_TROUBLE
+        self.is_damaged = False
+        """Whether something is wrong with its packets."""
         self.transport: WSTransport
         self.wants: dict[Mode, npt.NDArray[np.bool_]] = {
             mode: np.zeros(len(server.market.contracts), dtype=bool) for mode in Mode
@@ -65,6 +71,10 @@ class Client(WSListener):
         self._ping_at = self._heard_at + ping_every
         self._asked_at: float | None = None
         self._faults_version = -1
+        self._seed = seed
+        self._damage: Damage | None = None
+        self._line = Line()
+        self._late: list[tuple[Mode, Rows, int]] = []
 
     @property
     def number(self) -> int:
@@ -109,14 +119,22 @@ class Client(WSListener):
         if faults.version != self._faults_version:
             self._faults_version = faults.version
             self.trouble = faults.trouble_of(self.number)
+            self.is_damaged = not self.trouble.keys().isdisjoint(PACKET_FAULTS)
 
-    def change(self, change: Change, market: Market) -> None:
-        """Note in `wants` what a message changed; what is not listed is nowhere noted."""
-        wants = self.wants[change.mode]
-        for keys, value in ((change.added, True), (change.removed, False)):
-            for key in keys:
-                if (row := market.row_of.get(key)) is not None:
-                    wants[row] = value
+    def change(self, change: Change, added: Rows, removed: Rows) -> None:
+        """Note in `wants` what a message changed; what is removed may go on for a while."""
+        self.wants[change.mode][added] = True
+        self.wants[change.mode][removed] = False
+        if len(removed) and (count := int(self.trouble.get("late_after_unsubscribe", 0))):
+            self._late.append((change.mode, removed, count))
+
+    def late_rows(self) -> Iterator[tuple[Mode, Rows]]:
+        """Yield what is sent once more although it was unsubscribed."""
+        going, self._late = self._late, []
+        for mode, rows, count in going:
+            yield mode, rows
+            if count > 1:
+                self._late.append((mode, rows, count - 1))
 
     def takes_data(self) -> bool:
         """Whether packets are written to it."""
@@ -131,6 +149,8 @@ class Client(WSListener):
         """Ping when it is time; hang up on one that has answered nothing for too long. Or whatever is wrong with it."""
         if self.trouble and not self._is_spared(monotonic):
             return
+        if self._line and (arrived := self._line.take(monotonic, bytes_per_second=self.trouble.get("slow_drip"))):
+            self.transport.underlying_transport.write(arrived)
         if monotonic - self._heard_at > self._pong_within:
             logger.info("connection %d answers no ping", self.number)
             self.transport.disconnect(graceful=False)
@@ -138,22 +158,41 @@ class Client(WSListener):
             self._ping_at = monotonic + self._ping_every
             self.write(PING_FRAME)
 
-    def write(self, frames: bytes) -> None:
-        """Write whole frames."""
-        self.transport.underlying_transport.write(frames)
+    @property
+    def has_room(self) -> bool:
+        """Whether it gets what is new, or is skipped until it has read what it has."""
+        return self.is_reading and not (self._line and "slow_drip" in self.trouble)
 
-    def send_messages(self, messages: Iterable[bytes]) -> None:
-        """Write each of `messages` as a binary message."""
-        for message in messages:
-            self.write(frame_prefix(len(message)) + message)
+    def send_packets(self, packets: Iterable[bytes]) -> None:
+        """Write packets as the messages that its faults make of them."""
+        self._damage = self._damage or Damage(self._seed + self.number)
+        messages = self._damage.messages(packets, self.trouble)
+        self.send_data(b"".join(frame_prefix(len(message)) + message for message in messages))
+
+    def send_data(self, frames: bytes) -> None:
+        """Write whole frames of data, which may take their time."""
+        delay = self.trouble.get("delayed_feed")
+        if delay is None and not self._line and "slow_drip" not in self.trouble:
+            self.transport.underlying_transport.write(frames)
+        elif frames:
+            self._line.put(frames, due_at=time.monotonic() + (delay or 0.0))
+
+    def write(self, frames: bytes) -> None:
+        """Write whole frames of control: at once, or behind a frame that has left in part."""
+        if self._line.is_mid_chunk:
+            self._line.put(frames, due_at=0.0)
+        else:
+            self.transport.underlying_transport.write(frames)
 
     def refuse(self, reason: int) -> None:
         """Say why, then close."""
-        self.send_messages([packets.encode(packets.Disconnect(reason))])
+        packet = packets.encode(packets.Disconnect(reason))
+        self.transport.underlying_transport.write(self._line.finish() + frame_prefix(len(packet)) + packet)
         self.close()
 
     def close(self) -> None:
         """Close in good order."""
+        self.transport.underlying_transport.write(self._line.finish())
         if not self.transport.is_close_frame_sent:
             self.transport.send_close(WSCloseCode.OK)
         self.transport.disconnect()

@@ -1,9 +1,9 @@
 """The live feed's WebSocket endpoint: handshake, requests, packets, keep-alive.
 
 One loop turns at `TURNS_PER_SECOND`: it moves the market, asks the pace which rows are due, lets them trade and
-writes their packets to every connection that wants them. Frames of one turn are laid down for a whole connection at
-once and written to its transport in one call, each packet still a message of its own; with `stacked` they share
-messages. A client that does not read is skipped until it does, as the broker's own conflation would.
+has their packets sent to every connection that wants them. A client that does not read is skipped until it does, as
+the broker's own conflation would. What is wrong with it on purpose is switched here and done in `clients`, `door` and
+`damage`.
 
 The server keeps nothing across connections, acknowledges nothing, and ignores what it does not understand
 (https://dhanhq.co/docs/v2/live-market-feed/, read November 2026).
@@ -12,7 +12,7 @@ The server keeps nothing across connections, acknowledges nothing, and ignores w
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +23,7 @@ import numpy.typing as npt
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
 from marketdata.dhan import requests
-from marketdata.dhan.packets import LENGTH_OF, PacketCode
-from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
 from simulator import accounts, faults
 from simulator.accounts import Account, Reason, Session
@@ -33,7 +32,8 @@ from simulator.door import Door, NoEntry, Refusal, Shape
 from simulator.faults import Fault, FaultError, Faults
 from simulator.market import Market
 from simulator.pace import Pace
-from simulator.packet_arrays import PacketWriter, Rows
+from simulator.packet_arrays import Rows
+from simulator.senders import Sender, Tap
 from simulator.tokens import DEFAULT_HOURS
 
 logger = logging.getLogger(__name__)
@@ -41,11 +41,7 @@ logger = logging.getLogger(__name__)
 TURNS_PER_SECOND = 20.0
 PING_EVERY_SECONDS = 10.0
 PONG_WITHIN_SECONDS = 40.0
-STACKED_PACKETS = 50
-"""Packets of one message with `stacked`; the broker's own number is not known."""
-
-Tap = Callable[[int, bytes], None]
-"""Told of the number of a connection and the packets written to it, back to back and without frames."""
+UNSUBSCRIBES = frozenset(requests.UNSUBSCRIBE_CODE.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,6 @@ class FeedRules:
 
     rate: float
     seed: int
-    is_stacked: bool = False
     faults: tuple[tuple[str, float], ...] = ()
     """What is wrong from the start: names of `faults` with their dials."""
     token_hours: float = DEFAULT_HOURS
@@ -70,16 +65,18 @@ class FeedServer:
         self.market = market
         self.account = account
         self.faults = Faults(rules.faults)
-        self.packets_sent = 0
         self._door = Door(account, self.faults)
         self._rules = rules
-        self._tap = tap
-        self._writer = PacketWriter(market.contracts.heads, market.bodies, framed=not rules.is_stacked)
-        self._recorder = PacketWriter(market.contracts.heads, market.bodies, framed=False)
+        self._sender = Sender(market, tap=tap)
         random = np.random.default_rng(rules.seed + 1)
         self._pace = Pace(market.activity(), rate=rules.rate, random=random)
         self._clients: dict[Session, Client] = {}
         self._is_pace_old = False
+
+    @property
+    def packets_sent(self) -> int:
+        """Over all connections."""
+        return self._sender.packets_sent
 
     @asynccontextmanager
     async def listening(self, bound: socket) -> AsyncIterator[None]:
@@ -178,14 +175,16 @@ class FeedServer:
         except requests.RequestError as error:
             logger.info("connection %d: %s", session.number, error)
             return
+        if request.code in UNSUBSCRIBES and "unsubscribe_ignored" in client.trouble:
+            return
         change = accounts.apply(session, request)
         if change is None:
             self.closed(client)
             client.close()
             return
         self._is_pace_old = True
-        client.change(change, self.market)
-        self._send_snapshot(client, change.mode, self._rows_of(change.added))
+        client.change(change, self._rows_of(change.added), self._rows_of(change.removed))
+        self._sender.send_snapshot(client, change.mode, self._rows_of(change.added))
         if change.is_over_limit:
             self._drop(session, Reason.TOO_MANY_INSTRUMENTS)
 
@@ -195,7 +194,13 @@ class FeedServer:
             response = WSUpgradeResponse.create_error_response(answer.status, answer.body)
             return WSUpgradeResponseWithListener(response, None)
         rules = self._rules
-        return Client(self, answer.refusal, ping_every=rules.ping_every_seconds, pong_within=rules.pong_within_seconds)
+        return Client(
+            self,
+            answer.refusal,
+            seed=rules.seed,
+            ping_every=rules.ping_every_seconds,
+            pong_within=rules.pong_within_seconds,
+        )
 
     def _drop(self, session: Session, reason: int) -> None:
         client = self._clients.pop(session, None)
@@ -209,15 +214,6 @@ class FeedServer:
     def _rows_of(self, keys: tuple[InstrumentKey, ...]) -> Rows:
         rows = (self.market.row_of.get(key) for key in keys)
         return np.array([row for row in rows if row is not None], dtype=np.intp)
-
-    def _send_snapshot(self, client: Client, mode: Mode, rows: Rows) -> None:
-        if not len(rows):
-            return
-        self.market.catch_up(rows, time.time())
-        indices = rows[self.market.contracts.heads["segment"][rows] == ExchangeSegment.IDX_I]
-        if len(indices):
-            self._write(client, PacketWriter.previous_closes, indices, PacketCode.PREVIOUS_CLOSE)
-        self._write_mode(client, mode, rows)
 
     async def _feed(self) -> None:
         turn = 1.0 / self._rules.turns_per_second
@@ -238,9 +234,11 @@ class FeedServer:
         for client in list(self._clients.values()):
             client.look_at_faults()
             client.keep_alive(monotonic)
-            if len(rows) and client.is_reading:
+            for mode, late in client.late_rows():
+                self._sender.send(client, mode, late)
+            if len(rows) and client.has_room:
                 for mode, wants in client.wants.items():
-                    self._write_mode(client, mode, rows[wants[rows]])
+                    self._sender.send(client, mode, rows[wants[rows]])
 
     def _demand(self) -> tuple[Rows, npt.NDArray[np.float64]]:
         """Every subscribed row, and the packets that one update of it costs over all connections."""
@@ -250,38 +248,6 @@ class FeedServer:
                 cost += wants * (1.0 + self.market.contracts.is_derivative if mode is Mode.QUOTE else 1.0)
         rows = np.flatnonzero(cost)
         return rows, cost[rows]
-
-    def _write_mode(self, client: Client, mode: Mode, rows: Rows) -> None:
-        if mode is Mode.TICKER:
-            self._write(client, PacketWriter.tickers, rows, PacketCode.TICKER)
-        elif mode is Mode.FULL:
-            self._write(client, PacketWriter.fulls, rows, PacketCode.FULL)
-        else:
-            has_oi = self.market.contracts.is_derivative[rows]
-            self._write(client, PacketWriter.quotes, rows[~has_oi], PacketCode.QUOTE)
-            self._write(client, PacketWriter.oi_and_quotes, rows[has_oi], PacketCode.OI, PacketCode.QUOTE)
-
-    def _write(
-        self, client: Client, write: Callable[[PacketWriter, Rows], bytes], rows: Rows, *codes: PacketCode
-    ) -> None:
-        if not len(rows) or not client.takes_data():
-            return
-        if self._tap is not None and client.session is not None:
-            self._tap(client.session.number, write(self._recorder, rows))
-        data = write(self._writer, rows)
-        if self._rules.is_stacked:
-            client.send_messages(_stacks(data, sum(LENGTH_OF[code] for code in codes) * STACKED_PACKETS))
-        else:
-            client.write(data)
-        count = len(rows) * len(codes)
-        self.packets_sent += count
-        if client.session is not None:
-            client.session.packets_sent += count
-
-
-def _stacks(data: bytes, size: int) -> Iterator[bytes]:
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
 
 
 def _refuse(client: Client, refusal: Refusal) -> None:

@@ -16,11 +16,12 @@ import uvicorn
 
 from simulator.accounts import Account, Credentials
 from simulator.contracts import read_contracts
-from simulator.feed_server import FeedRules, FeedServer, Tap
+from simulator.feed_server import FeedRules, FeedServer
 from simulator.instrument_files import InstrumentFiles
 from simulator.logins import DEFAULT_LOGINS, LoginRules
 from simulator.market import Market
 from simulator.rest_server import make_app
+from simulator.senders import Tap
 
 LOOPBACK = "127.0.0.1"
 

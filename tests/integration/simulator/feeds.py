@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
 from functools import cache
@@ -16,8 +16,9 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from simulator import server
 from simulator.accounts import Credentials
 from simulator.demo_listing import Size, make_listing
-from simulator.feed_server import FeedRules, Tap
+from simulator.feed_server import FeedRules
 from simulator.instrument_files import InstrumentFiles
+from simulator.senders import Tap
 from simulator.server import Running
 
 TODAY = date(2026, 11, 20)
@@ -46,7 +47,7 @@ async def small_simulator(
     *,
     rate: float = 500,
     seed: int = 7,
-    is_stacked: bool = False,
+    faults: Mapping[str, float] | None = None,
     ping_every_seconds: float = 10.0,
     pong_within_seconds: float = 40.0,
     tap: Tap | None = None,
@@ -55,7 +56,7 @@ async def small_simulator(
     rules = FeedRules(
         rate=rate,
         seed=seed,
-        is_stacked=is_stacked,
+        faults=tuple((faults or {}).items()),
         ping_every_seconds=ping_every_seconds,
         pong_within_seconds=pong_within_seconds,
     )

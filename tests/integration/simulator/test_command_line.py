@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from simulator.faults import REGISTRY
 from tests.simulators import READY, REPOSITORY, running_simulator
 
 COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
@@ -50,6 +52,11 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
         ([*TOKEN, "--rate", "20001"], "--rate 20001 is not between 1 and 20000 packets a second."),
         ([*TOKEN, "--rate", "0"], "--rate 0 is not between 1 and 20000 packets a second."),
         ([*TOKEN, "--port", "70000"], "--port 70000 is no port."),
+        ([*TOKEN, "--fault", "gremlins=1"], "There is no fault named 'gremlins'; --list-faults names them."),
+        ([*TOKEN, "--fault", "mute=loud"], "The dial of mute is a number (1: on)."),
+        ([*TOKEN, "--fault", "stacked=0"], "The dial of stacked is between 1 and 300 (packets in a message)."),
+        ([*TOKEN, "--fault", "disconnect_code=805"], "disconnect_code strikes sockets that are open: there is none"),
+        ([*TOKEN, "--totp-secret", "1"], "--totp-secret is not in base 32."),
         ([*TOKEN, "--market-date", "10.02.2026"], "Market date '10.02.2026' is not a date like 2026-02-10."),
         ([*TOKEN, "--master", "/nowhere.csv"], "/nowhere.csv cannot be read: No such file or directory."),
         ([*TOKEN, "--master", "manage.py"], "manage.py is no instrument master. The first line is no header"),
@@ -61,6 +68,42 @@ def test_what_cannot_be_is_refused_with_a_sentence(arguments: list[str], sentenc
     assert ended.returncode == 2
     assert ended.stderr.startswith(sentence)
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_list_of_faults_is_the_registry() -> None:
+    """Without a token, since nothing is served."""
+    ended = run("--list-faults")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [line.split()[0] for line in ended.stdout.splitlines()] == list(REGISTRY)
+
+
+def test_every_fault_is_seen_on_the_wire_by_some_test() -> None:
+    tests = [Path(__file__).with_name(name).read_text() for name in ("test_faults.py", "test_packet_faults.py")]
+    switched = {name for text in tests for name in re.findall(r'"(\w+)"', text)} | {"handshake_400", "handshake_429"}
+
+    assert switched >= set(REGISTRY)
+
+
+def test_nothing_is_wrong_unless_asked_for() -> None:
+    with running_simulator(faults={}) as simulator:
+        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
+
+    assert [one["name"] for one in listed] == list(REGISTRY)
+    assert {one["dial"] for one in listed} == {None}
+
+
+def test_faults_of_the_command_line_are_on_from_the_start() -> None:
+    with running_simulator(faults={"stacked": 3, "ltt_zero": 0.25}) as simulator:
+        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
+        assert {one["name"]: one["dial"] for one in listed if one["dial"] is not None} == {
+            "stacked": 3,
+            "ltt_zero": 0.25,
+        }
+
+        simulator.clear_faults()
+        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
+        assert {one["dial"] for one in listed} == {None}
 
 
 def test_a_port_that_is_taken_is_named() -> None:

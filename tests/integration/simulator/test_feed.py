@@ -193,7 +193,7 @@ async def test_a_disconnect_request_closes_in_good_order() -> None:
 
 async def test_one_message_is_one_packet_unless_stacked() -> None:
     keys = derivatives("NIFTY", 60)
-    async with small_simulator(is_stacked=True) as running, client_of(running) as client:
+    async with small_simulator(faults={"stacked": 50}) as running, client_of(running) as client:
         await ask(client, 21, keys)
 
         first, second = await client.recv(), await client.recv()

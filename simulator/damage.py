@@ -1,0 +1,106 @@
+"""What can be wrong with packets: cut, glued, too long, of no known kind, with impossible prices, twice, too late.
+
+Takes the packets of one socket as they should be and returns the messages it is sent instead. Each share is drawn per
+packet from a seeded generator. Damage to lengths is honest: an oversized packet says its true length and can be
+stepped over; a truncated one says the length it should have had and is the last of its message, so that the next
+message is whole again.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from random import Random
+from typing import Final
+
+from marketdata.dhan.packets import HEADER, PacketCode
+
+PACKET_FAULTS: Final = frozenset(
+    (
+        "truncated",
+        "concatenated",
+        "oversized",
+        "unknown_packets",
+        "stacked",
+        "nan_price",
+        "zero_price",
+        "negative_price",
+        "ltt_zero",
+        "duplicates",
+        "out_of_order",
+    )
+)
+LONGEST_PADDING: Final = 32
+LONGEST_UNKNOWN: Final = 64
+UNKNOWN_CODES: Final = (0, 3, 9, 41, 51, 99, 255)
+"""Seen by one client, of the old protocol, of other feeds, and of nobody."""
+
+_PRICE = struct.Struct("<f")
+_PRICE_AT = 8
+_TIME_AT: Final = {PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14}
+_NO_TIME = bytes(4)
+
+
+class Damage:
+    """Damages what one socket is sent."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._dials: Mapping[str, float] = {}
+        self._held: dict[bytes, bytes] = {}
+
+    def messages(self, packets: Iterable[bytes], dials: Mapping[str, float]) -> Iterator[bytes]:
+        """Yield the messages that `packets` become with these faults."""
+        self._dials = dials
+        stacked = int(dials.get("stacked", 1))
+        message: list[bytes] = []
+        for packet in packets:
+            for one in self._around(self._altered(packet)):
+                is_cut = self._hits("truncated")
+                message.append(one[: self._random.randrange(1, len(one))] if is_cut else one)
+                if is_cut or (len(message) >= stacked and not self._hits("concatenated")):
+                    yield b"".join(message)
+                    message = []
+        if message:
+            yield b"".join(message)
+
+    def _hits(self, name: str) -> bool:
+        share = self._dials.get(name)
+        return share is not None and self._random.random() < share
+
+    def _altered(self, packet: bytes) -> bytes:
+        """Return `packet` with another price, time or length."""
+        if (time_at := _TIME_AT.get(PacketCode(packet[0]))) is not None:
+            (price,) = _PRICE.unpack_from(packet, _PRICE_AT)
+            wrong = {"nan_price": float("nan"), "zero_price": 0.0, "negative_price": -price}
+            for name, value in wrong.items():
+                if self._hits(name):
+                    packet = _put(packet, _PRICE_AT, _PRICE.pack(value))
+            if self._hits("ltt_zero"):
+                packet = _put(packet, time_at, _NO_TIME)
+        if self._hits("oversized"):
+            padded = packet + self._random.randbytes(self._random.randint(1, LONGEST_PADDING))
+            return _put(padded, 1, len(padded).to_bytes(2, "little"))
+        return packet
+
+    def _around(self, packet: bytes) -> Iterator[bytes]:
+        """Yield `packet` with what comes before and after it; or hold it back until its successor has gone."""
+        if self._hits("unknown_packets"):
+            yield self._unknown()
+        instrument = packet[:1] + packet[3 : HEADER.size]
+        older = self._held.pop(instrument, None)
+        if older is None and self._hits("out_of_order"):
+            self._held[instrument] = packet
+            return
+        yield packet
+        if self._hits("duplicates"):
+            yield packet
+        if older is not None:
+            yield older
+
+    def _unknown(self) -> bytes:
+        length = self._random.randint(HEADER.size, LONGEST_UNKNOWN)
+        head = HEADER.pack(self._random.choice(UNKNOWN_CODES), length, 0, 0)
+        return head + self._random.randbytes(length - HEADER.size)
+
+
+def _put(packet: bytes, at: int, value: bytes) -> bytes:
+    return packet[:at] + value + packet[at + len(value) :]

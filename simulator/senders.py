@@ -1,0 +1,76 @@
+"""From rows of the market to bytes on a client's socket, in the modes it asked for.
+
+All packets of one kind that a client gets in one turn are laid down at once, each framed as a message of its own, and
+written in one call. A socket with something wrong about its packets gets them one by one, through `damage`.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from marketdata.dhan.packets import LENGTH_OF, PacketCode
+from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.quotes import Mode
+from simulator.clients import Client
+from simulator.market import Market
+from simulator.packet_arrays import PacketWriter, Rows
+
+Tap = Callable[[int, bytes], None]
+"""Told of the number of a connection and the packets meant for it, back to back and without frames."""
+
+
+class Sender:
+    """Writes the packets of one market."""
+
+    def __init__(self, market: Market, *, tap: Tap | None = None) -> None:
+        self.packets_sent = 0
+        self._market = market
+        self._tap = tap
+        self._framed = PacketWriter(market.contracts.heads, market.bodies, framed=True)
+        self._bare = PacketWriter(market.contracts.heads, market.bodies, framed=False)
+
+    def send_snapshot(self, client: Client, mode: Mode, rows: Rows) -> None:
+        """Send what a subscribe is answered with: previous closes of indices, then the state of every row."""
+        if not len(rows):
+            return
+        self._market.catch_up(rows, time.time())
+        indices = rows[self._market.contracts.heads["segment"][rows] == ExchangeSegment.IDX_I]
+        if len(indices):
+            self._write(client, PacketWriter.previous_closes, indices, PacketCode.PREVIOUS_CLOSE)
+        if "no_snapshot" not in client.trouble:
+            self.send(client, mode, rows)
+
+    def send(self, client: Client, mode: Mode, rows: Rows) -> None:
+        """Send the packets of `rows` that `mode` yields."""
+        if mode is Mode.TICKER:
+            self._write(client, PacketWriter.tickers, rows, PacketCode.TICKER)
+        elif mode is Mode.FULL:
+            self._write(client, PacketWriter.fulls, rows, PacketCode.FULL)
+        else:
+            has_oi = self._market.contracts.is_derivative[rows]
+            self._write(client, PacketWriter.quotes, rows[~has_oi], PacketCode.QUOTE)
+            self._write(client, PacketWriter.oi_and_quotes, rows[has_oi], PacketCode.OI, PacketCode.QUOTE)
+
+    def _write(
+        self, client: Client, write: Callable[[PacketWriter, Rows], bytes], rows: Rows, *codes: PacketCode
+    ) -> None:
+        if not len(rows) or not client.takes_data():
+            return
+        if self._tap is not None:
+            self._tap(client.number, write(self._bare, rows))
+        if client.is_damaged:
+            client.send_packets(_split(write(self._bare, rows), codes))
+        else:
+            client.send_data(write(self._framed, rows))
+        count = len(rows) * len(codes)
+        self.packets_sent += count
+        if client.session is not None:
+            client.session.packets_sent += count
+
+
+def _split(data: bytes, codes: tuple[PacketCode, ...]) -> Iterator[bytes]:
+    """Yield the packets of `data`, which are of `codes` in turn."""
+    start = 0
+    while start < len(data):
+        for code in codes:
+            yield data[start : start + LENGTH_OF[code]]
+            start += LENGTH_OF[code]

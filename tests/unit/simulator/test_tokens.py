@@ -1,0 +1,44 @@
+"""Which access tokens are good."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from simulator.tokens import Standing, Tokens, is_totp, totp_now
+
+now = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+RFC_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
+
+def test_only_the_newest_token_is_good() -> None:
+    tokens = Tokens("1", "first")
+    assert tokens.standing("first", now=now) is Standing.GOOD
+
+    newer = tokens.issue(now=now)
+
+    assert tokens.standing("first", now=now) is Standing.REPLACED
+    assert tokens.standing(newer.text, now=now) is Standing.GOOD
+    assert tokens.standing("never", now=now) is Standing.UNKNOWN
+
+
+def test_a_token_ends_when_its_claims_say() -> None:
+    issued = Tokens("1", "first", hours=1).issue(now=now)
+    shown_again = Tokens("1", issued.text)
+
+    assert shown_again.expires_at() == now + timedelta(hours=1)
+    assert shown_again.standing(issued.text, now=now + timedelta(minutes=59)) is Standing.GOOD
+    assert shown_again.standing(issued.text, now=now + timedelta(hours=1)) is Standing.EXPIRED
+    assert shown_again.renew(issued.text, now=now + timedelta(hours=1)) is None
+
+
+def test_a_text_without_claims_never_ends() -> None:
+    assert Tokens("1", "a.b.c").expires_at() is None
+    assert Tokens("1", "sim-token").expires_at() is None
+
+
+# RFC 6238, appendix B, with six digits.
+@pytest.mark.parametrize(("second", "code"), [(59, "287082"), (1111111109, "081804"), (20000000000, "353130")])
+def test_codes_are_those_of_the_standard(second: int, code: str) -> None:
+    assert totp_now(RFC_SECRET, now=second) == code
+    assert is_totp(code, secret=RFC_SECRET, now=second + 30)
+    assert not is_totp(code, secret=RFC_SECRET, now=second + 61)
