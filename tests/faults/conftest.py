@@ -11,7 +11,12 @@ from pytest_django import DjangoDbBlocker
 
 from devstack.places import Places, prepare_places
 from devstack.privileges import Account, server_account
+from tests.integration.conftest import django_db_setup, own_board, quick_passwords, seeded
+from tests.integration.subscriptions.feed.conftest import settled_database
 from tests.own_servers import OwnServers, make_template, running_servers
+
+# Faults that break no server are had on the suite's, as in the integration tests.
+__all__ = ["django_db_setup", "own_board", "quick_passwords", "seeded", "settled_database"]
 
 
 @pytest.fixture(scope="session")
