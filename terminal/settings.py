@@ -171,7 +171,13 @@ STORAGES: dict[str, Any] = {
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / ".run" / "static"))
 
 CELERY_BROKER_URL = REDIS_URL
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{REDIS_PREFIX}:celery:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": f"{REDIS_PREFIX}:celery:",
+    # A line that went dead without a word must not hold beat, or a worker that looks whether it is heard.
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
@@ -180,6 +186,8 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# How long a work worker may be connected to the broker and hear nothing, not even itself, before it ends; 0: for ever.
+SILENCE_SECONDS = _whole("SILENCE_SECONDS", 15, low=0, high=3_600)
 
 # The broker, or the simulator: only the host differs.
 DHAN_FEED_URL: str = env.str("DHAN_FEED_URL", default="wss://api-feed.dhan.co")

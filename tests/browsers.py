@@ -25,6 +25,8 @@ class Browser:
         self._socket = socket
         self.ticked_at: list[float] = []
         """When frames came that held a quote younger than a second."""
+        self.seen_at: dict[int, float] = {}
+        """When the newest quote of each instrument came."""
         self.snapshots = 0
         self.feed: dict[str, Any] = {}
         self.notes: list[dict[str, Any]] = []
@@ -50,6 +52,10 @@ class Browser:
         """Return what was said of a watch that was understood."""
         return [one for one in self.notes if one.get("id") == name and one["type"] != "error"]
 
+    def has_seen_since(self, when: float) -> set[int]:
+        """Return the instruments of which quotes came after a time."""
+        return {one for one, at in list(self.seen_at.items()) if at > when}
+
     def longest_gap(self, since: float) -> float:
         """Return the longest time without a tick from `since` to now, in seconds."""
         seen = [since, *(at for at in self.ticked_at if at > since), time.monotonic()]
@@ -61,6 +67,7 @@ class Browser:
         known = frame.rows[frame.rows["known"] > 0]
         if len(known) and int(known["age_ms"].min()) < 1_000:
             self.ticked_at.append(time.monotonic())
+        self.seen_at |= dict.fromkeys(known["instrument_id"].tolist(), time.monotonic())
         self._socket.send(json.dumps({"type": "ack", "seq": frame.sequence}))
 
     def _hear(self, message: dict[str, Any]) -> None:

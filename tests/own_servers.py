@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from celery import Celery
 from django.conf import settings
 from django.db import connections
 
@@ -60,6 +61,13 @@ class OwnServers:
         """Start it on its data, and return when it takes connections."""
         self.postgres_child = start(self.postgres.program(self.logs / "postgres.log"))
         _insist(lambda: is_postgres_ready(self.postgres, self.postgres_child))
+
+    def celery(self) -> Celery:
+        """Return an application that sends to workers on these servers."""
+        sender = Celery(broker=self.redis.url, set_as_current=False)
+        prefix = f"{settings.REDIS_PREFIX}:celery:"
+        sender.conf.broker_transport_options = {"global_keyprefix": prefix, "socket_timeout": 5}
+        return sender
 
     def kill_redis(self) -> None:
         """End it without a warning."""
