@@ -68,6 +68,26 @@ class FeedLease(models.Model):
         return f"lease of connection {self.connection_id}, epoch {self.epoch}"
 
 
+class FeedGate(models.Model):
+    """The one row that every opening of a broker socket heeds: until when the account is quiet, and why."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    quiet_until = models.DateTimeField(null=True, blank=True)
+    # Whether open sockets are closed too, not only none opened.
+    closes_all = models.BooleanField(default=False)
+    reason = models.CharField(max_length=256, blank=True)
+    set_by = models.CharField(max_length=128, blank=True)
+    # How often in a row the broker refused an opening for want of quiet; each makes the next quiet longer.
+    refusals = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        db_table = "feed_gate"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="feed_gate_one_row")]
+
+    def __str__(self) -> str:
+        return f"gate, quiet until {self.quiet_until}" if self.quiet_until else "gate"
+
+
 class Subscription(models.Model):
     """One instrument that must be streaming; lives while at least one claim holds it."""
 

@@ -237,7 +237,7 @@ FAILOVER_GRACE_S = _whole("FAILOVER_GRACE_S", 5, low=1, high=600)
 # How long a socket may say nothing in session: where packets are due, and anywhere else.
 MUTE_SECONDS = _whole("MUTE_SECONDS", 10, low=1, high=600)
 MUTE_QUIET_SECONDS = _whole("MUTE_QUIET_SECONDS", 90, low=1, high=3_600)
-# How long a socket may carry nothing before it is pinged, and how long the answer may take; the broker pings every 10 s.
+# After how long without a sign a socket is pinged, and how long the answer may take; the broker pings every 10 s.
 PING_QUIET_MS = _whole("PING_QUIET_MS", 13_000, low=100, high=60_000)
 PING_ANSWER_MS = _whole("PING_ANSWER_MS", 10_000, low=100, high=60_000)
 # How long the account is quiet after the broker asked for it; after refusal upon refusal up to five times as long.

@@ -1,8 +1,8 @@
-"""What the broker's refusals ask of us: come back, log in again, wait, or stop.
+"""What the broker's refusals ask of us: come back, log in again, wait, or stop, alone or all together.
 
 Knows the reason codes of disconnect packets and the HTTP statuses of a refused handshake, and the words an
 operator reads for them. Source: the annexure of https://dhanhq.co/docs/v2/ and failures seen in production,
-read November 2026. How long a wait is, is decided in `subscriptions.domain.backoff`.
+read November 2026. How long a wait is, is decided in `subscriptions`.
 """
 
 from enum import StrEnum
@@ -14,14 +14,17 @@ class Reaction(StrEnum):
 
     COME_BACK = "come_back"  # reconnect, with backoff
     LOG_IN_AGAIN = "log_in_again"  # the access token is of no use any more
-    WAIT = "wait"  # the broker asks for quiet: a minute at least, or it blocks the account
-    STOP = "stop"  # no attempt can succeed until a person changes something
+    DOUBT = "doubt"  # the access token may be of no use: wait for another, and try now and then
+    WAIT = "wait"  # nobody opens a socket for a minute at least; open ones stay
+    STOP_ALL = "stop_all"  # all sockets of the account are closed for a minute, or the broker blocks it
+    FIX_PLAN = "fix_plan"  # what we ask for is wrong: not again before we ask for less
+    STOP = "stop"  # no attempt can succeed until the credentials change
 
 
 _MEANING_OF: Final[dict[int, tuple[Reaction, str]]] = {
     800: (Reaction.COME_BACK, "internal server error"),
-    804: (Reaction.STOP, "more instruments than a connection may hold"),
-    805: (Reaction.WAIT, "too many requests or connections"),
+    804: (Reaction.FIX_PLAN, "more instruments than a connection may hold"),
+    805: (Reaction.STOP_ALL, "too many requests or connections"),
     806: (Reaction.STOP, "the account has no data subscription"),
     807: (Reaction.LOG_IN_AGAIN, "the access token has expired"),
     808: (Reaction.STOP, "authentication failed"),
@@ -34,8 +37,8 @@ _MEANING_OF: Final[dict[int, tuple[Reaction, str]]] = {
 }
 
 _REACTION_TO_STATUS: Final[dict[int, Reaction]] = {
-    401: Reaction.LOG_IN_AGAIN,
-    403: Reaction.LOG_IN_AGAIN,
+    401: Reaction.DOUBT,
+    403: Reaction.DOUBT,
     429: Reaction.WAIT,
 }
 

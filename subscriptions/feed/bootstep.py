@@ -12,15 +12,20 @@ import secrets
 import socket
 import threading
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final
 
 from celery import bootsteps
 from celery.worker import WorkController
 from django.conf import settings
+from django.utils import timezone
 
-from marketdata.dhan.credentials import Credentials
+from marketdata import selectors
+from marketdata.domain.instruments import ExchangeSegment
+from subscriptions.domain.watchdog import Limits
+from subscriptions.feed.connection import Patience
 from subscriptions.feed.holder import FeedSettings, Holder
-from subscriptions.feed.ownership import connection_parameters
+from subscriptions.feed.leases import connection_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +34,14 @@ STOP_SECONDS: Final = 5.0
 EXIT_BROKEN: Final = 70
 
 
-def read_credentials() -> Credentials | None:
-    """Return the account the environment names, if any."""
-    if not settings.DHAN_ACCESS_TOKEN:
-        return None
-    return Credentials(settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN)
+def is_streaming_expected(segment: ExchangeSegment, at: datetime) -> bool:
+    """Whether packets of a segment are due, by the calendar as it was read last."""
+    return selectors.is_streaming_expected(segment=segment, at=at)
+
+
+def refresh_sessions() -> None:
+    """Read the calendar anew, for those on the loop."""
+    selectors.refresh_sessions(now=timezone.now())
 
 
 def read_settings() -> FeedSettings:
@@ -42,12 +50,18 @@ def read_settings() -> FeedSettings:
         name=f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}",
         limit=settings.FEED_CONNECTIONS,
         feed_url=settings.DHAN_FEED_URL,
-        read_credentials=read_credentials,
+        read_credentials=selectors.read_credentials,
         database=connection_parameters(settings.DATABASES["default"]),
         flush_seconds=settings.FLUSH_MS / 1_000,
         open_pause_seconds=settings.DHAN_OPEN_INTERVAL_MS / 1_000,
         message_pause_seconds=settings.DHAN_MESSAGE_INTERVAL_MS / 1_000,
         failover_grace_seconds=settings.FAILOVER_GRACE_S,
+        is_streaming_expected=is_streaming_expected,
+        refresh_sessions=refresh_sessions,
+        limits=Limits(settings.MUTE_SECONDS, settings.MUTE_QUIET_SECONDS),
+        patience=Patience(settings.PING_QUIET_MS / 1_000, settings.PING_ANSWER_MS / 1_000),
+        quiet_seconds=settings.QUIET_SECONDS,
+        frozen_seconds=settings.FROZEN_OWNER_S,
     )
 
 

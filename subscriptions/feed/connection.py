@@ -8,6 +8,7 @@ it nor any exception text that could quote it leaves this module.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
@@ -27,17 +28,10 @@ from marketdata.dhan import requests
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
 from marketdata.dhan.requests import Request, RequestCode
+from subscriptions.domain.connection_life import Loss, LossCause
 
 HANDSHAKE_SECONDS: Final = 5.0
 GOODBYE_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """Why a socket was lost or not got, in an operator's words, and what that asks of us."""
-
-    reaction: Reaction
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class FeedSocket:
             return Loss(Reaction.COME_BACK, "the broker broke the WebSocket protocol")
         handshake = self._transport.close_handshake
         if handshake is not None and handshake.recv is not None:
-            return Loss(Reaction.COME_BACK, f"closed by the broker with {handshake.recv.code:d}")
+            return Loss(Reaction.COME_BACK, f"closed by the broker with {handshake.recv.code:d}", LossCause.BROKER)
         return Loss(Reaction.COME_BACK, "dropped without a close frame")
 
     def abort(self) -> None:
@@ -141,9 +135,10 @@ async def open_socket(
         raise RefusedError(Loss(Reaction.COME_BACK, "the handshake was not answered in time")) from None
     except OSError as error:
         reason = f"the broker cannot be reached: {error.strerror or type(error).__name__}"
-        raise RefusedError(Loss(Reaction.COME_BACK, reason)) from None
+        is_reset = isinstance(error, ConnectionResetError)
+        raise RefusedError(Loss(Reaction.COME_BACK, reason, is_doubtful=is_reset)) from None
     if transport.is_disconnected:
-        raise RefusedError(Loss(Reaction.COME_BACK, "dropped during the handshake"))
+        raise RefusedError(Loss(Reaction.COME_BACK, "dropped during the handshake", is_doubtful=True))
     return FeedSocket(transport)
 
 
@@ -171,6 +166,7 @@ def _drop(opening: "asyncio.Future[WSTransport]") -> None:
 
 def _refusal(error: WSHandshakeError) -> Loss:
     if error.response is None:
-        return Loss(Reaction.COME_BACK, "the handshake was not answered")
+        return Loss(Reaction.COME_BACK, "the handshake was not answered", is_doubtful=True)
     status = int(error.response.status)
-    return Loss(reaction_to_refusal(status), f"the handshake was refused with {status}")
+    reason = f"the handshake was refused with {status}"
+    return Loss(reaction_to_refusal(status), reason, LossCause.BROKER, is_doubtful=status == HTTPStatus.BAD_REQUEST)

@@ -13,6 +13,8 @@ from marketdata.domain.figures import (
     Histogram,
 )
 from marketdata.domain.quote_rows import Rows
+from marketdata.domain.tick_rules import TickFault
+from subscriptions.domain.connection_life import LossCause
 from subscriptions.feed.owner import Owner
 
 # Field of the table's counters -> the kind that is reported.
@@ -54,6 +56,8 @@ class Figures:
             bytes=counts["bytes"],
             lost_writes=self.lost_writes,
             decode_errors={kind: counts[name] for name, kind in DECODE_ERRORS.items()},
+            impossible_ticks={fault.value: counts[fault.value] for fault in TickFault},
+            reconnects={cause.value: self._owner.reconnects[cause] for cause in LossCause},
             flush=self._flush.read(),
             publish_lag=self._publish_lag.read(),
             loop_lag=self._loop_lag.read(),
@@ -68,4 +72,4 @@ class Figures:
 
 
 def _values(counters: Counters) -> "Counter[str]":
-    return Counter({name: getattr(counters, name) for name in ("packets", "bytes", *DECODE_ERRORS)})
+    return Counter({name: getattr(counters, name) for name in ("packets", "bytes", *DECODE_ERRORS, *TickFault)})

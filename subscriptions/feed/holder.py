@@ -8,7 +8,7 @@ unexpectedly ends the whole holder: the worker is started anew, and its start is
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,15 +16,22 @@ from typing import Any, Final
 from asgiref.sync import sync_to_async
 
 from marketdata import quote_board
+from marketdata.dhan.disconnects import Reaction
 from marketdata.quote_board import BoardError, OwnerBoard, Wake
+from subscriptions.domain.connection_life import Loss, LossCause
+from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.arrivals import Arrivals
+from subscriptions.feed.connection import Patience
 from subscriptions.feed.failover import Failovers
 from subscriptions.feed.gate import OpeningGate
-from subscriptions.feed.owner import Owner, ReadCredentials
-from subscriptions.feed.ownership import Lease, LeaseKeeper
+from subscriptions.feed.identity import Identity, ReadCredentials
+from subscriptions.feed.leases import Lease, Quiet
+from subscriptions.feed.owner import Owner
+from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.feed.publisher import Publisher
 from subscriptions.feed.reconciler import Reconciler
 from subscriptions.feed.seeding import Seeder
+from subscriptions.feed.watch import DataWatch, IsStreamingExpected, keep_sessions_fresh
 
 logger = logging.getLogger(__name__)
 
@@ -45,22 +52,32 @@ class FeedSettings:
     open_pause_seconds: float
     message_pause_seconds: float
     failover_grace_seconds: float
+    is_streaming_expected: IsStreamingExpected
+    refresh_sessions: Callable[[], None]
+    limits: Limits
+    patience: Patience
+    quiet_seconds: float
+    frozen_seconds: float
 
 
 class _Holding:
     """One lease with all that runs under it."""
 
-    def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings) -> None:
-        self.owner = Owner(lease)
+    def __init__(
+        self, lease: Lease, board: OwnerBoard, settings: FeedSettings, *, is_assured: Callable[[], bool]
+    ) -> None:
+        self.owner = Owner(lease, is_assured=is_assured)
         self.reconciler = Reconciler(self.owner, pause_seconds=settings.message_pause_seconds)
         self.arrivals = Arrivals(self.owner)
         self.publisher = Publisher(self.owner, board, name=settings.name, flush_seconds=settings.flush_seconds)
+        self.watch = DataWatch(self.owner, limits=settings.limits, is_expected=settings.is_streaming_expected)
 
-    async def run(self, gate: OpeningGate, settings: FeedSettings) -> None:
+    async def run(self, gate: OpeningGate, identity: Identity, settings: FeedSettings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                self.owner.run(url=settings.feed_url, gate=gate, read_credentials=settings.read_credentials)
+                self.owner.run(url=settings.feed_url, gate=gate, identity=identity, patience=settings.patience)
             )
+            group.create_task(self.watch.run())
             group.create_task(self.reconciler.run())
             group.create_task(self.arrivals.run())
             group.create_task(self.publisher.run())
@@ -87,14 +104,22 @@ class Holder:
         def tell(leases: frozenset[Lease]) -> None:
             loop.call_soon_threadsafe(self._take_note, leases)
 
+        def tell_quiet(quiet: Quiet | None) -> None:
+            loop.call_soon_threadsafe(self._heed, gate, quiet)
+
         board = quote_board.connect_owner()
         keeper = LeaseKeeper(
             self._settings.database,
             owner=self._settings.name,
             limit=self._settings.limit,
             tell=tell,
+            tell_quiet=tell_quiet,
+            frozen_seconds=self._settings.frozen_seconds,
         )
-        gate = OpeningGate(keeper, pause_seconds=self._settings.open_pause_seconds)
+        gate = OpeningGate(
+            keeper, pause_seconds=self._settings.open_pause_seconds, quiet_seconds=self._settings.quiet_seconds
+        )
+        identity = Identity(self._settings.read_credentials)
         failovers = Failovers(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(
             lambda: [holding.owner for holding, _ in self._holdings.values()],
@@ -109,10 +134,11 @@ class Holder:
                         self._listen_forever(board),
                         seeder.run(),
                         failovers.run(),
+                        keep_sessions_fresh(self._settings.refresh_sessions),
                         _raise_from(keeping),
                     )
                     background = [group.create_task(service) for service in services]
-                    await self._follow_leases(group, board, gate)
+                    await self._follow_leases(group, board, gate, identity, keeper.is_assured)
                     await self._give_up_all()
                     for task in background:
                         task.cancel()
@@ -123,11 +149,25 @@ class Holder:
                 await asyncio.wait([keeping], timeout=_LET_GO_SECONDS)
         logger.info("%s: all connections given up", self._settings.name)
 
+    def _heed(self, gate: OpeningGate, quiet: Quiet | None) -> None:
+        """Note the account's quiet, and close everything where that is asked for."""
+        gate.take_note(quiet)
+        if quiet is not None and quiet.closes_all:
+            for holding, _ in self._holdings.values():
+                holding.owner.end_socket(Loss(Reaction.STOP_ALL, quiet.reason, LossCause.QUIET))
+
     def _take_note(self, leases: frozenset[Lease]) -> None:
         self._leases = leases
         self._told.set()
 
-    async def _follow_leases(self, group: asyncio.TaskGroup, board: OwnerBoard, gate: OpeningGate) -> None:
+    async def _follow_leases(
+        self,
+        group: asyncio.TaskGroup,
+        board: OwnerBoard,
+        gate: OpeningGate,
+        identity: Identity,
+        is_assured: Callable[[], bool],
+    ) -> None:
         """Start what a new lease needs and end what a lost one had, until told to stop."""
         stopped = asyncio.ensure_future(self._stop.wait())
         while not self._stop.is_set():
@@ -137,8 +177,9 @@ class Holder:
                 await self._drop(lease)
             for lease in sorted(self._leases - self._holdings.keys(), key=lambda one: one.connection):
                 logger.info("connection %d, epoch %d: taken by %s", lease.connection, lease.epoch, self._settings.name)
-                holding = _Holding(lease, board, self._settings)
-                self._holdings[lease] = holding, group.create_task(holding.run(gate, self._settings))
+                holding = _Holding(lease, board, self._settings, is_assured=is_assured)
+                task = group.create_task(holding.run(gate, identity, self._settings))
+                self._holdings[lease] = holding, task
             told = asyncio.ensure_future(self._told.wait())
             await asyncio.wait([told, stopped], return_when=asyncio.FIRST_COMPLETED)
             told.cancel()

@@ -1,14 +1,16 @@
 """One owned connection: what it is told and wants, its state, and the life of its sockets.
 
-The owner opens a socket, keeps it until it is lost, and opens the next one when the broker's reason and the
-backoff allow; each new socket was told nothing, so the reconciler sends everything again. All of it lives on
-one event loop: the quote table, the set that was sent and the state are written by its tasks in turn.
+The owner opens a socket, keeps it until it is lost, and opens the next one when the broker's reason, the backoff
+and the account's quiet allow; each new socket was told nothing, so the reconciler sends everything again. States
+follow one another by the graph of `subscriptions.domain.connection_life`. All of it lives on one event loop: the
+quote table, the set that was sent and the state are written by its tasks in turn.
 """
 
 import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
@@ -18,36 +20,49 @@ from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan.requests import SUBSCRIBE_CODE, Request
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
-from subscriptions.domain.backoff import delay_seconds
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.domain.commands import commands_between, told_after
-from subscriptions.feed.connection import FeedSocket, Loss, RefusedError, open_socket
+from subscriptions.domain.connection_life import Attempts, Life, Loss, LossCause, may_follow
+from subscriptions.feed.connection import PATIENCE, FeedSocket, Patience, RefusedError, open_socket
 from subscriptions.feed.gate import OpeningGate
-from subscriptions.feed.ownership import Lease
+from subscriptions.feed.identity import Identity, ReadCredentials
+from subscriptions.feed.leases import Lease
+
+__all__ = ["Owner", "ReadCredentials"]
 
 logger = logging.getLogger(__name__)
 
-# A socket that lasted this long was a good one, even if nothing was wanted on it.
-_GOOD_SECONDS: Final = 60.0
-_CREDENTIALS_BEAT_SECONDS: Final = 2.0
+_ASSURED_BEAT_SECONDS: Final = 0.1
+_PLAN_BEAT_SECONDS: Final = 1.0
+# A former owner that lost nothing but its database session learns within this time that it has been replaced.
+_HAND_OVER_SECONDS: Final = 0.5
 _SUBSCRIBE_CODES: Final = frozenset(SUBSCRIBE_CODE.values())
-
-ReadCredentials = Callable[[], Credentials | None]
-"""Return who we are now; None while nobody has told us."""
+_LEVELS: Final = {
+    ConnectionState.STOPPED: logging.ERROR,
+    ConnectionState.WAITING: logging.ERROR,
+    ConnectionState.MUTE: logging.WARNING,
+}
 
 
 class Owner:
     """A connection that this worker holds the lease of."""
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, *, is_assured: Callable[[], bool] = lambda: True) -> None:
         self.lease = lease
+        self._is_assured = is_assured
         self.table = QuoteTable()
         self.state = ConnectionState.OPENING
         self.last_error = ""
         self.state_changed = asyncio.Event()
         """Set when `state`, `last_error` or `failed_turns` has changed; whoever reports clears it."""
-        self.failed_turns = 0
-        """How often in a row our own turn at the gate failed; waiting for a token or for quiet is no such failure."""
+        self.since_ms = _now_ms()
+        """When `state` began, true UTC epoch."""
+        self.reconnects: Counter[LossCause] = Counter()
+        """How many sockets were lost, or not got, in this epoch, by cause."""
+        self.sockets = 0
+        """How many sockets were opened in this epoch."""
+        self.is_data_due = True
+        """Whether any instrument told is in session; whoever watches knows."""
         self.plan_changed = asyncio.Event()
         """Set when there may be something to send; whoever sends clears it."""
         self.sent: dict[InstrumentKey, Mode] = {}
@@ -58,8 +73,21 @@ class Owner:
         self.last_packet_at_ms: int | None = None
         self._ids: Mapping[InstrumentKey, int] = {}
         self._wanted: Mapping[InstrumentKey, Mode] = {}
+        self._is_planned = False
         self._arriving: Collection[InstrumentKey] = ()
         self._socket: FeedSocket | None = None
+        self._ending: Loss | None = None
+        self._attempts = Attempts()
+
+    @property
+    def failed_turns(self) -> int:
+        """How often in a row our own turn at the gate failed; waiting for a token or for quiet is no such failure."""
+        return self._attempts.failed_turns
+
+    @property
+    def has_socket(self) -> bool:
+        """Whether a socket is open."""
+        return self._socket is not None
 
     @property
     def wanted(self) -> Mapping[InstrumentKey, Mode]:
@@ -77,9 +105,11 @@ class Owner:
         self.table.add(renamed)
         is_news = wanted != self._wanted
         self._wanted, self._ids, self._arriving = wanted, ids, arriving
+        self._is_planned = True
         if is_news:
             self.plan_changed.set()
             self._forget_untold()
+        self.settle()
 
     def list_arriving(self) -> Mapping[int, bool]:
         """Return what an open socket was told and another connection still streams: id -> whether it ticks here."""
@@ -109,33 +139,48 @@ class Owner:
         self.sent = told_after(self.sent, request)
         if not is_subscribe:
             self._note_gone(self.table.remove(request.instruments))
+        self.settle()
 
     def absorb(self) -> None:
         """Read what came since the last time; close the socket if the broker has said that it is over."""
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = _now_ms()
         if self.table.absorb(received_at_ms=now_ms):
             self.last_packet_at_ms = now_ms
+            self.settle()
         if self.table.disconnect_reason is not None and self._socket is not None:
             self._socket.abort()
 
-    async def run(self, *, url: str, gate: OpeningGate, read_credentials: ReadCredentials) -> None:
-        """Keep a socket open for as long as the broker allows it."""
-        attempt = 0
+    def end_socket(self, loss: Loss) -> None:
+        """Close the socket, if there is one, for a reason of our own."""
+        if self._socket is not None and self._ending is None:
+            self._ending = loss
+            self._socket.abort()
+
+    async def wait_assured(self) -> None:
+        """Wait until it is sure that the connection is ours: one that wakes from a freeze says nothing before."""
         while True:
-            credentials = read_credentials()
-            if credentials is None:
-                self._become(ConnectionState.STOPPED, "no credentials")
-                await self._wait_for_other_credentials(credentials, read_credentials)
+            if self._is_assured():
+                return
+            await asyncio.sleep(_ASSURED_BEAT_SECONDS)
+
+    async def run(self, *, url: str, gate: OpeningGate, identity: Identity, patience: Patience = PATIENCE) -> None:
+        """Keep a socket open for as long as the broker allows it."""
+        if self.lease.is_inherited:
+            await asyncio.sleep(_HAND_OVER_SECONDS)
+        while True:
+            used = await identity.read()
+            if used is None:
+                self._become(ConnectionState.WAITING, "no credentials")
+                await identity.wait_for_other_than(None, seconds=None)
                 continue
-            loss, was_good = await self._live_once(url, gate, credentials)
-            attempt = 1 if was_good else attempt + 1
-            delay = delay_seconds(reaction=loss.reaction, attempt=attempt, chance=random.random())  # noqa: S311
-            if delay is None:
-                self._become(ConnectionState.STOPPED, loss.reason)
-                await self._wait_for_other_credentials(credentials, read_credentials)
-            else:
-                self._become(ConnectionState.RECONNECTING, loss.reason)
-                await asyncio.sleep(delay)
+            await gate.wait_quiet()
+            self._become(ConnectionState.OPENING, self.last_error)
+            loss, life = await self._live_once(url, gate, used, patience)
+            follows = self._attempts.after(loss, life, chance=random.random())  # noqa: S311
+            self.reconnects[loss.cause] += 1
+            self._become(follows.state, loss.reason)
+            self.state_changed.set()
+            await self._rest(loss, follows.delay_seconds, identity, used)
 
     async def leave(self) -> None:
         """Give the connection up on purpose: say goodbye to the broker and close."""
@@ -150,28 +195,67 @@ class Owner:
             self._socket.abort()
             self._socket = None
 
-    async def _live_once(self, url: str, gate: OpeningGate, credentials: Credentials) -> tuple[Loss, bool]:
-        """Open one socket and stay until it is lost; return why, and whether it was any good."""
+    async def _rest(self, loss: Loss, seconds: float | None, identity: Identity, used: Credentials) -> None:
+        """Wait as long as the loss asks for; other credentials end the wait, whatever it is for."""
+        if loss.reaction is not Reaction.FIX_PLAN:
+            await identity.wait_for_other_than(used, seconds=seconds)
+            return
+        told = len(self.sent)
+        while len(self._wanted) >= told:
+            if await identity.wait_for_other_than(used, seconds=_PLAN_BEAT_SECONDS):
+                return
+
+    async def _live_once(
+        self, url: str, gate: OpeningGate, credentials: Credentials, patience: Patience
+    ) -> tuple[Loss, Life | None]:
+        """Open one socket and stay until it is lost; return why, and its life if there was one."""
         try:
-            async with gate.turn():
-                self.table.begin_socket()
-                self.sent = {}
-                self._forget_untold()
-                self._socket = await open_socket(url, credentials, self.table.append)
+            await self._open(url, gate, credentials, patience)
         except RefusedError as error:
             self.absorb()
-            loss = self._said_by_broker() or error.loss
-            self._count_turn(loss.reaction)
-            return loss, False
-        self.failed_turns = 0
-        self._become(ConnectionState.LIVE, "")
-        self.plan_changed.set()
+            return self._said_by_broker() or error.loss, None
         opened_at = time.monotonic()
+        loss = await self._stay(gate)
+        return loss, Life(time.monotonic() - opened_at, is_heard=self.table.counters.packets > 0)
+
+    async def _open(self, url: str, gate: OpeningGate, credentials: Credentials, patience: Patience) -> None:
+        async with gate.turn():
+            await self.wait_assured()
+            self.table.begin_socket()
+            self.sent = {}
+            self._ending = None
+            self._forget_untold()
+            try:
+                self._socket = await open_socket(url, credentials, self.table.append, patience=patience)
+            except RefusedError as error:
+                gate.heed(error.loss)
+                raise
+        self.sockets += 1
+        gate.note_opened()
+
+    async def _stay(self, gate: OpeningGate) -> Loss:
+        """Be told and listen until the socket is lost; return why."""
+        assert self._socket is not None  # noqa: S101  It was opened a line ago.
+        self._attempts.opened()
+        self._become(ConnectionState.SUBSCRIBING, "")
+        self.plan_changed.set()
+        self.settle()
+        if (why := gate.forbids_sockets()) is not None:  # Imposed by another while this one was opened.
+            self.end_socket(Loss(Reaction.STOP_ALL, why, LossCause.QUIET))
         loss = await self._socket.wait_lost()
         self.absorb()
         self._socket = None
-        loss = self._said_by_broker() or loss
-        return loss, self.table.streaming > 0 or time.monotonic() - opened_at > _GOOD_SECONDS
+        said = self._said_by_broker()
+        if said is not None:
+            gate.heed(said)
+        return said or self._ending or loss
+
+    def settle(self) -> None:
+        """Be live once everything wanted was sent; after a silence not before something came."""
+        if self.state is not ConnectionState.SUBSCRIBING or not self._is_planned or self.sent != self._wanted:
+            return
+        if self._attempts.mutes == 0 or self.table.streaming or not (self.sent and self.is_data_due):
+            self._become(ConnectionState.LIVE, "")
 
     def _forget_untold(self) -> None:
         """Drop rows of what is neither wanted nor told: no unsubscribe will, where the socket was lost before."""
@@ -184,25 +268,15 @@ class Owner:
     def _said_by_broker(self) -> Loss | None:
         """Return the loss as the broker's disconnect packet explains it, if one has come."""
         reason = self.table.disconnect_reason
-        return None if reason is None else Loss(reaction_to(reason), describe(reason))
-
-    def _count_turn(self, reaction: Reaction) -> None:
-        is_failure = reaction in {Reaction.COME_BACK, Reaction.STOP}
-        self.failed_turns = self.failed_turns + 1 if is_failure else 0
-        self.state_changed.set()
-
-    @staticmethod
-    async def _wait_for_other_credentials(used: Credentials | None, read: ReadCredentials) -> None:
-        while True:
-            await asyncio.sleep(_CREDENTIALS_BEAT_SECONDS)
-            if read() != used:
-                return
+        return None if reason is None else Loss(reaction_to(reason), describe(reason), LossCause.BROKER)
 
     def _become(self, state: ConnectionState, reason: str) -> None:
         if (state, reason) == (self.state, self.last_error):
             return
+        if not may_follow(self.state, state):
+            raise AssertionError(f"connection {self.lease.connection}: {self.state} cannot become {state}")
         logger.log(
-            logging.ERROR if state is ConnectionState.STOPPED else logging.INFO,
+            _LEVELS.get(state, logging.INFO),
             "connection %d, epoch %d: %s -> %s%s; wanted %d, sent %d, streaming %d, packets %d",
             self.lease.connection,
             self.lease.epoch,
@@ -214,5 +288,10 @@ class Owner:
             self.table.streaming,
             self.table.counters.packets,
         )
+        self.since_ms = self.since_ms if state is self.state else _now_ms()
         self.state, self.last_error = state, reason
         self.state_changed.set()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

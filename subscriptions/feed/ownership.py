@@ -3,16 +3,21 @@
 Theory of operation. Ownership has two signs of life. The *lease*, a row of `feed_leases`, is renewed every
 second and says that the owner's loop runs. A *session advisory lock* on the same database connection says that
 its process lives: it is free milliseconds after a kill -9 and stays held through a freeze. A lock that is free
-is taken at once, and taking raises the epoch in one compare-and-set; one that is held is left alone, so what a
-frozen process owns is streamed by nobody until it thaws or ends.
+is taken at once, and taking raises the epoch in one compare-and-set. One that is held while the lease has run out
+belongs to a process that is frozen or cut off and may still have its socket: nobody opens another until its process
+has ended or `frozen_seconds` have passed, for the broker drops a silent client after 40. Then its database session is
+ended, which frees the lock (docs/decisions/0009-frozen-owners.md).
 
 A lease is lost when another owner has raised its epoch, and only then. While PostgreSQL cannot be reached
 nobody can take anything over, so owners keep what they hold; when it is back they renew under the epoch they
 have, and get their locks again as soon as the server has noticed that the former session is gone. For the
 first seconds of a PostgreSQL server only former owners may take, because the others may still be streaming.
 
-All SQL of leases is here. `LeaseKeeper.run` belongs in a thread of its own: a busy event loop must not cost
-the lease, and a slow database must not stop the loop.
+An owner that wakes from a freeze does not know what happened. `is_assured` says whether this thread has looked lately;
+nothing is opened and nothing sent while it has not.
+
+`LeaseKeeper.run` belongs in a thread of its own: a busy event loop must not cost the lease, and a slow database
+must not stop the loop. Statements are in `leases`.
 """
 
 import logging
@@ -20,138 +25,60 @@ import queue
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 import psycopg
 
-from subscriptions.domain.losses import LEASE_SECONDS
+from subscriptions.feed.leases import GATE, TTL_SECONDS, Lease, LeaseSession, Quiet
 
 logger = logging.getLogger(__name__)
 
-TTL_SECONDS: Final = LEASE_SECONDS
 BEAT_SECONDS: Final = 1.0
-FORMER_OWNERS_FIRST_SECONDS: Final = 10
+FROZEN_SECONDS: Final = 45.0
+LONGEST_ATTEMPT_SECONDS: Final = 10.0
+"""No attempt at the database lasts longer; a thread that was in one for longer did not run."""
+
+_RETRY_SECONDS: Final = 0.05
 
 Answer = TypeVar("Answer")
 
-_LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
-_GATE: Final = 0
-_RETRY_SECONDS: Final = 0.05
-
-_FREE: Final = (
-    "SELECT connection_id, epoch FROM feed_leases WHERE connection_id <> ALL(%(held)s) ORDER BY connection_id"
-)
-_LOCK: Final = "SELECT pg_try_advisory_lock(%s, %s)"
-_UNLOCK: Final = "SELECT pg_advisory_unlock(%s, %s)"
-_TAKE: Final = """
-UPDATE feed_leases
-   SET owner = %(owner)s, epoch = epoch + 1, expires_at = now() + make_interval(secs => %(ttl)s)
- WHERE connection_id = %(number)s AND epoch = %(epoch)s
-   AND (owner IN ('', %(owner)s) OR now() - pg_postmaster_start_time() > make_interval(secs => %(former_first)s))
-RETURNING epoch
-"""
-_RENEW: Final = """
-UPDATE feed_leases
-   SET expires_at = now() + make_interval(secs => %(ttl)s)
-  FROM unnest(%(numbers)s::int[], %(epochs)s::bigint[]) AS held (number, epoch)
- WHERE feed_leases.connection_id = held.number AND feed_leases.epoch = held.epoch AND owner = %(owner)s
-RETURNING connection_id
-"""
-_RELEASE: Final = """
-UPDATE feed_leases SET owner = '', expires_at = NULL
- WHERE connection_id = %(number)s AND epoch = %(epoch)s AND owner = %(owner)s
-"""
-
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to a connection, under the epoch that everything published about it carries."""
+class _Imposed:
+    """A quiet as this worker knows it, on its own clock; `is_recorded` once the others can know it too."""
 
-    connection: int
-    epoch: int
-
-
-def connection_parameters(database: Mapping[str, Any]) -> dict[str, Any]:
-    """Return psycopg's parameters for an entry of Django's DATABASES; a dead peer is noticed in seconds."""
-    named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
-    given = {name: database[entry] for name, entry in named.items() if database.get(entry)}
-    passed_on = {name: database["OPTIONS"][name] for name in ("sslmode", "sslrootcert") if name in database["OPTIONS"]}
-    return given | passed_on | {"connect_timeout": 2, "tcp_user_timeout": 4_000, "options": "-c statement_timeout=2000"}
-
-
-class LeaseSession:
-    """One database connection with the statements of ownership; its end frees every lock it holds."""
-
-    def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
-        self._owner = owner
-        self._connection = psycopg.connect(**parameters, autocommit=True, application_name=f"lease {owner}"[:63])
-
-    def close(self) -> None:
-        """End the session."""
-        self._connection.close()
-
-    def list_free(self, held: frozenset[Lease]) -> list[Lease]:
-        """Return the leases, as they stand, of connections that are not in `held`."""
-        rows = self._connection.execute(_FREE, {"held": [one.connection for one in held]})
-        return [Lease(number, epoch) for number, epoch in rows]
-
-    def take(self, seen: Lease) -> Lease | None:
-        """Take a connection over under the next epoch; None if its lock is held or its lease has moved on."""
-        if not self.lock(seen.connection):
-            return None
-        values = {"owner": self._owner, "ttl": TTL_SECONDS, "number": seen.connection, "epoch": seen.epoch}
-        taken = self._connection.execute(_TAKE, values | {"former_first": FORMER_OWNERS_FIRST_SECONDS}).fetchone()
-        if taken is None:
-            self.unlock(seen.connection)
-            return None
-        return Lease(seen.connection, taken[0])
-
-    def renew(self, held: frozenset[Lease]) -> frozenset[Lease]:
-        """Extend `held` and return those that are still ours."""
-        leases = sorted(held, key=lambda lease: lease.connection)
-        rows = self._connection.execute(
-            _RENEW,
-            {
-                "ttl": TTL_SECONDS,
-                "numbers": [lease.connection for lease in leases],
-                "epochs": [lease.epoch for lease in leases],
-                "owner": self._owner,
-            },
-        )
-        ours = {number for (number,) in rows}
-        return frozenset(lease for lease in held if lease.connection in ours)
-
-    def release(self, lease: Lease) -> None:
-        """Give a connection up, so that anyone may take it at once."""
-        values = {"number": lease.connection, "epoch": lease.epoch, "owner": self._owner}
-        self._connection.execute(_RELEASE, values)
-        self.unlock(lease.connection)
-
-    def lock(self, number: int) -> bool:
-        """Try for the advisory lock of a connection, or of the gate; True if this session has it now."""
-        row = self._connection.execute(_LOCK, (_LOCK_SPACE, number)).fetchone()
-        return row is not None and bool(row[0])
-
-    def unlock(self, number: int) -> None:
-        """Free a lock this session holds."""
-        self._connection.execute(_UNLOCK, (_LOCK_SPACE, number))
+    quiet: Quiet
+    until: float
+    grows: bool
+    is_recorded: bool
 
 
 class LeaseKeeper:
     """Takes free connections up to a limit, renews what it holds, and tells of every change.
 
     `run` blocks until `stop`; the other methods may be called from any thread. `tell` is called from the
-    thread of `run` with everything that is held.
+    thread of `run` with everything that is held, `tell_quiet` with what is left of the account's quiet.
     """
 
     def __init__(
-        self, parameters: Mapping[str, Any], *, owner: str, limit: int, tell: Callable[[frozenset[Lease]], None]
+        self,
+        parameters: Mapping[str, Any],
+        *,
+        owner: str,
+        limit: int,
+        tell: Callable[[frozenset[Lease]], None],
+        tell_quiet: Callable[[Quiet | None], None] = lambda _quiet: None,
+        frozen_seconds: float = FROZEN_SECONDS,
     ) -> None:
         self._parameters = parameters
         self._owner = owner
         self._limit = limit
         self._tell = tell
+        self._tell_quiet = tell_quiet
+        self._frozen_seconds = frozen_seconds
+        self._imposed: _Imposed | None = None
+        self._assured_at = time.monotonic()
         self._held: frozenset[Lease] = frozenset()
         self._unlocked: frozenset[int] = frozenset()
         self._session: LeaseSession | None = None
@@ -178,35 +105,84 @@ class LeaseKeeper:
         """Let `run` release everything and return."""
         self._inbox.put(None)
 
+    def is_assured(self) -> bool:
+        """Say whether this thread has looked so lately that what is held is still ours."""
+        return time.monotonic() - self._assured_at < TTL_SECONDS
+
     def try_gate(self) -> "Future[bool]":
         """Ask for the account-wide right to open a socket; the answer comes at once.
 
         Yes while PostgreSQL cannot be reached: nobody new can own a connection then, and a worker opens one
-        at a time of its own accord.
+        at a time of its own accord. Never while the account is to be quiet, as far as this worker knows.
         """
         answer: Future[bool] = Future()
 
         def ask() -> None:
-            granted = self._with_session(lambda session: session.lock(_GATE))
+            is_granted = self._is_granted()
             if answer.set_running_or_notify_cancel():
-                answer.set_result(granted is not False)
-            elif granted:
-                self._with_session(lambda session: session.unlock(_GATE))
+                answer.set_result(is_granted)
+            elif is_granted:
+                self._with_session(lambda session: session.unlock(GATE))
 
         self._inbox.put(ask)
         return answer
 
+    def impose_quiet(self, quiet: Quiet, *, grows: bool = False) -> None:
+        """Let nobody open a socket for a while, whichever worker asks; with `grows`, longer each time in a row."""
+
+        def impose() -> None:
+            self._imposed = _Imposed(quiet, time.monotonic() + quiet.seconds, grows, is_recorded=False)
+            self._tell_quiet(quiet)
+            self._with_session(self._follow_quiet)
+
+        self._inbox.put(impose)
+
+    def note_opened(self) -> None:
+        """Take note that the broker gave this worker a socket."""
+        self._inbox.put(lambda: self._with_session(LeaseSession.note_opened))
+
     def free_gate(self) -> None:
         """Let another worker open a socket."""
-        self._inbox.put(lambda: self._with_session(lambda session: session.unlock(_GATE)))
+        self._inbox.put(lambda: self._with_session(lambda session: session.unlock(GATE)))
 
     def _pause_after(self, *, is_renewed: bool) -> float:
         """Return the time to the next beat. A lost session is replaced at once: its locks are free meanwhile."""
         self._failures = 0 if is_renewed else self._failures + 1
         return BEAT_SECONDS if is_renewed else min(BEAT_SECONDS, _RETRY_SECONDS * 2.0**self._failures)
 
+    def _is_granted(self) -> bool:
+        if self._imposed is not None and time.monotonic() < self._imposed.until:
+            return False
+        granted = self._with_session(self._pass_gate)
+        if granted is None:  # Out of reach. What the others were not told of ends no sooner than they can be told.
+            return self._imposed is None or self._imposed.is_recorded
+        return granted
+
+    def _pass_gate(self, session: LeaseSession) -> bool:
+        if not session.lock(GATE):
+            return False
+        if self._follow_quiet(session):
+            session.unlock(GATE)
+            return False
+        return True
+
+    def _follow_quiet(self, session: LeaseSession) -> bool:
+        """Record what is not recorded yet, learn what the others ask for, and tell; True while it is quiet."""
+        if self._imposed is not None and not self._imposed.is_recorded:
+            left = self._imposed.until - time.monotonic()
+            if left > 0:
+                session.impose_quiet(replace(self._imposed.quiet, seconds=left), grows=self._imposed.grows)
+        quiet = session.read_quiet()
+        self._imposed = None
+        if quiet is not None:
+            self._imposed = _Imposed(quiet, time.monotonic() + quiet.seconds, grows=False, is_recorded=True)
+        self._tell_quiet(quiet)
+        return quiet is not None
+
     def _with_session(self, act: Callable[[LeaseSession], Answer]) -> Answer | None:
         """Return what `act` gives; None, and no session, if PostgreSQL cannot be reached."""
+        started_at = time.monotonic()
+        had_session = self._session is not None
         try:
             if self._session is None:
                 self._session = LeaseSession(self._parameters, self._owner)
@@ -214,18 +190,28 @@ class LeaseKeeper:
             answer = act(self._session)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._close_session()
+            if not had_session:
+                self._note_out_of_reach(started_at)
             self._note_reachable(is_reachable=False, reason=type(error).__name__)
             return None
         self._note_reachable(is_reachable=True)
         return answer
 
+    def _note_out_of_reach(self, started_at: float) -> None:
+        """A database that cannot be reached takes nothing from us; one that ended our session may have."""
+        if time.monotonic() - started_at < LONGEST_ATTEMPT_SECONDS:
+            self._assured_at = time.monotonic()
+
     def _beat(self, session: LeaseSession) -> bool:
+        looked_at = time.monotonic()
         ours = session.renew(self._held) if self._held else frozenset()
         for lease in self._held - ours:
             session.unlock(lease.connection)
         held_numbers = frozenset(lease.connection for lease in ours)
         self._unlocked = frozenset(one for one in self._unlocked & held_numbers if not session.lock(one))
         self._become(ours)
+        self._assured_at = looked_at
+        self._follow_quiet(session)
         if len(self._held) < self._limit:
             self._take_free(session)
         return True
@@ -237,6 +223,14 @@ class LeaseKeeper:
             taken = session.take(seen)
             if taken is not None:
                 self._become(self._held | {taken})
+            elif (frozen := session.end_frozen(seen, after_seconds=self._frozen_seconds)) is not None:
+                logger.warning(
+                    "connection %d, epoch %d: %s has not renewed its lease for %.0f s; its session is ended",
+                    seen.connection,
+                    seen.epoch,
+                    frozen,
+                    self._frozen_seconds,
+                )
 
     def _release_all(self, session: LeaseSession) -> None:
         for lease in self._held:

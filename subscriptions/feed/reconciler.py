@@ -76,10 +76,11 @@ class Reconciler:
             await self._owner.plan_changed.wait()
             self._owner.plan_changed.clear()
             for request in self._owner.list_commands():
-                self._owner.tell(request)
-                await asyncio.sleep(self._pause_seconds)
+                await self._owner.wait_assured()
                 if self._owner.plan_changed.is_set():
                     break
+                self._owner.tell(request)
+                await asyncio.sleep(self._pause_seconds)
 
 
 def _list_wanted(connection: int) -> Sequence[WantedInstrument]:

@@ -14,7 +14,6 @@ from typing import Final
 
 from marketdata import dhan_api
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan.credentials import Credentials
 from marketdata.dhan_api import DhanError, RateLimited
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import rows_of

@@ -12,7 +12,7 @@ from django.db import connections
 from django.utils import timezone
 
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.feed.ownership import Lease
+from subscriptions.feed.leases import Lease
 from subscriptions.models import FeedConnection
 
 

@@ -37,7 +37,7 @@ _LIST_HEALTH = """
 SELECT one.number, one.load, one.capacity, coalesce(lease.epoch, 0),
     coalesce(one.state = 'live' AND lease.expires_at >= clock.now, false),
     CASE WHEN lease.expires_at IS NOT NULL THEN least(
-        CASE WHEN one.state IN ('reconnecting', 'stopped') THEN one.lost_since END,
+        CASE WHEN one.state NOT IN ('wanted', 'subscribing', 'live') THEN one.lost_since END,
         CASE WHEN lease.expires_at < clock.now THEN lease.expires_at - make_interval(secs => %s) END
     ) END,
     clock.now

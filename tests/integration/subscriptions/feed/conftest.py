@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection
 
-from subscriptions.feed.ownership import FORMER_OWNERS_FIRST_SECONDS
+from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS
 from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.simulators import SimulatorAddress, running_simulator
 

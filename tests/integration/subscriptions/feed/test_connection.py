@@ -7,8 +7,9 @@ from picows import WSListener, WSUpgradeRequest, ws_create_server
 
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction
+from subscriptions.domain.connection_life import Loss
 from subscriptions.feed import connection
-from subscriptions.feed.connection import Loss, Patience, open_socket
+from subscriptions.feed.connection import Patience, open_socket
 
 CREDENTIALS = Credentials("100", "token")
 SHORT = Patience(quiet_seconds=0.2, answer_seconds=0.2)

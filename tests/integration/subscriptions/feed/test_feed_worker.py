@@ -222,41 +222,38 @@ def test_a_worker_of_another_queue_holds_nothing(simulator: SimulatorAddress, tm
         assert FeedLease.objects.exclude(owner="").count() == 0
 
 
-def test_without_credentials_connections_are_stopped_and_say_so(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_without_credentials_connections_wait_and_say_so(simulator: SimulatorAddress, tmp_path: Path) -> None:
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_CLIENT_ID="", DHAN_ACCESS_TOKEN=""):
         wait_until(
-            lambda: [(one.state, one.last_error) for one in reports()] == [("stopped", "no credentials")] * 5,
+            lambda: [(one.state, one.last_error) for one in reports()] == [("waiting", "no credentials")] * 5,
             seconds=START_SECONDS,
-            what="five stopped connections",
+            what="five waiting connections",
         )
 
         assert broker_sockets(simulator) == 0
 
 
-def test_a_connection_dropped_for_a_sixth_says_so_and_stays_quiet(tmp_path: Path) -> None:
+def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as broker:
         make_subscriptions(broker, count=10)
-        with running_worker(tmp_path, name="feed", simulator=broker):
+        with running_worker(tmp_path, name="feed", simulator=broker, QUIET_SECONDS="3"):
             wait_until_streaming(10)
             query = f"version=2&token={broker.access_token}&clientId={broker.client_id}&authType=2"
 
             with connect(f"{broker.feed_url}/?{query}"):
                 wait_until(
                     lambda: (
-                        [one.last_error for one in reports() if one.state == "reconnecting"]
-                        == ["805: too many requests or connections"]
+                        [(one.state, one.last_error) for one in reports()]
+                        == [("reconnecting", "805: too many requests or connections")] * 5
                     ),
                     seconds=5,
-                    what="one connection dropped with 805",
+                    what="all connections quiet with 805",
                 )
 
-            openings = broker_openings(broker)
-            wait_until(
-                lambda: sum(one.streaming for one in reports() if one.state == "live") == 8,
-                seconds=5,
-                what="the other four stream on",
-            )
-            assert broker_openings(broker) == openings == 6
+                wait_until(lambda: broker_sockets(broker) == 1, seconds=1, what="only the stranger's socket is left")
+                assert broker_openings(broker) == 6
+            wait_until_streaming(10, seconds=10)
+            assert broker_openings(broker) == 11
 
 
 def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, tmp_path: Path) -> None:
@@ -268,6 +265,6 @@ def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, 
             what="a reason on every connection",
         )
 
-        assert {one.state for one in reports()} <= {"stopped", "reconnecting"}
+        assert {one.state for one in reports()} <= {"stopped", "waiting", "reconnecting", "opening"}
         assert b"canary" not in worker.log.read_bytes()
         assert "canary" not in repr(reports())

@@ -23,8 +23,10 @@ from marketdata.domain.quotes import Mode, OiTick
 from marketdata.quote_board import HubBoard, OwnerBoard
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.feed.gate import OpeningGate
+from subscriptions.feed.identity import Identity
+from subscriptions.feed.leases import Lease, connection_parameters
 from subscriptions.feed.owner import Owner
-from subscriptions.feed.ownership import Lease, LeaseKeeper, connection_parameters
+from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.feed.publisher import Publisher
 from subscriptions.models import FeedConnection, FeedLease
 from tests.integration.marketdata.streaming.owners import eventually
@@ -52,7 +54,8 @@ def keeper() -> Iterator[LeaseKeeper]:
 @asynccontextmanager
 async def running_owner(keeper: LeaseKeeper, url: str) -> AsyncIterator[Owner]:
     owner, gate = Owner(Lease(1, 1)), OpeningGate(keeper, pause_seconds=0)
-    works = [gate.run(), owner.run(url=url, gate=gate, read_credentials=lambda: Credentials("100", "token"))]
+    identity = Identity(lambda: Credentials("100", "token"))
+    works = [gate.run(), owner.run(url=url, gate=gate, identity=identity)]
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield owner
@@ -105,17 +108,18 @@ def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: Leas
         async with serve(listen, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
-                await eventually(lambda: owner.state is ConnectionState.LIVE, what="a socket")
+                await eventually(lambda: owner.state is ConnectionState.SUBSCRIBING, what="a socket")
                 owner.want(BOTH, IDS)
+                assert owner.state is ConnectionState.SUBSCRIBING
                 for request in owner.list_commands():
                     owner.tell(request)
-                assert len(owner.table) == 2
+                assert (len(owner.table), owner.state) == (2, ConnectionState.LIVE)
 
                 await sockets[0].close()
                 await eventually(lambda: owner.state is ConnectionState.RECONNECTING, what="an outage")
                 owner.want({FIRST: Mode.FULL}, {FIRST: 1})
                 await eventually(
-                    lambda: len(sockets) == 2 and owner.state is ConnectionState.LIVE, what="another socket"
+                    lambda: len(sockets) == 2 and owner.state is ConnectionState.SUBSCRIBING, what="another socket"
                 )
 
                 assert (len(owner.table), owner.dropped) == (1, {2})

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from django.db import connections
 
-from subscriptions.feed.ownership import Lease, LeaseKeeper, LeaseSession, connection_parameters
+from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
+from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.worlds import wait_until
 

@@ -6,7 +6,7 @@ import pytest
 
 from subscriptions import selectors
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.feed.ownership import Lease
+from subscriptions.feed.leases import Lease
 from subscriptions.feed.states import StateNote, write_state
 from subscriptions.models import FeedConnection
 from tests.integration.subscriptions.connection_rules import lose, make_live

@@ -7,8 +7,8 @@ from marketdata.dhan.disconnects import Reaction, describe, reaction_to, reactio
     ("code", "reaction"),
     [
         (800, Reaction.COME_BACK),
-        (804, Reaction.STOP),
-        (805, Reaction.WAIT),
+        (804, Reaction.FIX_PLAN),
+        (805, Reaction.STOP_ALL),
         (806, Reaction.STOP),
         (807, Reaction.LOG_IN_AGAIN),
         (808, Reaction.STOP),
@@ -26,7 +26,7 @@ def test_each_reason_has_its_reaction(code: int, reaction: Reaction) -> None:
     ("status", "reaction"),
     [
         (400, Reaction.COME_BACK),
-        (401, Reaction.LOG_IN_AGAIN),
+        (401, Reaction.DOUBT),
         (429, Reaction.WAIT),
         (503, Reaction.COME_BACK),
     ],
