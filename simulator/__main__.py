@@ -21,7 +21,7 @@ from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from simulator import faults, server
 from simulator.accounts import Credentials
 from simulator.demo_listing import Size, make_listing
-from simulator.feed_server import FeedRules
+from simulator.feed_server import PING_EVERY_SECONDS, PONG_WITHIN_SECONDS, FeedRules
 from simulator.instrument_files import InstrumentFiles
 from simulator.logins import DEFAULT_LOGINS, LoginRules
 from simulator.master import MasterError, read_master
@@ -78,6 +78,10 @@ def parse_options(arguments: Sequence[str]) -> Options:
         default=DEFAULT_LOGINS.every_seconds,
         help="seconds between two tokens generated",
     )
+    parser.add_argument("--ping-every", type=float, default=PING_EVERY_SECONDS, help="seconds between two pings")
+    parser.add_argument(
+        "--pong-within", type=float, default=PONG_WITHIN_SECONDS, help="seconds until a silent client is dropped"
+    )
     parser.add_argument("--verbose", action="store_true", help="log connections")
     given = parser.parse_args(arguments)
     if given.verbose:
@@ -100,6 +104,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
             seed=given.seed,
             faults=_faults([*given.fault, *(["stacked"] if given.stacked else [])]),
             token_hours=given.token_hours,
+            ping_every_seconds=given.ping_every,
+            pong_within_seconds=given.pong_within,
         ),
         logins=LoginRules(given.pin, _base32(given.totp_secret), given.generate_every),
         today=_market_date(given.market_date or os.environ.get("MARKET_DATE")),
