@@ -1,0 +1,71 @@
+"""What a running market shows in /metrics and /health, before and while PostgreSQL hangs."""
+
+import json
+import urllib.request
+from pathlib import Path
+from urllib.error import HTTPError
+
+from tests.faults.markets import COUNT, Market, running_market
+from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.own_servers import OwnServers
+
+SCRAPE_SECONDS = 10.0
+"""A scraper gives up after that, and so does this test."""
+
+
+def scrape(market: Market) -> dict[str, float]:
+    """Return every sample by its name and labels, as a scraper on this machine gets them."""
+    with urllib.request.urlopen(f"http://{market.web}/metrics", timeout=SCRAPE_SECONDS) as reply:
+        lines = [line for line in reply.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def ask_health(market: Market) -> tuple[int, dict[str, dict[str, object]]]:
+    try:
+        with urllib.request.urlopen(f"http://{market.web}/health", timeout=SCRAPE_SECONDS) as reply:
+            return reply.status, json.load(reply)["parts"]
+    except HTTPError as refusal:
+        with refusal:
+            return refusal.code, json.load(refusal)["parts"]
+
+
+def total(samples: dict[str, float], name: str) -> float:
+    """Return the sum over all connections."""
+    return sum(value for labelled, value in samples.items() if labelled.startswith(name + "{"))
+
+
+def packets(samples: dict[str, float]) -> float:
+    return total(samples, "terminal_feed_packets_total")
+
+
+def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_own(
+    servers: OwnServers, tmp_path: Path
+) -> None:
+    with running_market(tmp_path) as market:
+        wait_until(
+            lambda: total(scrape(market), "terminal_feed_trade_lag_seconds_count") > 0,
+            seconds=20,
+            what="a trade of a liquid instrument",
+        )
+        before = scrape(market)
+        assert total(before, "terminal_feed_streaming") == COUNT
+        assert total(before, "terminal_feed_load") == COUNT
+        assert total(before, "terminal_feed_drift") == 0
+        assert total(before, "terminal_feed_bytes_total") > packets(before) > 0
+        assert total(before, "terminal_feed_flush_seconds_count") > 0
+        assert total(before, "terminal_feed_publish_lag_seconds_count") > 0
+        assert before["terminal_web_browsers"] == 1
+        assert ask_health(market)[1]["feed"]["status"] == "ok"
+
+        with servers.frozen_postgres():
+            wait_until(
+                lambda: packets(scrape(market)) > packets(before), seconds=20, what="packets counted while it hangs"
+            )
+            during = scrape(market)
+            status, parts = ask_health(market)
+
+        assert during['terminal_up{server="database"}'] == 0
+        assert during['terminal_up{server="redis"}'] == 1
+        assert total(during, "terminal_feed_load") == 0  # left out
+        assert total(during, "terminal_feed_streaming") == COUNT
+        assert (status, parts["database"]["status"], parts["redis"]["status"]) == (503, "failing", "ok")
