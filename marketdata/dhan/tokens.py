@@ -74,6 +74,14 @@ def check_entered(*, client_id: str, access_token: str, now: datetime) -> None:
         raise TokenMalformed("This access token belongs to another client id.")
 
 
+def may_be_the_token(refusal: str) -> bool:
+    """Whether another token may help, by the words of a refusal (`marketdata.dhan.disconnects.describe`).
+
+    It does not where the account has no data subscription or the client id is wrong.
+    """
+    return refusal.partition(":")[0] not in {"806", "810"}
+
+
 def next_step(
     *,
     expires_at: datetime | None,

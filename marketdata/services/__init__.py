@@ -3,7 +3,6 @@
 from marketdata.services.broker_sessions import (
     Renewal,
     check_token,
-    note_acceptance,
     note_refusal,
     renew_token,
     reseal_tokens,
@@ -29,7 +28,6 @@ __all__ = [
     "find_windows",
     "import_instruments",
     "legs_in_window",
-    "note_acceptance",
     "note_refusal",
     "open_window",
     "remember_windows",

@@ -18,21 +18,24 @@ from typing import Final
 from django.conf import settings
 from django.db import connection, transaction
 
-from marketdata import dhan_api
+from marketdata import dhan_api, quote_board
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import SealError, TokenKeysMissing, reseal, seal
 from marketdata.dhan.tokens import (
     GENERATE_INTERVAL,
+    RETRY_MOST,
     Step,
     TokenMethod,
     check_entered,
     last_four,
+    may_be_the_token,
     next_step,
     read_expiry,
     retry_after,
 )
 from marketdata.dhan_api import DhanError, IssuedToken
 from marketdata.models import BrokerSession
+from marketdata.quote_board import BoardError
 from marketdata.selectors import SessionInForce, environment_mark, find_session_in_force
 
 logger = logging.getLogger(__name__)
@@ -41,6 +44,10 @@ logger = logging.getLogger(__name__)
 RENEWAL_LOCK: Final = 0x544F4B45
 CURRENT_LOCK: Final = 0x544F4B53
 MACHINE: Final = "renewal"
+# Owners report each second; whoever was refused and is live half a minute later was refused by mistake.
+DOUBTS_LAST: Final = timedelta(seconds=30)
+# The state in an owner's report, of those that `subscriptions` knows.
+LIVE: Final = "live"
 
 
 class Renewal(StrEnum):
@@ -85,7 +92,7 @@ def renew_token(*, now: datetime) -> Renewal:
     A failure is noted for `token_life` and tried again later.
     """
     try:
-        if _step(find_session_in_force(), now) is Step.NOTHING:
+        if _step(_without_old_doubts(find_session_in_force(), now), now) is Step.NOTHING:
             return Renewal.NOT_DUE
         with _only_one() as is_ours:
             return _renew(now) if is_ours else Renewal.BUSY
@@ -103,13 +110,6 @@ def note_refusal(*, credentials: Credentials, reason: str, now: datetime) -> Non
         row = found.row or _adopt(found, now)
         if BrokerSession.objects.filter(pk=row.pk, refused_at=None).update(refused_at=now, refusal=reason[:200]):
             logger.error("the broker refuses the access token: %s", reason)
-
-
-def note_acceptance(*, credentials: Credentials) -> None:
-    """Note that the broker takes `credentials` after all."""
-    found = find_session_in_force()
-    if found.row is not None and found.credentials == credentials:
-        BrokerSession.objects.filter(pk=found.row.pk).exclude(refused_at=None).update(refused_at=None, refusal="")
 
 
 def reseal_tokens() -> int:
@@ -150,13 +150,32 @@ def _step(found: SessionInForce, now: datetime) -> Step:
     return next_step(
         expires_at=found.expires_at,
         # Where there is no token, one is as badly needed as in place of a refused one.
-        is_refused=found.credentials is None or (row is not None and row.refused_at is not None),
+        is_refused=found.credentials is None
+        or (row is not None and row.refused_at is not None and may_be_the_token(row.refusal)),
         failures=row.failures if row is not None else 0,
         retry_at=row.retry_at if row is not None else None,
         can_generate=account is not None,
         margin=timedelta(minutes=settings.TOKEN_RENEW_MARGIN_MIN),
         now=now,
     )
+
+
+def _without_old_doubts(found: SessionInForce, now: datetime) -> SessionInForce:
+    """Forget that the token was refused if every connection has come to live with it since."""
+    row = found.row
+    if row is None or row.refused_at is None or now - row.refused_at < DOUBTS_LAST or not _is_all_live():
+        return found
+    BrokerSession.objects.filter(pk=row.pk, refused_at=row.refused_at).update(refused_at=None, refusal="")
+    logger.info("the broker takes the access token after all")
+    return find_session_in_force()
+
+
+def _is_all_live() -> bool:
+    try:
+        reports = quote_board.connect().list_reports()
+    except BoardError:
+        return False
+    return bool(reports) and all(one.state == LIVE for one in reports)
 
 
 def _renew(now: datetime) -> Renewal:
@@ -198,7 +217,7 @@ def _keep(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime
         now=now,
     )
     if step is Step.GENERATE:
-        row.retry_at = now + GENERATE_INTERVAL
+        row.retry_at = now + _pause_after(renewed)
     with _changing_current():
         if not BrokerSession.objects.filter(pk=renewed.pk, is_current=True).exists():
             logger.warning("a token was stored while the one before it was renewed; the stored one stays")
@@ -206,6 +225,13 @@ def _keep(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime
         _put_in_force(row)
     logger.info("the access token was %s, the new one ends at %s", row.method, row.expires_at or "an unknown time")
     return Renewal.DONE
+
+
+def _pause_after(replaced: BrokerSession) -> timedelta:
+    """Return how soon another token may be generated: less and less soon where each is refused as the last one was."""
+    if replaced.method != TokenMethod.GENERATED or replaced.refused_at is None or replaced.retry_at is None:
+        return GENERATE_INTERVAL
+    return min(2 * (replaced.retry_at - replaced.stored_at), RETRY_MOST)
 
 
 def _note_failure(row: BrokerSession, step: Step, reason: str, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """The token's life against a real PostgreSQL and a broker on loopback: stored, renewed once, refused, resealed."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,12 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
-from marketdata import selectors, services
+from marketdata import quote_board, selectors, services
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import TokenKeysMissing, TokenUnreadable
 from marketdata.dhan.tokens import TokenMalformed
 from marketdata.models import BrokerSession
+from marketdata.quote_board import OwnerReport
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
 from tests.brokers import Broker, running_broker
@@ -219,7 +221,7 @@ def test_by_pin_and_one_time_password_a_token_is_generated_where_there_is_none(
     assert selectors.token_life(now=NOW).method == "generated"
 
 
-def test_generations_keep_two_minutes_apart_even_where_each_token_is_refused(
+def test_generations_keep_two_minutes_apart_and_then_more_where_each_token_is_refused(
     broker: Broker, settings: Settings
 ) -> None:
     generate_by_pin(settings)
@@ -228,7 +230,11 @@ def test_generations_keep_two_minutes_apart_even_where_each_token_is_refused(
     services.note_refusal(credentials=Credentials(US, NEW), reason="808", now=NOW)
 
     assert services.renew_token(now=NOW + timedelta(seconds=120)) is Renewal.NOT_DUE
-    assert services.renew_token(now=NOW + timedelta(seconds=130)) is Renewal.DONE
+    again = NOW + timedelta(seconds=130)
+    assert services.renew_token(now=again) is Renewal.DONE
+    services.note_refusal(credentials=Credentials(US, NEW), reason="808", now=again)
+    assert services.renew_token(now=again + timedelta(seconds=250)) is Renewal.NOT_DUE
+    assert services.renew_token(now=again + timedelta(seconds=260)) is Renewal.DONE
 
 
 def test_failed_generations_keep_two_minutes_apart_where_there_is_no_token_at_all(
@@ -269,16 +275,23 @@ def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
     assert selectors.token_life(now=NOW).problem == ""
 
 
-def test_a_refused_token_that_works_after_all_is_no_problem_any_more(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("states", "is_forgotten"), [(["live", "live"], True), (["live", "waiting"], False), ([], False)]
+)
+def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
+    own_board: str, settings: Settings, broker: Broker, states: Sequence[str], is_forgotten: bool
+) -> None:
     name_in_environment(settings, "a-long-opaque-token")
-    credentials = Credentials(US, "a-long-opaque-token")
-    services.note_refusal(credentials=credentials, reason="808", now=NOW)
-    assert "808" in selectors.token_life(now=NOW).problem
-    assert selectors.read_credentials() == credentials
+    services.note_refusal(credentials=Credentials(US, "a-long-opaque-token"), reason="806: no data", now=NOW)
+    for number, state in enumerate(states, start=1):
+        asyncio.run(report(number, state))
 
-    services.note_acceptance(credentials=credentials)
+    services.renew_token(now=NOW + timedelta(seconds=29))
+    assert "806: no data" in selectors.token_life(now=NOW).problem
+    services.renew_token(now=NOW + timedelta(seconds=31))
 
-    assert selectors.token_life(now=NOW).problem == ""
+    assert (selectors.token_life(now=NOW).problem == "") is is_forgotten
+    assert broker.requests == []
 
 
 def test_an_expired_token_is_a_problem() -> None:
@@ -369,6 +382,30 @@ def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None
 
     assert result is Renewal.OVERTAKEN
     assert selectors.read_credentials() == Credentials(US, "entered-meanwhile-by-staff")
+
+
+async def report(connection: int, state: str) -> None:
+    """Say on the board that a connection is in this state, as its owner would."""
+    board = quote_board.connect_owner()
+    try:
+        await board.report(
+            OwnerReport(
+                connection=connection,
+                owner="test",
+                epoch=1,
+                state=state,
+                wanted=0,
+                sent=0,
+                streaming=0,
+                packets=0,
+                packets_per_second=0.0,
+                last_packet_at_ms=None,
+                reported_at_ms=0,
+                last_error="",
+            )
+        )
+    finally:
+        await board.aclose()
 
 
 def _renew_in_a_session_of_its_own(start: threading.Barrier) -> Renewal:

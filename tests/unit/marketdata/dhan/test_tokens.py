@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.disconnects import describe
 from marketdata.dhan.tokens import (
     GENERATE_INTERVAL,
     RETRY_MOST,
@@ -14,6 +15,7 @@ from marketdata.dhan.tokens import (
     TokenMalformed,
     check_entered,
     last_four,
+    may_be_the_token,
     next_step,
     read_expiry,
     retry_after,
@@ -99,6 +101,11 @@ def test_nothing_is_done_about_a_token_of_unknown_end_unless_it_is_refused() -> 
 def test_a_refused_token_is_renewed_once_and_then_left_to_staff() -> None:
     assert step_for(is_refused=True, failures=1) is Step.NOTHING
     assert step_for(is_refused=True, failures=1, can_generate=True) is Step.GENERATE
+
+
+def test_another_token_helps_against_no_missing_subscription() -> None:
+    assert [code for code in range(800, 815) if not may_be_the_token(describe(code))] == [806, 810]
+    assert may_be_the_token("the handshake was refused with 400")
 
 
 def test_after_a_failure_nothing_is_tried_before_its_time() -> None:
