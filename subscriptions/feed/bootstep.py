@@ -20,7 +20,8 @@ from celery.worker import WorkController
 from django.conf import settings
 from django.utils import timezone
 
-from marketdata import selectors
+from marketdata import selectors, services
+from marketdata.dhan.credentials import Credentials
 from marketdata.domain.instruments import ExchangeSegment
 from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.connection import Patience
@@ -39,6 +40,11 @@ def is_streaming_expected(segment: ExchangeSegment, at: datetime) -> bool:
     return selectors.is_streaming_expected(segment=segment, at=at)
 
 
+def note_refusal(refused: Credentials, reason: str) -> None:
+    """Note that the broker refuses these credentials."""
+    services.note_refusal(credentials=refused, reason=reason, now=timezone.now())
+
+
 def refresh_sessions() -> None:
     """Read the calendar anew, for those on the loop."""
     selectors.refresh_sessions(now=timezone.now())
@@ -51,6 +57,7 @@ def read_settings() -> FeedSettings:
         limit=settings.FEED_CONNECTIONS,
         feed_url=settings.DHAN_FEED_URL,
         read_credentials=selectors.read_credentials,
+        note_refusal=note_refusal,
         database=connection_parameters(settings.DATABASES["default"]),
         flush_seconds=settings.FLUSH_MS / 1_000,
         open_pause_seconds=settings.DHAN_OPEN_INTERVAL_MS / 1_000,

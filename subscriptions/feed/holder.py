@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
-
 from marketdata import quote_board
 from marketdata.dhan.disconnects import Reaction
 from marketdata.quote_board import BoardError, OwnerBoard, Wake
@@ -24,7 +22,7 @@ from subscriptions.feed.arrivals import Arrivals
 from subscriptions.feed.connection import Patience
 from subscriptions.feed.failover import Failovers
 from subscriptions.feed.gate import OpeningGate
-from subscriptions.feed.identity import Identity, ReadCredentials
+from subscriptions.feed.identity import Identity, NoteRefusal, ReadCredentials
 from subscriptions.feed.leases import Lease, Quiet
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.ownership import LeaseKeeper
@@ -47,6 +45,7 @@ class FeedSettings:
     limit: int
     feed_url: str
     read_credentials: ReadCredentials
+    note_refusal: NoteRefusal
     database: Mapping[str, Any]
     flush_seconds: float
     open_pause_seconds: float
@@ -119,11 +118,11 @@ class Holder:
         gate = OpeningGate(
             keeper, pause_seconds=self._settings.open_pause_seconds, quiet_seconds=self._settings.quiet_seconds
         )
-        identity = Identity(self._settings.read_credentials)
+        identity = Identity(self._settings.read_credentials, self._settings.note_refusal)
         failovers = Failovers(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(
             lambda: [holding.owner for holding, _ in self._holdings.values()],
-            sync_to_async(self._settings.read_credentials),
+            identity.read,
         )
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
             keeping = loop.run_in_executor(thread, keeper.run)

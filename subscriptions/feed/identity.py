@@ -7,7 +7,7 @@ what was known last is as good as anything.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
@@ -21,25 +21,42 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 1.0
 READ_SECONDS: Final = 3.0
 
+Answer = TypeVar("Answer")
+
 ReadCredentials = Callable[[], Credentials | None]
 """Return who we are now; None while nobody has told us. May block."""
+NoteRefusal = Callable[[Credentials, str], None]
+"""Note that the broker refuses these credentials, and in what words. May block."""
+
+
+def _note_nothing(_refused: Credentials, _reason: str) -> None:
+    """Stand in where nobody looks after the token."""
 
 
 class Identity:
     """The credentials as last read."""
 
-    def __init__(self, read: ReadCredentials) -> None:
+    def __init__(self, read: ReadCredentials, note_refusal: NoteRefusal = _note_nothing) -> None:
         self._read = read
+        self._note_refusal = note_refusal
         self._known: Credentials | None = None
 
     async def read(self) -> Credentials | None:
         """Return who we are now, or were when it could be read last."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                self._known = await sync_to_async(self._read_once)()
+                self._known = await sync_to_async(self._in_database)(self._read)
         except (DatabaseError, SealError, TimeoutError) as error:
             logger.warning("the broker's credentials cannot be read (%s)", type(error).__name__)
         return self._known
+
+    async def note_refused(self, used: Credentials, reason: str) -> None:
+        """Have it noted that the broker refuses what was used, for whoever can get another token."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                await sync_to_async(self._in_database)(lambda: self._note_refusal(used, reason))
+        except (DatabaseError, SealError, TimeoutError) as error:
+            logger.warning("that the broker refuses the token cannot be noted (%s)", type(error).__name__)
 
     async def wait_for_other_than(self, used: Credentials | None, *, seconds: float | None) -> bool:
         """Wait until the credentials are others; give up after `seconds`. Returns whether they are."""
@@ -52,9 +69,11 @@ class Identity:
         except TimeoutError:
             return False
 
-    def _read_once(self) -> Credentials | None:
+    @staticmethod
+    def _in_database(act: Callable[[], Answer]) -> Answer:
+        """Act in the one thread that talks to the database; a broken connection is not used again."""
         try:
-            return self._read()
+            return act()
         except DatabaseError:
             connections.close_all()
             raise

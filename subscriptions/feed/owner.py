@@ -36,6 +36,8 @@ _ASSURED_BEAT_SECONDS: Final = 0.1
 _PLAN_BEAT_SECONDS: Final = 1.0
 # A former owner that lost nothing but its database session learns within this time that it has been replaced.
 _HAND_OVER_SECONDS: Final = 0.5
+# Where the broker's word is, or may be, about who we are.
+_REFUSED: Final = frozenset({ConnectionState.WAITING, ConnectionState.STOPPED})
 _SUBSCRIBE_CODES: Final = frozenset(SUBSCRIBE_CODE.values())
 _LEVELS: Final = {
     ConnectionState.STOPPED: logging.ERROR,
@@ -180,6 +182,8 @@ class Owner:
             self.reconnects[loss.cause] += 1
             self._become(follows.state, loss.reason)
             self.state_changed.set()
+            if follows.state in _REFUSED and loss.reaction is not Reaction.FIX_PLAN:
+                await identity.note_refused(used, loss.reason)
             await self._rest(loss, follows.delay_seconds, identity, used)
 
     async def leave(self) -> None:
