@@ -54,6 +54,7 @@ local gone = tonumber(ARGV[4])
 for i = 5, 4 + gone do redis.call('HDEL', KEYS[1], ARGV[i]) end
 for i = 5 + gone, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
+if held == 0 and ARGV[2] ~= '1' then return 0 end
 return 1
 """
 
@@ -179,7 +180,8 @@ class OwnerBoard:
     async def keep(self, *, connection: int, epoch: int, rows: Rows, dropped: Sequence[int], afresh: bool) -> bool:
         """Keep `rows` for late comers and forget `dropped` instrument ids; `afresh` forgets all others too.
 
-        Returns False, and changes nothing, if a newer epoch has written.
+        Returns False if not all is kept now: a newer epoch has written, and nothing was changed; or these rows joined
+        none, because somebody emptied Redis.
         """
         arguments: list[Any] = [epoch, int(afresh), KEPT_TTL_SECONDS, len(dropped), *dropped]
         packed = rows.tobytes()

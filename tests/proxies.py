@@ -19,6 +19,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.open: list[socket.socket] = []
         self.passes = threading.Event()
         self.passes.set()
+        self.generation = 0
         self.delay_seconds = 0.0
         super().__init__(address, _Pipe)
 
@@ -29,6 +30,7 @@ class _Pipe(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
+        generation = self.server.generation
         with socket.create_connection(self.server.target) as onward:
             self.server.open += [self.request, onward]
             ways = {self.request: onward, onward: self.request}
@@ -36,6 +38,8 @@ class _Pipe(socketserver.BaseRequestHandler):
                 while True:
                     for source in select.select(list(ways), [], [])[0]:
                         self.server.passes.wait()
+                        if generation != self.server.generation:
+                            threading.Event().wait()  # Dead: for as long as the test lives.
                         threading.Event().wait(self.server.delay_seconds)
                         received = source.recv(65_536)
                         if not received:
@@ -63,6 +67,10 @@ class Proxy:
     def hold(self) -> None:
         """Pass nothing on from now on, and close nothing: what is open goes half-open, what comes is accepted."""
         self._serving().passes.clear()
+
+    def deaden(self) -> None:
+        """Let what is open carry nothing any more, without closing it; what comes anew gets through."""
+        self._serving().generation += 1
 
     def release(self) -> None:
         """Pass on again, what was held first."""

@@ -132,6 +132,13 @@ async def test_keeping_adds_drops_and_starts_afresh(
     assert prices_of(rows) == left
 
 
+async def test_rows_that_join_nothing_are_kept_and_more_is_asked_for(owner: OwnerBoard) -> None:
+    is_all_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), afresh=False)
+    is_rest_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), afresh=False)
+
+    assert (is_all_kept, is_rest_kept) == (False, True)
+
+
 async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner: OwnerBoard, hub: HubBoard) -> None:
     await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), afresh=False)
 

@@ -1,0 +1,44 @@
+"""R17: somebody empties Redis under a running market: it is filled again from what processes and PostgreSQL know."""
+
+import os
+import signal
+from pathlib import Path
+
+import redis
+
+from marketdata import quote_board
+from tests.faults.markets import COUNT, placement, running_market
+from tests.integration.subscriptions.feed.worlds import (
+    broker_knows,
+    broker_openings,
+    make_subscriptions,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.own_servers import OwnServers
+
+
+def test_r17_an_emptied_redis_is_filled_again_and_moves_nothing(servers: OwnServers, tmp_path: Path) -> None:
+    with running_market(tmp_path) as market, redis.Redis.from_url(servers.redis.url) as client:
+        board, before = quote_board.connect(), placement()
+        epochs = {one.connection: one.epoch for one in board.list_reports()}
+        wait_until(lambda: len(board.read_rows(market.watched)) == COUNT, seconds=5, what="all rows kept")
+
+        # The broker holds its breath: what is kept again is what was known, not what has ticked since.
+        os.kill(market.simulator.process_id, signal.SIGSTOP)
+        client.flushall()
+        wait_until(lambda: len(board.read_rows(market.watched)) == COUNT, seconds=8, what="all rows kept again")
+        os.kill(market.simulator.process_id, signal.SIGCONT)
+
+        wait_until_streaming(COUNT, seconds=10)
+        market.wait_for_ticks(seconds=5)
+        assert placement() == before
+        assert {one.connection: one.epoch for one in board.list_reports()} == epochs
+        assert broker_openings(market.simulator) == 5
+        # Nudges are heard as before.
+        make_subscriptions(market.simulator, count=5, skip=COUNT)
+        board.nudge()
+        wait_until_streaming(COUNT + 5, seconds=5)
+        assert broker_knows(market.simulator) == wanted_keys()
+        assert market.browser.close_code is None
