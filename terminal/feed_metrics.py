@@ -36,6 +36,7 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
     "terminal_queue_tasks": (GaugeMetricFamily, "Tasks that wait for a worker.", ["queue"]),
     "terminal_task_last_run_timestamp_seconds": (GaugeMetricFamily, "When a periodic task last finished.", ["task"]),
     "terminal_token_expires_timestamp_seconds": (GaugeMetricFamily, "When the access token ends, if it says so.", []),
+    "terminal_feed_quiet_seconds": (GaugeMetricFamily, "How long no socket is opened from now on.", []),
     "terminal_feed_state": (
         GaugeMetricFamily,
         "1 for the state the connection is in, 0 for every other.",
@@ -61,7 +62,7 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
     ),
     "terminal_feed_impossible_ticks": (
         CounterMetricFamily,
-        "Ticks that cannot be true and were not shown.",
+        "Prices that were not believed, and not shown.",
         ["connection", "kind"],
     ),
     "terminal_feed_reconnects": (CounterMetricFamily, "Sockets lost or not got.", ["connection", "cause"]),
@@ -91,6 +92,7 @@ class Books:
 
     connections: Sequence[ConnectionBooks]
     token_ends_at: datetime | None
+    quiet_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,13 @@ class Scrape:
 
 def read_books() -> Books:
     """Read what PostgreSQL knows."""
-    return Books(subscriptions.list_books(), market.token_life(now=timezone.now()).expires_at)
+    now = timezone.now()
+    quiet = subscriptions.find_quiet(now=now)
+    return Books(
+        connections=subscriptions.list_books(),
+        token_ends_at=market.token_life(now=now).expires_at,
+        quiet_seconds=(quiet.until - now).total_seconds() if quiet else 0.0,
+    )
 
 
 def read_signs() -> BoardSigns:
@@ -185,6 +193,7 @@ def _add_work(page: _Page, signs: BoardSigns) -> None:
 
 def _add_books(page: _Page, books: Books, reports: Mapping[int, OwnerReport] | None) -> None:
     """Add what PostgreSQL says; of a connection nobody reports on, also what that means."""
+    page.add("terminal_feed_quiet_seconds", [], books.quiet_seconds)
     if books.token_ends_at is not None:
         page.add("terminal_token_expires_timestamp_seconds", [], books.token_ends_at.timestamp())
     for one in books.connections:

@@ -23,7 +23,7 @@ from marketdata import selectors as market
 from marketdata.selectors import LastImport, TokenLife
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.selectors import ConnectionStatus, PreloadState
+from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
 from terminal.renderers import encode_json
@@ -37,6 +37,8 @@ RUN_MAX_AGE: Final = timedelta(seconds=60)
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
 # A claim made just now is sent within a second; only more than that is a feed that lags.
 LEAST_SENT: Final = 0.9
+# A socket is open; how much of it was told is a figure of its own.
+_OPEN: Final = frozenset({ConnectionState.SUBSCRIBING, ConnectionState.LIVE})
 
 
 class Status(StrEnum):
@@ -68,6 +70,7 @@ class Books:
     preload: PreloadState
     token: TokenLife
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
+    quiet: AccountQuiet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +109,13 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 def read_books() -> Books:
     """Read what PostgreSQL knows."""
+    now = timezone.now()
     return Books(
         last_import=market.find_last_import(),
         preload=subscriptions.preload_state(),
-        token=market.token_life(now=timezone.now()),
+        token=market.token_life(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
+        quiet=subscriptions.find_quiet(now=now),
     )
 
 
@@ -137,6 +142,7 @@ def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
         "tier_b": judge_tier_b(books.preload) if isinstance(books, Books) else unknown,
         "token": judge_token(books.token, now=now) if isinstance(books, Books) else unknown,
         "sessions": judge_sessions(books.sessions_lack) if isinstance(books, Books) else unknown,
+        "gate": judge_gate(books.quiet) if isinstance(books, Books) else unknown,
         "feed": judge_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
         **judge_periodic_work(signs if isinstance(signs, Signs) else None, now=now),
         "disk": judge_disk(answers["disk"], least_mb=settings.DISK_FREE_MB),
@@ -196,6 +202,14 @@ def judge_sessions(lack: str | None) -> Part:
     return Part(Status.OK) if lack is None else Part(Status.DEGRADED, lack)
 
 
+def judge_gate(quiet: AccountQuiet | None) -> Part:
+    """Return whether sockets may be opened. What is closed meanwhile shows in the feed."""
+    if quiet is None:
+        return Part(Status.OK)
+    figures = {"quiet_until": quiet.until, "closes_all": quiet.closes_all}
+    return Part(Status.DEGRADED, f"no socket is opened for a while: {quiet.reason}", figures)
+
+
 def judge_feed(status: FeedStatus) -> Part:
     """Return how the connections are. One that carries subscriptions must be live and have been told of them."""
     figures = {
@@ -214,7 +228,7 @@ def judge_feed(status: FeedStatus) -> Part:
         ],
     }
     loaded = [one for one in status.connections if one.load]
-    away = [_why_away(one) for one in loaded if one.sent is None or one.state is not ConnectionState.LIVE]
+    away = [_why_away(one) for one in loaded if one.sent is None or one.state not in _OPEN]
     if away:
         return Part(Status.FAILING, f"not live: connection {', '.join(away)}", figures)
     load, sent = sum(one.load for one in loaded), sum(one.sent or 0 for one in loaded)

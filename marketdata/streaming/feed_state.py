@@ -85,9 +85,9 @@ def _judge_line(number: int, report: Report | None, frame_at: float | None, now:
     match report.state:
         case "live":
             state = LineState.LIVE if is_heard else LineState.SILENT
-        case "stopped":
+        case "stopped" | "waiting":
             state = LineState.STOPPED
-        case "reconnecting":
+        case "reconnecting" | "mute" | "failed_over":
             state = LineState.RECONNECTING
         case _:
             state = LineState.OPENING

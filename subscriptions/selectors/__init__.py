@@ -8,7 +8,7 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
-from subscriptions.selectors.books import ConnectionBooks, list_books
+from subscriptions.selectors.books import AccountQuiet, ConnectionBooks, find_quiet, list_books
 from subscriptions.selectors.connections import WsStatus, list_health, ws_status
 from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.holders import (
@@ -45,6 +45,7 @@ from subscriptions.selectors.wanted import (
 )
 
 __all__ = [
+    "AccountQuiet",
     "ActivePage",
     "ActiveSubscription",
     "Affected",
@@ -67,6 +68,7 @@ __all__ = [
     "compare_board",
     "connection_of",
     "count_legs",
+    "find_quiet",
     "get_active",
     "list_active",
     "list_affected",

@@ -1,9 +1,10 @@
 """How the five connections are by PostgreSQL alone, for who must not wait for Redis."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.models import FeedConnection
+from subscriptions.models import FeedConnection, FeedGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,23 @@ class ConnectionBooks:
     capacity: int
     state: ConnectionState
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountQuiet:
+    """Until when no socket of the account is opened, and what the broker said."""
+
+    until: datetime
+    closes_all: bool
+    reason: str
+
+
+def find_quiet(*, now: datetime) -> AccountQuiet | None:
+    """Return the quiet that the broker asked the account for, while it lasts."""
+    gate = FeedGate.objects.filter(quiet_until__gt=now).first()
+    if gate is None or gate.quiet_until is None:
+        return None
+    return AccountQuiet(gate.quiet_until, gate.closes_all, gate.reason)
 
 
 def list_books() -> list[ConnectionBooks]:

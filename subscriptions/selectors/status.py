@@ -5,6 +5,7 @@ Nothing is decided here. A board that cannot be reached leaves what it alone kno
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from django.db.models import Count
 
@@ -12,6 +13,10 @@ from marketdata import quote_board
 from marketdata.quote_board import OwnerReport
 from subscriptions.domain.claims import ConnectionState, Tier
 from subscriptions.models import FeedConnection, Subscription
+
+_OF_AN_OWNER: Final = frozenset(
+    {ConnectionState.OPENING, ConnectionState.SUBSCRIBING, ConnectionState.LIVE, ConnectionState.MUTE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +90,5 @@ def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] |
 
 
 def state_without_owner(recorded: ConnectionState) -> ConnectionState:
-    """Return what the last recorded state means once nobody reports: a connection without an owner is not live."""
-    return ConnectionState.WANTED if recorded is ConnectionState.LIVE else recorded
+    """Return what the last recorded state means once nobody reports: without an owner no socket is open or comes."""
+    return ConnectionState.WANTED if recorded in _OF_AN_OWNER else recorded

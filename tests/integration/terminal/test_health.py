@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection, connections
@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from marketdata import quote_board
 from marketdata.models import InstrumentImport
-from subscriptions.models import PreloadRule
+from subscriptions.models import FeedGate, PreloadRule
 from terminal.health import PRELOAD_TASK
 from terminal.probes import BoardProbe, DatabaseProbe, NoAnswer, ask_all
 from tests.factories import NOW
@@ -39,6 +39,7 @@ def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str, set
         "tier_b": "ok",
         "token": "degraded",
         "sessions": "ok",
+        "gate": "ok",
         "feed": "ok",
         "beat": "failing",
         "work": "degraded",
@@ -72,6 +73,20 @@ def test_a_calendar_without_the_next_trading_day_degrades(own_board: str, settin
 
     assert part["status"] == "degraded"
     assert "2030" in part["reason"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_quiet_that_the_broker_asked_for_degrades_while_it_lasts(own_board: str) -> None:
+    now = timezone.now()
+    FeedGate.objects.update_or_create(id=1, defaults={"quiet_until": now + timedelta(minutes=1), "reason": "429"})
+    during = Client().get("/health").json()["parts"]["gate"]
+    scraped = Client().get("/metrics").content.decode()
+    FeedGate.objects.update(quiet_until=now)
+    after = Client().get("/health").json()["parts"]["gate"]
+
+    assert (during["status"], during["closes_all"]) == ("degraded", False)
+    assert "\nterminal_feed_quiet_seconds 5" in scraped
+    assert after == {"status": "ok"}
 
 
 @pytest.mark.django_db(transaction=True)

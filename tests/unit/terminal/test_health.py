@@ -7,7 +7,7 @@ import pytest
 
 from marketdata.selectors import LastImport, TokenLife, TokenSource
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.selectors import ConnectionStatus, PreloadState, RuleState
+from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
     Books,
@@ -17,6 +17,7 @@ from terminal.health import (
     judge,
     judge_disk,
     judge_feed,
+    judge_gate,
     judge_instruments,
     judge_periodic_work,
     judge_tier_b,
@@ -46,7 +47,12 @@ def make_feed(
 
 def test_all_is_well() -> None:
     parts = judge(
-        {"database": Books(IMPORT, LOADED, TOKEN, None), "redis": Signs(NOW, 0), "feed": make_feed(), "disk": 5_000},
+        {
+            "database": Books(IMPORT, LOADED, TOKEN, None, None),
+            "redis": Signs(NOW, 0),
+            "feed": make_feed(),
+            "disk": 5_000,
+        },
         now=NOW,
     )
 
@@ -58,6 +64,7 @@ def test_all_is_well() -> None:
         "tier_b",
         "token",
         "sessions",
+        "gate",
         "feed",
         "beat",
         "work",
@@ -72,14 +79,14 @@ def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
     parts = judge({"database": gone, "redis": Signs(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
 
     failing = {name for name, part in parts.items() if part.status is Status.FAILING}
-    assert failing == {"database", "instruments", "tier_b", "token", "sessions", "feed"}
+    assert failing == {"database", "instruments", "tier_b", "token", "sessions", "gate", "feed"}
     assert parts["database"].reason == "no answer within 1.5 s"
 
 
 def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
     parts = judge(
         {
-            "database": Books(IMPORT, LOADED, TOKEN, None),
+            "database": Books(IMPORT, LOADED, TOKEN, None, None),
             "redis": NoAnswer("ConnectionError"),
             "feed": make_feed(),
             "disk": 5_000,
@@ -218,7 +225,7 @@ def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
 
     parts = judge(
         {
-            "database": Books(IMPORT, LOADED, TOKEN, lack),
+            "database": Books(IMPORT, LOADED, TOKEN, lack, None),
             "redis": Signs(NOW, 0),
             "feed": make_feed(),
             "disk": 5_000,
@@ -228,3 +235,17 @@ def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
 
     assert (parts["sessions"].status, parts["sessions"].reason) == (Status.DEGRADED, lack)
     assert worst(parts) is Status.DEGRADED
+
+
+def test_a_gate_that_is_closed_says_until_when_and_why() -> None:
+    part = judge_gate(AccountQuiet(NOW, closes_all=True, reason="805: too many requests or connections"))
+
+    assert part.status is Status.DEGRADED
+    assert part.reason == "no socket is opened for a while: 805: too many requests or connections"
+    assert (part.figures["quiet_until"], part.figures["closes_all"]) == (NOW, True)
+    assert judge_gate(None).status is Status.OK
+
+
+def test_a_connection_that_is_being_told_is_judged_by_how_much_it_was_told() -> None:
+    assert judge_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=100)).status is Status.OK
+    assert judge_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=50)).status is Status.FAILING

@@ -37,7 +37,7 @@ def make_report(*, connection: int = 1, figures: FeedFigures | None = None) -> O
 
 def make_books(*, token_ends_at: datetime | None = None) -> Books:
     connection = ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=ConnectionState.LIVE, epoch=6)
-    return Books([connection], token_ends_at)
+    return Books([connection], token_ends_at, quiet_seconds=0.0)
 
 
 def make_signs(*reports: OwnerReport) -> BoardSigns:

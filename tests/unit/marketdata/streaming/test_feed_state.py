@@ -37,6 +37,10 @@ def test_a_frozen_feed_is_stale_within_two_seconds() -> None:
         (["reconnecting", "", "", "", ""], FeedWord.RECONNECTING),
         (["opening"] * 5, FeedWord.RECONNECTING),
         (["stopped"] * 5, FeedWord.STALE),
+        (["waiting"] * 5, FeedWord.STALE),
+        (["mute"] * 5, FeedWord.RECONNECTING),
+        (["failed_over", "stopped", "stopped", "stopped", "stopped"], FeedWord.RECONNECTING),
+        (["subscribing"] * 5, FeedWord.RECONNECTING),
     ],
 )
 def test_a_feed_without_a_live_connection_says_why(states: list[str], word: FeedWord) -> None:
