@@ -9,21 +9,23 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
+import redis.asyncio
 from cryptography.fernet import Fernet
+from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
-from marketdata import quote_board, selectors, services
+from marketdata import selectors, services
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import TokenKeysMissing, TokenUnreadable
 from marketdata.dhan.tokens import TokenMalformed
 from marketdata.models import BrokerSession
-from marketdata.quote_board import OwnerReport
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
 from tests.brokers import Broker, running_broker
+from tests.integration.marketdata.streaming.owners import Owner
 from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.jwts import make_jwt
 
@@ -283,8 +285,7 @@ def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
 ) -> None:
     name_in_environment(settings, "a-long-opaque-token")
     services.note_refusal(credentials=Credentials(US, "a-long-opaque-token"), reason="806: no data", now=NOW)
-    for number, state in enumerate(states, start=1):
-        asyncio.run(report(number, state))
+    asyncio.run(report(states))
 
     services.renew_token(now=NOW + timedelta(seconds=29))
     assert "806: no data" in selectors.token_life(now=NOW).problem
@@ -384,28 +385,11 @@ def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None
     assert selectors.read_credentials() == Credentials(US, "entered-meanwhile-by-staff")
 
 
-async def report(connection: int, state: str) -> None:
-    """Say on the board that a connection is in this state, as its owner would."""
-    board = quote_board.connect_owner()
-    try:
-        await board.report(
-            OwnerReport(
-                connection=connection,
-                owner="test",
-                epoch=1,
-                state=state,
-                wanted=0,
-                sent=0,
-                streaming=0,
-                packets=0,
-                packets_per_second=0.0,
-                last_packet_at_ms=None,
-                reported_at_ms=0,
-                last_error="",
-            )
-        )
-    finally:
-        await board.aclose()
+async def report(states: Sequence[str]) -> None:
+    """Say on the board how each connection is."""
+    async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
+        for number, state in enumerate(states, start=1):
+            await Owner(client, django_settings.REDIS_PREFIX, connection=number).report(state)
 
 
 def _renew_in_a_session_of_its_own(start: threading.Barrier) -> Renewal:
