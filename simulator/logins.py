@@ -27,7 +27,7 @@ class LoginRules:
     """What generates a token, and how often that may be."""
 
     pin: str = "112233"
-    totp_secret: str = "JBSWY3DPEHPK3PXP"  # noqa: S105  # It opens nothing but a simulator.
+    totp_secret: str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105  # It opens nothing but a simulator.
     every_seconds: float = 120.0
 
 
