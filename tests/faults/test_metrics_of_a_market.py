@@ -5,6 +5,8 @@ import urllib.request
 from pathlib import Path
 from urllib.error import HTTPError
 
+import pytest
+
 from tests.faults.markets import COUNT, Market, running_market
 from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.own_servers import OwnServers
@@ -27,6 +29,14 @@ def ask_health(market: Market) -> tuple[int, dict[str, dict[str, object]]]:
     except HTTPError as refusal:
         with refusal:
             return refusal.code, json.load(refusal)["parts"]
+
+
+def refusal_of(market: Market, headers: dict[str, str]) -> int:
+    request = urllib.request.Request(f"http://{market.web}/metrics", headers=headers)
+    with pytest.raises(HTTPError) as refusal, urllib.request.urlopen(request, timeout=SCRAPE_SECONDS):  # noqa: S310  loopback
+        pass
+    with refusal.value:
+        return refusal.value.code
 
 
 def total(samples: dict[str, float], name: str) -> float:
@@ -56,6 +66,9 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
         assert total(before, "terminal_feed_publish_lag_seconds_count") > 0
         assert before["terminal_web_browsers"] == 1
         assert ask_health(market)[1]["feed"]["status"] == "ok"
+        # The server itself believes a proxy on loopback; we do not.
+        for claimed in ("127.0.0.1", "203.0.113.9", "127.0.0.1, 203.0.113.9"):
+            assert refusal_of(market, {"X-Forwarded-For": claimed}) == 403
 
         with servers.frozen_postgres():
             wait_until(

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from marketdata.domain.figures import FeedFigures, Histogram
 from marketdata.quote_board import OwnerReport
 from subscriptions.domain.claims import ConnectionState
-from subscriptions.selectors import ConnectionBooks
+from subscriptions.selectors import ConnectionBooks, state_without_owner
 from terminal.feed_metrics import BoardSigns, Books, Scrape, families
 from terminal.metrics import is_local
 
@@ -79,6 +79,20 @@ def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -
     assert 'terminal_feed_drift{connection="1"} 100.0' in lines
     assert 'terminal_feed_epoch{connection="1"} 6.0' in lines
     assert not [line for line in lines if line.startswith("terminal_feed_packets")]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "means"),
+    [
+        ("opening", "wanted"),
+        ("subscribing", "wanted"),
+        ("mute", "wanted"),
+        ("stopped", "stopped"),
+        ("waiting", "waiting"),
+    ],
+)
+def test_without_an_owner_no_socket_is_open_or_comes(recorded: str, means: str) -> None:
+    assert state_without_owner(ConnectionState(recorded)).value == means
 
 
 def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
