@@ -77,7 +77,7 @@ async def measure(simulator: SimulatorAddress, ids: list[str]) -> tuple[float, f
 
 def main() -> None:
     """Print rate and cost."""
-    with running_simulator(rate=RATE, small=False) as simulator:
+    with running_simulator(rate=RATE, small=False, faults={}) as simulator:
         rate, share = asyncio.run(measure(simulator, read_ids(simulator)))
     print(f"{rate:,.0f} of {RATE:,} packets/s received, simulator at {share:.1%} of a core")
 

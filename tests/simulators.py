@@ -99,7 +99,11 @@ def running_simulator(
     command += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
     command += ["--market-date", market_date.isoformat()] if market_date else []
     command += ["--token-hours", str(token_hours), "--generate-every", str(generate_every)]
-    command += [part for name, dial in (EVERYDAY_FAULTS if faults is None else faults).items() for part in ("--fault", f"{name}={dial:g}")]
+    command += [
+        part
+        for name, dial in (EVERYDAY_FAULTS if faults is None else faults).items()
+        for part in ("--fault", f"{name}={dial:g}")
+    ]
     command += ["--ping-every", str(ping_every), "--pong-within", str(pong_within)]
     environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATE"}
     process = subprocess.Popen(

@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from simulator.faults import REGISTRY
-from tests.simulators import READY, REPOSITORY, running_simulator
+from tests.simulators import EVERYDAY_FAULTS, READY, REPOSITORY, running_simulator
 
 COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
 TOKEN = ["--access-token", "sim-token"]
@@ -91,6 +91,13 @@ def test_nothing_is_wrong_unless_asked_for() -> None:
 
     assert [one["name"] for one in listed] == list(REGISTRY)
     assert {one["dial"] for one in listed} == {None}
+
+
+def test_the_suites_own_simulator_misbehaves_a_little() -> None:
+    with running_simulator() as simulator:
+        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
+
+    assert {one["name"]: one["dial"] for one in listed if one["dial"] is not None} == EVERYDAY_FAULTS
 
 
 def test_faults_of_the_command_line_are_on_from_the_start() -> None:
