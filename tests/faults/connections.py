@@ -1,0 +1,85 @@
+"""What tests of one connection's faults share: what owners say, a market that is open or closed, another token."""
+
+from collections.abc import Mapping
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from marketdata import services
+from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.sessions import SessionKind
+from marketdata.models import MarketSession
+from subscriptions.models import FeedLease
+from tests.integration.subscriptions.feed.worlds import broker_openings, reports, wait_until
+from tests.simulators import SimulatorAddress
+
+IST = ZoneInfo("Asia/Kolkata")
+
+
+def open_all_day() -> None:
+    """Let options trade from midnight to midnight today."""
+    _replace_today(SessionKind.SPECIAL, opens=time.min, closes=time.max)
+
+
+def close_all_day() -> None:
+    """Let today be a holiday."""
+    _replace_today(SessionKind.HOLIDAY, opens=None, closes=None)
+
+
+def _replace_today(kind: SessionKind, *, opens: time | None, closes: time | None) -> None:
+    today = datetime.now(IST).date()
+    MarketSession.objects.filter(day=today).delete()
+    MarketSession.objects.create(
+        exchange_segment=ExchangeSegment.NSE_FNO, day=today, kind=kind, opens=opens, closes=closes, source="test"
+    )
+
+
+def states() -> list[str]:
+    """Return the connections' states by number, as their owners report them."""
+    return [one.state for one in reports()]
+
+
+def errors() -> set[str]:
+    """Return the reasons that owners give."""
+    return {one.last_error for one in reports()}
+
+
+def losses(cause: str) -> int:
+    """Return how many sockets were lost or not got for that cause, over all connections."""
+    return sum(one.figures.reconnects.get(cause, 0) for one in reports())
+
+
+def epochs() -> Mapping[int, int]:
+    """Return the epoch of each connection."""
+    return dict(FeedLease.objects.values_list("connection_id", "epoch"))
+
+
+def wait_for_silence(seconds: float) -> None:
+    """Wait until no socket has said anything for so long, by the owners' own reports."""
+    wait_until(
+        lambda: (
+            len(reports()) == 5
+            and all(one.reported_at_ms - (one.last_packet_at_ms or 0) > seconds * 1_000 for one in reports())
+        ),
+        seconds=seconds + 10,
+        what=f"{seconds} s of silence",
+    )
+
+
+def wait_without_opening(simulator: SimulatorAddress, *, seconds: float) -> None:
+    """Let time pass, and fail if a socket is opened meanwhile."""
+    before, until = broker_openings(simulator), timezone.now().timestamp() + seconds
+
+    def is_over() -> bool:
+        assert broker_openings(simulator) == before, "a socket was opened in a time of quiet"
+        return timezone.now().timestamp() > until
+
+    wait_until(is_over, seconds=seconds + 5, what="the time has passed")
+
+
+def store_new_token(simulator: SimulatorAddress) -> None:
+    """Make a new token at the broker, which ends the one before it, and have staff enter it."""
+    services.store_token(
+        client_id=simulator.client_id, access_token=simulator.new_token(), stored_by="operator1", now=timezone.now()
+    )

@@ -1,0 +1,40 @@
+"""R1: an owner is killed; another has its connections and everything streams again, nothing lost, nothing twice."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.connections import epochs
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_knows,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
+
+COUNT = 2_000
+
+
+def test_r1_ticks_resume_after_a_kill_with_exactly_what_is_wanted(tmp_path: Path) -> None:
+    with running_simulator(rate=10_000) as simulator:
+        make_subscriptions(simulator, count=COUNT)
+        with running_worker(tmp_path, name="first", simulator=simulator) as first:
+            wait_until_streaming(COUNT)
+            before = epochs()
+            (owner,) = {one.owner for one in reports()}
+            with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
+                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="a spare")
+
+                first.kill()
+
+                wait_until_streaming(COUNT, seconds=15, but_not=[owner])
+                assert broker_knows(simulator) == wanted_keys()
+                assert epochs() == {number: epoch + 1 for number, epoch in before.items()}
+                assert simulator.connections()["high_water"] == 5

@@ -1,0 +1,45 @@
+"""R2: all owners are killed at once; those that come after them stream everything, where it was."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from subscriptions.models import Subscription
+from tests.integration.subscriptions.feed.worlds import (
+    broker_knows,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
+
+COUNT = 2_000
+
+
+def test_r2_everything_streams_again_in_place_after_all_owners_were_killed(tmp_path: Path) -> None:
+    with running_simulator(rate=10_000) as simulator, ExitStack() as stack:
+        make_subscriptions(simulator, count=COUNT)
+        before = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
+        workers = [
+            stack.enter_context(
+                running_worker(tmp_path, name=f"one-{number}", simulator=simulator, FEED_CONNECTIONS=str(limit))
+            )
+            for number, limit in enumerate([2, 2, 1])
+        ]
+        wait_until_streaming(COUNT)
+        owners = sorted({one.owner for one in reports()})
+        assert len(owners) == 3
+
+        for worker in workers:
+            worker.process.kill()
+        with running_worker(tmp_path, name="next", simulator=simulator):
+            wait_until_streaming(COUNT, but_not=owners)
+
+            assert broker_knows(simulator) == wanted_keys()
+            assert dict(Subscription.objects.values_list("instrument_id", "connection_id")) == before
+            assert simulator.connections()["high_water"] == 5

@@ -1,0 +1,56 @@
+"""R3: an owner freezes, another takes over, the first one wakes: it finds out, says nothing more, and is no sixth."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from marketdata import quote_board
+from subscriptions.models import FeedLease
+from tests.faults.connections import epochs, states
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_knows,
+    broker_sockets,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
+
+# Scaled: the broker drops a silent client after 40 s, and 45 s after its lease ran out an owner is replaced.
+SCALED = {"FROZEN_OWNER_S": "4", "FAILOVER_GRACE_S": "60"}
+
+
+def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000, ping_every=0.5, pong_within=4) as simulator:
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="four", simulator=simulator, FEED_CONNECTIONS="4", **SCALED):
+            wait_until(lambda: states() == ["live"] * 4, seconds=START_SECONDS, what="four connections are live")
+            with running_worker(tmp_path, name="one", simulator=simulator, FEED_CONNECTIONS="1", **SCALED) as one:
+                wait_until_streaming(40)
+                before = epochs()
+                frozen = FeedLease.objects.get(connection_id=5)
+                os.kill(one.process.pid, signal.SIGSTOP)
+                with running_worker(tmp_path, name="spare", simulator=simulator, FEED_CONNECTIONS="1", **SCALED):
+                    wait_until(
+                        lambda: epochs()[5] == before[5] + 1, seconds=START_SECONDS, what="connection 5 is taken over"
+                    )
+                    wait_until_streaming(40, seconds=15, but_not=[frozen.owner])
+
+                    os.kill(one.process.pid, signal.SIGCONT)
+                    wait_until(lambda: b"lease lost" in one.log.read_bytes(), seconds=10, what="it knows")
+
+                    wait_until_streaming(40, seconds=10, but_not=[frozen.owner])
+                    assert broker_sockets(simulator) == 5
+                    assert simulator.connections()["high_water"] == 5
+                    assert broker_knows(simulator) == wanted_keys()
+                    assert {report.connection: report.epoch for report in reports()} == epochs()
+                    told = [key for keys in quote_board.connect().list_told().values() for key in keys]
+                    assert len(told) == len(set(told)) == 40

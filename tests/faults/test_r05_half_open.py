@@ -1,0 +1,36 @@
+"""R5: a socket that is half open is noticed by the pings it does not answer, and replaced; the others stay."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.connections import epochs, losses
+from tests.integration.subscriptions.feed.worlds import (
+    broker_openings,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+# Scaled: 13 s and 10 s, 23 s together.
+SCALED = {"PING_QUIET_MS": "1000", "PING_ANSWER_MS": "1000"}
+
+
+def test_r5_a_half_open_socket_is_replaced_and_only_that_one(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED):
+            wait_until_streaming(40)
+            openings, before = broker_openings(simulator), epochs()
+
+            simulator.set_fault("half_open", 1, connection=2)
+
+            wait_until(lambda: losses("network") == 1, seconds=10, what="the loss is noticed")
+            wait_until(lambda: broker_openings(simulator) == openings + 1, seconds=10, what="another socket")
+            wait_until_streaming(40, seconds=10)
+            assert (losses("mute"), epochs()) == (0, before)
+            assert broker_openings(simulator) == openings + 1

@@ -1,0 +1,54 @@
+"""R6: a socket whose pings go on and whose data does not is replaced; if that does not help, not again and again."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.connections import epochs, losses, open_all_day, states, wait_without_opening
+from tests.integration.subscriptions.feed.worlds import (
+    broker_openings,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+SCALED = {"MUTE_SECONDS": "2"}
+
+
+def test_r6_a_socket_that_stalls_in_session_is_replaced_for_being_mute(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        open_all_day()
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED) as worker:
+            wait_until_streaming(40)
+            openings, before = broker_openings(simulator), epochs()
+
+            simulator.set_fault("stall_one", 1, connection=2)
+
+            wait_until(lambda: losses("mute") == 1, seconds=10, what="the silence is noticed")
+            wait_until_streaming(40, seconds=10)
+            assert broker_openings(simulator) == openings + 1
+            assert (losses("network"), epochs()) == (0, before)
+            assert b"(mute: no packet for" in worker.log.read_bytes()
+
+
+def test_r6_sockets_that_stay_mute_are_not_replaced_again_and_again(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        open_all_day()
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED):
+            wait_until_streaming(40)
+            openings = broker_openings(simulator)
+
+            simulator.set_fault("mute")
+
+            wait_until(lambda: losses("mute") == 10, seconds=30, what="each was mute twice")
+            assert states() == ["mute"] * 5
+            assert {one.last_error.split(":")[0] for one in reports()} == {"mute"}
+            assert broker_openings(simulator) == openings + 5
+            wait_without_opening(simulator, seconds=4)

@@ -1,0 +1,41 @@
+"""R8: an owner that does not run for two seconds keeps its sockets and its connections, and shows the lag."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.connections import epochs, states
+from tests.integration.subscriptions.feed.worlds import (
+    broker_openings,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+
+def test_r8_two_seconds_without_a_pong_cost_no_socket(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000, ping_every=0.25) as simulator:
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
+            wait_until_streaming(40)
+            openings, before = broker_openings(simulator), epochs()
+            stopped_at = time.monotonic()
+
+            os.kill(worker.process.pid, signal.SIGSTOP)
+            wait_until(lambda: time.monotonic() - stopped_at > 2, seconds=5, what="two seconds")
+            os.kill(worker.process.pid, signal.SIGCONT)
+
+            wait_until(
+                lambda: any(one.figures.loop_lag.total > 1.5 for one in reports()), seconds=10, what="the lag is told"
+            )
+            wait_until_streaming(40, seconds=10)
+            assert (states(), epochs()) == (["live"] * 5, before)
+            assert broker_openings(simulator) == openings

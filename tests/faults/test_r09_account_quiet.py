@@ -1,0 +1,69 @@
+"""R9: what the broker says to one socket of the account holds for all of them, of every worker.
+
+After 805 everything is closed for its minute and comes back one at a time; after 429 nothing is opened and what is
+open stays.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.connections import errors, states, wait_without_opening
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_openings,
+    broker_sockets,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+# Scaled: a minute, and two seconds between two openings.
+SCALED = {"QUIET_SECONDS": "4", "DHAN_OPEN_INTERVAL_MS": "500"}
+
+
+def test_r9_after_805_every_worker_closes_all_for_its_minute_and_opens_one_at_a_time(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        make_subscriptions(simulator, count=40)
+        with (
+            running_worker(tmp_path, name="three", simulator=simulator, FEED_CONNECTIONS="3", **SCALED),
+            running_worker(tmp_path, name="two", simulator=simulator, FEED_CONNECTIONS="2", **SCALED),
+        ):
+            wait_until_streaming(40)
+            assert len({one.owner for one in reports()}) == 2
+            openings = broker_openings(simulator)
+
+            simulator.set_fault("disconnect_code", 805, connection=1)
+
+            wait_until(lambda: broker_sockets(simulator) == 0, seconds=3, what="all sockets are closed")
+            wait_without_opening(simulator, seconds=2)
+            assert states() == ["reconnecting"] * 5
+            assert errors() == {"805: too many requests or connections"}
+            wait_until(lambda: broker_openings(simulator) > openings, seconds=5, what="the first comes back")
+            took = wait_until(lambda: broker_openings(simulator) == openings + 5, seconds=15, what="all are back")
+            assert took > 4 * 0.5 - 0.2
+            wait_until_streaming(40, seconds=10)
+            assert simulator.connections()["high_water"] == 5
+
+
+def test_r9_after_429_no_worker_opens_anything_and_what_is_open_stays(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="three", simulator=simulator, FEED_CONNECTIONS="3", **SCALED):
+            wait_until(lambda: states() == ["live"] * 3, seconds=START_SECONDS, what="three are live")
+            simulator.set_fault("handshake_429", 1)
+
+            with running_worker(tmp_path, name="two", simulator=simulator, FEED_CONNECTIONS="2", **SCALED):
+                wait_until(
+                    lambda: "the handshake was refused with 429" in errors(), seconds=START_SECONDS, what="a refusal"
+                )
+
+                wait_without_opening(simulator, seconds=2)
+                assert broker_sockets(simulator) == 3
+                wait_until_streaming(40, seconds=15)
+                assert broker_openings(simulator) == 5

@@ -1,0 +1,44 @@
+"""R10: a refused account or token is not tried again and again; another token resumes everything by itself."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pytest_django import Settings
+
+from tests.faults.connections import errors, states, store_new_token, wait_without_opening
+from tests.integration.subscriptions.feed.worlds import (
+    broker_sockets,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+RESUME_SECONDS = 5.0
+
+
+def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: Path, settings: Settings) -> None:
+    key = Fernet.generate_key().decode()
+    settings.TOKEN_KEYS = [key]
+    with running_simulator(rate=2_000) as simulator:
+        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = simulator.client_id, simulator.access_token
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator, TOKEN_KEYS=key):
+            for code, state, reason in [
+                (808, "stopped", "808: authentication failed"),
+                (809, "waiting", "809: the access token is invalid"),
+            ]:
+                wait_until_streaming(40)
+
+                simulator.set_fault("disconnect_code", code)
+
+                wait_until(lambda wanted=state: states() == [wanted] * 5, seconds=5, what=f"all {state}")
+                assert errors() == {reason}
+                wait_without_opening(simulator, seconds=3)
+                store_new_token(simulator)
+                wait_until(lambda: broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, what="all resumed")
+            wait_until_streaming(40, seconds=10)

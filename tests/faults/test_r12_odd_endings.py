@@ -1,0 +1,58 @@
+"""R12: a plan the broker refuses is not repeated; an end without a reason, or with an unknown one, is tried anew."""
+
+from pathlib import Path
+
+import pytest
+
+from marketdata import quote_board
+from subscriptions.models import Subscription
+from tests.faults.connections import errors, losses, states, wait_without_opening
+from tests.integration.subscriptions.feed.worlds import (
+    broker_knows,
+    make_subscriptions,
+    reports,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+
+def test_r12_an_end_without_a_known_reason_is_followed_by_another_socket(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator):
+            for fault, dial, cause in [
+                ("disconnect_code", 899, "broker"),
+                ("close_without_frame", 0, "network"),
+                ("tcp_reset", 0, "network"),
+            ]:
+                wait_until_streaming(40)
+                before = losses(cause)
+
+                simulator.set_fault(fault, dial, connection=1)
+
+                wait_until(lambda had=before, why=cause: losses(why) == had + 1, seconds=5, what=f"{fault} is noticed")
+            wait_until_streaming(40, seconds=10)
+            assert simulator.connections()["high_water"] == 5
+
+
+def test_r12_too_large_a_plan_is_not_tried_again_before_it_is_smaller(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator):
+            wait_until_streaming(40)
+
+            simulator.set_fault("disconnect_code", 804, connection=1)
+
+            wait_until(lambda: sorted(states()) == ["live"] * 4 + ["stopped"], seconds=5, what="one is stopped")
+            assert "804: more instruments than a connection may hold" in errors()
+            wait_without_opening(simulator, seconds=3)
+            (stopped,) = [one.connection for one in reports() if one.state == "stopped"]
+            Subscription.objects.filter(pk=Subscription.objects.filter(connection_id=stopped)[0].pk).delete()
+            quote_board.connect().nudge()
+            wait_until_streaming(39, seconds=10)
+            assert broker_knows(simulator) == wanted_keys()
