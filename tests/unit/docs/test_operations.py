@@ -14,11 +14,15 @@ from django.core.management import get_commands
 from rest_framework.exceptions import APIException
 
 from marketdata.dhan.disconnects import Reaction, describe, reaction_to
+from marketdata.dhan.tokens import TokenMethod
 from marketdata.domain.errors import DomainError
+from marketdata.domain.quote_state import InstrumentState
+from marketdata.domain.sessions import SessionKind
+from marketdata.domain.tick_rules import TickFault
 from marketdata.streaming.feed_state import FeedWord, LineState
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub
-from subscriptions.domain.claims import ConnectionState
+from subscriptions.domain.claims import ConnectionState, LogAction, LogReason
 from subscriptions.domain.connection_life import LossCause
 from terminal import errors, feed_metrics, health, process_metrics
 
@@ -137,6 +141,23 @@ def test_every_word_of_the_feed() -> None:
     assert names("Line", "Feed words") == set(LineState)
 
 
+def test_every_state_of_an_instrument() -> None:
+    assert names("Instrument", "Instrument states") == set(InstrumentState)
+
+
+def test_every_kind_of_session() -> None:
+    assert names("Kind", "The calendar") == set(SessionKind)
+
+
+def test_every_way_a_token_comes() -> None:
+    assert names("Method", "The access token") == set(TokenMethod)
+
+
+def test_every_word_of_the_subscription_log() -> None:
+    assert names("Action", "The subscription log") == set(LogAction)
+    assert names("Reason", "The subscription log") == set(LogReason)
+
+
 def test_every_disconnect_code_with_its_words_and_its_policy() -> None:
     rows = table("Code", "Broker's disconnect codes").rows
 
@@ -181,6 +202,10 @@ def test_every_metric() -> None:
 
 def test_every_cause_of_a_reconnect() -> None:
     assert names("Cause", "Metrics") == set(LossCause)
+
+
+def test_every_reason_not_to_believe_a_price() -> None:
+    assert names("Kind", "Metrics") == set(TickFault)
 
 
 def test_every_setting() -> None:
