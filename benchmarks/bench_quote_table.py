@@ -40,7 +40,7 @@ def mixed(key: InstrumentKey, draw: random.Random) -> Tick:
     if kind < 0.4:
         return ticker(key, draw)
     if kind < 0.7:
-        return QuoteTick(key, draw.random(), 1, 2, 3.0, 4, 5, 6, 7.0, 8.0, 9.0, 10.0)
+        return QuoteTick(key, draw.random(), 1, 1, 3.0, 4, 5, 6, 7.0, 8.0, 9.0, 10.0)
     return full(key, draw) if kind < 0.9 else OiTick(key, 5)
 
 

@@ -6,8 +6,9 @@ length, segment and security id are exactly eight bytes), looks up the slots of 
 search, and scatters each code's packets into the rows as opaque bytes. Assigning field by field is 11x
 slower for full packets (benchmarks/bench_quote_table.py).
 
-Within a window the last packet wins per group of fields, as if `marketdata.domain.quotes.updated` had
-been applied packet by packet; that is the definition, and a property test holds this module to it. Codes
+Within a window the last packet that is believed wins per group of fields, as if `tick_rules.follow` had
+been applied packet by packet; that is the definition, and a property test holds this module to it. What is not
+believed (`tick_checks`) is counted by kind and never written. Codes
 that write the same fields are told apart by offset, which is arrival order: a full packet writes all that
 a quote writes, a quote all that a ticker writes, so each is applied only where nothing wider came after it.
 
@@ -17,13 +18,14 @@ What is malformed, unknown or not ours is counted and dropped; whole packets bef
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from marketdata.dhan.counters import Counters
 from marketdata.dhan.packets import DISCONNECT, FULL, HEADER, LENGTH_OF, QUOTE, PacketCode
+from marketdata.dhan.tick_checks import Memory, Ticks, judge, write_closes
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
 
@@ -33,7 +35,8 @@ _TRADE_PART: Final = 26  # of a quote's body: LTP to total buy quantity, laid ou
 _BODY_START: Final = 16  # where a row's bytes begin to be a full packet's body
 _DAY_PART_START: Final = _BODY_START + 38  # where a row holds open, close, high, low
 
-_PRICE_MARKS: Final = np.uint16(Known.SNAPSHOT | Known.EARLIER)
+_PRICE_MARKS: Final = np.uint16(Known.SNAPSHOT | Known.EARLIER | Known.SUSPECT)
+_CLOSES: Final = int(Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
 _FULL_KNOWS: Final = Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH
 _NOTHING: Final = -1
 
@@ -51,17 +54,6 @@ def _lengths() -> _Integers:
 _LENGTH_BY_CODE: Final = _lengths()
 
 
-@dataclass(slots=True)
-class Counters:
-    """What came since the socket opened; `packets` counts whole ones, whatever they say."""
-
-    packets: int = 0
-    bytes: int = 0  # of all messages, whatever they hold
-    strangers: int = 0  # of instruments that are not in the table, such as late ones after an unsubscribe
-    unknown: int = 0  # of a code or a length that is none of ours
-    malformed: int = 0  # messages with a remainder that is no packet
-
-
 class QuoteTable:
     """Rows of the instruments of one connection. Not for several threads."""
 
@@ -71,7 +63,7 @@ class QuoteTable:
         self._messages: list[bytes] = []
         self.append = self._messages.append
         """Take one message of the socket, whole; read at the next `absorb`."""
-        self._lay_out(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint32), np.zeros(0, dtype=QUOTE_ROW))
+        self._lay_out(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint32))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -136,13 +128,15 @@ class QuoteTable:
         without marks.
         """
         place = {int(instrument_id): slot for slot, instrument_id in enumerate(self._ids)}
-        lacks_price = self._lacks_price()
+        lacks_price, lacks_close = self._lacks_price(), self._memory.has_lost_close(self._rows)
         taken = 0
         for row in rows:
             slot = place.get(int(row["instrument_id"]))
-            if slot is None or not lacks_price[slot]:
+            if slot is None or not (lacks_price[slot] or lacks_close[slot]):
                 continue
-            if row["known"] & Known.TRADE or not self._rows["known"][slot] & Known.TRADE:
+            if not lacks_price[slot]:
+                self._fill_close(slot, row)
+            elif row["known"] & Known.TRADE or not self._rows["known"][slot] & Known.TRADE:
                 self._merge(slot, row)
                 taken += 1
         return taken
@@ -150,17 +144,28 @@ class QuoteTable:
     def _merge(self, slot: int, snapshot: np.void) -> None:
         """Put a snapshot in place of a row; what comes in packets without a price stays, if it is no older."""
         held = self._rows[slot].copy()
-        stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE)
+        stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
         if held["known"] & Known.EARLIER and not self._heard[slot]:
             stays &= ~Known.OI
         self._rows[slot] = snapshot
         row = self._rows[slot]
-        row["known"] = int(snapshot["known"]) | stays | Known.SNAPSHOT
+        row["segment"] = held["segment"]
+        said = int(snapshot["known"])
         if stays & Known.OI:
             row["oi"] = held["oi"]
-        if stays & Known.PREVIOUS_CLOSE:
+        if stays & _CLOSES:
             row["previous_close"], row["previous_oi"] = held["previous_close"], held["previous_oi"]
+            said &= ~_CLOSES
+        row["known"] = said | stays | Known.SNAPSHOT
         self._changed[slot] = self._unkept[slot] = True
+
+    def _fill_close(self, slot: int, snapshot: np.void) -> None:
+        """Take the previous close of a snapshot for a row whose own was an earlier day's."""
+        if snapshot["known"] & Known.DAY_CLOSE:
+            row = self._rows[slot]
+            row["previous_close"], row["previous_oi"] = snapshot["previous_close"], 0
+            row["known"] = int(row["known"]) | Known.DAY_CLOSE
+            self._changed[slot] = self._unkept[slot] = True
 
     def _lacks_price(self) -> npt.NDArray[np.bool_]:
         known = self._rows["known"]
@@ -172,8 +177,11 @@ class QuoteTable:
         return frozenset(self._ids[self._heard].tolist())
 
     def unheard(self) -> frozenset[int]:
-        """Return the ids of instruments without a price on this socket, be it a packet's or a snapshot's."""
-        return frozenset(self._ids[self._lacks_price()].tolist())
+        """Return the ids of instruments that a snapshot can help.
+
+        They have no price on this socket, be it a packet's or a snapshot's, or their previous close was an earlier day's.
+        """
+        return frozenset(self._ids[self._lacks_price() | self._memory.has_lost_close(self._rows)].tolist())
 
     def take_changes(self) -> Rows:
         """Return copies of the rows that changed since the last call."""
@@ -195,26 +203,28 @@ class QuoteTable:
     def _copies(self, slots: _Integers) -> Rows:
         return _opaque(self._rows, 0, QUOTE_ROW.itemsize)[slots].view(QUOTE_ROW)
 
-    def _lay_out(self, keys: _Words, ids: npt.NDArray[np.uint32], rows: Rows) -> None:
-        self._keys, self._ids, self._rows = keys, ids, rows
-        self._heard = np.zeros(len(rows), dtype=np.bool_)
-        self._changed = np.zeros(len(rows), dtype=np.bool_)
-        self._unkept = np.zeros(len(rows), dtype=np.bool_)
+    def _lay_out(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
+        """Begin with blank rows for `keys`, which are in order."""
+        self._keys, self._ids = keys, ids
+        self._rows = np.zeros(len(keys), dtype=QUOTE_ROW)
+        self._rows["instrument_id"] = ids
+        self._rows["segment"] = keys & 0xFF
+        self._memory = Memory.blank(self._rows["segment"])
+        self._heard, self._changed, self._unkept = (np.zeros(len(keys), dtype=np.bool_) for _ in range(3))
 
     def _rebuild(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
         """Lay the rows out anew for `keys`; an instrument that stays under the same id keeps all it has."""
         order = np.argsort(keys)
         keys, ids = keys[order], ids[order]
-        former = (self._keys, self._ids, self._rows, self._heard, self._changed, self._unkept)
-        old_keys, old_ids, old_rows, *old_marks = former
-        rows = np.zeros(len(keys), dtype=QUOTE_ROW)
-        rows["instrument_id"] = ids
-        self._lay_out(keys, ids, rows)
+        old_keys, old_ids, old_rows, old_memory = self._keys, self._ids, self._rows, self._memory
+        old_marks = (self._heard, self._changed, self._unkept)
+        self._lay_out(keys, ids)
         slots, found = _look_up(keys, old_keys)
         stays = np.flatnonzero(found)
         stays = stays[ids[slots[stays]] == old_ids[stays]]
         size = QUOTE_ROW.itemsize
-        _opaque(rows, 0, size)[slots[stays]] = _opaque(old_rows, 0, size)[stays]
+        _opaque(self._rows, 0, size)[slots[stays]] = _opaque(old_rows, 0, size)[stays]
+        self._memory.copy_from(old_memory, to=slots[stays], source=stays)
         for new, old in zip((self._heard, self._changed, self._unkept), old_marks, strict=True):
             new[slots[stays]] = old[stays]
 
@@ -259,25 +269,31 @@ class QuoteTable:
     def _scatter(self, buffer: bytes, offsets: _Integers, received_at_ms: int) -> None:
         headers = _headers(buffer, offsets)
         codes = (headers & 0xFF).astype(np.uint8)
-        present = frozenset(np.flatnonzero(np.bincount(codes)).tolist())
-        if PacketCode.DISCONNECT in present:
-            last = int(offsets[codes == PacketCode.DISCONNECT][-1])
-            self.disconnect_reason = DISCONNECT.unpack_from(buffer, last)[4]
-        window = _Window(self._rows, buffer, received_at_ms)
+        disconnects = offsets[codes == PacketCode.DISCONNECT]
+        if len(disconnects):
+            self.disconnect_reason = DISCONNECT.unpack_from(buffer, int(disconnects[-1]))[4]
+        slots, is_mine = _look_up(self._keys, headers >> 24)
+        is_tick = _IS_TICK[codes]
+        is_mine &= is_tick
+        self.counters.strangers += int(np.count_nonzero(is_tick)) - int(np.count_nonzero(is_mine))
+        self._write(Ticks(buffer, slots, offsets, codes).only(is_mine), received_at_ms)
+
+    def _write(self, ticks: Ticks, received_at_ms: int) -> None:
+        verdict = judge(ticks, self._rows, self._memory, received_at_ms=received_at_ms)
+        for fault, count in verdict.faults.items():
+            setattr(self.counters, fault.value, getattr(self.counters, fault.value) + count)
+        self._changed[ticks.slots] = self._unkept[ticks.slots] = self._heard[ticks.slots] = True
+        believed = ticks.only(verdict.is_believed)
+        window = _Window(self._rows, ticks.buffer, received_at_ms)
+        window.stamp(believed.slots)
         newest = np.full(len(self._rows), _NOTHING, dtype=np.int64)
+        present = np.bincount(believed.codes, minlength=len(_IS_TICK)) > 0
         # The order matters: what writes more goes first, what writes less only where it came later.
         for code, write in _WRITERS:
-            if code not in present:
-                continue
-            chosen = codes == code
-            slots, found = _look_up(self._keys, headers[chosen] >> 24)
-            self.counters.strangers += len(found) - int(np.count_nonzero(found))
-            slots, at = slots[found], offsets[chosen][found]
-            if not len(slots):
-                continue
-            self._changed[slots] = self._unkept[slots] = self._heard[slots] = True
-            window.stamp(slots)
-            write(window, slots, at, newest)
+            if present[code]:
+                chosen = believed.only(believed.codes == code)
+                write(window, chosen.slots, chosen.at, newest)
+        write_closes(verdict, self._rows, self._memory)
 
 
 class _Window:
@@ -321,11 +337,6 @@ class _Window:
         self._learn_price(slots, Known.TRADE)
         newest[slots] = at
 
-    def write_previous_close(self, slots: _Integers, at: _Integers, _newest: _Integers) -> None:
-        self._rows["previous_close"][slots] = self._fields("<f4", 8)[at]
-        self._rows["previous_oi"][slots] = self._fields("<u4", 12)[at]
-        self._rows["known"][slots] |= np.uint16(Known.PREVIOUS_CLOSE)
-
     def _learn_price(self, slots: _Integers, groups: Known) -> None:
         known = self._rows["known"]
         known[slots] = known[slots] & ~_PRICE_MARKS | np.uint16(groups)
@@ -345,8 +356,9 @@ _WRITERS: Final = (
     # An index packet is read as a ticker: its layout is not documented, one source says so.
     (PacketCode.INDEX, _Window.write_ticker),
     (PacketCode.TICKER, _Window.write_ticker),
-    (PacketCode.PREVIOUS_CLOSE, _Window.write_previous_close),
 )
+_IS_TICK: Final = np.zeros(256, dtype=np.bool_)
+_IS_TICK[[PacketCode.PREVIOUS_CLOSE, *(code for code, _ in _WRITERS)]] = True
 
 
 def _word(key: InstrumentKey) -> int:

@@ -149,6 +149,8 @@ def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
                 row["known"] |= group
                 for name, value in values.items():
                     row[name] = _fitting(QUOTE_ROW[name], value)
+        if row["known"] & Known.PREVIOUS_CLOSE:
+            row["known"] &= ~np.uint16(Known.DAY_CLOSE)
         if quote.depth is not None:
             row["known"] |= Known.DEPTH
             row["depth"] = [
@@ -178,6 +180,7 @@ _FIELDS_OF: Final[dict[Known, tuple[str, ...]]] = {
     ),
     Known.OI: ("oi",),
     Known.OI_RANGE: ("oi_day_high", "oi_day_low"),
+    Known.DAY_CLOSE: ("previous_close",),
     Known.PREVIOUS_CLOSE: ("previous_close", "previous_oi"),
 }
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from marketdata.dhan.quote_table import Counters
+from marketdata.dhan.counters import Counters
 from marketdata.dhan.trade_lags import TradeLags
 from marketdata.domain.figures import (
     FLUSH_BOUNDS,

@@ -1,7 +1,9 @@
 """The fast path against its definition: `packets.split`, `packets.decode` and `quotes.updated`, packet by packet."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from marketdata.domain.quotes import (
     TickerTick,
     updated,
 )
+from marketdata.domain.tick_rules import TickFault, Tracked, follow
 
 NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
 OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
@@ -39,16 +42,26 @@ u32 = st.integers(0, 2**32 - 1)
 u16 = st.integers(0, 2**16 - 1)
 keys = st.sampled_from([*IDS, STRANGER])
 levels = st.builds(DepthLevel, u32, u32, u16, u16, prices, prices)
-tickers = st.builds(TickerTick, keys, prices, u32)
+# Prices of one size, so that most are believed, and every kind that is not.
+ltps = st.one_of(st.floats(50, 500, width=32), st.sampled_from([0.0, -0.0, -1.0, 5.0, 4_999.0]), st.floats(width=32))
+DAY = 86_400
+NOON = 20_700 * DAY + DAY // 2  # trade times: IST written as if UTC
+ltts = st.one_of(
+    st.integers(NOON, NOON + 3),
+    st.builds(lambda day, second: NOON + day * DAY + second, st.integers(-2, 3), st.integers(0, 3)),
+    st.sampled_from([0, 315_532_800]),
+    u32,
+)
+tickers = st.builds(TickerTick, keys, ltps, ltts)
 ticks: st.SearchStrategy[Tick] = st.one_of(
     tickers,
     st.builds(PreviousCloseTick, keys, prices, u32),
     st.builds(OiTick, keys, u32),
-    st.builds(QuoteTick, keys, prices, u16, u32, prices, u32, u32, u32, prices, prices, prices, prices),
+    st.builds(QuoteTick, keys, ltps, u16, ltts, prices, u32, u32, u32, prices, prices, prices, prices),
     st.builds(
         FullTick,
         keys,
-        *(prices, u16, u32, prices, *(u32,) * 6),
+        *(ltps, u16, ltts, prices, *(u32,) * 6),
         *(prices,) * 4,
         st.tuples(levels, levels, levels, levels, levels),
     ),
@@ -85,14 +98,29 @@ def quotes_of(rows: Rows) -> dict[InstrumentKey, Quote]:
     return {(key := KEY_OF[int(row["instrument_id"])]): quote_of(row, key) for row in rows}
 
 
-def readable(messages: Iterable[bytes]) -> dict[InstrumentKey, Quote]:
-    """Return what the definition makes of `messages`, one packet after the other."""
-    quotes = {key: Quote(key) for key in IDS}
-    for message in messages:
-        for tick in readable_ticks(message):
-            if tick.key in quotes:
-                quotes[tick.key] = updated(quotes[tick.key], tick)
-    return {key: quote for key, quote in quotes.items() if quote != Quote(key)}
+def readable(windows: Sequence[tuple[int, Sequence[bytes]]]) -> tuple[dict[InstrumentKey, Tracked], Counter[str]]:
+    """Return what the definition makes of messages, one packet after the other, and what it did not believe."""
+    tracked = {key: Tracked(Quote(key)) for key in IDS}
+    faults: Counter[str] = Counter()
+    for received_at_ms, window in windows:
+        for tick in (one for message in window for one in readable_ticks(message)):
+            if tick.key in tracked:
+                tracked[tick.key], fault = follow(tracked[tick.key], tick, received_at_ms=received_at_ms)
+                faults.update([] if fault is None else [fault.value])
+    return tracked, faults
+
+
+def known(tracked: Mapping[InstrumentKey, Tracked]) -> dict[InstrumentKey, tuple[Quote, bool]]:
+    return {
+        key: (one.quote, one.is_suspect) for key, one in tracked.items() if one.quote != Quote(key) or one.is_suspect
+    }
+
+
+def said(rows: Rows) -> dict[InstrumentKey, tuple[Quote, bool]]:
+    quotes = quotes_of(rows)
+    return {
+        (key := KEY_OF[int(row["instrument_id"])]): (quotes[key], bool(row["known"] & Known.SUSPECT)) for row in rows
+    }
 
 
 def readable_ticks(message: bytes) -> Sequence[Tick]:
@@ -110,20 +138,24 @@ def readable_ticks(message: bytes) -> Sequence[Tick]:
     return found
 
 
-@given(flushes=flushes)
-def test_any_stream_flushed_anywhere_gives_what_the_definition_gives(flushes: list[list[bytes]]) -> None:
+@given(flushes=flushes, days=st.lists(st.integers(-1, 2), min_size=4, max_size=4))
+def test_any_stream_flushed_anywhere_gives_what_the_definition_gives(
+    flushes: list[list[bytes]], days: list[int]
+) -> None:
     table = make_table()
-    mirror: dict[InstrumentKey, Quote] = {}
+    mirror: dict[InstrumentKey, tuple[Quote, bool]] = {}
+    windows = [((NOON + day * DAY - 19_800) * 1_000, window) for day, window in zip(days, flushes, strict=False)]
 
-    for number, window in enumerate(flushes):
+    for at_ms, window in windows:
         for message in window:
             table.append(message)
-        table.absorb(received_at_ms=number)
-        mirror |= quotes_of(table.take_changes())
+        table.absorb(received_at_ms=at_ms)
+        mirror |= {key: one for key, one in said(table.take_changes()).items() if one != (Quote(key), False)}
 
-    expected = readable(message for window in flushes for message in window)
-    assert quotes_of(table.all_rows()) == expected
-    assert mirror == expected
+    tracked, faults = readable(windows)
+    assert said(table.all_rows()) == known(tracked)
+    assert mirror == known(tracked)
+    assert Counter({kind.value: getattr(table.counters, kind.value) for kind in TickFault}) == faults
 
 
 @given(buffers=st.lists(st.binary(max_size=200), max_size=20))
@@ -134,7 +166,7 @@ def test_any_bytes_are_read_or_counted(buffers: list[bytes]) -> None:
 
     table.absorb(received_at_ms=1)
 
-    assert quotes_of(table.all_rows()) == readable(buffers)
+    assert said(table.all_rows()) == known(readable([(1, buffers)])[0])
 
 
 def test_a_change_is_given_once() -> None:
@@ -363,7 +395,8 @@ def test_a_price_is_filled_in_beside_what_packets_said_and_stays_a_snapshot_unti
     assert taken == 1
     feed(table, OiTick(OPTION, 8), PreviousCloseTick(OPTION, 1.5, 3))
     (row,) = table.all_rows()
-    assert (float(row["ltp"]), int(row["oi"]), float(row["previous_close"])) == (1.75, 8, 1.5)
+    # The previous close of a day is the first that was told.
+    assert (float(row["ltp"]), int(row["oi"]), float(row["previous_close"])) == (1.75, 8, 1.25)
     assert int(row["known"]) == Known.TRADE | Known.OI | Known.PREVIOUS_CLOSE | Known.SNAPSHOT
     assert 102 not in table.unheard()
     feed(table, QuoteTick(OPTION, 2.0, 1, 10, 1.0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0))
@@ -380,6 +413,9 @@ def test_reference_packets_read_as_the_definition_reads_them(name: str, referenc
     table.add({tick.key: 1})
 
     table.append(packet)
-    table.absorb(received_at_ms=1)
+    table.absorb(received_at_ms=1_800_000_000_000)
 
-    assert quote_of(table.all_rows()[0], tick.key) == updated(Quote(tick.key), tick)
+    expected = updated(Quote(tick.key), tick)
+    if isinstance(tick, QuoteTick | FullTick) and tick.day_close > 0:
+        expected = replace(expected, previous_close=tick.day_close)
+    assert quote_of(table.all_rows()[0], tick.key) == expected

@@ -79,7 +79,7 @@ def test_counts_too_large_for_the_wire_are_clipped_as_the_wire_clips_them() -> N
 
 
 def test_a_group_with_an_unknown_field_is_not_known() -> None:
-    quote = Quote(OPTION, ltp=48.25, previous_close=47.0)
+    quote = Quote(OPTION, ltp=48.25, oi_day_high=47)
 
     rows = rows_of({7: quote}, received_at_ms=1_000)
 
