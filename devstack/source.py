@@ -39,9 +39,14 @@ class Source:
 
 def choose_source(environ: Mapping[str, str]) -> Source:
     """Return the source that the environment asks for; raise if it contradicts itself."""
-    client_id, token = environ.get("DHAN_CLIENT_ID", ""), environ.get("DHAN_ACCESS_TOKEN", "")
-    if bool(client_id) != bool(token):
-        raise DevstackError("DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both, or neither for the simulator.")
+    client_id = environ.get("DHAN_CLIENT_ID", "")
+    # With the PIN and the TOTP secret a token is generated.
+    login = environ.get("DHAN_ACCESS_TOKEN", "") or environ.get("DHAN_PIN", "")
+    if bool(client_id) != bool(login):
+        raise DevstackError(
+            "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN (or DHAN_PIN and DHAN_TOTP_SECRET) go together: set both, or "
+            "neither for the simulator."
+        )
     master = environ.get("SIMULATOR_MASTER", "")
     if client_id:
         if master:

@@ -40,14 +40,19 @@ class Identity:
         self._read = read
         self._note_refusal = note_refusal
         self._known: Credentials | None = None
+        self._trouble = ""
 
     async def read(self) -> Credentials | None:
         """Return who we are now, or were when it could be read last."""
         try:
             async with asyncio.timeout(READ_SECONDS):
                 self._known = await sync_to_async(self._in_database)(self._read)
-        except (DatabaseError, SealError, TimeoutError) as error:
-            logger.warning("the broker's credentials cannot be read (%s)", type(error).__name__)
+        except SealError as error:
+            self._tell(str(error))
+        except (DatabaseError, TimeoutError) as error:
+            self._tell(type(error).__name__)
+        else:
+            self._trouble = ""
         return self._known
 
     async def note_refused(self, used: Credentials, reason: str) -> None:
@@ -68,6 +73,12 @@ class Identity:
                     await asyncio.sleep(BEAT_SECONDS)
         except TimeoutError:
             return False
+
+    def _tell(self, trouble: str) -> None:
+        """Say once what is in the way: reading is tried again each second."""
+        if trouble != self._trouble:
+            logger.warning("the broker's credentials cannot be read: %s", trouble)
+        self._trouble = trouble
 
     @staticmethod
     def _in_database(act: Callable[[], Answer]) -> Answer:

@@ -15,6 +15,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
 from marketdata import selectors, services
@@ -24,6 +25,7 @@ from marketdata.dhan.tokens import TokenMalformed
 from marketdata.models import BrokerSession
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
+from marketdata.tasks import renew_broker_token
 from tests.brokers import Broker, running_broker
 from tests.integration.marketdata.streaming.owners import Owner
 from tests.integration.subscriptions.feed.worlds import wait_until
@@ -315,6 +317,17 @@ def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
     settings.TOKEN_KEYS = [KEY]
     with pytest.raises(CommandError, match="TOKEN_KEYS"):
         call_command("rotate_token_keys", stdout=said)
+
+
+def test_the_schedule_looks_after_the_token_and_the_task_does_so(broker: Broker, settings: Settings) -> None:
+    row = PeriodicTask.objects.get(task=renew_broker_token.name)
+    assert (row.interval.every, row.interval.period, row.queue, row.expire_seconds) == (10, "seconds", "default", 10)
+    name_in_environment(settings, make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
+    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
+
+    renew_broker_token()
+
+    assert selectors.token_life(now=timezone.now()).method == "renewed"
 
 
 def test_no_secret_is_in_a_log_or_an_error(

@@ -29,7 +29,13 @@ def test_a_dhan_account_has_a_database_of_its_own_and_the_brokers_addresses() ->
     assert variables_of(source, environ) == {"REDIS_PREFIX": "dhan-ee8a33b2"}
 
 
-@pytest.mark.parametrize("name", ["DHAN_CLIENT_ID", "DHAN_ACCESS_TOKEN"])
+def test_a_pin_stands_in_for_the_token_of_an_account() -> None:
+    environ = {"DHAN_CLIENT_ID": "1100000001", "DHAN_PIN": "428913", "DHAN_TOTP_SECRET": "JBSW"}
+
+    assert not choose_source(environ).is_simulated
+
+
+@pytest.mark.parametrize("name", ["DHAN_CLIENT_ID", "DHAN_ACCESS_TOKEN", "DHAN_PIN"])
 def test_half_of_the_credentials_is_refused(name: str) -> None:
     with pytest.raises(DevstackError, match="go together"):
         choose_source({name: "x"})

@@ -1,0 +1,45 @@
+"""Settings of the account: what contradicts itself stops the start, by name, and quotes no secret."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+ACCOUNT = ("DHAN_CLIENT_ID", "DHAN_ACCESS_TOKEN", "DHAN_PIN", "DHAN_TOTP_SECRET", "TOKEN_KEYS")
+SECRET = "QUITE-A-SECRET"
+
+
+def start_with(**variables: str) -> "subprocess.CompletedProcess[str]":
+    """Load the settings in a process of their own, with only these variables of the account."""
+    environment = {name: value for name, value in os.environ.items() if name not in ACCOUNT}
+    return subprocess.run(
+        [sys.executable, "-c", "import terminal.settings"],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"DHAN_CLIENT_ID": "1"}, "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together"),
+        ({"DHAN_ACCESS_TOKEN": SECRET}, "set DHAN_CLIENT_ID too"),
+        ({"DHAN_CLIENT_ID": "1", "DHAN_PIN": SECRET}, "DHAN_PIN and DHAN_TOTP_SECRET go together"),
+        ({"DHAN_CLIENT_ID": "1", "DHAN_PIN": "1", "DHAN_TOTP_SECRET": SECRET}, "DHAN_TOTP_SECRET must be the base32"),
+        ({"TOKEN_KEYS": SECRET}, "TOKEN_KEYS: key 1 is no Fernet key"),
+    ],
+)
+def test_a_contradiction_stops_the_start_by_name(variables: dict[str, str], says: str) -> None:
+    started = start_with(**variables)
+
+    assert started.returncode == 1
+    assert says in started.stderr
+    assert SECRET not in started.stderr
+
+
+def test_a_pin_and_a_totp_secret_stand_in_for_the_token() -> None:
+    assert start_with(DHAN_CLIENT_ID="1", DHAN_PIN="1", DHAN_TOTP_SECRET="jbsw y3dp " * 4).returncode == 0
