@@ -40,6 +40,7 @@ class Program:
     stop_stage: int = ENTRANCES  # lower stages stop first, all of one stage together
     must_finish: bool = False  # gets its `stop_seconds` even from a user in a hurry
     death_signal: signal.Signals = signal.SIGKILL
+    silence_seconds: float | None = None  # gives signs of life, and is killed when none came for so long
 
     @property
     def stop_seconds(self) -> float:

@@ -6,7 +6,7 @@ Pure: built from the environment that the processes get. Everything runs as
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devstack.children import ENTRANCES, SOURCES, WORKERS, Program
@@ -14,6 +14,9 @@ from devstack.errors import DevstackError
 from devstack.source import SIMULATED_CLIENT_ID, Source
 
 WORKER = ["celery", "-A", "terminal", "worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+
+# A feed worker gives a sign every second; its lease runs out after three.
+FROZEN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,10 @@ def simulator(workshop: Workshop, source: Source, *, feed_port: int, rest_port: 
 
 
 def feed_worker(workshop: Workshop) -> Program:
+    """Return the feed worker. Frozen it would hold its connections, and nobody else may open them while it lives."""
     arguments = ["-m", *WORKER, "-Q", "feed", "--pool", "solo", "-n", "feed1@%h"]
-    return workshop.program("feed", arguments, stop_stage=WORKERS)
+    program = workshop.program("feed", arguments, stop_stage=WORKERS)
+    return replace(program, silence_seconds=FROZEN_SECONDS)
 
 
 def work_worker(workshop: Workshop) -> Program:

@@ -1,7 +1,8 @@
 """Keeps programs alive, and ends them all in order.
 
 A kept program that ends for whatever reason is started again after a growing delay
-(`backoff`). The supervisor has one thread and keeps no state on disk: who is alive is
+(`backoff`); one that promised signs of life and gives none is frozen, and killed first
+(`life_signs`). The supervisor has one thread and keeps no state on disk: who is alive is
 asked of the system each time it wakes.
 """
 
@@ -10,12 +11,13 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from devstack.backoff import failures_after_death, restart_delay
 from devstack.bell import Bell
 from devstack.children import Child, Program, start
+from devstack.life_signs import LifeSigns
 from devstack.logs import last_lines
 
 IDLE_SECONDS = 1.0
@@ -31,6 +33,7 @@ class Post:
 
     program: Program
     child: Child
+    signs: LifeSigns | None = None
     failures: int = 0
     restart_at: float | None = None
 
@@ -44,8 +47,11 @@ class Supervisor:
 
     def keep(self, program: Program) -> Child:
         """Start `program` and keep it running from now on."""
+        signs = None if program.silence_seconds is None else LifeSigns(program.silence_seconds)
+        if signs is not None:
+            program = replace(program, environment={**program.environment, **signs.environment})
         child = start(program)
-        self._posts.append(Post(program=program, child=child))
+        self._posts.append(Post(program=program, child=child, signs=signs))
         return child
 
     def run_step(self, program: Program, *, meanwhile: Callable[[], None] = lambda: None) -> int:
@@ -80,11 +86,16 @@ class Supervisor:
             self.wait_until(lambda: False)
 
     def tick(self, now: float) -> None:
-        """Notice deaths, and start again whoever's wait is over."""
+        """Notice deaths, end whoever is frozen, and start again whoever's wait is over."""
         for post in self._posts:
+            if post.restart_at is None and post.signs is not None and post.signs.is_silent(now):
+                self._report(f"{post.program.name} has given no sign of life for {post.program.silence_seconds:g} s")
+                post.child.end_group()
             if post.restart_at is None and post.child.has_ended():
                 self._note_death(post, now)
             if post.restart_at is not None and now >= post.restart_at:
+                if post.signs is not None:
+                    post.signs.begin()
                 post.child = start(post.program)
                 post.restart_at = None
 
@@ -106,6 +117,9 @@ class Supervisor:
         by_stage = sorted(self._posts, key=lambda post: post.program.stop_stage)
         for _, posts in groupby(by_stage, key=lambda post: post.program.stop_stage):
             self._stop_together([post.child for post in posts])
+        for post in self._posts:
+            if post.signs is not None:
+                post.signs.close()
 
     def _stop_together(self, children: list[Child]) -> None:
         asked_at = time.monotonic()

@@ -24,6 +24,7 @@ from subscriptions.feed.failover import Failovers
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.identity import Identity, NoteRefusal, ReadCredentials
 from subscriptions.feed.leases import Lease, Quiet
+from subscriptions.feed.life_signs import give_life_signs
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.feed.publisher import Publisher
@@ -134,6 +135,7 @@ class Holder:
                         seeder.run(),
                         failovers.run(),
                         keep_sessions_fresh(self._settings.refresh_sessions),
+                        give_life_signs(),
                         _raise_from(keeping),
                     )
                     background = [group.create_task(service) for service in services]

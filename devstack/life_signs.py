@@ -1,0 +1,71 @@
+"""Hears from programs that they are alive, so that one that hangs is not taken for one that works.
+
+The signs are those of systemd's watchdog (sd_notify(3), sd_watchdog_enabled(3)): the environment names a datagram
+socket and an interval, the program sends `WATCHDOG=1` to it from the loop that does its work. A program that runs
+under systemd with WatchdogSec= needs nothing else; here the supervisor listens. Silence counts from the first
+sign on, so that a slow start is no silence.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+SIGN: Final = b"WATCHDOG=1"
+LONGEST_SIGN_BYTES: Final = 4_096
+
+
+def _listen() -> tuple[socket.socket, str]:
+    # An abstract name: no file to leave behind, no path to be too long. The random part keeps strangers out.
+    name = f"broking-terminal-{os.getpid()}-{secrets.token_hex(8)}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    listener.bind(f"\0{name}")
+    return listener, name
+
+
+@dataclass(slots=True)
+class LifeSigns:
+    """What is heard of one program."""
+
+    silence_seconds: float
+    heard_at: float | None = None
+    looked_at: float | None = None
+    _listener: socket.socket = field(init=False)
+    _name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._listener, self._name = _listen()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a program must be started with to be heard."""
+        return {"NOTIFY_SOCKET": f"@{self._name}", "WATCHDOG_USEC": str(round(self.silence_seconds * 1_000_000))}
+
+    def begin(self) -> None:
+        """Expect a program that is being started: signs of the one before count for nothing."""
+        self._drain()
+        self.heard_at = None
+
+    def is_silent(self, now: float) -> bool:
+        """Say whether the program has given signs once, and none for too long. To be asked every second or so."""
+        # Whoever slept longer than the silence allowed, the machine for instance, has heard nothing and knows nothing.
+        has_slept = self.looked_at is not None and now - self.looked_at > self.silence_seconds / 2
+        self.looked_at = now
+        if self._drain() or (has_slept and self.heard_at is not None):
+            self.heard_at = now
+        return self.heard_at is not None and now - self.heard_at > self.silence_seconds
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._listener.close()
+
+    def _drain(self) -> bool:
+        """Take in what came; whether a sign was among it."""
+        is_alive = False
+        while True:
+            try:
+                is_alive = SIGN in self._listener.recv(LONGEST_SIGN_BYTES) or is_alive
+            except BlockingIOError:
+                return is_alive

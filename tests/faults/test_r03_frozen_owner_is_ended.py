@@ -1,0 +1,77 @@
+"""R3: a feed worker of ours that freezes is ended by its supervisor, because nobody may open in its place before."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from django.conf import settings
+
+from devstack.bell import Bell
+from devstack.programs import Workshop, feed_worker
+from devstack.supervisor import Supervisor
+from subscriptions.models import FeedLease
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_knows,
+    broker_sockets,
+    is_streaming,
+    make_subscriptions,
+    reports,
+    wanted_keys,
+)
+from tests.own_servers import REPOSITORY, OwnServers
+from tests.simulators import running_simulator
+
+SILENCE_SECONDS = 3.0
+
+
+def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
+    """Let the supervisor do its work until `condition` holds, with a deadline."""
+    deadline = time.monotonic() + START_SECONDS
+
+    def is_so() -> bool:
+        assert time.monotonic() < deadline
+        return condition()
+
+    supervisor.wait_until(is_so, every_seconds=0.1)
+
+
+def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(servers: OwnServers, tmp_path: Path) -> None:
+    said: list[str] = []
+    supervisor = Supervisor(bell=Bell(), report=said.append)
+    with running_simulator() as simulator:
+        make_subscriptions(simulator, count=20)
+        environment = os.environ | {
+            "DATABASE_URL": servers.database_url,
+            "REDIS_URL": servers.redis.url,
+            "REDIS_PREFIX": settings.REDIS_PREFIX,
+            "DHAN_FEED_URL": simulator.feed_url,
+            "DHAN_REST_URL": simulator.rest_url,
+            "DHAN_CLIENT_ID": simulator.client_id,
+            "DHAN_ACCESS_TOKEN": simulator.access_token,
+            "DHAN_OPEN_INTERVAL_MS": "0",
+        }
+        program = feed_worker(Workshop(root=REPOSITORY, logs=tmp_path, environment=environment))
+        assert program.arguments[0] == sys.executable
+        try:
+            frozen = supervisor.keep(replace(program, silence_seconds=SILENCE_SECONDS))
+            wait_supervised(supervisor, lambda: is_streaming(20))
+            (owner,) = {one.owner for one in reports()}
+            epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
+
+            os.kill(frozen.pid, signal.SIGSTOP)
+            wait_supervised(supervisor, lambda: is_streaming(20, but_not=[owner]))
+
+            assert said[0] == "feed has given no sign of life for 3 s"
+            assert frozen.has_ended()
+            assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
+                number: epoch + 1 for number, epoch in epochs.items()
+            }
+            assert broker_knows(simulator) == wanted_keys()
+            assert broker_sockets(simulator) == 5
+        finally:
+            supervisor.stop_all()

@@ -1,0 +1,86 @@
+"""A program that promised signs of life is killed when it freezes, and started again."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devstack.bell import Bell
+from devstack.children import Child, Program
+from devstack.supervisor import Supervisor
+
+SILENCE_SECONDS = 1.0
+TELLER = """
+import os, socket, time
+teller = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+while True:
+    teller.sendto(b"WATCHDOG=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+    print("alive", flush=True)
+    time.sleep(0.1)
+"""
+MUTE = "import time; print('alive', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def reports() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(reports: list[str]) -> Iterator[Supervisor]:
+    keeper = Supervisor(bell=Bell(), report=reports.append)
+    yield keeper
+    keeper.stop_all()
+
+
+def keep(supervisor: Supervisor, directory: Path, script: str, *, silence_seconds: float | None) -> tuple[Child, Path]:
+    log = directory / "program.log"
+    program = Program(
+        name="program",
+        arguments=[sys.executable, "-c", script],
+        environment={"PATH": os.environ["PATH"]},
+        directory=directory,
+        log=log,
+        silence_seconds=silence_seconds,
+    )
+    child = supervisor.keep(program)
+    supervisor.wait_until(lambda: b"alive" in log.read_bytes(), every_seconds=0.05)
+    return child, log
+
+
+def beats(count: int) -> Callable[[], bool]:
+    """Return a condition that holds once the supervisor has looked so many times."""
+    left = iter(range(count))
+    return lambda: next(left, None) is None
+
+
+def test_a_frozen_program_is_killed_and_started_again(
+    supervisor: Supervisor, reports: list[str], tmp_path: Path
+) -> None:
+    child, log = keep(supervisor, tmp_path, TELLER, silence_seconds=SILENCE_SECONDS)
+    supervisor.wait_until(beats(5), every_seconds=0.1)
+
+    os.kill(child.pid, signal.SIGSTOP)
+    supervisor.wait_until(lambda: bool(reports), every_seconds=0.1)
+    log.write_bytes(b"")
+    supervisor.wait_until(lambda: b"alive" in log.read_bytes(), every_seconds=0.1)
+
+    assert reports[0] == "program has given no sign of life for 1 s"
+    assert reports[1].startswith("program was killed by SIGKILL; again in 0.2 s.")
+    assert child.has_ended()
+
+
+def test_a_program_that_lives_is_left_alone_and_so_is_one_that_never_gave_a_sign(
+    supervisor: Supervisor, reports: list[str], tmp_path: Path
+) -> None:
+    teller, _ = keep(supervisor, tmp_path, TELLER, silence_seconds=SILENCE_SECONDS)
+    mute, _ = keep(supervisor, tmp_path, MUTE, silence_seconds=SILENCE_SECONDS)
+
+    supervisor.wait_until(beats(15), every_seconds=0.1)
+
+    assert reports == []
+    assert not teller.has_ended()
+    assert not mute.has_ended()
