@@ -179,7 +179,7 @@ class QuoteTable:
     def unheard(self) -> frozenset[int]:
         """Return the ids of instruments that a snapshot can help.
 
-        They have no price on this socket, be it a packet's or a snapshot's, or their previous close was an earlier day's.
+        They have no price on this socket, of a packet or a snapshot, or their previous close was an earlier day's.
         """
         return frozenset(self._ids[self._lacks_price() | self._memory.has_lost_close(self._rows)].tolist())
 
