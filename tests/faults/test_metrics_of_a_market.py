@@ -48,6 +48,13 @@ def packets(samples: dict[str, float]) -> float:
     return total(samples, "terminal_feed_packets_total")
 
 
+def late_trades(samples: dict[str, float]) -> float:
+    """Return how many trades came more than three seconds late."""
+    name = "terminal_feed_trade_lag_seconds"
+    in_time = sum(value for labelled, value in samples.items() if labelled.startswith(name) and 'le="3"' in labelled)
+    return total(samples, f"{name}_count") - in_time
+
+
 def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_own(
     servers: OwnServers, tmp_path: Path
 ) -> None:
@@ -69,6 +76,10 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
         # The server itself believes a proxy on loopback; we do not.
         for claimed in ("127.0.0.1", "203.0.113.9", "127.0.0.1, 203.0.113.9"):
             assert refusal_of(market, {"X-Forwarded-For": claimed}) == 403
+
+        market.simulator.set_fault("delayed_feed", 4)
+        wait_until(lambda: late_trades(scrape(market)) > late_trades(before), seconds=30, what="trades that come late")
+        market.simulator.clear_faults()
 
         with servers.frozen_postgres():
             wait_until(
