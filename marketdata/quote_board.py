@@ -78,7 +78,7 @@ class OwnerReport:
     figures: FeedFigures = field(default_factory=FeedFigures)  # since the owner took the connection
 
     @classmethod
-    def parse(cls, value: bytes) -> "OwnerReport":
+    def parse(cls, value: bytes | str) -> "OwnerReport":
         """Return the report in `value`; what only another version of us knows is left, or has its default."""
         values = orjson.loads(value)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
