@@ -22,7 +22,7 @@ from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from simulator import control, logins
-from simulator.accounts import Credentials
+from simulator.accounts import Credentials, Reason
 from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
 from simulator.logins import LoginRules
@@ -61,6 +61,11 @@ def unauthenticated() -> RefusalError:
     """Return the refusal of a wrong client id or access token, word for word."""
     message = "Client ID or user generated access token is invalid or expired."
     return trading_error(401, "Invalid_Authentication", "DH-901", message)
+
+
+def token_replaced() -> RefusalError:
+    """Return the refusal of a token that was good until another was made, word for word."""
+    return trading_error(400, "Order_Error", "DH-906", "Invalid Token")
 
 
 def bad_input() -> RefusalError:
@@ -206,8 +211,13 @@ class _Api:
         account = self._feed.account
         client_id = request.headers.get("client-id") if needs_client_id else account.client_id
         shown = Credentials(client_id or "", request.headers.get("access-token", ""))
-        if account.refusal_of(shown, now=datetime.now(UTC)) is not None:
-            raise unauthenticated()
+        match account.refusal_of(shown, now=datetime.now(UTC)):
+            case None:
+                return
+            case Reason.TOKEN_INVALID:
+                raise token_replaced()
+            case _:
+                raise unauthenticated()
 
     def _allow(self, is_allowed: bool) -> None:  # noqa: FBT001  # Reads as the sentence it is.
         if not is_allowed:

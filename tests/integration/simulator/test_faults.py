@@ -382,3 +382,18 @@ async def test_what_cannot_be_is_refused_with_a_sentence(name: str, body: bytes,
 async def test_an_unknown_fault_cannot_be_switched_off() -> None:
     async with small_simulator() as running, control(running) as http:
         assert (await http.delete("/faults/gremlins")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/faults", "/connections", "/subscribed"])
+async def test_only_this_machine_is_answered(path: str) -> None:
+    """Told by where a request comes from; 127.0.0.2 stands in for another machine."""
+    elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+    async with small_simulator() as running, control(running) as http:
+        async with httpx.AsyncClient(base_url=http.base_url, transport=elsewhere) as stranger:
+            assert (await stranger.get(path)).status_code == 404
+            assert (await stranger.put("/faults/mute", json={"dial": 1})).status_code == 404
+            assert (await stranger.delete("/faults")).status_code == 404
+            assert (await stranger.post("/token", json={})).status_code == 404
+
+        assert (await http.get(path)).status_code == 200
+        assert running.feed.faults.state("mute") is None

@@ -67,6 +67,20 @@ def test_an_expired_or_called_back_token_is_neither_let_in_nor_renewed() -> None
         assert renew(simulator, token).status_code == 401
 
 
+def test_rest_tells_a_replaced_token_from_an_expired_and_an_unknown_one() -> None:
+    """As the broker does: the first in the words of an order that failed."""
+    with running_simulator() as simulator:
+        expired = simulator.new_token(hours=-1)
+        answers = [
+            httpx.get(f"{simulator.rest_url}/profile", headers={"access-token": token}, trust_env=False)
+            for token in (simulator.access_token, expired, "never issued")
+        ]
+
+    told = [(answer.status_code, answer.json()["errorCode"]) for answer in answers]
+    assert told == [(400, "DH-906"), (401, "DH-901"), (401, "DH-901")]
+    assert answers[0].json()["errorMessage"] == "Invalid Token"
+
+
 def test_a_token_is_generated_with_pin_and_totp_and_cannot_be_renewed() -> None:
     with running_simulator() as simulator:
         answer = generate(simulator)
