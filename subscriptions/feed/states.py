@@ -31,15 +31,22 @@ def write_state(lease: Lease, note: StateNote) -> None:
         mine = FeedConnection.objects.filter(number=lease.connection, lease__epoch=lease.epoch)
         for state, since, lost_since in mine.values_list("state", "since", "lost_since"):
             now = timezone.now()
+            shown = _shown(ConnectionState(state), note)
             mine.update(
-                state=note.state,
+                state=shown,
                 last_error=note.last_error[:256],
-                since=since if state == note.state else now,
+                since=since if state == shown else now,
                 lost_since=_lost_since(lost_since, now) if note.failed_turns else None,
             )
     except DatabaseError:
         connections.close_all()
         raise
+
+
+def _shown(known: ConnectionState, note: StateNote) -> ConnectionState:
+    """Return the state to show: a connection whose instruments others carry stays failed over while its turns fail."""
+    is_away = known is ConnectionState.FAILED_OVER and note.failed_turns
+    return known if is_away and note.state is not ConnectionState.WANTED else note.state
 
 
 def _lost_since(known: datetime | None, now: datetime) -> datetime:

@@ -11,6 +11,7 @@ from marketdata.quote_board import OwnerReport
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.domain.losses import LEASE_SECONDS, Health
 from subscriptions.models import FeedConnection
+from subscriptions.selectors.status import shown_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def _ws_status(row: FeedConnection, report: OwnerReport | None) -> WsStatus:
         ws_id=row.number,
         owner=report.owner,
         epoch=report.epoch,
-        state=ConnectionState(report.state),
+        state=shown_state(ConnectionState(row.state), report),
         since=row.since,
         load=row.load,
         capacity=row.capacity,

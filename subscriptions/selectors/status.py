@@ -85,8 +85,15 @@ def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] |
     if report is None:
         state = state_without_owner(ConnectionState(row.state))
         return ConnectionStatus(row.number, row.load, row.capacity, state, 0, 0, row.last_error)
-    state = ConnectionState(report.state)
+    state = shown_state(ConnectionState(row.state), report)
     return ConnectionStatus(row.number, row.load, row.capacity, state, report.sent, report.streaming, report.last_error)
+
+
+def shown_state(recorded: ConnectionState, report: OwnerReport) -> ConnectionState:
+    """Return the owner's word, unless others carry what the connection had: then it is away for as long as it is."""
+    said = ConnectionState(report.state)
+    is_back = said in {ConnectionState.SUBSCRIBING, ConnectionState.LIVE}
+    return recorded if recorded is ConnectionState.FAILED_OVER and not is_back else said
 
 
 def state_without_owner(recorded: ConnectionState) -> ConnectionState:

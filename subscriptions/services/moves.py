@@ -14,10 +14,10 @@ from typing import Final
 from django.db import connection as database
 from django.db.models import Count
 
-from subscriptions.domain.claims import LogAction, LogReason
+from subscriptions.domain.claims import ConnectionState, LogAction, LogReason
 from subscriptions.domain.losses import Health
 from subscriptions.domain.placement import Room, Shift, plan_failover, plan_rebalance
-from subscriptions.models import Subscription, SubscriptionLog
+from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from subscriptions.selectors import list_health
 from subscriptions.services import rooms
 from subscriptions.services.audit import Cause
@@ -121,6 +121,7 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
         moved = settled + _move_at_once(plan.moves, source=connection)
         if moved:
             _record(moved, Cause(LogReason.FAILOVER, ACTOR, now))
+            FeedConnection.objects.filter(number=connection).update(state=ConnectionState.FAILED_OVER, since=now)
         to = Counter(target for _, _, target in moved)
         return FailOverReport(connection, len(moved), len(plan.waiting), dict(sorted(to.items())))
 

@@ -50,6 +50,16 @@ def losses(cause: str) -> int:
     return sum(one.figures.reconnects.get(cause, 0) for one in reports())
 
 
+def wait_for_states(state: str) -> None:
+    """Wait until all five connections are in one state."""
+    wait_until(lambda: states() == [state] * 5, seconds=5, what=f"five connections {state}")
+
+
+def wait_for_losses(cause: str, count: int) -> None:
+    """Wait until so many sockets were lost for that cause."""
+    wait_until(lambda: losses(cause) == count, seconds=5, what=f"{count} losses by {cause}")
+
+
 def epochs() -> Mapping[int, int]:
     """Return the epoch of each connection."""
     return dict(FeedLease.objects.values_list("connection_id", "epoch"))

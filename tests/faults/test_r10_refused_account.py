@@ -6,7 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 
-from tests.faults.connections import errors, states, store_new_token, wait_without_opening
+from tests.faults.connections import errors, store_new_token, wait_for_states, wait_without_opening
 from tests.integration.subscriptions.feed.worlds import (
     broker_sockets,
     make_subscriptions,
@@ -36,7 +36,7 @@ def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: P
 
                 simulator.set_fault("disconnect_code", code)
 
-                wait_until(lambda wanted=state: states() == [wanted] * 5, seconds=5, what=f"all {state}")
+                wait_for_states(state)
                 assert errors() == {reason}
                 wait_without_opening(simulator, seconds=3)
                 store_new_token(simulator)

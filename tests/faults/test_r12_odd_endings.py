@@ -6,7 +6,7 @@ import pytest
 
 from marketdata import quote_board
 from subscriptions.models import Subscription
-from tests.faults.connections import errors, losses, states, wait_without_opening
+from tests.faults.connections import errors, losses, states, wait_for_losses, wait_without_opening
 from tests.integration.subscriptions.feed.worlds import (
     broker_knows,
     make_subscriptions,
@@ -35,7 +35,7 @@ def test_r12_an_end_without_a_known_reason_is_followed_by_another_socket(tmp_pat
 
                 simulator.set_fault(fault, dial, connection=1)
 
-                wait_until(lambda had=before, why=cause: losses(why) == had + 1, seconds=5, what=f"{fault} is noticed")
+                wait_for_losses(cause, before + 1)
             wait_until_streaming(40, seconds=10)
             assert simulator.connections()["high_water"] == 5
 

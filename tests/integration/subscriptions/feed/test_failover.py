@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from marketdata import quote_board
-from subscriptions import services
+from subscriptions import selectors, services
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, FeedLease, Subscription
 from tests.factories import NOW, make_user
 from tests.integration.subscriptions.acts import loads
@@ -74,6 +74,7 @@ def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
 
             assert took > GRACE_SECONDS - 2
             assert loads() == [10, 10, 10, 10, 0]
+            assert FeedConnection.objects.get(number=5).state == "failed_over"
             if death is signal.SIGSTOP:
                 os.kill(one.process.pid, signal.SIGCONT)
             else:
@@ -124,6 +125,7 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
             took = wait_until(lambda: loads() == [10, 10, 10, 10, 0], seconds=15, what="all moved")
 
             assert took > GRACE_SECONDS - 1
+            assert [one.state for one in selectors.ws_status()] == ["live"] * 4 + ["failed_over"]
             wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
             proxy.restore()
             wait_until(

@@ -47,6 +47,17 @@ def test_a_turn_that_fails_while_none_is_live_begins_the_loss_anew() -> None:
     assert since > LONG_AGO
 
 
+def test_what_was_failed_over_stays_so_until_a_socket_is_open_again() -> None:
+    make_live(1, 2)
+    write_state(Lease(1, 1), REFUSED)
+    FeedConnection.objects.filter(number=1).update(state="failed_over")
+
+    write_state(Lease(1, 1), StateNote(ConnectionState.OPENING, "refused", 1))
+    assert FeedConnection.objects.get(number=1).state == "failed_over"
+    write_state(Lease(1, 1), StateNote(ConnectionState.SUBSCRIBING, "", 0))
+    assert FeedConnection.objects.get(number=1).state == "subscribing"
+
+
 def test_a_former_owner_notes_nothing() -> None:
     make_live(1)
 
