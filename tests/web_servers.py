@@ -25,6 +25,15 @@ SERVERS = ("uvicorn", "daphne")
 @contextmanager
 def running_web(directory: Path, *, server: str = "uvicorn", **variables: str) -> Iterator[str]:
     """Yield `host:port` of a web process on the test's database and Redis prefix; its log is `web.log`."""
+    with running_web_process(directory, server=server, **variables) as (address, _):
+        yield address
+
+
+@contextmanager
+def running_web_process(
+    directory: Path, *, server: str = "uvicorn", **variables: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Yield the same with the process, for whoever ends it himself."""
     port = _free_port()
     uvicorn = ["uvicorn", "terminal.asgi:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
     uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
@@ -42,7 +51,7 @@ def running_web(directory: Path, *, server: str = "uvicorn", **variables: str) -
         )
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/login/", process, directory / "web.log")
-        yield f"127.0.0.1:{port}"
+        yield f"127.0.0.1:{port}", process
     finally:
         process.terminate()
         try:

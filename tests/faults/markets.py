@@ -70,10 +70,13 @@ class Market:
 
     def wait_for_ticks(self, *, seconds: float) -> float:
         """Wait until the browser ticks again; return after how long."""
-        now = time.monotonic()
-        return wait_until(
-            lambda: any(at > now for at in self.browser.ticked_at[-1:]), seconds=seconds, what="ticks at the browser"
-        )
+        return wait_for_ticks(self.browser, seconds=seconds)
+
+
+def wait_for_ticks(browser: Browser, *, seconds: float) -> float:
+    """Wait until a browser sees something newer than now; return after how many seconds."""
+    now = time.monotonic()
+    return wait_until(lambda: any(at > now for at in browser.ticked_at[-1:]), seconds=seconds, what="ticks")
 
 
 @contextmanager

@@ -1,0 +1,82 @@
+"""R20: everything is restarted in the middle of the day, asked to or by a power cut: every instrument is found where
+it was, on the same connection."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+
+from marketdata import quote_board
+from tests.browsers import Browser, log_in, watching_browser
+from tests.faults.markets import placement, wait_for_ticks
+from tests.integration.subscriptions.feed.worlds import (
+    Worker,
+    broker_knows,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.own_servers import OwnServers
+from tests.simulators import SimulatorAddress, running_simulator
+from tests.web_servers import running_web_process
+
+COUNT = 40
+DRAIN_SECONDS = 5
+ALL_SECONDS = 30
+
+
+@contextmanager
+def running_stack(
+    directory: Path, name: str, simulator: SimulatorAddress, watched: list[int], cookie: str
+) -> Iterator[tuple[Worker, int, Browser]]:
+    """Yield a feed worker, the web process's id and a browser that sees prices; all is streaming by then."""
+    home = directory / name
+    home.mkdir()
+    with (
+        running_worker(home, name=name, simulator=simulator) as feed,
+        running_web_process(home) as (address, process),
+        watching_browser(address, cookie, watched) as browser,
+    ):
+        wait_until_streaming(COUNT, seconds=ALL_SECONDS)
+        wait_for_ticks(browser, seconds=10)
+        yield feed, process.pid, browser
+
+
+def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_it_was_on(
+    servers: OwnServers, tmp_path: Path
+) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        watched = [one.instrument_id for one in make_subscriptions(simulator, count=COUNT)]
+        cookie = log_in("asha")
+        placed = placement()
+        with running_stack(tmp_path, "first", simulator, watched, cookie) as (feed, web, browser):
+            told = quote_board.connect().list_told()
+
+            os.kill(web, signal.SIGTERM)
+            feed.process.send_signal(signal.SIGTERM)
+
+            assert feed.process.wait(DRAIN_SECONDS) == 0
+            wait_until(lambda: browser.close_code is not None, seconds=DRAIN_SECONDS, what="the browser is told")
+            assert browser.close_code == 1012
+
+        with running_stack(tmp_path, "second", simulator, watched, cookie) as (feed, web, _):
+            assert quote_board.connect().list_told() == told
+            assert placement() == placed
+
+            feed.kill()
+            os.kill(web, signal.SIGKILL)
+            servers.kill_redis()
+            connection.close()
+            servers.stop_postgres(signal.SIGQUIT)
+
+        servers.start_postgres()
+        servers.start_redis()
+        with running_stack(tmp_path, "third", simulator, watched, cookie):
+            assert quote_board.connect().list_told() == told
+            assert placement() == placed
+            assert broker_knows(simulator) == wanted_keys()
