@@ -134,7 +134,8 @@ def _failed(row: BrokerSession | None, now: datetime) -> str:
     is_lost = row.refused_at is not None or (row.expires_at is not None and row.expires_at <= now)
     is_tried_again = bool(settings.DHAN_PIN) or not is_lost
     retry = f" The next attempt is at {_clock(row.retry_at)}." if row.retry_at and is_tried_again else ""
-    return f" Renewal failed {row.failures} times: {row.failure}.{retry}"
+    often = "once" if row.failures == 1 else f"{row.failures} times"
+    return f" Renewal failed {often}: {row.failure.rstrip('.')}.{retry}"
 
 
 def _clock(at: datetime) -> str:

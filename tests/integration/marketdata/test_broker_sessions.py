@@ -193,7 +193,7 @@ def test_a_failed_renewal_is_seen_and_tried_again_later(broker: Broker, status: 
 
     assert services.renew_token(now=NOW) is Renewal.FAILED
 
-    assert "Renewal failed 1 times" in selectors.token_life(now=NOW).problem
+    assert "Renewal failed once" in selectors.token_life(now=NOW).problem
     assert selectors.read_credentials() == Credentials(US, OLD)
     assert services.renew_token(now=NOW + timedelta(seconds=10)) is Renewal.NOT_DUE
     broker.answer(200, {"accessToken": NEW})

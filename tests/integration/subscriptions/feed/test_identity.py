@@ -1,0 +1,72 @@
+"""Who we are to the broker, as owners read it: the last word stands while nobody can say, and trouble is said once."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+from django.db import OperationalError
+
+from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.sealing import TokenUnreadable
+from subscriptions.feed.identity import Identity
+
+FIRST, SECOND = Credentials("100", "the-first-token"), Credentials("100", "the-second-token")
+
+
+def answering(*answers: Credentials | Exception) -> Callable[[], Credentials | None]:
+    """Return a reader that answers one after the other, and then the last one for ever."""
+    left = list(answers)
+
+    def read() -> Credentials:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return read
+
+
+@pytest.mark.parametrize("trouble", [OperationalError("away"), TokenUnreadable()])
+def test_what_was_read_last_stands_while_nothing_can_be_read(
+    trouble: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def read_thrice() -> list[Credentials | None]:
+        identity = Identity(answering(FIRST, trouble, trouble, SECOND))
+        return [await identity.read() for _ in range(4)]
+
+    assert asyncio.run(read_thrice()) == [FIRST, FIRST, FIRST, SECOND]
+    told = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(told) == 1
+    assert not [one for one in (FIRST, SECOND) if one.access_token in caplog.text]
+
+
+def test_a_wait_ends_with_other_credentials_and_not_with_trouble() -> None:
+    async def wait() -> tuple[bool, bool]:
+        changing = Identity(answering(FIRST, OperationalError("away"), SECOND))
+        steady = Identity(answering(FIRST))
+        await changing.read()
+        return (
+            await changing.wait_for_other_than(FIRST, seconds=10),
+            await steady.wait_for_other_than(FIRST, seconds=0.1),
+        )
+
+    assert asyncio.run(wait()) == (True, False)
+
+
+def test_a_refusal_is_passed_on_and_a_database_that_is_away_stops_nobody() -> None:
+    noted: list[tuple[Credentials, str]] = []
+
+    def note(refused: Credentials, reason: str) -> None:
+        if noted:
+            raise OperationalError("away")
+        noted.append((refused, reason))
+
+    async def be_refused_twice() -> None:
+        identity = Identity(answering(FIRST), note)
+        await identity.note_refused(FIRST, "807: expired")
+        await identity.note_refused(FIRST, "807: expired")
+
+    asyncio.run(be_refused_twice())
+
+    assert noted == [(FIRST, "807: expired")]
