@@ -178,7 +178,10 @@ def families(scrape: Scrape) -> list[Metric]:
     reports = {report.connection: report for report in scrape.signs.reports} if scrape.signs else {}
     if scrape.books is not None:
         _add_books(page, scrape.books, reports if scrape.signs is not None else None)
+    recorded = {one.ws_id: one.state for one in scrape.books.connections} if scrape.books else {}
     for report in reports.values():
+        known = recorded.get(report.connection)
+        _add_state(page, report.connection, subscriptions.shown_state(known, report) if known else report.state)
         _add_report(page, report)
     return page.families()
 
@@ -211,7 +214,6 @@ def _add_books(page: _Page, books: Books, reports: Mapping[int, OwnerReport] | N
 def _add_report(page: _Page, report: OwnerReport) -> None:
     """Add what an owner says of its connection."""
     name = [report.connection]
-    _add_state(page, report.connection, report.state)
     page.add("terminal_feed_epoch", name, report.epoch)
     page.add("terminal_feed_sent", name, report.sent)
     page.add("terminal_feed_streaming", name, report.streaming)

@@ -34,6 +34,7 @@ from subscriptions.selectors.status import (
     ConnectionStatus,
     Status,
     list_connections,
+    shown_state,
     state_without_owner,
     subscription_status,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "plan_preload",
     "preload_state",
     "preview_rule",
+    "shown_state",
     "state_without_owner",
     "subscription_status",
     "ws_status",

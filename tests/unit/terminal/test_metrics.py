@@ -1,5 +1,6 @@
 """Who may read the metrics, and what they say of what the servers said."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -35,8 +36,8 @@ def make_report(*, connection: int = 1, figures: FeedFigures | None = None) -> O
     )
 
 
-def make_books(*, token_ends_at: datetime | None = None) -> Books:
-    connection = ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=ConnectionState.LIVE, epoch=6)
+def make_books(*, state: ConnectionState = ConnectionState.LIVE, token_ends_at: datetime | None = None) -> Books:
+    connection = ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=state, epoch=6)
     return Books([connection], token_ends_at, quiet_seconds=0.0)
 
 
@@ -62,6 +63,18 @@ def test_a_connection_is_in_exactly_one_state() -> None:
     assert [line for line in states if line.endswith(" 1.0")] == [
         'terminal_feed_state{connection="1",state="live"} 1.0'
     ]
+
+
+def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() -> None:
+    away = replace(make_report(), state="reconnecting")
+    books = make_books(state=ConnectionState.FAILED_OVER)
+
+    def current(report: OwnerReport) -> list[str]:
+        lines = text_of(Scrape(books, make_signs(report)))
+        return [line for line in lines if line.startswith("terminal_feed_state{") and line.endswith(" 1.0")]
+
+    assert current(away) == ['terminal_feed_state{connection="1",state="failed_over"} 1.0']
+    assert current(make_report()) == ['terminal_feed_state{connection="1",state="live"} 1.0']
 
 
 def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
