@@ -1,4 +1,6 @@
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from marketdata.dhan.disconnects import Reaction
 from subscriptions.domain.claims import ConnectionState as State
 from subscriptions.domain.connection_life import FOLLOWS, Attempts, Life, Loss, LossCause, Next, may_follow
 
+ROOT = Path(__file__).resolve().parents[4]
 CUT = Loss(Reaction.COME_BACK, "dropped")
 MUTE = Loss(Reaction.COME_BACK, "mute", LossCause.MUTE)
 BRIEF = Life(0.1, is_heard=False)
@@ -23,6 +26,12 @@ def test_every_state_is_in_the_graph_and_can_be_left_and_reached() -> None:
     assert set(FOLLOWS) == set(State)
     assert all(FOLLOWS.values())
     assert set().union(*FOLLOWS.values()) == set(State)
+
+
+def test_the_picture_in_the_documents_is_the_graph() -> None:
+    drawn = re.findall(r"^    (\w+) --> (\w+)", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+
+    assert sorted(drawn) == sorted((before.value, one.value) for before, after in FOLLOWS.items() for one in after)
 
 
 def test_whatever_happened_another_socket_or_another_owner_may_follow() -> None:
