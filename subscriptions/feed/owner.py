@@ -27,6 +27,7 @@ from subscriptions.feed.connection import PATIENCE, FeedSocket, Patience, Refuse
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.identity import Identity, ReadCredentials
 from subscriptions.feed.leases import Lease
+from subscriptions.feed.ownership import BEAT_SECONDS
 
 __all__ = ["Owner", "ReadCredentials"]
 
@@ -34,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 _ASSURED_BEAT_SECONDS: Final = 0.1
 _PLAN_BEAT_SECONDS: Final = 1.0
-# A former owner that lost nothing but its database session learns within this time that it has been replaced.
-_HAND_OVER_SECONDS: Final = 0.5
+HAND_OVER_SECONDS: Final = BEAT_SECONDS + 0.5
+"""A former owner that lost nothing but its database session learns at its next beat that it has been replaced."""
 # Where the broker's word is, or may be, about who we are.
 _REFUSED: Final = frozenset({ConnectionState.WAITING, ConnectionState.STOPPED})
 _SUBSCRIBE_CODES: Final = frozenset(SUBSCRIBE_CODE.values())
@@ -168,7 +169,7 @@ class Owner:
     async def run(self, *, url: str, gate: OpeningGate, identity: Identity, patience: Patience = PATIENCE) -> None:
         """Keep a socket open for as long as the broker allows it."""
         if self.lease.is_inherited:
-            await asyncio.sleep(_HAND_OVER_SECONDS)
+            await asyncio.sleep(HAND_OVER_SECONDS)
         while True:
             used = await identity.read()
             if used is None:
