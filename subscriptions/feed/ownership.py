@@ -6,7 +6,7 @@ its process lives: it is free milliseconds after a kill -9 and stays held throug
 is taken at once, and taking raises the epoch in one compare-and-set. One that is held while the lease has run out
 belongs to a process that is frozen or cut off and may still have its socket: nobody opens another until its process
 has ended or `frozen_seconds` have passed, for the broker drops a silent client after 40. Then its database session is
-ended, which frees the lock (docs/decisions/0009-frozen-owners.md).
+ended, which frees the lock (docs/decisions/0010-frozen-owners.md).
 
 A lease is lost when another owner has raised its epoch, and only then. While PostgreSQL cannot be reached
 nobody can take anything over, so owners keep what they hold; when it is back they renew under the epoch they
