@@ -8,15 +8,16 @@ is stored only if the row that was renewed is still the current one; staff who e
 
 import logging
 import random
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from marketdata import dhan_api, quote_board
 from marketdata.dhan.credentials import Credentials
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 RENEWAL_LOCK: Final = 0x544F4B45
 CURRENT_LOCK: Final = 0x544F4B53
 MACHINE: Final = "renewal"
+# Half a minute in all, within the time limit of the task.
+KEEP_PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
 # Owners report each second; whoever was refused and is live half a minute later was refused by mistake.
 DOUBTS_LAST: Final = timedelta(seconds=30)
 # The state in an owner's report, of those that `subscriptions` knows.
@@ -96,8 +99,8 @@ def renew_token(*, now: datetime) -> Renewal:
             return Renewal.NOT_DUE
         with _only_one() as is_ours:
             return _renew(now) if is_ours else Renewal.BUSY
-    except SealError as error:
-        logger.error("the access token cannot be looked after: %s", error)
+    except SealError:
+        # Not logged: `token_life` says it for as long as it is so, and this runs every few seconds.
         return Renewal.FAILED
 
 
@@ -194,7 +197,7 @@ def _renew(now: datetime) -> Renewal:
     except (DhanError, TokenKeysMissing) as error:
         _note_failure(row, step, str(error), now)
         return Renewal.FAILED
-    return _keep(row, step, issued, now)
+    return _keep_surely(row, step, issued, now)
 
 
 def _ask_broker(step: Step, found: SessionInForce, now: datetime) -> IssuedToken:
@@ -206,6 +209,18 @@ def _ask_broker(step: Step, found: SessionInForce, now: datetime) -> IssuedToken
     if found.credentials is None:
         raise ValueError("there is no token to renew")
     return dhan_api.renew_token(found.credentials)
+
+
+def _keep_surely(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
+    """Keep a new token though the database may just be restarting: the old one is gone, and it would be lost."""
+    for pause in KEEP_PAUSES_SECONDS:
+        try:
+            return _keep(renewed, step, issued, now)
+        except (InterfaceError, OperationalError) as error:
+            logger.warning("a new access token waits for the database (%s)", type(error).__name__)
+            connection.close()
+            time.sleep(pause)
+    return _keep(renewed, step, issued, now)
 
 
 def _keep(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
@@ -297,5 +312,5 @@ def _only_one() -> Iterator[bool]:
         yield is_ours
     finally:
         if is_ours:
-            with connection.cursor() as cursor:
+            with suppress(InterfaceError, OperationalError), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [RENEWAL_LOCK])

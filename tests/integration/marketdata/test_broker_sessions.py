@@ -13,7 +13,7 @@ import redis.asyncio
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
@@ -25,6 +25,7 @@ from marketdata.dhan.tokens import TokenMalformed
 from marketdata.models import BrokerSession
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
+from marketdata.services.broker_sessions import RENEWAL_LOCK
 from marketdata.tasks import renew_broker_token
 from tests.brokers import Broker, running_broker
 from tests.integration.marketdata.streaming.owners import Owner
@@ -403,6 +404,36 @@ async def report(states: Sequence[str]) -> None:
     async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
         for number, state in enumerate(states, start=1):
             await Owner(client, django_settings.REDIS_PREFIX, connection=number).report(state)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_token_is_kept_though_the_database_dropped_who_asked_for_it(broker: Broker) -> None:
+    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
+    new = make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)
+    broker.answer(200, {"accessToken": new})
+    broker.may_answer.clear()
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
+        try:
+            wait_until(lambda: len(broker.requests) == 1, seconds=20, what="the broker was asked")
+            assert _drop_who_renews() == 1
+        finally:
+            broker.may_answer.set()
+        result = asked.result(timeout=20)
+
+    assert result is Renewal.DONE
+    assert selectors.read_credentials() == Credentials(US, new)
+
+
+def _drop_who_renews() -> int:
+    """End the database session that holds the lock of renewals; return how many did."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted",
+            [RENEWAL_LOCK],
+        )
+        return len(cursor.fetchall())
 
 
 def _renew_in_a_session_of_its_own(start: threading.Barrier) -> Renewal:
