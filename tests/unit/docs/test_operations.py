@@ -200,6 +200,15 @@ def test_every_metric() -> None:
     assert names("Metric", "Metrics") == metric_names()
 
 
+def test_every_metric_the_page_speaks_of_is_there() -> None:
+    spoken = {
+        re.sub(r"_(bucket|sum|count)$", "", one) for one in re.findall(r"terminal_[a-z_]*[a-z]", PAGE.read_text())
+    }
+    families = {"terminal_feed", "terminal_queue", "terminal_task", "terminal_token", "terminal_web"}
+
+    assert spoken - families <= metric_names()
+
+
 def test_every_cause_of_a_reconnect() -> None:
     assert names("Cause", "Metrics") == set(LossCause)
 
