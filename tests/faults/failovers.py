@@ -1,0 +1,142 @@
+"""Real fail-overs, one after the other: an owner of all five connections and a spare, as processes, change places.
+
+For the suite, which has five of them, and for `make soak`, which has hundreds. Times are scaled: the broker drops a
+silent client after 4 seconds in place of 40, and an owner is replaced `FROZEN_OWNER_S` after its lease ran out.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from django.db import connection
+
+from subscriptions.models import FeedLease
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    Worker,
+    broker_knows,
+    broker_sockets,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+    wanted_keys,
+)
+from tests.simulators import SimulatorAddress
+
+MOST_SOCKETS = 5
+SCALED = {"FROZEN_OWNER_S": "5", "FAILOVER_GRACE_S": "60"}
+PONG_WITHIN = 4.0
+SETTLE_SECONDS = 40.0
+
+
+class Kind(StrEnum):
+    """How an owner ceases to own."""
+
+    KILL = "kill -9"
+    FREEZE = "SIGSTOP until replaced, then SIGCONT"
+    NAP = "SIGSTOP for two seconds"
+    CUT = "its database session is ended"
+    STOP = "warm shutdown"
+
+
+@dataclass
+class Relay:
+    """Two workers; `owner` has all connections, as far as the last look goes."""
+
+    simulator: SimulatorAddress
+    count: int
+    directory: Path
+    stack: ExitStack
+    workers: list[Worker] = field(default_factory=list)
+    started: int = 0
+
+    def start_worker(self) -> Worker:
+        """Start one more worker, and wait until it is ready to take over."""
+        self.started += 1
+        worker = self.stack.enter_context(
+            running_worker(self.directory, name=f"relay{self.started}", simulator=self.simulator, **SCALED)
+        )
+        self.workers.append(worker)
+        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, what="a worker is ready")
+        return worker
+
+    def fail_over(self, kind: Kind) -> float:
+        """Let the owner of most cease to own; return how long until everything streamed again, in seconds."""
+        owner = self._owner()
+        name = owner_name(owner)
+        replaces = kind in {Kind.KILL, Kind.STOP}
+        match kind:
+            case Kind.KILL:
+                owner.kill()
+            case Kind.STOP:
+                assert owner.stop() == 0
+            case Kind.CUT:
+                end_session_of(name)
+            case Kind.FREEZE | Kind.NAP:
+                os.kill(owner.process.pid, signal.SIGSTOP)
+        if kind is Kind.NAP:
+            wait_until(lambda: is_overdue(name), seconds=10, what="the lease has run out")
+            os.kill(owner.process.pid, signal.SIGCONT)
+        # A nap and a cut may end with the same owner: whoever is first.
+        away = [name] if kind in {Kind.KILL, Kind.STOP, Kind.FREEZE} else []
+        took = wait_until_streaming(self.count, seconds=SETTLE_SECONDS, but_not=away)
+        if kind is Kind.FREEZE:
+            os.kill(owner.process.pid, signal.SIGCONT)
+            wait_until(
+                lambda: owner.log.read_bytes().count(b"lease lost") > 0, seconds=START_SECONDS, what="it has noticed"
+            )
+        if replaces:
+            self.workers.remove(owner)
+            self.start_worker()
+        self.check()
+        return took
+
+    def check(self) -> None:
+        """See that everything streams from five sockets, and that there never was a sixth."""
+        wait_until_streaming(self.count, seconds=SETTLE_SECONDS)
+        wait_until(lambda: broker_knows(self.simulator) == wanted_keys(), seconds=10, what="what is wanted is told")
+        assert broker_sockets(self.simulator) == MOST_SOCKETS
+        assert self.simulator.connections()["high_water"] <= MOST_SOCKETS
+
+    def _owner(self) -> Worker:
+        """Return the worker that owns most connections."""
+        owners = list(FeedLease.objects.values_list("owner", flat=True))
+        return max(self.workers, key=lambda one: owners.count(owner_name(one)))
+
+
+@contextmanager
+def running_relay(directory: Path, *, simulator: SimulatorAddress, count: int) -> Iterator[Relay]:
+    """Yield an owner that streams `count` instruments from five sockets, and a spare."""
+    with ExitStack() as stack:
+        relay = Relay(simulator, count, directory, stack)
+        relay.start_worker()
+        wait_until_streaming(count)
+        relay.start_worker()
+        yield relay
+
+
+def owner_name(worker: Worker) -> str:
+    """Return the name under which a worker owns; empty if it owns nothing."""
+    pid = f":{worker.process.pid}:"
+    return next((name for name in FeedLease.objects.values_list("owner", flat=True) if pid in name), "")
+
+
+def end_session_of(name: str) -> None:
+    """End the database session on which an owner keeps its leases."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = left(%s, 63)",
+            [f"lease {name}"],
+        )
+        assert cursor.fetchone() == (1,)
+
+
+def is_overdue(name: str) -> bool:
+    """Say whether an owner's leases have run out."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(expires_at) < now() FROM feed_leases WHERE owner = %s", [name])
+        return bool(cursor.fetchone()[0])
