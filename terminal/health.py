@@ -7,7 +7,7 @@ ready means ready. Servers are asked under one deadline (`terminal.probes`); jud
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -134,15 +134,16 @@ def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
     """Return the state of each part, from what the servers said or that they did not."""
     books, signs, feed = answers["database"], answers["redis"], answers["feed"]
     unknown = Part(Status.FAILING, "unknown while the database does not answer")
+    untold = replace(unknown, status=Status.DEGRADED)
     return {
         "web": Part(Status.OK),
         "database": Part(Status.OK) if isinstance(books, Books) else Part(Status.FAILING, str(books)),
         "redis": Part(Status.OK) if isinstance(signs, Signs) else Part(Status.FAILING, str(signs)),
         "instruments": judge_instruments(books.last_import, now=now) if isinstance(books, Books) else unknown,
         "tier_b": judge_tier_b(books.preload) if isinstance(books, Books) else unknown,
-        "token": judge_token(books.token, now=now) if isinstance(books, Books) else unknown,
-        "sessions": judge_sessions(books.sessions_lack) if isinstance(books, Books) else unknown,
-        "gate": judge_gate(books.quiet) if isinstance(books, Books) else unknown,
+        "token": judge_token(books.token, now=now) if isinstance(books, Books) else untold,
+        "sessions": judge_sessions(books.sessions_lack) if isinstance(books, Books) else untold,
+        "gate": judge_gate(books.quiet) if isinstance(books, Books) else untold,
         "feed": judge_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
         **judge_periodic_work(signs if isinstance(signs, Signs) else None, now=now),
         "disk": judge_disk(answers["disk"], least_mb=settings.DISK_FREE_MB),

@@ -265,6 +265,8 @@ MARKET_DATE: date | None = _market_date()
 # Where logs and data are: /health says when less than DISK_FREE_MB is left at any of them.
 _HERE = BASE_DIR / ".run"
 DISK_PATHS: list[str] = env.list("DISK_PATHS", default=[str(_HERE if _HERE.is_dir() else BASE_DIR)])
+if not DISK_PATHS:
+    raise ImproperlyConfigured("DISK_PATHS must name at least one directory")
 DISK_FREE_MB = _whole("DISK_FREE_MB", 1_000, low=0, high=10_000_000)
 
 LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO")
