@@ -37,6 +37,7 @@ class OpeningGate:
         self._quiet_seconds = quiet_seconds
         self._turns: asyncio.Queue[_Turn] = asyncio.Queue()
         self._quiet: Quiet | None = None
+        self._is_untold = False
         self._quiet_until = 0.0
 
     @asynccontextmanager
@@ -70,6 +71,7 @@ class OpeningGate:
             return
         quiet = Quiet(self._quiet_seconds, loss.reaction is Reaction.STOP_ALL, loss.reason)
         self.take_note(quiet)
+        self._is_untold = True
         self._keeper.impose_quiet(quiet, grows=loss.reaction is Reaction.WAIT)
 
     def note_opened(self) -> None:
@@ -77,7 +79,13 @@ class OpeningGate:
         self._keeper.note_opened()
 
     def take_note(self, quiet: Quiet | None) -> None:
-        """Learn how long the account is to be quiet from now on; None if it is not."""
+        """Learn how long the account is to be quiet from now on; None if it is not.
+
+        What was said before the keeper has heard of our own quiet is not news.
+        """
+        if quiet is None and self._is_untold:
+            return
+        self._is_untold = False
         self._quiet = quiet
         self._quiet_until = asyncio.get_running_loop().time() + (quiet.seconds if quiet else 0.0)
 

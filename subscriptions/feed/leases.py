@@ -110,7 +110,7 @@ class LeaseSession:
     """One database connection with the statements of ownership; its end frees every lock it holds."""
 
     def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
-        self._owner = owner
+        self.owner = owner
         self._connection = psycopg.connect(**parameters, autocommit=True, application_name=f"lease {owner}"[:63])
 
     def close(self) -> None:
@@ -119,14 +119,14 @@ class LeaseSession:
 
     def list_free(self, held: frozenset[Lease]) -> list[Lease]:
         """Return the leases, as they stand, of connections that are not in `held`."""
-        values = {"held": [one.connection for one in held], "owner": self._owner}
+        values = {"held": [one.connection for one in held], "owner": self.owner}
         return [Lease(*row) for row in self._connection.execute(_FREE, values)]
 
     def take(self, seen: Lease) -> Lease | None:
         """Take a connection over under the next epoch; None if its lock is held or its lease has moved on."""
         if not self.lock(seen.connection):
             return None
-        values = {"owner": self._owner, "ttl": TTL_SECONDS, "number": seen.connection, "epoch": seen.epoch}
+        values = {"owner": self.owner, "ttl": TTL_SECONDS, "number": seen.connection, "epoch": seen.epoch}
         taken = self._connection.execute(_TAKE, values | {"former_first": FORMER_OWNERS_FIRST_SECONDS}).fetchone()
         if taken is None:
             self.unlock(seen.connection)
@@ -142,7 +142,7 @@ class LeaseSession:
                 "ttl": TTL_SECONDS,
                 "numbers": [lease.connection for lease in leases],
                 "epochs": [lease.epoch for lease in leases],
-                "owner": self._owner,
+                "owner": self.owner,
             },
         )
         ours = {number for (number,) in rows}
@@ -150,7 +150,7 @@ class LeaseSession:
 
     def release(self, lease: Lease) -> None:
         """Give a connection up, so that anyone may take it at once."""
-        values = {"number": lease.connection, "epoch": lease.epoch, "owner": self._owner}
+        values = {"number": lease.connection, "epoch": lease.epoch, "owner": self.owner}
         self._connection.execute(_RELEASE, values)
         self.unlock(lease.connection)
 
@@ -189,7 +189,7 @@ class LeaseSession:
             "seconds": quiet.seconds,
             "closes_all": quiet.closes_all,
             "reason": quiet.reason[:256],
-            "owner": self._owner,
+            "owner": self.owner,
             "grows": int(grows),
             "most": QUIET_GROWS_TO,
         }

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
-from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS
+from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS, LeaseSession, connection_parameters
+from tests.integration.subscriptions.feed.leasing import OpenSession
 from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.simulators import SimulatorAddress, running_simulator
 
@@ -14,6 +15,21 @@ from tests.simulators import SimulatorAddress, running_simulator
 def simulator() -> Iterator[SimulatorAddress]:
     with running_simulator(rate=2_000) as address:
         yield address
+
+
+@pytest.fixture
+def open_session() -> Iterator[OpenSession]:
+    """Open sessions under names; closed at the end."""
+    opened: list[LeaseSession] = []
+
+    def open_one(owner: str) -> LeaseSession:
+        session = LeaseSession(connection_parameters(connections["default"].settings_dict), owner)
+        opened.append(session)
+        return session
+
+    yield open_one
+    for session in opened:
+        session.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import psycopg
 import pytest
@@ -11,30 +11,10 @@ from django.db import connections
 from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
 from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.models import FeedLease
+from tests.integration.subscriptions.feed.leasing import OpenSession, take
 from tests.integration.subscriptions.feed.worlds import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
-
-OpenSession = Callable[[str], LeaseSession]
-
-
-@pytest.fixture
-def open_session() -> Iterator[OpenSession]:
-    opened: list[LeaseSession] = []
-
-    def open_one(owner: str) -> LeaseSession:
-        session = LeaseSession(connection_parameters(connections["default"].settings_dict), owner)
-        opened.append(session)
-        return session
-
-    yield open_one
-    for session in opened:
-        session.close()
-
-
-def take(session: LeaseSession, number: int) -> Lease | None:
-    seen = next(one for one in session.list_free(frozenset()) if one.connection == number)
-    return session.take(seen)
 
 
 def is_free(session: LeaseSession, number: int) -> bool:

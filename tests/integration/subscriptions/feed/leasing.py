@@ -1,0 +1,13 @@
+"""What tests of leases do with sessions of their own."""
+
+from collections.abc import Callable
+
+from subscriptions.feed.leases import Lease, LeaseSession
+
+OpenSession = Callable[[str], LeaseSession]
+
+
+def take(session: LeaseSession, number: int) -> Lease | None:
+    """Try to take a connection as it stands."""
+    seen = next(one for one in session.list_free(frozenset()) if one.connection == number)
+    return session.take(seen)

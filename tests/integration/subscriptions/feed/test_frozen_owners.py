@@ -1,0 +1,90 @@
+"""Owners that are frozen: when their session is ended, and whose never is."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from subscriptions.feed.leases import Lease, LeaseSession
+from subscriptions.models import FeedLease
+from tests.integration.subscriptions.feed.leasing import OpenSession, take
+from tests.integration.subscriptions.feed.worlds import wait_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
+
+
+def expire(number: int, *, seconds: float) -> None:
+    FeedLease.objects.filter(connection_id=number).update(expires_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def is_alive(session: LeaseSession) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [f"lease {session.owner}"])
+        return bool(cursor.fetchone()[0])
+
+
+def test_a_frozen_owners_session_is_ended_and_its_connection_taken(open_session: OpenSession) -> None:
+    frozen, other = open_session("frozen"), open_session("other")
+    assert take(frozen, 3) == Lease(3, 1)
+    expire(3, seconds=46)
+
+    assert other.end_frozen(Lease(3, 1), after_seconds=45) == "frozen"
+
+    wait_until(lambda: take(other, 3) == Lease(3, 2), seconds=5, what="the other takes over")
+    assert not is_alive(frozen)
+
+
+@pytest.mark.parametrize(
+    ("expired", "epoch", "why"),
+    [(44, 1, "it may still have its socket"), (46, 0, "the lease has moved on"), (-2, 1, "it is alive")],
+)
+def test_nobody_else_is_ended(open_session: OpenSession, expired: float, epoch: int, why: str) -> None:
+    owner, other = open_session("owner"), open_session("other")
+    take(owner, 3)
+    expire(3, seconds=expired)
+
+    assert other.end_frozen(Lease(3, epoch), after_seconds=45) is None, why
+
+    assert is_alive(owner)
+
+
+def test_a_session_that_holds_the_lock_under_another_name_is_left_alone(open_session: OpenSession) -> None:
+    owner, stranger, other = open_session("owner"), open_session("stranger"), open_session("other")
+    take(owner, 3)
+    expire(3, seconds=100)
+    owner.close()
+    wait_until(lambda: stranger.lock(3), seconds=5, what="a stranger has the lock")
+
+    assert other.end_frozen(Lease(3, 1), after_seconds=45) is None
+
+    assert is_alive(stranger)
+
+
+def test_ending_one_owner_ends_no_other(open_session: OpenSession) -> None:
+    frozen, healthy, other = open_session("frozen"), open_session("healthy"), open_session("other")
+    take(frozen, 3)
+    take(healthy, 4)
+    expire(3, seconds=100)
+
+    assert other.end_frozen(Lease(3, 1), after_seconds=45) == "frozen"
+
+    wait_until(lambda: not is_alive(frozen), seconds=5, what="the frozen one is gone")
+    assert healthy.renew(frozenset({Lease(4, 1)})) == frozenset({Lease(4, 1)})
+
+
+def test_what_was_another_owners_is_taken_as_inherited_and_what_was_given_up_is_not(open_session: OpenSession) -> None:
+    first, second = open_session("first"), open_session("second")
+    given_up = take(first, 1)
+    assert given_up is not None
+    first.release(given_up)
+    take(first, 2)
+    first.close()
+
+    taken = take(second, 1)
+    assert taken is not None
+    assert not taken.is_inherited
+    wait_until(lambda: second.lock(2), seconds=5, what="the lock is free")
+    inherited = take(second, 2)
+    assert inherited is not None
+    assert inherited.is_inherited
