@@ -46,7 +46,12 @@ def drop_log_months(**_: object) -> None:
 @shared_task(name="subscriptions.tasks.recentre", time_limit=60)
 def recentre(**_: object) -> None:
     """Move the windows whose underlying has moved a strike step; what is refused now is tried with the next beat."""
+    now = timezone.now()
     try:
-        services.recentre(now=timezone.now())
-    except (DomainError, quote_board.BoardError) as refusal:
+        services.recentre(now=now)
+    except quote_board.BoardError as refusal:
         logger.warning("recentring waits for the next beat: %s", refusal)
+        return
+    except DomainError as refusal:
+        logger.warning("recentring waits for the next beat: %s", refusal)
+    quote_board.connect().note_run(task="subscriptions.tasks.recentre", at=now)

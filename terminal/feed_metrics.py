@@ -27,7 +27,7 @@ from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
 from terminal.probes import BoardProbe, DatabaseProbe, ask_all
 
 QUEUES: Final = ("default", "feed")
-TASKS: Final = (PRELOAD_TASK,)
+TASKS: Final = (PRELOAD_TASK, "subscriptions.tasks.recentre")
 
 
 # Every metric of the feed. Of one value: name -> what it is, what it means, its labels.

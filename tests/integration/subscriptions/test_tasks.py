@@ -59,6 +59,7 @@ def test_the_recentre_task_moves_what_has_moved_and_takes_what_a_newer_release_a
     tasks.recentre(from_a_newer_release=True)
 
     assert SubscriptionLog.objects.filter(action="recentre", actor="recentre").count() == 1
+    assert quote_board.connect().last_run("subscriptions.tasks.recentre") is not None
 
 
 def test_recentring_without_a_board_waits_for_the_next_beat(
