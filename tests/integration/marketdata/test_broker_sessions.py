@@ -13,7 +13,7 @@ import redis.asyncio
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
@@ -25,7 +25,7 @@ from marketdata.dhan.tokens import TokenMalformed
 from marketdata.models import BrokerSession
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
-from marketdata.services.broker_sessions import RENEWAL_LOCK
+from marketdata.services.broker_sessions import CURRENT_LOCK, RENEWAL_LOCK
 from marketdata.tasks import renew_broker_token
 from tests.brokers import Broker, running_broker
 from tests.integration.marketdata.streaming.owners import Owner
@@ -378,6 +378,30 @@ def test_five_who_ask_one_after_the_other_are_one_renewal_too(broker: Broker) ->
 
     assert results.count(Renewal.DONE) == len(broker.requests) == 1
     assert not {Renewal.FAILED, Renewal.OVERTAKEN} & set(results)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_gets_the_lock_looks_again_whether_it_is_still_due(broker: Broker) -> None:
+    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
+
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CURRENT_LOCK])
+            asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
+            wait_until(_is_anyone_waiting_to_look, seconds=20, what="somebody has the lock of renewals")
+            store(make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US))
+        result = asked.result(timeout=20)
+
+    assert result is Renewal.NOT_DUE
+    assert broker.requests == []
+
+
+def _is_anyone_waiting_to_look() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted", [CURRENT_LOCK]
+        )
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)
