@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -88,14 +88,16 @@ def running_simulator(
     faults: Mapping[str, float] | None = None,
     ping_every: float = 10.0,
     pong_within: float = 40.0,
+    log: Path | None = None,
 ) -> Iterator[SimulatorAddress]:
     """Yield the address of a simulator of its own; `small` lists few stocks and starts in a second.
 
-    Begins with `faults` (names with dials), EVERYDAY_FAULTS if not told; `{}` for a broker without fault.
+    Begins with `faults` (names with dials), EVERYDAY_FAULTS if not told; `{}` for a broker without fault. Says all it
+    can say into `log`.
     """
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--rest-port", str(rest_port)]
     command += ["--client-id", client_id]
-    command += ["--access-token", access_token, "--seed", str(seed), "--rate", str(rate)]
+    command += ["--seed", str(seed), "--rate", str(rate), *(["--verbose"] if log else [])]
     command += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
     command += ["--market-date", market_date.isoformat()] if market_date else []
     command += ["--token-hours", str(token_hours), "--generate-every", str(generate_every)]
@@ -106,9 +108,12 @@ def running_simulator(
     ]
     command += ["--ping-every", str(ping_every), "--pong-within", str(pong_within)]
     environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATE"}
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # Not as an argument: everybody on the machine reads those.
+    environment["SIMULATOR_ACCESS_TOKEN"] = access_token
+    with log.open("w") if log else nullcontext(subprocess.PIPE) as errors:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
     try:
         yield _address(process, client_id=client_id, access_token=access_token)
     finally:
@@ -120,8 +125,8 @@ def _address(process: "subprocess.Popen[str]", *, client_id: str, access_token: 
     assert process.stdout is not None
     ready = READY.search(process.stdout.readline())
     if ready is None:
-        assert process.stderr is not None
-        raise RuntimeError(f"the simulator did not start: {process.stderr.read()}")
+        said = process.stderr.read() if process.stderr else "see its log"
+        raise RuntimeError(f"the simulator did not start: {said}")
     feed_url, host_url = ready.groups()
     return SimulatorAddress(
         feed_url=feed_url,

@@ -81,7 +81,13 @@ def database_url(*, database: str | None = None) -> str:
 
 @contextmanager
 def running_worker(
-    directory: Path, *, name: str, simulator: SimulatorAddress, queue: str = "feed", **variables: str
+    directory: Path,
+    *,
+    name: str,
+    simulator: SimulatorAddress,
+    queue: str = "feed",
+    log_level: str = "INFO",
+    **variables: str,
 ) -> Iterator[Worker]:
     """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs."""
     environment = os.environ | {
@@ -96,7 +102,7 @@ def running_worker(
         "DHAN_MESSAGE_INTERVAL_MS": "0",
     }
     command = [sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
-    command += ["--without-gossip", "--without-mingle", "--loglevel", "INFO", "-n", f"{name}@%h"]
+    command += ["--without-gossip", "--without-mingle", "--loglevel", log_level, "-n", f"{name}@%h"]
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
