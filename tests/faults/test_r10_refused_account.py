@@ -6,8 +6,9 @@ import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
 
-from tests.faults.connections import errors, store_new_token, wait_for_states, wait_without_opening
+from tests.faults.connections import errors, states, store_new_token, wait_for_states, wait_without_opening
 from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
     broker_sockets,
     make_subscriptions,
     running_worker,
@@ -19,6 +20,26 @@ from tests.simulators import running_simulator
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
 RESUME_SECONDS = 5.0
+
+
+def test_r10_a_refused_token_is_suspected_in_whatever_shape_it_is_told(tmp_path: Path, settings: Settings) -> None:
+    key = Fernet.generate_key().decode()
+    settings.TOKEN_KEYS = [key]
+    with running_simulator(rate=2_000) as simulator:
+        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = simulator.client_id, simulator.access_token
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator, FEED_CONNECTIONS="1", TOKEN_KEYS=key):
+            for shape in (1, 2, 4):
+                wait_until(lambda: states() == ["live"], seconds=START_SECONDS, what="a connection is live")
+
+                simulator.set_fault("auth_shape", shape)
+                simulator.set_fault("token_rollover")
+
+                wait_until(lambda: states() == ["waiting"], seconds=15, what=f"shape {shape} is understood")
+                store_new_token(simulator)
+                wait_until(lambda: broker_sockets(simulator) == 1, seconds=RESUME_SECONDS, what="it is resumed")
+                simulator.clear_faults()
+            wait_until(lambda: states() == ["live"], seconds=5, what="it is live again")
 
 
 def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: Path, settings: Settings) -> None:
