@@ -93,3 +93,15 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
         assert total(during, "terminal_feed_load") == 0  # left out
         assert total(during, "terminal_feed_streaming") == COUNT
         assert (status, parts["database"]["status"], parts["redis"]["status"]) == (503, "failing", "ok")
+
+        market.simulator.set_fault("disconnect_code", 805, connection=1)
+        wait_until(
+            lambda: total(scrape(market), "terminal_feed_streaming") == 0, seconds=20, what="nobody calls it streaming"
+        )
+        quiet = scrape(market)
+        assert quiet["terminal_feed_quiet_seconds"] > 0
+        assert total(quiet, "terminal_feed_drift") == COUNT
+        assert total(quiet, "terminal_feed_reconnects_total") >= 5
+        _, parts = ask_health(market)
+        assert (parts["gate"]["status"], parts["feed"]["status"]) == ("degraded", "failing")
+        assert "805" in str(parts["gate"]["reason"])
