@@ -1,5 +1,8 @@
 """The logs of the stack's programs: one file each, the run before kept under another name."""
 
+import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -7,6 +10,18 @@ def rotate_logs(logs: Path) -> None:
     """Keep the logs of the run before, under names of their own."""
     for log in logs.glob("*.log"):
         log.replace(log.with_suffix(".log.1"))
+
+
+def rotate_if_large(log: Path, *, most_bytes: int) -> None:
+    """Keep a log that has grown large under another name and empty it, while its writer goes on to append.
+
+    Lines written between the copy and the cut are lost. A disk too full for the copy costs the older lines.
+    """
+    if not log.exists() or log.stat().st_size <= most_bytes:
+        return
+    with suppress(OSError):
+        shutil.copyfile(log, log.with_suffix(".log.1"))
+    os.truncate(log, 0)
 
 
 def last_lines(log: Path, *, count: int) -> list[str]:

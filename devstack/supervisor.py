@@ -18,9 +18,10 @@ from devstack.backoff import failures_after_death, restart_delay
 from devstack.bell import Bell
 from devstack.children import Child, Program, start
 from devstack.life_signs import LifeSigns
-from devstack.logs import last_lines
+from devstack.logs import last_lines, rotate_if_large
 
 IDLE_SECONDS = 1.0
+LOG_BYTES = 64 * 1024 * 1024  # one log more is kept of each program
 
 
 class StopRequestedError(Exception):
@@ -88,6 +89,7 @@ class Supervisor:
     def tick(self, now: float) -> None:
         """Notice deaths, end whoever is frozen, and start again whoever's wait is over."""
         for post in self._posts:
+            rotate_if_large(post.program.log, most_bytes=LOG_BYTES)
             if post.restart_at is None and post.signs is not None and post.signs.is_silent(now):
                 self._report(f"{post.program.name} has given no sign of life for {post.program.silence_seconds:g} s")
                 post.child.end_group()

@@ -18,6 +18,7 @@ http = get_asgi_application()
 
 # Only now: these import models, which need the apps loaded.
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
+from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.metrics import watch_hub  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
 from watchlists.consumers import REVIEW_EVERY_SECONDS, MarketConsumer  # noqa: E402
@@ -30,6 +31,7 @@ def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EV
     return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]
 
 
+take_all_descriptors()
 hub = QuoteHub()
 watch_hub(hub)
-application = ProtocolTypeRouter({"http": http, "websocket": socket_application(hub)})
+application = ProtocolTypeRouter({"http": http, "websocket": Admission(socket_application(hub))})

@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views import defaults
 from rest_framework import exceptions
@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from marketdata.domain.errors import DomainError
 from marketdata.quote_board import BoardError
 from terminal.renderers import encode_json
+from terminal.storage import is_refusal, refusals
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,10 @@ def problem_of(error: BaseException | None) -> Problem | None:
     match error:
         case DomainError():
             return Problem(error.status, error.code, str(error), error.extra, _retry_headers(error.status))
+        case DatabaseError() if is_refusal(error):
+            logger.error("the database cannot store something: %s", error)
+            refusals.note()
+            return _unavailable("database_unavailable", "The database cannot store that now. Try again in a moment.")
         case OperationalError() | InterfaceError():
             logger.warning("database unavailable: %s", error)
             return _unavailable("database_unavailable", "The database does not answer. Try again in a moment.")

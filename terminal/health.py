@@ -25,8 +25,10 @@ from subscriptions import selectors as subscriptions
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState
 from subscriptions.selectors import Status as FeedStatus
+from terminal.admission import Sockets, sockets
 from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
 from terminal.renderers import encode_json
+from terminal.storage import refusals
 
 DEADLINE_SECONDS: Final = 1.5
 PRELOAD_TASK: Final = "subscriptions.tasks.preload_tier_b"
@@ -98,6 +100,8 @@ def health(_request: HttpRequest) -> HttpResponse:
         ),
         now=timezone.now(),
     )
+    parts["web"] = judge_web(sockets)
+    parts["database"] = judge_storage(parts["database"], is_refused=refusals.is_recent())
     status = worst(parts)
     body = {"status": status, "parts": {name: part.body() for name, part in parts.items()}}
     return HttpResponse(
@@ -264,6 +268,21 @@ def judge_disk(free_mb: object, *, least_mb: int) -> Part:
     if free_mb < least_mb:
         return Part(Status.DEGRADED, f"less than {least_mb} MB are free", figures)
     return Part(Status.OK, figures=figures)
+
+
+def judge_web(taken: Sockets) -> Part:
+    """Return how this process is; it can only say so while it is."""
+    figures = {"sockets": taken.open, "most_sockets": taken.most}
+    if taken.is_full:
+        return Part(Status.DEGRADED, "as many browsers as this process may take; the next are sent away", figures)
+    return Part(Status.OK, figures=figures)
+
+
+def judge_storage(database: Part, *, is_refused: bool) -> Part:
+    """Return `database`, or that it stores nothing where it still answers."""
+    if database.status is Status.OK and is_refused:
+        return Part(Status.FAILING, "it could not store something in the last minute; its disk may be full")
+    return database
 
 
 def _why_away(one: ConnectionStatus) -> str:

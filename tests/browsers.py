@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -92,6 +92,7 @@ def watching_browser(web: str, cookie: str, instrument_ids: Sequence[int]) -> It
         browser = Browser(socket)
         reader = threading.Thread(target=browser.read, daemon=True)
         reader.start()
-        browser.watch("all", instrument_ids)
+        with suppress(ConnectionClosed):  # It may be sent away at once; `close_code` says so.
+            browser.watch("all", instrument_ids)
         yield browser
     reader.join(JOIN_SECONDS)

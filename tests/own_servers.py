@@ -5,7 +5,6 @@ and copied for each test; Django, in this process and in those the test starts, 
 """
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from celery import Celery
@@ -57,9 +56,13 @@ class OwnServers:
         assert wait_until(self.postgres_child.has_ended, seconds=START_SECONDS)
         self.postgres_child.end_group()
 
-    def start_postgres(self) -> None:
+    def start_postgres(self, *, bytes_per_file: int | None = None) -> None:
         """Start it on its data, and return when it takes connections."""
-        self.postgres_child = start(self.postgres.program(self.logs / "postgres.log"))
+        program = self.postgres.program(self.logs / "postgres.log")
+        if bytes_per_file is not None:
+            limit = f'ulimit -S -f {bytes_per_file // 512}; exec "$@"'
+            program = replace(program, arguments=["/bin/sh", "-c", limit, "sh", *program.arguments])
+        self.postgres_child = start(program)
         _insist(lambda: is_postgres_ready(self.postgres, self.postgres_child))
 
     def celery(self) -> Celery:
@@ -91,15 +94,14 @@ class OwnServers:
 
     @contextmanager
     def full_disk(self, *, bytes_per_file: int) -> Iterator[None]:
-        """Let no file of the database grow beyond a size; PostgreSQL takes that for a disk that is full."""
-        pids = _family(self.postgres_child.pid)
+        """Restart the database so that no file of it grows beyond a size, which it takes for a disk that is full."""
+        self.stop_postgres(signal.SIGINT)
+        self.start_postgres(bytes_per_file=bytes_per_file)
         try:
-            for pid in pids:
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (bytes_per_file, resource.RLIM_INFINITY))
             yield
         finally:
-            for pid in _family(self.postgres_child.pid):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            self.stop_postgres(signal.SIGINT)
+            self.start_postgres()
 
 
 def make_template(places: Places, account: Account | None) -> Path:

@@ -23,7 +23,7 @@ from tests.integration.subscriptions.feed.worlds import (
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
-from tests.web_servers import running_web
+from tests.web_servers import running_web_process
 
 COUNT = 40
 ANSWER_SECONDS = 30.0
@@ -47,6 +47,7 @@ class Market:
     simulator: SimulatorAddress
     feed: Worker
     web: str
+    web_pid: int
     browser: Browser
     watched: Sequence[int]
     cookie: str
@@ -89,13 +90,13 @@ def running_market(
         variables = {"DHAN_REST_URL": simulator.rest_url} | (web_variables or {})
         with (
             running_worker(directory, name="feed", simulator=simulator, **(feed_variables or {})) as feed,
-            running_web(directory, **variables) as web,
+            running_web_process(directory, **variables) as (web, process),
         ):
             wait_until_streaming(COUNT)
             cookie = log_in("asha")
             _, token = get_token_model().objects.create(user=User.objects.get(username="asha"))
             with watching_browser(web, cookie, watched) as browser:
-                market = Market(simulator, feed, web, browser, watched, cookie, token)
+                market = Market(simulator, feed, web, process.pid, browser, watched, cookie, token)
                 market.wait_for_ticks(seconds=10)
                 yield market
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from devstack.logs import LogTail, last_lines, rotate_logs
+from devstack.logs import LogTail, last_lines, rotate_if_large, rotate_logs
 
 
 def test_a_tail_gives_each_line_once_when_it_is_whole(tmp_path: Path) -> None:
@@ -40,3 +40,20 @@ def test_the_logs_of_the_run_before_are_kept_under_another_name(tmp_path: Path) 
 
     assert (tmp_path / "web.log.1").read_text() == "before\n"
     assert not (tmp_path / "web.log").exists()
+
+
+def test_a_large_log_is_kept_under_another_name_while_its_writer_appends(tmp_path: Path) -> None:
+    log = tmp_path / "feed.log"
+    with log.open("ab") as writer:
+        writer.write(b"x" * 100)
+        writer.flush()
+        rotate_if_large(log, most_bytes=100)
+        is_left_alone = log.stat().st_size == 100
+        writer.write(b"y")
+        writer.flush()
+        rotate_if_large(log, most_bytes=100)
+        writer.write(b"after\n")
+
+    assert is_left_alone
+    assert log.read_bytes() == b"after\n"
+    assert (tmp_path / "feed.log.1").read_bytes() == b"x" * 100 + b"y"

@@ -1,0 +1,91 @@
+"""R28: no room on the disk, for logs, or for one more file: what can go on goes on, /health says what cannot, and
+nothing is damaged."""
+
+import resource
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connection
+
+from terminal.admission import TRY_AGAIN_LATER
+from tests.browsers import watching_browser
+from tests.factories import make_equities
+from tests.faults.markets import COUNT, running_market
+from tests.integration.subscriptions.feed.worlds import (
+    broker_openings,
+    make_subscriptions,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.own_servers import OwnServers
+from watchlists.models import WatchlistEntry
+
+ADD = "/api/v2/watchlist/add"
+LIST = "/api/v2/watchlist/me"
+# A file of WAL has this size from its beginning.
+FILE_BYTES = 16 * 1024 * 1024
+DESCRIPTORS = 240
+
+
+def stuff_the_log(servers: OwnServers) -> None:
+    """Write audit rows until their table has as much as one file may hold."""
+    with psycopg.connect(servers.database_url) as session:
+        session.execute(
+            "INSERT INTO subscription_log (at, action, reason, actor, tier, subject, legs, connections, counts)"
+            " SELECT now(), 'SUBSCRIBE', 'test', 'test', '', repeat('x', 100), '{}', '{}', '{}'"
+            " FROM generate_series(1, 200000)"
+        )
+
+
+def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers, tmp_path: Path) -> None:
+    make_equities(2)
+    with running_market(tmp_path) as market:
+        assert market.ask(ADD, {"symbol": "STOCK0", "instrument_type": "EQUITY"}).status == 201
+        openings = broker_openings(market.simulator)
+
+        connection.close()
+        with servers.full_disk(bytes_per_file=FILE_BYTES):
+            wait_until(lambda: market.ask(LIST).status == 200, seconds=5, what="reading as before")
+            with pytest.raises(psycopg.Error) as failure:
+                stuff_the_log(servers)
+            assert "File too large" in str(failure.value)
+            refused = market.ask(ADD, {"symbol": "STOCK1", "instrument_type": "EQUITY"})
+            listed = market.ask(LIST)
+            connection.close()
+            database = market.ask("/health").body["parts"]["database"]
+            market.wait_for_ticks(seconds=5)
+
+        assert (refused.status, refused.body["code"], refused.retry_after) == (503, "database_unavailable", "2")
+        assert listed.status == 200
+        assert (database["status"], "could not store" in database["reason"]) == ("failing", True)
+        connection.close()
+        assert WatchlistEntry.objects.count() == 1
+        again = {"symbol": "STOCK1", "instrument_type": "EQUITY"}
+        wait_until(lambda: market.ask(ADD, again).status == 201, seconds=5, what="a write now that there is room")
+        assert broker_openings(market.simulator) == openings
+
+
+def test_r28_processes_without_room_for_logs_or_sockets_go_on(servers: OwnServers, tmp_path: Path) -> None:
+    with running_market(tmp_path) as market, ExitStack() as crowd:
+        for pid, log in ((market.feed.process.pid, market.feed.log), (market.web_pid, tmp_path / "web.log")):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
+        resource.prlimit(market.web_pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        most = market.ask("/health").body["parts"]["web"]["most_sockets"]
+
+        browsers = [
+            crowd.enter_context(watching_browser(market.web, market.cookie, market.watched[:1]))
+            for _ in range(most + 5)
+        ]
+
+        wait_until(
+            lambda: sum(one.close_code == TRY_AGAIN_LATER for one in browsers) == 6, seconds=10, what="six sent away"
+        )
+        wait_until(lambda: sum(bool(one.ticked_at) for one in browsers) == most - 1, seconds=10, what="the rest tick")
+        web = market.ask("/health").body["parts"]["web"]
+        assert (web["status"], web["sockets"]) == ("degraded", most)
+        make_subscriptions(market.simulator, count=5, skip=COUNT)
+        wait_until_streaming(COUNT + 5, seconds=10)
+        market.wait_for_ticks(seconds=5)
+        assert market.feed.process.poll() is None
