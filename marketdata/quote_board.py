@@ -76,13 +76,15 @@ class OwnerReport:
     reported_at_ms: int
     last_error: str
     figures: FeedFigures = field(default_factory=FeedFigures)  # since the owner took the connection
+    ticking: tuple[int, ...] = ()  # exchange segments in which trades are seen just now
 
     @classmethod
     def parse(cls, value: bytes | str) -> "OwnerReport":
         """Return the report in `value`; what only another version of us knows is left, or has its default."""
         values = orjson.loads(value)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        return cls(**{**known, "figures": FeedFigures.parse(values.get("figures", {}))})
+        figures = FeedFigures.parse(values.get("figures", {}))
+        return cls(**{**known, "figures": figures, "ticking": tuple(values.get("ticking", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +152,22 @@ class QuoteBoard:
 
     def read_rows(self, instrument_ids: Iterable[int]) -> Mapping[int, np.void]:
         """Return the newest kept row of each instrument that has one, by instrument id."""
+        return {one: row for one, (_, row) in self.read_kept(instrument_ids).items()}
+
+    def read_kept(self, instrument_ids: Iterable[int]) -> Mapping[int, tuple[int, np.void]]:
+        """Return the newest kept row of each instrument that has one, and its connection, by instrument id."""
         fields = [str(one) for one in instrument_ids]
         if not fields:
             return {}
         pipeline = self._redis.pipeline(transaction=False)
         for number in CONNECTION_NUMBERS:
             pipeline.hmget(f"{self._prefix}:quotes:{number}", fields)
-        packed = b"".join(row for rows in pipeline.execute() for row in rows if row)
-        newest: dict[int, np.void] = {}
-        for row in np.frombuffer(packed, dtype=QUOTE_ROW):
-            held = newest.get(int(row["instrument_id"]))
-            if held is None or held["received_at_ms"] <= row["received_at_ms"]:
-                newest[int(row["instrument_id"])] = row
+        newest: dict[int, tuple[int, np.void]] = {}
+        for number, packed in zip(CONNECTION_NUMBERS, pipeline.execute(), strict=True):
+            for row in np.frombuffer(b"".join(one for one in packed if one), dtype=QUOTE_ROW):
+                held = newest.get(int(row["instrument_id"]))
+                if held is None or held[1]["received_at_ms"] <= row["received_at_ms"]:
+                    newest[int(row["instrument_id"])] = (number, row)
         return newest
 
 

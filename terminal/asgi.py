@@ -7,9 +7,11 @@ browser comes.
 import os
 
 from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import path
+from django.utils import timezone
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
 # A web process answers people: what the database has not said by then is a 503.
@@ -17,6 +19,8 @@ os.environ.setdefault("DATABASE_PATIENCE_MS", "4000")
 http = get_asgi_application()
 
 # Only now: these import models, which need the apps loaded.
+from marketdata.domain.sessions import SessionBook  # noqa: E402
+from marketdata.selectors import refresh_sessions  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.metrics import watch_hub  # noqa: E402
@@ -31,7 +35,12 @@ def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EV
     return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]
 
 
+async def read_calendar() -> SessionBook:
+    """Return the market's sessions; asked for by the hub now and then."""
+    return await database_sync_to_async(refresh_sessions)(now=timezone.now())
+
+
 take_all_descriptors()
-hub = QuoteHub()
+hub = QuoteHub(read_calendar=read_calendar)
 watch_hub(hub)
 application = ProtocolTypeRouter({"http": http, "websocket": Admission(socket_application(hub))})

@@ -118,6 +118,7 @@ def _format_quote(quote: PlainQuote) -> dict[str, Any]:
         "change_percent": quote.change_percent,
         "previous_close": quote.previous_close,
         "volume": quote.volume,
+        "state": quote.state.value,
         "source": quote.source,
         "at": quote.at,
     }

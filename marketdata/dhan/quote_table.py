@@ -272,7 +272,7 @@ class QuoteTable:
         disconnects = offsets[codes == PacketCode.DISCONNECT]
         if len(disconnects):
             self.disconnect_reason = DISCONNECT.unpack_from(buffer, int(disconnects[-1]))[4]
-        slots, is_mine = _look_up(self._keys, headers >> 24)
+        slots, is_mine = _look_up(self._keys, headers >> np.uint64(24))
         is_tick = _IS_TICK[codes]
         is_mine &= is_tick
         self.counters.strangers += int(np.count_nonzero(is_tick)) - int(np.count_nonzero(is_mine))

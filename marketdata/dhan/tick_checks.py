@@ -161,8 +161,8 @@ def judge(ticks: Ticks, rows: Rows, memory: Memory, *, received_at_ms: int) -> V
 
 def _find_doubts(priced: Ticks, rows: Rows, memory: Memory, today: int, is_walked: _Flags, verdict: Verdict) -> None:
     slots, at = priced.slots, priced.at
-    ltp = _gather(priced.buffer, "<f4", at + _LTP_AT)
-    ltt = _gather(priced.buffer, "<u4", at + _LTT_AT[priced.codes])
+    ltp = _floats(priced.buffer, at + _LTP_AT)
+    ltt = _words(priced.buffer, at + _LTT_AT[priced.codes])
     is_price = (ltp > 0) & (ltp < np.inf)
     is_doubtful = (ltt < rows["ltt"][slots]) | (ltt >= (today + 2) * DAY_SECONDS)
     if not is_price.all():
@@ -201,7 +201,7 @@ def _find_settling(
         return
     has_close = where > 0
     closes = np.zeros(len(slots), dtype=np.float32)
-    closes[has_close] = _gather(later.buffer, "<f4", (later.at + where)[has_close])
+    closes[has_close] = _floats(later.buffer, (later.at + where)[has_close])
     has_close &= np.isfinite(closes) & (closes > 0)
     taken, first = np.unique(slots[has_close], return_index=True)
     forgotten = slots[rows["known"][slots] & np.uint16(_CLOSES) != 0]
@@ -282,9 +282,13 @@ def _write_settled(settled: Settled, rows: Rows, memory: Memory) -> None:
     memory.settled_to[slots] = (settled.day + 1) * DAY_SECONDS
 
 
-def _gather(buffer: bytes, kind: str, at: _Integers) -> npt.NDArray[np.generic]:
-    """Return the value of `kind` at each byte offset; nothing but them is copied."""
-    dtype = np.dtype(kind)
-    count = len(buffer) - dtype.itemsize + 1
-    view: npt.NDArray[np.generic] = np.ndarray(shape=(count,), dtype=dtype, buffer=buffer, strides=(1,))
+def _floats(buffer: bytes, at: _Integers) -> npt.NDArray[np.float32]:
+    """Return the float32 at each byte offset; nothing but them is copied."""
+    view: npt.NDArray[np.float32] = np.ndarray(shape=(len(buffer) - 3,), dtype="<f4", buffer=buffer, strides=(1,))
+    return view[at]
+
+
+def _words(buffer: bytes, at: _Integers) -> npt.NDArray[np.uint32]:
+    """Return the u32 at each byte offset; nothing but them is copied."""
+    view: npt.NDArray[np.uint32] = np.ndarray(shape=(len(buffer) - 3,), dtype="<u4", buffer=buffer, strides=(1,))
     return view[at]

@@ -27,6 +27,8 @@ class TradeLags:
     def __init__(self) -> None:
         self._ids = np.empty(0, dtype=np.int64)
         self._traded_at = np.empty(0, dtype=np.int64)
+        self.segments: frozenset[int] = frozenset()
+        """Where the trades of the last `take` were; a segment is a number as in packets."""
 
     def take(self, rows: Rows) -> npt.NDArray[np.float64]:
         """Return the seconds from trade to receipt of each trade in `rows` that follows another just before it."""
@@ -36,6 +38,7 @@ class TradeLags:
         before = self._traded_at[slots]
         self._traded_at[slots] = traded_at
         is_fresh = (before > 0) & (traded_at > before) & (traded_at - before <= LIQUID_SECONDS)
+        self.segments = frozenset(np.unique(rows["segment"][is_price][is_fresh]).tolist())
         received_ms = rows["received_at_ms"][is_price][is_fresh].astype(np.int64)
         lags: npt.NDArray[np.float64] = received_ms / 1_000 - (traded_at[is_fresh] - IST_OFFSET_SECONDS)
         return lags

@@ -12,16 +12,14 @@ when any of them does, without a packet. The browser works it out from the same 
 closed is the calendar's to say, unless trades are seen there: `Pulse`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-import numpy as np
-
 from marketdata.domain.instruments import ExchangeSegment
-from marketdata.domain.quote_rows import Rows
+from marketdata.domain.quote_rows import Known
 from marketdata.domain.sessions import SessionBook
 
 TICKING_SECONDS: Final = 60.0
@@ -46,6 +44,16 @@ class QuoteFacts:
     is_suspect: bool
     is_current: bool
     heard_at: datetime | None
+
+
+def facts_of(known: int, *, ltp: float, heard_at: datetime | None) -> QuoteFacts:
+    """Return what the groups of a row and its price say."""
+    return QuoteFacts(
+        has_price=bool(known & Known.TRADE) and ltp > 0,
+        is_suspect=bool(known & Known.SUSPECT),
+        is_current=not known & Known.EARLIER,
+        heard_at=heard_at,
+    )
 
 
 def judge_quote(quote: QuoteFacts, *, is_line_live: bool, closed_since: datetime | None) -> InstrumentState:
@@ -74,25 +82,19 @@ def list_closed(
 
 
 class Pulse:
-    """Sees which segments trade: the newest trade time of a segment keeps growing.
+    """Remembers which segments trade: those in which an instrument traded twice within seconds (`TradeLags`).
 
-    The host's clock has no say in it, so one that is wrong neither opens nor closes a market; a broker that repeats
-    closing prices to a new socket repeats their times too. Times are the caller's monotonic seconds.
+    The host's clock has no say in it, so one that is wrong neither opens nor closes a market; closing prices that a
+    broker repeats to a new socket are no trades. Times are the caller's monotonic seconds.
     """
 
     def __init__(self) -> None:
-        self._newest = np.zeros(256, dtype=np.uint32)
-        self._grown_at: dict[ExchangeSegment, float] = {}
+        self._traded_at: dict[ExchangeSegment, float] = {}
 
-    def note(self, rows: Rows, *, now: float) -> None:
-        """Take in rows that changed."""
-        newest = self._newest.copy()
-        np.maximum.at(newest, rows["segment"], rows["ltt"])
-        # The first time that is heard of a segment may be of any age.
-        grown = np.flatnonzero((newest > self._newest) & (self._newest > 0))
-        self._newest = newest
-        self._grown_at |= dict.fromkeys(map(ExchangeSegment, grown.tolist()), now)
+    def note(self, segments: Iterable[int], *, now: float) -> None:
+        """Note that these segments trade."""
+        self._traded_at |= dict.fromkeys(map(ExchangeSegment, segments), now)
 
     def list_ticking(self, *, now: float) -> frozenset[ExchangeSegment]:
         """Return the segments that traded within TICKING_SECONDS."""
-        return frozenset(one for one, at in self._grown_at.items() if now - at <= TICKING_SECONDS)
+        return frozenset(one for one, at in self._traded_at.items() if now - at <= TICKING_SECONDS)

@@ -158,7 +158,8 @@ class SessionBook:
         """Return since when `segment` is closed by the calendar; None while it is open."""
         if self.is_open(segment, at):
             return None
-        return self.last_close(segment, at) or at - timedelta(days=LOOK_BACK_DAYS)
+        first_day = at.astimezone(IST).date() - timedelta(days=LOOK_BACK_DAYS)
+        return self.last_close(segment, at) or datetime.combine(first_day, time(), tzinfo=IST)
 
     def find_unknown_day(self, segment: ExchangeSegment, *, after: date) -> date | None:
         """Return the next weekday of which no row says anything, if it comes before the next day of trading."""

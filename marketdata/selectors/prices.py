@@ -4,7 +4,8 @@ A quote says where it comes from and when it came. What nobody has heard of is N
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,14 +13,18 @@ from enum import StrEnum
 from typing import Final
 
 import numpy as np
+from django.utils import timezone
 
 from marketdata import dhan_api, quote_board
 from marketdata.dhan.sealing import SealError
 from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import PAISE, rupees
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
+from marketdata.domain.quote_state import InstrumentState, facts_of, judge_quote, list_closed
 from marketdata.models import Instrument
 from marketdata.selectors.broker_sessions import read_credentials
+from marketdata.selectors.sessions import current_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +61,7 @@ class PlainQuote:
 
     source: PriceSource
     at: datetime
+    state: InstrumentState = InstrumentState.STALE
     ltp: Decimal | None = None
     change: Decimal | None = None
     change_percent: Decimal | None = None
@@ -90,8 +96,31 @@ def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
 
 def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
     """Return the newest quotes of the instruments in `tick_sizes` (by id) that have one."""
-    rows = quote_board.connect().read_rows(tick_sizes)
-    return {instrument_id: _plain(row, tick_sizes[instrument_id]) for instrument_id, row in rows.items()}
+    board = quote_board.connect()
+    rows = board.read_kept(tick_sizes)
+    if not rows:
+        return {}
+    judge = _read_judge(board, timezone.now())
+    return {
+        instrument_id: _plain(row, tick_sizes[instrument_id], judge(number, row))
+        for instrument_id, (number, row) in rows.items()
+    }
+
+
+def _read_judge(board: quote_board.QuoteBoard, now: datetime) -> Callable[[int, np.void], InstrumentState]:
+    """Return what says how far a row of a connection may be trusted, from reports and calendar as they are now."""
+    reports = board.list_reports()
+    live = {report.connection for report in reports if report.state == "live"}
+    ticking = {ExchangeSegment(one) for report in reports for one in report.ticking}
+    closed = list_closed(current_sessions(now=now), ticking=ticking, now=now)
+
+    def judge(number: int, row: np.void) -> InstrumentState:
+        heard_at = datetime.fromtimestamp(int(row["received_at_ms"]) / 1000, tz=UTC)
+        facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), heard_at=heard_at)
+        closed_since = closed.get(ExchangeSegment(int(row["segment"])))
+        return judge_quote(facts, is_line_live=number in live, closed_since=closed_since)
+
+    return judge
 
 
 def find_broker_ltp(*, instrument_id: int) -> Decimal | None:
@@ -119,12 +148,13 @@ def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal
 _AT: Final = {name: position for position, name in enumerate(QUOTE_ROW.names or ())}
 
 
-def _plain(row: np.void, tick_size: Decimal) -> PlainQuote:
+def _plain(row: np.void, tick_size: Decimal, state: InstrumentState) -> PlainQuote:
     # One call for all fields: picking them one by one costs 20 times as much, and a chain has 202 legs.
     values = row.item()
     known = values[_AT["known"]]
     ltp = _price(values[_AT["ltp"]], tick_size) if known & Known.TRADE else None
-    previous = _price(values[_AT["previous_close"]], PAISE) if known & Known.PREVIOUS_CLOSE else None
+    has_close = known & (Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
+    previous = _price(values[_AT["previous_close"]], PAISE) if has_close else None
     has_day = bool(known & Known.DAY)
     if previous is None and has_day:
         # The broker fills it for derivatives and shares, where no previous-close packet comes.
@@ -133,6 +163,7 @@ def _plain(row: np.void, tick_size: Decimal) -> PlainQuote:
     best = row["depth"][0].item() if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
     return PlainQuote(
         source=_source(known),
+        state=state,
         at=datetime.fromtimestamp(values[_AT["received_at_ms"]] / 1000, tz=UTC),
         ltp=ltp,
         change=change,
@@ -157,4 +188,4 @@ def _source(known: int) -> PriceSource:
 
 
 def _price(value: float, tick_size: Decimal) -> Decimal | None:
-    return rupees(value, tick_size) if value > 0 else None
+    return rupees(value, tick_size) if 0 < value < math.inf else None

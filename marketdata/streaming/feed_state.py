@@ -60,6 +60,8 @@ class FeedState:
 
     word: FeedWord
     lines: tuple[Line, ...]
+    # Segments that are closed, and since when (true UTC epoch in ms).
+    closed: tuple[tuple[int, int], ...] = ()
 
     @property
     def live_count(self) -> int:

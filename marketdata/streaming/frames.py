@@ -37,7 +37,7 @@ WIRE_ROW: Final = np.dtype(
         ("instrument_id", "<u4"),
         ("known", "<u2"),
         ("connection", "u1"),
-        ("reserved", "u1"),
+        ("segment", "u1"),  # the ExchangeSegment; sessions differ by it
         ("ltp", "<f4"),
         ("previous_close", "<f4"),
         ("bid", "<f4"),
@@ -67,6 +67,7 @@ class Shown(IntFlag):
     BID = 16  # bid, bid_quantity
     ASK = 32  # ask, ask_quantity
     SEEDED = 64  # from the broker's REST snapshot; no packet has come since
+    SUSPECT = 128  # the newest price was impossible; this is the one before
 
 
 class BrowserFrameKind(IntEnum):
@@ -148,10 +149,11 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     """
     shown = np.zeros(len(rows), dtype=WIRE_ROW)
     shown["instrument_id"] = rows["instrument_id"]
+    shown["segment"] = rows["segment"]
     # A price of a former socket is streamed by none until one comes on this one.
     shown["connection"] = np.where(_has(rows, Known.EARLIER), NO_CONNECTION, connection)
     best = rows["depth"][:, 0]
-    previous = np.where(_has(rows, Known.PREVIOUS_CLOSE), rows["previous_close"], 0)
+    previous = np.where(_has(rows, Known.PREVIOUS_CLOSE | Known.DAY_CLOSE), rows["previous_close"], 0)
     day_close = np.where(_has(rows, Known.DAY), rows["day_close"], 0)
     previous = np.where(previous > 0, previous, day_close)
     _show(shown, Shown.LTP, _has(rows, Known.TRADE) & _is_price(rows["ltp"]), ltp=rows["ltp"], ltt=rows["ltt"])
@@ -163,6 +165,7 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     _show(shown, Shown.BID, has_depth & _is_price(bids), bid=bids, bid_quantity=best["bid_quantity"])
     _show(shown, Shown.ASK, has_depth & _is_price(asks), ask=asks, ask_quantity=best["ask_quantity"])
     _show(shown, Shown.SEEDED, _has(rows, Known.SNAPSHOT))
+    _show(shown, Shown.SUSPECT, _has(rows, Known.SUSPECT))
     return shown
 
 

@@ -3,9 +3,9 @@
 Theory of operation. The first browser starts the hub; it stops some time after the last has left. It joins
 the frame channels, then asks every connection for a FULL frame, so that nothing falls between the two. A
 gap, a new epoch or a lost bus makes a connection incomplete; an incomplete connection is asked again, and
-when nobody answers within a second what Redis kept of it is taken in. Four tasks: one listens, one reads
-the owners' reports, one judges the feed and asks, and one per browser sends (so that a browser that does not read
-holds up nobody else). All of them share one event loop, so there is nothing to lock.
+when nobody answers within a second what Redis kept of it is taken in. Five tasks: one listens, one reads
+the owners' reports, one the calendar, one judges the feed and asks, and one per browser sends (so that a browser that
+does not read holds up nobody else). All of them share one event loop, so there is nothing to lock.
 
 Decides nothing about rows (`mirror`), rates (`outbox`) or words (`feed_state`).
 """
@@ -15,12 +15,17 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 import orjson
+from django.db import Error as DatabaseError
 
 from marketdata import quote_board
 from marketdata.domain.quote_rows import BusFrame, FrameError
+from marketdata.domain.quote_state import Pulse, list_closed
+from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
 from marketdata.streaming.feed_state import FeedState, Report, judge_feed
 from marketdata.streaming.frames import CloseCode
@@ -32,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 0.2
 REPORTS_EVERY_SECONDS: Final = 0.5
+CALENDAR_EVERY_SECONDS: Final = 30.0
 ANSWER_WITHIN_SECONDS: Final = 1.0
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
@@ -39,6 +45,7 @@ LONGEST_RETRY_SECONDS: Final = 5.0
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
 Clock = Callable[[], float]
+ReadCalendar = Callable[[], Awaitable[SessionBook]]
 
 
 class Seat:
@@ -85,6 +92,7 @@ class QuoteHub:
         connect: Callable[[], HubBoard] = quote_board.connect_hub,
         linger_seconds: float = 30.0,
         clock: Clock = time.monotonic,
+        read_calendar: ReadCalendar | None = None,
     ) -> None:
         self.mirror = QuoteMirror()
         self.feed: FeedState | None = None
@@ -92,9 +100,13 @@ class QuoteHub:
         self._connect = connect
         self._linger_seconds = linger_seconds
         self._clock = clock
+        # Without it every weekday is an ordinary one.
+        self._read_calendar = read_calendar
         self._seats: set[Seat] = set()
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
+        self._calendar = SessionBook()
+        self._pulse = Pulse()
         self._reports: dict[int, Report] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
@@ -174,7 +186,7 @@ class QuoteHub:
 
     async def _mirror_board(self) -> None:
         board = self._connect()
-        works = [self._listen(board), self._read_reports(board), self._beat(board)]
+        works = [self._listen(board), self._read_reports(board), self._read_calendar_now_and_then(), self._beat(board)]
         tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -228,10 +240,26 @@ class QuoteHub:
                 async with asyncio.timeout(REPORTS_EVERY_SECONDS):
                     listed = await board.list_reports()
                 self._reports = {one.connection: Report(one.state, one.last_error) for one in listed}
+                self._pulse.note((segment for one in listed for segment in one.ticking), now=self._clock())
             except (BoardError, OSError, TimeoutError):
                 self._reports = None
             self._has_read_reports = True
             await asyncio.sleep(REPORTS_EVERY_SECONDS)
+
+    async def _read_calendar_now_and_then(self) -> None:
+        while True:
+            if self._read_calendar is not None:
+                try:
+                    self._calendar = await self._read_calendar()
+                except (DatabaseError, OSError) as error:
+                    logger.warning("the market's sessions cannot be read: %s", type(error).__name__)
+            await asyncio.sleep(CALENDAR_EVERY_SECONDS)
+
+    def _list_closed(self, now: datetime) -> tuple[tuple[int, int], ...]:
+        """Return the closed segments and since when; one in which owners saw trades just now is open."""
+        ticking = self._pulse.list_ticking(now=self._clock())
+        closed = list_closed(self._calendar, ticking=ticking, now=now)
+        return tuple((int(segment), round(since.timestamp() * 1_000)) for segment, since in closed.items())
 
     async def _beat(self, board: HubBoard) -> None:
         """Judge the feed, and see to connections of which something is missing."""
@@ -248,6 +276,7 @@ class QuoteHub:
 
     def _judge(self) -> None:
         feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock())
+        feed = replace(feed, closed=self._list_closed(datetime.now(tz=UTC)))
         if feed != self.feed:
             logger.info("the feed is %s, %s connections live", feed.word, feed.live_count)
             self.feed = feed

@@ -213,4 +213,5 @@ def feed_message(feed: FeedState) -> dict[str, Any]:
         "live": feed.live_count,
         "total": len(feed.lines),
         "connections": [{"number": line.number, "state": line.state.value, "error": line.error} for line in feed.lines],
+        "closed": {str(segment): since_ms for segment, since_ms in feed.closed},
     }

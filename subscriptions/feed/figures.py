@@ -1,6 +1,8 @@
 """What one owner counts of its connection, over all sockets of one epoch. Plain integers on the owner's loop."""
 
+import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from marketdata.dhan.counters import Counters
@@ -13,6 +15,7 @@ from marketdata.domain.figures import (
     Histogram,
 )
 from marketdata.domain.quote_rows import Rows
+from marketdata.domain.quote_state import Pulse
 from marketdata.domain.tick_rules import TickFault
 from subscriptions.domain.connection_life import LossCause
 from subscriptions.feed.owner import Owner
@@ -33,6 +36,7 @@ class Figures:
         self._loop_lag = Histogram(LAG_BOUNDS)
         self._trade_lag = Histogram(TRADE_LAG_BOUNDS)
         self._trades = TradeLags()
+        self._pulse = Pulse()
         self.lost_writes = 0
 
     def note_flush(self, rows: Rows, *, late_seconds: float, took_seconds: float) -> None:
@@ -41,11 +45,16 @@ class Figures:
         self._flush.add(took_seconds)
         if len(rows):
             self._trade_lag.add_all(self._trades.take(rows))
+            self._pulse.note(self._trades.segments, now=time.monotonic())
         self._follow_socket()
 
     def note_published(self, *, lag_seconds: float) -> None:
         """Note that the board took a frame, so long after its flush was due."""
         self._publish_lag.add(lag_seconds)
+
+    def list_ticking(self) -> Sequence[int]:
+        """Return the segments in which trades are seen, whatever the calendar says."""
+        return sorted(self._pulse.list_ticking(now=time.monotonic()))
 
     def read(self) -> FeedFigures:
         """Return the figures as they are now."""

@@ -158,6 +158,7 @@ class Publisher:
             reported_at_ms=_now_ms(),
             last_error=owner.last_error,
             figures=self._figures.read(),
+            ticking=tuple(self._figures.list_ticking()),
         )
 
     async def _record_state(self) -> None:

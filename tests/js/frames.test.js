@@ -22,6 +22,8 @@ test("a snapshot made by Python is read as it was meant", () => {
   assert.deepEqual(frame.quotes[0], {
     instrumentId: 41,
     connection: 3,
+    segment: 0,
+    isSuspect: false,
     isSeeded: false,
     ltp: Math.fround(2640.35),
     previousClose: 90,
@@ -42,6 +44,8 @@ test("what is unknown is null, never zero", () => {
   assert.deepEqual(unknown, {
     instrumentId: 42,
     connection: 0,
+    segment: 0,
+    isSuspect: false,
     isSeeded: false,
     ltp: null,
     previousClose: null,

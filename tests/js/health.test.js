@@ -61,3 +61,13 @@ test("a lost socket counts down to its next attempt", () => {
 test("a server that says nothing makes the page stale, whatever it said before", () => {
   assert.equal(see({}, "live", 5, false).word, "Stale");
 });
+
+test("a closed market raises no alarm and names its last session, whatever the feed does", () => {
+  const link = /** @type {Link} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+  const closedSinceMs = Date.parse("2026-11-20T10:10:00Z");
+  for (const state of ["live", "reconnecting", "no_owner"]) {
+    const feed = { state, live: 0, total: 5, connections: [] };
+    const { tone, word, detail } = judgeHealth({ link, feed, isHeard: true, ageMs: 0, now: 0, closedSinceMs });
+    assert.deepEqual([tone, word, detail], ["wait", "Market closed", "20 Nov"], state);
+  }
+});

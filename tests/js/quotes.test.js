@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { changeOf, QuoteBook } from "../../marketdata/static/marketdata/quotes.js";
+import { changeOf, judgeQuote, QuoteBook } from "../../marketdata/static/marketdata/quotes.js";
 
 /** @typedef {import("../../marketdata/static/marketdata/frames.js").Quote} Quote */
 /** @typedef {import("../../marketdata/static/marketdata/frames.js").Frame} Frame */
@@ -11,6 +12,8 @@ function makeQuote(instrumentId, fields = {}) {
   return {
     instrumentId,
     connection: 1,
+    segment: 2,
+    isSuspect: false,
     isSeeded: false,
     ltp: 100,
     previousClose: 90,
@@ -155,4 +158,39 @@ test("change is against the previous close and unknown while either is", () => {
   });
   assert.deepEqual(changeOf(makeQuote(1, { previousClose: null })), { change: null, percent: null });
   assert.deepEqual(changeOf(null), { change: null, percent: null });
+});
+
+test("states are judged as the server judges them", () => {
+  const cases = JSON.parse(readFileSync(new URL("../data/quote_states.json", import.meta.url), "utf8"));
+
+  for (const { name, quote, isLineLive, closedSinceMs, state } of cases) {
+    assert.equal(judgeQuote(quote, isLineLive, closedSinceMs), state, name);
+  }
+  assert.ok(cases.length > 10);
+});
+
+test("a segment that is closed says so of its prices, and another does not", () => {
+  const book = new QuoteBook();
+  book.setHeard(true);
+  const [option, future] = [makeQuote(41), makeQuote(42, { segment: 5 })];
+  book.apply(makeFrame("snapshot", 1, [option, future]));
+  book.setFeed({ ...makeFeed(), closed: { 2: 500 } });
+
+  assert.equal(book.stateOf(option), "closed");
+  assert.equal(book.stateOf(future), "live");
+  assert.equal(book.closedSinceMs, null);
+  book.setFeed({ ...makeFeed(), closed: { 2: 500, 5: 900 } });
+  assert.equal(book.closedSinceMs, 900);
+  book.setHeard(false);
+  assert.equal(book.stateOf(option), "stale");
+});
+
+test("a price after one that cannot be is suspect, and what was never heard is waited for", () => {
+  const book = new QuoteBook();
+  book.setHeard(true);
+  book.setFeed(makeFeed());
+
+  assert.equal(book.stateOf(makeQuote(41, { isSuspect: true })), "suspect");
+  assert.equal(book.stateOf(makeQuote(41, { ltp: null })), "waiting");
+  assert.equal(book.stateOf(null), "waiting");
 });

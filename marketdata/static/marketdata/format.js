@@ -114,6 +114,16 @@ export function formatExpiry(isoDate, thisYear = new Date().getFullYear()) {
   return (day.getUTCFullYear() === thisYear ? DAY : DAY_AND_YEAR).format(day);
 }
 
+const DAY_IN_INDIA = new Intl.DateTimeFormat("en-IN", { day: "numeric", month: "short", timeZone: "Asia/Kolkata" });
+
+/**
+ * The day in India of a moment, wherever the viewer is.
+ * @param {number} epochMs
+ */
+export function formatDay(epochMs) {
+  return DAY_IN_INDIA.format(epochMs);
+}
+
 /** @param {number} days */
 export function formatDaysLeft(days) {
   return days === 0 ? "today" : `${days}d`;

@@ -7,13 +7,15 @@ export const ROW_BYTES = 48;
 const NEVER_HEARD = 0xffffffff;
 
 /** Flags of a row: fields that mean anything. What has no flag is unknown, never zero. */
-export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8, BID: 16, ASK: 32, SEEDED: 64 });
+export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8, BID: 16, ASK: 32, SEEDED: 64, SUSPECT: 128 });
 
 /**
  * Newest known state of one instrument; null is unknown.
  * @typedef {object} Quote
  * @property {number} instrumentId
  * @property {number} connection  The connection it streams on; 0 when none does.
+ * @property {number} segment    The exchange segment, in the broker's numbers.
+ * @property {boolean} isSuspect  The newest price was impossible; this is the one before.
  * @property {boolean} isSeeded   From a snapshot of the broker; no packet has come since.
  * @property {number | null} ltp
  * @property {number | null} previousClose
@@ -83,6 +85,8 @@ function decodeRow(view, at, serverTimeMs) {
   return {
     instrumentId: view.getUint32(at, true),
     connection: view.getUint8(at + 6),
+    segment: view.getUint8(at + 7),
+    isSuspect: (known & Shown.SUSPECT) !== 0,
     isSeeded: (known & Shown.SEEDED) !== 0,
     ltp: price(Shown.LTP, 8),
     previousClose: price(Shown.PREVIOUS_CLOSE, 12),

@@ -11,10 +11,36 @@
  * @property {number} live
  * @property {number} total
  * @property {{number: number, state: string, error: string}[]} connections
+ * @property {Record<string, number>} [closed]  Closed segments and since when, epoch in ms; live ticks outrank it.
  */
+
+/** How far what is shown of an instrument may be trusted. @typedef {"waiting" | "live" | "stale" | "suspect" | "closed"} State */
+
+/**
+ * Twin of `judge_quote` in marketdata/domain/quote_state.py; both are held to tests/data/quote_states.json.
+ * @param {{hasPrice: boolean, isSuspect: boolean, isCurrent: boolean, heardAtMs: number | null}} quote
+ * @param {boolean} isLineLive
+ * @param {number | null} closedSinceMs
+ * @returns {State}
+ */
+export function judgeQuote(quote, isLineLive, closedSinceMs) {
+  if (quote.isSuspect) {
+    return "suspect";
+  }
+  if (!quote.hasPrice) {
+    return "waiting";
+  }
+  const isFromLine = isLineLive && quote.isCurrent;
+  if (closedSinceMs !== null) {
+    return isFromLine || (quote.heardAtMs !== null && quote.heardAtMs >= closedSinceMs) ? "closed" : "stale";
+  }
+  return isFromLine ? "live" : "stale";
+}
 
 /** A page that has heard nothing for this long shows no price as live. The server speaks at least once a second. */
 export const SILENT_AFTER_MS = 2_000;
+
+const SEGMENTS = 8;
 
 export class QuoteBook {
   /** @type {Map<number, Quote>} */
@@ -121,13 +147,47 @@ export class QuoteBook {
   }
 
   /**
+   * How far what is shown of an instrument may be trusted.
+   * @param {Quote | null} quote
+   * @returns {State}
+   */
+  stateOf(quote) {
+    if (quote === null) {
+      return "waiting";
+    }
+    const facts = {
+      hasPrice: quote.ltp !== null,
+      isSuspect: quote.isSuspect,
+      isCurrent: quote.connection !== 0 && !this.#notStreaming.has(quote.instrumentId),
+      heardAtMs: quote.receivedAtMs,
+    };
+    // A page that hears nothing knows neither lines nor sessions as they are now.
+    const isLineLive = this.#isHeard && this.#liveConnections.has(quote.connection);
+    return judgeQuote(facts, isLineLive, this.#isHeard ? this.#closedSince(quote.segment) : null);
+  }
+
+  /**
    * Whether what is shown of an instrument may be old.
    * @param {Quote} quote
    */
   isStale(quote) {
-    return (
-      !this.#isHeard || !this.#liveConnections.has(quote.connection) || this.#notStreaming.has(quote.instrumentId)
-    );
+    return this.stateOf(quote) === "stale";
+  }
+
+  /**
+   * When the last session of all that is on the screen ended, epoch in ms; null while any of it trades.
+   */
+  get closedSinceMs() {
+    const segments = new Set([...this.#quotes.values()].filter((one) => one.ltp !== null).map((one) => one.segment));
+    const closed = this.feed?.closed ?? {};
+    const moments = segments.size > 0 ? [...segments].map((one) => this.#closedSince(one)) : Object.values(closed);
+    const isAll = segments.size > 0 ? !moments.includes(null) : moments.length === SEGMENTS;
+    return isAll ? Math.max(...moments.map(Number)) : null;
+  }
+
+  /** @param {number} segment */
+  #closedSince(segment) {
+    return this.feed?.closed?.[String(segment)] ?? null;
   }
 
   markAll() {

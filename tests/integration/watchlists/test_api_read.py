@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
 from marketdata.quote_board import OwnerBoard, OwnerReport
 from subscriptions.models import Subscription
@@ -35,6 +36,7 @@ REPORT = OwnerReport(
     last_packet_at_ms=None,
     reported_at_ms=0,
     last_error="",
+    ticking=tuple(ExchangeSegment),  # Open, whatever day it is today.
 )
 
 
@@ -66,6 +68,7 @@ def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, 
         "change_percent": None,
         "previous_close": None,
         "volume": None,
+        "state": "live",
         "source": "quote",
         "at": "2026-02-10T04:30:00Z",
     }

@@ -1,5 +1,10 @@
 // Cells that are written only when their text differs, and that flash when their price moves. Paint only.
 
+import { formatTradeTime } from "../marketdata/format.js";
+
+/** @typedef {import("../marketdata/frames.js").Quote} Quote */
+/** @typedef {import("../marketdata/quotes.js").State} State */
+
 /** A cell may not start to flash more than twice a second (WCAG 2.3.1 allows three). */
 const FLASH_MS = 500;
 
@@ -96,5 +101,35 @@ export function endFlashes(now) {
 export function mark(node, name, value) {
   if (node.dataset[name] !== value) {
     node.dataset[name] = value;
+  }
+}
+
+/**
+ * Set what is said where a pointer rests, only when it differs.
+ * @param {HTMLElement} node
+ * @param {string} text
+ */
+export function hint(node, text) {
+  if (node.title !== text) {
+    node.title = text;
+  }
+}
+
+/**
+ * What to say of a price that is not live, where a pointer rests on it; empty for one that is.
+ * @param {State} state
+ * @param {Quote | null} quote
+ */
+export function titleOf(state, quote) {
+  const at = formatTradeTime(quote?.ltt ?? null);
+  switch (state) {
+    case "stale":
+      return ` · old: last trade heard of at ${at}`;
+    case "suspect":
+      return ` · the broker's newest price cannot be; this is the one before, of ${at}`;
+    case "closed":
+      return ` · closed: last trade at ${at}`;
+    default:
+      return "";
   }
 }

@@ -3,11 +3,12 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, mark, PriceCell } from "./cells.js";
+import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
 import { make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("../marketdata/quotes.js").State} State */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
 
 /**
@@ -62,13 +63,14 @@ class LegCells {
 
   /**
    * @param {Quote | null} quote
-   * @param {boolean} isStale
+   * @param {State} state
    * @param {number | null} tickSize
    */
-  write(quote, isStale, tickSize) {
-    mark(this.row, this.side, quote === null || quote.ltp === null ? "unknown" : isStale ? "stale" : "live");
+  write(quote, state, tickSize) {
+    mark(this.row, this.side, state);
+    hint(this.#ltp.node, titleOf(state, quote).replace(/^ · /, ""));
     const { change } = changeOf(quote);
-    this.#ltp.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null, tickSize), !isStale);
+    this.#ltp.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null, tickSize), state === "live");
     this.#cells.bid.write(format.formatPrice(quote?.bid ?? null, tickSize));
     this.#cells.ask.write(format.formatPrice(quote?.ask ?? null, tickSize));
     if (this.#cells.change.write(format.formatChange(change))) {
@@ -177,7 +179,7 @@ export class ChainLadder {
     const putCells = new LegCells(row, "put");
     for (const [instrumentId, cells] of /** @type {[number | null, LegCells][]} */ ([[call, callCells], [put, putCells]])) {
       if (instrumentId === null) {
-        cells.write(null, true, null);
+        cells.write(null, "waiting", null);
       } else {
         this.#legs.set(instrumentId, cells);
       }
@@ -197,7 +199,7 @@ export class ChainLadder {
     for (const [instrumentId, cells] of this.#legs) {
       if (changed === null || changed.has(instrumentId)) {
         const quote = this.#book.find(instrumentId);
-        cells.write(quote, quote === null || this.#book.isStale(quote), this.#chain.tick_size);
+        cells.write(quote, this.#book.stateOf(quote), this.#chain.tick_size);
       }
     }
     if (changed === null || changed.has(this.#chain.spot_instrument_id)) {

@@ -1,7 +1,7 @@
 // One honest word for how live the prices are, from the socket, the server's word on the feed, and what was heard
 // when. Pure; painted by chip.js.
 
-import { formatAge } from "../marketdata/format.js";
+import { formatAge, formatDay } from "../marketdata/format.js";
 
 /** @typedef {import("./connection.js").Link} Link */
 /** @typedef {import("../marketdata/quotes.js").Feed} Feed */
@@ -20,10 +20,11 @@ import { formatAge } from "../marketdata/format.js";
  * @param {Feed | null} seen.feed
  * @param {boolean} seen.isHeard          Something came from the server in the last two seconds.
  * @param {number | null} seen.ageMs      Age of the newest frame of the feed, now.
+ * @param {number | null} [seen.closedSinceMs]  When the last session of what is shown ended; null while it trades.
  * @param {number} seen.now
  * @returns {Health}
  */
-export function judgeHealth({ link, feed, isHeard, ageMs, now }) {
+export function judgeHealth({ link, feed, isHeard, ageMs, now, closedSinceMs = null }) {
   if (link.state !== "open") {
     return judgeLink(link, now);
   }
@@ -33,7 +34,24 @@ export function judgeHealth({ link, feed, isHeard, ageMs, now }) {
   if (!isHeard) {
     return { tone: "warn", word: "Stale", detail: age(ageMs), cause: "Nothing comes from the server just now." };
   }
-  return judgeFeed(feed, ageMs);
+  return closedSinceMs === null ? judgeFeed(feed, ageMs) : judgeClosed(feed, closedSinceMs);
+}
+
+/**
+ * A closed market raises no alarm: what is wrong with the feed meanwhile is said in the sentence.
+ * @param {Feed} feed
+ * @param {number} closedSinceMs
+ * @returns {Health}
+ */
+function judgeClosed(feed, closedSinceMs) {
+  const session = formatDay(closedSinceMs);
+  const feedCause = feed.state === "live" ? "" : ` ${judgeFeed(feed, null).cause}`;
+  return {
+    tone: "wait",
+    word: "Market closed",
+    detail: session,
+    cause: `The market is closed; prices are of the last session, ${session}.${feedCause}`,
+  };
 }
 
 /**

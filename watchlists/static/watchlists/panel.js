@@ -2,7 +2,7 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, mark, PriceCell } from "./cells.js";
+import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
 import { ChainLadder } from "./chain.js";
 import { byId, byIdAs, make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
@@ -142,16 +142,17 @@ export class ChainPanel {
   /** @param {Chain} chain */
   #paintSpot(chain) {
     const quote = this.#book.find(chain.spot_instrument_id);
-    const isStale = quote === null || this.#book.isStale(quote);
+    const state = this.#book.stateOf(quote);
     const { change, percent } = changeOf(quote);
     const direction = format.directionOf(change);
-    this.#spot.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
+    this.#spot.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
     const text = `${format.ARROWS[direction]} ${format.formatChange(change)} (${format.formatPercent(percent)})`;
     this.#spotChange.write(change === null ? "" : text.trim());
     this.#atm.write(this.#ladder.atmText());
     const figure = byId("spot-figure");
     mark(figure, "direction", direction);
-    mark(figure, "quote", isStale ? "stale" : "live");
+    mark(figure, "quote", state);
+    hint(figure, titleOf(state, quote).replace(/^ · /, ""));
   }
 
   #paintBanner() {

@@ -2,7 +2,7 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, mark, PriceCell } from "./cells.js";
+import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
 import { make } from "./dom.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
@@ -10,7 +10,7 @@ import { make } from "./dom.js";
 
 export class IndexStrip {
   #book;
-  /** @type {Map<number, {item: HTMLElement, price: PriceCell, percent: Cell}>} */
+  /** @type {Map<number, {item: HTMLElement, symbol: string, price: PriceCell, percent: Cell}>} */
   #items = new Map();
 
   /**
@@ -31,7 +31,7 @@ export class IndexStrip {
       ]);
       item.addEventListener("click", () => onOpen(symbol));
       container.append(item);
-      this.#items.set(instrumentId, { item, price: new PriceCell(price), percent: new Cell(percent) });
+      this.#items.set(instrumentId, { item, symbol, price: new PriceCell(price), percent: new Cell(percent) });
     }
     this.paint(null);
   }
@@ -42,16 +42,17 @@ export class IndexStrip {
 
   /** @param {Set<number> | null} changed */
   paint(changed) {
-    for (const [instrumentId, { item, price, percent }] of this.#items) {
+    for (const [instrumentId, { item, symbol, price, percent }] of this.#items) {
       if (changed === null || changed.has(instrumentId)) {
         const quote = this.#book.find(instrumentId);
-        const isStale = quote === null || this.#book.isStale(quote);
+        const state = this.#book.stateOf(quote);
         const { change, percent: points } = changeOf(quote);
         const direction = format.directionOf(change);
-        price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
+        price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
         percent.write(points === null ? "" : `${format.ARROWS[direction]} ${format.formatPercent(points)}`.trim());
         mark(item, "direction", direction);
-        mark(item, "quote", isStale ? "stale" : "live");
+        mark(item, "quote", state);
+        hint(item, `Open the option chain of ${symbol}${titleOf(state, quote)}`);
       }
     }
   }

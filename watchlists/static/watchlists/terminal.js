@@ -224,7 +224,14 @@ class Terminal {
     const now = performance.now();
     const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + now - this.#frameAt;
     const { link } = this.#connection;
-    const health = judgeHealth({ link, feed: this.#book.feed, isHeard: this.#book.isHeard, ageMs, now });
+    const health = judgeHealth({
+      link,
+      feed: this.#book.feed,
+      isHeard: this.#book.isHeard,
+      ageMs,
+      now,
+      closedSinceMs: this.#book.closedSinceMs,
+    });
     this.#chip.paint(health);
     document.body.dataset["health"] = health.tone;
   }

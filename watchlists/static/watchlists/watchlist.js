@@ -2,7 +2,7 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, mark, PriceCell } from "./cells.js";
+import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
 import { make } from "./dom.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
@@ -120,14 +120,15 @@ class Line {
   paint(book) {
     const id = this.entry.quoted_instrument_id;
     const quote = id === null ? null : book.find(id);
-    const isStale = quote === null || book.isStale(quote);
+    const state = book.stateOf(quote);
     const { change, percent } = changeOf(quote);
     const direction = format.directionOf(change);
-    this.#price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), !isStale);
+    this.#price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
     this.#change.write(change === null ? "" : `${format.ARROWS[direction]} ${format.formatChange(change)}`.trim());
     this.#percent.write(percent === null ? "" : format.formatPercent(percent));
     mark(this.item, "direction", direction);
-    mark(this.item, "quote", quote?.ltp == null ? "unknown" : isStale ? "stale" : "live");
+    mark(this.item, "quote", state);
+    hint(this.openButton, `Open ${nameOf(this.entry)}${titleOf(state, quote)}`);
   }
 }
 

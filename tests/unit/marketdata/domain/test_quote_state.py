@@ -1,0 +1,65 @@
+"""How far a price may be trusted, in the cases that the browser's twin is held to as well."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from marketdata.domain.instruments import ExchangeSegment as S
+from marketdata.domain.quote_rows import Known
+from marketdata.domain.quote_state import Pulse, QuoteFacts, facts_of, judge_quote, list_closed
+from marketdata.domain.sessions import SessionBook
+
+CASES = json.loads((Path(__file__).parents[3] / "data" / "quote_states.json").read_text())
+IST = ZoneInfo("Asia/Kolkata")
+
+
+def moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1_000, tz=UTC)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_a_quote_is_judged_by_its_price_its_line_and_its_session(case: dict[str, Any]) -> None:
+    quote = case["quote"]
+    facts = QuoteFacts(quote["hasPrice"], quote["isSuspect"], quote["isCurrent"], moment(quote["heardAtMs"]))
+
+    state = judge_quote(facts, is_line_live=case["isLineLive"], closed_since=moment(case["closedSinceMs"]))
+
+    assert state.value == case["state"]
+
+
+@pytest.mark.parametrize(
+    ("known", "ltp", "facts"),
+    [
+        (Known.TRADE, 10.0, (True, False, True)),
+        (Known.TRADE, 0.0, (False, False, True)),
+        (Known.OI, 10.0, (False, False, True)),
+        (Known.TRADE | Known.EARLIER, 10.0, (True, False, False)),
+        (Known.TRADE | Known.SUSPECT, 10.0, (True, True, True)),
+    ],
+)
+def test_a_row_says_what_matters_to_its_state(known: Known, ltp: float, facts: tuple[bool, bool, bool]) -> None:
+    assert facts_of(known, ltp=ltp, heard_at=None) == QuoteFacts(*facts, None)
+
+
+def test_a_segment_that_ticks_is_open_whatever_the_calendar_says() -> None:
+    saturday = datetime(2026, 11, 21, 12, 0, tzinfo=IST)
+
+    closed = list_closed(SessionBook(), ticking={S.NSE_FNO}, now=saturday)
+
+    assert set(closed) == set(S) - {S.NSE_FNO}
+    assert closed[S.NSE_EQ] == datetime(2026, 11, 20, 15, 30, tzinfo=IST)
+    assert closed[S.MCX_COMM] == datetime(2026, 11, 20, 23, 55, tzinfo=IST)
+
+
+def test_a_segment_ticks_for_a_minute_after_its_last_trade() -> None:
+    pulse = Pulse()
+    pulse.note([S.NSE_FNO], now=100.0)
+    pulse.note([S.MCX_COMM], now=130.0)
+
+    assert pulse.list_ticking(now=160.0) == {S.NSE_FNO, S.MCX_COMM}
+    assert pulse.list_ticking(now=161.0) == {S.MCX_COMM}
+    assert pulse.list_ticking(now=191.0) == frozenset()
