@@ -40,7 +40,7 @@ class Reconciler:
         """Read and send, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_forever())
-            group.create_task(self._send_forever())
+            group.create_task(self.send_forever())
 
     async def _read_forever(self) -> None:
         while True:
@@ -71,7 +71,8 @@ class Reconciler:
         except TimeoutError:
             return
 
-    async def _send_forever(self) -> None:
+    async def send_forever(self) -> None:
+        """Send what is wanted and was not sent, for ever; nothing while it is not sure that the connection is ours."""
         while True:
             await self._owner.plan_changed.wait()
             self._owner.plan_changed.clear()

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -24,12 +24,14 @@ from marketdata.quote_board import HubBoard, OwnerBoard
 from subscriptions.domain.claims import ConnectionState
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.identity import Identity
-from subscriptions.feed.leases import Lease, connection_parameters
+from subscriptions.feed.leases import GATE, Lease, connection_parameters
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.feed.publisher import Publisher
+from subscriptions.feed.reconciler import Reconciler
 from subscriptions.models import FeedConnection, FeedLease
 from tests.integration.marketdata.streaming.owners import eventually
+from tests.integration.subscriptions.feed.leasing import OpenSession, is_free
 from tests.integration.subscriptions.feed.worlds import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
@@ -52,8 +54,10 @@ def keeper() -> Iterator[LeaseKeeper]:
 
 
 @asynccontextmanager
-async def running_owner(keeper: LeaseKeeper, url: str) -> AsyncIterator[Owner]:
-    owner, gate = Owner(Lease(1, 1)), OpeningGate(keeper, pause_seconds=0)
+async def running_owner(
+    keeper: LeaseKeeper, url: str, *, is_assured: Callable[[], bool] = lambda: True
+) -> AsyncIterator[Owner]:
+    owner, gate = Owner(Lease(1, 1), is_assured=is_assured), OpeningGate(keeper, pause_seconds=0)
     identity = Identity(lambda: Credentials("100", "token"))
     works = [gate.run(), owner.run(url=url, gate=gate, identity=identity)]
     tasks = [asyncio.create_task(work) for work in works]
@@ -123,6 +127,42 @@ def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: Leas
                 )
 
                 assert (len(owner.table), owner.dropped) == (1, {2})
+
+    asyncio.run(live())
+
+
+def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
+    keeper: LeaseKeeper, open_session: OpenSession
+) -> None:
+    sure = threading.Event()
+    sockets: list[ServerConnection] = []
+    messages: list[str | bytes] = []
+    another = open_session("another")
+
+    async def listen(socket: ServerConnection) -> None:
+        sockets.append(socket)
+        async for message in socket:
+            messages.append(message)  # noqa: PERF401  They are looked at as they come.
+
+    async def live() -> None:
+        async with serve(listen, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with running_owner(keeper, url, is_assured=sure.is_set) as owner:
+                await eventually(lambda: not is_free(another, GATE), what="its turn at the gate")
+                assert (sockets, owner.state) == ([], ConnectionState.OPENING)
+                sure.set()
+                await eventually(lambda: owner.has_socket, what="a socket")
+
+                sure.clear()
+                reconciler = Reconciler(owner, pause_seconds=0)
+                sending = asyncio.create_task(reconciler.send_forever())
+                owner.want(BOTH, IDS)
+                await eventually(lambda: not owner.plan_changed.is_set(), what="the plan is read")
+                assert (messages, owner.sent) == ([], {})
+                sure.set()
+                await eventually(lambda: len(messages) == 1, what="the plan is sent")
+                sending.cancel()
+                await asyncio.wait([sending])
 
     asyncio.run(live())
 

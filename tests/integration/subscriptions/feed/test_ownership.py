@@ -11,18 +11,10 @@ from django.db import connections
 from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
 from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.leasing import OpenSession, take
+from tests.integration.subscriptions.feed.leasing import OpenSession, is_free, take
 from tests.integration.subscriptions.feed.worlds import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
-
-
-def is_free(session: LeaseSession, number: int) -> bool:
-    """Say whether nobody holds the lock of a connection; `session` does not keep it."""
-    if not session.lock(number):
-        return False
-    session.unlock(number)
-    return True
 
 
 def test_a_connection_has_one_owner_and_each_taking_raises_the_epoch(open_session: OpenSession) -> None:
@@ -151,3 +143,18 @@ def test_a_database_that_is_not_there_stops_nobody_from_waiting_at_the_gate() ->
     assert granted
     with pytest.raises(psycopg.OperationalError):
         LeaseSession({"host": "127.0.0.1", "port": 1}, "alone")
+
+
+def test_an_owner_is_sure_while_its_thread_looks_even_in_vain_and_not_while_it_stands_still() -> None:
+    nowhere = {"host": "127.0.0.1", "port": 1}
+    alone = LeaseKeeper(nowhere, owner="alone", limit=1, tell=lambda _leases: None)
+    still = LeaseKeeper(nowhere, owner="still", limit=1, tell=lambda _leases: None)
+    thread = threading.Thread(target=alone.run)
+    thread.start()
+    assert still.is_assured()
+
+    wait_until(lambda: not still.is_assured(), seconds=5, what="who stands still is not sure")
+
+    assert alone.is_assured()
+    alone.stop()
+    thread.join(10)
