@@ -168,7 +168,9 @@ def _without_old_doubts(found: SessionInForce, now: datetime) -> SessionInForce:
     row = found.row
     if row is None or row.refused_at is None or now - row.refused_at < DOUBTS_LAST or not _is_all_live():
         return found
-    BrokerSession.objects.filter(pk=row.pk, refused_at=row.refused_at).update(refused_at=None, refusal="")
+    BrokerSession.objects.filter(pk=row.pk, refused_at=row.refused_at).update(
+        refused_at=None, refusal="", failures=0, failure="", retry_at=None
+    )
     logger.info("the broker takes the access token after all")
     return find_session_in_force()
 

@@ -271,6 +271,18 @@ def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker
     assert selectors.token_life(now=NOW).problem == ""
 
 
+def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Broker) -> None:
+    store(make_jwt(expires_at=NOW + 20 * HOUR, client_id=US))
+    found = selectors.read_credentials()
+    assert found is not None
+    services.note_refusal(credentials=found, reason="806: the account has no data subscription", now=NOW)
+
+    assert services.renew_token(now=NOW) is Renewal.NOT_DUE
+
+    assert "806: the account has no data subscription" in selectors.token_life(now=NOW).problem
+    assert broker.requests == []
+
+
 def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
     store(OLD)
     store(NEW)
@@ -287,15 +299,16 @@ def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
     own_board: str, settings: Settings, broker: Broker, states: Sequence[str], is_forgotten: bool
 ) -> None:
     name_in_environment(settings, "a-long-opaque-token")
-    services.note_refusal(credentials=Credentials(US, "a-long-opaque-token"), reason="806: no data", now=NOW)
+    broker.answer(503, b"away")
+    services.note_refusal(credentials=Credentials(US, "a-long-opaque-token"), reason="refused with 400", now=NOW)
     asyncio.run(report(states))
 
-    services.renew_token(now=NOW + timedelta(seconds=29))
-    assert "806: no data" in selectors.token_life(now=NOW).problem
+    assert services.renew_token(now=NOW + timedelta(seconds=29)) is Renewal.FAILED
+    assert "refused with 400. Renewal failed once" in selectors.token_life(now=NOW).problem
     services.renew_token(now=NOW + timedelta(seconds=31))
 
     assert (selectors.token_life(now=NOW).problem == "") is is_forgotten
-    assert broker.requests == []
+    assert len(broker.requests) == 1
 
 
 def test_an_expired_token_is_a_problem() -> None:
