@@ -130,17 +130,20 @@ class IssuedToken:
 def renew_token(credentials: Credentials) -> IssuedToken:
     """Return a new token for one that still works. Raises DhanError."""
     headers = {"access-token": credentials.access_token, "dhanClientId": credentials.client_id}
-    return _issue("/RenewToken", httpx.Request("GET", f"{settings.DHAN_REST_URL}/RenewToken", headers=headers))
+    request = httpx.Request("GET", f"{settings.DHAN_REST_URL}/RenewToken", headers=headers)
+    return _issue("/RenewToken", request, secrets=[credentials.access_token])
 
 
 def generate_token(*, client_id: str, pin: str, totp_secret: str, now: datetime) -> IssuedToken:
     """Return a new token by PIN and the one-time password of `now`. Raises DhanError."""
-    query = {"dhanClientId": client_id, "pin": pin, "totp": pyotp.TOTP(totp_secret).at(now)}
+    totp = pyotp.TOTP(totp_secret).at(now)
+    query = {"dhanClientId": client_id, "pin": pin, "totp": totp}
     path = "/app/generateAccessToken"
-    return _issue(path, httpx.Request("POST", f"{settings.DHAN_AUTH_URL}{path}", params=query))
+    request = httpx.Request("POST", f"{settings.DHAN_AUTH_URL}{path}", params=query)
+    return _issue(path, request, secrets=[pin, totp])
 
 
-def _issue(path: str, request: httpx.Request) -> IssuedToken:
+def _issue(path: str, request: httpx.Request, *, secrets: Sequence[str]) -> IssuedToken:
     """Send a request whose answer is a token. No error has a cause: the cause knows the request with its secrets."""
     try:
         with httpx.Client(timeout=TOKEN_TIMEOUT) as client:
@@ -151,7 +154,11 @@ def _issue(path: str, request: httpx.Request) -> IssuedToken:
     # Users report both names; the documentation has none for the renewal's.
     token = answer.get("accessToken") or answer.get("token")
     if not response.is_success or not isinstance(token, str):
-        raise _error_of(path, response.status_code, answer)
+        refusal = _error_of(path, response.status_code, answer)
+        sentence = str(refusal)
+        for secret in secrets:  # The broker may quote what it does not like.
+            sentence = sentence.replace(secret, "***")
+        raise type(refusal)(sentence)
     return IssuedToken(token, read_expiry(token) or _expiry_of(answer.get("expiryTime")))
 
 

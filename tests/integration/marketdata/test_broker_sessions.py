@@ -333,6 +333,18 @@ def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
         call_command("rotate_token_keys", stdout=said)
 
 
+def test_what_the_broker_quotes_of_our_secrets_is_not_passed_on(broker: Broker, settings: Settings) -> None:
+    store()
+    broker.answer(401, {"errorCode": "DH-901", "errorMessage": f"{OLD} is invalid"})
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+    assert "*** is invalid" in selectors.token_life(now=NOW).problem
+
+    generate_by_pin(settings)
+    broker.answer(400, {"errorCode": "DH-905", "errorMessage": f"Invalid Pin {PIN}"})
+    assert services.renew_token(now=NOW + HOUR) is Renewal.FAILED
+    assert "Invalid Pin ***" in selectors.token_life(now=NOW).problem
+
+
 def test_the_schedule_looks_after_the_token_and_the_task_does_so(broker: Broker, settings: Settings) -> None:
     row = PeriodicTask.objects.get(task=renew_broker_token.name)
     assert (row.interval.every, row.interval.period, row.queue, row.expire_seconds) == (10, "seconds", "default", 10)
