@@ -39,16 +39,18 @@ class _Shelf:
     def __init__(self) -> None:
         self.held = _Held(SessionBook(), None, 0.0)
 
-    def is_fresh(self, about: date) -> bool:
-        return self.held.about == about and time.monotonic() - self.held.read_at < REFRESH_SECONDS
+    def is_fresh(self, day: date) -> bool:
+        if self.held.about is None or abs(day - self.held.about) > timedelta(days=LOOK_BACK_DAYS):
+            return False
+        return time.monotonic() - self.held.read_at < REFRESH_SECONDS
 
 
 _shelf = _Shelf()
 
 
 def read_session_book(*, about: date) -> SessionBook:
-    """Return the calendar around a date, from the database."""
-    span = timedelta(days=LOOK_BACK_DAYS)
+    """Return the calendar around a date, from the database; it answers for any day within LOOK_BACK_DAYS of it."""
+    span = timedelta(days=2 * LOOK_BACK_DAYS)
     rows = MarketSession.objects.filter(day__range=(about - span, about + span))
     columns = ("exchange_segment", "day", "kind", "opens", "closes", "frozen_from")
     return SessionBook(

@@ -1,8 +1,8 @@
-"""When a segment's session of a date ends, and which ends of the day are due.
+"""Which ends of the day are due, from the market's sessions.
 
-Facts of the exchanges for the ordinary trading day, in IST; holidays and special sessions are not
-known here. Scope "all" closes everything at the commissioned 15:30; "closed_segments" closes a segment once its
-session is over, never before 15:30.
+Scope "all" closes everything at the commissioned 15:30 of every date; "closed_segments" closes a segment once its
+session is over, never before 15:30, and not at all on a day on which it does not trade: what was claimed then goes with
+the end of its next session. When sessions end is the calendar's to say (`marketdata.domain.sessions`).
 """
 
 from collections.abc import Collection, Iterator
@@ -11,17 +11,11 @@ from enum import StrEnum
 from typing import Final
 
 from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.sessions import LOOK_BACK_DAYS, SessionBook
 
 CUT: Final = time(15, 30)  # IST, as commissioned
-
-EQUITY_END: Final = time(15, 30)
-CURRENCY_END: Final = time(17, 0)
-DERIVATIVES_END: Final = time(15, 40)
-# Equity derivatives trade ten minutes longer than shares from this date on.
-LATER_DERIVATIVES_FROM: Final = date(2026, 8, 3)
-# MCX follows the clocks of New York: 23:30 while it is summer there, 23:55 otherwise.
-MCX_SUMMER_END: Final = time(23, 30)
-MCX_WINTER_END: Final = time(23, 55)
+ORDINARY: Final = SessionBook()
+"""No rows: every weekday is an ordinary one."""
 
 Closing = tuple[date, ExchangeSegment | None]
 
@@ -33,53 +27,51 @@ class EndOfDayScope(StrEnum):
     CLOSED_SEGMENTS = "closed_segments"
 
 
-def session_end(segment: ExchangeSegment, day: date) -> time:
-    """Return when the session of `segment` ends on `day`, in IST."""
-    match segment:
-        case ExchangeSegment.NSE_FNO | ExchangeSegment.BSE_FNO:
-            return DERIVATIVES_END if day >= LATER_DERIVATIVES_FROM else EQUITY_END
-        case ExchangeSegment.MCX_COMM:
-            return MCX_SUMMER_END if _is_summer_in_new_york(day) else MCX_WINTER_END
-        case ExchangeSegment.NSE_CURRENCY | ExchangeSegment.BSE_CURRENCY:
-            return CURRENCY_END
-        case _:
-            return EQUITY_END
+def session_end(segment: ExchangeSegment, day: date, *, book: SessionBook = ORDINARY) -> time | None:
+    """Return when the session of `segment` ends on `day`, in IST; None if it does not trade."""
+    return book.end_of(segment, day)
 
 
-def cut_of(segment: ExchangeSegment | None, day: date) -> time:
+def cut_of(segment: ExchangeSegment | None, day: date, *, book: SessionBook = ORDINARY) -> time:
     """Return the time before which a claim must have been made to go with that end of `day`; None is everything."""
-    return CUT if segment is None else max(CUT, session_end(segment, day))
+    end = None if segment is None else session_end(segment, day, book=book)
+    return CUT if end is None else max(CUT, end)
 
 
-def list_cut_short(at: time, *, day: date) -> list[str]:
-    """Return the segments that still trade at that time of `day`, in words with their end."""
-    ends = {segment: session_end(segment, day) for segment in sorted(ExchangeSegment)}
-    return [f"{segment.name} trades until {end:%H:%M}" for segment, end in ends.items() if end > at]
+def list_cut_short(at: time, *, day: date, book: SessionBook = ORDINARY) -> list[str]:
+    """Return the segments that still trade at that time of their next session from `day` on, in words with its end."""
+    ends = {segment: _next_end(segment, day, book) for segment in sorted(ExchangeSegment)}
+    return [f"{segment.name} trades until {end:%H:%M}" for segment, end in ends.items() if end is not None and end > at]
 
 
-def list_closings(scope: EndOfDayScope, *, now: datetime) -> list[Closing]:
+def list_closings(scope: EndOfDayScope, *, now: datetime, book: SessionBook = ORDINARY) -> list[Closing]:
     """Return the last end of the day that is past of each thing that closes by itself; `now` is in IST."""
     things = [None] if scope is EndOfDayScope.ALL else sorted(ExchangeSegment)
-    return [(_last_closed(segment, now), segment) for segment in things]
+    closings = ((_last_closed(segment, now, book), segment) for segment in things)
+    return [(day, segment) for day, segment in closings if day is not None]
 
 
-def list_due(scope: EndOfDayScope, *, now: datetime, closed: Collection[Closing]) -> Iterator[Closing]:
+def list_due(
+    scope: EndOfDayScope, *, now: datetime, closed: Collection[Closing], book: SessionBook = ORDINARY
+) -> Iterator[Closing]:
     """Return the ends of the day that are past and not among those `closed`; a date closed as a whole has no parts."""
-    for day, segment in list_closings(scope, now=now):
+    for day, segment in list_closings(scope, now=now, book=book):
         if (day, segment) not in closed and (day, None) not in closed:
             yield day, segment
 
 
-def _last_closed(segment: ExchangeSegment | None, now: datetime) -> date:
+def _last_closed(segment: ExchangeSegment | None, now: datetime, book: SessionBook) -> date | None:
     today = now.date()
-    return today if now.time() >= cut_of(segment, today) else today - timedelta(days=1)
+    if segment is None:
+        return today if now.time() >= CUT else today - timedelta(days=1)
+    for offset in range(LOOK_BACK_DAYS + 1):
+        day = today - timedelta(days=offset)
+        is_past = offset > 0 or now.time() >= cut_of(segment, day, book=book)
+        if is_past and session_end(segment, day, book=book) is not None:
+            return day
+    return None
 
 
-def _is_summer_in_new_york(day: date) -> bool:
-    """Whether the session of `day` falls in daylight saving there: second Sunday of March to first of November."""
-    return _sunday(day.year, 3, 2) <= day < _sunday(day.year, 11, 1)
-
-
-def _sunday(year: int, month: int, number: int) -> date:
-    first = date(year, month, 1)
-    return first + timedelta(days=(6 - first.weekday()) % 7 + 7 * (number - 1))
+def _next_end(segment: ExchangeSegment, day: date, book: SessionBook) -> time | None:
+    days = (day + timedelta(days=offset) for offset in range(LOOK_BACK_DAYS))
+    return next((end for one in days if (end := session_end(segment, one, book=book)) is not None), None)

@@ -7,15 +7,15 @@ their own app, in the same transaction.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from marketdata.domain.instruments import ExchangeSegment
-from marketdata.selectors import IST
+from marketdata.selectors import IST, current_sessions
 from subscriptions.domain.claims import ClaimKind, LogReason, Tier
-from subscriptions.domain.sessions import Closing, EndOfDayScope, cut_of, list_closings, list_due
+from subscriptions.domain.sessions import ORDINARY, Closing, EndOfDayScope, cut_of, list_closings, list_due
 from subscriptions.models import Claim, EndOfDayRun
 from subscriptions.services.audit import Cause
 from subscriptions.services.lock import placement
@@ -39,10 +39,11 @@ class EndOfDayReport:
 def list_due_closings(*, now: datetime) -> Sequence[Closing]:
     """Return the ends of the day that are past and were not run, by EOD_SCOPE: the last date of each."""
     scope, here = EndOfDayScope(settings.EOD_SCOPE), now.astimezone(IST)
-    days = {day for day, _ in list_closings(scope, now=here)}
+    book = ORDINARY if scope is EndOfDayScope.ALL else current_sessions(now=now)
+    days = {day for day, _ in list_closings(scope, now=here, book=book)}
     runs = EndOfDayRun.objects.filter(closes__in=days).values_list("closes", "exchange_segment")
     closed = {(day, None if segment is None else ExchangeSegment(segment)) for day, segment in runs}
-    return list(list_due(scope, now=here, closed=closed))
+    return list(list_due(scope, now=here, closed=closed, book=book))
 
 
 def end_of_day(*, closes: date, actor: str, now: datetime, segment: ExchangeSegment | None = None) -> EndOfDayReport:
@@ -82,7 +83,9 @@ def release_tier_a(
 
 def cut_at(closes: date, segment: ExchangeSegment | None) -> datetime:
     """Return the moment before which a claim must have been made to go with that end of the day."""
-    return datetime.combine(closes, cut_of(segment, closes), tzinfo=IST)
+    noon = datetime.combine(closes, time(12), tzinfo=IST)
+    book = ORDINARY if segment is None else current_sessions(now=noon)
+    return datetime.combine(closes, cut_of(segment, closes, book=book), tzinfo=IST)
 
 
 def _claims_before(moment: datetime, segment: ExchangeSegment | None) -> QuerySet[Claim]:

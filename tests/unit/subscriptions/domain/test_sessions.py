@@ -6,7 +6,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from marketdata.domain.instruments import ExchangeSegment
-from subscriptions.domain.sessions import EndOfDayScope, cut_of, list_due, session_end
+from marketdata.domain.sessions import Session, SessionBook, SessionKind
+from subscriptions.domain.sessions import (
+    EndOfDayScope,
+    cut_of,
+    list_closings,
+    list_cut_short,
+    list_due,
+    session_end,
+)
 
 IST = ZoneInfo("Asia/Kolkata")
 S = ExchangeSegment
@@ -65,6 +73,28 @@ def test_segments_are_due_each_after_its_own_session() -> None:
     assert due(at(20, 15, 30, month=11)) == {S.IDX_I, S.NSE_EQ, S.BSE_EQ}
     assert due(at(20, 15, 40, month=11)) == {S.IDX_I, S.NSE_EQ, S.BSE_EQ, S.NSE_FNO, S.BSE_FNO}
     assert due(at(20, 23, 55, month=11)) == set(S)
+
+
+def test_a_segment_that_does_not_trade_has_no_end_of_that_day() -> None:
+    holiday, thursday = date(2026, 2, 13), date(2026, 2, 12)
+    book = SessionBook([Session(S.NSE_FNO, holiday, SessionKind.HOLIDAY)])
+
+    closings = {
+        segment: day for day, segment in list_closings(EndOfDayScope.CLOSED_SEGMENTS, now=at(14, 18, 0), book=book)
+    }
+
+    assert (closings[S.NSE_FNO], closings[S.BSE_FNO]) == (thursday, holiday)
+    assert list_closings(EndOfDayScope.ALL, now=at(14, 18, 0), book=book) == [(date(2026, 2, 14), None)]
+
+
+def test_a_session_that_ends_late_in_the_rows_ends_late() -> None:
+    muhurat = date(2026, 2, 15)  # a Sunday
+    book = SessionBook([Session(S.NSE_EQ, muhurat, SessionKind.MUHURAT, time(18, 0), time(19, 0))])
+
+    assert cut_of(S.NSE_EQ, muhurat, book=book) == time(19, 0)
+    assert list_cut_short(time(15, 30), day=muhurat, book=book)[:1] == ["NSE_EQ trades until 19:00"]
+    assert (muhurat, S.NSE_EQ) not in list_closings(EndOfDayScope.CLOSED_SEGMENTS, now=at(15, 18, 59), book=book)
+    assert (muhurat, S.NSE_EQ) in list_closings(EndOfDayScope.CLOSED_SEGMENTS, now=at(15, 19, 0), book=book)
 
 
 def test_a_date_closed_as_a_whole_has_no_segments_left() -> None:
