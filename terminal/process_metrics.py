@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from marketdata.streaming.hub import QuoteHub
+from terminal.admission import sockets
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # The package leaves it untyped.
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
@@ -82,6 +83,9 @@ class HubCollector(Collector):
         browsers, frames = self._hub.count_browsers(), self._hub.count_unacknowledged()
         return [
             GaugeMetricFamily("terminal_web_browsers", "Browser sockets open in this web process.", browsers),
+            GaugeMetricFamily(
+                "terminal_web_browsers_most", "Browser sockets this web process may have open.", sockets.most
+            ),
             GaugeMetricFamily(
                 "terminal_web_unacknowledged_frames",
                 "Frames this web process sent and no browser has acknowledged; at most two a browser.",

@@ -25,6 +25,7 @@ from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import ConnectionState, LogAction, LogReason
 from subscriptions.domain.connection_life import LossCause
 from terminal import errors, feed_metrics, health, process_metrics
+from terminal.admission import TRY_AGAIN_LATER
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "operations.md"
@@ -176,6 +177,10 @@ def test_every_close_code_of_the_browser_socket() -> None:
     rows = table("Code", "Close codes of the browser socket").rows
 
     assert {(row[0].strip("`"), row[1].strip("`")) for row in rows} == {(str(int(one)), one.name) for one in CloseCode}
+
+
+def test_the_code_for_want_of_room() -> None:
+    assert str(TRY_AGAIN_LATER) in names("Standard code", "Close codes of the browser socket")
 
 
 def test_every_refusal_on_the_browser_socket() -> None:
