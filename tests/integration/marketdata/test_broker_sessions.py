@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -13,7 +11,6 @@ import redis.asyncio
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
@@ -25,37 +22,23 @@ from marketdata.dhan.tokens import TokenMalformed
 from marketdata.models import BrokerSession
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
-from marketdata.services.broker_sessions import CURRENT_LOCK, RENEWAL_LOCK
 from marketdata.tasks import renew_broker_token
-from tests.brokers import Broker, running_broker
+from tests.brokers import Broker
+from tests.integration.marketdata.broker_accounts import HOUR, KEY, NOW, US, broker_of_ours, store
 from tests.integration.marketdata.streaming.owners import Owner
-from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.jwts import make_jwt
 
-NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-US = "1000000001"
 OLD = make_jwt(expires_at=NOW + HOUR, client_id=US, signature="the-old-one-aaaa")
 NEW = make_jwt(expires_at=NOW + 24 * HOUR, client_id=US, signature="the-new-one-bbbb")
 PIN, TOTP_SECRET = "428913", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
-KEY = Fernet.generate_key().decode()
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def broker(settings: Settings) -> Iterator[Broker]:
-    settings.TOKEN_KEYS = [KEY]
-    settings.DHAN_CLIENT_ID = settings.DHAN_ACCESS_TOKEN = ""
-    settings.DHAN_PIN = settings.DHAN_TOTP_SECRET = ""
-    settings.TOKEN_RENEW_MARGIN_MIN = 120
-    with running_broker() as broker:
-        settings.DHAN_REST_URL = settings.DHAN_AUTH_URL = broker.url
+    with broker_of_ours(settings) as broker:
         yield broker
-
-
-def store(token: str = OLD, *, now: datetime = NOW) -> BrokerSession:
-    return services.store_token(client_id=US, access_token=token, stored_by="staff", now=now)
 
 
 def name_in_environment(settings: Settings, token: str) -> None:
@@ -67,7 +50,7 @@ def generate_by_pin(settings: Settings) -> None:
 
 
 def test_a_stored_token_is_read_again_and_stands_nowhere_in_the_clear() -> None:
-    store()
+    store(OLD, now=NOW)
 
     assert selectors.read_credentials() == Credentials(US, OLD)
     row = BrokerSession.objects.values().get()
@@ -77,8 +60,8 @@ def test_a_stored_token_is_read_again_and_stands_nowhere_in_the_clear() -> None:
 
 
 def test_a_new_token_takes_the_one_before_it_off_the_record() -> None:
-    store(OLD)
-    store(NEW)
+    store(OLD, now=NOW)
+    store(NEW, now=NOW)
 
     assert selectors.read_credentials() == Credentials(US, NEW)
     earlier, current = BrokerSession.objects.order_by("pk")
@@ -88,10 +71,10 @@ def test_a_new_token_takes_the_one_before_it_off_the_record() -> None:
 
 def test_what_cannot_work_or_cannot_be_sealed_is_not_stored(settings: Settings) -> None:
     with pytest.raises(TokenMalformed, match="expired"):
-        store(now=NOW + 2 * HOUR)
+        store(OLD, now=NOW + 2 * HOUR)
     settings.TOKEN_KEYS = []
     with pytest.raises(TokenKeysMissing, match="TOKEN_KEYS"):
-        store()
+        store(OLD, now=NOW)
 
     assert not BrokerSession.objects.exists()
 
@@ -101,7 +84,7 @@ def test_the_environment_is_the_first_source_until_staff_store_one(settings: Set
     assert selectors.read_credentials() == Credentials(US, OLD)
     assert selectors.token_life(now=NOW - 5 * HOUR).source is TokenSource.ENVIRONMENT
 
-    store(NEW)
+    store(NEW, now=NOW)
 
     assert selectors.read_credentials() == Credentials(US, NEW)
     assert selectors.token_life(now=NOW).source is TokenSource.STORED
@@ -109,7 +92,7 @@ def test_the_environment_is_the_first_source_until_staff_store_one(settings: Set
 
 def test_an_environment_changed_after_that_counts_again_unless_its_token_is_the_older_one(settings: Settings) -> None:
     name_in_environment(settings, "opaque-of-yesterday")
-    store(NEW)
+    store(NEW, now=NOW)
 
     name_in_environment(settings, "opaque-of-today")
     assert selectors.read_credentials() == Credentials(US, "opaque-of-today")
@@ -126,7 +109,7 @@ def test_without_any_token_that_is_said(settings: Settings) -> None:
 
 
 def test_a_wrong_key_is_an_error_that_names_the_setting(settings: Settings) -> None:
-    store()
+    store(OLD, now=NOW)
     settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
 
     with pytest.raises(TokenUnreadable, match="TOKEN_KEYS"):
@@ -144,7 +127,7 @@ def test_a_token_of_unknown_end_is_no_problem_and_its_end_is_not_made_up(setting
 
 
 def test_a_token_is_renewed_before_its_end_and_only_then(broker: Broker) -> None:
-    store()
+    store(OLD, now=NOW)
     broker.answer(200, {"dhanClientId": US, "accessToken": NEW, "expiryTime": "2026-11-21T10:00:00"})
 
     assert services.renew_token(now=NOW - 2 * HOUR) is Renewal.NOT_DUE
@@ -168,7 +151,7 @@ def test_the_token_of_the_environment_is_renewed_too(broker: Broker, settings: S
 
 
 def test_where_the_new_token_does_not_say_when_it_ends_the_answer_does(broker: Broker) -> None:
-    store()
+    store(OLD, now=NOW)
     broker.answer(200, {"accessToken": "an-opaque-new-token", "expiryTime": "2026-11-21T10:00:00.000"})
 
     services.renew_token(now=NOW)
@@ -189,7 +172,7 @@ def test_where_the_new_token_does_not_say_when_it_ends_the_answer_does(broker: B
     ],
 )
 def test_a_failed_renewal_is_seen_and_tried_again_later(broker: Broker, status: int, body: object) -> None:
-    store()
+    store(OLD, now=NOW)
     broker.answer(status, body)
 
     assert services.renew_token(now=NOW) is Renewal.FAILED
@@ -255,7 +238,7 @@ def test_failed_generations_keep_two_minutes_apart_where_there_is_no_token_at_al
 
 
 def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker) -> None:
-    store()
+    store(OLD, now=NOW)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
     for _ in range(5):
         services.note_refusal(credentials=Credentials(US, OLD), reason="807: access token expired", now=NOW)
@@ -267,12 +250,12 @@ def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker
     problem = selectors.token_life(now=NOW).problem
     assert "refused the access token since 20 Nov 10:00:00 IST: 807: access token expired" in problem
     assert "next attempt" not in problem
-    store(NEW)
+    store(NEW, now=NOW)
     assert selectors.token_life(now=NOW).problem == ""
 
 
 def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Broker) -> None:
-    store(make_jwt(expires_at=NOW + 20 * HOUR, client_id=US))
+    store(make_jwt(expires_at=NOW + 20 * HOUR, client_id=US), now=NOW)
     found = selectors.read_credentials()
     assert found is not None
     services.note_refusal(credentials=found, reason="806: the account has no data subscription", now=NOW)
@@ -284,8 +267,8 @@ def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Brok
 
 
 def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
-    store(OLD)
-    store(NEW)
+    store(OLD, now=NOW)
+    store(NEW, now=NOW)
 
     services.note_refusal(credentials=Credentials(US, OLD), reason="807", now=NOW)
 
@@ -312,13 +295,13 @@ def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
 
 
 def test_an_expired_token_is_a_problem() -> None:
-    store()
+    store(OLD, now=NOW)
 
     assert "expired at 20 Nov 11:00:00 IST" in selectors.token_life(now=NOW + HOUR).problem
 
 
 def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
-    store()
+    store(OLD, now=NOW)
     new_key = Fernet.generate_key().decode()
     settings.TOKEN_KEYS = [new_key, KEY]
     said = StringIO()
@@ -334,7 +317,7 @@ def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
 
 
 def test_what_the_broker_quotes_of_our_secrets_is_not_passed_on(broker: Broker, settings: Settings) -> None:
-    store()
+    store(OLD, now=NOW)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": f"{OLD} is invalid"})
     assert services.renew_token(now=NOW) is Renewal.FAILED
     assert "*** is invalid" in selectors.token_life(now=NOW).problem
@@ -361,7 +344,7 @@ def test_no_secret_is_in_a_log_or_an_error(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     generate_by_pin(settings)
-    store()
+    store(OLD, now=NOW)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
     services.renew_token(now=NOW)
     broker.answer(200, {"accessToken": NEW})
@@ -371,123 +354,8 @@ def test_no_secret_is_in_a_log_or_an_error(
     assert not [secret for secret in (OLD, NEW, PIN, TOTP_SECRET) if secret in shown]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_five_who_ask_at_once_are_one_renewal(broker: Broker) -> None:
-    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
-    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
-    broker.may_answer.clear()
-    start = threading.Barrier(5)
-
-    with ThreadPoolExecutor(max_workers=5) as threads:
-        asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
-        try:
-            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, what="four have gone away")
-        finally:
-            broker.may_answer.set()
-        results = sorted(one.result(timeout=20) for one in asked)
-
-    assert results == sorted([Renewal.DONE] + [Renewal.BUSY] * 4)
-    assert len(broker.requests) == 1
-    assert services.renew_token(now=timezone.now()) is Renewal.NOT_DUE
-
-
-@pytest.mark.django_db(transaction=True)
-def test_five_who_ask_one_after_the_other_are_one_renewal_too(broker: Broker) -> None:
-    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
-    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
-    start = threading.Barrier(5)
-
-    with ThreadPoolExecutor(max_workers=5) as threads:
-        asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
-        results: Sequence[Renewal] = [one.result(timeout=20) for one in asked]
-
-    assert results.count(Renewal.DONE) == len(broker.requests) == 1
-    assert not {Renewal.FAILED, Renewal.OVERTAKEN} & set(results)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_who_gets_the_lock_looks_again_whether_it_is_still_due(broker: Broker) -> None:
-    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
-
-    with ThreadPoolExecutor(max_workers=1) as threads:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CURRENT_LOCK])
-            asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
-            wait_until(_is_anyone_waiting_to_look, seconds=20, what="somebody has the lock of renewals")
-            store(make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US))
-        result = asked.result(timeout=20)
-
-    assert result is Renewal.NOT_DUE
-    assert broker.requests == []
-
-
-def _is_anyone_waiting_to_look() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted", [CURRENT_LOCK]
-        )
-        return bool(cursor.fetchone()[0])
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None:
-    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
-    broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
-    broker.may_answer.clear()
-
-    with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
-        try:
-            wait_until(lambda: len(broker.requests) == 1, seconds=20, what="the broker was asked")
-            store("entered-meanwhile-by-staff")
-        finally:
-            broker.may_answer.set()
-        result = asked.result(timeout=20)
-
-    assert result is Renewal.OVERTAKEN
-    assert selectors.read_credentials() == Credentials(US, "entered-meanwhile-by-staff")
-
-
 async def report(states: Sequence[str]) -> None:
     """Say on the board how each connection is."""
     async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
         for number, state in enumerate(states, start=1):
             await Owner(client, django_settings.REDIS_PREFIX, connection=number).report(state)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_new_token_is_kept_though_the_database_dropped_who_asked_for_it(broker: Broker) -> None:
-    store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
-    new = make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)
-    broker.answer(200, {"accessToken": new})
-    broker.may_answer.clear()
-
-    with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
-        try:
-            wait_until(lambda: len(broker.requests) == 1, seconds=20, what="the broker was asked")
-            assert _drop_who_renews() == 1
-        finally:
-            broker.may_answer.set()
-        result = asked.result(timeout=20)
-
-    assert result is Renewal.DONE
-    assert selectors.read_credentials() == Credentials(US, new)
-
-
-def _drop_who_renews() -> int:
-    """End the database session that holds the lock of renewals; return how many did."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted",
-            [RENEWAL_LOCK],
-        )
-        return len(cursor.fetchall())
-
-
-def _renew_in_a_session_of_its_own(start: threading.Barrier) -> Renewal:
-    try:
-        start.wait(20)
-        return services.renew_token(now=timezone.now())
-    finally:
-        connections.close_all()
