@@ -94,6 +94,7 @@ class Holder:
         self._settings = settings
         self._stop = stop
         self._leases: frozenset[Lease] = frozenset()
+        self._is_quiet = False
         self._told = asyncio.Event()
         self._holdings: dict[Lease, tuple[_Holding, asyncio.Task[None]]] = {}
 
@@ -153,6 +154,15 @@ class Holder:
     def _heed(self, gate: OpeningGate, quiet: Quiet | None) -> None:
         """Note the account's quiet, and close everything where that is asked for."""
         gate.take_note(quiet)
+        if quiet is not None and not self._is_quiet:
+            logger.error(
+                "the account is quiet for %.0f s (%s); of %d sockets here %s",
+                quiet.seconds,
+                quiet.reason,
+                sum(holding.owner.has_socket for holding, _ in self._holdings.values()),
+                "all are closed" if quiet.closes_all else "none is closed",
+            )
+        self._is_quiet = quiet is not None
         if quiet is not None and quiet.closes_all:
             for holding, _ in self._holdings.values():
                 holding.owner.end_socket(Loss(Reaction.STOP_ALL, quiet.reason, LossCause.QUIET))
