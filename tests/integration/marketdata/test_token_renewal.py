@@ -46,7 +46,7 @@ def test_five_who_ask_at_once_are_one_renewal(broker: Broker) -> None:
     assert services.renew_token(now=timezone.now()) is Renewal.NOT_DUE
 
 
-def test_five_who_ask_one_after_the_other_are_one_renewal_too(broker: Broker) -> None:
+def test_five_who_ask_a_broker_that_answers_promptly_are_one_renewal_too(broker: Broker) -> None:
     store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US), now=timezone.now())
     broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
     start = threading.Barrier(5)
