@@ -52,6 +52,10 @@ class Browser:
         """Return what was said of a watch that was understood."""
         return [one for one in self.notes if one.get("id") == name and one["type"] != "error"]
 
+    def has_heard(self, kind: str) -> bool:
+        """Say whether a message of a kind came."""
+        return any(one["type"] == kind for one in self.notes)
+
     def has_seen_since(self, when: float) -> set[int]:
         """Return the instruments of which quotes came after a time."""
         return {one for one, at in list(self.seen_at.items()) if at > when}

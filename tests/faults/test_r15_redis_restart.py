@@ -6,6 +6,7 @@ from pathlib import Path
 
 from marketdata import quote_board
 from terminal.worker_steps import EXIT_SILENT
+from tests.factories import make_equities
 from tests.faults.markets import COUNT, placement, running_market
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
@@ -42,6 +43,7 @@ def wait_until_consuming(worker: Worker, servers: OwnServers, *, seconds: float)
 def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
     servers: OwnServers, tmp_path: Path
 ) -> None:
+    make_equities(1)
     with (
         running_market(tmp_path) as market,
         running_worker(tmp_path, name="work", simulator=market.simulator, queue="default") as work,
@@ -62,6 +64,10 @@ def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
         ids = market.watched
         wait_until(lambda: len(quote_board.connect().read_rows(ids)) == COUNT, seconds=5, what="all rows kept")
         assert placement() == before
+        # Notices, which come by the channel layer, are heard again too.
+        added = market.ask("/api/v2/watchlist/add", {"symbol": "STOCK0", "instrument_type": "EQUITY"})
+        assert added.status == 201
+        wait_until(lambda: market.browser.has_heard("watchlist_changed"), seconds=5, what="a notice")
         assert broker_openings(market.simulator) == openings
         assert market.browser.close_code is None
         assert work.process.poll() is None
