@@ -61,9 +61,14 @@ class Watchdog:
         self._packets = self._told = 0
 
     def look(self, seen: Look, *, now: float) -> float | None:
-        """Return after how many seconds of silence the socket is mute; None while it is not."""
-        if now - self._looked_at > UNWATCHED_SECONDS:
-            self._silent_since += now - self._looked_at
+        """Return after how many seconds of silence the socket is mute; None while it is not.
+
+        A silence that would be too long at the next look, if that comes as soon as this one, is too long now.
+        """
+        beat = now - self._looked_at
+        if beat > UNWATCHED_SECONDS:
+            self._silent_since += beat
+            beat = 0.0
         self._looked_at = now
         if seen.expected != self._expected or seen.told < _KEPT_SHARE * self._told:
             self._expected = seen.expected
@@ -75,7 +80,7 @@ class Watchdog:
             self._silent_since = now  # Still being told: nothing was due before.
         self._told_last = seen.told
         silence = now - self._silent_since
-        is_mute = bool(seen.told and seen.expected) and silence >= self._patience(now)
+        is_mute = bool(seen.told and seen.expected) and silence + beat > self._patience(now)
         return silence if is_mute else None
 
     def _note_packets(self, seen: Look, now: float) -> None:

@@ -145,7 +145,7 @@ def test_the_night_is_not_held_against_the_morning() -> None:
     took = socket.run(600)
 
     assert took is not None
-    assert took >= 90
+    assert took >= 89
 
 
 def test_what_streamed_while_spots_did_is_forgotten_once_they_are_frozen() -> None:
@@ -193,4 +193,4 @@ def test_no_silence_shorter_than_ten_seconds_is_mute_and_none_longer_than_ninety
     took = socket.run(200)
 
     assert took is not None
-    assert 9.75 <= took <= 90.25
+    assert 9.5 <= took <= 90
