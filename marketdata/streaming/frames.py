@@ -81,7 +81,7 @@ class CloseCode(IntEnum):
     """Why the server closes a browser socket.
 
     4400 to 4407: do not come back, the same would happen again. 4408 to 4499: come back, after a pause
-    with jitter. Standard codes (1001 going away, 1006 lost, 1011 server error, 1012 restart): come back.
+    with jitter. Standard codes (1001 going away, 1006 lost, 1011 server error, 1012 restart, 1013 no room): come back.
     """
 
     BAD_CLIENT = 4400  # messages too large or in no language we speak
