@@ -205,8 +205,8 @@ class Owner:
         if loss.reaction is not Reaction.FIX_PLAN:
             await identity.wait_for_other_than(used, seconds=seconds)
             return
-        told = len(self.sent)
-        while len(self._wanted) >= told:
+        refused = len(self._wanted)
+        while len(self._wanted) >= refused:
             if await identity.wait_for_other_than(used, seconds=_PLAN_BEAT_SECONDS):
                 return
 

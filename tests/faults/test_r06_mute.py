@@ -37,7 +37,8 @@ def test_r6_a_socket_that_stalls_in_session_is_replaced_for_being_mute(tmp_path:
             assert b"(mute: no packet for" in worker.log.read_bytes()
 
 
-def test_r6_sockets_that_stay_mute_are_not_replaced_again_and_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["mute", "burst_then_silence"])
+def test_r6_sockets_that_fall_silent_again_are_not_replaced_again_and_again(tmp_path: Path, fault: str) -> None:
     with running_simulator(rate=2_000) as simulator:
         open_all_day()
         make_subscriptions(simulator, count=40)
@@ -45,7 +46,7 @@ def test_r6_sockets_that_stay_mute_are_not_replaced_again_and_again(tmp_path: Pa
             wait_until_streaming(40)
             openings = broker_openings(simulator)
 
-            simulator.set_fault("mute")
+            simulator.set_fault(fault)
 
             wait_until(lambda: losses("mute") == 10, seconds=30, what="each was mute twice")
             assert states() == ["mute"] * 5
