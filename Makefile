@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 
-.PHONY: help setup setup-dev run test check lint bench clean
+.PHONY: help setup setup-dev run test check lint bench soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ lint: setup-dev ## Check format, rules, types, layers and migrations
 
 bench: setup-dev ## Measure every promise in benchmarks/
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.chores bench $(ARGS)
+
+soak: setup-dev ## Kill and restart for hours, and give figures (ARGS="kills --runs 20")
+	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.chores soak $(ARGS)
 
 clean: ## Remove .venv, .run and all data of the local stack
 	@exec sh devstack/clean.sh

@@ -1,4 +1,4 @@
-"""The developer's chores that run inside `devstack exec`: `python -m devstack.chores suite|lint|bench`.
+"""The developer's chores that run inside `devstack exec`: `python -m devstack.chores suite|lint|bench|soak`.
 
 They find the servers in the environment, like the product does.
 """
@@ -24,7 +24,7 @@ def main() -> int:
     chore, arguments = sys.argv[1], sys.argv[2:]
     # A Ctrl-C reaches the tool as well, which ends in its own words; then so do we.
     signal.signal(signal.SIGINT, _do_nothing)
-    return {"suite": run_suite, "lint": lint, "bench": bench}[chore](arguments)
+    return {"suite": run_suite, "lint": lint, "bench": bench, "soak": soak}[chore](arguments)
 
 
 def run_suite(arguments: Sequence[str]) -> int:
@@ -86,6 +86,18 @@ def bench(arguments: Sequence[str]) -> int:
     scripts = sorted((ROOT / "benchmarks").glob("bench_*.py"))
     chosen = [s for s in scripts if not arguments or any(part in s.name for part in arguments)]
     codes = [_run(script.stem, sys.executable, "-m", f"benchmarks.{script.stem}") for script in chosen]
+    return max(codes, default=0)
+
+
+def soak(arguments: Sequence[str]) -> int:
+    """Run the soak named first, with the options after it; without a name, all of them as they are by default."""
+    scripts = sorted(script.stem.removeprefix("soak_") for script in (ROOT / "benchmarks").glob("soak_*.py"))
+    names = [name for name in scripts if name != "rounds"]
+    chosen, options = (arguments[:1], arguments[1:]) if arguments else (names, [])
+    if not set(chosen) <= set(names):
+        print(f"There is no soak {chosen[0]!r}: {', '.join(names)}.", flush=True)
+        return 2
+    codes = [_run(f"soak {name}", sys.executable, "-m", f"benchmarks.soak_{name}", *options) for name in chosen]
     return max(codes, default=0)
 
 
