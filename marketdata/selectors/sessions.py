@@ -66,6 +66,11 @@ def refresh_sessions(*, now: datetime) -> SessionBook:
     return _shelf.held.book
 
 
+def forget_sessions() -> None:
+    """Have the calendar read again when it is next asked for: staff changed it, in this process."""
+    _shelf.held = _Held(SessionBook(), None, 0.0)
+
+
 def current_sessions(*, now: datetime) -> SessionBook:
     """Return the calendar around `now`, at most REFRESH_SECONDS old; on an event loop what was read last."""
     if _is_on_loop() or _shelf.is_fresh(now.astimezone(IST).date()):
