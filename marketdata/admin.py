@@ -1,13 +1,14 @@
 """Instruments, imports and windows in the admin: to look at. Imports write them; nobody edits what is listed.
 
-An access token is entered here and never shown again: its last four characters and its end are.
+An access token is entered here and never shown again: its last four characters and its end are. The calendar is edited.
 """
 
 from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -16,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from marketdata import selectors, services
 from marketdata.dhan.sealing import SealError
 from marketdata.dhan.tokens import TokenMalformed
-from marketdata.models import AtmCache, BrokerSession, Instrument, InstrumentImport
+from marketdata.models import AtmCache, BrokerSession, Instrument, InstrumentImport, MarketSession
 
 
 def format_moment(at: datetime | None) -> str | None:
@@ -177,3 +178,36 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
         if not row.is_current:
             return "replaced"
         return selectors.token_life(now=timezone.now()).problem or "in force"
+
+
+@admin.register(MarketSession)
+class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
+    """The calendar: staff add holidays, enter the hours of Muhurat, and see what is missing."""
+
+    list_display = ["day", "exchange_segment", "kind", "opens", "closes", "frozen_from", "note", "source"]
+    list_filter = ["exchange_segment", "kind"]
+    list_editable = ["opens", "closes"]
+    list_per_page = 40
+    date_hierarchy = "day"
+    ordering = ["-day", "exchange_segment"]
+    search_fields = ["note", "source"]
+    show_full_result_count = False
+    actions = ["make_holidays"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the calendar, and above it what it does not know."""
+        today = selectors.market_today()
+        lack = selectors.next_trading_day_missing(today=today)
+        years = selectors.list_unknown_years(today=today)
+        if lack is not None or years:
+            unknown = "".join(f" {year} has no sessions yet." for year in years)
+            self.message_user(request, f"{lack or ''}{unknown}".strip(), messages.WARNING)
+        return super().changelist_view(request, extra_context)
+
+    @admin.action(description="Make these days holidays", permissions=["change"])
+    def make_holidays(self, request: HttpRequest, chosen: QuerySet[MarketSession]) -> None:
+        """Close the segments of the chosen rows on their days."""
+        count = services.make_holidays(
+            session_ids=list(chosen.values_list("pk", flat=True)), source=f"entered by {request.user.get_username()}"
+        )
+        self.message_user(request, f"{count} days are holidays now.", messages.SUCCESS)

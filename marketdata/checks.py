@@ -8,9 +8,10 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.db import connection
 
 from marketdata.dhan.sealing import SealError
-from marketdata.selectors import find_session_in_force
+from marketdata.selectors import find_session_in_force, list_unknown_years, market_today
 
 SESSIONS_TABLE: Final = "broker_sessions"
+CALENDAR_TABLE: Final = "market_sessions"
 
 
 @register()
@@ -52,3 +53,18 @@ def check_stored_token(*, databases: Sequence[str] | None = None, **_: Any) -> l
     except SealError as error:
         return [Warning(str(error), id="marketdata.W003")]
     return []
+
+
+@register(Tags.database)
+def check_calendar(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Warn of a year, this one or one about to begin, that has no market sessions."""
+    if not databases or CALENDAR_TABLE not in connection.introspection.table_names():
+        return []
+    return [
+        Warning(
+            f"There are no market sessions for {year}: weekdays are taken for ordinary ones, holidays are not known.",
+            hint=f"Load them from the exchanges' circulars: manage.py lay_out_sessions {year} HOLIDAYS.csv",
+            id="marketdata.W004",
+        )
+        for year in list_unknown_years(today=market_today())
+    ]

@@ -1,4 +1,4 @@
-"""Writes of marketdata: importing what is listed, opening windows of chains, looking after the access token."""
+"""Writes of marketdata: what is listed, windows of chains, the access token, the calendar."""
 
 from marketdata.services.broker_sessions import (
     Renewal,
@@ -9,6 +9,7 @@ from marketdata.services.broker_sessions import (
     store_token,
 )
 from marketdata.services.imports import import_instruments
+from marketdata.services.sessions import lay_out_sessions, make_holidays
 from marketdata.services.windows import (
     KnownWindow,
     OpenWindow,
@@ -27,7 +28,9 @@ __all__ = [
     "find_window",
     "find_windows",
     "import_instruments",
+    "lay_out_sessions",
     "legs_in_window",
+    "make_holidays",
     "note_refusal",
     "open_window",
     "remember_windows",

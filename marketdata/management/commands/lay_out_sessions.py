@@ -1,0 +1,45 @@
+"""`manage.py lay_out_sessions 2027 holidays.csv`: the sessions of a year, from its holidays and the ordinary hours."""
+
+import csv
+from collections.abc import Iterator
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from marketdata import services
+from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.sessions import Session, SessionKind
+
+
+class Command(BaseCommand):
+    """Reads a CSV with columns day, segments (names with spaces between, or *), kind, opens, closes, note."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the year and the file of what is not ordinary."""
+        parser.add_argument("year", type=int)
+        parser.add_argument("exceptions", type=Path)
+        parser.add_argument("--source", default="lay_out_sessions", help="the circular they are from")
+
+    def handle(self, *_: Any, year: int, exceptions: Path, source: str, **__: Any) -> None:
+        """Write the rows; those of the year that stood there before are replaced."""
+        try:
+            with exceptions.open(newline="", encoding="utf-8") as lines:
+                read = [one for row in csv.DictReader(lines) for one in _sessions(row)]
+            count = services.lay_out_sessions(year=year, exceptions=read, source=source)
+        except (OSError, KeyError, ValueError) as error:
+            raise CommandError(f"{exceptions}: {error}") from error
+        self.stdout.write(f"{count} rows for {year}.")
+
+
+def _sessions(row: dict[str, str]) -> Iterator[tuple[Session, str]]:
+    names = [one.name for one in ExchangeSegment] if row["segments"] == "*" else row["segments"].split()
+    for name in names:
+        opens, closes = (time.fromisoformat(row[one]) if row[one] else None for one in ("opens", "closes"))
+        session = Session(
+            ExchangeSegment[name], date.fromisoformat(row["day"]), SessionKind(row["kind"]), opens, closes
+        )
+        yield session, row["note"]

@@ -1,0 +1,168 @@
+"""The calendar in the database: its seed against the exchanges' calendar, what the database refuses, who may edit."""
+
+import json
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.models import User
+from marketdata import selectors
+from marketdata.checks import check_calendar
+from marketdata.domain.instruments import ExchangeSegment as S
+from marketdata.domain.sessions import ordinary_session
+from marketdata.models import MarketSession
+from marketdata.selectors.sessions import forget_sessions
+from tests.factories import NOW
+
+pytestmark = pytest.mark.django_db
+
+SPOTS_AND_DERIVATIVES = (S.IDX_I, S.NSE_EQ, S.BSE_EQ, S.NSE_FNO, S.BSE_FNO)
+
+
+@pytest.fixture
+def calendar(reference_data: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((reference_data / "market-calendar-2026.json").read_text())
+    return found
+
+
+def days_of(kind: str, *segments: S) -> set[date]:
+    sets = [
+        set(MarketSession.objects.filter(kind=kind, exchange_segment=one).values_list("day", flat=True))
+        for one in segments
+    ]
+    assert all(one == sets[0] for one in sets)
+    return sets[0]
+
+
+def dates(texts: list[str]) -> set[date]:
+    return {date.fromisoformat(one) for one in texts}
+
+
+def test_the_seed_has_the_holidays_and_special_days_of_the_exchanges(calendar: dict[str, Any]) -> None:
+    holidays = dates([day for day, _ in calendar["equity_holidays_2026"]])
+    mcx = calendar["mcx_2026"]
+
+    assert days_of("holiday", *SPOTS_AND_DERIVATIVES) == holidays
+    assert days_of("special", *SPOTS_AND_DERIVATIVES) | days_of("muhurat", *SPOTS_AND_DERIVATIVES) == dates(
+        [day for day, _ in calendar["special_trading_days_2026"]]
+    )
+    assert days_of("holiday", S.NSE_CURRENCY, S.BSE_CURRENCY) == holidays | dates(
+        calendar["currency_extra_holidays_2026"]
+    )
+    assert days_of("holiday", S.MCX_COMM) == dates(mcx["closed"])
+    evenings = MarketSession.objects.filter(exchange_segment=S.MCX_COMM, opens=time(17))
+    assert set(evenings.values_list("day", flat=True)) == dates(mcx["morning_closed_evening_open"])
+    mornings = MarketSession.objects.filter(exchange_segment=S.MCX_COMM, closes=time(17))
+    assert set(mornings.values_list("day", flat=True)) == dates(mcx["evening_closed"])
+
+
+def test_the_seeded_regular_hours_are_the_ordinary_ones_of_their_day() -> None:
+    rows = MarketSession.objects.filter(kind="regular")
+
+    hours = {(row.exchange_segment, row.day): (row.opens, row.closes, row.frozen_from) for row in rows}
+
+    ordinary = {key: ordinary_session(S(key[0]), key[1]) for key in hours}
+    assert hours == {key: (one.opens, one.closes, one.frozen_from) for key, one in ordinary.items() if one is not None}
+    assert len(hours) > 1_900
+
+
+def test_every_weekday_of_2026_has_a_row_in_every_segment_and_2027_has_none() -> None:
+    weekdays = {day for one in range(365) if (day := date(2026, 1, 1) + timedelta(days=one)).weekday() < 5}
+
+    for segment in S:
+        listed = MarketSession.objects.filter(exchange_segment=segment).values_list("day", flat=True)
+        assert weekdays <= set(listed)
+    assert not MarketSession.objects.filter(day__year=2027).exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "opens", "closes", "frozen_from", "constraint"),
+    [
+        ("special", time(12), time(11), None, "open_before_close"),
+        ("special", time(12), None, None, "open_before_close"),
+        ("holiday", time(9), time(10), None, "holiday_has_no_hours"),
+        ("regular", None, None, None, "regular_has_hours"),
+        ("special", time(9), time(10), time(11), "frozen_within"),
+        ("muhurat", None, None, time(11), "frozen_within"),
+    ],
+)
+def test_the_database_refuses_sessions_that_cannot_be(
+    kind: str, opens: time | None, closes: time | None, frozen_from: time | None, constraint: str
+) -> None:
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        MarketSession.objects.create(
+            exchange_segment=S.NSE_EQ,
+            day=date(2027, 1, 4),
+            kind=kind,
+            opens=opens,
+            closes=closes,
+            frozen_from=frozen_from,
+        )
+
+
+def test_a_day_is_a_holiday_once() -> None:
+    with pytest.raises(IntegrityError, match="unique_start"), transaction.atomic():
+        MarketSession.objects.create(exchange_segment=S.NSE_EQ, day=date(2026, 11, 24), kind="holiday")
+
+
+def test_a_process_reads_the_calendar_once_for_many_questions(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    forget_sessions()
+
+    with django_assert_num_queries(1):
+        answers = [selectors.is_open(segment=one, at=NOW + timedelta(days=day)) for one in S for day in range(5)]
+
+    assert any(answers)
+    forget_sessions()
+
+
+def test_staff_are_warned_that_a_year_has_no_sessions_and_not_once_it_has(settings: Settings) -> None:
+    settings.MARKET_DATE = date(2026, 12, 1)
+    (warning,) = check_calendar(databases=["default"])
+    assert "2027" in warning.msg
+
+    MarketSession.objects.create(exchange_segment=S.NSE_EQ, day=date(2027, 1, 26), kind="holiday")
+
+    assert check_calendar(databases=["default"]) == []
+
+
+def test_a_year_is_laid_out_from_its_holidays(tmp_path: Path) -> None:
+    holidays = tmp_path / "2027.csv"
+    holidays.write_text("day,segments,kind,opens,closes,note\n2027-01-26,*,holiday,,,Republic Day\n")
+
+    call_command("lay_out_sessions", "2027", str(holidays), source="NSE circular")
+    call_command("lay_out_sessions", "2027", str(holidays), source="NSE circular")
+
+    assert MarketSession.objects.filter(day=date(2027, 1, 26), kind="holiday").count() == len(S)
+    monday = MarketSession.objects.get(exchange_segment=S.NSE_FNO, day=date(2027, 1, 4))
+    assert (monday.kind, monday.opens, monday.closes, monday.source) == (
+        "regular",
+        time(9, 15),
+        time(15, 40),
+        "NSE circular",
+    )
+    assert MarketSession.objects.filter(day__year=2027).count() == 261 * 8
+
+
+def test_staff_make_days_holidays_in_the_admin(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("boss", password="boss"))
+    friday = MarketSession.objects.filter(day=date(2026, 12, 4))
+    chosen = [
+        str(one) for one in friday.filter(exchange_segment__in=[S.NSE_EQ, S.NSE_FNO]).values_list("pk", flat=True)
+    ]
+
+    page = client.get("/admin/marketdata/marketsession/")
+    client.post("/admin/marketdata/marketsession/", {"action": "make_holidays", "_selected_action": chosen})
+
+    assert page.status_code == 200
+    assert set(friday.filter(kind="holiday", opens=None).values_list("exchange_segment", flat=True)) == {
+        S.NSE_EQ,
+        S.NSE_FNO,
+    }
