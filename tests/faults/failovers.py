@@ -61,7 +61,7 @@ class Relay:
             running_worker(self.directory, name=f"relay{self.started}", simulator=self.simulator, **SCALED)
         )
         self.workers.append(worker)
-        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, what="a worker is ready")
+        wait_until(lambda: is_ready(worker), seconds=START_SECONDS, what="a worker is ready")
         return worker
 
     def fail_over(self, kind: Kind) -> float:
@@ -117,6 +117,13 @@ def running_relay(directory: Path, *, simulator: SimulatorAddress, count: int) -
         wait_until_streaming(count)
         relay.start_worker()
         yield relay
+
+
+def is_ready(worker: Worker) -> bool:
+    """Say whether a worker consumes; fails with its last words if it has ended."""
+    said = worker.log.read_bytes()
+    assert worker.process.poll() is None, said[-2_000:].decode(errors="replace")
+    return b" ready." in said
 
 
 def owner_name(worker: Worker) -> str:
