@@ -16,6 +16,8 @@ import httpx
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY = re.compile(r"feed (ws://\S+), REST (http://\S+)/v2,")
 STOP_SECONDS = 10
+ACCESS_TOKEN = os.environ.get("SUITE_ACCESS_TOKEN", "sim-token")
+"""Opens nothing but these simulators; `tests.canary` has another one."""
 
 EVERYDAY_FAULTS: Mapping[str, float] = {
     "stacked": 2,
@@ -77,7 +79,7 @@ def running_simulator(
     seed: int = 7,
     rate: int = 2_000,
     client_id: str = "1000000001",
-    access_token: str = "sim-token",  # noqa: S107  # It opens nothing but this simulator.
+    access_token: str = ACCESS_TOKEN,
     master: Path | None = None,
     market_date: date | None = None,
     small: bool = True,
