@@ -22,8 +22,8 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import Known
 from marketdata.domain.sessions import SessionBook
 
-TICKING_SECONDS: Final = 60.0
-"""A segment in which nothing was traded for this long goes by the calendar."""
+TICKING_SECONDS: Final = 30.0
+"""A segment in which nothing was traded for this long goes by the calendar; owners and readers each wait as long."""
 
 
 class InstrumentState(StrEnum):

@@ -40,8 +40,6 @@ export function judgeQuote(quote, isLineLive, closedSinceMs) {
 /** A page that has heard nothing for this long shows no price as live. The server speaks at least once a second. */
 export const SILENT_AFTER_MS = 2_000;
 
-const SEGMENTS = 8;
-
 export class QuoteBook {
   /** @type {Map<number, Quote>} */
   #quotes = new Map();
@@ -175,14 +173,12 @@ export class QuoteBook {
   }
 
   /**
-   * When the last session of all that is on the screen ended, epoch in ms; null while any of it trades.
+   * When the last session of all prices on the screen ended, epoch in ms; null while any of it trades, or without one.
    */
   get closedSinceMs() {
     const segments = new Set([...this.#quotes.values()].filter((one) => one.ltp !== null).map((one) => one.segment));
-    const closed = this.feed?.closed ?? {};
-    const moments = segments.size > 0 ? [...segments].map((one) => this.#closedSince(one)) : Object.values(closed);
-    const isAll = segments.size > 0 ? !moments.includes(null) : moments.length === SEGMENTS;
-    return isAll ? Math.max(...moments.map(Number)) : null;
+    const moments = [...segments].map((one) => this.#closedSince(one));
+    return moments.length > 0 && !moments.includes(null) ? Math.max(...moments.map(Number)) : null;
   }
 
   /** @param {number} segment */

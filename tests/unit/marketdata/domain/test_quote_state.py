@@ -55,11 +55,11 @@ def test_a_segment_that_ticks_is_open_whatever_the_calendar_says() -> None:
     assert closed[S.MCX_COMM] == datetime(2026, 11, 20, 23, 55, tzinfo=IST)
 
 
-def test_a_segment_ticks_for_a_minute_after_its_last_trade() -> None:
+def test_a_segment_ticks_for_half_a_minute_after_its_last_trade() -> None:
     pulse = Pulse()
     pulse.note([S.NSE_FNO], now=100.0)
-    pulse.note([S.MCX_COMM], now=130.0)
+    pulse.note([S.MCX_COMM], now=120.0)
 
-    assert pulse.list_ticking(now=160.0) == {S.NSE_FNO, S.MCX_COMM}
-    assert pulse.list_ticking(now=161.0) == {S.MCX_COMM}
-    assert pulse.list_ticking(now=191.0) == frozenset()
+    assert pulse.list_ticking(now=130.0) == {S.NSE_FNO, S.MCX_COMM}
+    assert pulse.list_ticking(now=131.0) == {S.MCX_COMM}
+    assert pulse.list_ticking(now=151.0) == frozenset()
