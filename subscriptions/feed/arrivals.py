@@ -10,12 +10,12 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
 
 from subscriptions import services
+from subscriptions.feed.aside import aside
 from subscriptions.feed.owner import Owner
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Arrivals:
     async def _finish(self, arrived: Collection[int]) -> bool:
         number = self._owner.lease.connection
         try:
-            count = await sync_to_async(_finish_moves)(number, arrived)
+            count = await aside(_finish_moves, number, arrived)
         except (DatabaseError, services.PlacementBusy) as error:
             logger.warning("connection %d: %d moves not finished yet (%s)", number, len(arrived), type(error).__name__)
             return False

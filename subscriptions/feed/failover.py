@@ -9,13 +9,13 @@ import logging
 from datetime import timedelta
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
 from django.db import connections
 from django.utils import timezone
 
 from subscriptions import selectors, services
 from subscriptions.domain.losses import LossWatch
+from subscriptions.feed.aside import aside
 from subscriptions.services import FailOverReport
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Failovers:
         """Look and move, for ever. Without PostgreSQL nothing is known and nothing moves."""
         while True:
             try:
-                moves = await sync_to_async(self._look)()
+                moves = await aside(self._look)
             except (DatabaseError, services.PlacementBusy) as error:
                 logger.warning("lost connections cannot be looked after (%s)", type(error).__name__)
                 moves = []

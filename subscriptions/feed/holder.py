@@ -19,6 +19,7 @@ from marketdata.quote_board import BoardError, OwnerBoard, Wake
 from subscriptions.domain.connection_life import Loss, LossCause
 from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.arrivals import Arrivals
+from subscriptions.feed.aside import heed_cancellation
 from subscriptions.feed.connection import Patience
 from subscriptions.feed.failover import Failovers
 from subscriptions.feed.gate import OpeningGate
@@ -226,6 +227,7 @@ class Holder:
                     self._wake(wake)
             except (BoardError, OSError) as error:
                 logger.warning("nudges cannot be heard (%s); trying again", type(error).__name__)
+            heed_cancellation()  # Redis' client may take it for the end of what it listened to.
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
             self._wake(Wake(ask=None))
 

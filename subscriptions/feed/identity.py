@@ -9,12 +9,12 @@ import logging
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
 from django.db import connections
 
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import SealError
+from subscriptions.feed.aside import aside
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Identity:
         """Return who we are now, or were when it could be read last."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                self._known = await sync_to_async(self._in_database)(self._read)
+                self._known = await aside(self._in_database, self._read)
         except SealError as error:
             self._tell(str(error))
         except (DatabaseError, TimeoutError) as error:
@@ -59,7 +59,7 @@ class Identity:
         """Have it noted that the broker refuses what was used, for whoever can get another token."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                await sync_to_async(self._in_database)(lambda: self._note_refusal(used, reason))
+                await aside(self._in_database, lambda: self._note_refusal(used, reason))
         except (DatabaseError, SealError, TimeoutError) as error:
             logger.warning("that the broker refuses the token cannot be noted (%s)", type(error).__name__)
 

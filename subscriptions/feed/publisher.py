@@ -14,11 +14,11 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport
+from subscriptions.feed.aside import aside
 from subscriptions.feed.figures import Figures
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.states import StateNote, write_state
@@ -167,7 +167,7 @@ class Publisher:
         if note == self._written:
             return
         try:
-            await sync_to_async(write_state)(self._owner.lease, note)
+            await aside(write_state, self._owner.lease, note)
         except DatabaseError as error:
             logger.warning("connection %d: state %s not recorded (%s)", self._owner.lease.connection, note.state, error)
         else:

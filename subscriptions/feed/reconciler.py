@@ -10,11 +10,11 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
 from django.db import connections
 
 from subscriptions import selectors
+from subscriptions.feed.aside import aside
 from subscriptions.feed.owner import Owner
 from subscriptions.selectors import WantedInstrument
 
@@ -47,7 +47,7 @@ class Reconciler:
             self._nudged.clear()
             wait = BEAT_SECONDS
             try:
-                wanted = await sync_to_async(_list_wanted)(self._owner.lease.connection)
+                wanted = await aside(_list_wanted, self._owner.lease.connection)
             except DatabaseError as error:
                 logger.warning(
                     "connection %d: what is wanted cannot be read (%s); %d instruments stay as they are",

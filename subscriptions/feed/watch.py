@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.db import Error as DatabaseError
 from django.db import connections
 
@@ -21,6 +20,7 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from subscriptions.domain.connection_life import Loss, LossCause
 from subscriptions.domain.watchdog import Limits, Look, Watchdog
+from subscriptions.feed.aside import aside
 from subscriptions.feed.owner import Owner
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ async def keep_sessions_fresh(refresh: Callable[[], None]) -> None:
     """Have the calendar read now and then, beside the loop, for ever; one that cannot be read stays as it was."""
     while True:
         try:
-            await sync_to_async(_refresh)(refresh)
+            await aside(_refresh, refresh)
         except DatabaseError as error:
             logger.warning("the market's sessions cannot be read (%s)", type(error).__name__)
         await asyncio.sleep(REFRESH_SECONDS)

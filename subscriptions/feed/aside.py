@@ -1,0 +1,29 @@
+"""Calls that may block, made beside the loop, that never lose a cancellation.
+
+A task that is cancelled while asgiref waits for its thread gets the thread's answer instead, and would go on for
+ever; whoever waits for its end would wait as long.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+from asgiref.sync import sync_to_async
+
+Answer = TypeVar("Answer")
+Arguments = TypeVarTuple("Arguments")
+
+
+async def aside(call: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
+    """Return what `call` gives, from the one thread that talks to the database."""
+    try:
+        return await sync_to_async(call)(*arguments)
+    finally:
+        heed_cancellation()
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task was asked to end, whatever became of the asking."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
