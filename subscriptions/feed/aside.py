@@ -1,7 +1,7 @@
 """Calls that may block, made beside the loop, that never lose a cancellation.
 
-A task that is cancelled while asgiref waits for its thread gets the thread's answer instead, and would go on for
-ever; whoever waits for its end would wait as long.
+Where a library between us and the loop loses the cancellation of a task, that task would go on for ever, and whoever
+waits for its end would wait as long.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ unexpectedly ends the whole holder: the worker is started anew, and its start is
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _LISTEN_AGAIN_SECONDS: Final = 1.0
 _LET_GO_SECONDS: Final = 2.0
+_END_AGAIN_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,10 @@ class Holder:
                         _raise_from(keeping),
                     )
                     background = [group.create_task(service) for service in services]
+                    keeping.add_done_callback(lambda _: loop.call_later(_END_AGAIN_SECONDS, end_tasks, background))
                     await self._follow_leases(group, board, gate, identity, keeper.is_assured)
                     await self._give_up_all()
-                    for task in background:
-                        task.cancel()
+                    end_tasks(background)
             finally:
                 for holding, _ in self._holdings.values():
                     holding.owner.abort()
@@ -237,6 +238,15 @@ class Holder:
                 holding.reconciler.nudge()
             elif wake.ask == holding.owner.lease.connection:
                 holding.publisher.ask()
+
+
+def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End tasks, and again while they live: a client library may lose a cancellation, and all would wait for it."""
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        task.cancel()
+    if left:
+        asyncio.get_running_loop().call_later(_END_AGAIN_SECONDS, end_tasks, left)
 
 
 async def _raise_from(future: "asyncio.Future[None]") -> None:

@@ -1,27 +1,39 @@
-"""Tasks that are ended while their thread is at work."""
+"""Tasks whose cancellation somebody has lost."""
 
 import asyncio
-import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import pytest
 
 from subscriptions.feed.aside import aside
+from subscriptions.feed.holder import end_tasks
 
 
-def test_a_task_that_is_cancelled_ends_though_its_thread_answers() -> None:
-    begun, is_over = threading.Event(), threading.Event()
+async def lose_one_cancellation(act: Callable[[], Awaitable[object]]) -> None:
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(30)
+    while True:
+        await act()
 
-    def work() -> None:
-        begun.set()
-        is_over.wait(5)
 
-    async def work_forever() -> None:
-        while True:
-            await aside(work)
+async def call_aside() -> object:
+    return await aside(int)
 
+
+async def rest() -> None:
+    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("act", [call_aside, rest])
+def test_a_task_ends_though_a_cancellation_was_lost(act: Callable[[], Awaitable[object]]) -> None:
     async def end_it() -> asyncio.Task[None]:
-        task = asyncio.create_task(work_forever())
-        await asyncio.to_thread(begun.wait, 5)
-        task.cancel()
-        asyncio.get_running_loop().call_later(0.05, is_over.set)
+        task = asyncio.create_task(lose_one_cancellation(act))
+        await asyncio.sleep(0)
+        if act is call_aside:
+            task.cancel()
+        else:
+            end_tasks([task])
         await asyncio.wait([task], timeout=3)
         return task
 
