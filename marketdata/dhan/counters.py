@@ -22,5 +22,5 @@ class Counters:
 
     @property
     def bad(self) -> int:
-        """How many were malformed or impossible: more than 1 % of `packets` within 10 s speaks against the socket."""
+        """How many were malformed or impossible (`subscriptions.domain.bad_data` says how many are too many)."""
         return self.malformed + self.not_finite + self.negative + self.zero + self.jump + self.future

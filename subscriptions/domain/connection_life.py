@@ -42,6 +42,7 @@ class LossCause(StrEnum):
     NETWORK = "network"  # it ended, or none was to be had, without a word
     BROKER = "broker"  # the broker said why: a disconnect packet, a close frame, a status
     MUTE = "mute"  # nothing came where much was due
+    BAD_DATA = "bad_data"  # too much of what came was malformed or impossible
     QUIET = "quiet"  # closed by us: the broker asked the account for quiet
 
 

@@ -1,8 +1,8 @@
-"""The data watch of one connection: looks at its socket on a beat and ends one that is mute.
+"""The data watch of one connection: looks at its socket on a beat and ends one that is mute or talks nonsense.
 
-What is due, and how long a silence may be, is decided in `subscriptions.domain.watchdog`; which segments are to
-stream at all is asked of whoever knows the sessions. A mute socket is closed and another opened, with credentials
-read anew; the cause is its own, for the line is in order.
+What is due, and how long a silence may be, is decided in `subscriptions.domain.watchdog`, how much nonsense is too
+much in `subscriptions.domain.bad_data`; which segments are to stream at all is asked of whoever knows the sessions.
+Such a socket is closed and another opened, with credentials read anew; the cause is its own, for the line is in order.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from django.db import connections
 from marketdata.dhan.disconnects import Reaction
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
+from subscriptions.domain.bad_data import BadData
 from subscriptions.domain.connection_life import Loss, LossCause
 from subscriptions.domain.watchdog import Limits, Look, Watchdog
 from subscriptions.feed.aside import aside
@@ -57,6 +58,7 @@ class DataWatch:
         self._owner = owner
         self._is_expected = is_expected
         self._watchdog = Watchdog(limits)
+        self._bad_data = BadData()
         self._sockets = 0
         self._streaming = 0
         self._sent: Mapping[InstrumentKey, Mode] = {}
@@ -76,15 +78,22 @@ class DataWatch:
         if owner.sockets != self._sockets:
             self._sockets = owner.sockets
             self._watchdog.begin_socket(now=now, streamed_before=self._streaming)
+            self._bad_data.begin_socket(now=now)
         expected = frozenset(one for one in self._list_segments() if self._is_expected(one, at))
         owner.is_data_due = bool(expected)
         owner.settle()
-        seen = Look(owner.table.counters.packets, owner.table.streaming, len(owner.sent), expected)
+        counters = owner.table.counters
+        seen = Look(counters.packets, owner.table.streaming, len(owner.sent), expected)
         self._streaming = seen.streaming or self._streaming
         silence = self._watchdog.look(seen, now=now)
         if silence is not None:
             reason = f"mute: no packet for {silence:.1f} s with {len(owner.sent)} instruments told"
             owner.end_socket(Loss(Reaction.COME_BACK, reason, LossCause.MUTE))
+            return
+        share = self._bad_data.look(packets=counters.packets, bad=counters.bad, now=now)
+        if share is not None:
+            reason = f"bad data: {share:.1%} of the packets were malformed or impossible"
+            owner.end_socket(Loss(Reaction.COME_BACK, reason, LossCause.BAD_DATA))
 
     def _list_segments(self) -> frozenset[ExchangeSegment]:
         """Return the segments of what was told; the owner makes a new mapping with every request."""

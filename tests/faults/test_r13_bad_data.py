@@ -1,0 +1,36 @@
+"""R13: a socket of which more than one packet in a hundred is nonsense is replaced, once; nothing bad is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.connections import epochs, losses, open_all_day, wait_without_opening
+from tests.integration.subscriptions.feed.worlds import (
+    broker_openings,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+
+@pytest.mark.parametrize("fault", ["truncated", "negative_price"])
+def test_r13_a_socket_that_talks_nonsense_is_replaced_once(tmp_path: Path, fault: str) -> None:
+    with running_simulator(rate=2_000) as simulator:
+        open_all_day()
+        make_subscriptions(simulator, count=40)
+        with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
+            wait_until_streaming(40)
+            openings, before = broker_openings(simulator), epochs()
+
+            simulator.set_fault(fault, 0.2)
+
+            wait_until(lambda: losses("bad_data") == 5, seconds=20, what="each was replaced for it")
+            wait_until_streaming(40, seconds=10)
+            assert broker_openings(simulator) == openings + 5
+            assert (losses("network"), losses("mute"), epochs()) == (0, 0, before)
+            assert b"of the packets were malformed or impossible" in worker.log.read_bytes()
+            wait_without_opening(simulator, seconds=4)
