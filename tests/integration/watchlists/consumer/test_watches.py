@@ -1,203 +1,25 @@
-"""The browser's socket from the handshake on: sessions, origins, watches, notices, limits."""
+"""What a page watches: instruments, chains, lists; what they are answered, and their limits."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import pytest_asyncio
-import redis.asyncio
-from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
-from channels.layers import get_channel_layer
-from channels.testing import WebsocketCommunicator
-from django.db import connections
-from django.test import Client
 
 from accounts.models import User
-from marketdata.models import Instrument
-from marketdata.notices import user_group
-from marketdata.quote_board import connect_hub
-from marketdata.streaming.frames import BrowserFrame, decode_browser_frame
 from marketdata.streaming.hub import QuoteHub
-from subscriptions.domain.claims import Tier
-from subscriptions.models import Subscription
-from terminal.asgi import socket_application
 from tests import factories
 from tests.factories import NOW, Listing
-from tests.integration.marketdata.streaming.owners import Owner, answering
-from watchlists.models import EntryKind, WatchlistEntry
+from tests.integration.marketdata.streaming.owners import Owner
+from tests.integration.watchlists.consumer.tabs import (
+    add_share,
+    open_tab,
+    subscribe,
+)
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
-
-HOST = "testserver"
-
-
-@dataclass
-class Tab:
-    """One open page."""
-
-    socket: WebsocketCommunicator
-    held: dict[int, float] = field(default_factory=dict)
-    frames: list[BrowserFrame] = field(default_factory=list)
-    kinds: list[str] = field(default_factory=list)
-
-    async def say(self, **message: Any) -> None:
-        await self.socket.send_to(text_data=json.dumps(message))
-
-    async def hear(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Return the next message of that kind with those fields; frames before it are taken in."""
-        async with asyncio.timeout(8):
-            while True:
-                message = await self._next()
-                if message is not None and message["type"] == kind and fields.items() <= message.items():
-                    return message
-
-    async def see(self, is_so: Callable[[dict[int, float]], bool]) -> None:
-        """Take frames in until the prices held satisfy `is_so`."""
-        async with asyncio.timeout(8):
-            while not is_so(self.held):
-                await self._next()
-
-    async def closed_with(self) -> int:
-        async with asyncio.timeout(8):
-            while True:
-                event = await self.socket.receive_output(8)
-                if event["type"] == "websocket.close":
-                    return int(event["code"])
-
-    async def _next(self) -> dict[str, Any] | None:
-        event = await self.socket.receive_output(8)
-        assert event["type"] == "websocket.send", event
-        if event.get("text") is not None:
-            message: dict[str, Any] = json.loads(event["text"])
-            self.kinds.append(message["type"])
-            return message
-        frame = decode_browser_frame(event["bytes"])
-        self.frames.append(frame)
-        self.held |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows if row["known"]}
-        await self.say(type="ack", seq=frame.sequence)
-        return None
-
-
-def session_cookie(user: User) -> str:
-    client = Client()
-    client.force_login(user)
-    return client.cookies["sessionid"].value
-
-
-def change_password(user: User) -> None:
-    user.set_password("another one")
-    user.save()
-
-
-def subscribe(instrument: Instrument) -> None:
-    Subscription.objects.create(instrument=instrument, connection_id=1, tier=Tier.A, mode="ticker", since=NOW)
-
-
-def add_share(user: User, share: Instrument) -> None:
-    WatchlistEntry.objects.create(
-        user=user, kind=EntryKind.EQUITY, instrument=share, underlying_symbol=share.underlying_symbol, added_at=NOW
-    )
-
-
-@pytest_asyncio.fixture(autouse=True)
-async def closed_connections() -> AsyncIterator[None]:
-    """Close what watches opened: the communicator keeps Channels from closing old database connections."""
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        asyncio.get_running_loop().set_default_executor(executor)
-        yield
-        await sync_to_async(connections.close_all, thread_sensitive=False)()
-        await sync_to_async(connections.close_all)()
-
-
-@pytest_asyncio.fixture
-async def hub(own_board: str) -> AsyncIterator[QuoteHub]:
-    one = QuoteHub(connect=connect_hub)
-    yield one
-    await one.aclose()
-
-
-@pytest_asyncio.fixture
-async def owner(redis_url: str, own_board: str) -> AsyncIterator[Owner]:
-    async with redis.asyncio.Redis.from_url(redis_url) as client:
-        one = Owner(client, own_board)
-        async with answering(one):
-            yield one
-
-
-@pytest_asyncio.fixture
-async def trader() -> User:
-    return await database_sync_to_async(factories.make_user)()
-
-
-@pytest_asyncio.fixture
-async def listing() -> Listing:
-    return await database_sync_to_async(factories.make_listing)()
-
-
-def communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> WebsocketCommunicator:
-    application = socket_application(hub, review_every_seconds=review)
-    headers = [(b"host", HOST.encode()), (b"cookie", f"sessionid={cookie}".encode())]
-    if origin:
-        headers.append((b"origin", origin.encode()))
-    return WebsocketCommunicator(application, "/ws/market/", headers=headers)
-
-
-@asynccontextmanager
-async def open_tab(hub: QuoteHub, user: User | None, *, review: float = 60.0) -> AsyncIterator[Tab]:
-    cookie = await database_sync_to_async(session_cookie)(user) if user else ""
-    socket = communicator(hub, cookie, origin=f"http://{HOST}", review=review)
-    is_accepted, _ = await socket.connect(timeout=8)
-    assert is_accepted
-    try:
-        yield Tab(socket)
-    finally:
-        await socket.disconnect(timeout=8)
-
-
-async def test_a_trader_is_welcomed_and_told_how_the_feed_is(hub: QuoteHub, owner: Owner, trader: User) -> None:
-    async with open_tab(hub, trader) as tab:
-        welcome = await tab.hear("welcome")
-        feed = await tab.hear("feed", state="partial")
-
-    assert welcome == {
-        "type": "welcome",
-        "protocol": 1,
-        "epoch": hub.epoch,
-        "rate": 4,
-        "max_instruments": 2_000,
-    }
-    assert (feed["live"], feed["total"]) == (1, 5)
-
-
-async def test_nobody_without_a_login_gets_in_and_is_told_not_to_come_back(hub: QuoteHub) -> None:
-    async with open_tab(hub, None) as tab:
-        assert await tab.closed_with() == 4401
-
-
-@pytest.mark.parametrize("origin", ["", "http://evil.example", f"http://{HOST}:8001", f"http://{HOST}.evil.example"])
-async def test_pages_of_other_origins_are_refused_at_the_handshake(hub: QuoteHub, trader: User, origin: str) -> None:
-    cookie = await database_sync_to_async(session_cookie)(trader)
-    socket = communicator(hub, cookie, origin=origin, review=60)
-
-    is_accepted, _ = await socket.connect(timeout=8)
-
-    assert not is_accepted
-    await socket.wait()
-
-
-async def test_a_logout_ends_the_socket(hub: QuoteHub, trader: User) -> None:
-    async with open_tab(hub, trader, review=0.1) as tab:
-        await tab.hear("welcome")
-
-        await database_sync_to_async(change_password)(trader)
-
-        assert await tab.closed_with() == 4401
 
 
 async def test_instruments_are_watched_by_id(hub: QuoteHub, owner: Owner, trader: User, listing: Listing) -> None:
@@ -314,43 +136,6 @@ async def test_a_watchlist_is_the_traders_own(hub: QuoteHub, owner: Owner, trade
     assert watching["instruments"] == [listing.spots["TCS"].pk]
 
 
-async def test_notices_and_changed_lists_reach_every_tab_of_a_trader(hub: QuoteHub, trader: User) -> None:
-    layer = get_channel_layer()
-    assert layer is not None
-    async with open_tab(hub, trader) as one, open_tab(hub, trader) as two:
-        for tab in (one, two):
-            await tab.hear("welcome")
-
-        await layer.group_send(user_group(trader.pk), {"type": "notice", "kind": "evicted", "text": "Removed INFY."})
-        await layer.group_send(user_group(trader.pk), {"type": "watchlist.changed"})
-
-        for tab in (one, two):
-            assert await tab.hear("notice") == {"type": "notice", "kind": "evicted", "text": "Removed INFY."}
-            await tab.hear("watchlist_changed")
-
-
-async def test_what_is_not_understood_is_refused_and_the_socket_lives(hub: QuoteHub, trader: User) -> None:
-    async with open_tab(hub, trader) as tab:
-        await tab.socket.send_to(text_data="{")
-        assert (await tab.hear("error"))["code"] == "bad_json"
-        await tab.say(type="buy")
-        assert (await tab.hear("error"))["code"] == "unknown_type"
-        await tab.say(type="ping")
-        await tab.hear("pong")
-
-
-@pytest.mark.parametrize("payload", [{"text_data": " " * 16_385}, {"bytes_data": b"\0"}])
-async def test_a_client_that_speaks_no_language_of_ours_is_closed(
-    hub: QuoteHub, trader: User, payload: dict[str, Any]
-) -> None:
-    async with open_tab(hub, trader) as tab:
-        await tab.hear("welcome")
-
-        await tab.socket.send_to(**payload)
-
-        assert await tab.closed_with() == 4400
-
-
 async def test_watches_are_limited_in_number_and_in_size(hub: QuoteHub, trader: User) -> None:
     ids = [one.pk for one in await database_sync_to_async(factories.make_equities)(2_500)]
     async with open_tab(hub, trader) as tab:
@@ -425,17 +210,6 @@ async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
         await tab.hear("watching", id="one")
 
     assert "error" not in tab.kinds
-
-
-async def test_a_fault_of_ours_closes_the_socket_and_the_browser_may_come_back(
-    hub: QuoteHub, trader: User, settings: Any
-) -> None:
-    async with open_tab(hub, trader, review=0.1) as tab:
-        await tab.hear("welcome")
-
-        settings.SESSION_ENGINE = "no.such.engine"
-
-        assert await tab.closed_with() == 4409
 
 
 async def test_ids_of_no_instrument_are_left_out_of_a_watch(hub: QuoteHub, trader: User, listing: Listing) -> None:

@@ -1,0 +1,53 @@
+"""A hub with an owner that answers it, a trader and a market, on the loop of the test."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest_asyncio
+import redis.asyncio
+from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
+from django.db import connections
+
+from accounts.models import User
+from marketdata.quote_board import connect_hub
+from marketdata.streaming.hub import QuoteHub
+from tests import factories
+from tests.factories import Listing
+from tests.integration.marketdata.streaming.owners import Owner, answering
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def closed_connections() -> AsyncIterator[None]:
+    """Close what watches opened: the communicator keeps Channels from closing old database connections."""
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        asyncio.get_running_loop().set_default_executor(executor)
+        yield
+        await sync_to_async(connections.close_all, thread_sensitive=False)()
+        await sync_to_async(connections.close_all)()
+
+
+@pytest_asyncio.fixture
+async def hub(own_board: str) -> AsyncIterator[QuoteHub]:
+    one = QuoteHub(connect=connect_hub)
+    yield one
+    await one.aclose()
+
+
+@pytest_asyncio.fixture
+async def owner(redis_url: str, own_board: str) -> AsyncIterator[Owner]:
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        one = Owner(client, own_board)
+        async with answering(one):
+            yield one
+
+
+@pytest_asyncio.fixture
+async def trader() -> User:
+    return await database_sync_to_async(factories.make_user)()
+
+
+@pytest_asyncio.fixture
+async def listing() -> Listing:
+    return await database_sync_to_async(factories.make_listing)()

@@ -1,0 +1,112 @@
+"""Open pages on the browser's socket, in the process of the test."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.test import Client
+
+from accounts.models import User
+from marketdata.models import Instrument
+from marketdata.streaming.frames import BrowserFrame, decode_browser_frame
+from marketdata.streaming.hub import QuoteHub
+from subscriptions.domain.claims import Tier
+from subscriptions.models import Subscription
+from terminal.asgi import socket_application
+from tests.factories import NOW
+from watchlists.models import EntryKind, WatchlistEntry
+
+HOST = "testserver"
+
+
+@dataclass
+class Tab:
+    """One open page."""
+
+    socket: WebsocketCommunicator
+    held: dict[int, float] = field(default_factory=dict)
+    frames: list[BrowserFrame] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+
+    async def say(self, **message: Any) -> None:
+        await self.socket.send_to(text_data=json.dumps(message))
+
+    async def hear(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Return the next message of that kind with those fields; frames before it are taken in."""
+        async with asyncio.timeout(8):
+            while True:
+                message = await self._next()
+                if message is not None and message["type"] == kind and fields.items() <= message.items():
+                    return message
+
+    async def see(self, is_so: Callable[[dict[int, float]], bool]) -> None:
+        """Take frames in until the prices held satisfy `is_so`."""
+        async with asyncio.timeout(8):
+            while not is_so(self.held):
+                await self._next()
+
+    async def closed_with(self) -> int:
+        async with asyncio.timeout(8):
+            while True:
+                event = await self.socket.receive_output(8)
+                if event["type"] == "websocket.close":
+                    return int(event["code"])
+
+    async def _next(self) -> dict[str, Any] | None:
+        event = await self.socket.receive_output(8)
+        assert event["type"] == "websocket.send", event
+        if event.get("text") is not None:
+            message: dict[str, Any] = json.loads(event["text"])
+            self.kinds.append(message["type"])
+            return message
+        frame = decode_browser_frame(event["bytes"])
+        self.frames.append(frame)
+        self.held |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows if row["known"]}
+        await self.say(type="ack", seq=frame.sequence)
+        return None
+
+
+def session_cookie(user: User) -> str:
+    client = Client()
+    client.force_login(user)
+    return client.cookies["sessionid"].value
+
+
+def change_password(user: User) -> None:
+    user.set_password("another one")
+    user.save()
+
+
+def subscribe(instrument: Instrument) -> None:
+    Subscription.objects.create(instrument=instrument, connection_id=1, tier=Tier.A, mode="ticker", since=NOW)
+
+
+def add_share(user: User, share: Instrument) -> None:
+    WatchlistEntry.objects.create(
+        user=user, kind=EntryKind.EQUITY, instrument=share, underlying_symbol=share.underlying_symbol, added_at=NOW
+    )
+
+
+def communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> WebsocketCommunicator:
+    application = socket_application(hub, review_every_seconds=review)
+    headers = [(b"host", HOST.encode()), (b"cookie", f"sessionid={cookie}".encode())]
+    if origin:
+        headers.append((b"origin", origin.encode()))
+    return WebsocketCommunicator(application, "/ws/market/", headers=headers)
+
+
+@asynccontextmanager
+async def open_tab(hub: QuoteHub, user: User | None, *, review: float = 60.0) -> AsyncIterator[Tab]:
+    cookie = await database_sync_to_async(session_cookie)(user) if user else ""
+    socket = communicator(hub, cookie, origin=f"http://{HOST}", review=review)
+    is_accepted, _ = await socket.connect(timeout=8)
+    assert is_accepted
+    try:
+        yield Tab(socket)
+    finally:
+        await socket.disconnect(timeout=8)
