@@ -133,13 +133,17 @@ def owner_name(worker: Worker) -> str:
 
 
 def end_session_of(name: str) -> None:
-    """End the database session on which an owner keeps its leases."""
+    """End the database session on which an owner keeps its leases; one that was ended a moment ago has it anew first."""
+    wait_until(lambda: _count_ended(name) == 1, seconds=10, what="its session is ended")
+
+
+def _count_ended(name: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = left(%s, 63)",
             [f"lease {name}"],
         )
-        assert cursor.fetchone() == (1,)
+        return int(cursor.fetchone()[0])
 
 
 def is_overdue(name: str) -> bool:
