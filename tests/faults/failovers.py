@@ -133,7 +133,7 @@ def owner_name(worker: Worker) -> str:
 
 
 def end_session_of(name: str) -> None:
-    """End the database session on which an owner keeps its leases; one that was ended a moment ago has it anew first."""
+    """End the database session on which an owner keeps its leases; one that lost it a moment ago has it anew first."""
     wait_until(lambda: _count_ended(name) == 1, seconds=10, what="its session is ended")
 
 
