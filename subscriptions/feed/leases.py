@@ -19,7 +19,7 @@ GATE: Final = 0
 QUIET_GROWS_TO: Final = 5
 """Refusal after refusal the quiet doubles, up to so many times the first."""
 
-_LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
+LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
 
 _FREE: Final = (
     "SELECT connection_id, epoch, owner NOT IN ('', %(owner)s) FROM feed_leases"
@@ -156,12 +156,12 @@ class LeaseSession:
 
     def lock(self, number: int) -> bool:
         """Try for the advisory lock of a connection, or of the gate; True if this session has it now."""
-        row = self._connection.execute(_LOCK, (_LOCK_SPACE, number)).fetchone()
+        row = self._connection.execute(_LOCK, (LOCK_SPACE, number)).fetchone()
         return row is not None and bool(row[0])
 
     def unlock(self, number: int) -> None:
         """Free a lock this session holds."""
-        self._connection.execute(_UNLOCK, (_LOCK_SPACE, number))
+        self._connection.execute(_UNLOCK, (LOCK_SPACE, number))
 
     def end_frozen(self, seen: Lease, *, after_seconds: float) -> str | None:
         """End the database session of an owner whose lease ran out so long ago and whose lock is still held.
@@ -170,7 +170,7 @@ class LeaseSession:
         session gone, looks at its lease and gives the connection up.
         """
         values = {
-            "space": _LOCK_SPACE,
+            "space": LOCK_SPACE,
             "number": seen.connection,
             "epoch": seen.epoch,
             "frozen": after_seconds,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from django.db import connection
 
+from subscriptions.feed.leases import LOCK_SPACE
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
@@ -99,6 +100,7 @@ class Relay:
         """See that everything streams from five sockets, and that there never was a sixth."""
         wait_until_streaming(self.count, seconds=SETTLE_SECONDS)
         wait_until(lambda: broker_knows(self.simulator) == wanted_keys(), seconds=10, what="what is wanted is told")
+        wait_until(lambda: _count_locked() == MOST_SOCKETS, seconds=10, what="whoever owns has the locks too")
         assert broker_sockets(self.simulator) == MOST_SOCKETS
         assert self.simulator.connections()["high_water"] <= MOST_SOCKETS
 
@@ -147,7 +149,18 @@ def _count_ended(name: str) -> int:
 
 
 def is_overdue(name: str) -> bool:
-    """Say whether an owner's leases have run out."""
+    """Say whether an owner's leases have run out, or another has them."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT max(expires_at) < now() FROM feed_leases WHERE owner = %s", [name])
+        cursor.execute("SELECT coalesce(max(expires_at) < now(), true) FROM feed_leases WHERE owner = %s", [name])
         return bool(cursor.fetchone()[0])
+
+
+def _count_locked() -> int:
+    """Count the connections whose lock somebody holds: one who was cut off a moment ago has leases, and none yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+            " AND classid = %s::bigint::oid AND objid::bigint BETWEEN 1 AND %s",
+            [LOCK_SPACE, MOST_SOCKETS],
+        )
+        return int(cursor.fetchone()[0])
