@@ -178,7 +178,8 @@ def main(arguments: Sequence[str]) -> int:
     if "--list-faults" in arguments:
         print(faults.describe_all())
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Until it serves, told to stop as by Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGINT):  # A shell's background job is born deaf to SIGINT.
+        signal.signal(number, signal.default_int_handler)  # Until it serves, told to stop as by Ctrl-C.
     try:
         options = parse_options(arguments)
         files = read_files(options)

@@ -36,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Set the token before settings and simulators are read."""
     if early_config.known_args_namespace.canary:
-        os.environ |= {VARIABLE: TOKEN, "LOG_LEVEL": "DEBUG"}
+        # Playwright leaves its loop running in the thread that looks into the database.
+        os.environ |= {VARIABLE: TOKEN, "LOG_LEVEL": "DEBUG", "DJANGO_ALLOW_ASYNC_UNSAFE": "1"}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from simulator.faults import REGISTRY
-from tests.simulators import EVERYDAY_FAULTS, READY, REPOSITORY, running_simulator
+from tests.simulators import ACCESS_TOKEN, EVERYDAY_FAULTS, READY, REPOSITORY, running_simulator
 
 COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
 TOKEN = ["--access-token", "sim-token"]
@@ -188,7 +188,7 @@ def test_a_truncated_master_is_refused(tmp_path: Path) -> None:
 def test_a_given_master_is_served_byte_for_byte_and_has_a_market(reference_data: Path) -> None:
     """The real file of 10 Feb 2026, with its own clock: the money is in the middle of its chains."""
     master = reference_data / "api-scrip-master-2026-02-10.csv.gz"
-    headers = {"access-token": "sim-token", "client-id": "1000000001"}
+    headers = {"access-token": ACCESS_TOKEN, "client-id": "1000000001"}
 
     with (
         running_simulator(master=master, market_date=date(2026, 2, 10)) as simulator,
