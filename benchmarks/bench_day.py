@@ -23,11 +23,12 @@ django.setup()
 from django.conf import settings
 from django.db import connection, transaction
 
+from benchmarks.by_rows import hold_one, let_one_go
 from benchmarks.clock import median, report, timed
 from marketdata.models import AtmCache, Instrument
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
-from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
+from subscriptions.models import Claim, Subscription, SubscriptionLog
 from subscriptions.services import audit, legs
 from subscriptions.services.audit import Cause
 from subscriptions.services.lock import placement
@@ -43,24 +44,6 @@ TOMORROW = NOW.date() + timedelta(days=1)
 def analyze() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-
-
-def hold_one(claim: Claim, instrument_id: int) -> None:
-    subscription = Subscription.objects.filter(instrument_id=instrument_id).first()
-    if subscription is None:
-        emptiest = FeedConnection.objects.order_by("load", "number").first()
-        assert emptiest is not None
-        subscription = Subscription.objects.create(
-            instrument_id=instrument_id, connection=emptiest, tier=claim.tier, mode="full", since=NOW
-        )
-    ClaimLeg.objects.create(claim=claim, subscription=subscription)
-
-
-def let_one_go(leg: ClaimLeg) -> None:
-    subscription = leg.subscription
-    leg.delete()
-    if not subscription.legs.exists():
-        subscription.delete()
 
 
 def log_one(claim: Claim, action: LogAction, instruments: list[int]) -> None:

@@ -21,10 +21,11 @@ django.setup()
 
 from django.db import connection, transaction
 
+from benchmarks.by_rows import hold_one, let_one_go
 from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
-from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
+from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.services import audit, claims, legs
 from subscriptions.services.audit import Cause
 from subscriptions.services.lock import placement
@@ -85,13 +86,13 @@ def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None
         spot_claim = Claim.objects.create(
             kind=ClaimKind.SPOT, tier=Tier.A, instrument=spot, last_viewed_at=NOW, claimed_at=NOW
         )
-        hold_one(spot_claim, spot)
+        hold_one(spot_claim, spot.pk)
         for number, group in enumerate(groups):
             claim = new_claim(Tier.A, number)
             claim.spot = spot_claim
             claim.save()
             for instrument in group:
-                hold_one(claim, instrument)
+                hold_one(claim, instrument.pk)
             SubscriptionLog.objects.create(
                 at=NOW, action=LogAction.SUBSCRIBE, reason="BENCHMARK", actor="bench", legs=[one.pk for one in group]
             )
@@ -102,22 +103,9 @@ def make_room_one_by_one(needed: int) -> None:
     while FULL - Subscription.objects.count() < needed:
         oldest = Claim.objects.filter(tier=Tier.A).exclude(kind=ClaimKind.SPOT).earliest("last_viewed_at", "pk")
         for leg in ClaimLeg.objects.filter(claim=oldest).select_related("subscription"):
-            leg.delete()
-            if not leg.subscription.legs.exists():
-                leg.subscription.delete()
+            let_one_go(leg)
         SubscriptionLog.objects.create(at=NOW, action=LogAction.EVICT, reason="BENCHMARK", actor="bench")
         oldest.delete()
-
-
-def hold_one(claim: Claim, instrument: Instrument) -> None:
-    subscription = Subscription.objects.filter(instrument=instrument).first()
-    if subscription is None:
-        emptiest = FeedConnection.objects.order_by("load", "number").first()
-        assert emptiest is not None
-        subscription = Subscription.objects.create(
-            instrument=instrument, connection=emptiest, tier=claim.tier, mode="full", since=NOW
-        )
-    ClaimLeg.objects.create(claim=claim, subscription=subscription)
 
 
 def fill(instruments: Sequence[Instrument]) -> None:

@@ -1,0 +1,24 @@
+"""The rival of sets: legs held and let go through the ORM, one at a time."""
+
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription
+from tests.factories import NOW
+
+
+def hold_one(claim: Claim, instrument_id: int) -> None:
+    """Have a claim hold one instrument, on the emptiest connection if nobody holds it yet."""
+    subscription = Subscription.objects.filter(instrument_id=instrument_id).first()
+    if subscription is None:
+        emptiest = FeedConnection.objects.order_by("load", "number").first()
+        assert emptiest is not None
+        subscription = Subscription.objects.create(
+            instrument_id=instrument_id, connection=emptiest, tier=claim.tier, mode="full", since=NOW
+        )
+    ClaimLeg.objects.create(claim=claim, subscription=subscription)
+
+
+def let_one_go(leg: ClaimLeg) -> None:
+    """Delete a leg, and its subscription if nobody else holds it."""
+    subscription = leg.subscription
+    leg.delete()
+    if not subscription.legs.exists():
+        subscription.delete()
