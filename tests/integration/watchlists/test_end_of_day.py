@@ -1,12 +1,8 @@
 """15:30 IST: tier A goes, the lists are cleared, browsers are told; a late run takes nothing of a later day."""
 
-import asyncio
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import pytest
-from channels.layers import get_channel_layer
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
@@ -14,6 +10,7 @@ from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
 from tests.factories import Listing
+from tests.integration.watchlists.hearing import overhear
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
 
@@ -111,7 +108,7 @@ def test_the_browsers_of_those_who_lost_something_are_told(
     with django_capture_on_commit_callbacks() as callbacks:
         close_tuesday()
 
-    told = asyncio.run(_overhear([asha.pk, vikram.pk], callbacks))
+    told = overhear([asha.pk, vikram.pk], callbacks)
 
     assert told == {
         asha.pk: [
@@ -128,27 +125,7 @@ def test_an_addition_tells_the_other_tabs_of_the_trader(
     with django_capture_on_commit_callbacks() as callbacks:
         add(asha, "TCS", now=BEFORE_CUT)
 
-    assert asyncio.run(_overhear([asha.pk], callbacks)) == {asha.pk: [{"type": "watchlist_changed"}]}
-
-
-async def _overhear(user_ids: list[int], callbacks: list[Any]) -> Mapping[int, list[Any]]:
-    """Return what reaches the groups of these users when the callbacks run."""
-    layer = get_channel_layer()
-    assert layer is not None
-    channels = {user_id: await layer.new_channel() for user_id in user_ids}
-    for user_id, channel in channels.items():
-        await layer.group_add(f"user.{user_id}", channel)
-        await layer.group_add("test.end", channel)
-    for callback in callbacks:
-        await asyncio.to_thread(callback)
-    await layer.group_send("test.end", {"type": "end"})
-    heard: dict[int, list[Any]] = {}
-    for user_id, channel in channels.items():
-        heard[user_id] = []
-        async with asyncio.timeout(5):
-            while (message := await layer.receive(channel))["type"] != "end":
-                heard[user_id].append(message)
-    return heard
+    assert overhear([asha.pk], callbacks) == {asha.pk: [{"type": "watchlist_changed"}]}
 
 
 def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
