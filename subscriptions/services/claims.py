@@ -79,7 +79,7 @@ def claim_chain(
         window = windows.place_windows([opened])[series, width]
         others = windows.claims_of(series, width)
         newcomer = Newcomer(eviction.series_in_words(series), user_id)
-        moved = windows.set_window(others, window.instrument_ids, actor=actor, now=now, newcomer=newcomer)
+        moved = windows.set_windows([(others, window.instrument_ids)], actor=actor, now=now, newcomer=newcomer)
         if moved.gained or moved.lost:
             nudge_owners_on_commit()
         standing = [one for one in others if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]

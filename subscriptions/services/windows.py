@@ -150,18 +150,6 @@ def place_windows(chains: Iterable[OpenedChain]) -> Mapping[WindowKey, PlacedWin
     return placed
 
 
-def set_window(
-    claims: Sequence[Claim],
-    instrument_ids: Sequence[int],
-    *,
-    actor: str,
-    now: datetime,
-    newcomer: Newcomer | None = None,
-) -> MovedLegs:
-    """Make all claims of one window hold exactly these instruments; return what changed."""
-    return set_windows([(claims, instrument_ids)], actor=actor, now=now, newcomer=newcomer)
-
-
 def set_windows(
     moves: Iterable[tuple[Sequence[Claim], Sequence[int]]],
     *,
