@@ -160,6 +160,7 @@ def _count_locked() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             " AND classid = %s::bigint::oid AND objid::bigint BETWEEN 1 AND %s",
             [LOCK_SPACE, MOST_SOCKETS],
         )

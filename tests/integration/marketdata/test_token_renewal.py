@@ -20,6 +20,9 @@ from tests.jwts import make_jwt
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+OURS = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+"""Other tests use the same server, each in a database of its own; locks are seen of all of them."""
+
 
 @pytest.fixture(autouse=True)
 def broker(settings: Settings) -> Iterator[Broker]:
@@ -77,7 +80,8 @@ def test_who_gets_the_lock_looks_again_whether_it_is_still_due(broker: Broker) -
 def _is_anyone_waiting_to_look() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted", [CURRENT_LOCK]
+            f"SELECT count(*) FROM pg_locks WHERE {OURS} AND objid = %s AND NOT granted",  # noqa: S608
+            [CURRENT_LOCK],
         )
         return bool(cursor.fetchone()[0])
 
@@ -123,7 +127,7 @@ def _drop_who_renews() -> int:
     """End the database session that holds the lock of renewals; return how many did."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted",
+            f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {OURS} AND objid = %s AND granted",  # noqa: S608
             [RENEWAL_LOCK],
         )
         return len(cursor.fetchall())
