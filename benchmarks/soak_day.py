@@ -1,7 +1,7 @@
 """A day at 25,000 instruments in less time: memory, open files and lag of every process, and how they grow.
 
-    make soak ARGS="day --minutes 60"             a trading day of packets in an hour, open throughout
-    make soak ARGS="day --minutes 60 --hours 24"  as many hours in it, of which those from 9:15 to 15:30 trade
+    make soak ARGS="day --minutes 60"                               a trading day of packets in an hour
+    make soak ARGS="day --minutes 60 --hours 24 --hour-minutes 2"   and then 24 hours, of which 9 to 16 trade
 
 Outside the session the broker's sockets stay and say nothing but pings. A slope is the straight line of least squares
 through the samples after the first fifth, in which caches fill; lag is from a flush to its frame on the board.
@@ -11,11 +11,13 @@ through the samples after the first fifth, in which caches fill; lag is from a f
 
 import argparse
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,9 +25,15 @@ import numpy as np
 
 from benchmarks.soak_rounds import own_servers
 
+from django.conf import settings
+
+from subscriptions.feed.watch import REFRESH_SECONDS
 from tests.browsers import log_in, watching_browser
 from tests.faults.connections import close_all_day, open_all_day
 from tests.integration.subscriptions.feed.worlds import (
+    REPOSITORY,
+    STOP_SECONDS,
+    database_url,
     make_subscriptions,
     reports,
     running_worker,
@@ -35,6 +43,7 @@ from tests.simulators import SimulatorAddress, running_simulator
 from tests.web_servers import running_web
 
 OPEN_HOURS = range(9, 16)
+FIRST_HOUR = 8
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WARM_SHARE = 0.2
 WATCHED = 200
@@ -65,6 +74,42 @@ class Series:
         )
 
 
+@dataclass
+class Watch:
+    """What was seen of the stack's processes, by name, in one part of the day."""
+
+    pids: Mapping[str, int]
+    every: float
+    series: dict[str, Series] = field(default_factory=dict)
+    lag: list[tuple[int, int]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Forget what was seen."""
+        self.series = {name: Series() for name in self.pids}
+        self.lag = []
+
+    def watch(self, seconds: float) -> None:
+        """Let the time pass, and sample."""
+        began_at, pause = time.monotonic(), threading.Event()
+        while time.monotonic() - began_at < seconds:
+            for name, pid in self.pids.items():
+                self.series[name].sample(pid, time.monotonic())
+            self.lag.append(late_share())
+            pause.wait(self.every)
+
+    def describe(self, part: str) -> None:
+        """Say what came of it."""
+        print(f"{part}:")
+        for name, one in self.series.items():
+            print(f"   {name:<10} {one.describe()}")
+        third = len(self.lag) // 3
+        for name, lag in (("first", self.lag[:third]), ("last", self.lag[-third:])):
+            frames, late = (lag[-1][place] - lag[0][place] for place in (0, 1))
+            print(f"   lag, {name} third: {late:,} of {frames:,} frames later than 0.1 s")
+        causes = sum((Counter(one.figures.reconnects) for one in reports()), Counter[str]())
+        print(f"   reconnects by cause: {dict(causes) or 'none'}; load {os.getloadavg()[0]:.1f}", flush=True)
+
+
 def late_share() -> tuple[int, int]:
     """Return how many frames were published so far, and how many of them later than 0.1 s after their flush."""
     lags = [one.figures.publish_lag for one in reports()]
@@ -83,69 +128,81 @@ def find_process(*words: str) -> int:
     raise LookupError(words)
 
 
-def hour_of(elapsed: float, seconds: float, hours: int) -> int:
-    """Return which simulated hour of the day it is; the day begins at 8."""
-    return (8 + int(elapsed / seconds * hours)) % 24
+@contextmanager
+def running_beat(directory: Path) -> Iterator[int]:
+    """Yield the id of a process that fires the scheduled tasks, as in the stack."""
+    command = [sys.executable, "-m", "celery", "-A", "terminal", "beat", "--pidfile=", "--loglevel", "INFO"]
+    command += ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"]
+    servers = {"DATABASE_URL": database_url(), "REDIS_URL": settings.REDIS_URL, "REDIS_PREFIX": settings.REDIS_PREFIX}
+    with (directory / "beat.log").open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, env=os.environ | servers, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
 
 
-def turn_market(simulator: SimulatorAddress, *, is_open: bool) -> None:
-    """Begin or end a session."""
-    if is_open:
-        open_all_day()
-        simulator.clear_fault("mute")
-    else:
-        close_all_day()
-        simulator.set_fault("mute")
-
-
-def live(pids: Mapping[str, int], simulator: SimulatorAddress, *, seconds: float, hours: int, every: float) -> None:
-    """Let the time pass, sample, and say what came of it."""
-    series = {name: Series() for name in pids}
-    lag: list[tuple[int, int]] = []
-    began_at, is_open, pause = time.monotonic(), True, threading.Event()
-    while (elapsed := time.monotonic() - began_at) < seconds:
-        should = not hours or hour_of(elapsed, seconds, hours) in OPEN_HOURS
-        if should is not is_open:
-            is_open = should
-            turn_market(simulator, is_open=is_open)
-            print(f"   {elapsed:6.0f} s: the market is {'open' if is_open else 'closed'}", flush=True)
-        for name, pid in pids.items():
-            series[name].sample(pid, elapsed)
-        lag.append(late_share())
-        pause.wait(every)
-    for name, one in series.items():
-        print(f"{name:<10} {one.describe()}", flush=True)
-    for name, part in (("first", lag[: len(lag) // 3]), ("last", lag[-(len(lag) // 3) :])):
-        frames, late = (part[-1][place] - part[0][place] for place in (0, 1))
-        print(f"lag, {name} third: {late:,} of {frames:,} frames later than 0.1 s", flush=True)
-    causes = sum((Counter(one.figures.reconnects) for one in reports()), Counter[str]())
-    print(f"reconnects by cause: {dict(causes) or 'none'}; load {os.getloadavg()[0]:.1f}", flush=True)
+def watch_hours(watch: Watch, simulator: SimulatorAddress, *, hours: int, seconds: float) -> None:
+    """Let so many hours of so many seconds pass, from eight in the morning."""
+    was_open = True
+    for hour in range(FIRST_HOUR, FIRST_HOUR + hours):
+        is_open = hour % 24 in OPEN_HOURS
+        print(f"   {hour % 24:02}:00, {'open' if is_open else 'closed'}", flush=True)
+        left = seconds
+        if is_open and not was_open:
+            simulator.clear_fault("mute")
+            open_all_day()
+        elif was_open and not is_open:
+            close_all_day()
+            watch.watch(REFRESH_SECONDS + 1)  # A day closed by hand is known when the calendar has been read again.
+            left -= REFRESH_SECONDS + 1
+            simulator.set_fault("mute")
+        was_open = is_open
+        watch.watch(left)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one day."""
     parser = argparse.ArgumentParser(prog="soak_day", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0, help="how long it takes")
-    parser.add_argument("--hours", type=int, default=0, help="simulated hours in that; 0 is one session throughout")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long the session takes")
+    parser.add_argument("--hours", type=int, default=0, help="simulated hours after it")
+    parser.add_argument("--hour-minutes", type=float, default=2.0, help="how long one of them takes")
     parser.add_argument("--count", type=int, default=25_000)
     parser.add_argument("--rate", type=int, default=20_000, help="packets a second")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between samples")
     given = parser.parse_args(arguments)
     with ExitStack() as stack:
-        _, logs = stack.enter_context(own_servers())
+        servers, logs = stack.enter_context(own_servers())
         simulator = stack.enter_context(running_simulator(rate=given.rate, small=False, faults={}))
         watched = [one.instrument_id for one in make_subscriptions(simulator, count=given.count)][:WATCHED]
         open_all_day()
         feed = stack.enter_context(running_worker(logs, name="feed", simulator=simulator))
+        work = stack.enter_context(running_worker(logs, name="work", simulator=simulator, queue="default"))
+        beat = stack.enter_context(running_beat(logs))
         web = stack.enter_context(running_web(logs, DHAN_REST_URL=simulator.rest_url))
         wait_until_streaming(given.count, seconds=START_SECONDS)
         stack.enter_context(watching_browser(web, log_in("asha"), watched))
-        pids = {
-            "feed": feed.process.pid,
-            "web": find_process("uvicorn", web.rpartition(":")[2]),
-            "simulator": simulator.process_id,
-        }
-        live(pids, simulator, seconds=given.minutes * 60, hours=given.hours, every=given.every)
+        watch = Watch(
+            {
+                "feed": feed.process.pid,
+                "work": work.process.pid,
+                "beat": beat,
+                "web": find_process("uvicorn", web.rpartition(":")[2]),
+                "redis": servers.redis_child.pid,
+                "simulator": simulator.process_id,
+            },
+            every=given.every,
+        )
+        watch.begin()
+        watch.watch(given.minutes * 60)
+        watch.describe(f"a session in {given.minutes:g} min")
+        if given.hours:
+            watch.begin()
+            watch_hours(watch, simulator, hours=given.hours, seconds=given.hour_minutes * 60)
+            watch.describe(f"{given.hours} hours, each in {given.hour_minutes:g} min")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from tests.own_servers import OwnServers, make_template, running_servers
 
 @contextmanager
 def own_servers() -> Iterator[tuple[OwnServers, Path]]:
-    """Yield servers that nobody else uses, with Django pointed at them, and a directory for logs."""
+    """Yield servers that nobody else uses, with Django pointed at them, and a directory for logs, kept on failure."""
     account = server_account(euid=os.geteuid())
     home = Path(tempfile.mkdtemp(prefix="soak-", dir="/var/tmp"))
     home.chmod(0o711)
@@ -37,8 +37,13 @@ def own_servers() -> Iterator[tuple[OwnServers, Path]]:
         places = prepare_places(root, account)
         with running_servers(places, account, make_template(places, account)) as servers:
             yield servers, logs
-    finally:
+    except BaseException:
+        print(f"the logs are in {logs}", flush=True)
+        raise
+    else:
         shutil.rmtree(home, ignore_errors=True)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def measure(name: str, rounds: int, act: Callable[[], float], *, budget: float) -> None:
