@@ -18,7 +18,7 @@ from django.db import Error as DatabaseError
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport
-from subscriptions.feed.aside import aside
+from subscriptions.feed.aside import aside, heed_cancellation
 from subscriptions.feed.figures import Figures
 from subscriptions.feed.owner import Owner
 from subscriptions.feed.states import StateNote, write_state
@@ -184,6 +184,8 @@ class Publisher:
             if self._lost_writes == 1:
                 logger.warning("connection %d: board lost (%s)", self._owner.lease.connection, type(error).__name__)
             return False
+        finally:
+            heed_cancellation()  # Redis' client may lose it, and whoever gives the connection up would wait for ever.
         if self._lost_writes:
             logger.warning(
                 "connection %d: board is back, %d writes lost", self._owner.lease.connection, self._lost_writes

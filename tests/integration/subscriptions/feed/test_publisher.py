@@ -1,0 +1,42 @@
+"""What publishes a connection ends when it is told to, wherever it stands in its talk with Redis."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from marketdata import quote_board
+from subscriptions.feed.leases import Lease
+from subscriptions.feed.owner import Owner
+from subscriptions.feed.publisher import Publisher
+
+pytestmark = pytest.mark.usefixtures("own_board")
+
+STEPS = 80
+END_SECONDS = 2.0
+LOOPS: dict[str, Callable[[Publisher], Awaitable[None]]] = {
+    "flushes": Publisher._flush_forever,
+    "keeps": Publisher._keep_forever,
+    "reports": Publisher._report_forever,
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_publisher_ends_at_whatever_step_it_is_told_to(loop: str) -> None:
+    async def count_deaf() -> int:
+        deaf = 0
+        for steps in range(STEPS):
+            board = quote_board.connect_owner()
+            publisher = Publisher(Owner(Lease(1, 1)), board, name="test", flush_seconds=0.0)
+            task = asyncio.ensure_future(LOOPS[loop](publisher))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            ended, _ = await asyncio.wait([task], timeout=END_SECONDS)
+            deaf += not ended
+            task.cancel()
+            await asyncio.wait([task], timeout=END_SECONDS)
+            await board._redis.aclose()
+        return deaf
+
+    assert asyncio.run(count_deaf()) == 0
