@@ -8,8 +8,6 @@ part only in workers that consume the queue "feed"; those run `--pool solo` and 
 import asyncio
 import logging
 import os
-import secrets
-import socket
 import threading
 from contextlib import suppress
 from datetime import datetime
@@ -27,6 +25,7 @@ from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.connection import Patience
 from subscriptions.feed.holder import FeedSettings, Holder
 from subscriptions.feed.leases import connection_parameters
+from subscriptions.feed.processes import name_this_process
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def refresh_sessions() -> None:
 def read_settings() -> FeedSettings:
     """Return how this worker holds connections, under a name nobody else has."""
     return FeedSettings(
-        name=f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}",
+        name=name_this_process(),
         limit=settings.FEED_CONNECTIONS,
         feed_url=settings.DHAN_FEED_URL,
         read_credentials=selectors.read_credentials,

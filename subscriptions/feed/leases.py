@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from subscriptions.domain.losses import LEASE_SECONDS
+from subscriptions.domain.takeovers import FormerOwner
 
 TTL_SECONDS: Final = LEASE_SECONDS
 FORMER_OWNERS_FIRST_SECONDS: Final = 10
@@ -21,10 +22,18 @@ QUIET_GROWS_TO: Final = 5
 
 LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
 
-_FREE: Final = (
-    "SELECT connection_id, epoch, owner NOT IN ('', %(owner)s) FROM feed_leases"
-    " WHERE connection_id <> ALL(%(held)s) ORDER BY connection_id"
-)
+# While PostgreSQL was down nobody could renew: that silence says nothing. NULL is a lease that names nobody.
+_LONG_SILENT: Final = """
+greatest(expires_at, pg_postmaster_start_time() + make_interval(secs => %(ttl)s))
+     < now() - make_interval(secs => %(frozen)s) AND expires_at IS NOT NULL
+"""
+_UNHELD: Final = f"""
+SELECT connection_id, epoch, CASE WHEN owner <> %(owner)s THEN owner ELSE '' END,
+       {_LONG_SILENT},
+       coalesce(expires_at - make_interval(secs => %(ttl)s) > pg_postmaster_start_time(), false)
+  FROM feed_leases
+ WHERE connection_id <> ALL(%(held)s) ORDER BY connection_id
+"""  # noqa: S608  Only a constant is put in.
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s, %s)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(%s, %s)"
 _TAKE: Final = """
@@ -49,7 +58,7 @@ UPDATE feed_leases SET owner = '', expires_at = NULL
 
 # The holder of the lock is named by what it says of itself and by the lease at once: another session is never ended.
 # MATERIALIZED, lest the planner asks for the end of sessions before it has compared them.
-_END_FROZEN: Final = """
+_END_FROZEN: Final = f"""
 WITH frozen AS MATERIALIZED (
     SELECT lease.owner, holder.pid
       FROM feed_leases AS lease
@@ -59,10 +68,10 @@ WITH frozen AS MATERIALIZED (
       JOIN pg_stat_activity AS holder ON holder.pid = held.pid
        AND holder.application_name = left('lease ' || lease.owner, 63)
      WHERE lease.connection_id = %(number)s AND lease.epoch = %(epoch)s AND lease.owner <> ''
-       AND lease.expires_at < now() - make_interval(secs => %(frozen)s)
+       AND {_LONG_SILENT}
 )
 SELECT owner, pg_terminate_backend(pid) FROM frozen
-"""
+"""  # noqa: S608  Only a constant is put in.
 _READ_QUIET: Final = """
 SELECT extract(epoch FROM quiet_until - clock_timestamp())::float8, closes_all, reason
   FROM feed_gate WHERE quiet_until > clock_timestamp()
@@ -87,6 +96,14 @@ class Lease:
     epoch: int
     is_inherited: bool = field(default=False, compare=False)
     """Whether another owner had it until now, who may not know yet that it has it no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """The lease of a connection that whoever looks does not hold, and whom it names, if anyone else."""
+
+    lease: Lease
+    former: FormerOwner | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +134,21 @@ class LeaseSession:
         """End the session."""
         self._connection.close()
 
-    def list_free(self, held: frozenset[Lease]) -> list[Lease]:
-        """Return the leases, as they stand, of connections that are not in `held`."""
-        values = {"held": [one.connection for one in held], "owner": self.owner}
-        return [Lease(*row) for row in self._connection.execute(_FREE, values)]
+    def list_unheld(self, held: frozenset[Lease], *, frozen_seconds: float) -> list[Unheld]:
+        """Return the leases, as they stand, of connections that are not in `held`.
+
+        Who has not renewed for `frozen_seconds` since its lease ran out counts as long silent.
+        """
+        values = {
+            "held": [one.connection for one in held],
+            "owner": self.owner,
+            "frozen": frozen_seconds,
+            "ttl": TTL_SECONDS,
+        }
+        return [
+            Unheld(Lease(number, epoch, bool(name)), FormerOwner(name, *known) if name else None)
+            for number, epoch, name, *known in self._connection.execute(_UNHELD, values)
+        ]
 
     def take(self, seen: Lease) -> Lease | None:
         """Take a connection over under the next epoch; None if its lock is held or its lease has moved on."""
@@ -174,6 +202,7 @@ class LeaseSession:
             "number": seen.connection,
             "epoch": seen.epoch,
             "frozen": after_seconds,
+            "ttl": TTL_SECONDS,
         }
         ended = self._connection.execute(_END_FROZEN, values).fetchone()
         return None if ended is None else str(ended[0])

@@ -3,10 +3,11 @@
 Theory of operation. Ownership has two signs of life. The *lease*, a row of `feed_leases`, is renewed every
 second and says that the owner's loop runs. A *session advisory lock* on the same database connection says that
 its process lives: it is free milliseconds after a kill -9 and stays held through a freeze. A lock that is free
-is taken at once, and taking raises the epoch in one compare-and-set. One that is held while the lease has run out
-belongs to a process that is frozen or cut off and may still have its socket: nobody opens another until its process
-has ended or `frozen_seconds` have passed, for the broker drops a silent client after 40. Then its database session is
-ended, which frees the lock (docs/decisions/0010-frozen-owners.md).
+is taken at once, and taking raises the epoch in one compare-and-set; except from a process that is seen to run, or
+whose session ended with PostgreSQL itself (`subscriptions.domain.takeovers`). One that is held while the lease has run
+out belongs to a process that is frozen or cut off and may still have its socket: nobody opens another until its
+process has ended or `frozen_seconds` have passed, for the broker drops a silent client after 40. Then its database
+session is ended, which frees the lock (docs/decisions/0010-frozen-owners.md).
 
 A lease is lost when another owner has raised its epoch, and only then. While PostgreSQL cannot be reached
 nobody can take anything over, so owners keep what they hold; when it is back they renew under the epoch they
@@ -30,7 +31,9 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
+from subscriptions.domain.takeovers import Presence, may_take_from
 from subscriptions.feed.leases import GATE, TTL_SECONDS, Lease, LeaseSession, Quiet
+from subscriptions.feed.processes import presence_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,8 @@ BEAT_SECONDS: Final = 1.0
 FROZEN_SECONDS: Final = 45.0
 LONGEST_ATTEMPT_SECONDS: Final = 10.0
 """No attempt at the database lasts longer; a thread that was in one for longer did not run."""
+LONGEST_UNSURE_SECONDS: Final = LONGEST_ATTEMPT_SECONDS + BEAT_SECONDS
+"""A thread that runs is never without a look for longer: one that failed, and the pause after it."""
 
 _RETRY_SECONDS: Final = 0.05
 
@@ -70,6 +75,7 @@ class LeaseKeeper:
         tell: Callable[[frozenset[Lease]], None],
         tell_quiet: Callable[[Quiet | None], None] = lambda _quiet: None,
         frozen_seconds: float = FROZEN_SECONDS,
+        presence_of: Callable[[str], Presence] = presence_of,
     ) -> None:
         self._parameters = parameters
         self._owner = owner
@@ -77,6 +83,7 @@ class LeaseKeeper:
         self._tell = tell
         self._tell_quiet = tell_quiet
         self._frozen_seconds = frozen_seconds
+        self._presence_of = presence_of
         self._imposed: _Imposed | None = None
         self._assured_at = time.monotonic()
         self._held: frozenset[Lease] = frozenset()
@@ -198,9 +205,13 @@ class LeaseKeeper:
         return answer
 
     def _note_out_of_reach(self, started_at: float) -> None:
-        """A database that cannot be reached takes nothing from us; one that ended our session may have."""
-        if time.monotonic() - started_at < LONGEST_ATTEMPT_SECONDS:
-            self._assured_at = time.monotonic()
+        """A database that cannot be reached takes nothing from us; it may have before, if we have not looked for long.
+
+        Neither the attempt nor the time before it may have been longer than a thread that runs can need.
+        """
+        now = time.monotonic()
+        if now - started_at < LONGEST_ATTEMPT_SECONDS and started_at - self._assured_at < LONGEST_UNSURE_SECONDS:
+            self._assured_at = now
 
     def _beat(self, session: LeaseSession) -> bool:
         looked_at = time.monotonic()
@@ -217,10 +228,13 @@ class LeaseKeeper:
         return True
 
     def _take_free(self, session: LeaseSession) -> None:
-        for seen in session.list_free(self._held):
+        for unheld in session.list_unheld(self._held, frozen_seconds=self._frozen_seconds):
             if len(self._held) == self._limit:
                 return
-            taken = session.take(seen)
+            seen, former = unheld.lease, unheld.former
+            # Asked before the lock is tried: a process that is gone stays gone.
+            may_take = former is None or may_take_from(former, self._presence_of(former.name))
+            taken = session.take(seen) if may_take else None
             if taken is not None:
                 self._become(self._held | {taken})
             elif (frozen := session.end_frozen(seen, after_seconds=self._frozen_seconds)) is not None:

@@ -1,181 +1,31 @@
 """A feed in miniature: workers, PostgreSQL and the broker on one clock that jumps from event to event.
 
-Who takes what and when is decided by the product's own `LeaseKeeper`; modelled is what it talks to (a server with
-leases, advisory locks and the gate's row; `tests/integration/subscriptions/feed/test_lease_model.py` holds that to the
-real statements) and what obeys it: a loop that opens and drops sockets as `Holder`, `OpeningGate` and `Owner` do, and
-a broker that counts them, drops a client that has been silent for 40 seconds, and is told of a dead process at once.
+Who takes what and when is decided by the product's own `LeaseKeeper`; modelled is what it talks to (`model_server`)
+and what obeys it: a loop that opens and drops sockets as `Holder`, `OpeningGate` and `Owner` do, and a broker that
+counts them, drops a client that has been silent for 40 seconds, and is told of a dead process at once.
 
 A beat of a keeper is one event; what can come between two steps of a loop (a freeze, a kill, another worker) does.
 """
 
-import heapq
-import itertools
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty
-from typing import Any, Final
+from typing import Final
 
-import psycopg
-
-from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS, TTL_SECONDS, Lease, Quiet
+from subscriptions.domain.takeovers import Presence
+from subscriptions.feed.leases import Lease
 from subscriptions.feed.owner import HAND_OVER_SECONDS
 from subscriptions.feed.ownership import LeaseKeeper
+from tests.faults.model_server import CONNECTIONS, Clock, ModelServer
 
-CONNECTIONS: Final = 5
 SILENT_SECONDS: Final = 40.0
 """The broker drops a client that answers nothing for so long (docs/dhan.md)."""
 HANDSHAKE_SECONDS: Final = 10.0
 """The broker waits so long for a handshake to be completed, at most."""
 LOOP_SECONDS: Final = 0.1
-
-
-class Clock:
-    """Stands in for the module `time`, and holds what is to happen."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-        self._order = itertools.count()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def after(self, seconds: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (self.now + seconds, next(self._order), act))
-
-    def run(self, seconds: float) -> None:
-        """Let everything happen that is due within `seconds`."""
-        end = self.now + seconds
-        while self._events and self._events[0][0] <= end:
-            self.now, _, act = heapq.heappop(self._events)
-            act()
-        self.now = end
-
-
-@dataclass
-class ModelRow:
-    """A row of `feed_leases`."""
-
-    owner: str = ""
-    epoch: int = 0
-    expires_at: float | None = None
-
-
-class ModelServer:
-    """PostgreSQL, as far as ownership is concerned."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.started_at = clock.now - 3_600.0
-        self.is_up = True
-        self.rows = {number: ModelRow() for number in range(1, CONNECTIONS + 1)}
-        self.locks: dict[int, tuple[ModelSession, int]] = {}
-        """Who holds the lock of each number, and how often: as many unlocks free it."""
-        self.takeovers = 0
-
-    def stop(self) -> None:
-        """Go down; every session ends."""
-        self.is_up = False
-        self.locks.clear()
-
-    def start(self) -> None:
-        self.is_up, self.started_at = True, self.clock.now
-
-    def end(self, session: "ModelSession") -> None:
-        """End a session, which frees its locks."""
-        session.is_open = False
-        self.locks = {number: lock for number, lock in self.locks.items() if lock[0] is not session}
-
-
-class ModelSession:
-    """Has the methods of `LeaseSession`; `parameters` name the server."""
-
-    def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
-        self._server: ModelServer = parameters["server"]
-        self._owner = owner
-        self._started = self._server.started_at
-        self.is_open = True
-        self._insist()
-
-    def close(self) -> None:
-        self._server.end(self)
-
-    def list_free(self, held: frozenset[Lease]) -> list[Lease]:
-        numbers = {one.connection for one in held}
-        return [
-            Lease(number, row.epoch, row.owner not in {"", self._owner})
-            for number, row in self._rows().items()
-            if number not in numbers
-        ]
-
-    def take(self, seen: Lease) -> Lease | None:
-        if not self.lock(seen.connection):
-            return None
-        row = self._rows()[seen.connection]
-        is_settled = self._server.clock.now - self._server.started_at > FORMER_OWNERS_FIRST_SECONDS
-        if row.epoch != seen.epoch or not (row.owner in {"", self._owner} or is_settled):
-            self.unlock(seen.connection)
-            return None
-        self._server.takeovers += row.owner not in {"", self._owner}
-        row.owner, row.epoch, row.expires_at = self._owner, row.epoch + 1, self._server.clock.now + TTL_SECONDS
-        return Lease(seen.connection, row.epoch, seen.is_inherited)
-
-    def renew(self, held: frozenset[Lease]) -> frozenset[Lease]:
-        rows = self._rows()
-        ours = {
-            one for one in held if (rows[one.connection].owner, rows[one.connection].epoch) == (self._owner, one.epoch)
-        }
-        for one in ours:
-            rows[one.connection].expires_at = self._server.clock.now + TTL_SECONDS
-        return frozenset(ours)
-
-    def release(self, lease: Lease) -> None:
-        row = self._rows()[lease.connection]
-        if (row.owner, row.epoch) == (self._owner, lease.epoch):
-            row.owner, row.expires_at = "", None
-        self.unlock(lease.connection)
-
-    def lock(self, number: int) -> bool:
-        self._insist()
-        holder, times = self._server.locks.get(number, (self, 0))
-        if holder is self:
-            self._server.locks[number] = self, times + 1
-        return holder is self
-
-    def unlock(self, number: int) -> None:
-        self._insist()
-        holder, times = self._server.locks.get(number, (None, 0))
-        if holder is self and times == 1:
-            del self._server.locks[number]
-        elif holder is self:
-            self._server.locks[number] = self, times - 1
-
-    def end_frozen(self, seen: Lease, *, after_seconds: float) -> str | None:
-        row, (holder, _) = self._rows()[seen.connection], self._server.locks.get(seen.connection, (None, 0))
-        if holder is None or row.owner == "" or row.epoch != seen.epoch or holder._owner != row.owner:
-            return None
-        if row.expires_at is None or row.expires_at >= self._server.clock.now - after_seconds:
-            return None
-        self._server.end(holder)
-        return row.owner
-
-    def read_quiet(self) -> Quiet | None:
-        self._insist()
-        return None
-
-    def note_opened(self) -> None:
-        self._insist()
-
-    def _rows(self) -> dict[int, ModelRow]:
-        self._insist()
-        return self._server.rows
-
-    def _insist(self) -> None:
-        if not (self.is_open and self._server.is_up and self._started == self._server.started_at):
-            raise psycopg.OperationalError("the session has ended")
 
 
 class ModelBroker:
@@ -233,18 +83,25 @@ class Worker:
     """A process: a thread that keeps leases, a loop that obeys, and sockets. It may be frozen, and may die."""
 
     def __init__(
-        self, name: str, server: ModelServer, broker: ModelBroker, chance: random.Random, *, limit: int
+        self,
+        name: str,
+        server: ModelServer,
+        broker: ModelBroker,
+        chance: random.Random,
+        *,
+        limit: int,
+        presence_of: Callable[[str], Presence],
     ) -> None:
         self.name, self._server, self._broker, self._chance = name, server, broker, chance
         self._clock = server.clock
-        self.is_alive, self.is_frozen = True, False
+        self.is_alive, self.is_frozen, self.is_lost = True, False, False
         self._told: frozenset[Lease] = frozenset()
         self._holdings: dict[Lease, Holding] = {}
         self._gate = Gate()
         self._frozen_at: float | None = None
         self.silent_until = 0.0
         """Until when it may have sockets that it does not speak for."""
-        self.keeper = LeaseKeeper({"server": server}, owner=name, limit=limit, tell=self._hear)
+        self.keeper = LeaseKeeper({"server": server}, owner=name, limit=limit, tell=self._hear, presence_of=presence_of)
         self._clock.after(chance.uniform(0, 1), self._beat)
         self._clock.after(chance.uniform(0, LOOP_SECONDS), self._turn_loop)
 
@@ -262,7 +119,7 @@ class Worker:
     def vanish(self) -> None:
         """Lose its machine: nobody is told anything."""
         self._broker.tell(f"{self.name} vanishes")
-        self.is_alive = False
+        self.is_alive, self.is_lost = False, True
         self.silent_until = self._clock.now + SILENT_SECONDS
         self._fall_silent()
 
@@ -414,39 +271,52 @@ class Worker:
 
 
 class World:
-    """Everything, and what may happen to it; unless it `may_be_silent`, no process is frozen or loses its machine."""
+    """Everything, and what may happen to it.
 
-    def __init__(self, chance: random.Random, clock: Clock, *, may_be_silent: bool, workers: int = 3) -> None:
-        self.chance, self.clock, self._may_be_silent = chance, clock, may_be_silent
+    Unless it `may_be_silent`, no process is frozen. Either all workers are `together` on one machine, where each sees
+    which others are, or each has one of its own, which may be lost.
+    """
+
+    def __init__(
+        self, chance: random.Random, clock: Clock, *, may_be_silent: bool, together: bool, workers: int = 3
+    ) -> None:
+        self.chance, self.clock, self._may_be_silent, self._together = chance, clock, may_be_silent, together
         self.server = ModelServer(clock)
         self.broker = ModelBroker(clock)
         self.running: list[Worker] = []
         self._ever: list[Worker] = []
-        self._server_is_trusted_at = 0.0
+        self._cut_is_over_at = 0.0
         for _ in range(workers):
             self.start_worker()
 
     def start_worker(self) -> None:
         limit = self.chance.choice((2, 3, CONNECTIONS, CONNECTIONS))
-        worker = Worker(f"worker{len(self._ever) + 1}", self.server, self.broker, self.chance, limit=limit)
+        name = f"worker{len(self._ever) + 1}"
+        worker = Worker(name, self.server, self.broker, self.chance, limit=limit, presence_of=self._presence_of)
         self.running.append(worker)
         self._ever.append(worker)
 
     def strike(self) -> None:
         """Let something go wrong, anything that may go wrong now."""
-        possible: dict[Callable[[], None], float] = {self._kill: 6, self._reset: 2}
+        possible: dict[Callable[[], None], float] = {self._kill: 6, self._reset: 2, self._restart: 1}
         if self._may_be_silent:
-            possible |= {self._freeze: 6, self._vanish: 1}
-        # What tells a frozen process from a dead one is its session. The server's own restart, or an operator who
-        # ends the session, takes that away: with a process that is silent at the same time, two faults at once.
-        if self.clock.now >= self._all_heard_from_at():
-            possible |= {self._cut: 3, self._restart: 1}
-        if self.clock.now < self._server_is_trusted_at:
+            possible |= {self._freeze: 6} if self._together else {self._freeze: 6, self._vanish: 1}
+        # From another machine only its session tells a frozen process from a dead one, and an operator may end that:
+        # two faults at once, which are left out where workers cannot see each other.
+        if self._together or self.clock.now >= self._all_heard_from_at():
+            possible |= {self._cut: 3}
+        if not self._together and self.clock.now < self._cut_is_over_at:
             possible = {self._kill: 6, self._reset: 2}
         self.chance.choices(list(possible), list(possible.values()))[0]()
 
     def _all_heard_from_at(self) -> float:
         return max(one.silent_until for one in self._ever)
+
+    def _presence_of(self, name: str) -> Presence:
+        worker = next(one for one in self._ever if one.name == name)
+        if worker.is_lost or not self._together:
+            return Presence.ELSEWHERE
+        return Presence.RUNNING if worker.is_alive else Presence.GONE
 
     def _kill(self) -> None:
         victim = self.chance.choice(self.running)
@@ -470,14 +340,15 @@ class World:
         victim = self.chance.choice(self.running)
         self.broker.tell(f"{victim.name} loses its session")
         victim.cut_off()
-        self._server_is_trusted_at = self.clock.now + HAND_OVER_SECONDS
+        self._cut_is_over_at = self.clock.now + HAND_OVER_SECONDS
 
     def _restart(self) -> None:
+        if not self.server.is_up:
+            return
         seconds = self.chance.uniform(0.1, 8)
         self.broker.tell(f"the server stops for {seconds:.1f} s")
         self.server.stop()
         self.clock.after(seconds, self._start_server)
-        self._server_is_trusted_at = self.clock.now + seconds + FORMER_OWNERS_FIRST_SECONDS
 
     def _reset(self) -> None:
         for socket in self.chance.sample(list(self.broker.sockets), k=min(1, len(self.broker.sockets))):

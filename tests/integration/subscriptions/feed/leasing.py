@@ -3,14 +3,15 @@
 from collections.abc import Callable
 
 from subscriptions.feed.leases import Lease, LeaseSession
+from subscriptions.feed.ownership import FROZEN_SECONDS
 
 OpenSession = Callable[[str], LeaseSession]
 
 
 def take(session: LeaseSession, number: int) -> Lease | None:
     """Try to take a connection as it stands."""
-    seen = next(one for one in session.list_free(frozenset()) if one.connection == number)
-    return session.take(seen)
+    unheld = session.list_unheld(frozenset(), frozen_seconds=FROZEN_SECONDS)
+    return session.take(next(one.lease for one in unheld if one.lease.connection == number))
 
 
 def is_free(session: LeaseSession, number: int) -> bool:

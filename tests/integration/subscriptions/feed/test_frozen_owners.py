@@ -14,6 +14,10 @@ from tests.integration.subscriptions.feed.worlds import wait_until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 
 
+FROZEN_SECONDS = 5
+"""The server has just started: what it has not heard for longer it cannot know."""
+
+
 def expire(number: int, *, seconds: float) -> None:
     FeedLease.objects.filter(connection_id=number).update(expires_at=timezone.now() - timedelta(seconds=seconds))
 
@@ -27,9 +31,9 @@ def is_alive(session: LeaseSession) -> bool:
 def test_a_frozen_owners_session_is_ended_and_its_connection_taken(open_session: OpenSession) -> None:
     frozen, other = open_session("frozen"), open_session("other")
     assert take(frozen, 3) == Lease(3, 1)
-    expire(3, seconds=46)
+    expire(3, seconds=FROZEN_SECONDS + 1)
 
-    assert other.end_frozen(Lease(3, 1), after_seconds=45) == "frozen"
+    assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) == "frozen"
 
     wait_until(lambda: take(other, 3) == Lease(3, 2), seconds=5, what="the other takes over")
     assert not is_alive(frozen)
@@ -37,14 +41,28 @@ def test_a_frozen_owners_session_is_ended_and_its_connection_taken(open_session:
 
 @pytest.mark.parametrize(
     ("expired", "epoch", "why"),
-    [(44, 1, "it may still have its socket"), (46, 0, "the lease has moved on"), (-2, 1, "it is alive")],
+    [
+        (FROZEN_SECONDS - 1, 1, "it may still have its socket"),
+        (FROZEN_SECONDS + 1, 0, "the lease has moved on"),
+        (-2, 1, "it is alive"),
+    ],
 )
 def test_nobody_else_is_ended(open_session: OpenSession, expired: float, epoch: int, why: str) -> None:
     owner, other = open_session("owner"), open_session("other")
     take(owner, 3)
     expire(3, seconds=expired)
 
-    assert other.end_frozen(Lease(3, epoch), after_seconds=45) is None, why
+    assert other.end_frozen(Lease(3, epoch), after_seconds=FROZEN_SECONDS) is None, why
+
+    assert is_alive(owner)
+
+
+def test_what_was_silent_because_the_server_was_down_is_not_ended(open_session: OpenSession) -> None:
+    owner, other = open_session("owner"), open_session("other")
+    take(owner, 3)
+    expire(3, seconds=86_400)
+
+    assert other.end_frozen(Lease(3, 1), after_seconds=3_600) is None
 
     assert is_alive(owner)
 
@@ -56,7 +74,7 @@ def test_a_session_that_holds_the_lock_under_another_name_is_left_alone(open_ses
     owner.close()
     wait_until(lambda: stranger.lock(3), seconds=5, what="a stranger has the lock")
 
-    assert other.end_frozen(Lease(3, 1), after_seconds=45) is None
+    assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) is None
 
     assert is_alive(stranger)
 
@@ -67,7 +85,7 @@ def test_ending_one_owner_ends_no_other(open_session: OpenSession) -> None:
     take(healthy, 4)
     expire(3, seconds=100)
 
-    assert other.end_frozen(Lease(3, 1), after_seconds=45) == "frozen"
+    assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) == "frozen"
 
     wait_until(lambda: not is_alive(frozen), seconds=5, what="the frozen one is gone")
     assert healthy.renew(frozenset({Lease(4, 1)})) == frozenset({Lease(4, 1)})

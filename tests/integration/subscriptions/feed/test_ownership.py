@@ -3,12 +3,16 @@
 import queue
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from unittest.mock import ANY
 
 import psycopg
 import pytest
 from django.db import connections
+from django.utils import timezone
 
-from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
+from subscriptions.domain.takeovers import FormerOwner, Presence
+from subscriptions.feed.leases import Lease, LeaseSession, Unheld, connection_parameters
 from subscriptions.feed.ownership import LeaseKeeper
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.leasing import OpenSession, is_free, take
@@ -45,6 +49,45 @@ def test_a_stale_look_takes_nothing_and_holds_no_lock(open_session: OpenSession)
     assert first.take(Lease(2, 6)) is None
 
     assert take(second, 2) == Lease(2, 8)
+
+
+def test_whoever_looks_learns_whom_a_lease_names_and_when_that_one_was_heard(open_session: OpenSession) -> None:
+    first, second = open_session("first"), open_session("second")
+    for number in (1, 2, 3):
+        take(first, number)
+    FeedLease.objects.filter(connection_id=2).update(expires_at=timezone.now() - timedelta(seconds=6))
+    FeedLease.objects.filter(connection_id=3).update(expires_at=timezone.now() - timedelta(days=1))
+
+    seen = {one.lease.connection: one for one in second.list_unheld(frozenset({Lease(5, 0)}), frozen_seconds=5)}
+
+    assert seen == {
+        1: Unheld(Lease(1, 1), FormerOwner("first", is_long_silent=False, was_heard_by_this_server=True)),
+        2: Unheld(Lease(2, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=ANY)),
+        3: Unheld(Lease(3, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=False)),
+        4: Unheld(Lease(4, 0), None),
+    }
+    assert all(one.former is None for one in first.list_unheld(frozenset(), frozen_seconds=5))
+
+
+def test_a_free_lock_is_left_alone_while_the_process_that_the_lease_names_is_seen_to_run(
+    open_session: OpenSession,
+) -> None:
+    former = open_session("former")
+    take(former, 1)
+    FeedLease.objects.exclude(connection_id=1).delete()
+    former.close()
+    told: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
+    presences = iter([Presence.RUNNING, Presence.RUNNING, Presence.GONE])
+    parameters = connection_parameters(connections["default"].settings_dict)
+
+    keeper = LeaseKeeper(parameters, owner="keeper", limit=1, tell=told.put, presence_of=lambda _name: next(presences))
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+
+    assert told.get(timeout=5) == frozenset({Lease(1, 2)})
+    assert next(presences, None) is None
+    keeper.stop()
+    thread.join(10)
 
 
 def test_only_leases_of_the_same_owner_and_epoch_are_renewed(open_session: OpenSession) -> None:

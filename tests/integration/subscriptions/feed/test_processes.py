@@ -1,0 +1,74 @@
+"""What can be told of a real process by its name: that it runs, stands still, has ended, was never here."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from subscriptions.domain.takeovers import Presence
+from subscriptions.feed.processes import name_this_process, presence_of
+from tests.integration.subscriptions.feed.worlds import REPOSITORY
+
+SAY_NAME_AND_WAIT = (
+    "from subscriptions.feed.processes import name_this_process; print(name_this_process(), flush=True); input()"
+)
+
+
+@pytest.fixture
+def process() -> Iterator["subprocess.Popen[str]"]:
+    """A process that says its name and waits."""
+    one = subprocess.Popen(
+        [sys.executable, "-c", SAY_NAME_AND_WAIT],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    yield one
+    one.kill()
+    one.communicate()
+
+
+def read_name(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_a_process_that_runs_or_stands_still_is_there(process: "subprocess.Popen[str]") -> None:
+    name = read_name(process)
+    assert presence_of(name) is Presence.RUNNING
+
+    os.kill(process.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+    assert presence_of(name) is Presence.RUNNING
+
+
+def test_a_process_that_was_killed_is_gone_before_and_after_it_was_waited_for(process: "subprocess.Popen[str]") -> None:
+    name = read_name(process)
+
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert presence_of(name) is Presence.GONE
+
+    process.wait()
+    assert presence_of(name) is Presence.GONE
+
+
+def test_another_process_under_the_same_id_is_not_taken_for_the_one_that_ended() -> None:
+    host, pid, start, chance = name_this_process().rsplit(":", 3)
+
+    assert presence_of(f"{host}:{pid}:{start}:{chance}") is Presence.RUNNING
+    assert presence_of(f"{host}:{pid}:{int(start) - 1}:{chance}") is Presence.GONE
+
+
+@pytest.mark.parametrize(
+    "name", ["another-host:1:2:ab", "a name of another kind", "", "{host}:1:0:ab", "{host}:x:2:ab"]
+)
+def test_of_a_process_that_is_not_known_to_be_of_this_machine_nothing_can_be_told(name: str) -> None:
+    host = name_this_process().rsplit(":", 3)[0]
+
+    assert presence_of(name.replace("{host}", host)) is Presence.ELSEWHERE
