@@ -47,7 +47,7 @@ RUN_TTL_SECONDS: Final = 24 * 3600
 _KEEP: Final = """
 local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 local epoch = tonumber(ARGV[1])
-if held > epoch then return 0 end
+if held > epoch then return -1 end
 if held < epoch or ARGV[2] == '1' then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
 local gone = tonumber(ARGV[4])
@@ -171,6 +171,10 @@ class QuoteBoard:
         return newest
 
 
+class Superseded(Exception):
+    """Another owner has written of this connection under a newer epoch."""
+
+
 class OwnerBoard:
     """The board as seen by a feed worker, on its event loop."""
 
@@ -186,15 +190,18 @@ class OwnerBoard:
     async def keep(self, *, connection: int, epoch: int, rows: Rows, dropped: Sequence[int], afresh: bool) -> bool:
         """Keep `rows` for late comers and forget `dropped` instrument ids; `afresh` forgets all others too.
 
-        Returns False if not all is kept now: a newer epoch has written, and nothing was changed; or these rows joined
-        none, because somebody emptied Redis.
+        Returns False if not all is kept now: these rows joined none, because somebody emptied Redis. Raises Superseded
+        if a newer epoch has written; nothing was changed then.
         """
         arguments: list[Any] = [epoch, int(afresh), KEPT_TTL_SECONDS, len(dropped), *dropped]
         packed = rows.tobytes()
         size = QUOTE_ROW.itemsize
         for position, instrument_id in enumerate(rows["instrument_id"].tolist()):
             arguments += (instrument_id, packed[position * size : (position + 1) * size])
-        return bool(await self._keep(keys=[f"{self._prefix}:quotes:{connection}"], args=arguments))
+        answer = await self._keep(keys=[f"{self._prefix}:quotes:{connection}"], args=arguments)
+        if answer < 0:
+            raise Superseded(connection)
+        return bool(answer)
 
     async def report(self, report: OwnerReport, told: Iterable[InstrumentKey] = ()) -> None:
         """Say how a connection is and what its socket was told; the word expires by itself."""

@@ -44,6 +44,7 @@ class LossCause(StrEnum):
     MUTE = "mute"  # nothing came where much was due
     BAD_DATA = "bad_data"  # too much of what came was malformed or impossible
     QUIET = "quiet"  # closed by us: the broker asked the account for quiet
+    FENCED = "fenced"  # closed by us: cut off from PostgreSQL, it may be another's
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from subscriptions.feed.arrivals import Arrivals
 from subscriptions.feed.aside import heed_cancellation
 from subscriptions.feed.connection import Patience
 from subscriptions.feed.failover import Failovers
+from subscriptions.feed.fence import Fence
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.identity import Identity, NoteRefusal, ReadCredentials
 from subscriptions.feed.leases import Lease, Quiet
@@ -65,10 +66,9 @@ class FeedSettings:
 class _Holding:
     """One lease with all that runs under it."""
 
-    def __init__(
-        self, lease: Lease, board: OwnerBoard, settings: FeedSettings, *, is_assured: Callable[[], bool]
-    ) -> None:
-        self.owner = Owner(lease, is_assured=is_assured)
+    def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings, keeper: LeaseKeeper) -> None:
+        fence = Fence(keeper.unrenewed_since, frozen_seconds=settings.frozen_seconds)
+        self.owner = Owner(lease, is_assured=keeper.is_assured, fence=fence)
         self.reconciler = Reconciler(self.owner, pause_seconds=settings.message_pause_seconds)
         self.arrivals = Arrivals(self.owner)
         self.publisher = Publisher(self.owner, board, name=settings.name, flush_seconds=settings.flush_seconds)
@@ -143,7 +143,7 @@ class Holder:
                     )
                     background = [group.create_task(service) for service in services]
                     keeping.add_done_callback(lambda _: loop.call_later(_END_AGAIN_SECONDS, end_tasks, background))
-                    await self._follow_leases(group, board, gate, identity, keeper.is_assured)
+                    await self._follow_leases(group, board, gate, identity, keeper)
                     await self._give_up_all()
                     end_tasks(background)
             finally:
@@ -179,7 +179,7 @@ class Holder:
         board: OwnerBoard,
         gate: OpeningGate,
         identity: Identity,
-        is_assured: Callable[[], bool],
+        keeper: LeaseKeeper,
     ) -> None:
         """Start what a new lease needs and end what a lost one had, until told to stop."""
         stopped = asyncio.ensure_future(self._stop.wait())
@@ -190,7 +190,7 @@ class Holder:
                 await self._drop(lease)
             for lease in sorted(self._leases - self._holdings.keys(), key=lambda one: one.connection):
                 logger.info("connection %d, epoch %d: taken by %s", lease.connection, lease.epoch, self._settings.name)
-                holding = _Holding(lease, board, self._settings, is_assured=is_assured)
+                holding = _Holding(lease, board, self._settings, keeper)
                 task = group.create_task(holding.run(gate, identity, self._settings))
                 self._holdings[lease] = holding, task
             told = asyncio.ensure_future(self._told.wait())

@@ -24,6 +24,7 @@ from subscriptions.domain.claims import ConnectionState
 from subscriptions.domain.commands import commands_between, told_after
 from subscriptions.domain.connection_life import Attempts, Life, Loss, LossCause, may_follow
 from subscriptions.feed.connection import PATIENCE, FeedSocket, Patience, RefusedError, open_socket
+from subscriptions.feed.fence import Fence
 from subscriptions.feed.gate import OpeningGate
 from subscriptions.feed.identity import Identity, ReadCredentials
 from subscriptions.feed.leases import Lease
@@ -50,8 +51,11 @@ _LEVELS: Final = {
 class Owner:
     """A connection that this worker holds the lease of."""
 
-    def __init__(self, lease: Lease, *, is_assured: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, lease: Lease, *, is_assured: Callable[[], bool] = lambda: True, fence: Fence | None = None
+    ) -> None:
         self.lease = lease
+        self.fence = fence or Fence()
         self._is_assured = is_assured
         self.table = QuoteTable()
         self.state = ConnectionState.OPENING
@@ -162,7 +166,7 @@ class Owner:
     async def wait_assured(self) -> None:
         """Wait until it is sure that the connection is ours: one that wakes from a freeze says nothing before."""
         while True:
-            if self._is_assured():
+            if self._is_assured() and self.fence.why_closed() is None:
                 return
             await asyncio.sleep(_ASSURED_BEAT_SECONDS)
 
@@ -176,6 +180,7 @@ class Owner:
                 self._become(ConnectionState.WAITING, "no credentials")
                 await identity.wait_for_other_than(None, seconds=None)
                 continue
+            await self.wait_assured()  # Not at the gate, where others wait too.
             await gate.wait_quiet()
             self._become(ConnectionState.OPENING, self.last_error)
             loss, life = await self._live_once(url, gate, used, patience)

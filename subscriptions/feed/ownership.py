@@ -85,7 +85,7 @@ class LeaseKeeper:
         self._frozen_seconds = frozen_seconds
         self._presence_of = presence_of
         self._imposed: _Imposed | None = None
-        self._assured_at = time.monotonic()
+        self._assured_at = self._renewed_at = time.monotonic()
         self._held: frozenset[Lease] = frozenset()
         self._unlocked: frozenset[int] = frozenset()
         self._session: LeaseSession | None = None
@@ -115,6 +115,11 @@ class LeaseKeeper:
     def is_assured(self) -> bool:
         """Say whether this thread has looked so lately that what is held is still ours."""
         return time.monotonic() - self._assured_at < TTL_SECONDS
+
+    def unrenewed_since(self) -> float | None:
+        """Return when what is held was last renewed, if PostgreSQL cannot be reached or does not answer."""
+        is_late = time.monotonic() - self._renewed_at > TTL_SECONDS
+        return self._renewed_at if is_late or not self._is_reachable else None
 
     def try_gate(self) -> "Future[bool]":
         """Ask for the account-wide right to open a socket; the answer comes at once.
@@ -221,7 +226,7 @@ class LeaseKeeper:
         held_numbers = frozenset(lease.connection for lease in ours)
         self._unlocked = frozenset(one for one in self._unlocked & held_numbers if not session.lock(one))
         self._become(ours)
-        self._assured_at = looked_at
+        self._assured_at = self._renewed_at = looked_at
         self._follow_quiet(session)
         if len(self._held) < self._limit:
             self._take_free(session)

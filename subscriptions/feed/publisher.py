@@ -11,13 +11,13 @@ all this is lost and counted, and the socket streams on.
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
-from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport
+from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport, Superseded
 from subscriptions.feed.aside import aside, heed_cancellation
 from subscriptions.feed.figures import Figures
 from subscriptions.feed.owner import Owner
@@ -103,20 +103,26 @@ class Publisher:
             is_afresh = loop.time() >= afresh_at
             unkept = self._owner.table.take_unkept()
             dropped, self._owner.dropped = self._owner.dropped, set()
-            is_kept = await self._write(
-                self._board.keep(
-                    connection=self._owner.lease.connection,
-                    epoch=self._owner.lease.epoch,
-                    rows=self._owner.table.all_rows() if is_afresh else unkept,
-                    dropped=sorted(dropped),
-                    afresh=is_afresh,
-                )
-            )
+            rows = self._owner.table.all_rows() if is_afresh else unkept
+            is_kept = await self._write(self._keep(rows, sorted(dropped), is_afresh=is_afresh))
             if not is_kept:
                 afresh_at = loop.time()
             elif is_afresh:
                 afresh_at = loop.time() + KEEP_AFRESH_SECONDS
             await asyncio.sleep(KEEP_SECONDS)
+
+    async def _keep(self, rows: Rows, dropped: Sequence[int], *, is_afresh: bool) -> bool:
+        """Write kept rows; whoever has written under a newer epoch is heard of here."""
+        lease = self._owner.lease
+        try:
+            is_kept = await self._board.keep(
+                connection=lease.connection, epoch=lease.epoch, rows=rows, dropped=dropped, afresh=is_afresh
+            )
+        except Superseded:
+            self._owner.fence.note_board(is_superseded=True)
+            return False
+        self._owner.fence.note_board(is_superseded=False)
+        return is_kept
 
     async def _report_forever(self) -> None:
         packets, at = 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""The data watch of one connection: looks at its socket on a beat and ends one that is mute or talks nonsense.
+"""The data watch of one connection: looks at its socket on a beat; ends one that is mute, talks nonsense or is fenced.
 
 What is due, and how long a silence may be, is decided in `subscriptions.domain.watchdog`, how much nonsense is too
 much in `subscriptions.domain.bad_data`; which segments are to stream at all is asked of whoever knows the sessions.
@@ -73,6 +73,9 @@ class DataWatch:
     def _look(self, now: float, at: datetime) -> None:
         owner = self._owner
         if not owner.has_socket:
+            return
+        if (why := owner.fence.why_closed()) is not None:
+            owner.end_socket(Loss(Reaction.COME_BACK, why, LossCause.FENCED))
             return
         owner.absorb()
         if owner.sockets != self._sockets:

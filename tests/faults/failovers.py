@@ -39,6 +39,7 @@ class Kind(StrEnum):
 
     KILL = "kill -9"
     FREEZE = "SIGSTOP until replaced, then SIGCONT"
+    FREEZE_AND_CUT = "the same, and its database session is ended"
     NAP = "SIGSTOP for two seconds"
     CUT = "its database session is ended"
     STOP = "warm shutdown"
@@ -68,7 +69,7 @@ class Relay:
     def fail_over(self, kind: Kind) -> float:
         """Let the owner of most cease to own; return how long until everything streamed again, in seconds."""
         owner = self._owner()
-        name = owner_name(owner)
+        name, lost_before = owner_name(owner), _count_lost(owner)
         replaces = kind in {Kind.KILL, Kind.STOP}
         match kind:
             case Kind.KILL:
@@ -77,19 +78,18 @@ class Relay:
                 assert owner.stop() == 0
             case Kind.CUT:
                 end_session_of(name)
-            case Kind.FREEZE | Kind.NAP:
+            case Kind.FREEZE | Kind.FREEZE_AND_CUT | Kind.NAP:
                 os.kill(owner.process.pid, signal.SIGSTOP)
+        if kind is Kind.FREEZE_AND_CUT:
+            end_session_of(name)
         if kind is Kind.NAP:
             wait_until(lambda: is_overdue(name), seconds=10, what="the lease has run out")
             os.kill(owner.process.pid, signal.SIGCONT)
-        # A nap and a cut may end with the same owner: whoever is first.
-        away = [name] if kind in {Kind.KILL, Kind.STOP, Kind.FREEZE} else []
+        away = [] if kind in {Kind.NAP, Kind.CUT} else [name]
         took = wait_until_streaming(self.count, seconds=SETTLE_SECONDS, but_not=away)
-        if kind is Kind.FREEZE:
+        if kind in {Kind.FREEZE, Kind.FREEZE_AND_CUT}:
             os.kill(owner.process.pid, signal.SIGCONT)
-            wait_until(
-                lambda: owner.log.read_bytes().count(b"lease lost") > 0, seconds=START_SECONDS, what="it has noticed"
-            )
+            wait_until(lambda: _count_lost(owner) > lost_before, seconds=START_SECONDS, what="it has noticed")
         if replaces:
             self.workers.remove(owner)
             self.start_worker()
@@ -137,6 +137,10 @@ def owner_name(worker: Worker) -> str:
 def end_session_of(name: str) -> None:
     """End the database session on which an owner keeps its leases; one that lost it a moment ago has it anew first."""
     wait_until(lambda: _count_ended(name) == 1, seconds=10, what="its session is ended")
+
+
+def _count_lost(worker: Worker) -> int:
+    return worker.log.read_bytes().count(b"lease lost")
 
 
 def _count_ended(name: str) -> int:

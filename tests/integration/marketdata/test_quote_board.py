@@ -19,6 +19,7 @@ from marketdata.quote_board import (
     OwnerBoard,
     OwnerReport,
     QuoteBoard,
+    Superseded,
     Wake,
 )
 
@@ -143,9 +144,10 @@ async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner:
     await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), afresh=False)
 
     is_new_kept = await owner.keep(connection=1, epoch=4, rows=make_rows({8: 2.5}), dropped=(), afresh=False)
-    is_old_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({7: 9.5}), dropped=(8,), afresh=True)
+    with pytest.raises(Superseded):
+        await owner.keep(connection=1, epoch=3, rows=make_rows({7: 9.5}), dropped=(8,), afresh=True)
 
-    assert (is_new_kept, is_old_kept) == (True, False)
+    assert is_new_kept
     epoch, rows = await hub.kept(1)
     assert (epoch, prices_of(rows)) == (4, {8: 2.5})
 

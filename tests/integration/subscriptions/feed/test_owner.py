@@ -135,6 +135,7 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
     keeper: LeaseKeeper, open_session: OpenSession
 ) -> None:
     sure = threading.Event()
+    first = iter([True])  # Sure before it goes to the gate, and there not any more.
     sockets: list[ServerConnection] = []
     messages: list[str | bytes] = []
     another = open_session("another")
@@ -147,7 +148,7 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
     async def live() -> None:
         async with serve(listen, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with running_owner(keeper, url, is_assured=sure.is_set) as owner:
+            async with running_owner(keeper, url, is_assured=lambda: next(first, False) or sure.is_set()) as owner:
                 await eventually(lambda: not is_free(another, GATE), what="its turn at the gate")
                 assert (sockets, owner.state) == ([], ConnectionState.OPENING)
                 sure.set()

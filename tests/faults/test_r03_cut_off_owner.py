@@ -1,0 +1,93 @@
+"""R3: an owner that alone cannot reach PostgreSQL learns otherwise that it has been replaced, or ends by itself."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.db import connections
+
+from subscriptions.models import FeedLease
+from tests.faults.connections import errors, losses, states, wait_without_opening
+from tests.integration.subscriptions.feed.worlds import (
+    START_SECONDS,
+    broker_sockets,
+    database_url,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+    wait_until_streaming,
+)
+from tests.proxies import Proxy, running_proxy
+from tests.simulators import running_simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
+
+COUNT = 40
+FROZEN_SECONDS = 4
+# Scaled from 45 s.
+SCALED = {"FROZEN_OWNER_S": str(FROZEN_SECONDS), "FAILOVER_GRACE_S": "60"}
+
+
+def database_through(line: Proxy) -> str:
+    port = connections["default"].settings_dict["PORT"]
+    return database_url().replace(f":{port}/", f":{line.port}/")
+
+
+def database_line() -> AbstractContextManager[Proxy]:
+    return running_proxy(int(connections["default"].settings_dict["PORT"]))
+
+
+@pytest.mark.parametrize("lose", [Proxy.cut, Proxy.hold], ids=["refused", "not answered"])
+def test_r3_an_owner_cut_off_from_postgres_alone_hears_of_its_successor_from_redis(
+    tmp_path: Path, lose: Callable[[Proxy], None]
+) -> None:
+    with running_simulator(rate=2_000) as simulator, database_line() as line:
+        make_subscriptions(simulator, count=COUNT)
+        through = {"DATABASE_URL": database_through(line)} | SCALED
+        with running_worker(tmp_path, name="cut", simulator=simulator, **through) as cut:
+            wait_until_streaming(COUNT)
+            former = FeedLease.objects.values_list("owner", flat=True).distinct().get()
+            with running_worker(tmp_path, name="spare", simulator=simulator, **SCALED) as spare:
+                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="both are there")
+                lose(line)
+
+                wait_until_streaming(COUNT, but_not=[former])
+
+                assert broker_sockets(simulator) == 5
+                assert simulator.connections()["high_water"] == 5
+                assert b"another owner has this connection" in cut.log.read_bytes()
+                assert cut.process.poll() is None
+
+
+def test_r3_an_owner_that_reaches_neither_postgres_nor_redis_ends_before_others_may_take_over(tmp_path: Path) -> None:
+    redis_port = urlsplit(settings.REDIS_URL).port
+    assert redis_port is not None
+    with (
+        running_simulator(rate=2_000) as simulator,
+        database_line() as line,
+        running_proxy(redis_port) as board,
+    ):
+        make_subscriptions(simulator, count=COUNT)
+        through = {
+            "DATABASE_URL": database_through(line),
+            "REDIS_URL": settings.REDIS_URL.replace(f":{redis_port}", f":{board.port}"),
+        }
+        with running_worker(tmp_path, name="alone", simulator=simulator, **through, **SCALED):
+            wait_until_streaming(COUNT)
+
+            line.cut()
+            wait_without_opening(simulator, seconds=FROZEN_SECONDS + 3)
+            assert broker_sockets(simulator) == 5  # Without PostgreSQL alone it streams on.
+
+            board.cut()
+            wait_until(lambda: broker_sockets(simulator) == 0, seconds=8, what="nobody hears it, and it ends")
+
+            board.restore()
+            wait_until(lambda: broker_sockets(simulator) == 5, seconds=20, what="it is heard again, and opens")
+            wait_until(lambda: losses("fenced") == 5, seconds=5, what="it says why it ended")
+            line.restore()
+            wait_until(lambda: errors() == {""} and states() == ["live"] * 5, seconds=20, what="all is well")
+            wait_until_streaming(COUNT)
