@@ -50,7 +50,9 @@ def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: P
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, TOKEN_KEYS=key):
             for code, state, reason in [
+                (806, "stopped", "806: the account has no data subscription"),
                 (808, "stopped", "808: authentication failed"),
+                (810, "stopped", "810: the client id is invalid"),
                 (809, "waiting", "809: the access token is invalid"),
             ]:
                 wait_until_streaming(40)
@@ -59,7 +61,7 @@ def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: P
 
                 wait_for_states(state)
                 assert errors() == {reason}
-                wait_without_opening(simulator, seconds=3)
+                wait_without_opening(simulator, seconds=2)
                 store_new_token(simulator)
                 wait_until(lambda: broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, what="all resumed")
             wait_until_streaming(40, seconds=10)
