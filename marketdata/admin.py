@@ -3,12 +3,13 @@
 An access token is entered here and never shown again: its last four characters and its end are. The calendar is edited.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -189,10 +190,14 @@ class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
     list_editable = ["opens", "closes"]
     list_per_page = 40
     date_hierarchy = "day"
-    ordering = ["-day", "exchange_segment"]
     search_fields = ["note", "source"]
     show_full_result_count = False
     actions = ["make_holidays"]
+
+    def get_ordering(self, _request: HttpRequest) -> Sequence[Any]:
+        """Let today come first and what is over last."""
+        is_over = Case(When(day__lt=selectors.market_today(), then=1), default=0)
+        return [is_over, "day", "exchange_segment"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the calendar, and above it what it does not know."""

@@ -166,3 +166,16 @@ def test_staff_make_days_holidays_in_the_admin(client: Client) -> None:
         S.NSE_EQ,
         S.NSE_FNO,
     }
+
+
+def test_the_calendar_begins_today_in_the_admin_and_what_is_over_comes_last(client: Client, settings: Settings) -> None:
+    settings.MARKET_DATE = date(2026, 2, 10)
+    client.force_login(User.objects.create_superuser("boss", password="boss"))
+
+    page = client.get("/admin/marketdata/marketsession/")
+    last = client.get("/admin/marketdata/marketsession/", {"p": page.context["cl"].paginator.num_pages})
+
+    days = [one.day for one in page.context["cl"].result_list]
+    assert days[0] == date(2026, 2, 10)
+    assert days == sorted(days)
+    assert [one.day for one in last.context["cl"].result_list][-1] == date(2026, 2, 9)
