@@ -25,18 +25,16 @@ import numpy as np
 
 from benchmarks.soak_rounds import own_servers
 
-from django.conf import settings
-
 from subscriptions.feed.watch import REFRESH_SECONDS
 from tests.browsers import log_in, watching_browser
 from tests.faults.connections import close_all_day, open_all_day
 from tests.integration.subscriptions.feed.worlds import (
     REPOSITORY,
     STOP_SECONDS,
-    database_url,
     make_subscriptions,
     reports,
     running_worker,
+    server_environment,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
@@ -133,10 +131,9 @@ def running_beat(directory: Path) -> Iterator[int]:
     """Yield the id of a process that fires the scheduled tasks, as in the stack."""
     command = [sys.executable, "-m", "celery", "-A", "terminal", "beat", "--pidfile=", "--loglevel", "INFO"]
     command += ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"]
-    servers = {"DATABASE_URL": database_url(), "REDIS_URL": settings.REDIS_URL, "REDIS_PREFIX": settings.REDIS_PREFIX}
     with (directory / "beat.log").open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=os.environ | servers, stdout=output, stderr=subprocess.STDOUT
+            command, cwd=REPOSITORY, env=server_environment(), stdout=output, stderr=subprocess.STDOUT
         )
     try:
         yield process.pid

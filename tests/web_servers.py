@@ -1,6 +1,5 @@
 """The web process as a program of its own, on the test database, under either ASGI server."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -12,9 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-from django.conf import settings
-
-from tests.integration.subscriptions.feed.worlds import database_url
+from tests.integration.subscriptions.feed.worlds import server_environment
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
@@ -40,14 +37,9 @@ def running_web_process(
     daphne = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]
     daphne += ["terminal.asgi:application"]
     command = [sys.executable, "-m", *{"uvicorn": uvicorn, "daphne": daphne}[server]]
-    environment = os.environ | {
-        "DATABASE_URL": database_url(),
-        "REDIS_URL": settings.REDIS_URL,
-        "REDIS_PREFIX": settings.REDIS_PREFIX,
-    }
     with (directory / "web.log").open("wb") as log:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment | variables, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=REPOSITORY, env={**server_environment(), **variables}, stdout=log, stderr=subprocess.STDOUT
         )
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/login/", process, directory / "web.log")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from django.conf import settings
+import pytest
 
 from devstack.bell import Bell
 from devstack.programs import Workshop, feed_worker
@@ -22,8 +22,9 @@ from tests.integration.subscriptions.feed.worlds import (
     make_subscriptions,
     reports,
     wanted_keys,
+    worker_environment,
 )
-from tests.own_servers import REPOSITORY, OwnServers
+from tests.own_servers import REPOSITORY
 from tests.simulators import running_simulator
 
 SILENCE_SECONDS = 3.0
@@ -40,22 +41,13 @@ def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> No
     supervisor.wait_until(is_so, every_seconds=0.1)
 
 
-def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(servers: OwnServers, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("servers")
+def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path: Path) -> None:
     said: list[str] = []
     supervisor = Supervisor(bell=Bell(), report=said.append)
     with running_simulator() as simulator:
         make_subscriptions(simulator, count=20)
-        environment = os.environ | {
-            "DATABASE_URL": servers.database_url,
-            "REDIS_URL": servers.redis.url,
-            "REDIS_PREFIX": settings.REDIS_PREFIX,
-            "DHAN_FEED_URL": simulator.feed_url,
-            "DHAN_REST_URL": simulator.rest_url,
-            "DHAN_CLIENT_ID": simulator.client_id,
-            "DHAN_ACCESS_TOKEN": simulator.access_token,
-            "DHAN_OPEN_INTERVAL_MS": "0",
-        }
-        program = feed_worker(Workshop(root=REPOSITORY, logs=tmp_path, environment=environment))
+        program = feed_worker(Workshop(root=REPOSITORY, logs=tmp_path, environment=worker_environment(simulator)))
         assert program.arguments[0] == sys.executable
         try:
             frozen = supervisor.keep(replace(program, silence_seconds=SILENCE_SECONDS))

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,6 +79,28 @@ def database_url(*, database: str | None = None) -> str:
     return f"postgres://{user}@{quote(own['HOST'], safe='')}:{own['PORT']}/{database or own['NAME']}"
 
 
+def server_environment() -> Mapping[str, str]:
+    """Return the environment of a process of the stack, on the servers that Django uses here."""
+    return os.environ | {
+        "DATABASE_URL": database_url(),
+        "REDIS_URL": settings.REDIS_URL,
+        "REDIS_PREFIX": settings.REDIS_PREFIX,
+    }
+
+
+def worker_environment(simulator: SimulatorAddress) -> Mapping[str, str]:
+    """Return the environment of a worker whose broker is `simulator`."""
+    return {
+        **server_environment(),
+        "DHAN_FEED_URL": simulator.feed_url,
+        "DHAN_REST_URL": simulator.rest_url,
+        "DHAN_CLIENT_ID": simulator.client_id,
+        "DHAN_ACCESS_TOKEN": simulator.access_token,
+        "DHAN_OPEN_INTERVAL_MS": "0",
+        "DHAN_MESSAGE_INTERVAL_MS": "0",
+    }
+
+
 @contextmanager
 def running_worker(
     directory: Path,
@@ -90,23 +112,16 @@ def running_worker(
     **variables: str,
 ) -> Iterator[Worker]:
     """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs."""
-    environment = os.environ | {
-        "DATABASE_URL": database_url(),
-        "REDIS_URL": settings.REDIS_URL,
-        "REDIS_PREFIX": settings.REDIS_PREFIX,
-        "DHAN_FEED_URL": simulator.feed_url,
-        "DHAN_REST_URL": simulator.rest_url,
-        "DHAN_CLIENT_ID": simulator.client_id,
-        "DHAN_ACCESS_TOKEN": simulator.access_token,
-        "DHAN_OPEN_INTERVAL_MS": "0",
-        "DHAN_MESSAGE_INTERVAL_MS": "0",
-    }
     command = [sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
     command += ["--without-gossip", "--without-mingle", "--loglevel", log_level, "-n", f"{name}@%h"]
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment | variables, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=REPOSITORY,
+            env={**worker_environment(simulator), **variables},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         yield Worker(process, log)
