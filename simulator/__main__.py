@@ -53,6 +53,38 @@ class Options:
 
 def parse_options(arguments: Sequence[str]) -> Options:
     """Return what `arguments` and the environment ask for. Raises UsageError with a sentence."""
+    given = _parser().parse_args(arguments)
+    if given.verbose:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    access_token = given.access_token or os.environ.get("SIMULATOR_ACCESS_TOKEN")
+    if not access_token:
+        raise UsageError("Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN.")
+    for option, port in (("--port", given.port), ("--rest-port", given.rest_port)):
+        if not 0 <= port <= HIGHEST_PORT:
+            raise UsageError(f"{option} {port} is no port.")
+    if not 1 <= given.rate <= MOST_PACKETS_PER_SECOND:
+        raise UsageError(f"--rate {given.rate} is not between 1 and {MOST_PACKETS_PER_SECOND} packets a second.")
+    return Options(
+        host=given.host,
+        port=given.port,
+        rest_port=given.rest_port,
+        credentials=Credentials(given.client_id, access_token),
+        rules=FeedRules(
+            rate=given.rate,
+            seed=given.seed,
+            faults=_faults([*given.fault, *(["stacked"] if given.stacked else [])]),
+            token_hours=given.token_hours,
+            ping_every_seconds=given.ping_every,
+            pong_within_seconds=given.pong_within,
+        ),
+        logins=LoginRules(given.pin, _base32(given.totp_secret), given.generate_every),
+        today=_market_date(given.market_date or os.environ.get("MARKET_DATE")),
+        master=given.master,
+        size=Size(given.listing),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A fake Dhan on the real wire.")
     parser.add_argument("--host", default=server.LOOPBACK, help="address to bind (default: loopback)")
     parser.add_argument("--port", type=int, default=9100, help="live feed; 0 for any free port")
@@ -83,35 +115,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         "--pong-within", type=float, default=PONG_WITHIN_SECONDS, help="seconds until a silent client is dropped"
     )
     parser.add_argument("--verbose", action="store_true", help="log connections")
-    given = parser.parse_args(arguments)
-    if given.verbose:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    access_token = given.access_token or os.environ.get("SIMULATOR_ACCESS_TOKEN")
-    if not access_token:
-        raise UsageError("Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN.")
-    for option, port in (("--port", given.port), ("--rest-port", given.rest_port)):
-        if not 0 <= port <= HIGHEST_PORT:
-            raise UsageError(f"{option} {port} is no port.")
-    if not 1 <= given.rate <= MOST_PACKETS_PER_SECOND:
-        raise UsageError(f"--rate {given.rate} is not between 1 and {MOST_PACKETS_PER_SECOND} packets a second.")
-    return Options(
-        host=given.host,
-        port=given.port,
-        rest_port=given.rest_port,
-        credentials=Credentials(given.client_id, access_token),
-        rules=FeedRules(
-            rate=given.rate,
-            seed=given.seed,
-            faults=_faults([*given.fault, *(["stacked"] if given.stacked else [])]),
-            token_hours=given.token_hours,
-            ping_every_seconds=given.ping_every,
-            pong_within_seconds=given.pong_within,
-        ),
-        logins=LoginRules(given.pin, _base32(given.totp_secret), given.generate_every),
-        today=_market_date(given.market_date or os.environ.get("MARKET_DATE")),
-        master=given.master,
-        size=Size(given.listing),
-    )
+    return parser
 
 
 def _faults(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:

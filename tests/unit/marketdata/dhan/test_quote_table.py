@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import Disconnect, MarketStatus, Packet
+from marketdata.dhan.packets import Disconnect, MarketStatus
 from marketdata.dhan.quote_table import QuoteTable
-from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
-from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows, quote_of
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.quote_rows import Known, Rows, quote_of
 from marketdata.domain.quotes import (
     DepthLevel,
     FullTick,
@@ -28,14 +27,17 @@ from marketdata.domain.quotes import (
     updated,
 )
 from marketdata.domain.tick_rules import TickFault, Tracked, follow
-
-NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
-OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
-OTHER_OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 13)  # the security id of NIFTY, in another segment
-FUTURE = InstrumentKey(ExchangeSegment.MCX_COMM, 2**31 - 1)
-STRANGER = InstrumentKey(ExchangeSegment.NSE_EQ, 1333)
-IDS = {NIFTY: 101, OPTION: 102, OTHER_OPTION: 103, FUTURE: 104}
-KEY_OF = {instrument_id: key for key, instrument_id in IDS.items()}
+from tests.unit.marketdata.dhan.quote_tables import (
+    FUTURE,
+    IDS,
+    KEY_OF,
+    NIFTY,
+    OPTION,
+    STRANGER,
+    feed,
+    make_table,
+    quotes_of,
+)
 
 prices = st.floats(width=32, allow_nan=False)
 u32 = st.integers(0, 2**32 - 1)
@@ -80,22 +82,6 @@ odd_packets = st.builds(
 messages = st.lists(st.one_of(known_packets, known_packets, odd_packets), max_size=6).map(b"".join)
 cut_messages = st.builds(lambda whole, cut: whole[:-cut], messages.filter(lambda one: len(one) > 8), st.integers(1, 7))
 flushes = st.lists(st.lists(st.one_of(messages, messages, cut_messages), max_size=12), max_size=4)
-
-
-def make_table() -> QuoteTable:
-    table = QuoteTable()
-    table.add(IDS)
-    return table
-
-
-def feed(table: QuoteTable, *ticks: Packet, at_ms: int = 1_000) -> None:
-    for tick in ticks:
-        table.append(packets.encode(tick))
-    table.absorb(received_at_ms=at_ms)
-
-
-def quotes_of(rows: Rows) -> dict[InstrumentKey, Quote]:
-    return {(key := KEY_OF[int(row["instrument_id"])]): quote_of(row, key) for row in rows}
 
 
 def readable(windows: Sequence[tuple[int, Sequence[bytes]]]) -> tuple[dict[InstrumentKey, Tracked], Counter[str]]:
@@ -282,125 +268,6 @@ def test_a_key_under_a_new_id_starts_unknown() -> None:
 
     assert len(table.all_rows()) == 0
     assert table.unheard() == frozenset({101, 202, 103, 104})
-
-
-def test_a_new_socket_has_streamed_nothing_yet_and_values_stay() -> None:
-    table = make_table()
-    feed(table, OiTick(OPTION, 7), Disconnect(800))
-    table.append(packets.encode(OiTick(OPTION, 99)))
-
-    table.begin_socket()
-    table.absorb(received_at_ms=2_000)
-
-    assert table.streaming == 0
-    assert table.counters.packets == 0
-    assert table.disconnect_reason is None
-    assert table.all_rows()["oi"].tolist() == [7]
-
-
-def snapshot_of(instrument_id: int, *, known: Known, at_ms: int = 2_000, **fields: float) -> Rows:
-    rows = np.zeros(1, dtype=QUOTE_ROW)
-    rows["instrument_id"], rows["known"], rows["received_at_ms"] = instrument_id, known, at_ms
-    for name, value in fields.items():
-        rows[name] = value
-    return rows
-
-
-def test_what_a_former_socket_said_is_marked_until_a_price_comes_on_this_one() -> None:
-    table = make_table()
-    feed(table, TickerTick(NIFTY, 1.5, 9), TickerTick(OPTION, 2.5, 9))
-    table.take_changes()
-    table.take_unkept()
-
-    table.begin_socket()
-
-    assert table.unheard() == frozenset({101, 102, 103, 104})
-    assert table.take_changes()["known"].tolist() == [Known.TRADE | Known.EARLIER] * 2
-    assert table.take_unkept()["instrument_id"].tolist() == [101, 102]
-    feed(table, TickerTick(NIFTY, 1.75, 10), OiTick(OPTION, 7))
-    changes = {int(row["instrument_id"]): int(row["known"]) for row in table.take_changes()}
-    assert changes == {101: Known.TRADE, 102: Known.TRADE | Known.OI | Known.EARLIER}
-    assert table.unheard() == frozenset({102, 103, 104})
-
-
-def test_a_socket_that_is_not_had_marks_nothing_twice() -> None:
-    table = make_table()
-    feed(table, TickerTick(NIFTY, 1.5, 9))
-    table.begin_socket()
-    table.take_changes()
-
-    table.begin_socket()
-
-    assert len(table.take_changes()) == 0
-
-
-def test_a_snapshot_replaces_what_a_former_socket_said() -> None:
-    table = make_table()
-    feed(table, FullTick(OPTION, 1.5, 1, 9, 1.5, 1, 1, 1, 5, 6, 4, *(1.0,) * 4, (DepthLevel(1, 1, 1, 1, 1, 2),) * 5))
-    feed(table, PreviousCloseTick(OPTION, 1.25, 3))
-    table.begin_socket()
-    table.take_changes()
-
-    taken = table.seed(snapshot_of(102, known=Known.TRADE, ltp=1.75, ltt=20))
-
-    (row,) = table.take_changes()
-    assert taken == 1
-    assert int(row["known"]) == Known.TRADE | Known.PREVIOUS_CLOSE | Known.SNAPSHOT
-    assert (float(row["ltp"]), float(row["previous_close"]), int(row["received_at_ms"])) == (1.75, 1.25, 2_000)
-    assert 102 not in table.unheard()
-    assert table.seed(snapshot_of(102, known=Known.TRADE, ltp=1.0)) == 0
-
-
-def test_a_snapshot_leaves_what_this_socket_said_of_an_old_price() -> None:
-    table = make_table()
-    feed(table, TickerTick(OPTION, 1.5, 9))
-    table.begin_socket()
-    feed(table, OiTick(OPTION, 7))
-    table.take_changes()
-
-    table.seed(snapshot_of(102, known=Known.TRADE | Known.OI, ltp=1.75, oi=3))
-
-    (row,) = table.take_changes()
-    assert (float(row["ltp"]), int(row["oi"])) == (1.75, 7)
-    assert int(row["known"]) == Known.TRADE | Known.OI | Known.SNAPSHOT
-
-
-def test_a_snapshot_fills_what_is_unknown_and_never_overwrites_a_packet() -> None:
-    table = make_table()
-    feed(table, TickerTick(OPTION, 7.0, 9))
-    table.take_changes()
-    rows = np.zeros(3, dtype=QUOTE_ROW)
-    rows["instrument_id"] = [102, 104, 999]
-    rows["oi"] = [70, 80, 90]
-    rows["known"] = Known.OI
-
-    taken = table.seed(rows)
-
-    assert taken == 1
-    changes = table.take_changes()
-    assert changes["instrument_id"].tolist() == [104]
-    assert changes["oi"].tolist() == [80]
-    assert changes["known"].tolist() == [Known.OI | Known.SNAPSHOT]
-    feed(table, TickerTick(FUTURE, 81.0, 9))
-    assert table.take_changes()["known"].tolist() == [Known.OI | Known.TRADE]
-
-
-def test_a_price_is_filled_in_beside_what_packets_said_and_stays_a_snapshot_until_a_price_comes() -> None:
-    table = make_table()
-    feed(table, OiTick(OPTION, 7), PreviousCloseTick(OPTION, 1.25, 3))
-    assert 102 in table.unheard()
-
-    taken = table.seed(snapshot_of(102, known=Known.TRADE | Known.OI, ltp=1.75, oi=3))
-
-    assert taken == 1
-    feed(table, OiTick(OPTION, 8), PreviousCloseTick(OPTION, 1.5, 3))
-    (row,) = table.all_rows()
-    # The previous close of a day is the first that was told.
-    assert (float(row["ltp"]), int(row["oi"]), float(row["previous_close"])) == (1.75, 8, 1.25)
-    assert int(row["known"]) == Known.TRADE | Known.OI | Known.PREVIOUS_CLOSE | Known.SNAPSHOT
-    assert 102 not in table.unheard()
-    feed(table, QuoteTick(OPTION, 2.0, 1, 10, 1.0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0))
-    assert int(table.all_rows()["known"][0]) == Known.TRADE | Known.DAY | Known.OI | Known.PREVIOUS_CLOSE
 
 
 @pytest.mark.parametrize("name", ["ticker-nifty", "prev-close-nse-eq", "oi-nse-fno", "quote-nse-fno", "full-nse-fno"])
