@@ -3,13 +3,13 @@
 An access token is entered here and never shown again: its last four characters and its end are. The calendar is edited.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Case, QuerySet, When
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -194,7 +194,7 @@ class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
     show_full_result_count = False
     actions = ["make_holidays"]
 
-    def get_ordering(self, _request: HttpRequest) -> Sequence[Any]:
+    def get_ordering(self, _request: HttpRequest) -> list[str | Combinable]:
         """Let today come first and what is over last."""
         is_over = Case(When(day__lt=selectors.market_today(), then=1), default=0)
         return [is_over, "day", "exchange_segment"]

@@ -43,18 +43,19 @@ BoardError = redis.RedisError
 KEPT_TTL_SECONDS: Final = 24 * 3600
 RUN_TTL_SECONDS: Final = 24 * 3600
 
-# KEYS: kept hash. ARGV: epoch, "1" to start afresh, ttl, number of ids to drop, the ids, then id and row in turn.
+# KEYS: kept hash. ARGV: epoch, "1" to start afresh, "2" to do so whoever wrote before, ttl, number of ids to drop, the
+# ids, then id and row in turn.
 _KEEP: Final = """
 local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 local epoch = tonumber(ARGV[1])
-if held > epoch then return -1 end
-if held < epoch or ARGV[2] == '1' then redis.call('DEL', KEYS[1]) end
+if held > epoch and ARGV[2] ~= '2' then return -1 end
+if held ~= epoch or ARGV[2] ~= '0' then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
 local gone = tonumber(ARGV[4])
 for i = 5, 4 + gone do redis.call('HDEL', KEYS[1], ARGV[i]) end
 for i = 5 + gone, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-if held == 0 and ARGV[2] ~= '1' then return 0 end
+if held == 0 and ARGV[2] == '0' then return 0 end
 return 1
 """
 
@@ -187,13 +188,16 @@ class OwnerBoard:
         """Send one frame to every listening web process."""
         await self._redis.publish(f"{self._prefix}:frames:{frame.connection}", encode_frame(frame))
 
-    async def keep(self, *, connection: int, epoch: int, rows: Rows, dropped: Sequence[int], afresh: bool) -> bool:
+    async def keep(
+        self, *, connection: int, epoch: int, rows: Rows, dropped: Sequence[int], afresh: bool, overrule: bool = False
+    ) -> bool:
         """Keep `rows` for late comers and forget `dropped` instrument ids; `afresh` forgets all others too.
 
         Returns False if not all is kept now: these rows joined none, because somebody emptied Redis. Raises Superseded
-        if a newer epoch has written; nothing was changed then.
+        if a newer epoch has written; nothing was changed then, unless this is to `overrule` it.
         """
-        arguments: list[Any] = [epoch, int(afresh), KEPT_TTL_SECONDS, len(dropped), *dropped]
+        start = 2 if overrule else int(afresh)
+        arguments: list[Any] = [epoch, start, KEPT_TTL_SECONDS, len(dropped), *dropped]
         packed = rows.tobytes()
         size = QUOTE_ROW.itemsize
         for position, instrument_id in enumerate(rows["instrument_id"].tolist()):

@@ -63,8 +63,11 @@ def _find(item: pytest.Item) -> Iterator[str]:
     if find_secrets([TOKEN], _read_redis()):
         yield "Redis"
     has_database = item.get_closest_marker("django_db") is not None or "transactional_db" in arguments
-    if has_database and not connection.needs_rollback and find_secrets([TOKEN], read_rows()):
-        yield "the database"
+    if has_database and not connection.needs_rollback:
+        if not connection.in_atomic_block:
+            connection.close()  # A test, or what it started, may have ended this session at the server.
+        if find_secrets([TOKEN], read_rows()):
+            yield "the database"
 
 
 def _read_redis() -> bytes:

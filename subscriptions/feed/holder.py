@@ -67,7 +67,7 @@ class _Holding:
     """One lease with all that runs under it."""
 
     def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings, keeper: LeaseKeeper) -> None:
-        fence = Fence(keeper.unrenewed_since, frozen_seconds=settings.frozen_seconds)
+        fence = Fence(keeper.renewed_at, frozen_seconds=settings.frozen_seconds)
         self.owner = Owner(lease, is_assured=keeper.is_assured, fence=fence)
         self.reconciler = Reconciler(self.owner, pause_seconds=settings.message_pause_seconds)
         self.arrivals = Arrivals(self.owner)

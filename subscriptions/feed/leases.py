@@ -22,27 +22,30 @@ QUIET_GROWS_TO: Final = 5
 
 LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
 
+# After a crash of one of its processes PostgreSQL ends all sessions and goes on, and forgets its statistics.
+STARTED: Final = "greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))"
+"""SQL: since when sessions can have lived."""
 # While PostgreSQL was down nobody could renew: that silence says nothing. NULL is a lease that names nobody.
-_LONG_SILENT: Final = """
-greatest(expires_at, pg_postmaster_start_time() + make_interval(secs => %(ttl)s))
+_LONG_SILENT: Final = f"""
+greatest(expires_at, {STARTED} + make_interval(secs => %(ttl)s))
      < now() - make_interval(secs => %(frozen)s) AND expires_at IS NOT NULL
 """
 _UNHELD: Final = f"""
 SELECT connection_id, epoch, CASE WHEN owner <> %(owner)s THEN owner ELSE '' END,
        {_LONG_SILENT},
-       coalesce(expires_at - make_interval(secs => %(ttl)s) > pg_postmaster_start_time(), false)
+       coalesce(expires_at - make_interval(secs => %(ttl)s) > {STARTED}, false)
   FROM feed_leases
  WHERE connection_id <> ALL(%(held)s) ORDER BY connection_id
 """  # noqa: S608  Only a constant is put in.
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s, %s)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(%s, %s)"
-_TAKE: Final = """
+_TAKE: Final = f"""
 UPDATE feed_leases
    SET owner = %(owner)s, epoch = epoch + 1, expires_at = now() + make_interval(secs => %(ttl)s)
  WHERE connection_id = %(number)s AND epoch = %(epoch)s
-   AND (owner IN ('', %(owner)s) OR now() - pg_postmaster_start_time() > make_interval(secs => %(former_first)s))
+   AND (owner IN ('', %(owner)s) OR now() - {STARTED} > make_interval(secs => %(former_first)s))
 RETURNING epoch
-"""
+"""  # noqa: S608  Only a constant is put in.
 _RENEW: Final = """
 UPDATE feed_leases
    SET expires_at = now() + make_interval(secs => %(ttl)s)
@@ -66,7 +69,7 @@ WITH frozen AS MATERIALIZED (
        AND held.classid = %(space)s::oid AND held.objid = lease.connection_id::oid
        AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
       JOIN pg_stat_activity AS holder ON holder.pid = held.pid
-       AND holder.application_name = left('lease ' || lease.owner, 63)
+       AND holder.application_name = 'lease ' || right(lease.owner, 57)
      WHERE lease.connection_id = %(number)s AND lease.epoch = %(epoch)s AND lease.owner <> ''
        AND {_LONG_SILENT}
 )
@@ -123,12 +126,17 @@ def connection_parameters(database: Mapping[str, Any]) -> dict[str, Any]:
     return given | passed_on | {"connect_timeout": 2, "tcp_user_timeout": 4_000, "options": "-c statement_timeout=2000"}
 
 
+def session_name(owner: str) -> str:
+    """Return what an owner's session calls itself, in 63 characters; the last ones of a name are nobody else's."""
+    return f"lease {owner[-57:]}"
+
+
 class LeaseSession:
     """One database connection with the statements of ownership; its end frees every lock it holds."""
 
     def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
         self.owner = owner
-        self._connection = psycopg.connect(**parameters, autocommit=True, application_name=f"lease {owner}"[:63])
+        self._connection = psycopg.connect(**parameters, autocommit=True, application_name=session_name(owner))
 
     def close(self) -> None:
         """End the session."""

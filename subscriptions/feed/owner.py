@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 _ASSURED_BEAT_SECONDS: Final = 0.1
 _PLAN_BEAT_SECONDS: Final = 1.0
 HAND_OVER_SECONDS: Final = BEAT_SECONDS + 0.5
-"""A former owner that lost nothing but its database session learns at its next beat that it has been replaced."""
+"""A former owner that lives learns at its next beat that it has been replaced, from its lease or from the board."""
 # Where the broker's word is, or may be, about who we are.
 _REFUSED: Final = frozenset({ConnectionState.WAITING, ConnectionState.STOPPED})
 _SUBSCRIBE_CODES: Final = frozenset(SUBSCRIBE_CODE.values())
@@ -163,6 +163,11 @@ class Owner:
             self._ending = loss
             self._socket.abort()
 
+    def heed_fence(self) -> None:
+        """Close the socket, if there is one and the connection may be another's."""
+        if (why := self.fence.why_closed()) is not None:
+            self.end_socket(Loss(Reaction.COME_BACK, why, LossCause.FENCED))
+
     async def wait_assured(self) -> None:
         """Wait until it is sure that the connection is ours: one that wakes from a freeze says nothing before."""
         while True:
@@ -173,6 +178,7 @@ class Owner:
     async def run(self, *, url: str, gate: OpeningGate, identity: Identity, patience: Patience = PATIENCE) -> None:
         """Keep a socket open for as long as the broker allows it."""
         if self.lease.is_inherited:
+            await self.fence.wait_announced()
             await asyncio.sleep(HAND_OVER_SECONDS)
         while True:
             used = await identity.read()
@@ -230,6 +236,8 @@ class Owner:
 
     async def _open(self, url: str, gate: OpeningGate, credentials: Credentials, patience: Patience) -> None:
         async with gate.turn():
+            if (why := self.fence.why_closed()) is not None:
+                raise RefusedError(Loss(Reaction.COME_BACK, why, LossCause.FENCED))
             await self.wait_assured()
             self.table.begin_socket()
             self.sent = {}
@@ -252,6 +260,7 @@ class Owner:
         self.settle()
         if (why := gate.forbids_sockets()) is not None:  # Imposed by another while this one was opened.
             self.end_socket(Loss(Reaction.STOP_ALL, why, LossCause.QUIET))
+        self.heed_fence()
         loss = await self._socket.wait_lost()
         self.absorb()
         self._socket = None

@@ -116,10 +116,9 @@ class LeaseKeeper:
         """Say whether this thread has looked so lately that what is held is still ours."""
         return time.monotonic() - self._assured_at < TTL_SECONDS
 
-    def unrenewed_since(self) -> float | None:
-        """Return when what is held was last renewed, if PostgreSQL cannot be reached or does not answer."""
-        is_late = time.monotonic() - self._renewed_at > TTL_SECONDS
-        return self._renewed_at if is_late or not self._is_reachable else None
+    def renewed_at(self) -> float:
+        """Return when the look began that renewed what is held last, of `time.monotonic`."""
+        return self._renewed_at
 
     def try_gate(self) -> "Future[bool]":
         """Ask for the account-wide right to open a socket; the answer comes at once.

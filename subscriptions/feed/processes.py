@@ -1,7 +1,7 @@
 """Names of processes, and what can be told of one by its name: whether it still is.
 
-A name is host, process id, start time and a random part. An id may be given out again, together with the start time (in
-ticks since the machine started) it may not. Told from /proc; where there is none, nothing can be told.
+A name is host, process id, start time and a random part. An id may be given out again, hardly ever with the same start
+time (in ticks since the machine started). Told from /proc; where that shows nothing, nothing can be told.
 """
 
 import os
@@ -28,9 +28,10 @@ def presence_of(name: str) -> Presence:
     host, *rest = name.rsplit(":", 3)
     if host != _host() or len(rest) != 3 or not rest[0].isdecimal() or rest[1] == _UNKNOWN_START:
         return Presence.ELSEWHERE
-    found = _read_stat(int(rest[0]))
+    pid = int(rest[0])
+    found = _read_stat(pid)
     if found is None:
-        return Presence.GONE
+        return Presence.ELSEWHERE if _is_hidden(pid) else Presence.GONE
     state, start = found
     return Presence.RUNNING if start == rest[1] and state not in _ENDED else Presence.GONE
 
@@ -39,11 +40,24 @@ def _host() -> str:
     return socket.gethostname()[:80]
 
 
+def _is_hidden(pid: int) -> bool:
+    """Say whether a process may be there though /proc does not show it: another user's, or there is no /proc."""
+    if _read_stat(os.getpid()) is None:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return False
+
+
 def _read_stat(pid: int) -> tuple[str, str] | None:
-    """Return state and start time of a process; None if there is none. Its own name, in brackets, may hold anything."""
+    """Return state and start time of a process; None if none is shown. Its own name, in brackets, may hold anything."""
     try:
         stat = (_PROCESSES / str(pid) / "stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     fields = stat.rpartition(")")[2].split()
     return fields[0], fields[19]

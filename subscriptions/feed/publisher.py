@@ -113,15 +113,21 @@ class Publisher:
 
     async def _keep(self, rows: Rows, dropped: Sequence[int], *, is_afresh: bool) -> bool:
         """Write kept rows; whoever has written under a newer epoch is heard of here."""
-        lease = self._owner.lease
+        lease, fence = self._owner.lease, self._owner.fence
         try:
             is_kept = await self._board.keep(
-                connection=lease.connection, epoch=lease.epoch, rows=rows, dropped=dropped, afresh=is_afresh
+                connection=lease.connection,
+                epoch=lease.epoch,
+                rows=rows,
+                dropped=dropped,
+                afresh=is_afresh,
+                overrule=fence.is_board_wrong,
             )
         except Superseded:
-            self._owner.fence.note_board(is_superseded=True)
+            fence.note_superseded()
+            self._owner.heed_fence()
             return False
-        self._owner.fence.note_board(is_superseded=False)
+        fence.note_announced()
         return is_kept
 
     async def _report_forever(self) -> None:
@@ -190,6 +196,8 @@ class Publisher:
             if self._lost_writes == 1:
                 logger.warning("connection %d: board lost (%s)", self._owner.lease.connection, type(error).__name__)
             return False
+        else:
+            self._owner.fence.note_board()
         finally:
             heed_cancellation()  # Redis' client may lose it, and whoever gives the connection up would wait for ever.
         if self._lost_writes:

@@ -74,9 +74,7 @@ class DataWatch:
         owner = self._owner
         if not owner.has_socket:
             return
-        if (why := owner.fence.why_closed()) is not None:
-            owner.end_socket(Loss(Reaction.COME_BACK, why, LossCause.FENCED))
-            return
+        owner.heed_fence()
         owner.absorb()
         if owner.sockets != self._sockets:
             self._sockets = owner.sockets

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from subscriptions.feed.leases import LOCK_SPACE
+from subscriptions.feed.leases import LOCK_SPACE, session_name
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,
@@ -146,8 +146,8 @@ def _count_lost(worker: Worker) -> int:
 def _count_ended(name: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = left(%s, 63)",
-            [f"lease {name}"],
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
+            [session_name(name)],
         )
         return int(cursor.fetchone()[0])
 

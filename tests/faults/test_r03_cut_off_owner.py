@@ -1,5 +1,7 @@
 """R3: an owner that alone cannot reach PostgreSQL learns otherwise that it has been replaced, or ends by itself."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,6 +33,14 @@ FROZEN_SECONDS = 4
 SCALED = {"FROZEN_OWNER_S": str(FROZEN_SECONDS), "FAILOVER_GRACE_S": "60"}
 
 
+ELSEWHERE = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', "sh"]
+
+
+def can_be_elsewhere() -> bool:
+    """Say whether a process can be given another host name than ours."""
+    return shutil.which("unshare") is not None and subprocess.run([*ELSEWHERE, "true"], check=False).returncode == 0
+
+
 def database_through(line: Proxy) -> str:
     port = connections["default"].settings_dict["PORT"]
     return database_url().replace(f":{port}/", f":{line.port}/")
@@ -60,6 +70,24 @@ def test_r3_an_owner_cut_off_from_postgres_alone_hears_of_its_successor_from_red
                 assert simulator.connections()["high_water"] == 5
                 assert b"another owner has this connection" in cut.log.read_bytes()
                 assert cut.process.poll() is None
+
+
+@pytest.mark.skipif(not can_be_elsewhere(), reason="no name of another host can be had without the right to unshare")
+def test_r3_a_successor_on_another_host_opens_when_the_former_owner_has_heard_of_it(tmp_path: Path) -> None:
+    with running_simulator(rate=2_000) as simulator, database_line() as line:
+        make_subscriptions(simulator, count=COUNT)
+        through = {"DATABASE_URL": database_through(line)} | SCALED
+        with running_worker(tmp_path, name="cut", simulator=simulator, **through) as cut:
+            wait_until_streaming(COUNT)
+            former = FeedLease.objects.values_list("owner", flat=True).distinct().get()
+            with running_worker(tmp_path, name="spare", simulator=simulator, wrapper=ELSEWHERE, **SCALED) as spare:
+                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="both are there")
+
+                line.cut()
+
+                wait_until_streaming(COUNT, seconds=10, but_not=[former])
+                assert simulator.connections()["high_water"] == 5
+                assert b"another owner has this connection" in cut.log.read_bytes()
 
 
 def test_r3_an_owner_that_reaches_neither_postgres_nor_redis_ends_before_others_may_take_over(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import OiTick
 from tests.faults.fuzzed_buffers import make_messages
-from tests.unit.marketdata.dhan.test_quote_table import IDS, known, make_table, readable, said
+from tests.unit.marketdata.dhan.quote_tables import IDS, make_table
+from tests.unit.marketdata.dhan.test_quote_table import known, readable, said
 
 BUFFERS = 1_000_000
 ROUND = 20_000

@@ -1,16 +1,22 @@
 """R18: PostgreSQL is restarted under a running market: prices go on, writes say when to come back."""
 
+import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from django.db import connection
+import psycopg
+from django.db import connection, connections
 
+from devstack.postgres import is_ready as is_postgres_ready
+from subscriptions.domain.takeovers import FormerOwner
+from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
 from subscriptions.models import Claim
 from tests.factories import make_equities
 from tests.faults.markets import Answer, Market, running_market
+from tests.integration.subscriptions.feed.leasing import take
 from tests.integration.subscriptions.feed.worlds import broker_knows, broker_openings, wait_until, wanted_keys
 from tests.own_servers import OwnServers
 from watchlists.models import WatchlistEntry
@@ -37,6 +43,34 @@ def loads_are_as_counted() -> bool:
             " WHERE connection_id = one.number OR leaving_connection_id = one.number)"
         )
         return bool(cursor.fetchone()[0] == 0)
+
+
+def test_r18_after_a_crash_of_one_of_its_processes_only_former_owners_may_take_at_first(servers: OwnServers) -> None:
+    parameters = connection_parameters(connections["default"].settings_dict)
+    former = LeaseSession(parameters, "former")
+    assert take(former, 1) == Lease(1, 1)
+    with psycopg.connect(**parameters) as victim:
+        os.kill(victim.info.backend_pid, signal.SIGKILL)
+        wait_until(lambda: not is_reachable(former), seconds=5, what="all sessions have ended")
+    wait_until(lambda: is_postgres_ready(servers.postgres, servers.postgres_child), seconds=20, what="it is back")
+
+    another = LeaseSession(parameters, "another")
+
+    (seen,) = another.list_unheld(frozenset(Lease(number, 0) for number in range(2, 6)), frozen_seconds=45)
+    assert seen.former == FormerOwner("former", is_long_silent=False, was_heard_by_this_server=False)
+    assert take(another, 1) is None
+    another.close()
+    again = LeaseSession(parameters, "former")
+    assert take(again, 1) == Lease(1, 2)
+    again.close()
+
+
+def is_reachable(session: LeaseSession) -> bool:
+    try:
+        session.read_quiet()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(

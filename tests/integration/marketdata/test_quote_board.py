@@ -152,6 +152,16 @@ async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner:
     assert (epoch, prices_of(rows)) == (4, {8: 2.5})
 
 
+async def test_an_owner_that_knows_the_board_to_be_wrong_writes_it_anew(owner: OwnerBoard, hub: HubBoard) -> None:
+    await owner.keep(connection=1, epoch=9, rows=make_rows({7: 1.5}), dropped=(), afresh=True)
+
+    is_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), afresh=True, overrule=True)
+
+    assert is_kept
+    epoch, rows = await hub.kept(1)
+    assert (epoch, prices_of(rows)) == (3, {8: 2.5})
+
+
 async def test_five_thousand_rows_are_kept_at_once(owner: OwnerBoard, hub: HubBoard) -> None:
     rows = make_rows(dict.fromkeys(range(1, 5001), 0.5))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, connections
 
-from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS, LeaseSession, connection_parameters
+from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS, STARTED, LeaseSession, connection_parameters
 from tests.integration.subscriptions.feed.leasing import OpenSession
 from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.simulators import SimulatorAddress, running_simulator
@@ -38,7 +38,7 @@ def settled_database(transactional_db: None) -> None:
 
     def is_settled() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT extract(epoch FROM now() - pg_postmaster_start_time())")
+            cursor.execute(f"SELECT extract(epoch FROM now() - {STARTED})")  # noqa: S608  A constant.
             return bool(cursor.fetchone()[0] > FORMER_OWNERS_FIRST_SECONDS)
 
     wait_until(is_settled, seconds=FORMER_OWNERS_FIRST_SECONDS + 5, what="the database is past its first seconds")

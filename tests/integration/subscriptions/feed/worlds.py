@@ -109,10 +109,14 @@ def running_worker(
     simulator: SimulatorAddress,
     queue: str = "feed",
     log_level: str = "INFO",
+    wrapper: Sequence[str] = (),
     **variables: str,
 ) -> Iterator[Worker]:
-    """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs."""
-    command = [sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
+    """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs.
+
+    `wrapper` is a command that becomes the worker, put before it.
+    """
+    command = [*wrapper, sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
     command += ["--without-gossip", "--without-mingle", "--loglevel", log_level, "-n", f"{name}@%h"]
     log = directory / f"{name}.log"
     with log.open("wb") as output:

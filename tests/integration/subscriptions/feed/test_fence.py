@@ -1,0 +1,102 @@
+"""What an owner believes of the board while it cannot ask PostgreSQL, by a clock of the test's own."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from subscriptions.feed import fence
+from subscriptions.feed.fence import BOARD_GONE_SECONDS, Fence
+
+FROZEN_SECONDS = 45.0
+ANOTHERS = "another owner has this connection"
+UNHEARD = "neither PostgreSQL nor Redis can be reached"
+
+
+@dataclass
+class Clock:
+    """Stands in for the module `time`; leases were renewed when the test says so."""
+
+    now: float = 1_000.0
+    renewed_at: float = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def make_fence(self) -> Fence:
+        return Fence(lambda: self.renewed_at, frozen_seconds=FROZEN_SECONDS)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    one = Clock()
+    monkeypatch.setattr(fence, "time", one)
+    return one
+
+
+def test_without_postgres_alone_an_owner_goes_on_for_as_long_as_it_takes(clock: Clock) -> None:
+    one = clock.make_fence()
+    for _ in range(100):
+        clock.now += BOARD_GONE_SECONDS - 1
+        one.note_board()
+
+        assert one.why_closed() is None
+
+
+def test_a_newer_epoch_on_the_board_closes_and_an_emptied_board_does_not_open_again(clock: Clock) -> None:
+    one = clock.make_fence()
+    clock.now += 1
+    one.note_superseded()
+    assert one.why_closed() == ANOTHERS
+
+    clock.now += 10
+    one.note_announced()
+
+    assert one.why_closed() == ANOTHERS
+
+
+def test_a_lease_that_is_renewed_later_says_that_the_board_is_wrong_and_the_next_word_of_it_counts_again(
+    clock: Clock,
+) -> None:
+    one = clock.make_fence()
+    clock.now += 1
+    one.note_superseded()
+    clock.renewed_at = clock.now + 0.5
+    clock.now += 1
+    one.note_superseded()
+    assert one.is_board_wrong
+    assert one.why_closed() is None
+
+    one.note_announced()
+    assert not one.is_board_wrong
+
+    clock.now += 1
+    one.note_superseded()
+    assert one.why_closed() == ANOTHERS
+
+
+def test_who_reaches_nobody_closes_when_it_may_be_taken_for_frozen_and_not_before(clock: Clock) -> None:
+    one = clock.make_fence()
+    clock.now = clock.renewed_at + FROZEN_SECONDS
+    assert one.why_closed() is None
+
+    clock.now += 0.1
+    assert one.why_closed() == UNHEARD
+
+    one.note_board()
+    assert one.why_closed() is None
+
+
+def test_a_successor_waits_until_it_has_left_its_word_but_not_for_ever() -> None:
+    async def wait(*, announced: bool) -> bool:
+        one = Fence(frozen_seconds=60.0 if announced else 0.05)
+        waiting = asyncio.ensure_future(one.wait_announced())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        if announced:
+            one.note_announced()
+        _, late = await asyncio.wait([waiting], timeout=5)
+        return not late
+
+    assert asyncio.run(wait(announced=True))
+    assert asyncio.run(wait(announced=False))
