@@ -4,6 +4,7 @@ A transactional test ends with a flush, which also takes what migrations seeded;
 seeded again. The audit log refuses to be truncated, in the test database only its own tests see that.
 """
 
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -18,10 +19,17 @@ OUR_APPS = ("accounts", "marketdata", "subscriptions", "watchlists")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Let the flush of transactional tests truncate the audit log."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let the flush of transactional tests truncate the audit log; at the end nobody holds on to the database."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE subscription_log DISABLE TRIGGER subscription_log_refuses_truncate")
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        # Sessions of processes that were killed a moment ago, which the server has not noticed yet.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(autouse=True)
