@@ -25,8 +25,8 @@ from django.test.utils import setup_test_environment
 from accounts.models import User
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim
-from subscriptions.services import legs
-from subscriptions.services.lock import placement
+from subscriptions.services.placement import legs
+from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities
 
 FULL = 25_000

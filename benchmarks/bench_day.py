@@ -29,11 +29,11 @@ from marketdata.models import AtmCache, Instrument
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
-from subscriptions.services import audit, legs
-from subscriptions.services.audit import Cause
-from subscriptions.services.lock import placement
-from subscriptions.services.release import release
-from subscriptions.services.windows import open_chain
+from subscriptions.services.claims.release import release
+from subscriptions.services.claims.windows import open_chain
+from subscriptions.services.placement import audit, legs
+from subscriptions.services.placement.audit import Cause
+from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_series, put_prices
 
 CHAINS = 200

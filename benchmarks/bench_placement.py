@@ -26,10 +26,11 @@ from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
-from subscriptions.services import audit, claims, legs
-from subscriptions.services.audit import Cause
-from subscriptions.services.lock import placement
-from subscriptions.services.release import release
+from subscriptions.services.claims import claiming
+from subscriptions.services.claims.release import release
+from subscriptions.services.placement import audit, legs
+from subscriptions.services.placement.audit import Cause
+from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_index
 
 PRESENT = 20_000
@@ -76,7 +77,7 @@ def as_sets(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
     """Claim every group as the services do, under the lock."""
     with placement(now=NOW):
         chains = [(new_claim(Tier.A, number), [one.pk for one in group]) for number, group in enumerate(groups)]
-        claims.hold_chains({spot.pk: chains}, tier=Tier.A, cause=CAUSE)
+        claiming.hold_chains({spot.pk: chains}, tier=Tier.A, cause=CAUSE)
 
 
 def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:

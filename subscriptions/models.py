@@ -12,9 +12,10 @@ from django.db import models
 from django.db.models import F, Q
 
 from marketdata.dhan.requests import MAX_CONNECTIONS, MAX_INSTRUMENTS_PER_CONNECTION
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.domain.quotes import Mode
-from subscriptions.domain.claims import ClaimKind, ConnectionState, LogAction, Tier
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 
 SEGMENT_CHOICES = [(segment.value, segment.name) for segment in ExchangeSegment]
 

@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector
 
 from marketdata import quote_board
 from marketdata import selectors as market
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.figures import FeedFigures, HistogramReading
 from marketdata.quote_board import OwnerReport
 from subscriptions import selectors as subscriptions
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import ConnectionBooks
 from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
 from terminal.probes import BoardProbe, DatabaseProbe, ask_all

@@ -20,9 +20,9 @@ from django.views.decorators.http import require_safe
 
 from marketdata import quote_board
 from marketdata import selectors as market
+from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import LastImport, TokenLife
 from subscriptions import selectors as subscriptions
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets

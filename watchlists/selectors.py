@@ -12,11 +12,11 @@ from django.db.models import Count, QuerySet
 from marketdata import quote_board
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, format_expiry
 from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import PlainQuote, PriceSource
 from subscriptions import selectors as subscriptions
-from subscriptions.domain.claims import ConnectionState
 from watchlists.models import EntryKind, WatchlistEntry
 
 MAX_QUOTED: Final = 64  # Of a caller's text in an answer.

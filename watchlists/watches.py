@@ -19,7 +19,7 @@ from marketdata.selectors import UnderlyingKind
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
-from subscriptions.services.windows import list_claimed
+from subscriptions.services.claims.windows import list_claimed
 from watchlists import selectors
 from watchlists.models import EntryKind
 

@@ -22,20 +22,6 @@ class ClaimKind(StrEnum):
     SPOT = "spot"  # the underlying of claimed chains
 
 
-class ConnectionState(StrEnum):
-    """What the owner of a connection last said of it; `connection_life` knows which may follow which."""
-
-    WANTED = "wanted"  # no owner yet
-    OPENING = "opening"  # at the gate, or at the handshake
-    SUBSCRIBING = "subscribing"  # a socket is open and was not told everything yet
-    LIVE = "live"
-    MUTE = "mute"  # the socket said nothing where much was due; it was closed, another comes
-    RECONNECTING = "reconnecting"
-    WAITING = "waiting"  # for a token
-    STOPPED = "stopped"  # no attempt can succeed until a person changes something
-    FAILED_OVER = "failed_over"  # lost for so long that others carry its instruments
-
-
 class LogAction(StrEnum):
     """What an act did to the legs of a claim."""
 

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final
 
 from marketdata.dhan.disconnects import Reaction
+from marketdata.domain.feed import ConnectionState as State
 from subscriptions.domain.backoff import backoff_seconds, doubt_seconds, mute_seconds
-from subscriptions.domain.claims import ConnectionState as State
 
 _LOST: Final = frozenset({State.RECONNECTING, State.WAITING, State.STOPPED})
 

@@ -22,10 +22,10 @@ from marketdata import selectors, services
 from marketdata.dhan.credentials import Credentials
 from marketdata.domain.instruments import ExchangeSegment
 from subscriptions.domain.watchdog import Limits
-from subscriptions.feed.connection import Patience
-from subscriptions.feed.holder import FeedSettings, Holder
-from subscriptions.feed.leases import connection_parameters
-from subscriptions.feed.processes import name_this_process
+from subscriptions.feed.connection.socket import Patience
+from subscriptions.feed.ownership.processes import name_this_process
+from subscriptions.feed.ownership.statements import connection_parameters
+from subscriptions.feed.worker import FeedSettings, Holder
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import subscriptions.domain.claims
+import marketdata.domain.feed
 
 
 class Migration(migrations.Migration):
@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                             ("reconnecting", "reconnecting"),
                             ("stopped", "stopped"),
                         ],
-                        default=subscriptions.domain.claims.ConnectionState["WANTED"],
+                        default=marketdata.domain.feed.ConnectionState["WANTED"],
                         max_length=16,
                     ),
                 ),

@@ -12,11 +12,12 @@ from django.db.models import Count, QuerySet
 
 from marketdata import selectors as market_selectors
 from marketdata.domain.errors import DomainError
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import PlainQuote
-from subscriptions.domain.claims import ClaimKind, ConnectionState, Tier
+from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import ClaimLeg, Subscription
 from subscriptions.selectors.status import list_connections
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from subscriptions.domain.claims import ConnectionState
+from marketdata.domain.feed import ConnectionState
 from subscriptions.models import FeedConnection, FeedGate
 
 

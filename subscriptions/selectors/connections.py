@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from django.db import connection
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionState
 from marketdata.quote_board import OwnerReport
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.domain.losses import LEASE_SECONDS, Health
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.status import shown_state

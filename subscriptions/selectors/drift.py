@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.quote_board import OwnerReport
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.wanted import list_wanted
 

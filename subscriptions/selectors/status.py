@@ -10,8 +10,9 @@ from typing import Final
 from django.db.models import Count
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionState
 from marketdata.quote_board import OwnerReport
-from subscriptions.domain.claims import ConnectionState, Tier
+from subscriptions.domain.claims import Tier
 from subscriptions.models import FeedConnection, Subscription
 
 _OF_AN_OWNER: Final = frozenset(

@@ -1,7 +1,6 @@
 """Writes of subscriptions: claiming, releasing, tier B, the end of the day. Each is one transaction."""
 
-from subscriptions.services.audit import drop_log_months, make_log_months
-from subscriptions.services.claims import (
+from subscriptions.services.claims.claiming import (
     Placed,
     Released,
     UnknownClaim,
@@ -9,19 +8,20 @@ from subscriptions.services.claims import (
     claim_instrument,
     release_claim,
 )
-from subscriptions.services.end_of_day import EndOfDayReport, end_of_day, list_due_closings, release_tier_a
-from subscriptions.services.eviction import EvictedChain, EvictionReport, evict_chains, set_pinned
-from subscriptions.services.expiry import ExpiryReport, release_expired
-from subscriptions.services.legs import CapacityExceeded
-from subscriptions.services.lock import PlacementBusy
-from subscriptions.services.moves import FailOverReport, Rebalanced, fail_over, finish_moves, rebalance
-from subscriptions.services.preload import PreloadReport, preload_tier_b
-from subscriptions.services.quota import QuotaExceeded
-from subscriptions.services.recentre import RecentreReport, recentre
-from subscriptions.services.repair import Difference, check, check_owners
-from subscriptions.services.users import delete_users
-from subscriptions.services.viewing import note_viewed
-from subscriptions.services.windows import OpenedChain, PlacedWindow, open_chain
+from subscriptions.services.claims.eviction import EvictedChain, EvictionReport, evict_chains, set_pinned
+from subscriptions.services.claims.quota import QuotaExceeded
+from subscriptions.services.claims.users import delete_users
+from subscriptions.services.claims.viewing import note_viewed
+from subscriptions.services.claims.windows import OpenedChain, PlacedWindow, open_chain
+from subscriptions.services.passes.end_of_day import EndOfDayReport, end_of_day, list_due_closings, release_tier_a
+from subscriptions.services.passes.expiry import ExpiryReport, release_expired
+from subscriptions.services.passes.preload import PreloadReport, preload_tier_b
+from subscriptions.services.passes.recentre import RecentreReport, recentre
+from subscriptions.services.passes.repair import Difference, check, check_owners
+from subscriptions.services.placement.audit import drop_log_months, make_log_months
+from subscriptions.services.placement.legs import CapacityExceeded
+from subscriptions.services.placement.lock import PlacementBusy
+from subscriptions.services.placement.moves import FailOverReport, Rebalanced, fail_over, finish_moves, rebalance
 
 __all__ = [
     "CapacityExceeded",

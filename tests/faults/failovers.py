@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from subscriptions.feed.leases import LOCK_SPACE, session_name
+from subscriptions.feed.ownership.statements import LOCK_SPACE, session_name
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.worlds import (
     START_SECONDS,

@@ -16,9 +16,9 @@ from queue import Empty
 from typing import Final
 
 from subscriptions.domain.takeovers import Presence
-from subscriptions.feed.leases import Lease
-from subscriptions.feed.owner import HAND_OVER_SECONDS
-from subscriptions.feed.ownership import LeaseKeeper
+from subscriptions.feed.connection.owner import HAND_OVER_SECONDS
+from subscriptions.feed.ownership.keeper import LeaseKeeper
+from subscriptions.feed.ownership.statements import Lease
 from tests.faults.model_server import CONNECTIONS, Clock, ModelServer
 
 SILENT_SECONDS: Final = 40.0

@@ -13,7 +13,7 @@ from typing import Any, Final
 import psycopg
 
 from subscriptions.domain.takeovers import FormerOwner
-from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS, TTL_SECONDS, Lease, Quiet, Unheld
+from subscriptions.feed.ownership.statements import FORMER_OWNERS_FIRST_SECONDS, TTL_SECONDS, Lease, Quiet, Unheld
 
 CONNECTIONS: Final = 5
 

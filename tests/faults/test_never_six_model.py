@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from subscriptions.feed import ownership
+from subscriptions.feed.ownership import keeper
 from tests.faults.feed_model import World
 from tests.faults.model_server import CONNECTIONS, Clock, ModelSession
 
@@ -16,8 +16,8 @@ WORLDS = 50
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give ownership a clock that jumps and a server that is modelled."""
     one = Clock()
-    monkeypatch.setattr(ownership, "time", one)
-    monkeypatch.setattr(ownership, "LeaseSession", ModelSession)
+    monkeypatch.setattr(keeper, "time", one)
+    monkeypatch.setattr(keeper, "LeaseSession", ModelSession)
     return one
 
 

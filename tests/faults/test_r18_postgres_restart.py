@@ -12,7 +12,7 @@ from django.db import connection, connections
 
 from devstack.postgres import is_ready as is_postgres_ready
 from subscriptions.domain.takeovers import FormerOwner
-from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
+from subscriptions.feed.ownership.statements import Lease, LeaseSession, connection_parameters
 from subscriptions.models import Claim
 from tests.factories import make_equities
 from tests.faults.markets import Answer, Market, running_market

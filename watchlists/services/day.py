@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from marketdata.domain.instruments import ExchangeSegment
 from subscriptions import services as subscriptions
-from subscriptions.services.end_of_day import cut_at
+from subscriptions.services.passes.end_of_day import cut_at
 from watchlists.models import WatchlistEntry
 from watchlists.services.telling import tell_on_commit
 

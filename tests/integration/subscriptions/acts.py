@@ -8,7 +8,8 @@ from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, Subscription
-from subscriptions.services import Placed, Released, legs
+from subscriptions.services import Placed, Released
+from subscriptions.services.placement import legs
 from tests.factories import NOW, make_equities
 
 

@@ -14,7 +14,7 @@ from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
-from subscriptions.services.lock import PLACEMENT_LOCK
+from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.factories import NOW, Listing, make_user
 from tests.integration.subscriptions.acts import claim_chain, count_subscribed, fill_with_shares, release_claim
 from tests.integration.subscriptions.invariants import check_invariants

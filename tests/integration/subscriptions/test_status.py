@@ -10,11 +10,11 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from marketdata.quote_board import OwnerReport
 from subscriptions import selectors, services
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.models import FeedConnection, Subscription
 from subscriptions.selectors import WantedInstrument
 from tests.factories import NOW, Listing, make_user

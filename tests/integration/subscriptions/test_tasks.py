@@ -10,7 +10,7 @@ from pytest_django import Settings
 from marketdata import quote_board
 from subscriptions import tasks
 from subscriptions.models import Claim, SubscriptionLog
-from subscriptions.services.lock import PLACEMENT_LOCK
+from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.factories import Listing, make_user, put_prices
 from tests.integration.subscriptions.acts import claim_chain
 

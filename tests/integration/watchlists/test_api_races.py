@@ -11,7 +11,7 @@ from pytest_django import Settings
 from accounts.models import User
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
 from subscriptions.services import release_claim
-from subscriptions.services.lock import PLACEMENT_LOCK
+from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.factories import NOW, make_equities, make_equity, make_series, make_user, put_prices
 from watchlists import services
 from watchlists.models import EntryKind, WatchlistEntry

@@ -16,13 +16,14 @@ from rest_framework.exceptions import APIException
 from marketdata.dhan.disconnects import Reaction, describe, reaction_to
 from marketdata.dhan.tokens import TokenMethod
 from marketdata.domain.errors import DomainError
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.quote_state import InstrumentState
 from marketdata.domain.sessions import SessionKind
 from marketdata.domain.tick_rules import TickFault
 from marketdata.streaming.feed_state import FeedWord, LineState
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub
-from subscriptions.domain.claims import ConnectionState, LogAction, LogReason
+from subscriptions.domain.claims import LogAction, LogReason
 from subscriptions.domain.connection_life import LossCause
 from terminal import errors, feed_metrics, health, process_metrics
 from terminal.admission import TRY_AGAIN_LATER

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import LastImport, TokenLife, TokenSource
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (

@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.figures import FeedFigures, Histogram
 from marketdata.quote_board import OwnerReport
-from subscriptions.domain.claims import ConnectionState
 from subscriptions.selectors import ConnectionBooks, state_without_owner
 from terminal.feed_metrics import BoardSigns, Books, Scrape, families
 from terminal.metrics import is_local

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 import pytest
 from django.db import connection, connections
 
-from subscriptions.feed.leases import FORMER_OWNERS_FIRST_SECONDS, STARTED, LeaseSession, connection_parameters
+from subscriptions.feed.ownership.statements import (
+    FORMER_OWNERS_FIRST_SECONDS,
+    STARTED,
+    LeaseSession,
+    connection_parameters,
+)
 from tests.integration.subscriptions.feed.leasing import OpenSession
 from tests.integration.subscriptions.feed.worlds import wait_until
 from tests.simulators import SimulatorAddress, running_simulator

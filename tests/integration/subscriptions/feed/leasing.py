@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from subscriptions.feed.leases import Lease, LeaseSession
-from subscriptions.feed.ownership import FROZEN_SECONDS
+from subscriptions.feed.ownership.keeper import FROZEN_SECONDS
+from subscriptions.feed.ownership.statements import Lease, LeaseSession
 
 OpenSession = Callable[[str], LeaseSession]
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from subscriptions.feed.leases import GATE, Quiet, connection_parameters
-from subscriptions.feed.ownership import LeaseKeeper
+from subscriptions.feed.ownership.keeper import LeaseKeeper
+from subscriptions.feed.ownership.statements import GATE, Quiet, connection_parameters
 from subscriptions.models import FeedGate
 from tests.integration.subscriptions.feed.leasing import OpenSession
 from tests.integration.subscriptions.feed.worlds import wait_until

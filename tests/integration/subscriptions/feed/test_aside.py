@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from subscriptions.feed.aside import aside
-from subscriptions.feed.holder import end_tasks
+from subscriptions.feed.worker import end_tasks
 
 
 async def lose_one_cancellation(act: Callable[[], Awaitable[object]]) -> None:

@@ -8,8 +8,8 @@ from picows import WSListener, WSUpgradeRequest, ws_create_server
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction
 from subscriptions.domain.connection_life import Loss
-from subscriptions.feed import connection
-from subscriptions.feed.connection import Patience, open_socket
+from subscriptions.feed.connection import socket
+from subscriptions.feed.connection.socket import Patience, open_socket
 
 CREDENTIALS = Credentials("100", "token")
 SHORT = Patience(quiet_seconds=0.2, answer_seconds=0.2)
@@ -43,7 +43,7 @@ def test_a_quiet_socket_that_answers_pings_stays() -> None:
 
 
 def test_a_half_open_socket_is_noticed_within_25_seconds_and_later_than_the_brokers_own_ping() -> None:
-    patience = connection.PATIENCE
+    patience = socket.PATIENCE
 
     assert patience.quiet_seconds > 10
     assert patience.quiet_seconds + patience.answer_seconds < 25

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from subscriptions.feed import fence
-from subscriptions.feed.fence import BOARD_GONE_SECONDS, Fence
+from subscriptions.feed.ownership import fence
+from subscriptions.feed.ownership.fence import BOARD_GONE_SECONDS, Fence
 
 FROZEN_SECONDS = 45.0
 ANOTHERS = "another owner has this connection"

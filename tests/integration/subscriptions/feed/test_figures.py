@@ -5,9 +5,9 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import OiTick
 from marketdata.domain.tick_rules import TickFault
 from subscriptions.domain.connection_life import LossCause
-from subscriptions.feed.figures import Figures
-from subscriptions.feed.leases import Lease
-from subscriptions.feed.owner import Owner
+from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.ownership.statements import Lease
+from subscriptions.feed.publishing.figures import Figures
 
 OURS = InstrumentKey(ExchangeSegment.NSE_FNO, 40_472)
 STRANGER = InstrumentKey(ExchangeSegment.NSE_FNO, 40_473)

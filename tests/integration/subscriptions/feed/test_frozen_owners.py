@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from subscriptions.feed.leases import Lease, LeaseSession
+from subscriptions.feed.ownership.statements import Lease, LeaseSession
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.leasing import OpenSession, take
 from tests.integration.subscriptions.feed.worlds import wait_until

@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import TokenUnreadable
-from subscriptions.feed.identity import Identity
+from subscriptions.feed.connection.credentials import Identity
 
 FIRST, SECOND = Credentials("100", "the-first-token"), Credentials("100", "the-second-token")
 

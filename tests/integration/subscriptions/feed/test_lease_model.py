@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, connections
 from django.db.models import F
 
-from subscriptions.feed.leases import Lease, LeaseSession, connection_parameters
+from subscriptions.feed.ownership.statements import Lease, LeaseSession, connection_parameters
 from subscriptions.models import FeedLease
 from tests.faults.model_server import Clock, ModelServer, ModelSession
 from tests.integration.subscriptions.feed.worlds import wait_until

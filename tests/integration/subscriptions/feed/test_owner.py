@@ -17,18 +17,18 @@ from websockets.asyncio.server import ServerConnection, serve
 from marketdata.dhan import packets
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.packets import Disconnect
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.quotes import Mode, OiTick
 from marketdata.quote_board import HubBoard, OwnerBoard
-from subscriptions.domain.claims import ConnectionState
-from subscriptions.feed.gate import OpeningGate
-from subscriptions.feed.identity import Identity
-from subscriptions.feed.leases import GATE, Lease, connection_parameters
-from subscriptions.feed.owner import Owner
-from subscriptions.feed.ownership import LeaseKeeper
-from subscriptions.feed.publisher import Publisher
-from subscriptions.feed.reconciler import Reconciler
+from subscriptions.feed.connection.credentials import Identity
+from subscriptions.feed.connection.gate import OpeningGate
+from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.ownership.keeper import LeaseKeeper
+from subscriptions.feed.ownership.statements import GATE, Lease, connection_parameters
+from subscriptions.feed.plan.reconciler import Reconciler
+from subscriptions.feed.publishing.publisher import Publisher
 from subscriptions.models import FeedConnection, FeedLease
 from tests.integration.marketdata.streaming.owners import eventually
 from tests.integration.subscriptions.feed.leasing import OpenSession, is_free

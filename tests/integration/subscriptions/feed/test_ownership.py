@@ -12,8 +12,8 @@ from django.db import connections
 from django.utils import timezone
 
 from subscriptions.domain.takeovers import FormerOwner, Presence
-from subscriptions.feed.leases import Lease, LeaseSession, Unheld, connection_parameters
-from subscriptions.feed.ownership import LeaseKeeper
+from subscriptions.feed.ownership.keeper import LeaseKeeper
+from subscriptions.feed.ownership.statements import Lease, LeaseSession, Unheld, connection_parameters
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.leasing import OpenSession, is_free, take
 from tests.integration.subscriptions.feed.worlds import wait_until

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from subscriptions.domain.takeovers import Presence
-from subscriptions.feed.processes import name_this_process, presence_of
+from subscriptions.feed.ownership.processes import name_this_process, presence_of
 from tests.integration.subscriptions.feed.worlds import REPOSITORY
 
 SAY_NAME_AND_WAIT = (
-    "from subscriptions.feed.processes import name_this_process; print(name_this_process(), flush=True); input()"
+    "from subscriptions.feed.ownership.processes import name_this_process; "
+    "print(name_this_process(), flush=True); input()"
 )
 
 

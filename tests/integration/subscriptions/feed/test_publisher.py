@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from marketdata import quote_board
-from subscriptions.feed.leases import Lease
-from subscriptions.feed.owner import Owner
-from subscriptions.feed.publisher import Publisher
+from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.ownership.statements import Lease
+from subscriptions.feed.publishing.publisher import Publisher
 
 pytestmark = pytest.mark.usefixtures("own_board")
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from marketdata.domain.feed import ConnectionState
 from subscriptions import selectors
-from subscriptions.domain.claims import ConnectionState
-from subscriptions.feed.leases import Lease
-from subscriptions.feed.states import StateNote, write_state
+from subscriptions.feed.ownership.statements import Lease
+from subscriptions.feed.publishing.states import StateNote, write_state
 from subscriptions.models import FeedConnection
 from tests.integration.subscriptions.connection_rules import lose, make_live
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.dhan.disconnects import Reaction
-from subscriptions.domain.claims import ConnectionState as State
+from marketdata.domain.feed import ConnectionState as State
 from subscriptions.domain.connection_life import FOLLOWS, Attempts, Life, Loss, LossCause, Next, may_follow
 
 ROOT = Path(__file__).resolve().parents[4]

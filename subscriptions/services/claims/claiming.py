@@ -1,0 +1,234 @@
+"""Claiming and releasing one chain or one instrument: one transaction each, under the placement lock.
+
+A chain's window is opened before the lock, for that may ask the broker for a price; under the lock the window is
+read again, because somebody else may have moved it since. If a claim does not fit, nothing is changed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from marketdata.domain.errors import DomainError
+from marketdata.domain.instruments import SeriesKey
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.models import Claim, ClaimLeg
+from subscriptions.services.claims import eviction, offers, quota, spots, windows
+from subscriptions.services.claims.eviction import ALWAYS_ON, Held, Newcomer
+from subscriptions.services.claims.release import release
+from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
+from subscriptions.services.placement import audit
+from subscriptions.services.placement.audit import Cause, Holder
+from subscriptions.services.placement.legs import CapacityExceeded, LegChange
+from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+
+
+class UnknownClaim(DomainError):
+    """A claim that is not there, or not any more."""
+
+    status = 404
+    code = "unknown_claim"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A claim and what it brought. The spot of a chain is not counted among its legs."""
+
+    claim_id: int
+    legs: int
+    subscribed: int  # of the legs, those that began to stream
+    shared: int  # of the legs, those that streamed already
+    per_connection: Mapping[int, int]  # legs of this claim on each connection
+    window: PlacedWindow | None = None  # of a chain
+    spot_instrument_id: int | None = None  # of a chain
+    evicted: tuple[str, ...] = ()  # what went for it, in words
+    message: str = ""  # the same as a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a released claim set free. Legs that others hold stay."""
+
+    claim_id: int
+    released: int
+    kept: int
+
+
+def claim_chain(
+    *,
+    series: SeriesKey,
+    width: int,
+    tier: Tier,
+    kind: ClaimKind,
+    user_id: int | None,
+    rule_id: int | None = None,
+    actor: str,
+    reason: str,
+    caller_ltp: Decimal | None = None,
+    now: datetime,
+    opened: OpenedChain | None = None,
+) -> Placed:
+    """Claim a chain; asking again for one's own explicit chain gives the claim that stands.
+
+    A caller with a transaction of its own opens the chain before it (`open_chain`) and hands it in as `opened`.
+    Raises UnknownExpiry, NoSpot, PriceUnknown, QuotaExceeded, CapacityExceeded, PlacementBusy.
+    """
+    if opened is None:
+        opened = windows.open_chain(series=series, width=width, caller_ltp=caller_ltp, now=now)
+    with placement(now=now):
+        window = windows.place_windows([opened])[series, width]
+        others = windows.claims_of(series, width)
+        newcomer = Newcomer(eviction.series_in_words(series), user_id)
+        moved = windows.set_windows([(others, window.instrument_ids)], actor=actor, now=now, newcomer=newcomer)
+        if moved.gained or moved.lost:
+            nudge_owners_on_commit()
+        standing = [one for one in others if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]
+        if user_id is not None and standing:
+            return _standing(standing[0], window, opened, evicted=moved.evicted, now=now)
+        quota.check_chain(opened, window, user_id=user_id)
+        claim = Claim(
+            kind=kind,
+            tier=tier,
+            user_id=user_id,
+            rule_id=rule_id,
+            exchange_segment=series.segment,
+            underlying_symbol=series.underlying,
+            expiry=series.expiry,
+            width=width,
+            is_pinned=any(one.is_pinned for one in others if one.tier == tier),
+            last_viewed_at=now,
+            claimed_at=now,
+        )
+        spot_id = opened.listing.spot_instrument_id
+        try:
+            held = _hold_chains(
+                {spot_id: [(claim, window.instrument_ids)]},
+                tier=tier,
+                cause=Cause(reason, actor, now),
+                newcomer=newcomer,
+            )
+        except CapacityExceeded as refusal:
+            raise offers.with_offer(refusal, opened, window) from None
+        evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
+        return _placed(claim.pk, Held(held.changes, evicted), newcomer, window, spot_id)
+
+
+def claim_instrument(
+    *,
+    instrument_id: int,
+    tier: Tier,
+    kind: ClaimKind,
+    user_id: int | None,
+    rule_id: int | None = None,
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> Placed:
+    """Claim one instrument. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
+    with placement(now=now):
+        quota.check_instrument(instrument_id, user_id=user_id)
+        claim = Claim.objects.create(
+            kind=kind,
+            tier=tier,
+            user_id=user_id,
+            rule_id=rule_id,
+            instrument_id=instrument_id,
+            is_pinned=Claim.objects.filter(tier=tier, instrument_id=instrument_id, is_pinned=True).exists(),
+            last_viewed_at=now,
+            claimed_at=now,
+        )
+        newcomer = Newcomer(eviction.in_words(claim), user_id)
+        cause = Cause(reason, actor, now)
+        held = eviction.hold({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, newcomer=newcomer)
+        audit.record(holders_of([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
+        nudge_owners_on_commit()
+        return _placed(claim.pk, held, newcomer)
+
+
+def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Released:
+    """Release one claim; what nobody else holds is unsubscribed. Raises UnknownClaim, PlacementBusy."""
+    with placement(now=now):
+        outcome = release([claim_id], cause=Cause(reason, actor, now))
+        if not outcome.claims:
+            raise UnknownClaim(f"There is no claim {claim_id}.")
+        return Released(claim_id, outcome.released, outcome.kept)
+
+
+def hold_chains(
+    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause
+) -> Sequence[LegChange]:
+    """Write new chain claims of one tier with their spots and legs, under the lock; return the legs of the chains.
+
+    `chains` is (unsaved claim, its instruments) by spot instrument; a spot without chains is claimed all the same.
+    Where there is no room, chains of tier A are evicted. Raises CapacityExceeded.
+    """
+    return _hold_chains(chains, tier=tier, cause=cause, newcomer=ALWAYS_ON).changes
+
+
+def _hold_chains(
+    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause, newcomer: Newcomer
+) -> Held:
+    all_spots, new_spots = spots.find_or_create_spots(chains, tier=tier, now=cause.now)
+    claims = []
+    for spot_id, group in chains.items():
+        for claim, _ in group:
+            claim.spot_id = all_spots[spot_id]
+            claims.append(claim)
+    Claim.objects.bulk_create(claims)
+    wanted: dict[int, Sequence[int]] = {claim_id: [spot_id] for spot_id, claim_id in new_spots.items()}
+    wanted |= {claim.pk: instruments for group in chains.values() for claim, instruments in group}
+    if not wanted:
+        return Held([])
+    held = eviction.hold(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, newcomer=newcomer)
+    holders = [*holders_of(list(new_spots.values())), *(audit.holder_of(claim) for claim in claims)]
+    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
+    nudge_owners_on_commit()
+    of_spots = set(new_spots.values())
+    return Held([change for change in held.changes if change.claim_id not in of_spots], held.evicted)
+
+
+def holders_of(claim_ids: Sequence[int]) -> list[Holder]:
+    """Return how the log names claims of single instruments."""
+    if not claim_ids:
+        return []
+    claims = Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk")
+    return [audit.holder_of(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
+
+
+def _placed(
+    claim_id: int, held: Held, newcomer: Newcomer, window: PlacedWindow | None = None, spot_id: int | None = None
+) -> Placed:
+    gained = held.changes
+    subscribed = sum(change.turns for change in gained)
+    per_connection = Counter(change.connection for change in gained)
+    return Placed(
+        claim_id=claim_id,
+        legs=len(gained),
+        subscribed=subscribed,
+        shared=len(gained) - subscribed,
+        per_connection=dict(sorted(per_connection.items())),
+        window=window,
+        spot_instrument_id=spot_id,
+        evicted=held.evicted,
+        message=eviction.added_in_words(newcomer.words, held.evicted),
+    )
+
+
+def _standing(
+    claim: Claim, window: PlacedWindow, opened: OpenedChain, *, evicted: tuple[str, ...], now: datetime
+) -> Placed:
+    Claim.objects.filter(pk=claim.pk).update(last_viewed_at=now)
+    numbers = ClaimLeg.objects.filter(claim=claim).values_list("subscription__connection_id", flat=True)
+    per_connection = Counter(numbers)
+    return Placed(
+        claim_id=claim.pk,
+        legs=per_connection.total(),
+        subscribed=0,
+        shared=per_connection.total(),
+        per_connection=dict(sorted(per_connection.items())),
+        window=window,
+        spot_instrument_id=opened.listing.spot_instrument_id,
+        evicted=evicted,
+        message=eviction.standing_in_words(eviction.in_words(claim), evicted),
+    )

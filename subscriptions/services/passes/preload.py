@@ -1,0 +1,233 @@
+"""Tier B: holding what the preload rules want, in passes that may be repeated at any time.
+
+A pass compares wanted with held. Nothing to do costs a few reads. Else prices are looked up first (those that are
+not on the board in one request), then one transaction releases what no rule wants, claims what is missing, and
+claims the bare spots of series whose price nobody knows yet, so that it comes by the feed; those are tried
+again with the next pass.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from marketdata import selectors as market_selectors
+from marketdata.domain.instruments import SeriesKey
+from marketdata.selectors import Price, PriceSource, SeriesListing
+from subscriptions import selectors
+from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
+from subscriptions.models import Claim
+from subscriptions.selectors import PreloadPlan, PreloadThing
+from subscriptions.services.claims import claiming, eviction, windows
+from subscriptions.services.claims.eviction import ALWAYS_ON
+from subscriptions.services.claims.release import release
+from subscriptions.services.claims.windows import OpenedChain, WindowKey
+from subscriptions.services.placement import audit, legs
+from subscriptions.services.placement.audit import Cause
+from subscriptions.services.placement.legs import CapacityExceeded, LegChange
+from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+
+logger = logging.getLogger(__name__)
+
+ACTOR = "preload"
+
+# What is claimed together: things, and spots ahead of their chains.
+_Turn = tuple[Sequence[PreloadThing], Collection[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class PreloadReport:
+    """What a pass did. `waiting` names what has no price or no room, and which of the two."""
+
+    wanted: int
+    claimed: int
+    subscribed: int
+    released: int
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What was looked up before the lock: chains with a window, and the spots of those without a price."""
+
+    opened: Mapping[tuple[SeriesKey, int], OpenedChain]
+    bare_spots: frozenset[int]
+    waiting: tuple[str, ...]
+
+    @property
+    def needed_spots(self) -> frozenset[int]:
+        return self.bare_spots | {chain.listing.spot_instrument_id for chain in self.opened.values()}
+
+
+def preload_tier_b(*, now: datetime) -> PreloadReport:
+    """Hold what the rules want, as far as prices are known and there is room. Raises PlacementBusy.
+
+    Where it does not all fit, the rules are served in their order, a whole series at a time; what found no room is
+    tried again with the next pass, and logged only once it is held.
+    """
+    plan = selectors.plan_preload()
+    prepared = _prepare(plan, now=now)
+    if _is_settled(plan, prepared):
+        return PreloadReport(len(plan.wanted), claimed=0, subscribed=0, released=0, waiting=prepared.waiting)
+    with placement(now=now):
+        report = _apply(selectors.plan_preload(), prepared, now=now)
+    if report.claimed or report.released:
+        logger.info(
+            "preload claimed %d things, subscribed %d instruments, released %d claims, %d things wait",
+            report.claimed,
+            report.subscribed,
+            report.released,
+            len(report.waiting),
+        )
+    return report
+
+
+def _is_settled(plan: PreloadPlan, prepared: _Prepared) -> bool:
+    """Whether a pass would write nothing: all that is missing waits, and its spots are claimed."""
+    has_futures = any(thing.instrument_id for thing in plan.missing)
+    if prepared.opened or has_futures or plan.surplus:
+        return False
+    held_by_chains = _spots_with_chains(prepared.bare_spots)
+    return (
+        prepared.bare_spots <= plan.idle_spots.keys() | held_by_chains and plan.idle_spots.keys() <= prepared.bare_spots
+    )
+
+
+def _spots_with_chains(spots: Collection[int]) -> Collection[int | None]:
+    if not spots:
+        return set()
+    found = Claim.objects.filter(kind=ClaimKind.SPOT, tier=Tier.B, instrument_id__in=spots, chains__isnull=False)
+    return set(found.values_list("instrument_id", flat=True))
+
+
+def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
+    chains = [thing for thing in plan.missing if thing.series]
+    listings = market_selectors.list_series(keys={thing.series for thing in chains if thing.series})
+    prices = _list_prices({listing.spot_instrument_id for listing in listings.values()}, now=now)
+    ready: dict[WindowKey, SeriesListing] = {}
+    bare, waiting = set(), []
+    for thing in chains:
+        key = _window_of(thing)
+        listing = listings.get(key[0])
+        if listing is None:
+            waiting.append(f"{thing}: no spot")
+        elif listing.spot_instrument_id not in prices:
+            waiting.append(f"{thing}: no price")
+            bare.add(listing.spot_instrument_id)
+        else:
+            ready[key] = listing
+    opened = windows.open_chains(ready, prices=prices, now=now) if ready else []
+    return _Prepared({(chain.series, chain.width): chain for chain in opened}, frozenset(bare), tuple(waiting))
+
+
+def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price]:
+    """Return prices off the board, and of the others in one request to the broker."""
+    if not spots:
+        return {}
+    live = market_selectors.list_ltps(instrument_ids=spots)
+    asked = market_selectors.list_broker_ltps(instrument_ids=[one for one in spots if one not in live])
+    return {one: Price(ltp, PriceSource.SNAPSHOT, now) for one, ltp in asked.items()} | {
+        one: Price(ltp, PriceSource.QUOTE, now) for one, ltp in live.items()
+    }
+
+
+def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadReport:
+    """Write one pass under the lock; `plan` was made under it, so a pass fired twice finds the work of the first."""
+    things = [one for one in plan.missing if one.instrument_id or _window_of(one) in prepared.opened]
+    try:
+        with transaction.atomic():
+            return _claim_in_turns(plan, prepared, [(things, prepared.bare_spots)], now=now)
+    except CapacityExceeded:
+        # Not everything fits: one by one in the order of the rules, and whole series only.
+        turns = [*(([], {spot}) for spot in sorted(prepared.bare_spots)), *(([thing], set()) for thing in things)]
+        return _claim_in_turns(plan, prepared, turns, now=now, is_last=False)
+
+
+def _claim_in_turns(
+    plan: PreloadPlan, prepared: _Prepared, turns: Iterable[_Turn], *, now: datetime, is_last: bool = True
+) -> PreloadReport:
+    """Release what is not wanted, then claim each turn as a whole; of several, those that do not fit are left out."""
+    soon = prepared.needed_spots | {one.instrument_id for one in plan.missing if one.instrument_id}
+    soon |= {leg.instrument_id for chain in prepared.opened.values() for leg in chain.legs}
+    stray = [claim_id for spot, claim_id in plan.idle_spots.items() if spot not in prepared.needed_spots]
+    released = release(
+        [*plan.surplus, *stray],
+        cause=Cause(LogReason.PRELOAD_ENDED, ACTOR, now),
+        soon_held=soon,
+        spared_spots=prepared.needed_spots,
+    )
+    claimed, gained, crowded = 0, list[LegChange](), list[str]()
+    for things, bare_spots in turns:
+        try:
+            with transaction.atomic():
+                gained += _claim(things, bare_spots, prepared, now=now)
+            claimed += len(things)
+        except CapacityExceeded:
+            if is_last:
+                raise
+            crowded += [f"{thing}: no room" for thing in things]
+    # What was spared for a claim that did not fit, or whose window lies elsewhere by now.
+    legs.end_unheld(soon)
+    return PreloadReport(
+        wanted=len(plan.wanted),
+        claimed=claimed,
+        subscribed=sum(change.turns for change in gained),
+        released=released.claims,
+        waiting=(*prepared.waiting, *crowded),
+    )
+
+
+def _claim(
+    things: Sequence[PreloadThing], bare_spots: Collection[int], prepared: _Prepared, *, now: datetime
+) -> Sequence[LegChange]:
+    """Claim these things with their spots, all or nothing. Raises CapacityExceeded."""
+    cause = Cause(LogReason.PRELOAD, ACTOR, now)
+    chains = [thing for thing in things if thing.series]
+    placed = windows.place_windows([prepared.opened[_window_of(thing)] for thing in chains])
+    standing = windows.list_claims(placed)
+    windows.set_windows(
+        [(standing[key], window.instrument_ids) for key, window in placed.items()], actor=ACTOR, now=now
+    )
+    groups: dict[int, list[tuple[Claim, Sequence[int]]]] = {spot: [] for spot in sorted(bare_spots)}
+    for thing in chains:
+        key = _window_of(thing)
+        spot = prepared.opened[key].listing.spot_instrument_id
+        groups.setdefault(spot, []).append((_claim_of(thing, now=now), placed[key].instrument_ids))
+    gained = claiming.hold_chains(groups, tier=Tier.B, cause=cause)
+    return [*gained, *_claim_futures([thing for thing in things if thing.instrument_id], cause=cause)]
+
+
+def _window_of(thing: PreloadThing) -> tuple[SeriesKey, int]:
+    if thing.series is None or thing.width is None:
+        raise ValueError(f"{thing} has no window")
+    return thing.series, thing.width
+
+
+def _claim_futures(things: Sequence[PreloadThing], *, cause: Cause) -> Sequence[LegChange]:
+    if not things:
+        return []
+    made = Claim.objects.bulk_create([_claim_of(thing, now=cause.now) for thing in things])
+    wanted = {claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}
+    gained = eviction.hold(wanted, tiers=dict.fromkeys(wanted, Tier.B), cause=cause, newcomer=ALWAYS_ON).changes
+    holders = claiming.holders_of([claim.pk for claim in made])
+    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
+    nudge_owners_on_commit()
+    return gained
+
+
+def _claim_of(thing: PreloadThing, *, now: datetime) -> Claim:
+    series = thing.series
+    return Claim(
+        kind=ClaimKind.PRELOAD,
+        tier=Tier.B,
+        rule_id=thing.rule_id,
+        exchange_segment=series.segment if series else None,
+        underlying_symbol=series.underlying if series else "",
+        expiry=series.expiry if series else None,
+        width=thing.width,
+        instrument_id=thing.instrument_id,
+        last_viewed_at=now,
+        claimed_at=now,
+    )

@@ -1,0 +1,213 @@
+"""Comparing what claims want with what is written and what owners say, and mending what can be mended.
+
+Claims are the truth: nothing that a claim needs is taken away. Rows are compared and mended under the placement lock in
+one transaction, with the reason REPAIR in the log; a second repair finds nothing. What sockets were told and what the
+board keeps is compared only: owners mend that themselves, always, and are nudged to look.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection, transaction
+
+from marketdata import selectors as market_selectors
+from marketdata import services as market_services
+from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
+from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
+from subscriptions.selectors import compare_board
+from subscriptions.services.claims import spots
+from subscriptions.services.claims.claiming import holders_of
+from subscriptions.services.claims.release import release_claims
+from subscriptions.services.placement import audit, legs
+from subscriptions.services.placement.audit import Cause, Holder
+from subscriptions.services.placement.legs import CapacityExceeded, LegChange
+from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something that is not as it should be, in words."""
+
+    text: str
+    is_mended: bool = False
+    is_of_owners: bool = False  # who mend it themselves
+
+    def __str__(self) -> str:
+        return f"{self.text} (mended)" if self.is_mended else self.text
+
+
+_COUNT_LOADS: Final = """
+SELECT one.number, one.load, count(moving.id) FROM feed_connections AS one
+LEFT JOIN subscriptions AS moving ON one.number IN (moving.connection_id, moving.leaving_connection_id)
+GROUP BY one.number HAVING one.load <> count(moving.id) ORDER BY one.number
+"""
+
+_WRONG_TIERS: Final = """
+SELECT subscription.id, max(claim.tier) FROM subscriptions AS subscription
+JOIN claim_legs AS leg ON leg.subscription_id = subscription.id JOIN claims AS claim ON claim.id = leg.claim_id
+GROUP BY subscription.id HAVING subscription.tier <> max(claim.tier)
+"""
+
+_WRONG_MODES: Final = """
+SELECT subscription.id, right_one.mode FROM subscriptions AS subscription
+JOIN instruments AS instrument ON instrument.id = subscription.instrument_id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN instrument.instrument_type = 'INDEX' THEN 'ticker' ELSE 'full' END AS mode
+) AS right_one
+WHERE subscription.mode <> right_one.mode
+"""
+
+_SET_COLUMN: Final = """
+UPDATE subscriptions AS wrong SET {column} = mended.value
+FROM unnest(%s::bigint[], %s::varchar[]) AS mended (id, value) WHERE wrong.id = mended.id
+RETURNING wrong.instrument_id
+"""
+
+
+def check(*, repair: bool, actor: str, now: datetime) -> list[Difference]:
+    """Return every difference, mended where `repair` says so and it can be. Raises PlacementBusy."""
+    cause = Cause(LogReason.REPAIR, actor, now)
+    found: list[Difference] = []
+    with placement(now=now):
+        for look in (_check_loads, _check_spots, _check_legs, _check_idle_spots, _check_nobodys, _check_columns):
+            found += look(cause, repair=repair)
+        if repair and any(one.is_mended for one in found):
+            nudge_owners_on_commit()
+    return [*found, *check_owners()]
+
+
+def check_owners() -> list[Difference]:
+    """Return what sockets and board differ in, without any lock; some of it is only on its way."""
+    return [Difference(text, is_of_owners=True) for text in compare_board()]
+
+
+def _check_loads(cause: Cause, *, repair: bool) -> list[Difference]:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT_LOADS)
+        rows = cursor.fetchall()
+        if rows and repair:
+            cursor.execute("SELECT count(*) FROM subscriptions_recount_loads()")
+    for number, was, load in rows if repair else []:
+        _note(f"load of connection {number}", [], cause, was=was, load=load)
+    return [
+        Difference(f"connection {number} says it carries {was} instruments and carries {load}", repair)
+        for number, was, load in rows
+    ]
+
+
+def _check_spots(cause: Cause, *, repair: bool) -> list[Difference]:
+    """Find chains without a spot claim of their tier; what they hold of it is looked at with the legs."""
+    chains = Claim.objects.filter(expiry__isnull=False).select_related("spot").order_by("pk")
+    lacking = [
+        claim
+        for claim in chains
+        if claim.spot is None or claim.spot.kind != ClaimKind.SPOT or claim.spot.tier != claim.tier
+    ]
+    listings = market_selectors.list_series(keys={claim.series for claim in lacking if claim.series})
+    found = []
+    for claim in lacking:
+        listing = listings.get(claim.series) if claim.series else None
+        if repair and listing is not None:
+            known, _ = spots.find_or_create_spots([listing.spot_instrument_id], tier=Tier(claim.tier), now=cause.now)
+            Claim.objects.filter(pk=claim.pk).update(spot=known[listing.spot_instrument_id])
+        found.append(Difference(f"{_name(claim)} has no spot of its own tier", repair and listing is not None))
+    return found
+
+
+def _check_legs(cause: Cause, *, repair: bool) -> list[Difference]:
+    claims = list(Claim.objects.select_related("instrument").order_by("pk"))
+    held: dict[int, set[int]] = {claim.pk: set() for claim in claims}
+    for claim_id, instrument_id in ClaimLeg.objects.values_list("claim_id", "subscription__instrument_id"):
+        held[claim_id].add(instrument_id)
+    should = _list_wanted_legs(claims)
+    found = []
+    for claim in claims:
+        wanted = should.get(claim.pk)
+        if wanted is None:
+            found.append(Difference(f"{_name(claim)} has no window, and nothing to make one from"))
+            continue
+        lacks, extra = [one for one in wanted if one not in held[claim.pk]], held[claim.pk].difference(wanted)
+        if lacks or extra:
+            text = f"{_name(claim)} lacks {len(lacks)} of its legs and holds {len(extra)} that are none"
+            found.append(_mend_legs(claim, lacks, sorted(extra), text, cause) if repair else Difference(text))
+    return found
+
+
+def _list_wanted_legs(claims: Sequence[Claim]) -> Mapping[int, Sequence[int]]:
+    """Return what each claim should hold, by claim id: its instrument, or the legs of its window as last calculated."""
+    wanted: dict[int, Sequence[int]] = {one.pk: [one.instrument_id] for one in claims if one.instrument_id is not None}
+    chains = {claim.pk: (claim.series, claim.width) for claim in claims if claim.series and claim.width}
+    keys = {(series, width) for series, width in chains.values() if series and width}
+    windows = market_selectors.list_windows(wanted=keys)
+    listings = market_selectors.list_series(keys={series for series, _ in keys})
+    inside = {
+        key: [leg.instrument_id for leg in market_services.legs_in_window(listings[key[0]], window)]
+        for key, window in windows.items()
+        if key[0] in listings
+    }
+    return wanted | {pk: inside[series, width] for pk, (series, width) in chains.items() if (series, width) in inside}
+
+
+def _mend_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: str, cause: Cause) -> Difference:
+    tiers = {claim.pk: Tier(claim.tier)}
+    try:
+        with transaction.atomic():
+            lost = legs.take({claim.pk: extra}, tiers=tiers.values(), soon_held=lacks)
+            gained = legs.hold({claim.pk: lacks}, tiers=tiers, now=cause.now) if lacks else ()
+            holders = holders_of([claim.pk]) if claim.instrument_id else [audit.holder_of(claim)]
+            audit.record(holders, action=LogAction.REPAIR, cause=cause, gained=gained, lost=lost)
+    except CapacityExceeded as refusal:
+        return Difference(f"{text}; they do not fit: {refusal}")
+    return Difference(text, is_mended=True)
+
+
+def _check_idle_spots(cause: Cause, *, repair: bool) -> list[Difference]:
+    idle = spots.list_idle_spots(tier=Tier.A)
+    if idle and repair:
+        release_claims(idle, cause=cause, action=LogAction.REPAIR)
+    return [Difference(f"claim {spot.pk} is a spot of tier A that no chain needs", repair) for spot in idle]
+
+
+def _check_nobodys(cause: Cause, *, repair: bool) -> list[Difference]:
+    rows = Subscription.objects.filter(legs=None).select_related("instrument").order_by("pk")
+    found = [Difference(f"{one.instrument.token} is subscribed and held by nobody", repair) for one in rows]
+    if rows and repair:
+        lost = [LegChange(0, one.instrument_id, one.connection_id, turns=True) for one in rows]
+        Subscription.objects.filter(pk__in=[one.pk for one in rows]).delete()
+        audit.record([Holder(0, Tier.A, "held by nobody")], action=LogAction.REPAIR, cause=cause, lost=lost)
+    return found
+
+
+def _check_columns(cause: Cause, *, repair: bool) -> list[Difference]:
+    """Find wrong tiers and modes: both follow from who holds the subscription and from what it is."""
+    found: list[Difference] = []
+    for column, query in (("tier", _WRONG_TIERS), ("mode", _WRONG_MODES)):
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            rows = cursor.fetchall()
+            if rows and repair:
+                cursor.execute(
+                    _SET_COLUMN.format(column=column), [[pk for pk, _ in rows], [value for _, value in rows]]
+                )
+                _note(f"{column} of subscriptions", [one for (one,) in cursor.fetchall()], cause)
+        found += [Difference(f"subscription {pk} should be in {column} {value}", repair) for pk, value in rows]
+    return found
+
+
+def _note(subject: str, instrument_ids: Collection[int], cause: Cause, **counts: int) -> None:
+    SubscriptionLog.objects.create(
+        at=cause.now,
+        action=LogAction.REPAIR,
+        reason=cause.reason,
+        actor=cause.actor,
+        subject=subject,
+        legs=sorted(instrument_ids),
+        counts=counts or {"legs": len(instrument_ids)},
+    )
+
+
+def _name(claim: Claim) -> str:
+    thing = f"{claim.series} x{claim.width}" if claim.series else claim.instrument.token if claim.instrument else ""
+    return f"claim {claim.pk} ({thing})"

@@ -1,0 +1,221 @@
+"""Moving what streams from one connection to another: off a lost one, and for all to carry alike.
+
+One transaction each, set-based, one row of the log for each pair of connections. A lost connection streams nothing, so
+what leaves it changes at once. Otherwise the new connection streams first: the instrument is on both
+(`leaving_connection`) until `finish_moves`, which the owner of the new one calls.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection as database
+from django.db.models import Count
+
+from marketdata.domain.feed import ConnectionState
+from subscriptions.domain.claims import LogAction, LogReason
+from subscriptions.domain.losses import Health
+from subscriptions.domain.placement import Room, Shift, plan_failover, plan_rebalance
+from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
+from subscriptions.selectors import list_health
+from subscriptions.services.placement import capacity
+from subscriptions.services.placement.audit import Cause
+from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+
+ACTOR: Final = "feed"
+
+Move = tuple[int, int, int]
+"""An instrument id, the connection it leaves and the one it goes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailOverReport:
+    """What left a lost connection, by where it went, and how many instruments wait there for want of room."""
+
+    connection: int
+    moved: int = 0
+    waiting: int = 0
+    to: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebalanced:
+    """How many instruments moved, and what each connection carries before and after, overlaps not counted."""
+
+    moves: int
+    before: Mapping[int, int]
+    after: Mapping[int, int]
+
+
+# A move to the lost connection is undone where the old one still streams; one away from it needs no more waiting.
+_SETTLE_MOVES = """
+UPDATE subscriptions AS moved
+SET connection_id = CASE WHEN before.connection_id = %(lost)s THEN before.leaving_connection_id
+        ELSE before.connection_id END,
+    leaving_connection_id = NULL
+FROM subscriptions AS before
+WHERE before.id = moved.id AND (
+    before.leaving_connection_id = %(lost)s
+    OR (before.connection_id = %(lost)s AND before.leaving_connection_id = ANY(%(live)s))
+)
+RETURNING moved.instrument_id, before.connection_id, moved.connection_id
+"""
+
+# A spot is viewed with each chain that needs it.
+_LIST_BY_IMPORTANCE = """
+SELECT subscription.id
+FROM subscriptions AS subscription
+LEFT JOIN claim_legs AS leg ON leg.subscription_id = subscription.id
+LEFT JOIN claims AS claim ON claim.id = leg.claim_id
+LEFT JOIN (
+    SELECT spot_id, max(last_viewed_at) AS viewed_at FROM claims WHERE spot_id IS NOT NULL GROUP BY spot_id
+) AS chains ON chains.spot_id = claim.id
+WHERE subscription.connection_id = %s
+GROUP BY subscription.id
+ORDER BY subscription.tier DESC, max(greatest(claim.last_viewed_at, chains.viewed_at)) DESC NULLS LAST, subscription.id
+"""
+
+_MOVE_AT_ONCE = """
+UPDATE subscriptions AS moved SET connection_id = target.number, leaving_connection_id = NULL
+FROM unnest(%s::bigint[], %s::smallint[]) AS target (id, number)
+WHERE moved.id = target.id
+RETURNING moved.instrument_id, %s, moved.connection_id
+"""
+
+# Those of tier A go before those of tier B, the newest first.
+_MOVE_WITH_OVERLAP = """
+WITH ranked AS (
+    SELECT id, connection_id, row_number() OVER (PARTITION BY connection_id ORDER BY tier, id DESC) AS place
+    FROM subscriptions WHERE leaving_connection_id IS NULL AND connection_id = ANY(%(sources)s::smallint[])
+), shifts AS (
+    SELECT source, target, sum(size) OVER (PARTITION BY source ORDER BY target) AS upto, size
+    FROM unnest(%(sources)s::smallint[], %(targets)s::smallint[], %(sizes)s::integer[]) AS one (source, target, size)
+)
+UPDATE subscriptions AS moved SET connection_id = shifts.target, leaving_connection_id = shifts.source
+FROM ranked JOIN shifts ON shifts.source = ranked.connection_id
+    AND ranked.place > shifts.upto - shifts.size AND ranked.place <= shifts.upto
+WHERE moved.id = ranked.id
+RETURNING moved.instrument_id, shifts.source, shifts.target
+"""
+
+
+def fail_over(*, connection: int, now: datetime) -> FailOverReport:
+    """Move what a lost connection carries to live ones, the most important first; what does not fit waits there.
+
+    Nothing moves if the connection is not lost any more, or none is live. Raises PlacementBusy.
+    """
+    with placement(now=now):
+        health, _ = list_health()
+        live = [one.number for one in health if one.is_live]
+        if not live or not any(one.number == connection and one.lost_since is not None for one in health):
+            return FailOverReport(connection)
+        with database.cursor() as cursor:
+            cursor.execute(_SETTLE_MOVES, {"lost": connection, "live": live})
+            settled: list[Move] = [row for row in cursor.fetchall() if row[1] == connection]
+            cursor.execute(_LIST_BY_IMPORTANCE, [connection])
+            legs = [pk for (pk,) in cursor.fetchall()]
+        plan = plan_failover(legs, _rooms_of(live))
+        if plan.waiting and capacity.end_overlaps():
+            plan = plan_failover(legs, _rooms_of(live))
+        moved = settled + _move_at_once(plan.moves, source=connection)
+        if moved:
+            _record(moved, Cause(LogReason.FAILOVER, ACTOR, now))
+            FeedConnection.objects.filter(number=connection).update(state=ConnectionState.FAILED_OVER, since=now)
+        to = Counter(target for _, _, target in moved)
+        return FailOverReport(connection, len(moved), len(plan.waiting), dict(sorted(to.items())))
+
+
+def rebalance(*, actor: str, now: datetime) -> Rebalanced:
+    """Level what the connections carry with the fewest moves; lost ones keep what they have. Raises PlacementBusy."""
+    with placement(now=now):
+        health = [one for one in list_health()[0] if one.lost_since is None]
+        before = _count_carried(health)
+        shifts = plan_rebalance([Room(one.number, before[one.number], one.capacity) for one in health])
+        if shifts and not _fits(shifts, health):
+            capacity.end_overlaps()
+        moved = _move_with_overlap(shifts) if shifts else []
+        if moved:
+            _record(moved, Cause(LogReason.REBALANCE, actor, now))
+        return Rebalanced(len(moved), before, _count_carried(health))
+
+
+def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datetime) -> int:
+    """Take what streams on `connection` now off the one it leaves; return how many. Raises PlacementBusy."""
+    with placement(now=now):
+        arrived = Subscription.objects.filter(
+            connection=connection, leaving_connection__isnull=False, instrument__in=instrument_ids
+        )
+        finished = arrived.update(leaving_connection=None)
+        if finished:
+            nudge_owners_on_commit()
+        return finished
+
+
+def _rooms_of(numbers: Collection[int]) -> Sequence[Room]:
+    return [Room(one.number, one.load, one.capacity) for one in list_health()[0] if one.number in numbers]
+
+
+def _move_at_once(moves: Mapping[int, Sequence[int]], *, source: int) -> list[Move]:
+    ids = [pk for legs in moves.values() for pk in legs]
+    if not ids:
+        return []
+    with database.cursor() as cursor:
+        numbers = [number for number, legs in moves.items() for _ in legs]
+        cursor.execute(_MOVE_AT_ONCE, [ids, numbers, source])
+        moved: list[Move] = cursor.fetchall()
+    return moved
+
+
+def _move_with_overlap(shifts: Iterable[Shift]) -> list[Move]:
+    ordered = sorted(shifts, key=lambda one: (one.source, one.target))
+    with database.cursor() as cursor:
+        cursor.execute(
+            _MOVE_WITH_OVERLAP,
+            {
+                "sources": [one.source for one in ordered],
+                "targets": [one.target for one in ordered],
+                "sizes": [one.count for one in ordered],
+            },
+        )
+        moved: list[Move] = cursor.fetchall()
+    return moved
+
+
+def _fits(shifts: Iterable[Shift], health: Iterable[Health]) -> bool:
+    """Return whether there is room for the overlaps, and enough that does not move already."""
+    coming = Counter[int]()
+    for shift in shifts:
+        coming[shift.target] += shift.count
+    has_room = all(one.load + coming[one.number] <= one.capacity for one in health)
+    return has_room and not Subscription.objects.filter(leaving_connection__isnull=False).exists()
+
+
+def _count_carried(health: Iterable[Health]) -> Mapping[int, int]:
+    rows = Subscription.objects.values_list("connection").annotate(count=Count("pk"))
+    counts = dict(rows.order_by("connection"))
+    return {one.number: counts.get(one.number, 0) for one in health}
+
+
+def _record(moves: Iterable[Move], cause: Cause) -> None:
+    """Write one row of the log for each pair of connections, and tell the owners."""
+    by_pair: dict[tuple[int, int], list[int]] = {}
+    for instrument_id, source, target in moves:
+        by_pair.setdefault((source, target), []).append(instrument_id)
+    SubscriptionLog.objects.bulk_create(
+        [
+            SubscriptionLog(
+                at=cause.now,
+                action=LogAction.MOVE,
+                reason=cause.reason,
+                actor=cause.actor,
+                subject=f"connection {source} to {target}",
+                legs=sorted(instrument_ids),
+                connections={str(source): len(instrument_ids), str(target): len(instrument_ids)},
+                counts={"legs": len(instrument_ids)},
+            )
+            for (source, target), instrument_ids in sorted(by_pair.items())
+        ]
+    )
+    nudge_owners_on_commit()
