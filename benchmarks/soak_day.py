@@ -28,11 +28,11 @@ from benchmarks.soak_rounds import own_servers
 from subscriptions.feed.connection.watch import REFRESH_SECONDS
 from tests.browsers import log_in, watching_browser
 from tests.faults.connections import close_all_day, open_all_day
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     REPOSITORY,
     STOP_SECONDS,
     make_subscriptions,
-    reports,
+    list_reports,
     running_worker,
     server_environment,
     wait_until_streaming,
@@ -104,13 +104,13 @@ class Watch:
         for name, lag in (("first", self.lag[:third]), ("last", self.lag[-third:])):
             frames, late = (lag[-1][place] - lag[0][place] for place in (0, 1))
             print(f"   lag, {name} third: {late:,} of {frames:,} frames later than 0.1 s")
-        causes = sum((Counter(one.figures.reconnects) for one in reports()), Counter[str]())
+        causes = sum((Counter(one.figures.reconnects) for one in list_reports()), Counter[str]())
         print(f"   reconnects by cause: {dict(causes) or 'none'}; load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def late_share() -> tuple[int, int]:
     """Return how many frames were published so far, and how many of them later than 0.1 s after their flush."""
-    lags = [one.figures.publish_lag for one in reports()]
+    lags = [one.figures.publish_lag for one in list_reports()]
     late = sum(
         count for lag in lags for bound, count in zip((*lag.bounds, 9.9), lag.counts, strict=True) if bound > 0.1
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from benchmarks.soak_rounds import own_servers, summary
 
 from tests.faults.failovers import MOST_SOCKETS, PONG_WITHIN, Kind, running_relay
-from tests.integration.subscriptions.feed.worlds import make_subscriptions
+from tests.integration.subscriptions.feed.feed_workers import make_subscriptions
 from tests.simulators import running_simulator
 
 COUNT = 500

@@ -23,7 +23,7 @@ from benchmarks.soak_rounds import measure, own_servers
 from subscriptions.models import FeedLease
 from tests.faults.failovers import owner_name
 from tests.faults.markets import running_market
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     Worker,
     make_subscriptions,

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-from tests.integration.subscriptions.feed.worlds import server_environment
+from tests.integration.subscriptions.feed.feed_workers import server_environment
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0

@@ -11,7 +11,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from marketdata import services
-from tests.integration.subscriptions.feed.worlds import Worker, running_worker
+from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.web_servers import running_web
 

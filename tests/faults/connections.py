@@ -11,7 +11,7 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import SessionKind
 from marketdata.models import MarketSession
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.worlds import broker_openings, reports, wait_until
+from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, list_reports, wait_until
 from tests.simulators import SimulatorAddress
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -37,17 +37,17 @@ def _replace_today(kind: SessionKind, *, opens: time | None, closes: time | None
 
 def states() -> list[str]:
     """Return the connections' states by number, as their owners report them."""
-    return [one.state for one in reports()]
+    return [one.state for one in list_reports()]
 
 
 def errors() -> set[str]:
     """Return the reasons that owners give."""
-    return {one.last_error for one in reports()}
+    return {one.last_error for one in list_reports()}
 
 
 def losses(cause: str) -> int:
     """Return how many sockets were lost or not got for that cause, over all connections."""
-    return sum(one.figures.reconnects.get(cause, 0) for one in reports())
+    return sum(one.figures.reconnects.get(cause, 0) for one in list_reports())
 
 
 def wait_for_states(state: str) -> None:
@@ -69,8 +69,8 @@ def wait_for_silence(seconds: float) -> None:
     """Wait until no socket has said anything for so long, by the owners' own reports."""
     wait_until(
         lambda: (
-            len(reports()) == 5
-            and all(one.reported_at_ms - (one.last_packet_at_ms or 0) > seconds * 1_000 for one in reports())
+            len(list_reports()) == 5
+            and all(one.reported_at_ms - (one.last_packet_at_ms or 0) > seconds * 1_000 for one in list_reports())
         ),
         seconds=seconds + 10,
         what=f"{seconds} s of silence",
@@ -79,10 +79,10 @@ def wait_for_silence(seconds: float) -> None:
 
 def wait_without_opening(simulator: SimulatorAddress, *, seconds: float) -> None:
     """Let time pass, and fail if a socket is opened meanwhile."""
-    before, until = broker_openings(simulator), timezone.now().timestamp() + seconds
+    before, until = count_opened_sockets(simulator), timezone.now().timestamp() + seconds
 
     def is_over() -> bool:
-        assert broker_openings(simulator) == before, "a socket was opened in a time of quiet"
+        assert count_opened_sockets(simulator) == before, "a socket was opened in a time of quiet"
         return timezone.now().timestamp() > until
 
     wait_until(is_over, seconds=seconds + 5, what="the time has passed")

@@ -16,15 +16,15 @@ from django.db import connection
 
 from subscriptions.feed.ownership.statements import LOCK_SPACE, session_name
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     Worker,
-    broker_knows,
-    broker_sockets,
+    count_broker_sockets,
+    list_subscribed_keys,
+    list_wanted_keys,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import SimulatorAddress
 
@@ -99,9 +99,13 @@ class Relay:
     def check(self) -> None:
         """See that everything streams from five sockets, and that there never was a sixth."""
         wait_until_streaming(self.count, seconds=SETTLE_SECONDS)
-        wait_until(lambda: broker_knows(self.simulator) == wanted_keys(), seconds=10, what="what is wanted is told")
+        wait_until(
+            lambda: list_subscribed_keys(self.simulator) == list_wanted_keys(),
+            seconds=10,
+            what="what is wanted is told",
+        )
         wait_until(lambda: _count_locked() == MOST_SOCKETS, seconds=10, what="whoever owns has the locks too")
-        assert broker_sockets(self.simulator) == MOST_SOCKETS
+        assert count_broker_sockets(self.simulator) == MOST_SOCKETS
         assert self.simulator.connections()["high_water"] <= MOST_SOCKETS
 
     def _owner(self) -> Worker:

@@ -15,7 +15,7 @@ from knox.models import get_token_model
 from accounts.models import User
 from subscriptions.models import Subscription
 from tests.browsers import Browser, log_in, watching_browser
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     Worker,
     make_subscriptions,
     running_worker,

@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.faults.markets import COUNT, Market, running_market
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.own_servers import OwnServers
 
 SCRAPE_SECONDS = 10.0

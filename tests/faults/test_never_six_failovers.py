@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.failovers import MOST_SOCKETS, PONG_WITHIN, Kind, running_relay
-from tests.integration.subscriptions.feed.worlds import make_subscriptions
+from tests.integration.subscriptions.feed.feed_workers import make_subscriptions
 from tests.simulators import running_simulator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]

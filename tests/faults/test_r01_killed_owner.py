@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import epochs
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_knows,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import running_simulator
 
@@ -28,13 +28,13 @@ def test_r1_ticks_resume_after_a_kill_with_exactly_what_is_wanted(tmp_path: Path
         with running_worker(tmp_path, name="first", simulator=simulator) as first:
             wait_until_streaming(COUNT)
             before = epochs()
-            (owner,) = {one.owner for one in reports()}
+            (owner,) = {one.owner for one in list_reports()}
             with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
                 wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="a spare")
 
                 first.kill()
 
                 wait_until_streaming(COUNT, seconds=15, but_not=[owner])
-                assert broker_knows(simulator) == wanted_keys()
+                assert list_subscribed_keys(simulator) == list_wanted_keys()
                 assert epochs() == {number: epoch + 1 for number, epoch in before.items()}
                 assert simulator.connections()["high_water"] == 5

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from subscriptions.models import Subscription
-from tests.integration.subscriptions.feed.worlds import (
-    broker_knows,
+from tests.integration.subscriptions.feed.feed_workers import (
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import running_simulator
 
@@ -32,7 +32,7 @@ def test_r2_everything_streams_again_in_place_after_all_owners_were_killed(tmp_p
             for number, limit in enumerate([2, 2, 1])
         ]
         wait_until_streaming(COUNT)
-        owners = sorted({one.owner for one in reports()})
+        owners = sorted({one.owner for one in list_reports()})
         assert len(owners) == 3
 
         for worker in workers:
@@ -40,6 +40,6 @@ def test_r2_everything_streams_again_in_place_after_all_owners_were_killed(tmp_p
         with running_worker(tmp_path, name="next", simulator=simulator):
             wait_until_streaming(COUNT, but_not=owners)
 
-            assert broker_knows(simulator) == wanted_keys()
+            assert list_subscribed_keys(simulator) == list_wanted_keys()
             assert dict(Subscription.objects.values_list("instrument_id", "connection_id")) == before
             assert simulator.connections()["high_water"] == 5

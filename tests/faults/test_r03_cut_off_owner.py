@@ -13,9 +13,9 @@ from django.db import connections
 
 from subscriptions.models import FeedLease
 from tests.faults.connections import errors, losses, states, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_sockets,
+    count_broker_sockets,
     database_url,
     make_subscriptions,
     running_worker,
@@ -66,7 +66,7 @@ def test_r3_an_owner_cut_off_from_postgres_alone_hears_of_its_successor_from_red
 
                 wait_until_streaming(COUNT, but_not=[former])
 
-                assert broker_sockets(simulator) == 5
+                assert count_broker_sockets(simulator) == 5
                 assert simulator.connections()["high_water"] == 5
                 assert b"another owner has this connection" in cut.log.read_bytes()
                 assert cut.process.poll() is None
@@ -108,13 +108,13 @@ def test_r3_an_owner_that_reaches_neither_postgres_nor_redis_ends_before_others_
 
             line.cut()
             wait_without_opening(simulator, seconds=FROZEN_SECONDS + 3)
-            assert broker_sockets(simulator) == 5  # Without PostgreSQL alone it streams on.
+            assert count_broker_sockets(simulator) == 5  # Without PostgreSQL alone it streams on.
 
             board.cut()
-            wait_until(lambda: broker_sockets(simulator) == 0, seconds=8, what="nobody hears it, and it ends")
+            wait_until(lambda: count_broker_sockets(simulator) == 0, seconds=8, what="nobody hears it, and it ends")
 
             board.restore()
-            wait_until(lambda: broker_sockets(simulator) == 5, seconds=20, what="it is heard again, and opens")
+            wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=20, what="it is heard again, and opens")
             wait_until(lambda: losses("fenced") == 5, seconds=5, what="it says why it ended")
             line.restore()
             wait_until(lambda: errors() == {""} and states() == ["live"] * 5, seconds=20, what="all is well")

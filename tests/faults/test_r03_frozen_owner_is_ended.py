@@ -14,14 +14,14 @@ from devstack.bell import Bell
 from devstack.programs import Workshop, feed_worker
 from devstack.supervisor import Supervisor
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_knows,
-    broker_sockets,
+    count_broker_sockets,
     is_streaming,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
-    wanted_keys,
     worker_environment,
 )
 from tests.own_servers import REPOSITORY
@@ -52,7 +52,7 @@ def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path:
         try:
             frozen = supervisor.keep(replace(program, silence_seconds=SILENCE_SECONDS))
             wait_supervised(supervisor, lambda: is_streaming(20))
-            (owner,) = {one.owner for one in reports()}
+            (owner,) = {one.owner for one in list_reports()}
             epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
 
             os.kill(frozen.pid, signal.SIGSTOP)
@@ -63,7 +63,7 @@ def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path:
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
                 number: epoch + 1 for number, epoch in epochs.items()
             }
-            assert broker_knows(simulator) == wanted_keys()
-            assert broker_sockets(simulator) == 5
+            assert list_subscribed_keys(simulator) == list_wanted_keys()
+            assert count_broker_sockets(simulator) == 5
         finally:
             supervisor.stop_all()

@@ -9,16 +9,16 @@ import pytest
 from marketdata import quote_board
 from subscriptions.models import FeedLease
 from tests.faults.connections import epochs, states
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_knows,
-    broker_sockets,
+    count_broker_sockets,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import running_simulator
 
@@ -48,9 +48,9 @@ def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Pat
                     wait_until(lambda: b"lease lost" in one.log.read_bytes(), seconds=10, what="it knows")
 
                     wait_until_streaming(40, seconds=10, but_not=[frozen.owner])
-                    assert broker_sockets(simulator) == 5
+                    assert count_broker_sockets(simulator) == 5
                     assert simulator.connections()["high_water"] == 5
-                    assert broker_knows(simulator) == wanted_keys()
-                    assert {report.connection: report.epoch for report in reports()} == epochs()
+                    assert list_subscribed_keys(simulator) == list_wanted_keys()
+                    assert {report.connection: report.epoch for report in list_reports()} == epochs()
                     told = [key for keys in quote_board.connect().list_told().values() for key in keys]
                     assert len(told) == len(set(told)) == 40

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import epochs, states, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     make_subscriptions,
     running_worker,

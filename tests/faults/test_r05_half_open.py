@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import epochs, losses
-from tests.integration.subscriptions.feed.worlds import (
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
     make_subscriptions,
     running_worker,
     wait_until,
@@ -25,12 +25,12 @@ def test_r5_a_half_open_socket_is_replaced_and_only_that_one(tmp_path: Path) -> 
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED):
             wait_until_streaming(40)
-            openings, before = broker_openings(simulator), epochs()
+            openings, before = count_opened_sockets(simulator), epochs()
 
             simulator.set_fault("half_open", 1, connection=2)
 
             wait_until(lambda: losses("network") == 1, seconds=10, what="the loss is noticed")
-            wait_until(lambda: broker_openings(simulator) == openings + 1, seconds=10, what="another socket")
+            wait_until(lambda: count_opened_sockets(simulator) == openings + 1, seconds=10, what="another socket")
             wait_until_streaming(40, seconds=10)
             assert (losses("mute"), epochs()) == (0, before)
-            assert broker_openings(simulator) == openings + 1
+            assert count_opened_sockets(simulator) == openings + 1

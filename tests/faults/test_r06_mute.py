@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import epochs, losses, open_all_day, states, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
+    list_reports,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
@@ -26,13 +26,13 @@ def test_r6_a_socket_that_stalls_in_session_is_replaced_for_being_mute(tmp_path:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED) as worker:
             wait_until_streaming(40)
-            openings, before = broker_openings(simulator), epochs()
+            openings, before = count_opened_sockets(simulator), epochs()
 
             simulator.set_fault("stall_one", 1, connection=2)
 
             wait_until(lambda: losses("mute") == 1, seconds=10, what="the silence is noticed")
             wait_until_streaming(40, seconds=10)
-            assert broker_openings(simulator) == openings + 1
+            assert count_opened_sockets(simulator) == openings + 1
             assert (losses("network"), epochs()) == (0, before)
             assert b"(mute: no packet for" in worker.log.read_bytes()
 
@@ -44,12 +44,12 @@ def test_r6_sockets_that_fall_silent_again_are_not_replaced_again_and_again(tmp_
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED):
             wait_until_streaming(40)
-            openings = broker_openings(simulator)
+            openings = count_opened_sockets(simulator)
 
             simulator.set_fault(fault)
 
             wait_until(lambda: losses("mute") == 10, seconds=30, what="each was mute twice")
             assert states() == ["mute"] * 5
-            assert {one.last_error.split(":")[0] for one in reports()} == {"mute"}
-            assert broker_openings(simulator) == openings + 5
+            assert {one.last_error.split(":")[0] for one in list_reports()} == {"mute"}
+            assert count_opened_sockets(simulator) == openings + 5
             wait_without_opening(simulator, seconds=4)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import close_all_day, losses, states, wait_for_silence
-from tests.integration.subscriptions.feed.worlds import (
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
     make_subscriptions,
     running_worker,
     wait_until_streaming,
@@ -27,10 +27,10 @@ def test_r7_a_closed_market_may_be_silent_for_as_long_as_it_likes(tmp_path: Path
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED):
             wait_until_streaming(40)
-            openings = broker_openings(simulator)
+            openings = count_opened_sockets(simulator)
 
             simulator.set_fault("mute")
 
             wait_for_silence(5)
             assert (states(), losses("mute")) == (["live"] * 5, 0)
-            assert broker_openings(simulator) == openings
+            assert count_opened_sockets(simulator) == openings

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import epochs, states
-from tests.integration.subscriptions.feed.worlds import (
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
+    list_reports,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
@@ -26,7 +26,7 @@ def test_r8_two_seconds_without_a_pong_cost_no_socket(tmp_path: Path) -> None:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
             wait_until_streaming(40)
-            openings, before = broker_openings(simulator), epochs()
+            openings, before = count_opened_sockets(simulator), epochs()
             stopped_at = time.monotonic()
 
             os.kill(worker.process.pid, signal.SIGSTOP)
@@ -34,8 +34,10 @@ def test_r8_two_seconds_without_a_pong_cost_no_socket(tmp_path: Path) -> None:
             os.kill(worker.process.pid, signal.SIGCONT)
 
             wait_until(
-                lambda: any(one.figures.loop_lag.total > 1.5 for one in reports()), seconds=10, what="the lag is told"
+                lambda: any(one.figures.loop_lag.total > 1.5 for one in list_reports()),
+                seconds=10,
+                what="the lag is told",
             )
             wait_until_streaming(40, seconds=10)
             assert (states(), epochs()) == (["live"] * 5, before)
-            assert broker_openings(simulator) == openings
+            assert count_opened_sockets(simulator) == openings

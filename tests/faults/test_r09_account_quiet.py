@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import errors, states, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_openings,
-    broker_sockets,
+    count_broker_sockets,
+    count_opened_sockets,
+    list_reports,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
@@ -35,17 +35,17 @@ def test_r9_after_805_every_worker_closes_all_for_its_minute_and_opens_one_at_a_
             running_worker(tmp_path, name="two", simulator=simulator, FEED_CONNECTIONS="2", **SCALED),
         ):
             wait_until_streaming(40)
-            assert len({one.owner for one in reports()}) == 2
-            openings = broker_openings(simulator)
+            assert len({one.owner for one in list_reports()}) == 2
+            openings = count_opened_sockets(simulator)
 
             simulator.set_fault("disconnect_code", 805, connection=1)
 
-            wait_until(lambda: broker_sockets(simulator) == 0, seconds=3, what="all sockets are closed")
+            wait_until(lambda: count_broker_sockets(simulator) == 0, seconds=3, what="all sockets are closed")
             wait_without_opening(simulator, seconds=2)
             assert states() == ["reconnecting"] * 5
             assert errors() == {"805: too many requests or connections"}
-            wait_until(lambda: broker_openings(simulator) > openings, seconds=5, what="the first comes back")
-            took = wait_until(lambda: broker_openings(simulator) == openings + 5, seconds=15, what="all are back")
+            wait_until(lambda: count_opened_sockets(simulator) > openings, seconds=5, what="the first comes back")
+            took = wait_until(lambda: count_opened_sockets(simulator) == openings + 5, seconds=15, what="all are back")
             assert took > 4 * 0.5 - 0.2
             wait_until_streaming(40, seconds=10)
             assert simulator.connections()["high_water"] == 5
@@ -64,6 +64,6 @@ def test_r9_after_429_no_worker_opens_anything_and_what_is_open_stays(tmp_path: 
                 )
 
                 wait_without_opening(simulator, seconds=2)
-                assert broker_sockets(simulator) == 3
+                assert count_broker_sockets(simulator) == 3
                 wait_until_streaming(40, seconds=15)
-                assert broker_openings(simulator) == 5
+                assert count_opened_sockets(simulator) == 5

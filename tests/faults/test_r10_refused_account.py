@@ -7,9 +7,9 @@ from cryptography.fernet import Fernet
 from pytest_django import Settings
 
 from tests.faults.connections import errors, states, store_new_token, wait_for_states, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_sockets,
+    count_broker_sockets,
     make_subscriptions,
     running_worker,
     wait_until,
@@ -37,7 +37,7 @@ def test_r10_a_refused_token_is_suspected_in_whatever_shape_it_is_told(tmp_path:
 
                 wait_until(lambda: states() == ["waiting"], seconds=15, what=f"shape {shape} is understood")
                 store_new_token(simulator)
-                wait_until(lambda: broker_sockets(simulator) == 1, seconds=RESUME_SECONDS, what="it is resumed")
+                wait_until(lambda: count_broker_sockets(simulator) == 1, seconds=RESUME_SECONDS, what="it is resumed")
                 simulator.clear_faults()
             wait_until(lambda: states() == ["live"], seconds=5, what="it is live again")
 
@@ -63,5 +63,5 @@ def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: P
                 assert errors() == {reason}
                 wait_without_opening(simulator, seconds=2)
                 store_new_token(simulator)
-                wait_until(lambda: broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, what="all resumed")
+                wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, what="all resumed")
             wait_until_streaming(40, seconds=10)

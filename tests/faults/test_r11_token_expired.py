@@ -18,10 +18,10 @@ from pytest_django import Settings
 from marketdata import selectors, services
 from marketdata.models import BrokerSession
 from marketdata.services import Renewal
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     Worker,
+    list_reports,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
@@ -69,7 +69,7 @@ def two_workers(simulator: SimulatorAddress, settings: Settings, directory: Path
 
 
 def are_all_waiting(words: str = "807: the access token has expired") -> bool:
-    return [(one.state, one.last_error) for one in reports()] == [("waiting", words)] * 5
+    return [(one.state, one.last_error) for one in list_reports()] == [("waiting", words)] * 5
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ import pytest
 from marketdata import quote_board
 from subscriptions.models import Subscription
 from tests.faults.connections import errors, losses, states, wait_for_losses, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
-    broker_knows,
+from tests.integration.subscriptions.feed.feed_workers import (
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import running_simulator
 
@@ -51,8 +51,8 @@ def test_r12_too_large_a_plan_is_not_tried_again_before_it_is_smaller(tmp_path: 
             wait_until(lambda: sorted(states()) == ["live"] * 4 + ["stopped"], seconds=5, what="one is stopped")
             assert "804: more instruments than a connection may hold" in errors()
             wait_without_opening(simulator, seconds=3)
-            (stopped,) = [one.connection for one in reports() if one.state == "stopped"]
+            (stopped,) = [one.connection for one in list_reports() if one.state == "stopped"]
             Subscription.objects.filter(pk=Subscription.objects.filter(connection_id=stopped)[0].pk).delete()
             quote_board.connect().nudge()
             wait_until_streaming(39, seconds=10)
-            assert broker_knows(simulator) == wanted_keys()
+            assert list_subscribed_keys(simulator) == list_wanted_keys()

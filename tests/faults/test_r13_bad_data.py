@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import epochs, losses, open_all_day, wait_without_opening
-from tests.integration.subscriptions.feed.worlds import (
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
     make_subscriptions,
     running_worker,
     wait_until,
@@ -24,13 +24,13 @@ def test_r13_a_socket_that_talks_nonsense_is_replaced_once(tmp_path: Path, fault
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
             wait_until_streaming(40)
-            openings, before = broker_openings(simulator), epochs()
+            openings, before = count_opened_sockets(simulator), epochs()
 
             simulator.set_fault(fault, 0.2)
 
             wait_until(lambda: losses("bad_data") == 5, seconds=20, what="each was replaced for it")
             wait_until_streaming(40, seconds=10)
-            assert broker_openings(simulator) == openings + 5
+            assert count_opened_sockets(simulator) == openings + 5
             assert (losses("network"), losses("mute"), epochs()) == (0, 0, before)
             assert b"of the packets were malformed or impossible" in worker.log.read_bytes()
             wait_without_opening(simulator, seconds=4)

@@ -12,9 +12,9 @@ from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import Known
 from marketdata.domain.quotes import Tick, TickerTick
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
+    list_reports,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
@@ -29,7 +29,7 @@ KINDS = ("nan_price", "zero_price", "negative_price")
 
 
 def count(kind: str) -> int:
-    return sum(one.figures.impossible_ticks.get(kind, 0) for one in reports())
+    return sum(one.figures.impossible_ticks.get(kind, 0) for one in list_reports())
 
 
 class Seen:

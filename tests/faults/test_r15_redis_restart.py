@@ -8,10 +8,10 @@ from marketdata import quote_board
 from terminal.worker_steps import EXIT_SILENT
 from tests.factories import make_equities
 from tests.faults.markets import COUNT, placement, running_market
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     Worker,
-    broker_openings,
+    count_opened_sockets,
     running_worker,
     wait_until,
     wait_until_streaming,
@@ -49,7 +49,7 @@ def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
         running_worker(tmp_path, name="work", simulator=market.simulator, queue="default") as work,
     ):
         wait_until(lambda: is_ready(work), seconds=START_SECONDS, what="the work worker is ready")
-        before, openings = placement(), broker_openings(market.simulator)
+        before, openings = placement(), count_opened_sockets(market.simulator)
 
         servers.kill_redis()
         wait_until(lambda: market.browser.feed.get("state") != "live", seconds=5, what="the browser is told")
@@ -68,7 +68,7 @@ def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
         added = market.ask("/api/v2/watchlist/add", {"symbol": "STOCK0", "instrument_type": "EQUITY"})
         assert added.status == 201
         wait_until(lambda: market.browser.has_heard("watchlist_changed"), seconds=5, what="a notice")
-        assert broker_openings(market.simulator) == openings
+        assert count_opened_sockets(market.simulator) == openings
         assert market.browser.close_code is None
         assert work.process.poll() is None
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.faults.markets import COUNT, placement, running_market
-from tests.integration.subscriptions.feed.worlds import broker_openings, wait_until, wait_until_streaming
+from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, wait_until, wait_until_streaming
 from tests.own_servers import OwnServers
 from tests.proxies import running_proxy
 
@@ -23,5 +23,5 @@ def test_r16_a_dead_line_is_noticed_by_its_silence_and_joined_anew(servers: OwnS
             market.wait_for_ticks(seconds=10)
             wait_until_streaming(COUNT, seconds=10)
             assert placement() == before
-            assert broker_openings(market.simulator) == 5
+            assert count_opened_sockets(market.simulator) == 5
             assert market.browser.close_code is None

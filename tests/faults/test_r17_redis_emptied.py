@@ -8,13 +8,13 @@ import redis
 
 from marketdata import quote_board
 from tests.faults.markets import COUNT, placement, running_market
-from tests.integration.subscriptions.feed.worlds import (
-    broker_knows,
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.own_servers import OwnServers
 
@@ -35,10 +35,10 @@ def test_r17_an_emptied_redis_is_filled_again_and_moves_nothing(servers: OwnServ
         market.wait_for_ticks(seconds=5)
         assert placement() == before
         assert {one.connection: one.epoch for one in board.list_reports()} == epochs
-        assert broker_openings(market.simulator) == 5
+        assert count_opened_sockets(market.simulator) == 5
         # Nudges are heard as before.
         make_subscriptions(market.simulator, count=5, skip=COUNT)
         board.nudge()
         wait_until_streaming(COUNT + 5, seconds=5)
-        assert broker_knows(market.simulator) == wanted_keys()
+        assert list_subscribed_keys(market.simulator) == list_wanted_keys()
         assert market.browser.close_code is None

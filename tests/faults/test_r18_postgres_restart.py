@@ -16,8 +16,13 @@ from subscriptions.feed.ownership.statements import Lease, LeaseSession, connect
 from subscriptions.models import Claim
 from tests.factories import make_equities
 from tests.faults.markets import Answer, Market, running_market
-from tests.integration.subscriptions.feed.leasing import take
-from tests.integration.subscriptions.feed.worlds import broker_knows, broker_openings, wait_until, wanted_keys
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
+    list_subscribed_keys,
+    list_wanted_keys,
+    wait_until,
+)
+from tests.integration.subscriptions.feed.lease_sessions import take
 from tests.own_servers import OwnServers
 from watchlists.models import WatchlistEntry
 
@@ -78,7 +83,7 @@ def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
 ) -> None:
     make_equities(2_000)
     with running_market(tmp_path) as market, ThreadPoolExecutor() as pool:
-        openings, over = broker_openings(market.simulator), threading.Event()
+        openings, over = count_opened_sockets(market.simulator), threading.Event()
         writing = pool.submit(write_until, market, over)
         wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, what="writes that succeed")
 
@@ -98,8 +103,12 @@ def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
         assert not WatchlistEntry.objects.filter(claim=None).exists()
         assert not Claim.objects.filter(legs=None).exists()
         assert loads_are_as_counted()
-        wait_until(lambda: broker_knows(market.simulator) == wanted_keys(), seconds=10, what="the broker knows all")
-        assert broker_openings(market.simulator) == openings
+        wait_until(
+            lambda: list_subscribed_keys(market.simulator) == list_wanted_keys(),
+            seconds=10,
+            what="the broker knows all",
+        )
+        assert count_opened_sockets(market.simulator) == openings
         assert market.browser.close_code is None
         market.browser.watch("again", market.watched[:1])
         wait_until(

@@ -12,7 +12,7 @@ import psycopg
 from django.db import connection
 
 from tests.faults.markets import Answer, Market, running_market
-from tests.integration.subscriptions.feed.worlds import broker_openings, wait_until
+from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, wait_until
 from tests.own_servers import OwnServers
 from tests.proxies import running_proxy
 
@@ -57,7 +57,7 @@ def test_r19_a_database_that_hangs_or_is_slow_or_full_costs_requests_and_no_tick
     with running_proxy(servers.postgres.port) as line:
         through_line = servers.database_url.replace(f":{servers.postgres.port}/", f":{line.port}/")
         with running_market(tmp_path, web_variables=BOUNDED | {"DATABASE_URL": through_line}) as market:
-            openings = broker_openings(market.simulator)
+            openings = count_opened_sockets(market.simulator)
             connection.close()
 
             with servers.frozen_postgres():
@@ -76,7 +76,7 @@ def test_r19_a_database_that_hangs_or_is_slow_or_full_costs_requests_and_no_tick
                 assert count_sessions(hog) <= int(BOUNDED["DATABASE_CONNECTIONS"]) + 4
             wait_for_answers(market)
 
-            assert broker_openings(market.simulator) == openings
+            assert count_opened_sockets(market.simulator) == openings
             assert market.browser.close_code is None
 
 

@@ -12,14 +12,14 @@ from django.db import connection
 from marketdata import quote_board
 from tests.browsers import Browser, log_in, watching_browser
 from tests.faults.markets import placement, wait_for_ticks
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     Worker,
-    broker_knows,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.own_servers import OwnServers
 from tests.simulators import SimulatorAddress, running_simulator
@@ -79,4 +79,4 @@ def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_
         with running_stack(tmp_path, "third", simulator, watched, cookie):
             assert quote_board.connect().list_told() == told
             assert placement() == placed
-            assert broker_knows(simulator) == wanted_keys()
+            assert list_subscribed_keys(simulator) == list_wanted_keys()

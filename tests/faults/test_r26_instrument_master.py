@@ -24,14 +24,14 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentType, Serie
 from marketdata.models import Instrument, InstrumentImport
 from tests import master_lines as made
 from tests.factories import make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
+from tests.integration.subscriptions.feed.feed_workers import (
     REPOSITORY,
-    broker_knows,
     database_url,
+    list_subscribed_keys,
+    list_wanted_keys,
     running_worker,
     wait_until,
-    wanted_keys,
 )
 from tests.simulators import SimulatorAddress, running_simulator
 
@@ -129,14 +129,16 @@ def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_th
         assert old.expiry is not None
         claim_chain(hold_a_price(old), user_id=make_user("asha").pk, width=5)
         quote_board.connect().nudge()
-        wait_until(lambda: str(old.key) in broker_knows(simulator), seconds=60, what="the chain on the wire")
+        wait_until(lambda: str(old.key) in list_subscribed_keys(simulator), seconds=60, what="the chain on the wire")
 
         settings.MARKET_DATE = old.expiry + timedelta(days=1)
         master = write_next_days_list(simulator, tmp_path, reused=old)
         assert services.import_instruments(source=master, now=timezone.now()).refusal == ""
         watchlists.services.release_expired(now=timezone.now())
 
-        wait_until(lambda: broker_knows(simulator) == wanted_keys() == [], seconds=20, what="an empty wire")
+        wait_until(
+            lambda: list_subscribed_keys(simulator) == list_wanted_keys() == [], seconds=20, what="an empty wire"
+        )
         new = Instrument.objects.get(is_listed=True, exchange_segment=old.exchange_segment, security_id=old.security_id)
         claim_instrument(new.pk, user_id=make_user("ravi").pk)
         quote_board.connect().nudge()
@@ -144,7 +146,7 @@ def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_th
         board = quote_board.connect()
         wait_until(lambda: new.pk in board.read_rows([new.pk]), seconds=20, what="a price of the new contract")
         assert new.pk != old.pk
-        assert broker_knows(simulator) == wanted_keys() == [str(old.key)]
+        assert list_subscribed_keys(simulator) == list_wanted_keys() == [str(old.key)]
         # Its rows were kept of the connection that it was on, which writes about once a second.
         wait_until(lambda: board.read_rows([old.pk]) == {}, seconds=5, what="nothing kept of the old contract")
 

@@ -13,8 +13,8 @@ from terminal.admission import TRY_AGAIN_LATER
 from tests.browsers import watching_browser
 from tests.factories import make_equities
 from tests.faults.markets import COUNT, running_market
-from tests.integration.subscriptions.feed.worlds import (
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
     make_subscriptions,
     wait_until,
     wait_until_streaming,
@@ -43,7 +43,7 @@ def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers,
     make_equities(2)
     with running_market(tmp_path) as market:
         assert market.ask(ADD, {"symbol": "STOCK0", "instrument_type": "EQUITY"}).status == 201
-        openings = broker_openings(market.simulator)
+        openings = count_opened_sockets(market.simulator)
 
         connection.close()
         with servers.full_disk(bytes_per_file=FILE_BYTES):
@@ -64,7 +64,7 @@ def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers,
         assert WatchlistEntry.objects.count() == 1
         again = {"symbol": "STOCK1", "instrument_type": "EQUITY"}
         wait_until(lambda: market.ask(ADD, again).status == 201, seconds=5, what="a write now that there is room")
-        assert broker_openings(market.simulator) == openings
+        assert count_opened_sockets(market.simulator) == openings
 
 
 def test_r28_processes_without_room_for_logs_or_sockets_go_on(servers: OwnServers, tmp_path: Path) -> None:

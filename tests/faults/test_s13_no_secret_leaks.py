@@ -26,8 +26,13 @@ from accounts.models import User
 from marketdata import selectors
 from marketdata.models import BrokerSession
 from tests.factories import make_user
-from tests.integration.subscriptions.feed.worlds import make_subscriptions, reports, running_worker, wait_until
-from tests.integration.subscriptions.feed.worlds import wait_until_streaming as wait_until_all_stream
+from tests.integration.subscriptions.feed.feed_workers import (
+    list_reports,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+)
+from tests.integration.subscriptions.feed.feed_workers import wait_until_streaming as wait_until_all_stream
 from tests.jwts import make_jwt
 from tests.own_servers import OwnServers
 from tests.secrets import Transcript, find_secrets, forms_of, listening_to, read_arguments, read_rows
@@ -97,7 +102,9 @@ def live_through_trouble(
 
     simulator.set_fault("token_rollover")
     wait_until(
-        lambda: {one.state for one in reports()} == {"waiting"}, seconds=60, what="all connections wait for a token"
+        lambda: {one.state for one in list_reports()} == {"waiting"},
+        seconds=60,
+        what="all connections wait for a token",
     )
     slip = f"{make_jwt(expires_at=timezone.now() - timedelta(days=1))}"
     entered = simulator.new_token(hours=24)

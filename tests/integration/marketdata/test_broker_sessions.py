@@ -25,7 +25,7 @@ from marketdata.services import Renewal
 from marketdata.tasks import renew_broker_token
 from tests.brokers import Broker
 from tests.integration.marketdata.broker_accounts import HOUR, KEY, NOW, US, broker_of_ours, store
-from tests.integration.marketdata.streaming.owners import Owner
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher
 from tests.jwts import make_jwt
 
 OLD = make_jwt(expires_at=NOW + HOUR, client_id=US, signature="the-old-one-aaaa")
@@ -358,4 +358,4 @@ async def report(states: Sequence[str]) -> None:
     """Say on the board how each connection is."""
     async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
         for number, state in enumerate(states, start=1):
-            await Owner(client, django_settings.REDIS_PREFIX, connection=number).report(state)
+            await FramePublisher(client, django_settings.REDIS_PREFIX, connection=number).report(state)

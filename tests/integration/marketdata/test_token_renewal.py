@@ -15,7 +15,7 @@ from marketdata.services import Renewal
 from marketdata.services.broker_sessions import CURRENT_LOCK, RENEWAL_LOCK
 from tests.brokers import Broker
 from tests.integration.marketdata.broker_accounts import HOUR, US, broker_of_ours, store
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.jwts import make_jwt
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ from subscriptions import selectors, services
 from subscriptions.domain.claims import Tier
 from subscriptions.models import FeedConnection, Subscription
 from tests.factories import NOW, Listing, make_equity, make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, fill_with_shares
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, fill_with_shares
 
 ACTIVE = "/api/v2/subscriptions/active"
 

@@ -14,7 +14,7 @@ from subscriptions import services
 from subscriptions.domain.claims import LogAction
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from tests.factories import NOW, PASSWORD, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, fill_with_shares
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
 from watchlists.models import EntryKind
 from watchlists.services import add_entry

@@ -13,7 +13,7 @@ from marketdata import quote_board
 from marketdata.quote_board import OwnerReport
 from subscriptions.models import FeedConnection, FeedLease, SubscriptionLog
 from tests.factories import NOW, PASSWORD, Listing, make_user
-from tests.integration.subscriptions.acts import fill_with_shares, loads
+from tests.integration.subscriptions.claim_factories import fill_with_shares, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
 
 WS_STATUS = "/api/v2/admin/ws-status"
@@ -109,7 +109,7 @@ def test_levelling_tells_how_much_moved_from_what_to_what(listing: Listing, oper
         },
     )
     # Until they stream where they go, they count on both.
-    assert loads() == [100, 20, 20, 20, 20]
+    assert list_loads() == [100, 20, 20, 20, 20]
     assert set(SubscriptionLog.objects.filter(reason="REBALANCE").values_list("actor", flat=True)) == {"clerk"}
     check_invariants()
 
@@ -133,7 +133,7 @@ def test_being_staff_is_not_enough_and_being_no_staff_is_not_either(listing: Lis
         assert answer["Content-Type"] == "application/problem+json"
     assert getattr(APIClient(), method)(path).status_code == 401
 
-    assert loads() == [10, 0, 0, 0, 0]
+    assert list_loads() == [10, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", WS_STATUS), ("post", REBALANCE)])
@@ -147,4 +147,4 @@ def test_looking_moves_nothing(listing: Listing, operator: APIClient) -> None:
     crowd_one_connection(10)
 
     assert operator.get(REBALANCE).status_code == 405
-    assert loads() == [10, 0, 0, 0, 0]
+    assert list_loads() == [10, 0, 0, 0, 0]

@@ -15,7 +15,7 @@ from subscriptions import services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription
 from tests.factories import NOW, Listing, make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, release_claim
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, release_claim
 from tests.integration.subscriptions.connection_rules import ConnectionRules
 from tests.integration.subscriptions.invariants import check_invariants
 

@@ -13,11 +13,11 @@ from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NEAR, NOW, WEEKLY, Listing, drop_prices, make_equities, make_user, put_prices
-from tests.integration.subscriptions.acts import (
+from tests.integration.subscriptions.claim_factories import (
     claim_chain,
     claim_instrument,
     count_subscribed,
-    loads,
+    list_loads,
     release_claim,
 )
 from tests.integration.subscriptions.invariants import check_invariants
@@ -35,7 +35,7 @@ def test_a_stock_chain_is_fifty_legs_and_its_spot_spread_evenly(listing: Listing
     window = placed.window
     assert [window.lowest, window.highest, window.atm] == [Decimal(2_360), Decimal(2_840), Decimal(2_600)]
     assert sum(placed.per_connection.values()) == 50
-    assert loads() == [11, 10, 10, 10, 10]
+    assert list_loads() == [11, 10, 10, 10, 10]
     check_invariants()
 
 
@@ -69,7 +69,7 @@ def test_ten_claims_share_one_subscription_each_and_nine_releases_leave_it(listi
     assert dict(Subscription.objects.values_list("instrument_id", "connection_id")) == before
     check_invariants()
     assert release_claim(placed[9].claim_id).released == 50
-    assert (count_subscribed(), Claim.objects.count(), loads()) == (0, 0, [0, 0, 0, 0, 0])
+    assert (count_subscribed(), Claim.objects.count(), list_loads()) == (0, 0, [0, 0, 0, 0, 0])
 
 
 def test_a_spot_comes_with_the_first_chain_and_goes_with_the_last(listing: Listing) -> None:
@@ -165,7 +165,7 @@ def test_the_last_place_can_be_taken(listing: Listing) -> None:
 
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
 
-    assert loads() == [10, 10, 11, 10, 10]
+    assert list_loads() == [10, 10, 11, 10, 10]
     check_invariants()
 
 

@@ -16,7 +16,12 @@ from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.factories import NOW, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, count_subscribed, fill_with_shares, release_claim
+from tests.integration.subscriptions.claim_factories import (
+    claim_chain,
+    count_subscribed,
+    fill_with_shares,
+    release_claim,
+)
 from tests.integration.subscriptions.invariants import check_invariants
 
 WRITERS = 8

@@ -6,7 +6,7 @@ from subscriptions import services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, count_subscribed
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, count_subscribed
 from tests.integration.subscriptions.invariants import check_invariants
 
 CLOSES = date(2026, 2, 10)

@@ -10,7 +10,12 @@ from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
 from tests.factories import NEAR, NOW, WEEKLY, Listing, make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, count_subscribed, release_claim
+from tests.integration.subscriptions.claim_factories import (
+    claim_chain,
+    claim_instrument,
+    count_subscribed,
+    release_claim,
+)
 from tests.integration.subscriptions.invariants import check_invariants
 
 LATER = NOW + timedelta(hours=1)

@@ -10,7 +10,7 @@ from marketdata.models import Instrument
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription
 from tests.factories import NOW, make_equities
-from tests.integration.subscriptions.acts import claim_instrument
+from tests.integration.subscriptions.claim_factories import claim_instrument
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from subscriptions import selectors, services
 from subscriptions.domain.claims import Tier
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_equities, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, fill_with_shares, loads
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, fill_with_shares, list_loads
 from tests.integration.subscriptions.connection_rules import lose, make_live
 from tests.integration.subscriptions.invariants import check_invariants
 
@@ -34,7 +34,7 @@ def test_a_lost_connection_gives_all_it_carries_to_the_live_ones() -> None:
     report = services.fail_over(connection=5, now=NOW)
 
     assert (report.moved, report.waiting, report.to) == (5, 0, {1: 2, 2: 1, 3: 1, 4: 1})
-    assert loads() == [7, 6, 6, 6, 0]
+    assert list_loads() == [7, 6, 6, 6, 0]
     assert leaving() == 0
     moves = SubscriptionLog.objects.filter(action="move").order_by("pk")
     assert [(row.subject, row.reason, row.actor, row.counts) for row in moves] == [
@@ -60,7 +60,7 @@ def test_what_does_not_fit_waits_and_goes_first_tier_b_then_the_latest_viewed() 
     claim_instrument(old.pk, user_id=user, now=NOW)
     claim_instrument(always_on.pk, user_id=None, tier=Tier.B, now=NOW)
     claim_instrument(newest.pk, user_id=user, now=NOW + timedelta(minutes=9))
-    assert loads() == [0, 0, 0, 0, 4]
+    assert list_loads() == [0, 0, 0, 0, 4]
     make_live(1)
     lose(5)
 
@@ -92,7 +92,7 @@ def test_one_that_is_back_or_has_nobody_to_go_to_keeps_what_it_has() -> None:
     make_live(1, 5)
     assert services.fail_over(connection=5, now=NOW).moved == 0
 
-    assert loads() == [2, 2, 2, 2, 2]
+    assert list_loads() == [2, 2, 2, 2, 2]
 
 
 @pytest.mark.django_db
@@ -111,7 +111,7 @@ def test_a_returned_connection_stays_empty_until_rebalance_levels_with_an_overla
         {1: 5, 2: 5, 3: 5, 4: 5, 5: 5},
     )
     assert leaving() == 5
-    assert loads() == [7, 6, 6, 6, 5]  # on both while the new one does not stream
+    assert list_loads() == [7, 6, 6, 6, 5]  # on both while the new one does not stream
     arriving = on(5)
     assert len(selectors.list_wanted(connection=1)) == 7
     assert [one.instrument_id for one in selectors.list_wanted(connection=5) if one.is_arriving] == arriving
@@ -122,7 +122,7 @@ def test_a_returned_connection_stays_empty_until_rebalance_levels_with_an_overla
     assert services.finish_moves(connection=1, instrument_ids=arriving, now=NOW) == 0
     assert services.finish_moves(connection=5, instrument_ids=arriving, now=NOW) == 2
 
-    assert loads() == [5, 5, 5, 5, 5]
+    assert list_loads() == [5, 5, 5, 5, 5]
     assert services.rebalance(actor="operator1", now=NOW).moves == 0
 
 
@@ -134,7 +134,7 @@ def test_rebalance_leaves_a_lost_connection_out() -> None:
     services.fail_over(connection=5, now=NOW)
 
     assert services.rebalance(actor="operator1", now=NOW).moves == 0
-    assert loads() == [5, 5, 5, 5, 0]
+    assert list_loads() == [5, 5, 5, 5, 0]
 
 
 @pytest.mark.django_db
@@ -145,13 +145,13 @@ def test_where_there_is_no_room_for_both_it_leaves_first() -> None:
     lose(5)
     assert services.fail_over(connection=5, now=NOW).moved == 4
     make_live(5)
-    assert loads() == [6, 6, 6, 6, 0]
+    assert list_loads() == [6, 6, 6, 6, 0]
     services.rebalance(actor="operator1", now=NOW)
-    assert loads() == [6, 6, 6, 6, 4]
+    assert list_loads() == [6, 6, 6, 6, 4]
 
     fill_with_shares(6)  # 24 of 30 instruments: there is room, as soon as nothing is on two connections
 
-    assert loads() == [6, 6, 6, 6, 6]
+    assert list_loads() == [6, 6, 6, 6, 6]
     assert leaving() == 0
     check_invariants()
 
@@ -167,14 +167,14 @@ def test_a_move_to_a_connection_that_is_lost_is_undone_and_one_away_from_it_is_d
     lose(5)
 
     assert services.fail_over(connection=5, now=NOW).moved == 5
-    assert loads() == [7, 6, 6, 6, 0]
+    assert list_loads() == [7, 6, 6, 6, 0]
     assert leaving() == 0
 
     make_live(5)
     services.rebalance(actor="operator1", now=NOW)
     lose(1)
     assert services.fail_over(connection=1, now=NOW).moved == 5
-    assert loads()[0] == 0
+    assert list_loads()[0] == 0
     assert leaving() == 3  # those that move from 2, 3 and 4
     check_invariants()
 
@@ -186,10 +186,10 @@ def test_newcomers_go_to_a_lost_connection_only_where_nobody_else_has_room() -> 
     lose(5)
 
     fill_with_shares(12)
-    assert loads() == [3, 3, 3, 3, 0]
+    assert list_loads() == [3, 3, 3, 3, 0]
 
     fill_with_shares(2)
-    assert loads() == [3, 3, 3, 3, 2]
+    assert list_loads() == [3, 3, 3, 3, 2]
 
 
 def test_a_spot_is_as_important_as_its_latest_viewed_chain(listing: Listing) -> None:

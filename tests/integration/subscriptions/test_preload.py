@@ -10,7 +10,7 @@ from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, drop_prices, make_future, make_series, make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain, count_subscribed, loads
+from tests.integration.subscriptions.claim_factories import claim_chain, count_subscribed, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
 
 LATER = NOW + timedelta(seconds=10)
@@ -36,7 +36,7 @@ def test_a_pass_holds_what_the_rules_want_of_what_is_listed(listing: Listing) ->
     # 2 x 42 legs and the index; 42 legs, their spot, which is the nearest future, and the next future.
     assert count_subscribed() == 84 + 1 + 42 + 2
     assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
-    assert loads() == [26, 26, 26, 26, 25]
+    assert list_loads() == [26, 26, 26, 26, 25]
     check_invariants()
 
 
@@ -249,5 +249,5 @@ def test_two_thousand_two_hundred_and_seventy_two_instruments_land_evenly(listin
 
     assert report.waiting == ()
     assert count_subscribed() == 2_272
-    assert loads() == [455, 455, 454, 454, 454]
+    assert list_loads() == [455, 455, 454, 454, 454]
     check_invariants()

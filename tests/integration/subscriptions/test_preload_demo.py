@@ -11,7 +11,7 @@ from pytest_django import Settings
 from marketdata import services as market_services
 from subscriptions import selectors, services
 from subscriptions.models import Subscription
-from tests.integration.subscriptions.acts import count_subscribed, loads
+from tests.integration.subscriptions.claim_factories import count_subscribed, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
 from tests.simulators import SimulatorAddress, running_simulator
 
@@ -39,7 +39,7 @@ def test_the_first_pass_holds_the_lean_profile_evenly(
     assert report.waiting == ()
     assert selectors.preload_state().is_complete
     assert 2_000 <= count_subscribed() <= 2_500
-    assert max(loads()) - min(loads()) <= 1
+    assert max(list_loads()) - min(list_loads()) <= 1
     assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
     check_invariants()
     statements = [query["sql"] for query in queries.captured_queries]

@@ -11,7 +11,7 @@ from marketdata.models import Instrument
 from subscriptions import services
 from subscriptions.models import Claim
 from tests.factories import put_prices
-from tests.integration.subscriptions.acts import count_subscribed, loads
+from tests.integration.subscriptions.claim_factories import count_subscribed, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
 
 TODAY = date(2026, 2, 10)
@@ -66,5 +66,5 @@ def test_each_rule_takes_what_is_listed_and_asks_for_no_more(
     ]
     # 1,535 legs and the six indices; the commodities' spots are among the futures held.
     assert count_subscribed() == 1_541
-    assert loads() == [309, 308, 308, 308, 308]
+    assert list_loads() == [309, 308, 308, 308, 308]
     check_invariants()

@@ -8,7 +8,7 @@ from subscriptions import services
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim, FeedConnection, SubscriptionLog
 from tests.factories import NEAR, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, release_claim
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, release_claim
 
 
 @pytest.fixture

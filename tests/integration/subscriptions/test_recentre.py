@@ -14,7 +14,7 @@ from subscriptions import services
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_equity, make_series, make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain, count_subscribed, fill_with_shares
+from tests.integration.subscriptions.claim_factories import claim_chain, count_subscribed, fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
 
 SOON = NOW + timedelta(seconds=5)

@@ -17,7 +17,7 @@ from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument, loads
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
 
 
@@ -43,17 +43,17 @@ def test_what_is_right_is_left_alone(listing: Listing) -> None:
 
 def test_a_load_that_is_wrong_is_counted_again(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=5)
-    right = loads()
+    right = list_loads()
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('subscriptions.recounting', 'yes', true)")
         FeedConnection.objects.filter(number=3).update(load=77)
         cursor.execute("SELECT set_config('subscriptions.recounting', '', true)")
 
     assert differences() == ["connection 3 says it carries 77 instruments and carries 2"]
-    assert loads()[2] == 77
+    assert list_loads()[2] == 77
     assert differences(repair=True) == ["connection 3 says it carries 77 instruments and carries 2 (mended)"]
 
-    assert loads() == right
+    assert list_loads() == right
     row = SubscriptionLog.objects.get(reason="REPAIR")
     assert (row.action, row.actor, row.subject) == ("repair", "operator1", "load of connection 3")
     assert row.counts == {"was": 77, "load": 2}
@@ -130,7 +130,7 @@ def test_legs_that_do_not_fit_are_said_and_nothing_else_is_taken(listing: Listin
     placed = claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
     ClaimLeg.objects.filter(claim=placed.claim_id)[0].delete()
     Subscription.objects.filter(legs=None).delete()
-    for number, load in enumerate(loads(), start=1):
+    for number, load in enumerate(list_loads(), start=1):
         FeedConnection.objects.filter(number=number).update(capacity=load)
 
     (text,) = differences(repair=True)

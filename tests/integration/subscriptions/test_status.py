@@ -18,7 +18,7 @@ from subscriptions import selectors, services
 from subscriptions.models import FeedConnection, Subscription
 from subscriptions.selectors import WantedInstrument
 from tests.factories import NOW, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 
 
 def report(number: int, *, sent: int, streaming: int, state: str = "live") -> None:

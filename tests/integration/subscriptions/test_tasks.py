@@ -12,7 +12,7 @@ from subscriptions import tasks
 from subscriptions.models import Claim, SubscriptionLog
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.factories import Listing, make_user, put_prices
-from tests.integration.subscriptions.acts import claim_chain
+from tests.integration.subscriptions.claim_factories import claim_chain
 
 
 def test_the_preload_task_holds_tier_b_and_notes_its_run(listing: Listing) -> None:

@@ -10,7 +10,7 @@ from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from tests.factories import NOW, PASSWORD, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 from tests.integration.subscriptions.invariants import check_invariants
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.services import add_entry

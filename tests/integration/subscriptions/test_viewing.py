@@ -13,7 +13,7 @@ from marketdata.streaming.messages import WatchChain, WatchWatchlist
 from subscriptions import services
 from subscriptions.models import Claim, FeedConnection
 from tests.factories import NOW, Listing, make_user
-from tests.integration.subscriptions.acts import claim_chain, claim_instrument
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 from watchlists.watches import resolve_watch
 
 

@@ -23,7 +23,7 @@ from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from tests.factories import make_equity, make_series, make_user, put_prices
-from tests.integration.subscriptions.acts import fill_with_shares
+from tests.integration.subscriptions.claim_factories import fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
 from tests.integration.subscriptions.test_concurrent_writers import watch_loads
 

@@ -10,7 +10,7 @@ from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
 from tests.factories import Listing
-from tests.integration.watchlists.hearing import overhear
+from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
 
@@ -108,7 +108,7 @@ def test_the_browsers_of_those_who_lost_something_are_told(
     with django_capture_on_commit_callbacks() as callbacks:
         close_tuesday()
 
-    told = overhear([asha.pk, vikram.pk], callbacks)
+    told = record_notices([asha.pk, vikram.pk], callbacks)
 
     assert told == {
         asha.pk: [
@@ -125,7 +125,7 @@ def test_an_addition_tells_the_other_tabs_of_the_trader(
     with django_capture_on_commit_callbacks() as callbacks:
         add(asha, "TCS", now=BEFORE_CUT)
 
-    assert overhear([asha.pk], callbacks) == {asha.pk: [{"type": "watchlist_changed"}]}
+    assert record_notices([asha.pk], callbacks) == {asha.pk: [{"type": "watchlist_changed"}]}
 
 
 def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:

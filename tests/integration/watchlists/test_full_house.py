@@ -13,9 +13,9 @@ from accounts.models import User
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
 from tests.factories import Listing, make_equity, make_series, put_prices
-from tests.integration.subscriptions.acts import fill_with_shares
+from tests.integration.subscriptions.claim_factories import fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
-from tests.integration.watchlists.hearing import overhear
+from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists.models import WatchlistEntry
 
 ADD = "/api/v2/watchlist/add"
@@ -66,7 +66,7 @@ def test_one_more_chain_takes_the_place_of_the_oldest_and_both_traders_are_told(
     assert (evicted.subject, evicted.reason, evicted.actor) == ("INFY 24 Feb 2026 x25", "CAPACITY", "asha")
     check_invariants()
 
-    told = overhear([asha.pk, vikram.pk], callbacks)
+    told = record_notices([asha.pk, vikram.pk], callbacks)
     assert {
         "type": "notice",
         "kind": "evicted",

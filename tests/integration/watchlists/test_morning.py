@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing
-from tests.integration.watchlists.hearing import overhear
+from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
 
@@ -93,7 +93,7 @@ def test_traders_are_told_what_does_not_come_back_once_nothing_tries_again(
     for is_last in (False, True):
         with django_capture_on_commit_callbacks() as callbacks:
             services.restore_kept(now=NEXT_MORNING, is_last=is_last)
-        heard.append([one["kind"] for one in overhear([asha.pk], callbacks)[asha.pk]])
+        heard.append([one["kind"] for one in record_notices([asha.pk], callbacks)[asha.pk]])
 
     assert heard == [[], ["not_restored"]]
 

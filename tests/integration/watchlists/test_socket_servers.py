@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from accounts.models import User
 from marketdata.streaming.frames import BrowserFrameKind, decode_browser_frame
 from tests.factories import make_equities
-from tests.integration.marketdata.streaming.owners import Owner, answering
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.web_servers import SERVERS, running_web
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -72,13 +72,13 @@ def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url
 
     async def browse() -> list[BrowserFrameKind]:
         async with redis.asyncio.Redis.from_url(redis_url) as client:
-            owner = Owner(client, own_board)
-            await owner.change({one: 10.0})
-            async with answering(owner), open_socket(web, cookie) as socket:
+            publisher = FramePublisher(client, own_board)
+            await publisher.publish_changes({one: 10.0})
+            async with running_publisher(publisher), open_socket(web, cookie) as socket:
                 assert (await hear(socket, "welcome"))["rate"] == 4
                 await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [one, other]}))
                 kinds = await see_prices(socket, {one: 10.0})
-                await owner.change({other: 20.0})
+                await publisher.publish_changes({other: 20.0})
                 kinds += await see_prices(socket, {other: 20.0})
             return kinds
 
@@ -115,8 +115,8 @@ def test_a_browser_that_reads_and_never_acknowledges_gets_two_frames_and_then_th
     async def browse() -> tuple[int, int | None]:
         frames = 0
         async with redis.asyncio.Redis.from_url(redis_url) as client:
-            owner = Owner(client, own_board)
-            async with answering(owner), open_socket(web, cookie) as socket:
+            publisher = FramePublisher(client, own_board)
+            async with running_publisher(publisher), open_socket(web, cookie) as socket:
                 await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [41]}))
                 async with asyncio.timeout(25):
                     with suppress(ConnectionClosed):

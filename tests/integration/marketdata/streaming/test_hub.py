@@ -16,7 +16,7 @@ import redis.asyncio
 from marketdata.quote_board import HubBoard
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
 from marketdata.streaming.hub import QuoteHub, Seat
-from tests.integration.marketdata.streaming.owners import Owner, answering, eventually
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, eventually, running_publisher
 
 pytestmark = pytest.mark.asyncio
 
@@ -81,8 +81,8 @@ async def hub(redis_url: str, redis_prefix: str, clock: Clock) -> AsyncIterator[
 
 
 @pytest.fixture
-def owner(client: "redis.asyncio.Redis", redis_prefix: str) -> Owner:
-    return Owner(client, redis_prefix)
+def publisher(client: "redis.asyncio.Redis", redis_prefix: str) -> FramePublisher:
+    return FramePublisher(client, redis_prefix)
 
 
 @asynccontextmanager
@@ -103,58 +103,60 @@ async def browsing(hub: QuoteHub, *instrument_ids: int, acknowledges: bool = Tru
         hub.leave(seat)
 
 
-async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, owner: Owner) -> None:
-    await owner.change({41: 10.0, 42: 20.0})
+async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, publisher: FramePublisher) -> None:
+    await publisher.publish_changes({41: 10.0, 42: 20.0})
 
-    async with answering(owner), browsing(hub, 41, 42) as browser:
+    async with running_publisher(publisher), browsing(hub, 41, 42) as browser:
         await eventually(lambda: browser.held == {41: 10.0, 42: 20.0}, what="both prices")
 
 
-async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, owner: Owner) -> None:
-    async with answering(owner), browsing(hub, 41) as browser:
-        await owner.change({41: 10.0})
+async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, publisher: FramePublisher) -> None:
+    async with running_publisher(publisher), browsing(hub, 41) as browser:
+        await publisher.publish_changes({41: 10.0})
         await eventually(lambda: browser.held.get(41) == 10.0, what="the first price")
 
-        await owner.change({41: 11.0, 99: 5.0})
+        await publisher.publish_changes({41: 11.0, 99: 5.0})
         took = await eventually(lambda: browser.held.get(41) == 11.0, what="the second price")
 
     assert took < 1.0
     assert 99 not in browser.held
 
 
-async def test_a_lost_frame_is_noticed_and_the_owner_asked_again(hub: QuoteHub, owner: Owner) -> None:
-    async with answering(owner, lives=False), browsing(hub, 41, 42) as browser:
-        await owner.change({41: 10.0, 42: 20.0})
+async def test_a_lost_frame_is_noticed_and_the_owner_asked_again(hub: QuoteHub, publisher: FramePublisher) -> None:
+    async with running_publisher(publisher, sends_heartbeats=False), browsing(hub, 41, 42) as browser:
+        await publisher.publish_changes({41: 10.0, 42: 20.0})
         await eventually(lambda: 1 not in hub.mirror.list_incomplete(), what="a complete connection")
-        asked = owner.asked
-        owner.rows[42]["ltp"] = 21.0
+        asked = publisher.asked
+        publisher.rows[42]["ltp"] = 21.0
 
-        await owner.change({41: 11.0}, skip=1)
+        await publisher.publish_changes({41: 11.0}, skip=1)
 
         await eventually(lambda: browser.held == {41: 11.0, 42: 21.0}, what="the change in the lost frame")
-        assert owner.asked > asked
+        assert publisher.asked > asked
 
 
 async def test_a_former_owner_that_wakes_up_changes_nothing(
-    hub: QuoteHub, owner: Owner, client: "redis.asyncio.Redis", redis_prefix: str
+    hub: QuoteHub, publisher: FramePublisher, client: "redis.asyncio.Redis", redis_prefix: str
 ) -> None:
-    former = Owner(client, redis_prefix, epoch=6)
-    async with answering(owner), browsing(hub, 41, 42) as browser:
-        await owner.change({41: 10.0})
-        await eventually(lambda: browser.held.get(41) == 10.0, what="the price of the owner")
+    former = FramePublisher(client, redis_prefix, epoch=6)
+    async with running_publisher(publisher), browsing(hub, 41, 42) as browser:
+        await publisher.publish_changes({41: 10.0})
+        await eventually(lambda: browser.held.get(41) == 10.0, what="the price of the publisher")
 
-        await former.change({41: 1.0})
-        await former.tell_all()
-        await owner.change({42: 20.0})
+        await former.publish_changes({41: 1.0})
+        await former.publish_full()
+        await publisher.publish_changes({42: 20.0})
 
-        await eventually(lambda: browser.held.get(42) == 20.0, what="what the owner said after that")
+        await eventually(lambda: browser.held.get(42) == 20.0, what="what the publisher said after that")
     assert browser.held == {41: 10.0, 42: 20.0}
 
 
-async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_live(hub: QuoteHub, owner: Owner) -> None:
-    owner.rows = {}
-    await owner.change({41: 10.0})
-    await owner.keep()
+async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_live(
+    hub: QuoteHub, publisher: FramePublisher
+) -> None:
+    publisher.rows = {}
+    await publisher.publish_changes({41: 10.0})
+    await publisher.cache_rows()
 
     async with browsing(hub, 41) as browser:
         took = await eventually(lambda: browser.held.get(41) == 10.0, what="the kept price", seconds=4.0)
@@ -166,13 +168,18 @@ async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_liv
 async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
     hub: QuoteHub, client: "redis.asyncio.Redis", redis_prefix: str
 ) -> None:
-    owners = [Owner(client, redis_prefix, connection=number) for number in range(1, 6)]
+    publishers = [FramePublisher(client, redis_prefix, connection=number) for number in range(1, 6)]
     async with browsing(hub) as browser:
-        async with answering(owners[0]), answering(owners[1]), answering(owners[2]), answering(owners[3]):
+        async with (
+            running_publisher(publishers[0]),
+            running_publisher(publishers[1]),
+            running_publisher(publishers[2]),
+            running_publisher(publishers[3]),
+        ):
             await eventually(lambda: browser.feed == "partial", what="four of five")
-            async with answering(owners[4]):
+            async with running_publisher(publishers[4]):
                 await eventually(lambda: browser.feed == "live", what="a live feed")
-            for one in owners:
+            for one in publishers:
                 await one.report()
         took = await eventually(lambda: browser.feed == "stale", what="a stale feed")
 
@@ -180,19 +187,21 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
     assert browser.messages[-1]["live"] == 0
 
 
-async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteHub, owner: Owner) -> None:
+async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with browsing(hub) as browser:
-        await owner.report("reconnecting", error="code 805")
+        await publisher.report("reconnecting", error="code 805")
         await eventually(lambda: browser.feed == "reconnecting", what="the word on the feed")
 
     assert browser.messages[-1]["connections"][0] == {"number": 1, "state": "reconnecting", "error": "code 805"}
 
 
-async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(hub: QuoteHub, owner: Owner) -> None:
-    async with answering(owner), browsing(hub, 41, acknowledges=False) as browser:
+async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
+    hub: QuoteHub, publisher: FramePublisher
+) -> None:
+    async with running_publisher(publisher), browsing(hub, 41, acknowledges=False) as browser:
         await eventually(lambda: len(browser.frames) == 2, what="two frames")
         for price in range(1, 30):
-            await owner.change({41: float(price)})
+            await publisher.publish_changes({41: float(price)})
         await eventually(
             lambda: float(hub.mirror.rows_of([41], now_ms=0)["ltp"][0]) == 29.0,
             what="the last price in the mirror",
@@ -207,9 +216,9 @@ async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
 
 
 async def test_a_browser_that_never_acknowledges_is_closed_and_told_to_come_back(
-    hub: QuoteHub, owner: Owner, clock: Clock
+    hub: QuoteHub, publisher: FramePublisher, clock: Clock
 ) -> None:
-    async with answering(owner), browsing(hub, 41, acknowledges=False) as browser:
+    async with running_publisher(publisher), browsing(hub, 41, acknowledges=False) as browser:
         await eventually(lambda: len(browser.frames) == 2, what="two frames")
 
         clock.ahead += 16
@@ -218,31 +227,31 @@ async def test_a_browser_that_never_acknowledges_is_closed_and_told_to_come_back
     assert CloseCode.SLOW.may_come_back
 
 
-async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, owner: Owner) -> None:
+async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with (
-        answering(owner),
+        running_publisher(publisher),
         browsing(hub, 41, acknowledges=False) as slow,
         browsing(hub, 41) as quick,
     ):
         await eventually(lambda: len(slow.frames) == 2, what="two frames for the slow one")
         for price in (5.0, 6.0, 7.0):
-            await owner.change({41: price})
+            await publisher.publish_changes({41: price})
             took = await eventually(partial(quick.holds, 41, price), what="news for the quick one")
             assert took < 1.0
 
 
 async def test_a_bus_that_loses_its_listeners_is_joined_again_and_everything_asked_for(
-    hub: QuoteHub, owner: Owner, client: "redis.asyncio.Redis"
+    hub: QuoteHub, publisher: FramePublisher, client: "redis.asyncio.Redis"
 ) -> None:
-    async with answering(owner), browsing(hub, 41) as browser:
-        await owner.change({41: 10.0})
+    async with running_publisher(publisher), browsing(hub, 41) as browser:
+        await publisher.publish_changes({41: 10.0})
         await eventually(lambda: browser.held.get(41) == 10.0, what="the first price")
 
         for one in await client.client_list(_type="pubsub"):
             await client.client_kill_filter(_id=one["id"])
-        owner.rows[41]["ltp"] = 11.0
+        publisher.rows[41]["ltp"] = 11.0
 
-        async with answering(owner):
+        async with running_publisher(publisher):
             await eventually(lambda: browser.held.get(41) == 11.0, what="the price said meanwhile", seconds=15)
 
 
@@ -255,11 +264,11 @@ async def test_a_hub_without_browsers_stops(redis_url: str, redis_prefix: str) -
 
 
 async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
-    redis_url: str, redis_prefix: str, owner: Owner
+    redis_url: str, redis_prefix: str, publisher: FramePublisher
 ) -> None:
     hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix), linger_seconds=0.0)
-    async with answering(owner):
-        await owner.change({41: 10.0})
+    async with running_publisher(publisher):
+        await publisher.publish_changes({41: 10.0})
         for _ in range(2):
             async with browsing(hub, 41) as browser:
                 await eventually(partial(browser.holds, 41, 10.0), what="the price")

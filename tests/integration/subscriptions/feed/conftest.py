@@ -11,8 +11,8 @@ from subscriptions.feed.ownership.statements import (
     LeaseSession,
     connection_parameters,
 )
-from tests.integration.subscriptions.feed.leasing import OpenSession
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
+from tests.integration.subscriptions.feed.lease_sessions import OpenSession
 from tests.simulators import SimulatorAddress, running_simulator
 
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import GATE, Quiet, connection_parameters
 from subscriptions.models import FeedGate
-from tests.integration.subscriptions.feed.leasing import OpenSession
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
+from tests.integration.subscriptions.feed.lease_sessions import OpenSession
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 

@@ -14,17 +14,17 @@ from marketdata import quote_board
 from subscriptions import selectors, services
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, FeedLease, Subscription
 from tests.factories import NOW, make_user
-from tests.integration.subscriptions.acts import loads
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.claim_factories import list_loads
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_knows,
-    broker_sockets,
+    count_broker_sockets,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.proxies import running_proxy
 from tests.simulators import SimulatorAddress
@@ -41,17 +41,17 @@ def placement() -> Mapping[int, int]:
 def told_twice_or_never() -> list[str]:
     """Return the keys that the living sockets were not told exactly once of those that are wanted."""
     told = [str(key) for keys in quote_board.connect().list_told().values() for key in keys]
-    return sorted({key for key in {*told, *wanted_keys()} if told.count(key) != 1})
+    return sorted({key for key in {*told, *list_wanted_keys()} if told.count(key) != 1})
 
 
 def is_all_on(numbers: list[int], simulator: SimulatorAddress, *, count: int) -> bool:
     """Say whether exactly what is wanted is told, once each, and ticks on these connections."""
-    streaming = sum(one.streaming for one in reports() if one.connection in numbers)
-    return streaming == count and broker_knows(simulator) == wanted_keys() and told_twice_or_never() == []
+    streaming = sum(one.streaming for one in list_reports() if one.connection in numbers)
+    return streaming == count and list_subscribed_keys(simulator) == list_wanted_keys() and told_twice_or_never() == []
 
 
 def wait_for_owners(count: int) -> None:
-    wait_until(lambda: len(reports()) == count, seconds=START_SECONDS, what=f"{count} connections reported")
+    wait_until(lambda: len(list_reports()) == count, seconds=START_SECONDS, what=f"{count} connections reported")
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSTOP])
@@ -65,15 +65,15 @@ def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
             wait_until_streaming(40)
             os.kill(one.process.pid, death)
 
-            took = wait_until(lambda: loads()[4] == 0, seconds=15, what="connection 5 gave everything up")
+            took = wait_until(lambda: list_loads()[4] == 0, seconds=15, what="connection 5 gave everything up")
             took += wait_until(
-                lambda: sum(report.streaming for report in reports() if report.connection != 5) == 40,
+                lambda: sum(report.streaming for report in list_reports() if report.connection != 5) == 40,
                 seconds=10,
                 what="all stream on the others",
             )
 
             assert took > GRACE_SECONDS - 2
-            assert loads() == [10, 10, 10, 10, 0]
+            assert list_loads() == [10, 10, 10, 10, 0]
             assert FeedConnection.objects.get(number=5).state == "failed_over"
             if death is signal.SIGSTOP:
                 os.kill(one.process.pid, signal.SIGCONT)
@@ -87,7 +87,7 @@ def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_d
     before = placement()
     with running_worker(tmp_path, name="again", simulator=simulator, FEED_CONNECTIONS="1" if is_dead else "5"):
         wait_until(
-            lambda: {report.connection for report in reports() if report.state == "live"} == {1, 2, 3, 4, 5},
+            lambda: {report.connection for report in list_reports() if report.state == "live"} == {1, 2, 3, 4, 5},
             seconds=START_SECONDS,
             what="all five are live",
         )
@@ -97,10 +97,10 @@ def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_d
         done = services.rebalance(actor="operator1", now=timezone.now())
 
         assert (done.moves, done.after) == (8, {1: 8, 2: 8, 3: 8, 4: 8, 5: 8})
-        wait_until(lambda: loads() == [8, 8, 8, 8, 8], seconds=15, what="the overlaps have ended")
-        wait_until(lambda: [one.streaming for one in reports()] == [8, 8, 8, 8, 8], seconds=10, what="8 on each")
+        wait_until(lambda: list_loads() == [8, 8, 8, 8, 8], seconds=15, what="the overlaps have ended")
+        wait_until(lambda: [one.streaming for one in list_reports()] == [8, 8, 8, 8, 8], seconds=10, what="8 on each")
         wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=5, what="once each again")
-        assert broker_sockets(simulator) == 5
+        assert count_broker_sockets(simulator) == 5
 
 
 def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
@@ -120,21 +120,21 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
             wait_until(
                 lambda: FeedConnection.objects.get(number=5).lost_since is not None, seconds=8, what="its turn failed"
             )
-            assert loads() == [8, 8, 8, 8, 8]
+            assert list_loads() == [8, 8, 8, 8, 8]
 
-            took = wait_until(lambda: loads() == [10, 10, 10, 10, 0], seconds=15, what="all moved")
+            took = wait_until(lambda: list_loads() == [10, 10, 10, 10, 0], seconds=15, what="all moved")
 
             assert took > GRACE_SECONDS - 1
             assert [one.state for one in selectors.ws_status()] == ["live"] * 4 + ["failed_over"]
             wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
             proxy.restore()
             wait_until(
-                lambda: [one.state for one in reports()] == ["live"] * 5, seconds=40, what="connection 5 is back"
+                lambda: [one.state for one in list_reports()] == ["live"] * 5, seconds=40, what="connection 5 is back"
             )
             wait_until(
                 lambda: FeedConnection.objects.get(number=5).lost_since is None, seconds=5, what="it is lost no more"
             )
-            assert loads() == [10, 10, 10, 10, 0]
+            assert list_loads() == [10, 10, 10, 10, 0]
 
 
 def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
@@ -146,13 +146,13 @@ def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
     stranger.save()
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until(
-            lambda: sum(one.streaming for one in reports()) == 9, seconds=START_SECONDS, what="nine of ten stream"
+            lambda: sum(one.streaming for one in list_reports()) == 9, seconds=START_SECONDS, what="nine of ten stream"
         )
 
         Subscription.objects.filter(instrument=stranger).update(connection=2, leaving_connection=1)
         quote_board.connect().nudge()
 
-        took = wait_until(lambda: loads() == [1, 3, 2, 2, 2], seconds=20, what="it has left connection 1")
+        took = wait_until(lambda: list_loads() == [1, 3, 2, 2, 2], seconds=20, what="it has left connection 1")
         assert took > 8
 
 
@@ -183,8 +183,8 @@ def test_a_feed_that_streams_what_is_claimed_shows_no_difference(simulator: Simu
             f"{token} is subscribed and held by nobody (mended)",
             "1 mended, 0 left",
         ]
-        assert broker_knows(simulator) == wanted_keys()
-        assert len(wanted_keys()) == 19
+        assert list_subscribed_keys(simulator) == list_wanted_keys()
+        assert len(list_wanted_keys()) == 19
 
 
 @pytest.mark.parametrize("grace", ["1", "60"])
@@ -198,11 +198,11 @@ def test_a_restart_of_the_whole_feed_moves_nothing(simulator: SimulatorAddress, 
 
     with running_worker(tmp_path, name="second", simulator=simulator, FAILOVER_GRACE_S=grace):
         wait_until(
-            lambda: all(one.epoch == epochs[one.connection] + 1 for one in reports()) and len(reports()) == 5,
+            lambda: all(one.epoch == epochs[one.connection] + 1 for one in list_reports()) and len(list_reports()) == 5,
             seconds=START_SECONDS,
             what="five new owners",
         )
         wait_until_streaming(40, seconds=20)
 
         assert placement() == before
-        assert broker_knows(simulator) == wanted_keys()
+        assert list_subscribed_keys(simulator) == list_wanted_keys()

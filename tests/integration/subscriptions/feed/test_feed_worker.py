@@ -14,18 +14,18 @@ from marketdata import quote_board
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Known, decode_frame
 from subscriptions.feed.bootstep import EXIT_BROKEN
 from subscriptions.models import FeedConnection, FeedLease, Subscription
-from tests.integration.subscriptions.feed.worlds import (
+from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
-    broker_knows,
-    broker_openings,
-    broker_sockets,
+    count_broker_sockets,
+    count_opened_sockets,
     database_url,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import SimulatorAddress, running_simulator
 
@@ -54,8 +54,8 @@ def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: Si
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until_streaming(40)
 
-        assert broker_knows(simulator) == wanted_keys()
-        assert [one.sent for one in reports()] == [8, 8, 8, 8, 8]
+        assert list_subscribed_keys(simulator) == list_wanted_keys()
+        assert [one.sent for one in list_reports()] == [8, 8, 8, 8, 8]
         ids = [one.instrument_id for one in subscriptions]
         board = quote_board.connect()
         wait_until(lambda: len(board.read_rows(ids)) == 40, seconds=5, what="all rows kept")
@@ -94,18 +94,18 @@ def test_what_is_claimed_goes_on_the_wire_and_what_is_released_comes_off(
         added = make_subscriptions(simulator, count=50, skip=40)
         board.nudge()
 
-        took = wait_until(lambda: len(broker_knows(simulator)) == 90, seconds=5, what="90 on the wire")
+        took = wait_until(lambda: len(list_subscribed_keys(simulator)) == 90, seconds=5, what="90 on the wire")
         assert took < 2.0
         wait_until_streaming(90, seconds=10)
-        assert broker_knows(simulator) == wanted_keys()
+        assert list_subscribed_keys(simulator) == list_wanted_keys()
 
         ids = [one.instrument_id for one in added]
         wait_until(lambda: len(board.read_rows(ids)) == 50, seconds=5, what="added rows kept")
         Subscription.objects.filter(instrument_id__in=ids).delete()
         board.nudge()
 
-        wait_until(lambda: len(broker_knows(simulator)) == 40, seconds=5, what="40 on the wire")
-        assert broker_knows(simulator) == wanted_keys()
+        wait_until(lambda: len(list_subscribed_keys(simulator)) == 40, seconds=5, what="40 on the wire")
+        assert list_subscribed_keys(simulator) == list_wanted_keys()
         wait_until(lambda: not board.read_rows(ids), seconds=5, what="released rows forgotten")
 
 
@@ -116,7 +116,11 @@ def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_
 
         Subscription.objects.filter(connection_id=1).delete()
 
-        wait_until(lambda: broker_knows(simulator) == wanted_keys(), seconds=8, what="the broker knows what is wanted")
+        wait_until(
+            lambda: list_subscribed_keys(simulator) == list_wanted_keys(),
+            seconds=8,
+            what="the broker knows what is wanted",
+        )
 
 
 @pytest.mark.usefixtures("settled_database")
@@ -125,7 +129,7 @@ def test_a_spare_worker_takes_over_from_a_killed_one(simulator: SimulatorAddress
     with running_worker(tmp_path, name="first", simulator=simulator) as first:
         wait_until_streaming(40)
         epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
-        (owner,) = {one.owner for one in reports()}
+        (owner,) = {one.owner for one in list_reports()}
         with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
             wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="the spare is ready")
 
@@ -136,8 +140,8 @@ def test_a_spare_worker_takes_over_from_a_killed_one(simulator: SimulatorAddress
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
                 number: epoch + 1 for number, epoch in epochs.items()
             }
-            assert broker_knows(simulator) == wanted_keys()
-            assert broker_sockets(simulator) == 5
+            assert list_subscribed_keys(simulator) == list_wanted_keys()
+            assert count_broker_sockets(simulator) == 5
 
 
 def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorAddress, tmp_path: Path) -> None:
@@ -152,8 +156,8 @@ def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorA
 
     assert code == 0
     assert took < 3.0
-    assert reports() == []
-    assert broker_sockets(simulator) == 0
+    assert list_reports() == []
+    assert count_broker_sockets(simulator) == 0
     assert set(FeedLease.objects.values_list("owner", "expires_at")) == {("", None)}
     assert set(FeedConnection.objects.values_list("state", flat=True)) == {"wanted"}
 
@@ -168,12 +172,14 @@ def test_everything_is_told_again_to_a_broker_that_was_restarted(tmp_path: Path)
 
             os.kill(broker.process_id, signal.SIGKILL)
             wait_until(
-                lambda: {one.state for one in reports()} == {"reconnecting"}, seconds=5, what="the loss is reported"
+                lambda: {one.state for one in list_reports()} == {"reconnecting"},
+                seconds=5,
+                what="the loss is reported",
             )
             with running_simulator(rate=2_000, port=port, rest_port=rest_port) as again:
                 wait_until_streaming(40, seconds=20)
 
-                assert broker_knows(again) == wanted_keys()
+                assert list_subscribed_keys(again) == list_wanted_keys()
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == epochs
 
 
@@ -187,12 +193,12 @@ def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, t
         FeedLease.objects.filter(connection_id=4).update(epoch=epoch + 1, owner="")
 
         wait_until(
-            lambda: any(one.connection == 4 and one.epoch == epoch + 2 for one in reports()),
+            lambda: any(one.connection == 4 and one.epoch == epoch + 2 for one in list_reports()),
             seconds=10,
             what="connection 4 under a new epoch",
         )
         wait_until_streaming(10, seconds=10)
-        assert broker_sockets(simulator) == 5
+        assert count_broker_sockets(simulator) == 5
 
 
 def test_a_holder_that_breaks_ends_its_worker(simulator: SimulatorAddress, tmp_path: Path) -> None:
@@ -209,9 +215,9 @@ def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddr
     make_subscriptions(simulator, count=10)
 
     with running_worker(tmp_path, name="feed", simulator=simulator, FEED_CONNECTIONS="2"):
-        wait_until(lambda: len(reports()) == 2, seconds=START_SECONDS, what="two connections reported")
+        wait_until(lambda: len(list_reports()) == 2, seconds=START_SECONDS, what="two connections reported")
 
-        assert [one.connection for one in reports()] == [1, 2]
+        assert [one.connection for one in list_reports()] == [1, 2]
         assert FeedLease.objects.exclude(owner="").count() == 2
 
 
@@ -225,12 +231,12 @@ def test_a_worker_of_another_queue_holds_nothing(simulator: SimulatorAddress, tm
 def test_without_credentials_connections_wait_and_say_so(simulator: SimulatorAddress, tmp_path: Path) -> None:
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_CLIENT_ID="", DHAN_ACCESS_TOKEN=""):
         wait_until(
-            lambda: [(one.state, one.last_error) for one in reports()] == [("waiting", "no credentials")] * 5,
+            lambda: [(one.state, one.last_error) for one in list_reports()] == [("waiting", "no credentials")] * 5,
             seconds=START_SECONDS,
             what="five waiting connections",
         )
 
-        assert broker_sockets(simulator) == 0
+        assert count_broker_sockets(simulator) == 0
 
 
 def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path) -> None:
@@ -243,28 +249,30 @@ def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path)
             with connect(f"{broker.feed_url}/?{query}"):
                 wait_until(
                     lambda: (
-                        [(one.state, one.last_error) for one in reports()]
+                        [(one.state, one.last_error) for one in list_reports()]
                         == [("reconnecting", "805: too many requests or connections")] * 5
                     ),
                     seconds=5,
                     what="all connections quiet with 805",
                 )
 
-                wait_until(lambda: broker_sockets(broker) == 1, seconds=1, what="only the stranger's socket is left")
-                assert broker_openings(broker) == 6
+                wait_until(
+                    lambda: count_broker_sockets(broker) == 1, seconds=1, what="only the stranger's socket is left"
+                )
+                assert count_opened_sockets(broker) == 6
             wait_until_streaming(10, seconds=10)
-            assert broker_openings(broker) == 11
+            assert count_opened_sockets(broker) == 11
 
 
 def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_ACCESS_TOKEN="canary-token") as worker:
         wait_until(
-            lambda: len(reports()) == 5 and all(one.last_error for one in reports()),
+            lambda: len(list_reports()) == 5 and all(one.last_error for one in list_reports()),
             seconds=START_SECONDS,
             what="a reason on every connection",
         )
 
-        assert {one.state for one in reports()} <= {"stopped", "waiting", "reconnecting", "opening"}
+        assert {one.state for one in list_reports()} <= {"stopped", "waiting", "reconnecting", "opening"}
         assert b"canary" not in worker.log.read_bytes()
-        assert "canary" not in repr(reports())
+        assert "canary" not in repr(list_reports())

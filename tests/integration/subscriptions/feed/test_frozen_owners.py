@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from subscriptions.feed.ownership.statements import Lease, LeaseSession
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.leasing import OpenSession, take
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
+from tests.integration.subscriptions.feed.lease_sessions import OpenSession, take
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 

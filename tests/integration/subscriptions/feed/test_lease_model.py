@@ -11,7 +11,7 @@ from django.db.models import F
 from subscriptions.feed.ownership.statements import Lease, LeaseSession, connection_parameters
 from subscriptions.models import FeedLease
 from tests.faults.model_server import Clock, ModelServer, ModelSession
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 

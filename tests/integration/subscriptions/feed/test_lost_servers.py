@@ -10,15 +10,15 @@ from django.db import connection
 
 from marketdata import quote_board
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.worlds import (
-    broker_knows,
-    broker_openings,
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
     make_subscriptions,
-    reports,
     running_worker,
     wait_until,
     wait_until_streaming,
-    wanted_keys,
 )
 from tests.simulators import SimulatorAddress
 
@@ -38,7 +38,7 @@ def test_a_worker_cut_off_from_the_database_streams_on_under_its_epochs(
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until_streaming(40)
         epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
-        openings = broker_openings(simulator)
+        openings = count_opened_sockets(simulator)
 
         with connection.cursor() as cursor:
             cursor.execute(
@@ -50,8 +50,8 @@ def test_a_worker_cut_off_from_the_database_streams_on_under_its_epochs(
         quote_board.connect().nudge()
 
         wait_until_streaming(50, seconds=10)
-        assert broker_knows(simulator) == wanted_keys()
-        assert broker_openings(simulator) == openings
+        assert list_subscribed_keys(simulator) == list_wanted_keys()
+        assert count_opened_sockets(simulator) == openings
         assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == epochs
 
 
@@ -61,18 +61,18 @@ def test_a_redis_that_hangs_costs_frames_and_no_socket(
     make_subscriptions(simulator, count=40)
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until_streaming(40)
-        openings = broker_openings(simulator)
-        before = {one.connection: one.packets for one in reports()}
+        openings = count_opened_sockets(simulator)
+        before = {one.connection: one.packets for one in list_reports()}
 
         redis_client.client_pause(1_500, all=True)
 
         wait_until(
-            lambda: len(reports()) == 5 and all(one.packets > before[one.connection] for one in reports()),
+            lambda: len(list_reports()) == 5 and all(one.packets > before[one.connection] for one in list_reports()),
             seconds=10,
             what="reports that go on",
         )
         wait_until_streaming(40, seconds=5)
-        assert broker_openings(simulator) == openings
+        assert count_opened_sockets(simulator) == openings
 
 
 def test_nudges_are_heard_again_after_redis_dropped_its_listeners(
@@ -91,4 +91,4 @@ def test_nudges_are_heard_again_after_redis_dropped_its_listeners(
         quote_board.connect().nudge()
 
         wait_until_streaming(20, seconds=10)
-        assert broker_knows(simulator) == wanted_keys()
+        assert list_subscribed_keys(simulator) == list_wanted_keys()

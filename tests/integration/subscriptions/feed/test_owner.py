@@ -30,9 +30,9 @@ from subscriptions.feed.ownership.statements import GATE, Lease, connection_para
 from subscriptions.feed.plan.reconciler import Reconciler
 from subscriptions.feed.publishing.publisher import Publisher
 from subscriptions.models import FeedConnection, FeedLease
-from tests.integration.marketdata.streaming.owners import eventually
-from tests.integration.subscriptions.feed.leasing import OpenSession, is_free
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.marketdata.streaming.frame_publishers import eventually
+from tests.integration.subscriptions.feed.feed_workers import wait_until
+from tests.integration.subscriptions.feed.lease_sessions import OpenSession, is_free
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 

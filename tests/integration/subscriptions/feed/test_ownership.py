@@ -15,8 +15,8 @@ from subscriptions.domain.takeovers import FormerOwner, Presence
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Lease, LeaseSession, Unheld, connection_parameters
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.leasing import OpenSession, is_free, take
-from tests.integration.subscriptions.feed.worlds import wait_until
+from tests.integration.subscriptions.feed.feed_workers import wait_until
+from tests.integration.subscriptions.feed.lease_sessions import OpenSession, is_free, take
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 

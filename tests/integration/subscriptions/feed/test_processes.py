@@ -10,7 +10,7 @@ import pytest
 
 from subscriptions.domain.takeovers import Presence
 from subscriptions.feed.ownership.processes import name_this_process, presence_of
-from tests.integration.subscriptions.feed.worlds import REPOSITORY
+from tests.integration.subscriptions.feed.feed_workers import REPOSITORY
 
 SAY_NAME_AND_WAIT = (
     "from subscriptions.feed.ownership.processes import name_this_process; "

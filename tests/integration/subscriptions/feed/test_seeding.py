@@ -10,7 +10,12 @@ from websockets.sync.server import ServerConnection, serve
 
 from marketdata import quote_board
 from marketdata.domain.quote_rows import Known
-from tests.integration.subscriptions.feed.worlds import START_SECONDS, make_subscriptions, running_worker, wait_until
+from tests.integration.subscriptions.feed.feed_workers import (
+    START_SECONDS,
+    make_subscriptions,
+    running_worker,
+    wait_until,
+)
 from tests.simulators import SimulatorAddress
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]

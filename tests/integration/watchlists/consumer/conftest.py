@@ -1,4 +1,4 @@
-"""A hub with an owner that answers it, a trader and a market, on the loop of the test."""
+"""A hub with a publisher that answers it, a trader and a market, on the loop of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from marketdata.quote_board import connect_hub
 from marketdata.streaming.hub import QuoteHub
 from tests import factories
 from tests.factories import Listing
-from tests.integration.marketdata.streaming.owners import Owner, answering
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -36,10 +36,10 @@ async def hub(own_board: str) -> AsyncIterator[QuoteHub]:
 
 
 @pytest_asyncio.fixture
-async def owner(redis_url: str, own_board: str) -> AsyncIterator[Owner]:
+async def publisher(redis_url: str, own_board: str) -> AsyncIterator[FramePublisher]:
     async with redis.asyncio.Redis.from_url(redis_url) as client:
-        one = Owner(client, own_board)
-        async with answering(one):
+        one = FramePublisher(client, own_board)
+        async with running_publisher(one):
             yield one
 
 

@@ -12,46 +12,48 @@ from accounts.models import User
 from marketdata.streaming.hub import QuoteHub
 from tests import factories
 from tests.factories import NOW, Listing
-from tests.integration.marketdata.streaming.owners import Owner
-from tests.integration.watchlists.consumer.tabs import (
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher
+from tests.integration.watchlists.consumer.browser_sockets import (
     add_share,
-    open_tab,
+    open_socket,
     subscribe,
 )
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
 
 
-async def test_instruments_are_watched_by_id(hub: QuoteHub, owner: Owner, trader: User, listing: Listing) -> None:
+async def test_instruments_are_watched_by_id(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
+) -> None:
     spot = listing.spots["NIFTY"].pk
-    await owner.change({spot: 25_000.0, 999_999: 1.0})
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="strip", instruments=[spot])
+    await publisher.publish_changes({spot: 25_000.0, 999_999: 1.0})
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="strip", instruments=[spot])
 
-        assert await tab.hear("watching") == {
+        assert await browser.receive("watching") == {
             "type": "watching",
             "id": "strip",
             "instruments": [spot],
             "not_streaming": [spot],
         }
-        await tab.see(lambda held: held == {spot: 25_000.0})
-        await owner.change({spot: 25_010.0})
-        await tab.see(lambda held: held == {spot: 25_010.0})
+        await browser.receive_until(lambda held: held == {spot: 25_000.0})
+        await publisher.publish_changes({spot: 25_010.0})
+        await browser.receive_until(lambda held: held == {spot: 25_010.0})
 
 
 async def test_a_chain_is_answered_with_its_window_and_the_quotes_of_its_legs(
-    hub: QuoteHub, owner: Owner, trader: User, listing: Listing, settings: Any
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     spot = listing.spots["RELIANCE"].pk
-    await owner.change({spot: 2_604.0})
-    await owner.keep()
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="chain", chain={"symbol": "reliance", "expiry": "24FEB2026"})
-        chain = await tab.hear("chain")
+    await publisher.publish_changes({spot: 2_604.0})
+    await publisher.cache_rows()
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="chain", chain={"symbol": "reliance", "expiry": "24FEB2026"})
+        chain = await browser.receive("chain")
         call = next(call for strike, call, _ in chain["strikes"] if strike == "2600")
-        await owner.change({call: 61.5})
-        await tab.see(lambda held: held.get(call) == 61.5 and held.get(spot) == 2_604.0)
+        await publisher.publish_changes({call: 61.5})
+        await browser.receive_until(lambda held: held.get(call) == 61.5 and held.get(spot) == 2_604.0)
 
     assert len(chain["strikes"]) == 25
     assert (chain["strikes"][0][0], chain["strikes"][-1][0]) == ("2360", "2840")
@@ -87,70 +89,74 @@ async def test_a_chain_that_cannot_be_shown_is_refused_in_words(
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     settings.DHAN_REST_URL = "http://127.0.0.1:9"
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="chain", chain=chain)
-        refusal = await tab.hear("error")
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="chain", chain=chain)
+        refusal = await browser.receive("error")
 
     assert (refusal["id"], refusal["code"]) == ("chain", code)
     assert len(refusal["message"]) > 10
 
 
 async def test_a_chain_whose_window_moves_is_said_again(
-    hub: QuoteHub, owner: Owner, trader: User, listing: Listing, settings: Any
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     spot = listing.spots["RELIANCE"].pk
-    await owner.change({spot: 2_604.0})
-    await owner.keep()
-    async with open_tab(hub, trader, review=0.1) as tab:
-        await tab.say(type="watch", id="chain", chain={"symbol": "RELIANCE"})
-        assert (await tab.hear("chain"))["atm"] == "2600"
+    await publisher.publish_changes({spot: 2_604.0})
+    await publisher.cache_rows()
+    async with open_socket(hub, trader, review=0.1) as browser:
+        await browser.send(type="watch", id="chain", chain={"symbol": "RELIANCE"})
+        assert (await browser.receive("chain"))["atm"] == "2600"
 
-        await owner.change({spot: 2_641.0})
-        await owner.keep()
-        moved = await tab.hear("chain")
+        await publisher.publish_changes({spot: 2_641.0})
+        await publisher.cache_rows()
+        moved = await browser.receive("chain")
 
     assert moved["atm"] == "2640"
     assert moved["strikes"][0][0] == "2400"
 
 
-async def test_what_starts_to_stream_is_said_again(hub: QuoteHub, owner: Owner, trader: User, listing: Listing) -> None:
+async def test_what_starts_to_stream_is_said_again(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
+) -> None:
     spot = listing.spots["NIFTY"]
-    async with open_tab(hub, trader, review=0.1) as tab:
-        await tab.say(type="watch", id="strip", instruments=[spot.pk])
-        await tab.hear("watching", not_streaming=[spot.pk])
+    async with open_socket(hub, trader, review=0.1) as browser:
+        await browser.send(type="watch", id="strip", instruments=[spot.pk])
+        await browser.receive("watching", not_streaming=[spot.pk])
 
         await database_sync_to_async(subscribe)(spot)
 
-        await tab.hear("watching", not_streaming=[])
+        await browser.receive("watching", not_streaming=[])
 
 
-async def test_a_watchlist_is_the_traders_own(hub: QuoteHub, owner: Owner, trader: User, listing: Listing) -> None:
+async def test_a_watchlist_is_the_traders_own(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
+) -> None:
     other = await database_sync_to_async(factories.make_user)("trader2")
     for user, symbol in [(trader, "TCS"), (other, "RELIANCE")]:
         await database_sync_to_async(add_share)(user, listing.spots[symbol])
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="list", watchlist=True)
-        watching = await tab.hear("watching")
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="list", watchlist=True)
+        watching = await browser.receive("watching")
 
     assert watching["instruments"] == [listing.spots["TCS"].pk]
 
 
 async def test_watches_are_limited_in_number_and_in_size(hub: QuoteHub, trader: User) -> None:
     ids = [one.pk for one in await database_sync_to_async(factories.make_equities)(2_500)]
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="one", instruments=ids[:1_500])
-        await tab.hear("watching")
-        await tab.say(type="watch", id="two", instruments=ids[999:2_500])
-        assert (await tab.hear("error"))["code"] == "too_many"
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="one", instruments=ids[:1_500])
+        await browser.receive("watching")
+        await browser.send(type="watch", id="two", instruments=ids[999:2_500])
+        assert (await browser.receive("error"))["code"] == "too_many"
         for number in range(15):
-            await tab.say(type="watch", id=f"more{number}", instruments=ids[:1])
-            await tab.hear("watching")
-        await tab.say(type="watch", id="seventeenth", instruments=ids[:1])
-        assert (await tab.hear("error"))["code"] == "too_many"
-        await tab.say(type="unwatch", id="one")
-        await tab.say(type="watch", id="seventeenth", instruments=ids[:1])
-        await tab.hear("watching", id="seventeenth")
+            await browser.send(type="watch", id=f"more{number}", instruments=ids[:1])
+            await browser.receive("watching")
+        await browser.send(type="watch", id="seventeenth", instruments=ids[:1])
+        assert (await browser.receive("error"))["code"] == "too_many"
+        await browser.send(type="unwatch", id="one")
+        await browser.send(type="watch", id="seventeenth", instruments=ids[:1])
+        await browser.receive("watching", id="seventeenth")
 
 
 @asynccontextmanager
@@ -170,25 +176,25 @@ async def silent_broker() -> AsyncIterator[tuple[str, asyncio.Event]]:
 
 
 async def test_prices_flow_while_a_watch_waits_for_the_broker(
-    hub: QuoteHub, owner: Owner, trader: User, listing: Listing, settings: Any
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     spot = listing.spots["NIFTY"].pk
-    async with open_tab(hub, trader) as tab, silent_broker() as (url, asked):
+    async with open_socket(hub, trader) as browser, silent_broker() as (url, asked):
         settings.DHAN_REST_URL = url
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
-        await owner.change({spot: 25_000.0})
-        await tab.say(type="watch", id="strip", instruments=[spot])
-        await tab.see(lambda held: held == {spot: 25_000.0})
+        await publisher.publish_changes({spot: 25_000.0})
+        await browser.send(type="watch", id="strip", instruments=[spot])
+        await browser.receive_until(lambda held: held == {spot: 25_000.0})
 
-        await tab.say(type="watch", id="chain", chain={"symbol": "TCS"})
+        await browser.send(type="watch", id="chain", chain={"symbol": "TCS"})
         async with asyncio.timeout(2):
             await asked.wait()
             for price in (25_001.0, 25_002.0, 25_003.0, 25_004.0):
-                await owner.change({spot: price})
-                await tab.see(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
-            await tab.say(type="ping")
-            await tab.hear("pong")
+                await publisher.publish_changes({spot: price})
+                await browser.receive_until(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
+            await browser.send(type="ping")
+            await browser.receive("pong")
 
 
 async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
@@ -196,42 +202,42 @@ async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     spot = listing.spots["NIFTY"].pk
-    async with open_tab(hub, trader) as tab:
+    async with open_socket(hub, trader) as browser:
         async with silent_broker() as (url, asked):
             settings.DHAN_REST_URL = url
             settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
-            await tab.say(type="watch", id="one", chain={"symbol": "TCS"})
+            await browser.send(type="watch", id="one", chain={"symbol": "TCS"})
             await asked.wait()
-            await tab.say(type="watch", id="one", chain={"symbol": "NOSUCH"})
-            await tab.say(type="watch", id="one", instruments=[spot])
-            await tab.say(type="ping")
-            await tab.hear("pong")
+            await browser.send(type="watch", id="one", chain={"symbol": "NOSUCH"})
+            await browser.send(type="watch", id="one", instruments=[spot])
+            await browser.send(type="ping")
+            await browser.receive("pong")
 
-        await tab.hear("watching", id="one")
+        await browser.receive("watching", id="one")
 
-    assert "error" not in tab.kinds
+    assert "error" not in browser.kinds
 
 
 async def test_ids_of_no_instrument_are_left_out_of_a_watch(hub: QuoteHub, trader: User, listing: Listing) -> None:
     spot = listing.spots["NIFTY"].pk
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="strip", instruments=[4_000_000_000, spot, 4_000_000_001, spot])
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="strip", instruments=[4_000_000_000, spot, 4_000_000_001, spot])
 
-        watching = await tab.hear("watching")
+        watching = await browser.receive("watching")
 
     assert (watching["instruments"], watching["not_streaming"]) == ([spot], [spot])
 
 
 async def test_a_resync_is_answered_with_a_snapshot(
-    hub: QuoteHub, owner: Owner, trader: User, listing: Listing
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
 ) -> None:
     spot = listing.spots["NIFTY"].pk
-    await owner.change({spot: 25_000.0})
-    async with open_tab(hub, trader) as tab:
-        await tab.say(type="watch", id="strip", instruments=[spot])
-        await tab.see(lambda held: spot in held)
-        before = len(tab.frames)
+    await publisher.publish_changes({spot: 25_000.0})
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="strip", instruments=[spot])
+        await browser.receive_until(lambda held: spot in held)
+        before = len(browser.frames)
 
-        await tab.say(type="resync")
+        await browser.send(type="resync")
 
-        await tab.see(lambda _: any(frame.kind == 1 for frame in tab.frames[before:]))
+        await browser.receive_until(lambda _: any(frame.kind == 1 for frame in browser.frames[before:]))

@@ -169,14 +169,14 @@ def make_subscriptions(simulator: SimulatorAddress, *, count: int, skip: int = 0
     )
 
 
-def reports() -> Sequence[OwnerReport]:
+def list_reports() -> Sequence[OwnerReport]:
     """Return what the owners say on the board."""
     return quote_board.connect().list_reports()
 
 
 def is_streaming(count: int, *, but_not: Sequence[str] = ()) -> bool:
     """Say whether all five connections are live, owned by none of `but_not`, and every instrument has ticked."""
-    now = reports()
+    now = list_reports()
     return (
         [one.connection for one in now] == [1, 2, 3, 4, 5]
         and all(one.state == "live" and one.owner not in but_not for one in now)
@@ -191,19 +191,19 @@ def wait_until_streaming(count: int, *, seconds: float = START_SECONDS, but_not:
     )
 
 
-def broker_knows(simulator: SimulatorAddress) -> Sequence[str]:
+def list_subscribed_keys(simulator: SimulatorAddress) -> Sequence[str]:
     """Return the keys that the broker's side streams to anyone."""
     with urllib.request.urlopen(f"{simulator.control_url}/subscribed", timeout=10) as answer:  # noqa: S310  loopback
         keys: list[str] = json.load(answer)
     return sorted(keys)
 
 
-def broker_sockets(simulator: SimulatorAddress) -> int:
+def count_broker_sockets(simulator: SimulatorAddress) -> int:
     """Return how many sockets the broker's side has open."""
     return len(_read_connections(simulator)["connections"])
 
 
-def broker_openings(simulator: SimulatorAddress) -> int:
+def count_opened_sockets(simulator: SimulatorAddress) -> int:
     """Return how many sockets the broker's side has ever opened."""
     return int(_read_connections(simulator)["opened"])
 
@@ -214,6 +214,6 @@ def _read_connections(simulator: SimulatorAddress) -> dict[str, Any]:
     return found
 
 
-def wanted_keys() -> Sequence[str]:
+def list_wanted_keys() -> Sequence[str]:
     """Return the keys of all subscriptions."""
     return sorted(str(one.instrument.key) for one in Subscription.objects.select_related("instrument"))

@@ -50,7 +50,7 @@ def release_claim(claim_id: int, *, now: datetime = NOW) -> Released:
     return services.release_claim(claim_id=claim_id, actor="trader1", reason="WATCHLIST_REMOVE", now=now)
 
 
-def loads() -> list[int]:
+def list_loads() -> list[int]:
     return list(FeedConnection.objects.order_by("number").values_list("load", flat=True))
 
 

@@ -25,18 +25,18 @@ HOST = "testserver"
 
 
 @dataclass
-class Tab:
+class BrowserSocket:
     """One open page."""
 
     socket: WebsocketCommunicator
-    held: dict[int, float] = field(default_factory=dict)
+    prices: dict[int, float] = field(default_factory=dict)
     frames: list[BrowserFrame] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
 
-    async def say(self, **message: Any) -> None:
+    async def send(self, **message: Any) -> None:
         await self.socket.send_to(text_data=json.dumps(message))
 
-    async def hear(self, kind: str, **fields: Any) -> dict[str, Any]:
+    async def receive(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Return the next message of that kind with those fields; frames before it are taken in."""
         async with asyncio.timeout(8):
             while True:
@@ -44,13 +44,13 @@ class Tab:
                 if message is not None and message["type"] == kind and fields.items() <= message.items():
                     return message
 
-    async def see(self, is_so: Callable[[dict[int, float]], bool]) -> None:
+    async def receive_until(self, is_so: Callable[[dict[int, float]], bool]) -> None:
         """Take frames in until the prices held satisfy `is_so`."""
         async with asyncio.timeout(8):
-            while not is_so(self.held):
+            while not is_so(self.prices):
                 await self._next()
 
-    async def closed_with(self) -> int:
+    async def receive_close_code(self) -> int:
         async with asyncio.timeout(8):
             while True:
                 event = await self.socket.receive_output(8)
@@ -66,8 +66,8 @@ class Tab:
             return message
         frame = decode_browser_frame(event["bytes"])
         self.frames.append(frame)
-        self.held |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows if row["known"]}
-        await self.say(type="ack", seq=frame.sequence)
+        self.prices |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows if row["known"]}
+        await self.send(type="ack", seq=frame.sequence)
         return None
 
 
@@ -92,7 +92,7 @@ def add_share(user: User, share: Instrument) -> None:
     )
 
 
-def communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> WebsocketCommunicator:
+def make_communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> WebsocketCommunicator:
     application = socket_application(hub, review_every_seconds=review)
     headers = [(b"host", HOST.encode()), (b"cookie", f"sessionid={cookie}".encode())]
     if origin:
@@ -101,12 +101,12 @@ def communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> W
 
 
 @asynccontextmanager
-async def open_tab(hub: QuoteHub, user: User | None, *, review: float = 60.0) -> AsyncIterator[Tab]:
+async def open_socket(hub: QuoteHub, user: User | None, *, review: float = 60.0) -> AsyncIterator[BrowserSocket]:
     cookie = await database_sync_to_async(session_cookie)(user) if user else ""
-    socket = communicator(hub, cookie, origin=f"http://{HOST}", review=review)
+    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", review=review)
     is_accepted, _ = await socket.connect(timeout=8)
     assert is_accepted
     try:
-        yield Tab(socket)
+        yield BrowserSocket(socket)
     finally:
         await socket.disconnect(timeout=8)

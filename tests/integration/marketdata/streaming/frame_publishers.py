@@ -1,4 +1,4 @@
-"""An owner of one connection, as a hub sees it: frames, answers to asks, kept rows, reports. And patience."""
+"""A publisher for one connection, as a hub sees it: frames, answers to asks, kept rows, reports. And patience."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ async def eventually(is_so: Callable[[], bool], *, what: str, seconds: float = 8
     return time.monotonic() - started_at
 
 
-class Owner:
+class FramePublisher:
     """Publishes what a test says, on one connection."""
 
     def __init__(self, client: "redis.asyncio.Redis", prefix: str, *, connection: int = 1, epoch: int = 7) -> None:
@@ -34,7 +34,7 @@ class Owner:
         self.rows: dict[int, Rows] = {}
         self.asked = 0
 
-    async def change(self, prices: dict[int, float], *, skip: int = 0) -> None:
+    async def publish_changes(self, prices: dict[int, float], *, skip: int = 0) -> None:
         """Publish changed prices; `skip` frames before it are lost on the way."""
         now_ms = time.time_ns() // 1_000_000
         fresh = {one: make_row(one, ltp=ltp, received_at_ms=now_ms) for one, ltp in prices.items()}
@@ -42,11 +42,11 @@ class Owner:
         self.sequence += 1 + skip
         await self._publish(fresh.values(), kind=FrameKind.CHANGES)
 
-    async def tell_all(self) -> None:
+    async def publish_full(self) -> None:
         """Publish a FULL frame."""
         await self._publish(self.rows.values(), kind=FrameKind.FULL)
 
-    async def keep(self) -> None:
+    async def cache_rows(self) -> None:
         """Leave the rows for late comers."""
         rows = np.concatenate([np.zeros(0, dtype=QUOTE_ROW), *self.rows.values()])
         await self.board.keep(connection=self.connection, epoch=self.epoch, rows=rows, dropped=(), afresh=True)
@@ -63,13 +63,13 @@ class Owner:
         async for wake in self.board.wakes():
             if wake.ask == self.connection:
                 self.asked += 1
-                await self.tell_all()
+                await self.publish_full()
 
-    async def live(self) -> None:
-        """Report and send signs of life as a healthy owner does, until cancelled."""
+    async def send_heartbeats(self) -> None:
+        """Report and send signs of life as a healthy publisher does, until cancelled."""
         while True:
             await self.report()
-            await self.change({})
+            await self.publish_changes({})
             await asyncio.sleep(0.3)
 
     async def _publish(self, rows: Iterable[Rows], *, kind: FrameKind) -> None:
@@ -79,9 +79,9 @@ class Owner:
 
 
 @asynccontextmanager
-async def answering(owner: Owner, *, lives: bool = True) -> AsyncIterator[None]:
-    """Let `owner` answer asks, and give signs of life if it `lives`."""
-    works = [owner.answer_asks(), owner.live()] if lives else [owner.answer_asks()]
+async def running_publisher(publisher: FramePublisher, *, sends_heartbeats: bool = True) -> AsyncIterator[None]:
+    """Let `publisher` answer asks, and give signs of life if it `sends_heartbeats`."""
+    works = [publisher.answer_asks(), publisher.send_heartbeats()] if sends_heartbeats else [publisher.answer_asks()]
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

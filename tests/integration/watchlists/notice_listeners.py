@@ -7,12 +7,14 @@ from typing import Any
 from channels.layers import get_channel_layer
 
 
-def overhear(user_ids: Sequence[int], callbacks: Sequence[Callable[[], object]]) -> Mapping[int, list[Any]]:
+def record_notices(user_ids: Sequence[int], callbacks: Sequence[Callable[[], object]]) -> Mapping[int, list[Any]]:
     """Run what was to run after a commit; return what it sends to the group of each of these users."""
-    return asyncio.run(_overhear(user_ids, callbacks))
+    return asyncio.run(_record_notices(user_ids, callbacks))
 
 
-async def _overhear(user_ids: Sequence[int], callbacks: Sequence[Callable[[], object]]) -> Mapping[int, list[Any]]:
+async def _record_notices(
+    user_ids: Sequence[int], callbacks: Sequence[Callable[[], object]]
+) -> Mapping[int, list[Any]]:
     layer = get_channel_layer()
     assert layer is not None
     channels = {user_id: await layer.new_channel() for user_id in user_ids}
