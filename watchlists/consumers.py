@@ -1,6 +1,6 @@
 """The browser's one WebSocket: what a trader watches, at what rate, and the frames for it.
 
-Parses what comes in, asks `watches` what it means, tells the hub, and sends what the hub owes. Channels
+Parses what comes in, asks `watch_resolver` what it means, tells the hub, and sends what the hub owes. Channels
 dispatches one message after another, so watches, which may wait for the broker, are answered in a task of
 their own: acknowledgements never queue behind them. One task owns all work of a socket; if a part of it
 fails, the socket is closed and the browser comes back. Notices arrive over the Channels layer by user group;
@@ -31,8 +31,8 @@ from marketdata.streaming import messages
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub, Seat
 from marketdata.streaming.messages import MessageError, Watch
-from watchlists import watches
-from watchlists.watches import Resolved
+from watchlists import watch_resolver
+from watchlists.watch_resolver import ResolvedWatch
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.review_every_seconds = review_every_seconds
         self.user_id: int | None = None
         self.seat: Seat | None = None
-        self.watches: dict[str, tuple[Watch, Resolved]] = {}
+        self.watches: dict[str, tuple[Watch, ResolvedWatch]] = {}
         self.unanswered: dict[str, Watch] = {}
         self.asked = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
@@ -171,7 +171,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         await self._say(resolved.message)
         self._watch_all(seat)
 
-    def _check_size(self, watch: Watch, resolved: Resolved) -> None:
+    def _check_size(self, watch: Watch, resolved: ResolvedWatch) -> None:
         others = {
             one for name, (_, held) in self.watches.items() if name != watch.watch_id for one in held.instrument_ids
         }
@@ -185,9 +185,9 @@ class MarketConsumer(AsyncWebsocketConsumer):
     def _watch_all(self, seat: Seat) -> None:
         seat.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
-    async def _resolve(self, watch: Watch) -> Resolved:
+    async def _resolve(self, watch: Watch) -> ResolvedWatch:
         """Return what `watch` means. Raises MessageError where it means nothing."""
-        resolve = partial(watches.resolve_watch, watch=watch, user_id=self._trader(), now=timezone.now())
+        resolve = partial(watch_resolver.resolve_watch, watch=watch, user_id=self._trader(), now=timezone.now())
         try:
             return await database_sync_to_async(resolve, thread_sensitive=False)()
         except DomainError as error:
@@ -207,7 +207,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
             for watch, resolved in list(self.watches.values()):
                 await self._review_watch(watch, resolved)
 
-    async def _review_watch(self, watch: Watch, before: Resolved) -> None:
+    async def _review_watch(self, watch: Watch, before: ResolvedWatch) -> None:
         try:
             after = await self._resolve(watch)
         except MessageError as error:

@@ -42,7 +42,7 @@ class EntryState(StrEnum):
     LIVE = "live"
     WAITING = "waiting"  # subscribed, and no packet yet
     STALE = "stale"  # the connection it sits on does not stream, or nothing has come since it did not
-    EVICTED = "evicted"  # it lost its claim; adding the same thing claims it again
+    EVICTED = "evicted"  # it lost its claim; adding the same target claims it again
     NOT_SUBSCRIBED = "not_subscribed"  # a kept entry outside the day
 
 
@@ -109,7 +109,7 @@ def get_entry_of(
 
 
 def exchange_of(entry: WatchlistEntry) -> Exchange:
-    """Return where the thing of an entry is listed."""
+    """Return where the target of an entry is listed."""
     if entry.instrument is not None:
         return Exchange(entry.instrument.exchange)
     # The database insists on a series where there is no instrument.

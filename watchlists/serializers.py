@@ -1,6 +1,6 @@
 """JSON of the watchlist endpoints: what a caller may send, and what an entry looks like.
 
-Knows names, aliases and forms of dates; whether a thing exists is not known here.
+Knows names, aliases and forms of dates; whether a target exists is not known here.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from watchlists.selectors import ListedEntry
 from watchlists.services import Added, Cleared, Removed
 
 
-class ThingSerializer(serializers.Serializer[Any]):
+class TargetSerializer(serializers.Serializer[Any]):
     """The fields that name what an entry is about."""
 
     symbol = serializers.CharField(max_length=64)
@@ -27,7 +27,7 @@ class ThingSerializer(serializers.Serializer[Any]):
     instrument_type = serializers.ChoiceField(EntryKind.choices)
 
 
-class AddSerializer(NamesItsSpotPrice, ThingSerializer):
+class AddSerializer(NamesItsSpotPrice, TargetSerializer):
     """Body of an addition."""
 
     user_id = OneselfField()

@@ -7,7 +7,7 @@ are chosen for other reasons. At each turn the oldest group goes; of groups equa
 smallest. A chain that alone frees something is a group of one, so without sharing this is plain least recently
 viewed first, and a chain that would free nothing is in no group and stays.
 
-What tier B holds, what is pinned and what the newcomer needs frees nothing; who that is, is the caller's to say.
+What tier B holds, what is pinned and what the added item needs frees nothing; who that is, is the caller's to say.
 """
 
 from collections import defaultdict
@@ -55,7 +55,7 @@ class _Ranking:
 def choose(candidates: Sequence[Candidate], *, shortfall: int, needed: Set[int] = frozenset()) -> Sequence[Candidate]:
     """Return who goes, in their turn, so that at least `shortfall` instruments are freed; nobody if all do not suffice.
 
-    `needed` are instruments of the newcomer. Ties of age go by key.
+    `needed` are instruments of the added item. Ties of age go by key.
     """
     ranking = _rank(candidates, needed)
     if shortfall <= 0 or sum(group.frees for group in ranking.groups) < shortfall:

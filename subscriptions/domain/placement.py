@@ -69,7 +69,7 @@ class Failover:
 def plan_failover(legs: Sequence[int], rooms: Sequence[Room]) -> Failover:
     """Return where the legs of a lost connection go; `legs` are its, the most important first, `rooms` the others.
 
-    They fill the rooms like newcomers do. Where not all of them fit, the first of them do.
+    They fill the rooms like new legs do. Where not all of them fit, the first of them do.
     """
     filling = fill(len(legs), rooms)
     moves: dict[int, Sequence[int]] = {}

@@ -15,7 +15,7 @@ from marketdata.domain.instruments import ExchangeSegment
 from subscriptions import services as subscriptions
 from subscriptions.services.passes.end_of_day import cut_at
 from watchlists.models import WatchlistEntry
-from watchlists.services.telling import tell_on_commit
+from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.EndOfDayRe
     """Release all of tier A now, an act of staff: entries stay, without their claim. Raises PlacementBusy."""
     with transaction.atomic():
         report = subscriptions.release_tier_a(claimed_before=now, actor=actor, reason=BY_STAFF, now=now)
-        tell_on_commit(
+        send_on_commit(
             sorted(report.user_ids),
             {"type": "watchlist_changed"},
             {"type": "notice", "kind": "released", "text": "All live data on demand was switched off by staff."},
@@ -92,7 +92,7 @@ def _clear(doomed: QuerySet[WatchlistEntry], losers: Collection[int], closes: da
     told = {*losers, *doomed.values_list("user_id", flat=True)}
     _, deleted = doomed.delete()
     why = f"End of day {closes:%d %b}" if closes else "By staff"
-    tell_on_commit(
+    send_on_commit(
         sorted(told),
         {"type": "watchlist_changed"},
         {

@@ -20,7 +20,7 @@ from subscriptions import services as subscriptions
 from watchlists import selectors
 from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
 from watchlists.services.claiming import claim_for
-from watchlists.services.telling import tell_on_commit
+from watchlists.services.notices import send_on_commit
 
 OPTION_KIND_OF: Final = {
     UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
@@ -40,11 +40,11 @@ ADDED: Final = "WATCHLIST_ADD"
 REMOVED: Final = "WATCHLIST_REMOVE"
 REMOVE_ATTEMPTS: Final = 3
 
-THING_ONCE_PER_LIST: Final = "watchlist_thing_once_per_list"
+TARGET_ONCE_PER_LIST: Final = "watchlist_thing_once_per_list"
 
 
 class DuplicateEntry(DomainError):
-    """The thing is on that list already."""
+    """The target is on that list already."""
 
     status = 409
     code = "duplicate_entry"
@@ -97,7 +97,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Thing:
+class _Target:
     """What an entry is about: a series, or one instrument."""
 
     kind: EntryKind
@@ -124,31 +124,31 @@ def add_entry(
     list_name: str = DEFAULT_LIST,
     keep: bool = False,
 ) -> Added:
-    """Put a thing on a trader's list and claim its streams; all of it or nothing.
+    """Put a target on a trader's list and claim its streams; all of it or nothing.
 
     A kept one comes back in the morning after the end of the day.
 
     A chain may be narrower than its kind's default (`strikes`). An entry that lost its claim gets a new one. Raises
     UnknownSymbol, UnknownExpiry, UnfitKind, UnfitWidth, PriceUnknown, DuplicateEntry, and what claiming raises.
     """
-    thing = _find_thing(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
-    opened = _open_chain(thing.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
+    target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
+    opened = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
     try:
         with transaction.atomic():
-            unclaimed = _find_unclaimed(thing, user_id=user_id, list_name=list_name)
-            entry = unclaimed or _create_entry(thing, user_id=user_id, list_name=list_name, keep=keep, now=now)
+            unclaimed = _find_unclaimed(target, user_id=user_id, list_name=list_name)
+            entry = unclaimed or _create_entry(target, user_id=user_id, list_name=list_name, keep=keep, now=now)
             placed = claim_for(entry, opened, reason=ADDED, now=now)
             # Whoever asked for the same at the same time waited for the lock, and finds it claimed.
             entry.keep = entry.keep or keep
             taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None)
             if not taken.update(claim_id=placed.claim_id, keep=entry.keep):
-                raise DuplicateEntry(f"{thing} is on your list already.", symbol=thing.symbol)
-            tell_on_commit([user_id], {"type": "watchlist_changed"})
+                raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol)
+            send_on_commit([user_id], {"type": "watchlist_changed"})
     except IntegrityError as error:
-        if _constraint(error) != THING_ONCE_PER_LIST:
+        if _constraint(error) != TARGET_ONCE_PER_LIST:
             raise
-        raise DuplicateEntry(f"{thing} is on your list already.", symbol=thing.symbol) from error
-    return Added(entry, thing.exchange, placed, _window_of(opened), is_new=unclaimed is None)
+        raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol) from error
+    return Added(entry, target.exchange, placed, _window_of(opened), is_new=unclaimed is None)
 
 
 def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
@@ -169,23 +169,23 @@ def _try_to_remove(user_id: int, entry_id: int, now: datetime) -> Removed | None
         deleted, _ = WatchlistEntry.objects.filter(Q(claim=None) | Q(claim_id=entry.claim_id), pk=entry_id).delete()
         if not deleted:
             return None
-        tell_on_commit([user_id], {"type": "watchlist_changed"})
+        send_on_commit([user_id], {"type": "watchlist_changed"})
     return Removed(entry, selectors.exchange_of(entry), released)
 
 
-def _find_thing(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Thing:
+def _find_target(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Target:
     match kind:
         case EntryKind.EQUITY:
             return _find_equity(symbol, exchange, expiry)
         case EntryKind.FUTURE:
             future = market.get_future(symbol=symbol, expiry=expiry, exchange=exchange)
             listed = Exchange(future.exchange)
-            return _Thing(kind, future.underlying_symbol, listed, future.expiry, future.pk, None)
+            return _Target(kind, future.underlying_symbol, listed, future.expiry, future.pk, None)
         case _:
             return _find_series(symbol, exchange, expiry, kind)
 
 
-def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Thing:
+def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Target:
     if expiry is not None:
         raise UnfitKind("An equity has no expiry; leave it out.", symbol=symbol)
     try:
@@ -195,10 +195,10 @@ def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Thi
         raise UnfitKind(
             f"{underlying.symbol} is {_ARTICLE[underlying.kind]}, not an equity.", symbol=underlying.symbol
         ) from None
-    return _Thing(EntryKind.EQUITY, share.underlying_symbol, Exchange(share.exchange), None, share.pk, None)
+    return _Target(EntryKind.EQUITY, share.underlying_symbol, Exchange(share.exchange), None, share.pk, None)
 
 
-def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Thing:
+def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Target:
     underlying = market.find_underlying(symbol=symbol, exchange=exchange)
     if OPTION_KIND_OF.get(underlying.kind) is not kind:
         fitting = OPTION_KIND_OF.get(underlying.kind)
@@ -207,7 +207,7 @@ def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: E
             f"{underlying.symbol} is {_ARTICLE[underlying.kind]}: {advice}, not {kind}.", symbol=underlying.symbol
         )
     listing = market.get_series(underlying=underlying, expiry=expiry)
-    return _Thing(kind, underlying.symbol, listing.exchange, listing.series.expiry, None, listing)
+    return _Target(kind, underlying.symbol, listing.exchange, listing.series.expiry, None, listing)
 
 
 def _open_chain(
@@ -239,27 +239,27 @@ def _window_of(opened: subscriptions.OpenedChain | None) -> ChainWindow | None:
     )
 
 
-def _find_unclaimed(thing: _Thing, *, user_id: int, list_name: str) -> WatchlistEntry | None:
-    """Return the entry of this thing that lost its claim, if it is on the list."""
+def _find_unclaimed(target: _Target, *, user_id: int, list_name: str) -> WatchlistEntry | None:
+    """Return the entry of this target that lost its claim, if it is on the list."""
     unclaimed = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name, claim=None)
-    if thing.listing is None:
-        return unclaimed.filter(instrument=thing.instrument_id).first()
-    series = thing.listing.series
+    if target.listing is None:
+        return unclaimed.filter(instrument=target.instrument_id).first()
+    series = target.listing.series
     return unclaimed.filter(
         exchange_segment=series.segment, underlying_symbol=series.underlying, expiry=series.expiry
     ).first()
 
 
-def _create_entry(thing: _Thing, *, user_id: int, list_name: str, keep: bool, now: datetime) -> WatchlistEntry:
+def _create_entry(target: _Target, *, user_id: int, list_name: str, keep: bool, now: datetime) -> WatchlistEntry:
     last = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name).aggregate(last=Max("position"))["last"]
     return WatchlistEntry.objects.create(
         user_id=user_id,
         list_name=list_name,
-        kind=thing.kind,
-        instrument_id=thing.instrument_id,
-        exchange_segment=thing.listing.series.segment if thing.listing else None,
-        underlying_symbol=thing.symbol,
-        expiry=thing.expiry,
+        kind=target.kind,
+        instrument_id=target.instrument_id,
+        exchange_segment=target.listing.series.segment if target.listing else None,
+        underlying_symbol=target.symbol,
+        expiry=target.expiry,
         position=0 if last is None else last + 1,
         keep=keep,
         added_at=now,

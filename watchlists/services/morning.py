@@ -18,7 +18,7 @@ from marketdata.quote_board import BoardError
 from subscriptions import services as subscriptions
 from watchlists.models import WatchlistEntry
 from watchlists.services.claiming import claim_for
-from watchlists.services.telling import tell_on_commit
+from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +54,9 @@ def release_expired(*, now: datetime) -> Expired:
         for user_id, symbol, expiry in expired.order_by("pk").values_list("user_id", "underlying_symbol", "expiry"):
             lost.setdefault(user_id, []).append(_in_words(symbol, expiry))
         _, deleted = expired.delete()
-        for user_id, things in lost.items():
-            text = f"Expired and taken off your watchlist: {', '.join(dict.fromkeys(things))}."
-            tell_on_commit(
+        for user_id, targets in lost.items():
+            text = f"Expired and taken off your watchlist: {', '.join(dict.fromkeys(targets))}."
+            send_on_commit(
                 [user_id], {"type": "watchlist_changed"}, {"type": "notice", "kind": "expired", "text": text}
             )
     return Expired(deleted.get("watchlists.WatchlistEntry", 0), report.claims, report.released)
@@ -70,20 +70,20 @@ def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
     entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user").order_by("pk")
     restored, waiting = 0, []
     for entry in entries:
-        thing = _in_words(entry.underlying_symbol, entry.expiry)
+        target = _in_words(entry.underlying_symbol, entry.expiry)
         try:
             restored += _bring_back(entry, now=now)
             continue
         except DomainError as refusal:
             why = str(refusal)
         except (BoardError, DatabaseError) as error:
-            logger.warning("kept entry %d (%s) failed: %s", entry.pk, thing, error)
+            logger.warning("kept entry %d (%s) failed: %s", entry.pk, target, error)
             why = "The server could not do it just then."
-        logger.warning("kept entry %d (%s) does not come back: %s", entry.pk, thing, why)
-        waiting.append(f"{thing}: {why}")
+        logger.warning("kept entry %d (%s) does not come back: %s", entry.pk, target, why)
+        waiting.append(f"{target}: {why}")
         if is_last:
-            text = f"{thing} could not come back this morning: {why}"
-            tell_on_commit([entry.user_id], {"type": "notice", "kind": "not_restored", "text": text})
+            text = f"{target} could not come back this morning: {why}"
+            send_on_commit([entry.user_id], {"type": "notice", "kind": "not_restored", "text": text})
     return Restored(restored, tuple(waiting))
 
 
@@ -104,5 +104,5 @@ def _bring_back(entry: WatchlistEntry, *, now: datetime) -> bool:
         if not taken:
             transaction.set_rollback(True)
             return False
-        tell_on_commit([entry.user_id], {"type": "watchlist_changed"})
+        send_on_commit([entry.user_id], {"type": "watchlist_changed"})
     return True

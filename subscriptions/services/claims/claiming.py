@@ -15,7 +15,7 @@ from marketdata.domain.instruments import SeriesKey
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction, offers, quota, spots, windows
-from subscriptions.services.claims.eviction import ALWAYS_ON, Held, Newcomer
+from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, Held
 from subscriptions.services.claims.release import release
 from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
 from subscriptions.services.placement import audit
@@ -79,8 +79,8 @@ def claim_chain(
     with placement(now=now):
         window = windows.place_windows([opened])[series, width]
         others = windows.claims_of(series, width)
-        newcomer = Newcomer(eviction.series_in_words(series), user_id)
-        moved = windows.set_windows([(others, window.instrument_ids)], actor=actor, now=now, newcomer=newcomer)
+        added = AddedItem(eviction.series_in_words(series), user_id)
+        moved = windows.set_windows([(others, window.instrument_ids)], actor=actor, now=now, added=added)
         if moved.gained or moved.lost:
             nudge_owners_on_commit()
         standing = [one for one in others if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]
@@ -106,12 +106,12 @@ def claim_chain(
                 {spot_id: [(claim, window.instrument_ids)]},
                 tier=tier,
                 cause=Cause(reason, actor, now),
-                newcomer=newcomer,
+                added=added,
             )
         except CapacityExceeded as refusal:
             raise offers.with_offer(refusal, opened, window) from None
         evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
-        return _placed(claim.pk, Held(held.changes, evicted), newcomer, window, spot_id)
+        return _placed(claim.pk, Held(held.changes, evicted), added, window, spot_id)
 
 
 def claim_instrument(
@@ -138,12 +138,12 @@ def claim_instrument(
             last_viewed_at=now,
             claimed_at=now,
         )
-        newcomer = Newcomer(eviction.in_words(claim), user_id)
+        added = AddedItem(eviction.in_words(claim), user_id)
         cause = Cause(reason, actor, now)
-        held = eviction.hold({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, newcomer=newcomer)
+        held = eviction.hold({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, added=added)
         audit.record(holders_of([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
         nudge_owners_on_commit()
-        return _placed(claim.pk, held, newcomer)
+        return _placed(claim.pk, held, added)
 
 
 def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Released:
@@ -163,11 +163,11 @@ def hold_chains(
     `chains` is (unsaved claim, its instruments) by spot instrument; a spot without chains is claimed all the same.
     Where there is no room, chains of tier A are evicted. Raises CapacityExceeded.
     """
-    return _hold_chains(chains, tier=tier, cause=cause, newcomer=ALWAYS_ON).changes
+    return _hold_chains(chains, tier=tier, cause=cause, added=ALWAYS_ON).changes
 
 
 def _hold_chains(
-    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause, newcomer: Newcomer
+    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause, added: AddedItem
 ) -> Held:
     all_spots, new_spots = spots.find_or_create_spots(chains, tier=tier, now=cause.now)
     claims = []
@@ -180,7 +180,7 @@ def _hold_chains(
     wanted |= {claim.pk: instruments for group in chains.values() for claim, instruments in group}
     if not wanted:
         return Held([])
-    held = eviction.hold(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, newcomer=newcomer)
+    held = eviction.hold(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, added=added)
     holders = [*holders_of(list(new_spots.values())), *(audit.holder_of(claim) for claim in claims)]
     audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
     nudge_owners_on_commit()
@@ -197,7 +197,7 @@ def holders_of(claim_ids: Sequence[int]) -> list[Holder]:
 
 
 def _placed(
-    claim_id: int, held: Held, newcomer: Newcomer, window: PlacedWindow | None = None, spot_id: int | None = None
+    claim_id: int, held: Held, added: AddedItem, window: PlacedWindow | None = None, spot_id: int | None = None
 ) -> Placed:
     gained = held.changes
     subscribed = sum(change.turns for change in gained)
@@ -211,7 +211,7 @@ def _placed(
         window=window,
         spot_instrument_id=spot_id,
         evicted=held.evicted,
-        message=eviction.added_in_words(newcomer.words, held.evicted),
+        message=eviction.added_in_words(added.words, held.evicted),
     )
 
 

@@ -32,7 +32,7 @@ NAMED: Final = 3
 
 _UNIT: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_id"
 
-# `newcomers` are spared with the whole chain they belong to: its other claims hold what they need.
+# `added` are spared with the whole chain they belong to: its other claims hold what they need.
 _LIST_OLDEST = f"""
 SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id)
 FROM claims WHERE tier = 'A' AND kind <> 'spot'
@@ -66,7 +66,7 @@ FROM (
 _COUNT_FREEABLE = f"""
 WITH evictable AS (
     SELECT unnest(array_agg(id)) AS id FROM claims WHERE tier = 'A' AND kind <> 'spot'
-    GROUP BY {_UNIT} HAVING NOT bool_or(is_pinned OR id = ANY(%(newcomers)s))
+    GROUP BY {_UNIT} HAVING NOT bool_or(is_pinned OR id = ANY(%(added)s))
 )
 SELECT count(*) FROM subscriptions AS subscription
 WHERE tier = 'A' AND NOT instrument_id = ANY(%(needed)s)
@@ -101,14 +101,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Newcomer:
+class AddedItem:
     """Who needs the room, as those who give it are told: what was added, and by whom (None: not by a trader)."""
 
     words: str
     user_id: int | None = None
 
 
-ALWAYS_ON: Final = Newcomer("always-on instruments")
+ALWAYS_ON: Final = AddedItem("always-on instruments")
 
 
 @dataclass(slots=True)
@@ -117,24 +117,24 @@ class _Room:
 
     wanted: Mapping[int, Sequence[int]]
     cause: Cause
-    newcomer: Newcomer
+    added: AddedItem
     evicted: list[EvictedChain] = field(default_factory=list)
 
     def make(self, shortage: Shortage) -> None:
         """Evict as many chains as the shortage needs. Raises CapacityExceeded where all together do not suffice."""
         needed = frozenset(one for instruments in self.wanted.values() for one in instruments)
-        victims = _choose(shortage, newcomers=list(self.wanted), needed=needed)
+        victims = _choose(shortage, added_claims=list(self.wanted), needed=needed)
         cause = Cause(LogReason.CAPACITY, self.cause.actor, self.cause.now)
         self.evicted += _evict(victims, cause=cause, soon_held=needed)
 
 
-def hold(wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, newcomer: Newcomer) -> Held:
+def hold(wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, added: AddedItem) -> Held:
     """Make each claim hold its instruments (`legs.hold`), evicting where there is no room. Raises CapacityExceeded."""
-    room = _Room(wanted, cause, newcomer)
+    room = _Room(wanted, cause, added)
     changes = legs.hold(wanted, tiers=tiers, now=cause.now, make_room=room.make)
     evicted = tuple(dict.fromkeys(one.subject for one in room.evicted))
     if evicted:
-        _tell_on_commit(room.evicted, newcomer)
+        _tell_on_commit(room.evicted, added)
     return Held(changes, evicted)
 
 
@@ -199,26 +199,26 @@ def _removed_in_words(evicted: Sequence[str]) -> str:
     return f", removed {_listed(evicted)} (capacity limit)" if evicted else ""
 
 
-def _choose(shortage: Shortage, *, newcomers: Sequence[int], needed: Collection[int]) -> Sequence[Sequence[int]]:
+def _choose(shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int]) -> Sequence[Sequence[int]]:
     """Return the claims of each chain that goes. Raises CapacityExceeded where all do not suffice."""
     look = first_look = 2 + shortage.places // USUAL_LEGS
     while True:
-        units = _list_oldest(newcomers, look)
+        units = _list_oldest(added_claims, look)
         candidates = _list_candidates(units, needed)
         chosen = choose(candidates, shortfall=shortage.places)
         if chosen:
             return [units[one.key][1] for one in chosen]
         if len(units) < look or look == first_look:
-            freeable = _count_freeable(newcomers, needed)
+            freeable = _count_freeable(added_claims, needed)
             if freeable < shortage.places:
                 raise CapacityExceeded(shortage, freeable=freeable)
         look *= 4
 
 
-def _list_oldest(newcomers: Sequence[int], limit: int) -> Mapping[int, tuple[datetime, Sequence[int]]]:
+def _list_oldest(added_claims: Sequence[int], limit: int) -> Mapping[int, tuple[datetime, Sequence[int]]]:
     """Return the least recently viewed chains by key: when that was, and their claims."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIST_OLDEST, [list(newcomers), limit])
+        cursor.execute(_LIST_OLDEST, [list(added_claims), limit])
         return {key: (viewed_at, claim_ids) for key, viewed_at, claim_ids in cursor.fetchall()}
 
 
@@ -234,9 +234,9 @@ def _list_candidates(
     return [Candidate(key, viewed_at, holds[key]) for key, (viewed_at, _) in units.items()]
 
 
-def _count_freeable(newcomers: Sequence[int], needed: Collection[int]) -> int:
+def _count_freeable(added_claims: Sequence[int], needed: Collection[int]) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT_FREEABLE, {"newcomers": list(newcomers), "needed": list(needed)})
+        cursor.execute(_COUNT_FREEABLE, {"added": list(added_claims), "needed": list(needed)})
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -272,13 +272,13 @@ def _evicted(claims: Sequence[Claim], freed_by: Mapping[int, int]) -> EvictedCha
     )
 
 
-def _tell_on_commit(evicted: Sequence[EvictedChain], newcomer: Newcomer) -> None:
+def _tell_on_commit(evicted: Sequence[EvictedChain], added: AddedItem) -> None:
     """Tell the one who added what went for it, and the others what they lost and why."""
-    adder = newcomer.user_id
+    adder = added.user_id
     if adder is not None:
-        sentence = added_in_words(newcomer.words, [one.subject for one in evicted])
+        sentence = added_in_words(added.words, [one.subject for one in evicted])
         _tell_user_on_commit(adder, sentence)
-    _tell_losers_on_commit(evicted, f"(capacity limit): {newcomer.words} came instead", but=adder)
+    _tell_losers_on_commit(evicted, f"(capacity limit): {added.words} came instead", but=adder)
 
 
 def _tell_losers_on_commit(evicted: Sequence[EvictedChain], why: str, *, but: int | None = None) -> None:

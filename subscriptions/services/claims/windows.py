@@ -19,7 +19,7 @@ from marketdata.services import KnownWindow, OpenWindow
 from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction
-from subscriptions.services.claims.eviction import Held, Newcomer
+from subscriptions.services.claims.eviction import AddedItem, Held
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.audit import Cause
 from subscriptions.services.placement.legs import LegChange
@@ -156,12 +156,12 @@ def set_windows(
     *,
     actor: str,
     now: datetime,
-    newcomer: Newcomer | None = None,
+    added: AddedItem | None = None,
 ) -> MovedLegs:
     """Make all claims of each window hold exactly its instruments; return the legs that changed.
 
     New edge strikes are subscribed, old ones released, the middle stays untouched: the statements concern the edges
-    alone, of all windows at once. Nothing is written where they hold them already. With a `newcomer` room is made
+    alone, of all windows at once. Nothing is written where they hold them already. With `added`, room is made
     for them, else nobody is evicted. Raises CapacityExceeded.
     """
     pending = [(claims, ids) for claims, ids in moves if claims]
@@ -181,8 +181,8 @@ def set_windows(
     tiers = {claim.pk: Tier(claim.tier) for claim in moved}
     gone = legs.take(lost, tiers=set(tiers.values()), soon_held={one for ids in gained.values() for one in ids})
     cause = Cause(LogReason.WINDOW_MOVED, actor, now)
-    if newcomer:
-        come = eviction.hold(gained, tiers=tiers, cause=cause, newcomer=newcomer)
+    if added:
+        come = eviction.hold(gained, tiers=tiers, cause=cause, added=added)
     else:
         come = Held(legs.hold(gained, tiers=tiers, now=now))
     audit.record(

@@ -210,7 +210,7 @@ def _claim_futures(things: Sequence[PreloadThing], *, cause: Cause) -> Sequence[
         return []
     made = Claim.objects.bulk_create([_claim_of(thing, now=cause.now) for thing in things])
     wanted = {claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}
-    gained = eviction.hold(wanted, tiers=dict.fromkeys(wanted, Tier.B), cause=cause, newcomer=ALWAYS_ON).changes
+    gained = eviction.hold(wanted, tiers=dict.fromkeys(wanted, Tier.B), cause=cause, added=ALWAYS_ON).changes
     holders = claiming.holders_of([claim.pk for claim in made])
     audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
     nudge_owners_on_commit()

@@ -138,5 +138,5 @@ def _move_together(opened: Sequence[OpenedChain], *, makes_room: bool = False, n
     claims = windows.list_claims(placed)
     moves = [(claims[key], window.instrument_ids) for key, window in placed.items()]
     is_always_on = any(claim.tier == Tier.B for held, _ in moves for claim in held)
-    newcomer = ALWAYS_ON if makes_room and is_always_on else None
-    return windows.set_windows(moves, actor=ACTOR, now=now, newcomer=newcomer)
+    added = ALWAYS_ON if makes_room and is_always_on else None
+    return windows.set_windows(moves, actor=ACTOR, now=now, added=added)

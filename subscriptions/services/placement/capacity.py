@@ -1,6 +1,6 @@
-"""Where there is room: the places for newcomers, and the overlaps of moves that may have to end for them.
+"""Where there is room: the places for new legs, and the overlaps of moves that may have to end for them.
 
-A lost connection takes newcomers only where nobody else has room: it streams nothing. A moving instrument has a place
+A lost connection takes new legs only where nobody else has room: it streams nothing. A moving instrument has a place
 on two connections while it moves; who needs that place comes first.
 """
 
@@ -17,7 +17,7 @@ from subscriptions.selectors import list_health
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """A connection for each of the newcomers that fit, how many do not, and the places there were."""
+    """A connection for each of the new legs that fit, how many do not, and the places there were."""
 
     numbers: list[int]
     left_out: int
@@ -26,7 +26,7 @@ class Places:
 
 
 def find_places(count: int) -> Places:
-    """Return where `count` newcomers go. Moves under way end their overlap if it takes a place that is wanted."""
+    """Return where `count` new legs go. Moves under way end their overlap if it takes a place that is wanted."""
     places = _find_places(count)
     if places.left_out and end_overlaps():
         return _find_places(count)

@@ -177,7 +177,7 @@ def test_nothing_goes_where_everything_together_does_not_suffice(listing: Listin
     assert str(refusal.value).endswith(" ±14 strikes would fit.")
 
 
-def test_legs_that_the_newcomer_needs_stay_where_they_stream(listing: Listing, asha: User, vikram: User) -> None:
+def test_legs_that_the_added_item_needs_stay_where_they_stream(listing: Listing, asha: User, vikram: User) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, width=5, now=NOW)
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=25, now=NOW + minutes(1))
     leave_free(0)

@@ -180,7 +180,7 @@ def test_a_move_to_a_connection_that_is_lost_is_undone_and_one_away_from_it_is_d
 
 
 @pytest.mark.django_db
-def test_newcomers_go_to_a_lost_connection_only_where_nobody_else_has_room() -> None:
+def test_new_legs_go_to_a_lost_connection_only_where_nobody_else_has_room() -> None:
     FeedConnection.objects.update(capacity=3)
     make_live(1, 2, 3, 4)
     lose(5)

@@ -14,7 +14,7 @@ from subscriptions import services
 from subscriptions.models import Claim, FeedConnection
 from tests.factories import NOW, Listing, make_user
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
-from watchlists.watches import resolve_watch
+from watchlists.watch_resolver import resolve_watch
 
 
 @pytest.fixture

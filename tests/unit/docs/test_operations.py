@@ -188,7 +188,7 @@ def test_every_refusal_on_the_browser_socket() -> None:
     sources = [
         ROOT / "marketdata/streaming/messages.py",
         ROOT / "watchlists/consumers.py",
-        ROOT / "watchlists/watches.py",
+        ROOT / "watchlists/watch_resolver.py",
     ]
     raised = [
         called_with(ast.parse(one.read_text()), {"MessageError", "messages.MessageError"}, position=0)

@@ -46,7 +46,7 @@ def test_a_chain_that_frees_nothing_is_skipped() -> None:
     assert keys(choose(candidates, shortfall=1)) == [2]
 
 
-def test_what_the_newcomer_needs_is_not_freed() -> None:
+def test_what_the_added_item_needs_is_not_freed() -> None:
     candidates = [viewed(10, 1, {1, 2}), viewed(20, 2, {3, 4})]
 
     assert keys(choose(candidates, shortfall=2, needed={1, 2})) == [2]

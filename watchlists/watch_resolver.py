@@ -31,14 +31,14 @@ _ENTRY_KIND_OF: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class ResolvedWatch:
     """The answer to a watch, and the instruments to send quotes of."""
 
     message: Mapping[str, Any]
     instrument_ids: tuple[int, ...]
 
 
-def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> Resolved:
+def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> ResolvedWatch:
     """Return what `watch` means for this trader. Raises DomainError in words for the trader."""
     if isinstance(watch, WatchChain):
         return _resolve_chain(watch, user_id, now)
@@ -50,17 +50,17 @@ def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> Resolved:
     return _watching(watch.watch_id, instrument_ids)
 
 
-def _watching(watch_id: str, instrument_ids: Sequence[int]) -> Resolved:
+def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
     message = {
         "type": "watching",
         "id": watch_id,
         "instruments": list(instrument_ids),
         "not_streaming": _not_streaming(instrument_ids),
     }
-    return Resolved(message, tuple(instrument_ids))
+    return ResolvedWatch(message, tuple(instrument_ids))
 
 
-def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> Resolved:
+def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> ResolvedWatch:
     underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
     listing = market.get_series(underlying=underlying, expiry=expiry)
@@ -94,7 +94,7 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> Resolved:
         "strikes": _strikes(legs),
         "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
     }
-    return Resolved(message, (listing.spot_instrument_id, *ids))
+    return ResolvedWatch(message, (listing.spot_instrument_id, *ids))
 
 
 def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from marketdata import notices
 
 
-def tell_on_commit(user_ids: Iterable[int], *messages: Mapping[str, str]) -> None:
+def send_on_commit(user_ids: Iterable[int], *messages: Mapping[str, str]) -> None:
     """Send messages to the open browsers of these users once the transaction is committed."""
     listeners = list(user_ids)
     transaction.on_commit(lambda: notices.send(user_ids=listeners, messages=messages))
