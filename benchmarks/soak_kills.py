@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.soak_rounds import measure, own_servers
 
 from subscriptions.models import FeedLease
+from tests.waiting import wait_until
 from tests.faults.failovers import owner_name
 from tests.faults.markets import running_market
 from tests.integration.subscriptions.feed.feed_workers import (
@@ -28,7 +29,6 @@ from tests.integration.subscriptions.feed.feed_workers import (
     Worker,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
@@ -61,7 +61,7 @@ class Crew:
         wait_until(
             lambda: all(b" ready." in worker.log.read_bytes() for worker in self.workers),
             seconds=START_SECONDS,
-            what="all workers are ready",
+            message="all workers are ready",
         )
 
     def kill_one(self) -> float:
@@ -115,16 +115,16 @@ def soak_servers(runs: int, which: Sequence[str]) -> None:
             began_at = time.monotonic()
             servers.kill_redis()
             # Or a frame that was on its way would count.
-            wait_until(lambda: market.browser.feed.get("state") != "live", seconds=MOST_SECONDS, what="it is told")
+            wait_until(lambda: market.browser.feed.get("state") != "live", seconds=MOST_SECONDS, message="it is told")
             servers.start_redis()
             back_at = time.monotonic()
             wait_until(
                 lambda: market.browser.has_seen_since(back_at) == set(market.watched),
                 seconds=MOST_SECONDS,
-                what="every price anew",
+                message="every price anew",
             )
             took = time.monotonic() - began_at
-            wait_until(lambda: market.browser.feed.get("state") == "live", seconds=MOST_SECONDS, what="all is live")
+            wait_until(lambda: market.browser.feed.get("state") == "live", seconds=MOST_SECONDS, message="all is live")
             return took
 
         def restart_postgres() -> float:

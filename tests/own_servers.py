@@ -28,7 +28,7 @@ from devstack.postgres import is_ready as is_postgres_ready
 from devstack.privileges import Account, give_to
 from devstack.redis import RedisServer, write_configuration
 from devstack.redis import is_ready as is_redis_ready
-from devstack.waiting import wait_until
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PASSWORD = "only-for-this-test"
@@ -53,7 +53,7 @@ class OwnServers:
     def stop_postgres(self, how: signal.Signals) -> None:
         """Stop it: SIGINT is "fast", SIGQUIT "immediate"."""
         os.kill(self.postgres_child.pid, how)
-        assert wait_until(self.postgres_child.has_ended, seconds=START_SECONDS)
+        wait_until(self.postgres_child.has_ended, seconds=START_SECONDS, message="PostgreSQL has ended")
         self.postgres_child.end_group()
 
     def start_postgres(self, *, bytes_per_file: int | None = None) -> None:
@@ -121,7 +121,7 @@ def make_template(places: Places, account: Account | None) -> Path:
         capture_output=True,
     )
     os.kill(child.pid, signal.SIGINT)
-    assert wait_until(child.has_ended, seconds=START_SECONDS)
+    wait_until(child.has_ended, seconds=START_SECONDS, message="PostgreSQL has ended")
     child.end_group()
     return cluster
 
@@ -184,7 +184,7 @@ def _pointed(servers: OwnServers) -> Iterator[None]:
 
 
 def _insist(is_ready: Callable[[], bool]) -> None:
-    assert wait_until(is_ready, seconds=START_SECONDS), "a server of the test's own does not answer"
+    wait_until(is_ready, seconds=START_SECONDS, message="the test's server answers")
 
 
 def _tell(pids: Sequence[int], what: signal.Signals) -> None:

@@ -3,15 +3,14 @@
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 
 from tests.integration.subscriptions.feed.feed_workers import server_environment
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
@@ -61,11 +60,10 @@ def _free_port() -> int:
 
 
 def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    pause, deadline = threading.Event(), time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310  loopback
-                return
-        except URLError:
-            pause.wait(0.1)
-    raise AssertionError(f"the web process did not come up:\n{log.read_text()[-2_000:]}")
+    def is_up() -> bool:
+        assert process.poll() is None, f"the web process ended:\n{log.read_text()[-2_000:]}"
+        with suppress(URLError), urllib.request.urlopen(url, timeout=5):  # noqa: S310  loopback
+            return True
+        return False
+
+    wait_until(is_up, seconds=START_SECONDS, message="the web process answers")

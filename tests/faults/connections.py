@@ -11,8 +11,9 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import SessionKind
 from marketdata.models import MarketSession
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, list_reports, wait_until
+from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, list_reports
 from tests.simulators import SimulatorAddress
+from tests.waiting import wait_until
 
 IST = ZoneInfo("Asia/Kolkata")
 
@@ -52,12 +53,12 @@ def losses(cause: str) -> int:
 
 def wait_for_states(state: str) -> None:
     """Wait until all five connections are in one state."""
-    wait_until(lambda: states() == [state] * 5, seconds=5, what=f"five connections {state}")
+    wait_until(lambda: states() == [state] * 5, seconds=5, message=f"five connections {state}")
 
 
 def wait_for_losses(cause: str, count: int) -> None:
     """Wait until so many sockets were lost for that cause."""
-    wait_until(lambda: losses(cause) == count, seconds=5, what=f"{count} losses by {cause}")
+    wait_until(lambda: losses(cause) == count, seconds=5, message=f"{count} losses by {cause}")
 
 
 def epochs() -> Mapping[int, int]:
@@ -73,7 +74,7 @@ def wait_for_silence(seconds: float) -> None:
             and all(one.reported_at_ms - (one.last_packet_at_ms or 0) > seconds * 1_000 for one in list_reports())
         ),
         seconds=seconds + 10,
-        what=f"{seconds} s of silence",
+        message=f"{seconds} s of silence",
     )
 
 
@@ -85,7 +86,7 @@ def wait_without_opening(simulator: SimulatorAddress, *, seconds: float) -> None
         assert count_opened_sockets(simulator) == before, "a socket was opened in a time of quiet"
         return timezone.now().timestamp() > until
 
-    wait_until(is_over, seconds=seconds + 5, what="the time has passed")
+    wait_until(is_over, seconds=seconds + 5, message="the time has passed")
 
 
 def store_new_token(simulator: SimulatorAddress) -> None:

@@ -23,10 +23,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_subscribed_keys,
     list_wanted_keys,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress
+from tests.waiting import wait_until
 
 MOST_SOCKETS = 5
 SCALED = {"FROZEN_OWNER_S": "5", "FAILOVER_GRACE_S": "60"}
@@ -63,7 +63,7 @@ class Relay:
             running_worker(self.directory, name=f"relay{self.started}", simulator=self.simulator, **SCALED)
         )
         self.workers.append(worker)
-        wait_until(lambda: is_ready(worker), seconds=START_SECONDS, what="a worker is ready")
+        wait_until(lambda: is_ready(worker), seconds=START_SECONDS, message="a worker is ready")
         return worker
 
     def fail_over(self, kind: Kind) -> float:
@@ -83,13 +83,13 @@ class Relay:
         if kind is Kind.FREEZE_AND_CUT:
             end_session_of(name)
         if kind is Kind.NAP:
-            wait_until(lambda: is_overdue(name), seconds=10, what="the lease has run out")
+            wait_until(lambda: is_overdue(name), seconds=10, message="the lease has run out")
             os.kill(owner.process.pid, signal.SIGCONT)
         away = [] if kind in {Kind.NAP, Kind.CUT} else [name]
         took = wait_until_streaming(self.count, seconds=SETTLE_SECONDS, but_not=away)
         if kind in {Kind.FREEZE, Kind.FREEZE_AND_CUT}:
             os.kill(owner.process.pid, signal.SIGCONT)
-            wait_until(lambda: _count_lost(owner) > lost_before, seconds=START_SECONDS, what="it has noticed")
+            wait_until(lambda: _count_lost(owner) > lost_before, seconds=START_SECONDS, message="it has noticed")
         if replaces:
             self.workers.remove(owner)
             self.start_worker()
@@ -102,9 +102,9 @@ class Relay:
         wait_until(
             lambda: list_subscribed_keys(self.simulator) == list_wanted_keys(),
             seconds=10,
-            what="what is wanted is told",
+            message="what is wanted is told",
         )
-        wait_until(lambda: _count_locked() == MOST_SOCKETS, seconds=10, what="whoever owns has the locks too")
+        wait_until(lambda: _count_locked() == MOST_SOCKETS, seconds=10, message="whoever owns has the locks too")
         assert count_broker_sockets(self.simulator) == MOST_SOCKETS
         assert self.simulator.connections()["high_water"] <= MOST_SOCKETS
 
@@ -140,7 +140,7 @@ def owner_name(worker: Worker) -> str:
 
 def end_session_of(name: str) -> None:
     """End the database session on which an owner keeps its leases; one that lost it a moment ago has it anew first."""
-    wait_until(lambda: _count_ended(name) == 1, seconds=10, what="its session is ended")
+    wait_until(lambda: _count_ended(name) == 1, seconds=10, message="its session is ended")
 
 
 def _count_lost(worker: Worker) -> int:

@@ -19,10 +19,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     Worker,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 from tests.web_servers import running_web_process
 
 COUNT = 40
@@ -77,7 +77,7 @@ class Market:
 def wait_for_ticks(browser: Browser, *, seconds: float) -> float:
     """Wait until a browser sees something newer than now; return after how many seconds."""
     now = time.monotonic()
-    return wait_until(lambda: any(at > now for at in browser.ticked_at[-1:]), seconds=seconds, what="ticks")
+    return wait_until(lambda: any(at > now for at in browser.ticked_at[-1:]), seconds=seconds, message="ticks")
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.faults.markets import COUNT, Market, running_market
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.own_servers import OwnServers
+from tests.waiting import wait_until
 
 SCRAPE_SECONDS = 10.0
 """A scraper gives up after that, and so does this test."""
@@ -62,7 +62,7 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
         wait_until(
             lambda: total(scrape(market), "terminal_feed_trade_lag_seconds_count") > 0,
             seconds=20,
-            what="a trade of a liquid instrument",
+            message="a trade of a liquid instrument",
         )
         before = scrape(market)
         assert total(before, "terminal_feed_streaming") == COUNT
@@ -78,12 +78,14 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
             assert refusal_of(market, {"X-Forwarded-For": claimed}) == 403
 
         market.simulator.set_fault("delayed_feed", 4)
-        wait_until(lambda: late_trades(scrape(market)) > late_trades(before), seconds=30, what="trades that come late")
+        wait_until(
+            lambda: late_trades(scrape(market)) > late_trades(before), seconds=30, message="trades that come late"
+        )
         market.simulator.clear_faults()
 
         with servers.frozen_postgres():
             wait_until(
-                lambda: packets(scrape(market)) > packets(before), seconds=20, what="packets counted while it hangs"
+                lambda: packets(scrape(market)) > packets(before), seconds=20, message="packets counted while it hangs"
             )
             during = scrape(market)
             status, parts = ask_health(market)
@@ -96,7 +98,9 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
 
         market.simulator.set_fault("disconnect_code", 805, connection=1)
         wait_until(
-            lambda: total(scrape(market), "terminal_feed_streaming") == 0, seconds=20, what="nobody calls it streaming"
+            lambda: total(scrape(market), "terminal_feed_streaming") == 0,
+            seconds=20,
+            message="nobody calls it streaming",
         )
         quiet = scrape(market)
         assert quiet["terminal_feed_quiet_seconds"] > 0

@@ -12,10 +12,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
 
@@ -30,7 +30,7 @@ def test_r1_ticks_resume_after_a_kill_with_exactly_what_is_wanted(tmp_path: Path
             before = epochs()
             (owner,) = {one.owner for one in list_reports()}
             with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
-                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="a spare")
+                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, message="a spare")
 
                 first.kill()
 

@@ -19,11 +19,11 @@ from tests.integration.subscriptions.feed.feed_workers import (
     database_url,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.proxies import Proxy, running_proxy
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
 
@@ -61,7 +61,9 @@ def test_r3_an_owner_cut_off_from_postgres_alone_hears_of_its_successor_from_red
             wait_until_streaming(COUNT)
             former = FeedLease.objects.values_list("owner", flat=True).distinct().get()
             with running_worker(tmp_path, name="spare", simulator=simulator, **SCALED) as spare:
-                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="both are there")
+                wait_until(
+                    lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, message="both are there"
+                )
                 lose(line)
 
                 wait_until_streaming(COUNT, but_not=[former])
@@ -81,7 +83,9 @@ def test_r3_a_successor_on_another_host_opens_when_the_former_owner_has_heard_of
             wait_until_streaming(COUNT)
             former = FeedLease.objects.values_list("owner", flat=True).distinct().get()
             with running_worker(tmp_path, name="spare", simulator=simulator, wrapper=ELSEWHERE, **SCALED) as spare:
-                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="both are there")
+                wait_until(
+                    lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, message="both are there"
+                )
 
                 line.cut()
 
@@ -111,11 +115,11 @@ def test_r3_an_owner_that_reaches_neither_postgres_nor_redis_ends_before_others_
             assert count_broker_sockets(simulator) == 5  # Without PostgreSQL alone it streams on.
 
             board.cut()
-            wait_until(lambda: count_broker_sockets(simulator) == 0, seconds=8, what="nobody hears it, and it ends")
+            wait_until(lambda: count_broker_sockets(simulator) == 0, seconds=8, message="nobody hears it, and it ends")
 
             board.restore()
-            wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=20, what="it is heard again, and opens")
-            wait_until(lambda: losses("fenced") == 5, seconds=5, what="it says why it ended")
+            wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=20, message="it is heard again, and opens")
+            wait_until(lambda: losses("fenced") == 5, seconds=5, message="it says why it ended")
             line.restore()
-            wait_until(lambda: errors() == {""} and states() == ["live"] * 5, seconds=20, what="all is well")
+            wait_until(lambda: errors() == {""} and states() == ["live"] * 5, seconds=20, message="all is well")
             wait_until_streaming(COUNT)

@@ -17,10 +17,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
 
@@ -32,7 +32,7 @@ def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Pat
     with running_simulator(rate=2_000, ping_every=0.5, pong_within=4) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="four", simulator=simulator, FEED_CONNECTIONS="4", **SCALED):
-            wait_until(lambda: states() == ["live"] * 4, seconds=START_SECONDS, what="four connections are live")
+            wait_until(lambda: states() == ["live"] * 4, seconds=START_SECONDS, message="four connections are live")
             with running_worker(tmp_path, name="one", simulator=simulator, FEED_CONNECTIONS="1", **SCALED) as one:
                 wait_until_streaming(40)
                 before = epochs()
@@ -40,12 +40,14 @@ def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Pat
                 os.kill(one.process.pid, signal.SIGSTOP)
                 with running_worker(tmp_path, name="spare", simulator=simulator, FEED_CONNECTIONS="1", **SCALED):
                     wait_until(
-                        lambda: epochs()[5] == before[5] + 1, seconds=START_SECONDS, what="connection 5 is taken over"
+                        lambda: epochs()[5] == before[5] + 1,
+                        seconds=START_SECONDS,
+                        message="connection 5 is taken over",
                     )
                     wait_until_streaming(40, seconds=15, but_not=[frozen.owner])
 
                     os.kill(one.process.pid, signal.SIGCONT)
-                    wait_until(lambda: b"lease lost" in one.log.read_bytes(), seconds=10, what="it knows")
+                    wait_until(lambda: b"lease lost" in one.log.read_bytes(), seconds=10, message="it knows")
 
                     wait_until_streaming(40, seconds=10, but_not=[frozen.owner])
                     assert count_broker_sockets(simulator) == 5

@@ -11,10 +11,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
 
@@ -25,7 +25,7 @@ def test_r4_nobody_opens_for_a_silent_owner_until_its_process_has_ended(tmp_path
     with running_simulator(rate=2_000) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="one", simulator=simulator, FEED_CONNECTIONS="1", **LONG) as one:
-            wait_until(lambda: states() == ["live"], seconds=START_SECONDS, what="one connection is live")
+            wait_until(lambda: states() == ["live"], seconds=START_SECONDS, message="one connection is live")
             with running_worker(tmp_path, name="five", simulator=simulator, **LONG):
                 wait_until_streaming(40)
                 before = epochs()
@@ -35,6 +35,6 @@ def test_r4_nobody_opens_for_a_silent_owner_until_its_process_has_ended(tmp_path
                 assert epochs() == before
 
                 one.kill()
-                wait_until(lambda: epochs()[1] == before[1] + 1, seconds=5, what="connection 1 is taken over")
+                wait_until(lambda: epochs()[1] == before[1] + 1, seconds=5, message="connection 1 is taken over")
                 wait_until_streaming(40, seconds=15)
                 assert simulator.connections()["high_water"] == 5

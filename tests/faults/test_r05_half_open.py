@@ -9,10 +9,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -29,8 +29,8 @@ def test_r5_a_half_open_socket_is_replaced_and_only_that_one(tmp_path: Path) -> 
 
             simulator.set_fault("half_open", 1, connection=2)
 
-            wait_until(lambda: losses("network") == 1, seconds=10, what="the loss is noticed")
-            wait_until(lambda: count_opened_sockets(simulator) == openings + 1, seconds=10, what="another socket")
+            wait_until(lambda: losses("network") == 1, seconds=10, message="the loss is noticed")
+            wait_until(lambda: count_opened_sockets(simulator) == openings + 1, seconds=10, message="another socket")
             wait_until_streaming(40, seconds=10)
             assert (losses("mute"), epochs()) == (0, before)
             assert count_opened_sockets(simulator) == openings + 1

@@ -10,10 +10,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -30,7 +30,7 @@ def test_r6_a_socket_that_stalls_in_session_is_replaced_for_being_mute(tmp_path:
 
             simulator.set_fault("stall_one", 1, connection=2)
 
-            wait_until(lambda: losses("mute") == 1, seconds=10, what="the silence is noticed")
+            wait_until(lambda: losses("mute") == 1, seconds=10, message="the silence is noticed")
             wait_until_streaming(40, seconds=10)
             assert count_opened_sockets(simulator) == openings + 1
             assert (losses("network"), epochs()) == (0, before)
@@ -48,7 +48,7 @@ def test_r6_sockets_that_fall_silent_again_are_not_replaced_again_and_again(tmp_
 
             simulator.set_fault(fault)
 
-            wait_until(lambda: losses("mute") == 10, seconds=30, what="each was mute twice")
+            wait_until(lambda: losses("mute") == 10, seconds=30, message="each was mute twice")
             assert states() == ["mute"] * 5
             assert {one.last_error.split(":")[0] for one in list_reports()} == {"mute"}
             assert count_opened_sockets(simulator) == openings + 5

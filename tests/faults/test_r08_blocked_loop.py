@@ -13,10 +13,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -30,13 +30,13 @@ def test_r8_two_seconds_without_a_pong_cost_no_socket(tmp_path: Path) -> None:
             stopped_at = time.monotonic()
 
             os.kill(worker.process.pid, signal.SIGSTOP)
-            wait_until(lambda: time.monotonic() - stopped_at > 2, seconds=5, what="two seconds")
+            wait_until(lambda: time.monotonic() - stopped_at > 2, seconds=5, message="two seconds")
             os.kill(worker.process.pid, signal.SIGCONT)
 
             wait_until(
                 lambda: any(one.figures.loop_lag.total > 1.5 for one in list_reports()),
                 seconds=10,
-                what="the lag is told",
+                message="the lag is told",
             )
             wait_until_streaming(40, seconds=10)
             assert (states(), epochs()) == (["live"] * 5, before)

@@ -16,10 +16,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -40,12 +40,14 @@ def test_r9_after_805_every_worker_closes_all_for_its_minute_and_opens_one_at_a_
 
             simulator.set_fault("disconnect_code", 805, connection=1)
 
-            wait_until(lambda: count_broker_sockets(simulator) == 0, seconds=3, what="all sockets are closed")
+            wait_until(lambda: count_broker_sockets(simulator) == 0, seconds=3, message="all sockets are closed")
             wait_without_opening(simulator, seconds=2)
             assert states() == ["reconnecting"] * 5
             assert errors() == {"805: too many requests or connections"}
-            wait_until(lambda: count_opened_sockets(simulator) > openings, seconds=5, what="the first comes back")
-            took = wait_until(lambda: count_opened_sockets(simulator) == openings + 5, seconds=15, what="all are back")
+            wait_until(lambda: count_opened_sockets(simulator) > openings, seconds=5, message="the first comes back")
+            took = wait_until(
+                lambda: count_opened_sockets(simulator) == openings + 5, seconds=15, message="all are back"
+            )
             assert took > 4 * 0.5 - 0.2
             wait_until_streaming(40, seconds=10)
             assert simulator.connections()["high_water"] == 5
@@ -55,12 +57,12 @@ def test_r9_after_429_no_worker_opens_anything_and_what_is_open_stays(tmp_path: 
     with running_simulator(rate=2_000) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="three", simulator=simulator, FEED_CONNECTIONS="3", **SCALED):
-            wait_until(lambda: states() == ["live"] * 3, seconds=START_SECONDS, what="three are live")
+            wait_until(lambda: states() == ["live"] * 3, seconds=START_SECONDS, message="three are live")
             simulator.set_fault("handshake_429", 1)
 
             with running_worker(tmp_path, name="two", simulator=simulator, FEED_CONNECTIONS="2", **SCALED):
                 wait_until(
-                    lambda: "the handshake was refused with 429" in errors(), seconds=START_SECONDS, what="a refusal"
+                    lambda: "the handshake was refused with 429" in errors(), seconds=START_SECONDS, message="a refusal"
                 )
 
                 wait_without_opening(simulator, seconds=2)

@@ -12,10 +12,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     count_broker_sockets,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -30,16 +30,18 @@ def test_r10_a_refused_token_is_suspected_in_whatever_shape_it_is_told(tmp_path:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, FEED_CONNECTIONS="1", TOKEN_KEYS=key):
             for shape in (1, 2, 4):
-                wait_until(lambda: states() == ["live"], seconds=START_SECONDS, what="a connection is live")
+                wait_until(lambda: states() == ["live"], seconds=START_SECONDS, message="a connection is live")
 
                 simulator.set_fault("auth_shape", shape)
                 simulator.set_fault("token_rollover")
 
-                wait_until(lambda: states() == ["waiting"], seconds=15, what=f"shape {shape} is understood")
+                wait_until(lambda: states() == ["waiting"], seconds=15, message=f"shape {shape} is understood")
                 store_new_token(simulator)
-                wait_until(lambda: count_broker_sockets(simulator) == 1, seconds=RESUME_SECONDS, what="it is resumed")
+                wait_until(
+                    lambda: count_broker_sockets(simulator) == 1, seconds=RESUME_SECONDS, message="it is resumed"
+                )
                 simulator.clear_faults()
-            wait_until(lambda: states() == ["live"], seconds=5, what="it is live again")
+            wait_until(lambda: states() == ["live"], seconds=5, message="it is live again")
 
 
 def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: Path, settings: Settings) -> None:
@@ -63,5 +65,5 @@ def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: P
                 assert errors() == {reason}
                 wait_without_opening(simulator, seconds=2)
                 store_new_token(simulator)
-                wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, what="all resumed")
+                wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, message="all resumed")
             wait_until_streaming(40, seconds=10)

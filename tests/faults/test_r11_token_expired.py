@@ -23,10 +23,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 
 COUNT = 40
 RESUME_SECONDS = 5.0
@@ -82,8 +82,8 @@ def test_r11_after_a_rollover_all_wait_and_a_new_token_resumes_them_without_a_re
 ) -> None:
     with two_workers(simulator, settings, tmp_path) as workers:
         simulator.set_fault("token_rollover")
-        wait_until(lambda: are_all_waiting(words), seconds=DOUBT_SECONDS, what="five connections that wait")
-        wait_until(lambda: words in _problem(), seconds=NOTICE_SECONDS, what="the refusal to be told")
+        wait_until(lambda: are_all_waiting(words), seconds=DOUBT_SECONDS, message="five connections that wait")
+        wait_until(lambda: words in _problem(), seconds=NOTICE_SECONDS, message="the refusal to be told")
         openings = simulator.connections()["opened"]
 
         token = simulator.new_token()
@@ -104,8 +104,8 @@ def test_r11_one_token_is_generated_for_all_owners(
     settings.DHAN_PIN, settings.DHAN_TOTP_SECRET = PIN, TOTP_SECRET
     with two_workers(simulator, settings, tmp_path) as workers:
         simulator.set_fault("token_rollover")
-        wait_until(are_all_waiting, seconds=NOTICE_SECONDS, what="five connections that wait for a token")
-        wait_until(lambda: "807" in _problem(), seconds=NOTICE_SECONDS, what="the refusal to be told")
+        wait_until(are_all_waiting, seconds=NOTICE_SECONDS, message="five connections that wait for a token")
+        wait_until(lambda: "807" in _problem(), seconds=NOTICE_SECONDS, message="the refusal to be told")
 
         results = renew_from_five_sessions_at_once()
 
@@ -129,7 +129,7 @@ def test_r11_a_token_is_renewed_before_it_ends_and_reconnects_take_the_new_one(
 
         simulator.set_fault("tcp_reset", 0)
 
-        wait_until(lambda: simulator.connections()["opened"] >= 10, seconds=NOTICE_SECONDS, what="five new sockets")
+        wait_until(lambda: simulator.connections()["opened"] >= 10, seconds=NOTICE_SECONDS, message="five new sockets")
         wait_until_streaming(COUNT, seconds=NOTICE_SECONDS)
         life = selectors.token_life(now=timezone.now())
         assert (life.method, life.problem) == ("renewed", "")

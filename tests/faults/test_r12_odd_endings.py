@@ -13,10 +13,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -48,7 +48,7 @@ def test_r12_too_large_a_plan_is_not_tried_again_before_it_is_smaller(tmp_path: 
 
             simulator.set_fault("disconnect_code", 804, connection=1)
 
-            wait_until(lambda: sorted(states()) == ["live"] * 4 + ["stopped"], seconds=5, what="one is stopped")
+            wait_until(lambda: sorted(states()) == ["live"] * 4 + ["stopped"], seconds=5, message="one is stopped")
             assert "804: more instruments than a connection may hold" in errors()
             wait_without_opening(simulator, seconds=3)
             (stopped,) = [one.connection for one in list_reports() if one.state == "stopped"]

@@ -9,10 +9,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -28,7 +28,7 @@ def test_r13_a_socket_that_talks_nonsense_is_replaced_once(tmp_path: Path, fault
 
             simulator.set_fault(fault, 0.2)
 
-            wait_until(lambda: losses("bad_data") == 5, seconds=20, what="each was replaced for it")
+            wait_until(lambda: losses("bad_data") == 5, seconds=20, message="each was replaced for it")
             wait_until_streaming(40, seconds=10)
             assert count_opened_sockets(simulator) == openings + 5
             assert (losses("network"), losses("mute"), epochs()) == (0, 0, before)

@@ -16,10 +16,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import running_simulator
+from tests.waiting import wait_until
 
 NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
 OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
@@ -68,7 +68,7 @@ def test_r14_packets_out_of_order_and_twice_never_take_a_quote_back(tmp_path: Pa
                 seen.look()
                 return count("older") >= 20
 
-            wait_until(has_refused, seconds=30, what="older packets are refused")
+            wait_until(has_refused, seconds=30, message="older packets are refused")
             assert (len(seen.ltts), seen.went_back) == (40, [])
             assert {kind: count(kind) for kind in ("negative", "zero", "not_finite")} == {
                 "negative": 0,
@@ -93,7 +93,7 @@ def test_r14_impossible_prices_are_counted_by_kind_and_never_shown(tmp_path: Pat
                 seen.look()
                 return min(count("not_finite"), count("zero"), count("negative")) >= 20 and seen.suspects > 0
 
-            wait_until(are_all_counted, seconds=20, what="impossible prices are counted, and doubt is shown")
+            wait_until(are_all_counted, seconds=20, message="impossible prices are counted, and doubt is shown")
             for fault in KINDS:
                 simulator.clear_fault(fault)
 
@@ -101,7 +101,7 @@ def test_r14_impossible_prices_are_counted_by_kind_and_never_shown(tmp_path: Pat
                 seen.look()
                 return seen.suspects == 0
 
-            wait_until(is_past, seconds=20, what="good prices end the doubt")
+            wait_until(is_past, seconds=20, message="good prices end the doubt")
             assert (len(seen.ltts), seen.impossible) == (40, [])
 
 

@@ -20,10 +20,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
     list_subscribed_keys,
     list_wanted_keys,
-    wait_until,
 )
 from tests.integration.subscriptions.feed.lease_sessions import take
 from tests.own_servers import OwnServers
+from tests.waiting import wait_until
 from watchlists.models import WatchlistEntry
 
 ADD = "/api/v2/watchlist/add"
@@ -56,8 +56,8 @@ def test_r18_after_a_crash_of_one_of_its_processes_only_former_owners_may_take_a
     assert take(former, 1) == Lease(1, 1)
     with psycopg.connect(**parameters) as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
-        wait_until(lambda: not is_reachable(former), seconds=5, what="all sessions have ended")
-    wait_until(lambda: is_postgres_ready(servers.postgres, servers.postgres_child), seconds=20, what="it is back")
+        wait_until(lambda: not is_reachable(former), seconds=5, message="all sessions have ended")
+    wait_until(lambda: is_postgres_ready(servers.postgres, servers.postgres_child), seconds=20, message="it is back")
 
     another = LeaseSession(parameters, "another")
 
@@ -85,7 +85,7 @@ def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
     with running_market(tmp_path) as market, ThreadPoolExecutor() as pool:
         openings, over = count_opened_sockets(market.simulator), threading.Event()
         writing = pool.submit(write_until, market, over)
-        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, what="writes that succeed")
+        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, message="writes that succeed")
 
         began_at = time.monotonic()
         back_at = [restart(servers, how, over) for how in (signal.SIGINT, signal.SIGQUIT)]
@@ -106,13 +106,13 @@ def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
         wait_until(
             lambda: list_subscribed_keys(market.simulator) == list_wanted_keys(),
             seconds=10,
-            what="the broker knows all",
+            message="the broker knows all",
         )
         assert count_opened_sockets(market.simulator) == openings
         assert market.browser.close_code is None
         market.browser.watch("again", market.watched[:1])
         wait_until(
-            lambda: bool(market.browser.answers("again")), seconds=5, what="an old socket that may look things up"
+            lambda: bool(market.browser.answers("again")), seconds=5, message="an old socket that may look things up"
         )
 
 
@@ -123,5 +123,5 @@ def restart(servers: OwnServers, how: signal.Signals, pause: threading.Event) ->
     pause.wait(AWAY_SECONDS)
     servers.start_postgres()
     back_at, done = time.monotonic(), WatchlistEntry.objects.count()
-    wait_until(lambda: WatchlistEntry.objects.count() > done, seconds=5, what="a write after the restart")
+    wait_until(lambda: WatchlistEntry.objects.count() > done, seconds=5, message="a write after the restart")
     return back_at

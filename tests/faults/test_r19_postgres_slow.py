@@ -12,9 +12,10 @@ import psycopg
 from django.db import connection
 
 from tests.faults.markets import Answer, Market, running_market
-from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, wait_until
+from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets
 from tests.own_servers import OwnServers
 from tests.proxies import running_proxy
+from tests.waiting import wait_until
 
 LIST = "/api/v2/watchlist/me"
 CROWD = 8
@@ -48,7 +49,7 @@ def insist_on_prompt_refusals(market: Market) -> None:
 
 
 def wait_for_answers(market: Market) -> None:
-    wait_until(lambda: market.ask(LIST).status == 200, seconds=5, what="an answer now that the database is well")
+    wait_until(lambda: market.ask(LIST).status == 200, seconds=5, message="an answer now that the database is well")
 
 
 def test_r19_a_database_that_hangs_or_is_slow_or_full_costs_requests_and_no_tick(

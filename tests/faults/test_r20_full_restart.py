@@ -18,11 +18,11 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.own_servers import OwnServers
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 from tests.web_servers import running_web_process
 
 COUNT = 40
@@ -61,7 +61,7 @@ def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_
             feed.process.send_signal(signal.SIGTERM)
 
             assert feed.process.wait(DRAIN_SECONDS) == 0
-            wait_until(lambda: browser.close_code is not None, seconds=DRAIN_SECONDS, what="the browser is told")
+            wait_until(lambda: browser.close_code is not None, seconds=DRAIN_SECONDS, message="the browser is told")
             assert browser.close_code == 1012
 
         with running_stack(tmp_path, "second", simulator, watched, cookie) as (feed, web, _):

@@ -31,9 +31,9 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_subscribed_keys,
     list_wanted_keys,
     running_worker,
-    wait_until,
 )
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -98,7 +98,7 @@ def test_r26_an_import_killed_half_way_leaves_the_old_list_whole_and_the_way_fre
             stderr=subprocess.DEVNULL,
         )
         try:
-            wait_until(waits_for_a_row, seconds=60, what="the import waits in the middle of its writing")
+            wait_until(waits_for_a_row, seconds=60, message="the import waits in the middle of its writing")
         finally:
             process.kill()
             process.wait(10)
@@ -129,7 +129,7 @@ def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_th
         assert old.expiry is not None
         claim_chain(hold_a_price(old), user_id=make_user("asha").pk, width=5)
         quote_board.connect().nudge()
-        wait_until(lambda: str(old.key) in list_subscribed_keys(simulator), seconds=60, what="the chain on the wire")
+        wait_until(lambda: str(old.key) in list_subscribed_keys(simulator), seconds=60, message="the chain on the wire")
 
         settings.MARKET_DATE = old.expiry + timedelta(days=1)
         master = write_next_days_list(simulator, tmp_path, reused=old)
@@ -137,18 +137,18 @@ def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_th
         watchlists.services.release_expired(now=timezone.now())
 
         wait_until(
-            lambda: list_subscribed_keys(simulator) == list_wanted_keys() == [], seconds=20, what="an empty wire"
+            lambda: list_subscribed_keys(simulator) == list_wanted_keys() == [], seconds=20, message="an empty wire"
         )
         new = Instrument.objects.get(is_listed=True, exchange_segment=old.exchange_segment, security_id=old.security_id)
         claim_instrument(new.pk, user_id=make_user("ravi").pk)
         quote_board.connect().nudge()
 
         board = quote_board.connect()
-        wait_until(lambda: new.pk in board.read_rows([new.pk]), seconds=20, what="a price of the new contract")
+        wait_until(lambda: new.pk in board.read_rows([new.pk]), seconds=20, message="a price of the new contract")
         assert new.pk != old.pk
         assert list_subscribed_keys(simulator) == list_wanted_keys() == [str(old.key)]
         # Its rows were kept of the connection that it was on, which writes about once a second.
-        wait_until(lambda: board.read_rows([old.pk]) == {}, seconds=5, what="nothing kept of the old contract")
+        wait_until(lambda: board.read_rows([old.pk]) == {}, seconds=5, message="nothing kept of the old contract")
 
 
 def nearest_call() -> Instrument:

@@ -16,10 +16,10 @@ from tests.faults.markets import COUNT, running_market
 from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
     make_subscriptions,
-    wait_until,
     wait_until_streaming,
 )
 from tests.own_servers import OwnServers
+from tests.waiting import wait_until
 from watchlists.models import WatchlistEntry
 
 ADD = "/api/v2/watchlist/add"
@@ -47,7 +47,7 @@ def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers,
 
         connection.close()
         with servers.full_disk(bytes_per_file=FILE_BYTES):
-            wait_until(lambda: market.ask(LIST).status == 200, seconds=5, what="reading as before")
+            wait_until(lambda: market.ask(LIST).status == 200, seconds=5, message="reading as before")
             with pytest.raises(psycopg.Error) as failure:
                 stuff_the_log(servers)
             assert "File too large" in str(failure.value)
@@ -63,7 +63,7 @@ def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers,
         connection.close()
         assert WatchlistEntry.objects.count() == 1
         again = {"symbol": "STOCK1", "instrument_type": "EQUITY"}
-        wait_until(lambda: market.ask(ADD, again).status == 201, seconds=5, what="a write now that there is room")
+        wait_until(lambda: market.ask(ADD, again).status == 201, seconds=5, message="a write now that there is room")
         assert count_opened_sockets(market.simulator) == openings
 
 
@@ -80,9 +80,11 @@ def test_r28_processes_without_room_for_logs_or_sockets_go_on(servers: OwnServer
         ]
 
         wait_until(
-            lambda: sum(one.close_code == TRY_AGAIN_LATER for one in browsers) == 6, seconds=10, what="six sent away"
+            lambda: sum(one.close_code == TRY_AGAIN_LATER for one in browsers) == 6, seconds=10, message="six sent away"
         )
-        wait_until(lambda: sum(bool(one.ticked_at) for one in browsers) == most - 1, seconds=10, what="the rest tick")
+        wait_until(
+            lambda: sum(bool(one.ticked_at) for one in browsers) == most - 1, seconds=10, message="the rest tick"
+        )
         web = market.ask("/health").body["parts"]["web"]
         assert (web["status"], web["sockets"]) == ("degraded", most)
         make_subscriptions(market.simulator, count=5, skip=COUNT)

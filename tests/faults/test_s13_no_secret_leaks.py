@@ -26,17 +26,13 @@ from accounts.models import User
 from marketdata import selectors
 from marketdata.models import BrokerSession
 from tests.factories import make_user
-from tests.integration.subscriptions.feed.feed_workers import (
-    list_reports,
-    make_subscriptions,
-    running_worker,
-    wait_until,
-)
+from tests.integration.subscriptions.feed.feed_workers import list_reports, make_subscriptions, running_worker
 from tests.integration.subscriptions.feed.feed_workers import wait_until_streaming as wait_until_all_stream
 from tests.jwts import make_jwt
 from tests.own_servers import OwnServers
 from tests.secrets import Transcript, find_secrets, forms_of, listening_to, read_arguments, read_rows
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 from tests.web_servers import running_web
 
 COUNT = 40
@@ -104,7 +100,7 @@ def live_through_trouble(
     wait_until(
         lambda: {one.state for one in list_reports()} == {"waiting"},
         seconds=60,
-        what="all connections wait for a token",
+        message="all connections wait for a token",
     )
     slip = f"{make_jwt(expires_at=timezone.now() - timedelta(days=1))}"
     entered = simulator.new_token(hours=24)
@@ -117,7 +113,7 @@ def live_through_trouble(
     # Old enough to be renewed; the work worker does it.
     BrokerSession.objects.filter(is_current=True).update(expires_at=timezone.now() + timedelta(minutes=30))
     servers.celery().send_task(RENEWAL, queue="default")
-    wait_until(lambda: current_token() != entered, seconds=60, what="another token is in force")
+    wait_until(lambda: current_token() != entered, seconds=60, message="another token is in force")
     renewed = current_token()
     assert renewed is not None
     return [CANARY, slip, entered, renewed]

@@ -15,8 +15,8 @@ from marketdata.services import Renewal
 from marketdata.services.broker_sessions import CURRENT_LOCK, RENEWAL_LOCK
 from tests.brokers import Broker
 from tests.integration.marketdata.broker_accounts import HOUR, US, broker_of_ours, store
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.jwts import make_jwt
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,7 +39,7 @@ def test_five_who_ask_at_once_are_one_renewal(broker: Broker) -> None:
     with ThreadPoolExecutor(max_workers=5) as threads:
         asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
         try:
-            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, what="four have gone away")
+            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, message="four have gone away")
         finally:
             broker.may_answer.set()
         results = sorted(one.result(timeout=20) for one in asked)
@@ -69,7 +69,7 @@ def test_who_gets_the_lock_looks_again_whether_it_is_still_due(broker: Broker) -
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CURRENT_LOCK])
             asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
-            wait_until(_is_anyone_waiting_to_look, seconds=20, what="somebody has the lock of renewals")
+            wait_until(_is_anyone_waiting_to_look, seconds=20, message="somebody has the lock of renewals")
             store(make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US), now=timezone.now())
         result = asked.result(timeout=20)
 
@@ -94,7 +94,7 @@ def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None
     with ThreadPoolExecutor(max_workers=1) as threads:
         asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
         try:
-            wait_until(lambda: len(broker.requests) == 1, seconds=20, what="the broker was asked")
+            wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker was asked")
             store("entered-meanwhile-by-staff", now=timezone.now())
         finally:
             broker.may_answer.set()
@@ -113,7 +113,7 @@ def test_a_new_token_is_kept_though_the_database_dropped_who_asked_for_it(broker
     with ThreadPoolExecutor(max_workers=1) as threads:
         asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
         try:
-            wait_until(lambda: len(broker.requests) == 1, seconds=20, what="the broker was asked")
+            wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker was asked")
             assert _drop_who_renews() == 1
         finally:
             broker.may_answer.set()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date
 from functools import cache
@@ -98,10 +98,3 @@ async def until_closed(client: ClientConnection) -> list[Packet]:
             found.append(await next_packet(client))
     except ConnectionClosed:
         return found
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for `condition`, failing after the deadline."""
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # The condition is another program's state.
-            await asyncio.sleep(0.01)

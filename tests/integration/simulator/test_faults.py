@@ -20,10 +20,10 @@ from tests.integration.simulator.feeds import (
     client_of,
     next_packet,
     small_simulator,
-    until,
     until_closed,
     url_of,
 )
+from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
 
@@ -218,7 +218,7 @@ async def test_first_reconnect_refused_lets_the_second_in() -> None:
         await switch_on(running, "first_reconnect_refused")
         async with streaming(running) as client:
             assert await is_streaming(client)
-        await until(lambda: running.feed.account.sessions == [])
+        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
 
         with pytest.raises(InvalidStatus) as refusal:
             await connect(url_of(running))
@@ -233,7 +233,7 @@ async def test_old_slot_held_makes_a_quick_reconnect_one_too_many() -> None:
         await switch_on(running, "old_slot_held", 60)
         clients = [await connect(url_of(running), max_queue=None) for _ in range(5)]
         await clients[3].close()
-        await until(lambda: len(running.feed.account.sessions) == 4)
+        await wait_until_async(lambda: len(running.feed.account.sessions) == 4, message="four sessions are left")
 
         again = await connect(url_of(running), max_queue=None)
 
@@ -249,9 +249,9 @@ async def test_a_held_slot_is_free_in_the_end() -> None:
         await switch_on(running, "old_slot_held", 0.2)
         clients = [await connect(url_of(running), max_queue=None) for _ in range(5)]
         await clients[3].close()
-        await until(lambda: len(running.feed.account.sessions) == 4)
+        await wait_until_async(lambda: len(running.feed.account.sessions) == 4, message="four sessions are left")
         closed_at = time.monotonic()
-        await until(lambda: time.monotonic() - closed_at > 0.3)
+        await wait_until_async(lambda: time.monotonic() - closed_at > 0.3, message="0.3 s have passed")
 
         again = await connect(url_of(running), max_queue=None)
 

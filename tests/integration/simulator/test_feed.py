@@ -23,10 +23,10 @@ from tests.integration.simulator.feeds import (
     derivatives,
     next_packet,
     small_simulator,
-    until,
     until_closed,
     url_of,
 )
+from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
 
@@ -88,12 +88,12 @@ async def test_modes_add_up_and_end_one_by_one() -> None:
         await ask(client, 15, [RELIANCE])
         await ask(client, 21, [RELIANCE])
         (session,) = running.feed.account.sessions
-        await until(lambda: session.instruments == 2)
+        await wait_until_async(lambda: session.instruments == 2, message="two instruments are subscribed")
         kinds = {type(await next_packet(client)) for _ in range(6)}
         assert kinds == {TickerTick, FullTick}
 
         await ask(client, 22, [RELIANCE])
-        await until(lambda: session.instruments == 1)
+        await wait_until_async(lambda: session.instruments == 1, message="one instrument is subscribed")
         last = [await next_packet(client) for _ in range(6)]
 
         assert {type(packet) for packet in last[-3:]} == {TickerTick}
@@ -163,7 +163,7 @@ async def test_five_thousand_instruments_are_streamed_and_the_next_is_answered_w
         for start in range(0, 5_000, 100):
             await ask(client, 21, keys[start : start + 100])
         (session,) = running.feed.account.sessions
-        await until(lambda: session.instruments == 5_000)
+        await wait_until_async(lambda: session.instruments == 5_000, message="5,000 instruments are subscribed")
 
         await ask(client, 21, keys[5_000:])
 
@@ -188,7 +188,7 @@ async def test_a_disconnect_request_closes_in_good_order() -> None:
 
         assert await until_closed(client) == []
         assert client.close_code == 1000
-        await until(lambda: running.feed.account.sessions == [])
+        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
 
 
 async def test_one_message_is_one_packet_unless_stacked() -> None:
@@ -227,7 +227,10 @@ async def test_the_operators_count_is_what_was_asked_for() -> None:
         await ask(other, 15, [NIFTY, keys[0]])
         await ask(client, 22, keys[10:])
         sessions = running.feed.account.sessions
-        await until(lambda: [session.instruments for session in sessions] == [10, 2])
+        await wait_until_async(
+            lambda: [session.instruments for session in sessions] == [10, 2],
+            message="10 and 2 instruments are subscribed",
+        )
         control = running.rest_url.removesuffix("/v2")
 
         async with httpx.AsyncClient(base_url=control, trust_env=False) as http:
@@ -267,7 +270,7 @@ async def test_a_client_that_answers_no_ping_is_dropped() -> None:
             await silent.closed.wait()
 
         assert 3 <= silent.pings <= 6
-        await until(lambda: running.feed.account.sessions == [])
+        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
 
 
 async def test_a_client_that_answers_pings_stays_and_its_own_are_answered() -> None:

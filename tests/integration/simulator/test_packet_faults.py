@@ -11,17 +11,9 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import HEADER, LENGTH_OF, DecodeError, PacketCode
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import FullTick, PreviousCloseTick, QuoteTick, TickerTick
-from tests.integration.simulator.feeds import (
-    NIFTY,
-    RELIANCE,
-    ask,
-    client_of,
-    derivatives,
-    next_packet,
-    small_simulator,
-    until,
-)
+from tests.integration.simulator.feeds import NIFTY, RELIANCE, ask, client_of, derivatives, next_packet, small_simulator
 from tests.integration.simulator.test_faults import is_silent, switch_off, switch_on
+from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
 
@@ -84,7 +76,7 @@ async def test_stacked_packets_share_messages_until_it_is_switched_off() -> None
         assert [len(message) // FULL for message in first] == [25, 25, 10]
 
         await switch_off(running)
-        await until(lambda: not running.feed.faults.trouble_of(1))
+        await wait_until_async(lambda: not running.feed.faults.trouble_of(1), message="the fault has ended")
         await ask(client, 22, keys)
         await ask(client, 15, keys)
 
@@ -148,7 +140,9 @@ async def test_late_packets_follow_an_unsubscribe_and_end() -> None:
         assert isinstance(await next_packet(client), FullTick)
 
         await ask(client, 22, [RELIANCE])
-        await until(lambda: running.feed.account.sessions[0].instruments == 0)
+        await wait_until_async(
+            lambda: running.feed.account.sessions[0].instruments == 0, message="nothing is subscribed"
+        )
 
         for _ in range(3):
             assert isinstance(await next_packet(client), FullTick)
@@ -175,7 +169,9 @@ async def test_no_snapshot_leaves_only_the_previous_close_of_indices() -> None:
         await ask(client, 21, [NIFTY, *keys])
 
         assert isinstance(await next_packet(client), PreviousCloseTick)
-        await until(lambda: running.feed.packets_sent >= 5)  # They trade in the end, one after another.
+        await wait_until_async(
+            lambda: running.feed.packets_sent >= 5, message="five packets are sent"
+        )  # They trade in the end, one after another.
         assert running.feed.packets_sent < len(keys)
 
 

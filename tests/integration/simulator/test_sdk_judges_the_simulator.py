@@ -28,8 +28,8 @@ from tests.integration.simulator.feeds import (
     client_of,
     small_files,
     small_simulator,
-    until,
 )
+from tests.waiting import wait_until_async
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -210,7 +210,7 @@ async def test_the_sdk_unsubscribes_and_disconnects(pointed_at: Callable[[Runnin
     async with small_simulator() as running:
         pointed_at(running)
         found = await in_thread(judge)
-        await until(lambda: running.feed.account.sessions == [])
+        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
 
     assert {one["security_id"] for one in found} == {13}
 

@@ -1,8 +1,8 @@
-"""A publisher for one connection, as a hub sees it: frames, answers to asks, kept rows, reports. And patience."""
+"""A publisher of frames for one connection, as a hub sees it: frames, answers to asks, cached rows, reports."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -11,16 +11,6 @@ import redis.asyncio
 from marketdata.domain.quote_rows import QUOTE_ROW, FrameKind, Rows
 from marketdata.quote_board import OwnerBoard, OwnerReport
 from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
-
-
-async def eventually(is_so: Callable[[], bool], *, what: str, seconds: float = 8.0) -> float:
-    """Look until `is_so`; return after how many seconds, or fail saying `what` did not come about."""
-    started_at = time.monotonic()
-    while not is_so():
-        if time.monotonic() - started_at > seconds:
-            raise AssertionError(f"after {seconds} s still not: {what}")
-        await asyncio.sleep(0.01)
-    return time.monotonic() - started_at
 
 
 class FramePublisher:

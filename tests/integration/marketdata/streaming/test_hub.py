@@ -16,7 +16,8 @@ import redis.asyncio
 from marketdata.quote_board import HubBoard
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
 from marketdata.streaming.hub import QuoteHub, Seat
-from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, eventually, running_publisher
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
+from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
 
@@ -107,16 +108,16 @@ async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, pub
     await publisher.publish_changes({41: 10.0, 42: 20.0})
 
     async with running_publisher(publisher), browsing(hub, 41, 42) as browser:
-        await eventually(lambda: browser.held == {41: 10.0, 42: 20.0}, what="both prices")
+        await wait_until_async(lambda: browser.held == {41: 10.0, 42: 20.0}, message="both prices")
 
 
 async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with running_publisher(publisher), browsing(hub, 41) as browser:
         await publisher.publish_changes({41: 10.0})
-        await eventually(lambda: browser.held.get(41) == 10.0, what="the first price")
+        await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the first price")
 
         await publisher.publish_changes({41: 11.0, 99: 5.0})
-        took = await eventually(lambda: browser.held.get(41) == 11.0, what="the second price")
+        took = await wait_until_async(lambda: browser.held.get(41) == 11.0, message="the second price")
 
     assert took < 1.0
     assert 99 not in browser.held
@@ -125,13 +126,13 @@ async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, publ
 async def test_a_lost_frame_is_noticed_and_the_owner_asked_again(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with running_publisher(publisher, sends_heartbeats=False), browsing(hub, 41, 42) as browser:
         await publisher.publish_changes({41: 10.0, 42: 20.0})
-        await eventually(lambda: 1 not in hub.mirror.list_incomplete(), what="a complete connection")
+        await wait_until_async(lambda: 1 not in hub.mirror.list_incomplete(), message="a complete connection")
         asked = publisher.asked
         publisher.rows[42]["ltp"] = 21.0
 
         await publisher.publish_changes({41: 11.0}, skip=1)
 
-        await eventually(lambda: browser.held == {41: 11.0, 42: 21.0}, what="the change in the lost frame")
+        await wait_until_async(lambda: browser.held == {41: 11.0, 42: 21.0}, message="the change in the lost frame")
         assert publisher.asked > asked
 
 
@@ -141,13 +142,13 @@ async def test_a_former_owner_that_wakes_up_changes_nothing(
     former = FramePublisher(client, redis_prefix, epoch=6)
     async with running_publisher(publisher), browsing(hub, 41, 42) as browser:
         await publisher.publish_changes({41: 10.0})
-        await eventually(lambda: browser.held.get(41) == 10.0, what="the price of the publisher")
+        await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the price of the publisher")
 
         await former.publish_changes({41: 1.0})
         await former.publish_full()
         await publisher.publish_changes({42: 20.0})
 
-        await eventually(lambda: browser.held.get(42) == 20.0, what="what the publisher said after that")
+        await wait_until_async(lambda: browser.held.get(42) == 20.0, message="what the publisher said after that")
     assert browser.held == {41: 10.0, 42: 20.0}
 
 
@@ -159,8 +160,8 @@ async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_liv
     await publisher.cache_rows()
 
     async with browsing(hub, 41) as browser:
-        took = await eventually(lambda: browser.held.get(41) == 10.0, what="the kept price", seconds=4.0)
-        await eventually(lambda: browser.feed == "no_owner", what="the word on the feed")
+        took = await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the kept price", seconds=4.0)
+        await wait_until_async(lambda: browser.feed == "no_owner", message="the word on the feed")
 
     assert took < 3.0
 
@@ -176,12 +177,12 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
             running_publisher(publishers[2]),
             running_publisher(publishers[3]),
         ):
-            await eventually(lambda: browser.feed == "partial", what="four of five")
+            await wait_until_async(lambda: browser.feed == "partial", message="four of five")
             async with running_publisher(publishers[4]):
-                await eventually(lambda: browser.feed == "live", what="a live feed")
+                await wait_until_async(lambda: browser.feed == "live", message="a live feed")
             for one in publishers:
                 await one.report()
-        took = await eventually(lambda: browser.feed == "stale", what="a stale feed")
+        took = await wait_until_async(lambda: browser.feed == "stale", message="a stale feed")
 
     assert took < 2.2
     assert browser.messages[-1]["live"] == 0
@@ -190,7 +191,7 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
 async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with browsing(hub) as browser:
         await publisher.report("reconnecting", error="code 805")
-        await eventually(lambda: browser.feed == "reconnecting", what="the word on the feed")
+        await wait_until_async(lambda: browser.feed == "reconnecting", message="the word on the feed")
 
     assert browser.messages[-1]["connections"][0] == {"number": 1, "state": "reconnecting", "error": "code 805"}
 
@@ -199,19 +200,19 @@ async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
     hub: QuoteHub, publisher: FramePublisher
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41, acknowledges=False) as browser:
-        await eventually(lambda: len(browser.frames) == 2, what="two frames")
+        await wait_until_async(lambda: len(browser.frames) == 2, message="two frames")
         for price in range(1, 30):
             await publisher.publish_changes({41: float(price)})
-        await eventually(
+        await wait_until_async(
             lambda: float(hub.mirror.rows_of([41], now_ms=0)["ltp"][0]) == 29.0,
-            what="the last price in the mirror",
+            message="the last price in the mirror",
         )
         assert len(browser.frames) == 2
 
         browser.acknowledges = True
         browser.seat.outbox.acknowledge(2)
 
-        await eventually(lambda: browser.held.get(41) == 29.0, what="the newest price")
+        await wait_until_async(lambda: browser.held.get(41) == 29.0, message="the newest price")
     assert len(browser.frames) < 6
 
 
@@ -219,11 +220,11 @@ async def test_a_browser_that_never_acknowledges_is_closed_and_told_to_come_back
     hub: QuoteHub, publisher: FramePublisher, clock: Clock
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41, acknowledges=False) as browser:
-        await eventually(lambda: len(browser.frames) == 2, what="two frames")
+        await wait_until_async(lambda: len(browser.frames) == 2, message="two frames")
 
         clock.ahead += 16
 
-        await eventually(lambda: browser.closed is CloseCode.SLOW, what="the end of the slow browser")
+        await wait_until_async(lambda: browser.closed is CloseCode.SLOW, message="the end of the slow browser")
     assert CloseCode.SLOW.may_come_back
 
 
@@ -233,10 +234,10 @@ async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, publisher: Fra
         browsing(hub, 41, acknowledges=False) as slow,
         browsing(hub, 41) as quick,
     ):
-        await eventually(lambda: len(slow.frames) == 2, what="two frames for the slow one")
+        await wait_until_async(lambda: len(slow.frames) == 2, message="two frames for the slow one")
         for price in (5.0, 6.0, 7.0):
             await publisher.publish_changes({41: price})
-            took = await eventually(partial(quick.holds, 41, price), what="news for the quick one")
+            took = await wait_until_async(partial(quick.holds, 41, price), message="news for the quick one")
             assert took < 1.0
 
 
@@ -245,14 +246,14 @@ async def test_a_bus_that_loses_its_listeners_is_joined_again_and_everything_ask
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41) as browser:
         await publisher.publish_changes({41: 10.0})
-        await eventually(lambda: browser.held.get(41) == 10.0, what="the first price")
+        await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the first price")
 
         for one in await client.client_list(_type="pubsub"):
             await client.client_kill_filter(_id=one["id"])
         publisher.rows[41]["ltp"] = 11.0
 
         async with running_publisher(publisher):
-            await eventually(lambda: browser.held.get(41) == 11.0, what="the price said meanwhile", seconds=15)
+            await wait_until_async(lambda: browser.held.get(41) == 11.0, message="the price said meanwhile", seconds=15)
 
 
 async def test_a_hub_without_browsers_stops(redis_url: str, redis_prefix: str) -> None:
@@ -260,7 +261,9 @@ async def test_a_hub_without_browsers_stops(redis_url: str, redis_prefix: str) -
     async with browsing(hub):
         pass
 
-    await eventually(lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], what="the end")
+    await wait_until_async(
+        lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], message="the end"
+    )
 
 
 async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
@@ -271,9 +274,9 @@ async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
         await publisher.publish_changes({41: 10.0})
         for _ in range(2):
             async with browsing(hub, 41) as browser:
-                await eventually(partial(browser.holds, 41, 10.0), what="the price")
-            await eventually(
-                lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], what="the end"
+                await wait_until_async(partial(browser.holds, 41, 10.0), message="the price")
+            await wait_until_async(
+                lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "quote hub"], message="the end"
             )
 
 

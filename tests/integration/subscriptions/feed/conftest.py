@@ -11,9 +11,9 @@ from subscriptions.feed.ownership.statements import (
     LeaseSession,
     connection_parameters,
 )
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -46,4 +46,4 @@ def settled_database(transactional_db: None) -> None:
             cursor.execute(f"SELECT extract(epoch FROM now() - {STARTED})")  # noqa: S608  A constant.
             return bool(cursor.fetchone()[0] > FORMER_OWNERS_FIRST_SECONDS)
 
-    wait_until(is_settled, seconds=FORMER_OWNERS_FIRST_SECONDS + 5, what="the database is past its first seconds")
+    wait_until(is_settled, seconds=FORMER_OWNERS_FIRST_SECONDS + 5, message="the database is past its first seconds")

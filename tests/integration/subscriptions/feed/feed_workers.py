@@ -1,4 +1,4 @@
-"""What the tests of the feed are made of: a worker as a real process, rows to stream, and patience.
+"""Start feed workers as real processes, make subscriptions for them, and read what the broker and the board see.
 
 A worker runs `celery worker -Q feed --pool solo` against the test database and the test's own Redis prefix, with
 its log in a file. Subscriptions are written as placement leaves them, spread over the five connections.
@@ -11,10 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +32,7 @@ from marketdata.quote_board import OwnerReport
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from tests.simulators import SimulatorAddress
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
@@ -41,17 +40,6 @@ START_SECONDS = 60.0
 """A worker imports Django and Celery; on a busy machine that takes a while."""
 STOP_SECONDS = 10.0
 CONNECTIONS = 5
-
-
-def wait_until(is_so: Callable[[], bool], *, seconds: float, what: str) -> float:
-    """Look until `is_so`; return after how many seconds, or fail saying `what` did not come about."""
-    started_at = time.monotonic()
-    pause = threading.Event()
-    while not is_so():
-        if time.monotonic() - started_at > seconds:
-            raise AssertionError(f"after {seconds} s still not: {what}")
-        pause.wait(0.02)
-    return time.monotonic() - started_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +175,7 @@ def is_streaming(count: int, *, but_not: Sequence[str] = ()) -> bool:
 def wait_until_streaming(count: int, *, seconds: float = START_SECONDS, but_not: Sequence[str] = ()) -> float:
     """Wait until `is_streaming`; return after how many seconds."""
     return wait_until(
-        lambda: is_streaming(count, but_not=but_not), seconds=seconds, what=f"{count} instruments streaming"
+        lambda: is_streaming(count, but_not=but_not), seconds=seconds, message=f"{count} instruments streaming"
     )
 
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import GATE, Quiet, connection_parameters
 from subscriptions.models import FeedGate
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -98,7 +98,7 @@ def test_a_quiet_that_another_worker_asked_for_is_told_and_keeps_the_gate_closed
     open_session("another").impose_quiet(STOPPED, grows=False)
 
     assert not one.try_gate().result(timeout=5)
-    wait_until(lambda: (said := told.get(timeout=5)) is not None and said.closes_all, seconds=5, what="it is told")
+    wait_until(lambda: (said := told.get(timeout=5)) is not None and said.closes_all, seconds=5, message="it is told")
     another = open_session("third")
     assert another.lock(GATE)  # Nobody keeps the gate's lock while it is quiet.
 
@@ -110,7 +110,7 @@ def test_a_quiet_that_has_passed_opens_the_gate(keeper: Keeping) -> None:
 
     FeedGate.objects.update(quiet_until=timezone.now())
 
-    wait_until(lambda: one.try_gate().result(timeout=5), seconds=5, what="the gate is open")
+    wait_until(lambda: one.try_gate().result(timeout=5), seconds=5, message="the gate is open")
 
 
 def test_a_stop_that_could_not_be_told_to_the_others_is_not_lifted_by_time_alone() -> None:

@@ -23,11 +23,11 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.proxies import running_proxy
 from tests.simulators import SimulatorAddress
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
 
@@ -51,7 +51,7 @@ def is_all_on(numbers: list[int], simulator: SimulatorAddress, *, count: int) ->
 
 
 def wait_for_owners(count: int) -> None:
-    wait_until(lambda: len(list_reports()) == count, seconds=START_SECONDS, what=f"{count} connections reported")
+    wait_until(lambda: len(list_reports()) == count, seconds=START_SECONDS, message=f"{count} connections reported")
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSTOP])
@@ -65,11 +65,11 @@ def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
             wait_until_streaming(40)
             os.kill(one.process.pid, death)
 
-            took = wait_until(lambda: list_loads()[4] == 0, seconds=15, what="connection 5 gave everything up")
+            took = wait_until(lambda: list_loads()[4] == 0, seconds=15, message="connection 5 gave everything up")
             took += wait_until(
                 lambda: sum(report.streaming for report in list_reports() if report.connection != 5) == 40,
                 seconds=10,
-                what="all stream on the others",
+                message="all stream on the others",
             )
 
             assert took > GRACE_SECONDS - 2
@@ -79,7 +79,7 @@ def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
                 os.kill(one.process.pid, signal.SIGCONT)
             else:
                 one.process.wait(10)
-                wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
+                wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, message="once each")
             come_back_and_rebalance(simulator, tmp_path, is_dead=death is signal.SIGKILL)
 
 
@@ -89,17 +89,19 @@ def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_d
         wait_until(
             lambda: {report.connection for report in list_reports() if report.state == "live"} == {1, 2, 3, 4, 5},
             seconds=START_SECONDS,
-            what="all five are live",
+            message="all five are live",
         )
-        wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=10, what="once each")
+        wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=10, message="once each")
         assert placement() == before
 
         done = services.rebalance(actor="operator1", now=timezone.now())
 
         assert (done.moves, done.after) == (8, {1: 8, 2: 8, 3: 8, 4: 8, 5: 8})
-        wait_until(lambda: list_loads() == [8, 8, 8, 8, 8], seconds=15, what="the overlaps have ended")
-        wait_until(lambda: [one.streaming for one in list_reports()] == [8, 8, 8, 8, 8], seconds=10, what="8 on each")
-        wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=5, what="once each again")
+        wait_until(lambda: list_loads() == [8, 8, 8, 8, 8], seconds=15, message="the overlaps have ended")
+        wait_until(
+            lambda: [one.streaming for one in list_reports()] == [8, 8, 8, 8, 8], seconds=10, message="8 on each"
+        )
+        wait_until(lambda: is_all_on([1, 2, 3, 4, 5], simulator, count=40), seconds=5, message="once each again")
         assert count_broker_sockets(simulator) == 5
 
 
@@ -118,21 +120,25 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
             wait_until_streaming(40)
             proxy.cut()
             wait_until(
-                lambda: FeedConnection.objects.get(number=5).lost_since is not None, seconds=8, what="its turn failed"
+                lambda: FeedConnection.objects.get(number=5).lost_since is not None,
+                seconds=8,
+                message="its turn failed",
             )
             assert list_loads() == [8, 8, 8, 8, 8]
 
-            took = wait_until(lambda: list_loads() == [10, 10, 10, 10, 0], seconds=15, what="all moved")
+            took = wait_until(lambda: list_loads() == [10, 10, 10, 10, 0], seconds=15, message="all moved")
 
             assert took > GRACE_SECONDS - 1
             assert [one.state for one in selectors.ws_status()] == ["live"] * 4 + ["failed_over"]
-            wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, what="once each")
+            wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, message="once each")
             proxy.restore()
             wait_until(
-                lambda: [one.state for one in list_reports()] == ["live"] * 5, seconds=40, what="connection 5 is back"
+                lambda: [one.state for one in list_reports()] == ["live"] * 5,
+                seconds=40,
+                message="connection 5 is back",
             )
             wait_until(
-                lambda: FeedConnection.objects.get(number=5).lost_since is None, seconds=5, what="it is lost no more"
+                lambda: FeedConnection.objects.get(number=5).lost_since is None, seconds=5, message="it is lost no more"
             )
             assert list_loads() == [10, 10, 10, 10, 0]
 
@@ -146,13 +152,15 @@ def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
     stranger.save()
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until(
-            lambda: sum(one.streaming for one in list_reports()) == 9, seconds=START_SECONDS, what="nine of ten stream"
+            lambda: sum(one.streaming for one in list_reports()) == 9,
+            seconds=START_SECONDS,
+            message="nine of ten stream",
         )
 
         Subscription.objects.filter(instrument=stranger).update(connection=2, leaving_connection=1)
         quote_board.connect().nudge()
 
-        took = wait_until(lambda: list_loads() == [1, 3, 2, 2, 2], seconds=20, what="it has left connection 1")
+        took = wait_until(lambda: list_loads() == [1, 3, 2, 2, 2], seconds=20, message="it has left connection 1")
         assert took > 8
 
 
@@ -200,7 +208,7 @@ def test_a_restart_of_the_whole_feed_moves_nothing(simulator: SimulatorAddress, 
         wait_until(
             lambda: all(one.epoch == epochs[one.connection] + 1 for one in list_reports()) and len(list_reports()) == 5,
             seconds=START_SECONDS,
-            what="five new owners",
+            message="five new owners",
         )
         wait_until_streaming(40, seconds=20)
 

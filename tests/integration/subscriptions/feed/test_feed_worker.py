@@ -24,10 +24,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -40,11 +40,14 @@ def read_frames(*, connection: int, count: int, ask: bool = False) -> list[BusFr
         listener.get_message(timeout=5)
         if ask:
             client.publish(f"{settings.REDIS_PREFIX}:asks", str(connection))
-        deadline = time.monotonic() + 20
-        while len(frames) < count and time.monotonic() < deadline:
+
+        def read_next() -> bool:
             message = listener.get_message(timeout=1)
             if message is not None:
                 frames.append(decode_frame(message["data"]))
+            return len(frames) == count
+
+        wait_until(read_next, seconds=20, message=f"{count} frames")
     return frames
 
 
@@ -58,7 +61,7 @@ def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: Si
         assert [one.sent for one in list_reports()] == [8, 8, 8, 8, 8]
         ids = [one.instrument_id for one in subscriptions]
         board = quote_board.connect()
-        wait_until(lambda: len(board.read_rows(ids)) == 40, seconds=5, what="all rows kept")
+        wait_until(lambda: len(board.read_rows(ids)) == 40, seconds=5, message="all rows kept")
         assert {int(row["known"]) & Known.TRADE for row in board.read_rows(ids).values()} == {Known.TRADE}
         assert set(FeedConnection.objects.values_list("state", "load")) == {("live", 8)}
         frames = read_frames(connection=2, count=5)
@@ -94,19 +97,19 @@ def test_what_is_claimed_goes_on_the_wire_and_what_is_released_comes_off(
         added = make_subscriptions(simulator, count=50, skip=40)
         board.nudge()
 
-        took = wait_until(lambda: len(list_subscribed_keys(simulator)) == 90, seconds=5, what="90 on the wire")
+        took = wait_until(lambda: len(list_subscribed_keys(simulator)) == 90, seconds=5, message="90 on the wire")
         assert took < 2.0
         wait_until_streaming(90, seconds=10)
         assert list_subscribed_keys(simulator) == list_wanted_keys()
 
         ids = [one.instrument_id for one in added]
-        wait_until(lambda: len(board.read_rows(ids)) == 50, seconds=5, what="added rows kept")
+        wait_until(lambda: len(board.read_rows(ids)) == 50, seconds=5, message="added rows kept")
         Subscription.objects.filter(instrument_id__in=ids).delete()
         board.nudge()
 
-        wait_until(lambda: len(list_subscribed_keys(simulator)) == 40, seconds=5, what="40 on the wire")
+        wait_until(lambda: len(list_subscribed_keys(simulator)) == 40, seconds=5, message="40 on the wire")
         assert list_subscribed_keys(simulator) == list_wanted_keys()
-        wait_until(lambda: not board.read_rows(ids), seconds=5, what="released rows forgotten")
+        wait_until(lambda: not board.read_rows(ids), seconds=5, message="released rows forgotten")
 
 
 def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_
         wait_until(
             lambda: list_subscribed_keys(simulator) == list_wanted_keys(),
             seconds=8,
-            what="the broker knows what is wanted",
+            message="the broker knows what is wanted",
         )
 
 
@@ -131,7 +134,9 @@ def test_a_spare_worker_takes_over_from_a_killed_one(simulator: SimulatorAddress
         epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
         (owner,) = {one.owner for one in list_reports()}
         with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
-            wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, what="the spare is ready")
+            wait_until(
+                lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, message="the spare is ready"
+            )
 
             first.kill()
 
@@ -148,7 +153,7 @@ def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorA
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
         wait_until_streaming(10)
-        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, what="the worker is ready")
+        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, message="the worker is ready")
 
         started_at = time.monotonic()
         code = worker.stop()
@@ -174,7 +179,7 @@ def test_everything_is_told_again_to_a_broker_that_was_restarted(tmp_path: Path)
             wait_until(
                 lambda: {one.state for one in list_reports()} == {"reconnecting"},
                 seconds=5,
-                what="the loss is reported",
+                message="the loss is reported",
             )
             with running_simulator(rate=2_000, port=port, rest_port=rest_port) as again:
                 wait_until_streaming(40, seconds=20)
@@ -195,7 +200,7 @@ def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, t
         wait_until(
             lambda: any(one.connection == 4 and one.epoch == epoch + 2 for one in list_reports()),
             seconds=10,
-            what="connection 4 under a new epoch",
+            message="connection 4 under a new epoch",
         )
         wait_until_streaming(10, seconds=10)
         assert count_broker_sockets(simulator) == 5
@@ -215,7 +220,7 @@ def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddr
     make_subscriptions(simulator, count=10)
 
     with running_worker(tmp_path, name="feed", simulator=simulator, FEED_CONNECTIONS="2"):
-        wait_until(lambda: len(list_reports()) == 2, seconds=START_SECONDS, what="two connections reported")
+        wait_until(lambda: len(list_reports()) == 2, seconds=START_SECONDS, message="two connections reported")
 
         assert [one.connection for one in list_reports()] == [1, 2]
         assert FeedLease.objects.exclude(owner="").count() == 2
@@ -223,7 +228,7 @@ def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddr
 
 def test_a_worker_of_another_queue_holds_nothing(simulator: SimulatorAddress, tmp_path: Path) -> None:
     with running_worker(tmp_path, name="work", simulator=simulator, queue="default") as worker:
-        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, what="the worker is ready")
+        wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, message="the worker is ready")
 
         assert FeedLease.objects.exclude(owner="").count() == 0
 
@@ -233,7 +238,7 @@ def test_without_credentials_connections_wait_and_say_so(simulator: SimulatorAdd
         wait_until(
             lambda: [(one.state, one.last_error) for one in list_reports()] == [("waiting", "no credentials")] * 5,
             seconds=START_SECONDS,
-            what="five waiting connections",
+            message="five waiting connections",
         )
 
         assert count_broker_sockets(simulator) == 0
@@ -253,11 +258,11 @@ def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path)
                         == [("reconnecting", "805: too many requests or connections")] * 5
                     ),
                     seconds=5,
-                    what="all connections quiet with 805",
+                    message="all connections quiet with 805",
                 )
 
                 wait_until(
-                    lambda: count_broker_sockets(broker) == 1, seconds=1, what="only the stranger's socket is left"
+                    lambda: count_broker_sockets(broker) == 1, seconds=1, message="only the stranger's socket is left"
                 )
                 assert count_opened_sockets(broker) == 6
             wait_until_streaming(10, seconds=10)
@@ -270,7 +275,7 @@ def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, 
         wait_until(
             lambda: len(list_reports()) == 5 and all(one.last_error for one in list_reports()),
             seconds=START_SECONDS,
-            what="a reason on every connection",
+            message="a reason on every connection",
         )
 
         assert {one.state for one in list_reports()} <= {"stopped", "waiting", "reconnecting", "opening"}

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from subscriptions.feed.ownership.statements import Lease, LeaseSession
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession, take
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 
@@ -35,7 +35,7 @@ def test_a_frozen_owners_session_is_ended_and_its_connection_taken(open_session:
 
     assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) == "frozen"
 
-    wait_until(lambda: take(other, 3) == Lease(3, 2), seconds=5, what="the other takes over")
+    wait_until(lambda: take(other, 3) == Lease(3, 2), seconds=5, message="the other takes over")
     assert not is_alive(frozen)
 
 
@@ -72,7 +72,7 @@ def test_a_session_that_holds_the_lock_under_another_name_is_left_alone(open_ses
     take(owner, 3)
     expire(3, seconds=100)
     owner.close()
-    wait_until(lambda: stranger.lock(3), seconds=5, what="a stranger has the lock")
+    wait_until(lambda: stranger.lock(3), seconds=5, message="a stranger has the lock")
 
     assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) is None
 
@@ -87,7 +87,7 @@ def test_ending_one_owner_ends_no_other(open_session: OpenSession) -> None:
 
     assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) == "frozen"
 
-    wait_until(lambda: not is_alive(frozen), seconds=5, what="the frozen one is gone")
+    wait_until(lambda: not is_alive(frozen), seconds=5, message="the frozen one is gone")
     assert healthy.renew(frozenset({Lease(4, 1)})) == frozenset({Lease(4, 1)})
 
 
@@ -102,7 +102,7 @@ def test_what_was_another_owners_is_taken_as_inherited_and_what_was_given_up_is_
     taken = take(second, 1)
     assert taken is not None
     assert not taken.is_inherited
-    wait_until(lambda: second.lock(2), seconds=5, what="the lock is free")
+    wait_until(lambda: second.lock(2), seconds=5, message="the lock is free")
     inherited = take(second, 2)
     assert inherited is not None
     assert inherited.is_inherited

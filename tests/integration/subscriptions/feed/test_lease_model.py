@@ -11,7 +11,7 @@ from django.db.models import F
 from subscriptions.feed.ownership.statements import Lease, LeaseSession, connection_parameters
 from subscriptions.models import FeedLease
 from tests.faults.model_server import Clock, ModelServer, ModelSession
-from tests.integration.subscriptions.feed.feed_workers import wait_until
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 
@@ -67,7 +67,7 @@ class Twins:
         frozen = self.do(owner, "end_frozen", self.see(number), after_seconds=FROZEN_SECONDS)
         if not isinstance(frozen, str):
             return False
-        wait_until(lambda: not is_there(frozen), seconds=5, what="the session is over")
+        wait_until(lambda: not is_there(frozen), seconds=5, message="the session is over")
         self.sessions[frozen][0].close()
         self.open(frozen)
         return True

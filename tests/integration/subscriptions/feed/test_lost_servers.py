@@ -17,10 +17,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
     list_wanted_keys,
     make_subscriptions,
     running_worker,
-    wait_until,
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -69,7 +69,7 @@ def test_a_redis_that_hangs_costs_frames_and_no_socket(
         wait_until(
             lambda: len(list_reports()) == 5 and all(one.packets > before[one.connection] for one in list_reports()),
             seconds=10,
-            what="reports that go on",
+            message="reports that go on",
         )
         wait_until_streaming(40, seconds=5)
         assert count_opened_sockets(simulator) == openings

@@ -30,9 +30,8 @@ from subscriptions.feed.ownership.statements import GATE, Lease, connection_para
 from subscriptions.feed.plan.reconciler import Reconciler
 from subscriptions.feed.publishing.publisher import Publisher
 from subscriptions.models import FeedConnection, FeedLease
-from tests.integration.marketdata.streaming.frame_publishers import eventually
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession, is_free
+from tests.waiting import wait_until, wait_until_async
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -93,7 +92,7 @@ def test_a_reason_that_comes_with_the_upgrade_is_heeded(keeper: LeaseKeeper) -> 
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
-                await eventually(lambda: owner.last_error != "", what="a reason")
+                await wait_until_async(lambda: owner.last_error != "", message="a reason")
 
                 assert owner.last_error == "806: the account has no data subscription"
                 assert owner.state is ConnectionState.STOPPED
@@ -112,7 +111,7 @@ def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: Leas
         async with serve(listen, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
-                await eventually(lambda: owner.state is ConnectionState.SUBSCRIBING, what="a socket")
+                await wait_until_async(lambda: owner.state is ConnectionState.SUBSCRIBING, message="a socket")
                 owner.want(BOTH, IDS)
                 assert owner.state is ConnectionState.SUBSCRIBING
                 for request in owner.list_commands():
@@ -120,10 +119,10 @@ def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: Leas
                 assert (len(owner.table), owner.state) == (2, ConnectionState.LIVE)
 
                 await sockets[0].close()
-                await eventually(lambda: owner.state is ConnectionState.RECONNECTING, what="an outage")
+                await wait_until_async(lambda: owner.state is ConnectionState.RECONNECTING, message="an outage")
                 owner.want({FIRST: Mode.FULL}, {FIRST: 1})
-                await eventually(
-                    lambda: len(sockets) == 2 and owner.state is ConnectionState.SUBSCRIBING, what="another socket"
+                await wait_until_async(
+                    lambda: len(sockets) == 2 and owner.state is ConnectionState.SUBSCRIBING, message="another socket"
                 )
 
                 assert (len(owner.table), owner.dropped) == (1, {2})
@@ -149,19 +148,19 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
         async with serve(listen, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             async with running_owner(keeper, url, is_assured=lambda: next(first, False) or sure.is_set()) as owner:
-                await eventually(lambda: not is_free(another, GATE), what="its turn at the gate")
+                await wait_until_async(lambda: not is_free(another, GATE), message="its turn at the gate")
                 assert (sockets, owner.state) == ([], ConnectionState.OPENING)
                 sure.set()
-                await eventually(lambda: owner.has_socket, what="a socket")
+                await wait_until_async(lambda: owner.has_socket, message="a socket")
 
                 sure.clear()
                 reconciler = Reconciler(owner, pause_seconds=0)
                 sending = asyncio.create_task(reconciler.send_forever())
                 owner.want(BOTH, IDS)
-                await eventually(lambda: not owner.plan_changed.is_set(), what="the plan is read")
+                await wait_until_async(lambda: not owner.plan_changed.is_set(), message="the plan is read")
                 assert (messages, owner.sent) == ([], {})
                 sure.set()
-                await eventually(lambda: len(messages) == 1, what="the plan is sent")
+                await wait_until_async(lambda: len(messages) == 1, message="the plan is sent")
                 sending.cancel()
                 await asyncio.wait([sending])
 
@@ -208,7 +207,9 @@ def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: st
                 await asyncio.sleep(0.05)
             assert await asyncio.to_thread(read_state) == before
             holder.rollback()
-            await asyncio.to_thread(wait_until, lambda: read_state() == "opening", seconds=5, what="the state is noted")
+            await asyncio.to_thread(
+                wait_until, lambda: read_state() == "opening", seconds=5, message="the state is noted"
+            )
             publishing.cancel()
             await asyncio.wait([publishing])
             await sync_to_async(connections.close_all)()

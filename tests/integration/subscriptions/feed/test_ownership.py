@@ -15,8 +15,8 @@ from subscriptions.domain.takeovers import FormerOwner, Presence
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Lease, LeaseSession, Unheld, connection_parameters
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.feed_workers import wait_until
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession, is_free, take
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 
@@ -27,7 +27,7 @@ def test_a_connection_has_one_owner_and_each_taking_raises_the_epoch(open_sessio
     assert take(first, 3) == Lease(3, 1)
     assert take(second, 3) is None
     first.close()
-    wait_until(lambda: take(second, 3) == Lease(3, 2), seconds=5, what="the second takes over")
+    wait_until(lambda: take(second, 3) == Lease(3, 2), seconds=5, message="the second takes over")
 
     assert FeedLease.objects.get(connection_id=3).owner == "second"
 
@@ -143,7 +143,7 @@ def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: Keeping) ->
 
     keeper[0].stop()
     assert told.get(timeout=5) == frozenset()
-    wait_until(lambda: not FeedLease.objects.exclude(owner="").exists(), seconds=5, what="leases released")
+    wait_until(lambda: not FeedLease.objects.exclude(owner="").exists(), seconds=5, message="leases released")
 
 
 def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_gets_its_locks_again(
@@ -156,7 +156,7 @@ def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_gets_its_locks_a
     assert end_sessions_of("keeper") == 1
 
     other = open_session("other")
-    wait_until(lambda: not is_free(other, 1), seconds=5, what="the lock is held again")
+    wait_until(lambda: not is_free(other, 1), seconds=5, message="the lock is held again")
     assert told.empty()
     assert dict(FeedLease.objects.filter(owner="keeper").values_list("connection_id", "epoch")) == {1: 1, 2: 1}
 
@@ -168,7 +168,7 @@ def test_a_keeper_whose_connection_was_taken_meanwhile_gives_it_up(keeper: Keepi
     other = open_session("other")
 
     end_sessions_of("keeper")
-    wait_until(lambda: take(other, 1) is not None, seconds=0.9, what="another takes connection 1")
+    wait_until(lambda: take(other, 1) is not None, seconds=0.9, message="another takes connection 1")
 
     assert Lease(1, 1) not in told.get(timeout=5)
     assert FeedLease.objects.get(connection_id=1).owner == "other"
@@ -196,7 +196,7 @@ def test_an_owner_is_sure_while_its_thread_looks_even_in_vain_and_not_while_it_s
     thread.start()
     assert still.is_assured()
 
-    wait_until(lambda: not still.is_assured(), seconds=5, what="who stands still is not sure")
+    wait_until(lambda: not still.is_assured(), seconds=5, message="who stands still is not sure")
 
     assert alone.is_assured()
     alone.stop()

@@ -10,13 +10,9 @@ from websockets.sync.server import ServerConnection, serve
 
 from marketdata import quote_board
 from marketdata.domain.quote_rows import Known
-from tests.integration.subscriptions.feed.feed_workers import (
-    START_SECONDS,
-    make_subscriptions,
-    running_worker,
-    wait_until,
-)
+from tests.integration.subscriptions.feed.feed_workers import START_SECONDS, make_subscriptions, running_worker
 from tests.simulators import SimulatorAddress
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -42,7 +38,9 @@ def test_what_stays_silent_shows_the_brokers_snapshot_and_says_so(
 
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_FEED_URL=mute_feed):
         board = quote_board.connect()
-        wait_until(lambda: len(board.read_rows(ids)) == 1_200, seconds=START_SECONDS, what="a row of every instrument")
+        wait_until(
+            lambda: len(board.read_rows(ids)) == 1_200, seconds=START_SECONDS, message="a row of every instrument"
+        )
 
         known = np.array([int(row["known"]) for row in board.read_rows(ids).values()])
 

@@ -1,0 +1,40 @@
+"""Wait for a condition with a deadline: the only way in which a test waits."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+PAUSE_SECONDS = 0.02
+"""Chosen: short against every time limit that tests check, and 50 looks a second cost little CPU."""
+SECONDS = 10.0
+"""Default deadline. Chosen: a busy machine needs some seconds for what takes milliseconds on a quiet one."""
+
+
+def wait_until(condition: Callable[[], bool], *, message: str, seconds: float = SECONDS) -> float:
+    """Poll `condition` until it is true; return the seconds that took.
+
+    Raises AssertionError with `message`, a statement of the condition, after `seconds`. The condition is polled at
+    least twice, so that a test process without CPU time does not fail for that.
+    """
+    started_at = time.monotonic()
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() - started_at > seconds and not condition():
+            raise _failure(message, seconds)
+        pause.wait(PAUSE_SECONDS)
+    return time.monotonic() - started_at
+
+
+async def wait_until_async(condition: Callable[[], bool], *, message: str, seconds: float = SECONDS) -> float:
+    """Do the same as `wait_until` while the event loop runs."""
+    started_at = time.monotonic()
+    while not condition():
+        if time.monotonic() - started_at > seconds and not condition():
+            raise _failure(message, seconds)
+        await asyncio.sleep(PAUSE_SECONDS)
+    return time.monotonic() - started_at
+
+
+def _failure(message: str, seconds: float) -> AssertionError:
+    return AssertionError(f"not within {seconds:g} s: {message}")
