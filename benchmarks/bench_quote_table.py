@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import Disconnect, MarketStatus
+from marketdata.dhan.packets import DisconnectPacket, MarketStatus
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, Quote, QuoteTick, Tick, TickerTick, updated
@@ -66,7 +66,7 @@ def read_readable(stream: Stream) -> None:
     for message in stream:
         for packet in packets.split(message):
             tick = packets.decode(packet)
-            if not isinstance(tick, MarketStatus | Disconnect):
+            if not isinstance(tick, MarketStatus | DisconnectPacket):
                 quotes[tick.key] = updated(quotes[tick.key], tick)
 
 

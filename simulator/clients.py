@@ -186,7 +186,7 @@ class Client(WSListener):
 
     def refuse(self, reason: int) -> None:
         """Say why, then close."""
-        packet = packets.encode(packets.Disconnect(reason))
+        packet = packets.encode(packets.DisconnectPacket(reason))
         self.transport.underlying_transport.write(self._line.finish() + frame_prefix(len(packet)) + packet)
         self.close()
 

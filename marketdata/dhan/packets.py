@@ -70,13 +70,13 @@ class MarketStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnect:
+class DisconnectPacket:
     """The broker is about to close this socket; `reason` is one of the 8xx codes."""
 
     reason: int
 
 
-Packet = Tick | MarketStatus | Disconnect
+Packet = Tick | MarketStatus | DisconnectPacket
 
 
 def split(message: bytes) -> Iterator[bytes]:
@@ -107,7 +107,7 @@ def decode(packet: bytes) -> Packet:
     if length != LENGTH_OF[code] or len(packet) != length:
         raise DecodeError(f"{code.name} packet of {len(packet)} bytes says {length}, should be {LENGTH_OF[code]}")
     if code is PacketCode.DISCONNECT:
-        return Disconnect(reason=DISCONNECT.unpack(packet)[4])
+        return DisconnectPacket(reason=DISCONNECT.unpack(packet)[4])
     if code is PacketCode.MARKET_STATUS:
         return MarketStatus()
     return _decode_tick(code, InstrumentKey(_segment(raw_segment), security_id), packet)
@@ -130,7 +130,7 @@ def encode(packet: Packet) -> bytes:
             return _encode_full(packet)
         case MarketStatus():
             return HEADER.pack(PacketCode.MARKET_STATUS, HEADER.size, 0, 0)
-        case Disconnect(reason):
+        case DisconnectPacket(reason):
             return DISCONNECT.pack(PacketCode.DISCONNECT, DISCONNECT.size, 0, 0, reason)
 
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from marketdata.dhan.packets import Disconnect
+from marketdata.dhan.packets import DisconnectPacket
 from marketdata.domain.quotes import FullTick
 from simulator.faults import REGISTRY
 from simulator.server import Running
@@ -237,7 +237,7 @@ async def test_old_slot_held_makes_a_quick_reconnect_one_too_many() -> None:
 
         again = await connect(url_of(running), max_queue=None)
 
-        assert await until_closed(clients[0]) == [Disconnect(805)]
+        assert await until_closed(clients[0]) == [DisconnectPacket(805)]
         assert running.feed.account.high_water == 5
         assert [session.number for session in running.feed.account.sessions] == [2, 3, 5, 6]
         for client in (*clients, again):
@@ -267,7 +267,7 @@ async def test_any_disconnect_code_is_told_and_the_socket_closed() -> None:
             async with streaming(running) as client:
                 await switch_on(running, "disconnect_code", code)
 
-                assert (await until_closed(client))[-1] == Disconnect(code)
+                assert (await until_closed(client))[-1] == DisconnectPacket(code)
                 assert client.close_code == 1000
 
 
@@ -275,7 +275,7 @@ async def test_disconnect_code_can_be_for_one_socket() -> None:
     async with small_simulator() as running, streaming(running) as one, streaming(running) as other:
         await switch_on(running, "disconnect_code", 800, connection=1)
 
-        assert (await until_closed(one))[-1] == Disconnect(800)
+        assert (await until_closed(one))[-1] == DisconnectPacket(800)
         assert await is_streaming(other)
 
 
@@ -292,7 +292,7 @@ async def test_a_refused_token_is_told_in_the_third_shape_with_a_code(shape: int
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", shape)
         async with connect(url_of(running, token="wrong")) as client:
-            assert await until_closed(client) == [Disconnect(found)]
+            assert await until_closed(client) == [DisconnectPacket(found)]
 
 
 @pytest.mark.parametrize("shape", [2, 4])
@@ -314,9 +314,9 @@ async def test_token_rollover_ends_what_is_open_and_refuses_the_old_token() -> N
     async with small_simulator() as running, streaming(running) as client:
         await switch_on(running, "token_rollover")
 
-        assert (await until_closed(client))[-1] == Disconnect(809)
+        assert (await until_closed(client))[-1] == DisconnectPacket(809)
         async with connect(url_of(running)) as again:
-            assert await until_closed(again) == [Disconnect(809)]
+            assert await until_closed(again) == [DisconnectPacket(809)]
         async with control(running) as http:
             token = (await http.post("/token", json={})).json()["access_token"]
         async with connect(url_of(running, token=token)) as renewed:
@@ -330,7 +330,7 @@ async def test_token_rollover_can_leave_open_sockets_alone() -> None:
 
         assert await is_streaming(client)
         async with connect(url_of(running)) as again:
-            assert await until_closed(again) == [Disconnect(809)]
+            assert await until_closed(again) == [DisconnectPacket(809)]
 
 
 async def test_an_expired_token_is_told_807() -> None:
@@ -338,7 +338,7 @@ async def test_an_expired_token_is_told_807() -> None:
         async with control(running) as http:
             token = (await http.post("/token", json={"hours": -1})).json()["access_token"]
         async with connect(url_of(running, token=token)) as client:
-            assert await until_closed(client) == [Disconnect(807)]
+            assert await until_closed(client) == [DisconnectPacket(807)]
 
 
 async def test_the_list_tells_every_fault_and_which_are_on() -> None:

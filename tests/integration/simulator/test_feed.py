@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import Disconnect
+from marketdata.dhan.packets import DisconnectPacket
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import FullTick, OiTick, PreviousCloseTick, QuoteTick, TickerTick
 from tests.integration.simulator.feeds import (
@@ -48,7 +48,7 @@ async def test_a_missing_parameter_is_answered_with_400_at_the_handshake(missing
 @pytest.mark.parametrize(("token", "client_id"), [("wrong", "1000000001"), ("sim-token", "2")])
 async def test_wrong_credentials_are_told_808_and_closed(token: str, client_id: str) -> None:
     async with small_simulator() as running, connect(url_of(running, token=token, client_id=client_id)) as client:
-        assert await until_closed(client) == [Disconnect(808)]
+        assert await until_closed(client) == [DisconnectPacket(808)]
         assert running.feed.account.opened == 0
 
 
@@ -149,7 +149,7 @@ async def test_the_sixth_connection_drops_the_oldest_with_805() -> None:
 
         sixth = await connect(url_of(running), max_queue=None)
 
-        assert (await until_closed(oldest))[-1] == Disconnect(805)
+        assert (await until_closed(oldest))[-1] == DisconnectPacket(805)
         await ask(sixth, 21, [RELIANCE])
         assert isinstance(await next_packet(sixth), FullTick)
         assert [session.number for session in running.feed.account.sessions] == [2, 3, 4, 5, 6]
@@ -168,7 +168,7 @@ async def test_five_thousand_instruments_are_streamed_and_the_next_is_answered_w
         await ask(client, 21, keys[5_000:])
 
         found = await until_closed(client)
-        assert found[-1] == Disconnect(804)
+        assert found[-1] == DisconnectPacket(804)
         assert len({packet.key for packet in found if isinstance(packet, FullTick)}) == 5_000
 
 
@@ -178,7 +178,7 @@ async def test_a_message_of_more_than_a_hundred_is_answered_with_804() -> None:
 
         found = await until_closed(client)
 
-        assert found[-1] == Disconnect(804)
+        assert found[-1] == DisconnectPacket(804)
         assert len({packet.key for packet in found if isinstance(packet, FullTick)}) == 100
 
 

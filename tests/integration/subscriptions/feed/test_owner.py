@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from marketdata.dhan import packets
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan.packets import Disconnect
+from marketdata.dhan.packets import DisconnectPacket
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import FrameKind
@@ -75,7 +75,7 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     key = next(line.split(": ")[1] for line in request.split("\r\n") if line.lower().startswith("sec-websocket-key"))
     digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324  RFC 6455
     accept = base64.b64encode(digest).decode()
-    said = packets.encode(Disconnect(806))
+    said = packets.encode(DisconnectPacket(806))
     writer.write(
         f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()

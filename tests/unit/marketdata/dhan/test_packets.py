@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import DecodeError, Disconnect, MarketStatus, Packet
+from marketdata.dhan.packets import DecodeError, DisconnectPacket, MarketStatus, Packet
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousCloseTick, QuoteTick, TickerTick
 
@@ -30,7 +30,7 @@ ticks = st.one_of(
     st.builds(QuoteTick, *quotes, f32, f32, f32, f32),
     st.builds(FullTick, *quotes, u32, u32, u32, f32, f32, f32, f32, st.tuples(*[levels] * 5)),
 )
-any_packet = st.one_of(ticks, st.just(MarketStatus()), st.builds(Disconnect, u16))
+any_packet = st.one_of(ticks, st.just(MarketStatus()), st.builds(DisconnectPacket, u16))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_full_packet_ends_in_five_levels_best_first(vectors: dict[str, Any]) -
 
 
 def test_a_disconnect_says_why(vectors: dict[str, Any]) -> None:
-    assert packets.decode(packet_of(vectors, "disconnect-805")) == Disconnect(805)
+    assert packets.decode(packet_of(vectors, "disconnect-805")) == DisconnectPacket(805)
 
 
 def test_a_market_status_says_nothing(vectors: dict[str, Any]) -> None:

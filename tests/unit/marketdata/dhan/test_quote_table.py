@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import Disconnect, MarketStatus
+from marketdata.dhan.packets import DisconnectPacket, MarketStatus
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import Known, Rows, quote_of
@@ -69,7 +69,7 @@ ticks: st.SearchStrategy[Tick] = st.one_of(
     ),
 )
 anything = st.one_of(
-    ticks, ticks, ticks, st.builds(MarketStatus), st.builds(Disconnect, st.sampled_from([800, 805, 807]))
+    ticks, ticks, ticks, st.builds(MarketStatus), st.builds(DisconnectPacket, st.sampled_from([800, 805, 807]))
 )
 index_packets = tickers.map(lambda tick: b"\x01" + packets.encode(tick)[1:])
 known_packets = st.one_of(anything.map(packets.encode), index_packets)
@@ -117,7 +117,7 @@ def readable_ticks(message: bytes) -> Sequence[Tick]:
                 said = packets.decode(packet)
             except packets.DecodeError:
                 continue
-            if not isinstance(said, MarketStatus | Disconnect):
+            if not isinstance(said, MarketStatus | DisconnectPacket):
                 found.append(said)
     except packets.DecodeError:
         pass
@@ -214,7 +214,7 @@ def test_unknown_codes_and_strangers_are_counted_and_change_nothing() -> None:
 
 def test_a_disconnect_packet_leaves_its_reason_even_stacked() -> None:
     table = make_table()
-    table.append(packets.encode(OiTick(OPTION, 7)) + packets.encode(Disconnect(805)))
+    table.append(packets.encode(OiTick(OPTION, 7)) + packets.encode(DisconnectPacket(805)))
 
     table.absorb(received_at_ms=1)
 
@@ -275,7 +275,7 @@ def test_reference_packets_read_as_the_definition_reads_them(name: str, referenc
     vectors = json.loads((reference_data / "feed-vectors.json").read_text())["vectors"]
     packet = bytes.fromhex(next(one for one in vectors if one["name"] == name)["hex"])
     tick = packets.decode(packet)
-    assert not isinstance(tick, MarketStatus | Disconnect)
+    assert not isinstance(tick, MarketStatus | DisconnectPacket)
     table = QuoteTable()
     table.add({tick.key: 1})
 

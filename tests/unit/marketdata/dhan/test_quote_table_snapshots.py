@@ -3,7 +3,7 @@
 import numpy as np
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import Disconnect
+from marketdata.dhan.packets import DisconnectPacket
 from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
 from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousCloseTick, QuoteTick, TickerTick
 from tests.unit.marketdata.dhan.quote_tables import FUTURE, NIFTY, OPTION, feed, make_table
@@ -11,7 +11,7 @@ from tests.unit.marketdata.dhan.quote_tables import FUTURE, NIFTY, OPTION, feed,
 
 def test_a_new_socket_has_streamed_nothing_yet_and_values_stay() -> None:
     table = make_table()
-    feed(table, OiTick(OPTION, 7), Disconnect(800))
+    feed(table, OiTick(OPTION, 7), DisconnectPacket(800))
     table.append(packets.encode(OiTick(OPTION, 99)))
 
     table.begin_socket()
