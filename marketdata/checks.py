@@ -63,7 +63,7 @@ def check_calendar(*, databases: Sequence[str] | None = None, **_: Any) -> list[
     return [
         Warning(
             f"There are no market sessions for {year}: weekdays are taken for ordinary ones, holidays are not known.",
-            hint=f"Load them from the exchanges' circulars: manage.py lay_out_sessions {year} HOLIDAYS.csv",
+            hint=f"Load them from the exchanges' circulars: manage.py load_market_calendar {year} HOLIDAYS.csv",
             id="marketdata.W004",
         )
         for year in list_unknown_years(today=market_today())

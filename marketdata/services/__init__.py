@@ -9,7 +9,7 @@ from marketdata.services.broker_sessions import (
     store_token,
 )
 from marketdata.services.imports import import_instruments
-from marketdata.services.sessions import lay_out_sessions, make_holidays
+from marketdata.services.sessions import load_market_calendar, make_holidays
 from marketdata.services.windows import (
     KnownWindow,
     OpenWindow,
@@ -28,8 +28,8 @@ __all__ = [
     "find_window",
     "find_windows",
     "import_instruments",
-    "lay_out_sessions",
     "legs_in_window",
+    "load_market_calendar",
     "make_holidays",
     "note_refusal",
     "open_window",

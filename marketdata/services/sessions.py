@@ -10,7 +10,7 @@ from marketdata.domain.sessions import Session, SessionKind, ordinary_session
 from marketdata.models import MarketSession
 
 
-def lay_out_sessions(*, year: int, exceptions: Collection[tuple[Session, str]], source: str) -> int:
+def load_market_calendar(*, year: int, exceptions: Collection[tuple[Session, str]], source: str) -> int:
     """Replace the rows of a year by its ordinary sessions and what differs, with a note each; return how many.
 
     A day that has an exception in a segment has no ordinary session there. Raises ValueError for one of another year.

@@ -137,8 +137,8 @@ def test_a_year_is_laid_out_from_its_holidays(tmp_path: Path) -> None:
     holidays = tmp_path / "2027.csv"
     holidays.write_text("day,segments,kind,opens,closes,note\n2027-01-26,*,holiday,,,Republic Day\n")
 
-    call_command("lay_out_sessions", "2027", str(holidays), source="NSE circular")
-    call_command("lay_out_sessions", "2027", str(holidays), source="NSE circular")
+    call_command("load_market_calendar", "2027", str(holidays), source="NSE circular")
+    call_command("load_market_calendar", "2027", str(holidays), source="NSE circular")
 
     assert MarketSession.objects.filter(day=date(2027, 1, 26), kind="holiday").count() == len(S)
     monday = MarketSession.objects.get(exchange_segment=S.NSE_FNO, day=date(2027, 1, 4))

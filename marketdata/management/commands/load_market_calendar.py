@@ -1,4 +1,4 @@
-"""`manage.py lay_out_sessions 2027 holidays.csv`: the sessions of a year, from its holidays and the ordinary hours."""
+"""`manage.py load_market_calendar 2027 holidays.csv`: the sessions of a year, from its holidays and the ordinary hours."""
 
 import csv
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ class Command(BaseCommand):
         """Take the year and the file of what is not ordinary."""
         parser.add_argument("year", type=int)
         parser.add_argument("exceptions", type=Path)
-        parser.add_argument("--source", default="lay_out_sessions", help="the circular they are from")
+        parser.add_argument("--source", default="load_market_calendar", help="the circular they are from")
 
     def handle(self, *_: Any, year: int, exceptions: Path, source: str, **__: Any) -> None:
         """Write the rows; those of the year that stood there before are replaced."""
         try:
             with exceptions.open(newline="", encoding="utf-8") as lines:
                 read = [one for row in csv.DictReader(lines) for one in _sessions(row)]
-            count = services.lay_out_sessions(year=year, exceptions=read, source=source)
+            count = services.load_market_calendar(year=year, exceptions=read, source=source)
         except (OSError, KeyError, ValueError) as error:
             raise CommandError(f"{exceptions}: {error}") from error
         self.stdout.write(f"{count} rows for {year}.")
