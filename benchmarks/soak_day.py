@@ -104,13 +104,13 @@ class Watch:
         for name, lag in (("first", self.lag[:third]), ("last", self.lag[-third:])):
             frames, late = (lag[-1][place] - lag[0][place] for place in (0, 1))
             print(f"   lag, {name} third: {late:,} of {frames:,} frames later than 0.1 s")
-        causes = sum((Counter(one.figures.reconnects) for one in list_reports()), Counter[str]())
+        causes = sum((Counter(one.statistics.reconnects) for one in list_reports()), Counter[str]())
         print(f"   reconnects by cause: {dict(causes) or 'none'}; load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 def late_share() -> tuple[int, int]:
     """Return how many frames were published so far, and how many of them later than 0.1 s after their flush."""
-    lags = [one.figures.publish_lag for one in list_reports()]
+    lags = [one.statistics.publish_lag for one in list_reports()]
     late = sum(
         count for lag in lags for bound, count in zip((*lag.bounds, 9.9), lag.counts, strict=True) if bound > 0.1
     )

@@ -27,7 +27,7 @@ import redis.asyncio
 from django.conf import settings
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
-from marketdata.domain.figures import FeedFigures
+from marketdata.domain.feed_statistics import FeedStatistics
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame, encode_frame
 
@@ -76,7 +76,7 @@ class OwnerReport:
     last_packet_at_ms: int | None  # true UTC epoch
     reported_at_ms: int
     last_error: str
-    figures: FeedFigures = field(default_factory=FeedFigures)  # since the owner took the connection
+    statistics: FeedStatistics = field(default_factory=FeedStatistics)  # since the owner took the connection
     ticking: tuple[int, ...] = ()  # exchange segments in which trades are seen just now
 
     @classmethod
@@ -84,8 +84,8 @@ class OwnerReport:
         """Return the report in `value`; what only another version of us knows is left, or has its default."""
         values = orjson.loads(value)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        figures = FeedFigures.parse(values.get("figures", {}))
-        return cls(**{**known, "figures": figures, "ticking": tuple(values.get("ticking", ()))})
+        statistics = FeedStatistics.parse(values.get("statistics", {}))
+        return cls(**{**known, "statistics": statistics, "ticking": tuple(values.get("ticking", ()))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""What Prometheus learns of the feed and the work behind it: figures of the whole terminal, whoever is asked.
+"""What Prometheus learns of the feed and the work behind it: statistics of the whole terminal, whoever is asked.
 
 They are read when somebody scrapes: from the owners' reports and Celery's queues in Redis, and from PostgreSQL,
-under one deadline, so that a server that hangs costs a scrape its figures and not its answer. What cannot be
+under one deadline, so that a server that hangs costs a scrape its statistics and not its answer. What cannot be
 read is left out, never zero; `terminal_up` says which server did not answer. Counters and histograms are of
 one epoch of one connection: they begin at nothing with a new owner, which Prometheus takes for a restart.
 """
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from marketdata import quote_board
 from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionState
-from marketdata.domain.figures import FeedFigures, HistogramReading
+from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
 from marketdata.quote_board import OwnerReport
 from subscriptions import selectors as subscriptions
 from subscriptions.selectors import ConnectionBooks
@@ -125,7 +125,7 @@ def read_signs() -> BoardSigns:
 
 
 class FeedCollector(Collector):
-    """Reads the figures anew for every scrape."""
+    """Reads the statistics anew for every scrape."""
 
     def collect(self) -> Iterable[Metric]:
         """Return all families; those nothing is known of are empty."""
@@ -219,7 +219,7 @@ def _add_report(page: _Page, report: OwnerReport) -> None:
     page.add("terminal_feed_streaming", name, report.streaming)
     if report.last_packet_at_ms is not None:
         page.add("terminal_feed_last_packet_timestamp_seconds", name, report.last_packet_at_ms / 1_000)
-    _add_figures(page, report.connection, report.figures)
+    _add_statistics(page, report.connection, report.statistics)
 
 
 def _add_state(page: _Page, connection: int, current: str) -> None:
@@ -227,21 +227,21 @@ def _add_state(page: _Page, connection: int, current: str) -> None:
         page.add("terminal_feed_state", [connection, state], state.value == current)
 
 
-def _add_figures(page: _Page, connection: int, figures: FeedFigures) -> None:
-    page.add("terminal_feed_packets", [connection], figures.packets)
-    page.add("terminal_feed_bytes", [connection], figures.bytes)
-    page.add("terminal_feed_lost_writes", [connection], figures.lost_writes)
+def _add_statistics(page: _Page, connection: int, statistics: FeedStatistics) -> None:
+    page.add("terminal_feed_packets", [connection], statistics.packets)
+    page.add("terminal_feed_bytes", [connection], statistics.bytes)
+    page.add("terminal_feed_lost_writes", [connection], statistics.lost_writes)
     for name, counts in {
-        "terminal_feed_decode_errors": figures.decode_errors,
-        "terminal_feed_impossible_ticks": figures.impossible_ticks,
-        "terminal_feed_reconnects": figures.reconnects,
+        "terminal_feed_decode_errors": statistics.decode_errors,
+        "terminal_feed_impossible_ticks": statistics.impossible_ticks,
+        "terminal_feed_reconnects": statistics.reconnects,
     }.items():
         for kind, count in counts.items():
             page.add(name, [connection, kind], count)
     for name, reading in {
-        "terminal_feed_flush_seconds": figures.flush,
-        "terminal_feed_publish_lag_seconds": figures.publish_lag,
-        "terminal_feed_loop_lag_seconds": figures.loop_lag,
-        "terminal_feed_trade_lag_seconds": figures.trade_lag,
+        "terminal_feed_flush_seconds": statistics.flush,
+        "terminal_feed_publish_lag_seconds": statistics.publish_lag,
+        "terminal_feed_loop_lag_seconds": statistics.loop_lag,
+        "terminal_feed_trade_lag_seconds": statistics.trade_lag,
     }.items():
         page.add_histogram(name, connection, reading)

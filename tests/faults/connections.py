@@ -48,7 +48,7 @@ def errors() -> set[str]:
 
 def losses(cause: str) -> int:
     """Return how many sockets were lost or not got for that cause, over all connections."""
-    return sum(one.figures.reconnects.get(cause, 0) for one in list_reports())
+    return sum(one.statistics.reconnects.get(cause, 0) for one in list_reports())
 
 
 def wait_for_states(state: str) -> None:

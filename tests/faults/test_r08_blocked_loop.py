@@ -34,7 +34,7 @@ def test_r8_two_seconds_without_a_pong_cost_no_socket(tmp_path: Path) -> None:
             os.kill(worker.process.pid, signal.SIGCONT)
 
             wait_until(
-                lambda: any(one.figures.loop_lag.total > 1.5 for one in list_reports()),
+                lambda: any(one.statistics.loop_lag.total > 1.5 for one in list_reports()),
                 seconds=10,
                 message="the lag is told",
             )

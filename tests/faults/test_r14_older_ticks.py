@@ -29,7 +29,7 @@ KINDS = ("nan_price", "zero_price", "negative_price")
 
 
 def count(kind: str) -> int:
-    return sum(one.figures.impossible_ticks.get(kind, 0) for one in list_reports())
+    return sum(one.statistics.impossible_ticks.get(kind, 0) for one in list_reports())
 
 
 class Seen:

@@ -7,11 +7,11 @@ from typing import Final
 
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.trade_lags import TradeLags
-from marketdata.domain.figures import (
+from marketdata.domain.feed_statistics import (
     FLUSH_BOUNDS,
     LAG_BOUNDS,
     TRADE_LAG_BOUNDS,
-    FeedFigures,
+    FeedStatistics,
     Histogram,
 )
 from marketdata.domain.quote_rows import Rows
@@ -56,11 +56,11 @@ class Figures:
         """Return the segments in which trades are seen, whatever the calendar says."""
         return sorted(self._pulse.list_ticking(now=time.monotonic()))
 
-    def read(self) -> FeedFigures:
+    def read(self) -> FeedStatistics:
         """Return the figures as they are now."""
         self._follow_socket()
         counts = self._past + _values(self._counters)
-        return FeedFigures(
+        return FeedStatistics(
             packets=counts["packets"],
             bytes=counts["bytes"],
             lost_writes=self.lost_writes,

@@ -169,7 +169,7 @@ class Publisher:
             last_packet_at_ms=owner.last_packet_at_ms,
             reported_at_ms=_now_ms(),
             last_error=owner.last_error,
-            figures=self._figures.read(),
+            statistics=self._figures.read(),
             ticking=tuple(self._figures.list_ticking()),
         )
 

@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from marketdata.domain.figures import FeedFigures
+from marketdata.domain.feed_statistics import FeedStatistics
 from marketdata.quote_board import OwnerBoard, OwnerReport
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.models import FeedConnection
@@ -44,7 +44,7 @@ async def tell_board(report: OwnerReport, *, prefix: str) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_scraper_on_this_machine_reads_the_figures_of_the_feed(own_board: str) -> None:
     FeedConnection.objects.filter(number=2).update(state="live")
-    asyncio.run(tell_board(make_report(figures=FeedFigures(packets=12_345)), prefix=own_board))
+    asyncio.run(tell_board(make_report(statistics=FeedStatistics(packets=12_345)), prefix=own_board))
 
     answer = Client().get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
 

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from marketdata.domain.feed import ConnectionState
-from marketdata.domain.figures import FeedFigures, Histogram
+from marketdata.domain.feed_statistics import FeedStatistics, Histogram
 from marketdata.quote_board import OwnerReport
 from subscriptions.selectors import ConnectionBooks, state_without_owner
 from terminal.feed_metrics import BoardSigns, Books, Scrape, families
@@ -18,7 +18,7 @@ from terminal.metrics import is_local
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 
 
-def make_report(*, connection: int = 1, figures: FeedFigures | None = None) -> OwnerReport:
+def make_report(*, connection: int = 1, statistics: FeedStatistics | None = None) -> OwnerReport:
     return OwnerReport(
         connection=connection,
         owner="feed@host",
@@ -32,7 +32,7 @@ def make_report(*, connection: int = 1, figures: FeedFigures | None = None) -> O
         last_packet_at_ms=1_770_000_000_500,
         reported_at_ms=1_770_000_001_000,
         last_error="",
-        figures=figures or FeedFigures(),
+        statistics=statistics or FeedStatistics(),
     )
 
 
@@ -122,9 +122,11 @@ def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
 def test_counts_and_distributions_are_those_of_the_owner() -> None:
     lags = Histogram((1.0, 2.0))
     lags.add(1.5)
-    figures = FeedFigures(packets=9, decode_errors={"malformed": 2}, reconnects={"mute": 1}, trade_lag=lags.read())
+    statistics = FeedStatistics(
+        packets=9, decode_errors={"malformed": 2}, reconnects={"mute": 1}, trade_lag=lags.read()
+    )
 
-    lines = text_of(Scrape(None, make_signs(make_report(figures=figures))))
+    lines = text_of(Scrape(None, make_signs(make_report(statistics=statistics))))
 
     assert 'terminal_feed_packets_total{connection="1"} 9.0' in lines
     assert 'terminal_feed_decode_errors_total{connection="1",kind="malformed"} 2.0' in lines

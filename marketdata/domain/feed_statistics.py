@@ -65,7 +65,7 @@ def _empty(bounds: tuple[float, ...]) -> HistogramReading:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedFigures:
+class FeedStatistics:
     """What an owner has counted since it took its connection."""
 
     packets: int = 0
@@ -80,10 +80,10 @@ class FeedFigures:
     trade_lag: HistogramReading = field(default_factory=lambda: _empty(TRADE_LAG_BOUNDS))
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any]) -> "FeedFigures":
-        """Return the figures in `values`, as `dataclasses.asdict` made them; what this version does not know is left.
+    def parse(cls, values: Mapping[str, Any]) -> "FeedStatistics":
+        """Return the statistics in `values`, as `dataclasses.asdict` made them; what this version does not know is left.
 
-        >>> FeedFigures.parse({"packets": 3, "of_tomorrow": 1}).packets
+        >>> FeedStatistics.parse({"packets": 3, "of_tomorrow": 1}).packets
         3
         """
         known: dict[str, Any] = {name: values[name] for name in cls.__dataclass_fields__ if name in values}

@@ -1,11 +1,11 @@
-"""Histograms, and the figures of an owner on their way through JSON."""
+"""Histograms, and the statistics of an owner on their way through JSON."""
 
 from dataclasses import asdict
 
 import numpy as np
 import orjson
 
-from marketdata.domain.figures import FeedFigures, Histogram
+from marketdata.domain.feed_statistics import FeedStatistics, Histogram
 
 
 def test_a_value_counts_up_to_the_bound_it_does_not_exceed() -> None:
@@ -39,6 +39,6 @@ def test_a_clock_that_runs_behind_makes_nothing_negative() -> None:
 def test_figures_come_back_from_json_as_they_went() -> None:
     lags = Histogram((1.0, 2.0))
     lags.add(1.5)
-    figures = FeedFigures(packets=7, reconnects={"mute": 2}, trade_lag=lags.read())
+    statistics = FeedStatistics(packets=7, reconnects={"mute": 2}, trade_lag=lags.read())
 
-    assert FeedFigures.parse(orjson.loads(orjson.dumps(asdict(figures)))) == figures
+    assert FeedStatistics.parse(orjson.loads(orjson.dumps(asdict(statistics)))) == statistics
