@@ -105,7 +105,7 @@ DATABASES["default"]["ENGINE"] = "terminal.postgres"
 # How long this process waits for one answer of the database; 0: as long as it takes. The web process and feed workers
 # set their own (`terminal.asgi`, `terminal.celery`), longer than STATEMENT_TIMEOUT_MS.
 DATABASE_PATIENCE_MS = _whole("DATABASE_PATIENCE_MS", 0, low=0, high=3_600_000)
-# How many connections to the database a process with patience may have open at once.
+# How many connections to the database a process with DATABASE_PATIENCE_MS may have open at once.
 DATABASE_CONNECTIONS = _whole("DATABASE_CONNECTIONS", 20, low=2, high=1_000)
 # Bounds the wait for the placement lock; an intention that cannot start in time answers 503.
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)

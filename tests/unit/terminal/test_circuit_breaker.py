@@ -5,43 +5,43 @@ import threading
 import psycopg
 import pytest
 
-from terminal.postgres.patience import DatabaseAwayError, Patience
+from terminal.postgres.circuit_breaker import CircuitBreaker, DatabaseUnavailable
 
 
 def test_no_more_than_so_many_wait_at_a_time() -> None:
-    patience = Patience(statement_seconds=1.0, connections=2)
-    give_back = patience.take_slot()
-    patience.take_slot()
+    breaker = CircuitBreaker(statement_seconds=1.0, connections=2)
+    release_slot = breaker.acquire_slot()
+    breaker.acquire_slot()
 
-    with pytest.raises(DatabaseAwayError, match="all 2 connections of this process are busy"):
-        patience.take_slot()
-    give_back()
+    with pytest.raises(DatabaseUnavailable, match="all 2 connections of this process are busy"):
+        breaker.acquire_slot()
+    release_slot()
 
-    patience.take_slot()
+    breaker.acquire_slot()
 
 
 def test_one_who_waited_in_vain_spares_the_others_until_there_is_an_answer() -> None:
-    patience = Patience(statement_seconds=1.0, connections=2)
+    breaker = CircuitBreaker(statement_seconds=1.0, connections=2)
     answers, asked, freed = threading.Event(), threading.Event(), threading.Event()
 
-    def ask() -> None:
+    def probe() -> None:
         asked.set()
         if not answers.is_set():
             raise psycopg.OperationalError("no answer")
 
-    patience.lose(ask)
-    patience.lose(ask)
+    breaker.trip(probe)
+    breaker.trip(probe)
     assert asked.wait(5)
-    with pytest.raises(DatabaseAwayError, match="does not answer"):
-        patience.take_slot()
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        breaker.acquire_slot()
 
     answers.set()
 
     def take() -> None:
         while not freed.is_set():
             try:
-                patience.take_slot()()
-            except DatabaseAwayError:
+                breaker.acquire_slot()()
+            except DatabaseUnavailable:
                 continue
             freed.set()
 

@@ -22,51 +22,51 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 2
 """The least that libpq's rules allow."""
-GRACE_SECONDS: Final = 0.5
+ANSWER_MARGIN_SECONDS: Final = 0.5
 """A server that is well ends a statement by itself first, and the connection stays good."""
-SLOT_SECONDS: Final = 0.5
-ASK_AGAIN_SECONDS: Final = 0.5
+SLOT_WAIT_SECONDS: Final = 0.5
+PROBE_INTERVAL_SECONDS: Final = 0.5
 
 
-class DatabaseAwayError(psycopg.OperationalError):
+class DatabaseUnavailable(psycopg.OperationalError):
     """The database was not asked: it is known not to answer, or as many as may wait for it already."""
 
 
-class Patience:
+class CircuitBreaker:
     """What one process may wait: `statement_seconds` for each answer, on at most `connections` at a time."""
 
     def __init__(self, *, statement_seconds: float, connections: int) -> None:
         self.statement_seconds = statement_seconds
         self._connections = connections
         self._slots = threading.BoundedSemaphore(connections)
-        self._away = threading.Lock()
+        self._open = threading.Lock()
 
-    def take_slot(self) -> Callable[[], None]:
-        """Return how to give the slot back. Raises DatabaseAwayError, at once while the database hangs."""
-        if self._away.locked():
-            raise DatabaseAwayError("the database does not answer; it is asked again every half second")
-        if not self._slots.acquire(timeout=SLOT_SECONDS):
-            raise DatabaseAwayError(f"all {self._connections} connections of this process are busy")
+    def acquire_slot(self) -> Callable[[], None]:
+        """Return how to give the slot back. Raises DatabaseUnavailable, at once while the database hangs."""
+        if self._open.locked():
+            raise DatabaseUnavailable("the database does not answer; it is asked again every half second")
+        if not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
+            raise DatabaseUnavailable(f"all {self._connections} connections of this process are busy")
         return self._slots.release
 
-    def lose(self, ask: Callable[[], None]) -> None:
-        """Refuse everyone from now on, until `ask` has had an answer; called when somebody waited in vain."""
-        if self._away.acquire(blocking=False):
+    def trip(self, probe: Callable[[], None]) -> None:
+        """Refuse everyone from now on, until `probe` has had an answer; called when somebody waited in vain."""
+        if self._open.acquire(blocking=False):
             logger.warning("the database hangs: everyone is refused until it answers")
-            threading.Thread(target=self._ask_until_answered, args=[ask], name="database", daemon=True).start()
+            threading.Thread(target=self._probe_until_answered, args=[probe], name="database", daemon=True).start()
 
-    def _ask_until_answered(self, ask: Callable[[], None]) -> None:
+    def _probe_until_answered(self, probe: Callable[[], None]) -> None:
         try:
-            while not _has_answer(ask):
-                time.sleep(ASK_AGAIN_SECONDS)
+            while not _is_answered(probe):
+                time.sleep(PROBE_INTERVAL_SECONDS)
         finally:
-            self._away.release()
+            self._open.release()
         logger.warning("the database answers again")
 
 
-def _has_answer(ask: Callable[[], None]) -> bool:
+def _is_answered(probe: Callable[[], None]) -> bool:
     try:
-        ask()
+        probe()
     except psycopg.Error as error:
         logger.debug("the database still does not answer: %s", error)
         return False
