@@ -78,7 +78,7 @@ HISTOGRAMS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class BoardSigns:
+class RedisReadings:
     """What Redis says."""
 
     reports: Sequence[OwnerReport]
@@ -87,7 +87,7 @@ class BoardSigns:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class DatabaseReadings:
     """What PostgreSQL says."""
 
     connections: Sequence[ConnectionBooks]
@@ -99,25 +99,25 @@ class Books:
 class Scrape:
     """What the servers said; None where one did not."""
 
-    books: Books | None
-    signs: BoardSigns | None
+    database: DatabaseReadings | None
+    redis: RedisReadings | None
 
 
-def read_books() -> Books:
+def read_database() -> DatabaseReadings:
     """Read what PostgreSQL knows."""
     now = timezone.now()
     quiet = subscriptions.find_quiet(now=now)
-    return Books(
+    return DatabaseReadings(
         connections=subscriptions.list_books(),
         token_ends_at=market.token_life(now=now).expires_at,
         quiet_seconds=(quiet.until - now).total_seconds() if quiet else 0.0,
     )
 
 
-def read_signs() -> BoardSigns:
+def read_redis() -> RedisReadings:
     """Read what Redis knows. Raises BoardError."""
     board = quote_board.connect()
-    return BoardSigns(
+    return RedisReadings(
         reports=board.list_reports(),
         queued={queue: board.count_queued(queue) for queue in QUEUES},
         last_runs={task: board.last_run(task) for task in TASKS},
@@ -130,23 +130,23 @@ class FeedCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all families; those nothing is known of are empty."""
         answers = ask_all(
-            {"database": DatabaseProbe(read_books), "redis": BoardProbe(read_signs)},
+            {"database": DatabaseProbe(read_database), "redis": BoardProbe(read_redis)},
             seconds=DEADLINE_SECONDS,
         )
-        books, signs = answers["database"], answers["redis"]
+        database, redis = answers["database"], answers["redis"]
         return families(
             Scrape(
-                books if isinstance(books, Books) else None,
-                signs if isinstance(signs, BoardSigns) else None,
+                database if isinstance(database, DatabaseReadings) else None,
+                redis if isinstance(redis, RedisReadings) else None,
             )
         )
 
     def describe(self) -> Iterable[Metric]:
         """Return the families without asking anybody."""
-        return _Page().families()
+        return _MetricFamilies().families()
 
 
-class _Page:
+class _MetricFamilies:
     """The families, being filled."""
 
     def __init__(self) -> None:
@@ -170,78 +170,80 @@ class _Page:
 
 def families(scrape: Scrape) -> list[Metric]:
     """Return what the servers said as families."""
-    page = _Page()
-    page.add("terminal_up", ["database"], scrape.books is not None)
-    page.add("terminal_up", ["redis"], scrape.signs is not None)
-    if scrape.signs is not None:
-        _add_work(page, scrape.signs)
-    reports = {report.connection: report for report in scrape.signs.reports} if scrape.signs else {}
-    if scrape.books is not None:
-        _add_books(page, scrape.books, reports if scrape.signs is not None else None)
-    recorded = {one.ws_id: one.state for one in scrape.books.connections} if scrape.books else {}
+    metrics = _MetricFamilies()
+    metrics.add("terminal_up", ["database"], scrape.database is not None)
+    metrics.add("terminal_up", ["redis"], scrape.redis is not None)
+    if scrape.redis is not None:
+        _add_tasks(metrics, scrape.redis)
+    reports = {report.connection: report for report in scrape.redis.reports} if scrape.redis else {}
+    if scrape.database is not None:
+        _add_database(metrics, scrape.database, reports if scrape.redis is not None else None)
+    recorded = {one.ws_id: one.state for one in scrape.database.connections} if scrape.database else {}
     for report in reports.values():
         known = recorded.get(report.connection)
-        _add_state(page, report.connection, subscriptions.shown_state(known, report) if known else report.state)
-        _add_report(page, report)
-    return page.families()
+        _add_state(metrics, report.connection, subscriptions.shown_state(known, report) if known else report.state)
+        _add_report(metrics, report)
+    return metrics.families()
 
 
-def _add_work(page: _Page, signs: BoardSigns) -> None:
-    for queue, count in signs.queued.items():
-        page.add("terminal_queue_tasks", [queue], count)
-    for task, at in signs.last_runs.items():
+def _add_tasks(metrics: _MetricFamilies, redis: RedisReadings) -> None:
+    for queue, count in redis.queued.items():
+        metrics.add("terminal_queue_tasks", [queue], count)
+    for task, at in redis.last_runs.items():
         if at is not None:
-            page.add("terminal_task_last_run_timestamp_seconds", [task], at.timestamp())
+            metrics.add("terminal_task_last_run_timestamp_seconds", [task], at.timestamp())
 
 
-def _add_books(page: _Page, books: Books, reports: Mapping[int, OwnerReport] | None) -> None:
+def _add_database(
+    metrics: _MetricFamilies, database: DatabaseReadings, reports: Mapping[int, OwnerReport] | None
+) -> None:
     """Add what PostgreSQL says; of a connection nobody reports on, also what that means."""
-    page.add("terminal_feed_quiet_seconds", [], books.quiet_seconds)
-    if books.token_ends_at is not None:
-        page.add("terminal_token_expires_timestamp_seconds", [], books.token_ends_at.timestamp())
-    for one in books.connections:
-        page.add("terminal_feed_load", [one.ws_id], one.load)
-        page.add("terminal_feed_capacity", [one.ws_id], one.capacity)
+    metrics.add("terminal_feed_quiet_seconds", [], database.quiet_seconds)
+    if database.token_ends_at is not None:
+        metrics.add("terminal_token_expires_timestamp_seconds", [], database.token_ends_at.timestamp())
+    for one in database.connections:
+        metrics.add("terminal_feed_load", [one.ws_id], one.load)
+        metrics.add("terminal_feed_capacity", [one.ws_id], one.capacity)
         if reports is None:
             continue
         report = reports.get(one.ws_id)
-        page.add("terminal_feed_drift", [one.ws_id], one.load - (report.streaming if report else 0))
+        metrics.add("terminal_feed_drift", [one.ws_id], one.load - (report.streaming if report else 0))
         if report is None:
-            page.add("terminal_feed_epoch", [one.ws_id], one.epoch)
-            _add_state(page, one.ws_id, subscriptions.state_without_owner(one.state))
+            metrics.add("terminal_feed_epoch", [one.ws_id], one.epoch)
+            _add_state(metrics, one.ws_id, subscriptions.state_without_owner(one.state))
 
 
-def _add_report(page: _Page, report: OwnerReport) -> None:
+def _add_report(metrics: _MetricFamilies, report: OwnerReport) -> None:
     """Add what an owner says of its connection."""
     name = [report.connection]
-    page.add("terminal_feed_epoch", name, report.epoch)
-    page.add("terminal_feed_sent", name, report.sent)
-    page.add("terminal_feed_streaming", name, report.streaming)
+    metrics.add("terminal_feed_epoch", name, report.epoch)
+    metrics.add("terminal_feed_sent", name, report.sent)
+    metrics.add("terminal_feed_streaming", name, report.streaming)
     if report.last_packet_at_ms is not None:
-        page.add("terminal_feed_last_packet_timestamp_seconds", name, report.last_packet_at_ms / 1_000)
-    _add_statistics(page, report.connection, report.statistics)
+        metrics.add("terminal_feed_last_packet_timestamp_seconds", name, report.last_packet_at_ms / 1_000)
+    _add_statistics(metrics, report.connection, report.statistics)
 
 
-def _add_state(page: _Page, connection: int, current: str) -> None:
+def _add_state(metrics: _MetricFamilies, connection: int, current: str) -> None:
     for state in ConnectionState:
-        page.add("terminal_feed_state", [connection, state], state.value == current)
+        metrics.add("terminal_feed_state", [connection, state], state.value == current)
 
 
-def _add_statistics(page: _Page, connection: int, statistics: FeedStatistics) -> None:
-    page.add("terminal_feed_packets", [connection], statistics.packets)
-    page.add("terminal_feed_bytes", [connection], statistics.bytes)
-    page.add("terminal_feed_lost_writes", [connection], statistics.lost_writes)
+def _add_statistics(metrics: _MetricFamilies, connection: int, statistics: FeedStatistics) -> None:
+    metrics.add("terminal_feed_packets", [connection], statistics.packets)
+    metrics.add("terminal_feed_bytes", [connection], statistics.bytes)
+    metrics.add("terminal_feed_lost_writes", [connection], statistics.lost_writes)
     for name, counts in {
         "terminal_feed_decode_errors": statistics.decode_errors,
         "terminal_feed_impossible_ticks": statistics.impossible_ticks,
         "terminal_feed_reconnects": statistics.reconnects,
     }.items():
         for kind, count in counts.items():
-            page.add(name, [connection, kind], count)
+            metrics.add(name, [connection, kind], count)
     for name, reading in {
         "terminal_feed_flush_seconds": statistics.flush,
         "terminal_feed_publish_lag_seconds": statistics.publish_lag,
         "terminal_feed_loop_lag_seconds": statistics.loop_lag,
         "terminal_feed_trade_lag_seconds": statistics.trade_lag,
     }.items():
-        page.add_histogram(name, connection, reading)
+        metrics.add_histogram(name, connection, reading)

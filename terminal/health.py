@@ -38,7 +38,7 @@ RUN_MAX_AGE: Final = timedelta(seconds=60)
 # Imports are daily; one may fail.
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
 # A claim made just now is sent within a second; only more than that is a feed that lags.
-LEAST_SENT: Final = 0.9
+MIN_SENT_RATIO: Final = 0.9
 # A socket is open; how much of it was told is a figure of its own.
 _OPEN: Final = frozenset({ConnectionState.SUBSCRIBING, ConnectionState.LIVE})
 
@@ -57,15 +57,15 @@ class Part:
 
     status: Status
     reason: str = ""
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
         """Return the part as the answer shows it."""
-        return {"status": self.status, **({"reason": self.reason} if self.reason else {}), **self.figures}
+        return {"status": self.status, **({"reason": self.reason} if self.reason else {}), **self.details}
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class DatabaseReadings:
     """What PostgreSQL says."""
 
     last_import: LastImport | None
@@ -76,7 +76,7 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class RedisReadings:
     """What Redis says: that it answers, and how the periodic work goes."""
 
     last_run: datetime | None
@@ -87,11 +87,11 @@ class Signs:
 @require_safe
 def health(_request: HttpRequest) -> HttpResponse:
     """Answer 200 or 503 with the state of each part."""
-    parts = judge(
+    parts = check_parts(
         ask_all(
             {
-                "database": DatabaseProbe(read_books),
-                "redis": BoardProbe(read_signs),
+                "database": DatabaseProbe(read_database),
+                "redis": BoardProbe(read_redis),
                 # Postgres and Redis put side by side: it has no answer where either hangs.
                 "feed": DatabaseProbe(subscriptions.subscription_status),
                 "disk": DiskProbe(read_free_mb),
@@ -100,8 +100,8 @@ def health(_request: HttpRequest) -> HttpResponse:
         ),
         now=timezone.now(),
     )
-    parts["web"] = judge_web(sockets)
-    parts["database"] = judge_storage(parts["database"], is_refused=refusals.is_recent())
+    parts["web"] = check_web(sockets)
+    parts["database"] = check_storage(parts["database"], is_refused=refusals.is_recent())
     status = worst(parts)
     body = {"status": status, "parts": {name: part.body() for name, part in parts.items()}}
     return HttpResponse(
@@ -111,10 +111,10 @@ def health(_request: HttpRequest) -> HttpResponse:
     )
 
 
-def read_books() -> Books:
+def read_database() -> DatabaseReadings:
     """Read what PostgreSQL knows."""
     now = timezone.now()
-    return Books(
+    return DatabaseReadings(
         last_import=market.find_last_import(),
         preload=subscriptions.preload_state(),
         token=market.token_life(now=now),
@@ -123,10 +123,10 @@ def read_books() -> Books:
     )
 
 
-def read_signs() -> Signs:
+def read_redis() -> RedisReadings:
     """Read what Redis knows. Raises BoardError."""
     board = quote_board.connect()
-    return Signs(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE))
+    return RedisReadings(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE))
 
 
 def read_free_mb() -> int:
@@ -134,23 +134,27 @@ def read_free_mb() -> int:
     return min(shutil.disk_usage(path).free for path in settings.DISK_PATHS) // 1_000_000
 
 
-def judge(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
+def check_parts(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
     """Return the state of each part, from what the servers said or that they did not."""
-    books, signs, feed = answers["database"], answers["redis"], answers["feed"]
+    database, redis, feed = answers["database"], answers["redis"], answers["feed"]
     unknown = Part(Status.FAILING, "unknown while the database does not answer")
-    untold = replace(unknown, status=Status.DEGRADED)
+    unknown_degraded = replace(unknown, status=Status.DEGRADED)
     return {
         "web": Part(Status.OK),
-        "database": Part(Status.OK) if isinstance(books, Books) else Part(Status.FAILING, str(books)),
-        "redis": Part(Status.OK) if isinstance(signs, Signs) else Part(Status.FAILING, str(signs)),
-        "instruments": judge_instruments(books.last_import, now=now) if isinstance(books, Books) else unknown,
-        "tier_b": judge_tier_b(books.preload) if isinstance(books, Books) else unknown,
-        "token": judge_token(books.token, now=now) if isinstance(books, Books) else untold,
-        "sessions": judge_sessions(books.sessions_lack) if isinstance(books, Books) else untold,
-        "gate": judge_gate(books.quiet) if isinstance(books, Books) else untold,
-        "feed": judge_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
-        **judge_periodic_work(signs if isinstance(signs, Signs) else None, now=now),
-        "disk": judge_disk(answers["disk"], least_mb=settings.DISK_FREE_MB),
+        "database": Part(Status.OK) if isinstance(database, DatabaseReadings) else Part(Status.FAILING, str(database)),
+        "redis": Part(Status.OK) if isinstance(redis, RedisReadings) else Part(Status.FAILING, str(redis)),
+        "instruments": check_instruments(database.last_import, now=now)
+        if isinstance(database, DatabaseReadings)
+        else unknown,
+        "tier_b": check_tier_b(database.preload) if isinstance(database, DatabaseReadings) else unknown,
+        "token": check_token(database.token, now=now) if isinstance(database, DatabaseReadings) else unknown_degraded,
+        "sessions": check_sessions(database.sessions_lack)
+        if isinstance(database, DatabaseReadings)
+        else unknown_degraded,
+        "gate": check_gate(database.quiet) if isinstance(database, DatabaseReadings) else unknown_degraded,
+        "feed": check_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
+        **check_periodic_work(redis if isinstance(redis, RedisReadings) else None, now=now),
+        "disk": check_disk(answers["disk"], min_mb=settings.DISK_FREE_MB),
     }
 
 
@@ -159,65 +163,65 @@ def worst(parts: Mapping[str, Part]) -> Status:
     return max((part.status for part in parts.values()), key=list(Status).index)
 
 
-def judge_instruments(last: LastImport | None, *, now: datetime) -> Part:
+def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
     """Return how the list of instruments is: there, and of today or yesterday."""
     if last is None:
         return Part(Status.FAILING, "no instruments were imported yet")
-    figures = {"listed": last.listed, "as_of": last.as_of, "last_import_at": last.finished_at}
+    details = {"listed": last.listed, "as_of": last.as_of, "last_import_at": last.finished_at}
     if last.listed == 0:
-        return Part(Status.FAILING, "no instruments are listed", figures)
+        return Part(Status.FAILING, "no instruments are listed", details)
     if last.is_newest_refused:
-        return Part(Status.DEGRADED, "the newest import was refused; the list before it stays", figures)
+        return Part(Status.DEGRADED, "the newest import was refused; the list before it stays", details)
     if now - last.finished_at > IMPORT_MAX_AGE:
-        return Part(Status.DEGRADED, "the last import is more than 36 hours old", figures)
-    return Part(Status.OK, figures=figures)
+        return Part(Status.DEGRADED, "the last import is more than 36 hours old", details)
+    return Part(Status.OK, details=details)
 
 
-def judge_tier_b(preload: PreloadState) -> Part:
+def check_tier_b(preload: PreloadState) -> Part:
     """Return how far tier B is; what waits is named by rule."""
     wanted, held = sum(rule.wanted for rule in preload.rules), sum(rule.held for rule in preload.rules)
-    figures = {"wanted": wanted, "held": held}
+    details = {"wanted": wanted, "held": held}
     if preload.is_complete:
-        return Part(Status.OK, figures=figures)
+        return Part(Status.OK, details=details)
     waiting = [
         f"{rule.rule}: {len(rule.waiting)} of {rule.wanted}{'' if rule.has_room else ' (no room)'}"
         for rule in preload.rules
         if rule.waiting
     ]
-    return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), figures)
+    return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), details)
 
 
-def judge_token(life: TokenLife, *, now: datetime) -> Part:
+def check_token(life: TokenLife, *, now: datetime) -> Part:
     """Return how the access token is. What staff may know of it is in the admin; here is no word of ours or theirs.
 
     Degraded at most: a token that is of no use shows in the feed, and one that ends soon has not ended.
     """
-    figures = {"expires_at": life.expires_at}
+    details = {"expires_at": life.expires_at}
     if not life.source:
-        return Part(Status.DEGRADED, "there is no access token", figures)
+        return Part(Status.DEGRADED, "there is no access token", details)
     if life.expires_at is not None and life.expires_at <= now:
-        return Part(Status.DEGRADED, "the access token has expired", figures)
+        return Part(Status.DEGRADED, "the access token has expired", details)
     if life.problem:
-        return Part(Status.DEGRADED, "the access token was refused or cannot be renewed; the admin says more", figures)
-    return Part(Status.OK, figures=figures)
+        return Part(Status.DEGRADED, "the access token was refused or cannot be renewed; the admin says more", details)
+    return Part(Status.OK, details=details)
 
 
-def judge_sessions(lack: str | None) -> Part:
+def check_sessions(lack: str | None) -> Part:
     """Return whether the calendar knows the next trading day; live ticks outrank it, so nothing fails by it."""
     return Part(Status.OK) if lack is None else Part(Status.DEGRADED, lack)
 
 
-def judge_gate(quiet: AccountQuiet | None) -> Part:
+def check_gate(quiet: AccountQuiet | None) -> Part:
     """Return whether sockets may be opened. What is closed meanwhile shows in the feed."""
     if quiet is None:
         return Part(Status.OK)
-    figures = {"quiet_until": quiet.until, "closes_all": quiet.closes_all}
-    return Part(Status.DEGRADED, f"no socket is opened for a while: {quiet.reason}", figures)
+    details = {"quiet_until": quiet.until, "closes_all": quiet.closes_all}
+    return Part(Status.DEGRADED, f"no socket is opened for a while: {quiet.reason}", details)
 
 
-def judge_feed(status: FeedStatus) -> Part:
+def check_feed(status: FeedStatus) -> Part:
     """Return how the connections are. One that carries subscriptions must be live and have been told of them."""
-    figures = {
+    details = {
         "streaming": _total(one.streaming for one in status.connections),
         "drift": status.drift,
         "connections": [
@@ -233,59 +237,59 @@ def judge_feed(status: FeedStatus) -> Part:
         ],
     }
     loaded = [one for one in status.connections if one.load]
-    away = [_why_away(one) for one in loaded if one.sent is None or one.state not in _OPEN]
-    if away:
-        return Part(Status.FAILING, f"not live: connection {', '.join(away)}", figures)
+    down = [_describe_down(one) for one in loaded if one.sent is None or one.state not in _OPEN]
+    if down:
+        return Part(Status.FAILING, f"not live: connection {', '.join(down)}", details)
     load, sent = sum(one.load for one in loaded), sum(one.sent or 0 for one in loaded)
-    if sent < load * LEAST_SENT:
-        return Part(Status.FAILING, f"{sent} of {load} instruments were asked of the broker so far", figures)
+    if sent < load * MIN_SENT_RATIO:
+        return Part(Status.FAILING, f"{sent} of {load} instruments were asked of the broker so far", details)
     if sent < load:
-        return Part(Status.DEGRADED, f"{sent} of {load} instruments were asked of the broker so far", figures)
-    return Part(Status.OK, figures=figures)
+        return Part(Status.DEGRADED, f"{sent} of {load} instruments were asked of the broker so far", details)
+    return Part(Status.OK, details=details)
 
 
-def judge_periodic_work(signs: Signs | None, *, now: datetime) -> dict[str, Part]:
+def check_periodic_work(redis: RedisReadings | None, *, now: datetime) -> dict[str, Part]:
     """Return how beat and the work worker are: a recent run speaks for both, else the queue tells them apart."""
-    if signs is None:
+    if redis is None:
         unknown = Part(Status.FAILING, "unknown while Redis does not answer")
         return {"beat": unknown, "work": unknown}
-    figures = {"last_run_at": signs.last_run}
-    if signs.last_run is not None and now - signs.last_run <= RUN_MAX_AGE:
-        return {"beat": Part(Status.OK, figures=figures), "work": Part(Status.OK, figures={"queued": signs.queued})}
-    since = f"since {signs.last_run:%Y-%m-%d %H:%M:%S} UTC" if signs.last_run else "yet"
-    if signs.queued:
-        late = Part(Status.FAILING, f"no periodic task was done {since}, {signs.queued} wait", {"queued": signs.queued})
-        return {"beat": Part(Status.OK, figures=figures), "work": late}
-    late = Part(Status.FAILING, f"no periodic task was started {since}", figures)
+    details = {"last_run_at": redis.last_run}
+    if redis.last_run is not None and now - redis.last_run <= RUN_MAX_AGE:
+        return {"beat": Part(Status.OK, details=details), "work": Part(Status.OK, details={"queued": redis.queued})}
+    since = f"since {redis.last_run:%Y-%m-%d %H:%M:%S} UTC" if redis.last_run else "yet"
+    if redis.queued:
+        late = Part(Status.FAILING, f"no periodic task was done {since}, {redis.queued} wait", {"queued": redis.queued})
+        return {"beat": Part(Status.OK, details=details), "work": late}
+    late = Part(Status.FAILING, f"no periodic task was started {since}", details)
     return {"beat": late, "work": Part(Status.DEGRADED, "nothing was given to it", {"queued": 0})}
 
 
-def judge_disk(free_mb: object, *, least_mb: int) -> Part:
+def check_disk(free_mb: object, *, min_mb: int) -> Part:
     """Return how much room there is for logs and data; too little is no failure yet, and shows as one elsewhere."""
     if not isinstance(free_mb, int):
         return Part(Status.DEGRADED, f"the room left is not known: {free_mb}")
-    figures = {"free_mb": free_mb}
-    if free_mb < least_mb:
-        return Part(Status.DEGRADED, f"less than {least_mb} MB are free", figures)
-    return Part(Status.OK, figures=figures)
+    details = {"free_mb": free_mb}
+    if free_mb < min_mb:
+        return Part(Status.DEGRADED, f"less than {min_mb} MB are free", details)
+    return Part(Status.OK, details=details)
 
 
-def judge_web(taken: Sockets) -> Part:
+def check_web(taken: Sockets) -> Part:
     """Return how this process is; it can only say so while it is."""
-    figures = {"sockets": taken.open, "most_sockets": taken.most}
+    details = {"sockets": taken.open, "most_sockets": taken.most}
     if taken.is_full:
-        return Part(Status.DEGRADED, "as many browsers as this process may take; the next are sent away", figures)
-    return Part(Status.OK, figures=figures)
+        return Part(Status.DEGRADED, "as many browsers as this process may take; the next are refused", details)
+    return Part(Status.OK, details=details)
 
 
-def judge_storage(database: Part, *, is_refused: bool) -> Part:
+def check_storage(database: Part, *, is_refused: bool) -> Part:
     """Return `database`, or that it stores nothing where it still answers."""
     if database.status is Status.OK and is_refused:
         return Part(Status.FAILING, "it could not store something in the last minute; its disk may be full")
     return database
 
 
-def _why_away(one: ConnectionStatus) -> str:
+def _describe_down(one: ConnectionStatus) -> str:
     return f"{one.ws_id} ({one.state}{': ' if one.last_error else ''}{one.last_error})"
 
 

@@ -10,18 +10,18 @@ from marketdata.selectors import LastImport, TokenLife, TokenSource
 from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
-    Books,
+    DatabaseReadings,
     Part,
-    Signs,
+    RedisReadings,
     Status,
-    judge,
-    judge_disk,
-    judge_feed,
-    judge_gate,
-    judge_instruments,
-    judge_periodic_work,
-    judge_tier_b,
-    judge_token,
+    check_disk,
+    check_feed,
+    check_gate,
+    check_instruments,
+    check_parts,
+    check_periodic_work,
+    check_tier_b,
+    check_token,
     worst,
 )
 from terminal.probes import NoAnswer
@@ -46,10 +46,10 @@ def make_feed(
 
 
 def test_all_is_well() -> None:
-    parts = judge(
+    parts = check_parts(
         {
-            "database": Books(IMPORT, LOADED, TOKEN, None, None),
-            "redis": Signs(NOW, 0),
+            "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
+            "redis": RedisReadings(NOW, 0),
             "feed": make_feed(),
             "disk": 5_000,
         },
@@ -76,7 +76,7 @@ def test_all_is_well() -> None:
 def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
     gone = NoAnswer("no answer within 1.5 s")
 
-    parts = judge({"database": gone, "redis": Signs(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
+    parts = check_parts({"database": gone, "redis": RedisReadings(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
 
     failing = {name for name, part in parts.items() if part.status is Status.FAILING}
     assert failing == {"database", "instruments", "tier_b", "feed"}
@@ -84,9 +84,9 @@ def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
 
 
 def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
-    parts = judge(
+    parts = check_parts(
         {
-            "database": Books(IMPORT, LOADED, TOKEN, None, None),
+            "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
             "redis": NoAnswer("ConnectionError"),
             "feed": make_feed(),
             "disk": 5_000,
@@ -124,17 +124,17 @@ def test_the_worst_part_decides(statuses: list[Status], expected: Status) -> Non
     ],
 )
 def test_instruments_are_there_and_of_today_or_yesterday(last: LastImport | None, expected: Status) -> None:
-    assert judge_instruments(last, now=NOW).status is expected
+    assert check_instruments(last, now=NOW).status is expected
 
 
 def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
     waiting = RuleState("GOLD (MCX_COMM)", wanted=3, held=1, waiting=("future 7", "future 8"))
 
-    part = judge_tier_b(PreloadState([*LOADED.rules, waiting]))
+    part = check_tier_b(PreloadState([*LOADED.rules, waiting]))
 
     assert part.status is Status.FAILING
     assert part.reason == "still loading, or waiting for a price: GOLD (MCX_COMM): 2 of 3"
-    assert part.figures == {"wanted": 5, "held": 3}
+    assert part.details == {"wanted": 5, "held": 3}
 
 
 @pytest.mark.parametrize(
@@ -150,27 +150,27 @@ def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
     ],
 )
 def test_a_connection_that_carries_something_must_be_live_and_told(feed: FeedStatus, expected: Status) -> None:
-    assert judge_feed(feed).status is expected
+    assert check_feed(feed).status is expected
 
 
 def test_what_a_feed_streams_is_unknown_where_one_owner_cannot_be_asked() -> None:
-    assert judge_feed(make_feed(sent=None, streaming=None)).figures["streaming"] is None
-    assert judge_feed(make_feed()).figures["streaming"] == 495
+    assert check_feed(make_feed(sent=None, streaming=None)).details["streaming"] is None
+    assert check_feed(make_feed()).details["streaming"] == 495
 
 
 @pytest.mark.parametrize(
-    ("signs", "beat", "work"),
+    ("redis", "beat", "work"),
     [
-        (Signs(NOW - timedelta(seconds=60), 3), Status.OK, Status.OK),
-        (Signs(NOW - timedelta(seconds=61), 3), Status.OK, Status.FAILING),
-        (Signs(NOW - timedelta(seconds=61), 0), Status.FAILING, Status.DEGRADED),
-        (Signs(None, 0), Status.FAILING, Status.DEGRADED),
-        (Signs(None, 1), Status.OK, Status.FAILING),
+        (RedisReadings(NOW - timedelta(seconds=60), 3), Status.OK, Status.OK),
+        (RedisReadings(NOW - timedelta(seconds=61), 3), Status.OK, Status.FAILING),
+        (RedisReadings(NOW - timedelta(seconds=61), 0), Status.FAILING, Status.DEGRADED),
+        (RedisReadings(None, 0), Status.FAILING, Status.DEGRADED),
+        (RedisReadings(None, 1), Status.OK, Status.FAILING),
         (None, Status.FAILING, Status.FAILING),
     ],
 )
-def test_a_late_run_is_laid_at_the_right_door(signs: Signs | None, beat: Status, work: Status) -> None:
-    parts = judge_periodic_work(signs, now=NOW)
+def test_a_late_run_is_laid_at_the_right_door(redis: RedisReadings | None, beat: Status, work: Status) -> None:
+    parts = check_periodic_work(redis, now=NOW)
 
     assert (parts["beat"].status, parts["work"].status) == (beat, work)
 
@@ -179,7 +179,7 @@ def test_a_connection_that_is_away_says_why() -> None:
     feed = make_feed(state=ConnectionState.STOPPED)
     stopped = replace(feed, connections=[replace(feed.connections[0], last_error="808: authentication failed")])
 
-    part = judge_feed(stopped)
+    part = check_feed(stopped)
 
     assert part.reason == "not live: connection 1 (stopped: 808: authentication failed)"
     assert part.body()["connections"][0]["reason"] == "808: authentication failed"
@@ -194,7 +194,7 @@ def test_a_connection_that_is_away_says_why() -> None:
     ],
 )
 def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: object, status: Status, reason: str) -> None:
-    part = judge_disk(free_mb, least_mb=1_000)
+    part = check_disk(free_mb, min_mb=1_000)
 
     assert (part.status, part.reason) == (status, reason)
 
@@ -214,7 +214,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: objec
     ],
 )
 def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(life: TokenLife, status: Status, reason: str) -> None:
-    part = judge_token(life, now=NOW)
+    part = check_token(life, now=NOW)
 
     assert (part.status, part.reason) == (status, reason)
     assert "beef" not in str(part.body())
@@ -223,10 +223,10 @@ def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(life: TokenLif
 def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
     lack = "No market session is known for Fri 01 Jan 2027: load the calendar."
 
-    parts = judge(
+    parts = check_parts(
         {
-            "database": Books(IMPORT, LOADED, TOKEN, lack, None),
-            "redis": Signs(NOW, 0),
+            "database": DatabaseReadings(IMPORT, LOADED, TOKEN, lack, None),
+            "redis": RedisReadings(NOW, 0),
             "feed": make_feed(),
             "disk": 5_000,
         },
@@ -238,14 +238,14 @@ def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
 
 
 def test_a_gate_that_is_closed_says_until_when_and_why() -> None:
-    part = judge_gate(AccountQuiet(NOW, closes_all=True, reason="805: too many requests or connections"))
+    part = check_gate(AccountQuiet(NOW, closes_all=True, reason="805: too many requests or connections"))
 
     assert part.status is Status.DEGRADED
     assert part.reason == "no socket is opened for a while: 805: too many requests or connections"
-    assert (part.figures["quiet_until"], part.figures["closes_all"]) == (NOW, True)
-    assert judge_gate(None).status is Status.OK
+    assert (part.details["quiet_until"], part.details["closes_all"]) == (NOW, True)
+    assert check_gate(None).status is Status.OK
 
 
 def test_a_connection_that_is_being_told_is_judged_by_how_much_it_was_told() -> None:
-    assert judge_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=100)).status is Status.OK
-    assert judge_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=50)).status is Status.FAILING
+    assert check_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=100)).status is Status.OK
+    assert check_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=50)).status is Status.FAILING

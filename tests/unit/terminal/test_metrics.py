@@ -12,7 +12,7 @@ from marketdata.domain.feed import ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, Histogram
 from marketdata.quote_board import OwnerReport
 from subscriptions.selectors import ConnectionBooks, state_without_owner
-from terminal.feed_metrics import BoardSigns, Books, Scrape, families
+from terminal.feed_metrics import DatabaseReadings, RedisReadings, Scrape, families
 from terminal.metrics import is_local
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
@@ -36,13 +36,15 @@ def make_report(*, connection: int = 1, statistics: FeedStatistics | None = None
     )
 
 
-def make_books(*, state: ConnectionState = ConnectionState.LIVE, token_ends_at: datetime | None = None) -> Books:
+def make_database(
+    *, state: ConnectionState = ConnectionState.LIVE, token_ends_at: datetime | None = None
+) -> DatabaseReadings:
     connection = ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=state, epoch=6)
-    return Books([connection], token_ends_at, quiet_seconds=0.0)
+    return DatabaseReadings([connection], token_ends_at, quiet_seconds=0.0)
 
 
-def make_signs(*reports: OwnerReport) -> BoardSigns:
-    return BoardSigns(reports=reports, queued={"default": 3}, last_runs={"a.task": NOW, "b.task": None})
+def make_redis(*reports: OwnerReport) -> RedisReadings:
+    return RedisReadings(reports=reports, queued={"default": 3}, last_runs={"a.task": NOW, "b.task": None})
 
 
 def text_of(scrape: Scrape) -> list[str]:
@@ -56,7 +58,7 @@ def text_of(scrape: Scrape) -> list[str]:
 
 
 def test_a_connection_is_in_exactly_one_state() -> None:
-    lines = text_of(Scrape(make_books(), make_signs(make_report())))
+    lines = text_of(Scrape(make_database(), make_redis(make_report())))
 
     states = [line for line in lines if line.startswith("terminal_feed_state{")]
     assert len(states) == len(ConnectionState)
@@ -67,10 +69,10 @@ def test_a_connection_is_in_exactly_one_state() -> None:
 
 def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() -> None:
     away = replace(make_report(), state="reconnecting")
-    books = make_books(state=ConnectionState.FAILED_OVER)
+    database = make_database(state=ConnectionState.FAILED_OVER)
 
     def current(report: OwnerReport) -> list[str]:
-        lines = text_of(Scrape(books, make_signs(report)))
+        lines = text_of(Scrape(database, make_redis(report)))
         return [line for line in lines if line.startswith("terminal_feed_state{") and line.endswith(" 1.0")]
 
     assert current(away) == ['terminal_feed_state{connection="1",state="failed_over"} 1.0']
@@ -78,7 +80,7 @@ def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() 
 
 
 def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
-    lines = text_of(Scrape(make_books(), make_signs(make_report())))
+    lines = text_of(Scrape(make_database(), make_redis(make_report())))
 
     assert 'terminal_feed_load{connection="1"} 100.0' in lines
     assert 'terminal_feed_drift{connection="1"} 10.0' in lines
@@ -86,7 +88,7 @@ def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
 
 
 def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -> None:
-    lines = text_of(Scrape(make_books(), make_signs()))
+    lines = text_of(Scrape(make_database(), make_redis()))
 
     assert 'terminal_feed_state{connection="1",state="wanted"} 1.0' in lines
     assert 'terminal_feed_drift{connection="1"} 100.0' in lines
@@ -109,8 +111,8 @@ def test_without_an_owner_no_socket_is_open_or_comes(recorded: str, means: str) 
 
 
 def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
-    without_redis = text_of(Scrape(make_books(), None))
-    without_database = text_of(Scrape(None, make_signs(make_report())))
+    without_redis = text_of(Scrape(make_database(), None))
+    without_database = text_of(Scrape(None, make_redis(make_report())))
 
     assert without_redis[:2] == ['terminal_up{server="database"} 1.0', 'terminal_up{server="redis"} 0.0']
     assert not [line for line in without_redis if line.startswith(("terminal_feed_state", "terminal_feed_drift"))]
@@ -126,7 +128,7 @@ def test_counts_and_distributions_are_those_of_the_owner() -> None:
         packets=9, decode_errors={"malformed": 2}, reconnects={"mute": 1}, trade_lag=lags.read()
     )
 
-    lines = text_of(Scrape(None, make_signs(make_report(statistics=statistics))))
+    lines = text_of(Scrape(None, make_redis(make_report(statistics=statistics))))
 
     assert 'terminal_feed_packets_total{connection="1"} 9.0' in lines
     assert 'terminal_feed_decode_errors_total{connection="1",kind="malformed"} 2.0' in lines
@@ -138,17 +140,17 @@ def test_counts_and_distributions_are_those_of_the_owner() -> None:
 
 
 def test_queues_are_counted_and_a_task_that_never_ran_has_no_time() -> None:
-    lines = text_of(Scrape(None, make_signs()))
+    lines = text_of(Scrape(None, make_redis()))
 
     assert 'terminal_queue_tasks{queue="default"} 3.0' in lines
     assert len([line for line in lines if line.startswith("terminal_task_last_run_timestamp_seconds")]) == 1
 
 
 def test_the_token_says_when_it_ends_and_nothing_else() -> None:
-    lines = text_of(Scrape(make_books(token_ends_at=NOW), None))
+    lines = text_of(Scrape(make_database(token_ends_at=NOW), None))
 
     assert [line for line in lines if "token" in line] == ["terminal_token_expires_timestamp_seconds 1.7706978e+09"]
-    assert not [line for line in text_of(Scrape(make_books(), None)) if "token" in line]
+    assert not [line for line in text_of(Scrape(make_database(), None)) if "token" in line]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
