@@ -21,7 +21,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # By name: the step may be imported only once Django is set up, which the worker sees to.
 app.steps["worker"].add("subscriptions.feed.bootstep:ConnectionHolder")
-app.steps["worker"].add("terminal.worker_steps:SilenceWatch")
+app.steps["worker"].add("terminal.worker_steps:ConsumerWatchdog")
 
 
 @app.task(name="terminal.probe", ignore_result=True)

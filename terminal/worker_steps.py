@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 WORK_QUEUE: Final = "default"
 PROBE: Final = "terminal.probe"
-EXIT_SILENT: Final = 71
+EXIT_NOT_CONSUMING: Final = 71
 
 
 # Workers are of no type here: the stubs know little of what a worker has.
-class SilenceWatch(bootsteps.StartStopStep):
+class ConsumerWatchdog(bootsteps.StartStopStep):
     """Ends a work worker that is connected and consumes nothing."""
 
     requires = ("celery.worker.components:Pool",)
@@ -35,7 +35,7 @@ class SilenceWatch(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:
         super().__init__(worker, **options)
         self._stopped = threading.Event()
-        self._came = threading.Event()
+        self._received = threading.Event()
         self._queue = worker_direct(worker.hostname)
         if self.include_if(worker):
             worker.app.amqp.queues.select_add(self._queue)
@@ -46,8 +46,8 @@ class SilenceWatch(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Begin to listen to oneself."""
-        signals.task_received.connect(self._note, weak=False)
-        threading.Thread(target=self._watch, args=[worker], name="silence", daemon=True).start()
+        signals.task_received.connect(self._record, weak=False)
+        threading.Thread(target=self._monitor, args=[worker], name="consumer-watchdog", daemon=True).start()
 
     def stop(self, _worker: Any) -> None:
         """A worker that closes may be silent."""
@@ -57,24 +57,24 @@ class SilenceWatch(bootsteps.StartStopStep):
         """Stop listening too."""
         self.stop(worker)
 
-    def _note(self, request: Any, **_: Any) -> None:
+    def _record(self, request: Any, **_: Any) -> None:
         if request.name == PROBE:
-            self._came.set()
+            self._received.set()
 
-    def _watch(self, worker: Any) -> None:
+    def _monitor(self, worker: Any) -> None:
         """Send and listen until told to stop; messages are lost with a broker, so there is always another one."""
-        silent_since = None
+        unanswered_since = None
         while not self._stopped.wait(settings.SILENCE_SECONDS / 5):
             now = time.monotonic()
-            if self._came.is_set() or _is_full(worker):
-                silent_since = None
-                self._came.clear()
+            if self._received.is_set() or _is_full(worker):
+                unanswered_since = None
+                self._received.clear()
             if not self._send(worker.app):
-                silent_since = None
-            elif silent_since is None:
-                silent_since = now
-            elif now - silent_since > settings.SILENCE_SECONDS:
-                _end()
+                unanswered_since = None
+            elif unanswered_since is None:
+                unanswered_since = now
+            elif now - unanswered_since > settings.SILENCE_SECONDS:
+                _exit()
 
     def _send(self, app: Celery) -> bool:
         """Send oneself a task; whether that went out."""
@@ -86,11 +86,11 @@ class SilenceWatch(bootsteps.StartStopStep):
         return True
 
 
-def _end() -> None:
+def _exit() -> None:
     """End this process and, since they die with it, its children."""
     logger.error("nothing has come through the broker for %s s; this worker ends", settings.SILENCE_SECONDS)
     logging.shutdown()
-    os._exit(EXIT_SILENT)
+    os._exit(EXIT_NOT_CONSUMING)
 
 
 def _is_full(worker: Any) -> bool:
