@@ -81,7 +81,7 @@ class FeedStatistics:
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> "FeedStatistics":
-        """Return the statistics in `values`, as `dataclasses.asdict` made them; what this version does not know is left.
+        """Return the statistics in `values` (the dictionary of `dataclasses.asdict`); ignore unknown names.
 
         >>> FeedStatistics.parse({"packets": 3, "of_tomorrow": 1}).packets
         3

@@ -1,4 +1,4 @@
-"""`manage.py load_market_calendar 2027 holidays.csv`: the sessions of a year, from its holidays and the ordinary hours."""
+"""`manage.py load_market_calendar 2027 holidays.csv`: write the sessions of a year from a file of its holidays."""
 
 import csv
 from collections.abc import Iterator
