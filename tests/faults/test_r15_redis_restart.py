@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from marketdata import quote_board
-from terminal.worker_steps import EXIT_SILENT
+from terminal.worker_steps import EXIT_NOT_CONSUMING
 from tests.factories import make_equities
 from tests.faults.markets import COUNT, placement, running_market
 from tests.integration.subscriptions.feed.feed_workers import (
@@ -89,5 +89,5 @@ def test_r15_a_worker_that_is_connected_and_hears_nothing_ends(servers: OwnServe
         for queue in queues:
             control.cancel_consumer(queue["name"], destination=[name])
 
-        assert work.process.wait(15) == EXIT_SILENT
+        assert work.process.wait(15) == EXIT_NOT_CONSUMING
         assert b"nothing has come through the broker" in work.log.read_bytes()
