@@ -24,12 +24,12 @@ def user_group(user_id: int) -> str:
     return f"user.{user_id}"
 
 
-def tell(*, user_ids: Collection[int], kind: str, text: str) -> None:
+def send_notice(*, user_ids: Collection[int], kind: str, text: str) -> None:
     """Show these traders a sentence; `kind` is its stable name for programs."""
     send(user_ids=user_ids, messages=[{"type": "notice", "kind": kind, "text": text}])
 
 
-def tell_watchlist_changed(*, user_ids: Collection[int]) -> None:
+def send_watchlist_changed(*, user_ids: Collection[int]) -> None:
     """Have the pages of these traders read their lists again."""
     send(user_ids=user_ids, messages=[{"type": "watchlist_changed"}])
 

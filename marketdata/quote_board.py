@@ -1,14 +1,14 @@
-"""The quote board in Redis: frames, newest quotes, owners' reports, nudges and asks, both directions.
+"""The quote board in Redis: frames, newest quotes, owners' reports, nudges and full_frame_requests, both directions.
 
 The only module that knows these keys. Owners publish one frame per connection and flush, keep the newest
 row of each of their instruments in a hash for whoever comes late, and report on themselves; web processes
-listen, ask for full frames, and read. All of it can be lost: owners write it again. A kept hash carries the
+listen, request full frames, and read. All of it can be lost: owners write it again. A kept hash carries the
 epoch of its writer, and a writer of an older epoch is refused by the script below, so that a former owner
 that wakes up changes nothing.
 
-Keys, under the prefix of the source: `frames:<n>` (channel), `asks` (channel; payload: connection number),
-`nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON, expires),
-`told:<n>` (packed keys of what the socket was told, expires with it),
+Keys, under the prefix of the source: `frames:<n>` (channel), `full_frame_requests` (channel; payload: connection
+number), `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON,
+expires), `sent:<n>` (packed keys of the instruments sent to the broker's socket, expires with it),
 `run:<task>` (epoch seconds, expires), and for reading only Celery's own `celery:<queue>` (list).
 """
 
@@ -40,12 +40,12 @@ LOST_AFTER_SECONDS: Final = 5.0
 
 # What every method raises when the board cannot be reached; for those who may not import redis.
 BoardError = redis.RedisError
-KEPT_TTL_SECONDS: Final = 24 * 3600
+CACHE_TTL_SECONDS: Final = 24 * 3600
 RUN_TTL_SECONDS: Final = 24 * 3600
 
 # KEYS: kept hash. ARGV: epoch, "1" to start afresh, "2" to do so whoever wrote before, ttl, number of ids to drop, the
 # ids, then id and row in turn.
-_KEEP: Final = """
+_CACHE_ROWS: Final = """
 local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 local epoch = tonumber(ARGV[1])
 if held > epoch and ARGV[2] ~= '2' then return -1 end
@@ -61,7 +61,7 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerReport:
+class ConnectionReport:
     """What the owner of a connection says of it, about once a second; gone when the owner is."""
 
     connection: int
@@ -80,7 +80,7 @@ class OwnerReport:
     ticking: tuple[int, ...] = ()  # exchange segments in which trades are seen just now
 
     @classmethod
-    def parse(cls, value: bytes | str) -> "OwnerReport":
+    def parse(cls, value: bytes | str) -> "ConnectionReport":
         """Return the report in `value`; what only another version of us knows is left, or has its default."""
         values = orjson.loads(value)
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
@@ -89,10 +89,10 @@ class OwnerReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class OwnerRequest:
     """Something an owner should look at: a nudge (`ask` is None) or an ask for a full frame of a connection."""
 
-    ask: int | None
+    full_frame_of: int | None
 
 
 class QuoteBoard:
@@ -110,14 +110,14 @@ class QuoteBoard:
         """Tell every owner that what is wanted has changed. Lost nudges are made good by the owners' beat."""
         self._redis.publish(f"{self._prefix}:nudges", b"")
 
-    def list_reports(self) -> Sequence[OwnerReport]:
+    def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the reports of living owners, by connection number."""
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [OwnerReport.parse(value) for value in values if value]
+        return [ConnectionReport.parse(value) for value in values if value]
 
-    def list_told(self) -> Mapping[int, frozenset[InstrumentKey]]:
+    def list_sent(self) -> Mapping[int, frozenset[InstrumentKey]]:
         """Return what the sockets of living owners were told, by connection number."""
-        values: Any = self._redis.mget([f"{self._prefix}:told:{number}" for number in CONNECTION_NUMBERS])
+        values: Any = self._redis.mget([f"{self._prefix}:sent:{number}" for number in CONNECTION_NUMBERS])
         return {
             number: frozenset(
                 InstrumentKey(ExchangeSegment(word >> 32), word & 0xFFFFFFFF)
@@ -127,7 +127,7 @@ class QuoteBoard:
             if value is not None
         }
 
-    def list_kept(self) -> Mapping[int, frozenset[int]]:
+    def list_cached(self) -> Mapping[int, frozenset[int]]:
         """Return the ids of the instruments of which rows are kept, by connection number."""
         pipeline = self._redis.pipeline(transaction=False)
         for number in CONNECTION_NUMBERS:
@@ -153,9 +153,9 @@ class QuoteBoard:
 
     def read_rows(self, instrument_ids: Iterable[int]) -> Mapping[int, np.void]:
         """Return the newest kept row of each instrument that has one, by instrument id."""
-        return {one: row for one, (_, row) in self.read_kept(instrument_ids).items()}
+        return {one: row for one, (_, row) in self.read_cached(instrument_ids).items()}
 
-    def read_kept(self, instrument_ids: Iterable[int]) -> Mapping[int, tuple[int, np.void]]:
+    def read_cached(self, instrument_ids: Iterable[int]) -> Mapping[int, tuple[int, np.void]]:
         """Return the newest kept row of each instrument that has one, and its connection, by instrument id."""
         fields = [str(one) for one in instrument_ids]
         if not fields:
@@ -172,7 +172,7 @@ class QuoteBoard:
         return newest
 
 
-class Superseded(Exception):
+class StaleEpoch(Exception):
     """Another owner has written of this connection under a newer epoch."""
 
 
@@ -182,52 +182,59 @@ class OwnerBoard:
     def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
         self._redis = client
         self._prefix = prefix
-        self._keep = client.register_script(_KEEP)
+        self._cache_script = client.register_script(_CACHE_ROWS)
 
     async def publish(self, frame: BusFrame) -> None:
         """Send one frame to every listening web process."""
         await self._redis.publish(f"{self._prefix}:frames:{frame.connection}", encode_frame(frame))
 
-    async def keep(
-        self, *, connection: int, epoch: int, rows: Rows, dropped: Sequence[int], afresh: bool, overrule: bool = False
+    async def cache_rows(
+        self,
+        *,
+        connection: int,
+        epoch: int,
+        rows: Rows,
+        dropped: Sequence[int],
+        replace_all: bool,
+        overrule: bool = False,
     ) -> bool:
-        """Keep `rows` for late comers and forget `dropped` instrument ids; `afresh` forgets all others too.
+        """Keep `rows` for late comers and forget `dropped` instrument ids; `replace_all` forgets all others too.
 
-        Returns False if not all is kept now: these rows joined none, because somebody emptied Redis. Raises Superseded
+        Returns False if not all is kept now: these rows joined none, because somebody emptied Redis. Raises StaleEpoch
         if a newer epoch has written; nothing was changed then, unless this is to `overrule` it.
         """
-        start = 2 if overrule else int(afresh)
-        arguments: list[Any] = [epoch, start, KEPT_TTL_SECONDS, len(dropped), *dropped]
+        start = 2 if overrule else int(replace_all)
+        arguments: list[Any] = [epoch, start, CACHE_TTL_SECONDS, len(dropped), *dropped]
         packed = rows.tobytes()
         size = QUOTE_ROW.itemsize
         for position, instrument_id in enumerate(rows["instrument_id"].tolist()):
             arguments += (instrument_id, packed[position * size : (position + 1) * size])
-        answer = await self._keep(keys=[f"{self._prefix}:quotes:{connection}"], args=arguments)
+        answer = await self._cache_script(keys=[f"{self._prefix}:quotes:{connection}"], args=arguments)
         if answer < 0:
-            raise Superseded(connection)
+            raise StaleEpoch(connection)
         return bool(answer)
 
-    async def report(self, report: OwnerReport, told: Iterable[InstrumentKey] = ()) -> None:
+    async def report(self, report: ConnectionReport, sent: Iterable[InstrumentKey] = ()) -> None:
         """Say how a connection is and what its socket was told; the word expires by itself."""
         pipeline = self._redis.pipeline(transaction=True)
         name = f"{self._prefix}:owner:{report.connection}"
         pipeline.set(name, orjson.dumps(asdict(report)), ex=REPORT_TTL_SECONDS)
-        words = np.fromiter((key.segment << 32 | key.security_id for key in told), dtype="<u8")
-        pipeline.set(f"{self._prefix}:told:{report.connection}", words.tobytes(), ex=REPORT_TTL_SECONDS)
+        words = np.fromiter((key.segment << 32 | key.security_id for key in sent), dtype="<u8")
+        pipeline.set(f"{self._prefix}:sent:{report.connection}", words.tobytes(), ex=REPORT_TTL_SECONDS)
         await pipeline.execute()
 
     async def withdraw(self, connection: int) -> None:
         """Take the report of a connection that is given up on purpose off the board."""
-        await self._redis.delete(f"{self._prefix}:owner:{connection}", f"{self._prefix}:told:{connection}")
+        await self._redis.delete(f"{self._prefix}:owner:{connection}", f"{self._prefix}:sent:{connection}")
 
-    async def wakes(self) -> AsyncGenerator[Wake, None]:
-        """Yield nudges and asks as they come. Raises `redis.RedisError` or OSError when the board is lost."""
+    async def requests(self) -> AsyncGenerator[OwnerRequest, None]:
+        """Yield nudges and full-frame requests. Raises `redis.RedisError` or OSError when the board is lost."""
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
             async with asyncio.timeout(LOST_AFTER_SECONDS):
-                await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:asks")
+                await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:full_frame_requests")
             async for message in _messages(listener):
-                asked = message["channel"].endswith(b":asks")
-                yield Wake(ask=int(message["data"]) if asked else None)
+                is_request = message["channel"].endswith(b":full_frame_requests")
+                yield OwnerRequest(full_frame_of=int(message["data"]) if is_request else None)
 
 
 class HubBoard:
@@ -259,20 +266,20 @@ class HubBoard:
         """Give the connections to Redis back."""
         await self._redis.aclose()
 
-    async def ask(self, connection: int) -> None:
+    async def request_full_frame(self, connection: int) -> None:
         """Ask the owner of `connection` for one FULL frame."""
-        await self._redis.publish(f"{self._prefix}:asks", str(connection))
+        await self._redis.publish(f"{self._prefix}:full_frame_requests", str(connection))
 
-    async def kept(self, connection: int) -> tuple[int, Rows]:
+    async def read_cache(self, connection: int) -> tuple[int, Rows]:
         """Return (epoch, rows) kept of `connection`: for when no owner answers. (0, no rows) if nothing is."""
         fields: dict[Any, Any] = await self._redis.hgetall(f"{self._prefix}:quotes:{connection}")
         epoch = int(fields.pop(b"epoch", b"0"))
         return epoch, np.frombuffer(b"".join(fields.values()), dtype=QUOTE_ROW)
 
-    async def list_reports(self) -> Sequence[OwnerReport]:
+    async def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the reports of living owners, by connection number."""
         values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [OwnerReport.parse(value) for value in values if value]
+        return [ConnectionReport.parse(value) for value in values if value]
 
 
 async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Mapping[str, Any]]:

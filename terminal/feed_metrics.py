@@ -20,7 +20,7 @@ from marketdata import quote_board
 from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions import selectors as subscriptions
 from subscriptions.selectors import ConnectionBooks
 from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
@@ -81,7 +81,7 @@ HISTOGRAMS: Final = {
 class RedisReadings:
     """What Redis says."""
 
-    reports: Sequence[OwnerReport]
+    reports: Sequence[ConnectionReport]
     queued: Mapping[str, int]
     last_runs: Mapping[str, datetime | None]
 
@@ -195,7 +195,7 @@ def _add_tasks(metrics: _MetricFamilies, redis: RedisReadings) -> None:
 
 
 def _add_database(
-    metrics: _MetricFamilies, database: DatabaseReadings, reports: Mapping[int, OwnerReport] | None
+    metrics: _MetricFamilies, database: DatabaseReadings, reports: Mapping[int, ConnectionReport] | None
 ) -> None:
     """Add what PostgreSQL says; of a connection nobody reports on, also what that means."""
     metrics.add("terminal_feed_quiet_seconds", [], database.quiet_seconds)
@@ -213,7 +213,7 @@ def _add_database(
             _add_state(metrics, one.ws_id, subscriptions.state_without_owner(one.state))
 
 
-def _add_report(metrics: _MetricFamilies, report: OwnerReport) -> None:
+def _add_report(metrics: _MetricFamilies, report: ConnectionReport) -> None:
     """Add what an owner says of its connection."""
     name = [report.connection]
     metrics.add("terminal_feed_epoch", name, report.epoch)

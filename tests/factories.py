@@ -243,4 +243,4 @@ def drop_prices(instrument_ids: Sequence[int], *, connection: int = 1) -> None:
 async def _keep(connection: int, rows: Rows, dropped: Sequence[int]) -> None:
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
-        await board.keep(connection=connection, epoch=1, rows=rows, dropped=dropped, afresh=False)
+        await board.cache_rows(connection=connection, epoch=1, rows=rows, dropped=dropped, replace_all=False)

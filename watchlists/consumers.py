@@ -29,7 +29,7 @@ from marketdata.notices import user_group
 from marketdata.quote_board import BoardError
 from marketdata.streaming import messages
 from marketdata.streaming.frames import CloseCode
-from marketdata.streaming.hub import QuoteHub, Seat
+from marketdata.streaming.hub import Client, QuoteHub
 from marketdata.streaming.messages import MessageError, Watch
 from watchlists import watch_resolver
 from watchlists.watch_resolver import ResolvedWatch
@@ -48,14 +48,14 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.hub = hub
         self.review_every_seconds = review_every_seconds
         self.user_id: int | None = None
-        self.seat: Seat | None = None
+        self.client: Client | None = None
         self.watches: dict[str, tuple[Watch, ResolvedWatch]] = {}
         self.unanswered: dict[str, Watch] = {}
         self.asked = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
 
     async def __call__(self, *arguments: Any) -> None:
-        """Serve the socket; whatever ends it, the seat is given up."""
+        """Serve the socket; whatever ends it, the client is given up."""
         try:
             await super().__call__(*arguments)
         finally:
@@ -70,26 +70,26 @@ class MarketConsumer(AsyncWebsocketConsumer):
             return
         self.user_id = user.pk
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
-        self.seat = await self.hub.open_seat()
+        self.client = await self.hub.add_client()
         await self._say(
             {
                 "type": "welcome",
                 "protocol": PROTOCOL,
                 "epoch": self.hub.epoch,
-                "rate": self.seat.outbox.rate_hz,
+                "rate": self.client.outbox.rate_hz,
                 "max_instruments": messages.MAX_INSTRUMENTS,
             }
         )
-        self.work = asyncio.create_task(self._serve(self.seat), name="browser socket")
+        self.work = asyncio.create_task(self._serve(self.client), name="browser socket")
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        if self.seat is None:
+        if self.client is None:
             return
         if bytes_data is not None or text_data is None or len(text_data) > messages.MAX_MESSAGE_BYTES:
             await self._end(CloseCode.BAD_CLIENT)
             return
         try:
-            await self._obey(messages.parse_client_message(text_data), self.seat)
+            await self._obey(messages.parse_client_message(text_data), self.client)
         except MessageError as error:
             await self._refuse(error.code, str(error), error.watch_id)
 
@@ -101,20 +101,20 @@ class MarketConsumer(AsyncWebsocketConsumer):
         """Tell the page that another tab, or the end of the day, changed the list."""
         await self._say({"type": "watchlist_changed"})
 
-    async def _obey(self, message: messages.ClientMessage, seat: Seat) -> None:
+    async def _obey(self, message: messages.ClientMessage, client: Client) -> None:
         match message:
             case messages.Acknowledge(sequence):
-                seat.outbox.acknowledge(sequence)
+                client.outbox.acknowledge(sequence)
             case messages.SetRate(hz):
-                seat.outbox.rate_hz = hz
+                client.outbox.rate_hz = hz
             case messages.Resync():
-                seat.resync()
+                client.resync()
             case messages.Ping():
                 await self._say({"type": "pong"})
             case messages.Unwatch(watch_id):
                 self.unanswered.pop(watch_id, None)
                 if self.watches.pop(watch_id, None):
-                    self._watch_all(seat)
+                    self._watch_all(client)
             case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
                 self._ask(watch)
 
@@ -128,11 +128,11 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.unanswered[watch.watch_id] = watch
         self.asked.set()
 
-    async def _serve(self, seat: Seat) -> None:
+    async def _serve(self, client: Client) -> None:
         """Do all that a socket needs done until one part of it ends, and close with the code of that."""
         works: list[Coroutine[Any, Any, CloseCode]] = [
-            self._send_frames(seat),
-            self._answer_watches(seat),
+            self._send_frames(client),
+            self._answer_watches(client),
             self._review(),
         ]
         tasks = [asyncio.create_task(work) for work in works]
@@ -146,14 +146,14 @@ class MarketConsumer(AsyncWebsocketConsumer):
             # Of two that ended at once the lower one: it may say to stay away.
             await self._end(min(_code_of(task) for task in done))
 
-    async def _answer_watches(self, seat: Seat) -> CloseCode:
+    async def _answer_watches(self, client: Client) -> CloseCode:
         while True:
             await self.asked.wait()
             self.asked.clear()
             while self.unanswered:
-                await self._answer(next(iter(self.unanswered.values())), seat)
+                await self._answer(next(iter(self.unanswered.values())), client)
 
-    async def _answer(self, watch: Watch, seat: Seat) -> None:
+    async def _answer(self, watch: Watch, client: Client) -> None:
         """Say what a watch means and watch it, unless the client wants something else by now."""
         try:
             resolved = await self._resolve(watch)
@@ -169,7 +169,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         del self.unanswered[watch.watch_id]
         self.watches[watch.watch_id] = (watch, resolved)
         await self._say(resolved.message)
-        self._watch_all(seat)
+        self._watch_all(client)
 
     def _check_size(self, watch: Watch, resolved: ResolvedWatch) -> None:
         others = {
@@ -182,8 +182,8 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 watch_id=watch.watch_id,
             )
 
-    def _watch_all(self, seat: Seat) -> None:
-        seat.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
+    def _watch_all(self, client: Client) -> None:
+        client.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
     async def _resolve(self, watch: Watch) -> ResolvedWatch:
         """Return what `watch` means. Raises MessageError where it means nothing."""
@@ -215,12 +215,12 @@ class MarketConsumer(AsyncWebsocketConsumer):
             return
         held = self.watches.get(watch.watch_id)
         # While we looked the client may have watched something else under this name.
-        if after == before or held is None or held[0] is not watch or self.seat is None:
+        if after == before or held is None or held[0] is not watch or self.client is None:
             return
         self.watches[watch.watch_id] = (watch, after)
         await self._say(after.message)
         if after.instrument_ids != before.instrument_ids:
-            self._watch_all(self.seat)
+            self._watch_all(self.client)
 
     async def _is_logged_in(self) -> bool:
         try:
@@ -231,9 +231,9 @@ class MarketConsumer(AsyncWebsocketConsumer):
             return True  # Nothing is known; the next review asks again.
         return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
 
-    async def _send_frames(self, seat: Seat) -> CloseCode:
+    async def _send_frames(self, client: Client) -> CloseCode:
         return await self.hub.serve(
-            seat,
+            client,
             send_bytes=lambda payload: self.send(bytes_data=payload),
             send_text=lambda text: self.send(text_data=text),
         )
@@ -246,8 +246,8 @@ class MarketConsumer(AsyncWebsocketConsumer):
         if self.work is not None:
             self.work.cancel()
             await asyncio.gather(self.work, return_exceptions=True)
-        if self.seat is not None:
-            self.hub.leave(self.seat)
+        if self.client is not None:
+            self.hub.remove_client(self.client)
         if self.user_id is not None:
             await self.channel_layer.group_discard(user_group(self.user_id), self.channel_name)
 

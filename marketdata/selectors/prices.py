@@ -97,7 +97,7 @@ def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
 def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
     """Return the newest quotes of the instruments in `tick_sizes` (by id) that have one."""
     board = quote_board.connect()
-    rows = board.read_kept(tick_sizes)
+    rows = board.read_cached(tick_sizes)
     if not rows:
         return {}
     judge = _read_judge(board, timezone.now())

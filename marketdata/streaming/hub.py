@@ -48,39 +48,39 @@ Clock = Callable[[], float]
 ReadCalendar = Callable[[], Awaitable[SessionBook]]
 
 
-class Seat:
+class Client:
     """One browser at the hub: its outbox, and a bell for the task that sends."""
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.outbox = outbox
         self._clock = clock
-        self.told: FeedState | None = None
-        self._bell = asyncio.Event()
+        self.sent_feed: FeedState | None = None
+        self._ready = asyncio.Event()
 
     def watch(self, instrument_ids: Sequence[int]) -> None:
         """Watch exactly these instruments; a snapshot of them follows at once."""
         self.outbox.watch(instrument_ids)
-        self._bell.set()
+        self._ready.set()
 
     def resync(self) -> None:
         """Send a snapshot at once."""
         self.outbox.resync()
-        self._bell.set()
+        self._ready.set()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Let the sender look now."""
-        self._bell.set()
+        self._ready.set()
 
-    async def rest(self) -> None:
+    async def wait_until_due(self) -> None:
         """Return when something may be due, or one interval later."""
         now = self._clock()
         pause = self.outbox.seconds_until_due(now) or self.outbox.interval_seconds(now)
         try:
             async with asyncio.timeout(pause):
-                await self._bell.wait()
+                await self._ready.wait()
         except TimeoutError:
             return
-        self._bell.clear()
+        self._ready.clear()
 
 
 class QuoteHub:
@@ -102,7 +102,7 @@ class QuoteHub:
         self._clock = clock
         # Without it every weekday is an ordinary one.
         self._read_calendar = read_calendar
-        self._seats: set[Seat] = set()
+        self._clients: set[Client] = set()
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
         self._calendar = SessionBook()
@@ -110,29 +110,29 @@ class QuoteHub:
         self._reports: dict[int, Report] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
-        self._asked_at: dict[int, float] = {}
-        self._has_kept: set[int] = set()
+        self._requested_at: dict[int, float] = {}
+        self._has_read_cache: set[int] = set()
 
-    async def open_seat(self) -> Seat:
-        """Return a seat for one browser; starts the hub if nobody was there."""
-        seat = Seat(Outbox(epoch=self.epoch, now=self._clock()), self._clock)
-        self._seats.add(seat)
+    async def add_client(self) -> Client:
+        """Return a client for one browser; starts the hub if nobody was there."""
+        client = Client(Outbox(epoch=self.epoch, now=self._clock()), self._clock)
+        self._clients.add(client)
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run(), name="quote hub")
-        return seat
+        return client
 
-    def leave(self, seat: Seat) -> None:
-        """Give a seat up."""
-        self._seats.discard(seat)
+    def remove_client(self, client: Client) -> None:
+        """Give a client up."""
+        self._clients.discard(client)
         self._empty_since = self._clock()
 
     def count_browsers(self) -> int:
         """Return how many browsers are at the hub; from any thread."""
-        return len(self._seats)
+        return len(self._clients)
 
     def count_unacknowledged(self) -> int:
         """Return how many frames all browsers together have not acknowledged; from any thread."""
-        return sum(seat.outbox.unacknowledged for seat in list(self._seats))
+        return sum(client.outbox.unacknowledged for client in list(self._clients))
 
     async def aclose(self) -> None:
         """Stop now."""
@@ -140,23 +140,23 @@ class QuoteHub:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
 
-    async def serve(self, seat: Seat, *, send_bytes: SendBytes, send_text: SendText) -> CloseCode:
-        """Send `seat` what it is owed until cancelled; return the code to close with if it stops reading."""
+    async def serve(self, client: Client, *, send_bytes: SendBytes, send_text: SendText) -> CloseCode:
+        """Send `client` what it is owed until cancelled; return the code to close with if it stops reading."""
         try:
-            while not seat.outbox.is_stalled(self._clock()):
+            while not client.outbox.is_stalled(self._clock()):
                 async with asyncio.timeout(CLOSE_AFTER_SECONDS):
-                    await self._send_due(seat, send_bytes, send_text)
-                await seat.rest()
+                    await self._send_due(client, send_bytes, send_text)
+                await client.wait_until_due()
         except TimeoutError:
             logger.info("a browser has not read for %s s", CLOSE_AFTER_SECONDS)
         return CloseCode.SLOW
 
-    async def _send_due(self, seat: Seat, send_bytes: SendBytes, send_text: SendText) -> None:
-        if self.feed is not None and seat.told != self.feed:
-            seat.told = self.feed
+    async def _send_due(self, client: Client, send_bytes: SendBytes, send_text: SendText) -> None:
+        if self.feed is not None and client.sent_feed != self.feed:
+            client.sent_feed = self.feed
             await send_text(orjson.dumps(feed_message(self.feed)).decode())
         now = self._clock()
-        frame = seat.outbox.next_frame(
+        frame = client.outbox.next_frame(
             self.mirror, now=now, now_ms=time.time_ns() // 1_000_000, feed_age_ms=self._feed_age_ms(now)
         )
         if frame is not None:
@@ -169,7 +169,7 @@ class QuoteHub:
 
     async def _run(self) -> None:
         """Live until `linger_seconds` after the last browser left: the outermost loop of the hub."""
-        while self._has_company():
+        while self._has_clients():
             try:
                 await self._mirror_board()
             except Exception:  # The one place: a bug here must neither freeze prices nor call them live.
@@ -178,15 +178,15 @@ class QuoteHub:
                 self._judge()
                 await asyncio.sleep(FIRST_RETRY_SECONDS)
             finally:
-                self._lose_track()
+                self._mark_incomplete()
         self.feed, self._has_read_reports = None, False
 
-    def _has_company(self) -> bool:
-        return bool(self._seats) or self._clock() - self._empty_since < self._linger_seconds
+    def _has_clients(self) -> bool:
+        return bool(self._clients) or self._clock() - self._empty_since < self._linger_seconds
 
     async def _mirror_board(self) -> None:
         board = self._connect()
-        works = [self._listen(board), self._read_reports(board), self._read_calendar_now_and_then(), self._beat(board)]
+        works = [self._listen(board), self._read_reports(board), self._refresh_calendar(), self._beat(board)]
         tasks = [asyncio.create_task(work) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -202,37 +202,37 @@ class QuoteHub:
             try:
                 async with board.frames() as frames:
                     logger.info("joined the bus")
-                    self._lose_track()
+                    self._mark_incomplete()
                     for connection in quote_board.CONNECTION_NUMBERS:
-                        await self._ask(connection, board)
+                        await self._request_full_frame(connection, board)
                     async for frame in frames:
                         pause = FIRST_RETRY_SECONDS
-                        await self._take_in(frame, board)
+                        await self._absorb(frame, board)
             except (BoardError, OSError, FrameError) as error:
                 logger.warning("the bus is lost: %s", error)
-            self._lose_track()
+            self._mark_incomplete()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
             pause = min(pause * 2, LONGEST_RETRY_SECONDS)
 
-    def _lose_track(self) -> None:
-        self.mirror.lose_track()
-        self._has_kept.clear()
+    def _mark_incomplete(self) -> None:
+        self.mirror.mark_incomplete()
+        self._has_read_cache.clear()
 
-    async def _ask(self, connection: int, board: HubBoard) -> None:
-        self._asked_at[connection] = self._clock()
-        await board.ask(connection)
+    async def _request_full_frame(self, connection: int, board: HubBoard) -> None:
+        self._requested_at[connection] = self._clock()
+        await board.request_full_frame(connection)
 
-    async def _take_in(self, frame: BusFrame, board: HubBoard) -> None:
+    async def _absorb(self, frame: BusFrame, board: HubBoard) -> None:
         verdict = self.mirror.absorb(frame)
         now = self._clock()
         if verdict is Absorbed.APPLIED:
             self._last_frame_at[frame.connection] = now
         # Changes that overtook the answer to an ask are no reason to ask twice.
-        if verdict is Absorbed.GAP and self._is_overdue(frame.connection, now):
-            await self._ask(frame.connection, board)
+        if verdict is Absorbed.GAP and self._may_request(frame.connection, now):
+            await self._request_full_frame(frame.connection, board)
 
-    def _is_overdue(self, connection: int, now: float) -> bool:
-        return now - self._asked_at.get(connection, 0.0) >= ANSWER_WITHIN_SECONDS
+    def _may_request(self, connection: int, now: float) -> bool:
+        return now - self._requested_at.get(connection, 0.0) >= ANSWER_WITHIN_SECONDS
 
     async def _read_reports(self, board: HubBoard) -> None:
         while True:
@@ -246,7 +246,7 @@ class QuoteHub:
             self._has_read_reports = True
             await asyncio.sleep(REPORTS_EVERY_SECONDS)
 
-    async def _read_calendar_now_and_then(self) -> None:
+    async def _refresh_calendar(self) -> None:
         while True:
             if self._read_calendar is not None:
                 try:
@@ -263,14 +263,14 @@ class QuoteHub:
 
     async def _beat(self, board: HubBoard) -> None:
         """Judge the feed, and see to connections of which something is missing."""
-        while self._has_company():
+        while self._has_clients():
             await asyncio.sleep(BEAT_SECONDS)
             if not self._has_read_reports:
                 continue
             self._judge()
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-                    await self._mend(board)
+                    await self._repair(board)
             except (BoardError, OSError, TimeoutError) as error:
                 logger.debug("cannot read what is kept: %s", error)
 
@@ -280,18 +280,18 @@ class QuoteHub:
         if feed != self.feed:
             logger.info("the feed is %s, %s connections live", feed.word, feed.live_count)
             self.feed = feed
-            for seat in self._seats:
-                seat.ring()
+            for client in self._clients:
+                client.wake()
 
-    async def _mend(self, board: HubBoard) -> None:
+    async def _repair(self, board: HubBoard) -> None:
         now = self._clock()
         for connection in self.mirror.list_incomplete():
-            if not self._is_overdue(connection, now):
+            if not self._may_request(connection, now):
                 continue
-            if connection not in self._has_kept:
-                self._has_kept.add(connection)
-                self.mirror.absorb_kept(connection, *await board.kept(connection))
-            await self._ask(connection, board)
+            if connection not in self._has_read_cache:
+                self._has_read_cache.add(connection)
+                self.mirror.absorb_cached(connection, *await board.read_cache(connection))
+            await self._request_full_frame(connection, board)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

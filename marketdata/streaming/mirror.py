@@ -34,7 +34,7 @@ class Absorbed(Enum):
 
 
 @dataclass(slots=True)
-class _Heard:
+class _Position:
     epoch: int = 0
     sequence: int = 0
     is_complete: bool = False
@@ -43,40 +43,40 @@ class _Heard:
 class QuoteMirror:
     """Newest wire row of every instrument that was streamed."""
 
-    def __init__(self, *, room: int = 1_024) -> None:
+    def __init__(self, *, capacity: int = 1_024) -> None:
         self.version = 0
         self._slot_of: dict[int, int] = {}
-        self._rows = np.zeros(room, dtype=WIRE_ROW)
-        self._received_at_ms = np.zeros(room, dtype="<u8")
-        self._versions = np.zeros(room, dtype="<u8")
-        self._heard = {number: _Heard() for number in range(1, MAX_CONNECTIONS + 1)}
+        self._rows = np.zeros(capacity, dtype=WIRE_ROW)
+        self._received_at_ms = np.zeros(capacity, dtype="<u8")
+        self._versions = np.zeros(capacity, dtype="<u8")
+        self._positions = {number: _Position() for number in range(1, MAX_CONNECTIONS + 1)}
 
     def absorb(self, frame: BusFrame) -> Absorbed:
         """Take one bus frame in and say what became of it."""
-        heard = self._heard[frame.connection]
-        if frame.epoch < heard.epoch:
+        position = self._positions[frame.connection]
+        if frame.epoch < position.epoch:
             return Absorbed.OLD
-        if frame.epoch > heard.epoch:
-            heard.epoch, heard.sequence, heard.is_complete = frame.epoch, 0, False
+        if frame.epoch > position.epoch:
+            position.epoch, position.sequence, position.is_complete = frame.epoch, 0, False
         if frame.kind is FrameKind.FULL:
-            return self._absorb_full(frame, heard)
-        return self._absorb_changes(frame, heard)
+            return self._absorb_full(frame, position)
+        return self._absorb_changes(frame, position)
 
-    def absorb_kept(self, connection: int, epoch: int, rows: Rows) -> None:
+    def absorb_cached(self, connection: int, epoch: int, rows: Rows) -> None:
         """Take in what Redis kept of a connection whose owner does not answer; newer rows stay."""
-        if epoch >= self._heard[connection].epoch:
+        if epoch >= self._positions[connection].epoch:
             slots = self._slots_for(rows["instrument_id"].tolist())
             is_news = rows["received_at_ms"] >= self._received_at_ms[slots]
             self._write(slots[is_news], rows[is_news], connection)
 
-    def lose_track(self) -> None:
+    def mark_incomplete(self) -> None:
         """Note that frames may have been missed on every connection; what is held stays."""
-        for heard in self._heard.values():
-            heard.is_complete = False
+        for position in self._positions.values():
+            position.is_complete = False
 
     def list_incomplete(self) -> Sequence[int]:
         """Return the connections of which something may be missing."""
-        return [number for number, heard in self._heard.items() if not heard.is_complete]
+        return [number for number, position in self._positions.items() if not position.is_complete]
 
     def slots_of(self, instrument_ids: Sequence[int]) -> Slots:
         """Return the slots of those instruments that were streamed, in the order given."""
@@ -104,24 +104,24 @@ class QuoteMirror:
         rows[is_held] = self.rows_at(self.slots_of(instrument_ids), now_ms=now_ms)
         return rows
 
-    def _absorb_changes(self, frame: BusFrame, heard: _Heard) -> Absorbed:
-        if frame.sequence <= heard.sequence:
+    def _absorb_changes(self, frame: BusFrame, position: _Position) -> Absorbed:
+        if frame.sequence <= position.sequence:
             return Absorbed.OLD
-        follows = frame.sequence == heard.sequence + 1
-        heard.sequence = frame.sequence
+        follows = frame.sequence == position.sequence + 1
+        position.sequence = frame.sequence
         # Sequence 1 is the first of an epoch: nothing was said before it, but rows of the former owner stand.
-        heard.is_complete = heard.is_complete and follows
+        position.is_complete = position.is_complete and follows
         slots = self._slots_for(frame.rows["instrument_id"].tolist())
         self._write(slots, frame.rows, frame.connection)
-        return Absorbed.APPLIED if heard.is_complete else Absorbed.GAP
+        return Absorbed.APPLIED if position.is_complete else Absorbed.GAP
 
-    def _absorb_full(self, frame: BusFrame, heard: _Heard) -> Absorbed:
-        if frame.sequence < heard.sequence:
+    def _absorb_full(self, frame: BusFrame, position: _Position) -> Absorbed:
+        if frame.sequence < position.sequence:
             return Absorbed.OLD
-        heard.sequence, heard.is_complete = frame.sequence, True
+        position.sequence, position.is_complete = frame.sequence, True
         slots = self._slots_for(frame.rows["instrument_id"].tolist())
         self._write(slots, frame.rows, frame.connection)
-        self._disown(frame.connection, spare=slots)
+        self._detach(frame.connection, spare=slots)
         return Absorbed.APPLIED
 
     def _write(self, slots: Slots, rows: Rows, connection: int) -> None:
@@ -137,7 +137,7 @@ class QuoteMirror:
         self._rows[slots[differs]] = fresh[differs]
         self._mark(slots[differs])
 
-    def _disown(self, connection: int, *, spare: Slots) -> None:
+    def _detach(self, connection: int, *, spare: Slots) -> None:
         """Say of rows that `connection` no longer has that nothing streams them."""
         is_gone = self._rows["connection"] == connection
         is_gone[spare] = False

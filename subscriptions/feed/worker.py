@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from marketdata import quote_board
 from marketdata.dhan.disconnects import Reaction
-from marketdata.quote_board import BoardError, OwnerBoard, Wake
+from marketdata.quote_board import BoardError, OwnerBoard, OwnerRequest
 from subscriptions.domain.connection_life import Loss, LossCause
 from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.aside import heed_cancellation
@@ -224,19 +224,19 @@ class Holder:
         """Pass nudges and asks on. After any silence of the board everyone looks again: nudges may be lost."""
         while True:
             try:
-                async for wake in board.wakes():
-                    self._wake(wake)
+                async for request in board.requests():
+                    self._wake(request)
             except (BoardError, OSError) as error:
                 logger.warning("nudges cannot be heard (%s); trying again", type(error).__name__)
             heed_cancellation()  # Redis' client may take it for the end of what it listened to.
             await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
-            self._wake(Wake(ask=None))
+            self._wake(OwnerRequest(full_frame_of=None))
 
-    def _wake(self, wake: Wake) -> None:
+    def _wake(self, request: OwnerRequest) -> None:
         for holding, _ in self._holdings.values():
-            if wake.ask is None:
+            if request.full_frame_of is None:
                 holding.reconciler.nudge()
-            elif wake.ask == holding.owner.lease.connection:
+            elif request.full_frame_of == holding.owner.lease.connection:
                 holding.publisher.ask()
 
 

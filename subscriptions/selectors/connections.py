@@ -8,7 +8,7 @@ from django.db import connection
 
 from marketdata import quote_board
 from marketdata.domain.feed import ConnectionState
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions.domain.losses import LEASE_SECONDS, Health
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.status import shown_state
@@ -67,7 +67,7 @@ def ws_status() -> list[WsStatus]:
     return [_ws_status(row, reports.get(row.number)) for row in rows]
 
 
-def _ws_status(row: FeedConnection, report: OwnerReport | None) -> WsStatus:
+def _ws_status(row: FeedConnection, report: ConnectionReport | None) -> WsStatus:
     if report is None:
         return WsStatus(
             ws_id=row.number,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from marketdata import quote_board
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.wanted import list_wanted
 
@@ -15,7 +15,7 @@ def compare_board() -> list[str]:
     board = quote_board.connect()
     try:
         reports = {report.connection: report for report in board.list_reports()}
-        told, kept = board.list_told(), board.list_kept()
+        told, kept = board.list_sent(), board.list_cached()
     except quote_board.BoardError as error:
         return [f"the quote board cannot be reached ({type(error).__name__})"]
     found: list[str] = []
@@ -32,7 +32,7 @@ def compare_board() -> list[str]:
 
 def _compare_told(
     name: str,
-    report: OwnerReport | None,
+    report: ConnectionReport | None,
     epoch: int,
     wanted: Collection[InstrumentKey],
     told: Collection[InstrumentKey],

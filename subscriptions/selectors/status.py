@@ -11,7 +11,7 @@ from django.db.models import Count
 
 from marketdata import quote_board
 from marketdata.domain.feed import ConnectionState
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions.domain.claims import Tier
 from subscriptions.models import FeedConnection, Subscription
 
@@ -69,14 +69,14 @@ def list_connections() -> Sequence[ConnectionStatus]:
     return [_connection_status(row, reports) for row in FeedConnection.objects.order_by("number")]
 
 
-def _find_reports() -> Mapping[int, OwnerReport] | None:
+def _find_reports() -> Mapping[int, ConnectionReport] | None:
     try:
         return {report.connection: report for report in quote_board.connect().list_reports()}
     except quote_board.BoardError:
         return None
 
 
-def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] | None) -> ConnectionStatus:
+def _connection_status(row: FeedConnection, reports: Mapping[int, ConnectionReport] | None) -> ConnectionStatus:
     """Without a report there is no owner, hence no socket: nothing was sent, and the state is what no owner means."""
     report = reports.get(row.number) if reports is not None else None
     if reports is None:
@@ -90,7 +90,7 @@ def _connection_status(row: FeedConnection, reports: Mapping[int, OwnerReport] |
     return ConnectionStatus(row.number, row.load, row.capacity, state, report.sent, report.streaming, report.last_error)
 
 
-def shown_state(recorded: ConnectionState, report: OwnerReport) -> ConnectionState:
+def shown_state(recorded: ConnectionState, report: ConnectionReport) -> ConnectionState:
     """Return the owner's word, unless others carry what the connection had: then it is away for as long as it is."""
     said = ConnectionState(report.state)
     is_back = said in {ConnectionState.SUBSCRIBING, ConnectionState.LIVE}

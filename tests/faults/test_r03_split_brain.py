@@ -54,5 +54,5 @@ def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Pat
                     assert simulator.connections()["high_water"] == 5
                     assert list_subscribed_keys(simulator) == list_wanted_keys()
                     assert {report.connection: report.epoch for report in list_reports()} == epochs()
-                    told = [key for keys in quote_board.connect().list_told().values() for key in keys]
+                    told = [key for keys in quote_board.connect().list_sent().values() for key in keys]
                     assert len(told) == len(set(told)) == 40

@@ -55,7 +55,7 @@ def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_
         cookie = log_in("asha")
         placed = placement()
         with running_stack(tmp_path, "first", simulator, watched, cookie) as (feed, web, browser):
-            told = quote_board.connect().list_told()
+            told = quote_board.connect().list_sent()
 
             os.kill(web, signal.SIGTERM)
             feed.process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_
             assert browser.close_code == 1012
 
         with running_stack(tmp_path, "second", simulator, watched, cookie) as (feed, web, _):
-            assert quote_board.connect().list_told() == told
+            assert quote_board.connect().list_sent() == told
             assert placement() == placed
 
             feed.kill()
@@ -77,6 +77,6 @@ def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_
         servers.start_postgres()
         servers.start_redis()
         with running_stack(tmp_path, "third", simulator, watched, cookie):
-            assert quote_board.connect().list_told() == told
+            assert quote_board.connect().list_sent() == told
             assert placement() == placed
             assert list_subscribed_keys(simulator) == list_wanted_keys()

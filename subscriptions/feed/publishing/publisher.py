@@ -17,7 +17,7 @@ from typing import Any, Final
 from django.db import Error as DatabaseError
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
-from marketdata.quote_board import BoardError, OwnerBoard, OwnerReport, Superseded
+from marketdata.quote_board import BoardError, ConnectionReport, OwnerBoard, StaleEpoch
 from subscriptions.feed.aside import aside, heed_cancellation
 from subscriptions.feed.connection.owner import Owner
 from subscriptions.feed.publishing.figures import Figures
@@ -115,15 +115,15 @@ class Publisher:
         """Write kept rows; whoever has written under a newer epoch is heard of here."""
         lease, fence = self._owner.lease, self._owner.fence
         try:
-            is_kept = await self._board.keep(
+            is_kept = await self._board.cache_rows(
                 connection=lease.connection,
                 epoch=lease.epoch,
                 rows=rows,
                 dropped=dropped,
-                afresh=is_afresh,
+                replace_all=is_afresh,
                 overrule=fence.is_board_wrong,
             )
-        except Superseded:
+        except StaleEpoch:
             fence.note_superseded()
             self._owner.heed_fence()
             return False
@@ -154,9 +154,9 @@ class Publisher:
             self._note_due.clear()
             await self._record_state()
 
-    def _report(self, packets_per_second: float) -> OwnerReport:
+    def _report(self, packets_per_second: float) -> ConnectionReport:
         owner = self._owner
-        return OwnerReport(
+        return ConnectionReport(
             connection=owner.lease.connection,
             owner=self._name,
             epoch=owner.lease.epoch,

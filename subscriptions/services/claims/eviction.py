@@ -290,8 +290,8 @@ def _tell_losers_on_commit(evicted: Sequence[EvictedChain], why: str, *, but: in
 
 def _tell_user_on_commit(user_id: int, text: str) -> None:
     def tell() -> None:
-        notices.tell(user_ids=[user_id], kind=EVICTED_NOTICE, text=text)
-        notices.tell_watchlist_changed(user_ids=[user_id])
+        notices.send_notice(user_ids=[user_id], kind=EVICTED_NOTICE, text=text)
+        notices.send_watchlist_changed(user_ids=[user_id])
 
     transaction.on_commit(tell)
 

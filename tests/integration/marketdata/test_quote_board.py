@@ -15,12 +15,12 @@ from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, 
 from marketdata.quote_board import (
     LOST_AFTER_SECONDS,
     BoardError,
+    ConnectionReport,
     HubBoard,
     OwnerBoard,
-    OwnerReport,
+    OwnerRequest,
     QuoteBoard,
-    Superseded,
-    Wake,
+    StaleEpoch,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -61,8 +61,8 @@ def make_frame(*, sequence: int, connection: int = 2) -> BusFrame:
     return BusFrame(FrameKind.CHANGES, connection, 5, sequence, 1_000, make_rows({7: 1.5}))
 
 
-def make_report(*, connection: int = 2) -> OwnerReport:
-    return OwnerReport(connection, "host:1", 5, "live", 50, 50, 49, 1_000, 12.5, None, 2_000, "")
+def make_report(*, connection: int = 2) -> ConnectionReport:
+    return ConnectionReport(connection, "host:1", 5, "live", 50, 50, 49, 1_000, 12.5, None, 2_000, "")
 
 
 def prices_of(rows: Rows) -> dict[int, float]:
@@ -81,39 +81,39 @@ async def test_a_hub_that_has_joined_hears_every_frame_of_every_connection(owner
 
 
 async def test_asks_and_nudges_wake_the_owners(owner: OwnerBoard, hub: HubBoard, board: QuoteBoard) -> None:
-    async with asyncio.timeout(10), aclosing(owner.wakes()) as wakes:
+    async with asyncio.timeout(10), aclosing(owner.requests()) as wakes:
         first = asyncio.ensure_future(anext(wakes))
         while not first.done():  # Until it listens, nudges go unheard.
             board.nudge()
             await asyncio.wait([first], timeout=0.05)
-        await hub.ask(4)
+        await hub.request_full_frame(4)
 
         heard = [await first]
-        while heard[-1].ask is None:
+        while heard[-1].full_frame_of is None:
             heard.append(await anext(wakes))
 
-    assert heard[0] == Wake(ask=None)
-    assert heard[-1] == Wake(ask=4)
+    assert heard[0] == OwnerRequest(full_frame_of=None)
+    assert heard[-1] == OwnerRequest(full_frame_of=4)
 
 
 async def test_kept_rows_are_found_by_instrument_and_by_connection(
     owner: OwnerBoard, hub: HubBoard, board: QuoteBoard
 ) -> None:
-    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), afresh=True)
-    await owner.keep(connection=2, epoch=9, rows=make_rows({9: 3.5}), dropped=(), afresh=True)
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), replace_all=True)
+    await owner.cache_rows(connection=2, epoch=9, rows=make_rows({9: 3.5}), dropped=(), replace_all=True)
 
-    epoch, rows = await hub.kept(1)
+    epoch, rows = await hub.read_cache(1)
 
     assert (epoch, prices_of(rows)) == (3, {7: 1.5, 8: 2.5})
     assert {key: float(row["ltp"]) for key, row in board.read_rows([8, 9, 10]).items()} == {8: 2.5, 9: 3.5}
     assert board.read_rows([]) == {}
-    empty_epoch, nothing = await hub.kept(3)
+    empty_epoch, nothing = await hub.read_cache(3)
     assert (empty_epoch, len(nothing)) == (0, 0)
 
 
 async def test_an_instrument_that_moved_is_read_at_its_newest(owner: OwnerBoard, board: QuoteBoard) -> None:
-    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}, at_ms=2_000), dropped=(), afresh=True)
-    await owner.keep(connection=2, epoch=3, rows=make_rows({7: 9.5}, at_ms=1_000), dropped=(), afresh=True)
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}, at_ms=2_000), dropped=(), replace_all=True)
+    await owner.cache_rows(connection=2, epoch=3, rows=make_rows({7: 9.5}, at_ms=1_000), dropped=(), replace_all=True)
 
     assert board.read_rows([7])[7]["ltp"] == 1.5
 
@@ -125,49 +125,53 @@ async def test_an_instrument_that_moved_is_read_at_its_newest(owner: OwnerBoard,
 async def test_keeping_adds_drops_and_starts_afresh(
     owner: OwnerBoard, hub: HubBoard, *, dropped: Sequence[int], is_afresh: bool, left: dict[int, float]
 ) -> None:
-    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), afresh=True)
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), replace_all=True)
 
-    await owner.keep(connection=1, epoch=3, rows=make_rows({9: 3.5}), dropped=dropped, afresh=is_afresh)
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({9: 3.5}), dropped=dropped, replace_all=is_afresh)
 
-    _, rows = await hub.kept(1)
+    _, rows = await hub.read_cache(1)
     assert prices_of(rows) == left
 
 
 async def test_rows_that_join_nothing_are_kept_and_more_is_asked_for(owner: OwnerBoard) -> None:
-    is_all_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), afresh=False)
-    is_rest_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), afresh=False)
+    is_complete = await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), replace_all=False)
+    is_rest_cached = await owner.cache_rows(
+        connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), replace_all=False
+    )
 
-    assert (is_all_kept, is_rest_kept) == (False, True)
+    assert (is_complete, is_rest_cached) == (False, True)
 
 
 async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner: OwnerBoard, hub: HubBoard) -> None:
-    await owner.keep(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), afresh=False)
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), replace_all=False)
 
-    is_new_kept = await owner.keep(connection=1, epoch=4, rows=make_rows({8: 2.5}), dropped=(), afresh=False)
-    with pytest.raises(Superseded):
-        await owner.keep(connection=1, epoch=3, rows=make_rows({7: 9.5}), dropped=(8,), afresh=True)
+    is_stored = await owner.cache_rows(connection=1, epoch=4, rows=make_rows({8: 2.5}), dropped=(), replace_all=False)
+    with pytest.raises(StaleEpoch):
+        await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 9.5}), dropped=(8,), replace_all=True)
 
-    assert is_new_kept
-    epoch, rows = await hub.kept(1)
+    assert is_stored
+    epoch, rows = await hub.read_cache(1)
     assert (epoch, prices_of(rows)) == (4, {8: 2.5})
 
 
 async def test_an_owner_that_knows_the_board_to_be_wrong_writes_it_anew(owner: OwnerBoard, hub: HubBoard) -> None:
-    await owner.keep(connection=1, epoch=9, rows=make_rows({7: 1.5}), dropped=(), afresh=True)
+    await owner.cache_rows(connection=1, epoch=9, rows=make_rows({7: 1.5}), dropped=(), replace_all=True)
 
-    is_kept = await owner.keep(connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), afresh=True, overrule=True)
+    is_cached = await owner.cache_rows(
+        connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), replace_all=True, overrule=True
+    )
 
-    assert is_kept
-    epoch, rows = await hub.kept(1)
+    assert is_cached
+    epoch, rows = await hub.read_cache(1)
     assert (epoch, prices_of(rows)) == (3, {8: 2.5})
 
 
 async def test_five_thousand_rows_are_kept_at_once(owner: OwnerBoard, hub: HubBoard) -> None:
     rows = make_rows(dict.fromkeys(range(1, 5001), 0.5))
 
-    await owner.keep(connection=1, epoch=1, rows=rows, dropped=list(range(6_000, 11_000)), afresh=True)
+    await owner.cache_rows(connection=1, epoch=1, rows=rows, dropped=list(range(6_000, 11_000)), replace_all=True)
 
-    assert len((await hub.kept(1))[1]) == 5_000
+    assert len((await hub.read_cache(1))[1]) == 5_000
 
 
 async def test_reports_are_read_by_number_until_they_are_withdrawn(
@@ -229,7 +233,7 @@ async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, r
     ):
         waits = [
             asyncio.ensure_future(anext(frames)),
-            asyncio.ensure_future(anext(OwnerBoard(client, redis_prefix).wakes())),
+            asyncio.ensure_future(anext(OwnerBoard(client, redis_prefix).requests())),
         ]
         _, still = await asyncio.wait(waits, timeout=2 * LOST_AFTER_SECONDS)
         assert len(still) == 2  # Silence alone is no loss: pings are answered.

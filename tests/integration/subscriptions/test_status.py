@@ -13,7 +13,7 @@ from marketdata import quote_board
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions import selectors, services
 from subscriptions.models import FeedConnection, Subscription
 from subscriptions.selectors import WantedInstrument
@@ -25,7 +25,7 @@ def report(number: int, *, sent: int, streaming: int, state: str = "live") -> No
     async def write() -> None:
         async with redis.asyncio.Redis.from_url(current.REDIS_URL) as client:
             await quote_board.OwnerBoard(client, current.REDIS_PREFIX).report(
-                OwnerReport(number, "worker-1", 4, state, sent, sent, streaming, 9, 1.0, None, 1, "")
+                ConnectionReport(number, "worker-1", 4, state, sent, sent, streaming, 9, 1.0, None, 1, "")
             )
 
     asyncio.run(write())

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from marketdata.domain.feed_statistics import FeedStatistics
-from marketdata.quote_board import OwnerBoard, OwnerReport
+from marketdata.quote_board import ConnectionReport, OwnerBoard
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.models import FeedConnection
 from terminal.process_metrics import HubCollector
@@ -36,7 +36,7 @@ def make_staff(*, may_operate: bool) -> User:
     return user
 
 
-async def tell_board(report: OwnerReport, *, prefix: str) -> None:
+async def tell_board(report: ConnectionReport, *, prefix: str) -> None:
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         await OwnerBoard(client, prefix).report(report)
 
@@ -134,9 +134,9 @@ async def test_browsers_and_what_they_owe_are_counted(own_board: str) -> None:
     hub = QuoteHub()
     collector = HubCollector(hub)
 
-    seat = await hub.open_seat()
+    client = await hub.add_client()
     counted = [sample.value for family in collector.collect() for sample in family.samples]
-    hub.leave(seat)
+    hub.remove_client(client)
     await hub.aclose()
 
     assert (counted[0], counted[2]) == (1.0, 0.0)

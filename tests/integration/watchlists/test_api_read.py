@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
-from marketdata.quote_board import OwnerBoard, OwnerReport
+from marketdata.quote_board import ConnectionReport, OwnerBoard
 from subscriptions.models import Subscription
 from tests.factories import NOW, Listing, drop_prices, make_equities, put_prices
 from watchlists import selectors
@@ -23,7 +23,7 @@ from watchlists.services import add_entry
 
 LIST = "/api/v2/watchlist/me"
 RELIANCE = {"symbol": "RELIANCE", "expiry": "24FEB2026", "instrument_type": "STOCK_OPTION"}
-REPORT = OwnerReport(
+REPORT = ConnectionReport(
     connection=1,
     owner="feed1",
     epoch=1,
@@ -85,7 +85,7 @@ async def _keep_full_quote(instrument_id: int) -> None:
     row["ltp"], row["volume"], row["day_close"] = 3_015.45, 1_200, 3_000.0
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = OwnerBoard(client, settings.REDIS_PREFIX)
-        await board.keep(connection=1, epoch=1, rows=row, dropped=(), afresh=False)
+        await board.cache_rows(connection=1, epoch=1, rows=row, dropped=(), replace_all=False)
 
 
 def test_a_full_quote_shows_its_change_against_the_previous_close(client_of_asha: APIClient, listing: Listing) -> None:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, Histogram
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions.selectors import ConnectionBooks, state_without_owner
 from terminal.feed_metrics import DatabaseReadings, RedisReadings, Scrape, families
 from terminal.metrics import is_local
@@ -18,8 +18,8 @@ from terminal.metrics import is_local
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 
 
-def make_report(*, connection: int = 1, statistics: FeedStatistics | None = None) -> OwnerReport:
-    return OwnerReport(
+def make_report(*, connection: int = 1, statistics: FeedStatistics | None = None) -> ConnectionReport:
+    return ConnectionReport(
         connection=connection,
         owner="feed@host",
         epoch=7,
@@ -43,7 +43,7 @@ def make_database(
     return DatabaseReadings([connection], token_ends_at, quiet_seconds=0.0)
 
 
-def make_redis(*reports: OwnerReport) -> RedisReadings:
+def make_redis(*reports: ConnectionReport) -> RedisReadings:
     return RedisReadings(reports=reports, queued={"default": 3}, last_runs={"a.task": NOW, "b.task": None})
 
 
@@ -71,7 +71,7 @@ def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() 
     away = replace(make_report(), state="reconnecting")
     database = make_database(state=ConnectionState.FAILED_OVER)
 
-    def current(report: OwnerReport) -> list[str]:
+    def current(report: ConnectionReport) -> list[str]:
         lines = text_of(Scrape(database, make_redis(report)))
         return [line for line in lines if line.startswith("terminal_feed_state{") and line.endswith(" 1.0")]
 

@@ -9,7 +9,7 @@ import numpy as np
 import redis.asyncio
 
 from marketdata.domain.quote_rows import QUOTE_ROW, FrameKind, Rows
-from marketdata.quote_board import OwnerBoard, OwnerReport
+from marketdata.quote_board import ConnectionReport, OwnerBoard
 from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
 
 
@@ -39,19 +39,21 @@ class FramePublisher:
     async def cache_rows(self) -> None:
         """Leave the rows for late comers."""
         rows = np.concatenate([np.zeros(0, dtype=QUOTE_ROW), *self.rows.values()])
-        await self.board.keep(connection=self.connection, epoch=self.epoch, rows=rows, dropped=(), afresh=True)
+        await self.board.cache_rows(
+            connection=self.connection, epoch=self.epoch, rows=rows, dropped=(), replace_all=True
+        )
 
     async def report(self, state: str = "live", *, error: str = "") -> None:
         """Say how the connection is."""
         now_ms = time.time_ns() // 1_000_000
         await self.board.report(
-            OwnerReport(self.connection, "test", self.epoch, state, 1, 1, 1, 1, 1.0, now_ms, now_ms, error)
+            ConnectionReport(self.connection, "test", self.epoch, state, 1, 1, 1, 1, 1.0, now_ms, now_ms, error)
         )
 
     async def answer_asks(self) -> None:
         """Answer every ask with a FULL frame, until cancelled."""
-        async for wake in self.board.wakes():
-            if wake.ask == self.connection:
+        async for request in self.board.requests():
+            if request.full_frame_of == self.connection:
                 self.asked += 1
                 await self.publish_full()
 

@@ -15,7 +15,7 @@ import redis.asyncio
 
 from marketdata.quote_board import HubBoard
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
-from marketdata.streaming.hub import QuoteHub, Seat
+from marketdata.streaming.hub import Client, QuoteHub
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.waiting import wait_until_async
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio
 class Browser:
     """What one browser got, and what it holds after applying it."""
 
-    seat: Seat
+    client: Client
     acknowledges: bool = True
     frames: list[BrowserFrame] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Browser:
         self.held |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows}
         self.frames.append(frame)
         if self.acknowledges:
-            self.seat.outbox.acknowledge(frame.sequence)
+            self.client.outbox.acknowledge(frame.sequence)
 
     async def take_message(self, text: str) -> None:
         self.messages.append(json.loads(text))
@@ -88,20 +88,20 @@ def publisher(client: "redis.asyncio.Redis", redis_prefix: str) -> FramePublishe
 
 @asynccontextmanager
 async def browsing(hub: QuoteHub, *instrument_ids: int, acknowledges: bool = True) -> AsyncIterator[Browser]:
-    seat = await hub.open_seat()
-    browser = Browser(seat, acknowledges=acknowledges)
+    client = await hub.add_client()
+    browser = Browser(client, acknowledges=acknowledges)
 
     async def serve() -> None:
-        browser.closed = await hub.serve(seat, send_bytes=browser.take_frame, send_text=browser.take_message)
+        browser.closed = await hub.serve(client, send_bytes=browser.take_frame, send_text=browser.take_message)
 
     task = asyncio.create_task(serve())
-    seat.watch(instrument_ids)
+    client.watch(instrument_ids)
     try:
         yield browser
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        hub.leave(seat)
+        hub.remove_client(client)
 
 
 async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, publisher: FramePublisher) -> None:
@@ -210,7 +210,7 @@ async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
         assert len(browser.frames) == 2
 
         browser.acknowledges = True
-        browser.seat.outbox.acknowledge(2)
+        browser.client.outbox.acknowledge(2)
 
         await wait_until_async(lambda: browser.held.get(41) == 29.0, message="the newest price")
     assert len(browser.frames) < 6
@@ -283,7 +283,7 @@ async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
 async def test_a_hub_that_is_closed_while_it_connects_ends(redis_url: str, redis_prefix: str) -> None:
     for steps in range(25):
         hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix))
-        hub.leave(await hub.open_seat())
+        hub.remove_client(await hub.add_client())
         for _ in range(steps):
             await asyncio.sleep(0)
 

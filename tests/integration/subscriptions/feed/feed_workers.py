@@ -28,7 +28,7 @@ from marketdata import quote_board
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType
 from marketdata.domain.quotes import Mode
 from marketdata.models import Instrument
-from marketdata.quote_board import OwnerReport
+from marketdata.quote_board import ConnectionReport
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from tests.simulators import SimulatorAddress
@@ -157,7 +157,7 @@ def make_subscriptions(simulator: SimulatorAddress, *, count: int, skip: int = 0
     )
 
 
-def list_reports() -> Sequence[OwnerReport]:
+def list_reports() -> Sequence[ConnectionReport]:
     """Return what the owners say on the board."""
     return quote_board.connect().list_reports()
 

@@ -40,7 +40,7 @@ def placement() -> Mapping[int, int]:
 
 def told_twice_or_never() -> list[str]:
     """Return the keys that the living sockets were not told exactly once of those that are wanted."""
-    told = [str(key) for keys in quote_board.connect().list_told().values() for key in keys]
+    told = [str(key) for keys in quote_board.connect().list_sent().values() for key in keys]
     return sorted({key for key in {*told, *list_wanted_keys()} if told.count(key) != 1})
 
 

@@ -39,7 +39,7 @@ def read_frames(*, connection: int, count: int, ask: bool = False) -> list[BusFr
         listener.subscribe(f"{settings.REDIS_PREFIX}:frames:{connection}")
         listener.get_message(timeout=5)
         if ask:
-            client.publish(f"{settings.REDIS_PREFIX}:asks", str(connection))
+            client.publish(f"{settings.REDIS_PREFIX}:full_frame_requests", str(connection))
 
         def read_next() -> bool:
             message = listener.get_message(timeout=1)

@@ -144,7 +144,7 @@ def test_kept_rows_fill_what_is_missing_and_never_overwrite_newer_ones() -> None
     mirror.absorb(make_frame(make_row(41, ltp=10.0, received_at_ms=500), sequence=1))
     kept = np.concatenate([make_row(41, ltp=8.0, received_at_ms=300), make_row(42, ltp=20.0, received_at_ms=300)])
 
-    mirror.absorb_kept(1, 7, kept)
+    mirror.absorb_cached(1, 7, kept)
 
     assert (ltp_of(mirror, 41), ltp_of(mirror, 42)) == (10.0, 20.0)
     assert 1 in mirror.list_incomplete()
@@ -153,7 +153,7 @@ def test_kept_rows_fill_what_is_missing_and_never_overwrite_newer_ones() -> None
 def test_kept_rows_of_a_former_owner_are_dropped() -> None:
     mirror = complete_mirror(epoch=8)
 
-    mirror.absorb_kept(1, 7, make_row(42, ltp=20.0))
+    mirror.absorb_cached(1, 7, make_row(42, ltp=20.0))
 
     assert ltp_of(mirror, 42) == 0.0
 
@@ -183,7 +183,7 @@ def test_a_row_that_looks_the_same_is_no_news() -> None:
 
 
 def test_the_table_grows_and_keeps_what_it_has() -> None:
-    mirror = QuoteMirror(room=2)
+    mirror = QuoteMirror(capacity=2)
     mirror.absorb(make_frame(*(make_row(one, ltp=float(one)) for one in range(1, 50)), sequence=1))
 
     assert [ltp_of(mirror, one) for one in (1, 2, 3, 49)] == [1.0, 2.0, 3.0, 49.0]
