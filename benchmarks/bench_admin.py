@@ -89,7 +89,7 @@ def fill() -> None:
     )
     with placement(now=NOW):
         wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
-        legs.hold(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
+        legs.add(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
     with connection.cursor() as cursor:
         for month in range(2):
             cursor.execute("SELECT subscription_log_make_month(%s)", [NOW + timedelta(days=28 * month)])

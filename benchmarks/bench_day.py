@@ -149,8 +149,8 @@ def hold_as_sets(groups: Sequence[Sequence[int]], tier: Tier) -> None:
     with placement(now=NOW):
         made = Claim.objects.bulk_create(new_claims(len(groups), tier))
         wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
-        gained = legs.hold(wanted, tiers=dict.fromkeys(wanted, tier), now=NOW)
-        audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+        gained = legs.add(wanted, tiers=dict.fromkeys(wanted, tier), now=NOW)
+        audit.record([audit.audited_claim(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
 def hold_by_rows(groups: Sequence[Sequence[int]], tier: Tier) -> None:

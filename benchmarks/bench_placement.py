@@ -117,8 +117,8 @@ def fill(instruments: Sequence[Instrument]) -> None:
         groups = [instruments[first : first + 50] for first in range(0, len(instruments), 50)]
         made = Claim.objects.bulk_create([new_claim(Tier.A, 10_000 + number) for number in range(len(groups))])
         wanted = {claim.pk: [one.pk for one in group] for claim, group in zip(made, groups, strict=True)}
-        gained = legs.hold(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
-        audit.record([audit.holder_of(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+        gained = legs.add(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
+        audit.record([audit.audited_claim(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
 def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> Taken:

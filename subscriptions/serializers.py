@@ -22,7 +22,7 @@ from subscriptions.selectors import (
     SubscriptionDetail,
     WsStatus,
 )
-from subscriptions.services import Placed, Rebalanced
+from subscriptions.services import Placed, RebalanceReport
 
 # An explicit chain may be as wide as the widest default; wider asks for a listing, not for a chain.
 MAX_WIDTH = 101
@@ -166,7 +166,7 @@ def format_ws_status(connections: Sequence[WsStatus]) -> dict[str, Any]:
     return {"connections": [{**asdict(one), "state": one.state.value} for one in connections]}
 
 
-def format_rebalanced(done: Rebalanced) -> dict[str, Any]:
+def format_rebalance_report(done: RebalanceReport) -> dict[str, Any]:
     """Return how much moved, and what each connection carried before and carries after."""
     return {
         "moves": done.moves,

@@ -24,7 +24,7 @@ from subscriptions.serializers import (
     format_active,
     format_chain_claim,
     format_detail,
-    format_rebalanced,
+    format_rebalance_report,
     format_ws_status,
 )
 
@@ -89,7 +89,7 @@ class RebalanceView(APIView):
     def post(self, request: Request) -> Response:
         """Move, and answer how much."""
         done = services.rebalance(actor=request.user.get_username(), now=timezone.now())
-        return Response(format_rebalanced(done))
+        return Response(format_rebalance_report(done))
 
 
 class OptionChainView(APIView):

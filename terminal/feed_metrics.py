@@ -106,7 +106,7 @@ class Scrape:
 def read_database() -> DatabaseReadings:
     """Read what PostgreSQL knows."""
     now = timezone.now()
-    quiet = subscriptions.find_quiet(now=now)
+    quiet = subscriptions.find_cooldown(now=now)
     return DatabaseReadings(
         connections=subscriptions.list_books(),
         token_ends_at=market.token_life(now=now).expires_at,

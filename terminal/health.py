@@ -23,7 +23,7 @@ from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import LastImport, TokenLife
 from subscriptions import selectors as subscriptions
-from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState
+from subscriptions.selectors import AccountCooldown, ConnectionStatus, PreloadState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets
 from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
@@ -72,7 +72,7 @@ class DatabaseReadings:
     preload: PreloadState
     token: TokenLife
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
-    quiet: AccountQuiet | None
+    quiet: AccountCooldown | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def read_database() -> DatabaseReadings:
         preload=subscriptions.preload_state(),
         token=market.token_life(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
-        quiet=subscriptions.find_quiet(now=now),
+        quiet=subscriptions.find_cooldown(now=now),
     )
 
 
@@ -211,7 +211,7 @@ def check_sessions(lack: str | None) -> Part:
     return Part(Status.OK) if lack is None else Part(Status.DEGRADED, lack)
 
 
-def check_gate(quiet: AccountQuiet | None) -> Part:
+def check_gate(quiet: AccountCooldown | None) -> Part:
     """Return whether sockets may be opened. What is closed meanwhile shows in the feed."""
     if quiet is None:
         return Part(Status.OK)

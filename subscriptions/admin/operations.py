@@ -36,7 +36,7 @@ class SubscriptionList(ChangeList):
         """Find the lines of this page."""
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
-        found = selectors.list_holders(subscription_ids=[row.pk for row in self.result_list], named=NAMED)
+        found = selectors.list_claimants(subscription_ids=[row.pk for row in self.result_list], named=NAMED)
         for row in self.result_list:
             row.holders = found[row.pk]
 
@@ -138,13 +138,13 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     @admin.display(description="claims")
     def claim_count(self, row: Any) -> int:
         """Say how many claims hold it."""
-        holders: selectors.Holders = row.holders
+        holders: selectors.Claimants = row.holders
         return holders.claims
 
     @admin.display(description="held by", empty_value="nobody by name")
     def held_by(self, row: Any) -> str | None:
         """Name the first of those who hold it."""
-        holders: selectors.Holders = row.holders
+        holders: selectors.Claimants = row.holders
         return ", ".join(holders.users) + (" and others" if holders.has_more else "") or None
 
     @admin.display(description="claims")

@@ -15,7 +15,7 @@ from subscriptions import selectors, services
 
 
 @admin.register(get_user_model())
-class HolderAdmin(AccountAdmin):
+class ClaimingUserAdmin(AccountAdmin):
     """Accounts whose deletion is one service call, and whose confirmation says what goes."""
 
     def get_deleted_objects(
@@ -24,7 +24,7 @@ class HolderAdmin(AccountAdmin):
         request: HttpRequest,  # noqa: ARG002  the framework's signature
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
         """Say in a line for each user what goes with them; whoever may delete users may delete what is theirs."""
-        holdings = selectors.list_holdings(user_ids=[user.pk for user in objs])
+        holdings = selectors.list_claim_totals(user_ids=[user.pk for user in objs])
         lines = [
             f"{one.username}, with their watchlist, API tokens and {one.claims} claims on {one.legs} live instruments"
             for one in holdings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ConnectionLoad:
     """One connection as placement sees it; `load` never exceeds `capacity`."""
 
     number: int
@@ -25,7 +25,7 @@ class Filling:
     left_out: int
 
 
-def fill(count: int, rooms: Sequence[Room]) -> Filling:
+def fill(count: int, rooms: Sequence[ConnectionLoad]) -> Filling:
     """Return where `count` instruments go, each to the room with the smallest load; ties to the lowest number.
 
     `rooms` ascend by number. In closed form: find the highest water level that `count` reaches everywhere,
@@ -42,11 +42,11 @@ def fill(count: int, rooms: Sequence[Room]) -> Filling:
     return Filling(tuple(counts), count - placed)
 
 
-def _depth(room: Room, level: int) -> int:
+def _depth(room: ConnectionLoad, level: int) -> int:
     return max(0, min(level, room.capacity) - room.load)
 
 
-def _level(count: int, rooms: Sequence[Room]) -> int:
+def _level(count: int, rooms: Sequence[ConnectionLoad]) -> int:
     """Return the highest level, at most the highest capacity, to which `count` instruments fill all rooms."""
     low, high = 0, max((room.capacity for room in rooms), default=0)
     while low < high:
@@ -66,7 +66,7 @@ class Failover:
     waiting: Sequence[int]
 
 
-def plan_failover(legs: Sequence[int], rooms: Sequence[Room]) -> Failover:
+def plan_failover(legs: Sequence[int], rooms: Sequence[ConnectionLoad]) -> Failover:
     """Return where the legs of a lost connection go; `legs` are its, the most important first, `rooms` the others.
 
     They fill the rooms like new legs do. Where not all of them fit, the first of them do.
@@ -90,7 +90,7 @@ class Shift:
     count: int
 
 
-def plan_rebalance(rooms: Sequence[Room]) -> Sequence[Shift]:
+def plan_rebalance(rooms: Sequence[ConnectionLoad]) -> Sequence[Shift]:
     """Return the fewest moves after which no two loads differ by more than one, capacities permitting.
 
     The level is that of as many instruments poured into empty rooms; where it does not come out even, those that
@@ -98,7 +98,7 @@ def plan_rebalance(rooms: Sequence[Room]) -> Sequence[Shift]:
     over capacity at any step and no instrument moves twice.
     """
     fullest_first = sorted(rooms, key=lambda room: (-room.load, room.number))
-    empty = [Room(room.number, 0, room.capacity) for room in fullest_first]
+    empty = [ConnectionLoad(room.number, 0, room.capacity) for room in fullest_first]
     levels = fill(sum(room.load for room in rooms), empty).counts
     surplus = {room.number: room.load - level for room, level in zip(fullest_first, levels, strict=True)}
     shifts: list[Shift] = []

@@ -20,10 +20,10 @@ def widest_fitting(
     return None
 
 
-def offer_in_words(width: int | None) -> str:
+def format_offer(width: int | None) -> str:
     """Return the offer of a narrower chain as a sentence to append; empty without one.
 
-    >>> offer_in_words(31)
+    >>> format_offer(31)
     ' ±15 strikes would fit.'
     """
     if width is None:

@@ -8,23 +8,23 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
-from subscriptions.selectors.books import AccountQuiet, ConnectionBooks, find_quiet, list_books
-from subscriptions.selectors.connections import WsStatus, list_health, ws_status
-from subscriptions.selectors.drift import compare_board
-from subscriptions.selectors.holders import (
+from subscriptions.selectors.books import AccountCooldown, ConnectionBooks, find_cooldown, list_books
+from subscriptions.selectors.claimants import (
     Affected,
     AffectedChain,
-    Holders,
-    Holding,
+    Claimants,
+    ClaimTotals,
     count_legs,
     list_affected,
-    list_holders,
-    list_holdings,
+    list_claim_totals,
+    list_claimants,
 )
+from subscriptions.selectors.connections import WsStatus, list_health, ws_status
+from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.preload import (
     PreloadPlan,
     PreloadState,
-    PreloadThing,
+    PreloadTarget,
     RuleState,
     plan_preload,
     preload_state,
@@ -39,46 +39,44 @@ from subscriptions.selectors.status import (
     subscription_status,
 )
 from subscriptions.selectors.wanted import (
-    WantedInstrument,
     connection_of,
     list_claim_connections,
     list_wanted,
 )
 
 __all__ = [
-    "AccountQuiet",
+    "AccountCooldown",
     "ActivePage",
     "ActiveSubscription",
     "Affected",
     "AffectedChain",
+    "ClaimTotals",
+    "Claimants",
     "ConnectionBooks",
     "ConnectionStatus",
-    "Holders",
-    "Holding",
     "NotSubscribed",
     "PreloadPlan",
     "PreloadState",
-    "PreloadThing",
+    "PreloadTarget",
     "PreviewedSeries",
     "RulePreview",
     "RuleState",
     "Status",
     "SubscriptionDetail",
-    "WantedInstrument",
     "WsStatus",
     "compare_board",
     "connection_of",
     "count_legs",
-    "find_quiet",
+    "find_cooldown",
     "get_active",
     "list_active",
     "list_affected",
     "list_books",
     "list_claim_connections",
+    "list_claim_totals",
+    "list_claimants",
     "list_connections",
     "list_health",
-    "list_holders",
-    "list_holdings",
     "list_wanted",
     "plan_preload",
     "preload_state",

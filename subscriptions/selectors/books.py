@@ -19,7 +19,7 @@ class ConnectionBooks:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountQuiet:
+class AccountCooldown:
     """Until when no socket of the account is opened, and what the broker said."""
 
     until: datetime
@@ -27,12 +27,12 @@ class AccountQuiet:
     reason: str
 
 
-def find_quiet(*, now: datetime) -> AccountQuiet | None:
+def find_cooldown(*, now: datetime) -> AccountCooldown | None:
     """Return the quiet that the broker asked the account for, while it lasts."""
     gate = FeedGate.objects.filter(quiet_until__gt=now).first()
     if gate is None or gate.quiet_until is None:
         return None
-    return AccountQuiet(gate.quiet_until, gate.closes_all, gate.reason)
+    return AccountCooldown(gate.quiet_until, gate.closes_all, gate.reason)
 
 
 def list_books() -> list[ConnectionBooks]:

@@ -15,7 +15,7 @@ from subscriptions.models import Claim, FeedConnection, PreloadRule
 
 
 @dataclass(frozen=True, slots=True)
-class PreloadThing:
+class PreloadTarget:
     """What one rule holds with one claim: a chain (series and width) or one future."""
 
     rule_id: int
@@ -34,28 +34,28 @@ class PreloadThing:
 
 @dataclass(frozen=True, slots=True)
 class PreloadPlan:
-    """What the rules in force want, in their order, against what preload claims hold (claim id by thing)."""
+    """What the rules in force want, in their order, against what preload claims hold (claim id by target)."""
 
     rules: Sequence[Rule]
-    wanted: Sequence[PreloadThing]
-    held: Mapping[PreloadThing, int]
+    wanted: Sequence[PreloadTarget]
+    held: Mapping[PreloadTarget, int]
     idle_spots: Mapping[int, int]  # tier-B spot claims without chains: claim id by instrument id
 
     @property
-    def missing(self) -> Sequence[PreloadThing]:
+    def missing(self) -> Sequence[PreloadTarget]:
         """What is wanted and not held."""
-        return [thing for thing in self.wanted if thing not in self.held]
+        return [target for target in self.wanted if target not in self.held]
 
     @property
     def surplus(self) -> Sequence[int]:
         """Claims that nothing wants any more."""
         wanted = set(self.wanted)
-        return [claim_id for thing, claim_id in self.held.items() if thing not in wanted]
+        return [claim_id for target, claim_id in self.held.items() if target not in wanted]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """How far one preload rule is: things wanted, things held, and those that still wait."""
+    """How far one preload rule is: targets wanted, targets held, and those that still wait."""
 
     rule: str
     wanted: int
@@ -96,49 +96,49 @@ def plan_preload() -> PreloadPlan:
     idle = Claim.objects.filter(kind=ClaimKind.SPOT, tier=Tier.B, chains=None)
     return PreloadPlan(
         rules=rules,
-        wanted=_list_things(rules),
-        held={_thing_of(claim): claim.pk for claim in Claim.objects.filter(kind=ClaimKind.PRELOAD)},
+        wanted=_list_targets(rules),
+        held={_target_of(claim): claim.pk for claim in Claim.objects.filter(kind=ClaimKind.PRELOAD)},
         idle_spots={spot: pk for spot, pk in idle.values_list("instrument_id", "pk") if spot is not None},
     )
 
 
-def _list_things(rules: Sequence[Rule]) -> Sequence[PreloadThing]:
+def _list_targets(rules: Sequence[Rule]) -> Sequence[PreloadTarget]:
     today = market_selectors.market_today()
     listed = market_selectors.list_contracts(
         underlyings=[(rule.segment, rule.underlying) for rule in rules], from_date=today
     )
-    things: list[PreloadThing] = []
+    targets: list[PreloadTarget] = []
     for rule in rules:
         contracts = listed[rule.segment, rule.underlying]
         expiries = expiries_to_hold(rule, contracts.option_expiries, today=today)
         series = [SeriesKey(rule.segment, rule.underlying, expiry) for expiry in expiries]
         futures = set(futures_to_hold(rule, [one.expiry for one in contracts.futures], today=today))
-        things += [PreloadThing(rule.rule_id, series=one, width=rule.strikes) for one in series]
-        things += [
-            PreloadThing(rule.rule_id, instrument_id=one.instrument_id)
+        targets += [PreloadTarget(rule.rule_id, series=one, width=rule.strikes) for one in series]
+        targets += [
+            PreloadTarget(rule.rule_id, instrument_id=one.instrument_id)
             for one in contracts.futures
             if one.expiry in futures
         ]
-    return things
+    return targets
 
 
-def _thing_of(claim: Claim) -> PreloadThing:
-    return PreloadThing(claim.rule_id or 0, claim.series, claim.width, claim.instrument_id)
+def _target_of(claim: Claim) -> PreloadTarget:
+    return PreloadTarget(claim.rule_id or 0, claim.series, claim.width, claim.instrument_id)
 
 
 def preload_state() -> PreloadState:
     """Return how far each preload rule in force is. What waits has no price yet, or no room; the latter says so."""
     plan = plan_preload()
-    wanted = Counter(thing.rule_id for thing in plan.wanted)
+    wanted = Counter(target.rule_id for target in plan.wanted)
     waiting: dict[int, list[str]] = defaultdict(list)
     crowded = set()
     free = _count_free() if plan.missing else 0
-    for thing in plan.missing:
+    for target in plan.missing:
         # A pass takes all that fits, so what is larger than what is left was refused by room.
-        is_crowded = thing.most_legs > free
-        waiting[thing.rule_id].append(f"{thing}: no room" if is_crowded else str(thing))
+        is_crowded = target.most_legs > free
+        waiting[target.rule_id].append(f"{target}: no room" if is_crowded else str(target))
         if is_crowded:
-            crowded.add(thing.rule_id)
+            crowded.add(target.rule_id)
     return PreloadState(
         [
             RuleState(

@@ -2,23 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
+from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.models import ClaimLeg, Subscription
-
-
-@dataclass(frozen=True, slots=True)
-class WantedInstrument:
-    """One instrument that a connection shall stream; one that arrives still streams on the connection it leaves."""
-
-    instrument_id: int
-    key: InstrumentKey
-    mode: Mode
-    is_arriving: bool = False
 
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:

@@ -21,7 +21,7 @@ from subscriptions.services.passes.repair import Difference, check, check_owners
 from subscriptions.services.placement.audit import drop_log_months, make_log_months
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import PlacementBusy
-from subscriptions.services.placement.moves import FailOverReport, Rebalanced, fail_over, finish_moves, rebalance
+from subscriptions.services.placement.moves import FailOverReport, RebalanceReport, fail_over, finish_moves, rebalance
 
 __all__ = [
     "CapacityExceeded",
@@ -37,7 +37,7 @@ __all__ = [
     "PlacementBusy",
     "PreloadReport",
     "QuotaExceeded",
-    "Rebalanced",
+    "RebalanceReport",
     "RecentreReport",
     "Released",
     "UnknownClaim",

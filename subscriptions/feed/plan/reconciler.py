@@ -14,9 +14,9 @@ from django.db import Error as DatabaseError
 from django.db import connections
 
 from subscriptions import selectors
+from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.feed.aside import aside
 from subscriptions.feed.connection.owner import Owner
-from subscriptions.selectors import WantedInstrument
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import SeriesKey
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
-from subscriptions.services.claims import eviction, offers, quota, spots, windows
-from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, Held
+from subscriptions.services.claims import eviction, offers, quota, spots, windows, wording
+from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, AddedLegs
 from subscriptions.services.claims.release import release
 from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
 from subscriptions.services.placement import audit
-from subscriptions.services.placement.audit import Cause, Holder
+from subscriptions.services.placement.audit import AuditedClaim, Cause
 from subscriptions.services.placement.legs import CapacityExceeded, LegChange
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
@@ -79,7 +79,7 @@ def claim_chain(
     with placement(now=now):
         window = windows.place_windows([opened])[series, width]
         others = windows.claims_of(series, width)
-        added = AddedItem(eviction.series_in_words(series), user_id)
+        added = AddedItem(wording.describe_series(series), user_id)
         moved = windows.set_windows([(others, window.instrument_ids)], actor=actor, now=now, added=added)
         if moved.gained or moved.lost:
             nudge_owners_on_commit()
@@ -111,7 +111,7 @@ def claim_chain(
         except CapacityExceeded as refusal:
             raise offers.with_offer(refusal, opened, window) from None
         evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
-        return _placed(claim.pk, Held(held.changes, evicted), added, window, spot_id)
+        return _placed(claim.pk, AddedLegs(held.changes, evicted), added, window, spot_id)
 
 
 def claim_instrument(
@@ -138,10 +138,10 @@ def claim_instrument(
             last_viewed_at=now,
             claimed_at=now,
         )
-        added = AddedItem(eviction.in_words(claim), user_id)
+        added = AddedItem(wording.describe_claim(claim), user_id)
         cause = Cause(reason, actor, now)
-        held = eviction.hold({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, added=added)
-        audit.record(holders_of([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
+        held = eviction.add_legs({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, added=added)
+        audit.record(audited_claims([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
         nudge_owners_on_commit()
         return _placed(claim.pk, held, added)
 
@@ -168,7 +168,7 @@ def hold_chains(
 
 def _hold_chains(
     chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause, added: AddedItem
-) -> Held:
+) -> AddedLegs:
     all_spots, new_spots = spots.find_or_create_spots(chains, tier=tier, now=cause.now)
     claims = []
     for spot_id, group in chains.items():
@@ -179,28 +179,32 @@ def _hold_chains(
     wanted: dict[int, Sequence[int]] = {claim_id: [spot_id] for spot_id, claim_id in new_spots.items()}
     wanted |= {claim.pk: instruments for group in chains.values() for claim, instruments in group}
     if not wanted:
-        return Held([])
-    held = eviction.hold(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, added=added)
-    holders = [*holders_of(list(new_spots.values())), *(audit.holder_of(claim) for claim in claims)]
+        return AddedLegs([])
+    held = eviction.add_legs(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, added=added)
+    holders = [*audited_claims(list(new_spots.values())), *(audit.audited_claim(claim) for claim in claims)]
     audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
     nudge_owners_on_commit()
     of_spots = set(new_spots.values())
-    return Held([change for change in held.changes if change.claim_id not in of_spots], held.evicted)
+    return AddedLegs([change for change in held.changes if change.claim_id not in of_spots], held.evicted)
 
 
-def holders_of(claim_ids: Sequence[int]) -> list[Holder]:
+def audited_claims(claim_ids: Sequence[int]) -> list[AuditedClaim]:
     """Return how the log names claims of single instruments."""
     if not claim_ids:
         return []
     claims = Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk")
-    return [audit.holder_of(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
+    return [audit.audited_claim(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
 
 
 def _placed(
-    claim_id: int, held: Held, added: AddedItem, window: PlacedWindow | None = None, spot_id: int | None = None
+    claim_id: int,
+    held: AddedLegs,
+    added: AddedItem,
+    window: PlacedWindow | None = None,
+    spot_id: int | None = None,
 ) -> Placed:
     gained = held.changes
-    subscribed = sum(change.turns for change in gained)
+    subscribed = sum(change.changes_streaming for change in gained)
     per_connection = Counter(change.connection for change in gained)
     return Placed(
         claim_id=claim_id,
@@ -211,7 +215,7 @@ def _placed(
         window=window,
         spot_instrument_id=spot_id,
         evicted=held.evicted,
-        message=eviction.added_in_words(added.words, held.evicted),
+        message=wording.describe_added(added.words, held.evicted),
     )
 
 
@@ -230,5 +234,5 @@ def _standing(
         window=window,
         spot_instrument_id=opened.listing.spot_instrument_id,
         evicted=evicted,
-        message=eviction.standing_in_words(eviction.in_words(claim), evicted),
+        message=wording.describe_existing(wording.describe_claim(claim), evicted),
     )

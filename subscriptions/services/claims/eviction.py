@@ -13,10 +13,10 @@ from typing import Final
 from django.db import connection, transaction
 
 from marketdata import notices
-from marketdata.domain.instruments import InstrumentType, SeriesKey
 from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.domain.eviction import Candidate, choose
 from subscriptions.models import Claim
+from subscriptions.services.claims import wording
 from subscriptions.services.claims.release import release_claims
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.audit import Cause
@@ -27,12 +27,10 @@ from subscriptions.services.placement.lock import placement
 # Reading sixteen at once was a third of an addition at 25,000 (benchmarks/bench_placement.py).
 USUAL_LEGS: Final = 40
 EVICTED_NOTICE: Final = "evicted"
-# Of a long list of what was removed, how many are named in a sentence.
-NAMED: Final = 3
 
 _UNIT: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_id"
 
-# `added` are spared with the whole chain they belong to: its other claims hold what they need.
+# `added_claims` are spared with the whole chain they belong to: its other claims hold what they need.
 _LIST_OLDEST = f"""
 SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id)
 FROM claims WHERE tier = 'A' AND kind <> 'spot'
@@ -66,7 +64,7 @@ FROM (
 _COUNT_FREEABLE = f"""
 WITH evictable AS (
     SELECT unnest(array_agg(id)) AS id FROM claims WHERE tier = 'A' AND kind <> 'spot'
-    GROUP BY {_UNIT} HAVING NOT bool_or(is_pinned OR id = ANY(%(added)s))
+    GROUP BY {_UNIT} HAVING NOT bool_or(is_pinned OR id = ANY(%(added_claims)s))
 )
 SELECT count(*) FROM subscriptions AS subscription
 WHERE tier = 'A' AND NOT instrument_id = ANY(%(needed)s)
@@ -93,7 +91,7 @@ class EvictionReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class AddedLegs:
     """The legs that claims got, and what went for them."""
 
     changes: Sequence[LegChange]
@@ -125,17 +123,19 @@ class _Room:
         needed = frozenset(one for instruments in self.wanted.values() for one in instruments)
         victims = _choose(shortage, added_claims=list(self.wanted), needed=needed)
         cause = Cause(LogReason.CAPACITY, self.cause.actor, self.cause.now)
-        self.evicted += _evict(victims, cause=cause, soon_held=needed)
+        self.evicted += _evict(victims, cause=cause, held_next=needed)
 
 
-def hold(wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, added: AddedItem) -> Held:
-    """Make each claim hold its instruments (`legs.hold`), evicting where there is no room. Raises CapacityExceeded."""
+def add_legs(
+    wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, added: AddedItem
+) -> AddedLegs:
+    """Make each claim hold its instruments (`legs.add`), evicting where there is no room. Raises CapacityExceeded."""
     room = _Room(wanted, cause, added)
-    changes = legs.hold(wanted, tiers=tiers, now=cause.now, make_room=room.make)
+    changes = legs.add(wanted, tiers=tiers, now=cause.now, make_room=room.make)
     evicted = tuple(dict.fromkeys(one.subject for one in room.evicted))
     if evicted:
         _tell_on_commit(room.evicted, added)
-    return Held(changes, evicted)
+    return AddedLegs(changes, evicted)
 
 
 def evict_chains(*, claim_ids: Collection[int], actor: str, reason: str, now: datetime) -> EvictionReport:
@@ -160,57 +160,25 @@ def set_pinned(*, claim_ids: Collection[int], is_pinned: bool, actor: str, now: 
         claims = list(Claim.objects.filter(pk__in=ids).exclude(is_pinned=is_pinned).select_related("instrument"))
         Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(is_pinned=is_pinned)
         audit.record(
-            [audit.holder_of(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims],
+            [audit.audited_claim(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims],
             action=LogAction.PIN if is_pinned else LogAction.UNPIN,
             cause=Cause(LogReason.STAFF, actor, now),
         )
         return len(claims)
 
 
-def in_words(claim: Claim) -> str:
-    """Return how a trader is told of what a claim is about: "INFY 24 Feb", "CRUDEOIL 19 Feb FUT", "TCS"."""
-    series, instrument = claim.series, claim.instrument
-    if series is not None:
-        return series_in_words(series)
-    if instrument is None:
-        raise AssertionError("a claim is of a chain or of an instrument")
-    if instrument.expiry is None or instrument.strike is not None:
-        return instrument.token
-    kind = "FUT" if InstrumentType(instrument.instrument_type).name.startswith("FUT") else ""
-    return f"{instrument.underlying_symbol} {instrument.expiry:%d %b} {kind}".strip()
-
-
-def series_in_words(series: SeriesKey) -> str:
-    """Return how a trader is told of a chain: "INFY 24 Feb"."""
-    return f"{series.underlying} {series.expiry:%d %b}"
-
-
-def added_in_words(added: str, evicted: Sequence[str]) -> str:
-    """Return the sentence of an answer: "Added RELIANCE 24 Feb, removed INFY 24 Feb (capacity limit)"."""
-    return f"Added {added}{_removed_in_words(evicted)}"
-
-
-def standing_in_words(standing: str, evicted: Sequence[str]) -> str:
-    """Return the sentence of an answer to whoever asks for what is theirs already; its window may have moved."""
-    return f"{standing} is streaming already{_removed_in_words(evicted)}"
-
-
-def _removed_in_words(evicted: Sequence[str]) -> str:
-    return f", removed {_listed(evicted)} (capacity limit)" if evicted else ""
-
-
 def _choose(shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int]) -> Sequence[Sequence[int]]:
     """Return the claims of each chain that goes. Raises CapacityExceeded where all do not suffice."""
-    look = first_look = 2 + shortage.places // USUAL_LEGS
+    look = first_look = 2 + shortage.shortfall // USUAL_LEGS
     while True:
         units = _list_oldest(added_claims, look)
         candidates = _list_candidates(units, needed)
-        chosen = choose(candidates, shortfall=shortage.places)
+        chosen = choose(candidates, shortfall=shortage.shortfall)
         if chosen:
             return [units[one.key][1] for one in chosen]
         if len(units) < look or look == first_look:
             freeable = _count_freeable(added_claims, needed)
-            if freeable < shortage.places:
+            if freeable < shortage.shortfall:
                 raise CapacityExceeded(shortage, freeable=freeable)
         look *= 4
 
@@ -236,7 +204,7 @@ def _list_candidates(
 
 def _count_freeable(added_claims: Sequence[int], needed: Collection[int]) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT_FREEABLE, {"added": list(added_claims), "needed": list(needed)})
+        cursor.execute(_COUNT_FREEABLE, {"added_claims": list(added_claims), "needed": list(needed)})
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -254,18 +222,18 @@ def _list_chains(claim_ids: Collection[int]) -> Sequence[Sequence[int]]:
         return [claims for (claims,) in cursor.fetchall()]
 
 
-def _evict(chains: Sequence[Sequence[int]], *, cause: Cause, soon_held: Collection[int] = ()) -> Sequence[EvictedChain]:
+def _evict(chains: Sequence[Sequence[int]], *, cause: Cause, held_next: Collection[int] = ()) -> Sequence[EvictedChain]:
     """Release the claims of each of `chains`, in the order given; one audit row per claim."""
     order = [one for claim_ids in chains for one in claim_ids]
     found = Claim.objects.select_related("instrument", "user").in_bulk(order)
-    outcome = release_claims(list(found.values()), cause=cause, soon_held=soon_held, action=LogAction.EVICT)
+    outcome = release_claims(list(found.values()), cause=cause, held_next=held_next, action=LogAction.EVICT)
     return [_evicted([found[one] for one in claim_ids], outcome.freed_by) for claim_ids in chains]
 
 
 def _evicted(claims: Sequence[Claim], freed_by: Mapping[int, int]) -> EvictedChain:
     owners = {claim.user.pk: claim.user.get_username() for claim in claims if claim.user is not None}
     return EvictedChain(
-        subject=in_words(claims[0]),
+        subject=wording.describe_claim(claims[0]),
         users=tuple(sorted(owners.values())),
         legs_freed=sum(freed_by.get(claim.pk, 0) for claim in claims),
         user_ids=frozenset(owners),
@@ -276,7 +244,7 @@ def _tell_on_commit(evicted: Sequence[EvictedChain], added: AddedItem) -> None:
     """Tell the one who added what went for it, and the others what they lost and why."""
     adder = added.user_id
     if adder is not None:
-        sentence = added_in_words(added.words, [one.subject for one in evicted])
+        sentence = wording.describe_added(added.words, [one.subject for one in evicted])
         _tell_user_on_commit(adder, sentence)
     _tell_losers_on_commit(evicted, f"(capacity limit): {added.words} came instead", but=adder)
 
@@ -285,7 +253,7 @@ def _tell_losers_on_commit(evicted: Sequence[EvictedChain], why: str, *, but: in
     losers = sorted({user_id for one in evicted for user_id in one.user_ids if user_id != but})
     for user_id in losers:
         lost = [one.subject for one in evicted if user_id in one.user_ids]
-        _tell_user_on_commit(user_id, f"Removed {_listed(lost)} {why}")
+        _tell_user_on_commit(user_id, f"Removed {wording.format_list(lost)} {why}")
 
 
 def _tell_user_on_commit(user_id: int, text: str) -> None:
@@ -294,10 +262,3 @@ def _tell_user_on_commit(user_id: int, text: str) -> None:
         notices.send_watchlist_changed(user_ids=[user_id])
 
     transaction.on_commit(tell)
-
-
-def _listed(subjects: Sequence[str]) -> str:
-    """Return the first few of `subjects`, each once, and how many more there are."""
-    names = list(dict.fromkeys(subjects))
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

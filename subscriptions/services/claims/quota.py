@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts import selectors as accounts
 from marketdata.domain.errors import DomainError
-from subscriptions.domain.quota import offer_in_words
+from subscriptions.domain.quota import format_offer
 from subscriptions.services.claims import offers
 from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
 
@@ -31,7 +31,7 @@ class QuotaExceeded(DomainError):
 
     def __init__(self, thing: str, *, needed: int, left: int, quota: int, offer: int | None = None) -> None:
         super().__init__(
-            f"This {thing} needs {needed:,}; you have {left:,} left.{offer_in_words(offer)}",
+            f"This {thing} needs {needed:,}; you have {left:,} left.{format_offer(offer)}",
             needed=needed,
             left=left,
             quota=quota,

@@ -19,7 +19,7 @@ from marketdata.services import KnownWindow, OpenWindow
 from subscriptions.domain.claims import LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction
-from subscriptions.services.claims.eviction import AddedItem, Held
+from subscriptions.services.claims.eviction import AddedItem, AddedLegs
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.audit import Cause
 from subscriptions.services.placement.legs import LegChange
@@ -161,7 +161,7 @@ def set_windows(
     """Make all claims of each window hold exactly its instruments; return the legs that changed.
 
     New edge strikes are subscribed, old ones released, the middle stays untouched: the statements concern the edges
-    alone, of all windows at once. Nothing is written where they hold them already. With `added`, room is made
+    alone, of all windows at once. Nothing is written where they hold them already. With `added` room is made
     for them, else nobody is evicted. Raises CapacityExceeded.
     """
     pending = [(claims, ids) for claims, ids in moves if claims]
@@ -179,14 +179,14 @@ def set_windows(
     if not moved:
         return MovedLegs()
     tiers = {claim.pk: Tier(claim.tier) for claim in moved}
-    gone = legs.take(lost, tiers=set(tiers.values()), soon_held={one for ids in gained.values() for one in ids})
+    gone = legs.remove(lost, tiers=set(tiers.values()), held_next={one for ids in gained.values() for one in ids})
     cause = Cause(LogReason.WINDOW_MOVED, actor, now)
     if added:
-        come = eviction.hold(gained, tiers=tiers, cause=cause, added=added)
+        come = eviction.add_legs(gained, tiers=tiers, cause=cause, added=added)
     else:
-        come = Held(legs.hold(gained, tiers=tiers, now=now))
+        come = AddedLegs(legs.add(gained, tiers=tiers, now=now))
     audit.record(
-        [audit.holder_of(claim) for claim in moved],
+        [audit.audited_claim(claim) for claim in moved],
         action=LogAction.RECENTRE,
         cause=cause,
         gained=come.changes,

@@ -19,7 +19,7 @@ from marketdata.selectors import Price, PriceSource, SeriesListing
 from subscriptions import selectors
 from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim
-from subscriptions.selectors import PreloadPlan, PreloadThing
+from subscriptions.selectors import PreloadPlan, PreloadTarget
 from subscriptions.services.claims import claiming, eviction, windows
 from subscriptions.services.claims.eviction import ALWAYS_ON
 from subscriptions.services.claims.release import release
@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 
 ACTOR = "preload"
 
-# What is claimed together: things, and spots ahead of their chains.
-_Turn = tuple[Sequence[PreloadThing], Collection[int]]
+# What is claimed together: targets, and spots ahead of their chains.
+_Turn = tuple[Sequence[PreloadTarget], Collection[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def preload_tier_b(*, now: datetime) -> PreloadReport:
         report = _apply(selectors.plan_preload(), prepared, now=now)
     if report.claimed or report.released:
         logger.info(
-            "preload claimed %d things, subscribed %d instruments, released %d claims, %d things wait",
+            "preload claimed %d targets, subscribed %d instruments, released %d claims, %d targets wait",
             report.claimed,
             report.subscribed,
             report.released,
@@ -86,7 +86,7 @@ def preload_tier_b(*, now: datetime) -> PreloadReport:
 
 def _is_settled(plan: PreloadPlan, prepared: _Prepared) -> bool:
     """Whether a pass would write nothing: all that is missing waits, and its spots are claimed."""
-    has_futures = any(thing.instrument_id for thing in plan.missing)
+    has_futures = any(target.instrument_id for target in plan.missing)
     if prepared.opened or has_futures or plan.surplus:
         return False
     held_by_chains = _spots_with_chains(prepared.bare_spots)
@@ -103,18 +103,18 @@ def _spots_with_chains(spots: Collection[int]) -> Collection[int | None]:
 
 
 def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
-    chains = [thing for thing in plan.missing if thing.series]
-    listings = market_selectors.list_series(keys={thing.series for thing in chains if thing.series})
+    chains = [target for target in plan.missing if target.series]
+    listings = market_selectors.list_series(keys={target.series for target in chains if target.series})
     prices = _list_prices({listing.spot_instrument_id for listing in listings.values()}, now=now)
     ready: dict[WindowKey, SeriesListing] = {}
     bare, waiting = set(), []
-    for thing in chains:
-        key = _window_of(thing)
+    for target in chains:
+        key = _window_of(target)
         listing = listings.get(key[0])
         if listing is None:
-            waiting.append(f"{thing}: no spot")
+            waiting.append(f"{target}: no spot")
         elif listing.spot_instrument_id not in prices:
-            waiting.append(f"{thing}: no price")
+            waiting.append(f"{target}: no price")
             bare.add(listing.spot_instrument_id)
         else:
             ready[key] = listing
@@ -135,13 +135,13 @@ def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price
 
 def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadReport:
     """Write one pass under the lock; `plan` was made under it, so a pass fired twice finds the work of the first."""
-    things = [one for one in plan.missing if one.instrument_id or _window_of(one) in prepared.opened]
+    targets = [one for one in plan.missing if one.instrument_id or _window_of(one) in prepared.opened]
     try:
         with transaction.atomic():
-            return _claim_in_turns(plan, prepared, [(things, prepared.bare_spots)], now=now)
+            return _claim_in_turns(plan, prepared, [(targets, prepared.bare_spots)], now=now)
     except CapacityExceeded:
         # Not everything fits: one by one in the order of the rules, and whole series only.
-        turns = [*(([], {spot}) for spot in sorted(prepared.bare_spots)), *(([thing], set()) for thing in things)]
+        turns = [*(([], {spot}) for spot in sorted(prepared.bare_spots)), *(([target], set()) for target in targets)]
         return _claim_in_turns(plan, prepared, turns, now=now, is_last=False)
 
 
@@ -155,79 +155,79 @@ def _claim_in_turns(
     released = release(
         [*plan.surplus, *stray],
         cause=Cause(LogReason.PRELOAD_ENDED, ACTOR, now),
-        soon_held=soon,
+        held_next=soon,
         spared_spots=prepared.needed_spots,
     )
     claimed, gained, crowded = 0, list[LegChange](), list[str]()
-    for things, bare_spots in turns:
+    for targets, bare_spots in turns:
         try:
             with transaction.atomic():
-                gained += _claim(things, bare_spots, prepared, now=now)
-            claimed += len(things)
+                gained += _claim(targets, bare_spots, prepared, now=now)
+            claimed += len(targets)
         except CapacityExceeded:
             if is_last:
                 raise
-            crowded += [f"{thing}: no room" for thing in things]
+            crowded += [f"{target}: no room" for target in targets]
     # What was spared for a claim that did not fit, or whose window lies elsewhere by now.
-    legs.end_unheld(soon)
+    legs.unsubscribe_unheld(soon)
     return PreloadReport(
         wanted=len(plan.wanted),
         claimed=claimed,
-        subscribed=sum(change.turns for change in gained),
+        subscribed=sum(change.changes_streaming for change in gained),
         released=released.claims,
         waiting=(*prepared.waiting, *crowded),
     )
 
 
 def _claim(
-    things: Sequence[PreloadThing], bare_spots: Collection[int], prepared: _Prepared, *, now: datetime
+    targets: Sequence[PreloadTarget], bare_spots: Collection[int], prepared: _Prepared, *, now: datetime
 ) -> Sequence[LegChange]:
-    """Claim these things with their spots, all or nothing. Raises CapacityExceeded."""
+    """Claim these targets with their spots, all or nothing. Raises CapacityExceeded."""
     cause = Cause(LogReason.PRELOAD, ACTOR, now)
-    chains = [thing for thing in things if thing.series]
-    placed = windows.place_windows([prepared.opened[_window_of(thing)] for thing in chains])
+    chains = [target for target in targets if target.series]
+    placed = windows.place_windows([prepared.opened[_window_of(target)] for target in chains])
     standing = windows.list_claims(placed)
     windows.set_windows(
         [(standing[key], window.instrument_ids) for key, window in placed.items()], actor=ACTOR, now=now
     )
     groups: dict[int, list[tuple[Claim, Sequence[int]]]] = {spot: [] for spot in sorted(bare_spots)}
-    for thing in chains:
-        key = _window_of(thing)
+    for target in chains:
+        key = _window_of(target)
         spot = prepared.opened[key].listing.spot_instrument_id
-        groups.setdefault(spot, []).append((_claim_of(thing, now=now), placed[key].instrument_ids))
+        groups.setdefault(spot, []).append((_claim_of(target, now=now), placed[key].instrument_ids))
     gained = claiming.hold_chains(groups, tier=Tier.B, cause=cause)
-    return [*gained, *_claim_futures([thing for thing in things if thing.instrument_id], cause=cause)]
+    return [*gained, *_claim_futures([target for target in targets if target.instrument_id], cause=cause)]
 
 
-def _window_of(thing: PreloadThing) -> tuple[SeriesKey, int]:
-    if thing.series is None or thing.width is None:
-        raise ValueError(f"{thing} has no window")
-    return thing.series, thing.width
+def _window_of(target: PreloadTarget) -> tuple[SeriesKey, int]:
+    if target.series is None or target.width is None:
+        raise ValueError(f"{target} has no window")
+    return target.series, target.width
 
 
-def _claim_futures(things: Sequence[PreloadThing], *, cause: Cause) -> Sequence[LegChange]:
-    if not things:
+def _claim_futures(targets: Sequence[PreloadTarget], *, cause: Cause) -> Sequence[LegChange]:
+    if not targets:
         return []
-    made = Claim.objects.bulk_create([_claim_of(thing, now=cause.now) for thing in things])
+    made = Claim.objects.bulk_create([_claim_of(target, now=cause.now) for target in targets])
     wanted = {claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}
-    gained = eviction.hold(wanted, tiers=dict.fromkeys(wanted, Tier.B), cause=cause, added=ALWAYS_ON).changes
-    holders = claiming.holders_of([claim.pk for claim in made])
+    gained = eviction.add_legs(wanted, tiers=dict.fromkeys(wanted, Tier.B), cause=cause, added=ALWAYS_ON).changes
+    holders = claiming.audited_claims([claim.pk for claim in made])
     audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
     nudge_owners_on_commit()
     return gained
 
 
-def _claim_of(thing: PreloadThing, *, now: datetime) -> Claim:
-    series = thing.series
+def _claim_of(target: PreloadTarget, *, now: datetime) -> Claim:
+    series = target.series
     return Claim(
         kind=ClaimKind.PRELOAD,
         tier=Tier.B,
-        rule_id=thing.rule_id,
+        rule_id=target.rule_id,
         exchange_segment=series.segment if series else None,
         underlying_symbol=series.underlying if series else "",
         expiry=series.expiry if series else None,
-        width=thing.width,
-        instrument_id=thing.instrument_id,
+        width=target.width,
+        instrument_id=target.instrument_id,
         last_viewed_at=now,
         claimed_at=now,
     )

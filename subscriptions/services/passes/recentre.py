@@ -58,8 +58,8 @@ def recentre(*, now: datetime) -> RecentreReport:
     report = RecentreReport(
         windows=len(spots),
         moved=len(opened) - len(waiting),
-        subscribed=sum(one.turns for legs in changes for one in legs.gained),
-        released=sum(one.turns for legs in changes for one in legs.lost),
+        subscribed=sum(one.changes_streaming for legs in changes for one in legs.gained),
+        released=sum(one.changes_streaming for legs in changes for one in legs.lost),
         waiting=tuple(waiting),
     )
     logger.info("recentred %d of %d windows, %d wait for room", report.moved, report.windows, len(report.waiting))

@@ -18,10 +18,10 @@ from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.selectors import compare_board
 from subscriptions.services.claims import spots
-from subscriptions.services.claims.claiming import holders_of
+from subscriptions.services.claims.claiming import audited_claims
 from subscriptions.services.claims.release import release_claims
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause, Holder
+from subscriptions.services.placement.audit import AuditedClaim, Cause
 from subscriptions.services.placement.legs import CapacityExceeded, LegChange
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
@@ -154,9 +154,9 @@ def _mend_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: s
     tiers = {claim.pk: Tier(claim.tier)}
     try:
         with transaction.atomic():
-            lost = legs.take({claim.pk: extra}, tiers=tiers.values(), soon_held=lacks)
-            gained = legs.hold({claim.pk: lacks}, tiers=tiers, now=cause.now) if lacks else ()
-            holders = holders_of([claim.pk]) if claim.instrument_id else [audit.holder_of(claim)]
+            lost = legs.remove({claim.pk: extra}, tiers=tiers.values(), held_next=lacks)
+            gained = legs.add({claim.pk: lacks}, tiers=tiers, now=cause.now) if lacks else ()
+            holders = audited_claims([claim.pk]) if claim.instrument_id else [audit.audited_claim(claim)]
             audit.record(holders, action=LogAction.REPAIR, cause=cause, gained=gained, lost=lost)
     except CapacityExceeded as refusal:
         return Difference(f"{text}; they do not fit: {refusal}")
@@ -174,9 +174,9 @@ def _check_nobodys(cause: Cause, *, repair: bool) -> list[Difference]:
     rows = Subscription.objects.filter(legs=None).select_related("instrument").order_by("pk")
     found = [Difference(f"{one.instrument.token} is subscribed and held by nobody", repair) for one in rows]
     if rows and repair:
-        lost = [LegChange(0, one.instrument_id, one.connection_id, turns=True) for one in rows]
+        lost = [LegChange(0, one.instrument_id, one.connection_id, changes_streaming=True) for one in rows]
         Subscription.objects.filter(pk__in=[one.pk for one in rows]).delete()
-        audit.record([Holder(0, Tier.A, "held by nobody")], action=LogAction.REPAIR, cause=cause, lost=lost)
+        audit.record([AuditedClaim(0, Tier.A, "held by nobody")], action=LogAction.REPAIR, cause=cause, lost=lost)
     return found
 
 

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class AuditedClaim:
     """A claim as the log names it."""
 
     claim_id: int
@@ -36,21 +36,23 @@ class Cause:
     now: datetime
 
 
-def holder_of(claim: Claim, *, token: str = "") -> Holder:
+def audited_claim(claim: Claim, *, token: str = "") -> AuditedClaim:
     """Return how the log names `claim`: a chain as "RELIANCE 24 Feb 2026 x25", an instrument by its token."""
     series = claim.series
-    return Holder(claim.pk, Tier(claim.tier), f"{series} x{claim.width}" if series else token, claim.last_viewed_at)
+    return AuditedClaim(
+        claim.pk, Tier(claim.tier), f"{series} x{claim.width}" if series else token, claim.last_viewed_at
+    )
 
 
 def record(
-    holders: Iterable[Holder],
+    claims: Iterable[AuditedClaim],
     *,
     action: LogAction,
     cause: Cause,
     gained: Sequence[LegChange] = (),
     lost: Sequence[LegChange] = (),
 ) -> None:
-    """Write one row for each of `holders`, of its own changes among those given."""
+    """Write one row for each of `claims`, of its own changes among those given."""
     gained_by, lost_by = _by_claim(gained), _by_claim(lost)
     SubscriptionLog.objects.bulk_create(
         [
@@ -59,14 +61,14 @@ def record(
                 action=action,
                 reason=cause.reason,
                 actor=cause.actor,
-                tier=holder.tier,
-                subject=holder.subject,
-                legs=[one.instrument_id for one in (*gained_by[holder.claim_id], *lost_by[holder.claim_id])],
-                connections=_connections(gained_by[holder.claim_id], lost_by[holder.claim_id]),
-                counts=_counts(action, gained_by[holder.claim_id], lost_by[holder.claim_id])
-                | _idle(action, holder, cause),
+                tier=claim.tier,
+                subject=claim.subject,
+                legs=[one.instrument_id for one in (*gained_by[claim.claim_id], *lost_by[claim.claim_id])],
+                connections=_connections(gained_by[claim.claim_id], lost_by[claim.claim_id]),
+                counts=_counts(action, gained_by[claim.claim_id], lost_by[claim.claim_id])
+                | _idle(action, claim, cause),
             )
-            for holder in holders
+            for claim in claims
         ],
         batch_size=500,
     )
@@ -80,26 +82,26 @@ def _by_claim(changes: Iterable[LegChange]) -> Mapping[int, list[LegChange]]:
 
 
 def _connections(gained: Sequence[LegChange], lost: Sequence[LegChange]) -> dict[str, int]:
-    numbers = Counter(change.connection for change in (*gained, *lost) if change.turns)
+    numbers = Counter(change.connection for change in (*gained, *lost) if change.changes_streaming)
     return {str(number): numbers[number] for number in sorted(numbers)}
 
 
 def _counts(action: LogAction, gained: Sequence[LegChange], lost: Sequence[LegChange]) -> dict[str, int]:
     counts = {"legs": len(gained) + len(lost)}
     if action in {LogAction.SUBSCRIBE, LogAction.RECENTRE, LogAction.REPAIR}:
-        subscribed = sum(change.turns for change in gained)
+        subscribed = sum(change.changes_streaming for change in gained)
         counts |= {"subscribed": subscribed, "shared": len(gained) - subscribed}
     if action in {LogAction.UNSUBSCRIBE, LogAction.RECENTRE, LogAction.EVICT, LogAction.REPAIR}:
-        released = sum(change.turns for change in lost)
+        released = sum(change.changes_streaming for change in lost)
         counts |= {"released": released, "kept": len(lost) - released}
     return counts
 
 
-def _idle(action: LogAction, holder: Holder, cause: Cause) -> dict[str, int]:
+def _idle(action: LogAction, claim: AuditedClaim, cause: Cause) -> dict[str, int]:
     """Return how long an evicted claim had not been viewed: what its turn was decided by."""
-    if action is not LogAction.EVICT or holder.viewed_at is None:
+    if action is not LogAction.EVICT or claim.viewed_at is None:
         return {}
-    return {"idle_seconds": int((cause.now - holder.viewed_at).total_seconds())}
+    return {"idle_seconds": int((cause.now - claim.viewed_at).total_seconds())}
 
 
 MONTHS_AHEAD: Final = 3

@@ -14,8 +14,8 @@ from django.db import connection
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import InstrumentType
 from subscriptions.domain.claims import Tier, mode_of
-from subscriptions.domain.quota import offer_in_words
-from subscriptions.services.placement import capacity
+from subscriptions.domain.quota import format_offer
+from subscriptions.services.placement.slots import find_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Shortage:
     capacity: int
 
     @property
-    def places(self) -> int:
+    def shortfall(self) -> int:
         """How many places are wanting."""
         return len(self.missing) - self.free
 
@@ -44,7 +44,7 @@ class CapacityExceeded(DomainError):
         needed, free, capacity = len(shortage.missing), shortage.free, shortage.capacity
         super().__init__(
             f"This needs {needed:,} more live instruments; {free:,} of {capacity:,} are free and {freeable:,} can be "
-            f"freed.{offer_in_words(offer)}",
+            f"freed.{format_offer(offer)}",
             needed=needed,
             free=free,
             freeable=freeable,
@@ -59,12 +59,12 @@ class CapacityExceeded(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class LegChange:
-    """A leg that a claim got or let go. `turns` says whether streaming began or ended with it."""
+    """A leg that a claim got or let go. `changes_streaming`: the instrument began or ended to stream with it."""
 
     claim_id: int
     instrument_id: int
     connection: int
-    turns: bool
+    changes_streaming: bool
 
 
 MakeRoom = Callable[[Shortage], None]
@@ -164,7 +164,7 @@ WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
 """
 
 
-def hold(
+def add(
     wanted: Mapping[int, Sequence[int]],
     *,
     tiers: Mapping[int, Tier],
@@ -192,76 +192,76 @@ def hold(
     begun = {one.instrument_id for one in missing}
     changes = []
     for claim_id, instrument_id, number in rows:
-        changes.append(LegChange(claim_id, instrument_id, number, turns=instrument_id in begun))
+        changes.append(LegChange(claim_id, instrument_id, number, changes_streaming=instrument_id in begun))
         begun.discard(instrument_id)
     return changes
 
 
 def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: datetime) -> None:
-    places = capacity.find_places(len(missing))
-    if places.left_out:
-        shortage = Shortage(frozenset(one.instrument_id for one in missing), places.free, places.capacity)
+    slots = find_slots(len(missing))
+    if slots.left_out:
+        shortage = Shortage(frozenset(one.instrument_id for one in missing), slots.free, slots.capacity)
         if make_room is None:
             raise CapacityExceeded(shortage)
         make_room(shortage)
-        places = capacity.find_places(len(missing))
+        slots = find_slots(len(missing))
     with connection.cursor() as cursor:
         cursor.execute(
             _SUBSCRIBE,
             [
                 now,
                 [one.instrument_id for one in missing],
-                places.numbers,
+                slots.numbers,
                 [one.tier for one in missing],
                 [one.mode for one in missing],
             ],
         )
 
 
-def let_go(claims: Mapping[int, Tier], *, soon_held: Collection[int] = ()) -> Sequence[LegChange]:
+def remove_all(claims: Mapping[int, Tier], *, held_next: Collection[int] = ()) -> Sequence[LegChange]:
     """Take the legs of `claims` away; return them, by claim.
 
-    What nobody holds any more is unsubscribed, except the instruments in `soon_held`: the caller is about to hold
+    What nobody holds any more is unsubscribed, except the instruments in `held_next`: the caller is about to hold
     them again, and they stay where they stream. One that several claims let go turns with the last of them.
     """
     with connection.cursor() as cursor:
         cursor.execute(_LET_GO, [list(claims)])
         rows = cursor.fetchall()
-    return _end(rows, tiers=set(claims.values()), soon_held=soon_held)
+    return _end(rows, tiers=set(claims.values()), held_next=held_next)
 
 
-def take(
-    lost: Mapping[int, Sequence[int]], *, tiers: Collection[Tier], soon_held: Collection[int] = ()
+def remove(
+    lost: Mapping[int, Sequence[int]], *, tiers: Collection[Tier], held_next: Collection[int] = ()
 ) -> Sequence[LegChange]:
-    """Take exactly these instruments from each claim (ids by claim id), as `let_go` does; `tiers` are the claims'."""
+    """Take exactly these instruments from each claim (ids by claim id), as `remove_all` does; of claims in `tiers`."""
     claim_ids = [claim_id for claim_id, instruments in lost.items() for _ in instruments]
     if not claim_ids:
         return []
     with connection.cursor() as cursor:
         cursor.execute(_TAKE, [claim_ids, [one for instruments in lost.values() for one in instruments]])
         rows = cursor.fetchall()
-    return _end(rows, tiers=tiers, soon_held=soon_held)
+    return _end(rows, tiers=tiers, held_next=held_next)
 
 
 def _end(
-    rows: Sequence[tuple[int, int, int, int]], *, tiers: Collection[Tier], soon_held: Collection[int]
+    rows: Sequence[tuple[int, int, int, int]], *, tiers: Collection[Tier], held_next: Collection[int]
 ) -> Sequence[LegChange]:
     """Unsubscribe what nobody holds any more of the legs in `rows`, and lower the tier of what only tier A holds."""
     rows = sorted(rows)
     touched = list({subscription_id for _, subscription_id, _, _ in rows})
     with connection.cursor() as cursor:
-        cursor.execute(_UNSUBSCRIBE, [touched, list(soon_held)])
+        cursor.execute(_UNSUBSCRIBE, [touched, list(held_next)])
         ended = {subscription_id for (subscription_id,) in cursor.fetchall()}
         if Tier.B in tiers:
             cursor.execute(_LOWER_TIER, [touched])
     changes = []
     for claim_id, subscription_id, instrument_id, number in reversed(rows):
-        changes.append(LegChange(claim_id, instrument_id, number, turns=subscription_id in ended))
+        changes.append(LegChange(claim_id, instrument_id, number, changes_streaming=subscription_id in ended))
         ended.discard(subscription_id)
     return changes[::-1]
 
 
-def end_unheld(instrument_ids: Collection[int]) -> None:
+def unsubscribe_unheld(instrument_ids: Collection[int]) -> None:
     """Unsubscribe those of these instruments that nobody holds: they were spared for a claim that did not come."""
     with connection.cursor() as cursor:
         cursor.execute(_END_UNHELD, [list(instrument_ids)])

@@ -17,12 +17,12 @@ from django.db.models import Count
 from marketdata.domain.feed import ConnectionState
 from subscriptions.domain.claims import LogAction, LogReason
 from subscriptions.domain.losses import Health
-from subscriptions.domain.placement import Room, Shift, plan_failover, plan_rebalance
+from subscriptions.domain.placement import ConnectionLoad, Shift, plan_failover, plan_rebalance
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from subscriptions.selectors import list_health
-from subscriptions.services.placement import capacity
 from subscriptions.services.placement.audit import Cause
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+from subscriptions.services.placement.slots import end_overlaps
 
 ACTOR: Final = "feed"
 
@@ -41,7 +41,7 @@ class FailOverReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebalanced:
+class RebalanceReport:
     """How many instruments moved, and what each connection carries before and after, overlaps not counted."""
 
     moves: int
@@ -117,7 +117,7 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
             cursor.execute(_LIST_BY_IMPORTANCE, [connection])
             legs = [pk for (pk,) in cursor.fetchall()]
         plan = plan_failover(legs, _rooms_of(live))
-        if plan.waiting and capacity.end_overlaps():
+        if plan.waiting and end_overlaps():
             plan = plan_failover(legs, _rooms_of(live))
         moved = settled + _move_at_once(plan.moves, source=connection)
         if moved:
@@ -127,18 +127,18 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
         return FailOverReport(connection, len(moved), len(plan.waiting), dict(sorted(to.items())))
 
 
-def rebalance(*, actor: str, now: datetime) -> Rebalanced:
+def rebalance(*, actor: str, now: datetime) -> RebalanceReport:
     """Level what the connections carry with the fewest moves; lost ones keep what they have. Raises PlacementBusy."""
     with placement(now=now):
         health = [one for one in list_health()[0] if one.lost_since is None]
         before = _count_carried(health)
-        shifts = plan_rebalance([Room(one.number, before[one.number], one.capacity) for one in health])
+        shifts = plan_rebalance([ConnectionLoad(one.number, before[one.number], one.capacity) for one in health])
         if shifts and not _fits(shifts, health):
-            capacity.end_overlaps()
+            end_overlaps()
         moved = _move_with_overlap(shifts) if shifts else []
         if moved:
             _record(moved, Cause(LogReason.REBALANCE, actor, now))
-        return Rebalanced(len(moved), before, _count_carried(health))
+        return RebalanceReport(len(moved), before, _count_carried(health))
 
 
 def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datetime) -> int:
@@ -153,8 +153,8 @@ def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datet
         return finished
 
 
-def _rooms_of(numbers: Collection[int]) -> Sequence[Room]:
-    return [Room(one.number, one.load, one.capacity) for one in list_health()[0] if one.number in numbers]
+def _rooms_of(numbers: Collection[int]) -> Sequence[ConnectionLoad]:
+    return [ConnectionLoad(one.number, one.load, one.capacity) for one in list_health()[0] if one.number in numbers]
 
 
 def _move_at_once(moves: Mapping[int, Sequence[int]], *, source: int) -> list[Move]:

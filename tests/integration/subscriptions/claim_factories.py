@@ -71,4 +71,4 @@ def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, 
     # Without the lock: nobody else is here yet, and so many rows at once may take longer than an act may.
     with transaction.atomic():
         wanted = {claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}
-        legs.hold(wanted, tiers=dict.fromkeys(wanted, tier), now=now)
+        legs.add(wanted, tiers=dict.fromkeys(wanted, tier), now=now)

@@ -15,8 +15,8 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from marketdata.quote_board import ConnectionReport
 from subscriptions import selectors, services
+from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.models import FeedConnection, Subscription
-from subscriptions.selectors import WantedInstrument
 from tests.factories import NOW, Listing, make_user
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 

@@ -7,7 +7,7 @@ import pytest
 
 from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import LastImport, TokenLife, TokenSource
-from subscriptions.selectors import AccountQuiet, ConnectionStatus, PreloadState, RuleState
+from subscriptions.selectors import AccountCooldown, ConnectionStatus, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
     DatabaseReadings,
@@ -238,7 +238,7 @@ def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
 
 
 def test_a_gate_that_is_closed_says_until_when_and_why() -> None:
-    part = check_gate(AccountQuiet(NOW, closes_all=True, reason="805: too many requests or connections"))
+    part = check_gate(AccountCooldown(NOW, closes_all=True, reason="805: too many requests or connections"))
 
     assert part.status is Status.DEGRADED
     assert part.reason == "no socket is opened for a while: 805: too many requests or connections"

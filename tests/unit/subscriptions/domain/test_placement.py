@@ -3,30 +3,30 @@
 from hypothesis import given
 from hypothesis.strategies import SearchStrategy, builds, integers, lists, tuples
 
-from subscriptions.domain.placement import Failover, Filling, Room, Shift, fill, plan_failover, plan_rebalance
+from subscriptions.domain.placement import ConnectionLoad, Failover, Filling, Shift, fill, plan_failover, plan_rebalance
 
 
-def rooms_of(*loads: int, capacity: int = 5_000) -> list[Room]:
-    return [Room(number, load, capacity) for number, load in enumerate(loads, start=1)]
+def rooms_of(*loads: int, capacity: int = 5_000) -> list[ConnectionLoad]:
+    return [ConnectionLoad(number, load, capacity) for number, load in enumerate(loads, start=1)]
 
 
-def rooms() -> SearchStrategy[list[Room]]:
-    """Draw up to five rooms of differing capacity, some full, some without any capacity."""
+def connections() -> SearchStrategy[list[ConnectionLoad]]:
+    """Draw up to five connections of differing capacity, some full, some without any capacity."""
     sizes = lists(tuples(integers(0, 60), integers(0, 60)), min_size=0, max_size=5)
     return builds(
-        lambda pairs: [Room(number, min(pair), max(pair)) for number, pair in enumerate(pairs, start=1)], sizes
+        lambda pairs: [ConnectionLoad(n, min(pair), max(pair)) for n, pair in enumerate(pairs, start=1)], sizes
     )
 
 
-def filled_one_by_one(count: int, rooms: list[Room]) -> Filling:
+def filled_one_by_one(count: int, connections: list[ConnectionLoad]) -> Filling:
     """Place like the definition says, one instrument at a time."""
-    loads = [room.load for room in rooms]
+    loads = [one.load for one in connections]
     for placed in range(count):
-        open_rooms = [position for position, room in enumerate(rooms) if loads[position] < room.capacity]
-        if not open_rooms:
-            return Filling(tuple(load - room.load for load, room in zip(loads, rooms, strict=True)), count - placed)
-        loads[min(open_rooms, key=lambda position: (loads[position], position))] += 1
-    return Filling(tuple(load - room.load for load, room in zip(loads, rooms, strict=True)), 0)
+        open_positions = [position for position, one in enumerate(connections) if loads[position] < one.capacity]
+        if not open_positions:
+            return Filling(tuple(load - one.load for load, one in zip(loads, connections, strict=True)), count - placed)
+        loads[min(open_positions, key=lambda position: (loads[position], position))] += 1
+    return Filling(tuple(load - one.load for load, one in zip(loads, connections, strict=True)), 0)
 
 
 def test_the_lean_profile_into_empty_connections_differs_by_one_at_most() -> None:
@@ -46,7 +46,7 @@ def test_what_finds_no_room_is_left_out_and_counted() -> None:
 
 
 def test_a_smaller_connection_is_filled_to_its_own_capacity() -> None:
-    assert fill(10, [Room(1, 0, 2), Room(2, 0, 5_000)]) == Filling((2, 8), 0)
+    assert fill(10, [ConnectionLoad(1, 0, 2), ConnectionLoad(2, 0, 5_000)]) == Filling((2, 8), 0)
 
 
 def test_nothing_to_place_places_nothing() -> None:
@@ -57,9 +57,9 @@ def test_without_connections_everything_is_left_out() -> None:
     assert fill(3, []) == Filling((), 3)
 
 
-@given(rooms=rooms(), count=integers(0, 320))
-def test_the_closed_form_is_what_placing_one_by_one_gives(rooms: list[Room], count: int) -> None:
-    assert fill(count, rooms) == filled_one_by_one(count, rooms)
+@given(connections=connections(), count=integers(0, 320))
+def test_the_closed_form_is_what_placing_one_by_one_gives(connections: list[ConnectionLoad], count: int) -> None:
+    assert fill(count, connections) == filled_one_by_one(count, connections)
 
 
 @given(loads=lists(integers(0, 5_000), min_size=5, max_size=5), count=integers(0, 25_000))
@@ -76,7 +76,8 @@ def test_water_filling_never_overfills_and_levels_what_it_can(loads: list[int], 
 
 
 def test_legs_of_a_lost_connection_fill_the_others_the_most_important_first() -> None:
-    plan = plan_failover([11, 12, 13, 14, 15, 16], [Room(1, 3, 5), Room(2, 4, 5), Room(5, 3, 5)])
+    others = [ConnectionLoad(1, 3, 5), ConnectionLoad(2, 4, 5), ConnectionLoad(5, 3, 5)]
+    plan = plan_failover([11, 12, 13, 14, 15, 16], others)
 
     assert plan == Failover({1: [11, 12], 2: [13], 5: [14, 15]}, [16])
 
@@ -98,23 +99,25 @@ def test_the_one_too_many_stays_where_most_are() -> None:
     assert plan_rebalance(rooms_of(0, 9)) == [Shift(2, 1, 4)]
 
 
-@given(rooms=rooms(), legs=lists(integers(), max_size=320, unique=True))
-def test_every_leg_moves_once_or_waits_and_nothing_is_over_capacity(rooms: list[Room], legs: list[int]) -> None:
-    plan = plan_failover(legs, rooms)
+@given(connections=connections(), legs=lists(integers(), max_size=320, unique=True))
+def test_every_leg_moves_once_or_waits_and_nothing_is_over_capacity(
+    connections: list[ConnectionLoad], legs: list[int]
+) -> None:
+    plan = plan_failover(legs, connections)
 
     moved = [leg for number in sorted(plan.moves) for leg in plan.moves[number]]
     assert [*moved, *plan.waiting] == legs
-    capacity = {room.number: room.capacity - room.load for room in rooms}
+    capacity = {one.number: one.capacity - one.load for one in connections}
     assert all(0 < len(going) <= capacity[number] for number, going in plan.moves.items())
     assert len(moved) == min(len(legs), sum(capacity.values()))
 
 
-@given(rooms=rooms())
-def test_rebalancing_levels_within_one_and_never_exceeds_a_capacity(rooms: list[Room]) -> None:
-    capacity = {room.number: room.capacity for room in rooms}
-    loads = {room.number: room.load for room in rooms}
+@given(connections=connections())
+def test_rebalancing_levels_within_one_and_never_exceeds_a_capacity(connections: list[ConnectionLoad]) -> None:
+    capacity = {one.number: one.capacity for one in connections}
+    loads = {one.number: one.load for one in connections}
 
-    for shift in plan_rebalance(rooms):
+    for shift in plan_rebalance(connections):
         for _ in range(shift.count):
             loads[shift.source] -= 1
             loads[shift.target] += 1
@@ -124,24 +127,24 @@ def test_rebalancing_levels_within_one_and_never_exceeds_a_capacity(rooms: list[
     assert all(highest - load <= 1 or load == capacity[number] for number, load in loads.items())
 
 
-@given(rooms=rooms())
-def test_rebalancing_moves_no_more_than_what_is_above_the_level(rooms: list[Room]) -> None:
-    shifts = plan_rebalance(rooms)
+@given(connections=connections())
+def test_rebalancing_moves_no_more_than_what_is_above_the_level(connections: list[ConnectionLoad]) -> None:
+    shifts = plan_rebalance(connections)
 
-    after = {room.number: room.load for room in rooms}
+    after = {one.number: one.load for one in connections}
     for shift in shifts:
         after[shift.source] -= shift.count
         after[shift.target] += shift.count
     moves = sum(shift.count for shift in shifts)
-    assert moves == sum(max(0, room.load - after[room.number]) for room in rooms)
+    assert moves == sum(max(0, one.load - after[one.number]) for one in connections)
     assert {shift.source for shift in shifts}.isdisjoint({shift.target for shift in shifts})
-    assert moves == _fewest_moves(rooms)
+    assert moves == _fewest_moves(connections)
 
 
-def _fewest_moves(rooms: list[Room]) -> int:
+def _fewest_moves(connections: list[ConnectionLoad]) -> int:
     """Move one instrument after another from the fullest to the emptiest with room, while that levels anything."""
-    loads = {room.number: room.load for room in rooms}
-    capacity = {room.number: room.capacity for room in rooms}
+    loads = {one.number: one.load for one in connections}
+    capacity = {one.number: one.capacity for one in connections}
     moves = 0
     while True:
         takers = [number for number, load in loads.items() if load < capacity[number]]

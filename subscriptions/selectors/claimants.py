@@ -11,7 +11,7 @@ from subscriptions.models import ClaimLeg
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class ClaimTotals:
     """What one user has claimed: how many things, of how many instruments."""
 
     username: str
@@ -20,7 +20,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Holders:
+class Claimants:
     """Who holds one subscription: by how many claims, and some of the traders by name."""
 
     claims: int
@@ -89,22 +89,22 @@ WHERE leg.claim_id = ANY(%s) AND NOT EXISTS (
 """
 
 
-def list_holdings(*, user_ids: Collection[int]) -> Sequence[Holding]:
+def list_claim_totals(*, user_ids: Collection[int]) -> Sequence[ClaimTotals]:
     """Return what each of these users has claimed, by name."""
     users = get_user_model().objects.filter(pk__in=user_ids)
     counted = users.annotate(claim_count=Count("claims", distinct=True), leg_count=Count("claims__legs"))
     rows = counted.order_by("username").values_list("username", "claim_count", "leg_count")
-    return [Holding(*row) for row in rows]
+    return [ClaimTotals(*row) for row in rows]
 
 
-def list_holders(*, subscription_ids: Collection[int], named: int) -> Mapping[int, Holders]:
+def list_claimants(*, subscription_ids: Collection[int], named: int) -> Mapping[int, Claimants]:
     """Return who holds each of these subscriptions, at most `named` by name, in two questions."""
     with connection.cursor() as cursor:
         cursor.execute(_LIST_HOLDERS, [named + 1, list(subscription_ids)])
         rows = cursor.fetchall()
     names = _names({user_id for _, _, holders in rows for user_id in holders})
     return {
-        subscription_id: Holders(claims, tuple(names[one] for one in holders[:named]), len(holders) > named)
+        subscription_id: Claimants(claims, tuple(names[one] for one in holders[:named]), len(holders) > named)
         for subscription_id, claims, holders in rows
     }
 
