@@ -19,20 +19,20 @@ run: setup ## Start the whole stack in the foreground (PORT=8000); Ctrl-C stops 
 	@exec $(PY) -m devstack run
 
 test: setup-dev ## Run the whole suite on servers of its own
-	@exec $(PY) -m devstack exec -- $(PY) -m devstack.chores suite $(ARGS)
+	@exec $(PY) -m devstack exec -- $(PY) -m devstack.commands suite $(ARGS)
 
 check: ## What CI runs: lint, then test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 
 lint: setup-dev ## Check format, rules, types, layers and migrations
-	@exec $(PY) -m devstack exec -- $(PY) -m devstack.chores lint
+	@exec $(PY) -m devstack exec -- $(PY) -m devstack.commands lint
 
 bench: setup-dev ## Measure every promise in benchmarks/
-	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.chores bench $(ARGS)
+	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands bench $(ARGS)
 
 soak: setup-dev ## Kill and restart for hours, and give figures (ARGS="kills --runs 20")
-	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.chores soak $(ARGS)
+	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands soak $(ARGS)
 
 clean: ## Remove .venv, .run and all data of the local stack
 	@exec sh devstack/clean.sh

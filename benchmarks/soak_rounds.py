@@ -19,7 +19,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
 django.setup()
 
-from devstack.places import prepare_places
+from devstack.paths import prepare_paths
 from devstack.privileges import server_account
 from tests.own_servers import OwnServers, make_template, running_servers
 
@@ -34,8 +34,8 @@ def own_servers() -> Iterator[tuple[OwnServers, Path]]:
     root.mkdir(mode=0o755)
     logs.mkdir()
     try:
-        places = prepare_places(root, account)
-        with running_servers(places, account, make_template(places, account)) as servers:
+        paths = prepare_paths(root, account)
+        with running_servers(paths, account, make_template(paths, account)) as servers:
             yield servers, logs
     except BaseException:
         print(f"the logs are in {logs}", flush=True)

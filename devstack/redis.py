@@ -72,7 +72,7 @@ def is_ready(server: RedisServer, child: Child) -> bool:
         try:
             client.ping()
         except redis.RedisError as error:
-            if child.has_ended():
+            if child.has_exited():
                 words = "\n".join(last_lines(child.program.log, count=5))
                 raise DevstackError(f"Redis did not start: {error}\n{words}") from error
             return False

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 
-def keep_secret(path: Path, *, length_bytes: int = 24) -> str:
+def load_or_create_secret(path: Path, *, length_bytes: int = 24) -> str:
     """Return the secret kept in `path`, making it first if there is none."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(length_bytes))

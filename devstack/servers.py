@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devstack import binaries, postgres, redis
-from devstack.places import Places
-from devstack.port_book import PortBook
+from devstack.paths import Paths
+from devstack.port_registry import PortRegistry
 from devstack.privileges import Account
-from devstack.secret_files import keep_secret
+from devstack.secret_files import load_or_create_secret
 from devstack.supervisor import Supervisor
 
-PROBE_SECONDS = 0.02
+PROBE_INTERVAL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,41 +22,41 @@ class ServerUrls:
     redis: str
 
 
-def bring_up(
+def start(
     supervisor: Supervisor,
     *,
-    places: Places,
+    paths: Paths,
     account: Account | None,
-    ports: PortBook,
+    ports: PortRegistry,
     environ: Mapping[str, str],
     database: str,
 ) -> ServerUrls:
     """Start what the environment does not name; return where both servers are."""
     return ServerUrls(
-        redis=environ.get("REDIS_URL") or _redis(supervisor, places, account, ports),
-        database=environ.get("DATABASE_URL") or _postgres(supervisor, places, account, ports, database),
+        redis=environ.get("REDIS_URL") or _redis(supervisor, paths, account, ports),
+        database=environ.get("DATABASE_URL") or _postgres(supervisor, paths, account, ports, database),
     )
 
 
-def _redis(supervisor: Supervisor, places: Places, account: Account | None, ports: PortBook) -> str:
+def _redis(supervisor: Supervisor, paths: Paths, account: Account | None, ports: PortRegistry) -> str:
     server = redis.RedisServer(
-        binary=binaries.find_redis(places, account),
-        directory=places.home / "redis",
+        binary=binaries.find_redis(paths, account),
+        directory=paths.home / "redis",
         port=ports.port("redis"),
-        password=keep_secret(places.run / "redis-password"),
+        password=load_or_create_secret(paths.run / "redis-password"),
         account=account,
     )
     redis.write_configuration(server)
-    child = supervisor.keep(server.program(places.logs / "redis.log"))
-    supervisor.wait_until(lambda: redis.is_ready(server, child), every_seconds=PROBE_SECONDS)
+    child = supervisor.supervise(server.program(paths.logs / "redis.log"))
+    supervisor.wait_until(lambda: redis.is_ready(server, child), every_seconds=PROBE_INTERVAL_SECONDS)
     return server.url
 
 
-def _postgres(supervisor: Supervisor, places: Places, account: Account | None, ports: PortBook, database: str) -> str:
-    programs = binaries.find_postgres(places, account)
-    cluster = places.home / "postgres"
+def _postgres(supervisor: Supervisor, paths: Paths, account: Account | None, ports: PortRegistry, database: str) -> str:
+    programs = binaries.find_postgres(paths, account)
+    cluster = paths.home / "postgres"
     # The password stays beside the data it opens.
-    password = keep_secret(places.home / "postgres-password")
+    password = load_or_create_secret(paths.home / "postgres-password")
     if cluster.exists():
         postgres.clear_stale_lock(cluster)
     else:
@@ -66,7 +66,7 @@ def _postgres(supervisor: Supervisor, places: Places, account: Account | None, p
         binaries=programs, cluster=cluster, port=ports.port("postgres"), password=password, account=account
     )
     postgres.check_version(server)
-    child = supervisor.keep(server.program(places.logs / "postgres.log"))
-    supervisor.wait_until(lambda: postgres.is_ready(server, child), every_seconds=PROBE_SECONDS)
+    child = supervisor.supervise(server.program(paths.logs / "postgres.log"))
+    supervisor.wait_until(lambda: postgres.is_ready(server, child), every_seconds=PROBE_INTERVAL_SECONDS)
     postgres.ensure_database(server, database)
     return server.url(database)

@@ -12,77 +12,77 @@ from pathlib import Path
 
 from devstack import programs, servers
 from devstack.address import Address, check_is_free, choose_address
-from devstack.bell import Bell
 from devstack.children import Program
 from devstack.errors import DevstackError
-from devstack.locking import only_run
+from devstack.locking import single_run
 from devstack.logs import LogTail, last_lines, rotate_logs
 from devstack.loopback import without_proxy
-from devstack.places import Places
-from devstack.port_book import PortBook
+from devstack.paths import Paths
+from devstack.port_registry import PortRegistry
 from devstack.privileges import Account
 from devstack.probes import ask, describe_health
-from devstack.processes import MARK, end_marked
-from devstack.secret_files import keep_secret, write_private
+from devstack.processes import CHECKOUT_VARIABLE, kill_processes_of
+from devstack.secret_files import load_or_create_secret, write_private
+from devstack.signal_waiter import SignalWaiter
 from devstack.source import Source, choose_source, source_variables
 from devstack.supervisor import StopRequestedError, Supervisor
 
-PATIENCE_SECONDS = 120.0
-PROBE_SECONDS = 0.5
+START_TIMEOUT_SECONDS = 120.0
+PROBE_INTERVAL_SECONDS = 0.5
 DEMO_USERS = "trader1, trader2, staff"
 
 
-def run(*, places: Places, account: Account | None, environ: Mapping[str, str]) -> int:
+def run(*, paths: Paths, account: Account | None, environ: Mapping[str, str]) -> int:
     """Run the stack until the user stops it; return the exit code."""
     source = choose_source(environ)
     address = choose_address(environ)
-    with only_run(places.run / "lock"):
+    with single_run(paths.run / "lock"):
         check_is_free(address)
-        rotate_logs(places.logs)
-        end_marked(places.root)
-        bell = Bell()
-        bell.listen()
-        supervisor = Supervisor(bell=bell, report=announce)
+        rotate_logs(paths.logs)
+        kill_processes_of(paths.root)
+        signals = SignalWaiter()
+        signals.listen()
+        supervisor = Supervisor(signals=signals, report=announce)
         try:
-            _bring_up(supervisor, places=places, account=account, environ=environ, source=source, address=address)
+            _start_all(supervisor, paths=paths, account=account, environ=environ, source=source, address=address)
             supervisor.run()
         except StopRequestedError:
             pass
         finally:
             announce("Stopping ...")
             supervisor.stop_all()
-            bell.fall_silent()
+            signals.ignore_signals()
             announce("Stopped; the data stays in .run/.")
     return 0
 
 
-def _bring_up(
+def _start_all(
     supervisor: Supervisor,
     *,
-    places: Places,
+    paths: Paths,
     account: Account | None,
     environ: Mapping[str, str],
     source: Source,
     address: Address,
 ) -> None:
-    ports = PortBook(places.run / "ports.json")
+    ports = PortRegistry(paths.run / "ports.json")
     announce(f"Source of data: {source.name} (database {source.database})")
     announce("Starting PostgreSQL and Redis ...")
-    urls = servers.bring_up(
-        supervisor, places=places, account=account, ports=ports, environ=environ, database=source.database
+    urls = servers.start(
+        supervisor, paths=paths, account=account, ports=ports, environ=environ, database=source.database
     )
-    workshop = programs.Workshop(
-        root=places.root, logs=places.logs, environment=_variables(places, environ, source, ports, urls)
+    launcher = programs.Launcher(
+        root=paths.root, logs=paths.logs, environment=_variables(paths, environ, source, ports, urls)
     )
     if source.is_simulated:
-        _start_simulator(supervisor, workshop, source, ports)
-    _prepare(supervisor, workshop, source)
-    hint = _make_demo_users(supervisor, workshop, places, source)
+        _start_simulator(supervisor, launcher, source, ports)
+    _prepare(supervisor, launcher, source)
+    hint = _make_demo_users(supervisor, launcher, paths, source)
     announce("Starting the feed worker, the work worker, beat and the web server ...")
-    supervisor.keep(programs.feed_worker(workshop))
-    supervisor.keep(programs.work_worker(workshop))
-    supervisor.keep(programs.beat(workshop))
-    supervisor.keep(programs.web(workshop, host=address.host, port=address.port))
+    supervisor.supervise(programs.feed_worker(launcher))
+    supervisor.supervise(programs.work_worker(launcher))
+    supervisor.supervise(programs.beat(launcher))
+    supervisor.supervise(programs.web(launcher, host=address.host, port=address.port))
     _wait_until_healthy(supervisor, address)
     announce(f"Ready {address.url}")
     if hint:
@@ -90,58 +90,59 @@ def _bring_up(
 
 
 def _variables(
-    places: Places, environ: Mapping[str, str], source: Source, ports: PortBook, urls: servers.ServerUrls
+    paths: Paths, environ: Mapping[str, str], source: Source, ports: PortRegistry, urls: servers.ServerUrls
 ) -> dict[str, str]:
-    token = keep_secret(places.run / "simulator-token")
+    token = load_or_create_secret(paths.run / "simulator-token")
     dhan = source_variables(
         source, environ, feed_port=ports.port("simulator-feed"), rest_port=ports.port("simulator-rest"), token=token
     )
     own = {
         "DATABASE_URL": urls.database,
         "REDIS_URL": urls.redis,
-        "SECRET_KEY": environ.get("SECRET_KEY") or keep_secret(places.run / "secret-key", length_bytes=48),
+        "SECRET_KEY": environ.get("SECRET_KEY") or load_or_create_secret(paths.run / "secret-key", length_bytes=48),
         # A Fernet key is padded.
-        "TOKEN_KEYS": environ.get("TOKEN_KEYS") or keep_secret(places.run / "token-key", length_bytes=32) + "=",
-        "STATIC_ROOT": environ.get("STATIC_ROOT") or str(places.run / "static"),
+        "TOKEN_KEYS": environ.get("TOKEN_KEYS")
+        or load_or_create_secret(paths.run / "token-key", length_bytes=32) + "=",
+        "STATIC_ROOT": environ.get("STATIC_ROOT") or str(paths.run / "static"),
         "SIMULATOR_ACCESS_TOKEN": token,
         "PYTHONUNBUFFERED": "1",
-        MARK: str(places.root),
+        CHECKOUT_VARIABLE: str(paths.root),
     }
     return {**without_proxy(environ), **own, **dhan}
 
 
-def _start_simulator(supervisor: Supervisor, workshop: programs.Workshop, source: Source, ports: PortBook) -> None:
+def _start_simulator(supervisor: Supervisor, launcher: programs.Launcher, source: Source, ports: PortRegistry) -> None:
     announce("Starting the simulator ...")
     rest_port = ports.port("simulator-rest")
-    program = programs.simulator(workshop, source, feed_port=ports.port("simulator-feed"), rest_port=rest_port)
-    supervisor.keep(program)
+    program = programs.simulator(launcher, source, feed_port=ports.port("simulator-feed"), rest_port=rest_port)
+    supervisor.supervise(program)
     listing = f"http://127.0.0.1:{rest_port}/api-data/{source.instrument_file}"
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
 
     def is_listing() -> bool:
         if time.monotonic() > deadline:
-            raise DevstackError(_with_last_words("The simulator does not answer.", program))
+            raise DevstackError(_with_log_tail("The simulator does not answer.", program))
         return ask(listing).status == 200
 
-    supervisor.wait_until(is_listing, every_seconds=PROBE_SECONDS)
+    supervisor.wait_until(is_listing, every_seconds=PROBE_INTERVAL_SECONDS)
 
 
-def _prepare(supervisor: Supervisor, workshop: programs.Workshop, source: Source) -> None:
-    _chore(supervisor, workshop.chore("migrate", "--noinput"), "Preparing the tables")
-    _chore(supervisor, workshop.chore("collectstatic", "--noinput"), "Gathering static files")
-    chore = workshop.chore("import_instruments")
-    _chore(supervisor, chore, f"Importing the instruments of {source.name}", is_shown=True)
+def _prepare(supervisor: Supervisor, launcher: programs.Launcher, source: Source) -> None:
+    _run_command(supervisor, launcher.command("migrate", "--noinput"), "Preparing the tables")
+    _run_command(supervisor, launcher.command("collectstatic", "--noinput"), "Gathering static files")
+    command = launcher.command("import_instruments")
+    _run_command(supervisor, command, f"Importing the instruments of {source.name}", is_shown=True)
 
 
-def _make_demo_users(supervisor: Supervisor, workshop: programs.Workshop, places: Places, source: Source) -> str | None:
+def _make_demo_users(supervisor: Supervisor, launcher: programs.Launcher, paths: Paths, source: Source) -> str | None:
     """Make the demo users and return how to find their password; None where there are none."""
-    given = workshop.environment.get("DEMO_PASSWORD")
+    given = launcher.environment.get("DEMO_PASSWORD")
     if not source.is_simulated and not given:
         return None
-    password, hint = (given, "the password is DEMO_PASSWORD's") if given else _demo_password(places.run)
-    environment = {**workshop.environment, "DEMO_PASSWORD": password}
-    chore = programs.Workshop(root=workshop.root, logs=workshop.logs, environment=environment)
-    _chore(supervisor, chore.chore("create_demo_users"), "Making the demo users")
+    password, hint = (given, "the password is DEMO_PASSWORD's") if given else _demo_password(paths.run)
+    environment = {**launcher.environment, "DEMO_PASSWORD": password}
+    command = programs.Launcher(root=launcher.root, logs=launcher.logs, environment=environment)
+    _run_command(supervisor, command.command("create_demo_users"), "Making the demo users")
     return hint
 
 
@@ -154,7 +155,7 @@ def _demo_password(run: Path) -> tuple[str, str]:
     return password, f"password {password} (kept in {path})"
 
 
-def _chore(supervisor: Supervisor, program: Program, what: str, *, is_shown: bool = False) -> None:
+def _run_command(supervisor: Supervisor, program: Program, what: str, *, is_shown: bool = False) -> None:
     """Run a management command to its end, its words shown as they come if it is long; raise if it fails."""
     announce(f"{what} ...")
     began_at = time.monotonic()
@@ -164,28 +165,28 @@ def _chore(supervisor: Supervisor, program: Program, what: str, *, is_shown: boo
         for line in tail.new_lines():
             announce(f"  {line}")
 
-    code = supervisor.run_step(program, meanwhile=show) if is_shown else supervisor.run_step(program)
+    code = supervisor.run_once(program, on_check=show) if is_shown else supervisor.run_once(program)
     if code != 0:
-        raise DevstackError(_with_last_words(f"{what} failed (code {code}).", program))
+        raise DevstackError(_with_log_tail(f"{what} failed (code {code}).", program))
     announce(f"  done in {time.monotonic() - began_at:.1f} s")
 
 
 def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
     announce("Waiting for /health ...")
-    complain_at = time.monotonic() + PATIENCE_SECONDS
+    complain_at = time.monotonic() + START_TIMEOUT_SECONDS
 
     def is_healthy() -> bool:
         nonlocal complain_at
         answer = ask(f"{address.url}/health")
         if answer.status != 200 and time.monotonic() > complain_at:
             announce(f"Not healthy yet ({answer.status}): {describe_health(answer)}")
-            complain_at = time.monotonic() + PATIENCE_SECONDS
+            complain_at = time.monotonic() + START_TIMEOUT_SECONDS
         return answer.status == 200
 
-    supervisor.wait_until(is_healthy, every_seconds=PROBE_SECONDS)
+    supervisor.wait_until(is_healthy, every_seconds=PROBE_INTERVAL_SECONDS)
 
 
-def _with_last_words(sentence: str, program: Program) -> str:
+def _with_log_tail(sentence: str, program: Program) -> str:
     return "\n  ".join([f"{sentence} The end of {program.log}:", *last_lines(program.log, count=15)])
 
 

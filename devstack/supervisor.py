@@ -1,8 +1,8 @@
 """Keeps programs alive, and ends them all in order.
 
 A kept program that ends for whatever reason is started again after a growing delay
-(`backoff`); one that promised signs of life and gives none is frozen, and killed first
-(`life_signs`). The supervisor has one thread and keeps no state on disk: who is alive is
+(`backoff`); one that stops to send heartbeats is frozen, and killed first
+(`heartbeat`). The supervisor has one thread and keeps no state on disk: who is alive is
 asked of the system each time it wakes.
 """
 
@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from devstack.backoff import failures_after_death, restart_delay
-from devstack.bell import Bell
+from devstack.backoff import failures_after_exit, restart_delay
 from devstack.children import Child, Program, start
-from devstack.life_signs import LifeSigns
+from devstack.heartbeat import HeartbeatMonitor
 from devstack.logs import last_lines, rotate_if_large
+from devstack.signal_waiter import SignalWaiter
 
 IDLE_SECONDS = 1.0
 LOG_BYTES = 64 * 1024 * 1024  # one log more is kept of each program
@@ -29,46 +29,46 @@ class StopRequestedError(Exception):
 
 
 @dataclass(slots=True)
-class Post:
+class Service:
     """A program to be kept running, and how that is going."""
 
     program: Program
     child: Child
-    signs: LifeSigns | None = None
+    heartbeat: HeartbeatMonitor | None = None
     failures: int = 0
     restart_at: float | None = None
 
 
 class Supervisor:
-    def __init__(self, *, bell: Bell, report: Callable[[str], None]) -> None:
-        self._bell = bell
+    def __init__(self, *, signals: SignalWaiter, report: Callable[[str], None]) -> None:
+        self._signals = signals
         self._report = report
-        self._chance = random.Random()  # noqa: S311  spreads restarts
-        self._posts: list[Post] = []
+        self._random = random.Random()  # noqa: S311  spreads restarts
+        self._services: list[Service] = []
 
-    def keep(self, program: Program) -> Child:
+    def supervise(self, program: Program) -> Child:
         """Start `program` and keep it running from now on."""
-        signs = None if program.silence_seconds is None else LifeSigns(program.silence_seconds)
-        if signs is not None:
-            program = replace(program, environment={**program.environment, **signs.environment})
+        heartbeat = None if program.heartbeat_seconds is None else HeartbeatMonitor(program.heartbeat_seconds)
+        if heartbeat is not None:
+            program = replace(program, environment={**program.environment, **heartbeat.environment})
         child = start(program)
-        self._posts.append(Post(program=program, child=child, signs=signs))
+        self._services.append(Service(program=program, child=child, heartbeat=heartbeat))
         return child
 
-    def run_step(self, program: Program, *, meanwhile: Callable[[], None] = lambda: None) -> int:
+    def run_once(self, program: Program, *, on_check: Callable[[], None] = lambda: None) -> int:
         """Run `program` to its end, once, while the kept ones are looked after; return its exit code.
 
-        `meanwhile` is called about once a second, and once when the program has ended.
+        `on_check` is called about once a second, and once when the program has ended.
         """
         child = start(program)
 
-        def has_ended() -> bool:
-            ended = child.has_ended()
-            meanwhile()
+        def has_exited() -> bool:
+            ended = child.has_exited()
+            on_check()
             return ended
 
         try:
-            self.wait_until(has_ended)
+            self.wait_until(has_exited)
         finally:
             child.stop()
         return child.exit_code
@@ -77,8 +77,8 @@ class Supervisor:
         """Look after the kept programs until `condition` holds; raise if the user wants to stop first."""
         while not condition():
             self.tick(time.monotonic())
-            self._bell.wait(min(every_seconds, self._seconds_to_next_restart()))
-            if self._bell.stops:
+            self._signals.wait(min(every_seconds, self._seconds_to_next_restart()))
+            if self._signals.stop_requests:
                 raise StopRequestedError
 
     def run(self) -> None:
@@ -88,56 +88,58 @@ class Supervisor:
 
     def tick(self, now: float) -> None:
         """Notice deaths, end whoever is frozen, and start again whoever's wait is over."""
-        for post in self._posts:
-            rotate_if_large(post.program.log, most_bytes=LOG_BYTES)
-            if post.restart_at is None and post.signs is not None and post.signs.is_silent(now):
-                self._report(f"{post.program.name} has given no sign of life for {post.program.silence_seconds:g} s")
-                post.child.end_group()
-            if post.restart_at is None and post.child.has_ended():
-                self._note_death(post, now)
-            if post.restart_at is not None and now >= post.restart_at:
-                if post.signs is not None:
-                    post.signs.begin()
-                post.child = start(post.program)
-                post.restart_at = None
+        for service in self._services:
+            rotate_if_large(service.program.log, most_bytes=LOG_BYTES)
+            if service.restart_at is None and service.heartbeat is not None and service.heartbeat.has_timed_out(now):
+                self._report(
+                    f"{service.program.name} has given no sign of life for {service.program.heartbeat_seconds:g} s"
+                )
+                service.child.kill_group()
+            if service.restart_at is None and service.child.has_exited():
+                self._schedule_restart(service, now)
+            if service.restart_at is not None and now >= service.restart_at:
+                if service.heartbeat is not None:
+                    service.heartbeat.reset()
+                service.child = start(service.program)
+                service.restart_at = None
 
-    def _note_death(self, post: Post, now: float) -> None:
-        post.child.end_group()
-        post.failures = failures_after_death(post.failures, lived_seconds=now - post.child.started_at)
-        delay = restart_delay(post.failures, draw=self._chance.random())
-        post.restart_at = now + delay
-        words = " | ".join(line.strip() for line in last_lines(post.program.log, count=3))
-        how = describe_end(post.child.exit_code)
-        self._report(f"{post.program.name} {how}; again in {delay:.1f} s. Its last words: {words or 'none'}")
+    def _schedule_restart(self, service: Service, now: float) -> None:
+        service.child.kill_group()
+        service.failures = failures_after_exit(service.failures, uptime_seconds=now - service.child.started_at)
+        delay = restart_delay(service.failures, random_fraction=self._random.random())
+        service.restart_at = now + delay
+        words = " | ".join(line.strip() for line in last_lines(service.program.log, count=3))
+        how = describe_exit(service.child.exit_code)
+        self._report(f"{service.program.name} {how}; again in {delay:.1f} s. Its last words: {words or 'none'}")
 
     def _seconds_to_next_restart(self) -> float:
-        waits = [post.restart_at - time.monotonic() for post in self._posts if post.restart_at is not None]
+        waits = [service.restart_at - time.monotonic() for service in self._services if service.restart_at is not None]
         return min(waits, default=IDLE_SECONDS)
 
     def stop_all(self) -> None:
         """End every program, stage by stage; a second wish to stop ends the patience."""
-        by_stage = sorted(self._posts, key=lambda post: post.program.stop_stage)
-        for _, posts in groupby(by_stage, key=lambda post: post.program.stop_stage):
-            self._stop_together([post.child for post in posts])
-        for post in self._posts:
-            if post.signs is not None:
-                post.signs.close()
+        by_stage = sorted(self._services, key=lambda service: service.program.stop_stage)
+        for _, services in groupby(by_stage, key=lambda service: service.program.stop_stage):
+            self._stop_together([service.child for service in services])
+        for service in self._services:
+            if service.heartbeat is not None:
+                service.heartbeat.close()
 
     def _stop_together(self, children: list[Child]) -> None:
         asked_at = time.monotonic()
         for child in children:
-            child.ask_to_stop()
+            child.send_stop_signal()
         for child in children:
-            while not child.has_ended() and not self._is_overdue(child, asked_at):
-                self._bell.wait(0.1)
+            while not child.has_exited() and not self._is_stop_overdue(child, asked_at):
+                self._signals.wait(0.1)
         for child in children:
-            child.end_group()
+            child.kill_group()
 
-    def _is_overdue(self, child: Child, asked_at: float) -> bool:
-        is_hurried = self._bell.stops > 1 and not child.program.must_finish
+    def _is_stop_overdue(self, child: Child, asked_at: float) -> bool:
+        is_hurried = self._signals.stop_requests > 1 and not child.program.must_finish
         return is_hurried or time.monotonic() - asked_at > child.program.stop_seconds
 
 
-def describe_end(code: int) -> str:
+def describe_exit(code: int) -> str:
     """Say how a program ended, from its return code."""
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

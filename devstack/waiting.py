@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PAUSE_SECONDS = 0.01
+POLL_INTERVAL_SECONDS = 0.01
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
@@ -12,5 +12,5 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(POLL_INTERVAL_SECONDS)
     return True

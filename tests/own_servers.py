@@ -21,7 +21,7 @@ from django.db import connections
 
 from devstack.binaries import find_postgres, find_redis
 from devstack.children import Child, start
-from devstack.places import Places
+from devstack.paths import Paths
 from devstack.ports import choose_port
 from devstack.postgres import PostgresServer, create_cluster, ensure_database
 from devstack.postgres import is_ready as is_postgres_ready
@@ -53,8 +53,8 @@ class OwnServers:
     def stop_postgres(self, how: signal.Signals) -> None:
         """Stop it: SIGINT is "fast", SIGQUIT "immediate"."""
         os.kill(self.postgres_child.pid, how)
-        wait_until(self.postgres_child.has_ended, seconds=START_SECONDS, message="PostgreSQL has ended")
-        self.postgres_child.end_group()
+        wait_until(self.postgres_child.has_exited, seconds=START_SECONDS, message="PostgreSQL has ended")
+        self.postgres_child.kill_group()
 
     def start_postgres(self, *, bytes_per_file: int | None = None) -> None:
         """Start it on its data, and return when it takes connections."""
@@ -74,7 +74,7 @@ class OwnServers:
 
     def kill_redis(self) -> None:
         """End it without a warning."""
-        self.redis_child.end_group()
+        self.redis_child.kill_group()
 
     def start_redis(self) -> None:
         """Start it empty, where it was."""
@@ -104,13 +104,13 @@ class OwnServers:
             self.start_postgres()
 
 
-def make_template(places: Places, account: Account | None) -> Path:
+def make_template(paths: Paths, account: Account | None) -> Path:
     """Return a cluster, not running, that holds our tables and the rows they are seeded with."""
-    cluster = places.home / "template"
-    binaries = find_postgres(places, account)
+    cluster = paths.home / "template"
+    binaries = find_postgres(paths, account)
     create_cluster(binaries, cluster, PASSWORD, account)
-    server = _postgres(places, account, cluster)
-    child = start(server.program(places.logs / "template.log"))
+    server = _postgres(paths, account, cluster)
+    child = start(server.program(paths.logs / "template.log"))
     _insist(lambda: is_postgres_ready(server, child))
     ensure_database(server, DATABASE)
     subprocess.run(
@@ -121,21 +121,21 @@ def make_template(places: Places, account: Account | None) -> Path:
         capture_output=True,
     )
     os.kill(child.pid, signal.SIGINT)
-    wait_until(child.has_ended, seconds=START_SECONDS, message="PostgreSQL has ended")
-    child.end_group()
+    wait_until(child.has_exited, seconds=START_SECONDS, message="PostgreSQL has ended")
+    child.kill_group()
     return cluster
 
 
 @contextmanager
-def running_servers(places: Places, account: Account | None, template: Path) -> Iterator[OwnServers]:
+def running_servers(paths: Paths, account: Account | None, template: Path) -> Iterator[OwnServers]:
     """Yield servers of the test's own, with Django pointed at them."""
-    home = places.home / uuid.uuid4().hex[:8]
+    home = paths.home / uuid.uuid4().hex[:8]
     home.mkdir(mode=0o711)
     shutil.copytree(template, home / "postgres")
     give_to(home / "postgres", account)
-    postgres = _postgres(places, account, home / "postgres")
+    postgres = _postgres(paths, account, home / "postgres")
     redis = RedisServer(
-        binary=find_redis(places, account),
+        binary=find_redis(paths, account),
         directory=home / "redis",
         port=choose_port(),
         password=PASSWORD,
@@ -150,14 +150,14 @@ def running_servers(places: Places, account: Account | None, template: Path) -> 
         with _pointed(servers):
             yield servers
     finally:
-        servers.postgres_child.end_group()
-        servers.redis_child.end_group()
+        servers.postgres_child.kill_group()
+        servers.redis_child.kill_group()
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _postgres(places: Places, account: Account | None, cluster: Path) -> PostgresServer:
+def _postgres(paths: Paths, account: Account | None, cluster: Path) -> PostgresServer:
     return PostgresServer(
-        binaries=find_postgres(places, account),
+        binaries=find_postgres(paths, account),
         cluster=cluster,
         port=choose_port(),
         password=PASSWORD,

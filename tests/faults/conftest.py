@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from devstack.places import Places, prepare_places
+from devstack.paths import Paths, prepare_paths
 from devstack.privileges import Account, server_account
 from tests.integration.conftest import django_db_setup, own_board, quick_passwords, seeded
 from tests.integration.subscriptions.feed.conftest import settled_database
@@ -20,7 +20,7 @@ __all__ = ["django_db_setup", "own_board", "quick_passwords", "seeded", "settled
 
 
 @pytest.fixture(scope="session")
-def server_home() -> Iterator[tuple[Places, Account | None]]:
+def server_home() -> Iterator[tuple[Paths, Account | None]]:
     """Return where servers of our own may live, and under which account."""
     account = server_account(euid=os.geteuid())
     # Pytest's own directories are closed to that account.
@@ -28,19 +28,19 @@ def server_home() -> Iterator[tuple[Places, Account | None]]:
     directory.chmod(0o711)
     root = directory / "checkout"
     root.mkdir(mode=0o755)
-    yield prepare_places(root, account), account
+    yield prepare_paths(root, account), account
     shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
-def cluster_template(server_home: tuple[Places, Account | None]) -> Path:
+def cluster_template(server_home: tuple[Paths, Account | None]) -> Path:
     """Return a cluster that holds our tables."""
     return make_template(*server_home)
 
 
 @pytest.fixture
 def servers(
-    server_home: tuple[Places, Account | None], cluster_template: Path, django_db_blocker: DjangoDbBlocker
+    server_home: tuple[Paths, Account | None], cluster_template: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[OwnServers]:
     """Give the test servers of its own, with everything seeded and Django pointed at them."""
     with django_db_blocker.unblock(), running_servers(*server_home, cluster_template) as own:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from devstack.bell import Bell
-from devstack.programs import Workshop, feed_worker
+from devstack.programs import Launcher, feed_worker
+from devstack.signal_waiter import SignalWaiter
 from devstack.supervisor import Supervisor
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.feed_workers import (
@@ -27,7 +27,7 @@ from tests.integration.subscriptions.feed.feed_workers import (
 from tests.own_servers import REPOSITORY
 from tests.simulators import running_simulator
 
-SILENCE_SECONDS = 3.0
+HEARTBEAT_SECONDS = 3.0
 
 
 def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
@@ -44,13 +44,13 @@ def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> No
 @pytest.mark.usefixtures("servers")
 def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path: Path) -> None:
     said: list[str] = []
-    supervisor = Supervisor(bell=Bell(), report=said.append)
+    supervisor = Supervisor(signals=SignalWaiter(), report=said.append)
     with running_simulator() as simulator:
         make_subscriptions(simulator, count=20)
-        program = feed_worker(Workshop(root=REPOSITORY, logs=tmp_path, environment=worker_environment(simulator)))
+        program = feed_worker(Launcher(root=REPOSITORY, logs=tmp_path, environment=worker_environment(simulator)))
         assert program.arguments[0] == sys.executable
         try:
-            frozen = supervisor.keep(replace(program, silence_seconds=SILENCE_SECONDS))
+            frozen = supervisor.supervise(replace(program, heartbeat_seconds=HEARTBEAT_SECONDS))
             wait_supervised(supervisor, lambda: is_streaming(20))
             (owner,) = {one.owner for one in list_reports()}
             epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
@@ -59,7 +59,7 @@ def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path:
             wait_supervised(supervisor, lambda: is_streaming(20, but_not=[owner]))
 
             assert said[0] == "feed has given no sign of life for 3 s"
-            assert frozen.has_ended()
+            assert frozen.has_exited()
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
                 number: epoch + 1 for number, epoch in epochs.items()
             }

@@ -1,4 +1,4 @@
-"""Places and servers of the runner, apart from those that the suite itself runs on."""
+"""Paths and servers of the runner, apart from those that the suite itself runs on."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devstack.binaries import find_postgres
-from devstack.places import Places, prepare_places
+from devstack.paths import Paths, prepare_paths
 from devstack.ports import choose_port
 from devstack.postgres import PostgresServer, create_cluster
 from devstack.privileges import Account, give_to, server_account
@@ -32,27 +32,27 @@ def open_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def places(open_directory: Path, account: Account | None) -> Places:
+def paths(open_directory: Path, account: Account | None) -> Paths:
     root = open_directory / "checkout"
     root.mkdir(mode=0o755)
-    return prepare_places(root, account)
+    return prepare_paths(root, account)
 
 
 @pytest.fixture(scope="session")
-def template(places: Places, account: Account | None) -> Path:
-    cluster = places.home / "template"
-    create_cluster(find_postgres(places, account), cluster, PASSWORD, account)
+def template(paths: Paths, account: Account | None) -> Path:
+    cluster = paths.home / "template"
+    create_cluster(find_postgres(paths, account), cluster, PASSWORD, account)
     return cluster
 
 
 @pytest.fixture
 def postgres_server(
-    places: Places, account: Account | None, template: Path, request: pytest.FixtureRequest
+    paths: Paths, account: Account | None, template: Path, request: pytest.FixtureRequest
 ) -> PostgresServer:
     """Return a server with a fresh cluster, not started."""
-    cluster = places.home / f"cluster-of-{request.node.name}"
+    cluster = paths.home / f"cluster-of-{request.node.name}"
     shutil.copytree(template, cluster)
     give_to(cluster, account)
     return PostgresServer(
-        binaries=find_postgres(places, account), cluster=cluster, port=choose_port(), password=PASSWORD, account=account
+        binaries=find_postgres(paths, account), cluster=cluster, port=choose_port(), password=PASSWORD, account=account
     )

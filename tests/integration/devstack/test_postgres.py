@@ -92,15 +92,15 @@ def test_a_lock_file_with_a_strangers_id_is_forgotten(
     postgres.clear_stale_lock(postgres_server.cluster)
 
     with running(postgres_server, tmp_path / "log"):
-        assert not stranger.has_ended()
-    stranger.end_group()
+        assert not stranger.has_exited()
+    stranger.kill_group()
 
 
 def test_a_server_that_outlived_its_run_is_ended(postgres_server: PostgresServer, tmp_path: Path) -> None:
     with running(postgres_server, tmp_path / "log") as child:
         postgres.clear_stale_lock(postgres_server.cluster)
 
-        assert child.has_ended()
+        assert child.has_exited()
 
 
 def test_data_of_another_version_are_refused(postgres_server: PostgresServer) -> None:
@@ -116,4 +116,4 @@ def test_a_server_that_cannot_start_says_why(postgres_server: PostgresServer, tm
 
     with pytest.raises(DevstackError, match="no_such_setting"):
         wait_until(lambda: postgres.is_ready(postgres_server, child), seconds=60)
-    child.end_group()
+    child.kill_group()

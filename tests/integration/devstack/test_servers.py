@@ -16,27 +16,25 @@ from redis.retry import Retry
 
 from devstack import servers
 from devstack.address import Address, check_is_free
-from devstack.bell import Bell
 from devstack.errors import DevstackError
-from devstack.locking import only_run
-from devstack.places import Places, prepare_places
-from devstack.port_book import PortBook
+from devstack.locking import single_run
+from devstack.paths import Paths, prepare_paths
+from devstack.port_registry import PortRegistry
 from devstack.privileges import Account
 from devstack.servers import ServerUrls
+from devstack.signal_waiter import SignalWaiter
 from devstack.supervisor import Supervisor
 
 
 @contextmanager
-def running(
-    places: Places, account: Account | None, *, environ: Mapping[str, str] | None = None
-) -> Iterator[ServerUrls]:
-    supervisor = Supervisor(bell=Bell(), report=print)
+def running(paths: Paths, account: Account | None, *, environ: Mapping[str, str] | None = None) -> Iterator[ServerUrls]:
+    supervisor = Supervisor(signals=SignalWaiter(), report=print)
     try:
-        yield servers.bring_up(
+        yield servers.start(
             supervisor,
-            places=places,
+            paths=paths,
             account=account,
-            ports=PortBook(places.run / "ports.json"),
+            ports=PortRegistry(paths.run / "ports.json"),
             environ=environ or {},
             database="broking_demo",
         )
@@ -45,32 +43,32 @@ def running(
 
 
 @pytest.fixture
-def closed_checkout(open_directory: Path, account: Account | None) -> Iterator[Places]:
+def closed_checkout(open_directory: Path, account: Account | None) -> Iterator[Paths]:
     """A checkout with a path of more than 150 characters, blanks in it, below a directory closed to others."""
     closed = open_directory / "closed to others"
     closed.mkdir(mode=0o700)
     root = closed / ("long " * 20).strip() / ("longer-" * 8) / "checkout"
     root.mkdir(parents=True)
-    places = prepare_places(root, account)
-    yield places
+    paths = prepare_paths(root, account)
+    yield paths
     shutil.rmtree(closed)
-    shutil.rmtree(places.home, ignore_errors=True)
+    shutil.rmtree(paths.home, ignore_errors=True)
 
 
 def test_a_long_path_below_a_closed_directory_is_no_obstacle_and_keeps_its_data(
-    closed_checkout: Places, account: Account | None
+    closed_checkout: Paths, account: Account | None
 ) -> None:
     assert len(str(closed_checkout.root)) > 150
 
     with running(closed_checkout, account) as urls, psycopg.connect(urls.database) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
-    again = prepare_places(closed_checkout.root, account)
+    again = prepare_paths(closed_checkout.root, account)
     with running(again, account) as urls, psycopg.connect(urls.database) as connection:
         assert connection.execute("SELECT value FROM kept").fetchone() == (42,)
         assert redis.Redis.from_url(urls.redis).ping() is True
 
 
-def test_what_lies_outside_the_checkout_is_linked_from_it(closed_checkout: Places, account: Account | None) -> None:
+def test_what_lies_outside_the_checkout_is_linked_from_it(closed_checkout: Paths, account: Account | None) -> None:
     if account is None:
         assert closed_checkout.home == closed_checkout.run
     else:
@@ -78,8 +76,8 @@ def test_what_lies_outside_the_checkout_is_linked_from_it(closed_checkout: Place
         assert closed_checkout.run not in closed_checkout.home.parents
 
 
-def test_redis_asks_for_its_password_and_does_not_run_as_root(places: Places, account: Account | None) -> None:
-    with running(places, account, environ={"DATABASE_URL": "postgres://elsewhere/db"}) as urls:
+def test_redis_asks_for_its_password_and_does_not_run_as_root(paths: Paths, account: Account | None) -> None:
+    with running(paths, account, environ={"DATABASE_URL": "postgres://elsewhere/db"}) as urls:
         with redis.Redis.from_url(urls.redis) as client:
             pid = client.info("server")["process_id"]
             port = client.connection_pool.connection_kwargs["port"]
@@ -90,12 +88,12 @@ def test_redis_asks_for_its_password_and_does_not_run_as_root(places: Places, ac
         assert Path(f"/proc/{pid}").stat().st_uid == (account.uid if account else os.geteuid())
 
 
-def test_secrets_are_for_their_owner_only(places: Places, account: Account | None) -> None:
-    with running(places, account):
-        kept = [places.run / "redis-password", places.home / "postgres-password", places.home / "redis" / "redis.conf"]
+def test_secrets_are_for_their_owner_only(paths: Paths, account: Account | None) -> None:
+    with running(paths, account):
+        kept = [paths.run / "redis-password", paths.home / "postgres-password", paths.home / "redis" / "redis.conf"]
 
         assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600, 0o600, 0o600]
-        assert stat.S_IMODE((places.home / "postgres").stat().st_mode) == 0o700
+        assert stat.S_IMODE((paths.home / "postgres").stat().st_mode) == 0o700
 
 
 def test_named_servers_win_and_nothing_is_started(open_directory: Path, account: Account | None) -> None:
@@ -103,19 +101,19 @@ def test_named_servers_win_and_nothing_is_started(open_directory: Path, account:
     root.mkdir()
     named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
 
-    with running(prepare_places(root, account), account, environ=named) as urls:
+    with running(prepare_paths(root, account), account, environ=named) as urls:
         assert urls == ServerUrls(database="postgres://user@elsewhere/db", redis="redis://elsewhere/3")
         assert sorted(path.name for path in (root / ".run").iterdir()) == ["logs"]
 
 
 def test_ports_are_the_same_in_the_next_run_unless_they_are_taken(tmp_path: Path) -> None:
-    book = PortBook(tmp_path / "ports.json")
+    book = PortRegistry(tmp_path / "ports.json")
     first, second = book.port("first"), book.port("second")
 
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", second))
         stranger.listen()
-        later = PortBook(tmp_path / "ports.json")
+        later = PortRegistry(tmp_path / "ports.json")
 
         assert later.port("first") == first
         assert later.port("second") != second
@@ -125,10 +123,10 @@ def test_a_second_run_in_one_checkout_is_refused_and_the_first_named(tmp_path: P
     lock = tmp_path / "lock"
     first = rf"running already \(process {os.getpid()}\)"
 
-    with only_run(lock), pytest.raises(DevstackError, match=first), only_run(lock):
+    with single_run(lock), pytest.raises(DevstackError, match=first), single_run(lock):
         pass
 
-    with only_run(lock):
+    with single_run(lock):
         pass
 
 

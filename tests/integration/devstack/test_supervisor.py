@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from devstack.processes import end_marked, identify
+from devstack.processes import identify, kill_processes_of
 from devstack.waiting import wait_until
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the little stack of `keeper` in `tmp_path` and wait until its programs are up."""
-    command = [sys.executable, "-m", "tests.integration.devstack.keeper", str(tmp_path)]
+def supervisor_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start the little stack of `supervisor_process` in `tmp_path` and wait until its programs are up."""
+    command = [sys.executable, "-m", "tests.integration.devstack.supervised_programs", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert wait_until(
             lambda: (tmp_path / "worker.pids").exists() and (tmp_path / "stubborn.pids").exists(), seconds=10
         )
         yield process
         process.kill()
-    end_marked(tmp_path)
+    kill_processes_of(tmp_path)
 
 
 def pids(directory: Path, name: str) -> list[int]:
@@ -37,7 +37,7 @@ def live(directory: Path) -> set[int]:
 
 
 def test_a_killed_program_is_started_again_and_its_offspring_ended(
-    keeper: subprocess.Popen[str], tmp_path: Path
+    supervisor_process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     worker, offspring = pids(tmp_path, "worker")
 
@@ -45,37 +45,41 @@ def test_a_killed_program_is_started_again_and_its_offspring_ended(
 
     assert wait_until(lambda: pids(tmp_path, "worker")[0] != worker, seconds=10)
     assert identify(offspring) is None
-    assert keeper.poll() is None
+    assert supervisor_process.poll() is None
 
 
-def test_sigterm_stops_all_even_the_stubborn_within_ten_seconds(keeper: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_sigterm_stops_all_even_the_stubborn_within_ten_seconds(
+    supervisor_process: subprocess.Popen[str], tmp_path: Path
+) -> None:
     began_at = time.monotonic()
 
-    keeper.terminate()
+    supervisor_process.terminate()
 
-    assert keeper.wait(timeout=10) == 0
+    assert supervisor_process.wait(timeout=10) == 0
     assert time.monotonic() - began_at > 1.5  # the stubborn one had its time
     assert live(tmp_path) == set()
 
 
-def test_a_second_ctrl_c_ends_the_patience_and_leaves_nobody(keeper: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_the_patience_and_leaves_nobody(
+    supervisor_process: subprocess.Popen[str], tmp_path: Path
+) -> None:
     def press_again() -> bool:
-        keeper.send_signal(signal.SIGINT)
-        return keeper.poll() is not None
+        supervisor_process.send_signal(signal.SIGINT)
+        return supervisor_process.poll() is not None
 
     assert wait_until(press_again, seconds=1.6)  # the stubborn one would have had longer
 
-    assert keeper.returncode == 0
+    assert supervisor_process.returncode == 0
     assert live(tmp_path) == set()
 
 
 def test_programs_die_with_a_killed_supervisor_and_the_next_run_ends_their_offspring(
-    keeper: subprocess.Popen[str], tmp_path: Path
+    supervisor_process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     leaders = {pids(tmp_path, "worker")[0], pids(tmp_path, "stubborn")[0]}
 
-    keeper.kill()
+    supervisor_process.kill()
 
     assert wait_until(lambda: not leaders & live(tmp_path), seconds=10)
-    end_marked(tmp_path)
+    kill_processes_of(tmp_path)
     assert live(tmp_path) == set()

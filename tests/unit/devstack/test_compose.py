@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from devstack.children import Program
-from devstack.programs import Workshop, beat, feed_worker, web, work_worker
+from devstack.programs import Launcher, beat, feed_worker, web, work_worker
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCAL = Workshop(root=ROOT, logs=ROOT, environment={})
+LOCAL = Launcher(root=ROOT, logs=ROOT, environment={})
 
 
 @pytest.fixture(scope="module")

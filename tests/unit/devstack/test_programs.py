@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.programs import Workshop, beat, feed_worker, simulator, web, work_worker
+from devstack.programs import Launcher, beat, feed_worker, simulator, web, work_worker
 from devstack.source import choose_source
 
 
-def workshop(**environment: str) -> Workshop:
-    return Workshop(root=Path("/srv/checkout"), logs=Path("/srv/logs"), environment=environment)
+def launcher(**environment: str) -> Launcher:
+    return Launcher(root=Path("/srv/checkout"), logs=Path("/srv/logs"), environment=environment)
 
 
 def test_every_process_runs_as_a_module() -> None:
-    shop = workshop()
+    shop = launcher()
     source = choose_source({})
 
     programs = [feed_worker(shop), work_worker(shop), beat(shop), web(shop, host="127.0.0.1", port=8_000)]
@@ -24,24 +24,24 @@ def test_every_process_runs_as_a_module() -> None:
 
 
 def test_browser_frames_are_not_compressed() -> None:
-    arguments = " ".join(web(workshop(), host="127.0.0.1", port=8_000).arguments)
+    arguments = " ".join(web(launcher(), host="127.0.0.1", port=8_000).arguments)
 
     assert "--ws websockets-sansio --ws-per-message-deflate false" in arguments
 
 
 def test_daphne_serves_when_it_is_asked_for() -> None:
-    arguments = web(workshop(ASGI_SERVER="daphne"), host="127.0.0.1", port=8_000).arguments
+    arguments = web(launcher(ASGI_SERVER="daphne"), host="127.0.0.1", port=8_000).arguments
 
     assert list(arguments[2:7]) == ["daphne", "-b", "127.0.0.1", "-p", "8000"]
 
 
 def test_an_unknown_server_is_refused_by_name() -> None:
     with pytest.raises(DevstackError, match="ASGI_SERVER=gunicorn"):
-        web(workshop(ASGI_SERVER="gunicorn"), host="127.0.0.1", port=8_000)
+        web(launcher(ASGI_SERVER="gunicorn"), host="127.0.0.1", port=8_000)
 
 
 def test_the_access_token_is_not_among_the_simulators_arguments() -> None:
-    shop = workshop(SIMULATOR_ACCESS_TOKEN="a-token", SIMULATOR_RATE="500")
+    shop = launcher(SIMULATOR_ACCESS_TOKEN="a-token", SIMULATOR_RATE="500")
 
     arguments = simulator(shop, choose_source({}), feed_port=21_000, rest_port=21_001).arguments
 
@@ -53,7 +53,7 @@ def test_the_access_token_is_not_among_the_simulators_arguments() -> None:
 
 
 def test_those_who_take_work_in_stop_before_those_who_do_it_and_the_broker_last() -> None:
-    shop = workshop()
+    shop = launcher()
 
     stages = [web(shop, host="127.0.0.1", port=1).stop_stage, beat(shop).stop_stage]
     stages += [feed_worker(shop).stop_stage, work_worker(shop).stop_stage]

@@ -5,9 +5,9 @@ import signal
 import pytest
 
 from devstack.address import Address, choose_address
-from devstack.children import PATIENCE_SECONDS
+from devstack.children import STOP_TIMEOUT_SECONDS
 from devstack.errors import DevstackError
-from devstack.supervisor import describe_end
+from devstack.supervisor import describe_exit
 
 
 def test_the_terminal_is_on_port_8000_of_loopback_by_default() -> None:
@@ -27,9 +27,9 @@ def test_what_is_no_port_is_refused_by_name(port: str) -> None:
 
 
 def test_all_stages_together_stop_within_ten_seconds() -> None:
-    assert sum(PATIENCE_SECONDS.values()) < 9.5
+    assert sum(STOP_TIMEOUT_SECONDS.values()) < 9.5
 
 
 def test_an_end_is_told_as_a_code_or_a_signal() -> None:
-    assert describe_end(3) == "ended with code 3"
-    assert describe_end(-signal.SIGKILL) == "was killed by SIGKILL"
+    assert describe_exit(3) == "ended with code 3"
+    assert describe_exit(-signal.SIGKILL) == "was killed by SIGKILL"

@@ -17,14 +17,14 @@ from pathlib import Path
 from types import FrameType
 
 from devstack import binaries, postgres, redis
-from devstack.children import Child, start, tether
+from devstack.children import Child, die_with_parent, start
 from devstack.errors import DevstackError
 from devstack.loopback import without_proxy
-from devstack.places import Places
+from devstack.paths import Paths
 from devstack.ports import choose_port
 from devstack.privileges import Account, give_to
 from devstack.processes import Identity, identify, is_alive
-from devstack.secret_files import keep_secret
+from devstack.secret_files import load_or_create_secret
 from devstack.waiting import wait_until
 
 DATABASE = "terminal"
@@ -33,7 +33,7 @@ START_ATTEMPTS = 3  # a port may be lost to another run between choosing and lis
 
 
 def execute(
-    command: Sequence[str], *, places: Places, account: Account | None, environ: Mapping[str, str], is_durable: bool
+    command: Sequence[str], *, paths: Paths, account: Account | None, environ: Mapping[str, str], is_durable: bool
 ) -> int:
     """Run `command` with throw-away servers and return its exit code.
 
@@ -43,12 +43,12 @@ def execute(
         variables = without_proxy(environ)
         variables.setdefault("SECRET_KEY", secrets.token_urlsafe(32))
         if not (environ.get("DATABASE_URL") and environ.get("REDIS_URL")):
-            directory = stack.enter_context(_own_directory(places, account))
+            directory = stack.enter_context(_own_directory(paths, account))
             if not environ.get("REDIS_URL"):
-                variables["REDIS_URL"] = stack.enter_context(_redis(places, directory, account))
+                variables["REDIS_URL"] = stack.enter_context(_redis(paths, directory, account))
             if not environ.get("DATABASE_URL"):
                 variables["DATABASE_URL"] = stack.enter_context(
-                    _postgres(places, directory, account, is_durable=is_durable)
+                    _postgres(paths, directory, account, is_durable=is_durable)
                 )
         return _run(command, variables)
 
@@ -58,7 +58,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     process = subprocess.Popen(
         command,
         env=dict(environment),
-        preexec_fn=tether(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
     )
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -72,9 +72,9 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 @contextmanager
-def _own_directory(places: Places, account: Account | None) -> Iterator[Path]:
+def _own_directory(paths: Paths, account: Account | None) -> Iterator[Path]:
     """Make a directory named for this process; take away those whose process is gone."""
-    parent = places.home / "throwaway"
+    parent = paths.home / "ephemeral"
     parent.mkdir(mode=0o711, exist_ok=True)
     for old in parent.iterdir():
         if not is_alive(_owner(old)):
@@ -97,8 +97,8 @@ def _owner(directory: Path) -> Identity:
 
 
 @contextmanager
-def _redis(places: Places, directory: Path, account: Account | None) -> Iterator[str]:
-    binary = binaries.find_redis(places, account)
+def _redis(paths: Paths, directory: Path, account: Account | None) -> Iterator[str]:
+    binary = binaries.find_redis(paths, account)
     password = secrets.token_urlsafe(24)
 
     def attempt() -> tuple[str, Child]:
@@ -107,21 +107,21 @@ def _redis(places: Places, directory: Path, account: Account | None) -> Iterator
         )
         redis.write_configuration(server)
         child = start(server.program(directory / "redis.log"))
-        _insist(lambda: redis.is_ready(server, child))
+        _wait_until_ready(lambda: redis.is_ready(server, child))
         return server.url, child
 
     url, child = _first_success(attempt)
     try:
         yield url
     finally:
-        child.end_group()
+        child.kill_group()
 
 
 @contextmanager
-def _postgres(places: Places, directory: Path, account: Account | None, *, is_durable: bool) -> Iterator[str]:
-    programs = binaries.find_postgres(places, account)
+def _postgres(paths: Paths, directory: Path, account: Account | None, *, is_durable: bool) -> Iterator[str]:
+    programs = binaries.find_postgres(paths, account)
     cluster = directory / "postgres"
-    password = _copy_template(places, programs, cluster, account)
+    password = _copy_template(paths, programs, cluster, account)
 
     def attempt() -> tuple[str, Child]:
         server = postgres.PostgresServer(
@@ -133,7 +133,7 @@ def _postgres(places: Places, directory: Path, account: Account | None, *, is_du
             is_durable=is_durable,
         )
         child = start(server.program(directory / "postgres.log"))
-        _insist(lambda: postgres.is_ready(server, child))
+        _wait_until_ready(lambda: postgres.is_ready(server, child))
         postgres.ensure_database(server, DATABASE)
         return server.url(DATABASE), child
 
@@ -153,29 +153,29 @@ def _first_success(attempt: Callable[[], tuple[str, Child]]) -> tuple[str, Child
     return attempt()
 
 
-def _insist(is_ready: Callable[[], bool]) -> None:
+def _wait_until_ready(is_ready: Callable[[], bool]) -> None:
     if not wait_until(is_ready, seconds=START_SECONDS):
         raise DevstackError(f"A throw-away server does not answer after {START_SECONDS:.0f} s.")
 
 
-def _copy_template(places: Places, programs: Path, cluster: Path, account: Account | None) -> str:
+def _copy_template(paths: Paths, programs: Path, cluster: Path, account: Account | None) -> str:
     """Put a fresh cluster where `cluster` says and return its password."""
-    template = places.home / f"template-{(programs / 'postgres').stat().st_mtime_ns}"
+    template = paths.home / f"template-{(programs / 'postgres').stat().st_mtime_ns}"
     if not template.exists():
         _make_template(template, programs, cluster.parent, account)
     shutil.copytree(template / "cluster", cluster, symlinks=True)
     cluster.chmod(0o700)
     give_to(cluster, account)
-    return keep_secret(template / "password")
+    return load_or_create_secret(template / "password")
 
 
-def _make_template(template: Path, programs: Path, workshop: Path, account: Account | None) -> None:
+def _make_template(template: Path, programs: Path, workspace: Path, account: Account | None) -> None:
     print("Making the template database cluster (once) ...", flush=True)
-    draft = workshop / "template"
+    draft = workspace / "template"
     draft.mkdir(mode=0o711)
-    password = keep_secret(draft / "password")
-    postgres.create_cluster(programs, workshop / "cluster", password, account)
-    (workshop / "cluster").rename(draft / "cluster")
+    password = load_or_create_secret(draft / "password")
+    postgres.create_cluster(programs, workspace / "cluster", password, account)
+    (workspace / "cluster").rename(draft / "cluster")
     draft.chmod(0o700)
     try:
         draft.rename(template)

@@ -1,4 +1,4 @@
-"""The developer's chores that run inside `devstack exec`: `python -m devstack.chores suite|lint|bench|soak`.
+"""The developer's commands that run inside `devstack exec`: `python -m devstack.commands suite|lint|bench|soak`.
 
 They find the servers in the environment, like the product does.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from devstack.children import tether
+from devstack.children import die_with_parent
 from devstack.node import Node, find_node
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,10 +21,10 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_
 
 
 def main() -> int:
-    chore, arguments = sys.argv[1], sys.argv[2:]
+    command, arguments = sys.argv[1], sys.argv[2:]
     # A Ctrl-C reaches the tool as well, which ends in its own words; then so do we.
     signal.signal(signal.SIGINT, _do_nothing)
-    return {"suite": run_suite, "lint": lint, "bench": bench, "soak": soak}[chore](arguments)
+    return {"suite": run_suite, "lint": lint, "bench": bench, "soak": soak}[command](arguments)
 
 
 def run_suite(arguments: Sequence[str]) -> int:
@@ -109,7 +109,7 @@ def _run(name: str, *command: str) -> int:
         command,
         cwd=ROOT,
         env={**os.environ, "PATH": path},
-        preexec_fn=tether(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
     )
     return process.wait()
 

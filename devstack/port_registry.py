@@ -7,7 +7,7 @@ from pathlib import Path
 from devstack.ports import choose_port
 
 
-class PortBook:
+class PortRegistry:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._chosen: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A small stack under a real supervisor, to be run as a program of its own: `keeper.py DIRECTORY`.
+"""A small stack under a real supervisor, to be run as a program of its own: `supervised_programs.py DIRECTORY`.
 
 `worker` has a child of its own; `stubborn` does not listen to SIGTERM. Each start writes
 its process ids to a file in DIRECTORY.
@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from devstack.bell import Bell
 from devstack.children import WORKERS, Program
-from devstack.processes import MARK
+from devstack.processes import CHECKOUT_VARIABLE
+from devstack.signal_waiter import SignalWaiter
 from devstack.supervisor import Supervisor
 
 WORKER = 'sleep 600 & echo "$$ $!" >worker.pids.new; mv worker.pids.new worker.pids; wait'
@@ -21,15 +21,15 @@ STUBBORN = (
 
 def main() -> None:
     directory = Path(sys.argv[1])
-    bell = Bell()
-    bell.listen()
-    supervisor = Supervisor(bell=bell, report=print)
+    signals = SignalWaiter()
+    signals.listen()
+    supervisor = Supervisor(signals=signals, report=print)
     for name, script, stage in (("stubborn", STUBBORN, 0), ("worker", WORKER, WORKERS)):
-        supervisor.keep(
+        supervisor.supervise(
             Program(
                 name=name,
                 arguments=["sh", "-c", script],
-                environment={"PATH": os.environ["PATH"], MARK: str(directory)},
+                environment={"PATH": os.environ["PATH"], CHECKOUT_VARIABLE: str(directory)},
                 directory=directory,
                 log=directory / f"{name}.log",
                 stop_stage=stage,
@@ -37,7 +37,7 @@ def main() -> None:
         )
     supervisor.run()
     supervisor.stop_all()
-    bell.fall_silent()
+    signals.ignore_signals()
 
 
 if __name__ == "__main__":

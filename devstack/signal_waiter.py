@@ -14,12 +14,12 @@ from types import FrameType
 ECHO_SECONDS = 0.5
 
 
-class Bell:
+class SignalWaiter:
     """Counts wishes to stop (Ctrl-C, SIGTERM, a closed terminal) once it listens."""
 
     def __init__(self) -> None:
-        self.stops = 0
-        self._heard_at = -ECHO_SECONDS
+        self.stop_requests = 0
+        self._last_request_at = -ECHO_SECONDS
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -27,14 +27,14 @@ class Bell:
     def listen(self) -> None:
         """Take over the signals of this process; from its main thread only."""
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, self._note_child)
-        signal.signal(signal.SIGINT, self._note_stop)
-        signal.signal(signal.SIGTERM, self._note_stop)
+        signal.signal(signal.SIGCHLD, self._on_child_exit)
+        signal.signal(signal.SIGINT, self._count_stop_request)
+        signal.signal(signal.SIGTERM, self._count_stop_request)
         # Under nohup a closed terminal is no reason to stop.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._note_stop)
+            signal.signal(signal.SIGHUP, self._count_stop_request)
 
-    def fall_silent(self) -> None:
+    def ignore_signals(self) -> None:
         """Ignore wishes to stop from now on: all has stopped, and the interpreter should end in peace."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -44,11 +44,11 @@ class Bell:
         if select.select([self._reader], [], [], max(0.0, seconds))[0]:
             os.read(self._reader, 4_096)
 
-    def _note_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _count_stop_request(self, _number: int, _frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self._heard_at >= ECHO_SECONDS:
-            self.stops += 1
-            self._heard_at = now
+        if now - self._last_request_at >= ECHO_SECONDS:
+            self.stop_requests += 1
+            self._last_request_at = now
 
-    def _note_child(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_child_exit(self, _number: int, _frame: FrameType | None) -> None:
         """Nothing to count: that the signal woke us is enough."""

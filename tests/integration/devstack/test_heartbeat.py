@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from devstack.bell import Bell
 from devstack.children import Child, Program
+from devstack.signal_waiter import SignalWaiter
 from devstack.supervisor import Supervisor
 
-SILENCE_SECONDS = 1.0
-TELLER = """
+HEARTBEAT_SECONDS = 1.0
+HEARTBEATING = """
 import os, socket, time
-teller = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+heartbeating = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 while True:
-    teller.sendto(b"WATCHDOG=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+    heartbeating.sendto(b"WATCHDOG=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
     print("alive", flush=True)
     time.sleep(0.1)
 """
-MUTE = "import time; print('alive', flush=True); time.sleep(600)"
+SILENT = "import time; print('alive', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
@@ -31,12 +31,14 @@ def reports() -> list[str]:
 
 @pytest.fixture
 def supervisor(reports: list[str]) -> Iterator[Supervisor]:
-    keeper = Supervisor(bell=Bell(), report=reports.append)
-    yield keeper
-    keeper.stop_all()
+    supervisor = Supervisor(signals=SignalWaiter(), report=reports.append)
+    yield supervisor
+    supervisor.stop_all()
 
 
-def keep(supervisor: Supervisor, directory: Path, script: str, *, silence_seconds: float | None) -> tuple[Child, Path]:
+def supervise(
+    supervisor: Supervisor, directory: Path, script: str, *, heartbeat_seconds: float | None
+) -> tuple[Child, Path]:
     log = directory / "program.log"
     program = Program(
         name="program",
@@ -44,9 +46,9 @@ def keep(supervisor: Supervisor, directory: Path, script: str, *, silence_second
         environment={"PATH": os.environ["PATH"]},
         directory=directory,
         log=log,
-        silence_seconds=silence_seconds,
+        heartbeat_seconds=heartbeat_seconds,
     )
-    child = supervisor.keep(program)
+    child = supervisor.supervise(program)
     supervisor.wait_until(lambda: b"alive" in log.read_bytes(), every_seconds=0.05)
     return child, log
 
@@ -60,7 +62,7 @@ def beats(count: int) -> Callable[[], bool]:
 def test_a_frozen_program_is_killed_and_started_again(
     supervisor: Supervisor, reports: list[str], tmp_path: Path
 ) -> None:
-    child, log = keep(supervisor, tmp_path, TELLER, silence_seconds=SILENCE_SECONDS)
+    child, log = supervise(supervisor, tmp_path, HEARTBEATING, heartbeat_seconds=HEARTBEAT_SECONDS)
     supervisor.wait_until(beats(5), every_seconds=0.1)
 
     os.kill(child.pid, signal.SIGSTOP)
@@ -70,17 +72,17 @@ def test_a_frozen_program_is_killed_and_started_again(
 
     assert reports[0] == "program has given no sign of life for 1 s"
     assert reports[1].startswith("program was killed by SIGKILL; again in 0.2 s.")
-    assert child.has_ended()
+    assert child.has_exited()
 
 
 def test_a_program_that_lives_is_left_alone_and_so_is_one_that_never_gave_a_sign(
     supervisor: Supervisor, reports: list[str], tmp_path: Path
 ) -> None:
-    teller, _ = keep(supervisor, tmp_path, TELLER, silence_seconds=SILENCE_SECONDS)
-    mute, _ = keep(supervisor, tmp_path, MUTE, silence_seconds=SILENCE_SECONDS)
+    heartbeating, _ = supervise(supervisor, tmp_path, HEARTBEATING, heartbeat_seconds=HEARTBEAT_SECONDS)
+    silent, _ = supervise(supervisor, tmp_path, SILENT, heartbeat_seconds=HEARTBEAT_SECONDS)
 
     supervisor.wait_until(beats(15), every_seconds=0.1)
 
     assert reports == []
-    assert not teller.has_ended()
-    assert not mute.has_ended()
+    assert not heartbeating.has_exited()
+    assert not silent.has_exited()

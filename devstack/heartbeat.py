@@ -1,6 +1,6 @@
 """Hears from programs that they are alive, so that one that hangs is not taken for one that works.
 
-The signs are those of systemd's watchdog (sd_notify(3), sd_watchdog_enabled(3)): the environment names a datagram
+The messages are those of systemd's watchdog (sd_notify(3), sd_watchdog_enabled(3)): the environment names a datagram
 socket and an interval, the program sends `WATCHDOG=1` to it from the loop that does its work. A program that runs
 under systemd with WatchdogSec= needs nothing else; here the supervisor listens. Silence counts from the first
 sign on, so that a slow start is no silence.
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-SIGN: Final = b"WATCHDOG=1"
-LONGEST_SIGN_BYTES: Final = 4_096
+MESSAGE: Final = b"WATCHDOG=1"
+MAX_MESSAGE_BYTES: Final = 4_096
 
 
 def _listen() -> tuple[socket.socket, str]:
@@ -26,12 +26,12 @@ def _listen() -> tuple[socket.socket, str]:
 
 
 @dataclass(slots=True)
-class LifeSigns:
+class HeartbeatMonitor:
     """What is heard of one program."""
 
-    silence_seconds: float
-    heard_at: float | None = None
-    looked_at: float | None = None
+    timeout_seconds: float
+    last_heartbeat_at: float | None = None
+    last_check_at: float | None = None
     _listener: socket.socket = field(init=False)
     _name: str = field(init=False)
 
@@ -41,21 +41,21 @@ class LifeSigns:
     @property
     def environment(self) -> Mapping[str, str]:
         """What a program must be started with to be heard."""
-        return {"NOTIFY_SOCKET": f"@{self._name}", "WATCHDOG_USEC": str(round(self.silence_seconds * 1_000_000))}
+        return {"NOTIFY_SOCKET": f"@{self._name}", "WATCHDOG_USEC": str(round(self.timeout_seconds * 1_000_000))}
 
-    def begin(self) -> None:
-        """Expect a program that is being started: signs of the one before count for nothing."""
+    def reset(self) -> None:
+        """Expect a program that is being started: heartbeats of its predecessor count for nothing."""
         self._drain()
-        self.heard_at = None
+        self.last_heartbeat_at = None
 
-    def is_silent(self, now: float) -> bool:
-        """Say whether the program has given signs once, and none for too long. To be asked every second or so."""
+    def has_timed_out(self, now: float) -> bool:
+        """Return whether heartbeats came once and have been missing for too long. Called every second or so."""
         # Whoever slept longer than the silence allowed, the machine for instance, has heard nothing and knows nothing.
-        has_slept = self.looked_at is not None and now - self.looked_at > self.silence_seconds / 2
-        self.looked_at = now
-        if self._drain() or (has_slept and self.heard_at is not None):
-            self.heard_at = now
-        return self.heard_at is not None and now - self.heard_at > self.silence_seconds
+        has_slept = self.last_check_at is not None and now - self.last_check_at > self.timeout_seconds / 2
+        self.last_check_at = now
+        if self._drain() or (has_slept and self.last_heartbeat_at is not None):
+            self.last_heartbeat_at = now
+        return self.last_heartbeat_at is not None and now - self.last_heartbeat_at > self.timeout_seconds
 
     def close(self) -> None:
         """Listen no more."""
@@ -66,6 +66,6 @@ class LifeSigns:
         is_alive = False
         while True:
             try:
-                is_alive = SIGN in self._listener.recv(LONGEST_SIGN_BYTES) or is_alive
+                is_alive = MESSAGE in self._listener.recv(MAX_MESSAGE_BYTES) or is_alive
             except BlockingIOError:
                 return is_alive

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from devstack.errors import DevstackError
 from devstack.privileges import Account, is_reachable
-from devstack.secret_files import keep_secret
+from devstack.secret_files import load_or_create_secret
 
 # Persistent state of root's programs belongs in /var/lib; /var/tmp is swept by some systems.
-OUTSIDE = (Path("/var/lib/broking-terminal"), Path("/var/tmp/broking-terminal"))  # noqa: S108  fallback, checked below
-LINK = "servers"
+EXTERNAL_PARENTS = (Path("/var/lib/broking-terminal"), Path("/var/tmp/broking-terminal"))  # noqa: S108  fallback, checked below
+LINK_NAME = "servers"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     root: Path  # the checkout
     run: Path  # secrets and logs, ours alone
     home: Path  # binaries and data of the servers, reachable by their account
@@ -33,12 +33,12 @@ class Places:
         return self.run / "logs"
 
 
-def outside_name(root: Path, checkout_id: str) -> str:
+def external_directory_name(root: Path, checkout_id: str) -> str:
     """Return the directory name that stands for this checkout where several share a parent."""
     return hashlib.sha256(f"{root}\0{checkout_id}".encode()).hexdigest()[:12]
 
 
-def prepare_places(root: Path, account: Account | None) -> Places:
+def prepare_paths(root: Path, account: Account | None) -> Paths:
     """Create what is missing and return where everything is."""
     run = root / ".run"
     run.mkdir(exist_ok=True)
@@ -47,15 +47,15 @@ def prepare_places(root: Path, account: Account | None) -> Places:
     # Another account must be able to pass through to its data, but not to list.
     run.chmod(0o700 if account is None else 0o711)
     (run / "logs").mkdir(mode=0o700, exist_ok=True)
-    home = run if is_reachable(run, account) else _prepare_outside(root, run, account)
-    return Places(root=root, run=run, home=home)
+    home = run if is_reachable(run, account) else _prepare_external(root, run, account)
+    return Paths(root=root, run=run, home=home)
 
 
-def _prepare_outside(root: Path, run: Path, account: Account | None) -> Path:
-    parent = _outside_parent(account)
-    home = parent / outside_name(root, keep_secret(run / "checkout-id", length_bytes=9))
+def _prepare_external(root: Path, run: Path, account: Account | None) -> Path:
+    parent = _external_parent(account)
+    home = parent / external_directory_name(root, load_or_create_secret(run / "checkout-id", length_bytes=9))
     _make_own_directory(home)
-    link = run / LINK
+    link = run / LINK_NAME
     if link.is_symlink() and link.readlink() != home:
         link.unlink()
     if not link.is_symlink():
@@ -63,8 +63,8 @@ def _prepare_outside(root: Path, run: Path, account: Account | None) -> Path:
     return home
 
 
-def _outside_parent(account: Account | None) -> Path:
-    for parent in OUTSIDE:
+def _external_parent(account: Account | None) -> Path:
+    for parent in EXTERNAL_PARENTS:
         if is_reachable(parent.parent, account) and os.access(parent.parent, os.W_OK):
             _make_own_directory(parent)
             return parent

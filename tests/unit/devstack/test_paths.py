@@ -1,0 +1,14 @@
+"""Where the runner keeps things."""
+
+from pathlib import Path
+
+from devstack.paths import external_directory_name
+
+
+def test_the_outside_name_is_short_and_belongs_to_one_checkout() -> None:
+    name = external_directory_name(Path("/srv/checkout"), "an-id")
+
+    assert name == external_directory_name(Path("/srv/checkout"), "an-id")
+    assert len(name) == 12
+    assert name != external_directory_name(Path("/srv/checkout"), "another-id")
+    assert name != external_directory_name(Path("/srv/copy"), "an-id")
