@@ -1,11 +1,14 @@
 """System checks of marketdata: settings that contradict what is served."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  The framework's name.
 from django.db import connection
+from django.db.migrations.loader import MigrationLoader
 
 from marketdata.dhan.sealing import SealError
 from marketdata.selectors import find_session_in_force, list_unknown_years, market_today
@@ -39,6 +42,33 @@ def check_token_keys(**_: Any) -> list[CheckMessage]:
             hint="Make one with: python3 -c "
             "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
             id="marketdata.E001",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_migration_history(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Refuse a database with migrations of ours that this version does not have: its tables are of unknown shape.
+
+    Version 2.0.0 replaced all earlier migrations, so a database made before it cannot be migrated.
+    """
+    if not databases:
+        return []
+    loader = MigrationLoader(connection, ignore_no_migrations=True)
+    unknown = sorted(
+        f"{app}.{name}"
+        for app, name in set(loader.applied_migrations).difference(loader.disk_migrations)
+        if apps.is_installed(app) and Path(apps.get_app_config(app).path).parent == settings.BASE_DIR
+    )
+    if not unknown:
+        return []
+    return [
+        Error(
+            f"The database {connection.settings_dict['NAME']!r} was made by another version of the terminal: "
+            f"this one does not have its migration {unknown[0]} ({len(unknown)} in all).",
+            hint="Make a new, empty database (createdb NAME), name it in DATABASE_URL and run: manage.py migrate. "
+            "With `make run`: make clean, then make run. Both leave subscriptions and watchlists behind.",
+            id="marketdata.E002",
         )
     ]
 

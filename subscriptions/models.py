@@ -203,7 +203,7 @@ class Claim(models.Model):
                 fields=["rule", "instrument", "exchange_segment", "underlying_symbol", "expiry"],
                 condition=Q(kind="preload"),
                 nulls_distinct=False,
-                name="claims_one_per_rule_and_thing",
+                name="claims_one_per_rule_and_target",
             ),
             models.UniqueConstraint(
                 fields=["user", "exchange_segment", "underlying_symbol", "expiry", "width"],

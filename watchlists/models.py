@@ -55,7 +55,7 @@ class WatchlistEntry(models.Model):
             models.UniqueConstraint(
                 fields=["user", "list_name", "instrument", "exchange_segment", "underlying_symbol", "expiry"],
                 nulls_distinct=False,
-                name="watchlist_thing_once_per_list",
+                name="watchlist_target_once_per_list",
             ),
             models.CheckConstraint(
                 condition=Q(instrument__isnull=False) | Q(exchange_segment__isnull=False, expiry__isnull=False),

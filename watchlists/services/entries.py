@@ -40,7 +40,7 @@ ADDED: Final = "WATCHLIST_ADD"
 REMOVED: Final = "WATCHLIST_REMOVE"
 REMOVE_ATTEMPTS: Final = 3
 
-TARGET_ONCE_PER_LIST: Final = "watchlist_thing_once_per_list"
+TARGET_ONCE_PER_LIST: Final = "watchlist_target_once_per_list"
 
 
 class DuplicateEntry(DomainError):

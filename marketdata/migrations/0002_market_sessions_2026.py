@@ -137,6 +137,6 @@ def remove(apps: Apps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("marketdata", "0005_market_sessions")]
+    dependencies = [("marketdata", "0001_schema")]
 
     operations = [migrations.RunPython(add, remove)]
