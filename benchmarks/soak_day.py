@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.soak_rounds import own_servers
 
-from subscriptions.feed.connection.watch import REFRESH_SECONDS
+from subscriptions.feed.connection.monitor import REFRESH_SECONDS
 from tests.browsers import log_in, watching_browser
 from tests.faults.connections import close_all_day, open_all_day
 from tests.integration.subscriptions.feed.feed_workers import (

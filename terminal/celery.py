@@ -20,7 +20,7 @@ app = Celery("terminal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # By name: the step may be imported only once Django is set up, which the worker sees to.
-app.steps["worker"].add("subscriptions.feed.bootstep:ConnectionHolder")
+app.steps["worker"].add("subscriptions.feed.bootstep:FeedWorkerStep")
 app.steps["worker"].add("terminal.worker_steps:ConsumerWatchdog")
 
 

@@ -10,11 +10,11 @@ from marketdata.dhan.requests import SUBSCRIBE_CODE, UNSUBSCRIBE_CODE, Request, 
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
 
-Told = Mapping[InstrumentKey, Mode]
+Modes = Mapping[InstrumentKey, Mode]
 """What one socket was told, or should be: the mode of each instrument."""
 
 
-def commands_between(sent: Told, wanted: Told) -> list[Request]:
+def commands_between(sent: Modes, wanted: Modes) -> list[Request]:
     """Return the messages that turn `sent` into `wanted`, the same for the same input; empty when equal.
 
     Unsubscribes come first, so that the connection is over capacity at no step; each goes with the mode that
@@ -30,14 +30,14 @@ def commands_between(sent: Told, wanted: Told) -> list[Request]:
     return requests
 
 
-def told_after(sent: Told, request: Request) -> dict[InstrumentKey, Mode]:
+def sent_after(sent: Modes, request: Request) -> dict[InstrumentKey, Mode]:
     """Return what the socket has been told once `request` has gone out on top of `sent`."""
-    told = dict(sent)
+    after = dict(sent)
     for mode in Mode:
         if request.code is SUBSCRIBE_CODE[mode]:
-            told |= dict.fromkeys(request.instruments, mode)
+            after |= dict.fromkeys(request.instruments, mode)
         elif request.code is UNSUBSCRIBE_CODE[mode]:
             for key in request.instruments:
-                if told.get(key) is mode:
-                    del told[key]
-    return told
+                if after.get(key) is mode:
+                    del after[key]
+    return after

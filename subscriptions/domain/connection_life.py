@@ -36,19 +36,19 @@ BRIEF_SECONDS: Final = 2.0
 """One that is dropped sooner without a word may have been refused for its token."""
 
 
-class LossCause(StrEnum):
+class DisconnectCause(StrEnum):
     """Why a socket was lost or not got."""
 
     NETWORK = "network"  # it ended, or none was to be had, without a word
     BROKER = "broker"  # the broker said why: a disconnect packet, a close frame, a status
     MUTE = "mute"  # nothing came where much was due
     BAD_DATA = "bad_data"  # too much of what came was malformed or impossible
-    QUIET = "quiet"  # closed by us: the broker asked the account for quiet
+    COOLDOWN = "quiet"  # closed by us: the broker asked the account for quiet
     FENCED = "fenced"  # closed by us: cut off from PostgreSQL, it may be another's
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class Disconnect:
     """Why a socket was lost or not got, in an operator's words, and what that asks of us.
 
     Doubtful is what may mean a refused token as well as a bad line: the broker does not always say.
@@ -56,12 +56,12 @@ class Loss:
 
     reaction: Reaction
     reason: str
-    cause: LossCause = LossCause.NETWORK
+    cause: DisconnectCause = DisconnectCause.NETWORK
     is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SocketLifetime:
     """How long a socket lived, in seconds, and whether any packet came."""
 
     seconds: float
@@ -79,7 +79,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class RetryPlan:
     """What follows a loss: a state, and the seconds until the next attempt; None forbids it."""
 
     state: State
@@ -106,47 +106,47 @@ class Attempts:
         """Note that a socket was had; whether it is any good shows later."""
         self.failed_turns = 0
 
-    def after(self, loss: Loss, life: Life | None, *, chance: float) -> Next:
+    def after(self, disconnect: Disconnect, lifetime: SocketLifetime | None, *, chance: float) -> RetryPlan:
         """Return what follows; `life` is the lost socket's, None if none was got."""
-        if life is not None and life.was_good:
+        if lifetime is not None and lifetime.was_good:
             self._attempt = self._doubts = 0
-        if life is not None and life.was_lasting:
+        if lifetime is not None and lifetime.was_lasting:
             self.mutes = 0
         self._attempt += 1
-        self._doubts = self._doubts + 1 if _is_doubtful(loss, life) else 0
-        if loss.cause is LossCause.MUTE:
+        self._doubts = self._doubts + 1 if _is_doubtful(disconnect, lifetime) else 0
+        if disconnect.cause is DisconnectCause.MUTE:
             return self._after_mute(chance)
-        if life is None:
-            self._count_turn(loss.reaction)
-        return self._after(loss.reaction, chance)
+        if lifetime is None:
+            self._count_turn(disconnect.reaction)
+        return self._after(disconnect.reaction, chance)
 
-    def _after_mute(self, chance: float) -> Next:
+    def _after_mute(self, chance: float) -> RetryPlan:
         """The first silence may be the line's; one that repeats is a turn that failed, and gives the broker time."""
         self.mutes += 1
         if self.mutes > 1:
             self.failed_turns += 1
-        return Next(State.MUTE, mute_seconds(attempt=self.mutes, chance=chance))
+        return RetryPlan(State.MUTE, mute_seconds(attempt=self.mutes, chance=chance))
 
     def _count_turn(self, reaction: Reaction) -> None:
         is_failure = reaction in {Reaction.COME_BACK, Reaction.STOP}
         self.failed_turns = self.failed_turns + 1 if is_failure else 0
 
-    def _after(self, reaction: Reaction, chance: float) -> Next:
+    def _after(self, reaction: Reaction, chance: float) -> RetryPlan:
         match reaction:
             case Reaction.COME_BACK:
                 state = State.WAITING if self._doubts >= DOUBTS else State.RECONNECTING
-                return Next(state, backoff_seconds(attempt=self._attempt, chance=chance))
+                return RetryPlan(state, backoff_seconds(attempt=self._attempt, chance=chance))
             case Reaction.WAIT | Reaction.STOP_ALL:
-                return Next(State.RECONNECTING, 0.0)  # The gate knows how long.
+                return RetryPlan(State.RECONNECTING, 0.0)  # The gate knows how long.
             case Reaction.DOUBT:
-                return Next(State.WAITING, doubt_seconds(attempt=self._attempt, chance=chance))
+                return RetryPlan(State.WAITING, doubt_seconds(attempt=self._attempt, chance=chance))
             case Reaction.LOG_IN_AGAIN:
-                return Next(State.WAITING, None)
+                return RetryPlan(State.WAITING, None)
             case Reaction.STOP | Reaction.FIX_PLAN:
-                return Next(State.STOPPED, None)
+                return RetryPlan(State.STOPPED, None)
 
 
-def _is_doubtful(loss: Loss, life: Life | None) -> bool:
-    if life is None or loss.is_doubtful:
-        return loss.is_doubtful
-    return loss.cause is LossCause.NETWORK and life.seconds < BRIEF_SECONDS and not life.is_heard
+def _is_doubtful(disconnect: Disconnect, lifetime: SocketLifetime | None) -> bool:
+    if lifetime is None or disconnect.is_doubtful:
+        return disconnect.is_doubtful
+    return disconnect.cause is DisconnectCause.NETWORK and lifetime.seconds < BRIEF_SECONDS and not lifetime.is_heard

@@ -16,8 +16,8 @@ from typing import Final
 from marketdata.domain.instruments import ExchangeSegment
 
 DUE_PACKETS: Final = 20
-WINDOW_SECONDS: Final = 60.0
-UNWATCHED_SECONDS: Final = 2.0
+PERIOD_SECONDS: Final = 60.0
+UNCHECKED_SECONDS: Final = 2.0
 """A look that comes so much later than the one before found a process that did not run."""
 _KEPT_SHARE: Final = 0.8
 
@@ -27,16 +27,16 @@ class Limits:
     """How long a silence may be, in seconds: where packets are due, and anywhere else in session."""
 
     mute_seconds: float = 10.0
-    quiet_seconds: float = 90.0
+    sparse_seconds: float = 90.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Reading:
     """What a socket has at one look: counts since it opened, and which segments are due to say something."""
 
     packets: int
     streaming: int
-    told: int
+    sent: int
     expected: frozenset[ExchangeSegment]
 
 
@@ -46,71 +46,71 @@ class Watchdog:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._expected: frozenset[ExchangeSegment] = frozenset()
-        self._window: deque[tuple[float, int]] = deque()
-        self._former_due = self._opened_at = self._silent_since = self._looked_at = 0.0
-        self._packets = self._streamed_before = self._told = self._told_last = 0
-        self._lull_at = -WINDOW_SECONDS
+        self._samples: deque[tuple[float, int]] = deque()
+        self._former_due = self._opened_at = self._silent_since = self._checked_at = 0.0
+        self._packets = self._streamed_before = self._sent = self._sent_last = 0
+        self._lull_at = -PERIOD_SECONDS
 
     def begin_socket(self, *, now: float, streamed_before: int) -> None:
         """Take note of a new socket; as many instruments streamed on the one before."""
-        is_known_well = self._packets and now - self._opened_at >= WINDOW_SECONDS
+        is_known_well = self._packets and now - self._opened_at >= PERIOD_SECONDS
         self._former_due = self._due_here() if is_known_well else max(self._due_here(), self._former_due)
         self._streamed_before = streamed_before
-        self._window.clear()
-        self._opened_at = self._silent_since = self._looked_at = now
-        self._packets = self._told = 0
+        self._samples.clear()
+        self._opened_at = self._silent_since = self._checked_at = now
+        self._packets = self._sent = 0
 
-    def look(self, seen: Look, *, now: float) -> float | None:
+    def check(self, seen: Reading, *, now: float) -> float | None:
         """Return after how many seconds of silence the socket is mute; None while it is not.
 
         A silence that would be too long at the next look, if that comes as soon as this one, is too long now.
         """
-        beat = now - self._looked_at
-        if beat > UNWATCHED_SECONDS:
+        beat = now - self._checked_at
+        if beat > UNCHECKED_SECONDS:
             self._silent_since += beat
             beat = 0.0
-        self._looked_at = now
-        if seen.expected != self._expected or seen.told < _KEPT_SHARE * self._told:
+        self._checked_at = now
+        if seen.expected != self._expected or seen.sent < _KEPT_SHARE * self._sent:
             self._expected = seen.expected
             self._forget(now)
-        self._told = max(seen.told, self._told)
+        self._sent = max(seen.sent, self._sent)
         if seen.packets > self._packets:
             self._note_packets(seen, now)
-        elif not self._packets and seen.told != self._told_last:
+        elif not self._packets and seen.sent != self._sent_last:
             self._silent_since = now  # Still being told: nothing was due before.
-        self._told_last = seen.told
+        self._sent_last = seen.sent
         silence = now - self._silent_since
-        is_mute = bool(seen.told and seen.expected) and silence + beat > self._patience(now)
+        is_mute = bool(seen.sent and seen.expected) and silence + beat > self._silence_limit(now)
         return silence if is_mute else None
 
-    def _note_packets(self, seen: Look, now: float) -> None:
+    def _note_packets(self, seen: Reading, now: float) -> None:
         """Count repeats alone, and none for a while after a lull: where lulls are usual, a rate says little."""
         if now - self._silent_since >= self._limits.mute_seconds / 2:
-            self._window.clear()
+            self._samples.clear()
             self._former_due, self._lull_at = 0.0, now
         self._packets, self._silent_since = seen.packets, now
-        self._window.append((now, seen.packets - seen.streaming))
-        while now - self._window[0][0] > WINDOW_SECONDS:
-            self._window.popleft()
+        self._samples.append((now, seen.packets - seen.streaming))
+        while now - self._samples[0][0] > PERIOD_SECONDS:
+            self._samples.popleft()
 
-    def _patience(self, now: float) -> float:
+    def _silence_limit(self, now: float) -> float:
         due = self._due_here()
-        if now - self._opened_at < WINDOW_SECONDS:
+        if now - self._opened_at < PERIOD_SECONDS:
             due = max(due, self._former_due)
         if not self._packets:
             due = max(due, float(self._streamed_before))
-        return self._limits.mute_seconds if due >= DUE_PACKETS else self._limits.quiet_seconds
+        return self._limits.mute_seconds if due >= DUE_PACKETS else self._limits.sparse_seconds
 
     def _due_here(self) -> float:
         """Return how many packets come in `mute_seconds`, by those of the last minute on this socket."""
-        if not self._window or self._window[-1][0] - self._lull_at < WINDOW_SECONDS:
+        if not self._samples or self._samples[-1][0] - self._lull_at < PERIOD_SECONDS:
             return 0.0
-        (began_at, first), (ended_at, last) = self._window[0], self._window[-1]
+        (began_at, first), (ended_at, last) = self._samples[0], self._samples[-1]
         span = max(ended_at - began_at, self._limits.mute_seconds)
         return (last - first) / span * self._limits.mute_seconds
 
     def _forget(self, now: float) -> None:
-        self._window.clear()
+        self._samples.clear()
         self._former_due = 0.0
-        self._streamed_before = self._told = self._told_last = 0
+        self._streamed_before = self._sent = self._sent_last = 0
         self._silent_since = now

@@ -22,10 +22,10 @@ from marketdata import selectors, services
 from marketdata.dhan.credentials import Credentials
 from marketdata.domain.instruments import ExchangeSegment
 from subscriptions.domain.watchdog import Limits
-from subscriptions.feed.connection.socket import Patience
+from subscriptions.feed.connection.socket import KeepaliveTimeouts
 from subscriptions.feed.ownership.processes import name_this_process
 from subscriptions.feed.ownership.statements import connection_parameters
-from subscriptions.feed.worker import FeedSettings, Holder
+from subscriptions.feed.worker import FeedSettings, FeedWorker
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +65,13 @@ def read_settings() -> FeedSettings:
         is_streaming_expected=is_streaming_expected,
         refresh_sessions=refresh_sessions,
         limits=Limits(settings.MUTE_SECONDS, settings.MUTE_QUIET_SECONDS),
-        patience=Patience(settings.PING_QUIET_MS / 1_000, settings.PING_ANSWER_MS / 1_000),
-        quiet_seconds=settings.QUIET_SECONDS,
+        keepalive=KeepaliveTimeouts(settings.PING_QUIET_MS / 1_000, settings.PING_ANSWER_MS / 1_000),
+        cooldown_seconds=settings.QUIET_SECONDS,
         frozen_seconds=settings.FROZEN_OWNER_S,
     )
 
 
-class _HolderThread(threading.Thread):
+class _WorkerThread(threading.Thread):
     """One event loop with the holder on it."""
 
     def __init__(self) -> None:
@@ -88,21 +88,21 @@ class _HolderThread(threading.Thread):
         """Hold connections; a holder that dies takes the worker with it, for the supervisor to start anew."""
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(Holder(read_settings(), self._stop).run())
+                runner.run(FeedWorker(read_settings(), self._stop).run())
         except Exception:
             logger.exception("the connection holder broke; this worker ends")
             logging.shutdown()
             os._exit(EXIT_BROKEN)
 
 
-class ConnectionHolder(bootsteps.StartStopStep):
+class FeedWorkerStep(bootsteps.StartStopStep):
     """Starts the holder with the worker and stops it with the worker."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: WorkController, **options: Any) -> None:
         super().__init__(worker, **options)
-        self._thread: _HolderThread | None = None
+        self._thread: _WorkerThread | None = None
 
     def include_if(self, worker: WorkController) -> bool:
         """Take part only where the queue of feed workers is consumed."""
@@ -110,7 +110,7 @@ class ConnectionHolder(bootsteps.StartStopStep):
 
     def start(self, _worker: WorkController) -> None:
         """Begin to hold connections."""
-        self._thread = _HolderThread()
+        self._thread = _WorkerThread()
         self._thread.start()
 
     def close(self, _worker: WorkController) -> None:

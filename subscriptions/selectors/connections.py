@@ -9,7 +9,7 @@ from django.db import connection
 from marketdata import quote_board
 from marketdata.domain.feed import ConnectionState
 from marketdata.quote_board import ConnectionReport
-from subscriptions.domain.losses import LEASE_SECONDS, Health
+from subscriptions.domain.outages import LEASE_SECONDS, Health
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.status import shown_state
 

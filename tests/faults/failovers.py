@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from subscriptions.feed.ownership.statements import LOCK_SPACE, session_name
+from subscriptions.feed.ownership.statements import LOCK_SPACE, application_name
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
@@ -151,7 +151,7 @@ def _count_ended(name: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
-            [session_name(name)],
+            [application_name(name)],
         )
         return int(cursor.fetchone()[0])
 

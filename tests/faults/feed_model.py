@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from queue import Empty
 from typing import Final
 
-from subscriptions.domain.takeovers import Presence
+from subscriptions.domain.ownership import ProcessStatus
 from subscriptions.feed.connection.owner import HAND_OVER_SECONDS
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Lease
@@ -59,7 +59,7 @@ class Socket:
 
 
 @dataclass(eq=False)
-class Holding:
+class OwnedConnection:
     """What runs under one lease: it waits for its turn, has the turn, opens, and stays."""
 
     lease: Lease
@@ -73,7 +73,7 @@ class Holding:
 class Gate:
     """`OpeningGate`: one turn at a time, with the account's lock, and a pause after it."""
 
-    turn: Holding | None = None
+    turn: OwnedConnection | None = None
     asked: "Future[bool] | None" = None
     ask_again_at: float = 0.0
     is_over: bool = False
@@ -90,18 +90,20 @@ class Worker:
         chance: random.Random,
         *,
         limit: int,
-        presence_of: Callable[[str], Presence],
+        process_status: Callable[[str], ProcessStatus],
     ) -> None:
         self.name, self._server, self._broker, self._chance = name, server, broker, chance
         self._clock = server.clock
         self.is_alive, self.is_frozen, self.is_lost = True, False, False
-        self._told: frozenset[Lease] = frozenset()
-        self._holdings: dict[Lease, Holding] = {}
+        self._leases: frozenset[Lease] = frozenset()
+        self._connections: dict[Lease, OwnedConnection] = {}
         self._gate = Gate()
         self._frozen_at: float | None = None
         self.silent_until = 0.0
         """Until when it may have sockets that it does not speak for."""
-        self.keeper = LeaseKeeper({"server": server}, owner=name, limit=limit, tell=self._hear, presence_of=presence_of)
+        self.keeper = LeaseKeeper(
+            {"server": server}, owner=name, limit=limit, on_change=self._hear, process_status=process_status
+        )
         self._clock.after(chance.uniform(0, 1), self._beat)
         self._clock.after(chance.uniform(0, LOOP_SECONDS), self._turn_loop)
 
@@ -141,7 +143,7 @@ class Worker:
 
     def cut_off(self) -> None:
         """Lose the session to the server, as when it is ended there."""
-        session = self.keeper._session
+        session = self.keeper._database
         if session is not None:
             self._server.end(session)  # type: ignore[arg-type]  # The model's.
 
@@ -162,7 +164,7 @@ class Worker:
         if not self._runs():
             return
         self._do_errands()
-        is_renewed = bool(self.keeper._with_session(self.keeper._beat))
+        is_renewed = bool(self.keeper._with_database(self.keeper._beat))
         pause = self.keeper._pause_after(is_renewed=is_renewed)
         self._clock.after(pause + self._chance.uniform(0, 0.02), self._beat)
 
@@ -181,7 +183,7 @@ class Worker:
     # The loop: `Holder`, `OpeningGate` and `Owner`.
 
     def _hear(self, held: frozenset[Lease]) -> None:
-        self._told = held
+        self._leases = held
         self._clock.after(self._chance.uniform(0, 0.01), self._follow_leases)
 
     def _turn_loop(self) -> None:
@@ -194,76 +196,76 @@ class Worker:
     def _follow_leases(self) -> None:
         if not self._runs():
             return
-        for lease in self._holdings.keys() - self._told:
-            self._drop(self._holdings.pop(lease))
-        for lease in sorted(self._told - self._holdings.keys(), key=lambda one: one.connection):
+        for lease in self._connections.keys() - self._leases:
+            self._drop(self._connections.pop(lease))
+        for lease in sorted(self._leases - self._connections.keys(), key=lambda one: one.connection):
             pause = HAND_OVER_SECONDS if lease.is_inherited else 0.0
-            self._holdings[lease] = Holding(lease, self._clock.now + pause)
-        for holding in self._holdings.values():
-            if holding.is_open and holding.socket not in self._broker.sockets:
-                holding.is_open, holding.socket = False, None
-                holding.may_ask_at = self._clock.now + self._chance.uniform(1, 2)
+            self._connections[lease] = OwnedConnection(lease, self._clock.now + pause)
+        for owned in self._connections.values():
+            if owned.is_open and owned.socket not in self._broker.sockets:
+                owned.is_open, owned.socket = False, None
+                owned.may_ask_at = self._clock.now + self._chance.uniform(1, 2)
 
-    def _drop(self, holding: Holding) -> None:
+    def _drop(self, owned: OwnedConnection) -> None:
         """Abort; an opening that is under way ends in nothing, but only when it is through."""
-        if holding.socket is not None:
-            holding.socket.is_wanted = False
-            if holding.is_open:
-                self._broker.close(holding.socket)
-        if self._gate.turn is holding:
+        if owned.socket is not None:
+            owned.socket.is_wanted = False
+            if owned.is_open:
+                self._broker.close(owned.socket)
+        if self._gate.turn is owned:
             self._end_turn()
 
     def _run_gate(self) -> None:
         gate, now = self._gate, self._clock.now
         if gate.is_over:
-            self.keeper.free_gate()
+            self.keeper.release_gate()
             self._errands_soon()
             self._gate = Gate()
             return
         if gate.turn is None:
-            waiting = [one for one in self._holdings.values() if one.socket is None and one.may_ask_at <= now]
+            waiting = [one for one in self._connections.values() if one.socket is None and one.may_ask_at <= now]
             gate.turn = waiting[0] if waiting else None
         if gate.turn is None or gate.turn.has_turn:
-            self._open_if_assured()
+            self._open_if_confirmed()
         elif gate.asked is None and now >= gate.ask_again_at:
             gate.asked = self.keeper.try_gate()
             self._errands_soon()
         elif gate.asked is not None and gate.asked.done():
             gate.turn.has_turn = gate.asked.result()
             gate.asked, gate.ask_again_at = None, now + LOOP_SECONDS
-            self._open_if_assured()
+            self._open_if_confirmed()
 
-    def _open_if_assured(self) -> None:
-        holding = self._gate.turn
-        if holding is None or not holding.has_turn or holding.socket is not None or not self.keeper.is_assured():
+    def _open_if_confirmed(self) -> None:
+        owned = self._gate.turn
+        if owned is None or not owned.has_turn or owned.socket is not None or not self.keeper.is_confirmed():
             return
-        holding.socket = socket = Socket(holding.lease.connection)
+        owned.socket = socket = Socket(owned.lease.connection)
         began_at = self._clock.now
-        self._clock.after(self._chance.uniform(0.001, 0.2), lambda: self._shake_hands(holding, socket, began_at))
+        self._clock.after(self._chance.uniform(0.001, 0.2), lambda: self._shake_hands(owned, socket, began_at))
 
-    def _shake_hands(self, holding: Holding, socket: Socket, began_at: float) -> None:
+    def _shake_hands(self, owned: OwnedConnection, socket: Socket, began_at: float) -> None:
         """Send the upgrade, which a loop that is frozen does when it wakes, if the broker still waits for it."""
         if not self.is_alive:
             return
         if self.is_frozen:
-            self._clock.after(LOOP_SECONDS, lambda: self._shake_hands(holding, socket, began_at))
+            self._clock.after(LOOP_SECONDS, lambda: self._shake_hands(owned, socket, began_at))
             return
         if self._clock.now - began_at < HANDSHAKE_SECONDS:
             self._broker.open(socket, self)
             if socket.is_wanted:
-                holding.is_open = True
+                owned.is_open = True
             else:
                 self._broker.close(socket)
         else:
-            holding.socket = None
-        holding.has_turn = False
-        if self._gate.turn is holding:
+            owned.socket = None
+        owned.has_turn = False
+        if self._gate.turn is owned:
             self._end_turn()
 
     def _end_turn(self) -> None:
-        holding = self._gate.turn
-        if holding is not None:
-            holding.has_turn = False
+        owned = self._gate.turn
+        if owned is not None:
+            owned.has_turn = False
         self._gate.turn, self._gate.is_over = None, True
 
     def _runs(self) -> bool:
@@ -292,7 +294,7 @@ class World:
     def start_worker(self) -> None:
         limit = self.chance.choice((2, 3, CONNECTIONS, CONNECTIONS))
         name = f"worker{len(self._ever) + 1}"
-        worker = Worker(name, self.server, self.broker, self.chance, limit=limit, presence_of=self._presence_of)
+        worker = Worker(name, self.server, self.broker, self.chance, limit=limit, process_status=self._process_status)
         self.running.append(worker)
         self._ever.append(worker)
 
@@ -312,11 +314,11 @@ class World:
     def _all_heard_from_at(self) -> float:
         return max(one.silent_until for one in self._ever)
 
-    def _presence_of(self, name: str) -> Presence:
+    def _process_status(self, name: str) -> ProcessStatus:
         worker = next(one for one in self._ever if one.name == name)
         if worker.is_lost or not self._together:
-            return Presence.ELSEWHERE
-        return Presence.RUNNING if worker.is_alive else Presence.GONE
+            return ProcessStatus.ELSEWHERE
+        return ProcessStatus.RUNNING if worker.is_alive else ProcessStatus.GONE
 
     def _kill(self) -> None:
         victim = self.chance.choice(self.running)

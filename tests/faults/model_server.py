@@ -12,8 +12,14 @@ from typing import Any, Final
 
 import psycopg
 
-from subscriptions.domain.takeovers import FormerOwner
-from subscriptions.feed.ownership.statements import FORMER_OWNERS_FIRST_SECONDS, TTL_SECONDS, Lease, Quiet, Unheld
+from subscriptions.domain.ownership import FormerOwner
+from subscriptions.feed.ownership.statements import (
+    FORMER_OWNERS_FIRST_SECONDS,
+    TTL_SECONDS,
+    Cooldown,
+    Lease,
+    UnownedLease,
+)
 
 CONNECTIONS: Final = 5
 
@@ -77,7 +83,7 @@ class ModelServer:
 
 
 class ModelSession:
-    """Has the methods of `LeaseSession`; `parameters` name the server."""
+    """Has the methods of `LeaseStatements`; `parameters` name the server."""
 
     def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
         self._server: ModelServer = parameters["server"]
@@ -89,10 +95,10 @@ class ModelSession:
     def close(self) -> None:
         self._server.end(self)
 
-    def list_unheld(self, held: frozenset[Lease], *, frozen_seconds: float) -> list[Unheld]:
-        numbers = {one.connection for one in held}
+    def list_unowned(self, owned: frozenset[Lease], *, frozen_seconds: float) -> list[UnownedLease]:
+        numbers = {one.connection for one in owned}
         return [
-            Unheld(Lease(number, row.epoch, former is not None), former)
+            UnownedLease(Lease(number, row.epoch, former is not None), former)
             for number, row in self._rows().items()
             if number not in numbers
             for former in [self._former(row, frozen_seconds)]
@@ -123,10 +129,10 @@ class ModelSession:
         row.owner, row.epoch, row.expires_at = self._owner, row.epoch + 1, self._server.clock.now + TTL_SECONDS
         return Lease(seen.connection, row.epoch, seen.is_inherited)
 
-    def renew(self, held: frozenset[Lease]) -> frozenset[Lease]:
+    def renew(self, owned: frozenset[Lease]) -> frozenset[Lease]:
         rows = self._rows()
         ours = {
-            one for one in held if (rows[one.connection].owner, rows[one.connection].epoch) == (self._owner, one.epoch)
+            one for one in owned if (rows[one.connection].owner, rows[one.connection].epoch) == (self._owner, one.epoch)
         }
         for one in ours:
             rows[one.connection].expires_at = self._server.clock.now + TTL_SECONDS
@@ -162,7 +168,7 @@ class ModelSession:
         self._server.end(holder)
         return row.owner
 
-    def read_quiet(self) -> Quiet | None:
+    def read_cooldown(self) -> Cooldown | None:
         self._insist()
         return None
 

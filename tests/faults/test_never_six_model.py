@@ -17,7 +17,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give ownership a clock that jumps and a server that is modelled."""
     one = Clock()
     monkeypatch.setattr(keeper, "time", one)
-    monkeypatch.setattr(keeper, "LeaseSession", ModelSession)
+    monkeypatch.setattr(keeper, "LeaseStatements", ModelSession)
     return one
 
 

@@ -11,8 +11,8 @@ import psycopg
 from django.db import connection, connections
 
 from devstack.postgres import is_ready as is_postgres_ready
-from subscriptions.domain.takeovers import FormerOwner
-from subscriptions.feed.ownership.statements import Lease, LeaseSession, connection_parameters
+from subscriptions.domain.ownership import FormerOwner
+from subscriptions.feed.ownership.statements import Lease, LeaseStatements, connection_parameters
 from subscriptions.models import Claim
 from tests.factories import make_equities
 from tests.faults.markets import Answer, Market, running_market
@@ -52,27 +52,27 @@ def loads_are_as_counted() -> bool:
 
 def test_r18_after_a_crash_of_one_of_its_processes_only_former_owners_may_take_at_first(servers: OwnServers) -> None:
     parameters = connection_parameters(connections["default"].settings_dict)
-    former = LeaseSession(parameters, "former")
+    former = LeaseStatements(parameters, "former")
     assert take(former, 1) == Lease(1, 1)
     with psycopg.connect(**parameters) as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
         wait_until(lambda: not is_reachable(former), seconds=5, message="all sessions have ended")
     wait_until(lambda: is_postgres_ready(servers.postgres, servers.postgres_child), seconds=20, message="it is back")
 
-    another = LeaseSession(parameters, "another")
+    another = LeaseStatements(parameters, "another")
 
-    (seen,) = another.list_unheld(frozenset(Lease(number, 0) for number in range(2, 6)), frozen_seconds=45)
+    (seen,) = another.list_unowned(frozenset(Lease(number, 0) for number in range(2, 6)), frozen_seconds=45)
     assert seen.former == FormerOwner("former", is_long_silent=False, was_heard_by_this_server=False)
     assert take(another, 1) is None
     another.close()
-    again = LeaseSession(parameters, "former")
+    again = LeaseStatements(parameters, "former")
     assert take(again, 1) == Lease(1, 2)
     again.close()
 
 
-def is_reachable(session: LeaseSession) -> bool:
+def is_reachable(session: LeaseStatements) -> bool:
     try:
-        session.read_quiet()
+        session.read_cooldown()
     except psycopg.OperationalError:
         return False
     return True

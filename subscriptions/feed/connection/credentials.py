@@ -14,7 +14,7 @@ from django.db import connections
 
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import SealError
-from subscriptions.feed.aside import aside
+from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def _note_nothing(_refused: Credentials, _reason: str) -> None:
     """Stand in where nobody looks after the token."""
 
 
-class Identity:
+class CredentialsReader:
     """The credentials as last read."""
 
     def __init__(self, read: ReadCredentials, note_refusal: NoteRefusal = _note_nothing) -> None:
@@ -46,11 +46,11 @@ class Identity:
         """Return who we are now, or were when it could be read last."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                self._known = await aside(self._in_database, self._read)
+                self._known = await run_in_thread(self._in_database, self._read)
         except SealError as error:
-            self._tell(str(error))
+            self._log_once(str(error))
         except (DatabaseError, TimeoutError) as error:
-            self._tell(type(error).__name__)
+            self._log_once(type(error).__name__)
         else:
             self._trouble = ""
         return self._known
@@ -59,7 +59,7 @@ class Identity:
         """Have it noted that the broker refuses what was used, for whoever can get another token."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                await aside(self._in_database, lambda: self._note_refusal(used, reason))
+                await run_in_thread(self._in_database, lambda: self._note_refusal(used, reason))
         except (DatabaseError, SealError, TimeoutError) as error:
             logger.warning("that the broker refuses the token cannot be noted (%s)", type(error).__name__)
 
@@ -74,7 +74,7 @@ class Identity:
         except TimeoutError:
             return False
 
-    def _tell(self, trouble: str) -> None:
+    def _log_once(self, trouble: str) -> None:
         """Say once what is in the way: reading is tried again each second."""
         if trouble != self._trouble:
             logger.warning("the broker's credentials cannot be read: %s", trouble)

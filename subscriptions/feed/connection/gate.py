@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from marketdata.dhan.disconnects import Reaction
-from subscriptions.domain.connection_life import Loss
+from subscriptions.domain.connection_life import Disconnect
 from subscriptions.feed.ownership.keeper import LeaseKeeper
-from subscriptions.feed.ownership.statements import Quiet
+from subscriptions.feed.ownership.statements import Cooldown
 
 _TRY_AGAIN_SECONDS: Final = 0.1
-QUIET_SECONDS: Final = 60.0
+COOLDOWN_SECONDS: Final = 60.0
 
 
 class _Turn:
@@ -31,14 +31,16 @@ class _Turn:
 class OpeningGate:
     """Grants turns while `run` runs."""
 
-    def __init__(self, keeper: LeaseKeeper, *, pause_seconds: float, quiet_seconds: float = QUIET_SECONDS) -> None:
+    def __init__(
+        self, keeper: LeaseKeeper, *, pause_seconds: float, cooldown_seconds: float = COOLDOWN_SECONDS
+    ) -> None:
         self._keeper = keeper
         self._pause_seconds = pause_seconds
-        self._quiet_seconds = quiet_seconds
+        self._cooldown_seconds = cooldown_seconds
         self._turns: asyncio.Queue[_Turn] = asyncio.Queue()
-        self._quiet: Quiet | None = None
-        self._is_untold = False
-        self._quiet_until = 0.0
+        self._cooldown: Cooldown | None = None
+        self._is_own_pending = False
+        self._cooldown_until = 0.0
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -63,50 +65,54 @@ class OpeningGate:
                 await turn.done.wait()
                 await asyncio.sleep(self._pause_seconds)
             finally:
-                self._keeper.free_gate()
+                self._keeper.release_gate()
 
-    def heed(self, loss: Loss) -> None:
+    def apply(self, disconnect: Disconnect) -> None:
         """Impose the quiet that the broker asked for with `loss`, if it asked for any."""
-        if loss.reaction not in {Reaction.WAIT, Reaction.STOP_ALL}:
+        if disconnect.reaction not in {Reaction.WAIT, Reaction.STOP_ALL}:
             return
-        quiet = Quiet(self._quiet_seconds, loss.reaction is Reaction.STOP_ALL, loss.reason)
-        self.take_note(quiet)
-        self._is_untold = True
-        self._keeper.impose_quiet(quiet, grows=loss.reaction is Reaction.WAIT)
+        cooldown = Cooldown(self._cooldown_seconds, disconnect.reaction is Reaction.STOP_ALL, disconnect.reason)
+        self.update_cooldown(cooldown)
+        self._is_own_pending = True
+        self._keeper.start_cooldown(cooldown, grows=disconnect.reaction is Reaction.WAIT)
 
     def note_opened(self) -> None:
         """Take note that the broker let us in."""
         self._keeper.note_opened()
 
-    def take_note(self, quiet: Quiet | None) -> None:
+    def update_cooldown(self, cooldown: Cooldown | None) -> None:
         """Learn how long the account is to be quiet from now on; None if it is not.
 
         What was said before the keeper has heard of our own quiet is not news.
         """
-        if quiet is None and self._is_untold:
+        if cooldown is None and self._is_own_pending:
             return
-        self._is_untold = False
-        self._quiet = quiet
-        self._quiet_until = asyncio.get_running_loop().time() + (quiet.seconds if quiet else 0.0)
+        self._is_own_pending = False
+        self._cooldown = cooldown
+        self._cooldown_until = asyncio.get_running_loop().time() + (cooldown.seconds if cooldown else 0.0)
 
-    def forbids_sockets(self) -> str | None:
+    def why_sockets_forbidden(self) -> str | None:
         """Return why no socket of the account may be open now; None if they may."""
-        return self._quiet.reason if self._is_quiet() and self._quiet is not None and self._quiet.closes_all else None
+        return (
+            self._cooldown.reason
+            if self._is_cooling_down() and self._cooldown is not None and self._cooldown.closes_all
+            else None
+        )
 
-    async def wait_quiet(self) -> None:
+    async def wait_cooldown(self) -> None:
         """Wait until the account need not be quiet any more."""
         while True:
-            if not self._is_quiet():
+            if not self._is_cooling_down():
                 return
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
-    def _is_quiet(self) -> bool:
-        return self._quiet is not None and asyncio.get_running_loop().time() < self._quiet_until
+    def _is_cooling_down(self) -> bool:
+        return self._cooldown is not None and asyncio.get_running_loop().time() < self._cooldown_until
 
     async def _pass(self) -> None:
         """Wait until no other worker is at the gate; the lock that says so can only be tried."""
         while True:
-            await self.wait_quiet()
+            await self.wait_cooldown()
             if await asyncio.wrap_future(self._keeper.try_gate()):
                 return
             await asyncio.sleep(_TRY_AGAIN_SECONDS)

@@ -21,11 +21,11 @@ from marketdata.dhan.requests import SUBSCRIBE_CODE, Request
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
-from subscriptions.domain.commands import commands_between, told_after
-from subscriptions.domain.connection_life import Attempts, Life, Loss, LossCause, may_follow
-from subscriptions.feed.connection.credentials import Identity, ReadCredentials
+from subscriptions.domain.commands import commands_between, sent_after
+from subscriptions.domain.connection_life import Attempts, Disconnect, DisconnectCause, SocketLifetime, may_follow
+from subscriptions.feed.connection.credentials import CredentialsReader, ReadCredentials
 from subscriptions.feed.connection.gate import OpeningGate
-from subscriptions.feed.connection.socket import PATIENCE, FeedSocket, Patience, RefusedError, open_socket
+from subscriptions.feed.connection.socket import KEEPALIVE, FeedSocket, KeepaliveTimeouts, RefusedError, open_socket
 from subscriptions.feed.ownership.fence import Fence
 from subscriptions.feed.ownership.keeper import BEAT_SECONDS
 from subscriptions.feed.ownership.statements import Lease
@@ -34,7 +34,7 @@ __all__ = ["Owner", "ReadCredentials"]
 
 logger = logging.getLogger(__name__)
 
-_ASSURED_BEAT_SECONDS: Final = 0.1
+_CONFIRM_POLL_SECONDS: Final = 0.1
 _PLAN_BEAT_SECONDS: Final = 1.0
 HAND_OVER_SECONDS: Final = BEAT_SECONDS + 0.5
 """A former owner that lives learns at its next beat that it has been replaced, from its lease or from the board."""
@@ -52,11 +52,11 @@ class Owner:
     """A connection that this worker holds the lease of."""
 
     def __init__(
-        self, lease: Lease, *, is_assured: Callable[[], bool] = lambda: True, fence: Fence | None = None
+        self, lease: Lease, *, is_confirmed: Callable[[], bool] = lambda: True, fence: Fence | None = None
     ) -> None:
         self.lease = lease
         self.fence = fence or Fence()
-        self._is_assured = is_assured
+        self._is_confirmed = is_confirmed
         self.table = QuoteTable()
         self.state = ConnectionState.OPENING
         self.last_error = ""
@@ -64,7 +64,7 @@ class Owner:
         """Set when `state`, `last_error` or `failed_turns` has changed; whoever reports clears it."""
         self.since_ms = _now_ms()
         """When `state` began, true UTC epoch."""
-        self.reconnects: Counter[LossCause] = Counter()
+        self.reconnects: Counter[DisconnectCause] = Counter()
         """How many sockets were lost, or not got, in this epoch, by cause."""
         self.sockets = 0
         """How many sockets were opened in this epoch."""
@@ -83,7 +83,7 @@ class Owner:
         self._is_planned = False
         self._arriving: Collection[InstrumentKey] = ()
         self._socket: FeedSocket | None = None
-        self._ending: Loss | None = None
+        self._close_reason: Disconnect | None = None
         self._attempts = Attempts()
 
     @property
@@ -101,7 +101,7 @@ class Owner:
         """What PostgreSQL wants on this connection, as last read."""
         return self._wanted
 
-    def want(
+    def set_plan(
         self,
         wanted: Mapping[InstrumentKey, Mode],
         ids: Mapping[InstrumentKey, int],
@@ -115,16 +115,16 @@ class Owner:
         self._is_planned = True
         if is_news:
             self.plan_changed.set()
-            self._forget_untold()
+            self._forget_unsent()
         self.settle()
 
     def list_arriving(self) -> Mapping[int, bool]:
         """Return what an open socket was told and another connection still streams: id -> whether it ticks here."""
-        told = [self._ids[key] for key in self._arriving if key in self.sent] if self._socket is not None else []
-        heard = self.table.heard() if told else frozenset()
-        return {one: one in heard for one in told}
+        sent = [self._ids[key] for key in self._arriving if key in self.sent] if self._socket is not None else []
+        heard = self.table.heard() if sent else frozenset()
+        return {one: one in heard for one in sent}
 
-    def list_unheard(self) -> Mapping[InstrumentKey, int]:
+    def list_silent(self) -> Mapping[InstrumentKey, int]:
         """Return what an open socket was told and has no price of yet, not even a snapshot's; ids by key."""
         unheard = self.table.unheard() if self._socket is not None else frozenset()
         return {key: self._ids[key] for key in self.sent if self._ids.get(key) in unheard} if unheard else {}
@@ -133,7 +133,7 @@ class Owner:
         """Return what this socket should be told, first things first; nothing while there is none."""
         return commands_between(self.sent, self._wanted) if self._socket is not None else []
 
-    def tell(self, request: Request) -> None:
+    def send(self, request: Request) -> None:
         """Send one request and remember it. The table learns instruments before their packets can come."""
         if self._socket is None:
             return
@@ -143,9 +143,9 @@ class Owner:
             self.table.add(ids)
             self.dropped.difference_update(ids.values())
         self._socket.send(request)
-        self.sent = told_after(self.sent, request)
+        self.sent = sent_after(self.sent, request)
         if not is_subscribe:
-            self._note_gone(self.table.remove(request.instruments))
+            self._note_removed(self.table.remove(request.instruments))
         self.settle()
 
     def absorb(self) -> None:
@@ -157,46 +157,53 @@ class Owner:
         if self.table.disconnect_reason is not None and self._socket is not None:
             self._socket.abort()
 
-    def end_socket(self, loss: Loss) -> None:
+    def close_socket(self, disconnect: Disconnect) -> None:
         """Close the socket, if there is one, for a reason of our own."""
-        if self._socket is not None and self._ending is None:
-            self._ending = loss
+        if self._socket is not None and self._close_reason is None:
+            self._close_reason = disconnect
             self._socket.abort()
 
-    def heed_fence(self) -> None:
+    def check_fence(self) -> None:
         """Close the socket, if there is one and the connection may be another's."""
         if (why := self.fence.why_closed()) is not None:
-            self.end_socket(Loss(Reaction.COME_BACK, why, LossCause.FENCED))
+            self.close_socket(Disconnect(Reaction.COME_BACK, why, DisconnectCause.FENCED))
 
-    async def wait_assured(self) -> None:
+    async def wait_confirmed(self) -> None:
         """Wait until it is sure that the connection is ours: one that wakes from a freeze says nothing before."""
         while True:
-            if self._is_assured() and self.fence.why_closed() is None:
+            if self._is_confirmed() and self.fence.why_closed() is None:
                 return
-            await asyncio.sleep(_ASSURED_BEAT_SECONDS)
+            await asyncio.sleep(_CONFIRM_POLL_SECONDS)
 
-    async def run(self, *, url: str, gate: OpeningGate, identity: Identity, patience: Patience = PATIENCE) -> None:
+    async def run(
+        self,
+        *,
+        url: str,
+        gate: OpeningGate,
+        credentials_reader: CredentialsReader,
+        keepalive: KeepaliveTimeouts = KEEPALIVE,
+    ) -> None:
         """Keep a socket open for as long as the broker allows it."""
         if self.lease.is_inherited:
             await self.fence.wait_announced()
             await asyncio.sleep(HAND_OVER_SECONDS)
         while True:
-            used = await identity.read()
+            used = await credentials_reader.read()
             if used is None:
                 self._become(ConnectionState.WAITING, "no credentials")
-                await identity.wait_for_other_than(None, seconds=None)
+                await credentials_reader.wait_for_other_than(None, seconds=None)
                 continue
-            await self.wait_assured()  # Not at the gate, where others wait too.
-            await gate.wait_quiet()
+            await self.wait_confirmed()  # Not at the gate, where others wait too.
+            await gate.wait_cooldown()
             self._become(ConnectionState.OPENING, self.last_error)
-            loss, life = await self._live_once(url, gate, used, patience)
-            follows = self._attempts.after(loss, life, chance=random.random())  # noqa: S311
-            self.reconnects[loss.cause] += 1
-            self._become(follows.state, loss.reason)
+            disconnect, lifetime = await self._run_socket(url, gate, used, keepalive)
+            follows = self._attempts.after(disconnect, lifetime, chance=random.random())  # noqa: S311
+            self.reconnects[disconnect.cause] += 1
+            self._become(follows.state, disconnect.reason)
             self.state_changed.set()
-            if follows.state in _REFUSED and loss.reaction is not Reaction.FIX_PLAN:
-                await identity.note_refused(used, loss.reason)
-            await self._rest(loss, follows.delay_seconds, identity, used)
+            if follows.state in _REFUSED and disconnect.reaction is not Reaction.FIX_PLAN:
+                await credentials_reader.note_refused(used, disconnect.reason)
+            await self._wait_for_retry(disconnect, follows.delay_seconds, credentials_reader, used)
 
     async def leave(self) -> None:
         """Give the connection up on purpose: say goodbye to the broker and close."""
@@ -211,63 +218,65 @@ class Owner:
             self._socket.abort()
             self._socket = None
 
-    async def _rest(self, loss: Loss, seconds: float | None, identity: Identity, used: Credentials) -> None:
+    async def _wait_for_retry(
+        self, disconnect: Disconnect, seconds: float | None, credentials_reader: CredentialsReader, used: Credentials
+    ) -> None:
         """Wait as long as the loss asks for; other credentials end the wait, whatever it is for."""
-        if loss.reaction is not Reaction.FIX_PLAN:
-            await identity.wait_for_other_than(used, seconds=seconds)
+        if disconnect.reaction is not Reaction.FIX_PLAN:
+            await credentials_reader.wait_for_other_than(used, seconds=seconds)
             return
         refused = len(self._wanted)
         while len(self._wanted) >= refused:
-            if await identity.wait_for_other_than(used, seconds=_PLAN_BEAT_SECONDS):
+            if await credentials_reader.wait_for_other_than(used, seconds=_PLAN_BEAT_SECONDS):
                 return
 
-    async def _live_once(
-        self, url: str, gate: OpeningGate, credentials: Credentials, patience: Patience
-    ) -> tuple[Loss, Life | None]:
+    async def _run_socket(
+        self, url: str, gate: OpeningGate, credentials: Credentials, keepalive: KeepaliveTimeouts
+    ) -> tuple[Disconnect, SocketLifetime | None]:
         """Open one socket and stay until it is lost; return why, and its life if there was one."""
         try:
-            await self._open(url, gate, credentials, patience)
+            await self._open(url, gate, credentials, keepalive)
         except RefusedError as error:
             self.absorb()
-            return self._said_by_broker() or error.loss, None
+            return self._broker_disconnect() or error.disconnect, None
         opened_at = time.monotonic()
-        loss = await self._stay(gate)
-        return loss, Life(time.monotonic() - opened_at, is_heard=self.table.counters.packets > 0)
+        disconnect = await self._stay_open(gate)
+        return disconnect, SocketLifetime(time.monotonic() - opened_at, is_heard=self.table.counters.packets > 0)
 
-    async def _open(self, url: str, gate: OpeningGate, credentials: Credentials, patience: Patience) -> None:
+    async def _open(self, url: str, gate: OpeningGate, credentials: Credentials, keepalive: KeepaliveTimeouts) -> None:
         async with gate.turn():
             if (why := self.fence.why_closed()) is not None:
-                raise RefusedError(Loss(Reaction.COME_BACK, why, LossCause.FENCED))
-            await self.wait_assured()
+                raise RefusedError(Disconnect(Reaction.COME_BACK, why, DisconnectCause.FENCED))
+            await self.wait_confirmed()
             self.table.begin_socket()
             self.sent = {}
-            self._ending = None
-            self._forget_untold()
+            self._close_reason = None
+            self._forget_unsent()
             try:
-                self._socket = await open_socket(url, credentials, self.table.append, patience=patience)
+                self._socket = await open_socket(url, credentials, self.table.append, keepalive=keepalive)
             except RefusedError as error:
-                gate.heed(error.loss)
+                gate.apply(error.disconnect)
                 raise
         self.sockets += 1
         gate.note_opened()
 
-    async def _stay(self, gate: OpeningGate) -> Loss:
+    async def _stay_open(self, gate: OpeningGate) -> Disconnect:
         """Be told and listen until the socket is lost; return why."""
         assert self._socket is not None  # noqa: S101  It was opened a line ago.
         self._attempts.opened()
         self._become(ConnectionState.SUBSCRIBING, "")
         self.plan_changed.set()
         self.settle()
-        if (why := gate.forbids_sockets()) is not None:  # Imposed by another while this one was opened.
-            self.end_socket(Loss(Reaction.STOP_ALL, why, LossCause.QUIET))
-        self.heed_fence()
-        loss = await self._socket.wait_lost()
+        if (why := gate.why_sockets_forbidden()) is not None:  # Imposed by another while this one was opened.
+            self.close_socket(Disconnect(Reaction.STOP_ALL, why, DisconnectCause.COOLDOWN))
+        self.check_fence()
+        disconnect = await self._socket.wait_lost()
         self.absorb()
         self._socket = None
-        said = self._said_by_broker()
+        said = self._broker_disconnect()
         if said is not None:
-            gate.heed(said)
-        return said or self._ending or loss
+            gate.apply(said)
+        return said or self._close_reason or disconnect
 
     def settle(self) -> None:
         """Be live once everything wanted was sent; after a silence not before something came."""
@@ -276,18 +285,18 @@ class Owner:
         if self._attempts.mutes == 0 or self.table.streaming or not (self.sent and self.is_data_due):
             self._become(ConnectionState.LIVE, "")
 
-    def _forget_untold(self) -> None:
+    def _forget_unsent(self) -> None:
         """Drop rows of what is neither wanted nor told: no unsubscribe will, where the socket was lost before."""
-        self._note_gone(self.table.retain({**self._wanted, **self.sent}))
+        self._note_removed(self.table.retain({**self._wanted, **self.sent}))
 
-    def _note_gone(self, instrument_ids: Collection[int]) -> None:
+    def _note_removed(self, instrument_ids: Collection[int]) -> None:
         self.dropped.update(instrument_ids)
         self.is_thinned = self.is_thinned or bool(instrument_ids)
 
-    def _said_by_broker(self) -> Loss | None:
+    def _broker_disconnect(self) -> Disconnect | None:
         """Return the loss as the broker's disconnect packet explains it, if one has come."""
         reason = self.table.disconnect_reason
-        return None if reason is None else Loss(reaction_to(reason), describe(reason), LossCause.BROKER)
+        return None if reason is None else Disconnect(reaction_to(reason), describe(reason), DisconnectCause.BROKER)
 
     def _become(self, state: ConnectionState, reason: str) -> None:
         if (state, reason) == (self.state, self.last_error):

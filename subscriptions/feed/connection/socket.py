@@ -28,31 +28,31 @@ from marketdata.dhan import requests
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
 from marketdata.dhan.requests import Request, RequestCode
-from subscriptions.domain.connection_life import Loss, LossCause
+from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 
 HANDSHAKE_SECONDS: Final = 5.0
 GOODBYE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class KeepaliveTimeouts:
     """How long a socket may carry nothing before we ping, and how long the answer may take."""
 
-    quiet_seconds: float
-    answer_seconds: float
+    idle_seconds: float
+    reply_seconds: float
 
 
 # The broker pings every 10 s (docs/dhan.md), so a healthy socket is never quiet for longer: should it leave our
 # pings unanswered, none is sent.
-PATIENCE: Final = Patience(quiet_seconds=13.0, answer_seconds=10.0)
+KEEPALIVE: Final = KeepaliveTimeouts(idle_seconds=13.0, reply_seconds=10.0)
 
 
 class RefusedError(Exception):
     """The broker did not give us a socket."""
 
-    def __init__(self, loss: Loss) -> None:
-        super().__init__(loss.reason)
-        self.loss = loss
+    def __init__(self, disconnect: Disconnect) -> None:
+        super().__init__(disconnect.reason)
+        self.disconnect = disconnect
 
 
 class _Listener(WSListener):
@@ -87,16 +87,18 @@ class FeedSocket:
         """Put one request on the wire; the broker never answers."""
         self._transport.send(WSMsgType.TEXT, requests.encode(request).encode())
 
-    async def wait_lost(self) -> Loss:
+    async def wait_lost(self) -> Disconnect:
         """Wait until the socket is gone; the broker's own reason, if it sent one, is in a disconnect packet."""
         try:
             await self._transport.wait_disconnected()
         except WSError:
-            return Loss(Reaction.COME_BACK, "the broker broke the WebSocket protocol")
+            return Disconnect(Reaction.COME_BACK, "the broker broke the WebSocket protocol")
         handshake = self._transport.close_handshake
         if handshake is not None and handshake.recv is not None:
-            return Loss(Reaction.COME_BACK, f"closed by the broker with {handshake.recv.code:d}", LossCause.BROKER)
-        return Loss(Reaction.COME_BACK, "dropped without a close frame")
+            return Disconnect(
+                Reaction.COME_BACK, f"closed by the broker with {handshake.recv.code:d}", DisconnectCause.BROKER
+            )
+        return Disconnect(Reaction.COME_BACK, "dropped without a close frame")
 
     def abort(self) -> None:
         """Drop the socket at once; nothing more is sent."""
@@ -115,13 +117,17 @@ class FeedSocket:
 
 
 async def open_socket(
-    base_url: str, credentials: Credentials, receive: Callable[[bytes], object], *, patience: Patience = PATIENCE
+    base_url: str,
+    credentials: Credentials,
+    receive: Callable[[bytes], object],
+    *,
+    keepalive: KeepaliveTimeouts = KEEPALIVE,
 ) -> FeedSocket:
     """Open a socket; every binary message goes to `receive`. Raises RefusedError.
 
     Pings are sent and answered by picows. An opening that is cancelled leaves no socket behind.
     """
-    opening = asyncio.ensure_future(_connect(base_url, credentials, _Listener(receive), patience))
+    opening = asyncio.ensure_future(_connect(base_url, credentials, _Listener(receive), keepalive))
     try:
         transport = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -130,19 +136,21 @@ async def open_socket(
     except WSHandshakeError as error:
         raise RefusedError(_refusal(error)) from None
     except WSError:
-        raise RefusedError(Loss(Reaction.COME_BACK, "the handshake broke the WebSocket protocol")) from None
+        raise RefusedError(Disconnect(Reaction.COME_BACK, "the handshake broke the WebSocket protocol")) from None
     except TimeoutError:
-        raise RefusedError(Loss(Reaction.COME_BACK, "the handshake was not answered in time")) from None
+        raise RefusedError(Disconnect(Reaction.COME_BACK, "the handshake was not answered in time")) from None
     except OSError as error:
         reason = f"the broker cannot be reached: {error.strerror or type(error).__name__}"
         is_reset = isinstance(error, ConnectionResetError)
-        raise RefusedError(Loss(Reaction.COME_BACK, reason, is_doubtful=is_reset)) from None
+        raise RefusedError(Disconnect(Reaction.COME_BACK, reason, is_doubtful=is_reset)) from None
     if transport.is_disconnected:
-        raise RefusedError(Loss(Reaction.COME_BACK, "dropped during the handshake", is_doubtful=True))
+        raise RefusedError(Disconnect(Reaction.COME_BACK, "dropped during the handshake", is_doubtful=True))
     return FeedSocket(transport)
 
 
-async def _connect(base_url: str, credentials: Credentials, listener: _Listener, patience: Patience) -> WSTransport:
+async def _connect(
+    base_url: str, credentials: Credentials, listener: _Listener, keepalive: KeepaliveTimeouts
+) -> WSTransport:
     query = urlencode(
         {"version": 2, "token": credentials.access_token, "clientId": credentials.client_id, "authType": 2}
     )
@@ -152,8 +160,8 @@ async def _connect(base_url: str, credentials: Credentials, listener: _Listener,
         websocket_handshake_timeout=HANDSHAKE_SECONDS,
         enable_auto_ping=True,
         auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
-        auto_ping_idle_timeout=patience.quiet_seconds,
-        auto_ping_reply_timeout=patience.answer_seconds,
+        auto_ping_idle_timeout=keepalive.idle_seconds,
+        auto_ping_reply_timeout=keepalive.reply_seconds,
         max_redirects=0,  # A redirect would carry the token elsewhere.
     )
     return transport
@@ -164,9 +172,11 @@ def _drop(opening: "asyncio.Future[WSTransport]") -> None:
         opening.result().disconnect(graceful=False)
 
 
-def _refusal(error: WSHandshakeError) -> Loss:
+def _refusal(error: WSHandshakeError) -> Disconnect:
     if error.response is None:
-        return Loss(Reaction.COME_BACK, "the handshake was not answered", is_doubtful=True)
+        return Disconnect(Reaction.COME_BACK, "the handshake was not answered", is_doubtful=True)
     status = int(error.response.status)
     reason = f"the handshake was refused with {status}"
-    return Loss(reaction_to_refusal(status), reason, LossCause.BROKER, is_doubtful=status == HTTPStatus.BAD_REQUEST)
+    return Disconnect(
+        reaction_to_refusal(status), reason, DisconnectCause.BROKER, is_doubtful=status == HTTPStatus.BAD_REQUEST
+    )

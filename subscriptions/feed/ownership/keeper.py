@@ -4,7 +4,7 @@ Theory of operation. Ownership has two signs of life. The *lease*, a row of `fee
 second and says that the owner's loop runs. A *session advisory lock* on the same database connection says that
 its process lives: it is free milliseconds after a kill -9 and stays held through a freeze. A lock that is free
 is taken at once, and taking raises the epoch in one compare-and-set; except from a process that is seen to run, or
-whose session ended with PostgreSQL itself (`subscriptions.domain.takeovers`). One that is held while the lease has run
+whose session ended with PostgreSQL itself (`subscriptions.domain.ownership`). One that is held while the lease has run
 out belongs to a process that is frozen or cut off and may still have its socket: nobody opens another until its
 process has ended or `frozen_seconds` have passed, for the broker drops a silent client after 40. Then its database
 session is ended, which frees the lock (docs/decisions/0010-frozen-owners.md).
@@ -31,9 +31,9 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from subscriptions.domain.takeovers import Presence, may_take_from
-from subscriptions.feed.ownership.processes import presence_of
-from subscriptions.feed.ownership.statements import GATE, TTL_SECONDS, Lease, LeaseSession, Quiet
+from subscriptions.domain.ownership import ProcessStatus, may_take_from
+from subscriptions.feed.ownership.processes import process_status
+from subscriptions.feed.ownership.statements import GATE, TTL_SECONDS, Cooldown, Lease, LeaseStatements
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,10 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class _Imposed:
+class _KnownCooldown:
     """A quiet as this worker knows it, on its own clock; `is_recorded` once the others can know it too."""
 
-    quiet: Quiet
+    cooldown: Cooldown
     until: float
     grows: bool
     is_recorded: bool
@@ -72,23 +72,23 @@ class LeaseKeeper:
         *,
         owner: str,
         limit: int,
-        tell: Callable[[frozenset[Lease]], None],
-        tell_quiet: Callable[[Quiet | None], None] = lambda _quiet: None,
+        on_change: Callable[[frozenset[Lease]], None],
+        on_cooldown_change: Callable[[Cooldown | None], None] = lambda _cooldown: None,
         frozen_seconds: float = FROZEN_SECONDS,
-        presence_of: Callable[[str], Presence] = presence_of,
+        process_status: Callable[[str], ProcessStatus] = process_status,
     ) -> None:
         self._parameters = parameters
         self._owner = owner
         self._limit = limit
-        self._tell = tell
-        self._tell_quiet = tell_quiet
+        self._on_change = on_change
+        self._on_cooldown_change = on_cooldown_change
         self._frozen_seconds = frozen_seconds
-        self._presence_of = presence_of
-        self._imposed: _Imposed | None = None
-        self._assured_at = self._renewed_at = time.monotonic()
-        self._held: frozenset[Lease] = frozenset()
+        self._process_status = process_status
+        self._cooldown: _KnownCooldown | None = None
+        self._confirmed_at = self._renewed_at = time.monotonic()
+        self._owned: frozenset[Lease] = frozenset()
         self._unlocked: frozenset[int] = frozenset()
-        self._session: LeaseSession | None = None
+        self._database: LeaseStatements | None = None
         self._is_reachable = True
         self._failures = 0
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -98,23 +98,23 @@ class LeaseKeeper:
         next_beat = time.monotonic()
         while True:
             try:
-                errand = self._inbox.get(timeout=max(0.0, next_beat - time.monotonic()))
+                command = self._inbox.get(timeout=max(0.0, next_beat - time.monotonic()))
             except queue.Empty:
-                next_beat = time.monotonic() + self._pause_after(is_renewed=bool(self._with_session(self._beat)))
+                next_beat = time.monotonic() + self._pause_after(is_renewed=bool(self._with_database(self._beat)))
                 continue
-            if errand is None:
+            if command is None:
                 break
-            errand()
-        self._with_session(self._release_all)
-        self._close_session()
+            command()
+        self._with_database(self._release_all)
+        self._close_database()
 
     def stop(self) -> None:
         """Let `run` release everything and return."""
         self._inbox.put(None)
 
-    def is_assured(self) -> bool:
+    def is_confirmed(self) -> bool:
         """Say whether this thread has looked so lately that what is held is still ours."""
-        return time.monotonic() - self._assured_at < TTL_SECONDS
+        return time.monotonic() - self._confirmed_at < TTL_SECONDS
 
     def renewed_at(self) -> float:
         """Return when the look began that renewed what is held last, of `time.monotonic`."""
@@ -133,28 +133,28 @@ class LeaseKeeper:
             if answer.set_running_or_notify_cancel():
                 answer.set_result(is_granted)
             elif is_granted:
-                self._with_session(lambda session: session.unlock(GATE))
+                self._with_database(lambda statements: statements.unlock(GATE))
 
         self._inbox.put(ask)
         return answer
 
-    def impose_quiet(self, quiet: Quiet, *, grows: bool = False) -> None:
+    def start_cooldown(self, cooldown: Cooldown, *, grows: bool = False) -> None:
         """Let nobody open a socket for a while, whichever worker asks; with `grows`, longer each time in a row."""
 
-        def impose() -> None:
-            self._imposed = _Imposed(quiet, time.monotonic() + quiet.seconds, grows, is_recorded=False)
-            self._tell_quiet(quiet)
-            self._with_session(self._follow_quiet)
+        def start() -> None:
+            self._cooldown = _KnownCooldown(cooldown, time.monotonic() + cooldown.seconds, grows, is_recorded=False)
+            self._on_cooldown_change(cooldown)
+            self._with_database(self._sync_cooldown)
 
-        self._inbox.put(impose)
+        self._inbox.put(start)
 
     def note_opened(self) -> None:
         """Take note that the broker gave this worker a socket."""
-        self._inbox.put(lambda: self._with_session(LeaseSession.note_opened))
+        self._inbox.put(lambda: self._with_database(LeaseStatements.note_opened))
 
-    def free_gate(self) -> None:
+    def release_gate(self) -> None:
         """Let another worker open a socket."""
-        self._inbox.put(lambda: self._with_session(lambda session: session.unlock(GATE)))
+        self._inbox.put(lambda: self._with_database(lambda statements: statements.unlock(GATE)))
 
     def _pause_after(self, *, is_renewed: bool) -> float:
         """Return the time to the next beat. A lost session is replaced at once: its locks are free meanwhile."""
@@ -162,46 +162,48 @@ class LeaseKeeper:
         return BEAT_SECONDS if is_renewed else min(BEAT_SECONDS, _RETRY_SECONDS * 2.0**self._failures)
 
     def _is_granted(self) -> bool:
-        if self._imposed is not None and time.monotonic() < self._imposed.until:
+        if self._cooldown is not None and time.monotonic() < self._cooldown.until:
             return False
-        granted = self._with_session(self._pass_gate)
+        granted = self._with_database(self._pass_gate)
         if granted is None:  # Out of reach. What the others were not told of ends no sooner than they can be told.
-            return self._imposed is None or self._imposed.is_recorded
+            return self._cooldown is None or self._cooldown.is_recorded
         return granted
 
-    def _pass_gate(self, session: LeaseSession) -> bool:
-        if not session.lock(GATE):
+    def _pass_gate(self, statements: LeaseStatements) -> bool:
+        if not statements.lock(GATE):
             return False
-        if self._follow_quiet(session):
-            session.unlock(GATE)
+        if self._sync_cooldown(statements):
+            statements.unlock(GATE)
             return False
         return True
 
-    def _follow_quiet(self, session: LeaseSession) -> bool:
+    def _sync_cooldown(self, statements: LeaseStatements) -> bool:
         """Record what is not recorded yet, learn what the others ask for, and tell; True while it is quiet."""
-        if self._imposed is not None and not self._imposed.is_recorded:
-            left = self._imposed.until - time.monotonic()
+        if self._cooldown is not None and not self._cooldown.is_recorded:
+            left = self._cooldown.until - time.monotonic()
             if left > 0:
-                session.impose_quiet(replace(self._imposed.quiet, seconds=left), grows=self._imposed.grows)
-        quiet = session.read_quiet()
-        self._imposed = None
-        if quiet is not None:
-            self._imposed = _Imposed(quiet, time.monotonic() + quiet.seconds, grows=False, is_recorded=True)
-        self._tell_quiet(quiet)
-        return quiet is not None
+                statements.start_cooldown(replace(self._cooldown.cooldown, seconds=left), grows=self._cooldown.grows)
+        cooldown = statements.read_cooldown()
+        self._cooldown = None
+        if cooldown is not None:
+            self._cooldown = _KnownCooldown(
+                cooldown, time.monotonic() + cooldown.seconds, grows=False, is_recorded=True
+            )
+        self._on_cooldown_change(cooldown)
+        return cooldown is not None
 
-    def _with_session(self, act: Callable[[LeaseSession], Answer]) -> Answer | None:
+    def _with_database(self, act: Callable[[LeaseStatements], Answer]) -> Answer | None:
         """Return what `act` gives; None, and no session, if PostgreSQL cannot be reached."""
         started_at = time.monotonic()
-        had_session = self._session is not None
+        had_connection = self._database is not None
         try:
-            if self._session is None:
-                self._session = LeaseSession(self._parameters, self._owner)
-                self._unlocked = frozenset(lease.connection for lease in self._held)
-            answer = act(self._session)
+            if self._database is None:
+                self._database = LeaseStatements(self._parameters, self._owner)
+                self._unlocked = frozenset(lease.connection for lease in self._owned)
+            answer = act(self._database)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            self._close_session()
-            if not had_session:
+            self._close_database()
+            if not had_connection:
                 self._note_out_of_reach(started_at)
             self._note_reachable(is_reachable=False, reason=type(error).__name__)
             return None
@@ -214,34 +216,34 @@ class LeaseKeeper:
         Neither the attempt nor the time before it may have been longer than a thread that runs can need.
         """
         now = time.monotonic()
-        if now - started_at < LONGEST_ATTEMPT_SECONDS and started_at - self._assured_at < LONGEST_UNSURE_SECONDS:
-            self._assured_at = now
+        if now - started_at < LONGEST_ATTEMPT_SECONDS and started_at - self._confirmed_at < LONGEST_UNSURE_SECONDS:
+            self._confirmed_at = now
 
-    def _beat(self, session: LeaseSession) -> bool:
+    def _beat(self, statements: LeaseStatements) -> bool:
         looked_at = time.monotonic()
-        ours = session.renew(self._held) if self._held else frozenset()
-        for lease in self._held - ours:
-            session.unlock(lease.connection)
-        held_numbers = frozenset(lease.connection for lease in ours)
-        self._unlocked = frozenset(one for one in self._unlocked & held_numbers if not session.lock(one))
-        self._become(ours)
-        self._assured_at = self._renewed_at = looked_at
-        self._follow_quiet(session)
-        if len(self._held) < self._limit:
-            self._take_free(session)
+        ours = statements.renew(self._owned) if self._owned else frozenset()
+        for lease in self._owned - ours:
+            statements.unlock(lease.connection)
+        owned_numbers = frozenset(lease.connection for lease in ours)
+        self._unlocked = frozenset(one for one in self._unlocked & owned_numbers if not statements.lock(one))
+        self._set_owned(ours)
+        self._confirmed_at = self._renewed_at = looked_at
+        self._sync_cooldown(statements)
+        if len(self._owned) < self._limit:
+            self._take_free(statements)
         return True
 
-    def _take_free(self, session: LeaseSession) -> None:
-        for unheld in session.list_unheld(self._held, frozen_seconds=self._frozen_seconds):
-            if len(self._held) == self._limit:
+    def _take_free(self, statements: LeaseStatements) -> None:
+        for unowned in statements.list_unowned(self._owned, frozen_seconds=self._frozen_seconds):
+            if len(self._owned) == self._limit:
                 return
-            seen, former = unheld.lease, unheld.former
+            seen, former = unowned.lease, unowned.former
             # Asked before the lock is tried: a process that is gone stays gone.
-            may_take = former is None or may_take_from(former, self._presence_of(former.name))
-            taken = session.take(seen) if may_take else None
+            may_take = former is None or may_take_from(former, self._process_status(former.name))
+            taken = statements.take(seen) if may_take else None
             if taken is not None:
-                self._become(self._held | {taken})
-            elif (frozen := session.end_frozen(seen, after_seconds=self._frozen_seconds)) is not None:
+                self._set_owned(self._owned | {taken})
+            elif (frozen := statements.end_frozen(seen, after_seconds=self._frozen_seconds)) is not None:
                 logger.warning(
                     "connection %d, epoch %d: %s has not renewed its lease for %.0f s; its session is ended",
                     seen.connection,
@@ -250,27 +252,27 @@ class LeaseKeeper:
                     self._frozen_seconds,
                 )
 
-    def _release_all(self, session: LeaseSession) -> None:
-        for lease in self._held:
-            session.release(lease)
-        self._become(frozenset())
+    def _release_all(self, statements: LeaseStatements) -> None:
+        for lease in self._owned:
+            statements.release(lease)
+        self._set_owned(frozenset())
 
-    def _become(self, held: frozenset[Lease]) -> None:
-        if held == self._held:
+    def _set_owned(self, owned: frozenset[Lease]) -> None:
+        if owned == self._owned:
             return
-        self._held = held
-        self._tell(held)
+        self._owned = owned
+        self._on_change(owned)
 
-    def _close_session(self) -> None:
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+    def _close_database(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def _note_reachable(self, *, is_reachable: bool, reason: str = "") -> None:
         if is_reachable is self._is_reachable:
             return
         self._is_reachable = is_reachable
         if is_reachable:
-            logger.warning("the lease database is back; %d connections held", len(self._held))
+            logger.warning("the lease database is back; %d connections held", len(self._owned))
         else:
-            logger.warning("the lease database is unreachable (%s); %d connections held", reason, len(self._held))
+            logger.warning("the lease database is unreachable (%s); %d connections held", reason, len(self._owned))

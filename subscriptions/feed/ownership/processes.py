@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from subscriptions.domain.takeovers import Presence
+from subscriptions.domain.ownership import ProcessStatus
 
 _PROCESSES: Final = Path("/proc")
 _UNKNOWN_START: Final = "0"
@@ -23,17 +23,17 @@ def name_this_process() -> str:
     return f"{_host()}:{os.getpid()}:{start}:{secrets.token_hex(4)}"
 
 
-def presence_of(name: str) -> Presence:
+def process_status(name: str) -> ProcessStatus:
     """Say whether the process of a name still is. One that has ended and was not yet waited for is gone."""
     host, *rest = name.rsplit(":", 3)
     if host != _host() or len(rest) != 3 or not rest[0].isdecimal() or rest[1] == _UNKNOWN_START:
-        return Presence.ELSEWHERE
+        return ProcessStatus.ELSEWHERE
     pid = int(rest[0])
     found = _read_stat(pid)
     if found is None:
-        return Presence.ELSEWHERE if _is_hidden(pid) else Presence.GONE
+        return ProcessStatus.ELSEWHERE if _is_hidden(pid) else ProcessStatus.GONE
     state, start = found
-    return Presence.RUNNING if start == rest[1] and state not in _ENDED else Presence.GONE
+    return ProcessStatus.RUNNING if start == rest[1] and state not in _ENDED else ProcessStatus.GONE
 
 
 def _host() -> str:

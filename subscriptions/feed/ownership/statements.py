@@ -1,6 +1,6 @@
 """The statements of ownership: leases, advisory locks, the gate's row; all SQL of them is here.
 
-One `LeaseSession` is one database connection. Its end frees every lock it holds, and that is what makes them a sign
+One `LeaseStatements` is one database connection. Its end frees every lock it holds, and that is what makes them a sign
 of life: whoever holds a connection's lock has a process, or had one a moment ago.
 """
 
@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import psycopg
 
-from subscriptions.domain.losses import LEASE_SECONDS
-from subscriptions.domain.takeovers import FormerOwner
+from subscriptions.domain.outages import LEASE_SECONDS
+from subscriptions.domain.ownership import FormerOwner
 
 TTL_SECONDS: Final = LEASE_SECONDS
 FORMER_OWNERS_FIRST_SECONDS: Final = 10
 GATE: Final = 0
 """The number under which the gate has its lock, beside the connections'."""
-QUIET_GROWS_TO: Final = 5
+COOLDOWN_GROWS_TO: Final = 5
 """Refusal after refusal the quiet doubles, up to so many times the first."""
 
 LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
@@ -30,7 +30,7 @@ _LONG_SILENT: Final = f"""
 greatest(expires_at, {STARTED} + make_interval(secs => %(ttl)s))
      < now() - make_interval(secs => %(frozen)s) AND expires_at IS NOT NULL
 """
-_UNHELD: Final = f"""
+_UNOWNED: Final = f"""
 SELECT connection_id, epoch, CASE WHEN owner <> %(owner)s THEN owner ELSE '' END,
        {_LONG_SILENT},
        coalesce(expires_at - make_interval(secs => %(ttl)s) > {STARTED}, false)
@@ -75,11 +75,11 @@ WITH frozen AS MATERIALIZED (
 )
 SELECT owner, pg_terminate_backend(pid) FROM frozen
 """  # noqa: S608  Only a constant is put in.
-_READ_QUIET: Final = """
+_READ_COOLDOWN: Final = """
 SELECT extract(epoch FROM quiet_until - clock_timestamp())::float8, closes_all, reason
   FROM feed_gate WHERE quiet_until > clock_timestamp()
 """
-_IMPOSE_QUIET: Final = """
+_START_COOLDOWN: Final = """
 INSERT INTO feed_gate AS gate (id, quiet_until, closes_all, reason, set_by, refusals)
 VALUES (1, clock_timestamp() + make_interval(secs => %(seconds)s), %(closes_all)s, %(reason)s, %(owner)s, %(grows)s)
 ON CONFLICT (id) DO UPDATE
@@ -102,7 +102,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Unheld:
+class UnownedLease:
     """The lease of a connection that whoever looks does not hold, and whom it names, if anyone else."""
 
     lease: Lease
@@ -110,7 +110,7 @@ class Unheld:
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
+class Cooldown:
     """What the broker asked of the whole account: open nothing for so many seconds, or have nothing open either."""
 
     seconds: float
@@ -126,36 +126,36 @@ def connection_parameters(database: Mapping[str, Any]) -> dict[str, Any]:
     return given | passed_on | {"connect_timeout": 2, "tcp_user_timeout": 4_000, "options": "-c statement_timeout=2000"}
 
 
-def session_name(owner: str) -> str:
+def application_name(owner: str) -> str:
     """Return what an owner's session calls itself, in 63 characters; the last ones of a name are nobody else's."""
     return f"lease {owner[-57:]}"
 
 
-class LeaseSession:
+class LeaseStatements:
     """One database connection with the statements of ownership; its end frees every lock it holds."""
 
     def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
         self.owner = owner
-        self._connection = psycopg.connect(**parameters, autocommit=True, application_name=session_name(owner))
+        self._connection = psycopg.connect(**parameters, autocommit=True, application_name=application_name(owner))
 
     def close(self) -> None:
         """End the session."""
         self._connection.close()
 
-    def list_unheld(self, held: frozenset[Lease], *, frozen_seconds: float) -> list[Unheld]:
+    def list_unowned(self, owned: frozenset[Lease], *, frozen_seconds: float) -> list[UnownedLease]:
         """Return the leases, as they stand, of connections that are not in `held`.
 
         Who has not renewed for `frozen_seconds` since its lease ran out counts as long silent.
         """
         values = {
-            "held": [one.connection for one in held],
+            "held": [one.connection for one in owned],
             "owner": self.owner,
             "frozen": frozen_seconds,
             "ttl": TTL_SECONDS,
         }
         return [
-            Unheld(Lease(number, epoch, bool(name)), FormerOwner(name, *known) if name else None)
-            for number, epoch, name, *known in self._connection.execute(_UNHELD, values)
+            UnownedLease(Lease(number, epoch, bool(name)), FormerOwner(name, *known) if name else None)
+            for number, epoch, name, *known in self._connection.execute(_UNOWNED, values)
         ]
 
     def take(self, seen: Lease) -> Lease | None:
@@ -169,9 +169,9 @@ class LeaseSession:
             return None
         return Lease(seen.connection, taken[0], seen.is_inherited)
 
-    def renew(self, held: frozenset[Lease]) -> frozenset[Lease]:
+    def renew(self, owned: frozenset[Lease]) -> frozenset[Lease]:
         """Extend `held` and return those that are still ours."""
-        leases = sorted(held, key=lambda lease: lease.connection)
+        leases = sorted(owned, key=lambda lease: lease.connection)
         rows = self._connection.execute(
             _RENEW,
             {
@@ -182,7 +182,7 @@ class LeaseSession:
             },
         )
         ours = {number for (number,) in rows}
-        return frozenset(lease for lease in held if lease.connection in ours)
+        return frozenset(lease for lease in owned if lease.connection in ours)
 
     def release(self, lease: Lease) -> None:
         """Give a connection up, so that anyone may take it at once."""
@@ -215,22 +215,22 @@ class LeaseSession:
         ended = self._connection.execute(_END_FROZEN, values).fetchone()
         return None if ended is None else str(ended[0])
 
-    def read_quiet(self) -> Quiet | None:
+    def read_cooldown(self) -> Cooldown | None:
         """Return what is left of the account's quiet, if there is any."""
-        row = self._connection.execute(_READ_QUIET).fetchone()
-        return None if row is None else Quiet(*row)
+        row = self._connection.execute(_READ_COOLDOWN).fetchone()
+        return None if row is None else Cooldown(*row)
 
-    def impose_quiet(self, quiet: Quiet, *, grows: bool) -> None:
+    def start_cooldown(self, cooldown: Cooldown, *, grows: bool) -> None:
         """Ask every worker for quiet; with `grows`, for longer each time in a row."""
         values = {
-            "seconds": quiet.seconds,
-            "closes_all": quiet.closes_all,
-            "reason": quiet.reason[:256],
+            "seconds": cooldown.seconds,
+            "closes_all": cooldown.closes_all,
+            "reason": cooldown.reason[:256],
             "owner": self.owner,
             "grows": int(grows),
-            "most": QUIET_GROWS_TO,
+            "most": COOLDOWN_GROWS_TO,
         }
-        self._connection.execute(_IMPOSE_QUIET, values)
+        self._connection.execute(_START_COOLDOWN, values)
 
     def note_opened(self) -> None:
         """Take note that the broker let someone in: the next refusal is a first one."""

@@ -15,8 +15,8 @@ from django.db import connections
 from django.utils import timezone
 
 from subscriptions import services
-from subscriptions.feed.aside import aside
 from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Arrivals:
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._told_at: Mapping[int, float] = {}
+        self._sent_at: Mapping[int, float] = {}
         self._finished: set[int] = set()
 
     async def run(self) -> None:
@@ -43,18 +43,18 @@ class Arrivals:
 
     def _choose(self, arriving: Mapping[int, bool], now: float) -> Collection[int]:
         """Return what streams here or was silent for long enough, and was not finished yet."""
-        self._told_at = {one: self._told_at.get(one, now) for one in arriving}
+        self._sent_at = {one: self._sent_at.get(one, now) for one in arriving}
         self._finished.intersection_update(arriving)
         return [
             one
             for one, is_heard in arriving.items()
-            if one not in self._finished and (is_heard or now - self._told_at[one] >= SILENT_SECONDS)
+            if one not in self._finished and (is_heard or now - self._sent_at[one] >= SILENT_SECONDS)
         ]
 
     async def _finish(self, arrived: Collection[int]) -> bool:
         number = self._owner.lease.connection
         try:
-            count = await aside(_finish_moves, number, arrived)
+            count = await run_in_thread(_finish_moves, number, arrived)
         except (DatabaseError, services.PlacementBusy) as error:
             logger.warning("connection %d: %d moves not finished yet (%s)", number, len(arrived), type(error).__name__)
             return False

@@ -14,8 +14,8 @@ from django.db import connections
 from django.utils import timezone
 
 from subscriptions import selectors, services
-from subscriptions.domain.losses import LossWatch
-from subscriptions.feed.aside import aside
+from subscriptions.domain.outages import OutageMonitor
+from subscriptions.feed.threads import run_in_thread
 from subscriptions.services import FailOverReport
 
 logger = logging.getLogger(__name__)
@@ -23,17 +23,17 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 1.0
 
 
-class Failovers:
+class FailoverMonitor:
     """The watch of one worker."""
 
     def __init__(self, *, grace_seconds: float) -> None:
-        self._watch = LossWatch(timedelta(seconds=grace_seconds))
+        self._monitor = OutageMonitor(timedelta(seconds=grace_seconds))
 
     async def run(self) -> None:
         """Look and move, for ever. Without PostgreSQL nothing is known and nothing moves."""
         while True:
             try:
-                moves = await aside(self._look)
+                moves = await run_in_thread(self._check)
             except (DatabaseError, services.PlacementBusy) as error:
                 logger.warning("lost connections cannot be looked after (%s)", type(error).__name__)
                 moves = []
@@ -47,10 +47,10 @@ class Failovers:
                 )
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _look(self) -> list[FailOverReport]:
+    def _check(self) -> list[FailOverReport]:
         try:
             health, now = selectors.list_health()
-            lost = self._watch.look(health, now=now) if now is not None else []
+            lost = self._monitor.check(health, now=now) if now is not None else []
             done = [services.fail_over(connection=number, now=timezone.now()) for number in lost]
         except DatabaseError:
             connections.close_all()

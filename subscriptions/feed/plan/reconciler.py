@@ -15,8 +15,8 @@ from django.db import connections
 
 from subscriptions import selectors
 from subscriptions.domain.wanted import WantedInstrument
-from subscriptions.feed.aside import aside
 from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Reconciler:
             self._nudged.clear()
             wait = BEAT_SECONDS
             try:
-                wanted = await aside(_list_wanted, self._owner.lease.connection)
+                wanted = await run_in_thread(_list_wanted, self._owner.lease.connection)
             except DatabaseError as error:
                 logger.warning(
                     "connection %d: what is wanted cannot be read (%s); %d instruments stay as they are",
@@ -57,7 +57,7 @@ class Reconciler:
                 )
                 wait = RETRY_SECONDS
             else:
-                self._owner.want(
+                self._owner.set_plan(
                     {one.key: one.mode for one in wanted},
                     {one.key: one.instrument_id for one in wanted},
                     frozenset(one.key for one in wanted if one.is_arriving),
@@ -77,10 +77,10 @@ class Reconciler:
             await self._owner.plan_changed.wait()
             self._owner.plan_changed.clear()
             for request in self._owner.list_commands():
-                await self._owner.wait_assured()
+                await self._owner.wait_confirmed()
                 if self._owner.plan_changed.is_set():
                     break
-                self._owner.tell(request)
+                self._owner.send(request)
                 await asyncio.sleep(self._pause_seconds)
 
 

@@ -26,14 +26,14 @@ CALL_INTERVAL_SECONDS: Final = 1.1
 SILENT_SECONDS: Final = 3.0
 PAUSE_AFTER_ERROR_SECONDS: Final = 30.0
 
-ReadIdentity = Callable[[], Awaitable[Credentials | None]]
+ReadCurrentCredentials = Callable[[], Awaitable[Credentials | None]]
 """Return who we are to the broker now; None while nobody has told us."""
 
 
 class Seeder:
     """Seeds the quote tables of one worker's owners."""
 
-    def __init__(self, list_owners: Callable[[], Sequence[Owner]], read_credentials: ReadIdentity) -> None:
+    def __init__(self, list_owners: Callable[[], Sequence[Owner]], read_credentials: ReadCurrentCredentials) -> None:
         self._list_owners = list_owners
         self._read_credentials = read_credentials
         self._silent_since: dict[int, float] = {}
@@ -62,7 +62,7 @@ class Seeder:
         """Return what has been silent for long enough and was not asked for yet; ids by key."""
         silent: dict[InstrumentKey, int] = {}
         for owner in self._list_owners():
-            silent |= owner.list_unheard()
+            silent |= owner.list_silent()
         self._silent_since = {one: self._silent_since.get(one, now) for one in silent.values()}
         self._asked.intersection_update(self._silent_since)
         due = [

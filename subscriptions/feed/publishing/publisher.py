@@ -18,18 +18,18 @@ from django.db import Error as DatabaseError
 
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.quote_board import BoardError, ConnectionReport, OwnerBoard, StaleEpoch
-from subscriptions.feed.aside import aside, heed_cancellation
 from subscriptions.feed.connection.owner import Owner
-from subscriptions.feed.publishing.figures import Figures
 from subscriptions.feed.publishing.states import StateNote, write_state
+from subscriptions.feed.publishing.statistics import ConnectionStatistics
+from subscriptions.feed.threads import reraise_cancellation, run_in_thread
 
 logger = logging.getLogger(__name__)
 
-LIFE_SECONDS: Final = 1.0
+KEEPALIVE_FRAME_SECONDS: Final = 1.0
 FULL_AGAIN_SECONDS: Final = 1.0
 """A market's worth of unsubscribes takes seconds; a full frame with every flush would be 10 MB/s a connection."""
-KEEP_SECONDS: Final = 1.0
-KEEP_AFRESH_SECONDS: Final = 30.0
+CACHE_SECONDS: Final = 1.0
+CACHE_REWRITE_SECONDS: Final = 30.0
 REPORT_SECONDS: Final = 1.0
 BOARD_SECONDS: Final = 1.0
 """How long one write to the board may take; a hung Redis must not stop the flush."""
@@ -45,7 +45,7 @@ class Publisher:
         self._flush_seconds = flush_seconds
         self._sequence = 0
         self._is_asked = False
-        self._figures = Figures(owner)
+        self._statistics = ConnectionStatistics(owner)
         self._lost_writes = 0
         self._written: StateNote | None = None
         self._note_due = asyncio.Event()
@@ -58,7 +58,7 @@ class Publisher:
         """Publish, keep and report, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._flush_forever())
-            group.create_task(self._keep_forever())
+            group.create_task(self._cache_forever())
             group.create_task(self._report_forever())
             group.create_task(self._record_forever())
 
@@ -74,13 +74,13 @@ class Publisher:
             begun_at = loop.time()
             self._owner.absorb()
             rows = self._owner.table.take_changes()
-            self._figures.note_flush(rows, late_seconds=begun_at - next_at, took_seconds=loop.time() - begun_at)
-            if len(rows) or loop.time() - published_at >= LIFE_SECONDS:
+            self._statistics.note_flush(rows, late_seconds=begun_at - next_at, took_seconds=loop.time() - begun_at)
+            if len(rows) or loop.time() - published_at >= KEEPALIVE_FRAME_SECONDS:
                 self._sequence += 1
                 is_taken = await self._publish(FrameKind.CHANGES, rows)
                 published_at = loop.time()
                 if is_taken:
-                    self._figures.note_published(lag_seconds=published_at - next_at)
+                    self._statistics.note_published(lag_seconds=published_at - next_at)
             is_thinned = self._owner.is_thinned and loop.time() >= thinned_at
             if is_thinned:
                 self._owner.is_thinned, thinned_at = False, loop.time() + FULL_AGAIN_SECONDS
@@ -96,7 +96,7 @@ class Publisher:
             self._board.publish(BusFrame(kind, lease.connection, lease.epoch, self._sequence, _now_ms(), rows))
         )
 
-    async def _keep_forever(self) -> None:
+    async def _cache_forever(self) -> None:
         loop = asyncio.get_running_loop()
         afresh_at = loop.time()
         while True:
@@ -104,14 +104,14 @@ class Publisher:
             unkept = self._owner.table.take_unkept()
             dropped, self._owner.dropped = self._owner.dropped, set()
             rows = self._owner.table.all_rows() if is_afresh else unkept
-            is_kept = await self._write(self._keep(rows, sorted(dropped), is_afresh=is_afresh))
+            is_kept = await self._write(self._cache(rows, sorted(dropped), is_afresh=is_afresh))
             if not is_kept:
                 afresh_at = loop.time()
             elif is_afresh:
-                afresh_at = loop.time() + KEEP_AFRESH_SECONDS
-            await asyncio.sleep(KEEP_SECONDS)
+                afresh_at = loop.time() + CACHE_REWRITE_SECONDS
+            await asyncio.sleep(CACHE_SECONDS)
 
-    async def _keep(self, rows: Rows, dropped: Sequence[int], *, is_afresh: bool) -> bool:
+    async def _cache(self, rows: Rows, dropped: Sequence[int], *, is_afresh: bool) -> bool:
         """Write kept rows; whoever has written under a newer epoch is heard of here."""
         lease, fence = self._owner.lease, self._owner.fence
         try:
@@ -125,7 +125,7 @@ class Publisher:
             )
         except StaleEpoch:
             fence.note_superseded()
-            self._owner.heed_fence()
+            self._owner.check_fence()
             return False
         fence.note_announced()
         return is_kept
@@ -169,8 +169,8 @@ class Publisher:
             last_packet_at_ms=owner.last_packet_at_ms,
             reported_at_ms=_now_ms(),
             last_error=owner.last_error,
-            statistics=self._figures.read(),
-            ticking=tuple(self._figures.list_ticking()),
+            statistics=self._statistics.read(),
+            ticking=tuple(self._statistics.list_ticking()),
         )
 
     async def _record_state(self) -> None:
@@ -179,7 +179,7 @@ class Publisher:
         if note == self._written:
             return
         try:
-            await aside(write_state, self._owner.lease, note)
+            await run_in_thread(write_state, self._owner.lease, note)
         except DatabaseError as error:
             logger.warning("connection %d: state %s not recorded (%s)", self._owner.lease.connection, note.state, error)
         else:
@@ -191,7 +191,7 @@ class Publisher:
             async with asyncio.timeout(BOARD_SECONDS):
                 is_taken = await act is not False
         except (BoardError, OSError) as error:
-            self._figures.lost_writes += 1
+            self._statistics.lost_writes += 1
             self._lost_writes += 1
             if self._lost_writes == 1:
                 logger.warning("connection %d: board lost (%s)", self._owner.lease.connection, type(error).__name__)
@@ -199,7 +199,7 @@ class Publisher:
         else:
             self._owner.fence.note_board()
         finally:
-            heed_cancellation()  # Redis' client may lose it, and whoever gives the connection up would wait for ever.
+            reraise_cancellation()  # Redis' client can swallow the cancellation.
         if self._lost_writes:
             logger.warning(
                 "connection %d: board is back, %d writes lost", self._owner.lease.connection, self._lost_writes

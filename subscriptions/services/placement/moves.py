@@ -16,7 +16,7 @@ from django.db.models import Count
 
 from marketdata.domain.feed import ConnectionState
 from subscriptions.domain.claims import LogAction, LogReason
-from subscriptions.domain.losses import Health
+from subscriptions.domain.outages import Health
 from subscriptions.domain.placement import ConnectionLoad, Shift, plan_failover, plan_rebalance
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from subscriptions.selectors import list_health

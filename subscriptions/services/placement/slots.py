@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from subscriptions.domain.losses import Health
+from subscriptions.domain.outages import Health
 from subscriptions.domain.placement import ConnectionLoad, fill
 from subscriptions.models import Subscription
 from subscriptions.selectors import list_health

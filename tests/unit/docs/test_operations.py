@@ -24,7 +24,7 @@ from marketdata.streaming.feed_state import FeedWord, LineState
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import LogAction, LogReason
-from subscriptions.domain.connection_life import LossCause
+from subscriptions.domain.connection_life import DisconnectCause
 from terminal import errors, feed_metrics, health, process_metrics
 from terminal.admission import TRY_AGAIN_LATER
 
@@ -216,7 +216,7 @@ def test_every_metric_the_page_speaks_of_is_there() -> None:
 
 
 def test_every_cause_of_a_reconnect() -> None:
-    assert names("Cause", "Metrics") == set(LossCause)
+    assert names("Cause", "Metrics") == set(DisconnectCause)
 
 
 def test_every_reason_not_to_believe_a_price() -> None:

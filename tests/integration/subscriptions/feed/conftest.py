@@ -8,7 +8,7 @@ from django.db import connection, connections
 from subscriptions.feed.ownership.statements import (
     FORMER_OWNERS_FIRST_SECONDS,
     STARTED,
-    LeaseSession,
+    LeaseStatements,
     connection_parameters,
 )
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession
@@ -25,10 +25,10 @@ def simulator() -> Iterator[SimulatorAddress]:
 @pytest.fixture
 def open_session() -> Iterator[OpenSession]:
     """Open sessions under names; closed at the end."""
-    opened: list[LeaseSession] = []
+    opened: list[LeaseStatements] = []
 
-    def open_one(owner: str) -> LeaseSession:
-        session = LeaseSession(connection_parameters(connections["default"].settings_dict), owner)
+    def open_one(owner: str) -> LeaseStatements:
+        session = LeaseStatements(connection_parameters(connections["default"].settings_dict), owner)
         opened.append(session)
         return session
 

@@ -7,23 +7,23 @@ from picows import WSListener, WSUpgradeRequest, ws_create_server
 
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction
-from subscriptions.domain.connection_life import Loss
+from subscriptions.domain.connection_life import Disconnect
 from subscriptions.feed.connection import socket
-from subscriptions.feed.connection.socket import Patience, open_socket
+from subscriptions.feed.connection.socket import KeepaliveTimeouts, open_socket
 
 CREDENTIALS = Credentials("100", "token")
-SHORT = Patience(quiet_seconds=0.2, answer_seconds=0.2)
+SHORT = KeepaliveTimeouts(idle_seconds=0.2, reply_seconds=0.2)
 
 
 def accept(_request: WSUpgradeRequest) -> WSListener:
     return WSListener()
 
 
-async def wait_lost(*, is_answering: bool) -> Loss:
+async def wait_lost(*, is_answering: bool) -> Disconnect:
     server = await ws_create_server(accept, "127.0.0.1", 0, enable_auto_pong=is_answering)
     async with server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        socket = await open_socket(url, CREDENTIALS, lambda _message: None, patience=SHORT)
+        socket = await open_socket(url, CREDENTIALS, lambda _message: None, keepalive=SHORT)
         try:
             async with asyncio.timeout(3):
                 return await socket.wait_lost()
@@ -32,9 +32,9 @@ async def wait_lost(*, is_answering: bool) -> Loss:
 
 
 def test_a_socket_that_carries_nothing_and_answers_no_ping_is_dropped() -> None:
-    loss = asyncio.run(wait_lost(is_answering=False))
+    disconnect = asyncio.run(wait_lost(is_answering=False))
 
-    assert loss == Loss(Reaction.COME_BACK, "dropped without a close frame")
+    assert disconnect == Disconnect(Reaction.COME_BACK, "dropped without a close frame")
 
 
 def test_a_quiet_socket_that_answers_pings_stays() -> None:
@@ -43,7 +43,7 @@ def test_a_quiet_socket_that_answers_pings_stays() -> None:
 
 
 def test_a_half_open_socket_is_noticed_within_25_seconds_and_later_than_the_brokers_own_ping() -> None:
-    patience = socket.PATIENCE
+    keepalive = socket.KEEPALIVE
 
-    assert patience.quiet_seconds > 10
-    assert patience.quiet_seconds + patience.answer_seconds < 25
+    assert keepalive.idle_seconds > 10
+    assert keepalive.idle_seconds + keepalive.reply_seconds < 25

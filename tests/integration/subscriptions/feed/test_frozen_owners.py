@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from subscriptions.feed.ownership.statements import Lease, LeaseSession
+from subscriptions.feed.ownership.statements import Lease, LeaseStatements
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession, take
 from tests.waiting import wait_until
@@ -22,7 +22,7 @@ def expire(number: int, *, seconds: float) -> None:
     FeedLease.objects.filter(connection_id=number).update(expires_at=timezone.now() - timedelta(seconds=seconds))
 
 
-def is_alive(session: LeaseSession) -> bool:
+def is_alive(session: LeaseStatements) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [f"lease {session.owner}"])
         return bool(cursor.fetchone()[0])

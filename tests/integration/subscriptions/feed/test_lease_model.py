@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, connections
 from django.db.models import F
 
-from subscriptions.feed.ownership.statements import Lease, LeaseSession, connection_parameters
+from subscriptions.feed.ownership.statements import Lease, LeaseStatements, connection_parameters
 from subscriptions.models import FeedLease
 from tests.faults.model_server import Clock, ModelServer, ModelSession
 from tests.waiting import wait_until
@@ -25,13 +25,13 @@ class Twins:
 
     def __init__(self) -> None:
         self.server = ModelServer(Clock())
-        self.sessions: dict[str, tuple[LeaseSession, ModelSession]] = {}
+        self.sessions: dict[str, tuple[LeaseStatements, ModelSession]] = {}
         for owner in OWNERS:
             self.open(owner)
 
     def open(self, owner: str) -> None:
         parameters = connection_parameters(connections["default"].settings_dict)
-        self.sessions[owner] = LeaseSession(parameters, owner), ModelSession({"server": self.server}, owner)
+        self.sessions[owner] = LeaseStatements(parameters, owner), ModelSession({"server": self.server}, owner)
 
     def close(self) -> None:
         for real, model in self.sessions.values():
@@ -44,12 +44,12 @@ class Twins:
         assert real == model, act
         return real
 
-    def list_unheld(self, owner: str, held: frozenset[Lease]) -> object:
+    def list_unowned(self, owner: str, held: frozenset[Lease]) -> object:
         """Let both look. When their servers started is not compared: leases are aged here, and no server is."""
         real, model = (
             [
                 (one.lease, one.lease.is_inherited, one.former and (one.former.name, one.former.is_long_silent))
-                for one in session.list_unheld(held, frozen_seconds=FROZEN_SECONDS)
+                for one in session.list_unowned(held, frozen_seconds=FROZEN_SECONDS)
             ]
             for session in self.sessions[owner]
         )
@@ -109,7 +109,7 @@ def test_the_model_answers_as_the_database_does(seed: int, twins: Twins) -> None
             case "renew":
                 answer = twins.do(owner, act, frozenset(held.values()))
             case "list_unheld":
-                answer = twins.list_unheld(owner, frozenset(held.values()))
+                answer = twins.list_unowned(owner, frozenset(held.values()))
             case "release":
                 answer = twins.do(owner, act, held.get(number, Lease(number, 0)))
             case "lock" | "unlock":

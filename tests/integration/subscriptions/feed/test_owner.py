@@ -22,7 +22,7 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.quotes import Mode, OiTick
 from marketdata.quote_board import HubBoard, OwnerBoard
-from subscriptions.feed.connection.credentials import Identity
+from subscriptions.feed.connection.credentials import CredentialsReader
 from subscriptions.feed.connection.gate import OpeningGate
 from subscriptions.feed.connection.owner import Owner
 from subscriptions.feed.ownership.keeper import LeaseKeeper
@@ -44,7 +44,7 @@ BOTH = dict.fromkeys(IDS, Mode.FULL)
 @pytest.fixture
 def keeper() -> Iterator[LeaseKeeper]:
     parameters = connection_parameters(connections["default"].settings_dict)
-    one = LeaseKeeper(parameters, owner="test", limit=0, tell=lambda _leases: None)
+    one = LeaseKeeper(parameters, owner="test", limit=0, on_change=lambda _leases: None)
     thread = threading.Thread(target=one.run)
     thread.start()
     yield one
@@ -54,11 +54,11 @@ def keeper() -> Iterator[LeaseKeeper]:
 
 @asynccontextmanager
 async def running_owner(
-    keeper: LeaseKeeper, url: str, *, is_assured: Callable[[], bool] = lambda: True
+    keeper: LeaseKeeper, url: str, *, is_confirmed: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[Owner]:
-    owner, gate = Owner(Lease(1, 1), is_assured=is_assured), OpeningGate(keeper, pause_seconds=0)
-    identity = Identity(lambda: Credentials("100", "token"))
-    works = [gate.run(), owner.run(url=url, gate=gate, identity=identity)]
+    owner, gate = Owner(Lease(1, 1), is_confirmed=is_confirmed), OpeningGate(keeper, pause_seconds=0)
+    credentials_reader = CredentialsReader(lambda: Credentials("100", "token"))
+    works = [gate.run(), owner.run(url=url, gate=gate, credentials_reader=credentials_reader)]
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield owner
@@ -112,15 +112,15 @@ def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: Leas
             port = server.sockets[0].getsockname()[1]
             async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
                 await wait_until_async(lambda: owner.state is ConnectionState.SUBSCRIBING, message="a socket")
-                owner.want(BOTH, IDS)
+                owner.set_plan(BOTH, IDS)
                 assert owner.state is ConnectionState.SUBSCRIBING
                 for request in owner.list_commands():
-                    owner.tell(request)
+                    owner.send(request)
                 assert (len(owner.table), owner.state) == (2, ConnectionState.LIVE)
 
                 await sockets[0].close()
                 await wait_until_async(lambda: owner.state is ConnectionState.RECONNECTING, message="an outage")
-                owner.want({FIRST: Mode.FULL}, {FIRST: 1})
+                owner.set_plan({FIRST: Mode.FULL}, {FIRST: 1})
                 await wait_until_async(
                     lambda: len(sockets) == 2 and owner.state is ConnectionState.SUBSCRIBING, message="another socket"
                 )
@@ -147,7 +147,7 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
     async def live() -> None:
         async with serve(listen, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with running_owner(keeper, url, is_assured=lambda: next(first, False) or sure.is_set()) as owner:
+            async with running_owner(keeper, url, is_confirmed=lambda: next(first, False) or sure.is_set()) as owner:
                 await wait_until_async(lambda: not is_free(another, GATE), message="its turn at the gate")
                 assert (sockets, owner.state) == ([], ConnectionState.OPENING)
                 sure.set()
@@ -156,7 +156,7 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
                 sure.clear()
                 reconciler = Reconciler(owner, pause_seconds=0)
                 sending = asyncio.create_task(reconciler.send_forever())
-                owner.want(BOTH, IDS)
+                owner.set_plan(BOTH, IDS)
                 await wait_until_async(lambda: not owner.plan_changed.is_set(), message="the plan is read")
                 assert (messages, owner.sent) == ([], {})
                 sure.set()
@@ -171,7 +171,7 @@ def test_what_is_dropped_is_told_to_the_mirrors_by_a_full_frame(redis_url: str, 
     async def live() -> None:
         async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
             owner = Owner(Lease(1, 1))
-            owner.want(BOTH, IDS)
+            owner.set_plan(BOTH, IDS)
             owner.table.add(IDS)
             for key in IDS:
                 owner.table.append(packets.encode(OiTick(key, 7)))
@@ -180,7 +180,7 @@ def test_what_is_dropped_is_told_to_the_mirrors_by_a_full_frame(redis_url: str, 
                 publishing = asyncio.create_task(publisher.run())
                 assert (await anext(frames)).kind is FrameKind.CHANGES
 
-                owner.want({FIRST: Mode.FULL}, {FIRST: 1})
+                owner.set_plan({FIRST: Mode.FULL}, {FIRST: 1})
 
                 full = await anext(frames)
                 assert (full.kind, full.sequence, full.rows["instrument_id"].tolist()) == (FrameKind.FULL, 1, [1])

@@ -11,9 +11,9 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
-from subscriptions.domain.takeovers import FormerOwner, Presence
+from subscriptions.domain.ownership import FormerOwner, ProcessStatus
 from subscriptions.feed.ownership.keeper import LeaseKeeper
-from subscriptions.feed.ownership.statements import Lease, LeaseSession, Unheld, connection_parameters
+from subscriptions.feed.ownership.statements import Lease, LeaseStatements, UnownedLease, connection_parameters
 from subscriptions.models import FeedLease
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession, is_free, take
 from tests.waiting import wait_until
@@ -58,15 +58,15 @@ def test_whoever_looks_learns_whom_a_lease_names_and_when_that_one_was_heard(ope
     FeedLease.objects.filter(connection_id=2).update(expires_at=timezone.now() - timedelta(seconds=6))
     FeedLease.objects.filter(connection_id=3).update(expires_at=timezone.now() - timedelta(days=1))
 
-    seen = {one.lease.connection: one for one in second.list_unheld(frozenset({Lease(5, 0)}), frozen_seconds=5)}
+    seen = {one.lease.connection: one for one in second.list_unowned(frozenset({Lease(5, 0)}), frozen_seconds=5)}
 
     assert seen == {
-        1: Unheld(Lease(1, 1), FormerOwner("first", is_long_silent=False, was_heard_by_this_server=True)),
-        2: Unheld(Lease(2, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=ANY)),
-        3: Unheld(Lease(3, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=False)),
-        4: Unheld(Lease(4, 0), None),
+        1: UnownedLease(Lease(1, 1), FormerOwner("first", is_long_silent=False, was_heard_by_this_server=True)),
+        2: UnownedLease(Lease(2, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=ANY)),
+        3: UnownedLease(Lease(3, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=False)),
+        4: UnownedLease(Lease(4, 0), None),
     }
-    assert all(one.former is None for one in first.list_unheld(frozenset(), frozen_seconds=5))
+    assert all(one.former is None for one in first.list_unowned(frozenset(), frozen_seconds=5))
 
 
 def test_a_free_lock_is_left_alone_while_the_process_that_the_lease_names_is_seen_to_run(
@@ -77,10 +77,12 @@ def test_a_free_lock_is_left_alone_while_the_process_that_the_lease_names_is_see
     FeedLease.objects.exclude(connection_id=1).delete()
     former.close()
     told: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
-    presences = iter([Presence.RUNNING, Presence.RUNNING, Presence.GONE])
+    presences = iter([ProcessStatus.RUNNING, ProcessStatus.RUNNING, ProcessStatus.GONE])
     parameters = connection_parameters(connections["default"].settings_dict)
 
-    keeper = LeaseKeeper(parameters, owner="keeper", limit=1, tell=told.put, presence_of=lambda _name: next(presences))
+    keeper = LeaseKeeper(
+        parameters, owner="keeper", limit=1, on_change=told.put, process_status=lambda _name: next(presences)
+    )
     thread = threading.Thread(target=keeper.run)
     thread.start()
 
@@ -113,7 +115,7 @@ def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]
     """A keeper that runs in its thread, and what it tells."""
     told: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
     parameters = connection_parameters(connections["default"].settings_dict)
-    keeper = LeaseKeeper(parameters, owner="keeper", limit=2, tell=told.put)
+    keeper = LeaseKeeper(parameters, owner="keeper", limit=2, on_change=told.put)
     thread = threading.Thread(target=keeper.run)
     thread.start()
     yield keeper, told
@@ -175,7 +177,7 @@ def test_a_keeper_whose_connection_was_taken_meanwhile_gives_it_up(keeper: Keepi
 
 
 def test_a_database_that_is_not_there_stops_nobody_from_waiting_at_the_gate() -> None:
-    keeper = LeaseKeeper({"host": "127.0.0.1", "port": 1}, owner="alone", limit=1, tell=lambda _leases: None)
+    keeper = LeaseKeeper({"host": "127.0.0.1", "port": 1}, owner="alone", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=keeper.run)
     thread.start()
 
@@ -185,19 +187,19 @@ def test_a_database_that_is_not_there_stops_nobody_from_waiting_at_the_gate() ->
     thread.join(10)
     assert granted
     with pytest.raises(psycopg.OperationalError):
-        LeaseSession({"host": "127.0.0.1", "port": 1}, "alone")
+        LeaseStatements({"host": "127.0.0.1", "port": 1}, "alone")
 
 
 def test_an_owner_is_sure_while_its_thread_looks_even_in_vain_and_not_while_it_stands_still() -> None:
     nowhere = {"host": "127.0.0.1", "port": 1}
-    alone = LeaseKeeper(nowhere, owner="alone", limit=1, tell=lambda _leases: None)
-    still = LeaseKeeper(nowhere, owner="still", limit=1, tell=lambda _leases: None)
+    alone = LeaseKeeper(nowhere, owner="alone", limit=1, on_change=lambda _leases: None)
+    still = LeaseKeeper(nowhere, owner="still", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=alone.run)
     thread.start()
-    assert still.is_assured()
+    assert still.is_confirmed()
 
-    wait_until(lambda: not still.is_assured(), seconds=5, message="who stands still is not sure")
+    wait_until(lambda: not still.is_confirmed(), seconds=5, message="who stands still is not sure")
 
-    assert alone.is_assured()
+    assert alone.is_confirmed()
     alone.stop()
     thread.join(10)

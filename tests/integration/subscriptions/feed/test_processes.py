@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from subscriptions.domain.takeovers import Presence
-from subscriptions.feed.ownership.processes import name_this_process, presence_of
+from subscriptions.domain.ownership import ProcessStatus
+from subscriptions.feed.ownership.processes import name_this_process, process_status
 from tests.integration.subscriptions.feed.feed_workers import REPOSITORY
 
 SAY_NAME_AND_WAIT = (
@@ -40,12 +40,12 @@ def read_name(process: "subprocess.Popen[str]") -> str:
 
 def test_a_process_that_runs_or_stands_still_is_there(process: "subprocess.Popen[str]") -> None:
     name = read_name(process)
-    assert presence_of(name) is Presence.RUNNING
+    assert process_status(name) is ProcessStatus.RUNNING
 
     os.kill(process.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED)
 
-    assert presence_of(name) is Presence.RUNNING
+    assert process_status(name) is ProcessStatus.RUNNING
 
 
 def test_a_process_that_was_killed_is_gone_before_and_after_it_was_waited_for(process: "subprocess.Popen[str]") -> None:
@@ -53,17 +53,17 @@ def test_a_process_that_was_killed_is_gone_before_and_after_it_was_waited_for(pr
 
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert presence_of(name) is Presence.GONE
+    assert process_status(name) is ProcessStatus.GONE
 
     process.wait()
-    assert presence_of(name) is Presence.GONE
+    assert process_status(name) is ProcessStatus.GONE
 
 
 def test_another_process_under_the_same_id_is_not_taken_for_the_one_that_ended() -> None:
     host, pid, start, chance = name_this_process().rsplit(":", 3)
 
-    assert presence_of(f"{host}:{pid}:{start}:{chance}") is Presence.RUNNING
-    assert presence_of(f"{host}:{pid}:{int(start) - 1}:{chance}") is Presence.GONE
+    assert process_status(f"{host}:{pid}:{start}:{chance}") is ProcessStatus.RUNNING
+    assert process_status(f"{host}:{pid}:{int(start) - 1}:{chance}") is ProcessStatus.GONE
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_another_process_under_the_same_id_is_not_taken_for_the_one_that_ended()
 def test_of_a_process_that_is_not_known_to_be_of_this_machine_nothing_can_be_told(name: str) -> None:
     host = name_this_process().rsplit(":", 3)[0]
 
-    assert presence_of(name.replace("{host}", host)) is Presence.ELSEWHERE
+    assert process_status(name.replace("{host}", host)) is ProcessStatus.ELSEWHERE

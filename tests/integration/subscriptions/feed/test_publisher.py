@@ -16,7 +16,7 @@ STEPS = 80
 END_SECONDS = 2.0
 LOOPS: dict[str, Callable[[Publisher], Awaitable[None]]] = {
     "flushes": Publisher._flush_forever,
-    "keeps": Publisher._keep_forever,
+    "keeps": Publisher._cache_forever,
     "reports": Publisher._report_forever,
 }
 

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscriptions.domain.bad_data import FEWEST_BAD, LARGEST_SHARE, PAUSE_SECONDS, WINDOW_SECONDS, BadData
+from subscriptions.domain.bad_data import FEWEST_BAD, LARGEST_SHARE, PAUSE_SECONDS, PERIOD_SECONDS, BadDataMonitor
 
 
-def begun(now: float = 0.0) -> BadData:
-    watch = BadData()
+def begun(now: float = 0.0) -> BadDataMonitor:
+    watch = BadDataMonitor()
     watch.begin_socket(now=now)
     return watch
 
@@ -15,36 +15,36 @@ def begun(now: float = 0.0) -> BadData:
 def test_more_than_one_in_a_hundred_within_ten_seconds_is_too_much() -> None:
     watch = begun()
 
-    assert watch.look(packets=1_000, bad=10, now=5.0) is None
-    assert watch.look(packets=2_000, bad=21, now=9.0) == 21 / 2_000
+    assert watch.check(packets=1_000, bad=10, now=5.0) is None
+    assert watch.check(packets=2_000, bad=21, now=9.0) == 21 / 2_000
 
 
 def test_a_handful_says_nothing_however_little_came() -> None:
-    assert begun().look(packets=20, bad=FEWEST_BAD - 1, now=1.0) is None
-    assert begun().look(packets=20, bad=FEWEST_BAD, now=1.0) == 0.5
+    assert begun().check(packets=20, bad=FEWEST_BAD - 1, now=1.0) is None
+    assert begun().check(packets=20, bad=FEWEST_BAD, now=1.0) == 0.5
 
 
 def test_messages_that_hold_no_packet_at_all_count_as_well() -> None:
-    assert begun().look(packets=0, bad=FEWEST_BAD, now=1.0) == 1.0
+    assert begun().check(packets=0, bad=FEWEST_BAD, now=1.0) == 1.0
 
 
 def test_what_was_bad_longer_ago_is_forgotten() -> None:
     watch = begun()
-    watch.look(packets=5_000, bad=50, now=1.0)
+    watch.check(packets=5_000, bad=50, now=1.0)
 
-    assert watch.look(packets=6_000, bad=60, now=1.0 + WINDOW_SECONDS + 0.5) is None
-    assert watch.look(packets=6_100, bad=72, now=1.0 + WINDOW_SECONDS + 1.0) == 12 / 100
+    assert watch.check(packets=6_000, bad=60, now=1.0 + PERIOD_SECONDS + 0.5) is None
+    assert watch.check(packets=6_100, bad=72, now=1.0 + PERIOD_SECONDS + 1.0) == 12 / 100
 
 
 def test_the_next_socket_is_kept_though_it_is_no_better() -> None:
     watch = begun()
-    assert watch.look(packets=100, bad=50, now=1.0) is not None
+    assert watch.check(packets=100, bad=50, now=1.0) is not None
 
     watch.begin_socket(now=3.0)
 
-    assert watch.look(packets=100, bad=50, now=5.0) is None
-    assert watch.look(packets=150, bad=75, now=PAUSE_SECONDS - 4.0) is None
-    assert watch.look(packets=200, bad=100, now=PAUSE_SECONDS + 1.0) is not None
+    assert watch.check(packets=100, bad=50, now=5.0) is None
+    assert watch.check(packets=150, bad=75, now=PAUSE_SECONDS - 4.0) is None
+    assert watch.check(packets=200, bad=100, now=PAUSE_SECONDS + 1.0) is not None
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 3.0), st.integers(0, 5_000), st.floats(0, LARGEST_SHARE)), max_size=60))
@@ -52,4 +52,4 @@ def test_no_socket_is_ended_that_is_never_worse_than_allowed(steps: list[tuple[f
     watch, now, packets, bad = begun(), 0.0, 0, 0
     for seconds, came, share in steps:
         now, packets, bad = now + seconds, packets + came, bad + int(came * share)
-        assert watch.look(packets=packets, bad=bad, now=now) is None
+        assert watch.check(packets=packets, bad=bad, now=now) is None

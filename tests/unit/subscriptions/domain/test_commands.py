@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from marketdata.dhan.requests import MAX_INSTRUMENTS_PER_MESSAGE, Request, RequestCode
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from subscriptions.domain.commands import commands_between, told_after
+from subscriptions.domain.commands import commands_between, sent_after
 
 FNO = ExchangeSegment.NSE_FNO
 NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
@@ -57,7 +57,7 @@ def test_applying_the_commands_to_what_was_sent_gives_what_is_wanted(
     state = sent
 
     for command in commands_between(sent, wanted):
-        state = told_after(state, command)
+        state = sent_after(state, command)
 
         assert len(state) <= capacity
         assert 0 < len(command.instruments) <= MAX_INSTRUMENTS_PER_MESSAGE
@@ -74,4 +74,4 @@ def test_the_order_of_what_is_asked_does_not_matter(
 
 
 def test_an_unsubscribe_of_another_mode_changes_nothing() -> None:
-    assert told_after({CALL: Mode.FULL}, Request(RequestCode.UNSUBSCRIBE_TICKER, (CALL,))) == {CALL: Mode.FULL}
+    assert sent_after({CALL: Mode.FULL}, Request(RequestCode.UNSUBSCRIBE_TICKER, (CALL,))) == {CALL: Mode.FULL}

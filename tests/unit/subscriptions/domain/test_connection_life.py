@@ -8,18 +8,28 @@ from hypothesis import strategies as st
 
 from marketdata.dhan.disconnects import Reaction
 from marketdata.domain.feed import ConnectionState as State
-from subscriptions.domain.connection_life import FOLLOWS, Attempts, Life, Loss, LossCause, Next, may_follow
+from subscriptions.domain.connection_life import (
+    FOLLOWS,
+    Attempts,
+    Disconnect,
+    DisconnectCause,
+    RetryPlan,
+    SocketLifetime,
+    may_follow,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
-CUT = Loss(Reaction.COME_BACK, "dropped")
-MUTE = Loss(Reaction.COME_BACK, "mute", LossCause.MUTE)
-BRIEF = Life(0.1, is_heard=False)
-SHORT = Life(12.0, is_heard=True)
-LONG = Life(3_600.0, is_heard=True)
+CUT = Disconnect(Reaction.COME_BACK, "dropped")
+MUTE = Disconnect(Reaction.COME_BACK, "mute", DisconnectCause.MUTE)
+BRIEF = SocketLifetime(0.1, is_heard=False)
+SHORT = SocketLifetime(12.0, is_heard=True)
+LONG = SocketLifetime(3_600.0, is_heard=True)
 
 
-def follow(attempts: Attempts, *losses: Loss, life: Life | None = None, chance: float = 1.0) -> list[Next]:
-    return [attempts.after(loss, life, chance=chance) for loss in losses]
+def follow(
+    attempts: Attempts, *losses: Disconnect, lifetime: SocketLifetime | None = None, chance: float = 1.0
+) -> list[RetryPlan]:
+    return [attempts.after(disconnect, lifetime, chance=chance) for disconnect in losses]
 
 
 def test_every_state_is_in_the_graph_and_can_be_left_and_reached() -> None:
@@ -73,24 +83,24 @@ def test_nothing_streams_without_an_opening(before: State, after: State) -> None
 @pytest.mark.parametrize(
     ("reaction", "expected"),
     [
-        (Reaction.COME_BACK, Next(State.RECONNECTING, 2.0)),
-        (Reaction.WAIT, Next(State.RECONNECTING, 0.0)),
-        (Reaction.STOP_ALL, Next(State.RECONNECTING, 0.0)),
-        (Reaction.LOG_IN_AGAIN, Next(State.WAITING, None)),
-        (Reaction.DOUBT, Next(State.WAITING, 120.0)),
-        (Reaction.STOP, Next(State.STOPPED, None)),
-        (Reaction.FIX_PLAN, Next(State.STOPPED, None)),
+        (Reaction.COME_BACK, RetryPlan(State.RECONNECTING, 2.0)),
+        (Reaction.WAIT, RetryPlan(State.RECONNECTING, 0.0)),
+        (Reaction.STOP_ALL, RetryPlan(State.RECONNECTING, 0.0)),
+        (Reaction.LOG_IN_AGAIN, RetryPlan(State.WAITING, None)),
+        (Reaction.DOUBT, RetryPlan(State.WAITING, 120.0)),
+        (Reaction.STOP, RetryPlan(State.STOPPED, None)),
+        (Reaction.FIX_PLAN, RetryPlan(State.STOPPED, None)),
     ],
 )
-def test_each_reaction_has_its_state_and_its_wait(reaction: Reaction, expected: Next) -> None:
-    assert follow(Attempts(), Loss(reaction, "said")) == [expected]
+def test_each_reaction_has_its_state_and_its_wait(reaction: Reaction, expected: RetryPlan) -> None:
+    assert follow(Attempts(), Disconnect(reaction, "said")) == [expected]
 
 
 def test_attempts_that_fail_spread_out_and_a_good_socket_begins_anew() -> None:
     attempts = Attempts()
 
     assert [one.delay_seconds for one in follow(attempts, CUT, CUT, CUT)] == [2.0, 4.0, 8.0]
-    assert [one.delay_seconds for one in follow(attempts, CUT, life=SHORT)] == [2.0]
+    assert [one.delay_seconds for one in follow(attempts, CUT, lifetime=SHORT)] == [2.0]
 
 
 def test_only_turns_that_failed_by_themselves_are_counted() -> None:
@@ -98,36 +108,42 @@ def test_only_turns_that_failed_by_themselves_are_counted() -> None:
 
     follow(attempts, CUT, CUT)
     assert attempts.failed_turns == 2
-    follow(attempts, Loss(Reaction.LOG_IN_AGAIN, "807"))
+    follow(attempts, Disconnect(Reaction.LOG_IN_AGAIN, "807"))
     assert attempts.failed_turns == 0
-    follow(attempts, CUT, life=LONG)
+    follow(attempts, CUT, lifetime=LONG)
     assert attempts.failed_turns == 0
 
 
 def test_a_second_silence_waits_longer_and_is_a_failed_turn() -> None:
     attempts = Attempts()
 
-    first, second, third = follow(attempts, MUTE, MUTE, MUTE, life=SHORT)
+    first, second, third = follow(attempts, MUTE, MUTE, MUTE, lifetime=SHORT)
 
-    assert (first, second, third) == (Next(State.MUTE, 2.0), Next(State.MUTE, 60.0), Next(State.MUTE, 120.0))
+    assert (first, second, third) == (
+        RetryPlan(State.MUTE, 2.0),
+        RetryPlan(State.MUTE, 60.0),
+        RetryPlan(State.MUTE, 120.0),
+    )
     assert attempts.failed_turns == 2
 
 
 def test_a_silence_after_a_long_good_time_is_a_first_one() -> None:
     attempts = Attempts()
-    follow(attempts, MUTE, MUTE, life=SHORT)
+    follow(attempts, MUTE, MUTE, lifetime=SHORT)
     attempts.opened()
 
-    assert follow(attempts, MUTE, life=LONG) == [Next(State.MUTE, 2.0)]
+    assert follow(attempts, MUTE, lifetime=LONG) == [RetryPlan(State.MUTE, 2.0)]
     assert attempts.failed_turns == 0
 
 
 @pytest.mark.parametrize(
-    ("loss", "life"),
-    [(CUT, BRIEF), (Loss(Reaction.COME_BACK, "400", LossCause.BROKER, is_doubtful=True), None)],
+    ("disconnect", "lifetime"),
+    [(CUT, BRIEF), (Disconnect(Reaction.COME_BACK, "400", DisconnectCause.BROKER, is_doubtful=True), None)],
 )
-def test_three_doubtful_refusals_in_a_row_wait_for_a_token_and_try_on(loss: Loss, life: Life | None) -> None:
-    states = [one.state for one in follow(Attempts(), loss, loss, loss, life=life)]
+def test_three_doubtful_refusals_in_a_row_wait_for_a_token_and_try_on(
+    disconnect: Disconnect, lifetime: SocketLifetime | None
+) -> None:
+    states = [one.state for one in follow(Attempts(), disconnect, disconnect, disconnect, lifetime=lifetime)]
 
     assert states == [State.RECONNECTING, State.RECONNECTING, State.WAITING]
 
@@ -137,17 +153,19 @@ def test_a_broker_out_of_reach_casts_no_doubt_on_the_token() -> None:
 
 
 LOSSES = st.builds(
-    Loss, st.sampled_from(Reaction), st.just("said"), st.sampled_from(LossCause), is_doubtful=st.booleans()
+    Disconnect, st.sampled_from(Reaction), st.just("said"), st.sampled_from(DisconnectCause), is_doubtful=st.booleans()
 )
-LIVES = st.none() | st.builds(Life, st.floats(0, 1e6), is_heard=st.booleans())
+LIVES = st.none() | st.builds(SocketLifetime, st.floats(0, 1e6), is_heard=st.booleans())
 
 
 @given(st.lists(st.tuples(LOSSES, LIVES), max_size=30), st.floats(0, 1))
-def test_whatever_is_lost_the_owner_walks_the_graph(lost: list[tuple[Loss, Life | None]], chance: float) -> None:
+def test_whatever_is_lost_the_owner_walks_the_graph(
+    lost: list[tuple[Disconnect, SocketLifetime | None]], chance: float
+) -> None:
     attempts = Attempts()
-    for loss, life in lost:
-        before = State.OPENING if life is None else State.SUBSCRIBING
-        follows = attempts.after(loss, life, chance=chance)
-        if life is not None or loss.cause is not LossCause.MUTE:  # Only a socket can be mute.
+    for disconnect, lifetime in lost:
+        before = State.OPENING if lifetime is None else State.SUBSCRIBING
+        follows = attempts.after(disconnect, lifetime, chance=chance)
+        if lifetime is not None or disconnect.cause is not DisconnectCause.MUTE:  # Only a socket can be mute.
             assert may_follow(before, follows.state)
         assert may_follow(follows.state, State.OPENING)

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.domain.instruments import ExchangeSegment
-from subscriptions.domain.watchdog import Limits, Look, Watchdog
+from subscriptions.domain.watchdog import Limits, Reading, Watchdog
 
 BEAT = 0.25
 OPTIONS = frozenset({ExchangeSegment.NSE_FNO})
@@ -13,9 +13,9 @@ CLOSED: frozenset[ExchangeSegment] = frozenset()
 class Socket:
     """A socket under watch, on a clock of its own; packets come at a rate, the first of each instrument first."""
 
-    def __init__(self, *, told: int = 1_000, expected: frozenset[ExchangeSegment] = OPTIONS) -> None:
+    def __init__(self, *, sent: int = 1_000, expected: frozenset[ExchangeSegment] = OPTIONS) -> None:
         self.now = 0.0
-        self.told, self.expected = told, expected
+        self.sent, self.expected = sent, expected
         self.packets = self.streaming = 0.0
         self.watchdog = Watchdog(Limits())
 
@@ -26,8 +26,8 @@ class Socket:
 
     def burst(self) -> None:
         """Send one packet of each instrument."""
-        self.packets += self.told
-        self.streaming = self.told
+        self.packets += self.sent
+        self.streaming = self.sent
 
     def run(self, seconds: float, *, rate: float = 0.0) -> float | None:
         """Let time pass; return after how many seconds the socket was found mute, if it was."""
@@ -35,15 +35,15 @@ class Socket:
         while self.now - began_at < seconds:
             self.now += BEAT
             self.packets += rate * BEAT
-            self.streaming = min(float(self.told), max(self.streaming, self.packets))
-            seen = Look(int(self.packets), int(self.streaming), self.told, self.expected)
-            if self.watchdog.look(seen, now=self.now) is not None:
+            self.streaming = min(float(self.sent), max(self.streaming, self.packets))
+            seen = Reading(int(self.packets), int(self.streaming), self.sent, self.expected)
+            if self.watchdog.check(seen, now=self.now) is not None:
                 return self.now - began_at
         return None
 
 
-def streaming_socket(*, rate: float = 100.0, seconds: float = 70.0, told: int = 1_000) -> Socket:
-    socket = Socket(told=told)
+def streaming_socket(*, rate: float = 100.0, seconds: float = 70.0, sent: int = 1_000) -> Socket:
+    socket = Socket(sent=sent)
     socket.burst()
     assert socket.run(seconds, rate=rate) is None
     return socket
@@ -89,7 +89,7 @@ def test_a_burst_then_silence_is_mute_after_ten_seconds_where_much_came_before()
 
 
 def test_nothing_at_all_after_an_opening_is_mute_after_ten_seconds_where_twenty_streamed_before() -> None:
-    socket = streaming_socket(rate=0.5, told=20)
+    socket = streaming_socket(rate=0.5, sent=20)
     socket.reopen()
 
     took = socket.run(600)
@@ -99,7 +99,7 @@ def test_nothing_at_all_after_an_opening_is_mute_after_ten_seconds_where_twenty_
 
 
 def test_nothing_at_all_after_an_opening_is_borne_where_few_streamed_before() -> None:
-    socket = streaming_socket(rate=0.2, told=19)
+    socket = streaming_socket(rate=0.2, sent=19)
     socket.reopen()
 
     took = socket.run(600)
@@ -159,7 +159,7 @@ def test_what_streamed_while_spots_did_is_forgotten_once_they_are_frozen() -> No
 
 def test_what_streamed_before_most_was_released_is_forgotten() -> None:
     socket = streaming_socket(rate=100)
-    socket.told = 100
+    socket.sent = 100
 
     assert socket.run(80) is None
 
@@ -172,18 +172,18 @@ def test_time_in_which_nobody_looked_is_not_silence() -> None:
 
 
 def test_a_socket_that_was_told_nothing_is_never_mute() -> None:
-    assert Socket(told=0).run(3_600) is None
+    assert Socket(sent=0).run(3_600) is None
 
 
 @given(
-    told=st.integers(1, 5_000),
+    sent=st.integers(1, 5_000),
     rates=st.lists(st.floats(0, 500), max_size=8),
     expected=st.sampled_from([OPTIONS, WITH_SPOTS]),
 )
 def test_no_silence_shorter_than_ten_seconds_is_mute_and_none_longer_than_ninety_is_borne(
-    told: int, rates: list[float], expected: frozenset[ExchangeSegment]
+    sent: int, rates: list[float], expected: frozenset[ExchangeSegment]
 ) -> None:
-    socket = Socket(told=told, expected=expected)
+    socket = Socket(sent=sent, expected=expected)
     socket.burst()
     for rate in rates:
         socket.run(20, rate=rate + 0.2)  # A packet each five seconds at least.

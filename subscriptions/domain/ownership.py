@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Presence(StrEnum):
+class ProcessStatus(StrEnum):
     """What can be told from here of a process that owned a connection."""
 
     GONE = "gone"
@@ -30,14 +30,14 @@ class FormerOwner:
     """It renewed its lease since PostgreSQL started; if not, the end of its session says nothing of it."""
 
 
-def may_take_from(former: FormerOwner, presence: Presence) -> bool:
+def may_take_from(former: FormerOwner, presence: ProcessStatus) -> bool:
     """Say whether a connection may be taken from `former`, given that nobody holds its lock."""
     if former.is_long_silent:
         return True
     match presence:
-        case Presence.GONE:
+        case ProcessStatus.GONE:
             return True
-        case Presence.RUNNING:
+        case ProcessStatus.RUNNING:
             return False
-        case Presence.ELSEWHERE:
+        case ProcessStatus.ELSEWHERE:
             return former.was_heard_by_this_server

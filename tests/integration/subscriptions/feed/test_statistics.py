@@ -4,10 +4,10 @@ from marketdata.dhan import packets
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import OiTick
 from marketdata.domain.tick_rules import TickFault
-from subscriptions.domain.connection_life import LossCause
+from subscriptions.domain.connection_life import DisconnectCause
 from subscriptions.feed.connection.owner import Owner
 from subscriptions.feed.ownership.statements import Lease
-from subscriptions.feed.publishing.figures import Figures
+from subscriptions.feed.publishing.statistics import ConnectionStatistics
 
 OURS = InstrumentKey(ExchangeSegment.NSE_FNO, 40_472)
 STRANGER = InstrumentKey(ExchangeSegment.NSE_FNO, 40_473)
@@ -22,7 +22,7 @@ def hear(owner: Owner, *messages: bytes) -> None:
 def test_figures_go_on_over_the_sockets_of_one_owner() -> None:
     owner = Owner(Lease(1, 1))
     owner.table.add({OURS: 1})
-    figures = Figures(owner)
+    figures = ConnectionStatistics(owner)
     first, second = packets.encode(OiTick(OURS, 5)), packets.encode(OiTick(OURS, 6))
 
     hear(owner, first)
@@ -43,14 +43,14 @@ def test_what_cannot_be_read_is_counted_by_kind() -> None:
 
     hear(owner, packets.encode(OiTick(STRANGER, 5)), b"\x05", b"\x63\x08\x00" + bytes(5))
 
-    assert Figures(owner).read().decode_errors == {"malformed": 1, "unknown": 1, "stranger": 1}
+    assert ConnectionStatistics(owner).read().decode_errors == {"malformed": 1, "unknown": 1, "stranger": 1}
 
 
 def test_every_cause_and_every_kind_is_there_from_the_start() -> None:
     owner = Owner(Lease(1, 1))
-    owner.reconnects[LossCause.MUTE] += 2
+    owner.reconnects[DisconnectCause.MUTE] += 2
 
-    read = Figures(owner).read()
+    read = ConnectionStatistics(owner).read()
 
-    assert read.reconnects == {cause.value: 2 if cause is LossCause.MUTE else 0 for cause in LossCause}
+    assert read.reconnects == {cause.value: 2 if cause is DisconnectCause.MUTE else 0 for cause in DisconnectCause}
     assert set(read.impossible_ticks) == set(TickFault)

@@ -14,15 +14,15 @@ Answer = TypeVar("Answer")
 Arguments = TypeVarTuple("Arguments")
 
 
-async def aside(call: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
+async def run_in_thread(call: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
     """Return what `call` gives, from the one thread that talks to the database."""
     try:
         return await sync_to_async(call)(*arguments)
     finally:
-        heed_cancellation()
+        reraise_cancellation()
 
 
-def heed_cancellation() -> None:
+def reraise_cancellation() -> None:
     """Raise CancelledError if this task was asked to end, whatever became of the asking."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

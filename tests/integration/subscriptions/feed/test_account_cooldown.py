@@ -9,15 +9,15 @@ from django.db import connections
 from django.utils import timezone
 
 from subscriptions.feed.ownership.keeper import LeaseKeeper
-from subscriptions.feed.ownership.statements import GATE, Quiet, connection_parameters
+from subscriptions.feed.ownership.statements import GATE, Cooldown, connection_parameters
 from subscriptions.models import FeedGate
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-REFUSED = Quiet(60.0, closes_all=False, reason="429")
-STOPPED = Quiet(60.0, closes_all=True, reason="805")
+REFUSED = Cooldown(60.0, closes_all=False, reason="429")
+STOPPED = Cooldown(60.0, closes_all=True, reason="805")
 NOWHERE = {"host": "127.0.0.1", "port": 1}
 
 
@@ -28,11 +28,13 @@ def left() -> float:
 
 
 @pytest.fixture
-def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Quiet | None]"]]:
+def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]]:
     """A keeper that owns nothing, and what it tells of the quiet."""
-    told: queue.SimpleQueue[Quiet | None] = queue.SimpleQueue()
+    told: queue.SimpleQueue[Cooldown | None] = queue.SimpleQueue()
     parameters = connection_parameters(connections["default"].settings_dict)
-    keeper = LeaseKeeper(parameters, owner="keeper", limit=0, tell=lambda _leases: None, tell_quiet=told.put)
+    keeper = LeaseKeeper(
+        parameters, owner="keeper", limit=0, on_change=lambda _leases: None, on_cooldown_change=told.put
+    )
     thread = threading.Thread(target=keeper.run)
     thread.start()
     yield keeper, told
@@ -40,7 +42,7 @@ def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Quiet | None]"]]:
     thread.join(10)
 
 
-Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[Quiet | None]"]
+Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]
 
 
 def test_each_refusal_in_a_row_makes_the_quiet_twice_as_long_up_to_five_times(open_session: OpenSession) -> None:
@@ -48,7 +50,7 @@ def test_each_refusal_in_a_row_makes_the_quiet_twice_as_long_up_to_five_times(op
     lengths = []
     for _ in range(5):
         FeedGate.objects.update(quiet_until=None)
-        session.impose_quiet(REFUSED, grows=True)
+        session.start_cooldown(REFUSED, grows=True)
         lengths.append(round(left() / 60))
 
     assert lengths == [1, 2, 4, 5, 5]
@@ -56,34 +58,34 @@ def test_each_refusal_in_a_row_makes_the_quiet_twice_as_long_up_to_five_times(op
 
 def test_an_opening_makes_the_next_refusal_a_first_one(open_session: OpenSession) -> None:
     session = open_session("one")
-    session.impose_quiet(REFUSED, grows=True)
-    session.impose_quiet(REFUSED, grows=True)
+    session.start_cooldown(REFUSED, grows=True)
+    session.start_cooldown(REFUSED, grows=True)
     FeedGate.objects.update(quiet_until=None)
 
     session.note_opened()
-    session.impose_quiet(REFUSED, grows=True)
+    session.start_cooldown(REFUSED, grows=True)
 
     assert 55 < left() <= 60
 
 
 def test_a_shorter_quiet_ends_no_longer_one_and_a_refusal_lifts_no_stop(open_session: OpenSession) -> None:
     session = open_session("one")
-    session.impose_quiet(STOPPED, grows=False)
+    session.start_cooldown(STOPPED, grows=False)
 
-    session.impose_quiet(Quiet(5.0, closes_all=False, reason="429"), grows=True)
+    session.start_cooldown(Cooldown(5.0, closes_all=False, reason="429"), grows=True)
 
     assert left() > 50
-    quiet = session.read_quiet()
-    assert quiet is not None
-    assert quiet.closes_all
+    cooldown = session.read_cooldown()
+    assert cooldown is not None
+    assert cooldown.closes_all
 
 
 def test_a_gate_that_has_lost_its_row_makes_it_anew(open_session: OpenSession) -> None:
     session = open_session("one")
     FeedGate.objects.all().delete()
-    assert session.read_quiet() is None
+    assert session.read_cooldown() is None
 
-    session.impose_quiet(STOPPED, grows=False)
+    session.start_cooldown(STOPPED, grows=False)
 
     assert FeedGate.objects.get().set_by == "one"
 
@@ -93,9 +95,9 @@ def test_a_quiet_that_another_worker_asked_for_is_told_and_keeps_the_gate_closed
 ) -> None:
     one, told = keeper
     assert one.try_gate().result(timeout=5)
-    one.free_gate()
+    one.release_gate()
 
-    open_session("another").impose_quiet(STOPPED, grows=False)
+    open_session("another").start_cooldown(STOPPED, grows=False)
 
     assert not one.try_gate().result(timeout=5)
     wait_until(lambda: (said := told.get(timeout=5)) is not None and said.closes_all, seconds=5, message="it is told")
@@ -105,7 +107,7 @@ def test_a_quiet_that_another_worker_asked_for_is_told_and_keeps_the_gate_closed
 
 def test_a_quiet_that_has_passed_opens_the_gate(keeper: Keeping) -> None:
     one, _ = keeper
-    one.impose_quiet(REFUSED)
+    one.start_cooldown(REFUSED)
     assert not one.try_gate().result(timeout=5)
 
     FeedGate.objects.update(quiet_until=timezone.now())
@@ -114,12 +116,12 @@ def test_a_quiet_that_has_passed_opens_the_gate(keeper: Keeping) -> None:
 
 
 def test_a_stop_that_could_not_be_told_to_the_others_is_not_lifted_by_time_alone() -> None:
-    alone = LeaseKeeper(NOWHERE, owner="alone", limit=1, tell=lambda _leases: None)
+    alone = LeaseKeeper(NOWHERE, owner="alone", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=alone.run)
     thread.start()
     assert alone.try_gate().result(timeout=5)
 
-    alone.impose_quiet(Quiet(0.1, closes_all=True, reason="805"))
+    alone.start_cooldown(Cooldown(0.1, closes_all=True, reason="805"))
 
     answers = [alone.try_gate().result(timeout=5) for _ in range(20)]
     alone.stop()

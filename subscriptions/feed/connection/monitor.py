@@ -18,11 +18,11 @@ from django.db import connections
 from marketdata.dhan.disconnects import Reaction
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from subscriptions.domain.bad_data import BadData
-from subscriptions.domain.connection_life import Loss, LossCause
-from subscriptions.domain.watchdog import Limits, Look, Watchdog
-from subscriptions.feed.aside import aside
+from subscriptions.domain.bad_data import BadDataMonitor
+from subscriptions.domain.connection_life import Disconnect, DisconnectCause
+from subscriptions.domain.watchdog import Limits, Reading, Watchdog
 from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ IsStreamingExpected = Callable[[ExchangeSegment, datetime], bool]
 """Whether a segment's instruments are due to say something at that time. Must not block."""
 
 
-async def keep_sessions_fresh(refresh: Callable[[], None]) -> None:
+async def refresh_sessions_on_beat(refresh: Callable[[], None]) -> None:
     """Have the calendar read now and then, beside the loop, for ever; one that cannot be read stays as it was."""
     while True:
         try:
-            await aside(_refresh, refresh)
+            await run_in_thread(_refresh, refresh)
         except DatabaseError as error:
             logger.warning("the market's sessions cannot be read (%s)", type(error).__name__)
         await asyncio.sleep(REFRESH_SECONDS)
@@ -51,14 +51,14 @@ def _refresh(refresh: Callable[[], None]) -> None:
         raise
 
 
-class DataWatch:
+class DataMonitor:
     """Watches one owner's socket."""
 
     def __init__(self, owner: Owner, *, limits: Limits, is_expected: IsStreamingExpected) -> None:
         self._owner = owner
         self._is_expected = is_expected
         self._watchdog = Watchdog(limits)
-        self._bad_data = BadData()
+        self._bad_data = BadDataMonitor()
         self._sockets = 0
         self._streaming = 0
         self._sent: Mapping[InstrumentKey, Mode] = {}
@@ -67,14 +67,14 @@ class DataWatch:
     async def run(self) -> None:
         """Look, for ever."""
         while True:
-            self._look(time.monotonic(), datetime.now(UTC))
+            self._check(time.monotonic(), datetime.now(UTC))
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _look(self, now: float, at: datetime) -> None:
+    def _check(self, now: float, at: datetime) -> None:
         owner = self._owner
         if not owner.has_socket:
             return
-        owner.heed_fence()
+        owner.check_fence()
         owner.absorb()
         if owner.sockets != self._sockets:
             self._sockets = owner.sockets
@@ -84,17 +84,17 @@ class DataWatch:
         owner.is_data_due = bool(expected)
         owner.settle()
         counters = owner.table.counters
-        seen = Look(counters.packets, owner.table.streaming, len(owner.sent), expected)
+        seen = Reading(counters.packets, owner.table.streaming, len(owner.sent), expected)
         self._streaming = seen.streaming or self._streaming
-        silence = self._watchdog.look(seen, now=now)
+        silence = self._watchdog.check(seen, now=now)
         if silence is not None:
             reason = f"mute: no packet for {silence:.1f} s with {len(owner.sent)} instruments told"
-            owner.end_socket(Loss(Reaction.COME_BACK, reason, LossCause.MUTE))
+            owner.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.MUTE))
             return
-        share = self._bad_data.look(packets=counters.packets, bad=counters.bad, now=now)
+        share = self._bad_data.check(packets=counters.packets, bad=counters.bad, now=now)
         if share is not None:
             reason = f"bad data: {share:.1%} of the packets were malformed or impossible"
-            owner.end_socket(Loss(Reaction.COME_BACK, reason, LossCause.BAD_DATA))
+            owner.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.BAD_DATA))
 
     def _list_segments(self) -> frozenset[ExchangeSegment]:
         """Return the segments of what was told; the owner makes a new mapping with every request."""

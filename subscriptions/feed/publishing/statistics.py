@@ -17,14 +17,14 @@ from marketdata.domain.feed_statistics import (
 from marketdata.domain.quote_rows import Rows
 from marketdata.domain.quote_state import Pulse
 from marketdata.domain.tick_rules import TickFault
-from subscriptions.domain.connection_life import LossCause
+from subscriptions.domain.connection_life import DisconnectCause
 from subscriptions.feed.connection.owner import Owner
 
 # Field of the table's counters -> the kind that is reported.
 DECODE_ERRORS: Final = {"malformed": "malformed", "unknown": "unknown", "strangers": "stranger"}
 
 
-class Figures:
+class ConnectionStatistics:
     """The running figures of one owner."""
 
     def __init__(self, owner: Owner) -> None:
@@ -66,7 +66,7 @@ class Figures:
             lost_writes=self.lost_writes,
             decode_errors={kind: counts[name] for name, kind in DECODE_ERRORS.items()},
             impossible_ticks={fault.value: counts[fault.value] for fault in TickFault},
-            reconnects={cause.value: self._owner.reconnects[cause] for cause in LossCause},
+            reconnects={cause.value: self._owner.reconnects[cause] for cause in DisconnectCause},
             flush=self._flush.read(),
             publish_lag=self._publish_lag.read(),
             loop_lag=self._loop_lag.read(),

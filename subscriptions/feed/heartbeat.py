@@ -14,22 +14,22 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
-SIGN: Final = b"WATCHDOG=1"
+MESSAGE: Final = b"WATCHDOG=1"
 
 
-async def give_life_signs() -> None:
+async def send_heartbeats() -> None:
     """Give a sign every second, from the loop that holds the connections, for ever."""
     address = os.environ.get("NOTIFY_SOCKET", "")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as teller:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
         while True:
             if address:
-                _tell(teller, address)
+                _send(sender, address)
             await asyncio.sleep(BEAT_SECONDS)
 
 
-def _tell(teller: socket.socket, address: str) -> None:
+def _send(sender: socket.socket, address: str) -> None:
     """Say it; a supervisor that does not listen is not waited for. A leading @ is an abstract name."""
     try:
-        teller.sendto(SIGN, "\0" + address[1:] if address.startswith("@") else address)
+        sender.sendto(MESSAGE, "\0" + address[1:] if address.startswith("@") else address)
     except OSError as error:
         logger.debug("nobody listens for signs of life: %s", error)

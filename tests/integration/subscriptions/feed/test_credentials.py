@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import TokenUnreadable
-from subscriptions.feed.connection.credentials import Identity
+from subscriptions.feed.connection.credentials import CredentialsReader
 
 FIRST, SECOND = Credentials("100", "the-first-token"), Credentials("100", "the-second-token")
 
@@ -32,8 +32,8 @@ def test_what_was_read_last_stands_while_nothing_can_be_read(
     trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def read_thrice() -> list[Credentials | None]:
-        identity = Identity(answering(FIRST, trouble, trouble, SECOND))
-        return [await identity.read() for _ in range(4)]
+        credentials_reader = CredentialsReader(answering(FIRST, trouble, trouble, SECOND))
+        return [await credentials_reader.read() for _ in range(4)]
 
     assert asyncio.run(read_thrice()) == [FIRST, FIRST, FIRST, SECOND]
     told = [record for record in caplog.records if record.levelno == logging.WARNING]
@@ -43,8 +43,8 @@ def test_what_was_read_last_stands_while_nothing_can_be_read(
 
 def test_a_wait_ends_with_other_credentials_and_not_with_trouble() -> None:
     async def wait() -> tuple[bool, bool]:
-        changing = Identity(answering(FIRST, OperationalError("away"), SECOND))
-        steady = Identity(answering(FIRST))
+        changing = CredentialsReader(answering(FIRST, OperationalError("away"), SECOND))
+        steady = CredentialsReader(answering(FIRST))
         await changing.read()
         return (
             await changing.wait_for_other_than(FIRST, seconds=10),
@@ -63,9 +63,9 @@ def test_a_refusal_is_passed_on_and_a_database_that_is_away_stops_nobody() -> No
         noted.append((refused, reason))
 
     async def be_refused_twice() -> None:
-        identity = Identity(answering(FIRST), note)
-        await identity.note_refused(FIRST, "807: expired")
-        await identity.note_refused(FIRST, "807: expired")
+        credentials_reader = CredentialsReader(answering(FIRST), note)
+        await credentials_reader.note_refused(FIRST, "807: expired")
+        await credentials_reader.note_refused(FIRST, "807: expired")
 
     asyncio.run(be_refused_twice())
 

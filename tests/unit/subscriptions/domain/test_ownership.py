@@ -2,9 +2,9 @@
 
 import pytest
 
-from subscriptions.domain.takeovers import FormerOwner, Presence, may_take_from
+from subscriptions.domain.ownership import FormerOwner, ProcessStatus, may_take_from
 
-ANY = [Presence.GONE, Presence.RUNNING, Presence.ELSEWHERE]
+ANY = [ProcessStatus.GONE, ProcessStatus.RUNNING, ProcessStatus.ELSEWHERE]
 
 
 def former(*, is_long_silent: bool = False, was_heard: bool = True) -> FormerOwner:
@@ -13,19 +13,19 @@ def former(*, is_long_silent: bool = False, was_heard: bool = True) -> FormerOwn
 
 @pytest.mark.parametrize("was_heard", [True, False])
 def test_a_process_that_is_gone_needs_its_connection_no_more(was_heard: bool) -> None:
-    assert may_take_from(former(was_heard=was_heard), Presence.GONE)
+    assert may_take_from(former(was_heard=was_heard), ProcessStatus.GONE)
 
 
 @pytest.mark.parametrize("was_heard", [True, False])
 def test_a_process_that_is_seen_to_run_on_keeps_its_connection(was_heard: bool) -> None:
-    assert not may_take_from(former(was_heard=was_heard), Presence.RUNNING)
+    assert not may_take_from(former(was_heard=was_heard), ProcessStatus.RUNNING)
 
 
 @pytest.mark.parametrize("was_heard", [True, False])
 def test_of_a_process_elsewhere_the_end_of_its_session_tells_unless_the_server_ended_them_all(was_heard: bool) -> None:
-    assert may_take_from(former(was_heard=was_heard), Presence.ELSEWHERE) is was_heard
+    assert may_take_from(former(was_heard=was_heard), ProcessStatus.ELSEWHERE) is was_heard
 
 
 @pytest.mark.parametrize("presence", ANY)
-def test_who_has_been_silent_for_longer_than_the_broker_bears_has_no_socket(presence: Presence) -> None:
+def test_who_has_been_silent_for_longer_than_the_broker_bears_has_no_socket(presence: ProcessStatus) -> None:
     assert may_take_from(former(is_long_silent=True, was_heard=False), presence)

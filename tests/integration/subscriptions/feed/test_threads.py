@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from subscriptions.feed.aside import aside
-from subscriptions.feed.worker import end_tasks
+from subscriptions.feed.threads import run_in_thread
+from subscriptions.feed.worker import cancel_until_done
 
 
 async def lose_one_cancellation(act: Callable[[], Awaitable[object]]) -> None:
@@ -18,7 +18,7 @@ async def lose_one_cancellation(act: Callable[[], Awaitable[object]]) -> None:
 
 
 async def call_aside() -> object:
-    return await aside(int)
+    return await run_in_thread(int)
 
 
 async def rest() -> None:
@@ -33,7 +33,7 @@ def test_a_task_ends_though_a_cancellation_was_lost(act: Callable[[], Awaitable[
         if act is call_aside:
             task.cancel()
         else:
-            end_tasks([task])
+            cancel_until_done([task])
         await asyncio.wait([task], timeout=3)
         return task
 

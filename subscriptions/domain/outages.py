@@ -33,18 +33,18 @@ class Health:
 
 
 @dataclass(slots=True)
-class LossWatch:
+class OutageMonitor:
     """Looks at all connections about once a second and says whose instruments must move."""
 
     grace: timedelta
-    _looked_at: datetime | None = None
+    _checked_at: datetime | None = None
     _live_since: dict[tuple[int, int], datetime] = field(default_factory=dict)  # by number and epoch
 
-    def look(self, connections: Sequence[Health], *, now: datetime) -> Sequence[int]:
+    def check(self, connections: Sequence[Health], *, now: datetime) -> Sequence[int]:
         """Return the connections that carry something and have been lost for longer than the grace."""
-        if self._looked_at is None or now - self._looked_at > GAP:
+        if self._checked_at is None or now - self._checked_at > GAP:
             self._live_since.clear()
-        self._looked_at = now
+        self._checked_at = now
         live = [(one.number, one.epoch) for one in connections if one.is_live]
         self._live_since = {one: self._live_since.get(one, now) for one in live}
         has_room = any(one.is_live and one.load < one.capacity for one in connections)

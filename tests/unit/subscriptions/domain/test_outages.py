@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from subscriptions.domain.losses import Health, LossWatch
+from subscriptions.domain.outages import Health, OutageMonitor
 
 START = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 GRACE = timedelta(seconds=5)
@@ -24,28 +24,28 @@ def waiting(number: int) -> Health:
     return Health(number, 10, 5_000, 1, is_live=False, lost_since=None)
 
 
-def looks(watch: LossWatch, connections: list[Health], *, first: int, last: int) -> list[list[int]]:
+def looks(watch: OutageMonitor, connections: list[Health], *, first: int, last: int) -> list[list[int]]:
     """Look once a second, from second `first` to second `last`."""
-    return [list(watch.look(connections, now=at(second))) for second in range(first, last + 1)]
+    return [list(watch.check(connections, now=at(second))) for second in range(first, last + 1)]
 
 
 def test_a_connection_lost_for_longer_than_the_grace_is_named_from_then_on() -> None:
-    watch = LossWatch(GRACE)
-    watch.look([live(1), live(2)], now=at(0))
+    watch = OutageMonitor(GRACE)
+    watch.check([live(1), live(2)], now=at(0))
 
     assert looks(watch, [live(1), lost(2, 1)], first=1, last=8) == [[], [], [], [], [], [], [2], [2]]
 
 
 def test_one_that_is_back_within_the_grace_is_not_lost() -> None:
-    watch = LossWatch(GRACE)
-    watch.look([live(1), live(2)], now=at(0))
+    watch = OutageMonitor(GRACE)
+    watch.check([live(1), live(2)], now=at(0))
 
     assert looks(watch, [live(1), lost(2, 1)], first=1, last=6) == [[]] * 6
     assert looks(watch, [live(1), live(2)], first=7, last=20) == [[]] * 14
 
 
 def test_when_all_went_and_some_are_back_nothing_moves() -> None:
-    watch = LossWatch(GRACE)
+    watch = OutageMonitor(GRACE)
     looks(watch, [live(1), live(2)], first=0, last=2)
     looks(watch, [lost(1, 3), lost(2, 3)], first=3, last=20)
 
@@ -53,7 +53,7 @@ def test_when_all_went_and_some_are_back_nothing_moves() -> None:
 
 
 def test_a_new_owner_of_the_other_connection_was_not_live_throughout() -> None:
-    watch = LossWatch(GRACE)
+    watch = OutageMonitor(GRACE)
     looks(watch, [live(1), live(2)], first=0, last=2)
     looks(watch, [live(1), lost(2, 3)], first=3, last=4)
 
@@ -61,22 +61,22 @@ def test_a_new_owner_of_the_other_connection_was_not_live_throughout() -> None:
 
 
 def test_what_was_live_while_the_watch_did_not_look_is_not_known() -> None:
-    watch = LossWatch(GRACE)
+    watch = OutageMonitor(GRACE)
     looks(watch, [live(1), live(2)], first=0, last=2)
 
     assert looks(watch, [live(1), lost(2, 3)], first=20, last=40) == [[]] * 21
 
 
 def test_a_watch_that_began_after_the_loss_moves_nothing() -> None:
-    assert looks(LossWatch(GRACE), [live(1), lost(2, -60)], first=0, last=30) == [[]] * 31
+    assert looks(OutageMonitor(GRACE), [live(1), lost(2, -60)], first=0, last=30) == [[]] * 31
 
 
 def test_waiting_for_an_owner_or_a_turn_is_no_loss() -> None:
-    assert looks(LossWatch(GRACE), [live(1), waiting(2)], first=0, last=30) == [[]] * 31
+    assert looks(OutageMonitor(GRACE), [live(1), waiting(2)], first=0, last=30) == [[]] * 31
 
 
 def test_what_carries_nothing_and_what_nobody_can_take_is_left_alone() -> None:
     full = live(1, load=10, capacity=10)
 
-    assert looks(LossWatch(GRACE), [full, lost(2, 1)], first=0, last=10) == [[]] * 11
-    assert looks(LossWatch(GRACE), [live(1), lost(2, 1, load=0)], first=0, last=10) == [[]] * 11
+    assert looks(OutageMonitor(GRACE), [full, lost(2, 1)], first=0, last=10) == [[]] * 11
+    assert looks(OutageMonitor(GRACE), [live(1), lost(2, 1, load=0)], first=0, last=10) == [[]] * 11
