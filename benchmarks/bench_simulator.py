@@ -8,9 +8,9 @@ import asyncio
 import json
 import time
 from itertools import islice
-from pathlib import Path
 
 import httpx
+import psutil
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from tests.simulators import SimulatorAddress, running_simulator
@@ -21,7 +21,6 @@ INSTRUMENTS = 5_000
 BATCH = 100
 SETTLE_SECONDS = 3.0
 MEASURE_SECONDS = 10.0
-CPU_TICKS_PER_SECOND = 100
 
 
 class Counter(WSListener):
@@ -36,9 +35,9 @@ class Counter(WSListener):
 
 
 def cpu_seconds(process_id: int) -> float:
-    """Return user and system time of a process (proc(5), fields 14 and 15)."""
-    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / CPU_TICKS_PER_SECOND
+    """Return user and system time of a process."""
+    times = psutil.Process(process_id).cpu_times()
+    return float(times.user + times.system)
 
 
 async def subscribe(simulator: SimulatorAddress, ids: list[str]) -> tuple[WSTransport, Counter]:

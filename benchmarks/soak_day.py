@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks.soak_rounds import own_servers
 
@@ -42,7 +43,6 @@ from tests.web_servers import running_web
 
 OPEN_HOURS = range(9, 16)
 FIRST_HOUR = 8
-PAGE = os.sysconf("SC_PAGE_SIZE")
 WARM_SHARE = 0.2
 WATCHED = 200
 START_SECONDS = 180.0
@@ -57,10 +57,11 @@ class Series:
     files: list[int] = field(default_factory=list)
 
     def sample(self, pid: int, at: float) -> None:
-        """Look at a process."""
+        """Sample a process."""
+        process = psutil.Process(pid)
         self.at.append(at)
-        self.memory.append(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1e6)
-        self.files.append(len(list(Path(f"/proc/{pid}/fd").iterdir())))
+        self.memory.append(process.memory_info().rss / 1e6)
+        self.files.append(process.num_fds())
 
     def describe(self) -> str:
         """Return memory at both ends, its slope in MB an hour, and open files."""
@@ -118,11 +119,10 @@ def late_share() -> tuple[int, int]:
 
 
 def find_process(*words: str) -> int:
-    """Return the process whose arguments hold all of `words`."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        arguments = path.read_bytes().split(b"\0")
-        if all(word.encode() in arguments for word in words):
-            return int(path.parent.name)
+    """Return the process whose arguments contain all of `words`."""
+    for process in psutil.process_iter(["cmdline"]):
+        if {*words} <= {*(process.info["cmdline"] or ())}:
+            return int(process.pid)
     raise LookupError(words)
 
 
