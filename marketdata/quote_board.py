@@ -16,7 +16,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ import redis.asyncio
 from django.conf import settings
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
-from marketdata.domain.feed_statistics import FeedStatistics
+from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame, encode_frame
 
@@ -61,34 +61,6 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionReport:
-    """What the owner of a connection says of it, about once a second; gone when the owner is."""
-
-    connection: int
-    owner: str
-    epoch: int
-    state: str  # a value of subscriptions.ConnectionState
-    wanted: int  # instruments Postgres wants on this connection
-    sent: int  # instruments this socket was told
-    streaming: int  # instruments of `sent` that had a packet on this socket
-    packets: int  # since this socket opened
-    packets_per_second: float
-    last_packet_at_ms: int | None  # true UTC epoch
-    reported_at_ms: int
-    last_error: str
-    statistics: FeedStatistics = field(default_factory=FeedStatistics)  # since the owner took the connection
-    ticking: tuple[int, ...] = ()  # exchange segments in which trades are seen just now
-
-    @classmethod
-    def parse(cls, value: bytes | str) -> "ConnectionReport":
-        """Return the report in `value`; what only another version of us knows is left, or has its default."""
-        values = orjson.loads(value)
-        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
-        statistics = FeedStatistics.parse(values.get("statistics", {}))
-        return cls(**{**known, "statistics": statistics, "ticking": tuple(values.get("ticking", ()))})
-
-
-@dataclass(frozen=True, slots=True)
 class OwnerRequest:
     """Something an owner should look at: a nudge (`ask` is None) or an ask for a full frame of a connection."""
 
@@ -113,7 +85,7 @@ class QuoteBoard:
     def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the reports of living owners, by connection number."""
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [ConnectionReport.parse(value) for value in values if value]
+        return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
     def list_sent(self) -> Mapping[int, frozenset[InstrumentKey]]:
         """Return what the sockets of living owners were told, by connection number."""
@@ -279,7 +251,7 @@ class HubBoard:
     async def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the reports of living owners, by connection number."""
         values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [ConnectionReport.parse(value) for value in values if value]
+        return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
 
 async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Mapping[str, Any]]:

@@ -18,9 +18,8 @@ from prometheus_client.registry import Collector
 
 from marketdata import quote_board
 from marketdata import selectors as market
-from marketdata.domain.feed import ConnectionState
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
-from marketdata.quote_board import ConnectionReport
 from subscriptions import selectors as subscriptions
 from subscriptions.selectors import ConnectionBooks
 from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
@@ -224,9 +223,9 @@ def _add_report(metrics: _MetricFamilies, report: ConnectionReport) -> None:
     _add_statistics(metrics, report.connection, report.statistics)
 
 
-def _add_state(metrics: _MetricFamilies, connection: int, current: str) -> None:
+def _add_state(metrics: _MetricFamilies, connection: int, current: ConnectionState) -> None:
     for state in ConnectionState:
-        metrics.add("terminal_feed_state", [connection, state], state.value == current)
+        metrics.add("terminal_feed_state", [connection, state], state is current)
 
 
 def _add_statistics(metrics: _MetricFamilies, connection: int, statistics: FeedStatistics) -> None:

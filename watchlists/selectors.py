@@ -134,7 +134,7 @@ def _quoted(entry: WatchlistEntry) -> _Quoted | None:
 
 def _streaming(instrument_ids: Sequence[int]) -> Mapping[int, bool]:
     """Return for each subscribed instrument whether the connection it sits on streams now."""
-    live = {one.connection for one in quote_board.connect().list_reports() if one.state == ConnectionState.LIVE}
+    live = {one.connection for one in quote_board.connect().list_reports() if one.state is ConnectionState.LIVE}
     return {one: number in live for one, number in subscriptions.connection_of(instrument_ids).items()}
 
 

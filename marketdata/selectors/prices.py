@@ -18,6 +18,7 @@ from django.utils import timezone
 from marketdata import dhan_api, quote_board
 from marketdata.dhan.sealing import SealError
 from marketdata.domain.errors import DomainError
+from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import PAISE, rupees
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
@@ -110,7 +111,7 @@ def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote
 def _read_judge(board: quote_board.QuoteBoard, now: datetime) -> Callable[[int, np.void], InstrumentState]:
     """Return what says how far a row of a connection may be trusted, from reports and calendar as they are now."""
     reports = board.list_reports()
-    live = {report.connection for report in reports if report.state == "live"}
+    live = {report.connection for report in reports if report.state is ConnectionState.LIVE}
     ticking = {ExchangeSegment(one) for report in reports for one in report.ticking}
     closed = list_closed(current_sessions(now=now), ticking=ticking, now=now)
 

@@ -35,6 +35,7 @@ from marketdata.dhan.tokens import (
     retry_after,
 )
 from marketdata.dhan_api import DhanError, IssuedToken
+from marketdata.domain.feed import ConnectionState
 from marketdata.models import BrokerSession
 from marketdata.quote_board import BoardError
 from marketdata.selectors import SessionInForce, environment_mark, find_session_in_force
@@ -49,8 +50,6 @@ MACHINE: Final = "renewal"
 KEEP_PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
 # Owners report each second; whoever was refused and is live half a minute later was refused by mistake.
 DOUBTS_LAST: Final = timedelta(seconds=30)
-# The state in an owner's report, of those that `subscriptions` knows.
-LIVE: Final = "live"
 
 
 class Renewal(StrEnum):
@@ -180,7 +179,7 @@ def _is_all_live() -> bool:
         reports = quote_board.connect().list_reports()
     except BoardError:
         return False
-    return bool(reports) and all(one.state == LIVE for one in reports)
+    return bool(reports) and all(one.state is ConnectionState.LIVE for one in reports)
 
 
 def _renew(now: datetime) -> Renewal:

@@ -7,7 +7,7 @@ when nobody answers within a second what Redis kept of it is taken in. Five task
 the owners' reports, one the calendar, one judges the feed and asks, and one per browser sends (so that a browser that
 does not read holds up nobody else). All of them share one event loop, so there is nothing to lock.
 
-Decides nothing about rows (`mirror`), rates (`outbox`) or words (`feed_state`).
+Decides nothing about rows (`mirror`), rates (`outbox`) or the status of the feed (`feed_status`).
 """
 
 import asyncio
@@ -23,11 +23,12 @@ import orjson
 from django.db import Error as DatabaseError
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameError
 from marketdata.domain.quote_state import Pulse, list_closed
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
-from marketdata.streaming.feed_state import FeedState, Report, judge_feed
+from marketdata.streaming.feed_status import FeedStatus, judge_feed
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.messages import feed_message
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
@@ -54,7 +55,7 @@ class Client:
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.outbox = outbox
         self._clock = clock
-        self.sent_feed: FeedState | None = None
+        self.sent_feed: FeedStatus | None = None
         self._ready = asyncio.Event()
 
     def watch(self, instrument_ids: Sequence[int]) -> None:
@@ -95,7 +96,7 @@ class QuoteHub:
         read_calendar: ReadCalendar | None = None,
     ) -> None:
         self.mirror = QuoteMirror()
-        self.feed: FeedState | None = None
+        self.feed: FeedStatus | None = None
         self.epoch = int(time.time())
         self._connect = connect
         self._linger_seconds = linger_seconds
@@ -107,7 +108,7 @@ class QuoteHub:
         self._runner: asyncio.Task[None] | None = None
         self._calendar = SessionBook()
         self._pulse = Pulse()
-        self._reports: dict[int, Report] | None = None
+        self._reports: dict[int, ConnectionReport] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
         self._requested_at: dict[int, float] = {}
@@ -239,7 +240,7 @@ class QuoteHub:
             try:
                 async with asyncio.timeout(REPORTS_EVERY_SECONDS):
                     listed = await board.list_reports()
-                self._reports = {one.connection: Report(one.state, one.last_error) for one in listed}
+                self._reports = {one.connection: one for one in listed}
                 self._pulse.note((segment for one in listed for segment in one.ticking), now=self._clock())
             except (BoardError, OSError, TimeoutError):
                 self._reports = None
@@ -278,7 +279,7 @@ class QuoteHub:
         feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock())
         feed = replace(feed, closed=self._list_closed(datetime.now(tz=UTC)))
         if feed != self.feed:
-            logger.info("the feed is %s, %s connections live", feed.word, feed.live_count)
+            logger.info("the feed is %s, %s connections live", feed.state, feed.live_count)
             self.feed = feed
             for client in self._clients:
                 client.wake()

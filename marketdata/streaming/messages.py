@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import orjson
 
-from marketdata.streaming.feed_state import FeedState
+from marketdata.streaming.feed_status import FeedStatus
 from marketdata.streaming.outbox import RATES_HZ
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024
@@ -205,13 +205,16 @@ _PARSERS: Final[Mapping[str, Callable[[Body], ClientMessage]]] = {
 }
 
 
-def feed_message(feed: FeedState) -> dict[str, Any]:
-    """Return how the feed is, in the browser's words."""
+def feed_message(feed: FeedStatus) -> dict[str, Any]:
+    """Return the `feed` message of the browser wire."""
     return {
         "type": "feed",
-        "state": feed.word.value,
+        "state": feed.state.value,
         "live": feed.live_count,
-        "total": len(feed.lines),
-        "connections": [{"number": line.number, "state": line.state.value, "error": line.error} for line in feed.lines],
+        "total": len(feed.connections),
+        "connections": [
+            {"number": number, "state": status.value, "error": error}
+            for number, (status, error) in enumerate(zip(feed.connections, feed.errors, strict=True), start=1)
+        ],
         "closed": {str(segment): since_ms for segment, since_ms in feed.closed},
     }

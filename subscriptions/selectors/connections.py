@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from django.db import connection
 
 from marketdata import quote_board
-from marketdata.domain.feed import ConnectionState
-from marketdata.quote_board import ConnectionReport
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from subscriptions.domain.outages import LEASE_SECONDS, Health
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.status import shown_state
@@ -33,13 +32,15 @@ class WsStatus:
     last_error: str
 
 
+_NOT_LOST = [ConnectionState.WANTED.value, ConnectionState.SUBSCRIBING.value, ConnectionState.LIVE.value]
+
 # A lease without an end was given up on purpose: its connection waits for an owner and is not lost.
 _LIST_HEALTH = """
 SELECT one.number, one.load, one.capacity, coalesce(lease.epoch, 0),
-    coalesce(one.state = 'live' AND lease.expires_at >= clock.now, false),
+    coalesce(one.state = %(live)s AND lease.expires_at >= clock.now, false),
     CASE WHEN lease.expires_at IS NOT NULL THEN least(
-        CASE WHEN one.state NOT IN ('wanted', 'subscribing', 'live') THEN one.lost_since END,
-        CASE WHEN lease.expires_at < clock.now THEN lease.expires_at - make_interval(secs => %s) END
+        CASE WHEN one.state <> ALL(%(not_lost)s) THEN one.lost_since END,
+        CASE WHEN lease.expires_at < clock.now THEN lease.expires_at - make_interval(secs => %(lease)s) END
     ) END,
     clock.now
 FROM feed_connections AS one
@@ -52,7 +53,7 @@ ORDER BY one.number
 def list_health() -> tuple[Sequence[Health], datetime | None]:
     """Return the connections by number, and the database's time of the look (None without connections)."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIST_HEALTH, [LEASE_SECONDS])
+        cursor.execute(_LIST_HEALTH, {"live": ConnectionState.LIVE, "not_lost": _NOT_LOST, "lease": LEASE_SECONDS})
         rows = cursor.fetchall()
     return [Health(*row[:-1]) for row in rows], rows[0][-1] if rows else None
 

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterator
 
 from marketdata import quote_board
-from marketdata.domain.feed import ConnectionState
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.quote_board import ConnectionReport
 from subscriptions.models import FeedConnection
 from subscriptions.selectors.wanted import list_wanted
 

@@ -10,8 +10,7 @@ from typing import Final
 from django.db.models import Count
 
 from marketdata import quote_board
-from marketdata.domain.feed import ConnectionState
-from marketdata.quote_board import ConnectionReport
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from subscriptions.domain.claims import Tier
 from subscriptions.models import FeedConnection, Subscription
 
@@ -92,7 +91,7 @@ def _connection_status(row: FeedConnection, reports: Mapping[int, ConnectionRepo
 
 def shown_state(recorded: ConnectionState, report: ConnectionReport) -> ConnectionState:
     """Return the owner's word, unless others carry what the connection had: then it is away for as long as it is."""
-    said = ConnectionState(report.state)
+    said = report.state
     is_back = said in {ConnectionState.SUBSCRIBING, ConnectionState.LIVE}
     return recorded if recorded is ConnectionState.FAILED_OVER and not is_back else said
 

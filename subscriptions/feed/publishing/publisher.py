@@ -16,8 +16,9 @@ from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
+from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
-from marketdata.quote_board import BoardError, ConnectionReport, OwnerBoard, StaleEpoch
+from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
 from subscriptions.feed.connection.owner import Owner
 from subscriptions.feed.publishing.states import StateNote, write_state
 from subscriptions.feed.publishing.statistics import ConnectionStatistics
@@ -160,7 +161,7 @@ class Publisher:
             connection=owner.lease.connection,
             owner=self._name,
             epoch=owner.lease.epoch,
-            state=owner.state.value,
+            state=owner.state,
             wanted=len(owner.wanted),
             sent=len(owner.sent) if owner.has_socket else 0,
             streaming=owner.table.streaming if owner.has_socket else 0,

@@ -19,6 +19,7 @@ from marketdata import selectors, services
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import TokenKeysMissing, TokenUnreadable
 from marketdata.dhan.tokens import TokenMalformed
+from marketdata.domain.feed import ConnectionState
 from marketdata.models import BrokerSession
 from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
@@ -276,10 +277,15 @@ def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "is_forgotten"), [(["live", "live"], True), (["live", "waiting"], False), ([], False)]
+    ("states", "is_forgotten"),
+    [
+        ([ConnectionState.LIVE, ConnectionState.LIVE], True),
+        ([ConnectionState.LIVE, ConnectionState.WAITING], False),
+        ([], False),
+    ],
 )
 def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
-    own_board: str, settings: Settings, broker: Broker, states: Sequence[str], is_forgotten: bool
+    own_board: str, settings: Settings, broker: Broker, states: Sequence[ConnectionState], is_forgotten: bool
 ) -> None:
     name_in_environment(settings, "a-long-opaque-token")
     broker.answer(503, b"away")
@@ -354,7 +360,7 @@ def test_no_secret_is_in_a_log_or_an_error(
     assert not [secret for secret in (OLD, NEW, PIN, TOTP_SECRET) if secret in shown]
 
 
-async def report(states: Sequence[str]) -> None:
+async def report(states: Sequence[ConnectionState]) -> None:
     """Say on the board how each connection is."""
     async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
         for number, state in enumerate(states, start=1):

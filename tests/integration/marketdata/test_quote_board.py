@@ -11,11 +11,11 @@ import pytest_asyncio
 import redis
 import redis.asyncio
 
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows
 from marketdata.quote_board import (
     LOST_AFTER_SECONDS,
     BoardError,
-    ConnectionReport,
     HubBoard,
     OwnerBoard,
     OwnerRequest,
@@ -62,7 +62,7 @@ def make_frame(*, sequence: int, connection: int = 2) -> BusFrame:
 
 
 def make_report(*, connection: int = 2) -> ConnectionReport:
-    return ConnectionReport(connection, "host:1", 5, "live", 50, 50, 49, 1_000, 12.5, None, 2_000, "")
+    return ConnectionReport(connection, "host:1", 5, ConnectionState.LIVE, 50, 50, 49, 1_000, 12.5, None, 2_000, "")
 
 
 def prices_of(rows: Rows) -> dict[int, float]:

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from marketdata import quote_board
-from marketdata.quote_board import ConnectionReport
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from subscriptions.models import FeedConnection, FeedLease, SubscriptionLog
 from tests.factories import NOW, PASSWORD, Listing, make_user
 from tests.integration.subscriptions.claim_factories import fill_with_shares, list_loads
@@ -45,7 +45,18 @@ def report(number: int) -> None:
         async with redis.asyncio.Redis.from_url(current.REDIS_URL) as client:
             await quote_board.OwnerBoard(client, current.REDIS_PREFIX).report(
                 ConnectionReport(
-                    number, "worker-1", 4, "live", 36, 36, 30, 900, 412.5, 1_770_697_800_000, 1_770_697_800_250, ""
+                    number,
+                    "worker-1",
+                    4,
+                    ConnectionState.LIVE,
+                    36,
+                    36,
+                    30,
+                    900,
+                    412.5,
+                    1_770_697_800_000,
+                    1_770_697_800_250,
+                    "",
                 )
             )
 

@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.quote_board import ConnectionReport
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
@@ -161,7 +161,8 @@ async def report_all(told: dict[int, list[InstrumentKey]]) -> None:
         for number, keys in told.items():
             count = len(keys)
             await board.report(
-                ConnectionReport(number, "worker-1", 0, "live", count, count, count, 9, 1.0, None, 1, ""), keys
+                ConnectionReport(number, "worker-1", 0, ConnectionState.LIVE, count, count, count, 9, 1.0, None, 1, ""),
+                keys,
             )
 
 

@@ -10,10 +10,9 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from marketdata import quote_board
-from marketdata.domain.feed import ConnectionState
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from marketdata.quote_board import ConnectionReport
 from subscriptions import selectors, services
 from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.models import FeedConnection, Subscription
@@ -21,7 +20,7 @@ from tests.factories import NOW, Listing, make_user
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 
 
-def report(number: int, *, sent: int, streaming: int, state: str = "live") -> None:
+def report(number: int, *, sent: int, streaming: int, state: ConnectionState = ConnectionState.LIVE) -> None:
     async def write() -> None:
         async with redis.asyncio.Redis.from_url(current.REDIS_URL) as client:
             await quote_board.OwnerBoard(client, current.REDIS_PREFIX).report(
@@ -35,7 +34,7 @@ def test_drift_is_what_is_wanted_and_not_confirmed_streaming(listing: Listing) -
     services.preload_tier_b(now=NOW)
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
     report(1, sent=36, streaming=36)
-    report(2, sent=36, streaming=30, state="opening")
+    report(2, sent=36, streaming=30, state=ConnectionState.OPENING)
 
     status = selectors.subscription_status()
 

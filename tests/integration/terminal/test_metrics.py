@@ -15,8 +15,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.feed_statistics import FeedStatistics
-from marketdata.quote_board import ConnectionReport, OwnerBoard
+from marketdata.quote_board import OwnerBoard
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.models import FeedConnection
 from terminal.process_metrics import HubCollector

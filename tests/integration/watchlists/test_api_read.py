@@ -12,9 +12,10 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
-from marketdata.quote_board import ConnectionReport, OwnerBoard
+from marketdata.quote_board import OwnerBoard
 from subscriptions.models import Subscription
 from tests.factories import NOW, Listing, drop_prices, make_equities, put_prices
 from watchlists import selectors
@@ -27,7 +28,7 @@ REPORT = ConnectionReport(
     connection=1,
     owner="feed1",
     epoch=1,
-    state="live",
+    state=ConnectionState.LIVE,
     wanted=0,
     sent=0,
     streaming=0,
@@ -40,7 +41,7 @@ REPORT = ConnectionReport(
 )
 
 
-async def _report(state: str) -> None:
+async def _report(state: ConnectionState) -> None:
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = OwnerBoard(client, settings.REDIS_PREFIX)
         for number in range(1, 6):
@@ -57,7 +58,7 @@ def entries_of(client: APIClient) -> list[dict[str, Any]]:
 def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, listing: Listing) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
     client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
-    asyncio.run(_report("live"))
+    asyncio.run(_report(ConnectionState.LIVE))
 
     tcs, reliance = entries_of(client_of_asha)
 
@@ -106,7 +107,7 @@ def test_a_full_quote_shows_its_change_against_the_previous_close(client_of_asha
 def test_unknown_is_null(client_of_asha: APIClient, listing: Listing) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
     drop_prices([listing.spots["TCS"].pk])
-    asyncio.run(_report("live"))
+    asyncio.run(_report(ConnectionState.LIVE))
 
     (tcs,) = entries_of(client_of_asha)
 
@@ -117,7 +118,7 @@ def test_a_quote_from_before_an_outage_is_stale_on_a_live_connection(
     client_of_asha: APIClient, listing: Listing
 ) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
-    asyncio.run(_report("live"))
+    asyncio.run(_report(ConnectionState.LIVE))
     put_prices({listing.spots["TCS"].pk: 3_000.0}, known=Known.TRADE | Known.EARLIER)
 
     (tcs,) = entries_of(client_of_asha)
@@ -125,8 +126,10 @@ def test_a_quote_from_before_an_outage_is_stale_on_a_live_connection(
     assert (tcs["state"], tcs["quote"]["source"], tcs["quote"]["ltp"]) == ("stale", "earlier", 3000.0)
 
 
-@pytest.mark.parametrize("state", ["reconnecting", "opening", "stopped"])
-def test_a_quote_from_a_connection_that_does_not_stream_is_stale(client_of_asha: APIClient, state: str) -> None:
+@pytest.mark.parametrize("state", [ConnectionState.RECONNECTING, ConnectionState.OPENING, ConnectionState.STOPPED])
+def test_a_quote_from_a_connection_that_does_not_stream_is_stale(
+    client_of_asha: APIClient, state: ConnectionState
+) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
     asyncio.run(_report(state))
 

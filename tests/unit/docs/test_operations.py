@@ -20,7 +20,7 @@ from marketdata.domain.feed import ConnectionState
 from marketdata.domain.quote_state import InstrumentState
 from marketdata.domain.sessions import SessionKind
 from marketdata.domain.tick_rules import TickFault
-from marketdata.streaming.feed_state import FeedWord, LineState
+from marketdata.streaming.feed_status import ConnectionStatus, FeedState
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import LogAction, LogReason
@@ -139,8 +139,8 @@ def test_every_state_of_a_connection() -> None:
 
 
 def test_every_word_of_the_feed() -> None:
-    assert names("Word", "Feed words") == set(FeedWord)
-    assert names("Line", "Feed words") == set(LineState)
+    assert names("Word", "Feed words") == set(FeedState)
+    assert names("Line", "Feed words") == set(ConnectionStatus)
 
 
 def test_every_state_of_an_instrument() -> None:

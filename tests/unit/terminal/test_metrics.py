@@ -8,9 +8,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from marketdata.domain.feed import ConnectionState
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, Histogram
-from marketdata.quote_board import ConnectionReport
 from subscriptions.selectors import ConnectionBooks, state_without_owner
 from terminal.feed_metrics import DatabaseReadings, RedisReadings, Scrape, families
 from terminal.metrics import is_local
@@ -23,7 +22,7 @@ def make_report(*, connection: int = 1, statistics: FeedStatistics | None = None
         connection=connection,
         owner="feed@host",
         epoch=7,
-        state="live",
+        state=ConnectionState.LIVE,
         wanted=100,
         sent=100,
         streaming=90,
@@ -68,7 +67,7 @@ def test_a_connection_is_in_exactly_one_state() -> None:
 
 
 def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() -> None:
-    away = replace(make_report(), state="reconnecting")
+    away = replace(make_report(), state=ConnectionState.RECONNECTING)
     database = make_database(state=ConnectionState.FAILED_OVER)
 
     def current(report: ConnectionReport) -> list[str]:

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 import numpy as np
 import redis.asyncio
 
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.quote_rows import QUOTE_ROW, FrameKind, Rows
-from marketdata.quote_board import ConnectionReport, OwnerBoard
+from marketdata.quote_board import OwnerBoard
 from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
 
 
@@ -43,7 +44,7 @@ class FramePublisher:
             connection=self.connection, epoch=self.epoch, rows=rows, dropped=(), replace_all=True
         )
 
-    async def report(self, state: str = "live", *, error: str = "") -> None:
+    async def report(self, state: ConnectionState = ConnectionState.LIVE, *, error: str = "") -> None:
         """Say how the connection is."""
         now_ms = time.time_ns() // 1_000_000
         await self.board.report(

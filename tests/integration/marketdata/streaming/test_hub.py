@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
+from marketdata.domain.feed import ConnectionState
 from marketdata.quote_board import HubBoard
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
 from marketdata.streaming.hub import Client, QuoteHub
@@ -190,7 +191,7 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
 
 async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with browsing(hub) as browser:
-        await publisher.report("reconnecting", error="code 805")
+        await publisher.report(ConnectionState.RECONNECTING, error="code 805")
         await wait_until_async(lambda: browser.feed == "reconnecting", message="the word on the feed")
 
     assert browser.messages[-1]["connections"][0] == {"number": 1, "state": "reconnecting", "error": "code 805"}

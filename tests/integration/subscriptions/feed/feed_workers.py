@@ -25,10 +25,10 @@ from django.conf import settings
 from django.db import connections
 
 from marketdata import quote_board
+from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType
 from marketdata.domain.quotes import Mode
 from marketdata.models import Instrument
-from marketdata.quote_board import ConnectionReport
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from tests.simulators import SimulatorAddress

@@ -1,0 +1,85 @@
+import pytest
+
+from marketdata.domain.feed import ConnectionReport, ConnectionState
+from marketdata.streaming.feed_status import ConnectionStatus, FeedState, judge_feed
+
+ALL = range(1, 6)
+
+
+S = ConnectionState
+
+
+def make_report(state: ConnectionState, *, connection: int = 1, error: str = "") -> ConnectionReport:
+    return ConnectionReport(connection, "worker-1", 1, state, 1, 1, 1, 1, 1.0, None, 1, error)
+
+
+def reports_of(*states: ConnectionState | None) -> dict[int, ConnectionReport]:
+    return {number: make_report(state, connection=number) for number, state in enumerate(states, start=1) if state}
+
+
+def test_five_live_connections_that_are_heard_are_a_live_feed() -> None:
+    feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=dict.fromkeys(ALL, 99.0), now=100.0)
+
+    assert (feed.state, feed.live_count) == (FeedState.LIVE, 5)
+
+
+def test_a_connection_that_says_live_and_sends_nothing_is_silent() -> None:
+    heard = dict.fromkeys(ALL, 99.0) | {3: 98.3}
+
+    feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=heard, now=100.0)
+
+    assert (feed.state, feed.live_count) == (FeedState.PARTIAL, 4)
+    assert feed.connections[2] is ConnectionStatus.SILENT
+
+
+def test_a_frozen_feed_is_stale_within_two_seconds() -> None:
+    feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=dict.fromkeys(ALL, 98.2), now=100.0)
+
+    assert (feed.state, feed.live_count) == (FeedState.STALE, 0)
+
+
+@pytest.mark.parametrize(
+    ("states", "state"),
+    [
+        ([None] * 5, FeedState.NO_OWNER),
+        ([S.RECONNECTING, None, None, None, None], FeedState.RECONNECTING),
+        ([S.OPENING] * 5, FeedState.RECONNECTING),
+        ([S.STOPPED] * 5, FeedState.STALE),
+        ([S.WAITING] * 5, FeedState.STALE),
+        ([S.MUTE] * 5, FeedState.RECONNECTING),
+        ([S.FAILED_OVER, S.STOPPED, S.STOPPED, S.STOPPED, S.STOPPED], FeedState.RECONNECTING),
+        ([S.SUBSCRIBING] * 5, FeedState.RECONNECTING),
+    ],
+)
+def test_a_feed_without_a_live_connection_says_why(states: list[ConnectionState | None], state: FeedState) -> None:
+    feed = judge_feed(reports=reports_of(*states), last_frame_at={}, now=100.0)
+
+    assert (feed.state, feed.live_count) == (state, 0)
+
+
+def test_frames_without_a_report_are_not_live() -> None:
+    feed = judge_feed(reports=reports_of(S.LIVE), last_frame_at=dict.fromkeys(ALL, 99.9), now=100.0)
+
+    assert feed.connections == (ConnectionStatus.LIVE, *[ConnectionStatus.OPENING] * 4)
+    assert (feed.state, feed.live_count) == (FeedState.PARTIAL, 1)
+
+
+def test_a_lost_bus_is_said_even_while_the_last_frames_are_young() -> None:
+    feed = judge_feed(reports=None, last_frame_at=dict.fromkeys(ALL, 99.9), now=100.0)
+
+    assert feed.state is FeedState.BUS_LOST
+
+
+def test_the_error_of_an_owner_is_passed_on() -> None:
+    feed = judge_feed(
+        reports={2: make_report(S.RECONNECTING, connection=2, error="code 805")}, last_frame_at={}, now=1.0
+    )
+
+    assert feed.errors == ("", "code 805", "", "", "")
+
+
+@pytest.mark.parametrize("state", ConnectionState)
+def test_every_state_of_an_owner_has_a_status_for_browsers(state: ConnectionState) -> None:
+    feed = judge_feed(reports=reports_of(state), last_frame_at={1: 99.9}, now=100.0)
+
+    assert (feed.connections[0] is ConnectionStatus.LIVE) == (state is ConnectionState.LIVE)
