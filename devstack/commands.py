@@ -1,4 +1,4 @@
-"""The developer's commands that run inside `devstack exec`: `python -m devstack.commands suite|lint|bench|soak`.
+"""The developer's commands that run inside `devstack exec`: `python -m devstack.commands suite|lint|lock|bench|soak`.
 
 They find the servers in the environment, like the product does.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from devstack import lockfiles
 from devstack.children import die_with_parent
 from devstack.node import Node, find_node
 
@@ -24,7 +25,7 @@ def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
     # A Ctrl-C reaches the tool as well, which ends in its own words; then so do we.
     signal.signal(signal.SIGINT, _do_nothing)
-    return {"suite": run_suite, "lint": lint, "bench": bench, "soak": soak}[command](arguments)
+    return {"suite": run_suite, "lint": lint, "lock": lock, "bench": bench, "soak": soak}[command](arguments)
 
 
 def run_suite(arguments: Sequence[str]) -> int:
@@ -50,13 +51,26 @@ def lint(_arguments: Sequence[str]) -> int:
     """Check everything that needs no test, cheapest first; stop at the first that fails."""
     python = sys.executable
     return (
-        _run("ruff format", python, "-m", "ruff", "format", "--check", ".")
+        _check_locks()
+        or _run("ruff format", python, "-m", "ruff", "format", "--check", ".")
         or _run("ruff check", python, "-m", "ruff", "check", ".")
         or _run("mypy", python, "-m", "mypy", ".")
         or _run("lint-imports", python, "-c", LINT_IMPORTS)
         or _check_browser_types()
         or _run("makemigrations", python, "manage.py", "makemigrations", "--check", "--dry-run")
     )
+
+
+def lock(_arguments: Sequence[str]) -> int:
+    """Resolve the requirements to lock files; needs the package index."""
+    return lockfiles.write_locks(ROOT)
+
+
+def _check_locks() -> int:
+    outdated = lockfiles.find_outdated(ROOT)
+    for sentence in outdated:
+        print(sentence, flush=True)
+    return 1 if outdated else 0
 
 
 def _check_browser_types() -> int:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv and installs the pinned packages into it, once per change of the requirements.
+# Makes .venv and installs the locked packages into it, by hash, once per change of the locks.
 # Usage: setup.sh run | setup.sh dev      PYTHON chooses the interpreter.
 # Plain sh: it runs before there is a Python we know.
 set -eu
@@ -34,7 +34,7 @@ make_environment() {
 }
 
 wanted() { # What the stamp of $1 says when all is installed.
-    if [ "$1" = dev ]; then cat requirements.txt requirements-dev.txt | cksum; else cksum <requirements.txt; fi
+    if [ "$1" = dev ]; then cksum <requirements-dev.lock; else cksum <requirements.lock; fi
 }
 
 is_installed() {
@@ -51,8 +51,8 @@ if supports .venv/bin/python; then
     if is_installed "$kind" || is_installed dev; then exit 0; fi
 fi
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || ! supports .venv/bin/python; then make_environment; fi
-if [ "$kind" = dev ]; then file=requirements-dev.txt; else file=requirements.txt; fi
+if [ "$kind" = dev ]; then file=requirements-dev.lock; else file=requirements.lock; fi
 echo "Installing the packages of $file; the first time takes a minute or two ..."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$file"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$file"
 wanted "$kind" >".venv/.installed-$kind"
 echo "Packages installed."
