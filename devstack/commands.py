@@ -25,7 +25,9 @@ def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
     # A Ctrl-C reaches the tool as well, which ends in its own words; then so do we.
     signal.signal(signal.SIGINT, _do_nothing)
-    return {"suite": run_suite, "lint": lint, "lock": lock, "bench": bench, "soak": soak}[command](arguments)
+    return {"suite": run_suite, "lint": lint, "lock": lock, "locks": check_locks, "bench": bench, "soak": soak}[
+        command
+    ](arguments)
 
 
 def run_suite(arguments: Sequence[str]) -> int:
@@ -51,7 +53,7 @@ def lint(_arguments: Sequence[str]) -> int:
     """Check everything that needs no test, cheapest first; stop at the first that fails."""
     python = sys.executable
     return (
-        _check_locks()
+        check_locks([])
         or _run("ruff format", python, "-m", "ruff", "format", "--check", ".")
         or _run("ruff check", python, "-m", "ruff", "check", ".")
         or _run("mypy", python, "-m", "mypy", ".")
@@ -66,7 +68,8 @@ def lock(_arguments: Sequence[str]) -> int:
     return lockfiles.write_locks(ROOT)
 
 
-def _check_locks() -> int:
+def check_locks(_arguments: Sequence[str]) -> int:
+    """Print which lock files do not fit their requirements; 1 if there are any."""
     outdated = lockfiles.find_outdated(ROOT)
     for sentence in outdated:
         print(sentence, flush=True)

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
+from terminal.api_root import ApiRootView
 from terminal.health import health
 from terminal.metrics import MetricsView
 from watchlists import pages
@@ -22,6 +23,7 @@ urlpatterns = [
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("api/v2/", ApiRootView.as_view(), name="api-root"),
     path("api/v2/", include("accounts.urls")),
     path("api/v2/", include("watchlists.urls")),
     path("api/v2/", include("subscriptions.urls")),
