@@ -178,7 +178,7 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
         """Say how the token in force is, in the words of health."""
         if not row.is_current:
             return "replaced"
-        return selectors.token_life(now=timezone.now()).problem or "in force"
+        return selectors.get_access_token_status(now=timezone.now()).problem or "in force"
 
 
 @admin.register(MarketSession)

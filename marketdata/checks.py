@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
 from marketdata.dhan.sealing import SealError
-from marketdata.selectors import find_session_in_force, list_unknown_years, market_today
+from marketdata.selectors import get_broker_login, list_unknown_years, market_today
 
 SESSIONS_TABLE: Final = "broker_sessions"
 CALENDAR_TABLE: Final = "market_sessions"
@@ -79,7 +79,7 @@ def check_stored_token(*, databases: Sequence[str] | None = None, **_: Any) -> l
     if not databases or SESSIONS_TABLE not in connection.introspection.table_names():
         return []
     try:
-        find_session_in_force()
+        get_broker_login()
     except SealError as error:
         return [Warning(str(error), id="marketdata.W003")]
     return []

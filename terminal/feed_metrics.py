@@ -108,7 +108,7 @@ def read_database() -> DatabaseReadings:
     quiet = subscriptions.find_cooldown(now=now)
     return DatabaseReadings(
         connections=subscriptions.list_books(),
-        token_ends_at=market.token_life(now=now).expires_at,
+        token_ends_at=market.get_access_token_status(now=now).expires_at,
         quiet_seconds=(quiet.until - now).total_seconds() if quiet else 0.0,
     )
 

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 from marketdata import quote_board
 from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionState
-from marketdata.selectors import LastImport, TokenLife
+from marketdata.selectors import AccessTokenStatus, LastImport
 from subscriptions import selectors as subscriptions
 from subscriptions.selectors import AccountCooldown, ConnectionStatus, PreloadState
 from subscriptions.selectors import Status as FeedStatus
@@ -70,7 +70,7 @@ class DatabaseReadings:
 
     last_import: LastImport | None
     preload: PreloadState
-    token: TokenLife
+    token: AccessTokenStatus
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
     quiet: AccountCooldown | None
 
@@ -117,7 +117,7 @@ def read_database() -> DatabaseReadings:
     return DatabaseReadings(
         last_import=market.find_last_import(),
         preload=subscriptions.preload_state(),
-        token=market.token_life(now=now),
+        token=market.get_access_token_status(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
         quiet=subscriptions.find_cooldown(now=now),
     )
@@ -191,7 +191,7 @@ def check_tier_b(preload: PreloadState) -> Part:
     return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), details)
 
 
-def check_token(life: TokenLife, *, now: datetime) -> Part:
+def check_token(life: AccessTokenStatus, *, now: datetime) -> Part:
     """Return how the access token is. What staff may know of it is in the admin; here is no word of ours or theirs.
 
     Degraded at most: a token that is of no use shows in the feed, and one that ends soon has not ended.

@@ -1,13 +1,13 @@
 """Reads of what is listed and what it is worth; typed values, never half-built querysets."""
 
-from marketdata.selectors.broker_sessions import (
-    SessionInForce,
-    TokenLife,
+from marketdata.selectors.broker_login import (
+    AccessTokenStatus,
+    BrokerLogin,
     TokenSource,
     environment_mark,
-    find_session_in_force,
+    get_access_token_status,
+    get_broker_login,
     read_credentials,
-    token_life,
 )
 from marketdata.selectors.imports import LastImport, find_last_import
 from marketdata.selectors.prices import (
@@ -67,6 +67,8 @@ from marketdata.selectors.windows import get_window, list_windows
 
 __all__ = [
     "IST",
+    "AccessTokenStatus",
+    "BrokerLogin",
     "Contracts",
     "ExpiryRow",
     "FutureRow",
@@ -82,8 +84,6 @@ __all__ = [
     "PriceUnknown",
     "SearchHit",
     "SeriesListing",
-    "SessionInForce",
-    "TokenLife",
     "TokenSource",
     "Underlying",
     "UnderlyingKind",
@@ -94,8 +94,9 @@ __all__ = [
     "find_broker_ltp",
     "find_last_import",
     "find_quote",
-    "find_session_in_force",
     "find_underlying",
+    "get_access_token_status",
+    "get_broker_login",
     "get_equity",
     "get_future",
     "get_index",
@@ -123,5 +124,4 @@ __all__ = [
     "read_credentials",
     "refresh_sessions",
     "search_instruments",
-    "token_life",
 ]

@@ -24,7 +24,7 @@ from marketdata.domain.prices import PAISE, rupees
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
 from marketdata.domain.quote_state import InstrumentState, facts_of, judge_quote, list_closed
 from marketdata.models import Instrument
-from marketdata.selectors.broker_sessions import read_credentials
+from marketdata.selectors.broker_login import read_credentials
 from marketdata.selectors.sessions import current_sessions
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Writes of marketdata: what is listed, windows of chains, the access token, the calendar."""
 
-from marketdata.services.broker_sessions import (
+from marketdata.services.access_token import (
     Renewal,
     check_token,
     note_refusal,

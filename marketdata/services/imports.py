@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 # pg_advisory_xact_lock key of the import, "INST".
 IMPORT_LOCK: Final = 0x494E5354
 # A file with fewer rows than this part of the last good one is taken for damaged.
-LEAST_PART: Final = 0.8
+LEAST_SHARE: Final = 0.8
 PROGRESS_ROWS: Final = 50_000
 # Segments with index derivatives -> the indices (IDX_I) without which their list is not whole.
 KEY_INDICES: Final = {
@@ -61,13 +61,13 @@ def import_instruments(
     `accept_fewer` waives the comparison with the last good import.
     """
     record = InstrumentImport(source=source, as_of=as_of or selectors.market_today(), started_at=now)
-    tell = progress or _say_nothing
-    tell(f"Reading {source} as of {record.as_of} ...")
+    report = progress or _discard_progress
+    report(f"Reading {source} as of {record.as_of} ...")
     try:
         with dhan_api.open_instrument_file(source) as lines, transaction.atomic():
             reading = scrip_master.read_rows(lines, as_of=record.as_of)
             record.layout = reading.layout
-            _swap_in(reading, record, accept_fewer=accept_fewer, tell=tell)
+            _swap_in(reading, record, accept_fewer=accept_fewer, report=report)
             _finish(record)
     except (MasterRefused, dhan_api.InstrumentFileError) as refusal:
         record.refusal = str(refusal)
@@ -86,7 +86,7 @@ def import_instruments(
     return record
 
 
-def _say_nothing(_: str) -> None:
+def _discard_progress(_: str) -> None:
     """Stand in where nobody listens to progress."""
 
 
@@ -96,7 +96,7 @@ def _finish(record: InstrumentImport) -> None:
     record.refresh_from_db(fields=["finished_at"])
 
 
-def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_fewer: bool, tell: Progress) -> None:
+def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_fewer: bool, report: Progress) -> None:
     with connection.cursor() as cursor:
         # Importing takes longer than a request may.
         cursor.execute("SET LOCAL statement_timeout = 0")
@@ -104,10 +104,10 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
         cursor.execute(import_statements.CLEAR)
         cursor.execute(import_statements.STAGE)
-        seen = _stage(cursor, reading, record, tell)
+        seen = _stage(cursor, reading, record, report)
         _check_whole(record, seen, accept_fewer=accept_fewer)
         _check_unique(cursor)
-        tell(f"Comparing {record.rows_kept:,} instruments with what is known ...")
+        report(f"Comparing {record.rows_kept:,} instruments with what is known ...")
         cursor.execute("ANALYZE staged")
         cursor.execute(import_statements.RESOLVE)
         cursor.execute("ANALYZE resolved")
@@ -122,7 +122,7 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
             cursor.execute("ANALYZE instruments")
 
 
-def _stage(cursor: Any, reading: scrip_master.Reading, record: InstrumentImport, tell: Progress) -> _Seen:
+def _stage(cursor: Any, reading: scrip_master.Reading, record: InstrumentImport, report: Progress) -> _Seen:
     """Copy all rows into the staging table and count them in `record`."""
     seen = _Seen(set(), set())
     kept = 0
@@ -134,7 +134,7 @@ def _stage(cursor: Any, reading: scrip_master.Reading, record: InstrumentImport,
             elif row.instrument_type in INDEX_DERIVATIVES:
                 seen.segments.add(row.segment)
             if kept % PROGRESS_ROWS == 0:
-                tell(f"  {reading.rows_read:,} rows read, {kept:,} kept")
+                report(f"  {reading.rows_read:,} rows read, {kept:,} kept")
     record.rows_read, record.rows_kept = reading.rows_read, kept
     record.skipped = {reason.value: count for reason, count in sorted(reading.skipped.items())}
     return seen
@@ -175,7 +175,7 @@ def _check_whole(record: InstrumentImport, seen: _Seen, *, accept_fewer: bool) -
         .order_by("-started_at", "-id")
         .first()
     )
-    if last is not None and not accept_fewer and record.rows_read < last.rows_read * LEAST_PART:
+    if last is not None and not accept_fewer and record.rows_read < last.rows_read * LEAST_SHARE:
         raise MasterRefused(
             f"The file has {record.rows_read:,} rows, more than 20 % fewer than the {last.rows_read:,} of the last "
             f"import of {last.started_at:%d %b %Y}."

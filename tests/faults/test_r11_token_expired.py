@@ -131,7 +131,7 @@ def test_r11_a_token_is_renewed_before_it_ends_and_reconnects_take_the_new_one(
 
         wait_until(lambda: simulator.connections()["opened"] >= 10, seconds=NOTICE_SECONDS, message="five new sockets")
         wait_until_streaming(COUNT, seconds=NOTICE_SECONDS)
-        life = selectors.token_life(now=timezone.now())
+        life = selectors.get_access_token_status(now=timezone.now())
         assert (life.method, life.problem) == ("renewed", "")
         assert life.expires_at is not None
         assert life.expires_at - timezone.now() > timedelta(hours=23)
@@ -152,7 +152,7 @@ def renew_from_five_sessions_at_once() -> Sequence[Renewal]:
 
 
 def _problem() -> str:
-    return selectors.token_life(now=timezone.now()).problem
+    return selectors.get_access_token_status(now=timezone.now()).problem
 
 
 def _logs_with(token: str, workers: Sequence[Worker]) -> Sequence[str]:

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from marketdata import selectors, services
 from marketdata.dhan.credentials import Credentials
 from marketdata.services import Renewal
-from marketdata.services.broker_sessions import CURRENT_LOCK, RENEWAL_LOCK
+from marketdata.services.access_token import CURRENT_LOCK, RENEWAL_LOCK
 from tests.brokers import Broker
 from tests.integration.marketdata.broker_accounts import HOUR, US, broker_of_ours, store
 from tests.jwts import make_jwt

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from marketdata.domain.feed import ConnectionState
-from marketdata.selectors import LastImport, TokenLife, TokenSource
+from marketdata.selectors import AccessTokenStatus, LastImport, TokenSource
 from subscriptions.selectors import AccountCooldown, ConnectionStatus, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
@@ -28,7 +28,7 @@ from terminal.probes import NoAnswer
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 IMPORT = LastImport(listed=1_000, as_of=date(2026, 2, 10), finished_at=NOW, is_newest_refused=False)
-TOKEN = TokenLife(NOW + timedelta(hours=9), "beef", TokenSource.STORED, "entered", "")
+TOKEN = AccessTokenStatus(NOW + timedelta(hours=9), "beef", TokenSource.STORED, "entered", "")
 LOADED = PreloadState([RuleState("NIFTY (NSE_FNO)", wanted=2, held=2, waiting=())])
 
 
@@ -204,7 +204,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: objec
     [
         (TOKEN, Status.OK, ""),
         (replace(TOKEN, expires_at=None), Status.OK, ""),
-        (replace(TOKEN, source=TokenSource.NOWHERE, problem="Set X."), Status.DEGRADED, "there is no access token"),
+        (replace(TOKEN, source=TokenSource.NONE, problem="Set X."), Status.DEGRADED, "there is no access token"),
         (replace(TOKEN, expires_at=NOW, problem="It expired."), Status.DEGRADED, "the access token has expired"),
         (
             replace(TOKEN, problem="Renewal failed 3 times: the broker said beef."),
@@ -213,7 +213,9 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: objec
         ),
     ],
 )
-def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(life: TokenLife, status: Status, reason: str) -> None:
+def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(
+    life: AccessTokenStatus, status: Status, reason: str
+) -> None:
     part = check_token(life, now=NOW)
 
     assert (part.status, part.reason) == (status, reason)

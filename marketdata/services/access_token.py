@@ -38,18 +38,18 @@ from marketdata.dhan_api import DhanError, IssuedToken
 from marketdata.domain.feed import ConnectionState
 from marketdata.models import BrokerSession
 from marketdata.quote_board import BoardError
-from marketdata.selectors import SessionInForce, environment_mark, find_session_in_force
+from marketdata.selectors import BrokerLogin, environment_mark, get_broker_login
 
 logger = logging.getLogger(__name__)
 
 # Advisory lock of whoever asks the broker for a token, "TOKE"; and of whoever changes which row is current, "TOKS".
 RENEWAL_LOCK: Final = 0x544F4B45
 CURRENT_LOCK: Final = 0x544F4B53
-MACHINE: Final = "renewal"
+STORED_BY_RENEWAL: Final = "renewal"
 # Half a minute in all, within the time limit of the task.
-KEEP_PAUSES_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
+STORE_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
 # Owners report each second; whoever was refused and is live half a minute later was refused by mistake.
-DOUBTS_LAST: Final = timedelta(seconds=30)
+REFUSAL_STANDS: Final = timedelta(seconds=30)
 
 
 class Renewal(StrEnum):
@@ -82,8 +82,8 @@ def store_token(*, client_id: str, access_token: str, stored_by: str, now: datet
         stored_by=stored_by,
         now=now,
     )
-    with _changing_current():
-        _put_in_force(row)
+    with _current_row_lock():
+        _make_current(row)
     logger.info("a new access token was entered by %s, it ends at %s", stored_by, row.expires_at or "an unknown time")
     return row
 
@@ -91,32 +91,32 @@ def store_token(*, client_id: str, access_token: str, stored_by: str, now: datet
 def renew_token(*, now: datetime) -> Renewal:
     """Renew or generate the token if that is due. May run in any number of processes: one of them asks the broker.
 
-    A failure is noted for `token_life` and tried again later.
+    A failure is noted for `get_access_token_status` and tried again later.
     """
     try:
-        if _step(_without_old_doubts(find_session_in_force(), now), now) is Step.NOTHING:
+        if _step(_without_outdated_refusal(get_broker_login(), now), now) is Step.NOTHING:
             return Renewal.NOT_DUE
-        with _only_one() as is_ours:
+        with _renewal_lock() as is_ours:
             return _renew(now) if is_ours else Renewal.BUSY
     except SealError:
-        # Not logged: `token_life` says it for as long as it is so, and this runs every few seconds.
+        # Not logged: `get_access_token_status` says it for as long as it is so, and this runs every few seconds.
         return Renewal.FAILED
 
 
 def note_refusal(*, credentials: Credentials, reason: str, now: datetime) -> None:
     """Note that the broker refuses `credentials`; of no interest if others are in force by now."""
-    with _changing_current():
-        found = find_session_in_force()
+    with _current_row_lock():
+        found = get_broker_login()
         if found.credentials != credentials:
             return
-        row = found.row or _adopt(found, now)
+        row = found.row or _insert_tokenless(found, now)
         if BrokerSession.objects.filter(pk=row.pk, refused_at=None).update(refused_at=now, refusal=reason[:200]):
             logger.error("the broker refuses the access token: %s", reason)
 
 
 def reseal_tokens() -> int:
     """Encrypt what is stored with the first of TOKEN_KEYS and return how many tokens that were. Raises SealError."""
-    with _changing_current():
+    with _current_row_lock():
         rows = list(BrokerSession.objects.exclude(token_sealed=""))
         for row in rows:
             row.token_sealed = reseal(row.token_sealed, keys=settings.TOKEN_KEYS)
@@ -125,7 +125,7 @@ def reseal_tokens() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
+class _LoginSecrets:
     """By what a token can be generated."""
 
     client_id: str
@@ -133,21 +133,21 @@ class _Account:
     totp_secret: str
 
     def __repr__(self) -> str:
-        return f"_Account({self.client_id!r})"
+        return f"_LoginSecrets({self.client_id!r})"
 
 
-def _account(found: SessionInForce) -> _Account | None:
+def _login_secrets(found: BrokerLogin) -> _LoginSecrets | None:
     """Return how a token for the account in force can be generated; the PIN is that of DHAN_CLIENT_ID only."""
     client_id = settings.DHAN_CLIENT_ID
     is_ours = found.credentials is None or found.credentials.client_id == client_id
     if not settings.DHAN_PIN or not is_ours:
         return None
-    return _Account(client_id, settings.DHAN_PIN, settings.DHAN_TOTP_SECRET)
+    return _LoginSecrets(client_id, settings.DHAN_PIN, settings.DHAN_TOTP_SECRET)
 
 
-def _step(found: SessionInForce, now: datetime) -> Step:
-    account, row = _account(found), found.row
-    if found.credentials is None and account is None:
+def _step(found: BrokerLogin, now: datetime) -> Step:
+    secrets, row = _login_secrets(found), found.row
+    if found.credentials is None and secrets is None:
         return Step.NOTHING
     return next_step(
         expires_at=found.expires_at,
@@ -156,22 +156,22 @@ def _step(found: SessionInForce, now: datetime) -> Step:
         or (row is not None and row.refused_at is not None and may_be_the_token(row.refusal)),
         failures=row.failures if row is not None else 0,
         retry_at=row.retry_at if row is not None else None,
-        can_generate=account is not None,
+        can_generate=secrets is not None,
         margin=timedelta(minutes=settings.TOKEN_RENEW_MARGIN_MIN),
         now=now,
     )
 
 
-def _without_old_doubts(found: SessionInForce, now: datetime) -> SessionInForce:
+def _without_outdated_refusal(found: BrokerLogin, now: datetime) -> BrokerLogin:
     """Forget that the token was refused if every connection has come to live with it since."""
     row = found.row
-    if row is None or row.refused_at is None or now - row.refused_at < DOUBTS_LAST or not _is_all_live():
+    if row is None or row.refused_at is None or now - row.refused_at < REFUSAL_STANDS or not _is_all_live():
         return found
     BrokerSession.objects.filter(pk=row.pk, refused_at=row.refused_at).update(
         refused_at=None, refusal="", failures=0, failure="", retry_at=None
     )
     logger.info("the broker takes the access token after all")
-    return find_session_in_force()
+    return get_broker_login()
 
 
 def _is_all_live() -> bool:
@@ -184,12 +184,12 @@ def _is_all_live() -> bool:
 
 def _renew(now: datetime) -> Renewal:
     """Do what is due, under the lock of whoever asks the broker; what was due before may have been done since."""
-    with _changing_current():
-        found = find_session_in_force()
+    with _current_row_lock():
+        found = get_broker_login()
         step = _step(found, now)
         if step is Step.NOTHING:
             return Renewal.NOT_DUE
-        row = found.row or _adopt(found, now)
+        row = found.row or _insert_tokenless(found, now)
     try:
         if not settings.TOKEN_KEYS:
             # The broker would end the old token for one that cannot be kept.
@@ -198,47 +198,47 @@ def _renew(now: datetime) -> Renewal:
     except (DhanError, TokenKeysMissing) as error:
         _note_failure(row, step, str(error), now)
         return Renewal.FAILED
-    return _keep_surely(row, step, issued, now)
+    return _store_with_retries(row, step, issued, now)
 
 
-def _ask_broker(step: Step, found: SessionInForce, now: datetime) -> IssuedToken:
-    account = _account(found)
-    if step is Step.GENERATE and account is not None:
+def _ask_broker(step: Step, found: BrokerLogin, now: datetime) -> IssuedToken:
+    secrets = _login_secrets(found)
+    if step is Step.GENERATE and secrets is not None:
         return dhan_api.generate_token(
-            client_id=account.client_id, pin=account.pin, totp_secret=account.totp_secret, now=now
+            client_id=secrets.client_id, pin=secrets.pin, totp_secret=secrets.totp_secret, now=now
         )
     if found.credentials is None:
         raise ValueError("there is no token to renew")
     return dhan_api.renew_token(found.credentials)
 
 
-def _keep_surely(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
+def _store_with_retries(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
     """Keep a new token though the database may just be restarting: the old one is gone, and it would be lost."""
-    for pause in KEEP_PAUSES_SECONDS:
+    for pause in STORE_RETRY_SECONDS:
         try:
-            return _keep(renewed, step, issued, now)
+            return _store_renewed(renewed, step, issued, now)
         except (InterfaceError, OperationalError) as error:
             logger.warning("a new access token waits for the database (%s)", type(error).__name__)
             connection.close()
             time.sleep(pause)
-    return _keep(renewed, step, issued, now)
+    return _store_renewed(renewed, step, issued, now)
 
 
-def _keep(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
+def _store_renewed(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
     row = _row(
         Credentials(renewed.client_id, issued.access_token),
         expires_at=issued.expires_at,
         method=TokenMethod.GENERATED if step is Step.GENERATE else TokenMethod.RENEWED,
-        stored_by=MACHINE,
+        stored_by=STORED_BY_RENEWAL,
         now=now,
     )
     if step is Step.GENERATE:
         row.retry_at = now + _pause_after(renewed)
-    with _changing_current():
+    with _current_row_lock():
         if not BrokerSession.objects.filter(pk=renewed.pk, is_current=True).exists():
             logger.warning("a token was stored while the one before it was renewed; the stored one stays")
             return Renewal.OVERTAKEN
-        _put_in_force(row)
+        _make_current(row)
     logger.info("the access token was %s, the new one ends at %s", row.method, row.expires_at or "an unknown time")
     return Renewal.DONE
 
@@ -257,7 +257,7 @@ def _note_failure(row: BrokerSession, step: Step, reason: str, now: datetime) ->
     logger.error("the access token could not be renewed, attempt %d: %s", failures, reason)
 
 
-def _adopt(found: SessionInForce, now: datetime) -> BrokerSession:
+def _insert_tokenless(found: BrokerLogin, now: datetime) -> BrokerSession:
     """Make a row to note things on, of a token that the environment names or of none yet; it holds no token."""
     token = found.credentials.access_token if found.credentials is not None else ""
     row = BrokerSession(
@@ -269,7 +269,7 @@ def _adopt(found: SessionInForce, now: datetime) -> BrokerSession:
         stored_by="environment",
         environment_mark=environment_mark(),
     )
-    _put_in_force(row)
+    _make_current(row)
     return row
 
 
@@ -289,13 +289,13 @@ def _row(
     )
 
 
-def _put_in_force(row: BrokerSession) -> None:
+def _make_current(row: BrokerSession) -> None:
     BrokerSession.objects.filter(is_current=True).update(is_current=False, token_sealed="")
     row.save(force_insert=True)
 
 
 @contextmanager
-def _changing_current() -> Iterator[None]:
+def _current_row_lock() -> Iterator[None]:
     """Hold, for one transaction, the lock under which the current row changes."""
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -304,7 +304,7 @@ def _changing_current() -> Iterator[None]:
 
 
 @contextmanager
-def _only_one() -> Iterator[bool]:
+def _renewal_lock() -> Iterator[bool]:
     """Say whether we are the one who may ask the broker, and stay it until the end; the end of the process ends it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [RENEWAL_LOCK])

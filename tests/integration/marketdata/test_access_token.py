@@ -83,12 +83,12 @@ def test_what_cannot_work_or_cannot_be_sealed_is_not_stored(settings: Settings) 
 def test_the_environment_is_the_first_source_until_staff_store_one(settings: Settings) -> None:
     name_in_environment(settings, OLD)
     assert selectors.read_credentials() == Credentials(US, OLD)
-    assert selectors.token_life(now=NOW - 5 * HOUR).source is TokenSource.ENVIRONMENT
+    assert selectors.get_access_token_status(now=NOW - 5 * HOUR).source is TokenSource.ENVIRONMENT
 
     store(NEW, now=NOW)
 
     assert selectors.read_credentials() == Credentials(US, NEW)
-    assert selectors.token_life(now=NOW).source is TokenSource.STORED
+    assert selectors.get_access_token_status(now=NOW).source is TokenSource.STORED
 
 
 def test_an_environment_changed_after_that_counts_again_unless_its_token_is_the_older_one(settings: Settings) -> None:
@@ -104,8 +104,8 @@ def test_an_environment_changed_after_that_counts_again_unless_its_token_is_the_
 
 def test_without_any_token_that_is_said(settings: Settings) -> None:
     assert selectors.read_credentials() is None
-    life = selectors.token_life(now=NOW)
-    assert (life.expires_at, life.last_four, life.source, life.method) == (None, "", TokenSource.NOWHERE, "")
+    life = selectors.get_access_token_status(now=NOW)
+    assert (life.expires_at, life.last_four, life.source, life.method) == (None, "", TokenSource.NONE, "")
     assert "There is no access token" in life.problem
 
 
@@ -115,14 +115,14 @@ def test_a_wrong_key_is_an_error_that_names_the_setting(settings: Settings) -> N
 
     with pytest.raises(TokenUnreadable, match="TOKEN_KEYS"):
         selectors.read_credentials()
-    assert "TOKEN_KEYS" in selectors.token_life(now=NOW).problem
+    assert "TOKEN_KEYS" in selectors.get_access_token_status(now=NOW).problem
     assert services.renew_token(now=NOW) is Renewal.FAILED
 
 
 def test_a_token_of_unknown_end_is_no_problem_and_its_end_is_not_made_up(settings: Settings) -> None:
     name_in_environment(settings, "a-long-opaque-token")
 
-    life = selectors.token_life(now=NOW)
+    life = selectors.get_access_token_status(now=NOW)
 
     assert (life.expires_at, life.problem, life.last_four) == (None, "", "oken")
 
@@ -138,7 +138,7 @@ def test_a_token_is_renewed_before_its_end_and_only_then(broker: Broker) -> None
     assert [path for path, _ in broker.requests] == ["/RenewToken"]
     assert (broker.headers[0]["access-token"], broker.headers[0]["dhanclientid"]) == (OLD, US)
     assert selectors.read_credentials() == Credentials(US, NEW)
-    life = selectors.token_life(now=NOW)
+    life = selectors.get_access_token_status(now=NOW)
     assert (life.expires_at, life.last_four, life.method, life.problem) == (NOW + 24 * HOUR, "bbbb", "renewed", "")
 
 
@@ -158,7 +158,7 @@ def test_where_the_new_token_does_not_say_when_it_ends_the_answer_does(broker: B
     services.renew_token(now=NOW)
 
     # 10:00 IST, as the broker leaves out.
-    assert selectors.token_life(now=NOW).expires_at == datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
+    assert selectors.get_access_token_status(now=NOW).expires_at == datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_a_failed_renewal_is_seen_and_tried_again_later(broker: Broker, status: 
 
     assert services.renew_token(now=NOW) is Renewal.FAILED
 
-    assert "Renewal failed once" in selectors.token_life(now=NOW).problem
+    assert "Renewal failed once" in selectors.get_access_token_status(now=NOW).problem
     assert selectors.read_credentials() == Credentials(US, OLD)
     assert services.renew_token(now=NOW + timedelta(seconds=10)) is Renewal.NOT_DUE
     broker.answer(200, {"accessToken": NEW})
     assert services.renew_token(now=NOW + timedelta(seconds=31)) is Renewal.DONE
-    assert selectors.token_life(now=NOW).problem == ""
+    assert selectors.get_access_token_status(now=NOW).problem == ""
 
 
 def test_nothing_is_asked_of_the_broker_that_could_not_be_kept(broker: Broker, settings: Settings) -> None:
@@ -193,7 +193,7 @@ def test_nothing_is_asked_of_the_broker_that_could_not_be_kept(broker: Broker, s
     assert services.renew_token(now=NOW) is Renewal.FAILED
 
     assert broker.requests == []
-    assert "TOKEN_KEYS is not set" in selectors.token_life(now=NOW).problem
+    assert "TOKEN_KEYS is not set" in selectors.get_access_token_status(now=NOW).problem
 
 
 def test_by_pin_and_one_time_password_a_token_is_generated_where_there_is_none(
@@ -207,7 +207,7 @@ def test_by_pin_and_one_time_password_a_token_is_generated_where_there_is_none(
     # The six digits of that secret at that moment, by another implementation of RFC 6238.
     assert broker.requests == [(f"/app/generateAccessToken?dhanClientId={US}&pin={PIN}&totp=649921", None)]
     assert selectors.read_credentials() == Credentials(US, NEW)
-    assert selectors.token_life(now=NOW).method == "generated"
+    assert selectors.get_access_token_status(now=NOW).method == "generated"
 
 
 def test_generations_keep_two_minutes_apart_and_then_more_where_each_token_is_refused(
@@ -235,7 +235,7 @@ def test_failed_generations_keep_two_minutes_apart_where_there_is_no_token_at_al
 
     assert services.renew_token(now=NOW + timedelta(seconds=120)) is Renewal.NOT_DUE
     assert services.renew_token(now=NOW + timedelta(seconds=130)) is Renewal.FAILED
-    assert "Renewal failed 2 times" in selectors.token_life(now=NOW).problem
+    assert "Renewal failed 2 times" in selectors.get_access_token_status(now=NOW).problem
 
 
 def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker) -> None:
@@ -248,11 +248,11 @@ def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker
     assert services.renew_token(now=NOW + timedelta(minutes=30)) is Renewal.NOT_DUE
 
     assert len(broker.requests) == 1
-    problem = selectors.token_life(now=NOW).problem
+    problem = selectors.get_access_token_status(now=NOW).problem
     assert "refused the access token since 20 Nov 10:00:00 IST: 807: access token expired" in problem
     assert "next attempt" not in problem
     store(NEW, now=NOW)
-    assert selectors.token_life(now=NOW).problem == ""
+    assert selectors.get_access_token_status(now=NOW).problem == ""
 
 
 def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Broker) -> None:
@@ -263,7 +263,7 @@ def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Brok
 
     assert services.renew_token(now=NOW) is Renewal.NOT_DUE
 
-    assert "806: the account has no data subscription" in selectors.token_life(now=NOW).problem
+    assert "806: the account has no data subscription" in selectors.get_access_token_status(now=NOW).problem
     assert broker.requests == []
 
 
@@ -273,7 +273,7 @@ def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
 
     services.note_refusal(credentials=Credentials(US, OLD), reason="807", now=NOW)
 
-    assert selectors.token_life(now=NOW).problem == ""
+    assert selectors.get_access_token_status(now=NOW).problem == ""
 
 
 @pytest.mark.parametrize(
@@ -293,17 +293,17 @@ def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
     asyncio.run(report(states))
 
     assert services.renew_token(now=NOW + timedelta(seconds=29)) is Renewal.FAILED
-    assert "refused with 400. Renewal failed once" in selectors.token_life(now=NOW).problem
+    assert "refused with 400. Renewal failed once" in selectors.get_access_token_status(now=NOW).problem
     services.renew_token(now=NOW + timedelta(seconds=31))
 
-    assert (selectors.token_life(now=NOW).problem == "") is is_forgotten
+    assert (selectors.get_access_token_status(now=NOW).problem == "") is is_forgotten
     assert len(broker.requests) == 1
 
 
 def test_an_expired_token_is_a_problem() -> None:
     store(OLD, now=NOW)
 
-    assert "expired at 20 Nov 11:00:00 IST" in selectors.token_life(now=NOW + HOUR).problem
+    assert "expired at 20 Nov 11:00:00 IST" in selectors.get_access_token_status(now=NOW + HOUR).problem
 
 
 def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
@@ -326,12 +326,12 @@ def test_what_the_broker_quotes_of_our_secrets_is_not_passed_on(broker: Broker, 
     store(OLD, now=NOW)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": f"{OLD} is invalid"})
     assert services.renew_token(now=NOW) is Renewal.FAILED
-    assert "*** is invalid" in selectors.token_life(now=NOW).problem
+    assert "*** is invalid" in selectors.get_access_token_status(now=NOW).problem
 
     generate_by_pin(settings)
     broker.answer(400, {"errorCode": "DH-905", "errorMessage": f"Invalid Pin {PIN}"})
     assert services.renew_token(now=NOW + HOUR) is Renewal.FAILED
-    assert "Invalid Pin ***" in selectors.token_life(now=NOW).problem
+    assert "Invalid Pin ***" in selectors.get_access_token_status(now=NOW).problem
 
 
 def test_the_schedule_looks_after_the_token_and_the_task_does_so(broker: Broker, settings: Settings) -> None:
@@ -342,7 +342,7 @@ def test_the_schedule_looks_after_the_token_and_the_task_does_so(broker: Broker,
 
     renew_broker_token()
 
-    assert selectors.token_life(now=timezone.now()).method == "renewed"
+    assert selectors.get_access_token_status(now=timezone.now()).method == "renewed"
 
 
 def test_no_secret_is_in_a_log_or_an_error(
@@ -356,7 +356,7 @@ def test_no_secret_is_in_a_log_or_an_error(
     broker.answer(200, {"accessToken": NEW})
     assert services.renew_token(now=NOW + HOUR) is Renewal.DONE
 
-    shown = caplog.text + repr(selectors.find_session_in_force()) + str(BrokerSession.objects.values_list())
+    shown = caplog.text + repr(selectors.get_broker_login()) + str(BrokerSession.objects.values_list())
     assert not [secret for secret in (OLD, NEW, PIN, TOTP_SECRET) if secret in shown]
 
 

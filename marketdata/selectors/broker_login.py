@@ -24,11 +24,11 @@ class TokenSource(StrEnum):
 
     ENVIRONMENT = "environment"
     STORED = "stored"
-    NOWHERE = ""
+    NONE = ""
 
 
 @dataclass(frozen=True, slots=True)
-class SessionInForce:
+class BrokerLogin:
     """The account and token that count now, and the row with what was noted about them, if there is one."""
 
     credentials: Credentials | None
@@ -38,7 +38,7 @@ class SessionInForce:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLife:
+class AccessTokenStatus:
     """What may be told of the token in force. `problem` is a sentence for staff, empty while all is well."""
 
     expires_at: datetime | None
@@ -55,20 +55,20 @@ def read_credentials() -> Credentials | None:
 
     One query. Raises DatabaseError, and SealError where a stored token cannot be read.
     """
-    return find_session_in_force().credentials
+    return get_broker_login().credentials
 
 
-def find_session_in_force() -> SessionInForce:
+def get_broker_login() -> BrokerLogin:
     """Return what counts now. Raises SealError where that is a token we cannot read."""
     row = BrokerSession.objects.filter(is_current=True).first()
     named = _named_by_environment()
     if row is not None and row.token_sealed and (named is None or _outranks(row, named)):
         token = unseal(row.token_sealed, keys=settings.TOKEN_KEYS)
-        return SessionInForce(Credentials(row.client_id, token), row.expires_at, TokenSource.STORED, row)
+        return BrokerLogin(Credentials(row.client_id, token), row.expires_at, TokenSource.STORED, row)
     own = row if row is not None and not row.token_sealed and row.environment_mark == environment_mark() else None
     if named is None:
-        return SessionInForce(None, None, TokenSource.NOWHERE, own)
-    return SessionInForce(named, read_expiry(named.access_token), TokenSource.ENVIRONMENT, own)
+        return BrokerLogin(None, None, TokenSource.NONE, own)
+    return BrokerLogin(named, read_expiry(named.access_token), TokenSource.ENVIRONMENT, own)
 
 
 def environment_mark() -> str:
@@ -79,16 +79,16 @@ def environment_mark() -> str:
     return salted_hmac("broker session", f"{named.client_id}\0{named.access_token}", algorithm="sha256").hexdigest()
 
 
-def token_life(*, now: datetime) -> TokenLife:
+def get_access_token_status(*, now: datetime) -> AccessTokenStatus:
     """Return how the token in force is. Raises DatabaseError."""
     try:
-        found = find_session_in_force()
+        found = get_broker_login()
     except SealError as error:
-        return TokenLife(None, "", TokenSource.STORED, "", str(error))
+        return AccessTokenStatus(None, "", TokenSource.STORED, "", str(error))
     if found.credentials is None:
         problem = "There is no access token: set DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN, or enter one in the admin."
-        return TokenLife(None, "", found.source, "", problem + _failed(found.row, now))
-    return TokenLife(
+        return AccessTokenStatus(None, "", found.source, "", problem + _failed(found.row, now))
+    return AccessTokenStatus(
         expires_at=found.expires_at,
         last_four=last_four(found.credentials.access_token),
         source=found.source,
@@ -112,7 +112,7 @@ def _outranks(row: BrokerSession, named: Credentials) -> bool:
     return row.expires_at > ends
 
 
-def _problem(found: SessionInForce, now: datetime) -> str:
+def _problem(found: BrokerLogin, now: datetime) -> str:
     row, ends = found.row, found.expires_at
     failed = _failed(row, now)
     if row is not None and row.refused_at is not None:
