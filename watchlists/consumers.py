@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, Final
@@ -98,8 +99,13 @@ class MarketConsumer(AsyncWebsocketConsumer):
         await self._say({"type": "notice", "kind": event["kind"], "text": event["text"]})
 
     async def watchlist_changed(self, _event: Mapping[str, Any]) -> None:
-        """Tell the page that another tab, or the end of the day, changed the list."""
+        """Announce that the trader's list changed, and answer the client's watches of the list again."""
         await self._say({"type": "watchlist_changed"})
+        current = {watch_id: watch for watch_id, (watch, _) in self.watches.items()} | self.unanswered
+        for watch in current.values():
+            if isinstance(watch, messages.WatchWatchlist):
+                # A copy: an answer that is being computed may be older than the change, and is dropped.
+                self._ask(replace(watch))
 
     async def _obey(self, message: messages.ClientMessage, client: Client) -> None:
         match message:

@@ -15,6 +15,7 @@ replaces it.
     {"type": "resync"}                                       a snapshot
     {"type": "ping"}                                         {"type": "pong"}
     at any time                                              welcome, feed, notice, watchlist_changed, error
+    after watchlist_changed                                  the answer to each watch of the watchlist, once more
 """
 
 from collections.abc import Callable, Mapping

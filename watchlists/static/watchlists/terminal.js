@@ -10,6 +10,7 @@ import { byId, byIdAs, make } from "./dom.js";
 import { judgeHealth } from "./health.js";
 import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
+import { ReloadCoalescer } from "./reload.js";
 import { offerOf, SearchBox, sentenceOf } from "./search.js";
 import { IndexStrip } from "./strip.js";
 import { addressOf, isElsewhere, isOpen, isSameChain, parseAddress } from "./underlying.js";
@@ -55,25 +56,30 @@ class Terminal {
   #wanted = null;
   /** The wish that opened the underlying on the screen, whatever expiry of it is looked at. @type {Wanted | null} */
   #opened = null;
-  /** @type {number[]} */
-  #listed = [];
+  /** Instruments of the list as the server sends their quotes; null before its first answer. @type {number[] | null} */
+  #listed = null;
+  #reloads = new ReloadCoalescer(
+    () => this.#loadWatchlist(),
+    () => this.#listed === null || this.#watchlist.quotes(this.#listed),
+  );
   #frameAt = -Infinity;
   /** @type {number | null} */
   #feedAgeMs = null;
   #unacknowledged = 0;
   #isPaintDue = false;
+  #wasLost = false;
 
   start() {
     this.#offerShortcuts();
     byId("connection").addEventListener("click", () => this.#connection.retryNow());
     document.addEventListener("visibilitychange", () => this.#noteVisibility());
     window.addEventListener("hashchange", () => this.#openFromAddress());
-    byId("entries-retry").addEventListener("click", () => this.#loadWatchlist());
+    byId("entries-retry").addEventListener("click", () => this.#reloads.request());
     this.#connection.watch("strip", { instruments: this.#strip.instrumentIds });
     this.#connection.watch("list", { watchlist: true });
     this.#connection.open();
     this.#openFromAddress();
-    this.#loadWatchlist();
+    this.#reloads.request();
     setInterval(() => this.#beat(), BEAT_MS);
   }
 
@@ -118,15 +124,16 @@ class Terminal {
       case "watching":
         this.#noteStreaming(message.instruments, message.not_streaming);
         if (message.id === "list") {
-          this.#noteListed(message.instruments);
+          this.#listed = message.instruments;
+          this.#reloads.check();
         }
         break;
       case "notice":
         this.#notices.show(message.text);
         break;
       case "watchlist_changed":
-        this.#connection.watch("list", { watchlist: true });
-        this.#loadWatchlist();
+        // The server renews the watch of the list and answers it once more.
+        this.#reloads.announce();
         break;
       case "error":
         if (message.id === "chain") {
@@ -145,23 +152,17 @@ class Terminal {
     this.#paintSoon();
   }
 
-  /**
-   * The server sees the list again every few seconds; what it watches differs when the list does.
-   * @param {number[]} instruments
-   */
-  #noteListed(instruments) {
-    const isOther = instruments.length !== this.#listed.length || instruments.some((id, at) => id !== this.#listed[at]);
-    const isFirst = this.#listed.length === 0;
-    this.#listed = instruments;
-    if (isOther && !isFirst) {
-      this.#loadWatchlist();
-    }
-  }
-
   /** @param {string} state */
   #noteLink(state) {
+    if (state === "waiting") {
+      this.#wasLost = true;
+    }
     if (state !== "open") {
       this.#book.restart();
+    } else if (this.#wasLost) {
+      // Announcements sent meanwhile are lost.
+      this.#wasLost = false;
+      this.#reloads.request();
     }
     if (state === "ended" && this.#connection.link.code === 4401) {
       window.location.assign(this.#boot.login_url);
@@ -263,14 +264,12 @@ class Terminal {
 
   /** @param {Wish} wish */
   async #add(wish) {
-    const answer = await api.post("watchlist/add", wish);
+    const answer = await this.#reloads.after(() => api.post("watchlist/add", wish));
     const { entry } = answer;
     announce(`Added ${nameOf(entry)}.`);
     if (answer.evicted.length > 0) {
       this.#notices.show(answer.message);
     }
-    this.#connection.watch("list", { watchlist: true });
-    await this.#loadWatchlist();
     if (isChain(entry)) {
       this.#openEntry(entry);
     }
@@ -311,10 +310,8 @@ class Terminal {
   async #remove(entry) {
     this.#watchlist.markLeaving(entry, true);
     try {
-      await api.post("watchlist/remove", { entry_id: entry.id });
+      await this.#reloads.after(() => api.post("watchlist/remove", { entry_id: entry.id }));
       announce(`Removed ${nameOf(entry)}.`);
-      this.#connection.watch("list", { watchlist: true });
-      await this.#loadWatchlist();
     } catch (error) {
       this.#watchlist.markLeaving(entry, false);
       this.#notices.show(sentenceOf(error));

@@ -167,6 +167,15 @@ export class WatchlistPanel {
   }
 
   /**
+   * Whether these are the instruments whose prices stand in the list.
+   * @param {number[]} instrumentIds  Each once, in any order.
+   */
+  quotes(instrumentIds) {
+    const quoted = new Set(this.entries.map((entry) => entry.quoted_instrument_id).filter((id) => id !== null));
+    return quoted.size === instrumentIds.length && instrumentIds.every((id) => quoted.has(id));
+  }
+
+  /**
    * Mark the entry whose chain is open.
    * @param {(entry: Entry) => boolean} isOpen
    */

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
 
 from accounts.models import User
+from marketdata.notices import user_group
 from marketdata.streaming.hub import QuoteHub
 from tests import factories
 from tests.factories import NOW, Listing
@@ -140,6 +142,28 @@ async def test_a_watchlist_is_the_traders_own(
         watching = await browser.receive("watching")
 
     assert watching["instruments"] == [listing.spots["TCS"].pk]
+
+
+async def test_a_changed_list_is_answered_again_without_another_watch(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
+) -> None:
+    layer = get_channel_layer()
+    assert layer is not None
+    share, spot = listing.spots["TCS"], listing.spots["NIFTY"]
+    async with open_socket(hub, trader) as browser:
+        await browser.send(type="watch", id="strip", instruments=[spot.pk])
+        await browser.send(type="watch", id="list", watchlist=True)
+        await browser.receive("watching", id="list", instruments=[])
+
+        await database_sync_to_async(add_share)(trader, share)
+        await layer.group_send(user_group(trader.pk), {"type": "watchlist.changed"})
+
+        await browser.receive("watchlist_changed")
+        await browser.receive("watching", id="list", instruments=[share.pk])
+        await publisher.publish_changes({share.pk: 3_100.0})
+        await browser.receive_until(lambda prices: prices == {share.pk: 3_100.0})
+
+    assert browser.kinds.count("watching") == 3
 
 
 async def test_watches_are_limited_in_number_and_in_size(hub: QuoteHub, trader: User) -> None:

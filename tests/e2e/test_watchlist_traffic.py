@@ -1,0 +1,108 @@
+"""Requests and socket messages that one change of a watchlist causes in each open page of its trader."""
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Page, Request, WebSocket, expect
+
+from tests.e2e.stack import Stack
+from tests.e2e.test_terminal import STREAMS_WITHIN_MS, add_reliance
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+
+
+@dataclass
+class Traffic:
+    """Paths that a page requested, and the JSON messages of its socket, since the last `clear`."""
+
+    paths: list[str] = field(default_factory=list)
+    sent: list[dict[str, object]] = field(default_factory=list)
+    received: list[dict[str, object]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        for one in (self.paths, self.sent, self.received):
+            one.clear()
+
+    @property
+    def watchlist_reads(self) -> int:
+        return sum(path.endswith("/watchlist/me") for path in self.paths)
+
+    @property
+    def watched(self) -> list[object]:
+        return [message["id"] for message in self.sent if message["type"] == "watch"]
+
+    @property
+    def listed(self) -> list[object]:
+        """The instruments of each answer to the watch of the list."""
+        return [one["instruments"] for one in self.received if one["type"] == "watching" and one["id"] == "list"]
+
+
+def record_traffic(page: Page) -> Traffic:
+    """Record the traffic of `page` from its next load on: a socket that is open already is not reported."""
+    traffic = Traffic()
+
+    def note_request(request: Request) -> None:
+        traffic.paths.append(request.url)
+
+    def note_socket(socket: WebSocket) -> None:
+        socket.on("framesent", lambda payload: note_message(traffic.sent, payload))
+        socket.on("framereceived", lambda payload: note_message(traffic.received, payload))
+
+    page.on("request", note_request)
+    page.on("websocket", note_socket)
+    return traffic
+
+
+def note_message(messages: list[dict[str, object]], payload: str | bytes) -> None:
+    if isinstance(payload, str):  # Binary payloads are frames of quotes.
+        messages.append(json.loads(payload))
+
+
+def load(page: Page, stack: Stack) -> None:
+    page.goto(stack.url)
+    page.reload()  # The address may differ in its fragment alone, which loads nothing.
+    expect(page.locator("#entries")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=30_000)
+
+
+def test_one_add_reads_the_list_once_and_watches_once_in_each_tab(page: Page, stack: Stack) -> None:
+    other = page.context.new_page()
+    elsewhere, here = record_traffic(other), record_traffic(page)
+    load(other, stack)
+    page.bring_to_front()
+    load(page, stack)
+    here.clear()
+    elsewhere.clear()
+
+    add_reliance(page)
+
+    # The legs stream after the answers to all watches, so a second read would have been sent by now.
+    page.wait_for_function(
+        "() => document.querySelectorAll('.strike-row[data-call=live][data-put=live]').length > 20",
+        timeout=STREAMS_WITHIN_MS,
+    )
+    expect(page.locator(".line")).to_have_attribute("data-quote", "live")
+    expect(other.locator(".line")).to_have_count(1)
+    assert here.watchlist_reads == 1
+    assert here.watched == ["chain"]
+    assert len(here.listed) == 1
+    assert elsewhere.watchlist_reads == 1
+    assert elsewhere.watched == []
+    assert elsewhere.listed == here.listed
+
+
+def test_a_removal_reads_the_list_once(page: Page, stack: Stack) -> None:
+    traffic = record_traffic(page)
+    load(page, stack)
+    add_reliance(page)
+    expect(page.locator(".line")).to_have_attribute("data-quote", "live")
+    traffic.clear()
+
+    page.locator(".line-remove").click()
+
+    expect(page.locator("#entries-empty")).to_be_visible()
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length === 0")
+    assert traffic.watchlist_reads == 1
+    assert traffic.watched == []
+    assert traffic.listed == [[]]
