@@ -27,7 +27,7 @@ from marketdata.dhan.counters import Counters
 from marketdata.dhan.packets import DISCONNECT, FULL, HEADER, LENGTH_OF, QUOTE, PacketCode
 from marketdata.dhan.tick_checks import Memory, Ticks, judge, write_closes
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
+from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
 
 _FULL_BODY: Final = FULL.size - HEADER.size
 _QUOTE_BODY: Final = QUOTE.size - HEADER.size
@@ -36,8 +36,8 @@ _BODY_START: Final = 16  # where a row's bytes begin to be a full packet's body
 _DAY_PART_START: Final = _BODY_START + 38  # where a row holds open, close, high, low
 
 _PRICE_MARKS: Final = np.uint16(Known.SNAPSHOT | Known.EARLIER | Known.SUSPECT)
-_CLOSES: Final = int(Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
 _FULL_KNOWS: Final = Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH
+_CLOSES: Final = int(CLOSE_KNOWN)
 _NOTHING: Final = -1
 
 _Integers = npt.NDArray[np.int64]

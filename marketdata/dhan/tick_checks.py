@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketdata.dhan.packets import PacketCode
-from marketdata.domain.quote_rows import Known, Rows
+from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 from marketdata.domain.tick_rules import (
     DAY_SECONDS,
     STEADY_SEGMENTS,
@@ -33,7 +33,7 @@ _Flags = npt.NDArray[np.bool_]
 _TICKER_CODES: Final = (PacketCode.INDEX, PacketCode.TICKER)
 _LTP_AT: Final = 8
 _WIDEST_STEP: Final = 3.0  # Below the root of LARGEST_JUMP: no two prices as near to a third make a jump.
-_CLOSES: Final = int(Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
+_CLOSES: Final = int(CLOSE_KNOWN)
 _CLOSE_PACKET: Final = struct.Struct("<fI")
 _FLOAT: Final = struct.Struct("<f")
 _PRICES: Final = {PacketCode.INDEX, PacketCode.TICKER, PacketCode.QUOTE, PacketCode.FULL}

@@ -1,23 +1,32 @@
-"""Prices as people see them: the broker's float32 values back as the rupees the exchange quoted.
+"""Prices in rupees from the broker's float32 values, and the change of a price since the previous close.
 
-A float32 holds about seven digits, so 248.30 arrives as 248.3000030 and 150000.05 as 150000.047. The
-instrument's tick says which value was meant; where the tick does not fit, paise do.
+A float32 has 24 significant bits, about seven digits: 248.30 arrives as 248.3000030 and 150000.05 as 150000.046875.
+The tick size of the instrument shows which value the exchange quoted. `changeOf` in `static/marketdata/quotes.js` is
+the browser's twin; both are tested with the cases of `tests/data/price_changes.json`.
 """
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-
+# Two decimals: the unit of every Indian exchange except for currency pairs, which quote 0.0025 (scrip_rows).
 PAISE: Final = Decimal("0.01")
-# Relative distance of neighboring float32 values: a price further off its tick was not quoted in it.
-FLOAT32_SPACING: Final = Decimal(2) ** -23
+# IEEE 754: rounding to 24 bits moves a value by at most half a unit in the last place, 2**-24 of the value.
+FLOAT32_ERROR: Final = Decimal(2) ** -24
+
+
+class PriceChange(NamedTuple):
+    """Change against the previous close, in rupees and in percent; both None where a price is unknown."""
+
+    rupees: Decimal | None
+    percent: Decimal | None
 
 
 def rupees(value: float, tick_size: Decimal = PAISE) -> Decimal:
-    """Return the price that the broker's float32 `value` stands for, as a multiple of `tick_size` if it is one.
+    """Return the price that a float32 stands for: a multiple of `tick_size` where it is one, else whole paise.
 
-    Otherwise to the paise, as averages are and indices, whose ticks mean little.
+    Averages and indices are not multiples of their tick. Such a value is rounded to paise, a tie goes up, or to the
+    decimals of a tick below one paisa. `value` is finite and not negative.
 
     >>> rupees(248.3000030517578, Decimal("0.05"))
     Decimal('248.3')
@@ -27,10 +36,34 @@ def rupees(value: float, tick_size: Decimal = PAISE) -> Decimal:
     exact = Decimal(value)
     if tick_size > 0:
         on_tick = (exact / tick_size).to_integral_value(ROUND_HALF_UP) * tick_size
-        if abs(on_tick - exact) <= abs(exact) * FLOAT32_SPACING:
-            return _short(on_tick)
-    return _short(Decimal(str(np.float32(value))).quantize(min(PAISE, tick_size or PAISE), ROUND_HALF_UP))
+        # A value further from its nearest tick than float32 rounding can move it was not quoted on that tick.
+        if abs(on_tick - exact) <= exact * FLOAT32_ERROR:
+            return _shortest(on_tick)
+    return _shortest(exact.quantize(min(PAISE, tick_size or PAISE), ROUND_HALF_UP))
 
 
-def _short(value: Decimal) -> Decimal:
+def known_price(value: float, tick_size: Decimal = PAISE) -> Decimal | None:
+    """Return the price of a float32 in rupees; None for zero, negative, infinite and NaN: the price is unknown."""
+    return rupees(value, tick_size) if 0 < value < math.inf else None
+
+
+def price_change(ltp: Decimal | None, previous_close: Decimal | None) -> PriceChange:
+    """Return the change from `previous_close` to `ltp`.
+
+    The change is the exact difference of both prices. The percentage is 100 * change / previous close, rounded to two
+    decimals, a tie away from zero; what rounds to zero has no sign.
+
+    >>> price_change(Decimal("799"), Decimal("800"))
+    PriceChange(rupees=Decimal('-1'), percent=Decimal('-0.13'))
+    """
+    if ltp is None or previous_close is None:
+        return PriceChange(None, None)
+    change = ltp - previous_close
+    # Decimal's ROUND_HALF_UP rounds a tie away from zero. Adding 0 turns -0.00 into 0.00.
+    percent = (change * 100 / previous_close).quantize(PAISE, ROUND_HALF_UP) + 0
+    return PriceChange(change, percent)
+
+
+def _shortest(value: Decimal) -> Decimal:
+    """Return `value` without trailing zeros and without an exponent, so that it prints as people write it."""
     return Decimal(f"{value.normalize():f}")

@@ -76,6 +76,11 @@ class Known(IntFlag):
     DAY_CLOSE = 512  # previous_close is known, from the day's close field; previous_oi is not
 
 
+# The previous close of a row is known if one of these is set. `tick_rules` decides which close stands for the day:
+# readers must not fall back to `day_close`, which is another day's after midnight and today's after the session.
+CLOSE_KNOWN: Final = Known.PREVIOUS_CLOSE | Known.DAY_CLOSE
+
+
 class FrameKind(IntEnum):
     """What the rows of a frame are."""
 

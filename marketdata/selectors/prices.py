@@ -4,7 +4,6 @@ A quote says where it comes from and when it came. What nobody has heard of is N
 """
 
 import logging
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +19,8 @@ from marketdata.dhan.sealing import SealError
 from marketdata.domain.errors import DomainError
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment
-from marketdata.domain.prices import PAISE, rupees
-from marketdata.domain.quote_rows import QUOTE_ROW, Known
+from marketdata.domain.prices import PAISE, known_price, price_change
+from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
 from marketdata.domain.quote_state import InstrumentState, facts_of, judge_quote, list_closed
 from marketdata.models import Instrument
 from marketdata.selectors.broker_login import read_credentials
@@ -153,32 +152,28 @@ def _plain(row: np.void, tick_size: Decimal, state: InstrumentState) -> PlainQuo
     # One call for all fields: picking them one by one costs 20 times as much, and a chain has 202 legs.
     values = row.item()
     known = values[_AT["known"]]
-    ltp = _price(values[_AT["ltp"]], tick_size) if known & Known.TRADE else None
-    has_close = known & (Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
-    previous = _price(values[_AT["previous_close"]], PAISE) if has_close else None
+    ltp = known_price(values[_AT["ltp"]], tick_size) if known & Known.TRADE else None
+    previous_close = known_price(values[_AT["previous_close"]], tick_size) if known & CLOSE_KNOWN else None
+    change = price_change(ltp, previous_close)
     has_day = bool(known & Known.DAY)
-    if previous is None and has_day:
-        # The broker fills it for derivatives and shares, where no previous-close packet comes.
-        previous = _price(values[_AT["day_close"]], PAISE)
-    change = ltp - previous if ltp is not None and previous is not None else None
     best = row["depth"][0].item() if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
     return PlainQuote(
         source=_source(known),
         state=state,
         at=datetime.fromtimestamp(values[_AT["received_at_ms"]] / 1000, tz=UTC),
         ltp=ltp,
-        change=change,
-        change_percent=round(change / previous * 100, 2) if change is not None and previous else None,
-        bid=_price(best[4], tick_size),
+        change=change.rupees,
+        change_percent=change.percent,
+        bid=known_price(best[4], tick_size),
         bid_quantity=best[0],
-        ask=_price(best[5], tick_size),
+        ask=known_price(best[5], tick_size),
         ask_quantity=best[1],
         volume=values[_AT["volume"]] if has_day else None,
         oi=values[_AT["oi"]] if known & Known.OI else None,
-        day_open=_price(values[_AT["day_open"]], tick_size) if has_day else None,
-        day_high=_price(values[_AT["day_high"]], tick_size) if has_day else None,
-        day_low=_price(values[_AT["day_low"]], tick_size) if has_day else None,
-        previous_close=previous,
+        day_open=known_price(values[_AT["day_open"]], tick_size) if has_day else None,
+        day_high=known_price(values[_AT["day_high"]], tick_size) if has_day else None,
+        day_low=known_price(values[_AT["day_low"]], tick_size) if has_day else None,
+        previous_close=previous_close,
     )
 
 
@@ -186,7 +181,3 @@ def _source(known: int) -> PriceSource:
     if known & Known.EARLIER:
         return PriceSource.EARLIER
     return PriceSource.SNAPSHOT if known & Known.SNAPSHOT else PriceSource.QUOTE
-
-
-def _price(value: float, tick_size: Decimal) -> Decimal | None:
-    return rupees(value, tick_size) if 0 < value < math.inf else None

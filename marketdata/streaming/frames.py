@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from marketdata.domain.quote_rows import Known, Rows
+from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 
 WIRE_VERSION: Final = 1
 NEVER_HEARD: Final = 2**32 - 1
@@ -144,8 +144,7 @@ def decode_browser_frame(payload: bytes) -> BrowserFrame:
 def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     """Return what the browser shows of bus rows; `age_ms` is left at 0 until a frame is made.
 
-    The previous close is the broker's own packet for it, else the day's close field, which is yesterday's
-    while the session runs. A price that is not positive is nobody's price: there is no such bid, ask or trade.
+    A price that is not positive is nobody's price: there is no such bid, ask or trade.
     """
     shown = np.zeros(len(rows), dtype=WIRE_ROW)
     shown["instrument_id"] = rows["instrument_id"]
@@ -153,11 +152,9 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     # A price of a former socket is streamed by none until one comes on this one.
     shown["connection"] = np.where(_has(rows, Known.EARLIER), NO_CONNECTION, connection)
     best = rows["depth"][:, 0]
-    previous = np.where(_has(rows, Known.PREVIOUS_CLOSE | Known.DAY_CLOSE), rows["previous_close"], 0)
-    day_close = np.where(_has(rows, Known.DAY), rows["day_close"], 0)
-    previous = np.where(previous > 0, previous, day_close)
+    previous = rows["previous_close"]
     _show(shown, Shown.LTP, _has(rows, Known.TRADE) & _is_price(rows["ltp"]), ltp=rows["ltp"], ltt=rows["ltt"])
-    _show(shown, Shown.PREVIOUS_CLOSE, _is_price(previous), previous_close=previous)
+    _show(shown, Shown.PREVIOUS_CLOSE, _has(rows, CLOSE_KNOWN) & _is_price(previous), previous_close=previous)
     _show(shown, Shown.VOLUME, _has(rows, Known.DAY), volume=rows["volume"])
     _show(shown, Shown.OI, _has(rows, Known.OI), oi=rows["oi"])
     has_depth = _has(rows, Known.DEPTH)

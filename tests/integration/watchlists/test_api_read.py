@@ -81,9 +81,9 @@ def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, 
 async def _keep_full_quote(instrument_id: int) -> None:
     row = np.zeros(1, dtype=QUOTE_ROW)
     row["instrument_id"] = instrument_id
-    row["known"] = Known.TRADE | Known.DAY | Known.OI | Known.DEPTH
+    row["known"] = Known.TRADE | Known.DAY | Known.DAY_CLOSE | Known.OI | Known.DEPTH
     row["received_at_ms"] = int(NOW.timestamp() * 1_000) + 1
-    row["ltp"], row["volume"], row["day_close"] = 3_015.45, 1_200, 3_000.0
+    row["ltp"], row["volume"], row["previous_close"] = 3_015.45, 1_200, 3_000.0
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = OwnerBoard(client, settings.REDIS_PREFIX)
         await board.cache_rows(connection=1, epoch=1, rows=row, dropped=(), replace_all=False)

@@ -110,11 +110,19 @@ def test_a_zero_volume_is_known() -> None:
     assert Shown.VOLUME | Shown.OI in Shown(int(row["known"]))
 
 
-def test_the_close_of_the_day_stands_in_for_a_previous_close_never_heard() -> None:
-    (row,) = wire_rows(make_row(41, known=Known.TRADE | Known.DAY, day_close=88.0), connection=1)
+@pytest.mark.parametrize("group", [Known.PREVIOUS_CLOSE, Known.DAY_CLOSE])
+def test_a_previous_close_is_shown_from_either_source(group: Known) -> None:
+    (row,) = wire_rows(make_row(41, known=Known.TRADE | group, previous_close=88.0), connection=1)
 
     assert Shown.PREVIOUS_CLOSE in Shown(int(row["known"]))
     assert row["previous_close"] == 88.0
+
+
+def test_the_close_field_of_an_earlier_day_is_no_previous_close() -> None:
+    # A full packet of yesterday, then a ticker packet of today: the previous close is not known yet.
+    (row,) = wire_rows(make_row(41, known=Known.TRADE | Known.DAY, day_close=88.0), connection=1)
+
+    assert Shown.PREVIOUS_CLOSE not in Shown(int(row["known"]))
 
 
 def test_a_price_of_a_former_socket_is_streamed_by_nobody() -> None:
