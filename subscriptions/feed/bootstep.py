@@ -1,8 +1,8 @@
-"""The Celery worker component that holds connections while the worker lives.
+"""The Celery worker component that runs the feed worker as long as the Celery worker lives.
 
-A socket must live exactly as long as its owner; a task would be delivered again after the visibility timeout,
-and a pool's children are not told of a warm shutdown. A worker step starts and stops with the worker. It takes
-part only in workers that consume the queue "feed"; those run `--pool solo` and no task over a second.
+A Celery task would be the wrong container: the broker redelivers it after the visibility timeout, and a pool's child
+processes get no notice of a warm shutdown. A worker step starts and stops with the worker. It takes part only in
+workers that consume the queue "feed"; those run `--pool solo`, and no task on that queue takes over a second.
 """
 
 import asyncio
@@ -31,26 +31,28 @@ logger = logging.getLogger(__name__)
 
 FEED_QUEUE: Final = "feed"
 STOP_SECONDS: Final = 5.0
+"""Chosen: the feed worker's own limits sum to 4 s (`worker._RELEASE_SECONDS` twice)."""
 EXIT_BROKEN: Final = 70
+"""EX_SOFTWARE of sysexits.h: an internal error."""
 
 
 def is_streaming_expected(segment: ExchangeSegment, at: datetime) -> bool:
-    """Whether packets of a segment are due, by the calendar as it was read last."""
+    """Return whether a segment sends packets at that time, by the market calendar as read last."""
     return selectors.is_streaming_expected(segment=segment, at=at)
 
 
 def note_refusal(refused: Credentials, reason: str) -> None:
-    """Note that the broker refuses these credentials."""
+    """Record that the broker refuses these credentials."""
     services.note_refusal(credentials=refused, reason=reason, now=timezone.now())
 
 
 def refresh_sessions() -> None:
-    """Read the calendar anew, for those on the loop."""
+    """Read the market calendar for the code on the event loop."""
     selectors.refresh_sessions(now=timezone.now())
 
 
 def read_settings() -> FeedSettings:
-    """Return how this worker holds connections, under a name nobody else has."""
+    """Return the settings of this worker, under a unique name."""
     return FeedSettings(
         name=name_this_process(),
         limit=settings.FEED_CONNECTIONS,
@@ -72,7 +74,7 @@ def read_settings() -> FeedSettings:
 
 
 class _WorkerThread(threading.Thread):
-    """One event loop with the holder on it."""
+    """A thread with the event loop of the feed worker."""
 
     def __init__(self) -> None:
         super().__init__(name="feed", daemon=True)
@@ -85,18 +87,18 @@ class _WorkerThread(threading.Thread):
             self._loop.call_soon_threadsafe(self._stop.set)
 
     def run(self) -> None:
-        """Hold connections; a holder that dies takes the worker with it, for the supervisor to start anew."""
+        """Run the feed worker; after an unexpected error end the process, and the supervisor starts it again."""
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(FeedWorker(read_settings(), self._stop).run())
         except Exception:
-            logger.exception("the connection holder broke; this worker ends")
+            logger.exception("the feed worker failed; this process exits")
             logging.shutdown()
             os._exit(EXIT_BROKEN)
 
 
 class FeedWorkerStep(bootsteps.StartStopStep):
-    """Starts the holder with the worker and stops it with the worker."""
+    """Starts and stops the feed worker with the Celery worker."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -105,26 +107,26 @@ class FeedWorkerStep(bootsteps.StartStopStep):
         self._thread: _WorkerThread | None = None
 
     def include_if(self, worker: WorkController) -> bool:
-        """Take part only where the queue of feed workers is consumed."""
+        """Return whether the Celery worker consumes the queue "feed"."""
         return FEED_QUEUE in worker.app.amqp.queues.consume_from
 
     def start(self, _worker: WorkController) -> None:
-        """Begin to hold connections."""
+        """Start the feed worker."""
         self._thread = _WorkerThread()
         self._thread.start()
 
     def close(self, _worker: WorkController) -> None:
-        """Begin to give everything up, while the worker's other parts close too."""
+        """Begin to release all connections while the other components close."""
         if self._thread is not None:
             self._thread.ask_to_stop()
 
     def stop(self, worker: WorkController) -> None:
-        """Wait until everything is given up, but not for ever: what is left ends with the process."""
+        """Wait until all connections are released, at most `STOP_SECONDS`; the rest ends with the process."""
         if self._thread is not None:
             self.close(worker)
             self._thread.join(STOP_SECONDS)
             self._thread = None
 
     def terminate(self, worker: WorkController) -> None:
-        """Give everything up on a cold shutdown too: it costs a second at most."""
+        """Release all connections on a cold shutdown too; it takes about a second."""
         self.stop(worker)

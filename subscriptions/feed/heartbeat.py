@@ -1,8 +1,8 @@
-"""Tells whoever supervises this process that its loop runs, in the words of systemd's watchdog.
+"""Sends heartbeats to the supervisor of this process, with systemd's watchdog protocol (sd_notify(3)).
 
-`NOTIFY_SOCKET` names where to tell it; without it nobody wants to know. A supervisor that hears nothing for the time
-it allows kills the process: a frozen owner keeps its advisory locks and perhaps its sockets, and nobody may open them
-in its place while it lives.
+`NOTIFY_SOCKET` names the supervisor's datagram socket; without it no heartbeat is sent. A supervisor that misses
+heartbeats kills the process. A frozen owner keeps its advisory locks and perhaps its sockets, and no other worker may
+open those connections while it lives.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
+"""Chosen: a tenth of the supervisor's limit (10 s, docs/architecture.md), so ten beats must be lost in a row."""
 MESSAGE: Final = b"WATCHDOG=1"
 
 
 async def send_heartbeats() -> None:
-    """Give a sign every second, from the loop that holds the connections, for ever."""
+    """Send a heartbeat each second from the event loop of the connections, until cancelled."""
     address = os.environ.get("NOTIFY_SOCKET", "")
+    # Non-blocking: a supervisor with a full queue must not stop the loop that it supervises.
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
         while True:
             if address:
@@ -28,8 +30,8 @@ async def send_heartbeats() -> None:
 
 
 def _send(sender: socket.socket, address: str) -> None:
-    """Say it; a supervisor that does not listen is not waited for. A leading @ is an abstract name."""
     try:
+        # A leading @ stands for the abstract namespace of Linux, whose names begin with a zero byte.
         sender.sendto(MESSAGE, "\0" + address[1:] if address.startswith("@") else address)
     except OSError as error:
-        logger.debug("nobody listens for signs of life: %s", error)
+        logger.debug("heartbeat not sent: %s", error)

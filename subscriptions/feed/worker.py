@@ -1,9 +1,7 @@
-"""What one feed worker holds: an owner, a reconciler and a publisher for each lease, on one event loop.
+"""The feed worker: one lifecycle, plan, monitor and publisher for each lease it owns, on one event loop.
 
-The leases are kept in a thread of their own and told here; a new one starts its three tasks, a lost one ends
-them and drops the socket without another word. On a stop every connection says goodbye, takes its report off the
-board, and only then are the leases released, so that a successor opens after we have closed. Whatever fails
-unexpectedly ends the whole holder: the worker is started anew, and its start is the recovery.
+Leases are kept in a separate thread, which calls back on every change. An unexpected error ends the whole worker;
+the supervisor starts it again, and its start is its recovery.
 """
 
 import asyncio
@@ -20,8 +18,8 @@ from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.connection.credentials import CredentialsReader, NoteRefusal, ReadCredentials
 from subscriptions.feed.connection.gate import OpeningGate
+from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.connection.monitor import DataMonitor, IsStreamingExpected, refresh_sessions_on_beat
-from subscriptions.feed.connection.owner import Owner
 from subscriptions.feed.connection.socket import KeepaliveTimeouts
 from subscriptions.feed.heartbeat import send_heartbeats
 from subscriptions.feed.ownership.fence import Fence
@@ -36,14 +34,14 @@ from subscriptions.feed.threads import reraise_cancellation
 
 logger = logging.getLogger(__name__)
 
-_RELISTEN_SECONDS: Final = 1.0
-_RELEASE_SECONDS: Final = 2.0
-_CANCEL_AGAIN_SECONDS: Final = 0.5
+_RELISTEN_SECONDS: Final = 1.0  # Chosen: a Redis that restarts is back within seconds.
+_RELEASE_SECONDS: Final = 2.0  # Chosen: twice the closing handshake (1 s), within the 5 s of a warm shutdown.
+_CANCEL_AGAIN_SECONDS: Final = 0.5  # Chosen: four cancellations within `_RELEASE_SECONDS`.
 
 
 @dataclass(frozen=True, slots=True)
 class FeedSettings:
-    """How a worker holds connections; times in seconds."""
+    """The settings of a worker; times in seconds."""
 
     name: str
     limit: int
@@ -64,51 +62,49 @@ class FeedSettings:
 
 
 class OwnedConnection:
-    """One lease with all that runs under it."""
+    """One lease with the tasks that run under it."""
 
     def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings, keeper: LeaseKeeper) -> None:
         fence = Fence(keeper.renewed_at, frozen_seconds=settings.frozen_seconds)
-        self.owner = Owner(lease, is_confirmed=keeper.is_confirmed, fence=fence)
-        self.reconciler = Reconciler(self.owner, pause_seconds=settings.message_pause_seconds)
-        self.arrivals = Arrivals(self.owner)
-        self.publisher = Publisher(self.owner, board, name=settings.name, flush_seconds=settings.flush_seconds)
-        self.watch = DataMonitor(self.owner, limits=settings.limits, is_expected=settings.is_streaming_expected)
+        self.lifecycle = ConnectionLifecycle(lease, is_confirmed=keeper.is_confirmed, fence=fence)
+        self.reconciler = Reconciler(self.lifecycle, pause_seconds=settings.message_pause_seconds)
+        self.publisher = Publisher(self.lifecycle, board, name=settings.name, flush_seconds=settings.flush_seconds)
+        self._arrivals = Arrivals(self.lifecycle)
+        self._monitor = DataMonitor(self.lifecycle, limits=settings.limits, is_expected=settings.is_streaming_expected)
 
-    async def run(self, gate: OpeningGate, credentials_reader: CredentialsReader, settings: FeedSettings) -> None:
+    async def run(self, gate: OpeningGate, credentials: CredentialsReader, settings: FeedSettings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                self.owner.run(
-                    url=settings.feed_url,
-                    gate=gate,
-                    credentials_reader=credentials_reader,
-                    keepalive=settings.keepalive,
+                self.lifecycle.run(
+                    url=settings.feed_url, gate=gate, credentials=credentials, keepalive=settings.keepalive
                 )
             )
-            group.create_task(self.watch.run())
+            group.create_task(self._monitor.run())
             group.create_task(self.reconciler.run())
-            group.create_task(self.arrivals.run())
+            group.create_task(self._arrivals.run())
             group.create_task(self.publisher.run())
 
     async def release(self) -> None:
-        await self.owner.leave()
+        await self.lifecycle.leave()
         await self.publisher.withdraw()
 
 
 class FeedWorker:
-    """Holds connections from `run` until `stop` is set."""
+    """Owns connections from `run` until `stop` is set."""
 
     def __init__(self, settings: FeedSettings, stop: asyncio.Event) -> None:
         self._settings = settings
         self._stop = stop
         self._leases: frozenset[Lease] = frozenset()
-        self._is_cooling_down = False
         self._leases_changed = asyncio.Event()
+        self._is_cooling_down = False
         self._connections: dict[Lease, tuple[OwnedConnection, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Hold what can be had until told to stop; raises what was not foreseen."""
+        """Own connections up to the limit until stopped; raises every unexpected error."""
         loop = asyncio.get_running_loop()
 
+        # Both are called from the keeper's thread.
         def on_change(leases: frozenset[Lease]) -> None:
             loop.call_soon_threadsafe(self._set_leases, leases)
 
@@ -127,12 +123,9 @@ class FeedWorker:
         gate = OpeningGate(
             keeper, pause_seconds=self._settings.open_pause_seconds, cooldown_seconds=self._settings.cooldown_seconds
         )
-        credentials_reader = CredentialsReader(self._settings.read_credentials, self._settings.note_refusal)
+        credentials = CredentialsReader(self._settings.read_credentials, self._settings.note_refusal)
         failover = FailoverMonitor(grace_seconds=self._settings.failover_grace_seconds)
-        seeder = Seeder(
-            lambda: [owned.owner for owned, _ in self._connections.values()],
-            credentials_reader.read,
-        )
+        seeder = Seeder(self._list_lifecycles, credentials.read)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
             keeper_done = loop.run_in_executor(thread, keeper.run)
             try:
@@ -147,34 +140,39 @@ class FeedWorker:
                         _raise_from(keeper_done),
                     )
                     background = [group.create_task(service) for service in services]
+                    # A keeper that fails cancels the group. A task that lost that cancellation is cancelled again.
                     keeper_done.add_done_callback(
                         lambda _: loop.call_later(_CANCEL_AGAIN_SECONDS, cancel_until_done, background)
                     )
-                    await self._follow_leases(group, board, gate, credentials_reader, keeper)
+                    await self._follow_leases(group, board, gate, credentials, keeper)
                     await self._release_all()
                     cancel_until_done(background)
             finally:
-                for owned, _ in self._connections.values():
-                    owned.owner.abort()
+                # Sockets close before leases are released: a successor opens only after we have closed.
+                for lifecycle in self._list_lifecycles():
+                    lifecycle.abort()
                 keeper.stop()
                 await asyncio.wait([keeper_done], timeout=_RELEASE_SECONDS)
-        logger.info("%s: all connections given up", self._settings.name)
+        logger.info("%s: all connections released", self._settings.name)
+
+    def _list_lifecycles(self) -> Sequence[ConnectionLifecycle]:
+        return [owned.lifecycle for owned, _ in self._connections.values()]
 
     def _apply_cooldown(self, gate: OpeningGate, cooldown: Cooldown | None) -> None:
-        """Note the account's quiet, and close everything where that is asked for."""
+        """Pass the account's cooldown to the gate, and close all sockets if it asks for that."""
         gate.update_cooldown(cooldown)
         if cooldown is not None and not self._is_cooling_down:
             logger.error(
-                "the account is quiet for %.0f s (%s); of %d sockets here %s",
+                "account cooldown for %.0f s (%s); %d sockets open here, %s",
                 cooldown.seconds,
                 cooldown.reason,
-                sum(owned.owner.has_socket for owned, _ in self._connections.values()),
-                "all are closed" if cooldown.closes_all else "none is closed",
+                sum(one.has_socket for one in self._list_lifecycles()),
+                "closing all" if cooldown.closes_all else "closing none",
             )
         self._is_cooling_down = cooldown is not None
         if cooldown is not None and cooldown.closes_all:
-            for owned, _ in self._connections.values():
-                owned.owner.close_socket(Disconnect(Reaction.STOP_ALL, cooldown.reason, DisconnectCause.COOLDOWN))
+            for lifecycle in self._list_lifecycles():
+                lifecycle.close_socket(Disconnect(Reaction.STOP_ALL, cooldown.reason, DisconnectCause.COOLDOWN))
 
     def _set_leases(self, leases: frozenset[Lease]) -> None:
         self._leases = leases
@@ -185,10 +183,10 @@ class FeedWorker:
         group: asyncio.TaskGroup,
         board: OwnerBoard,
         gate: OpeningGate,
-        credentials_reader: CredentialsReader,
+        credentials: CredentialsReader,
         keeper: LeaseKeeper,
     ) -> None:
-        """Start what a new lease needs and end what a lost one had, until told to stop."""
+        """Start the tasks of each new lease and end those of each lost one, until stopped."""
         stopped = asyncio.ensure_future(self._stop.wait())
         while not self._stop.is_set():
             self._leases_changed.clear()
@@ -198,7 +196,7 @@ class FeedWorker:
             for lease in sorted(self._leases - self._connections.keys(), key=lambda one: one.connection):
                 logger.info("connection %d, epoch %d: taken by %s", lease.connection, lease.epoch, self._settings.name)
                 owned = OwnedConnection(lease, board, self._settings, keeper)
-                task = group.create_task(owned.run(gate, credentials_reader, self._settings))
+                task = group.create_task(owned.run(gate, credentials, self._settings))
                 self._connections[lease] = owned, task
             changed = asyncio.ensure_future(self._leases_changed.wait())
             await asyncio.wait([changed, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -207,10 +205,12 @@ class FeedWorker:
 
     async def _drop(self, lease: Lease) -> None:
         owned, task = self._connections.pop(lease)
-        owned.owner.abort()
+        # The socket closes at once. An opening that was under way may still complete before the task ends, so the
+        # second call closes that one.
+        owned.lifecycle.abort()
         task.cancel()
         await asyncio.wait([task])
-        owned.owner.abort()
+        owned.lifecycle.abort()
 
     async def _release_all(self) -> None:
         tasks = [task for _, task in self._connections.values()]
@@ -222,33 +222,39 @@ class FeedWorker:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 await asyncio.gather(*(owned.release() for owned, _ in self._connections.values()))
         except TimeoutError:
-            logger.warning("%s: goodbyes took too long; sockets are dropped", self._settings.name)
-        for owned, _ in self._connections.values():
-            owned.owner.abort()
+            logger.warning(
+                "%s: closing handshakes timed out after %.0f s; aborting %d sockets",
+                self._settings.name,
+                _RELEASE_SECONDS,
+                sum(one.has_socket for one in self._list_lifecycles()),
+            )
+        for lifecycle in self._list_lifecycles():
+            lifecycle.abort()
         self._connections.clear()
 
     async def _listen_forever(self, board: OwnerBoard) -> None:
-        """Pass nudges and asks on. After any silence of the board everyone looks again: nudges may be lost."""
+        """Dispatch nudges and full-frame requests; after every gap all reconcilers read, since a nudge may be lost."""
         while True:
             try:
                 async for request in board.requests():
-                    self._wake(request)
+                    self._dispatch(request)
             except (BoardError, OSError) as error:
-                logger.warning("nudges cannot be heard (%s); trying again", type(error).__name__)
-            reraise_cancellation()  # Redis' client may take it for the end of what it listened to.
+                logger.warning("owner requests unreadable (%s); listening again", type(error).__name__)
+            # redis-py may swallow a cancellation and end the iteration instead.
+            reraise_cancellation()
             await asyncio.sleep(_RELISTEN_SECONDS)
-            self._wake(OwnerRequest(full_frame_of=None))
+            self._dispatch(OwnerRequest(full_frame_of=None))
 
-    def _wake(self, request: OwnerRequest) -> None:
+    def _dispatch(self, request: OwnerRequest) -> None:
         for owned, _ in self._connections.values():
             if request.full_frame_of is None:
                 owned.reconciler.nudge()
-            elif request.full_frame_of == owned.owner.lease.connection:
-                owned.publisher.ask()
+            elif request.full_frame_of == owned.lifecycle.lease.connection:
+                owned.publisher.request_full_frame()
 
 
 def cancel_until_done(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """End tasks, and again while they live: a client library may lose a cancellation, and all would wait for it."""
+    """Cancel tasks, and again after a pause while any runs: a library may swallow a cancellation."""
     left = [task for task in tasks if not task.done()]
     for task in left:
         task.cancel()

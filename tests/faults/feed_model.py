@@ -16,7 +16,7 @@ from queue import Empty
 from typing import Final
 
 from subscriptions.domain.ownership import ProcessStatus
-from subscriptions.feed.connection.owner import HAND_OVER_SECONDS
+from subscriptions.feed.connection.life import HAND_OVER_SECONDS
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Lease
 from tests.faults.model_server import CONNECTIONS, Clock, ModelServer

@@ -1,9 +1,8 @@
-"""The gate before an opening: account-wide, one socket at a time, with a pause between two, and closed in quiet.
+"""The gate before an opening: one socket at a time for the whole account, with a pause, and closed during a cooldown.
 
-The broker blocks accounts that open sockets too fast. One task grants turns in the order they were asked for,
-holds the account-wide lock during an opening and the pause after it, and so keeps other workers waiting too. Where
-the broker asked for quiet (429: open nothing, 805: close everything) a row in PostgreSQL keeps every worker's gate
-closed, whoever was asked. A quiet is imposed within the turn that met it, so that no other turn comes between.
+The broker blocks accounts that open sockets too fast. One task grants turns in the order of the requests. It owns the
+account-wide advisory lock during an opening and the pause after it, so the other workers wait too. A cooldown (after
+429: open nothing; after 805: close everything) is a row in PostgreSQL that closes the gate of every worker.
 """
 
 import asyncio
@@ -16,8 +15,9 @@ from subscriptions.domain.connection_life import Disconnect
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Cooldown
 
-_TRY_AGAIN_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.1  # Chosen: PostgreSQL can only try this lock; ten tries a second from each waiting worker.
 COOLDOWN_SECONDS: Final = 60.0
+"""docs/dhan.md: after 805 all connections stay closed for a minute."""
 
 
 class _Turn:
@@ -44,7 +44,7 @@ class OpeningGate:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait for the right to open one socket; leaving gives it back, the gate then pauses by itself."""
+        """Wait for the right to open one socket; on exit the gate pauses, then grants the next turn."""
         turn = _Turn()
         self._turns.put_nowait(turn)
         try:
@@ -54,10 +54,10 @@ class OpeningGate:
             turn.done.set()
 
     async def run(self) -> None:
-        """Grant turns, one at a time, for ever."""
+        """Grant turns, one at a time, until cancelled."""
         while True:
             turn = await self._turns.get()
-            if turn.done.is_set():  # Given up while waiting.
+            if turn.done.is_set():  # The opener was cancelled while it waited.
                 continue
             await self._pass()
             try:
@@ -68,7 +68,7 @@ class OpeningGate:
                 self._keeper.release_gate()
 
     def apply(self, disconnect: Disconnect) -> None:
-        """Impose the quiet that the broker asked for with `loss`, if it asked for any."""
+        """Start the cooldown that `disconnect` asks for, if it asks for one."""
         if disconnect.reaction not in {Reaction.WAIT, Reaction.STOP_ALL}:
             return
         cooldown = Cooldown(self._cooldown_seconds, disconnect.reaction is Reaction.STOP_ALL, disconnect.reason)
@@ -77,14 +77,13 @@ class OpeningGate:
         self._keeper.start_cooldown(cooldown, grows=disconnect.reaction is Reaction.WAIT)
 
     def note_opened(self) -> None:
-        """Take note that the broker let us in."""
+        """Record that the broker accepted a socket: refusals in a row start at 0 again."""
         self._keeper.note_opened()
 
     def update_cooldown(self, cooldown: Cooldown | None) -> None:
-        """Learn how long the account is to be quiet from now on; None if it is not.
-
-        What was said before the keeper has heard of our own quiet is not news.
-        """
+        """Replace the cooldown by the one that the keeper read; None ends it."""
+        # The keeper's thread may have read the row before our own cooldown reached it: such a None is outdated. The
+        # keeper always reports our own cooldown next.
         if cooldown is None and self._is_own_pending:
             return
         self._is_own_pending = False
@@ -92,27 +91,24 @@ class OpeningGate:
         self._cooldown_until = asyncio.get_running_loop().time() + (cooldown.seconds if cooldown else 0.0)
 
     def why_sockets_forbidden(self) -> str | None:
-        """Return why no socket of the account may be open now; None if they may."""
-        return (
-            self._cooldown.reason
-            if self._is_cooling_down() and self._cooldown is not None and self._cooldown.closes_all
-            else None
-        )
+        """Return why the account may have no open socket now; None if it may."""
+        cooldown = self._cooldown if self._is_cooling_down() else None
+        return cooldown.reason if cooldown is not None and cooldown.closes_all else None
 
     async def wait_cooldown(self) -> None:
-        """Wait until the account need not be quiet any more."""
+        """Wait until the cooldown is over."""
         while True:
             if not self._is_cooling_down():
                 return
-            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _is_cooling_down(self) -> bool:
         return self._cooldown is not None and asyncio.get_running_loop().time() < self._cooldown_until
 
     async def _pass(self) -> None:
-        """Wait until no other worker is at the gate; the lock that says so can only be tried."""
+        """Wait until this worker owns the account-wide lock and no cooldown runs."""
         while True:
             await self.wait_cooldown()
             if await asyncio.wrap_future(self._keeper.try_gate()):
                 return
-            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)

@@ -1,7 +1,6 @@
-"""Instruments that move to a connection: off the old one as soon as they stream on the new one.
+"""Finishes moves: an instrument leaves its old connection once it streams on the new one.
 
-The owner of the new connection says so, for it alone hears them. What is silent gets a while, for most that are
-silent are silent everywhere, and then leaves the old one too. While there is no socket here, nothing leaves.
+The owner of the new connection decides, since only it receives the packets.
 """
 
 import asyncio
@@ -11,39 +10,43 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from django.db import Error as DatabaseError
-from django.db import connections
 from django.utils import timezone
 
 from subscriptions import services
-from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.plan.plan import PlannedConnection
 from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 0.25
+"""Chosen: a move holds capacity on two connections, so it ends within a quarter of a second of its first packet."""
 SILENT_SECONDS: Final = 10.0
+"""Chosen: most instruments without a packet for this long do not trade, on either connection."""
 RETRY_SECONDS: Final = 2.0
+"""Chosen: the database or the placement lock is busy; moves are not urgent."""
 
 
 class Arrivals:
-    """Watches what arrives on one owner's connection."""
+    """Finishes the moves to one connection."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, connection: PlannedConnection) -> None:
+        self._connection = connection
         self._sent_at: Mapping[int, float] = {}
         self._finished: set[int] = set()
 
     async def run(self) -> None:
-        """Finish moves, for ever."""
+        """Finish moves until cancelled."""
         while True:
-            arrived = self._choose(self._owner.list_arriving(), time.monotonic())
+            arrived = self._choose(self._connection.list_arriving(), time.monotonic())
             if arrived and not await self._finish(arrived):
                 await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(BEAT_SECONDS)
 
     def _choose(self, arriving: Mapping[int, bool], now: float) -> Collection[int]:
-        """Return what streams here or was silent for long enough, and was not finished yet."""
+        """Return the arriving instruments to finish: with packets here, or silent for `SILENT_SECONDS`."""
+        # Rebuilt from the present set: after a lost socket nothing arrives, and the silence is counted from 0 again.
         self._sent_at = {one: self._sent_at.get(one, now) for one in arriving}
+        # The plan still shows a finished move until the reconciler reads it again.
         self._finished.intersection_update(arriving)
         return [
             one
@@ -52,20 +55,16 @@ class Arrivals:
         ]
 
     async def _finish(self, arrived: Collection[int]) -> bool:
-        number = self._owner.lease.connection
+        number = self._connection.lease.connection
         try:
             count = await run_in_thread(_finish_moves, number, arrived)
         except (DatabaseError, services.PlacementBusy) as error:
-            logger.warning("connection %d: %d moves not finished yet (%s)", number, len(arrived), type(error).__name__)
+            logger.warning("connection %d: %d moves not finished (%s)", number, len(arrived), type(error).__name__)
             return False
         self._finished.update(arrived)
-        logger.info("connection %d: %d moved instruments stream here", number, count)
+        logger.info("connection %d: %d moves finished", number, count)
         return True
 
 
 def _finish_moves(number: int, instrument_ids: Collection[int]) -> int:
-    try:
-        return services.finish_moves(connection=number, instrument_ids=instrument_ids, now=timezone.now())
-    except DatabaseError:
-        connections.close_all()
-        raise
+    return services.finish_moves(connection=number, instrument_ids=instrument_ids, now=timezone.now())

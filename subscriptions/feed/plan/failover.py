@@ -1,7 +1,7 @@
-"""Looking after lost connections: every feed worker looks at all five once a second and moves what must move.
+"""Failover: every feed worker checks all five connections once a second and moves the instruments of lost ones.
 
-Whose connection it is does not matter: a dead owner cannot say that it is dead. Two workers that see it at the same
-second move it once, for the move is decided again under the lock.
+The check does not depend on the owner, since a dead owner cannot report its death. Two workers that see a loss at the
+same second move it once: `services.fail_over` decides again under the placement lock.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import Error as DatabaseError
-from django.db import connections
 from django.utils import timezone
 
 from subscriptions import selectors, services
@@ -21,25 +20,26 @@ from subscriptions.services import FailOverReport
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
+"""Chosen: a fifth of the default grace (`FAILOVER_GRACE_S`), and one query a second for each worker."""
 
 
 class FailoverMonitor:
-    """The watch of one worker."""
+    """The failover check of one worker."""
 
     def __init__(self, *, grace_seconds: float) -> None:
         self._monitor = OutageMonitor(timedelta(seconds=grace_seconds))
 
     async def run(self) -> None:
-        """Look and move, for ever. Without PostgreSQL nothing is known and nothing moves."""
+        """Check and move until cancelled. While PostgreSQL is unreachable nothing moves."""
         while True:
             try:
                 moves = await run_in_thread(self._check)
             except (DatabaseError, services.PlacementBusy) as error:
-                logger.warning("lost connections cannot be looked after (%s)", type(error).__name__)
+                logger.warning("failover check failed (%s)", type(error).__name__)
                 moves = []
             for report in moves:
                 logger.warning(
-                    "connection %d is lost: %d instruments moved %s, %d wait there",
+                    "connection %d is lost: %d instruments moved %s, %d without room stay",
                     report.connection,
                     report.moved,
                     dict(report.to or {}),
@@ -48,11 +48,10 @@ class FailoverMonitor:
             await asyncio.sleep(BEAT_SECONDS)
 
     def _check(self) -> list[FailOverReport]:
-        try:
-            health, now = selectors.list_health()
-            lost = self._monitor.check(health, now=now) if now is not None else []
-            done = [services.fail_over(connection=number, now=timezone.now()) for number in lost]
-        except DatabaseError:
-            connections.close_all()
-            raise
+        # 1. State and lease of all connections, with the time of the database as the only clock.
+        health, now = selectors.list_health()
+        # 2. The monitor compares them with what it saw before; without a row there is no time and no decision.
+        lost = self._monitor.check(health, now=now) if now is not None else []
+        # 3. Each loss is checked again and moved in one transaction.
+        done = [services.fail_over(connection=number, now=timezone.now()) for number in lost]
         return [report for report in done if report.moved]

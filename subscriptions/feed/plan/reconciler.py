@@ -1,93 +1,81 @@
-"""Wanted against sent: reads what PostgreSQL wants on a connection and sends the difference, always.
+"""Reconciles one connection: reads its wanted set from PostgreSQL and sends the difference to the sent set.
 
-On a nudge at once, and on a beat, because a nudge may be lost. Nothing depends on a command having arrived: what
-goes out is computed from what is wanted now and what this socket was told. Messages are paced; whatever changes
-between two of them changes the rest of the plan. While PostgreSQL cannot be read the last plan stands.
+It reads after a nudge and on a beat, because a nudge may be lost. No command is remembered: each difference is computed
+from the present sets. While PostgreSQL is unreachable the plan stays as it is.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from django.db import Error as DatabaseError
-from django.db import connections
 
 from subscriptions import selectors
 from subscriptions.domain.wanted import WantedInstrument
-from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.plan.plan import PlannedConnection
 from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 5.0
+"""Chosen: the longest delay after a lost nudge; a read takes milliseconds."""
 RETRY_SECONDS: Final = 1.0
+"""Chosen: the first read after an outage comes at most a second late."""
 
 
 class Reconciler:
-    """Keeps one owner's socket told what is wanted."""
+    """Keeps the sent set of one connection equal to its wanted set."""
 
-    def __init__(self, owner: Owner, *, pause_seconds: float) -> None:
-        self._owner = owner
+    def __init__(self, connection: PlannedConnection, *, pause_seconds: float) -> None:
+        self._connection = connection
         self._pause_seconds = pause_seconds
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
-        """Look again at once."""
+        """Read the wanted set now."""
         self._nudged.set()
 
     async def run(self) -> None:
-        """Read and send, for ever."""
+        """Read and send until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read_forever())
             group.create_task(self.send_forever())
 
     async def _read_forever(self) -> None:
+        number = self._connection.lease.connection
         while True:
+            # Cleared before the read: a nudge during the read causes another one.
             self._nudged.clear()
             wait = BEAT_SECONDS
             try:
-                wanted = await run_in_thread(_list_wanted, self._owner.lease.connection)
+                self._connection.replace_plan(await run_in_thread(_list_wanted, number))
             except DatabaseError as error:
                 logger.warning(
-                    "connection %d: what is wanted cannot be read (%s); %d instruments stay as they are",
-                    self._owner.lease.connection,
+                    "connection %d: wanted set unreadable (%s); %d instruments stay subscribed",
+                    number,
                     type(error).__name__,
-                    len(self._owner.sent),
+                    len(self._connection.plan.sent),
                 )
                 wait = RETRY_SECONDS
-            else:
-                self._owner.set_plan(
-                    {one.key: one.mode for one in wanted},
-                    {one.key: one.instrument_id for one in wanted},
-                    frozenset(one.key for one in wanted if one.is_arriving),
-                )
-            await self._wait_for_nudge(wait)
-
-    async def _wait_for_nudge(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._nudged.wait()
-        except TimeoutError:
-            return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._nudged.wait()
 
     async def send_forever(self) -> None:
-        """Send what is wanted and was not sent, for ever; nothing while it is not sure that the connection is ours."""
+        """Send the difference whenever the plan changes, one message per pause, while the lease is confirmed."""
+        plan = self._connection.plan
         while True:
-            await self._owner.plan_changed.wait()
-            self._owner.plan_changed.clear()
-            for request in self._owner.list_commands():
-                await self._owner.wait_confirmed()
-                if self._owner.plan_changed.is_set():
+            await plan.wait_changed()
+            for request in self._connection.list_commands():
+                await self._connection.wait_confirmed()
+                # A new wanted set makes the remaining requests outdated: compute them again.
+                if plan.has_changed:
                     break
-                self._owner.send(request)
+                self._connection.send(request)
                 await asyncio.sleep(self._pause_seconds)
 
 
 def _list_wanted(connection: int) -> Sequence[WantedInstrument]:
-    """Read in the one thread that talks to the database; a broken connection is not used again."""
-    try:
-        return selectors.list_wanted(connection=connection)
-    except DatabaseError:
-        connections.close_all()
-        raise
+    return selectors.list_wanted(connection=connection)

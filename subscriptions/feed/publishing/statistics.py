@@ -1,4 +1,4 @@
-"""What one owner counts of its connection, over all sockets of one epoch. Plain integers on the owner's loop."""
+"""The statistics of one connection over all sockets of one epoch: plain integers, counted on the worker's loop."""
 
 import time
 from collections import Counter
@@ -18,29 +18,29 @@ from marketdata.domain.quote_rows import Rows
 from marketdata.domain.quote_state import Pulse
 from marketdata.domain.tick_rules import TickFault
 from subscriptions.domain.connection_life import DisconnectCause
-from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.connection.life import ConnectionLifecycle
 
-# Field of the table's counters -> the kind that is reported.
+# Field of the table's counters -> label of the metric.
 DECODE_ERRORS: Final = {"malformed": "malformed", "unknown": "unknown", "strangers": "stranger"}
 
 
 class ConnectionStatistics:
-    """The running figures of one owner."""
+    """The running statistics of one connection."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, connection: ConnectionLifecycle) -> None:
+        self._connection = connection
         self._past: Counter[str] = Counter()
-        self._counters = owner.table.counters
+        self._counters = connection.table.counters
         self._flush = Histogram(FLUSH_BOUNDS)
         self._publish_lag = Histogram(LAG_BOUNDS)
         self._loop_lag = Histogram(LAG_BOUNDS)
         self._trade_lag = Histogram(TRADE_LAG_BOUNDS)
         self._trades = TradeLags()
         self._pulse = Pulse()
-        self.lost_writes = 0
+        self._lost_writes = 0
 
     def note_flush(self, rows: Rows, *, late_seconds: float, took_seconds: float) -> None:
-        """Note one flush: how late it began, how long it took to read what had come, and what changed."""
+        """Record one flush: its delay, the time to decode its packets, and the rows that changed."""
         self._loop_lag.add(late_seconds)
         self._flush.add(took_seconds)
         if len(rows):
@@ -49,24 +49,28 @@ class ConnectionStatistics:
         self._follow_socket()
 
     def note_published(self, *, lag_seconds: float) -> None:
-        """Note that the board took a frame, so long after its flush was due."""
+        """Record that Redis took a frame; the lag counts from the time for which its flush was scheduled."""
         self._publish_lag.add(lag_seconds)
 
+    def note_lost_write(self) -> None:
+        """Record a write that Redis did not take in time."""
+        self._lost_writes += 1
+
     def list_ticking(self) -> Sequence[int]:
-        """Return the segments in which trades are seen, whatever the calendar says."""
+        """Return the segments with recent trades, independent of the calendar."""
         return sorted(self._pulse.list_ticking(now=time.monotonic()))
 
     def read(self) -> FeedStatistics:
-        """Return the figures as they are now."""
+        """Return the statistics as of now."""
         self._follow_socket()
         counts = self._past + _values(self._counters)
         return FeedStatistics(
             packets=counts["packets"],
             bytes=counts["bytes"],
-            lost_writes=self.lost_writes,
+            lost_writes=self._lost_writes,
             decode_errors={kind: counts[name] for name, kind in DECODE_ERRORS.items()},
             impossible_ticks={fault.value: counts[fault.value] for fault in TickFault},
-            reconnects={cause.value: self._owner.reconnects[cause] for cause in DisconnectCause},
+            reconnects={cause.value: self._connection.reconnects[cause] for cause in DisconnectCause},
             flush=self._flush.read(),
             publish_lag=self._publish_lag.read(),
             loop_lag=self._loop_lag.read(),
@@ -74,10 +78,11 @@ class ConnectionStatistics:
         )
 
     def _follow_socket(self) -> None:
-        """Keep what a former socket counted: the table counts from nothing with every socket."""
-        if self._owner.table.counters is not self._counters:
+        """Add up the counters of former sockets."""
+        # The table makes new counters for each socket, so another object means that the old one is final.
+        if self._connection.table.counters is not self._counters:
             self._past += _values(self._counters)
-            self._counters = self._owner.table.counters
+            self._counters = self._connection.table.counters
 
 
 def _values(counters: Counters) -> "Counter[str]":

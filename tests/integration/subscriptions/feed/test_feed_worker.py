@@ -206,14 +206,14 @@ def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, t
         assert count_broker_sockets(simulator) == 5
 
 
-def test_a_holder_that_breaks_ends_its_worker(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_feed_worker_that_fails_ends_its_process(simulator: SimulatorAddress, tmp_path: Path) -> None:
     address = database_url(database="postgres")  # No table of ours is there.
 
     with running_worker(tmp_path, name="feed", simulator=simulator, DATABASE_URL=address) as worker:
         code = worker.process.wait(START_SECONDS)
 
     assert code == EXIT_BROKEN
-    assert b"the connection holder broke" in worker.log.read_bytes()
+    assert b"the feed worker failed" in worker.log.read_bytes()
 
 
 def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddress, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What publishes a connection ends when it is told to, wherever it stands in its talk with Redis."""
+"""The tasks of a publisher end when they are cancelled, at whatever step of their talk with Redis."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from marketdata import quote_board
-from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.ownership.statements import Lease
 from subscriptions.feed.publishing.publisher import Publisher
 
@@ -22,12 +22,12 @@ LOOPS: dict[str, Callable[[Publisher], Awaitable[None]]] = {
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_publisher_ends_at_whatever_step_it_is_told_to(loop: str) -> None:
+def test_a_publisher_ends_at_whatever_step_it_is_cancelled(loop: str) -> None:
     async def count_deaf() -> int:
         deaf = 0
         for steps in range(STEPS):
             board = quote_board.connect_owner()
-            publisher = Publisher(Owner(Lease(1, 1)), board, name="test", flush_seconds=0.0)
+            publisher = Publisher(ConnectionLifecycle(Lease(1, 1)), board, name="test", flush_seconds=0.0)
             task = asyncio.ensure_future(LOOPS[loop](publisher))
             for _ in range(steps):
                 await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""One owner on an event loop: what it makes of sockets that end, and what it and its publisher say is gone."""
+"""One connection on an event loop: sockets that end, a lease that is not confirmed, and what its publisher sends."""
 
 import asyncio
 import base64
@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -22,9 +23,12 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.quotes import Mode, OiTick
 from marketdata.quote_board import HubBoard, OwnerBoard
+from subscriptions.domain.wanted import WantedInstrument
+from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.connection.credentials import CredentialsReader
 from subscriptions.feed.connection.gate import OpeningGate
-from subscriptions.feed.connection.owner import Owner
+from subscriptions.feed.connection.life import ConnectionLifecycle
+from subscriptions.feed.connection.monitor import DataMonitor
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import GATE, Lease, connection_parameters
 from subscriptions.feed.plan.reconciler import Reconciler
@@ -37,8 +41,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 FIRST = InstrumentKey(ExchangeSegment.NSE_FNO, 40_472)
 SECOND = InstrumentKey(ExchangeSegment.NSE_FNO, 40_473)
-IDS = {FIRST: 1, SECOND: 2}
-BOTH = dict.fromkeys(IDS, Mode.FULL)
+ONE = [WantedInstrument(1, FIRST, Mode.FULL)]
+BOTH = [*ONE, WantedInstrument(2, SECOND, Mode.FULL)]
 
 
 @pytest.fixture
@@ -53,24 +57,24 @@ def keeper() -> Iterator[LeaseKeeper]:
 
 
 @asynccontextmanager
-async def running_owner(
+async def running_lifecycle(
     keeper: LeaseKeeper, url: str, *, is_confirmed: Callable[[], bool] = lambda: True
-) -> AsyncIterator[Owner]:
-    owner, gate = Owner(Lease(1, 1), is_confirmed=is_confirmed), OpeningGate(keeper, pause_seconds=0)
-    credentials_reader = CredentialsReader(lambda: Credentials("100", "token"))
-    works = [gate.run(), owner.run(url=url, gate=gate, credentials_reader=credentials_reader)]
+) -> AsyncIterator[ConnectionLifecycle]:
+    lifecycle, gate = ConnectionLifecycle(Lease(1, 1), is_confirmed=is_confirmed), OpeningGate(keeper, pause_seconds=0)
+    credentials = CredentialsReader(lambda: Credentials("100", "token"))
+    works = [gate.run(), lifecycle.run(url=url, gate=gate, credentials=credentials)]
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        yield owner
+        yield lifecycle
     finally:
-        owner.abort()
+        lifecycle.abort()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
 
 
 async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Upgrade, say 806 and close, all in one segment."""
+    """Upgrade, send 806 and close, all in one segment."""
     request = (await reader.readuntil(b"\r\n\r\n")).decode()
     key = next(line.split(": ")[1] for line in request.split("\r\n") if line.lower().startswith("sec-websocket-key"))
     digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324  RFC 6455
@@ -87,20 +91,20 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-def test_a_reason_that_comes_with_the_upgrade_is_heeded(keeper: LeaseKeeper) -> None:
+def test_a_reason_that_comes_with_the_upgrade_counts(keeper: LeaseKeeper) -> None:
     async def live() -> None:
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
-                await wait_until_async(lambda: owner.last_error != "", message="a reason")
+            async with running_lifecycle(keeper, f"ws://127.0.0.1:{port}") as lifecycle:
+                await wait_until_async(lambda: lifecycle.last_error != "", message="a reason")
 
-                assert owner.last_error == "806: the account has no data subscription"
-                assert owner.state is ConnectionState.STOPPED
+                assert lifecycle.last_error == "806: the account has no data subscription"
+                assert lifecycle.state is ConnectionState.STOPPED
 
     asyncio.run(live())
 
 
-def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: LeaseKeeper) -> None:
+def test_instruments_removed_during_an_outage_are_forgotten(keeper: LeaseKeeper) -> None:
     async def live() -> None:
         sockets: list[ServerConnection] = []
 
@@ -110,27 +114,28 @@ def test_what_was_not_wanted_any_more_during_an_outage_is_forgotten(keeper: Leas
 
         async with serve(listen, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            async with running_owner(keeper, f"ws://127.0.0.1:{port}") as owner:
-                await wait_until_async(lambda: owner.state is ConnectionState.SUBSCRIBING, message="a socket")
-                owner.set_plan(BOTH, IDS)
-                assert owner.state is ConnectionState.SUBSCRIBING
-                for request in owner.list_commands():
-                    owner.send(request)
-                assert (len(owner.table), owner.state) == (2, ConnectionState.LIVE)
+            async with running_lifecycle(keeper, f"ws://127.0.0.1:{port}") as lifecycle:
+                await wait_until_async(lambda: lifecycle.state is ConnectionState.SUBSCRIBING, message="a socket")
+                lifecycle.replace_plan(BOTH)
+                assert lifecycle.state is ConnectionState.SUBSCRIBING
+                for request in lifecycle.list_commands():
+                    lifecycle.send(request)
+                assert (len(lifecycle.table), lifecycle.state) == (2, ConnectionState.LIVE)
 
                 await sockets[0].close()
-                await wait_until_async(lambda: owner.state is ConnectionState.RECONNECTING, message="an outage")
-                owner.set_plan({FIRST: Mode.FULL}, {FIRST: 1})
+                await wait_until_async(lambda: lifecycle.state is ConnectionState.RECONNECTING, message="an outage")
+                lifecycle.replace_plan(ONE)
                 await wait_until_async(
-                    lambda: len(sockets) == 2 and owner.state is ConnectionState.SUBSCRIBING, message="another socket"
+                    lambda: len(sockets) == 2 and lifecycle.state is ConnectionState.SUBSCRIBING,
+                    message="another socket",
                 )
 
-                assert (len(owner.table), owner.dropped) == (1, {2})
+                assert (len(lifecycle.table), lifecycle.take_removed_ids()) == (1, {2})
 
     asyncio.run(live())
 
 
-def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
+def test_a_lifecycle_without_a_confirmed_lease_opens_nothing_and_sends_nothing(
     keeper: LeaseKeeper, open_session: OpenSession
 ) -> None:
     sure = threading.Event()
@@ -147,18 +152,20 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
     async def live() -> None:
         async with serve(listen, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            async with running_owner(keeper, url, is_confirmed=lambda: next(first, False) or sure.is_set()) as owner:
+            async with running_lifecycle(
+                keeper, url, is_confirmed=lambda: next(first, False) or sure.is_set()
+            ) as lifecycle:
                 await wait_until_async(lambda: not is_free(another, GATE), message="its turn at the gate")
-                assert (sockets, owner.state) == ([], ConnectionState.OPENING)
+                assert (sockets, lifecycle.state) == ([], ConnectionState.OPENING)
                 sure.set()
-                await wait_until_async(lambda: owner.has_socket, message="a socket")
+                await wait_until_async(lambda: lifecycle.has_socket, message="a socket")
 
                 sure.clear()
-                reconciler = Reconciler(owner, pause_seconds=0)
+                reconciler = Reconciler(lifecycle, pause_seconds=0)
                 sending = asyncio.create_task(reconciler.send_forever())
-                owner.set_plan(BOTH, IDS)
-                await wait_until_async(lambda: not owner.plan_changed.is_set(), message="the plan is read")
-                assert (messages, owner.sent) == ([], {})
+                lifecycle.replace_plan(BOTH)
+                await wait_until_async(lambda: not lifecycle.plan.has_changed, message="the plan is read")
+                assert (messages, lifecycle.plan.sent) == ([], {})
                 sure.set()
                 await wait_until_async(lambda: len(messages) == 1, message="the plan is sent")
                 sending.cancel()
@@ -167,20 +174,54 @@ def test_an_owner_that_is_not_sure_of_its_lease_opens_nothing_and_says_nothing(
     asyncio.run(live())
 
 
-def test_what_is_dropped_is_told_to_the_mirrors_by_a_full_frame(redis_url: str, redis_prefix: str) -> None:
+def test_the_monitor_leaves_packets_for_the_flush(keeper: LeaseKeeper) -> None:
+    checks = 0
+
+    async def send_one(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(packets.encode(OiTick(FIRST, 7)))
+        await socket.wait_closed()
+
+    def is_expected(_segment: ExchangeSegment, _at: datetime) -> bool:
+        nonlocal checks
+        checks += 1
+        return False
+
+    async def live() -> None:
+        async with serve(send_one, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with running_lifecycle(keeper, url) as lifecycle:
+                await wait_until_async(lambda: lifecycle.has_socket, message="a socket")
+                lifecycle.replace_plan(ONE)
+                monitor = DataMonitor(lifecycle, limits=Limits(), is_expected=is_expected)
+                monitoring = asyncio.create_task(monitor.run())
+                for request in lifecycle.list_commands():
+                    lifecycle.send(request)
+
+                before = checks
+                await wait_until_async(lambda: checks >= before + 4, message="four checks")
+
+                await wait_until_async(lambda: lifecycle.drain() == 1, message="the packet is left for the flush")
+                monitoring.cancel()
+                await asyncio.wait([monitoring])
+
+    asyncio.run(live())
+
+
+def test_removed_rows_reach_the_mirrors_by_a_full_frame(redis_url: str, redis_prefix: str) -> None:
     async def live() -> None:
         async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
-            owner = Owner(Lease(1, 1))
-            owner.set_plan(BOTH, IDS)
-            owner.table.add(IDS)
-            for key in IDS:
-                owner.table.append(packets.encode(OiTick(key, 7)))
-            publisher = Publisher(owner, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05)
+            lifecycle = ConnectionLifecycle(Lease(1, 1))
+            lifecycle.replace_plan(BOTH)
+            lifecycle.table.add({FIRST: 1, SECOND: 2})
+            for key in (FIRST, SECOND):
+                lifecycle.table.append(packets.encode(OiTick(key, 7)))
+            publisher = Publisher(lifecycle, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05)
             async with HubBoard(client, redis_prefix).frames() as frames:
                 publishing = asyncio.create_task(publisher.run())
                 assert (await anext(frames)).kind is FrameKind.CHANGES
 
-                owner.set_plan({FIRST: Mode.FULL}, {FIRST: 1})
+                lifecycle.replace_plan(ONE)
 
                 full = await anext(frames)
                 assert (full.kind, full.sequence, full.rows["instrument_id"].tolist()) == (FrameKind.FULL, 1, [1])
@@ -197,9 +238,9 @@ def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: st
 
     async def live() -> None:
         async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
-            hub, owner = HubBoard(client, redis_prefix), Owner(lease)
+            hub, lifecycle = HubBoard(client, redis_prefix), ConnectionLifecycle(lease)
             publishing = asyncio.create_task(
-                Publisher(owner, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05).run()
+                Publisher(lifecycle, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05).run()
             )
             said: set[int] = set()
             while len(said) < 3:
