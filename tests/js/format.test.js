@@ -7,7 +7,8 @@ test("prices are grouped in lakhs and crores and rounded to the tick", () => {
   assert.equal(format.formatPrice(25104.35), "25,104.35");
   assert.equal(format.formatPrice(1234567.8), "12,34,567.80");
   assert.equal(format.formatPrice(Math.fround(248.3), 0.05), "248.30");
-  assert.equal(format.formatPrice(Math.fround(151204.97), 1), "1,51,205.00");
+  assert.equal(format.formatPrice(Math.fround(150000.15), 0.05), "1,50,000.15");
+  assert.equal(format.formatPrice(0, 0.05), "–");
   assert.equal(format.formatPrice(83.1225, 0.0025), "83.1225");
   assert.equal(format.formatPrice(null), "–");
 });

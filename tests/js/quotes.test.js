@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { changeOf, judgeQuote, QuoteBook } from "../../marketdata/static/marketdata/quotes.js";
+import { changeOf, judgeQuote, priceOf, QuoteBook } from "../../marketdata/static/marketdata/quotes.js";
 
 /** @typedef {import("../../marketdata/static/marketdata/frames.js").Quote} Quote */
 /** @typedef {import("../../marketdata/static/marketdata/frames.js").Frame} Frame */
@@ -150,14 +150,26 @@ test("another socket keeps the prices, as stale, until its snapshot comes", () =
   assert.equal(book.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 3 })])), true);
 });
 
-test("change is against the previous close and unknown while either is", () => {
-  assert.deepEqual(changeOf(makeQuote(1, { ltp: 99, previousClose: 90 })), { change: 9, percent: 10 });
-  assert.deepEqual(changeOf(makeQuote(1, { ltp: Math.fround(248.3), previousClose: Math.fround(248.3) })), {
-    change: 0,
-    percent: 0,
-  });
-  assert.deepEqual(changeOf(makeQuote(1, { previousClose: null })), { change: null, percent: null });
+test("the change is that of the shared cases", () => {
+  const cases = JSON.parse(readFileSync(new URL("../data/price_changes.json", import.meta.url), "utf8"));
+  const received = (/** @type {number | null} */ quoted) => (quoted === null ? null : Math.fround(quoted));
+
+  for (const { name, ltp, previous_close: previousClose, tick_size: tickSize, change, percent } of cases) {
+    const quote = { ltp: received(ltp), previousClose: received(previousClose) };
+    assert.deepEqual(changeOf(quote, tickSize), { change, percent }, name);
+  }
+  assert.ok(cases.length > 20);
+});
+
+test("an instrument without a quote has no change", () => {
   assert.deepEqual(changeOf(null), { change: null, percent: null });
+});
+
+test("a price on a tick survives float32, and one off the tick keeps its paise", () => {
+  for (const [quoted, tickSize] of [[248.3, 0.05], [85_000.51, 0.05], [24_562.37, 0.05], [150_000.15, 0.05], [83.1225, 0.0025]]) {
+    assert.equal(priceOf(Math.fround(Number(quoted)), tickSize), quoted);
+  }
+  assert.deepEqual([null, 0, -1, NaN].map((price) => priceOf(price)), [null, null, null, null]);
 });
 
 test("states are judged as the server judges them", () => {

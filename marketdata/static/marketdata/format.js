@@ -1,5 +1,7 @@
 // Numbers in the forms Indian traders read: lakh and crore grouping, a dash for what is unknown. Pure.
 
+import { priceOf } from "./quotes.js";
+
 export const UNKNOWN = "–";
 
 const TWO_DECIMALS = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -11,16 +13,16 @@ const LAKH = 100_000;
 const CRORE = 10_000_000;
 
 /**
- * A float32 price, rounded to the instrument's tick: above 131,072 rupees float32 cannot hold every paisa.
+ * Format a float32 price as the exchange quoted it, with four decimals where the tick is below one paisa.
  * @param {number | null} price
  * @param {number | null} [tickSize]
  */
 export function formatPrice(price, tickSize = null) {
-  if (price === null) {
+  const quoted = priceOf(price, tickSize);
+  if (quoted === null) {
     return UNKNOWN;
   }
-  const rounded = tickSize === null || tickSize <= 0 ? price : Math.round(price / tickSize) * tickSize;
-  return (tickSize !== null && tickSize > 0 && tickSize < 0.01 ? FOUR_DECIMALS : TWO_DECIMALS).format(rounded);
+  return (tickSize !== null && tickSize > 0 && tickSize < 0.01 ? FOUR_DECIMALS : TWO_DECIMALS).format(quoted);
 }
 
 /** @param {number | null} count */

@@ -200,15 +200,64 @@ export class QuoteBook {
   }
 }
 
+/** Prices are compared as whole units: a float32 times 10,000 is exact in a double (24 + 10 of 53 bits). */
+const UNITS_PER_RUPEE = 10_000;
+/** Two decimals: the unit of every Indian exchange except for currency pairs, whose tick is 0.0025. */
+const UNITS_PER_PAISA = 100;
+/** IEEE 754: rounding to 24 bits moves a value by at most half a unit in the last place, 2**-24 of the value. */
+const FLOAT32_ERROR = 2 ** -24;
+
 /**
- * Change against the previous close, in rupees and percent; nulls while either price is unknown.
- * @param {Quote | null} quote
+ * Return the price that a float32 stands for, in units; null where it is unknown: null, zero or below.
+ * It is a multiple of the tick where it can be one, else whole paise: averages and indices are off their tick.
+ * @param {number | null} price
+ * @param {number | null} tickSize  Rupees; null or 0 where it is unknown.
  */
-export function changeOf(quote) {
-  if (quote === null || quote.ltp === null || quote.previousClose === null) {
+function unitsOf(price, tickSize) {
+  if (price === null || !(price > 0)) {
+    return null;
+  }
+  const exact = price * UNITS_PER_RUPEE;
+  const tick = Math.round((tickSize ?? 0) * UNITS_PER_RUPEE);
+  if (tick > 0) {
+    const onTick = Math.round(exact / tick) * tick;
+    // A price further from its nearest tick than float32 rounding can move it was not quoted on that tick.
+    if (Math.abs(onTick - exact) <= exact * FLOAT32_ERROR) {
+      return onTick;
+    }
+  }
+  const unit = tick > 0 && tick < UNITS_PER_PAISA ? 1 : UNITS_PER_PAISA;
+  return Math.round(exact / unit) * unit;
+}
+
+/**
+ * Return the price in rupees that a float32 stands for: 248.3 for 248.3000030517578; null where it is unknown.
+ * Twin of `known_price` in marketdata/domain/prices.py.
+ * @param {number | null} price
+ * @param {number | null} [tickSize]
+ */
+export function priceOf(price, tickSize = null) {
+  const units = unitsOf(price, tickSize);
+  return units === null ? null : units / UNITS_PER_RUPEE;
+}
+
+/**
+ * Return the change against the previous close, in rupees and percent; nulls while either price is unknown.
+ * The percentage has two decimals, a tie rounded away from zero. Twin of `price_change` in
+ * marketdata/domain/prices.py; both are tested with tests/data/price_changes.json.
+ * @param {Pick<Quote, "ltp" | "previousClose"> | null} quote
+ * @param {number | null} [tickSize]
+ * @returns {{change: number | null, percent: number | null}}
+ */
+export function changeOf(quote, tickSize = null) {
+  const ltp = unitsOf(quote?.ltp ?? null, tickSize);
+  const previous = unitsOf(quote?.previousClose ?? null, tickSize);
+  if (ltp === null || previous === null) {
     return { change: null, percent: null };
   }
-  // Both are float32: the difference is rounded before it is judged to be up or down.
-  const change = Math.round((quote.ltp - quote.previousClose) * 100) / 100;
-  return { change, percent: (change / quote.previousClose) * 100 };
+  const units = ltp - previous;
+  // Integers below 2**53, so that a tie is exact. Math.round alone would round a negative tie towards zero.
+  const hundredths = Math.floor((2 * Math.abs(units) * 10_000 + previous) / (2 * previous));
+  // Adding 0 turns -0 into 0.
+  return { change: units / UNITS_PER_RUPEE, percent: (Math.sign(units) * hundredths) / 100 + 0 };
 }

@@ -69,7 +69,7 @@ class LegCells {
   write(quote, state, tickSize) {
     mark(this.row, this.side, state);
     hint(this.#ltp.node, titleOf(state, quote).replace(/^ · /, ""));
-    const { change } = changeOf(quote);
+    const { change } = changeOf(quote, tickSize);
     this.#ltp.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null, tickSize), state === "live");
     this.#cells.bid.write(format.formatPrice(quote?.bid ?? null, tickSize));
     this.#cells.ask.write(format.formatPrice(quote?.ask ?? null, tickSize));
