@@ -27,12 +27,11 @@ from benchmarks.by_rows import hold_one, let_one_go
 from benchmarks.clock import median, report, timed
 from marketdata.models import AtmCache, Instrument
 from subscriptions import services
-from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from subscriptions.services.claims.release import release
 from subscriptions.services.claims.windows import open_chain
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_series, put_prices
 
@@ -150,7 +149,7 @@ def hold_as_sets(groups: Sequence[Sequence[int]], tier: Tier) -> None:
         made = Claim.objects.bulk_create(new_claims(len(groups), tier))
         wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
         gained = legs.add(wanted, tiers=dict.fromkeys(wanted, tier), now=NOW)
-        audit.record([audit.audited_claim(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+        audit.record(made, action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
 def hold_by_rows(groups: Sequence[Sequence[int]], tier: Tier) -> None:
@@ -174,7 +173,7 @@ def close_by_rows() -> None:
 
 def clear() -> None:
     with placement(now=NOW):
-        release(list(Claim.objects.exclude(kind=ClaimKind.SPOT).values_list("pk", flat=True)), cause=CAUSE)
+        release(list(Claim.objects.exclude(kind=ClaimKind.SPOT)), cause=CAUSE)
 
 
 def in_groups(instruments: Sequence[Instrument], size: int) -> list[list[int]]:

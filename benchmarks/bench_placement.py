@@ -24,12 +24,11 @@ from django.db import connection, transaction
 from benchmarks.by_rows import hold_one, let_one_go
 from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
-from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.services.claims import claiming
 from subscriptions.services.claims.release import release
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_index
 
@@ -118,7 +117,7 @@ def fill(instruments: Sequence[Instrument]) -> None:
         made = Claim.objects.bulk_create([new_claim(Tier.A, 10_000 + number) for number in range(len(groups))])
         wanted = {claim.pk: [one.pk for one in group] for claim, group in zip(made, groups, strict=True)}
         gained = legs.add(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
-        audit.record([audit.audited_claim(one) for one in made], action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+        audit.record(made, action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
 
 
 def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> Taken:
@@ -130,7 +129,7 @@ def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repea
         taken.append(one)
         with placement(now=NOW):
             mine = Claim.objects.filter(underlying_symbol__startswith="BENCH", spot__isnull=False)
-            release(list(mine.values_list("pk", flat=True)), cause=CAUSE)
+            release(list(mine), cause=CAUSE)
         fill(present)
     return median(taken)
 

@@ -12,10 +12,11 @@ from accounts.serializers import OneselfField
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import PlainQuote
 from subscriptions.serializers import MAX_WIDTH, ExpiryField, NamesItsSpotPrice, format_placed
-from subscriptions.services import EndOfDayReport
+from subscriptions.services import Release
+from watchlists import selectors
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.selectors import ListedEntry
-from watchlists.services import Added, Cleared, Removed
+from watchlists.services import Added, RemovedEntries
 
 
 class TargetSerializer(serializers.Serializer[Any]):
@@ -75,13 +76,12 @@ def format_added(added: Added) -> dict[str, Any]:
     }
 
 
-def format_removed(removed: Removed) -> dict[str, Any]:
+def format_removed(entry: WatchlistEntry, release: Release) -> dict[str, Any]:
     """Return the answer to a removal."""
-    released = removed.released
     return {
-        "entry": _format_entry(removed.entry, removed.exchange),
-        "released": released.released if released else 0,
-        "kept": released.kept if released else 0,
+        "entry": _format_entry(entry, selectors.exchange_of(entry)),
+        "released": release.released,
+        "kept": release.kept,
     }
 
 
@@ -90,14 +90,14 @@ def format_watchlist(listed: Sequence[ListedEntry]) -> dict[str, Any]:
     return {"count": len(listed), "entries": [_format_listed(one) for one in listed]}
 
 
-def format_release(report: EndOfDayReport) -> dict[str, Any]:
-    """Return what a release of tier A took."""
-    return {"claims": report.claims, "released": report.released, "kept": report.kept}
+def format_release(release: Release) -> dict[str, Any]:
+    """Return the answer to a release of tier A."""
+    return {"claims": release.claims, "released": release.released, "kept": release.kept}
 
 
-def format_cleared(cleared: Cleared) -> dict[str, Any]:
-    """Return what clearing all watchlists took."""
-    return {"entries": cleared.entries, "claims": cleared.claims, "released": cleared.released}
+def format_cleared(removed: RemovedEntries) -> dict[str, Any]:
+    """Return the answer to clearing all watchlists."""
+    return {"entries": removed.entries, "claims": removed.release.claims, "released": removed.release.released}
 
 
 def _format_listed(listed: ListedEntry) -> dict[str, Any]:

@@ -65,8 +65,8 @@ class RemoveView(GenericAPIView[Any]):
                 exchange=named.get("exchange"),
                 expiry=named.get("expiry"),
             ).pk
-        removed = services.remove_entry(user_id=user_id, entry_id=entry_id, now=timezone.now())
-        return Response(serializers.format_removed(removed))
+        entry, release = services.remove_entry(user_id=user_id, entry_id=entry_id, now=timezone.now())
+        return Response(serializers.format_removed(entry, release))
 
 
 class WatchlistView(APIView):
@@ -85,8 +85,8 @@ class UnsubscribeTierAView(APIView):
     permission_classes = [IsOperator]
 
     def post(self, request: Request) -> Response:
-        report = services.release_all_tier_a(actor=request.user.get_username(), now=timezone.now())
-        return Response(serializers.format_release(report))
+        release = services.release_all_tier_a(actor=request.user.get_username(), now=timezone.now())
+        return Response(serializers.format_release(release))
 
 
 class ClearWatchlistsView(APIView):

@@ -302,11 +302,11 @@ def _obey(act: str, claim_ids: Sequence[int], *, actor: str, reason: str) -> str
     """Do what was confirmed, and say what was done."""
     now = timezone.now()
     if act == "evict":
-        report = services.evict_chains(claim_ids=claim_ids, actor=actor, reason=reason, now=now)
-        told = sorted({name for chain in report.chains for name in chain.users})
-        gone = ", ".join(chain.subject for chain in report.chains)
-        ended = _count(report.released, "instrument")
-        return f"Evicted {gone}: {ended} stopped streaming. Told: {', '.join(told) or 'nobody'}."
+        evicted = services.evict_chains(claim_ids=claim_ids, actor=actor, reason=reason, now=now)
+        notified = sorted({name for chain in evicted for name in chain.usernames})
+        subjects = ", ".join(chain.subject for chain in evicted)
+        ended = _count(sum(chain.released for chain in evicted), "instrument")
+        return f"Evicted {subjects}: {ended} stopped streaming. Notified: {', '.join(notified) or 'no trader'}."
     is_pinned = act == "pin"
     count = services.set_pinned(claim_ids=claim_ids, is_pinned=is_pinned, actor=actor, now=now)
     return f"{'Pinned' if is_pinned else 'Unpinned'} {_count(count, 'claim')}."

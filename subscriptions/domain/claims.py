@@ -1,5 +1,10 @@
-"""The words of claims and connections: tiers, kinds of claim, states of a connection, acts and their reasons."""
+"""The vocabulary of claims: tiers, kinds of claim, the actions of the audit log and their reasons.
 
+The values are stored in the database and shown by the API: renaming a value needs a migration.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from marketdata.domain.instruments import InstrumentType
@@ -9,12 +14,13 @@ from marketdata.domain.quotes import Mode
 class Tier(StrEnum):
     """On demand (A), or always on (B)."""
 
+    # SQL compares tiers as text (`max(tier)`): "A" < "B" makes B win over A.
     A = "A"
     B = "B"
 
 
 class ClaimKind(StrEnum):
-    """Why something streams."""
+    """Origin of a claim."""
 
     WATCHLIST = "watchlist"
     CHAIN = "chain"  # an explicit chain subscription through the API
@@ -23,7 +29,7 @@ class ClaimKind(StrEnum):
 
 
 class LogAction(StrEnum):
-    """What an act did to the legs of a claim."""
+    """Effect of an action on the legs of a claim."""
 
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
@@ -36,21 +42,45 @@ class LogAction(StrEnum):
 
 
 class LogReason(StrEnum):
-    """Why an act was done, where this app itself is the cause; callers of services bring their own words."""
+    """Reasons that this app records itself; callers of its services pass others as text."""
 
     PRELOAD = "PRELOAD"
-    PRELOAD_ENDED = "PRELOAD_ENDED"  # the series expired, or no rule asks for it any more
+    PRELOAD_ENDED = "PRELOAD_ENDED"  # the series expired, or no rule includes it any more
     WINDOW_MOVED = "WINDOW_MOVED"
     CAPACITY = "CAPACITY"  # evicted to make room
     STAFF = "STAFF"
     EOD_CLEANUP = "EOD_CLEANUP"
     EXPIRED = "EXPIRED"
     USER_DELETED = "USER_DELETED"
-    FAILOVER = "FAILOVER"  # the connection was lost for longer than the grace
+    FAILOVER = "FAILOVER"  # the connection was lost for longer than the grace period
     REBALANCE = "REBALANCE"
     REPAIR = "REPAIR"
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Reason, actor and time of an action, as the audit log records them."""
+
+    reason: str
+    actor: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LegChange:
+    """A leg that a claim gained or lost.
+
+    `changes_streaming`: the instrument started or stopped streaming with this change. Otherwise other claims hold the
+    instrument too.
+    """
+
+    claim_id: int
+    instrument_id: int
+    connection: int
+    changes_streaming: bool
+
+
 def mode_of(instrument_type: InstrumentType) -> Mode:
-    """Return how much the broker shall send: of an index there is nothing but its last value."""
+    """Return the mode to subscribe an instrument in."""
+    # The broker has no depth, volume or open interest for an index: its full packet would be empty but for the LTP.
     return Mode.TICKER if instrument_type is InstrumentType.INDEX else Mode.FULL

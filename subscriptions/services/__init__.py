@@ -2,19 +2,18 @@
 
 from subscriptions.services.claims.claiming import (
     Placed,
-    Released,
     UnknownClaim,
     claim_chain,
     claim_instrument,
     release_claim,
 )
-from subscriptions.services.claims.eviction import EvictedChain, EvictionReport, evict_chains, set_pinned
+from subscriptions.services.claims.eviction import evict_chains, set_pinned
 from subscriptions.services.claims.quota import QuotaExceeded
-from subscriptions.services.claims.users import delete_users
+from subscriptions.services.claims.release import Release, delete_users
 from subscriptions.services.claims.viewing import note_viewed
 from subscriptions.services.claims.windows import OpenedChain, PlacedWindow, open_chain
-from subscriptions.services.passes.end_of_day import EndOfDayReport, end_of_day, list_due_closings, release_tier_a
-from subscriptions.services.passes.expiry import ExpiryReport, release_expired
+from subscriptions.services.passes.end_of_day import end_of_day, list_due_closings, release_tier_a
+from subscriptions.services.passes.expiry import release_expired
 from subscriptions.services.passes.preload import PreloadReport, preload_tier_b
 from subscriptions.services.passes.recentre import RecentreReport, recentre
 from subscriptions.services.passes.repair import Difference, check, check_owners
@@ -26,10 +25,6 @@ from subscriptions.services.placement.moves import FailOverReport, RebalanceRepo
 __all__ = [
     "CapacityExceeded",
     "Difference",
-    "EndOfDayReport",
-    "EvictedChain",
-    "EvictionReport",
-    "ExpiryReport",
     "FailOverReport",
     "OpenedChain",
     "Placed",
@@ -39,7 +34,7 @@ __all__ = [
     "QuotaExceeded",
     "RebalanceReport",
     "RecentreReport",
-    "Released",
+    "Release",
     "UnknownClaim",
     "check",
     "check_owners",

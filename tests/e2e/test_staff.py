@@ -38,7 +38,7 @@ def test_a_trader_is_told_of_an_eviction_and_claims_again_with_one_click(
     expect(office.locator("#content")).to_contain_text("1 trader affected: trader1.")
     office.fill("input[name=reason]", "Runaway script")
     office.click(".confirm input[type=submit]")
-    expect(office.locator(".messagelist")).to_contain_text("Told: trader1.")
+    expect(office.locator(".messagelist")).to_contain_text("Notified: trader1.")
 
     expect(page.locator("#notices")).to_contain_text("(by staff): Runaway script")
     line = page.locator(".line")

@@ -1,7 +1,7 @@
 """Writes of watchlists: entries come and go, and the end of the day clears all. Each is one transaction."""
 
 from watchlists.services.day import (
-    Cleared,
+    RemovedEntries,
     clear_watchlists,
     close_what_is_due,
     end_of_day,
@@ -11,20 +11,17 @@ from watchlists.services.entries import (
     Added,
     ChainWindow,
     DuplicateEntry,
-    Removed,
     UnfitKind,
     add_entry,
     remove_entry,
 )
-from watchlists.services.morning import Expired, Restored, release_expired, restore_kept
+from watchlists.services.morning import Restored, release_expired, restore_kept
 
 __all__ = [
     "Added",
     "ChainWindow",
-    "Cleared",
     "DuplicateEntry",
-    "Expired",
-    "Removed",
+    "RemovedEntries",
     "Restored",
     "UnfitKind",
     "add_entry",

@@ -24,15 +24,14 @@ BY_STAFF = "STAFF_CLEANUP"
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
-    """What the end of a day took: entries off lists, claims of tier A, instruments that ceased to stream."""
+class RemovedEntries:
+    """Number of entries removed from all watchlists together, and the release of claims that went with it."""
 
     entries: int
-    claims: int
-    released: int
+    release: subscriptions.Release
 
 
-def close_what_is_due(*, actor: str, now: datetime) -> list[Cleared]:
+def close_what_is_due(*, actor: str, now: datetime) -> list[RemovedEntries]:
     """Run every end of the day that is past and was not run yet. Raises PlacementBusy."""
     return [
         end_of_day(closes=closes, segment=segment, actor=actor, now=now)
@@ -40,45 +39,45 @@ def close_what_is_due(*, actor: str, now: datetime) -> list[Cleared]:
     ]
 
 
-def end_of_day(*, closes: date, actor: str, now: datetime, segment: ExchangeSegment | None = None) -> Cleared:
+def end_of_day(*, closes: date, actor: str, now: datetime, segment: ExchangeSegment | None = None) -> RemovedEntries:
     """Release tier A and clear the watchlists, as far as they were made before the cut of `closes`; once per date.
 
     Of one segment, or of all: then the cut is 15:30 IST. Kept entries stay, without their claim. Raises PlacementBusy.
     """
     cut = cut_at(closes, segment)
     with transaction.atomic():
-        report = subscriptions.end_of_day(closes=closes, segment=segment, actor=actor, now=now)
-        if report.is_repeat:
-            return Cleared(entries=0, claims=0, released=0)
+        release = subscriptions.end_of_day(closes=closes, segment=segment, actor=actor, now=now)
+        if release is None:
+            return RemovedEntries(0, subscriptions.Release())
         # Whatever the cut released has no claim now; what came after it has one.
-        entries = _clear(_of(segment).filter(claim=None, keep=False, added_at__lt=cut), report.user_ids, closes)
-    logger.info("the end of %s took %d entries, %d claims", closes, entries, report.claims)
-    return Cleared(entries, report.claims, report.released)
+        entries = _clear(_of(segment).filter(claim=None, keep=False, added_at__lt=cut), release.user_ids, closes)
+    logger.info("the end of %s took %d entries, %d claims", closes, entries, release.claims)
+    return RemovedEntries(entries, release)
 
 
-def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.EndOfDayReport:
+def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.Release:
     """Release all of tier A now, an act of staff: entries stay, without their claim. Raises PlacementBusy."""
     with transaction.atomic():
-        report = subscriptions.release_tier_a(claimed_before=now, actor=actor, reason=BY_STAFF, now=now)
+        release = subscriptions.release_tier_a(claimed_before=now, actor=actor, reason=BY_STAFF, now=now)
         send_on_commit(
-            sorted(report.user_ids),
+            sorted(release.user_ids),
             {"type": "watchlist_changed"},
             {"type": "notice", "kind": "released", "text": "All live data on demand was switched off by staff."},
         )
-    return report
+    return release
 
 
-def clear_watchlists(*, actor: str, now: datetime) -> Cleared:
+def clear_watchlists(*, actor: str, now: datetime) -> RemovedEntries:
     """Clear all watchlists now with the claims of their entries, kept ones too, an act of staff. Raises PlacementBusy.
 
     Chains that were subscribed without an entry go on.
     """
     with transaction.atomic():
-        report = subscriptions.release_tier_a(
+        release = subscriptions.release_tier_a(
             claimed_before=now, actor=actor, reason=BY_STAFF, now=now, only_watchlists=True
         )
-        entries = _clear(WatchlistEntry.objects.filter(claim=None, added_at__lt=now), report.user_ids, None)
-    return Cleared(entries, report.claims, report.released)
+        entries = _clear(WatchlistEntry.objects.filter(claim=None, added_at__lt=now), release.user_ids, None)
+    return RemovedEntries(entries, release)
 
 
 def _of(segment: ExchangeSegment | None) -> QuerySet[WatchlistEntry]:

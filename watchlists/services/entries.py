@@ -88,15 +88,6 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """An entry that is gone, and what its claim let go; None where it had none."""
-
-    entry: WatchlistEntry
-    exchange: Exchange
-    released: subscriptions.Released | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Target:
     """What an entry is about: a series, or one instrument."""
 
@@ -151,8 +142,8 @@ def add_entry(
     return Added(entry, target.exchange, placed, _window_of(opened), is_new=unclaimed is None)
 
 
-def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
-    """Take an entry off its trader's list and release its claim. Raises UnknownEntry, PlacementBusy."""
+def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> tuple[WatchlistEntry, subscriptions.Release]:
+    """Remove an entry from its trader's list and release its claim. Raises UnknownEntry, PlacementBusy."""
     for _ in range(REMOVE_ATTEMPTS):
         removed = _try_to_remove(user_id, entry_id, now)
         if removed is not None:
@@ -160,7 +151,7 @@ def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> Removed:
     raise subscriptions.PlacementBusy(f"Entry {entry_id} is being changed by others. Try again in a moment.")
 
 
-def _try_to_remove(user_id: int, entry_id: int, now: datetime) -> Removed | None:
+def _try_to_remove(user_id: int, entry_id: int, now: datetime) -> tuple[WatchlistEntry, subscriptions.Release] | None:
     """Remove an entry; None if since it was read it was claimed anew, by a claim that is not ours to leave behind."""
     with transaction.atomic():
         entry = selectors.get_entry(user_id=user_id, entry_id=entry_id)
@@ -170,7 +161,7 @@ def _try_to_remove(user_id: int, entry_id: int, now: datetime) -> Removed | None
         if not deleted:
             return None
         send_on_commit([user_id], {"type": "watchlist_changed"})
-    return Removed(entry, selectors.exchange_of(entry), released)
+    return entry, released
 
 
 def _find_target(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Target:
@@ -266,15 +257,15 @@ def _create_entry(target: _Target, *, user_id: int, list_name: str, keep: bool, 
     )
 
 
-def _release(entry: WatchlistEntry, now: datetime) -> subscriptions.Released | None:
+def _release(entry: WatchlistEntry, now: datetime) -> subscriptions.Release:
     if entry.claim_id is None:
-        return None
+        return subscriptions.Release()
     try:
         return subscriptions.release_claim(
             claim_id=entry.claim_id, actor=entry.user.get_username(), reason=REMOVED, now=now
         )
     except subscriptions.UnknownClaim:
-        return None  # The end of the day was quicker.
+        return subscriptions.Release()  # The end of the day released it between the two reads.
 
 
 def _constraint(error: IntegrityError) -> str | None:

@@ -18,6 +18,7 @@ from marketdata.quote_board import BoardError
 from subscriptions import services as subscriptions
 from watchlists.models import WatchlistEntry
 from watchlists.services.claiming import claim_for
+from watchlists.services.day import RemovedEntries
 from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
@@ -34,21 +35,12 @@ class Restored:
     waiting: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
-    """What expired: entries off lists, claims, instruments that ceased to stream."""
-
-    entries: int
-    claims: int
-    released: int
-
-
-def release_expired(*, now: datetime) -> Expired:
+def release_expired(*, now: datetime) -> RemovedEntries:
     """Release the claims of expired contracts and take their entries off all lists; tell whose they were."""
     today = market.market_today()
     with transaction.atomic():
         # The claims first: their lock comes before the rows', here as everywhere.
-        report = subscriptions.release_expired(now=now)
+        release = subscriptions.release_expired(now=now)
         expired = WatchlistEntry.objects.filter(expiry__lt=today)
         lost: dict[int, list[str]] = {}
         for user_id, symbol, expiry in expired.order_by("pk").values_list("user_id", "underlying_symbol", "expiry"):
@@ -59,7 +51,7 @@ def release_expired(*, now: datetime) -> Expired:
             send_on_commit(
                 [user_id], {"type": "watchlist_changed"}, {"type": "notice", "kind": "expired", "text": text}
             )
-    return Expired(deleted.get("watchlists.WatchlistEntry", 0), report.claims, report.released)
+    return RemovedEntries(deleted.get("watchlists.WatchlistEntry", 0), release)
 
 
 def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:

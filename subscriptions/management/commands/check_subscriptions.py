@@ -23,21 +23,21 @@ class Command(BaseCommand):
     help = "Compares claims, subscriptions, loads, owners and the quote board; ends with 1 if they differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--repair", action="store_true", help="mend what can be mended, in one transaction")
+        parser.add_argument("--repair", action="store_true", help="mend what can be repaired, in one transaction")
         parser.add_argument("--wait", type=float, default=10.0, help="seconds that owners get to catch up")
 
     def handle(self, *, repair: bool, wait: float, **_options: Any) -> None:
         deadline = time.monotonic() + wait
         found = services.check(repair=repair, actor=ACTOR, now=timezone.now())
-        mended = [one for one in found if one.is_mended]
-        rows = [one for one in found if not one.is_mended and not one.is_of_owners]
+        repaired = [one for one in found if one.is_repaired]
+        rows = [one for one in found if not one.is_repaired and not one.is_of_owners]
         owners = [one for one in found if one.is_of_owners]
         while owners and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN_SECONDS)
             owners = services.check_owners()
         left = rows + owners
-        for one in (*mended, *left):
+        for one in (*repaired, *left):
             self.stdout.write(str(one))
-        self.stdout.write(f"{len(mended)} mended, {len(left)} left" if mended or left else "no differences")
+        self.stdout.write(f"{len(repaired)} repaired, {len(left)} left" if repaired or left else "no differences")
         if left:
             raise SystemExit(1)

@@ -12,15 +12,14 @@ from decimal import Decimal
 
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import SeriesKey
-from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction, offers, quota, spots, windows, wording
 from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, AddedLegs
-from subscriptions.services.claims.release import release
+from subscriptions.services.claims.release import Release, release
 from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
 from subscriptions.services.placement import audit
-from subscriptions.services.placement.audit import AuditedClaim, Cause
-from subscriptions.services.placement.legs import CapacityExceeded, LegChange
+from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
 
@@ -44,15 +43,6 @@ class Placed:
     spot_instrument_id: int | None = None  # of a chain
     evicted: tuple[str, ...] = ()  # what went for it, in words
     message: str = ""  # the same as a sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """What a released claim set free. Legs that others hold stay."""
-
-    claim_id: int
-    released: int
-    kept: int
 
 
 def claim_chain(
@@ -141,18 +131,18 @@ def claim_instrument(
         added = AddedItem(wording.describe_claim(claim), user_id)
         cause = Cause(reason, actor, now)
         held = eviction.add_legs({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, added=added)
-        audit.record(audited_claims([claim.pk]), action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
+        audit.record([claim], action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
         nudge_owners_on_commit()
         return _placed(claim.pk, held, added)
 
 
-def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Released:
-    """Release one claim; what nobody else holds is unsubscribed. Raises UnknownClaim, PlacementBusy."""
+def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Release:
+    """Release one claim; instruments that no other claim holds stop streaming. Raises UnknownClaim, PlacementBusy."""
     with placement(now=now):
-        outcome = release([claim_id], cause=Cause(reason, actor, now))
-        if not outcome.claims:
+        claims = list(Claim.objects.filter(pk=claim_id))
+        if not claims:
             raise UnknownClaim(f"There is no claim {claim_id}.")
-        return Released(claim_id, outcome.released, outcome.kept)
+        return release(claims, cause=Cause(reason, actor, now))
 
 
 def hold_chains(
@@ -176,24 +166,15 @@ def _hold_chains(
             claim.spot_id = all_spots[spot_id]
             claims.append(claim)
     Claim.objects.bulk_create(claims)
-    wanted: dict[int, Sequence[int]] = {claim_id: [spot_id] for spot_id, claim_id in new_spots.items()}
+    wanted: dict[int, Sequence[int]] = {spot.pk: [spot.instrument_id] for spot in new_spots if spot.instrument_id}
     wanted |= {claim.pk: instruments for group in chains.values() for claim, instruments in group}
     if not wanted:
         return AddedLegs([])
     held = eviction.add_legs(wanted, tiers=dict.fromkeys(wanted, tier), cause=cause, added=added)
-    holders = [*audited_claims(list(new_spots.values())), *(audit.audited_claim(claim) for claim in claims)]
-    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
+    audit.record([*new_spots, *claims], action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
     nudge_owners_on_commit()
-    of_spots = set(new_spots.values())
+    of_spots = {spot.pk for spot in new_spots}
     return AddedLegs([change for change in held.changes if change.claim_id not in of_spots], held.evicted)
-
-
-def audited_claims(claim_ids: Sequence[int]) -> list[AuditedClaim]:
-    """Return how the log names claims of single instruments."""
-    if not claim_ids:
-        return []
-    claims = Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk")
-    return [audit.audited_claim(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
 
 
 def _placed(

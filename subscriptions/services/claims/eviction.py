@@ -1,8 +1,11 @@
-"""Making room: releasing whole chains of tier A, the least recently viewed first, inside the act that needs it.
+"""Eviction: release whole chains of tier A, least recently viewed first, inside the transaction that needs the room.
 
-The domain decides who goes; this reads who could. The oldest are read first, few at a time, and more only where
-those do not suffice: what anybody outside the reading holds is not freed by it, so the choice is the same. Whoever
-loses something is told after the commit.
+Steps: (1) `legs.add` finds a shortage of n slots and calls `_Eviction.make_room`; (2) `_choose` reads the oldest chains
+with the instruments that stream only for them and lets the domain choose; (3) `_evict` releases the claims of the
+chosen chains; (4) after the commit the traders who lost a chain, and the one who added the item, get a notice.
+
+Step 2 reads few chains at first, and more only while those do not suffice. The choice is the same as over all chains:
+an instrument that a chain outside the reading holds as well is not freed by evicting the chains inside it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,24 +16,25 @@ from typing import Final
 from django.db import connection, transaction
 
 from marketdata import notices
-from subscriptions.domain.claims import LogAction, LogReason, Tier
+from subscriptions.domain.claims import Cause, LegChange, LogAction, LogReason, Tier
 from subscriptions.domain.eviction import Candidate, choose
 from subscriptions.models import Claim
 from subscriptions.services.claims import wording
-from subscriptions.services.claims.release import release_claims
+from subscriptions.services.claims.release import Release, release
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause
-from subscriptions.services.placement.legs import CapacityExceeded, LegChange, Shortage
+from subscriptions.services.placement.legs import CapacityExceeded, Shortage
 from subscriptions.services.placement.lock import placement
 
-# As many chains are read at first as would do if each freed so many; four times as many whenever they do not suffice.
-# Reading sixteen at once was a third of an addition at 25,000 (benchmarks/bench_placement.py).
+# The first reading takes as many chains as suffice if each frees this many instruments. Chosen: a little less than the
+# 50 legs of a stock chain, some of which are shared. Each further reading takes four times as many.
+# Reading sixteen at once took a third of an addition at 25,000 (benchmarks/bench_placement.py).
 USUAL_LEGS: Final = 40
+READING_GROWTH: Final = 4  # chosen: 500 chains are read in five steps, and the earlier steps add at most a third
 EVICTED_NOTICE: Final = "evicted"
 
 _UNIT: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_id"
 
-# `added_claims` are spared with the whole chain they belong to: its other claims hold what they need.
+# The chain that the added claims belong to is spared as a whole: evicting its other claims frees nothing.
 _LIST_OLDEST = f"""
 SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id)
 FROM claims WHERE tier = 'A' AND kind <> 'spot'
@@ -39,13 +43,15 @@ HAVING NOT bool_or(is_pinned OR id = ANY(%s))
 ORDER BY viewed_at, min(id) LIMIT %s
 """  # noqa: S608  Constants of this module.
 
-# A spot's claim is held by its chains, so its leg counts as theirs.
+# The claims that hold a subscription. A spot claim lives as long as its chains: its leg counts as held by them.
 _HOLDERS = """
 SELECT coalesce(chain.id, claim.id) FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
 LEFT JOIN claims AS chain ON claim.kind = 'spot' AND chain.spot_id = claim.id
 WHERE leg.subscription_id = subscription.id
 """
 
+# The tier-A instruments that stream only for the listed claims, by claim. An instrument that another claim holds too
+# is not freed by evicting these, so it is left out, as are the instruments that the added claims need.
 _LIST_HOLDINGS = f"""
 SELECT held.claim_id, subscription.instrument_id
 FROM (
@@ -61,6 +67,7 @@ FROM (
 ) AS subscription
 """  # noqa: S608  Constants of this module.
 
+# The instruments that would stop streaming if every evictable chain were evicted: the most that can be freed.
 _COUNT_FREEABLE = f"""
 WITH evictable AS (
     SELECT unnest(array_agg(id)) AS id FROM claims WHERE tier = 'A' AND kind <> 'spot'
@@ -73,26 +80,8 @@ WHERE tier = 'A' AND NOT instrument_id = ANY(%(needed)s)
 
 
 @dataclass(frozen=True, slots=True)
-class EvictedChain:
-    """What went, in words ("INFY 24 Feb"), whose it was, and how many instruments ceased to stream with it."""
-
-    subject: str
-    users: tuple[str, ...]
-    legs_freed: int
-    user_ids: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class EvictionReport:
-    """What an act of staff evicted."""
-
-    chains: tuple[EvictedChain, ...]
-    released: int
-
-
-@dataclass(frozen=True, slots=True)
 class AddedLegs:
-    """The legs that claims got, and what went for them."""
+    """The legs that claims gained, and the subjects of the chains that were evicted for them."""
 
     changes: Sequence[LegChange]
     evicted: tuple[str, ...] = ()
@@ -100,7 +89,7 @@ class AddedLegs:
 
 @dataclass(frozen=True, slots=True)
 class AddedItem:
-    """Who needs the room, as those who give it are told: what was added, and by whom (None: not by a trader)."""
+    """The item that needs the room, as a notice names it, and the trader who added it (None: not a trader)."""
 
     words: str
     user_id: int | None = None
@@ -110,96 +99,91 @@ ALWAYS_ON: Final = AddedItem("always-on instruments")
 
 
 @dataclass(slots=True)
-class _Room:
-    """The act that needs room: who it is for, and what went."""
+class _Eviction:
+    """The eviction for one addition, and the chains evicted so far."""
 
     wanted: Mapping[int, Sequence[int]]
     cause: Cause
-    added: AddedItem
-    evicted: list[EvictedChain] = field(default_factory=list)
+    evicted: list[Release] = field(default_factory=list)
 
-    def make(self, shortage: Shortage) -> None:
-        """Evict as many chains as the shortage needs. Raises CapacityExceeded where all together do not suffice."""
+    def make_room(self, shortage: Shortage) -> None:
+        """Evict as many chains as the shortage needs. Raises CapacityExceeded if all together do not suffice."""
         needed = frozenset(one for instruments in self.wanted.values() for one in instruments)
-        victims = _choose(shortage, added_claims=list(self.wanted), needed=needed)
+        chains = _choose(shortage, added_claims=list(self.wanted), needed=needed)
         cause = Cause(LogReason.CAPACITY, self.cause.actor, self.cause.now)
-        self.evicted += _evict(victims, cause=cause, held_next=needed)
+        self.evicted += _evict(chains, cause=cause, held_next=needed)
 
 
 def add_legs(
     wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, added: AddedItem
 ) -> AddedLegs:
-    """Make each claim hold its instruments (`legs.add`), evicting where there is no room. Raises CapacityExceeded."""
-    room = _Room(wanted, cause, added)
-    changes = legs.add(wanted, tiers=tiers, now=cause.now, make_room=room.make)
-    evicted = tuple(dict.fromkeys(one.subject for one in room.evicted))
-    if evicted:
-        _tell_on_commit(room.evicted, added)
-    return AddedLegs(changes, evicted)
+    """Add legs to claims (`legs.add`), evicting chains if the legs do not fit. Raises CapacityExceeded."""
+    eviction = _Eviction(wanted, cause)
+    changes = legs.add(wanted, tiers=tiers, now=cause.now, make_room=eviction.make_room)
+    if eviction.evicted:
+        _notify_on_commit(eviction.evicted, added)
+    return AddedLegs(changes, tuple(dict.fromkeys(one.subject for one in eviction.evicted)))
 
 
-def evict_chains(*, claim_ids: Collection[int], actor: str, reason: str, now: datetime) -> EvictionReport:
-    """Evict the chains that these claims belong to, each with all its tier-A claims, pinned or not: an act of staff.
+def evict_chains(*, claim_ids: Collection[int], actor: str, reason: str, now: datetime) -> Sequence[Release]:
+    """Evict the chains of these claims for staff, each with all its tier-A claims; return one result per chain.
 
-    Claims of tier B are left alone. Those who lose something are told. Raises PlacementBusy.
+    Pinned chains too. Claims of tier B are ignored. The traders who lose a chain get a notice. Raises PlacementBusy.
     """
     with placement(now=now):
-        chains = _list_chains(claim_ids)
-        evicted = _evict(chains, cause=Cause(reason, actor, now))
-        _tell_losers_on_commit(evicted, f"(by staff): {reason}")
-        return EvictionReport(tuple(evicted), sum(one.legs_freed for one in evicted))
+        evicted = _evict(_list_chains(claim_ids), cause=Cause(reason, actor, now))
+        _notify_losers_on_commit(evicted, f"(by staff): {reason}")
+        return evicted
 
 
 def set_pinned(*, claim_ids: Collection[int], is_pinned: bool, actor: str, now: datetime) -> int:
-    """Spare the chains that these claims belong to from eviction, or no longer; return how many claims changed.
+    """Pin or unpin the chains of these claims; return the number of claims changed. Pinned chains are not evicted.
 
     All tier-A claims of a chain are pinned together. Raises PlacementBusy.
     """
     with placement(now=now):
         ids = [one for chain in _list_chains(claim_ids) for one in chain]
-        claims = list(Claim.objects.filter(pk__in=ids).exclude(is_pinned=is_pinned).select_related("instrument"))
+        claims = list(Claim.objects.filter(pk__in=ids).exclude(is_pinned=is_pinned))
         Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(is_pinned=is_pinned)
-        audit.record(
-            [audit.audited_claim(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims],
-            action=LogAction.PIN if is_pinned else LogAction.UNPIN,
-            cause=Cause(LogReason.STAFF, actor, now),
-        )
+        action = LogAction.PIN if is_pinned else LogAction.UNPIN
+        audit.record(claims, action=action, cause=Cause(LogReason.STAFF, actor, now))
         return len(claims)
 
 
 def _choose(shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int]) -> Sequence[Sequence[int]]:
-    """Return the claims of each chain that goes. Raises CapacityExceeded where all do not suffice."""
-    look = first_look = 2 + shortage.shortfall // USUAL_LEGS
+    """Return the claims of each chain to evict. Raises CapacityExceeded if all chains do not suffice."""
+    limit = first_limit = 2 + shortage.shortfall // USUAL_LEGS
     while True:
-        units = _list_oldest(added_claims, look)
-        candidates = _list_candidates(units, needed)
-        chosen = choose(candidates, shortfall=shortage.shortfall)
+        chains = _list_oldest(added_claims, limit)
+        chosen = choose(_list_candidates(chains, needed), shortfall=shortage.shortfall)
         if chosen:
-            return [units[one.key][1] for one in chosen]
-        if len(units) < look or look == first_look:
+            return [chains[one.key][1] for one in chosen]
+        # The first failure counts what all chains would free, so a hopeless request is refused without reading them
+        # all. A reading shorter than its limit has seen every chain: no further one can succeed.
+        if len(chains) < limit or limit == first_limit:
             freeable = _count_freeable(added_claims, needed)
             if freeable < shortage.shortfall:
                 raise CapacityExceeded(shortage, freeable=freeable)
-        look *= 4
+        limit *= READING_GROWTH
 
 
 def _list_oldest(added_claims: Sequence[int], limit: int) -> Mapping[int, tuple[datetime, Sequence[int]]]:
-    """Return the least recently viewed chains by key: when that was, and their claims."""
+    """Return the least recently viewed chains: key -> (time of the last view, claim ids)."""
     with connection.cursor() as cursor:
         cursor.execute(_LIST_OLDEST, [list(added_claims), limit])
         return {key: (viewed_at, claim_ids) for key, viewed_at, claim_ids in cursor.fetchall()}
 
 
 def _list_candidates(
-    units: Mapping[int, tuple[datetime, Sequence[int]]], needed: Collection[int]
+    chains: Mapping[int, tuple[datetime, Sequence[int]]], needed: Collection[int]
 ) -> Sequence[Candidate]:
-    key_of = {claim_id: key for key, (_, claim_ids) in units.items() for claim_id in claim_ids}
-    holds: dict[int, set[int]] = {key: set() for key in units}
+    key_of = {claim_id: key for key, (_, claim_ids) in chains.items() for claim_id in claim_ids}
+    holds: dict[int, set[int]] = {key: set() for key in chains}
     with connection.cursor() as cursor:
         cursor.execute(_LIST_HOLDINGS, {"claims": list(key_of), "needed": list(needed)})
         for claim_id, instrument_id in cursor.fetchall():
             holds[key_of[claim_id]].add(instrument_id)
-    return [Candidate(key, viewed_at, holds[key]) for key, (viewed_at, _) in units.items()]
+    return [Candidate(key, viewed_at, holds[key]) for key, (viewed_at, _) in chains.items()]
 
 
 def _count_freeable(added_claims: Sequence[int], needed: Collection[int]) -> int:
@@ -210,7 +194,7 @@ def _count_freeable(added_claims: Sequence[int], needed: Collection[int]) -> int
 
 
 def _list_chains(claim_ids: Collection[int]) -> Sequence[Sequence[int]]:
-    """Return the tier-A claims of each chain (or instrument) that one of these claims is of."""
+    """Return the tier-A claims of each chain (or instrument) that one of these claims belongs to."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -222,43 +206,46 @@ def _list_chains(claim_ids: Collection[int]) -> Sequence[Sequence[int]]:
         return [claims for (claims,) in cursor.fetchall()]
 
 
-def _evict(chains: Sequence[Sequence[int]], *, cause: Cause, held_next: Collection[int] = ()) -> Sequence[EvictedChain]:
-    """Release the claims of each of `chains`, in the order given; one audit row per claim."""
+def _evict(chains: Sequence[Sequence[int]], *, cause: Cause, held_next: Collection[int] = ()) -> Sequence[Release]:
+    """Release the claims of each chain, in the order given; return one result per chain."""
     order = [one for claim_ids in chains for one in claim_ids]
     found = Claim.objects.select_related("instrument", "user").in_bulk(order)
-    outcome = release_claims(list(found.values()), cause=cause, held_next=held_next, action=LogAction.EVICT)
-    return [_evicted([found[one] for one in claim_ids], outcome.freed_by) for claim_ids in chains]
+    # All chains in one release: an instrument that two of them share is freed by the last, and counted once.
+    total = release(list(found.values()), cause=cause, held_next=held_next, action=LogAction.EVICT)
+    return [_split([found[one] for one in claim_ids], total) for claim_ids in chains]
 
 
-def _evicted(claims: Sequence[Claim], freed_by: Mapping[int, int]) -> EvictedChain:
-    owners = {claim.user.pk: claim.user.get_username() for claim in claims if claim.user is not None}
-    return EvictedChain(
+def _split(claims: Sequence[Claim], total: Release) -> Release:
+    """Return the part of a release that concerns the claims of one chain."""
+    by_claim = {claim.pk: total.released_by_claim.get(claim.pk, 0) for claim in claims}
+    users = {claim.user.pk: claim.user.get_username() for claim in claims if claim.user is not None}
+    return Release(
+        claims=len(claims),
+        released=sum(by_claim.values()),
+        user_ids=frozenset(users),
+        released_by_claim=by_claim,
         subject=wording.describe_claim(claims[0]),
-        users=tuple(sorted(owners.values())),
-        legs_freed=sum(freed_by.get(claim.pk, 0) for claim in claims),
-        user_ids=frozenset(owners),
+        usernames=tuple(sorted(users.values())),
     )
 
 
-def _tell_on_commit(evicted: Sequence[EvictedChain], added: AddedItem) -> None:
-    """Tell the one who added what went for it, and the others what they lost and why."""
-    adder = added.user_id
-    if adder is not None:
-        sentence = wording.describe_added(added.words, [one.subject for one in evicted])
-        _tell_user_on_commit(adder, sentence)
-    _tell_losers_on_commit(evicted, f"(capacity limit): {added.words} came instead", but=adder)
+def _notify_on_commit(evicted: Sequence[Release], added: AddedItem) -> None:
+    """Send the adding trader the chains evicted for the item, and the other traders the chains that they lost."""
+    if added.user_id is not None:
+        _send_on_commit(added.user_id, wording.describe_added(added.words, [one.subject for one in evicted]))
+    _notify_losers_on_commit(evicted, f"(capacity limit): {added.words} came instead", adder=added.user_id)
 
 
-def _tell_losers_on_commit(evicted: Sequence[EvictedChain], why: str, *, but: int | None = None) -> None:
-    losers = sorted({user_id for one in evicted for user_id in one.user_ids if user_id != but})
-    for user_id in losers:
+def _notify_losers_on_commit(evicted: Sequence[Release], why: str, *, adder: int | None = None) -> None:
+    losers = {user_id for one in evicted for user_id in one.user_ids if user_id != adder}
+    for user_id in sorted(losers):
         lost = [one.subject for one in evicted if user_id in one.user_ids]
-        _tell_user_on_commit(user_id, f"Removed {wording.format_list(lost)} {why}")
+        _send_on_commit(user_id, f"Removed {wording.format_list(lost)} {why}")
 
 
-def _tell_user_on_commit(user_id: int, text: str) -> None:
-    def tell() -> None:
+def _send_on_commit(user_id: int, text: str) -> None:
+    def send() -> None:
         notices.send_notice(user_ids=[user_id], kind=EVICTED_NOTICE, text=text)
         notices.send_watchlist_changed(user_ids=[user_id])
 
-    transaction.on_commit(tell)
+    transaction.on_commit(send)

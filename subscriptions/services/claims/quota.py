@@ -1,6 +1,7 @@
-"""The quota of one trader: how many instruments their own claims may have live, before anybody is evicted for them.
+"""The quota of one trader: the number of instruments that their own tier-A claims may hold.
 
-Counted are the unique legs of the trader's claims of tier A, whoever shares them; spots are shared and not counted.
+Checked before capacity, so a trader over quota causes no eviction. Counted are the distinct legs of the trader's
+claims, even if other traders share them. Spot claims belong to no trader and are not counted.
 """
 
 from collections.abc import Callable, Collection
@@ -24,14 +25,14 @@ WHERE claim.user_id = %s AND claim.tier = 'A'
 
 
 class QuotaExceeded(DomainError):
-    """More than one trader may have; nobody was evicted for it and nothing was changed."""
+    """The request exceeds the trader's quota; nothing was changed."""
 
     status = 409
     code = "quota"
 
-    def __init__(self, thing: str, *, needed: int, left: int, quota: int, offer: int | None = None) -> None:
+    def __init__(self, item: str, *, needed: int, left: int, quota: int, offer: int | None = None) -> None:
         super().__init__(
-            f"This {thing} needs {needed:,}; you have {left:,} left.{format_offer(offer)}",
+            f"This {item} needs {needed:,}; you have {left:,} left.{format_offer(offer)}",
             needed=needed,
             left=left,
             quota=quota,
@@ -40,7 +41,7 @@ class QuotaExceeded(DomainError):
 
 
 def check_chain(opened: OpenedChain, window: PlacedWindow, *, user_id: int | None) -> None:
-    """Refuse a chain that is more than its trader has left, and offer a narrower one. Raises QuotaExceeded."""
+    """Refuse a chain that exceeds the rest of the trader's quota, and offer a narrower one. Raises QuotaExceeded."""
     if user_id is not None:
         _check(
             "chain",
@@ -51,17 +52,18 @@ def check_chain(opened: OpenedChain, window: PlacedWindow, *, user_id: int | Non
 
 
 def check_instrument(instrument_id: int, *, user_id: int | None) -> None:
-    """Refuse an instrument to a trader who has nothing left. Raises QuotaExceeded."""
+    """Refuse an instrument to a trader whose quota is used up. Raises QuotaExceeded."""
     if user_id is not None:
         _check("instrument", frozenset([instrument_id]), user_id=user_id, find_offer=lambda _: None)
 
 
-def _check(thing: str, asked: frozenset[int], *, user_id: int, find_offer: Callable[[Fits], int | None]) -> None:
+def _check(item: str, asked: frozenset[int], *, user_id: int, find_offer: Callable[[Fits], int | None]) -> None:
     quota = accounts.get_instrument_quota(user_id=user_id)
     with connection.cursor() as cursor:
         cursor.execute(_LIST_HELD, [user_id])
         held: Collection[int] = {instrument_id for (instrument_id,) in cursor.fetchall()}
+    # Instruments that the trader holds already cost nothing again.
     needed, left = len(asked.difference(held)), max(0, quota - len(held))
     if needed > left:
         offer = find_offer(lambda instruments: len(instruments.difference(held)) <= left)
-        raise QuotaExceeded(thing, needed=needed, left=left, quota=quota, offer=offer)
+        raise QuotaExceeded(item, needed=needed, left=left, quota=quota, offer=offer)

@@ -1,71 +1,75 @@
-"""Releasing claims: any number at once, with the spots that nobody needs any more."""
+"""Release of claims: any number in one set of statements, and the spot claims that no chain needs any more."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from django.contrib.auth import get_user_model
+
+from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
 from subscriptions.models import Claim
 from subscriptions.services.claims import spots
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause
-from subscriptions.services.placement.legs import LegChange
-from subscriptions.services.placement.lock import nudge_owners_on_commit
+from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
 
 @dataclass(frozen=True, slots=True)
-class ReleasedClaims:
-    """How many claims went (spots not counted), how many instruments ceased to stream, and how many legs stayed."""
+class Release:
+    """Result of releasing claims, or of evicting one chain. Spot claims released along with it are not counted."""
 
-    claims: int
-    released: int
-    kept: int
-    freed_by: Mapping[int, int] = field(default_factory=dict)  # claim id -> instruments that ceased with it
+    claims: int = 0
+    released: int = 0  # instruments that stopped streaming
+    kept: int = 0  # legs that other claims hold
+    user_ids: frozenset[int] = frozenset()  # the traders who lost a claim
+    released_by_claim: Mapping[int, int] = field(default_factory=dict)  # `released` by claim id
+    subject: str = ""  # of an evicted chain, as traders read it: "INFY 24 Feb"
+    usernames: tuple[str, ...] = ()  # of an evicted chain
 
 
 def release(
-    claim_ids: Collection[int],
-    *,
-    cause: Cause,
-    held_next: Collection[int] = (),
-    spared_spots: Collection[int] = (),
-    action: LogAction = LogAction.UNSUBSCRIBE,
-) -> ReleasedClaims:
-    """Release claims of any kind under the placement lock; a watchlist entry that had one stays without.
-
-    `held_next` are instruments that the caller holds next, `spared_spots` those whose spot claims stay although
-    no chain needs them. `action` is what the log calls it for the claims themselves.
-    """
-    claims = list(Claim.objects.filter(pk__in=claim_ids).select_related("instrument").order_by("pk"))
-    return release_claims(claims, cause=cause, held_next=held_next, spared_spots=spared_spots, action=action)
-
-
-def release_claims(
     claims: Sequence[Claim],
     *,
     cause: Cause,
     held_next: Collection[int] = (),
     spared_spots: Collection[int] = (),
     action: LogAction = LogAction.UNSUBSCRIBE,
-) -> ReleasedClaims:
-    """Do as `release` does with claims at hand, whose instruments were read with them."""
-    lost = _drop(claims, action=action, cause=cause, held_next=held_next)
+) -> Release:
+    """Release `claims` of any kind; the caller has acquired the placement lock.
+
+    `held_next`: instruments that the caller makes other claims hold afterwards; they keep streaming. `spared_spots`:
+    instruments whose spot claims stay without a chain. `action` is logged for `claims`; spots log UNSUBSCRIBE.
+    """
+    lost = _delete(claims, action=action, cause=cause, held_next=held_next)
+    # A spot is idle only once its last chain is deleted, so spots are read after the chains.
     for tier in sorted({Tier(claim.tier) for claim in claims if claim.kind != ClaimKind.SPOT}):
         idle = spots.list_idle_spots(tier=tier, spared=spared_spots)
-        _drop(idle, action=LogAction.UNSUBSCRIBE, cause=cause, held_next=held_next)
-    ended = sum(change.changes_streaming for change in lost)
-    freed_by = Counter(change.claim_id for change in lost if change.changes_streaming)
-    return ReleasedClaims(len(claims), ended, len(lost) - ended, freed_by)
+        _delete(idle, action=LogAction.UNSUBSCRIBE, cause=cause, held_next=held_next)
+    by_claim = Counter(change.claim_id for change in lost if change.changes_streaming)
+    users = frozenset(claim.user_id for claim in claims if claim.user_id is not None)
+    return Release(len(claims), by_claim.total(), len(lost) - by_claim.total(), users, by_claim)
 
 
-def _drop(
+def _delete(
     claims: Sequence[Claim], *, action: LogAction, cause: Cause, held_next: Collection[int]
 ) -> Sequence[LegChange]:
     if not claims:
         return []
     lost = legs.remove_all({claim.pk: Tier(claim.tier) for claim in claims}, held_next=held_next)
-    holders = [audit.audited_claim(claim, token=claim.instrument.token if claim.instrument else "") for claim in claims]
-    audit.record(holders, action=action, cause=cause, lost=lost)
+    audit.record(claims, action=action, cause=cause, lost=lost)
     Claim.objects.filter(pk__in=[claim.pk for claim in claims]).delete()
     nudge_owners_on_commit()
     return lost
+
+
+def delete_users(*, user_ids: Collection[int], actor: str, now: datetime) -> Release:
+    """Release all claims of these users, then delete the users with their watchlists and tokens. Raises PlacementBusy.
+
+    A foreign key refuses to delete a user who still has claims, so no other path can leave subscriptions without a
+    claim. Log rows keep the name as a plain value.
+    """
+    with placement(now=now):
+        claims = list(Claim.objects.filter(user__in=user_ids).order_by("pk"))
+        released = release(claims, cause=Cause(LogReason.USER_DELETED, actor, now))
+        get_user_model().objects.filter(pk__in=user_ids).delete()
+        return released

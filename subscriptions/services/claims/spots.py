@@ -1,10 +1,10 @@
-"""Spot claims: one per tier and underlying, made with the first chain and released with the last.
+"""Spot claims: one per tier and underlying, created with its first chain and released with its last.
 
-A spot's legs do not count among the legs of its chains. Preload may claim a spot ahead of its chains, so that a
-price comes.
+A spot claim is shared by the chains of one tier; its leg does not count among the legs of a chain. Preload may claim a
+spot before its chains: the chains need a price, and the subscription delivers it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from subscriptions.domain.claims import ClaimKind, Tier
@@ -13,11 +13,11 @@ from subscriptions.models import Claim
 
 def find_or_create_spots(
     instrument_ids: Collection[int], *, tier: Tier, now: datetime
-) -> tuple[Mapping[int, int], Mapping[int, int]]:
-    """Return the spot claims of `tier` by instrument id: all of them, and of these the new ones, without legs yet."""
+) -> tuple[Mapping[int, int], Sequence[Claim]]:
+    """Return the ids of the spot claims by instrument id, and those created now, which hold no legs yet."""
     wanted = sorted(set(instrument_ids))
     spots = Claim.objects.filter(kind=ClaimKind.SPOT, tier=tier, instrument_id__in=wanted)
-    known = dict(spots.values_list("instrument_id", "pk"))
+    known = {instrument_id: pk for instrument_id, pk in spots.values_list("instrument_id", "pk") if instrument_id}
     created = Claim.objects.bulk_create(
         [
             Claim(kind=ClaimKind.SPOT, tier=tier, instrument_id=one, last_viewed_at=now, claimed_at=now)
@@ -25,11 +25,10 @@ def find_or_create_spots(
             if one not in known
         ]
     )
-    new = {claim.instrument_id: claim.pk for claim in created if claim.instrument_id is not None}
-    return {**known, **new}, new
+    return known | {claim.instrument_id: claim.pk for claim in created if claim.instrument_id}, created
 
 
 def list_idle_spots(*, tier: Tier, spared: Collection[int] = ()) -> list[Claim]:
-    """Return the spot claims of `tier` that no chain needs, except those of the instruments in `spared`."""
+    """Return the spot claims of `tier` without chains, except those of the instruments in `spared`."""
     idle = Claim.objects.filter(kind=ClaimKind.SPOT, tier=tier, chains=None).exclude(instrument_id__in=spared)
-    return list(idle.select_related("instrument").order_by("pk"))
+    return list(idle.order_by("pk"))

@@ -16,13 +16,11 @@ from marketdata import services as market_services
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import Leg, Price, SeriesListing
 from marketdata.services import KnownWindow, OpenWindow
-from subscriptions.domain.claims import LogAction, LogReason, Tier
+from subscriptions.domain.claims import Cause, LegChange, LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction
 from subscriptions.services.claims.eviction import AddedItem, AddedLegs
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause
-from subscriptions.services.placement.legs import LegChange
 
 WindowKey = tuple[SeriesKey, int]
 
@@ -185,13 +183,7 @@ def set_windows(
         come = eviction.add_legs(gained, tiers=tiers, cause=cause, added=added)
     else:
         come = AddedLegs(legs.add(gained, tiers=tiers, now=now))
-    audit.record(
-        [audit.audited_claim(claim) for claim in moved],
-        action=LogAction.RECENTRE,
-        cause=cause,
-        gained=come.changes,
-        lost=gone,
-    )
+    audit.record(moved, action=LogAction.RECENTRE, cause=cause, gained=come.changes, lost=gone)
     return MovedLegs(come.changes, gone, come.evicted)
 
 

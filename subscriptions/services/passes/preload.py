@@ -1,15 +1,16 @@
-"""Tier B: holding what the preload rules want, in passes that may be repeated at any time.
+"""Preload of tier B: make the preload claims match the rules, in idempotent passes.
 
-A pass compares wanted with held. Nothing to do costs a few reads. Else prices are looked up first (those that are
-not on the board in one request), then one transaction releases what no rule wants, claims what is missing, and
-claims the bare spots of series whose price nobody knows yet, so that it comes by the feed; those are tried
-again with the next pass.
+A pass compares the targets of the rules with the preload claims. If they match, it costs a few reads. Otherwise:
+(1) prices of the spots are looked up, those missing from the quote board in one broker request; (2) one transaction
+releases surplus claims and claims the missing targets; (3) a series without a price gets its spot claimed alone, so
+that the feed delivers the price, and the next pass claims the chain.
 """
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db import transaction
 
@@ -17,7 +18,7 @@ from marketdata import selectors as market_selectors
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import Price, PriceSource, SeriesListing
 from subscriptions import selectors
-from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
+from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
 from subscriptions.models import Claim
 from subscriptions.selectors import PreloadPlan, PreloadTarget
 from subscriptions.services.claims import claiming, eviction, windows
@@ -25,21 +26,20 @@ from subscriptions.services.claims.eviction import ALWAYS_ON
 from subscriptions.services.claims.release import release
 from subscriptions.services.claims.windows import OpenedChain, WindowKey
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import Cause
-from subscriptions.services.placement.legs import CapacityExceeded, LegChange
+from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
 logger = logging.getLogger(__name__)
 
-ACTOR = "preload"
+ACTOR: Final = "preload"
 
-# What is claimed together: targets, and spots ahead of their chains.
+# Claimed together or not at all: targets, and spots without their chains.
 _Turn = tuple[Sequence[PreloadTarget], Collection[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class PreloadReport:
-    """What a pass did. `waiting` names what has no price or no room, and which of the two."""
+    """Result of a pass. `waiting` names the targets without a spot, a price or room, with the reason."""
 
     wanted: int
     claimed: int
@@ -50,7 +50,7 @@ class PreloadReport:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """What was looked up before the lock: chains with a window, and the spots of those without a price."""
+    """Data read before the lock: chains with their window, and the spots of chains without a price."""
 
     opened: Mapping[tuple[SeriesKey, int], OpenedChain]
     bare_spots: frozenset[int]
@@ -62,10 +62,10 @@ class _Prepared:
 
 
 def preload_tier_b(*, now: datetime) -> PreloadReport:
-    """Hold what the rules want, as far as prices are known and there is room. Raises PlacementBusy.
+    """Claim the missing targets of the rules and release the surplus claims. Raises PlacementBusy.
 
-    Where it does not all fit, the rules are served in their order, a whole series at a time; what found no room is
-    tried again with the next pass, and logged only once it is held.
+    If the targets do not all fit, they are claimed in the order of the rules, a whole series at a time. Those that find
+    no room stay in `waiting`, without a log row, until a later pass claims them.
     """
     plan = selectors.plan_preload()
     prepared = _prepare(plan, now=now)
@@ -75,7 +75,7 @@ def preload_tier_b(*, now: datetime) -> PreloadReport:
         report = _apply(selectors.plan_preload(), prepared, now=now)
     if report.claimed or report.released:
         logger.info(
-            "preload claimed %d targets, subscribed %d instruments, released %d claims, %d targets wait",
+            "preload: %d targets claimed, %d instruments subscribed, %d claims released, %d targets waiting",
             report.claimed,
             report.subscribed,
             report.released,
@@ -85,7 +85,7 @@ def preload_tier_b(*, now: datetime) -> PreloadReport:
 
 
 def _is_settled(plan: PreloadPlan, prepared: _Prepared) -> bool:
-    """Whether a pass would write nothing: all that is missing waits, and its spots are claimed."""
+    """Return whether a pass would write nothing: every missing target waits, and its spot is claimed."""
     has_futures = any(target.instrument_id for target in plan.missing)
     if prepared.opened or has_futures or plan.surplus:
         return False
@@ -123,7 +123,7 @@ def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
 
 
 def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price]:
-    """Return prices off the board, and of the others in one request to the broker."""
+    """Return prices from the quote board; those that are missing there come from one broker request."""
     if not spots:
         return {}
     live = market_selectors.list_ltps(instrument_ids=spots)
@@ -134,13 +134,13 @@ def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price
 
 
 def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadReport:
-    """Write one pass under the lock; `plan` was made under it, so a pass fired twice finds the work of the first."""
+    """Write one pass; `plan` was read under the lock, so the second of two concurrent passes finds nothing missing."""
     targets = [one for one in plan.missing if one.instrument_id or _window_of(one) in prepared.opened]
     try:
         with transaction.atomic():
             return _claim_in_turns(plan, prepared, [(targets, prepared.bare_spots)], now=now)
     except CapacityExceeded:
-        # Not everything fits: one by one in the order of the rules, and whole series only.
+        # They do not all fit: spots first (a price costs one slot), then each target alone, in the order of the rules.
         turns = [*(([], {spot}) for spot in sorted(prepared.bare_spots)), *(([target], set()) for target in targets)]
         return _claim_in_turns(plan, prepared, turns, now=now, is_last=False)
 
@@ -148,14 +148,15 @@ def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadR
 def _claim_in_turns(
     plan: PreloadPlan, prepared: _Prepared, turns: Iterable[_Turn], *, now: datetime, is_last: bool = True
 ) -> PreloadReport:
-    """Release what is not wanted, then claim each turn as a whole; of several, those that do not fit are left out."""
-    soon = prepared.needed_spots | {one.instrument_id for one in plan.missing if one.instrument_id}
-    soon |= {leg.instrument_id for chain in prepared.opened.values() for leg in chain.legs}
+    """Release surplus claims, then claim each turn as a whole; unless `is_last`, turns that do not fit are skipped."""
+    # Kept subscribed between release and claim: an instrument that changes claim must not stop streaming.
+    held_next = prepared.needed_spots | {one.instrument_id for one in plan.missing if one.instrument_id}
+    held_next |= {leg.instrument_id for chain in prepared.opened.values() for leg in chain.legs}
     stray = [claim_id for spot, claim_id in plan.idle_spots.items() if spot not in prepared.needed_spots]
     released = release(
-        [*plan.surplus, *stray],
+        list(Claim.objects.filter(pk__in=[*plan.surplus, *stray]).order_by("pk")),
         cause=Cause(LogReason.PRELOAD_ENDED, ACTOR, now),
-        held_next=soon,
+        held_next=held_next,
         spared_spots=prepared.needed_spots,
     )
     claimed, gained, crowded = 0, list[LegChange](), list[str]()
@@ -168,8 +169,8 @@ def _claim_in_turns(
             if is_last:
                 raise
             crowded += [f"{target}: no room" for target in targets]
-    # What was spared for a claim that did not fit, or whose window lies elsewhere by now.
-    legs.unsubscribe_unheld(soon)
+    # Kept above for a claim that did not fit, or for a window that another writer has moved since.
+    legs.unsubscribe_unheld(held_next)
     return PreloadReport(
         wanted=len(plan.wanted),
         claimed=claimed,
@@ -211,8 +212,7 @@ def _claim_futures(targets: Sequence[PreloadTarget], *, cause: Cause) -> Sequenc
     made = Claim.objects.bulk_create([_claim_of(target, now=cause.now) for target in targets])
     wanted = {claim.pk: [claim.instrument_id] for claim in made if claim.instrument_id}
     gained = eviction.add_legs(wanted, tiers=dict.fromkeys(wanted, Tier.B), cause=cause, added=ALWAYS_ON).changes
-    holders = claiming.audited_claims([claim.pk for claim in made])
-    audit.record(holders, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
+    audit.record(made, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
     nudge_owners_on_commit()
     return gained
 

@@ -1,8 +1,8 @@
-"""Comparing what claims want with what is written and what owners say, and mending what can be mended.
+"""Integrity check: compare claims with subscriptions, loads, sent sets and the last-value cache; repair the rows.
 
-Claims are the truth: nothing that a claim needs is taken away. Rows are compared and mended under the placement lock in
-one transaction, with the reason REPAIR in the log; a second repair finds nothing. What sockets were told and what the
-board keeps is compared only: owners mend that themselves, always, and are nudged to look.
+Claims are the source of truth: a repair removes nothing that a claim needs. Rows are compared and repaired under the
+placement lock in one transaction, logged with the reason REPAIR; a second repair finds nothing. Sent sets and the
+last-value cache are only compared: connection owners reconcile those continuously, and are nudged after a repair.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,28 +14,26 @@ from django.db import connection, transaction
 
 from marketdata import selectors as market_selectors
 from marketdata import services as market_services
-from subscriptions.domain.claims import ClaimKind, LogAction, LogReason, Tier
+from subscriptions.domain.claims import Cause, ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.selectors import compare_board
 from subscriptions.services.claims import spots
-from subscriptions.services.claims.claiming import audited_claims
-from subscriptions.services.claims.release import release_claims
+from subscriptions.services.claims.release import release
 from subscriptions.services.placement import audit, legs
-from subscriptions.services.placement.audit import AuditedClaim, Cause
-from subscriptions.services.placement.legs import CapacityExceeded, LegChange
+from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that is not as it should be, in words."""
+    """One inconsistency, described for an operator."""
 
     text: str
-    is_mended: bool = False
-    is_of_owners: bool = False  # who mend it themselves
+    is_repaired: bool = False
+    is_of_owners: bool = False  # reconciled by the connection owners, not by a repair
 
     def __str__(self) -> str:
-        return f"{self.text} (mended)" if self.is_mended else self.text
+        return f"{self.text} (repaired)" if self.is_repaired else self.text
 
 
 _COUNT_LOADS: Final = """
@@ -67,19 +65,19 @@ RETURNING wrong.instrument_id
 
 
 def check(*, repair: bool, actor: str, now: datetime) -> list[Difference]:
-    """Return every difference, mended where `repair` says so and it can be. Raises PlacementBusy."""
+    """Return every difference; with `repair`, repair those that can be repaired. Raises PlacementBusy."""
     cause = Cause(LogReason.REPAIR, actor, now)
     found: list[Difference] = []
     with placement(now=now):
-        for look in (_check_loads, _check_spots, _check_legs, _check_idle_spots, _check_nobodys, _check_columns):
+        for look in (_check_loads, _check_spots, _check_legs, _check_idle_spots, _check_unheld, _check_columns):
             found += look(cause, repair=repair)
-        if repair and any(one.is_mended for one in found):
+        if repair and any(one.is_repaired for one in found):
             nudge_owners_on_commit()
     return [*found, *check_owners()]
 
 
 def check_owners() -> list[Difference]:
-    """Return what sockets and board differ in, without any lock; some of it is only on its way."""
+    """Return the differences of sent sets and last-value cache; without a lock, so changes under way show too."""
     return [Difference(text, is_of_owners=True) for text in compare_board()]
 
 
@@ -90,15 +88,15 @@ def _check_loads(cause: Cause, *, repair: bool) -> list[Difference]:
         if rows and repair:
             cursor.execute("SELECT count(*) FROM subscriptions_recount_loads()")
     for number, was, load in rows if repair else []:
-        _note(f"load of connection {number}", [], cause, was=was, load=load)
+        _record(f"load of connection {number}", [], cause, was=was, load=load)
     return [
-        Difference(f"connection {number} says it carries {was} instruments and carries {load}", repair)
+        Difference(f"connection {number} has load {was}, but {load} subscriptions", repair)
         for number, was, load in rows
     ]
 
 
 def _check_spots(cause: Cause, *, repair: bool) -> list[Difference]:
-    """Find chains without a spot claim of their tier; what they hold of it is looked at with the legs."""
+    """Find chains without a spot claim of their tier; the leg of that claim is checked with the legs."""
     chains = Claim.objects.filter(expiry__isnull=False).select_related("spot").order_by("pk")
     lacking = [
         claim
@@ -121,22 +119,22 @@ def _check_legs(cause: Cause, *, repair: bool) -> list[Difference]:
     held: dict[int, set[int]] = {claim.pk: set() for claim in claims}
     for claim_id, instrument_id in ClaimLeg.objects.values_list("claim_id", "subscription__instrument_id"):
         held[claim_id].add(instrument_id)
-    should = _list_wanted_legs(claims)
+    wanted_legs = _list_wanted_legs(claims)
     found = []
     for claim in claims:
-        wanted = should.get(claim.pk)
+        wanted = wanted_legs.get(claim.pk)
         if wanted is None:
-            found.append(Difference(f"{_name(claim)} has no window, and nothing to make one from"))
+            found.append(Difference(f"{_name(claim)} has no window, and no listing to calculate one from"))
             continue
         lacks, extra = [one for one in wanted if one not in held[claim.pk]], held[claim.pk].difference(wanted)
         if lacks or extra:
-            text = f"{_name(claim)} lacks {len(lacks)} of its legs and holds {len(extra)} that are none"
-            found.append(_mend_legs(claim, lacks, sorted(extra), text, cause) if repair else Difference(text))
+            text = f"{_name(claim)} lacks {len(lacks)} of its legs and holds {len(extra)} extra ones"
+            found.append(_repair_legs(claim, lacks, sorted(extra), text, cause) if repair else Difference(text))
     return found
 
 
 def _list_wanted_legs(claims: Sequence[Claim]) -> Mapping[int, Sequence[int]]:
-    """Return what each claim should hold, by claim id: its instrument, or the legs of its window as last calculated."""
+    """Return the legs of each claim, by claim id: its instrument, or the legs of its window as last calculated."""
     wanted: dict[int, Sequence[int]] = {one.pk: [one.instrument_id] for one in claims if one.instrument_id is not None}
     chains = {claim.pk: (claim.series, claim.width) for claim in claims if claim.series and claim.width}
     keys = {(series, width) for series, width in chains.values() if series and width}
@@ -150,38 +148,36 @@ def _list_wanted_legs(claims: Sequence[Claim]) -> Mapping[int, Sequence[int]]:
     return wanted | {pk: inside[series, width] for pk, (series, width) in chains.items() if (series, width) in inside}
 
 
-def _mend_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: str, cause: Cause) -> Difference:
+def _repair_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: str, cause: Cause) -> Difference:
     tiers = {claim.pk: Tier(claim.tier)}
     try:
         with transaction.atomic():
             lost = legs.remove({claim.pk: extra}, tiers=tiers.values(), held_next=lacks)
             gained = legs.add({claim.pk: lacks}, tiers=tiers, now=cause.now) if lacks else ()
-            holders = audited_claims([claim.pk]) if claim.instrument_id else [audit.audited_claim(claim)]
-            audit.record(holders, action=LogAction.REPAIR, cause=cause, gained=gained, lost=lost)
+            audit.record([claim], action=LogAction.REPAIR, cause=cause, gained=gained, lost=lost)
     except CapacityExceeded as refusal:
         return Difference(f"{text}; they do not fit: {refusal}")
-    return Difference(text, is_mended=True)
+    return Difference(text, is_repaired=True)
 
 
 def _check_idle_spots(cause: Cause, *, repair: bool) -> list[Difference]:
     idle = spots.list_idle_spots(tier=Tier.A)
     if idle and repair:
-        release_claims(idle, cause=cause, action=LogAction.REPAIR)
-    return [Difference(f"claim {spot.pk} is a spot of tier A that no chain needs", repair) for spot in idle]
+        release(idle, cause=cause, action=LogAction.REPAIR)
+    return [Difference(f"claim {spot.pk} is a spot of tier A without a chain", repair) for spot in idle]
 
 
-def _check_nobodys(cause: Cause, *, repair: bool) -> list[Difference]:
+def _check_unheld(cause: Cause, *, repair: bool) -> list[Difference]:
     rows = Subscription.objects.filter(legs=None).select_related("instrument").order_by("pk")
-    found = [Difference(f"{one.instrument.token} is subscribed and held by nobody", repair) for one in rows]
+    found = [Difference(f"{one.instrument.token} is subscribed, but no claim holds it", repair) for one in rows]
     if rows and repair:
-        lost = [LegChange(0, one.instrument_id, one.connection_id, changes_streaming=True) for one in rows]
         Subscription.objects.filter(pk__in=[one.pk for one in rows]).delete()
-        audit.record([AuditedClaim(0, Tier.A, "held by nobody")], action=LogAction.REPAIR, cause=cause, lost=lost)
+        _record("without a claim", [one.instrument_id for one in rows], cause, legs=len(rows), released=len(rows))
     return found
 
 
 def _check_columns(cause: Cause, *, repair: bool) -> list[Difference]:
-    """Find wrong tiers and modes: both follow from who holds the subscription and from what it is."""
+    """Find wrong tiers and modes: the tier follows from the claims, the mode from the type of the instrument."""
     found: list[Difference] = []
     for column, query in (("tier", _WRONG_TIERS), ("mode", _WRONG_MODES)):
         with connection.cursor() as cursor:
@@ -191,12 +187,12 @@ def _check_columns(cause: Cause, *, repair: bool) -> list[Difference]:
                 cursor.execute(
                     _SET_COLUMN.format(column=column), [[pk for pk, _ in rows], [value for _, value in rows]]
                 )
-                _note(f"{column} of subscriptions", [one for (one,) in cursor.fetchall()], cause)
-        found += [Difference(f"subscription {pk} should be in {column} {value}", repair) for pk, value in rows]
+                _record(f"{column} of subscriptions", [one for (one,) in cursor.fetchall()], cause)
+        found += [Difference(f"subscription {pk} has a wrong {column}, {value} is right", repair) for pk, value in rows]
     return found
 
 
-def _note(subject: str, instrument_ids: Collection[int], cause: Cause, **counts: int) -> None:
+def _record(subject: str, instrument_ids: Collection[int], cause: Cause, **counts: int) -> None:
     SubscriptionLog.objects.create(
         at=cause.now,
         action=LogAction.REPAIR,
@@ -209,5 +205,5 @@ def _note(subject: str, instrument_ids: Collection[int], cause: Cause, **counts:
 
 
 def _name(claim: Claim) -> str:
-    thing = f"{claim.series} x{claim.width}" if claim.series else claim.instrument.token if claim.instrument else ""
-    return f"claim {claim.pk} ({thing})"
+    subject = f"{claim.series} x{claim.width}" if claim.series else claim.instrument.token if claim.instrument else ""
+    return f"claim {claim.pk} ({subject})"

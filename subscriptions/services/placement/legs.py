@@ -1,8 +1,8 @@
-"""Legs as sets: what claims hold, and the subscriptions that come and go with it.
+"""Legs of claims as sets, and the subscriptions that start and end with them.
 
-Three statements hold any number of legs of any number of claims, two let them go; all run under the placement
-lock, inside the caller's transaction. Loads follow by trigger. Which instruments a claim should hold is not
-decided here, and nothing is logged.
+Three statements add any number of legs to any number of claims, two remove them; the caller owns the placement lock
+and the transaction. Triggers update the loads of connections. This module neither decides which instruments a claim
+holds nor writes the audit log.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,14 +13,14 @@ from django.db import connection
 
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import InstrumentType
-from subscriptions.domain.claims import Tier, mode_of
+from subscriptions.domain.claims import LegChange, Tier, mode_of
 from subscriptions.domain.quota import format_offer
 from subscriptions.services.placement.slots import find_slots
 
 
 @dataclass(frozen=True, slots=True)
 class Shortage:
-    """What does not fit: instruments that would begin to stream, of `capacity` places `free` ones."""
+    """Instruments that would start to stream (`missing`) and do not fit: `free` of `capacity` slots are free."""
 
     missing: Collection[int]
     free: int
@@ -28,12 +28,12 @@ class Shortage:
 
     @property
     def shortfall(self) -> int:
-        """How many places are wanting."""
+        """Slots that must be freed."""
         return len(self.missing) - self.free
 
 
 class CapacityExceeded(DomainError):
-    """What was asked for does not fit; nothing was changed. `room` is the free places and those that may be freed."""
+    """The instruments do not fit; nothing was changed. `room` counts the slots that are free or can be freed."""
 
     status = 409
     code = "capacity"
@@ -57,16 +57,6 @@ class CapacityExceeded(DomainError):
         return CapacityExceeded(self.shortage, freeable=self.room - self.shortage.free, offer=width)
 
 
-@dataclass(frozen=True, slots=True)
-class LegChange:
-    """A leg that a claim got or let go. `changes_streaming`: the instrument began or ended to stream with it."""
-
-    claim_id: int
-    instrument_id: int
-    connection: int
-    changes_streaming: bool
-
-
 MakeRoom = Callable[[Shortage], None]
 
 
@@ -77,9 +67,9 @@ class _Missing:
     mode: str
 
 
-# Legs find their subscriptions by an index, one look-up each, whatever the planner believes of the tables: OFFSET 0
-# keeps a sub-query from being joined. Where a table was analyzed while it was empty, as after an end of the day, the
-# planner would compare every leg with every subscription; where it is large, read the whole of it for fifty legs.
+# OFFSET 0 keeps PostgreSQL from joining a sub-query, so each leg finds its subscription by one index look-up.
+# Otherwise the plan depends on statistics: for a table that was analyzed while empty (after an end of day) the planner
+# compares every leg with every subscription; for a large table it reads all of it to find fifty legs.
 _FIND_MISSING = """
 SELECT wanted.instrument_id, max(wanted.tier),
     (SELECT instrument_type FROM instruments WHERE id = wanted.instrument_id)
@@ -89,6 +79,7 @@ GROUP BY wanted.instrument_id
 ORDER BY min(wanted.place)
 """
 
+# Parallel arrays keep the statement's text the same for any number of rows: it is parsed once and has five parameters.
 _SUBSCRIBE = """
 INSERT INTO subscriptions (instrument_id, connection_id, tier, mode, since)
 SELECT placed.instrument_id, placed.connection_id, placed.tier, placed.mode, %s
@@ -96,7 +87,8 @@ FROM unnest(%s::bigint[], %s::smallint[], %s::varchar[], %s::varchar[])
     AS placed (instrument_id, connection_id, tier, mode)
 """
 
-_HOLD = """
+# ON CONFLICT: a claim may hold some of these legs already; RETURNING names only the new ones.
+_ADD_LEGS = """
 WITH wanted AS MATERIALIZED (
     SELECT wanted.claim_id, wanted.instrument_id, wanted.place, subscription.id AS subscription_id, connection_id
     FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS wanted (claim_id, instrument_id, place)
@@ -125,12 +117,12 @@ SELECT claim_id, subscription.id, instrument_id, connection_id FROM gone CROSS J
 ) AS subscription
 """
 
-_LET_GO = f"""
+_REMOVE_ALL = f"""
 WITH gone AS (DELETE FROM claim_legs WHERE claim_id = ANY(%s) RETURNING claim_id, subscription_id)
 {_SUBSCRIPTIONS_OF}
 """  # noqa: S608  Constants of this module.
 
-_TAKE = f"""
+_REMOVE = f"""
 WITH gone AS (
     DELETE FROM claim_legs AS leg
     USING unnest(%s::bigint[], %s::bigint[]) AS lost (claim_id, instrument_id) CROSS JOIN LATERAL (
@@ -149,7 +141,7 @@ WHERE subscription.id = ANY(%s) AND NOT subscription.instrument_id = ANY(%s)
 RETURNING subscription.id
 """
 
-_END_UNHELD = """
+_UNSUBSCRIBE_UNHELD = """
 DELETE FROM subscriptions AS subscription
 WHERE subscription.instrument_id = ANY(%s)
     AND NOT EXISTS (SELECT FROM claim_legs AS leg WHERE leg.subscription_id = subscription.id OFFSET 0)
@@ -171,11 +163,10 @@ def add(
     now: datetime,
     make_room: MakeRoom | None = None,
 ) -> Sequence[LegChange]:
-    """Make each claim hold its instruments too; return the legs that are new, by claim.
+    """Add instruments (ids by claim id) to what each claim holds; return the new legs, by claim.
 
-    `wanted` is instrument ids by claim id, `tiers` the tier of each claim. Instruments that did not stream are placed
-    in the order given; one that several claims get turns with the first of them. Where they do not fit, `make_room`
-    frees the places that are wanting, or raises (`subscriptions.services.eviction`). Raises CapacityExceeded.
+    `tiers` has the tier of each claim. Instruments without a subscription get one, in the order given. If they do not
+    fit, `make_room` frees the missing slots or raises. Raises CapacityExceeded.
     """
     claim_ids = [claim_id for claim_id, instruments in wanted.items() for _ in instruments]
     instrument_ids = [one for instruments in wanted.values() for one in instruments]
@@ -184,11 +175,12 @@ def add(
         missing = [_Missing(one, tier, mode_of(InstrumentType(kind))) for one, tier, kind in cursor.fetchall()]
         if missing:
             _subscribe(missing, make_room, now=now)
-        cursor.execute(_HOLD, [claim_ids, instrument_ids])
+        cursor.execute(_ADD_LEGS, [claim_ids, instrument_ids])
         rows = cursor.fetchall()
         always_on = [claim_id for claim_id in wanted if tiers[claim_id] == Tier.B]
         if always_on:
             cursor.execute(_RAISE_TIER, [always_on])
+    # Several claims may gain an instrument that starts to stream: the change is counted for the first of them alone.
     begun = {one.instrument_id for one in missing}
     changes = []
     for claim_id, instrument_id, number in rows:
@@ -219,13 +211,13 @@ def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: 
 
 
 def remove_all(claims: Mapping[int, Tier], *, held_next: Collection[int] = ()) -> Sequence[LegChange]:
-    """Take the legs of `claims` away; return them, by claim.
+    """Remove all legs of these claims; return them, by claim.
 
-    What nobody holds any more is unsubscribed, except the instruments in `held_next`: the caller is about to hold
-    them again, and they stay where they stream. One that several claims let go turns with the last of them.
+    Instruments that no claim holds any more are unsubscribed, except those in `held_next`: the caller adds them to
+    other claims, and they keep streaming where they are.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_LET_GO, [list(claims)])
+        cursor.execute(_REMOVE_ALL, [list(claims)])
         rows = cursor.fetchall()
     return _end(rows, tiers=set(claims.values()), held_next=held_next)
 
@@ -233,12 +225,12 @@ def remove_all(claims: Mapping[int, Tier], *, held_next: Collection[int] = ()) -
 def remove(
     lost: Mapping[int, Sequence[int]], *, tiers: Collection[Tier], held_next: Collection[int] = ()
 ) -> Sequence[LegChange]:
-    """Take exactly these instruments from each claim (ids by claim id), as `remove_all` does; of claims in `tiers`."""
+    """Remove these instruments (ids by claim id) from each claim, as `remove_all` does; `tiers` are theirs."""
     claim_ids = [claim_id for claim_id, instruments in lost.items() for _ in instruments]
     if not claim_ids:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [claim_ids, [one for instruments in lost.values() for one in instruments]])
+        cursor.execute(_REMOVE, [claim_ids, [one for instruments in lost.values() for one in instruments]])
         rows = cursor.fetchall()
     return _end(rows, tiers=tiers, held_next=held_next)
 
@@ -246,7 +238,7 @@ def remove(
 def _end(
     rows: Sequence[tuple[int, int, int, int]], *, tiers: Collection[Tier], held_next: Collection[int]
 ) -> Sequence[LegChange]:
-    """Unsubscribe what nobody holds any more of the legs in `rows`, and lower the tier of what only tier A holds."""
+    """Unsubscribe the removed legs that no claim holds any more; lower the tier of those that only tier A holds."""
     rows = sorted(rows)
     touched = list({subscription_id for _, subscription_id, _, _ in rows})
     with connection.cursor() as cursor:
@@ -254,6 +246,7 @@ def _end(
         ended = {subscription_id for (subscription_id,) in cursor.fetchall()}
         if Tier.B in tiers:
             cursor.execute(_LOWER_TIER, [touched])
+    # Several claims may lose an instrument that stops streaming: the change is counted for the last of them alone.
     changes = []
     for claim_id, subscription_id, instrument_id, number in reversed(rows):
         changes.append(LegChange(claim_id, instrument_id, number, changes_streaming=subscription_id in ended))
@@ -262,6 +255,6 @@ def _end(
 
 
 def unsubscribe_unheld(instrument_ids: Collection[int]) -> None:
-    """Unsubscribe those of these instruments that nobody holds: they were spared for a claim that did not come."""
+    """Unsubscribe those of these instruments that no claim holds: kept as `held_next`, then not added after all."""
     with connection.cursor() as cursor:
-        cursor.execute(_END_UNHELD, [list(instrument_ids)])
+        cursor.execute(_UNSUBSCRIBE_UNHELD, [list(instrument_ids)])

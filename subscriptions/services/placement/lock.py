@@ -1,8 +1,8 @@
-"""The one lock under which placement is decided, and the word to the owners once it is committed.
+"""The placement lock: one PostgreSQL advisory lock for all writers of claims and subscriptions.
 
-Every writer of claims and subscriptions takes the lock first, so writers queue in order instead of deadlocking
-(measured fairer and faster under 64 writers than row locks alone). Waiting is bounded. The lock ends with the
-outermost transaction; prices are looked up before it, never inside.
+Every writer acquires it first, so writers queue in order instead of deadlocking (measured fairer and faster with 64
+writers than row locks alone). The wait is bounded. The lock is released with the outermost transaction. Broker calls
+come before the lock, never inside it: a slow broker must not block other writers.
 """
 
 import logging
@@ -20,12 +20,11 @@ from marketdata.domain.errors import DomainError
 
 logger = logging.getLogger(__name__)
 
-# Any number will do, as long as no other lock of this database has it.
-PLACEMENT_LOCK: Final = 7_265_001
+PLACEMENT_LOCK: Final = 7_265_001  # chosen: any number that no other advisory lock of this database has
 
 
 class PlacementBusy(DomainError):
-    """Too many others are being served; nothing was changed and the same request may be sent again."""
+    """The lock was not free in time; nothing was changed, and the same request may be sent again."""
 
     status = 503
     code = "placement_busy"
@@ -33,10 +32,10 @@ class PlacementBusy(DomainError):
 
 @contextmanager
 def placement(*, now: datetime) -> Iterator[None]:
-    """Hold the placement lock for one transaction; joins the caller's where there is one. Raises PlacementBusy."""
+    """Run one transaction under the placement lock; nests in the caller's transaction. Raises PlacementBusy."""
     try:
         with transaction.atomic():
-            _take_lock(now)
+            _acquire(now)
             yield
     except OperationalError as error:
         too_slow = psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected
@@ -45,11 +44,12 @@ def placement(*, now: datetime) -> Iterator[None]:
         raise
 
 
-def _take_lock(now: datetime) -> None:
+def _acquire(now: datetime) -> None:
     timeout = settings.STATEMENT_TIMEOUT_MS
     with connection.cursor() as cursor:
-        # Waiting ends a little earlier, so that whoever got in at the last moment still answers in time. The month of
-        # the audit log is made here if nobody made it ahead: no act fails for want of a partition.
+        # The wait for the lock ends at 5/6 of the statement timeout (chosen), so a writer that acquires it at the last
+        # moment has a sixth left for its own statements. The partition of the audit log is created here if the
+        # monthly task has not done so: no action fails because a partition is missing.
         cursor.execute(
             "SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s, true), "
             "pg_advisory_xact_lock(%s), subscription_log_make_month(%s)",
@@ -58,7 +58,7 @@ def _take_lock(now: datetime) -> None:
 
 
 def nudge_owners_on_commit() -> None:
-    """Tell the owners of connections once this transaction is committed; without a board they notice by their beat."""
+    """Nudge the owners of connections after the commit. A lost nudge costs one beat: owners poll PostgreSQL as well."""
     transaction.on_commit(_nudge_owners)
 
 
@@ -66,4 +66,4 @@ def _nudge_owners() -> None:
     try:
         quote_board.connect().nudge()
     except quote_board.BoardError as error:
-        logger.warning("owners were not nudged, their beat will notice: %s", error)
+        logger.warning("nudge to connection owners failed, they will see the change at their next beat: %s", error)

@@ -1,8 +1,8 @@
-"""Moving what streams from one connection to another: off a lost one, and for all to carry alike.
+"""Moves of subscriptions between connections: failover of a lost connection, and rebalancing of the loads.
 
-One transaction each, set-based, one row of the log for each pair of connections. A lost connection streams nothing, so
-what leaves it changes at once. Otherwise the new connection streams first: the instrument is on both
-(`leaving_connection`) until `finish_moves`, which the owner of the new one calls.
+Each is one transaction, set-based, with one log row per pair of connections. A lost connection streams nothing, so its
+instruments change connection at once. In a rebalance the new connection streams first: the instrument is on both
+(`leaving_connection`) until the owner of the new connection calls `finish_moves`.
 """
 
 from collections import Counter
@@ -15,24 +15,23 @@ from django.db import connection as database
 from django.db.models import Count
 
 from marketdata.domain.feed import ConnectionState
-from subscriptions.domain.claims import LogAction, LogReason
+from subscriptions.domain.claims import Cause, LogAction, LogReason
 from subscriptions.domain.outages import Health
 from subscriptions.domain.placement import ConnectionLoad, Shift, plan_failover, plan_rebalance
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from subscriptions.selectors import list_health
-from subscriptions.services.placement.audit import Cause
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 from subscriptions.services.placement.slots import end_overlaps
 
 ACTOR: Final = "feed"
 
 Move = tuple[int, int, int]
-"""An instrument id, the connection it leaves and the one it goes to."""
+"""An instrument id, its old connection, its new connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailOverReport:
-    """What left a lost connection, by where it went, and how many instruments wait there for want of room."""
+    """Instruments moved off a lost connection, by new connection (`to`), and those that wait there for room."""
 
     connection: int
     moved: int = 0
@@ -42,14 +41,15 @@ class FailOverReport:
 
 @dataclass(frozen=True, slots=True)
 class RebalanceReport:
-    """How many instruments moved, and what each connection carries before and after, overlaps not counted."""
+    """The number of moves, and the instruments on each connection before and after; overlaps are not counted."""
 
     moves: int
     before: Mapping[int, int]
     after: Mapping[int, int]
 
 
-# A move to the lost connection is undone where the old one still streams; one away from it needs no more waiting.
+# Moves under way when a connection is lost: a move to it is undone if the old connection is live and so still streams
+# the instrument; a move away from it ends its overlap, because the lost connection streams nothing.
 _SETTLE_MOVES = """
 UPDATE subscriptions AS moved
 SET connection_id = CASE WHEN before.connection_id = %(lost)s THEN before.leaving_connection_id
@@ -63,7 +63,8 @@ WHERE before.id = moved.id AND (
 RETURNING moved.instrument_id, before.connection_id, moved.connection_id
 """
 
-# A spot is viewed with each chain that needs it.
+# The order of failover: tier B first ("B" > "A"), then the most recently viewed. Spot claims are never viewed
+# themselves: a spot counts as viewed when one of its chains is.
 _LIST_BY_IMPORTANCE = """
 SELECT subscription.id
 FROM subscriptions AS subscription
@@ -84,7 +85,8 @@ WHERE moved.id = target.id
 RETURNING moved.instrument_id, %s, moved.connection_id
 """
 
-# Those of tier A go before those of tier B, the newest first.
+# Tier A moves before tier B and new subscriptions before old ones, so the oldest always-on streams stay undisturbed.
+# The moves from one connection are numbered; each shift takes the next `size` numbers (upto - size, upto].
 _MOVE_WITH_OVERLAP = """
 WITH ranked AS (
     SELECT id, connection_id, row_number() OVER (PARTITION BY connection_id ORDER BY tier, id DESC) AS place
@@ -102,9 +104,9 @@ RETURNING moved.instrument_id, shifts.source, shifts.target
 
 
 def fail_over(*, connection: int, now: datetime) -> FailOverReport:
-    """Move what a lost connection carries to live ones, the most important first; what does not fit waits there.
+    """Move the instruments of a lost connection to live ones, in order of importance; those that do not fit wait there.
 
-    Nothing moves if the connection is not lost any more, or none is live. Raises PlacementBusy.
+    Nothing moves if the connection is not lost any more, or if no connection is live. Raises PlacementBusy.
     """
     with placement(now=now):
         health, _ = list_health()
@@ -116,9 +118,10 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
             settled: list[Move] = [row for row in cursor.fetchall() if row[1] == connection]
             cursor.execute(_LIST_BY_IMPORTANCE, [connection])
             legs = [pk for (pk,) in cursor.fetchall()]
-        plan = plan_failover(legs, _rooms_of(live))
+        plan = plan_failover(legs, _loads_of(live))
+        # A slot that only holds an overlap is worth less than an instrument that does not stream at all.
         if plan.waiting and end_overlaps():
-            plan = plan_failover(legs, _rooms_of(live))
+            plan = plan_failover(legs, _loads_of(live))
         moved = settled + _move_at_once(plan.moves, source=connection)
         if moved:
             _record(moved, Cause(LogReason.FAILOVER, ACTOR, now))
@@ -128,7 +131,7 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
 
 
 def rebalance(*, actor: str, now: datetime) -> RebalanceReport:
-    """Level what the connections carry with the fewest moves; lost ones keep what they have. Raises PlacementBusy."""
+    """Level the loads of the connections that are not lost, with the fewest moves. Raises PlacementBusy."""
     with placement(now=now):
         health = [one for one in list_health()[0] if one.lost_since is None]
         before = _count_carried(health)
@@ -142,7 +145,7 @@ def rebalance(*, actor: str, now: datetime) -> RebalanceReport:
 
 
 def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datetime) -> int:
-    """Take what streams on `connection` now off the one it leaves; return how many. Raises PlacementBusy."""
+    """End the overlap of these instruments, which `connection` now streams; return the number. Raises PlacementBusy."""
     with placement(now=now):
         arrived = Subscription.objects.filter(
             connection=connection, leaving_connection__isnull=False, instrument__in=instrument_ids
@@ -153,7 +156,7 @@ def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datet
         return finished
 
 
-def _rooms_of(numbers: Collection[int]) -> Sequence[ConnectionLoad]:
+def _loads_of(numbers: Collection[int]) -> Sequence[ConnectionLoad]:
     return [ConnectionLoad(one.number, one.load, one.capacity) for one in list_health()[0] if one.number in numbers]
 
 
@@ -184,12 +187,12 @@ def _move_with_overlap(shifts: Iterable[Shift]) -> list[Move]:
 
 
 def _fits(shifts: Iterable[Shift], health: Iterable[Health]) -> bool:
-    """Return whether there is room for the overlaps, and enough that does not move already."""
+    """Return whether the targets have room for the overlaps, and no earlier move is under way."""
     coming = Counter[int]()
     for shift in shifts:
         coming[shift.target] += shift.count
-    has_room = all(one.load + coming[one.number] <= one.capacity for one in health)
-    return has_room and not Subscription.objects.filter(leaving_connection__isnull=False).exists()
+    fits = all(one.load + coming[one.number] <= one.capacity for one in health)
+    return fits and not Subscription.objects.filter(leaving_connection__isnull=False).exists()
 
 
 def _count_carried(health: Iterable[Health]) -> Mapping[int, int]:
@@ -199,7 +202,7 @@ def _count_carried(health: Iterable[Health]) -> Mapping[int, int]:
 
 
 def _record(moves: Iterable[Move], cause: Cause) -> None:
-    """Write one row of the log for each pair of connections, and tell the owners."""
+    """Write one log row per pair of connections, and nudge the owners after the commit."""
     by_pair: dict[tuple[int, int], list[int]] = {}
     for instrument_id, source, target in moves:
         by_pair.setdefault((source, target), []).append(instrument_id)

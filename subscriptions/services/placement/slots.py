@@ -1,15 +1,14 @@
-"""Where there is room: the slots for newcomers, and the overlaps of moves that may have to end for them.
+"""Free slots on the connections, for instruments that start to stream.
 
-A lost connection takes newcomers only where nobody else has room: it streams nothing. A moving instrument has a place
-on two connections while it moves; who needs that place comes first.
+Live connections fill first. A lost connection streams nothing, so it takes new instruments only once the others are
+full. A moving instrument occupies a slot on two connections until its move ends; a new instrument takes precedence
+over that overlap.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
 
-from subscriptions.domain.outages import Health
 from subscriptions.domain.placement import ConnectionLoad, fill
 from subscriptions.models import Subscription
 from subscriptions.selectors import list_health
@@ -17,7 +16,7 @@ from subscriptions.selectors import list_health
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """A connection for each of the newcomers that fit, how many do not, and the slots there were."""
+    """The connection of each instrument that fits, the number that do not, and the free and total slots before."""
 
     numbers: list[int]
     left_out: int
@@ -26,7 +25,7 @@ class Slots:
 
 
 def find_slots(count: int) -> Slots:
-    """Return where `count` newcomers go. Moves under way end their overlap if it takes a place that is wanted."""
+    """Return slots for `count` instruments; if they do not fit, moves under way end their overlap at once."""
     slots = _find_slots(count)
     if slots.left_out and end_overlaps():
         return _find_slots(count)
@@ -37,25 +36,20 @@ def _find_slots(count: int) -> Slots:
     health, _ = list_health()
     numbers: list[int] = []
     left = count
-    for loads in (_loads(health, lost=False), _loads(health, lost=True)):
+    for is_lost in (False, True):
+        usable = [one for one in health if (one.lost_since is not None) is is_lost]
+        loads = [ConnectionLoad(one.number, one.load, one.capacity) for one in usable]
         filling = fill(left, loads)
         left = filling.left_out
         numbers += [one.number for one, taken in zip(loads, filling.counts, strict=True) for _ in range(taken)]
-    return Slots(
-        numbers, left, free=sum(one.capacity - one.load for one in health), capacity=sum(one.capacity for one in health)
-    )
-
-
-def _loads(health: Sequence[Health], *, lost: bool) -> list[ConnectionLoad]:
-    return [
-        ConnectionLoad(one.number, one.load, one.capacity) for one in health if (one.lost_since is not None) is lost
-    ]
+    capacity = sum(one.capacity for one in health)
+    return Slots(numbers, left, free=capacity - sum(one.load for one in health), capacity=capacity)
 
 
 def end_overlaps() -> bool:
-    """Take everything that moves off the connection it leaves; return whether there was anything.
+    """Take every moving instrument off the connection that it leaves; return whether there was any.
 
-    Without locks of its own: the caller has the placement lock.
+    The caller owns the placement lock.
     """
     if not Subscription.objects.filter(leaving_connection__isnull=False).exists():
         return False

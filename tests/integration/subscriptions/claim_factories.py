@@ -8,7 +8,7 @@ from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, Subscription
-from subscriptions.services import Placed, Released
+from subscriptions.services import Placed, Release
 from subscriptions.services.placement import legs
 from tests.factories import NOW, make_equities
 
@@ -46,7 +46,7 @@ def claim_instrument(instrument_id: int, *, user_id: int | None, tier: Tier = Ti
     )
 
 
-def release_claim(claim_id: int, *, now: datetime = NOW) -> Released:
+def release_claim(claim_id: int, *, now: datetime = NOW) -> Release:
     return services.release_claim(claim_id=claim_id, actor="trader1", reason="WATCHLIST_REMOVE", now=now)
 
 

@@ -74,7 +74,7 @@ class ConnectionRules(RuleBasedStateMachine):
     @rule()
     def repair_what_is_right(self) -> None:
         found = services.check(repair=True, actor="operator1", now=self.tick())
-        assert [str(one) for one in found if one.is_mended] == []
+        assert [str(one) for one in found if one.is_repaired] == []
 
     @precondition(lambda _: ClaimLeg.objects.exists())
     @rule(position=st.integers(0, 500))
@@ -83,7 +83,7 @@ class ConnectionRules(RuleBasedStateMachine):
         legs = list(ClaimLeg.objects.order_by("pk"))
         legs[position % len(legs)].delete()
         found = services.check(repair=True, actor="operator1", now=self.tick())
-        assert len([one for one in found if one.is_mended]) in {1, 2}  # a leg, and the tier that follows from it
+        assert len([one for one in found if one.is_repaired]) in {1, 2}  # a leg, and the tier that follows from it
         assert set(ClaimLeg.objects.values_list("claim_id", "subscription_id")) == held
 
     def note_placement(self) -> dict[int, int]:

@@ -138,7 +138,7 @@ def test_a_confirmed_eviction_takes_the_chain_from_everybody_and_says_why(listin
     ]
     entry.refresh_from_db()
     assert entry.claim_id is None
-    assert b"Told: asha, vikram." in root.get(CLAIMS).content
+    assert b"Notified: asha, vikram." in root.get(CLAIMS).content
     check_invariants()
 
 

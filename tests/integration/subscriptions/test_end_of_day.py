@@ -21,9 +21,10 @@ def test_all_tier_a_goes_and_tier_b_stays(listing: Listing) -> None:
     claim_chain(listing.series_of("NIFTY"), user_id=user.pk, width=31)
     claim_instrument(listing.spots["TCS"].pk, user_id=user.pk)
 
-    report = services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+    released = services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
 
-    assert (report.claims, report.released, report.kept) == (3, 50 + 20 + 1, 42)
+    assert released is not None
+    assert (released.claims, released.released, released.kept) == (3, 50 + 20 + 1, 42)
     assert count_subscribed() == always
     assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
     assert not Claim.objects.filter(tier="A").exists()
@@ -59,9 +60,9 @@ def test_what_was_claimed_at_the_cut_or_later_stays_with_its_spot(listing: Listi
 def test_a_run_that_fires_days_late_takes_nothing_of_today(listing: Listing) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, now=NOW + timedelta(days=2))
 
-    report = services.end_of_day(closes=CLOSES, actor="beat", now=NOW + timedelta(days=2, hours=1))
+    released = services.end_of_day(closes=CLOSES, actor="beat", now=NOW + timedelta(days=2, hours=1))
 
-    assert (report.claims, report.released) == (0, 0)
+    assert released == services.Release()
     assert count_subscribed() == 51
 
 
@@ -70,7 +71,7 @@ def test_a_second_run_finds_nothing(listing: Listing) -> None:
     services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
     rows = SubscriptionLog.objects.count()
 
-    report = services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+    again = services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
 
-    assert report.claims == 0
+    assert again is None
     assert SubscriptionLog.objects.count() == rows

@@ -257,11 +257,10 @@ def test_staff_evict_a_chain_with_all_its_claims(listing: Listing, asha: User, v
     kept = claim_chain(listing.series_of("TCS"), user_id=vikram.pk, width=5, now=NOW)
     services.set_pinned(claim_ids=[first.claim_id], is_pinned=True, actor="staff", now=NOW)
 
-    report = services.evict_chains(claim_ids=[first.claim_id], actor="staff", reason="broken listing", now=LATER)
+    (evicted,) = services.evict_chains(claim_ids=[first.claim_id], actor="staff", reason="broken listing", now=LATER)
 
-    (chain,) = report.chains
-    assert (chain.subject, chain.users, chain.legs_freed) == ("TCS 24 Feb", ("asha", "vikram"), 40)
-    assert report.released == 40
+    assert (evicted.subject, evicted.usernames, evicted.released) == ("TCS 24 Feb", ("asha", "vikram"), 40)
+    assert (evicted.claims, evicted.user_ids) == (2, frozenset({asha.pk, vikram.pk}))
     assert list(Claim.objects.exclude(kind="spot").values_list("pk", flat=True)) == [kept.claim_id]
     logged = SubscriptionLog.objects.filter(action="evict")
     assert {(one.actor, one.reason) for one in logged} == {("staff", "broken listing")}
@@ -272,7 +271,7 @@ def test_staff_evict_a_chain_with_all_its_claims(listing: Listing, asha: User, v
 def test_staff_cannot_evict_what_is_always_on(listing: Listing) -> None:
     claimed = claim_chain(listing.series_of("TCS"), user_id=None, tier=Tier.B, kind=ClaimKind.PRELOAD, now=NOW)
 
-    report = services.evict_chains(claim_ids=[claimed.claim_id], actor="staff", reason="why not", now=LATER)
+    evicted = services.evict_chains(claim_ids=[claimed.claim_id], actor="staff", reason="why not", now=LATER)
 
-    assert report == services.EvictionReport((), 0)
+    assert evicted == []
     assert Claim.objects.filter(pk=claimed.claim_id).exists()

@@ -1,4 +1,4 @@
-"""Every difference is said, what can be mended is mended once, and nothing that a claim needs is taken."""
+"""Every difference is reported and repaired once, and a repair removes nothing that a claim needs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -49,9 +49,9 @@ def test_a_load_that_is_wrong_is_counted_again(listing: Listing) -> None:
         FeedConnection.objects.filter(number=3).update(load=77)
         cursor.execute("SELECT set_config('subscriptions.recounting', '', true)")
 
-    assert differences() == ["connection 3 says it carries 77 instruments and carries 2"]
+    assert differences() == ["connection 3 has load 77, but 2 subscriptions"]
     assert list_loads()[2] == 77
-    assert differences(repair=True) == ["connection 3 says it carries 77 instruments and carries 2 (mended)"]
+    assert differences(repair=True) == ["connection 3 has load 77, but 2 subscriptions (repaired)"]
 
     assert list_loads() == right
     row = SubscriptionLog.objects.get(reason="REPAIR")
@@ -74,8 +74,8 @@ def test_lost_legs_come_back_and_strangers_go(listing: Listing) -> None:
 
     assert len(differences()) == 2
     assert [one.split(") ", 1)[1] for one in differences(repair=True)] == [
-        "lacks 2 of its legs and holds 1 that are none (mended)",
-        "lacks 1 of its legs and holds 0 that are none (mended)",
+        "lacks 2 of its legs and holds 1 extra ones (repaired)",
+        "lacks 1 of its legs and holds 0 extra ones (repaired)",
     ]
 
     assert subscribed() == before
@@ -87,7 +87,7 @@ def test_what_nobody_holds_is_released(listing: Listing) -> None:
     placed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader1").pk)
     Claim.objects.get(pk=placed.claim_id).delete()
 
-    assert differences(repair=True) == ["TCS is subscribed and held by nobody (mended)"]
+    assert differences(repair=True) == ["TCS is subscribed, but no claim holds it (repaired)"]
 
     assert subscribed() == []
     row = SubscriptionLog.objects.get(reason="REPAIR")
@@ -101,8 +101,8 @@ def test_tiers_and_modes_follow_from_claims_and_instruments(listing: Listing) ->
     Subscription.objects.filter(pk=second.pk).update(mode="quote")
 
     assert differences(repair=True) == [
-        f"subscription {first.pk} should be in tier A (mended)",
-        f"subscription {second.pk} should be in mode full (mended)",
+        f"subscription {first.pk} has a wrong tier, A is right (repaired)",
+        f"subscription {second.pk} has a wrong mode, full is right (repaired)",
     ]
 
     check_invariants()
@@ -119,7 +119,7 @@ def test_a_chain_without_its_spot_gets_it_and_a_spot_without_chains_goes(listing
 
     found = differences(repair=True)
 
-    assert [one.endswith("(mended)") for one in found] == [True] * len(found)
+    assert [one.endswith("(repaired)") for one in found] == [True] * len(found)
     assert not Claim.objects.filter(pk=idle.pk).exists()
     assert Claim.objects.get(expiry__isnull=False).spot_id == spot.pk
     check_invariants()
@@ -135,7 +135,7 @@ def test_legs_that_do_not_fit_are_said_and_nothing_else_is_taken(listing: Listin
 
     (text,) = differences(repair=True)
 
-    assert "lacks 1 of its legs and holds 0 that are none; they do not fit" in text
+    assert "lacks 1 of its legs and holds 0 extra ones; they do not fit" in text
     assert len(subscribed()) == 6
 
 
@@ -176,11 +176,11 @@ def test_the_command_ends_with_one_as_long_as_something_differs(listing: Listing
 
     assert ended.value.code == 1
     assert said.getvalue().splitlines() == [
-        "TCS is subscribed and held by nobody",
+        "TCS is subscribed, but no claim holds it",
         "connection 1: nobody owns it, 1 instruments wait",
-        "0 mended, 2 left",
+        "0 repaired, 2 left",
     ]
 
     said = StringIO()
     call_command("check_subscriptions", repair=True, wait=0.0, stdout=said)
-    assert said.getvalue().splitlines() == ["TCS is subscribed and held by nobody (mended)", "1 mended, 0 left"]
+    assert said.getvalue().splitlines() == ["TCS is subscribed, but no claim holds it (repaired)", "1 repaired, 0 left"]

@@ -155,14 +155,14 @@ def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind
 
 def test_two_beats_that_end_the_day_at_the_same_second_have_one_effect(asha: User) -> None:
     services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
-    cleared: list[services.Cleared] = []
+    cleared: list[services.RemovedEntries] = []
 
     def close() -> None:
         cleared.append(services.end_of_day(closes=date(2026, 2, 10), actor="beat", now=CUT))
 
     run_together(close, close)
 
-    assert sorted(one.claims for one in cleared) == [0, 1]
+    assert sorted(one.release.claims for one in cleared) == [0, 1]
     assert EndOfDayRun.objects.count() == 1
     assert SubscriptionLog.objects.filter(reason="EOD_CLEANUP").count() == 2  # the chain, and its spot
 

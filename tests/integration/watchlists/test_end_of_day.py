@@ -24,8 +24,13 @@ def add(user: User, symbol: str, *, now: datetime, kind: EntryKind = EntryKind.E
     return services.add_entry(user_id=user.pk, symbol=symbol, kind=kind, now=now).entry
 
 
-def close_tuesday(now: datetime = CUT) -> services.Cleared:
+def close_tuesday(now: datetime = CUT) -> services.RemovedEntries:
     return services.end_of_day(closes=TUESDAY, actor="beat", now=now)
+
+
+def counts(removed: services.RemovedEntries) -> tuple[int, int, int]:
+    """Return the entries, claims and instruments released."""
+    return removed.entries, removed.release.claims, removed.release.released
 
 
 def test_all_lists_are_cleared_and_all_streams_of_tier_a_end(asha: User, vikram: User) -> None:
@@ -34,7 +39,7 @@ def test_all_lists_are_cleared_and_all_streams_of_tier_a_end(asha: User, vikram:
 
     cleared = close_tuesday()
 
-    assert (cleared.entries, cleared.claims, cleared.released) == (2, 2, 51)  # the spot is not counted
+    assert counts(cleared) == (2, 2, 51)  # the spot is not counted
     assert not WatchlistEntry.objects.exists()
     assert not Claim.objects.exists()
     assert not Subscription.objects.exists()
@@ -81,7 +86,7 @@ def test_closing_a_date_twice_takes_nothing_more(asha: User) -> None:
 
     again = close_tuesday()
 
-    assert again == services.Cleared(entries=0, claims=0, released=0)
+    assert again == services.RemovedEntries(0, subscriptions.Release())
 
 
 def test_a_kept_entry_stays_without_its_claim(asha: User) -> None:
@@ -167,7 +172,7 @@ def test_after_days_without_beat_only_the_last_date_is_closed_and_today_is_spare
 
     cleared = services.close_what_is_due(actor="beat", now=friday_morning + timedelta(hours=1))
 
-    assert cleared == [services.Cleared(entries=1, claims=1, released=1)]
+    assert [counts(one) for one in cleared] == [(1, 1, 1)]
     assert list(EndOfDayRun.objects.values_list("closes", flat=True)) == [date(2026, 2, 12)]
     assert WatchlistEntry.objects.get() == kept
     assert services.close_what_is_due(actor="beat", now=friday_morning + timedelta(hours=2)) == []
@@ -225,6 +230,6 @@ def test_staff_clear_the_watchlists_and_explicit_chains_go_on(asha: User, listin
 
     cleared = services.clear_watchlists(actor="operator", now=CUT)
 
-    assert cleared == services.Cleared(entries=1, claims=1, released=1)
+    assert counts(cleared) == (1, 1, 1)
     assert not WatchlistEntry.objects.exists()
     assert set(Claim.objects.values_list("kind", flat=True)) == {"chain", "spot"}

@@ -24,6 +24,11 @@ def close_tuesday() -> None:
     services.end_of_day(closes=TUESDAY, actor="beat", now=CUT)
 
 
+def counts(removed: services.RemovedEntries) -> tuple[int, int, int]:
+    """Return the entries, claims and instruments released."""
+    return removed.entries, removed.release.claims, removed.release.released
+
+
 def test_kept_entries_lose_their_claim_and_come_back_in_the_morning(asha: User, vikram: User) -> None:
     services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
     services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
@@ -104,9 +109,9 @@ def test_expired_contracts_are_released_and_their_entries_go(asha: User, setting
     services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
 
     settings.MARKET_DATE = date(2026, 2, 24)  # the last day of RELIANCE, five days after that of CRUDEOIL
-    assert services.release_expired(now=NEXT_MORNING) == services.Expired(entries=1, claims=1, released=1)
+    assert counts(services.release_expired(now=NEXT_MORNING)) == (1, 1, 1)
     settings.MARKET_DATE = date(2026, 2, 25)
-    assert services.release_expired(now=NEXT_MORNING) == services.Expired(entries=1, claims=1, released=50)
+    assert counts(services.release_expired(now=NEXT_MORNING)) == (1, 1, 50)
 
     assert [one.underlying_symbol for one in WatchlistEntry.objects.all()] == ["TCS"]
     assert Subscription.objects.count() == 1
@@ -121,7 +126,7 @@ def test_expired_contracts_are_released_and_their_entries_go(asha: User, setting
 def test_where_nothing_expired_nothing_is_written(asha: User) -> None:
     services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
 
-    assert services.release_expired(now=NEXT_MORNING) == services.Expired(entries=0, claims=0, released=0)
+    assert counts(services.release_expired(now=NEXT_MORNING)) == (0, 0, 0)
     assert Subscription.objects.count() == 1
 
 

@@ -188,8 +188,8 @@ def test_a_feed_that_streams_what_is_claimed_shows_no_difference(simulator: Simu
 
         token = rows[0].instrument.token
         assert said.getvalue().splitlines() == [
-            f"{token} is subscribed and held by nobody (mended)",
-            "1 mended, 0 left",
+            f"{token} is subscribed, but no claim holds it (repaired)",
+            "1 repaired, 0 left",
         ]
         assert list_subscribed_keys(simulator) == list_wanted_keys()
         assert len(list_wanted_keys()) == 19
