@@ -10,10 +10,9 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.checks import CheckMessage, Tags, Warning, register  # noqa: A004  Django's name.
 from django.db import connection
-from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
-from marketdata.selectors import current_sessions, market_today
+from marketdata.selectors import market_today, read_calendar
 from subscriptions.domain.sessions import EndOfDayScope, list_cut_short
 from subscriptions.models import PreloadRule
 
@@ -48,7 +47,7 @@ def check_end_of_day(*, databases: Sequence[str] | None = None, **_: Any) -> lis
     if row is None or row.crontab is None or not f"{row.crontab.hour}{row.crontab.minute}".isdigit():
         return []
     at = time(int(row.crontab.hour), int(row.crontab.minute))
-    short = list_cut_short(at, day=market_today(), book=current_sessions(now=timezone.now()))
+    short = list_cut_short(at, day=market_today(), book=read_calendar(about=market_today()))
     if not short:
         return []
     return [

@@ -19,8 +19,8 @@ os.environ.setdefault("DATABASE_PATIENCE_MS", "4000")
 http = get_asgi_application()
 
 # Only now: these import models, which need the apps loaded.
-from marketdata.domain.sessions import SessionBook  # noqa: E402
-from marketdata.selectors import refresh_sessions  # noqa: E402
+from marketdata.domain.sessions import IST, SessionBook  # noqa: E402
+from marketdata.selectors import read_calendar as read_market_calendar  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.metrics import watch_hub  # noqa: E402
@@ -36,8 +36,8 @@ def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EV
 
 
 async def read_calendar() -> SessionBook:
-    """Return the market's sessions; asked for by the hub now and then."""
-    return await database_sync_to_async(refresh_sessions)(now=timezone.now())
+    """Return the market calendar; the hub reads it every 30 s."""
+    return await database_sync_to_async(read_market_calendar)(about=timezone.now().astimezone(IST).date())
 
 
 take_all_descriptors()

@@ -41,12 +41,10 @@ from marketdata.selectors.series import (
     list_series,
 )
 from marketdata.selectors.sessions import (
-    current_sessions,
-    is_open,
-    is_streaming_expected,
+    MarketCalendar,
     list_unknown_years,
     next_trading_day_missing,
-    refresh_sessions,
+    read_calendar,
 )
 from marketdata.selectors.tokens import get_instrument
 from marketdata.selectors.underlyings import (
@@ -74,6 +72,7 @@ __all__ = [
     "FutureRow",
     "LastImport",
     "Leg",
+    "MarketCalendar",
     "NoOptions",
     "NoSpot",
     "Offer",
@@ -89,7 +88,6 @@ __all__ = [
     "UnderlyingKind",
     "UnknownExpiry",
     "UnknownSymbol",
-    "current_sessions",
     "environment_mark",
     "find_broker_ltp",
     "find_last_import",
@@ -105,8 +103,6 @@ __all__ = [
     "get_series",
     "get_series_by_key",
     "get_window",
-    "is_open",
-    "is_streaming_expected",
     "is_token_prefixed",
     "list_broker_ltps",
     "list_contracts",
@@ -121,7 +117,7 @@ __all__ = [
     "market_today",
     "next_trading_day_missing",
     "parse_exchange",
+    "read_calendar",
     "read_credentials",
-    "refresh_sessions",
     "search_instruments",
 ]

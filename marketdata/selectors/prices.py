@@ -22,9 +22,10 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import PAISE, known_price, price_change
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
 from marketdata.domain.quote_state import InstrumentState, facts_of, judge_quote, list_closed
+from marketdata.domain.sessions import IST, SessionBook
 from marketdata.models import Instrument
 from marketdata.selectors.broker_login import read_credentials
-from marketdata.selectors.sessions import current_sessions
+from marketdata.selectors.sessions import read_calendar
 
 logger = logging.getLogger(__name__)
 
@@ -89,9 +90,13 @@ def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
 
 
 def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
-    """Return the last traded prices on the quote board, of those instruments that have one."""
-    quotes = list_quotes(tick_sizes=dict.fromkeys(instrument_ids, PAISE))
-    return {one: Price(quote.ltp, quote.source, quote.at) for one, quote in quotes.items() if quote.ltp is not None}
+    """Return the last traded prices on the quote board, of those instruments that have one. No database query."""
+    prices: dict[int, Price] = {}
+    for instrument_id, (_, row) in quote_board.connect().read_cached(instrument_ids).items():
+        ltp, known = known_price(float(row["ltp"])), int(row["known"])
+        if ltp is not None and known & Known.TRADE:
+            prices[instrument_id] = Price(ltp, _source(known), _received_at(row))
+    return prices
 
 
 def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
@@ -100,23 +105,27 @@ def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote
     rows = board.read_cached(tick_sizes)
     if not rows:
         return {}
-    judge = _read_judge(board, timezone.now())
+    judge = _read_judge(board, [row for _, row in rows.values()], timezone.now())
     return {
         instrument_id: _plain(row, tick_sizes[instrument_id], judge(number, row))
         for instrument_id, (number, row) in rows.items()
     }
 
 
-def _read_judge(board: quote_board.QuoteBoard, now: datetime) -> Callable[[int, np.void], InstrumentState]:
-    """Return what says how far a row of a connection may be trusted, from reports and calendar as they are now."""
+def _read_judge(
+    board: quote_board.QuoteBoard, rows: Iterable[np.void], now: datetime
+) -> Callable[[int, np.void], InstrumentState]:
+    """Return the function that judges each of `rows`, from the owners' reports and the calendar at `now`."""
     reports = board.list_reports()
     live = {report.connection for report in reports if report.state is ConnectionState.LIVE}
     ticking = {ExchangeSegment(one) for report in reports for one in report.ticking}
-    closed = list_closed(current_sessions(now=now), ticking=ticking, now=now)
+    # Trades outrank the calendar. So in market hours, when polls are frequent, most calls read no calendar at all.
+    silent = {ExchangeSegment(int(row["segment"])) for row in rows} - ticking
+    book = read_calendar(about=now.astimezone(IST).date(), segments=silent) if silent else SessionBook()
+    closed = list_closed(book, ticking=ticking, now=now)
 
     def judge(number: int, row: np.void) -> InstrumentState:
-        heard_at = datetime.fromtimestamp(int(row["received_at_ms"]) / 1000, tz=UTC)
-        facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), heard_at=heard_at)
+        facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), heard_at=_received_at(row))
         closed_since = closed.get(ExchangeSegment(int(row["segment"])))
         return judge_quote(facts, is_line_live=number in live, closed_since=closed_since)
 
@@ -175,6 +184,10 @@ def _plain(row: np.void, tick_size: Decimal, state: InstrumentState) -> PlainQuo
         day_low=known_price(values[_AT["day_low"]], tick_size) if has_day else None,
         previous_close=previous_close,
     )
+
+
+def _received_at(row: np.void) -> datetime:
+    return datetime.fromtimestamp(int(row["received_at_ms"]) / 1000, tz=UTC)
 
 
 def _source(known: int) -> PriceSource:

@@ -1,57 +1,29 @@
-"""When segments trade, off the calendar in the database.
+"""Reads of the market calendar, the rows of `market_sessions`.
 
-A process reads the rows around a date once in REFRESH_SECONDS, and never on an event loop: there it gets what was read
-last (before the first reading the ordinary hours). Whoever runs a loop has `refresh_sessions` called in a thread.
+Every function reads the database when it is called; nothing is cached behind the caller's back. Code on an event loop,
+which must not wait for the database, asks a `MarketCalendar`: its process makes one and refreshes it in a thread.
 """
 
-import asyncio
-import logging
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
-
-from django.db import Error as DatabaseError
-from django.db import connection
 
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import IST, LOOK_BACK_DAYS, Session, SessionBook, SessionKind
 from marketdata.models import MarketSession
 
-logger = logging.getLogger(__name__)
-
-REFRESH_SECONDS: Final = 30.0
 WARN_AHEAD_DAYS: Final = 45
-"""A year without rows is said this long before it begins."""
+"""Chosen: operators hear of a year without rows this long before it begins; circulars appear in December."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    book: SessionBook
-    about: date | None
-    read_at: float
+def read_calendar(*, about: date, segments: Collection[ExchangeSegment] = tuple(ExchangeSegment)) -> SessionBook:
+    """Return the sessions of `segments` around a date; answers questions on days within LOOK_BACK_DAYS of it.
 
-
-class _Shelf:
-    """The calendar as this process read it last; one value that is replaced, so threads need no lock."""
-
-    def __init__(self) -> None:
-        self.held = _Held(SessionBook(), None, 0.0)
-
-    def is_fresh(self, day: date) -> bool:
-        if self.held.about is None or abs(day - self.held.about) > timedelta(days=LOOK_BACK_DAYS):
-            return False
-        return time.monotonic() - self.held.read_at < REFRESH_SECONDS
-
-
-_shelf = _Shelf()
-
-
-def read_session_book(*, about: date) -> SessionBook:
-    """Return the calendar around a date, from the database; it answers for any day within LOOK_BACK_DAYS of it."""
+    One statement of at most 57 days a segment, so that no reading grows with the calendar. Raises DatabaseError.
+    """
+    # Twice: a question on the first day that it answers looks back LOOK_BACK_DAYS further for the last close.
     span = timedelta(days=2 * LOOK_BACK_DAYS)
-    rows = MarketSession.objects.filter(day__range=(about - span, about + span))
+    rows = MarketSession.objects.filter(day__range=(about - span, about + span), exchange_segment__in=segments)
     columns = ("exchange_segment", "day", "kind", "opens", "closes", "frozen_from")
     return SessionBook(
         Session(ExchangeSegment(segment), day, SessionKind(kind), *times)
@@ -59,44 +31,29 @@ def read_session_book(*, about: date) -> SessionBook:
     )
 
 
-def refresh_sessions(*, now: datetime) -> SessionBook:
-    """Read the calendar around `now` and keep it for those who must not wait. Raises DatabaseError."""
-    about = now.astimezone(IST).date()
-    _shelf.held = _Held(read_session_book(about=about), about, time.monotonic())
-    return _shelf.held.book
+class MarketCalendar:
+    """The calendar as its process read it last; make one where the process starts and pass it down.
 
+    Before the first `refresh` it answers with the ordinary hours. `refresh` blocks and runs in a thread; questions
+    never block. A refresh replaces one immutable value, so readers in other threads need no lock.
+    """
 
-def forget_sessions() -> None:
-    """Have the calendar read again when it is next asked for: staff changed it, in this process."""
-    _shelf.held = _Held(SessionBook(), None, 0.0)
+    def __init__(self) -> None:
+        self._book = SessionBook()
 
+    def refresh(self, *, now: datetime) -> SessionBook:
+        """Read the calendar around `now` and return it. After a DatabaseError the former reading stays."""
+        self._book = read_calendar(about=now.astimezone(IST).date())
+        return self._book
 
-def current_sessions(*, now: datetime) -> SessionBook:
-    """Return the calendar around `now`, at most REFRESH_SECONDS old; on an event loop what was read last."""
-    if _is_on_loop() or _shelf.is_fresh(now.astimezone(IST).date()):
-        return _shelf.held.book
-    if connection.needs_rollback:
-        return _shelf.held.book  # A transaction that failed takes no question.
-    try:
-        return refresh_sessions(now=now)
-    except DatabaseError as error:
-        logger.warning("the market's sessions cannot be read (%s): using what is known", type(error).__name__)
-        return _shelf.held.book
-
-
-def is_open(*, segment: ExchangeSegment, at: datetime) -> bool:
-    """Whether the calendar says that `segment` trades at `at`. Live ticks outrank it; they are not seen here."""
-    return current_sessions(now=at).is_open(segment, at)
-
-
-def is_streaming_expected(*, segment: ExchangeSegment, at: datetime) -> bool:
-    """Whether packets of `segment` are due at `at`: in session, and not while spots wait for the closing auction."""
-    return current_sessions(now=at).is_streaming_expected(segment, at)
+    def is_streaming_expected(self, segment: ExchangeSegment, at: datetime) -> bool:
+        """Return whether packets of `segment` are expected: in session, and not while spots await the auction."""
+        return self._book.is_streaming_expected(segment, at)
 
 
 def next_trading_day_missing(*, today: date) -> str | None:
     """Return a sentence if the calendar does not say what the next trading day is; None if it does."""
-    book = read_session_book(about=today)
+    book = read_calendar(about=today)
     unknown: dict[date, list[str]] = {}
     for segment in sorted(ExchangeSegment):
         day = book.find_unknown_day(segment, after=today)
@@ -109,14 +66,6 @@ def next_trading_day_missing(*, today: date) -> str | None:
 
 
 def list_unknown_years(*, today: date) -> Sequence[int]:
-    """Return the years that begin within WARN_AHEAD_DAYS, or have begun, of which the calendar has no row."""
+    """Return the years, this one or one that begins within WARN_AHEAD_DAYS, without a row in the calendar."""
     years = {today.year, (today + timedelta(days=WARN_AHEAD_DAYS)).year}
     return [year for year in sorted(years) if not MarketSession.objects.filter(day__year=year).exists()]
-
-
-def _is_on_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

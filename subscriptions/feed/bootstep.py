@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, Final
 
 from celery import bootsteps
@@ -20,7 +19,6 @@ from django.utils import timezone
 
 from marketdata import selectors, services
 from marketdata.dhan.credentials import Credentials
-from marketdata.domain.instruments import ExchangeSegment
 from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.connection.socket import KeepaliveTimeouts
 from subscriptions.feed.ownership.processes import name_this_process
@@ -36,23 +34,14 @@ EXIT_BROKEN: Final = 70
 """EX_SOFTWARE of sysexits.h: an internal error."""
 
 
-def is_streaming_expected(segment: ExchangeSegment, at: datetime) -> bool:
-    """Return whether a segment sends packets at that time, by the market calendar as read last."""
-    return selectors.is_streaming_expected(segment=segment, at=at)
-
-
 def note_refusal(refused: Credentials, reason: str) -> None:
     """Record that the broker refuses these credentials."""
     services.note_refusal(credentials=refused, reason=reason, now=timezone.now())
 
 
-def refresh_sessions() -> None:
-    """Read the market calendar for the code on the event loop."""
-    selectors.refresh_sessions(now=timezone.now())
-
-
 def read_settings() -> FeedSettings:
     """Return the settings of this worker, under a unique name."""
+    calendar = selectors.MarketCalendar()
     return FeedSettings(
         name=name_this_process(),
         limit=settings.FEED_CONNECTIONS,
@@ -64,8 +53,8 @@ def read_settings() -> FeedSettings:
         open_pause_seconds=settings.DHAN_OPEN_INTERVAL_MS / 1_000,
         message_pause_seconds=settings.DHAN_MESSAGE_INTERVAL_MS / 1_000,
         failover_grace_seconds=settings.FAILOVER_GRACE_S,
-        is_streaming_expected=is_streaming_expected,
-        refresh_sessions=refresh_sessions,
+        is_streaming_expected=calendar.is_streaming_expected,
+        refresh_sessions=lambda: calendar.refresh(now=timezone.now()),
         limits=Limits(settings.MUTE_SECONDS, settings.MUTE_QUIET_SECONDS),
         keepalive=KeepaliveTimeouts(settings.PING_QUIET_MS / 1_000, settings.PING_ANSWER_MS / 1_000),
         cooldown_seconds=settings.QUIET_SECONDS,

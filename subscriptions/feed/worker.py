@@ -54,7 +54,7 @@ class FeedSettings:
     message_pause_seconds: float
     failover_grace_seconds: float
     is_streaming_expected: IsStreamingExpected
-    refresh_sessions: Callable[[], None]
+    refresh_sessions: Callable[[], object]
     limits: Limits
     keepalive: KeepaliveTimeouts
     cooldown_seconds: float

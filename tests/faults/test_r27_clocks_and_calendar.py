@@ -4,7 +4,6 @@ The rows are those the migrations leave. What is asked for a moment is asked wit
 clock of the machine.
 """
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -20,7 +19,6 @@ from marketdata.domain.quotes import DepthLevel, FullTick, PreviousCloseTick, Ti
 from marketdata.domain.sessions import Session, SessionBook, SessionKind
 from marketdata.domain.tick_rules import day_in_india
 from marketdata.models import MarketSession
-from marketdata.selectors.sessions import forget_sessions
 from subscriptions.domain.sessions import EndOfDayScope, cut_of, list_due
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -32,15 +30,8 @@ def ist(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second:
     return datetime(year, month, day, hour, minute, second, tzinfo=IST)
 
 
-@pytest.fixture(autouse=True)
-def fresh_calendar() -> Iterator[None]:
-    """Leave no calendar of another test, and none of this one to others."""
-    yield
-    forget_sessions()
-
-
 def book_about(at: datetime) -> SessionBook:
-    return selectors.refresh_sessions(now=at)
+    return selectors.read_calendar(about=at.astimezone(IST).date())
 
 
 @pytest.mark.django_db

@@ -33,7 +33,7 @@ IsStreamingExpected = Callable[[ExchangeSegment, datetime], bool]
 """Return whether the instruments of a segment send packets at that time. Must not block."""
 
 
-async def refresh_sessions_on_beat(refresh: Callable[[], None]) -> None:
+async def refresh_sessions_on_beat(refresh: Callable[[], object]) -> None:
     """Read the market calendar on a beat until cancelled; after a failed read the former calendar stays."""
     while True:
         try:

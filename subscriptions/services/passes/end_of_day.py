@@ -7,13 +7,13 @@ in the same transaction.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from marketdata.domain.instruments import ExchangeSegment
-from marketdata.selectors import IST, current_sessions
+from marketdata.selectors import IST, read_calendar
 from subscriptions.domain.claims import Cause, ClaimKind, LogReason, Tier
 from subscriptions.domain.sessions import ORDINARY, Closing, EndOfDayScope, cut_of, list_closings, list_due
 from subscriptions.models import Claim, EndOfDayRun
@@ -25,7 +25,7 @@ def list_due_closings(*, now: datetime) -> Sequence[Closing]:
     """Return the closings under `EOD_SCOPE` that are past and have not run; of each segment the latest date only."""
     scope, here = EndOfDayScope(settings.EOD_SCOPE), now.astimezone(IST)
     # The scope "all" cuts at 15:30 on every date, so it needs no calendar and no query for one.
-    book = ORDINARY if scope is EndOfDayScope.ALL else current_sessions(now=now)
+    book = ORDINARY if scope is EndOfDayScope.ALL else read_calendar(about=here.date())
     days = {day for day, _ in list_closings(scope, now=here, book=book)}
     runs = EndOfDayRun.objects.filter(closes__in=days).values_list("closes", "exchange_segment")
     closed = {(day, None if segment is None else ExchangeSegment(segment)) for day, segment in runs}
@@ -67,9 +67,7 @@ def release_tier_a(
 
 def cut_at(closes: date, segment: ExchangeSegment | None) -> datetime:
     """Return the cut of that closing: it releases the claims made before this moment."""
-    # Any time on that date selects its rows of the calendar; noon is safe from the date's edges in UTC.
-    noon = datetime.combine(closes, time(12), tzinfo=IST)
-    book = ORDINARY if segment is None else current_sessions(now=noon)
+    book = ORDINARY if segment is None else read_calendar(about=closes, segments=[segment])
     return datetime.combine(closes, cut_of(segment, closes, book=book), tzinfo=IST)
 
 

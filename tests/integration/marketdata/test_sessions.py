@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -17,7 +17,6 @@ from marketdata.checks import check_calendar
 from marketdata.domain.instruments import ExchangeSegment as S
 from marketdata.domain.sessions import ordinary_session
 from marketdata.models import MarketSession
-from marketdata.selectors.sessions import forget_sessions
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db
@@ -111,16 +110,53 @@ def test_a_day_is_a_holiday_once() -> None:
         MarketSession.objects.create(exchange_segment=S.NSE_EQ, day=date(2026, 11, 24), kind="holiday")
 
 
-def test_a_process_reads_the_calendar_once_for_many_questions(
-    django_assert_num_queries: DjangoAssertNumQueries,
-) -> None:
-    forget_sessions()
+def test_a_calendar_is_read_once_for_many_questions(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    calendar = selectors.MarketCalendar()
 
     with django_assert_num_queries(1):
-        answers = [selectors.is_open(segment=one, at=NOW + timedelta(days=day)) for one in S for day in range(5)]
+        calendar.refresh(now=NOW)
+        answers = [calendar.is_streaming_expected(one, NOW + timedelta(days=day)) for one in S for day in range(5)]
 
-    assert any(answers)
-    forget_sessions()
+    assert {True, False} == set(answers)
+
+
+def test_a_calendar_knows_the_ordinary_hours_until_it_is_refreshed() -> None:
+    calendar = selectors.MarketCalendar()
+    MarketSession.objects.filter(day=NOW.date()).delete()
+    MarketSession.objects.create(exchange_segment=S.NSE_FNO, day=NOW.date(), kind="holiday")
+
+    assert calendar.is_streaming_expected(S.NSE_FNO, NOW)
+    calendar.refresh(now=NOW)
+
+    assert not calendar.is_streaming_expected(S.NSE_FNO, NOW)
+
+
+def test_a_calendar_keeps_its_reading_when_the_database_fails() -> None:
+    calendar = selectors.MarketCalendar()
+    MarketSession.objects.filter(day=NOW.date()).delete()
+    MarketSession.objects.create(exchange_segment=S.NSE_FNO, day=NOW.date(), kind="holiday")
+    calendar.refresh(now=NOW)
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE market_sessions RENAME TO mislaid")
+        with pytest.raises(DatabaseError), transaction.atomic():
+            calendar.refresh(now=NOW)
+        cursor.execute("ALTER TABLE mislaid RENAME TO market_sessions")
+
+    assert not calendar.is_streaming_expected(S.NSE_FNO, NOW)
+
+
+def test_a_reading_has_the_segments_and_days_asked_for_and_no_others(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    friday = date(2026, 11, 20)
+
+    with django_assert_num_queries(1):
+        book = selectors.read_calendar(about=friday, segments=[S.MCX_COMM])
+
+    assert book.has_rows(S.MCX_COMM, friday)
+    assert not book.has_rows(S.NSE_EQ, friday)
+    assert not book.has_rows(S.MCX_COMM, friday - timedelta(days=30))
 
 
 def test_staff_are_warned_that_a_year_has_no_sessions_and_not_once_it_has(settings: Settings) -> None:
