@@ -34,7 +34,7 @@ def run_suite(arguments: Sequence[str]) -> int:
     """Run the browser code's tests, then pytest, whose summary ends the output."""
     browser_code = 0 if arguments else _test_browser_code()
     # Two at a time: most of the suite waits for other processes. A file's tests share fixtures and stay together.
-    chosen = arguments or ["-n", "2", "--dist", "loadfile"]
+    chosen = arguments or ["-n", "2", "--dist", "loadfile", "--hypothesis-profile", "suite"]
     return _run("pytest", sys.executable, "-m", "pytest", *chosen) or browser_code
 
 

@@ -1,7 +1,6 @@
-"""What every test may ask for: the servers, a Redis prefix of its own, the reference data.
+"""Fixtures of every test: the address of Redis, a Redis prefix for each test, the reference data.
 
-The servers are named by the environment (`tests.servers` insists on it). Rooms add their
-fixtures in conftests of their own.
+Packages add their fixtures in conftests next to their tests.
 """
 
 import os
@@ -11,18 +10,26 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# No deadline for one example: on a busy machine any example may be slow. `pytest tests/unit` in an IDE is to be quick;
+# `make test` takes the profile with Hypothesis' own number of examples (`devstack.chores`).
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("suite", deadline=None, max_examples=100)
+settings.load_profile("quick")
+
 
 @pytest.fixture(scope="session")
-def redis_url() -> str:
+def redis_url(suite_servers: None) -> str:
+    """Return the address of the suite's Redis."""
     return os.environ["REDIS_URL"]
 
 
 @pytest.fixture
 def redis_prefix(redis_url: str) -> Iterator[str]:
-    """Give the test a key prefix nobody else has; what it leaves there is removed afterwards."""
+    """Yield a unique key prefix; its keys are deleted after the test."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     yield prefix
     with redis.Redis.from_url(redis_url) as client:
@@ -32,7 +39,7 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
-    """Return the directory of real broker data, kept beside the checkout."""
+    """Return the directory of real broker data beside the checkout; skip the test where it is missing."""
     directory = ROOT.parent / "shared" / "data"
     if not directory.is_dir():
         pytest.skip(f"the reference data is not at {directory}")

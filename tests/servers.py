@@ -1,22 +1,49 @@
-"""Refuses to test without servers, in a sentence.
+"""A pytest plugin: names the servers that tests need, and lets all other tests run without any.
 
-The servers come from outside, by environment variables, so that the suite runs on real
-PostgreSQL and Redis wherever those are. A plugin rather than a conftest: pytest-django
-loads the settings, which need the same variables, before any conftest is read.
+The servers come from environment variables, so that the suite runs on real PostgreSQL and Redis wherever they are.
+Unit tests need none: this plugin then sets addresses at which no server answers, and a fixture that needs a server
+requests `suite_servers`. It is a plugin and not a conftest because pytest-django loads the settings, which read these
+variables, before any conftest.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from typing import Final
 
 import pytest
+
+PLACEHOLDERS: Final = {
+    "SECRET_KEY": "a-placeholder-for-tests-without-servers",
+    "DATABASE_URL": "postgres://nobody:none@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+}
+"""No server listens on port 1."""
+MISSING: Final = tuple(name for name in PLACEHOLDERS if not os.environ.get(name))
+ADVICE: Final = (
+    f"{', '.join(MISSING)} not set. Run `make test`, or `.venv/bin/python -m devstack exec -- "
+    ".venv/bin/python -m pytest ...` for a part of the suite; `pytest tests/unit` needs no server."
+)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests() -> Generator[None, object, object]:
-    missing = [name for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY") if not os.environ.get(name)]
-    if missing:
-        raise pytest.UsageError(
-            f"{', '.join(missing)} not set. The suite needs real servers: run `make test`, "
-            "or `.venv/bin/python -m devstack exec -- .venv/bin/python -m pytest ...` for some of it."
-        )
+    """Set the missing variables before the settings are loaded."""
+    os.environ |= {name: PLACEHOLDERS[name] for name in MISSING}
     return (yield)
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Stop before the first test if a selected test needs servers and none are named."""
+    if MISSING and (count := sum(_needs_servers(item) for item in items)):
+        raise pytest.UsageError(f"{count} of {len(items)} tests need servers: {ADVICE}")
+
+
+def _needs_servers(item: pytest.Item) -> bool:
+    return item.get_closest_marker("django_db") is not None or "suite_servers" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session")
+def suite_servers() -> None:
+    """Require PostgreSQL and Redis of the suite."""
+    if MISSING:
+        pytest.fail(ADVICE, pytrace=False)

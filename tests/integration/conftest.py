@@ -19,7 +19,7 @@ OUR_APPS = ("accounts", "marketdata", "subscriptions", "watchlists")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def django_db_setup(suite_servers: None, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Let the flush of transactional tests truncate the audit log; at the end nobody holds on to the database."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE subscription_log DISABLE TRIGGER subscription_log_refuses_truncate")

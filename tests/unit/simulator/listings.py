@@ -1,7 +1,7 @@
-"""Listings and markets of a known day, made once: what the tests of this room start from."""
+"""Listings and markets of a known day, made once for all tests of the simulator."""
 
 from datetime import date
-from functools import cache, lru_cache
+from functools import cache
 
 from simulator.contracts import Contracts, read_contracts
 from simulator.demo_listing import Size, make_listing
@@ -13,9 +13,14 @@ NOW = 1_795_230_000.0
 """08:30 IST on that day."""
 
 
-@lru_cache(maxsize=4)
 def listing_of(today: date = TODAY, size: Size = Size.DEMO) -> tuple[Listed, ...]:
     """Return the demo listing of a day."""
+    return _listing_of(today, size)
+
+
+# The cache takes `f(x)` and `f(today=x)` for different calls: only `listing_of` calls this.
+@cache
+def _listing_of(today: date, size: Size) -> tuple[Listed, ...]:
     return tuple(make_listing(today, size=size))
 
 

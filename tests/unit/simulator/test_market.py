@@ -1,5 +1,7 @@
 """The seeded market: the same again with the same seed, and no tick that an exchange could not have sent."""
 
+from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -33,14 +35,20 @@ def run(market: Market, *, steps: int = STEPS, step_seconds: float = 0.5) -> lis
     return states
 
 
+@cache
+def states_of_run() -> Sequence[Records]:
+    """Return the states of one run, made once for all tests that only read them."""
+    return run(make_market(seed=7))
+
+
 def test_the_same_seed_and_clock_give_the_same_ticks() -> None:
-    first, second = run(make_market(seed=7)), run(make_market(seed=7))
+    first, second = states_of_run(), run(make_market(seed=7))
 
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 def test_another_seed_gives_other_ticks() -> None:
-    assert not np.array_equal(run(make_market(seed=7))[-1]["ltp"], run(make_market(seed=8))[-1]["ltp"])
+    assert not np.array_equal(states_of_run()[-1]["ltp"], run(make_market(seed=8))[-1]["ltp"])
 
 
 def test_a_clock_that_stands_still_moves_nothing() -> None:
@@ -54,7 +62,7 @@ def test_a_clock_that_stands_still_moves_nothing() -> None:
 
 
 def test_prices_of_a_day_agree_with_each_other() -> None:
-    for state in run(make_market()):
+    for state in states_of_run():
         assert np.all(state["day_low"] <= state["ltp"])
         assert np.all(state["ltp"] <= state["day_high"])
         assert np.all(state["day_low"] <= state["day_open"])
@@ -76,7 +84,7 @@ def test_prices_are_multiples_of_the_tick() -> None:
 
 
 def test_volume_only_grows_and_extremes_only_widen() -> None:
-    for before, after in pairwise(run(make_market())):
+    for before, after in pairwise(states_of_run()):
         assert np.all(after["volume"] >= before["volume"])
         assert np.all(after["day_high"] >= before["day_high"])
         assert np.all(after["day_low"] <= before["day_low"])
@@ -88,13 +96,13 @@ def test_volume_only_grows_and_extremes_only_widen() -> None:
 def test_quantities_are_whole_lots() -> None:
     lot = small_contracts().lot
 
-    for state in run(make_market(), steps=5):
+    for state in states_of_run():
         for name in ("ltq", "volume", "oi"):
             assert not np.any(state[name] % lot)
 
 
 def test_open_interest_moves_slowly() -> None:
-    states = run(make_market())
+    states = states_of_run()
     derivatives = small_contracts().is_derivative
 
     before, after = (state["oi"][derivatives].astype(np.float64) for state in (states[0], states[-1]))

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 ACCOUNT = ("DHAN_CLIENT_ID", "DHAN_ACCESS_TOKEN", "DHAN_PIN", "DHAN_TOTP_SECRET", "TOKEN_KEYS")
+REPOSITORY = Path(__file__).resolve().parents[3]
 SECRET = "QUITE-A-SECRET"
 
 
@@ -18,6 +20,7 @@ def start_with(**variables: str) -> "subprocess.CompletedProcess[str]":
         env=environment | variables,
         capture_output=True,
         text=True,
+        cwd=REPOSITORY,
         timeout=60,
         check=False,
     )
