@@ -27,8 +27,8 @@ from simulator.logins import DEFAULT_LOGINS, LoginRules
 from simulator.master import MasterError, read_master
 from simulator.tokens import DEFAULT_HOURS, totp_now
 
-MOST_PACKETS_PER_SECOND = 20_000
-HIGHEST_PORT = 65_535
+MAX_PACKETS_PER_SECOND = 20_000
+MAX_PORT = 65_535
 EXIT_USAGE = 2
 
 
@@ -60,10 +60,10 @@ def parse_options(arguments: Sequence[str]) -> Options:
     if not access_token:
         raise UsageError("Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN.")
     for option, port in (("--port", given.port), ("--rest-port", given.rest_port)):
-        if not 0 <= port <= HIGHEST_PORT:
+        if not 0 <= port <= MAX_PORT:
             raise UsageError(f"{option} {port} is no port.")
-    if not 1 <= given.rate <= MOST_PACKETS_PER_SECOND:
-        raise UsageError(f"--rate {given.rate} is not between 1 and {MOST_PACKETS_PER_SECOND} packets a second.")
+    if not 1 <= given.rate <= MAX_PACKETS_PER_SECOND:
+        raise UsageError(f"--rate {given.rate} is not between 1 and {MAX_PACKETS_PER_SECOND} packets a second.")
     return Options(
         host=given.host,
         port=given.port,

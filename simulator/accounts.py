@@ -15,7 +15,7 @@ from marketdata.dhan import requests
 from marketdata.dhan.requests import Request, RequestCode
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
-from simulator.tokens import DEFAULT_HOURS, Standing, Tokens
+from simulator.tokens import DEFAULT_HOURS, Tokens, TokenStatus
 
 
 class Reason(IntEnum):
@@ -37,23 +37,23 @@ class Credentials:
 
 
 @dataclass(slots=True, eq=False)
-class Session:
+class Connection:
     """One open connection and what it asked for."""
 
     number: int
     client_id: str
     opened_at: datetime
-    wanted: dict[Mode, set[InstrumentKey]] = field(default_factory=lambda: {mode: set() for mode in Mode})
+    subscribed: dict[Mode, set[InstrumentKey]] = field(default_factory=lambda: {mode: set() for mode in Mode})
     packets_sent: int = 0
 
     @property
     def instruments(self) -> int:
         """Unique (segment, id, mode)."""
-        return sum(len(keys) for keys in self.wanted.values())
+        return sum(len(keys) for keys in self.subscribed.values())
 
     def distinct_keys(self) -> Iterator[InstrumentKey]:
         """Yield every instrument wanted in any mode, each once."""
-        yield from set().union(*self.wanted.values())
+        yield from set().union(*self.subscribed.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ _UNSUBSCRIBED = {code: mode for mode, code in requests.UNSUBSCRIBE_CODE.items()}
 
 
 _REASON_OF = {
-    Standing.EXPIRED: Reason.TOKEN_EXPIRED,
-    Standing.REPLACED: Reason.TOKEN_INVALID,
-    Standing.UNKNOWN: Reason.AUTHENTICATION_FAILED,
+    TokenStatus.EXPIRED: Reason.TOKEN_EXPIRED,
+    TokenStatus.REVOKED: Reason.TOKEN_INVALID,
+    TokenStatus.UNKNOWN: Reason.AUTHENTICATION_FAILED,
 }
 
 
@@ -83,42 +83,42 @@ class Account:
     def __init__(self, credentials: Credentials, *, token_hours: float = DEFAULT_HOURS) -> None:
         self.client_id = credentials.client_id
         self.tokens = Tokens(credentials.client_id, credentials.access_token, hours=token_hours)
-        self.sessions: list[Session] = []
+        self.connections: list[Connection] = []
         self.high_water = 0
         """Most sockets that were open at one time; a slot that is held is none."""
         self.opened = 0
-        self._held_until: list[datetime] = []
+        self._reserved_until: list[datetime] = []
 
     def refusal_of(self, shown: Credentials, *, now: datetime) -> Reason | None:
         """Return why `shown` does not open a connection, None if it does."""
         if shown.client_id != self.client_id:
             return Reason.AUTHENTICATION_FAILED
-        return _REASON_OF.get(self.tokens.standing(shown.access_token, now=now))
+        return _REASON_OF.get(self.tokens.status(shown.access_token, now=now))
 
-    def open(self, *, now: datetime) -> tuple[Session, Session | None]:
-        """Return a new session, and the oldest one if it has to go for it."""
+    def open(self, *, now: datetime) -> tuple[Connection, Connection | None]:
+        """Return a new connection, and the oldest one if it has to go for it."""
         self.opened += 1
-        session = Session(self.opened, self.client_id, now)
-        self.sessions.append(session)
-        self.high_water = max(self.high_water, len(self.sessions))
-        self._held_until = [until for until in self._held_until if until > now]
-        is_one_too_many = len(self.sessions) + len(self._held_until) > requests.MAX_CONNECTIONS
-        return session, self.sessions.pop(0) if is_one_too_many else None
+        connection = Connection(self.opened, self.client_id, now)
+        self.connections.append(connection)
+        self.high_water = max(self.high_water, len(self.connections))
+        self._reserved_until = [until for until in self._reserved_until if until > now]
+        is_one_too_many = len(self.connections) + len(self._reserved_until) > requests.MAX_CONNECTIONS
+        return connection, self.connections.pop(0) if is_one_too_many else None
 
-    def close(self, session: Session, *, now: datetime | None = None, held_seconds: float = 0.0) -> None:
-        """Forget `session`, whose slot may count on for a while; one that was dropped is forgotten already."""
-        if session in self.sessions:
-            self.sessions.remove(session)
-            if now is not None and held_seconds > 0:
-                self._held_until.append(now + timedelta(seconds=held_seconds))
+    def close(self, connection: Connection, *, now: datetime | None = None, reserved_seconds: float = 0.0) -> None:
+        """Forget `connection`, whose slot may count on for a while; one that was dropped is forgotten already."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            if now is not None and reserved_seconds > 0:
+                self._reserved_until.append(now + timedelta(seconds=reserved_seconds))
 
     def release_slots(self) -> None:
         """Count held slots no more."""
-        self._held_until.clear()
+        self._reserved_until.clear()
 
 
-def apply(session: Session, request: Request) -> Change | None:
-    """Do what `request` asks of `session`; None if it asks to disconnect.
+def apply(connection: Connection, request: Request) -> Change | None:
+    """Do what `request` asks of `connection`; None if it asks to disconnect.
 
     Modes are additive: an unsubscribe touches its own mode only.
     """
@@ -126,17 +126,17 @@ def apply(session: Session, request: Request) -> Change | None:
         return None
     named = request.instruments[: requests.MAX_INSTRUMENTS_PER_MESSAGE]
     if (mode := _UNSUBSCRIBED.get(request.code)) is not None:
-        removed = tuple(key for key in dict.fromkeys(named) if key in session.wanted[mode])
-        session.wanted[mode].difference_update(removed)
+        removed = tuple(key for key in dict.fromkeys(named) if key in connection.subscribed[mode])
+        connection.subscribed[mode].difference_update(removed)
         return Change(mode, removed=removed)
     mode = _SUBSCRIBED[request.code]
-    asked = tuple(key for key in dict.fromkeys(named) if key not in session.wanted[mode])
-    added = _within_room(session, asked)
-    session.wanted[mode].update(added)
+    asked = tuple(key for key in dict.fromkeys(named) if key not in connection.subscribed[mode])
+    added = _within_capacity(connection, asked)
+    connection.subscribed[mode].update(added)
     is_over = len(added) < len(asked) or len(named) < len(request.instruments)
     return Change(mode, added=added, is_over_limit=is_over)
 
 
-def _within_room(session: Session, asked: Sequence[InstrumentKey]) -> tuple[InstrumentKey, ...]:
-    room = requests.MAX_INSTRUMENTS_PER_CONNECTION - session.instruments
+def _within_capacity(connection: Connection, asked: Sequence[InstrumentKey]) -> tuple[InstrumentKey, ...]:
+    room = requests.MAX_INSTRUMENTS_PER_CONNECTION - connection.instruments
     return tuple(asked[: max(room, 0)])

@@ -17,13 +17,13 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from marketdata.dhan import packets
 from marketdata.domain.quotes import Mode
-from simulator.accounts import Change, Session
-from simulator.damage import PACKET_FAULTS, Damage
-from simulator.door import Refusal
-from simulator.faults import NO_TROUBLE, Faults
-from simulator.lines import Line
+from simulator.accounts import Change, Connection
+from simulator.faults import NO_FAULTS, Faults
+from simulator.handshake import Refusal
+from simulator.links import Link
 from simulator.market import Market
 from simulator.packet_arrays import Rows, frame_prefix
+from simulator.packet_faults import PACKET_FAULTS, PacketFaults
 
 logger = logging.getLogger(__name__)
 
@@ -55,49 +55,49 @@ class Client(WSListener):
         super().__init__()
         self.refusal = refusal
         """Why its token is of no use, or None."""
-        self.session: Session | None = None
+        self.connection: Connection | None = None
         self.is_reading = True
-        self.trouble: Mapping[str, float] = NO_TROUBLE
-        self.is_damaged = False
+        self.active_faults: Mapping[str, float] = NO_FAULTS
+        self.has_packet_faults = False
         """Whether something is wrong with its packets."""
         self.transport: WSTransport
-        self.wants: dict[Mode, npt.NDArray[np.bool_]] = {
+        self.subscribed_rows: dict[Mode, npt.NDArray[np.bool_]] = {
             mode: np.zeros(len(server.market.contracts), dtype=bool) for mode in Mode
         }
         self._server = server
         self._ping_every = ping_every
         self._pong_within = pong_within
-        self._opened_at = self._heard_at = time.monotonic()
-        self._ping_at = self._heard_at + ping_every
-        self._asked_at: float | None = None
+        self._opened_at = self._last_pong_at = time.monotonic()
+        self._ping_at = self._last_pong_at + ping_every
+        self._first_request_at: float | None = None
         self._faults_version = -1
         self._seed = seed
-        self._damage: Damage | None = None
-        self._line = Line()
+        self._packet_faults: PacketFaults | None = None
+        self._link = Link()
         self._late: list[tuple[Mode, Rows, int]] = []
 
     @property
     def number(self) -> int:
-        """Of its session; 0 without one."""
-        return self.session.number if self.session else 0
+        """Of its connection; 0 without one."""
+        return self.connection.number if self.connection else 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
         self._server.opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:  # noqa: ARG002  # picows names it.
-        self.look_at_faults()
-        if "half_open" in self.trouble:
+        self.refresh_faults()
+        if "half_open" in self.active_faults:
             return
         match frame.msg_type:
             case WSMsgType.TEXT:
-                self._asked_at = self._asked_at or time.monotonic()
+                self._first_request_at = self._first_request_at or time.monotonic()
                 self._server.asked(self, frame.get_payload_as_bytes().decode("utf-8", errors="replace"))
             case WSMsgType.PING:
                 payload = frame.get_payload_as_bytes()
                 self.write(bytes((PONG_FRAME, len(payload))) + payload)
             case WSMsgType.PONG:
-                self._heard_at = time.monotonic()
+                self._last_pong_at = time.monotonic()
             case WSMsgType.CLOSE:
                 self._server.closed(self)
                 self.close()
@@ -113,19 +113,19 @@ class Client(WSListener):
     def resume_writing(self) -> None:
         self.is_reading = True
 
-    def look_at_faults(self) -> None:
+    def refresh_faults(self) -> None:
         """Read again what is wrong with this socket, if anything about faults has changed."""
         faults = self._server.faults
         if faults.version != self._faults_version:
             self._faults_version = faults.version
-            self.trouble = faults.trouble_of(self.number)
-            self.is_damaged = not self.trouble.keys().isdisjoint(PACKET_FAULTS)
+            self.active_faults = faults.faults_of(self.number)
+            self.has_packet_faults = not self.active_faults.keys().isdisjoint(PACKET_FAULTS)
 
     def change(self, change: Change, added: Rows, removed: Rows) -> None:
         """Note in `wants` what a message changed; what is removed may go on for a while."""
-        self.wants[change.mode][added] = True
-        self.wants[change.mode][removed] = False
-        if len(removed) and (count := int(self.trouble.get("late_after_unsubscribe", 0))):
+        self.subscribed_rows[change.mode][added] = True
+        self.subscribed_rows[change.mode][removed] = False
+        if len(removed) and (count := int(self.active_faults.get("late_after_unsubscribe", 0))):
             self._late.append((change.mode, removed, count))
 
     def late_rows(self) -> Iterator[tuple[Mode, Rows]]:
@@ -136,22 +136,22 @@ class Client(WSListener):
             if count > 1:
                 self._late.append((mode, rows, count - 1))
 
-    def takes_data(self) -> bool:
+    def accepts_data(self) -> bool:
         """Whether packets are written to it."""
-        if not self.trouble:
+        if not self.active_faults:
             return True
-        if not self.trouble.keys().isdisjoint(("half_open", "mute", "stall_one")):
+        if not self.active_faults.keys().isdisjoint(("half_open", "mute", "stall_one")):
             return False
-        burst = self.trouble.get("burst_then_silence")
-        return burst is None or self._asked_at is None or time.monotonic() - self._asked_at < burst
+        burst = self.active_faults.get("burst_then_silence")
+        return burst is None or self._first_request_at is None or time.monotonic() - self._first_request_at < burst
 
     def keep_alive(self, monotonic: float) -> None:
         """Ping when it is time; hang up on one that has answered nothing for too long. Or whatever is wrong with it."""
-        if self.trouble and not self._is_spared(monotonic):
+        if self.active_faults and not self._is_spared(monotonic):
             return
-        if self._line and (arrived := self._line.take(monotonic, bytes_per_second=self.trouble.get("slow_drip"))):
+        if self._link and (arrived := self._link.take(monotonic, bytes_per_second=self.active_faults.get("slow_drip"))):
             self.transport.underlying_transport.write(arrived)
-        if monotonic - self._heard_at > self._pong_within:
+        if monotonic - self._last_pong_at > self._pong_within:
             logger.info("connection %d answers no ping", self.number)
             self.transport.disconnect(graceful=False)
         elif monotonic >= self._ping_at:
@@ -159,40 +159,40 @@ class Client(WSListener):
             self.write(PING_FRAME)
 
     @property
-    def has_room(self) -> bool:
+    def is_writable(self) -> bool:
         """Whether it gets what is new, or is skipped until it has read what it has."""
-        return self.is_reading and not (self._line and "slow_drip" in self.trouble)
+        return self.is_reading and not (self._link and "slow_drip" in self.active_faults)
 
     def send_packets(self, packets: Iterable[bytes]) -> None:
         """Write packets as the messages that its faults make of them."""
-        self._damage = self._damage or Damage(self._seed + self.number)
-        messages = self._damage.messages(packets, self.trouble)
+        self._packet_faults = self._packet_faults or PacketFaults(self._seed + self.number)
+        messages = self._packet_faults.messages(packets, self.active_faults)
         self.send_data(b"".join(frame_prefix(len(message)) + message for message in messages))
 
     def send_data(self, frames: bytes) -> None:
         """Write whole frames of data, which may take their time."""
-        delay = self.trouble.get("delayed_feed")
-        if delay is None and not self._line and "slow_drip" not in self.trouble:
+        delay = self.active_faults.get("delayed_feed")
+        if delay is None and not self._link and "slow_drip" not in self.active_faults:
             self.transport.underlying_transport.write(frames)
         elif frames:
-            self._line.put(frames, due_at=time.monotonic() + (delay or 0.0))
+            self._link.put(frames, due_at=time.monotonic() + (delay or 0.0))
 
     def write(self, frames: bytes) -> None:
         """Write whole frames of control: at once, or behind a frame that has left in part."""
-        if self._line.is_mid_chunk:
-            self._line.put(frames, due_at=0.0)
+        if self._link.is_mid_chunk:
+            self._link.put(frames, due_at=0.0)
         else:
             self.transport.underlying_transport.write(frames)
 
     def refuse(self, reason: int) -> None:
         """Say why, then close."""
         packet = packets.encode(packets.DisconnectPacket(reason))
-        self.transport.underlying_transport.write(self._line.finish() + frame_prefix(len(packet)) + packet)
+        self.transport.underlying_transport.write(self._link.finish() + frame_prefix(len(packet)) + packet)
         self.close()
 
     def close(self) -> None:
         """Close in good order."""
-        self.transport.underlying_transport.write(self._line.finish())
+        self.transport.underlying_transport.write(self._link.finish())
         if not self.transport.is_close_frame_sent:
             self.transport.send_close(WSCloseCode.OK)
         self.transport.disconnect()
@@ -208,13 +208,13 @@ class Client(WSListener):
 
     def _is_spared(self, monotonic: float) -> bool:
         """Whether it is kept alive as others are; a fault may end it here."""
-        if "half_open" in self.trouble:
-            self._heard_at = monotonic  # Healed, it has its full time to answer.
+        if "half_open" in self.active_faults:
+            self._last_pong_at = monotonic  # Healed, it has its full time to answer.
             return False
         age = monotonic - self._opened_at
-        if age >= self.trouble.get("tcp_reset", np.inf):
+        if age >= self.active_faults.get("tcp_reset", np.inf):
             self.reset()
-        elif age >= self.trouble.get("close_without_frame", np.inf):
+        elif age >= self.active_faults.get("close_without_frame", np.inf):
             self.drop()
         else:
             return True

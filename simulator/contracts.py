@@ -21,8 +21,8 @@ from simulator.packet_arrays import HEAD, Records
 from simulator.pricing import Bools, Floats
 
 DAYS_PER_YEAR = 365.0
-SMALLEST_TICK = 0.01
-FEWEST_STRIKES = 5
+MIN_TICK = 0.01
+MIN_STRIKES = 5
 INDEX_VOLATILITY = 0.13
 STOCK_VOLATILITY = 0.28
 COMMODITY_VOLATILITY = {"CRUDEOIL": 0.35, "NATURALGAS": 0.60, "SILVER": 0.30, "COPPER": 0.22, "GOLD": 0.17}
@@ -99,7 +99,7 @@ def read_contracts(listing: Listing, *, today: date) -> Contracts:
         strike=np.array([row.strike or np.nan for row in listing]),
         option_years=years,
         carry_years=_carry_years(listing, years, today=today),
-        tick=np.maximum(np.array([row.tick for row in listing]), SMALLEST_TICK),
+        tick=np.maximum(np.array([row.tick for row in listing]), MIN_TICK),
         lot=np.array([float(row.lot) for row in listing]),
         rank=rank,
     )
@@ -160,7 +160,7 @@ def _levels_from_strikes(listing: Listing, wanted: set[DriverKey]) -> dict[Drive
             series.setdefault(name, {}).setdefault(row.expiry, set()).add(row.strike)
     levels: dict[DriverKey, float] = {}
     for name, strikes_of in series.items():
-        listed_enough = [expiry for expiry in sorted(strikes_of) if len(strikes_of[expiry]) >= FEWEST_STRIKES]
+        listed_enough = [expiry for expiry in sorted(strikes_of) if len(strikes_of[expiry]) >= MIN_STRIKES]
         nearest = listed_enough[0] if listed_enough else min(strikes_of)
         levels[name] = middle_of_core(sorted(strikes_of[nearest]))
     return levels
@@ -176,14 +176,14 @@ def middle_of_core(strikes: Sequence[float]) -> float:
     return (strikes[core[0]] + strikes[core[-1] + 1]) / 2
 
 
-def _spread(name: DriverKey, salt: str) -> float:
+def _hash_fraction(name: DriverKey, salt: str) -> float:
     """Return a number in [0, 1) that depends on the name alone."""
     return crc32(f"{salt}:{name[0]}:{name[1]}".encode()) / 2**32
 
 
 def _level_from_name(name: DriverKey) -> float:
     """Between 20 and 4,000 rupees, small ones as frequent as large ones."""
-    return round(float(20.0 * 200.0 ** _spread(name, "level")), 2)
+    return round(float(20.0 * 200.0 ** _hash_fraction(name, "level")), 2)
 
 
 def _beta(name: DriverKey) -> float:
@@ -192,7 +192,7 @@ def _beta(name: DriverKey) -> float:
         return -4.0
     if family == "index":
         return 1.0
-    return 0.6 + 0.9 * _spread(name, "beta") if family == "stock" else 0.1
+    return 0.6 + 0.9 * _hash_fraction(name, "beta") if family == "stock" else 0.1
 
 
 def _volatility(name: DriverKey) -> float:
@@ -202,5 +202,5 @@ def _volatility(name: DriverKey) -> float:
     if family == "index":
         return INDEX_VOLATILITY
     if family == "stock":
-        return STOCK_VOLATILITY + 0.15 * _spread(name, "volatility")
+        return STOCK_VOLATILITY + 0.15 * _hash_fraction(name, "volatility")
     return next((value for known, value in COMMODITY_VOLATILITY.items() if symbol.startswith(known)), 0.12)

@@ -28,7 +28,7 @@ from simulator.feed_server import FeedServer
 from simulator.tokens import DEFAULT_HOURS
 
 LOOPBACK_HOSTS = frozenset(("127.0.0.1", "::1"))
-MOST_HOURS = 24.0 * 365
+MAX_HOURS = 24.0 * 365
 
 Body = dict[str, Any]
 
@@ -58,24 +58,24 @@ class _Control:
             {
                 "connections": [
                     {
-                        "client_id": session.client_id,
-                        "number": session.number,
-                        "opened_at": session.opened_at,
-                        "instruments": session.instruments,
-                        "packets_sent": session.packets_sent,
+                        "client_id": connection.client_id,
+                        "number": connection.number,
+                        "opened_at": connection.opened_at,
+                        "instruments": connection.instruments,
+                        "packets_sent": connection.packets_sent,
                     }
-                    for session in account.sessions
+                    for connection in account.connections
                 ],
                 "high_water": account.high_water,
                 "opened": account.opened,
-                "instruments": sum(session.instruments for session in account.sessions),
+                "instruments": sum(connection.instruments for connection in account.connections),
                 "packets_sent": self._feed.packets_sent,
             }
         )
 
     async def subscribed(self, request: Request) -> Response:
         _only_loopback(request)
-        keys = {key for session in self._feed.account.sessions for key in session.distinct_keys()}
+        keys = {key for connection in self._feed.account.connections for key in connection.distinct_keys()}
         return _json([str(key) for key in sorted(keys)])
 
     async def faults(self, request: Request) -> Response:
@@ -91,8 +91,8 @@ class _Control:
             if request.method == "DELETE":
                 self._feed.switch_off(name)
             else:
-                dial, connection = _asked(await request.body())
-                self._feed.switch_on(name, dial, connection=connection)
+                dial, position = _asked(await request.body())
+                self._feed.switch_on(name, dial, position=position)
         except UnknownFault as error:
             return _json({"error": str(error)}, status=404)
         except FaultError as error:
@@ -105,7 +105,7 @@ class _Control:
             hours = _read(await request.body() or b"{}").get("hours", DEFAULT_HOURS)
         except FaultError as error:
             return _json({"error": str(error)}, status=400)
-        if isinstance(hours, bool) or not isinstance(hours, int | float) or not -MOST_HOURS < hours < MOST_HOURS:
+        if isinstance(hours, bool) or not isinstance(hours, int | float) or not -MAX_HOURS < hours < MAX_HOURS:
             return _json({"error": "The hours of a token are a number."}, status=400)
         token = self._feed.account.tokens.issue(now=datetime.now(UTC), hours=hours)
         return _json({"access_token": token.text, "expires_at": token.expires_at})
@@ -115,7 +115,7 @@ class _Control:
         return {
             "name": fault.name,
             "dial": None if switched is None else switched.dial,
-            "session": None if switched is None else switched.session,
+            "session": None if switched is None else switched.connection,
             "default": fault.default,
             "unit": fault.unit,
             "about": fault.about,
@@ -125,10 +125,10 @@ class _Control:
 def _asked(body: bytes) -> tuple[float, int | None]:
     """Return dial and connection. Raises FaultError; the dial is checked by its fault."""
     asked = _read(body)
-    connection = asked.get("connection")
-    if connection is not None and (isinstance(connection, bool) or not isinstance(connection, int)):
+    position = asked.get("connection")
+    if position is not None and (isinstance(position, bool) or not isinstance(position, int)):
         raise FaultError("The connection is a whole number, or null for all.")
-    return asked.get("dial", math.nan), connection
+    return asked.get("dial", math.nan), position
 
 
 def _read(body: bytes) -> Body:

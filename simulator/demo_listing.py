@@ -40,7 +40,7 @@ SMALL_STOCKS = frozenset(("RELIANCE", "INFY", "HDFCBANK", "TCS", "M&M", "BAJAJ-A
 BSE_STOCK_OPTIONS = 5
 """So many of the best known stocks have options on BSE too."""
 NEAR_DAYS = 190
-FEWEST_STRIKES = 41
+MIN_STRIKES = 41
 NEAR_STRIKES = {Size.DEMO: 241, Size.SMALL: 161}
 STOCK_STRIKES = 61
 BSE_STOCK_STRIKES = 41
@@ -104,11 +104,11 @@ def index_expiries(index: IndexUnderlying, today: date) -> list[date]:
     return sorted(expiries)
 
 
-def strikes_around(level: float, gap: float, count: int) -> list[float]:
-    """Return `count` listed strikes, multiples of `gap`, as many below `level` as above, none below one gap."""
-    middle = round(level / gap)
+def strikes_around(level: float, step: float, count: int) -> list[float]:
+    """Return `count` listed strikes, multiples of `step`, as many below `level` as above, none below one step."""
+    middle = round(level / step)
     first = max(middle - count // 2, 1)
-    return [round((first + step) * gap, 2) for step in range(count)]
+    return [round((first + at) * step, 2) for at in range(count)]
 
 
 def _index_row(index: IndexUnderlying) -> Listed:
@@ -155,19 +155,19 @@ def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
         near = _Block(first, 32, 256)
         far = _Block(near.end, 64, 64)
         first = far.end
-        maker = _Maker(segment, index.exchange, index.symbol, index.lot, index.mnemonic)
+        factory = _Derivatives(segment, index.exchange, index.symbol, index.lot, index.mnemonic)
         for expiry in expiry_dates.monthly_expiries(today, weekday=index.weekday, count=FUTURES):
-            yield maker.future(near.future(expiry), InstrumentType.FUTIDX, expiry, tick=index.future_tick)
+            yield factory.future(near.future(expiry), InstrumentType.FUTIDX, expiry, tick=index.future_tick)
         for expiry in index_expiries(index, today):
             if expiry <= today + timedelta(days=NEAR_DAYS):
                 block, number = near, expiry.toordinal() // 7
-                gap, count = index.strike_gap, NEAR_STRIKES[size]
+                step, count = index.strike_step, NEAR_STRIKES[size]
             else:
-                block, number, gap, count = far, _month_number(expiry), index.far_gap, FEWEST_STRIKES
-            for strike in strikes_around(index.level, gap, count):
+                block, number, step, count = far, _month_number(expiry), index.far_strike_step, MIN_STRIKES
+            for strike in strikes_around(index.level, step, count):
                 for option_type in OptionType:
-                    security_id = block.option(number, round(strike / gap), option_type)
-                    yield maker.option(
+                    security_id = block.option(number, round(strike / step), option_type)
+                    yield factory.option(
                         *(security_id, InstrumentType.OPTIDX, expiry, strike, option_type), tick=INDEX_OPTION_TICK
                     )
 
@@ -179,25 +179,25 @@ def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Liste
     for rank, stock in enumerate(one for one in stocks if one.lot):
         block = _Block(first, 8, 64)
         first = block.end
-        maker = _Maker(ExchangeSegment.NSE_FNO, Exchange.NSE, stock.symbol, stock.lot, "")
+        factory = _Derivatives(ExchangeSegment.NSE_FNO, Exchange.NSE, stock.symbol, stock.lot, "")
         for expiry in nse_expiries:
-            yield maker.future(block.future(expiry), InstrumentType.FUTSTK, expiry, tick=stock.future_tick)
-        yield from _stock_options(maker, block, stock, nse_expiries, count=STOCK_STRIKES)
+            yield factory.future(block.future(expiry), InstrumentType.FUTSTK, expiry, tick=stock.future_tick)
+        yield from _stock_options(factory, block, stock, nse_expiries, count=STOCK_STRIKES)
         if rank < BSE_STOCK_OPTIONS:
-            maker = _Maker(ExchangeSegment.BSE_FNO, Exchange.BSE, stock.symbol, stock.lot, stock.symbol[:4])
-            yield from _stock_options(maker, block, stock, bse_expiries, count=BSE_STOCK_STRIKES)
+            factory = _Derivatives(ExchangeSegment.BSE_FNO, Exchange.BSE, stock.symbol, stock.lot, stock.symbol[:4])
+            yield from _stock_options(factory, block, stock, bse_expiries, count=BSE_STOCK_STRIKES)
 
 
 def _stock_options(
-    maker: "_Maker", block: _Block, stock: Stock, expiries: list[date], *, count: int
+    factory: "_Derivatives", block: _Block, stock: Stock, expiries: list[date], *, count: int
 ) -> Iterator[Listed]:
     if stock.level is None:
         return
     for expiry in expiries:
-        for strike in strikes_around(stock.level, stock.strike_gap, count):
+        for strike in strikes_around(stock.level, stock.strike_step, count):
             for option_type in OptionType:
-                security_id = block.option(_month_number(expiry), round(strike / stock.strike_gap), option_type)
-                yield maker.option(
+                security_id = block.option(_month_number(expiry), round(strike / stock.strike_step), option_type)
+                yield factory.option(
                     *(security_id, InstrumentType.OPTSTK, expiry, strike, option_type), tick=STOCK_OPTION_TICK
                 )
 
@@ -207,17 +207,19 @@ def _commodities(today: date) -> Iterator[Listed]:
     for commodity in COMMODITIES:
         block = _Block(first, 16, 96)
         first = block.end
-        maker = _Maker(ExchangeSegment.MCX_COMM, Exchange.MCX, commodity.symbol, 1, commodity.symbol)
+        factory = _Derivatives(ExchangeSegment.MCX_COMM, Exchange.MCX, commodity.symbol, 1, commodity.symbol)
         for at, expiry in enumerate(commodity_expiries(commodity, today)):
             level = commodity.level if at == 0 else None
-            yield maker.future(
+            yield factory.future(
                 block.future(expiry), InstrumentType.FUTCOM, expiry, tick=commodity.future_tick, level=level
             )
         for expiry in commodity_option_expiries(commodity, today):
-            for strike in strikes_around(commodity.level, commodity.strike_gap, STOCK_STRIKES):
+            for strike in strikes_around(commodity.level, commodity.strike_step, STOCK_STRIKES):
                 for option_type in OptionType:
-                    security_id = block.option(_month_number(expiry), round(strike / commodity.strike_gap), option_type)
-                    yield maker.option(
+                    security_id = block.option(
+                        _month_number(expiry), round(strike / commodity.strike_step), option_type
+                    )
+                    yield factory.option(
                         *(security_id, InstrumentType.OPTFUT, expiry, strike, option_type), tick=commodity.option_tick
                     )
 
@@ -253,7 +255,7 @@ def _month_number(day: date) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
+class _Derivatives:
     """Names the derivatives of one underlying as its exchange does."""
 
     segment: ExchangeSegment
@@ -266,14 +268,14 @@ class _Maker:
         self, security_id: int, kind: InstrumentType, expiry: date, *, tick: float, level: float | None = None
     ) -> Listed:
         month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
-        gap = "  " if self.exchange is Exchange.BSE else " "  # BSE futures carry a double space in the real file.
+        separator = "  " if self.exchange is Exchange.BSE else " "  # BSE futures carry a double space in the real file.
         return Listed(
             key=InstrumentKey(self.segment, security_id),
             exchange=self.exchange,
             type=kind,
             underlying=self.underlying,
             symbol=f"{self.underlying}-{month}-FUT",
-            display_name=f"{self.underlying} {expiry:%b}".upper() + f"{gap}FUT",
+            display_name=f"{self.underlying} {expiry:%b}".upper() + f"{separator}FUT",
             tick=tick,
             lot=self.lot,
             expiry=expiry,

@@ -2,8 +2,8 @@
 
 One loop turns at `TURNS_PER_SECOND`: it moves the market, asks the pace which rows are due, lets them trade and
 has their packets sent to every connection that wants them. A client that does not read is skipped until it does, as
-the broker's own conflation would. What is wrong with it on purpose is switched here and done in `clients`, `door` and
-`damage`.
+the broker's own conflation would. Faults are switched on here and take effect in `clients`, `handshake`
+and `packet_faults`.
 
 The server keeps nothing across connections, acknowledges nothing, and ignores what it does not understand
 (https://dhanhq.co/docs/v2/live-market-feed/, read November 2026).
@@ -26,12 +26,12 @@ from marketdata.dhan import requests
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
 from simulator import accounts, faults
-from simulator.accounts import Account, Reason, Session
+from simulator.accounts import Account, Connection, Reason
 from simulator.clients import Client
-from simulator.door import Door, NoEntry, Refusal, Shape
 from simulator.faults import Fault, FaultError, Faults
+from simulator.handshake import Handshake, Refusal, RefusalShape, Rejection
 from simulator.market import Market
-from simulator.pace import Pace
+from simulator.pacing import Pacer
 from simulator.packet_arrays import Rows
 from simulator.senders import Sender, Tap
 from simulator.tokens import DEFAULT_HOURS
@@ -65,13 +65,13 @@ class FeedServer:
         self.market = market
         self.account = account
         self.faults = Faults(rules.faults)
-        self._door = Door(account, self.faults)
+        self._handshake = Handshake(account, self.faults)
         self._rules = rules
         self._sender = Sender(market, tap=tap)
         random = np.random.default_rng(rules.seed + 1)
-        self._pace = Pace(market.activity(), rate=rules.rate, random=random)
-        self._clients: dict[Session, Client] = {}
-        self._is_pace_old = False
+        self._pacer = Pacer(market.activity(), rate=rules.rate, random=random)
+        self._clients: dict[Connection, Client] = {}
+        self._is_demand_stale = False
 
     @property
     def packets_sent(self) -> int:
@@ -95,43 +95,43 @@ class FeedServer:
             await server.wait_closed()
 
     def opened(self, client: Client) -> None:
-        """Give a client that showed the right credentials its session, or tell it why not."""
+        """Give a client that showed the right credentials its connection, or tell it why not."""
         if client.refusal is not None:
             _refuse(client, client.refusal)
             return
-        session, dropped = self.account.open(now=datetime.now(UTC))
-        client.session = session
-        self._clients[session] = client
-        logger.info("connection %d opened, %d open", session.number, len(self.account.sessions))
+        connection, dropped = self.account.open(now=datetime.now(UTC))
+        client.connection = connection
+        self._clients[connection] = client
+        logger.info("connection %d opened, %d open", connection.number, len(self.account.connections))
         if dropped is not None:
             self._drop(dropped, Reason.TOO_MANY_CONNECTIONS)
 
     def closed(self, client: Client) -> None:
         """Forget a client whose socket is gone; its slot may count on."""
-        if client.session is not None and self._clients.pop(client.session, None) is not None:
-            held_seconds = self.faults.dial("old_slot_held") or 0.0
-            self.account.close(client.session, now=datetime.now(UTC), held_seconds=held_seconds)
-            self._door.lose()
-            self._is_pace_old = True
-            logger.info("connection %d closed", client.session.number)
+        if client.connection is not None and self._clients.pop(client.connection, None) is not None:
+            reserved_seconds = self.faults.dial("old_slot_held") or 0.0
+            self.account.close(client.connection, now=datetime.now(UTC), reserved_seconds=reserved_seconds)
+            self._handshake.count_disconnect()
+            self._is_demand_stale = True
+            logger.info("connection %d closed", client.connection.number)
 
-    def switch_on(self, name: str, dial: float, *, connection: int | None = None) -> None:
+    def switch_on(self, name: str, dial: float, *, position: int | None = None) -> None:
         """Switch a fault on for the n-th open socket (from 1, oldest first), or for all; or let it happen at once.
 
         Raises FaultError with a sentence.
         """
         fault = faults.find(name)
         dial = fault.check(dial)
-        session = self._session_at(fault, connection)
-        if not fault.happens_at_once(dial):
-            self.faults.switch_on(name, dial, session=session)
+        number = self._number_at(fault, position)
+        if not fault.is_one_shot(dial):
+            self.faults.switch_on(name, dial, connection=number)
             return
         self.faults.switch_off(name)
         if name == "token_rollover":
-            self.account.tokens.call_back()
+            self.account.tokens.revoke()
         for client in list(self._clients.values()):
-            if session in {None, client.number}:
-                self._strike(client, name, int(dial))
+            if number in {None, client.number}:
+                self._apply_once(client, name, int(dial))
 
     def switch_off(self, name: str | None = None) -> None:
         """Switch a fault off, or all. Raises UnknownFault."""
@@ -141,56 +141,56 @@ class FeedServer:
         if self.faults.dial("old_slot_held") is None:
             self.account.release_slots()
 
-    def _session_at(self, fault: Fault, connection: int | None) -> int | None:
-        """Return the number of the session meant; None for all of them."""
-        sessions = self.account.sessions
-        if connection is None:
+    def _number_at(self, fault: Fault, position: int | None) -> int | None:
+        """Return the number of the connection meant; None for all of them."""
+        connections = self.account.connections
+        if position is None:
             is_for_one = fault.name == "stall_one"
-            return (sessions[0].number if sessions else self.account.opened + 1) if is_for_one else None
-        if not fault.is_of_socket:
+            return (connections[0].number if connections else self.account.opened + 1) if is_for_one else None
+        if not fault.is_per_connection:
             raise FaultError(f"{fault.name} is no fault of a single connection.")
-        if not 1 <= connection <= len(sessions):
-            raise FaultError(f"There is no connection {connection}: {len(sessions)} are open.")
-        return sessions[connection - 1].number
+        if not 1 <= position <= len(connections):
+            raise FaultError(f"There is no connection {position}: {len(connections)} are open.")
+        return connections[position - 1].number
 
-    def _strike(self, client: Client, name: str, dial: int) -> None:
+    def _apply_once(self, client: Client, name: str, dial: int) -> None:
         """Let a fault happen to an open socket."""
         if name == "tcp_reset":
             client.reset()
         elif name == "close_without_frame":
             client.drop()
-        elif name == "disconnect_code" and client.session is not None:
-            self._drop(client.session, dial)
+        elif name == "disconnect_code" and client.connection is not None:
+            self._drop(client.connection, dial)
         elif name == "token_rollover" and dial == 1:
             self.closed(client)
-            _refuse(client, self._door.refusal_for(Reason.TOKEN_INVALID))
+            _refuse(client, self._handshake.refusal_for(Reason.TOKEN_INVALID))
 
     def asked(self, client: Client, text: str) -> None:
         """Do what a client's message asks; what makes no sense is ignored, as the broker does."""
-        session = client.session
-        if session is None or session not in self._clients:
+        connection = client.connection
+        if connection is None or connection not in self._clients:
             return
         try:
             request = requests.decode(text)
         except requests.RequestError as error:
-            logger.info("connection %d: %s", session.number, error)
+            logger.info("connection %d: %s", connection.number, error)
             return
-        if request.code in UNSUBSCRIBES and "unsubscribe_ignored" in client.trouble:
+        if request.code in UNSUBSCRIBES and "unsubscribe_ignored" in client.active_faults:
             return
-        change = accounts.apply(session, request)
+        change = accounts.apply(connection, request)
         if change is None:
             self.closed(client)
             client.close()
             return
-        self._is_pace_old = True
+        self._is_demand_stale = True
         client.change(change, self._rows_of(change.added), self._rows_of(change.removed))
         self._sender.send_snapshot(client, change.mode, self._rows_of(change.added))
         if change.is_over_limit:
-            self._drop(session, Reason.TOO_MANY_INSTRUMENTS)
+            self._drop(connection, Reason.TOO_MANY_INSTRUMENTS)
 
     def _listener_for(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        answer = self._door.answer(request.path.decode("latin-1"), now=datetime.now(UTC))
-        if isinstance(answer, NoEntry):
+        answer = self._handshake.answer(request.path.decode("latin-1"), now=datetime.now(UTC))
+        if isinstance(answer, Rejection):
             response = WSUpgradeResponse.create_error_response(answer.status, answer.body)
             return WSUpgradeResponseWithListener(response, None)
         rules = self._rules
@@ -202,13 +202,13 @@ class FeedServer:
             pong_within=rules.pong_within_seconds,
         )
 
-    def _drop(self, session: Session, reason: int) -> None:
-        client = self._clients.pop(session, None)
-        self.account.close(session)
-        self._door.lose()
-        self._is_pace_old = True
+    def _drop(self, connection: Connection, reason: int) -> None:
+        client = self._clients.pop(connection, None)
+        self.account.close(connection)
+        self._handshake.count_disconnect()
+        self._is_demand_stale = True
         if client is not None:
-            logger.info("connection %d dropped with %d", session.number, reason)
+            logger.info("connection %d dropped with %d", connection.number, reason)
             client.refuse(reason)
 
     def _rows_of(self, keys: tuple[InstrumentKey, ...]) -> Rows:
@@ -225,26 +225,26 @@ class FeedServer:
 
     def _take_turn(self, now: float, monotonic: float) -> None:
         self.market.advance(now)
-        if self._is_pace_old:
-            self._pace.subscribed(*self._demand())
-            self._is_pace_old = False
-        rows = self._pace.due(now)
+        if self._is_demand_stale:
+            self._pacer.set_demand(*self._demand())
+            self._is_demand_stale = False
+        rows = self._pacer.due(now)
         if len(rows):
             self.market.trade(rows, now)
         for client in list(self._clients.values()):
-            client.look_at_faults()
+            client.refresh_faults()
             client.keep_alive(monotonic)
             for mode, late in client.late_rows():
                 self._sender.send(client, mode, late)
-            if len(rows) and client.has_room:
-                for mode, wants in client.wants.items():
+            if len(rows) and client.is_writable:
+                for mode, wants in client.subscribed_rows.items():
                     self._sender.send(client, mode, rows[wants[rows]])
 
     def _demand(self) -> tuple[Rows, npt.NDArray[np.float64]]:
         """Every subscribed row, and the packets that one update of it costs over all connections."""
         cost = np.zeros(len(self.market.contracts))
         for client in self._clients.values():
-            for mode, wants in client.wants.items():
+            for mode, wants in client.subscribed_rows.items():
                 cost += wants * (1.0 + self.market.contracts.is_derivative if mode is Mode.QUOTE else 1.0)
         rows = np.flatnonzero(cost)
         return rows, cost[rows]
@@ -253,9 +253,9 @@ class FeedServer:
 def _refuse(client: Client, refusal: Refusal) -> None:
     """Tell a client that its token is of no use."""
     match refusal.shape:
-        case Shape.DROP | Shape.BAD_REQUEST:
+        case RefusalShape.DROP | RefusalShape.BAD_REQUEST:
             client.drop()
-        case Shape.PACKET:
+        case RefusalShape.PACKET:
             client.refuse(refusal.reason)
-        case Shape.RESET:
+        case RefusalShape.RESET:
             client.reset()

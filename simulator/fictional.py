@@ -1,6 +1,6 @@
 """Companies that do not exist, to give search and watchlists a long tail of shares.
 
-Every word, symbol, id and trading place here is made up: a name that looks Indian, times an industry. Nothing is drawn
+Every word, symbol, id and listing here is made up: a name that looks Indian, times an industry. Nothing is drawn
 at random, so a company keeps its ids for as long as these lists only grow at their ends. Its ids lie above all that the
 exchanges gave in 2026 (761,655 on NSE, 977,533 on BSE), so they collide with no real ones.
 What is as in reality are the series of NSE, the groups of BSE, and the ticks usual in them. Shares with derivatives
@@ -55,7 +55,7 @@ INDUSTRIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Listing:
     """Where a company is listed: its group on BSE, ticks in rupees, on NSE too unless it has no tick there."""
 
     bse_group: str
@@ -63,15 +63,15 @@ class _Place:
     nse_tick: float | None = None
 
 
-PLACES = (
-    _Place("A", bse_tick=0.05, nse_tick=0.10),
-    _Place("X", bse_tick=0.01),
-    _Place("B", bse_tick=0.05, nse_tick=0.05),
-    _Place("B", bse_tick=0.05, nse_tick=0.01),
-    _Place("X", bse_tick=0.05),
-    _Place("A", bse_tick=0.05, nse_tick=0.05),
-    _Place("XT", bse_tick=0.01),
-    _Place("B", bse_tick=0.01, nse_tick=0.01),
+LISTINGS = (
+    _Listing("A", bse_tick=0.05, nse_tick=0.10),
+    _Listing("X", bse_tick=0.01),
+    _Listing("B", bse_tick=0.05, nse_tick=0.05),
+    _Listing("B", bse_tick=0.05, nse_tick=0.01),
+    _Listing("X", bse_tick=0.05),
+    _Listing("A", bse_tick=0.05, nse_tick=0.05),
+    _Listing("XT", bse_tick=0.01),
+    _Listing("B", bse_tick=0.01, nse_tick=0.01),
 )
 """Companies take these in turn: five of eight are on both exchanges, three on BSE alone."""
 
@@ -83,14 +83,14 @@ def make_fictional_stocks() -> tuple[Stock, ...]:
 
 
 def _stock(at: int, name: str, industry: str) -> Stock:
-    place = PLACES[at % len(PLACES)]
+    listing = LISTINGS[at % len(LISTINGS)]
     return Stock(
         symbol=f"{name.upper()}{INDUSTRIES[industry]}",
-        nse_id=None if place.nse_tick is None else FIRST_NSE_ID + at,
-        nse_tick=place.nse_tick or 0.0,
+        nse_id=None if listing.nse_tick is None else FIRST_NSE_ID + at,
+        nse_tick=listing.nse_tick or 0.0,
         bse_id=FIRST_BSE_ID + at,
-        bse_group=place.bse_group,
-        bse_tick=place.bse_tick,
+        bse_group=listing.bse_group,
+        bse_tick=listing.bse_tick,
         name=f"{name} {industry}",
         company=f"{name} {industry} LTD".upper(),
     )

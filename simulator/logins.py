@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from simulator.accounts import Account
-from simulator.rate_limits import Window
+from simulator.rate_limits import RateLimit
 from simulator.tokens import Token, is_totp
 
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
@@ -49,7 +49,7 @@ class _Logins:
     def __init__(self, account: Account, rules: LoginRules) -> None:
         self._account = account
         self._rules = rules
-        self._generations = Window(1, rules.every_seconds)
+        self._generations = RateLimit(1, rules.every_seconds)
 
     async def renew(self, request: Request) -> Response:
         shown = request.headers.get("access-token", "")

@@ -20,10 +20,10 @@ from simulator.pricing import RISK_FREE_RATE, Floats, black_76, smile
 
 SECONDS_PER_YEAR = 365.0 * 86_400
 TRADING_SECONDS_PER_YEAR = 250.0 * 6.25 * 3_600
-SHORTEST_YEARS = 0.2 / 365.0
+MIN_YEARS_LEFT = 0.2 / 365.0
 """An option never has less than this left: it would jump about like a coin."""
-PULL_PER_SECOND = 1.0 / 7_200.0
-LARGEST_STEP_SECONDS = 5.0
+MEAN_REVERSION_PER_SECOND = 1.0 / 7_200.0
+MAX_STEP_SECONDS = 5.0
 COMMON_VOLATILITY = 0.12
 LTQ_LIMIT = 65_535
 QUANTITY_LIMIT = 2**32 - 1
@@ -52,7 +52,7 @@ class Market:
 
     def advance(self, now: float) -> None:
         """Move every driver to `now`; a clock that stood still or went back moves nothing."""
-        elapsed = min(now - self._advanced_at, LARGEST_STEP_SECONDS)
+        elapsed = min(now - self._advanced_at, MAX_STEP_SECONDS)
         if elapsed <= 0:
             return
         self._advanced_at = now
@@ -70,7 +70,7 @@ class Market:
         self.bodies[rows] = bodies
         self._traded_at[rows] = now
 
-    def catch_up(self, rows: Rows, now: float) -> None:
+    def refresh_stale(self, rows: Rows, now: float) -> None:
         """Trade those of `rows` whose last trade is so old that they disagree with their driver."""
         stale = rows[now - self._traded_at[rows] > STALE_SECONDS]
         if len(stale):
@@ -93,7 +93,7 @@ class Market:
     def years_left(self, rows: Rows) -> Floats:
         """Return the time left of each option."""
         elapsed = (self._advanced_at - self._began_at) / SECONDS_PER_YEAR
-        return np.maximum(self.contracts.option_years[rows] - elapsed, SHORTEST_YEARS)
+        return np.maximum(self.contracts.option_years[rows] - elapsed, MIN_YEARS_LEFT)
 
     def volatility(self, rows: Rows) -> Floats:
         """Return the implied volatility of each option."""
@@ -118,7 +118,7 @@ class Market:
 
     def _step(self, seconds: float) -> None:
         root = np.sqrt(seconds / TRADING_SECONDS_PER_YEAR)
-        keep = 1.0 - PULL_PER_SECOND * seconds
+        keep = 1.0 - MEAN_REVERSION_PER_SECOND * seconds
         own = self.contracts.drivers.volatility * 0.8 * root
         self._factor = self._factor * keep + COMMON_VOLATILITY * root * float(self._random.standard_normal())
         self._noise = self._noise * keep + own * self._random.standard_normal(len(self._noise))

@@ -68,7 +68,7 @@ class OptionChains:
         if underlying is None or expiry not in underlying.expiries:
             return None
         rows = underlying.expiries[expiry]
-        market.catch_up(np.append(rows, underlying.row), now)
+        market.refresh_stale(np.append(rows, underlying.row), now)
         legs: dict[str, dict[str, Chain]] = {}
         for listed, leg in zip((self._listing[row] for row in rows), _legs(market, rows), strict=True):
             legs.setdefault(f"{listed.strike:.6f}", {})[str(listed.option_type).lower()] = leg

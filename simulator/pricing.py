@@ -16,7 +16,7 @@ Bools = npt.NDArray[np.bool_]
 RISK_FREE_RATE = 0.065
 SKEW = -0.045
 CURVATURE = 0.022
-MOST_DEVIATIONS = 6.0
+MAX_DEVIATIONS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def normal_density(x: Floats) -> Floats:
 def smile(forward: Floats, strike: Floats, years: Floats, at_the_money: Floats) -> Floats:
     """Return the volatility of each strike: downside strikes dearer, both wings raised."""
     deviations = np.log(strike / forward) / (at_the_money * np.sqrt(years))
-    z = np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    z = np.clip(deviations, -MAX_DEVIATIONS, MAX_DEVIATIONS)
     volatility: Floats = at_the_money * (1.0 + SKEW * z + CURVATURE * z * z)
     return volatility
 

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 CHAIN_SECONDS = 3.0
 
 
-class Window:
+class RateLimit:
     """At most `count` in `seconds`; a refused one does not count."""
 
     def __init__(self, count: int, seconds: float) -> None:
@@ -26,7 +26,7 @@ class Window:
         return True
 
 
-class OncePerKey:
+class KeyedRateLimit:
     """Each key once in `seconds`."""
 
     def __init__(self, seconds: float) -> None:

@@ -27,9 +27,9 @@ from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
 from simulator.logins import LoginRules
 from simulator.option_chains import OptionChains
-from simulator.rate_limits import CHAIN_SECONDS, OncePerKey, Window
+from simulator.rate_limits import CHAIN_SECONDS, KeyedRateLimit, RateLimit
 
-MOST_INSTRUMENTS = 1_000
+MAX_INSTRUMENTS = 1_000
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
 TOO_MANY_REQUESTS = "Too many requests. Further requests may result in the user being blocked."
 TOO_MANY_INSTRUMENTS = "Requested number of instruments exceeds limit"
@@ -129,9 +129,9 @@ class _Api:
         self._feed = feed
         self._market = feed.market
         self._chains = chains
-        self._quote_calls = Window(1, 1.0)
-        self._data_calls = Window(5, 1.0)
-        self._chain_calls = OncePerKey(CHAIN_SECONDS)
+        self._quote_calls = RateLimit(1, 1.0)
+        self._data_calls = RateLimit(5, 1.0)
+        self._chain_calls = KeyedRateLimit(CHAIN_SECONDS)
 
     async def ltp(self, request: Request) -> Response:
         return await self._marketfeed(request, self._last_price)
@@ -187,14 +187,14 @@ class _Api:
         self._authenticate(request)
         asked = _asked_instruments(await _read_json(request))
         self._allow(self._quote_calls.take(time.monotonic()))
-        if sum(len(ids) for ids in asked.values()) > MOST_INSTRUMENTS:
+        if sum(len(ids) for ids in asked.values()) > MAX_INSTRUMENTS:
             raise data_error(400, 804, TOO_MANY_INSTRUMENTS)
         found = {
             segment: {one: row for one in ids if (row := self._row(segment, one)) is not None}
             for segment, ids in asked.items()
         }
         rows = sorted({row for ids in found.values() for row in ids.values()})
-        self._market.catch_up(np.array(rows, dtype=np.intp), time.time())
+        self._market.refresh_stale(np.array(rows, dtype=np.intp), time.time())
         return _json(
             {
                 "data": {

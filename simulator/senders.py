@@ -1,7 +1,7 @@
 """From rows of the market to bytes on a client's socket, in the modes it asked for.
 
 All packets of one kind that a client gets in one turn are laid down at once, each framed as a message of its own, and
-written in one call. A socket with something wrong about its packets gets them one by one, through `damage`.
+written in one call. A socket with something wrong about its packets gets them one by one, through `packet_faults`.
 """
 
 import time
@@ -32,11 +32,11 @@ class Sender:
         """Send what a subscribe is answered with: previous closes of indices, then the state of every row."""
         if not len(rows):
             return
-        self._market.catch_up(rows, time.time())
+        self._market.refresh_stale(rows, time.time())
         indices = rows[self._market.contracts.heads["segment"][rows] == ExchangeSegment.IDX_I]
         if len(indices):
             self._write(client, PacketWriter.previous_closes, indices, PacketCode.PREVIOUS_CLOSE)
-        if "no_snapshot" not in client.trouble:
+        if "no_snapshot" not in client.active_faults:
             self.send(client, mode, rows)
 
     def send(self, client: Client, mode: Mode, rows: Rows) -> None:
@@ -53,18 +53,18 @@ class Sender:
     def _write(
         self, client: Client, write: Callable[[PacketWriter, Rows], bytes], rows: Rows, *codes: PacketCode
     ) -> None:
-        if not len(rows) or not client.takes_data():
+        if not len(rows) or not client.accepts_data():
             return
         if self._tap is not None:
             self._tap(client.number, write(self._bare, rows))
-        if client.is_damaged:
+        if client.has_packet_faults:
             client.send_packets(_split(write(self._bare, rows), codes))
         else:
             client.send_data(write(self._framed, rows))
         count = len(rows) * len(codes)
         self.packets_sent += count
-        if client.session is not None:
-            client.session.packets_sent += count
+        if client.connection is not None:
+            client.connection.packets_sent += count
 
 
 def _split(data: bytes, codes: tuple[PacketCode, ...]) -> Iterator[bytes]:

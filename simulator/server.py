@@ -31,7 +31,7 @@ class CannotListenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningSimulator:
     """Where a running simulator listens, and its feed for a look inside."""
 
     host: str
@@ -62,7 +62,7 @@ async def running(
     port: int = 0,
     rest_port: int = 0,
     tap: Tap | None = None,
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[RunningSimulator]:
     """Serve the market of `files` while the block runs. Raises CannotListenError if a port is taken."""
     contracts = read_contracts(files.listing, today=today)
     market = Market(contracts, seed=rules.seed, now=time.time())
@@ -80,7 +80,7 @@ async def running(
         async with feed.listening(feed_socket):
             serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
             try:
-                yield Running(host, feed_socket.getsockname()[1], rest_socket.getsockname()[1], feed)
+                yield RunningSimulator(host, feed_socket.getsockname()[1], rest_socket.getsockname()[1], feed)
             finally:
                 rest.should_exit = True
                 rest.force_exit = True

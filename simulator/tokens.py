@@ -21,12 +21,12 @@ TOTP_DIGITS = 6
 DEFAULT_HOURS = 24.0
 
 
-class Standing(Enum):
+class TokenStatus(Enum):
     """What a shown token is worth."""
 
-    GOOD = auto()
+    VALID = auto()
     EXPIRED = auto()
-    REPLACED = auto()
+    REVOKED = auto()
     """Once good; another was made since, or all were called back."""
     UNKNOWN = auto()
 
@@ -46,38 +46,42 @@ class Tokens:
     def __init__(self, client_id: str, first: str, *, hours: float = DEFAULT_HOURS) -> None:
         self.client_id = client_id
         self.hours = hours
-        self._good: Token | None = Token(first, _expiry_in(first))
-        self._former: dict[str, Token] = {}
+        self._current: Token | None = Token(first, _expiry_in(first))
+        self._revoked: dict[str, Token] = {}
 
-    def standing(self, text: str, *, now: datetime) -> Standing:
+    def status(self, text: str, *, now: datetime) -> TokenStatus:
         """Return what `text` is worth at `now`."""
-        if self._good is not None and secrets.compare_digest(text.encode(), self._good.text.encode()):
-            end = self._good.expires_at
-            return Standing.GOOD if end is None or now < end else Standing.EXPIRED
-        return Standing.REPLACED if text in self._former else Standing.UNKNOWN
+        if self._current is not None and secrets.compare_digest(text.encode(), self._current.text.encode()):
+            end = self._current.expires_at
+            return TokenStatus.VALID if end is None or now < end else TokenStatus.EXPIRED
+        return TokenStatus.REVOKED if text in self._revoked else TokenStatus.UNKNOWN
 
     def issue(self, *, now: datetime, hours: float | None = None, is_renewable: bool = True) -> Token:
         """Return a new token, which ends the one before it."""
         expires_at = now + timedelta(hours=self.hours if hours is None else hours)
-        self.call_back()
-        self._good = Token(self._sign(now, expires_at), expires_at, is_renewable)
-        return self._good
+        self.revoke()
+        self._current = Token(self._sign(now, expires_at), expires_at, is_renewable)
+        return self._current
 
-    def call_back(self) -> None:
+    def revoke(self) -> None:
         """Make every token issued so far invalid."""
-        if self._good is not None:
-            self._former[self._good.text] = self._good
-        self._good = None
+        if self._current is not None:
+            self._revoked[self._current.text] = self._current
+        self._current = None
 
     def renew(self, text: str, *, now: datetime) -> Token | None:
         """Return a new token for a good one; None where that cannot be."""
-        if self.standing(text, now=now) is not Standing.GOOD or self._good is None or not self._good.is_renewable:
+        if (
+            self.status(text, now=now) is not TokenStatus.VALID
+            or self._current is None
+            or not self._current.is_renewable
+        ):
             return None
         return self.issue(now=now)
 
     def expires_at(self) -> datetime | None:
         """Return the end of the good token; None if it has none, or there is no good token."""
-        return self._good.expires_at if self._good is not None else None
+        return self._current.expires_at if self._current is not None else None
 
     def _sign(self, now: datetime, expires_at: datetime) -> str:
         claims = {

@@ -19,7 +19,7 @@ from simulator.demo_listing import Size, make_listing
 from simulator.feed_server import FeedRules
 from simulator.instrument_files import InstrumentFiles
 from simulator.senders import Tap
-from simulator.server import Running
+from simulator.server import RunningSimulator
 
 TODAY = date(2026, 11, 20)
 CREDENTIALS = Credentials("1000000001", "sim-token")
@@ -51,7 +51,7 @@ async def small_simulator(
     ping_every_seconds: float = 10.0,
     pong_within_seconds: float = 40.0,
     tap: Tap | None = None,
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[RunningSimulator]:
     """Serve the small listing while the block runs."""
     rules = FeedRules(
         rate=rate,
@@ -64,13 +64,15 @@ async def small_simulator(
         yield running
 
 
-def url_of(running: Running, *, token: str = CREDENTIALS.access_token, client_id: str = CREDENTIALS.client_id) -> str:
+def url_of(
+    running: RunningSimulator, *, token: str = CREDENTIALS.access_token, client_id: str = CREDENTIALS.client_id
+) -> str:
     """Return the feed's address with its query."""
     return f"{running.feed_url}/?version=2&token={token}&clientId={client_id}&authType=2"
 
 
 @asynccontextmanager
-async def client_of(running: Running) -> AsyncIterator[ClientConnection]:
+async def client_of(running: RunningSimulator) -> AsyncIterator[ClientConnection]:
     """Connect with the right credentials; messages that a test leaves unread do not hold up the close."""
     async with connect(url_of(running), max_queue=None) as client:
         yield client

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from marketdata.dhan.packets import DisconnectPacket
 from marketdata.domain.quotes import FullTick
 from simulator.faults import REGISTRY
-from simulator.server import Running
+from simulator.server import RunningSimulator
 from tests.integration.simulator.feeds import (
     RELIANCE,
     ask,
@@ -32,26 +32,26 @@ SILENCE_SECONDS = 0.6
 
 
 @asynccontextmanager
-async def control(running: Running) -> AsyncIterator[httpx.AsyncClient]:
+async def control(running: RunningSimulator) -> AsyncIterator[httpx.AsyncClient]:
     """Give a client of the control path."""
     url = running.rest_url.removesuffix("/v2") + "/_sim"
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         yield http
 
 
-async def switch_on(running: Running, name: str, dial: float = 1, connection: int | None = None) -> None:
+async def switch_on(running: RunningSimulator, name: str, dial: float = 1, connection: int | None = None) -> None:
     async with control(running) as http:
         answer = await http.put(f"/faults/{name}", json={"dial": dial, "connection": connection})
     assert answer.status_code == 200, answer.text
 
 
-async def switch_off(running: Running) -> None:
+async def switch_off(running: RunningSimulator) -> None:
     async with control(running) as http:
         assert (await http.delete("/faults")).status_code == 200
 
 
 @asynccontextmanager
-async def streaming(running: Running) -> AsyncIterator[ClientConnection]:
+async def streaming(running: RunningSimulator) -> AsyncIterator[ClientConnection]:
     """Give a client that has had a packet of its share."""
     async with client_of(running) as client:
         await ask(client, 21, [RELIANCE])
@@ -135,7 +135,7 @@ async def test_half_open_answers_nothing_and_stays() -> None:
 
         assert await is_silent(client)
         assert not await answers_pings(client, 1.0)
-        assert len(running.feed.account.sessions) == 1
+        assert len(running.feed.account.connections) == 1
 
         await switch_off(running)
         assert await is_streaming(client)
@@ -218,7 +218,7 @@ async def test_first_reconnect_refused_lets_the_second_in() -> None:
         await switch_on(running, "first_reconnect_refused")
         async with streaming(running) as client:
             assert await is_streaming(client)
-        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
+        await wait_until_async(lambda: running.feed.account.connections == [], message="no session is left")
 
         with pytest.raises(InvalidStatus) as refusal:
             await connect(url_of(running))
@@ -233,13 +233,13 @@ async def test_old_slot_held_makes_a_quick_reconnect_one_too_many() -> None:
         await switch_on(running, "old_slot_held", 60)
         clients = [await connect(url_of(running), max_queue=None) for _ in range(5)]
         await clients[3].close()
-        await wait_until_async(lambda: len(running.feed.account.sessions) == 4, message="four sessions are left")
+        await wait_until_async(lambda: len(running.feed.account.connections) == 4, message="four sessions are left")
 
         again = await connect(url_of(running), max_queue=None)
 
         assert await until_closed(clients[0]) == [DisconnectPacket(805)]
         assert running.feed.account.high_water == 5
-        assert [session.number for session in running.feed.account.sessions] == [2, 3, 5, 6]
+        assert [session.number for session in running.feed.account.connections] == [2, 3, 5, 6]
         for client in (*clients, again):
             await client.close()
 
@@ -249,14 +249,14 @@ async def test_a_held_slot_is_free_in_the_end() -> None:
         await switch_on(running, "old_slot_held", 0.2)
         clients = [await connect(url_of(running), max_queue=None) for _ in range(5)]
         await clients[3].close()
-        await wait_until_async(lambda: len(running.feed.account.sessions) == 4, message="four sessions are left")
+        await wait_until_async(lambda: len(running.feed.account.connections) == 4, message="four sessions are left")
         closed_at = time.monotonic()
         await wait_until_async(lambda: time.monotonic() - closed_at > 0.3, message="0.3 s have passed")
 
         again = await connect(url_of(running), max_queue=None)
 
         assert await answers_pings(clients[0])
-        assert len(running.feed.account.sessions) == 5
+        assert len(running.feed.account.connections) == 5
         for client in (*clients, again):
             await client.close()
 

@@ -87,7 +87,7 @@ async def test_modes_add_up_and_end_one_by_one() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await ask(client, 15, [RELIANCE])
         await ask(client, 21, [RELIANCE])
-        (session,) = running.feed.account.sessions
+        (session,) = running.feed.account.connections
         await wait_until_async(lambda: session.instruments == 2, message="two instruments are subscribed")
         kinds = {type(await next_packet(client)) for _ in range(6)}
         assert kinds == {TickerTick, FullTick}
@@ -108,7 +108,7 @@ async def test_another_modes_code_does_not_unsubscribe() -> None:
         found = [await next_packet(client) for _ in range(6)]
 
         assert {type(packet) for packet in found} == {FullTick}
-        assert running.feed.account.sessions[0].instruments == 1
+        assert running.feed.account.connections[0].instruments == 1
 
 
 async def test_what_is_not_listed_yields_nothing() -> None:
@@ -145,14 +145,14 @@ async def test_the_sixth_connection_drops_the_oldest_with_805() -> None:
         await ask(oldest, 21, [RELIANCE])
         assert isinstance(await next_packet(oldest), FullTick)
         others = [await connect(url_of(running), max_queue=None) for _ in range(4)]
-        assert len(running.feed.account.sessions) == 5
+        assert len(running.feed.account.connections) == 5
 
         sixth = await connect(url_of(running), max_queue=None)
 
         assert (await until_closed(oldest))[-1] == DisconnectPacket(805)
         await ask(sixth, 21, [RELIANCE])
         assert isinstance(await next_packet(sixth), FullTick)
-        assert [session.number for session in running.feed.account.sessions] == [2, 3, 4, 5, 6]
+        assert [session.number for session in running.feed.account.connections] == [2, 3, 4, 5, 6]
         for client in (*others, sixth):
             await client.close()
 
@@ -162,7 +162,7 @@ async def test_five_thousand_instruments_are_streamed_and_the_next_is_answered_w
     async with small_simulator() as running, client_of(running) as client:
         for start in range(0, 5_000, 100):
             await ask(client, 21, keys[start : start + 100])
-        (session,) = running.feed.account.sessions
+        (session,) = running.feed.account.connections
         await wait_until_async(lambda: session.instruments == 5_000, message="5,000 instruments are subscribed")
 
         await ask(client, 21, keys[5_000:])
@@ -188,7 +188,7 @@ async def test_a_disconnect_request_closes_in_good_order() -> None:
 
         assert await until_closed(client) == []
         assert client.close_code == 1000
-        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
+        await wait_until_async(lambda: running.feed.account.connections == [], message="no session is left")
 
 
 async def test_one_message_is_one_packet_unless_stacked() -> None:
@@ -226,7 +226,7 @@ async def test_the_operators_count_is_what_was_asked_for() -> None:
         await ask(client, 21, keys)
         await ask(other, 15, [NIFTY, keys[0]])
         await ask(client, 22, keys[10:])
-        sessions = running.feed.account.sessions
+        sessions = running.feed.account.connections
         await wait_until_async(
             lambda: [session.instruments for session in sessions] == [10, 2],
             message="10 and 2 instruments are subscribed",
@@ -270,7 +270,7 @@ async def test_a_client_that_answers_no_ping_is_dropped() -> None:
             await silent.closed.wait()
 
         assert 3 <= silent.pings <= 6
-        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
+        await wait_until_async(lambda: running.feed.account.connections == [], message="no session is left")
 
 
 async def test_a_client_that_answers_pings_stays_and_its_own_are_answered() -> None:
@@ -286,4 +286,4 @@ async def test_a_client_that_answers_pings_stays_and_its_own_are_answered() -> N
 
         async with asyncio.timeout(5):
             await (await client.ping())
-        assert len(running.feed.account.sessions) == 1
+        assert len(running.feed.account.connections) == 1

@@ -76,7 +76,7 @@ async def test_stacked_packets_share_messages_until_it_is_switched_off() -> None
         assert [len(message) // FULL for message in first] == [25, 25, 10]
 
         await switch_off(running)
-        await wait_until_async(lambda: not running.feed.faults.trouble_of(1), message="the fault has ended")
+        await wait_until_async(lambda: not running.feed.faults.faults_of(1), message="the fault has ended")
         await ask(client, 22, keys)
         await ask(client, 15, keys)
 
@@ -141,7 +141,7 @@ async def test_late_packets_follow_an_unsubscribe_and_end() -> None:
 
         await ask(client, 22, [RELIANCE])
         await wait_until_async(
-            lambda: running.feed.account.sessions[0].instruments == 0, message="nothing is subscribed"
+            lambda: running.feed.account.connections[0].instruments == 0, message="nothing is subscribed"
         )
 
         for _ in range(3):
@@ -159,7 +159,7 @@ async def test_an_unsubscribe_can_be_ignored() -> None:
             pass
 
         assert FullTick in {type(await next_packet(client)) for _ in range(8)}
-        assert running.feed.account.sessions[0].instruments == 2
+        assert running.feed.account.connections[0].instruments == 2
 
 
 async def test_no_snapshot_leaves_only_the_previous_close_of_indices() -> None:

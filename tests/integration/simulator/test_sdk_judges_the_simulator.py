@@ -19,7 +19,7 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import Packet
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
 from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousCloseTick, QuoteTick, TickerTick
-from simulator.server import Running
+from simulator.server import RunningSimulator
 from tests.integration.simulator.feeds import (
     CREDENTIALS,
     NIFTY,
@@ -117,10 +117,10 @@ def future_on(symbol: str) -> InstrumentKey:
 
 
 @pytest.fixture
-def pointed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[Running], None]:
+def pointed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunningSimulator], None]:
     """Point the SDK at a simulator, by the class attributes that it reads."""
 
-    def point(running: Running) -> None:
+    def point(running: RunningSimulator) -> None:
         monkeypatch.setattr(MarketFeed, "market_feed_wss", running.feed_url)
         monkeypatch.setattr(DhanHTTP, "API_BASE_URL", running.rest_url)
         monkeypatch.setattr(DhanLogin, "API_BASE_URL", running.rest_url)
@@ -159,7 +159,7 @@ def read(feed: MarketFeed, count: int) -> list[Printed]:
 
 
 @pytest.mark.parametrize("mode", [MarketFeed.Ticker, MarketFeed.Quote, MarketFeed.Full])
-async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[RunningSimulator], None]) -> None:
     """Among them prices at the edges of 32 bits: one of five paise, one beyond 131,072 rupees."""
     wanted = [(key, mode) for key in (RELIANCE, future_on("GOLD"), future_on("NIFTY"), cheapest_option())]
     sent = Sent()
@@ -181,7 +181,7 @@ async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[Run
     assert max(prices) > 131_072
 
 
-async def test_the_sdk_reads_indices_with_their_previous_close(pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_reads_indices_with_their_previous_close(pointed_at: Callable[[RunningSimulator], None]) -> None:
     sent = Sent()
 
     def judge() -> list[Printed]:
@@ -198,7 +198,7 @@ async def test_the_sdk_reads_indices_with_their_previous_close(pointed_at: Calla
     assert {one["prev_close"] for one in found if one["type"] == "Previous Close"} == {"25920.00", "84250.00"}
 
 
-async def test_the_sdk_unsubscribes_and_disconnects(pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_unsubscribes_and_disconnects(pointed_at: Callable[[RunningSimulator], None]) -> None:
     def judge() -> list[Printed]:
         with sdk_feed([(NIFTY, MarketFeed.Ticker), (RELIANCE, MarketFeed.Full)]) as feed:
             read(feed, 6)
@@ -210,19 +210,19 @@ async def test_the_sdk_unsubscribes_and_disconnects(pointed_at: Callable[[Runnin
     async with small_simulator() as running:
         pointed_at(running)
         found = await in_thread(judge)
-        await wait_until_async(lambda: running.feed.account.sessions == [], message="no session is left")
+        await wait_until_async(lambda: running.feed.account.connections == [], message="no session is left")
 
     assert {one["security_id"] for one in found} == {13}
 
 
 async def test_the_sdks_oldest_of_six_connections_is_dropped(
-    pointed_at: Callable[[Running], None], capsys: pytest.CaptureFixture[str]
+    pointed_at: Callable[[RunningSimulator], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def open_five(running: Running) -> None:
+    async def open_five(running: RunningSimulator) -> None:
         for _ in range(5):
             await stack.enter_async_context(client_of(running))
 
-    def judge(running: Running, loop: asyncio.AbstractEventLoop) -> None:
+    def judge(running: RunningSimulator, loop: asyncio.AbstractEventLoop) -> None:
         with sdk_feed([(RELIANCE, MarketFeed.Ticker)]) as feed:
             asyncio.run_coroutine_threadsafe(open_five(running), loop).result(timeout=10)
             while feed.get_data() is not None:
@@ -237,7 +237,7 @@ async def test_the_sdks_oldest_of_six_connections_is_dropped(
 
 
 async def test_the_sdk_is_told_that_its_token_is_wrong(
-    pointed_at: Callable[[Running], None], capsys: pytest.CaptureFixture[str]
+    pointed_at: Callable[[RunningSimulator], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def judge() -> object:
         with sdk_feed([], access_token="wrong") as feed:
@@ -251,7 +251,7 @@ async def test_the_sdk_is_told_that_its_token_is_wrong(
 
 
 @pytest.mark.parametrize("call", ["ticker_data", "ohlc_data", "quote_data"])
-async def test_the_sdk_reads_snapshots(call: str, pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_reads_snapshots(call: str, pointed_at: Callable[[RunningSimulator], None]) -> None:
     def judge() -> Printed:
         with sdk_context() as context:
             answer: Printed = getattr(dhanhq(context), call)({"NSE_EQ": [2885, 999_999_999], "IDX_I": [13]})
@@ -269,7 +269,7 @@ async def test_the_sdk_reads_snapshots(call: str, pointed_at: Callable[[Running]
     assert found["NSE_EQ"]["2885"]["last_price"] == round(ltp, 2)
 
 
-async def test_the_sdk_reads_expiries_and_a_chain(pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_reads_expiries_and_a_chain(pointed_at: Callable[[RunningSimulator], None]) -> None:
     def judge() -> tuple[list[str], Printed]:
         with sdk_context() as context:
             client = dhanhq(context)
@@ -288,7 +288,7 @@ async def test_the_sdk_reads_expiries_and_a_chain(pointed_at: Callable[[Running]
     assert 0.2 < option["greeks"]["delta"] < 0.8
 
 
-async def test_the_sdk_reads_the_profile(pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_reads_the_profile(pointed_at: Callable[[RunningSimulator], None]) -> None:
     async with small_simulator() as running:
         pointed_at(running)
         profile = await in_thread(lambda: DhanLogin(CREDENTIALS.client_id).user_profile(CREDENTIALS.access_token))
@@ -296,7 +296,7 @@ async def test_the_sdk_reads_the_profile(pointed_at: Callable[[Running], None]) 
     assert (profile["dhanClientId"], profile["dataPlan"]) == ("1000000001", "Active")
 
 
-async def test_the_sdk_reads_the_shape_of_a_refusal(pointed_at: Callable[[Running], None]) -> None:
+async def test_the_sdk_reads_the_shape_of_a_refusal(pointed_at: Callable[[RunningSimulator], None]) -> None:
     def judge() -> Printed:
         with sdk_context(access_token="wrong") as context:
             answer: Printed = dhanhq(context).ticker_data({"NSE_EQ": [2885]})

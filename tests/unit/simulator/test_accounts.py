@@ -6,7 +6,7 @@ from marketdata.dhan.requests import Request, RequestCode
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from simulator import accounts
-from simulator.accounts import Account, Change, Credentials, Session
+from simulator.accounts import Account, Change, Connection, Credentials
 
 now = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
@@ -15,13 +15,13 @@ def keys(first: int, last: int) -> tuple[InstrumentKey, ...]:
     return tuple(InstrumentKey(ExchangeSegment.NSE_FNO, number) for number in range(first, last))
 
 
-def make_session() -> Session:
-    return Session(1, "1000000001", now)
+def make_connection() -> Connection:
+    return Connection(1, "1000000001", now)
 
 
-def fill(session: Session, count: int) -> None:
+def fill(connection: Connection, count: int) -> None:
     for start in range(0, count, 100):
-        accounts.apply(session, Request(RequestCode.SUBSCRIBE_FULL, keys(start, min(start + 100, count))))
+        accounts.apply(connection, Request(RequestCode.SUBSCRIBE_FULL, keys(start, min(start + 100, count))))
 
 
 def test_the_sixth_connection_costs_the_oldest_its_place() -> None:
@@ -29,7 +29,7 @@ def test_the_sixth_connection_costs_the_oldest_its_place() -> None:
     opened = [account.open(now=now) for _ in range(7)]
 
     assert [None if dropped is None else dropped.number for _, dropped in opened] == [None] * 5 + [1, 2]
-    assert [session.number for session in account.sessions] == [3, 4, 5, 6, 7]
+    assert [connection.number for connection in account.connections] == [3, 4, 5, 6, 7]
     assert account.high_water == 6
 
 
@@ -47,53 +47,53 @@ def test_a_closed_connection_makes_room() -> None:
 
 
 def test_a_mode_is_added_to_the_others_and_removed_alone() -> None:
-    session = make_session()
-    accounts.apply(session, Request(RequestCode.SUBSCRIBE_TICKER, keys(0, 2)))
-    accounts.apply(session, Request(RequestCode.SUBSCRIBE_FULL, keys(0, 2)))
-    assert session.instruments == 4
+    connection = make_connection()
+    accounts.apply(connection, Request(RequestCode.SUBSCRIBE_TICKER, keys(0, 2)))
+    accounts.apply(connection, Request(RequestCode.SUBSCRIBE_FULL, keys(0, 2)))
+    assert connection.instruments == 4
 
-    change = accounts.apply(session, Request(RequestCode.UNSUBSCRIBE_FULL, keys(1, 3)))
+    change = accounts.apply(connection, Request(RequestCode.UNSUBSCRIBE_FULL, keys(1, 3)))
 
     assert change == Change(Mode.FULL, removed=keys(1, 2))
-    assert session.wanted[Mode.TICKER] == set(keys(0, 2))
-    assert session.wanted[Mode.FULL] == set(keys(0, 1))
+    assert connection.subscribed[Mode.TICKER] == set(keys(0, 2))
+    assert connection.subscribed[Mode.FULL] == set(keys(0, 1))
 
 
 def test_what_is_subscribed_again_counts_and_arrives_once() -> None:
-    session = make_session()
-    accounts.apply(session, Request(RequestCode.SUBSCRIBE_QUOTE, keys(0, 3)))
+    connection = make_connection()
+    accounts.apply(connection, Request(RequestCode.SUBSCRIBE_QUOTE, keys(0, 3)))
 
-    change = accounts.apply(session, Request(RequestCode.SUBSCRIBE_QUOTE, keys(2, 4) + keys(3, 4)))
+    change = accounts.apply(connection, Request(RequestCode.SUBSCRIBE_QUOTE, keys(2, 4) + keys(3, 4)))
 
     assert change == Change(Mode.QUOTE, added=keys(3, 4))
-    assert session.instruments == 4
+    assert connection.instruments == 4
 
 
 def test_five_thousand_instruments_fit_and_one_more_does_not() -> None:
-    session = make_session()
-    fill(session, 5_000)
-    assert session.instruments == 5_000
+    connection = make_connection()
+    fill(connection, 5_000)
+    assert connection.instruments == 5_000
 
-    change = accounts.apply(session, Request(RequestCode.SUBSCRIBE_TICKER, keys(0, 1)))
+    change = accounts.apply(connection, Request(RequestCode.SUBSCRIBE_TICKER, keys(0, 1)))
 
     assert change == Change(Mode.TICKER, is_over_limit=True)
-    assert session.instruments == 5_000
+    assert connection.instruments == 5_000
 
 
 def test_the_part_that_fits_is_taken() -> None:
-    session = make_session()
-    fill(session, 4_990)
+    connection = make_connection()
+    fill(connection, 4_990)
 
-    change = accounts.apply(session, Request(RequestCode.SUBSCRIBE_FULL, keys(4_990, 5_010)))
+    change = accounts.apply(connection, Request(RequestCode.SUBSCRIBE_FULL, keys(4_990, 5_010)))
 
     assert change == Change(Mode.FULL, added=keys(4_990, 5_000), is_over_limit=True)
 
 
 def test_a_message_names_at_most_a_hundred() -> None:
-    change = accounts.apply(make_session(), Request(RequestCode.SUBSCRIBE_FULL, keys(0, 101)))
+    change = accounts.apply(make_connection(), Request(RequestCode.SUBSCRIBE_FULL, keys(0, 101)))
 
     assert change == Change(Mode.FULL, added=keys(0, 100), is_over_limit=True)
 
 
 def test_a_disconnect_changes_nothing_and_says_so() -> None:
-    assert accounts.apply(make_session(), Request(RequestCode.DISCONNECT)) is None
+    assert accounts.apply(make_connection(), Request(RequestCode.DISCONNECT)) is None

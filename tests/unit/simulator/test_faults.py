@@ -3,7 +3,7 @@
 import pytest
 
 from simulator import faults
-from simulator.faults import NO_TROUBLE, REGISTRY, FaultError, Faults, UnknownFault
+from simulator.faults import NO_FAULTS, REGISTRY, FaultError, Faults, UnknownFault
 
 
 def test_every_default_is_a_dial_of_its_fault() -> None:
@@ -35,25 +35,25 @@ def test_an_unknown_name_is_refused() -> None:
 
 def test_a_fault_of_one_socket_is_no_trouble_to_the_others() -> None:
     state = Faults([("stacked", 2)])
-    state.switch_on("mute", 1, session=4)
+    state.switch_on("mute", 1, connection=4)
 
-    assert state.trouble_of(4) == {"stacked": 2, "mute": 1}
-    assert state.trouble_of(5) == {"stacked": 2}
+    assert state.faults_of(4) == {"stacked": 2, "mute": 1}
+    assert state.faults_of(5) == {"stacked": 2}
 
     state.switch_off()
-    assert state.trouble_of(4) is NO_TROUBLE
+    assert state.faults_of(4) is NO_FAULTS
 
 
 def test_faults_of_the_account_are_no_trouble_of_a_socket() -> None:
-    assert Faults([("handshake_429", 1), ("auth_shape", 2)]).trouble_of(1) is NO_TROUBLE
+    assert Faults([("handshake_429", 1), ("auth_shape", 2)]).faults_of(1) is NO_FAULTS
 
 
 def test_a_count_ends_by_itself_and_below_zero_never() -> None:
     state = Faults([("handshake_429", 2), ("handshake_400", -1)])
 
-    assert [state.take_one("handshake_429") for _ in range(3)] == [True, True, False]
+    assert [state.consume("handshake_429") for _ in range(3)] == [True, True, False]
     assert state.dial("handshake_429") is None
-    assert [state.take_one("handshake_400") for _ in range(3)] == [True] * 3
+    assert [state.consume("handshake_400") for _ in range(3)] == [True] * 3
 
 
 def test_every_change_is_noticed() -> None:

@@ -170,11 +170,11 @@ def test_rows_that_do_not_trade_keep_their_state() -> None:
 def test_only_old_trades_are_caught_up() -> None:
     market = make_market()
     market.advance(NOW + 1)
-    market.catch_up(everything(market), NOW + 1)
+    market.refresh_stale(everything(market), NOW + 1)
     assert np.all(market.bodies["ltt"] == NOW + 19_800)
 
     market.advance(NOW + 10)
-    market.catch_up(np.array([0, 1]), NOW + 10)
+    market.refresh_stale(np.array([0, 1]), NOW + 10)
 
     assert list(market.bodies["ltt"][:3]) == [NOW + 19_810, NOW + 19_810, NOW + 19_800]
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from simulator.tokens import Standing, Tokens, is_totp, totp_now
+from simulator.tokens import Tokens, TokenStatus, is_totp, totp_now
 
 now = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 RFC_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -12,13 +12,13 @@ RFC_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 def test_only_the_newest_token_is_good() -> None:
     tokens = Tokens("1", "first")
-    assert tokens.standing("first", now=now) is Standing.GOOD
+    assert tokens.status("first", now=now) is TokenStatus.VALID
 
     newer = tokens.issue(now=now)
 
-    assert tokens.standing("first", now=now) is Standing.REPLACED
-    assert tokens.standing(newer.text, now=now) is Standing.GOOD
-    assert tokens.standing("never", now=now) is Standing.UNKNOWN
+    assert tokens.status("first", now=now) is TokenStatus.REVOKED
+    assert tokens.status(newer.text, now=now) is TokenStatus.VALID
+    assert tokens.status("never", now=now) is TokenStatus.UNKNOWN
 
 
 def test_a_token_ends_when_its_claims_say() -> None:
@@ -26,8 +26,8 @@ def test_a_token_ends_when_its_claims_say() -> None:
     shown_again = Tokens("1", issued.text)
 
     assert shown_again.expires_at() == now + timedelta(hours=1)
-    assert shown_again.standing(issued.text, now=now + timedelta(minutes=59)) is Standing.GOOD
-    assert shown_again.standing(issued.text, now=now + timedelta(hours=1)) is Standing.EXPIRED
+    assert shown_again.status(issued.text, now=now + timedelta(minutes=59)) is TokenStatus.VALID
+    assert shown_again.status(issued.text, now=now + timedelta(hours=1)) is TokenStatus.EXPIRED
     assert shown_again.renew(issued.text, now=now + timedelta(hours=1)) is None
 
 

@@ -6,7 +6,7 @@ Pure: time comes from outside. A chunk may leave in pieces, so that whatever has
 from collections import deque
 
 
-class Line:
+class Link:
     """Chunks on their way, oldest first."""
 
     def __init__(self) -> None:

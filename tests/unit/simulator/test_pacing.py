@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.pace import MOST_UPDATES_PER_SECOND, Pace, update_rates
+from simulator.pacing import MAX_UPDATES_PER_SECOND, Pacer, update_rates
 
 TURN_SECONDS = 0.05
 
@@ -17,11 +17,11 @@ def zipf(count: int) -> npt.NDArray[np.float64]:
 
 def sent(count: int, *, rate: float, seconds: float) -> npt.NDArray[np.bool_]:
     """Return turns x rows: which row was due at which turn."""
-    pace = Pace(zipf(count), rate=rate, random=np.random.default_rng(7))
-    pace.subscribed(np.arange(count), np.ones(count))
+    pacer = Pacer(zipf(count), rate=rate, random=np.random.default_rng(7))
+    pacer.set_demand(np.arange(count), np.ones(count))
     turns = np.zeros((round(seconds / TURN_SECONDS), count), dtype=bool)
     for turn in range(len(turns)):
-        turns[turn, pace.due(1_000.0 + turn * TURN_SECONDS)] = True
+        turns[turn, pacer.due(1_000.0 + turn * TURN_SECONDS)] = True
     return turns
 
 
@@ -56,12 +56,12 @@ def test_nobody_sends_more_than_four_times_a_second() -> None:
 
 
 def test_only_subscribed_rows_are_due() -> None:
-    pace = Pace(zipf(10), rate=100, random=np.random.default_rng(7))
-    assert not len(pace.due(1.0))
+    pacer = Pacer(zipf(10), rate=100, random=np.random.default_rng(7))
+    assert not len(pacer.due(1.0))
 
-    pace.subscribed(np.array([2, 5]), np.ones(2))
+    pacer.set_demand(np.array([2, 5]), np.ones(2))
 
-    due = {int(row) for turn in range(1, 40) for row in pace.due(1.0 + turn * TURN_SECONDS)}
+    due = {int(row) for turn in range(1, 40) for row in pacer.due(1.0 + turn * TURN_SECONDS)}
     assert due == {2, 5}
 
 
@@ -77,8 +77,8 @@ def test_rates_add_up_to_the_chosen_one_or_everyone_is_at_the_cap(
 
     updates = update_rates(np.array(activity), costs, rate=rate)
 
-    assert updates.max() <= MOST_UPDATES_PER_SECOND
+    assert updates.max() <= MAX_UPDATES_PER_SECOND
     total = float((updates * costs).sum())
-    most = MOST_UPDATES_PER_SECOND * packets * len(activity)
+    most = MAX_UPDATES_PER_SECOND * packets * len(activity)
     assert total <= rate * (1 + 1e-9)
     assert total >= 0.9 * min(rate, most)

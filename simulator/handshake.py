@@ -15,7 +15,7 @@ from simulator.faults import Faults
 REQUIRED_PARAMETERS = ("version", "token", "clientId", "authType")
 
 
-class Shape(IntEnum):
+class RefusalShape(IntEnum):
     """How a refused token is told."""
 
     BAD_REQUEST = 1
@@ -25,7 +25,7 @@ class Shape(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NoEntry:
+class Rejection:
     """An HTTP answer in place of a WebSocket."""
 
     status: int
@@ -36,58 +36,58 @@ class NoEntry:
 class Refusal:
     """How a token that is of no use is told so."""
 
-    shape: Shape
+    shape: RefusalShape
     reason: int
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Upgrade:
     """A WebSocket that is let in, if only to be refused."""
 
     refusal: Refusal | None
 
 
-class Door:
+class Handshake:
     """Answers handshakes to one account."""
 
     def __init__(self, account: Account, faults: Faults) -> None:
         self._account = account
         self._faults = faults
-        self._lost = 0
+        self._rejections_left = 0
 
-    def lose(self) -> None:
+    def count_disconnect(self) -> None:
         """Note that a socket is gone: whoever comes next may be turned away for it."""
-        self._lost += self._faults.dial("first_reconnect_refused") is not None
+        self._rejections_left += self._faults.dial("first_reconnect_refused") is not None
 
-    def answer(self, path: str, *, now: datetime) -> NoEntry | Entry:
+    def answer(self, path: str, *, now: datetime) -> Rejection | Upgrade:
         """Return what becomes of a handshake for `path`, query included."""
-        if (trouble := self._trouble()) is not None:
-            return trouble
+        if (rejection := self._injected_rejection()) is not None:
+            return rejection
         shown = parse_qs(urlsplit(path).query)
         missing = [name for name in REQUIRED_PARAMETERS if name not in shown]
         if missing:
-            return NoEntry(400, f"missing query parameter {', '.join(missing)}".encode())
+            return Rejection(400, f"missing query parameter {', '.join(missing)}".encode())
         reason = self._account.refusal_of(Credentials(shown["clientId"][0], shown["token"][0]), now=now)
         refusal = None if reason is None else self.refusal_for(reason)
-        if refusal is not None and refusal.shape is Shape.BAD_REQUEST:
-            return NoEntry(400, b"bad request")
-        return Entry(refusal)
+        if refusal is not None and refusal.shape is RefusalShape.BAD_REQUEST:
+            return Rejection(400, b"bad request")
+        return Upgrade(refusal)
 
     def refusal_for(self, reason: Reason) -> Refusal:
         """Return how a token that is of no use for `reason` is told so."""
-        dial = int(self._faults.dial("auth_shape") or Shape.PACKET)
-        if dial <= Shape.RESET:
-            return Refusal(Shape(dial), reason)
-        return Refusal(Shape.PACKET, dial)
+        dial = int(self._faults.dial("auth_shape") or RefusalShape.PACKET)
+        if dial <= RefusalShape.RESET:
+            return Refusal(RefusalShape(dial), reason)
+        return Refusal(RefusalShape.PACKET, dial)
 
-    def _trouble(self) -> NoEntry | None:
-        if self._faults.take_one("handshake_429"):
-            return NoEntry(429, b"too many requests")
-        if self._faults.take_one("handshake_400"):
-            return NoEntry(400, b"bad request")
+    def _injected_rejection(self) -> Rejection | None:
+        if self._faults.consume("handshake_429"):
+            return Rejection(429, b"too many requests")
+        if self._faults.consume("handshake_400"):
+            return Rejection(400, b"bad request")
         if self._faults.dial("first_reconnect_refused") is None:
-            self._lost = 0
-        elif self._lost > 0:
-            self._lost -= 1
-            return NoEntry(400, b"bad request")
+            self._rejections_left = 0
+        elif self._rejections_left > 0:
+            self._rejections_left -= 1
+            return Rejection(400, b"bad request")
         return None

@@ -11,13 +11,13 @@ import numpy.typing as npt
 from simulator.packet_arrays import Rows
 from simulator.pricing import Floats
 
-MOST_UPDATES_PER_SECOND = 4.0
+MAX_UPDATES_PER_SECOND = 4.0
 EVEN_SHARE = 0.5
-MOST_CATCH_UP_SECONDS = 0.5
-_ROUNDS = 6
+MAX_ELAPSED_SECONDS = 0.5
+_MAX_ROUNDS = 6
 
 
-class Pace:
+class Pacer:
     """Credit of every row of a listing; only subscribed rows gather any."""
 
     def __init__(self, activity: Floats, *, rate: float, random: np.random.Generator) -> None:
@@ -30,20 +30,20 @@ class Pace:
         self._updates_per_second: Floats = np.zeros(0)
         self._turn_at: float | None = None
 
-    def subscribed(self, rows: Rows, packets: npt.NDArray[np.float64]) -> None:
+    def set_demand(self, rows: Rows, packets: npt.NDArray[np.float64]) -> None:
         """From now on share the rate over `rows`, of which an update costs `packets` each."""
         self._rows = rows
         self._updates_per_second = update_rates(self._activity[rows], packets, rate=self.rate)
 
     def due(self, now: float) -> Rows:
         """Return the rows that update at `now`, each once."""
-        elapsed = 0.0 if self._turn_at is None else min(max(now - self._turn_at, 0.0), MOST_CATCH_UP_SECONDS)
+        elapsed = 0.0 if self._turn_at is None else min(max(now - self._turn_at, 0.0), MAX_ELAPSED_SECONDS)
         self._turn_at = now
         if not len(self._rows):
             return self._rows
         jitter = 0.5 + self._random.random(len(self._rows))
         credit = self._credit[self._rows] + self._updates_per_second * elapsed * jitter
-        is_due = (credit >= 1.0) & (now - self._sent_at[self._rows] >= 1.0 / MOST_UPDATES_PER_SECOND - 1e-6)
+        is_due = (credit >= 1.0) & (now - self._sent_at[self._rows] >= 1.0 / MAX_UPDATES_PER_SECOND - 1e-6)
         self._credit[self._rows] = np.where(is_due, np.minimum(credit - 1.0, 1.0), np.minimum(credit, 2.0))
         rows = self._rows[is_due]
         self._sent_at[rows] = now
@@ -56,13 +56,13 @@ def update_rates(activity: Floats, packets: Floats, *, rate: float) -> Floats:
         return np.zeros(0)
     weight = EVEN_SHARE / packets.sum() + (1.0 - EVEN_SHARE) * activity / (activity * packets).sum()
     updates = rate * weight
-    for _ in range(_ROUNDS):
-        is_capped = updates >= MOST_UPDATES_PER_SECOND
-        updates = np.minimum(updates, MOST_UPDATES_PER_SECOND)
+    for _ in range(_MAX_ROUNDS):
+        is_capped = updates >= MAX_UPDATES_PER_SECOND
+        updates = np.minimum(updates, MAX_UPDATES_PER_SECOND)
         spare = rate - (updates * packets).sum()
         open_rate = (updates * packets)[~is_capped].sum()
         if spare <= 0 or open_rate <= 0:
             break
         updates = np.where(is_capped, updates, updates * (1.0 + spare / open_rate))
-    capped: Floats = np.minimum(updates, MOST_UPDATES_PER_SECOND)
+    capped: Floats = np.minimum(updates, MAX_UPDATES_PER_SECOND)
     return capped

@@ -7,8 +7,8 @@ import pytest
 from marketdata.dhan import packets
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import TickerTick
-from simulator.damage import PACKET_FAULTS, Damage
 from simulator.faults import REGISTRY
+from simulator.packet_faults import PACKET_FAULTS, PacketFaults
 from tests.simulators import EVERYDAY_FAULTS
 
 KNOWN = {code.value for code in packets.PacketCode}
@@ -23,14 +23,14 @@ def good_packets(count: int) -> list[bytes]:
 def test_the_same_seed_does_the_same_damage() -> None:
     dials = dict.fromkeys(PACKET_FAULTS, 0.3) | {"stacked": 2.0}
 
-    one, same, other = (list(Damage(seed).messages(good_packets(200), dials)) for seed in (7, 7, 8))
+    one, same, other = (list(PacketFaults(seed).messages(good_packets(200), dials)) for seed in (7, 7, 8))
 
     assert one == same
     assert one != other
 
 
 def test_nothing_happens_to_packets_without_faults() -> None:
-    assert list(Damage(7).messages(good_packets(3), {})) == good_packets(3)
+    assert list(PacketFaults(7).messages(good_packets(3), {})) == good_packets(3)
 
 
 def test_every_fault_of_packets_is_in_the_registry() -> None:
@@ -38,7 +38,7 @@ def test_every_fault_of_packets_is_in_the_registry() -> None:
 
 
 def test_everyday_faults_lose_no_packet_and_invent_no_price() -> None:
-    found = list(Damage(7).messages(good_packets(2_000), EVERYDAY_FAULTS))
+    found = list(PacketFaults(7).messages(good_packets(2_000), EVERYDAY_FAULTS))
 
     parts = [part for message in found for part in packets.split(message)]
     ticks = [tick for part in parts if part[0] in KNOWN and isinstance(tick := packets.decode(part), TickerTick)]
@@ -54,7 +54,7 @@ def test_everyday_faults_lose_no_packet_and_invent_no_price() -> None:
 def test_what_is_held_back_comes_next_but_one_and_is_not_lost(share: float) -> None:
     sent = good_packets(1_000)
 
-    found = list(Damage(7).messages(sent, {"out_of_order": share}))
+    found = list(PacketFaults(7).messages(sent, {"out_of_order": share}))
 
     assert len(found) >= 999
     assert not Counter(found) - Counter(sent)

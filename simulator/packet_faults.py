@@ -28,8 +28,8 @@ PACKET_FAULTS: Final = frozenset(
         "out_of_order",
     )
 )
-LONGEST_PADDING: Final = 32
-LONGEST_UNKNOWN: Final = 64
+MAX_PADDING_BYTES: Final = 32
+MAX_UNKNOWN_BYTES: Final = 64
 UNKNOWN_CODES: Final = (0, 3, 9, 41, 51, 99, 255)
 """Seen by one client, of the old protocol, of other feeds, and of nobody."""
 
@@ -39,13 +39,13 @@ _TIME_AT: Final = {PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL:
 _NO_TIME = bytes(4)
 
 
-class Damage:
+class PacketFaults:
     """Damages what one socket is sent."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._dials: Mapping[str, float] = {}
-        self._held: dict[bytes, bytes] = {}
+        self._delayed: dict[bytes, bytes] = {}
 
     def messages(self, packets: Iterable[bytes], dials: Mapping[str, float]) -> Iterator[bytes]:
         """Yield the messages that `packets` become with these faults."""
@@ -77,7 +77,7 @@ class Damage:
             if self._hits("ltt_zero"):
                 packet = _put(packet, time_at, _NO_TIME)
         if self._hits("oversized"):
-            padded = packet + self._random.randbytes(self._random.randint(1, LONGEST_PADDING))
+            padded = packet + self._random.randbytes(self._random.randint(1, MAX_PADDING_BYTES))
             return _put(padded, 1, len(padded).to_bytes(2, "little"))
         return packet
 
@@ -86,9 +86,9 @@ class Damage:
         if self._hits("unknown_packets"):
             yield self._unknown()
         instrument = packet[:1] + packet[3 : HEADER.size]
-        older = self._held.pop(instrument, None)
+        older = self._delayed.pop(instrument, None)
         if older is None and self._hits("out_of_order"):
-            self._held[instrument] = packet
+            self._delayed[instrument] = packet
             return
         yield packet
         if self._hits("duplicates"):
@@ -97,7 +97,7 @@ class Damage:
             yield older
 
     def _unknown(self) -> bytes:
-        length = self._random.randint(HEADER.size, LONGEST_UNKNOWN)
+        length = self._random.randint(HEADER.size, MAX_UNKNOWN_BYTES)
         head = HEADER.pack(self._random.choice(UNKNOWN_CODES), length, 0, 0)
         return head + self._random.randbytes(length - HEADER.size)
 
