@@ -29,7 +29,7 @@ def test_a_trader_is_told_of_an_eviction_and_claims_again_with_one_click(
     page: Page, office: Page, stack: Stack
 ) -> None:
     add_reliance(page)
-    expect(page.locator(".line")).to_contain_text("50 legs")
+    expect(page.locator(".entry")).to_contain_text("50 legs")
 
     office.goto(f"{stack.url}/admin/subscriptions/claim/?q=RELIANCE&kind__exact=watchlist")
     office.locator("input.action-select").first.click()
@@ -41,14 +41,14 @@ def test_a_trader_is_told_of_an_eviction_and_claims_again_with_one_click(
     expect(office.locator(".messagelist")).to_contain_text("Notified: trader1.")
 
     expect(page.locator("#notices")).to_contain_text("(by staff): Runaway script")
-    line = page.locator(".line")
-    expect(line).to_contain_text("Evicted, not streaming")
-    expect(line.locator(".price")).to_have_text("\N{EN DASH}")
+    entry = page.locator(".entry")
+    expect(entry).to_contain_text("Evicted, not streaming")
+    expect(entry.locator(".price")).to_have_text("\N{EN DASH}")
 
-    line.locator("text=Claim again").click()
+    entry.locator("text=Claim again").click()
 
-    expect(line).to_contain_text("50 legs")
-    expect(line.locator(".line-state")).to_have_count(0)
+    expect(entry).to_contain_text("50 legs")
+    expect(entry.locator(".entry-state")).to_have_count(0)
     # It stays until the trader has read it.
     page.locator(".notice .icon-button").click()
     expect(page.locator(".notice")).to_have_count(0)
@@ -58,7 +58,7 @@ def test_a_chain_beyond_the_quota_is_refused_in_words_and_offered_narrower(
     page: Page, office: Page, stack: Stack
 ) -> None:
     add_reliance(page)
-    expect(page.locator(".line")).to_have_attribute("data-quote", "live")
+    expect(page.locator(".entry")).to_have_attribute("data-quote", "live")
 
     office.goto(f"{stack.url}/admin/accounts/user/?q=trader1")
     office.locator("#result_list tbody th a").click()
@@ -73,5 +73,5 @@ def test_a_chain_beyond_the_quota_is_refused_in_words_and_offered_narrower(
     expect(notice).to_contain_text("This chain needs 50; you have 40 left. ±9 strikes would fit.")
     notice.locator("text=Add ±9 strikes").click()
 
-    expect(page.locator(".line").nth(1)).to_contain_text("38 legs")
+    expect(page.locator(".entry").nth(1)).to_contain_text("38 legs")
     expect(notice).to_have_count(0)

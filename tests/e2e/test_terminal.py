@@ -22,7 +22,7 @@ def add_reliance(page: Page) -> None:
     expect(page.locator("[role=option]").first).to_contain_text("RELIANCE")
     page.keyboard.press("Enter")
     page.locator(".chip.preferred").click()
-    expect(page.locator(".line")).to_have_count(1)
+    expect(page.locator(".entry")).to_have_count(1)
 
 
 def prices_on(page: Page) -> list[str]:
@@ -53,14 +53,14 @@ def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: St
         "() => document.querySelectorAll('.strike-row[data-call=live][data-put=live]').length > 20",
         timeout=STREAMS_WITHIN_MS,
     )
-    expect(page.locator(".line .price")).to_contain_text(".")
+    expect(page.locator(".entry .price")).to_contain_text(".")
     expect(page.locator("#connection")).to_have_attribute("data-tone", "live")
     # Fifty legs and their spot.
     assert broker_streams(stack) == 51
 
-    page.locator(".line-remove").click()
+    page.locator(".entry-remove").click()
 
-    expect(page.locator(".line")).to_have_count(0)
+    expect(page.locator(".entry")).to_have_count(0)
     expect(page.locator("#entries-empty")).to_be_visible()
     expect(page.locator("#chain-banner")).to_contain_text("not streaming", timeout=15_000)
     page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length === 0")
@@ -73,10 +73,10 @@ def test_a_frozen_feed_is_called_stale_and_its_prices_turn_gray(page: Page, stac
 
     stack.freeze_feed()
 
-    expect(page.locator("#connection-word")).to_have_text("Stale", timeout=HONEST_WITHIN_MS)
+    expect(page.locator("#connection-label")).to_have_text("Stale", timeout=HONEST_WITHIN_MS)
     expect(page.locator(".strike-row[data-call=live]")).to_have_count(0)
     # Where the day has no session, a share that did not trade in the last seconds has its closing price.
-    expect(page.locator(".line")).to_have_attribute("data-quote", re.compile("stale|closed"))
+    expect(page.locator(".entry")).to_have_attribute("data-quote", re.compile("stale|closed"))
 
     stack.thaw_feed()
 
@@ -113,7 +113,7 @@ def test_two_tabs_of_a_trader_show_the_same_list(page: Page, stack: Stack) -> No
     page.bring_to_front()
     add_reliance(page)
 
-    expect(other.locator(".line")).to_have_count(1)
+    expect(other.locator(".entry")).to_have_count(1)
 
 
 def test_a_phone_shows_the_list_above_the_chain_and_nothing_beyond_its_edge(page: Page) -> None:
@@ -122,7 +122,7 @@ def test_a_phone_shows_the_list_above_the_chain_and_nothing_beyond_its_edge(page
     expect(page.locator(".strike-row")).to_have_count(25)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-    page.locator("button[data-columns=book]").click()
+    page.locator("button[data-columns=depth]").click()
     expect(page.locator(".strike-row .bid").first).to_be_visible()
     expect(page.locator(".strike-row .oi").first).to_be_hidden()
 

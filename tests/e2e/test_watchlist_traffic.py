@@ -82,8 +82,8 @@ def test_one_add_reads_the_list_once_and_watches_once_in_each_tab(page: Page, st
         "() => document.querySelectorAll('.strike-row[data-call=live][data-put=live]').length > 20",
         timeout=STREAMS_WITHIN_MS,
     )
-    expect(page.locator(".line")).to_have_attribute("data-quote", "live")
-    expect(other.locator(".line")).to_have_count(1)
+    expect(page.locator(".entry")).to_have_attribute("data-quote", "live")
+    expect(other.locator(".entry")).to_have_count(1)
     assert here.watchlist_reads == 1
     assert here.watched == ["chain"]
     assert len(here.listed) == 1
@@ -96,10 +96,10 @@ def test_a_removal_reads_the_list_once(page: Page, stack: Stack) -> None:
     traffic = record_traffic(page)
     load(page, stack)
     add_reliance(page)
-    expect(page.locator(".line")).to_have_attribute("data-quote", "live")
+    expect(page.locator(".entry")).to_have_attribute("data-quote", "live")
     traffic.clear()
 
-    page.locator(".line-remove").click()
+    page.locator(".entry-remove").click()
 
     expect(page.locator("#entries-empty")).to_be_visible()
     page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length === 0")

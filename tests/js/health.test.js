@@ -5,28 +5,28 @@ import "./modules.js";
 
 const { judgeHealth } = await import("../../watchlists/static/watchlists/health.js");
 
-/** @typedef {import("../../watchlists/static/watchlists/connection.js").Link} Link */
+/** @typedef {import("../../watchlists/static/watchlists/socket.js").SocketStatus} SocketStatus */
 
-/** @param {Partial<Link>} [link] @param {string | null} [state] @param {number} [live] */
-function see(link = {}, state = "live", live = 5, isHeard = true) {
+/** @param {Partial<SocketStatus>} [socket] @param {string | null} [state] @param {number} [live] */
+function see(socket = {}, state = "live", live = 5, isReceiving = true) {
   const connections = [1, 2, 3, 4, 5].map((number) => ({
     number,
     state: number <= live ? "live" : "reconnecting",
     error: number === 5 && live < 5 ? "code 805" : "",
   }));
   return judgeHealth({
-    link: { state: "open", attempt: 0, retryAt: 0, code: 0, ...link },
+    socket: { state: "open", attempt: 0, retryAt: 0, code: 0, ...socket },
     feed: state === null ? null : { state, live, total: 5, connections },
-    isHeard,
+    isReceiving,
     ageMs: 180,
     now: 10_000,
   });
 }
 
 test("a live feed says live and how old the newest frame is", () => {
-  const { tone, word, detail } = see();
+  const { tone, label, detail } = see();
 
-  assert.deepEqual([tone, word, detail], ["live", "Live", "0.2 s"]);
+  assert.deepEqual([tone, label, detail], ["live", "Live", "0.2 s"]);
 });
 
 test("whatever is not live never has the tone of live", () => {
@@ -35,39 +35,39 @@ test("whatever is not live never has the tone of live", () => {
   }
   assert.notEqual(see({}, "live", 5, false).tone, "live");
   assert.notEqual(see({}, null).tone, "live");
-  for (const state of /** @type {Link["state"][]} */ (["connecting", "waiting", "ended"])) {
+  for (const state of /** @type {SocketStatus["state"][]} */ (["connecting", "waiting", "ended"])) {
     assert.notEqual(see({ state }).tone, "live", state);
   }
 });
 
 test("a feed that lost connections says how many are left and what the broker said", () => {
-  const { word, detail, cause } = see({}, "partial", 4);
+  const { label, detail, cause } = see({}, "partial", 4);
 
-  assert.deepEqual([word, detail], ["Live", "4/5"]);
+  assert.deepEqual([label, detail], ["Live", "4/5"]);
   assert.match(cause, /code 805/);
 });
 
 test("a feed nobody runs is down, a silent one is stale", () => {
-  assert.equal(see({}, "no_owner", 0).word, "Market data down");
-  assert.equal(see({}, "stale", 0).word, "Stale");
+  assert.equal(see({}, "no_owner", 0).label, "Market data down");
+  assert.equal(see({}, "stale", 0).label, "Stale");
 });
 
 test("a lost socket counts down to its next attempt", () => {
-  const { tone, word, detail } = see({ state: "waiting", attempt: 2, retryAt: 12_400 });
+  const { tone, label, detail } = see({ state: "waiting", attempt: 2, retryAt: 12_400 });
 
-  assert.deepEqual([tone, word, detail], ["down", "Reconnecting", "(2) in 3 s"]);
+  assert.deepEqual([tone, label, detail], ["down", "Reconnecting", "(2) in 3 s"]);
 });
 
 test("a server that says nothing makes the page stale, whatever it said before", () => {
-  assert.equal(see({}, "live", 5, false).word, "Stale");
+  assert.equal(see({}, "live", 5, false).label, "Stale");
 });
 
 test("a closed market raises no alarm and names its last session, whatever the feed does", () => {
-  const link = /** @type {Link} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+  const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
   const closedSinceMs = Date.parse("2026-11-20T10:10:00Z");
   for (const state of ["live", "reconnecting", "no_owner"]) {
     const feed = { state, live: 0, total: 5, connections: [] };
-    const { tone, word, detail } = judgeHealth({ link, feed, isHeard: true, ageMs: 0, now: 0, closedSinceMs });
-    assert.deepEqual([tone, word, detail], ["wait", "Market closed", "20 Nov"], state);
+    const { tone, label, detail } = judgeHealth({ socket, feed, isReceiving: true, ageMs: 0, now: 0, closedSinceMs });
+    assert.deepEqual([tone, label, detail], ["wait", "Market closed", "20 Nov"], state);
   }
 });

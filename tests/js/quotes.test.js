@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { changeOf, judgeQuote, priceOf, QuoteBook } from "../../marketdata/static/marketdata/quotes.js";
+import { changeOf, judgeQuote, priceOf, QuoteCache } from "../../marketdata/static/marketdata/quotes.js";
 
 /** @typedef {import("../../marketdata/static/marketdata/frames.js").Quote} Quote */
 /** @typedef {import("../../marketdata/static/marketdata/frames.js").Frame} Frame */
@@ -41,37 +41,37 @@ function makeFeed(state = "live") {
 }
 
 test("changes that follow are applied and marked", () => {
-  const book = new QuoteBook();
-  book.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
-  book.takeChanged();
+  const cache = new QuoteCache();
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  cache.takeChanged();
 
-  assert.equal(book.apply(makeFrame("changes", 2, [makeQuote(42, { ltp: 101 })])), true);
-  assert.equal(book.find(42)?.ltp, 101);
-  assert.deepEqual([...book.takeChanged()], [42]);
-  assert.deepEqual([...book.takeChanged()], []);
+  assert.equal(cache.apply(makeFrame("changes", 2, [makeQuote(42, { ltp: 101 })])), true);
+  assert.equal(cache.find(42)?.ltp, 101);
+  assert.deepEqual([...cache.takeChanged()], [42]);
+  assert.deepEqual([...cache.takeChanged()], []);
 });
 
 test("a gap, another epoch or changes before a snapshot are refused", () => {
-  const book = new QuoteBook();
-  assert.equal(book.apply(makeFrame("changes", 1, [makeQuote(41)])), false);
-  book.apply(makeFrame("snapshot", 4, [makeQuote(41)]));
+  const cache = new QuoteCache();
+  assert.equal(cache.apply(makeFrame("changes", 1, [makeQuote(41)])), false);
+  cache.apply(makeFrame("snapshot", 4, [makeQuote(41)]));
 
-  assert.equal(book.apply(makeFrame("changes", 6, [makeQuote(41, { ltp: 1 })])), false);
-  assert.equal(book.apply(makeFrame("changes", 5, [makeQuote(41, { ltp: 1 })], 8)), false);
-  assert.equal(book.find(41)?.ltp, 100);
-  assert.equal(book.apply(makeFrame("snapshot", 9, [makeQuote(41, { ltp: 2 })], 8)), true);
-  assert.equal(book.find(41)?.ltp, 2);
+  assert.equal(cache.apply(makeFrame("changes", 6, [makeQuote(41, { ltp: 1 })])), false);
+  assert.equal(cache.apply(makeFrame("changes", 5, [makeQuote(41, { ltp: 1 })], 8)), false);
+  assert.equal(cache.find(41)?.ltp, 100);
+  assert.equal(cache.apply(makeFrame("snapshot", 9, [makeQuote(41, { ltp: 2 })], 8)), true);
+  assert.equal(cache.find(41)?.ltp, 2);
 });
 
 test("a snapshot replaces what was there", () => {
-  const book = new QuoteBook();
-  book.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
-  book.takeChanged();
+  const cache = new QuoteCache();
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  cache.takeChanged();
 
-  book.apply(makeFrame("snapshot", 2, [makeQuote(42)]));
+  cache.apply(makeFrame("snapshot", 2, [makeQuote(42)]));
 
-  assert.equal(book.find(41), null);
-  assert.deepEqual([...book.takeChanged()].sort(), [41, 42]);
+  assert.equal(cache.find(41), null);
+  assert.deepEqual([...cache.takeChanged()].sort(), [41, 42]);
 });
 
 test("an old snapshot and the frames since are a fresh snapshot", () => {
@@ -82,72 +82,72 @@ test("an old snapshot and the frames since are a fresh snapshot", () => {
   };
   for (let round = 0; round < 200; round += 1) {
     const server = new Map([1, 2, 3, 4, 5].map((id) => [id, makeQuote(id)]));
-    const book = new QuoteBook();
-    book.apply(makeFrame("snapshot", 1, [...server.values()]));
+    const cache = new QuoteCache();
+    cache.apply(makeFrame("snapshot", 1, [...server.values()]));
     for (let sequence = 2; sequence < 20; sequence += 1) {
       const changed = new Set(Array.from({ length: random(4) }, () => 1 + random(5)));
       for (const id of changed) {
         server.set(id, makeQuote(id, { ltp: random(1_000), bid: random(2) ? random(1_000) : null }));
       }
       const rows = [...changed].flatMap((id) => server.get(id) ?? []);
-      assert.equal(book.apply(makeFrame("changes", sequence, rows)), true);
+      assert.equal(cache.apply(makeFrame("changes", sequence, rows)), true);
     }
-    const fresh = new QuoteBook();
+    const fresh = new QuoteCache();
     fresh.apply(makeFrame("snapshot", 1, [...server.values()]));
     for (const id of server.keys()) {
-      assert.deepEqual(book.find(id), fresh.find(id));
+      assert.deepEqual(cache.find(id), fresh.find(id));
     }
   }
 });
 
 test("a quote is live only while its connection is, the server is heard and somebody streams it", () => {
-  const book = new QuoteBook();
+  const cache = new QuoteCache();
   const quote = makeQuote(41);
-  book.apply(makeFrame("snapshot", 1, [quote]));
-  assert.equal(book.isStale(quote), true);
+  cache.apply(makeFrame("snapshot", 1, [quote]));
+  assert.equal(cache.isStale(quote), true);
 
-  book.setHeard(true);
-  book.setFeed(makeFeed());
-  assert.equal(book.isStale(quote), false);
-  assert.equal(book.isStale(makeQuote(41, { connection: 0 })), true);
+  cache.setReceiving(true);
+  cache.setFeed(makeFeed());
+  assert.equal(cache.isStale(quote), false);
+  assert.equal(cache.isStale(makeQuote(41, { connection: 0 })), true);
 
-  book.setFeed(makeFeed("silent"));
-  assert.equal(book.isStale(quote), true);
-  book.setFeed({ ...makeFeed(), state: "bus_lost" });
-  assert.equal(book.isStale(quote), true);
+  cache.setFeed(makeFeed("silent"));
+  assert.equal(cache.isStale(quote), true);
+  cache.setFeed({ ...makeFeed(), state: "bus_lost" });
+  assert.equal(cache.isStale(quote), true);
 
-  book.setFeed(makeFeed());
-  book.setNotStreaming([41], [41]);
-  assert.equal(book.isStale(quote), true);
-  book.setNotStreaming([41], []);
-  assert.equal(book.isStale(quote), false);
+  cache.setFeed(makeFeed());
+  cache.setNotStreaming([41], [41]);
+  assert.equal(cache.isStale(quote), true);
+  cache.setNotStreaming([41], []);
+  assert.equal(cache.isStale(quote), false);
 
-  book.setHeard(false);
-  assert.equal(book.isStale(quote), true);
+  cache.setReceiving(false);
+  assert.equal(cache.isStale(quote), true);
 });
 
 test("whatever changes what is live marks everything for painting", () => {
-  const book = new QuoteBook();
-  book.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
-  for (const change of [() => book.setHeard(true), () => book.setFeed(makeFeed()), () => book.setHeard(false)]) {
-    book.takeChanged();
+  const cache = new QuoteCache();
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  for (const change of [() => cache.setReceiving(true), () => cache.setFeed(makeFeed()), () => cache.setReceiving(false)]) {
+    cache.takeChanged();
     change();
-    assert.deepEqual([...book.takeChanged()], [41, 42]);
+    assert.deepEqual([...cache.takeChanged()], [41, 42]);
   }
 });
 
 test("another socket keeps the prices, as stale, until its snapshot comes", () => {
-  const book = new QuoteBook();
-  book.apply(makeFrame("snapshot", 5, [makeQuote(41)]));
-  book.setHeard(true);
-  book.setFeed(makeFeed());
+  const cache = new QuoteCache();
+  cache.apply(makeFrame("snapshot", 5, [makeQuote(41)]));
+  cache.setReceiving(true);
+  cache.setFeed(makeFeed());
 
-  book.restart();
+  cache.restart();
 
-  assert.equal(book.find(41)?.ltp, 100);
-  assert.equal(book.isStale(makeQuote(41)), true);
-  assert.equal(book.apply(makeFrame("changes", 6, [])), false);
-  assert.equal(book.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 3 })])), true);
+  assert.equal(cache.find(41)?.ltp, 100);
+  assert.equal(cache.isStale(makeQuote(41)), true);
+  assert.equal(cache.apply(makeFrame("changes", 6, [])), false);
+  assert.equal(cache.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 3 })])), true);
 });
 
 test("the change is that of the shared cases", () => {
@@ -175,34 +175,34 @@ test("a price on a tick survives float32, and one off the tick keeps its paise",
 test("states are judged as the server judges them", () => {
   const cases = JSON.parse(readFileSync(new URL("../data/quote_states.json", import.meta.url), "utf8"));
 
-  for (const { name, quote, isLineLive, closedSinceMs, state } of cases) {
-    assert.equal(judgeQuote(quote, isLineLive, closedSinceMs), state, name);
+  for (const { name, quote, isConnectionLive, closedSinceMs, state } of cases) {
+    assert.equal(judgeQuote(quote, isConnectionLive, closedSinceMs), state, name);
   }
   assert.ok(cases.length > 10);
 });
 
 test("a segment that is closed says so of its prices, and another does not", () => {
-  const book = new QuoteBook();
-  book.setHeard(true);
+  const cache = new QuoteCache();
+  cache.setReceiving(true);
   const [option, future] = [makeQuote(41), makeQuote(42, { segment: 5 })];
-  book.apply(makeFrame("snapshot", 1, [option, future]));
-  book.setFeed({ ...makeFeed(), closed: { 2: 500 } });
+  cache.apply(makeFrame("snapshot", 1, [option, future]));
+  cache.setFeed({ ...makeFeed(), closed: { 2: 500 } });
 
-  assert.equal(book.stateOf(option), "closed");
-  assert.equal(book.stateOf(future), "live");
-  assert.equal(book.closedSinceMs, null);
-  book.setFeed({ ...makeFeed(), closed: { 2: 500, 5: 900 } });
-  assert.equal(book.closedSinceMs, 900);
-  book.setHeard(false);
-  assert.equal(book.stateOf(option), "stale");
+  assert.equal(cache.stateOf(option), "closed");
+  assert.equal(cache.stateOf(future), "live");
+  assert.equal(cache.closedSinceMs, null);
+  cache.setFeed({ ...makeFeed(), closed: { 2: 500, 5: 900 } });
+  assert.equal(cache.closedSinceMs, 900);
+  cache.setReceiving(false);
+  assert.equal(cache.stateOf(option), "stale");
 });
 
 test("a price after one that cannot be is suspect, and what was never heard is waited for", () => {
-  const book = new QuoteBook();
-  book.setHeard(true);
-  book.setFeed(makeFeed());
+  const cache = new QuoteCache();
+  cache.setReceiving(true);
+  cache.setFeed(makeFeed());
 
-  assert.equal(book.stateOf(makeQuote(41, { isSuspect: true })), "suspect");
-  assert.equal(book.stateOf(makeQuote(41, { ltp: null })), "waiting");
-  assert.equal(book.stateOf(null), "waiting");
+  assert.equal(cache.stateOf(makeQuote(41, { isSuspect: true })), "suspect");
+  assert.equal(cache.stateOf(makeQuote(41, { ltp: null })), "waiting");
+  assert.equal(cache.stateOf(null), "waiting");
 });

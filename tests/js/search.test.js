@@ -5,18 +5,18 @@ import { test } from "node:test";
 import "./modules.js";
 
 const { ApiError } = await import("../../watchlists/static/watchlists/api.js");
-const { offerOf, sentenceOf } = await import("../../watchlists/static/watchlists/search.js");
+const { messageOf, offerOf } = await import("../../watchlists/static/watchlists/search.js");
 
-const wish = { symbol: "NIFTY", exchange: "NSE", instrument_type: "INDEX_OPTION", expiry: "2026-11-23" };
+const request = { symbol: "NIFTY", exchange: "NSE", instrument_type: "INDEX_OPTION", expiry: "2026-11-23" };
 
 test("a chain that is too wide is offered narrower", () => {
   const refusal = new ApiError("This chain needs 202; you have 150 left.", 409, "quota", 31);
 
-  assert.deepEqual(offerOf(refusal, wish), { label: "Add ±15 strikes", wish: { ...wish, strikes: 31 } });
-  assert.equal(sentenceOf(refusal), "This chain needs 202; you have 150 left.");
+  assert.deepEqual(offerOf(refusal, request), { label: "Add ±15 strikes", request: { ...request, strikes: 31 } });
+  assert.equal(messageOf(refusal), "This chain needs 202; you have 150 left.");
 });
 
 test("nothing is offered where nothing would be taken", () => {
-  assert.equal(offerOf(new ApiError("It is on your list already.", 409, "duplicate_entry"), wish), null);
-  assert.equal(offerOf(new TypeError("a fault of ours"), wish), null);
+  assert.equal(offerOf(new ApiError("It is on your list already.", 409, "duplicate_entry"), request), null);
+  assert.equal(offerOf(new TypeError("a fault of ours"), request), null);
 });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { addressOf, isElsewhere, isOpen, isSameChain, parseAddress } = await import(
+const { addressOf, isOtherChain, isOpen, isSameChain, parseAddress } = await import(
   "../../watchlists/static/watchlists/underlying.js"
 );
 
@@ -46,9 +46,9 @@ test("an address names the exchange unless it is the usual one, and reads back",
 });
 
 test("an address leads elsewhere when its underlying or its expiry differs", () => {
-  assert.equal(isElsewhere({ symbol: "RELIANCE" }, nse), false);
-  assert.equal(isElsewhere({ symbol: "RELIANCE" }, bse), true);
-  assert.equal(isElsewhere({ symbol: "RELIANCE", exchange: "BSE" }, bse), false);
-  assert.equal(isElsewhere({ symbol: "RELIANCE", expiry: "2026-12-29" }, nse), true);
-  assert.equal(isElsewhere({ symbol: "RELIANCE" }, null), true);
+  assert.equal(isOtherChain({ symbol: "RELIANCE" }, nse), false);
+  assert.equal(isOtherChain({ symbol: "RELIANCE" }, bse), true);
+  assert.equal(isOtherChain({ symbol: "RELIANCE", exchange: "BSE" }, bse), false);
+  assert.equal(isOtherChain({ symbol: "RELIANCE", expiry: "2026-12-29" }, nse), true);
+  assert.equal(isOtherChain({ symbol: "RELIANCE" }, null), true);
 });

@@ -18,29 +18,29 @@
 
 /**
  * Twin of `judge_quote` in marketdata/domain/quote_state.py; both are held to tests/data/quote_states.json.
- * @param {{hasPrice: boolean, isSuspect: boolean, isCurrent: boolean, heardAtMs: number | null}} quote
- * @param {boolean} isLineLive
+ * @param {{hasPrice: boolean, isSuspect: boolean, isCurrent: boolean, receivedAtMs: number | null}} quote
+ * @param {boolean} isConnectionLive
  * @param {number | null} closedSinceMs
  * @returns {State}
  */
-export function judgeQuote(quote, isLineLive, closedSinceMs) {
+export function judgeQuote(quote, isConnectionLive, closedSinceMs) {
   if (quote.isSuspect) {
     return "suspect";
   }
   if (!quote.hasPrice) {
     return "waiting";
   }
-  const isFromLine = isLineLive && quote.isCurrent;
+  const isCurrentlyLive = isConnectionLive && quote.isCurrent;
   if (closedSinceMs !== null) {
-    return isFromLine || (quote.heardAtMs !== null && quote.heardAtMs >= closedSinceMs) ? "closed" : "stale";
+    return isCurrentlyLive || (quote.receivedAtMs !== null && quote.receivedAtMs >= closedSinceMs) ? "closed" : "stale";
   }
-  return isFromLine ? "live" : "stale";
+  return isCurrentlyLive ? "live" : "stale";
 }
 
 /** A page that has heard nothing for this long shows no price as live. The server speaks at least once a second. */
-export const SILENT_AFTER_MS = 2_000;
+export const RECEIVING_WITHIN_MS = 2_000;
 
-export class QuoteBook {
+export class QuoteCache {
   /** @type {Map<number, Quote>} */
   #quotes = new Map();
   /** @type {Set<number>} */
@@ -51,7 +51,7 @@ export class QuoteBook {
   #notStreaming = new Set();
   /** @type {{epoch: number, sequence: number} | null} */
   #position = null;
-  #isHeard = false;
+  #isReceiving = false;
 
   /** @type {Feed | null} */
   feed = null;
@@ -105,23 +105,23 @@ export class QuoteBook {
 
   /**
    * Note whether this page hears the server at all.
-   * @param {boolean} isHeard
+   * @param {boolean} isReceiving
    */
-  setHeard(isHeard) {
-    if (isHeard !== this.#isHeard) {
-      this.#isHeard = isHeard;
+  setReceiving(isReceiving) {
+    if (isReceiving !== this.#isReceiving) {
+      this.#isReceiving = isReceiving;
       this.markAll();
     }
   }
 
-  get isHeard() {
-    return this.#isHeard;
+  get isReceiving() {
+    return this.#isReceiving;
   }
 
   /** The socket is another one: its sequence starts anew, prices stay on the screen as stale. */
   restart() {
     this.#position = null;
-    this.setHeard(false);
+    this.setReceiving(false);
   }
 
   /**
@@ -157,11 +157,11 @@ export class QuoteBook {
       hasPrice: quote.ltp !== null,
       isSuspect: quote.isSuspect,
       isCurrent: quote.connection !== 0 && !this.#notStreaming.has(quote.instrumentId),
-      heardAtMs: quote.receivedAtMs,
+      receivedAtMs: quote.receivedAtMs,
     };
     // A page that hears nothing knows neither lines nor sessions as they are now.
-    const isLineLive = this.#isHeard && this.#liveConnections.has(quote.connection);
-    return judgeQuote(facts, isLineLive, this.#isHeard ? this.#closedSince(quote.segment) : null);
+    const isConnectionLive = this.#isReceiving && this.#liveConnections.has(quote.connection);
+    return judgeQuote(facts, isConnectionLive, this.#isReceiving ? this.#closedSince(quote.segment) : null);
   }
 
   /**

@@ -71,11 +71,11 @@ async function request(path, options) {
   if (response.ok) {
     return response.status === 204 ? null : response.json();
   }
-  throw await refusalOf(response);
+  throw await errorOf(response);
 }
 
 /** @param {Response} response */
-async function refusalOf(response) {
+async function errorOf(response) {
   /** @type {ProblemDetails} */
   let problem = {};
   if (response.headers.get("Content-Type")?.includes("json")) {

@@ -98,7 +98,7 @@ export function endFlashes(now) {
  * @param {string} name
  * @param {string} value
  */
-export function mark(node, name, value) {
+export function setData(node, name, value) {
   if (node.dataset[name] !== value) {
     node.dataset[name] = value;
   }
@@ -109,7 +109,7 @@ export function mark(node, name, value) {
  * @param {HTMLElement} node
  * @param {string} text
  */
-export function hint(node, text) {
+export function setTitle(node, text) {
   if (node.title !== text) {
     node.title = text;
   }
@@ -120,7 +120,7 @@ export function hint(node, text) {
  * @param {State} state
  * @param {Quote | null} quote
  */
-export function titleOf(state, quote) {
+export function stateTitleOf(state, quote) {
   const at = formatTradeTime(quote?.ltt ?? null);
   switch (state) {
     case "stale":

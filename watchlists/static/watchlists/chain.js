@@ -3,11 +3,11 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
+import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
 import { make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
 
-/** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
 
@@ -67,14 +67,14 @@ class LegCells {
    * @param {number | null} tickSize
    */
   write(quote, state, tickSize) {
-    mark(this.row, this.side, state);
-    hint(this.#ltp.node, titleOf(state, quote).replace(/^ · /, ""));
+    setData(this.row, this.side, state);
+    setTitle(this.#ltp.node, stateTitleOf(state, quote).replace(/^ · /, ""));
     const { change } = changeOf(quote, tickSize);
     this.#ltp.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null, tickSize), state === "live");
     this.#cells.bid.write(format.formatPrice(quote?.bid ?? null, tickSize));
     this.#cells.ask.write(format.formatPrice(quote?.ask ?? null, tickSize));
     if (this.#cells.change.write(format.formatChange(change))) {
-      mark(this.#cells.change.node, "direction", format.directionOf(change));
+      setData(this.#cells.change.node, "direction", format.directionOf(change));
     }
     this.#writeCount(this.#cells.volume, quote?.volume ?? null);
     this.#writeCount(this.#cells.oi, quote?.oi ?? null);
@@ -93,7 +93,7 @@ class LegCells {
 
 export class ChainLadder {
   #container;
-  #book;
+  #quotes;
   /** @type {Chain | null} */
   #chain = null;
   /** @type {Map<number, LegCells>} */
@@ -105,11 +105,11 @@ export class ChainLadder {
 
   /**
    * @param {HTMLElement} container  Scrolls; keeps the ladder.
-   * @param {QuoteBook} book
+   * @param {QuoteCache} quotes
    */
-  constructor(container, book) {
+  constructor(container, quotes) {
     this.#container = container;
-    this.#book = book;
+    this.#quotes = quotes;
     container.addEventListener("keydown", (event) => this.#moveFocus(event));
   }
 
@@ -118,9 +118,9 @@ export class ChainLadder {
    * @param {Chain} chain
    */
   show(chain) {
-    const held = this.#chain;
-    const isSame = isSameChain(held, chain);
-    const hasSameStrikes = held !== null && isSame && JSON.stringify(held.strikes) === JSON.stringify(chain.strikes);
+    const previous = this.#chain;
+    const isSame = isSameChain(previous, chain);
+    const hasSameStrikes = previous !== null && isSame && JSON.stringify(previous.strikes) === JSON.stringify(chain.strikes);
     this.#chain = chain;
     if (hasSameStrikes) {
       return;
@@ -198,12 +198,12 @@ export class ChainLadder {
     }
     for (const [instrumentId, cells] of this.#legs) {
       if (changed === null || changed.has(instrumentId)) {
-        const quote = this.#book.find(instrumentId);
-        cells.write(quote, this.#book.stateOf(quote), this.#chain.tick_size);
+        const quote = this.#quotes.find(instrumentId);
+        cells.write(quote, this.#quotes.stateOf(quote), this.#chain.tick_size);
       }
     }
     if (changed === null || changed.has(this.#chain.spot_instrument_id)) {
-      this.#paintMoney(this.#chain);
+      this.#paintMoneyness(this.#chain);
     }
   }
 
@@ -212,11 +212,11 @@ export class ChainLadder {
    * server's last calculation.
    * @param {Chain} chain
    */
-  #paintMoney(chain) {
-    const spot = this.#book.find(chain.spot_instrument_id)?.ltp ?? Number(chain.atm);
+  #paintMoneyness(chain) {
+    const spot = this.#quotes.find(chain.spot_instrument_id)?.ltp ?? Number(chain.atm);
     let nearest = this.#rows[0];
     for (const one of this.#rows) {
-      mark(one.row, "money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");
+      setData(one.row, "money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");
       // Halves go up, as on the server.
       if (nearest !== undefined && Math.abs(one.strike - spot) <= Math.abs(nearest.strike - spot)) {
         nearest = one;

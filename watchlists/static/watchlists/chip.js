@@ -6,24 +6,24 @@ import { byId } from "./dom.js";
 
 export class ConnectionChip {
   #chip = byId("connection");
-  #word = byId("connection-word");
+  #label = byId("connection-label");
   #detail = byId("connection-detail");
   #written = "";
 
   /** @param {Health} health */
   paint(health) {
-    const text = `${health.tone}|${health.word}|${health.detail}|${health.cause}`;
+    const text = `${health.tone}|${health.label}|${health.detail}|${health.cause}`;
     if (text === this.#written) {
       return;
     }
-    const hasChanged = this.#chip.dataset["tone"] !== health.tone || this.#word.textContent !== health.word;
+    const hasChanged = this.#chip.dataset["tone"] !== health.tone || this.#label.textContent !== health.label;
     this.#written = text;
     this.#chip.dataset["tone"] = health.tone;
     this.#chip.title = health.cause;
-    this.#word.textContent = health.word;
+    this.#label.textContent = health.label;
     this.#detail.textContent = health.detail;
     if (hasChanged && health.tone !== "wait") {
-      announce(`${health.word}. ${health.cause}`);
+      announce(`${health.label}. ${health.cause}`);
     }
   }
 }

@@ -3,9 +3,9 @@
 
 import { make } from "./dom.js";
 
-const AT_MOST = 5;
+const MAX_NOTICES = 5;
 
-/** @typedef {{label: string, onClick: () => void}} Act  What one can do about it. */
+/** @typedef {{label: string, onClick: () => void}} Action  What one can do about it. */
 
 /** @param {Date} at */
 function timeOf(at) {
@@ -23,31 +23,31 @@ export class Notices {
   /**
    * The same sentence comes by the answer and by the socket, and to every tab: it is shown once.
    * @param {string} text
-   * @param {Act | null} [act]
+   * @param {Action | null} [action]
    */
-  show(text, act = null) {
+  show(text, action = null) {
     for (const shown of this.#region.children) {
       if (shown.querySelector(".notice-text")?.textContent === text) {
         shown.remove();
       }
     }
     const close = make("button", { type: "button", class: "icon-button", "aria-label": `Dismiss: ${text}`, title: "Dismiss", text: "×" });
-    const said = make("div", { class: "notice-said" }, [
+    const body = make("div", { class: "notice-body" }, [
       make("time", { class: "notice-time", text: timeOf(new Date()) }),
       make("span", { class: "notice-text", text }),
     ]);
-    const notice = make("div", { class: "notice" }, [said, close]);
+    const notice = make("div", { class: "notice" }, [body, close]);
     close.addEventListener("click", () => notice.remove());
-    if (act !== null) {
-      const button = make("button", { type: "button", class: "button", text: act.label });
+    if (action !== null) {
+      const button = make("button", { type: "button", class: "button", text: action.label });
       button.addEventListener("click", () => {
         notice.remove();
-        act.onClick();
+        action.onClick();
       });
-      said.append(button);
+      body.append(button);
     }
     this.#region.append(notice);
-    while (this.#region.children.length > AT_MOST) {
+    while (this.#region.children.length > MAX_NOTICES) {
       this.#region.firstElementChild?.remove();
     }
   }

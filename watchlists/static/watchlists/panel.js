@@ -2,17 +2,17 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
+import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
 import { ChainLadder } from "./chain.js";
 import { byId, byIdAs, make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
 
-/** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./search.js").Expiry} Expiry */
 
 export class ChainPanel {
-  #book;
+  #quotes;
   #ladder;
   #panel = byId("chain");
   #title = byId("chain-title");
@@ -25,18 +25,18 @@ export class ChainPanel {
   /** @type {Chain | null} */
   #chain = null;
   /** @type {ReadonlySet<string>} */
-  #expiriesHeld = new Set();
+  #listedExpiries = new Set();
 
   /**
-   * @param {QuoteBook} book
-   * @param {{onExpiry: (expiry: string) => void, onAdd: () => void, onRetry: () => void}} acts
+   * @param {QuoteCache} quotes
+   * @param {{onExpiry: (expiry: string) => void, onAdd: () => void, onRetry: () => void}} actions
    */
-  constructor(book, acts) {
-    this.#book = book;
-    this.#ladder = new ChainLadder(byId("ladder"), book);
-    this.onExpiry = acts.onExpiry;
-    byId("chain-add").addEventListener("click", acts.onAdd);
-    byId("chain-retry").addEventListener("click", acts.onRetry);
+  constructor(quotes, actions) {
+    this.#quotes = quotes;
+    this.#ladder = new ChainLadder(byId("ladder"), quotes);
+    this.onExpiry = actions.onExpiry;
+    byId("chain-add").addEventListener("click", actions.onAdd);
+    byId("chain-retry").addEventListener("click", actions.onRetry);
     byId("recenter").addEventListener("click", () => this.#ladder.scrollToAtm());
     for (const button of document.querySelectorAll("button[data-columns]")) {
       button.addEventListener("click", () => this.#chooseColumns(/** @type {HTMLElement} */ (button)));
@@ -111,8 +111,8 @@ export class ChainPanel {
    * Expiries of the open underlying that are on the trader's list: only those are sure to stream.
    * @param {ReadonlySet<string>} expiries
    */
-  showHeld(expiries) {
-    this.#expiriesHeld = expiries;
+  showListed(expiries) {
+    this.#listedExpiries = expiries;
     this.#paintBanner();
   }
 
@@ -141,8 +141,8 @@ export class ChainPanel {
 
   /** @param {Chain} chain */
   #paintSpot(chain) {
-    const quote = this.#book.find(chain.spot_instrument_id);
-    const state = this.#book.stateOf(quote);
+    const quote = this.#quotes.find(chain.spot_instrument_id);
+    const state = this.#quotes.stateOf(quote);
     const { change, percent } = changeOf(quote);
     const direction = format.directionOf(change);
     this.#spot.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
@@ -150,9 +150,9 @@ export class ChainPanel {
     this.#spotChange.write(change === null ? "" : text.trim());
     this.#atm.write(this.#ladder.atmText());
     const figure = byId("spot-figure");
-    mark(figure, "direction", direction);
-    mark(figure, "quote", state);
-    hint(figure, titleOf(state, quote).replace(/^ · /, ""));
+    setData(figure, "direction", direction);
+    setData(figure, "quote", state);
+    setTitle(figure, stateTitleOf(state, quote).replace(/^ · /, ""));
   }
 
   #paintBanner() {
@@ -160,14 +160,14 @@ export class ChainPanel {
     if (chain === null) {
       return;
     }
-    const silent = chain.not_streaming.length;
-    const isHeld = this.#expiriesHeld.has(chain.expiry);
-    byIdAs("chain-add", "button").hidden = isHeld;
+    const notStreaming = chain.not_streaming.length;
+    const isListed = this.#listedExpiries.has(chain.expiry);
+    byIdAs("chain-add", "button").hidden = isListed;
     let text = "";
-    if (silent > 0 && !isHeld) {
-      text = `${silent} instruments of this chain are not streaming. Add it to your watchlist to see them live.`;
-    } else if (silent > 0) {
-      text = `${silent} instruments of this chain are not streaming yet.`;
+    if (notStreaming > 0 && !isListed) {
+      text = `${notStreaming} instruments of this chain are not streaming. Add it to your watchlist to see them live.`;
+    } else if (notStreaming > 0) {
+      text = `${notStreaming} instruments of this chain are not streaming yet.`;
     }
     if (this.#banner.textContent !== text) {
       this.#banner.textContent = text;

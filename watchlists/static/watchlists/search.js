@@ -26,7 +26,7 @@ import { make } from "./dom.js";
 
 /**
  * What a trader wants on the list, as POST watchlist/add takes it.
- * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number}} Wish
+ * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number}} AddRequest
  */
 
 const DEBOUNCE_MS = 100;
@@ -54,13 +54,13 @@ export class SearchBox {
   #chosen = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
-  #request = new AbortController();
+  #abortController = new AbortController();
 
   /**
    * @param {HTMLInputElement} input
    * @param {HTMLElement} panel
    * @param {string} today  The market's date, ISO.
-   * @param {(wish: Wish) => Promise<void>} onAdd  Rejects with the reason in words.
+   * @param {(request: AddRequest) => Promise<void>} onAdd  Rejects with the reason in words.
    */
   constructor(input, panel, today, onAdd) {
     this.#input = input;
@@ -69,16 +69,16 @@ export class SearchBox {
     this.#onAdd = onAdd;
     input.addEventListener("input", () => this.#searchSoon());
     input.addEventListener("focus", () => this.#searchSoon());
-    input.addEventListener("keydown", (event) => this.#obeyKey(event));
+    input.addEventListener("keydown", (event) => this.#handleKey(event));
     for (const kind of ["pointerdown", "focusin"]) {
-      document.addEventListener(kind, (event) => this.#closeUnlessInside(event));
+      document.addEventListener(kind, (event) => this.#closeOnOutsideEvent(event));
     }
-    document.addEventListener("keydown", (event) => this.#obeySlash(event));
+    document.addEventListener("keydown", (event) => this.#handleSlash(event));
   }
 
   close() {
     clearTimeout(this.#timer);
-    this.#request.abort();
+    this.#abortController.abort();
     this.#chosen = null;
     this.#panel.hidden = true;
     this.#input.setAttribute("aria-expanded", "false");
@@ -86,7 +86,7 @@ export class SearchBox {
   }
 
   /** @param {Event} event */
-  #closeUnlessInside(event) {
+  #closeOnOutsideEvent(event) {
     const isInside = event.target instanceof Node && (this.#panel.contains(event.target) || event.target === this.#input);
     if (!isInside) {
       this.close();
@@ -94,7 +94,7 @@ export class SearchBox {
   }
 
   /** @param {KeyboardEvent} event */
-  #obeySlash(event) {
+  #handleSlash(event) {
     const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null;
     if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
@@ -104,7 +104,7 @@ export class SearchBox {
   }
 
   /** @param {KeyboardEvent} event */
-  #obeyKey(event) {
+  #handleKey(event) {
     if (event.key === "Escape") {
       this.close();
     } else if (this.#panel.hidden || this.#chosen !== null) {
@@ -134,16 +134,16 @@ export class SearchBox {
 
   /** @param {string} query */
   async #search(query) {
-    this.#request.abort();
+    this.#abortController.abort();
     const request = new AbortController();
-    this.#request = request;
+    this.#abortController = request;
     try {
       const answer = await api.read("instruments/search", { q: query, limit: LIMIT }, request.signal);
       this.#showHits(answer.results, query);
     } catch (error) {
       // A request that a newer keystroke called off is no news.
       if (!request.signal.aborted) {
-        this.#showSentence(sentenceOf(error), "error");
+        this.#showMessage(messageOf(error), "error");
       }
     }
   }
@@ -156,7 +156,7 @@ export class SearchBox {
     this.#hits = hits;
     this.#active = -1;
     if (hits.length === 0) {
-      this.#showSentence(`Nothing listed matches “${query}”. Try a symbol, like “rel” or “nifty 25000 ce”.`, "empty");
+      this.#showMessage(`Nothing listed matches “${query}”. Try a symbol, like “rel” or “nifty 25000 ce”.`, "empty");
       return;
     }
     const list = make("ul", { role: "listbox", id: "search-hits", class: "hits", "aria-label": "Instruments" });
@@ -178,7 +178,7 @@ export class SearchBox {
    * @param {string} sentence
    * @param {"error" | "empty" | "busy"} tone
    */
-  #showSentence(sentence, tone) {
+  #showMessage(sentence, tone) {
     this.#hits = [];
     this.#open(make("p", { class: `sentence ${tone}`, role: tone === "error" ? "alert" : "status", text: sentence }));
   }
@@ -258,33 +258,33 @@ export class SearchBox {
 
   /**
    * @param {string} label
-   * @param {Wish} wish
+   * @param {AddRequest} request
    */
-  #addButton(label, wish) {
+  #addButton(label, request) {
     const button = make("button", { type: "button", class: "button", text: label });
-    button.addEventListener("click", () => this.#add(button, wish));
+    button.addEventListener("click", () => this.#add(button, request));
     return button;
   }
 
   /**
    * @param {HTMLButtonElement} button
-   * @param {Wish} wish
+   * @param {AddRequest} request
    */
-  async #add(button, wish) {
-    const complaint = this.#panel.querySelector(".choices > .error");
+  async #add(button, request) {
+    const errorRegion = this.#panel.querySelector(".choices > .error");
     button.disabled = true;
     button.classList.add("busy");
     try {
-      await this.#onAdd(wish);
+      await this.#onAdd(request);
       this.#input.value = "";
       this.close();
       this.#input.blur();
     } catch (error) {
-      if (complaint !== null) {
-        complaint.textContent = `${sentenceOf(error)} `;
-        const offer = offerOf(error, wish);
+      if (errorRegion !== null) {
+        errorRegion.textContent = `${messageOf(error)} `;
+        const offer = offerOf(error, request);
         if (offer !== null) {
-          complaint.append(this.#addButton(offer.label, offer.wish));
+          errorRegion.append(this.#addButton(offer.label, offer.request));
         }
       }
     } finally {
@@ -311,20 +311,20 @@ function daysBetween(from, to) {
 }
 
 /**
- * What of a refused wish would be taken: fewer strikes, where the server says how many.
+ * What of a refused request would be taken: fewer strikes, where the server says how many.
  * @param {unknown} error
- * @param {Wish} wish
- * @returns {{label: string, wish: Wish} | null}
+ * @param {AddRequest} request
+ * @returns {{label: string, request: AddRequest} | null}
  */
-export function offerOf(error, wish) {
+export function offerOf(error, request) {
   if (!(error instanceof api.ApiError) || error.offerStrikes === null) {
     return null;
   }
   const strikes = error.offerStrikes;
-  return { label: `Add ±${Math.floor(strikes / 2)} strikes`, wish: { ...wish, strikes } };
+  return { label: `Add ±${Math.floor(strikes / 2)} strikes`, request: { ...request, strikes } };
 }
 
 /** @param {unknown} error */
-export function sentenceOf(error) {
+export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }

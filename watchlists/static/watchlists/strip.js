@@ -2,25 +2,25 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
+import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
 import { make } from "./dom.js";
 
-/** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {{symbol: string, instrument_id: number}} Index */
 
 export class IndexStrip {
-  #book;
+  #quotes;
   /** @type {Map<number, {item: HTMLElement, symbol: string, price: PriceCell, percent: Cell}>} */
   #items = new Map();
 
   /**
    * @param {HTMLElement} container
    * @param {Index[]} indices
-   * @param {QuoteBook} book
+   * @param {QuoteCache} quotes
    * @param {(symbol: string) => void} onOpen
    */
-  constructor(container, indices, book, onOpen) {
-    this.#book = book;
+  constructor(container, indices, quotes, onOpen) {
+    this.#quotes = quotes;
     for (const { symbol, instrument_id: instrumentId } of indices) {
       const price = make("span", { class: "price" });
       const percent = make("span", { class: "percent" });
@@ -44,15 +44,15 @@ export class IndexStrip {
   paint(changed) {
     for (const [instrumentId, { item, symbol, price, percent }] of this.#items) {
       if (changed === null || changed.has(instrumentId)) {
-        const quote = this.#book.find(instrumentId);
-        const state = this.#book.stateOf(quote);
+        const quote = this.#quotes.find(instrumentId);
+        const state = this.#quotes.stateOf(quote);
         const { change, percent: points } = changeOf(quote);
         const direction = format.directionOf(change);
         price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
         percent.write(points === null ? "" : `${format.ARROWS[direction]} ${format.formatPercent(points)}`.trim());
-        mark(item, "direction", direction);
-        mark(item, "quote", state);
-        hint(item, `Open the option chain of ${symbol}${titleOf(state, quote)}`);
+        setData(item, "direction", direction);
+        setData(item, "quote", state);
+        setTitle(item, `Open the option chain of ${symbol}${stateTitleOf(state, quote)}`);
       }
     }
   }

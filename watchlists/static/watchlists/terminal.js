@@ -1,66 +1,66 @@
 // The terminal page: puts wire, state and screen together. Frames mark what changed in the quote book; one animation
 // frame paints it. A hidden tab keeps its socket and its state and paints nothing.
 
-import { QuoteBook, SILENT_AFTER_MS } from "../marketdata/quotes.js";
+import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 import * as api from "./api.js";
 import { endFlashes } from "./cells.js";
 import { announce, ConnectionChip } from "./chip.js";
-import { MarketConnection } from "./connection.js";
 import { byId, byIdAs, make } from "./dom.js";
 import { judgeHealth } from "./health.js";
 import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
 import { ReloadCoalescer } from "./reload.js";
-import { offerOf, SearchBox, sentenceOf } from "./search.js";
+import { messageOf, offerOf, SearchBox } from "./search.js";
+import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
-import { addressOf, isElsewhere, isOpen, isSameChain, parseAddress } from "./underlying.js";
+import { addressOf, isOpen, isOtherChain, isSameChain, parseAddress } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
 /** @typedef {import("./watchlist.js").Entry} Entry */
-/** @typedef {import("./search.js").Wish} Wish */
-/** @typedef {import("./underlying.js").Wanted} Wanted */
+/** @typedef {import("./search.js").AddRequest} AddRequest */
+/** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 
 const RATE_HZ = 4;
 const HIDDEN_RATE_HZ = 1;
-const BEAT_MS = 250;
+const CHECK_EVERY_MS = 250;
 const SHORTCUTS = 3;
 /** Below this width the chain stands under the watchlist; the same in terminal.css. */
 const STACKED = window.matchMedia("(max-width: 820px)");
 
 class Terminal {
   #boot = JSON.parse(byId("boot").textContent ?? "{}");
-  #book = new QuoteBook();
+  #quotes = new QuoteCache();
   #chip = new ConnectionChip();
   #notices = new Notices(byId("notices"));
-  #connection = new MarketConnection(socketUrl(), {
-    onMessage: (message) => this.#hear(message),
-    onFrame: (frame) => this.#takeIn(frame),
-    onLink: (link) => this.#noteLink(link.state),
+  #socket = new MarketSocket(socketUrl(), {
+    onMessage: (message) => this.#dispatch(message),
+    onFrame: (frame) => this.#applyFrame(frame),
+    onStatus: (status) => this.#noteSocketStatus(status.state),
   });
-  #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#book, (symbol) => this.#openChain({ symbol }));
-  #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (wish) =>
-    this.#add(wish),
+  #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#quotes, (symbol) => this.#openChain({ symbol }));
+  #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (request) =>
+    this.#add(request),
   );
-  #panel = new ChainPanel(this.#book, {
-    onExpiry: (expiry) => this.#openChain({ ...this.#wanted, symbol: this.#wanted?.symbol ?? "", expiry }),
+  #panel = new ChainPanel(this.#quotes, {
+    onExpiry: (expiry) => this.#openChain({ ...this.#requested, symbol: this.#requested?.symbol ?? "", expiry }),
     onAdd: () => this.#addOpenChain(),
-    onRetry: () => this.#wanted && this.#openChain(this.#wanted),
+    onRetry: () => this.#requested && this.#openChain(this.#requested),
   });
-  #watchlist = new WatchlistPanel(byId("entries"), byId("entries-empty"), this.#book, {
+  #watchlist = new WatchlistPanel(byId("entries"), byId("entries-empty"), this.#quotes, {
     onOpen: (entry) => this.#openEntry(entry),
     onRemove: (entry) => this.#remove(entry),
-    onClaimAgain: (entry) => this.#claimAgain(entry),
+    onStreamAgain: (entry) => this.#streamAgain(entry),
   });
-  /** What the trader wants to see; the server may not have answered yet. @type {Wanted | null} */
-  #wanted = null;
-  /** The wish that opened the underlying on the screen, whatever expiry of it is looked at. @type {Wanted | null} */
-  #opened = null;
+  /** What the trader wants to see; the server may not have answered yet. @type {ChainRequest | null} */
+  #requested = null;
+  /** The request that opened the underlying on the screen, whatever expiry of it is looked at. @type {ChainRequest | null} */
+  #openedRequest = null;
   /** Instruments of the list as the server sends their quotes; null before its first answer. @type {number[] | null} */
-  #listed = null;
+  #listInstruments = null;
   #reloads = new ReloadCoalescer(
     () => this.#loadWatchlist(),
-    () => this.#listed === null || this.#watchlist.quotes(this.#listed),
+    () => this.#listInstruments === null || this.#watchlist.quotes(this.#listInstruments),
   );
   #frameAt = -Infinity;
   /** @type {number | null} */
@@ -71,16 +71,16 @@ class Terminal {
 
   start() {
     this.#offerShortcuts();
-    byId("connection").addEventListener("click", () => this.#connection.retryNow());
-    document.addEventListener("visibilitychange", () => this.#noteVisibility());
+    byId("connection").addEventListener("click", () => this.#socket.retryNow());
+    document.addEventListener("visibilitychange", () => this.#applyVisibility());
     window.addEventListener("hashchange", () => this.#openFromAddress());
     byId("entries-retry").addEventListener("click", () => this.#reloads.request());
-    this.#connection.watch("strip", { instruments: this.#strip.instrumentIds });
-    this.#connection.watch("list", { watchlist: true });
-    this.#connection.open();
+    this.#socket.watch("strip", { instruments: this.#strip.instrumentIds });
+    this.#socket.watch("list", { watchlist: true });
+    this.#socket.open();
     this.#openFromAddress();
     this.#reloads.request();
-    setInterval(() => this.#beat(), BEAT_MS);
+    setInterval(() => this.#checkHealth(), CHECK_EVERY_MS);
   }
 
   #offerShortcuts() {
@@ -94,13 +94,13 @@ class Terminal {
   // --- what comes in
 
   /** @param {Frame} frame */
-  #takeIn(frame) {
+  #applyFrame(frame) {
     this.#frameAt = performance.now();
     this.#feedAgeMs = frame.feedAgeMs;
-    if (!this.#book.apply(frame)) {
-      this.#connection.resync();
+    if (!this.#quotes.apply(frame)) {
+      this.#socket.resync();
     }
-    this.#book.setHeard(true);
+    this.#quotes.setReceiving(true);
     this.#unacknowledged = frame.sequence;
     if (document.hidden) {
       this.#acknowledge();
@@ -110,21 +110,21 @@ class Terminal {
   }
 
   /** @param {any} message */
-  #hear(message) {
+  #dispatch(message) {
     switch (message.type) {
       case "feed":
-        this.#book.setFeed(message);
+        this.#quotes.setFeed(message);
         this.#paintSoon();
         break;
       case "chain":
-        this.#noteStreaming([message.spot_instrument_id, ...message.strikes.flatMap(idsOf)], message.not_streaming);
+        this.#setNotStreaming([message.spot_instrument_id, ...message.strikes.flatMap(idsOf)], message.not_streaming);
         this.#panel.show(message);
-        this.#noteHeld();
+        this.#markListed();
         break;
       case "watching":
-        this.#noteStreaming(message.instruments, message.not_streaming);
+        this.#setNotStreaming(message.instruments, message.not_streaming);
         if (message.id === "list") {
-          this.#listed = message.instruments;
+          this.#listInstruments = message.instruments;
           this.#reloads.check();
         }
         break;
@@ -147,24 +147,24 @@ class Terminal {
    * @param {number[]} watched
    * @param {number[]} notStreaming
    */
-  #noteStreaming(watched, notStreaming) {
-    this.#book.setNotStreaming(watched, notStreaming);
+  #setNotStreaming(watched, notStreaming) {
+    this.#quotes.setNotStreaming(watched, notStreaming);
     this.#paintSoon();
   }
 
   /** @param {string} state */
-  #noteLink(state) {
+  #noteSocketStatus(state) {
     if (state === "waiting") {
       this.#wasLost = true;
     }
     if (state !== "open") {
-      this.#book.restart();
+      this.#quotes.restart();
     } else if (this.#wasLost) {
       // Announcements sent meanwhile are lost.
       this.#wasLost = false;
       this.#reloads.request();
     }
-    if (state === "ended" && this.#connection.link.code === 4401) {
+    if (state === "ended" && this.#socket.status.code === 4401) {
       window.location.assign(this.#boot.login_url);
       return;
     }
@@ -172,10 +172,10 @@ class Terminal {
     this.#paintHealth();
   }
 
-  #noteVisibility() {
-    this.#connection.setRate(document.hidden ? HIDDEN_RATE_HZ : RATE_HZ);
+  #applyVisibility() {
+    this.#socket.setRate(document.hidden ? HIDDEN_RATE_HZ : RATE_HZ);
     if (!document.hidden) {
-      this.#connection.retryNow();
+      this.#socket.retryNow();
       this.#paintSoon();
     }
   }
@@ -192,7 +192,7 @@ class Terminal {
   /** @param {number} now */
   #paint(now) {
     this.#isPaintDue = false;
-    const changed = this.#book.takeChanged();
+    const changed = this.#quotes.takeChanged();
     if (changed.size > 0) {
       this.#strip.paint(changed);
       this.#watchlist.paint(changed);
@@ -200,22 +200,22 @@ class Terminal {
     }
     this.#acknowledge();
     if (endFlashes(now)) {
-      setTimeout(() => this.#paintSoon(), BEAT_MS / 2);
+      setTimeout(() => this.#paintSoon(), CHECK_EVERY_MS / 2);
     }
   }
 
   #acknowledge() {
     if (this.#unacknowledged > 0) {
-      this.#connection.acknowledge(this.#unacknowledged);
+      this.#socket.acknowledge(this.#unacknowledged);
       this.#unacknowledged = 0;
     }
   }
 
-  #beat() {
-    this.#connection.checkPulse();
-    const isHeard = performance.now() - this.#frameAt < SILENT_AFTER_MS && this.#connection.link.state === "open";
-    if (isHeard !== this.#book.isHeard) {
-      this.#book.setHeard(isHeard);
+  #checkHealth() {
+    this.#socket.checkKeepalive();
+    const isReceiving = performance.now() - this.#frameAt < RECEIVING_WITHIN_MS && this.#socket.status.state === "open";
+    if (isReceiving !== this.#quotes.isReceiving) {
+      this.#quotes.setReceiving(isReceiving);
       this.#paintSoon();
     }
     this.#paintHealth();
@@ -224,14 +224,13 @@ class Terminal {
   #paintHealth() {
     const now = performance.now();
     const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + now - this.#frameAt;
-    const { link } = this.#connection;
     const health = judgeHealth({
-      link,
-      feed: this.#book.feed,
-      isHeard: this.#book.isHeard,
+      socket: this.#socket.status,
+      feed: this.#quotes.feed,
+      isReceiving: this.#quotes.isReceiving,
       ageMs,
       now,
-      closedSinceMs: this.#book.closedSinceMs,
+      closedSinceMs: this.#quotes.closedSinceMs,
     });
     this.#chip.paint(health);
     document.body.dataset["health"] = health.tone;
@@ -240,31 +239,31 @@ class Terminal {
   // --- the watchlist
 
   async #loadWatchlist() {
-    const complaint = byId("entries-error");
+    const errorRegion = byId("entries-error");
     try {
       const answer = await api.read("watchlist/me");
-      complaint.hidden = true;
+      errorRegion.hidden = true;
       this.#watchlist.show(answer.entries);
-      this.#noteHeld();
+      this.#markListed();
     } catch (error) {
-      byId("entries-error-text").textContent = sentenceOf(error);
+      byId("entries-error-text").textContent = messageOf(error);
       byId("entries").removeAttribute("aria-busy");
-      complaint.hidden = false;
+      errorRegion.hidden = false;
     }
   }
 
-  #noteHeld() {
+  #markListed() {
     const chain = this.#panel.chain;
-    const held = this.#watchlist.entries.filter(
+    const listed = this.#watchlist.entries.filter(
       (entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.exchange === chain.exchange,
     );
-    this.#panel.showHeld(new Set(held.flatMap((entry) => entry.expiry ?? [])));
+    this.#panel.showListed(new Set(listed.flatMap((entry) => entry.expiry ?? [])));
     this.#watchlist.markOpen((entry) => isChain(entry) && isSameChain(entry, chain));
   }
 
-  /** @param {Wish} wish */
-  async #add(wish) {
-    const answer = await this.#reloads.after(() => api.post("watchlist/add", wish));
+  /** @param {AddRequest} request */
+  async #add(request) {
+    const answer = await this.#reloads.after(() => api.post("watchlist/add", request));
     const { entry } = answer;
     announce(`Added ${nameOf(entry)}.`);
     if (answer.evicted.length > 0) {
@@ -288,33 +287,33 @@ class Terminal {
   }
 
   /** @param {Entry} entry */
-  #claimAgain({ symbol, exchange, expiry, instrument_type: kind }) {
+  #streamAgain({ symbol, exchange, expiry, instrument_type: kind }) {
     return this.#addOrExplain({ symbol, exchange, instrument_type: kind, ...(expiry !== null && { expiry }) });
   }
 
   /**
    * Add, or say why not, and what would be taken instead.
-   * @param {Wish} wish
+   * @param {AddRequest} request
    */
-  async #addOrExplain(wish) {
+  async #addOrExplain(request) {
     try {
-      await this.#add(wish);
+      await this.#add(request);
     } catch (error) {
-      const offer = offerOf(error, wish);
-      const act = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.wish) };
-      this.#notices.show(sentenceOf(error), act);
+      const offer = offerOf(error, request);
+      const action = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.request) };
+      this.#notices.show(messageOf(error), action);
     }
   }
 
   /** @param {Entry} entry */
   async #remove(entry) {
-    this.#watchlist.markLeaving(entry, true);
+    this.#watchlist.markRemoving(entry, true);
     try {
       await this.#reloads.after(() => api.post("watchlist/remove", { entry_id: entry.id }));
       announce(`Removed ${nameOf(entry)}.`);
     } catch (error) {
-      this.#watchlist.markLeaving(entry, false);
-      this.#notices.show(sentenceOf(error));
+      this.#watchlist.markRemoving(entry, false);
+      this.#notices.show(messageOf(error));
     }
   }
 
@@ -327,25 +326,25 @@ class Terminal {
   // --- the chain
 
   #openFromAddress() {
-    const asked = parseAddress(decodeURIComponent(window.location.hash.slice(1)));
-    if (asked !== null && isElsewhere(asked, this.#wanted)) {
-      this.#openChain(asked);
+    const request = parseAddress(decodeURIComponent(window.location.hash.slice(1)));
+    if (request !== null && isOtherChain(request, this.#requested)) {
+      this.#openChain(request);
     }
   }
 
-  /** @param {Wanted} wanted */
-  #openChain(wanted) {
-    const isSameUnderlying = isOpen(wanted, this.#wanted, this.#panel.chain);
-    this.#wanted = wanted;
-    window.history.replaceState(null, "", `#${addressOf(wanted)}`);
+  /** @param {ChainRequest} request */
+  #openChain(request) {
+    const isSameUnderlying = isOpen(request, this.#requested, this.#panel.chain);
+    this.#requested = request;
+    window.history.replaceState(null, "", `#${addressOf(request)}`);
     if (!isSameUnderlying) {
-      this.#opened = wanted;
-      this.#panel.showLoading(wanted.symbol, wanted.expiry ?? null);
-      this.#noteHeld();
+      this.#openedRequest = request;
+      this.#panel.showLoading(request.symbol, request.expiry ?? null);
+      this.#markListed();
     }
-    this.#connection.watch("chain", { chain: wanted });
+    this.#socket.watch("chain", { chain: request });
     if (!isSameUnderlying) {
-      this.#loadExpiries(wanted);
+      this.#loadExpiries(request);
     }
     this.#search.close();
     if (STACKED.matches) {
@@ -353,17 +352,17 @@ class Terminal {
     }
   }
 
-  /** @param {Wanted} wanted */
-  async #loadExpiries(wanted) {
+  /** @param {ChainRequest} request */
+  async #loadExpiries(request) {
     try {
-      const path = `option-chain/${encodeURIComponent(wanted.symbol)}/expiries`;
-      const answer = await api.read(path, { exchange: wanted.exchange });
-      if (this.#opened === wanted) {
+      const path = `option-chain/${encodeURIComponent(request.symbol)}/expiries`;
+      const answer = await api.read(path, { exchange: request.exchange });
+      if (this.#openedRequest === request) {
         this.#panel.showExpiries(answer.expiries);
       }
     } catch (error) {
-      if (this.#opened === wanted && this.#panel.chain === null) {
-        this.#panel.showError(sentenceOf(error));
+      if (this.#openedRequest === request && this.#panel.chain === null) {
+        this.#panel.showError(messageOf(error));
       }
     }
   }

@@ -3,23 +3,23 @@
 
 /**
  * What the trader wants to see.
- * @typedef {{symbol: string, exchange?: string, expiry?: string}} Wanted
+ * @typedef {{symbol: string, exchange?: string, expiry?: string}} ChainRequest
  */
 
 /** Left out of the address. */
 const USUAL_EXCHANGE = "NSE";
 
 /**
- * Whether what is asked for now is the underlying that is open, of which `chain` is the server's answer.
- * @param {Wanted} asked
- * @param {Wanted | null} wanted  What was asked for before.
+ * Whether what is request for now is the underlying that is open, of which `chain` is the server's answer.
+ * @param {ChainRequest} request
+ * @param {ChainRequest | null} current  What was request for before.
  * @param {{exchange: string} | null} chain
  */
-export function isOpen(asked, wanted, chain) {
-  if (wanted === null || chain === null || asked.symbol !== wanted.symbol) {
+export function isOpen(request, current, chain) {
+  if (current === null || chain === null || request.symbol !== current.symbol) {
     return false;
   }
-  return asked.exchange === wanted.exchange || asked.exchange === chain.exchange;
+  return request.exchange === current.exchange || request.exchange === chain.exchange;
 }
 
 /**
@@ -35,7 +35,7 @@ export function isSameChain(one, other) {
 
 /**
  * The address of a chain, without the #: RELIANCE, RELIANCE/2026-11-24 or BSE:RELIANCE/2026-11-24.
- * @param {Wanted} wanted
+ * @param {ChainRequest} current
  */
 export function addressOf({ symbol, exchange, expiry }) {
   const name = exchange && exchange !== USUAL_EXCHANGE ? `${exchange}:${symbol}` : symbol;
@@ -45,7 +45,7 @@ export function addressOf({ symbol, exchange, expiry }) {
 /**
  * What an address asks for; null where it names nothing.
  * @param {string} address
- * @returns {Wanted | null}
+ * @returns {ChainRequest | null}
  */
 export function parseAddress(address) {
   const [name = "", expiry] = address.split("/");
@@ -57,14 +57,14 @@ export function parseAddress(address) {
 }
 
 /**
- * Whether an address asks for something else than is wanted; one without an expiry asks for none in particular.
- * @param {Wanted} asked
- * @param {Wanted | null} wanted
+ * Whether an address asks for something else than is current; one without an expiry asks for none in particular.
+ * @param {ChainRequest} request
+ * @param {ChainRequest | null} current
  */
-export function isElsewhere(asked, wanted) {
-  if (wanted === null) {
+export function isOtherChain(request, current) {
+  if (current === null) {
     return true;
   }
-  const { expiry: _, ...underlying } = wanted;
-  return addressOf(asked) !== addressOf(asked.expiry ? wanted : underlying);
+  const { expiry: _, ...underlying } = current;
+  return addressOf(request) !== addressOf(request.expiry ? current : underlying);
 }

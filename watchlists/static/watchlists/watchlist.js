@@ -1,11 +1,11 @@
-// The trader's list: one line per entry with its live price. Paint only; entries come from GET watchlist/me.
+// The trader's list: one row per entry with its live price. Paint only; entries come from GET watchlist/me.
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, hint, mark, PriceCell, titleOf } from "./cells.js";
+import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
 import { make } from "./dom.js";
 
-/** @typedef {import("../marketdata/quotes.js").QuoteBook} QuoteBook */
+/** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
 /**
  * One entry as the API answers it.
@@ -16,17 +16,17 @@ import { make } from "./dom.js";
  * @property {string} instrument_type
  * @property {string | null} expiry
  * @property {number | null} instrument_id
- * @property {number | null} quoted_instrument_id  Whose price stands in the line; of a chain, its spot.
+ * @property {number | null} quoted_instrument_id  Whose price stands in the row; of a chain, its spot.
  * @property {number} legs
  * @property {string} state  live, waiting, stale, evicted or not_subscribed.
  */
 
 /**
- * What the page does when a line is used.
- * @typedef {object} Acts
+ * What the page does when a row is used.
+ * @typedef {object} Actions
  * @property {(entry: Entry) => void} onOpen
  * @property {(entry: Entry) => void} onRemove
- * @property {(entry: Entry) => Promise<void>} onClaimAgain
+ * @property {(entry: Entry) => Promise<void>} onStreamAgain
  */
 
 /** @type {Record<string, string>} */
@@ -39,7 +39,7 @@ const KINDS = {
 };
 
 /** Why an entry does not stream, where that is not a matter of a moment. @type {Record<string, string>} */
-const UNCLAIMED = {
+const NOT_STREAMING = {
   evicted: "Evicted, not streaming",
   not_subscribed: "Comes back in the morning",
 };
@@ -54,46 +54,46 @@ export function nameOf(entry) {
   return entry.expiry === null ? entry.symbol : `${entry.symbol} ${format.formatExpiry(entry.expiry)}`;
 }
 
-class Line {
+class EntryRow {
   #price;
   #change;
   #percent;
 
   /**
    * @param {Entry} entry
-   * @param {Acts} acts
+   * @param {Actions} actions
    */
-  constructor(entry, acts) {
+  constructor(entry, actions) {
     this.entry = entry;
     const price = make("span", { class: "price" });
     const change = make("span", { class: "change" });
     const percent = make("span", { class: "percent" });
     const kind = isChain(entry) && entry.legs > 0 ? `${entry.legs} legs` : (KINDS[entry.instrument_type] ?? "");
-    const open = make("button", { type: "button", class: "line-open" }, [
-      make("span", { class: "line-name" }, [
+    const open = make("button", { type: "button", class: "entry-open" }, [
+      make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
       ]),
-      make("span", { class: "line-kind", text: `${entry.exchange} · ${kind}` }),
+      make("span", { class: "entry-kind", text: `${entry.exchange} · ${kind}` }),
       price,
-      make("span", { class: "line-change" }, [change, percent]),
+      make("span", { class: "entry-change" }, [change, percent]),
     ]);
-    open.addEventListener("click", () => acts.onOpen(entry));
+    open.addEventListener("click", () => actions.onOpen(entry));
     this.removeButton = make("button", {
       type: "button",
-      class: "icon-button line-remove",
+      class: "icon-button entry-remove",
       "aria-label": `Remove ${nameOf(entry)}`,
       title: `Remove ${nameOf(entry)}`,
       text: "×",
     });
-    this.removeButton.addEventListener("click", () => acts.onRemove(entry));
-    this.item = make("li", { class: "line", "data-entry": String(entry.id), "data-state": entry.state }, [
+    this.removeButton.addEventListener("click", () => actions.onRemove(entry));
+    this.item = make("li", { class: "entry", "data-entry": String(entry.id), "data-state": entry.state }, [
       open,
       this.removeButton,
     ]);
-    const why = UNCLAIMED[entry.state];
+    const why = NOT_STREAMING[entry.state];
     if (why !== undefined) {
-      this.item.append(this.#offerAgain(why, acts));
+      this.item.append(this.#buildStreamAgain(why, actions));
     }
     this.openButton = open;
     this.#price = new PriceCell(price);
@@ -104,66 +104,66 @@ class Line {
   /**
    * Say why the entry does not stream, and offer to claim it again.
    * @param {string} why
-   * @param {Acts} acts
+   * @param {Actions} actions
    */
-  #offerAgain(why, acts) {
+  #buildStreamAgain(why, actions) {
     const again = make("button", { type: "button", class: "button", "aria-label": `Claim ${nameOf(this.entry)} again`, text: "Claim again" });
     again.addEventListener("click", async () => {
       again.disabled = true;
-      await acts.onClaimAgain(this.entry);
+      await actions.onStreamAgain(this.entry);
       again.disabled = false;
     });
-    return make("div", { class: "line-state" }, [make("span", { text: why }), again]);
+    return make("div", { class: "entry-state" }, [make("span", { text: why }), again]);
   }
 
-  /** @param {QuoteBook} book */
-  paint(book) {
+  /** @param {QuoteCache} quotes */
+  paint(quotes) {
     const id = this.entry.quoted_instrument_id;
-    const quote = id === null ? null : book.find(id);
-    const state = book.stateOf(quote);
+    const quote = id === null ? null : quotes.find(id);
+    const state = quotes.stateOf(quote);
     const { change, percent } = changeOf(quote);
     const direction = format.directionOf(change);
     this.#price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
     this.#change.write(change === null ? "" : `${format.ARROWS[direction]} ${format.formatChange(change)}`.trim());
     this.#percent.write(percent === null ? "" : format.formatPercent(percent));
-    mark(this.item, "direction", direction);
-    mark(this.item, "quote", state);
-    hint(this.openButton, `Open ${nameOf(this.entry)}${titleOf(state, quote)}`);
+    setData(this.item, "direction", direction);
+    setData(this.item, "quote", state);
+    setTitle(this.openButton, `Open ${nameOf(this.entry)}${stateTitleOf(state, quote)}`);
   }
 }
 
 export class WatchlistPanel {
   #list;
   #empty;
-  #book;
-  #acts;
-  /** @type {Line[]} */
-  #lines = [];
+  #quotes;
+  #actions;
+  /** @type {EntryRow[]} */
+  #rows = [];
 
   /**
    * @param {HTMLElement} list
    * @param {HTMLElement} empty  Shown while the list is.
-   * @param {QuoteBook} book
-   * @param {Acts} acts
+   * @param {QuoteCache} quotes
+   * @param {Actions} actions
    */
-  constructor(list, empty, book, acts) {
+  constructor(list, empty, quotes, actions) {
     this.#list = list;
     this.#empty = empty;
-    this.#book = book;
-    this.#acts = acts;
+    this.#quotes = quotes;
+    this.#actions = actions;
   }
 
   /** @param {Entry[]} entries */
   show(entries) {
-    this.#lines = entries.map((entry) => new Line(entry, this.#acts));
-    this.#list.replaceChildren(...this.#lines.map((line) => line.item));
+    this.#rows = entries.map((entry) => new EntryRow(entry, this.#actions));
+    this.#list.replaceChildren(...this.#rows.map((row) => row.item));
     this.#list.removeAttribute("aria-busy");
     this.#empty.hidden = entries.length > 0;
     this.paint(null);
   }
 
   get entries() {
-    return this.#lines.map((line) => line.entry);
+    return this.#rows.map((row) => row.entry);
   }
 
   /**
@@ -180,11 +180,11 @@ export class WatchlistPanel {
    * @param {(entry: Entry) => boolean} isOpen
    */
   markOpen(isOpen) {
-    for (const line of this.#lines) {
-      if (isOpen(line.entry)) {
-        line.openButton.setAttribute("aria-current", "true");
+    for (const row of this.#rows) {
+      if (isOpen(row.entry)) {
+        row.openButton.setAttribute("aria-current", "true");
       } else {
-        line.openButton.removeAttribute("aria-current");
+        row.openButton.removeAttribute("aria-current");
       }
     }
   }
@@ -192,20 +192,20 @@ export class WatchlistPanel {
   /**
    * Say that an entry is on its way out, or that it stays after all.
    * @param {Entry} entry
-   * @param {boolean} isLeaving
+   * @param {boolean} isRemoving
    */
-  markLeaving(entry, isLeaving) {
-    const line = this.#lines.find((one) => one.entry.id === entry.id);
-    line?.item.classList.toggle("leaving", isLeaving);
-    line?.removeButton.toggleAttribute("disabled", isLeaving);
+  markRemoving(entry, isRemoving) {
+    const row = this.#rows.find((one) => one.entry.id === entry.id);
+    row?.item.classList.toggle("leaving", isRemoving);
+    row?.removeButton.toggleAttribute("disabled", isRemoving);
   }
 
   /** @param {Set<number> | null} changed */
   paint(changed) {
-    for (const line of this.#lines) {
-      const id = line.entry.quoted_instrument_id;
+    for (const row of this.#rows) {
+      const id = row.entry.quoted_instrument_id;
       if (changed === null || (id !== null && changed.has(id))) {
-        line.paint(this.#book);
+        row.paint(this.#quotes);
       }
     }
   }

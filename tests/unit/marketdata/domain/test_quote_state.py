@@ -24,9 +24,9 @@ def moment(ms: int | None) -> datetime | None:
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_quote_is_judged_by_its_price_its_line_and_its_session(case: dict[str, Any]) -> None:
     quote = case["quote"]
-    facts = QuoteFacts(quote["hasPrice"], quote["isSuspect"], quote["isCurrent"], moment(quote["heardAtMs"]))
+    facts = QuoteFacts(quote["hasPrice"], quote["isSuspect"], quote["isCurrent"], moment(quote["receivedAtMs"]))
 
-    state = judge_quote(facts, is_line_live=case["isLineLive"], closed_since=moment(case["closedSinceMs"]))
+    state = judge_quote(facts, is_line_live=case["isConnectionLive"], closed_since=moment(case["closedSinceMs"]))
 
     assert state.value == case["state"]
 

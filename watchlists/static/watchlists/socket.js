@@ -7,22 +7,22 @@ import { decodeFrame } from "../marketdata/frames.js";
 
 /**
  * Where the socket stands. `ended` is for good: the server said not to come back.
- * @typedef {{state: "connecting" | "open" | "waiting" | "ended", attempt: number, retryAt: number, code: number}} Link
+ * @typedef {{state: "connecting" | "open" | "waiting" | "ended", attempt: number, retryAt: number, code: number}} SocketStatus
  */
 
 /**
  * @typedef {object} Listener
  * @property {(message: any) => void} onMessage
  * @property {(frame: Frame) => void} onFrame
- * @property {(link: Link) => void} onLink
+ * @property {(status: SocketStatus) => void} onStatus
  */
 
 /** An open socket that brings nothing for this long is given up and replaced. */
-const MUTE_AFTER_MS = 8_000;
-const LONGEST_WAIT_MS = 15_000;
+const KEEPALIVE_TIMEOUT_MS = 8_000;
+const MAX_BACKOFF_MS = 15_000;
 
 /** Codes below 4408 mean that the same would happen again; the table is in marketdata/streaming/frames.py. */
-export function mayComeBack(/** @type {number} */ code) {
+export function isRetryable(/** @type {number} */ code) {
   return !(code >= 4400 && code < 4408);
 }
 
@@ -32,12 +32,12 @@ export function mayComeBack(/** @type {number} */ code) {
  * @param {number} attempt
  * @param {number} random  From 0 to 1.
  */
-export function waitBeforeMs(attempt, random) {
-  const longest = Math.min(LONGEST_WAIT_MS, 1_000 * 2 ** Math.min(attempt - 1, 10));
+export function backoffMs(attempt, random) {
+  const longest = Math.min(MAX_BACKOFF_MS, 1_000 * 2 ** Math.min(attempt - 1, 10));
   return Math.round(longest * (0.4 + 0.6 * random));
 }
 
-export class MarketConnection {
+export class MarketSocket {
   #url;
   #listener;
   /** @type {WebSocket | null} */
@@ -47,10 +47,10 @@ export class MarketConnection {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #rateHz = 4;
-  #heardAt = 0;
+  #receivedAt = 0;
 
-  /** @type {Link} */
-  link = { state: "connecting", attempt: 0, retryAt: 0, code: 0 };
+  /** @type {SocketStatus} */
+  status = { state: "connecting", attempt: 0, retryAt: 0, code: 0 };
 
   /**
    * @param {string} url
@@ -66,24 +66,24 @@ export class MarketConnection {
     const socket = new WebSocket(this.#url);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
-    this.#heardAt = performance.now();
-    this.#setLink({ ...this.link, state: "connecting" });
-    socket.addEventListener("message", (event) => this.#hear(socket, event.data));
-    socket.addEventListener("close", (event) => this.#lose(socket, event.code));
+    this.#receivedAt = performance.now();
+    this.#setStatus({ ...this.status, state: "connecting" });
+    socket.addEventListener("message", (event) => this.#receive(socket, event.data));
+    socket.addEventListener("close", (event) => this.#handleClose(socket, event.code));
   }
 
   /** Come back now instead of when the wait is over. */
   retryNow() {
-    if (this.link.state === "waiting") {
+    if (this.status.state === "waiting") {
       this.open();
     }
   }
 
   /** Give up a socket that is open in name only. Called on the page's beat. */
-  checkPulse() {
-    if (this.#socket !== null && performance.now() - this.#heardAt > MUTE_AFTER_MS) {
+  checkKeepalive() {
+    if (this.#socket !== null && performance.now() - this.#receivedAt > KEEPALIVE_TIMEOUT_MS) {
       const socket = this.#socket;
-      this.#lose(socket, 1006);
+      this.#handleClose(socket, 1006);
       socket.close();
     }
   }
@@ -124,24 +124,24 @@ export class MarketConnection {
    * @param {WebSocket} socket
    * @param {string | ArrayBuffer} payload
    */
-  #hear(socket, payload) {
+  #receive(socket, payload) {
     if (socket !== this.#socket) {
       return;
     }
-    this.#heardAt = performance.now();
+    this.#receivedAt = performance.now();
     if (payload instanceof ArrayBuffer) {
       this.#listener.onFrame(decodeFrame(payload));
       return;
     }
     const message = JSON.parse(payload);
     if (message.type === "welcome") {
-      this.#greet();
+      this.#resume();
     }
     this.#listener.onMessage(message);
   }
 
-  #greet() {
-    this.#setLink({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+  #resume() {
+    this.#setStatus({ state: "open", attempt: 0, retryAt: 0, code: 0 });
     this.#send({ type: "rate", hz: this.#rateHz });
     for (const [id, what] of this.#watches) {
       this.#send({ type: "watch", id, ...what });
@@ -152,31 +152,31 @@ export class MarketConnection {
    * @param {WebSocket} socket
    * @param {number} code
    */
-  #lose(socket, code) {
+  #handleClose(socket, code) {
     if (socket !== this.#socket) {
       return;
     }
     this.#socket = null;
-    if (!mayComeBack(code)) {
-      this.#setLink({ state: "ended", attempt: 0, retryAt: 0, code });
+    if (!isRetryable(code)) {
+      this.#setStatus({ state: "ended", attempt: 0, retryAt: 0, code });
       return;
     }
-    const attempt = this.link.attempt + 1;
-    const wait = waitBeforeMs(attempt, Math.random());
+    const attempt = this.status.attempt + 1;
+    const wait = backoffMs(attempt, Math.random());
     this.#timer = setTimeout(() => this.open(), wait);
-    this.#setLink({ state: "waiting", attempt, retryAt: performance.now() + wait, code });
+    this.#setStatus({ state: "waiting", attempt, retryAt: performance.now() + wait, code });
   }
 
   /** @param {object} message */
   #send(message) {
-    if (this.link.state === "open" && this.#socket?.readyState === WebSocket.OPEN) {
+    if (this.status.state === "open" && this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify(message));
     }
   }
 
-  /** @param {Link} link */
-  #setLink(link) {
-    this.link = link;
-    this.#listener.onLink(link);
+  /** @param {SocketStatus} status */
+  #setStatus(status) {
+    this.status = status;
+    this.#listener.onStatus(status);
   }
 }

@@ -4,14 +4,14 @@ import { afterEach, beforeEach, mock, test } from "node:test";
 
 import "./modules.js";
 
-const { MarketConnection, mayComeBack, waitBeforeMs } = await import(
-  "../../watchlists/static/watchlists/connection.js"
+const { MarketSocket, isRetryable, backoffMs } = await import(
+  "../../watchlists/static/watchlists/socket.js"
 );
 
 /** The browser's WebSocket, as far as a page sees it. */
-class StandInSocket extends EventTarget {
+class FakeSocket extends EventTarget {
   static OPEN = 1;
-  /** @type {StandInSocket[]} */
+  /** @type {FakeSocket[]} */
   static all = [];
 
   readyState = 1;
@@ -23,7 +23,7 @@ class StandInSocket extends EventTarget {
   constructor(url) {
     super();
     this.url = url;
-    StandInSocket.all.push(this);
+    FakeSocket.all.push(this);
   }
 
   /** @param {string} text */
@@ -36,28 +36,28 @@ class StandInSocket extends EventTarget {
   }
 
   /** @param {object | ArrayBuffer} data */
-  bring(data) {
+  deliver(data) {
     const payload = data instanceof ArrayBuffer ? data : JSON.stringify(data);
     this.dispatchEvent(Object.assign(new Event("message"), { data: payload }));
   }
 
   /** @param {number} code */
-  lose(code) {
+  closeWith(code) {
     this.dispatchEvent(Object.assign(new Event("close"), { code }));
   }
 }
 
-/** @type {import("../../watchlists/static/watchlists/connection.js").Link[]} */
-let links = [];
+/** @type {import("../../watchlists/static/watchlists/socket.js").SocketStatus[]} */
+let statuses = [];
 /** @type {number[]} */
 let sequences = [];
 const realWebSocket = globalThis.WebSocket;
 
 beforeEach(() => {
-  StandInSocket.all = [];
-  links = [];
+  FakeSocket.all = [];
+  statuses = [];
   sequences = [];
-  globalThis.WebSocket = /** @type {any} */ (StandInSocket);
+  globalThis.WebSocket = /** @type {any} */ (FakeSocket);
   mock.timers.enable({ apis: ["setTimeout"] });
 });
 
@@ -66,32 +66,32 @@ afterEach(() => {
   globalThis.WebSocket = realWebSocket;
 });
 
-function makeConnection() {
-  const connection = new MarketConnection("ws://here/", {
+function makeSocket() {
+  const market = new MarketSocket("ws://here/", {
     onMessage: () => {},
     onFrame: (frame) => sequences.push(frame.sequence),
-    onLink: (link) => links.push(link),
+    onStatus: (status) => statuses.push(status),
   });
-  connection.open();
-  return connection;
+  market.open();
+  return market;
 }
 
 /** @param {number} index */
 function socket(index) {
-  const one = StandInSocket.all[index];
+  const one = FakeSocket.all[index];
   assert.ok(one);
   return one;
 }
 
 test("watches are sent after the welcome, and again on every new socket", () => {
-  const connection = makeConnection();
-  connection.watch("chain", { chain: { symbol: "NIFTY" } });
+  const market = makeSocket();
+  market.watch("chain", { chain: { symbol: "NIFTY" } });
   assert.deepEqual(socket(0).sent, []);
 
-  socket(0).bring({ type: "welcome" });
-  socket(0).lose(1006);
+  socket(0).deliver({ type: "welcome" });
+  socket(0).closeWith(1006);
   mock.timers.tick(15_000);
-  socket(1).bring({ type: "welcome" });
+  socket(1).deliver({ type: "welcome" });
 
   for (const index of [0, 1]) {
     assert.deepEqual(socket(index).sent, [
@@ -102,47 +102,47 @@ test("watches are sent after the welcome, and again on every new socket", () => 
 });
 
 test("frames come decoded and are acknowledged by sequence", () => {
-  const connection = makeConnection();
-  socket(0).bring({ type: "welcome" });
+  const market = makeSocket();
+  socket(0).deliver({ type: "welcome" });
   const vectors = JSON.parse(readFileSync(new URL("../data/browser_frames.json", import.meta.url), "utf8"));
 
-  socket(0).bring(new Uint8Array(Buffer.from(vectors.changes.base64, "base64")).buffer);
-  connection.acknowledge(2);
+  socket(0).deliver(new Uint8Array(Buffer.from(vectors.changes.base64, "base64")).buffer);
+  market.acknowledge(2);
 
   assert.deepEqual(sequences, [2]);
   assert.deepEqual(socket(0).sent.at(-1), { type: "ack", seq: 2 });
 });
 
 test("a lost socket is replaced after a wait that grows, and the count starts anew once it is open", () => {
-  makeConnection();
-  socket(0).lose(1006);
+  makeSocket();
+  socket(0).closeWith(1006);
   mock.timers.tick(15_000);
-  socket(1).lose(4408);
-  assert.deepEqual([links.at(-1)?.state, links.at(-1)?.attempt], ["waiting", 2]);
+  socket(1).closeWith(4408);
+  assert.deepEqual([statuses.at(-1)?.state, statuses.at(-1)?.attempt], ["waiting", 2]);
 
   mock.timers.tick(15_000);
-  socket(2).bring({ type: "welcome" });
+  socket(2).deliver({ type: "welcome" });
 
-  assert.deepEqual([links.at(-1)?.state, links.at(-1)?.attempt], ["open", 0]);
+  assert.deepEqual([statuses.at(-1)?.state, statuses.at(-1)?.attempt], ["open", 0]);
 });
 
 test("a refused page does not come back", () => {
-  makeConnection();
-  socket(0).lose(4401);
+  makeSocket();
+  socket(0).closeWith(4401);
   mock.timers.tick(60_000);
 
-  assert.equal(StandInSocket.all.length, 1);
-  assert.deepEqual([links.at(-1)?.state, links.at(-1)?.code], ["ended", 4401]);
+  assert.equal(FakeSocket.all.length, 1);
+  assert.deepEqual([statuses.at(-1)?.state, statuses.at(-1)?.code], ["ended", 4401]);
 });
 
 test("codes from 4400 to 4407 mean stay away, all others come back", () => {
-  assert.deepEqual([4400, 4401, 4407].map(mayComeBack), [false, false, false]);
-  assert.deepEqual([1000, 1001, 1006, 1011, 1012, 4408, 4499].map(mayComeBack), Array(7).fill(true));
+  assert.deepEqual([4400, 4401, 4407].map(isRetryable), [false, false, false]);
+  assert.deepEqual([1000, 1001, 1006, 1011, 1012, 4408, 4499].map(isRetryable), Array(7).fill(true));
 });
 
 test("waits double with jitter up to fifteen seconds", () => {
-  assert.deepEqual([1, 2, 3, 4, 9, 99].map((attempt) => waitBeforeMs(attempt, 1)), [
+  assert.deepEqual([1, 2, 3, 4, 9, 99].map((attempt) => backoffMs(attempt, 1)), [
     1_000, 2_000, 4_000, 8_000, 15_000, 15_000,
   ]);
-  assert.equal(waitBeforeMs(3, 0), 1_600);
+  assert.equal(backoffMs(3, 0), 1_600);
 });
