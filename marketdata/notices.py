@@ -1,7 +1,7 @@
-"""STORE. Words to the open browsers of traders, over the Channels layer, by user group.
+"""STORE. Messages to the open browsers of traders, through the Channels layer, by user group.
 
-Knows the groups and the kinds of message. Telling is best effort: what it tells of stands whether or not anybody
-could be told, and pages look again by themselves. Call it after the commit. Quotes never come this way.
+Knows the groups and the kinds of message. Delivery is best effort: the change is committed whether or not a message
+arrives, and pages poll. Call it after the commit. Quotes never take this path.
 """
 
 import asyncio
@@ -16,32 +16,33 @@ from marketdata.quote_board import BoardError
 
 logger = logging.getLogger(__name__)
 
+# Chosen: the change is committed; a Redis that hangs must not hold the request longer.
 TIMEOUT_SECONDS: Final = 2
 
 
 def user_group(user_id: int) -> str:
-    """Return the Channels group that reaches every open browser of a trader."""
+    """Return the Channels group of all open browsers of a trader."""
     return f"user.{user_id}"
 
 
 def send_notice(*, user_ids: Collection[int], kind: str, text: str) -> None:
-    """Show these traders a sentence; `kind` is its stable name for programs."""
+    """Send these traders a notice to display; `kind` is its stable name for programs."""
     send(user_ids=user_ids, messages=[{"type": "notice", "kind": kind, "text": text}])
 
 
 def send_watchlist_changed(*, user_ids: Collection[int]) -> None:
-    """Have the pages of these traders read their lists again."""
+    """Notify the open pages of these traders that their watchlist changed, so that they read it."""
     send(user_ids=user_ids, messages=[{"type": "watchlist_changed"}])
 
 
 def send(*, user_ids: Collection[int], messages: Sequence[Mapping[str, str]]) -> None:
-    """Send messages of the browser's wire to these traders, each in the order given."""
+    """Send messages of the browser wire to these traders, in the given order. Logs a failure, raises none."""
     if not user_ids:
         return
     try:
         async_to_sync(_send_all)(list(user_ids), messages)
     except (TimeoutError, OSError, BoardError) as error:
-        logger.warning("browsers of %d users were not told: %s", len(user_ids), type(error).__name__)
+        logger.warning("notice not delivered to the browsers of %d users (%s)", len(user_ids), type(error).__name__)
 
 
 async def _send_all(user_ids: Sequence[int], messages: Sequence[Mapping[str, str]]) -> None:

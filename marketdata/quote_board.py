@@ -1,15 +1,15 @@
-"""The quote board in Redis: frames, newest quotes, owners' reports, nudges and full_frame_requests, both directions.
+"""STORE. The quote board in Redis: frames, last-value cache, connection reports, nudges and full-frame requests.
 
-The only module that knows these keys. Owners publish one frame per connection and flush, keep the newest
-row of each of their instruments in a hash for whoever comes late, and report on themselves; web processes
-listen, request full frames, and read. All of it can be lost: owners write it again. A kept hash carries the
-epoch of its writer, and a writer of an older epoch is refused by the script below, so that a former owner
-that wakes up changes nothing.
+The only module that knows these keys. Owners publish one frame per connection and flush, write the newest row of each
+of their instruments to the last-value cache, and report their connection. Web processes subscribe to the frames,
+request full frames and read the cache. Redis may lose all of it: owners write it again within seconds. The cache of a
+connection carries the epoch of its writer as the fencing token: the script below rejects a writer of an older epoch,
+so that a former owner changes nothing after a freeze.
 
 Keys, under the prefix of the source: `frames:<n>` (channel), `full_frame_requests` (channel; payload: connection
 number), `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, and `epoch`), `owner:<n>` (JSON,
 expires), `sent:<n>` (packed keys of the instruments sent to the broker's socket, expires with it),
-`run:<task>` (epoch seconds, expires), and for reading only Celery's own `celery:<queue>` (list).
+`run:<task>` (epoch seconds, expires), and for reading only the list `celery:<queue>` of Celery.
 """
 
 import asyncio
@@ -32,19 +32,28 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, Rows, decode_frame, encode_frame
 
 CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
+# Owners report once a second (`publisher.REPORT_SECONDS`): five missed reports and the connection has no owner.
 REPORT_TTL_SECONDS: Final = 5
 
-# A line to Redis that carries nothing, not even the answer to a ping, is given up and joined anew.
+# Chosen: frames arrive at least once a second, so 2 s of silence are unusual and cost one ping.
 PING_AFTER_SECONDS: Final = 2.0
+# Chosen: three seconds for the answer to that ping; then the subscription is dead and the caller subscribes again.
 LOST_AFTER_SECONDS: Final = 5.0
 
-# What every method raises when the board cannot be reached; for those who may not import redis.
 BoardError = redis.RedisError
+"""Raised by every method when Redis is unreachable; this name serves callers that may not import redis."""
+
+# Chosen: a connection without an owner shows its last values until the next trading day begins.
 CACHE_TTL_SECONDS: Final = 24 * 3600
+# Chosen: the rarest task that health reads runs once a day.
 RUN_TTL_SECONDS: Final = 24 * 3600
 
-# KEYS: kept hash. ARGV: epoch, "1" to start afresh, "2" to do so whoever wrote before, ttl, number of ids to drop, the
-# ids, then id and row in turn.
+# KEYS: the hash of one connection. ARGV: epoch, mode, ttl, number of ids to drop, the ids, then id and row in turn.
+# Mode "0" merges the rows, "1" replaces the hash, "2" replaces it even if its epoch is newer. Step by step:
+# 1. The hash has a newer epoch: a successor writes here. Answer -1 and change nothing.
+# 2. Another epoch, or a replacing mode: delete the hash, because its rows belong to another owner.
+# 3. Drop ids, then write rows. A full replacement comes in one call, so no reader sees the hash half filled.
+# 4. There was no hash although the caller merged: Redis was emptied, and only this part is cached. Answer 0.
 _CACHE_ROWS: Final = """
 local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 local epoch = tonumber(ARGV[1])
@@ -62,33 +71,33 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class OwnerRequest:
-    """Something an owner should look at: a nudge (`ask` is None) or an ask for a full frame of a connection."""
+    """A message to the owners: a nudge (`full_frame_of` is None), or the request of a full frame of a connection."""
 
     full_frame_of: int | None
 
 
 class QuoteBoard:
-    """The board as seen by code that may block: services, selectors, tasks, health."""
+    """The board for code that may block: services, selectors, tasks, health."""
 
     def __init__(self, client: "redis.Redis", prefix: str) -> None:
         self._redis = client
         self._prefix = prefix
 
     def ping(self) -> None:
-        """Raise `redis.RedisError` if the board cannot be reached."""
+        """Raise BoardError if Redis is unreachable."""
         self._redis.ping()
 
     def nudge(self) -> None:
-        """Tell every owner that what is wanted has changed. Lost nudges are made good by the owners' beat."""
+        """Notify all owners that the wanted set changed. A lost nudge costs one beat of the owners."""
         self._redis.publish(f"{self._prefix}:nudges", b"")
 
     def list_reports(self) -> Sequence[ConnectionReport]:
-        """Return the reports of living owners, by connection number."""
+        """Return the unexpired reports, in order of connection number."""
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
         return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
     def list_sent(self) -> Mapping[int, frozenset[InstrumentKey]]:
-        """Return what the sockets of living owners were told, by connection number."""
+        """Return the sent set of each connection with an owner, by connection number."""
         values: Any = self._redis.mget([f"{self._prefix}:sent:{number}" for number in CONNECTION_NUMBERS])
         return {
             number: frozenset(
@@ -100,7 +109,7 @@ class QuoteBoard:
         }
 
     def list_cached(self) -> Mapping[int, frozenset[int]]:
-        """Return the ids of the instruments of which rows are kept, by connection number."""
+        """Return the instrument ids in the last-value cache, by connection number."""
         pipeline = self._redis.pipeline(transaction=False)
         for number in CONNECTION_NUMBERS:
             pipeline.hkeys(f"{self._prefix}:quotes:{number}")
@@ -110,31 +119,32 @@ class QuoteBoard:
         }
 
     def note_run(self, *, task: str, at: datetime) -> None:
-        """Note that a periodic task finished at `at`; health tells from it that beat and its worker live."""
+        """Record that a periodic task finished at `at`; health derives from it that beat and a worker run."""
         self._redis.set(f"{self._prefix}:run:{task}", at.timestamp(), ex=RUN_TTL_SECONDS)
 
     def last_run(self, task: str) -> datetime | None:
-        """Return when a periodic task last finished; None if never, or not for a day."""
+        """Return when a periodic task last finished; None if not within RUN_TTL_SECONDS."""
         value: Any = self._redis.get(f"{self._prefix}:run:{task}")
         return datetime.fromtimestamp(float(value), tz=UTC) if value else None
 
     def count_queued(self, queue: str) -> int:
-        """Return how many tasks wait in a Celery queue for a worker to take them."""
+        """Return the number of tasks that wait in a Celery queue."""
         count: Any = self._redis.llen(f"{self._prefix}:celery:{queue}")
         return int(count)
 
     def read_rows(self, instrument_ids: Iterable[int]) -> Mapping[int, np.void]:
-        """Return the newest kept row of each instrument that has one, by instrument id."""
+        """Return the newest cached row of each of the instruments that has one, by instrument id."""
         return {one: row for one, (_, row) in self.read_cached(instrument_ids).items()}
 
     def read_cached(self, instrument_ids: Iterable[int]) -> Mapping[int, tuple[int, np.void]]:
-        """Return the newest kept row of each instrument that has one, and its connection, by instrument id."""
+        """Return connection number and newest cached row of each of the instruments that has one, by instrument id."""
         fields = [str(one) for one in instrument_ids]
         if not fields:
             return {}
         pipeline = self._redis.pipeline(transaction=False)
         for number in CONNECTION_NUMBERS:
             pipeline.hmget(f"{self._prefix}:quotes:{number}", fields)
+        # While a subscription moves, two connections cache it: the later packet counts.
         newest: dict[int, tuple[int, np.void]] = {}
         for number, packed in zip(CONNECTION_NUMBERS, pipeline.execute(), strict=True):
             for row in np.frombuffer(b"".join(one for one in packed if one), dtype=QUOTE_ROW):
@@ -145,11 +155,11 @@ class QuoteBoard:
 
 
 class StaleEpoch(Exception):
-    """Another owner has written of this connection under a newer epoch."""
+    """Rejected by the fencing token: an owner with a newer epoch has written to this connection's cache."""
 
 
 class OwnerBoard:
-    """The board as seen by a feed worker, on its event loop."""
+    """The board for the event loop of a feed worker."""
 
     def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
         self._redis = client
@@ -157,7 +167,7 @@ class OwnerBoard:
         self._cache_script = client.register_script(_CACHE_ROWS)
 
     async def publish(self, frame: BusFrame) -> None:
-        """Send one frame to every listening web process."""
+        """Publish one frame to all subscribed web and analytics processes."""
         await self._redis.publish(f"{self._prefix}:frames:{frame.connection}", encode_frame(frame))
 
     async def cache_rows(
@@ -170,10 +180,10 @@ class OwnerBoard:
         replace_all: bool,
         overrule: bool = False,
     ) -> bool:
-        """Keep `rows` for late comers and forget `dropped` instrument ids; `replace_all` forgets all others too.
+        """Write `rows` to the last-value cache and remove the `dropped` ids; `replace_all` removes all others too.
 
-        Returns False if not all is kept now: these rows joined none, because somebody emptied Redis. Raises StaleEpoch
-        if a newer epoch has written; nothing was changed then, unless this is to `overrule` it.
+        Returns False if the cache is incomplete: it was empty before, because Redis lost it. Raises StaleEpoch, and
+        changes nothing, if a newer epoch has written and `overrule` is not set.
         """
         start = 2 if overrule else int(replace_all)
         arguments: list[Any] = [epoch, start, CACHE_TTL_SECONDS, len(dropped), *dropped]
@@ -187,7 +197,7 @@ class OwnerBoard:
         return bool(answer)
 
     async def report(self, report: ConnectionReport, sent: Iterable[InstrumentKey] = ()) -> None:
-        """Say how a connection is and what its socket was told; the word expires by itself."""
+        """Write the report and the sent set of a connection; both expire after REPORT_TTL_SECONDS."""
         pipeline = self._redis.pipeline(transaction=True)
         name = f"{self._prefix}:owner:{report.connection}"
         pipeline.set(name, orjson.dumps(asdict(report)), ex=REPORT_TTL_SECONDS)
@@ -196,11 +206,11 @@ class OwnerBoard:
         await pipeline.execute()
 
     async def withdraw(self, connection: int) -> None:
-        """Take the report of a connection that is given up on purpose off the board."""
+        """Delete the report of a connection that its owner releases, ahead of its expiry."""
         await self._redis.delete(f"{self._prefix}:owner:{connection}", f"{self._prefix}:sent:{connection}")
 
     async def requests(self) -> AsyncGenerator[OwnerRequest, None]:
-        """Yield nudges and full-frame requests. Raises `redis.RedisError` or OSError when the board is lost."""
+        """Yield nudges and full-frame requests. Raises BoardError or OSError when Redis is lost."""
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
             async with asyncio.timeout(LOST_AFTER_SECONDS):
                 await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:full_frame_requests")
@@ -210,7 +220,7 @@ class OwnerBoard:
 
 
 class HubBoard:
-    """The board as seen by the quote hub of a web process, on its event loop."""
+    """The board for the event loop of a process that mirrors quotes."""
 
     def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
         self._redis = client
@@ -218,13 +228,14 @@ class HubBoard:
 
     @asynccontextmanager
     async def frames(self) -> AsyncIterator[AsyncIterator[BusFrame]]:
-        """Join all frame channels; inside, every frame published after joining is yielded.
+        """Subscribe to all frame channels; yields every frame published from then on.
 
-        Raises `redis.RedisError` or OSError when the board is lost, `FrameError` on foreign bytes.
+        Raises BoardError or OSError when Redis is lost, FrameError on undecodable bytes.
         """
         async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
             async with asyncio.timeout(LOST_AFTER_SECONDS):
                 await listener.subscribe(*(f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS))
+                # One confirmation per channel. Only after the last one is it certain that no frame will be missed.
                 for _ in CONNECTION_NUMBERS:
                     await listener.get_message(timeout=LOST_AFTER_SECONDS)
             yield self._decoded(listener)
@@ -235,27 +246,30 @@ class HubBoard:
             yield decode_frame(message["data"])
 
     async def aclose(self) -> None:
-        """Give the connections to Redis back."""
+        """Close the connections to Redis."""
         await self._redis.aclose()
 
     async def request_full_frame(self, connection: int) -> None:
-        """Ask the owner of `connection` for one FULL frame."""
+        """Request one FULL frame from the owner of `connection`."""
         await self._redis.publish(f"{self._prefix}:full_frame_requests", str(connection))
 
     async def read_cache(self, connection: int) -> tuple[int, Rows]:
-        """Return (epoch, rows) kept of `connection`: for when no owner answers. (0, no rows) if nothing is."""
+        """Return (epoch, rows) in the last-value cache of `connection`; (0, no rows) if it is empty."""
         fields: dict[Any, Any] = await self._redis.hgetall(f"{self._prefix}:quotes:{connection}")
         epoch = int(fields.pop(b"epoch", b"0"))
         return epoch, np.frombuffer(b"".join(fields.values()), dtype=QUOTE_ROW)
 
     async def list_reports(self) -> Sequence[ConnectionReport]:
-        """Return the reports of living owners, by connection number."""
+        """Return the unexpired reports, in order of connection number."""
         values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
         return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
 
 async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Mapping[str, Any]]:
-    """Yield what is published. A listener that only waits would never notice that its line is dead."""
+    """Yield published messages; ping a silent connection and raise BoardError if it stays silent.
+
+    Without pings, a subscriber on a half-open TCP connection would wait without end for messages that cannot arrive.
+    """
     loop = asyncio.get_running_loop()
     heard_at = loop.time()
     while True:
@@ -265,32 +279,35 @@ async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Ma
             heard_at = loop.time()
             if message["type"] == "message":
                 yield message
+                # The time that the consumer needed for the message is no silence of Redis.
                 heard_at = loop.time()
         elif silent_seconds >= LOST_AFTER_SECONDS:
-            raise redis.ConnectionError(f"nothing for {silent_seconds:.0f} s, and no answer to a ping")
+            raise redis.ConnectionError(f"no message and no answer to a ping for {silent_seconds:.0f} s")
         elif silent_seconds >= PING_AFTER_SECONDS:
             await listener.ping()
 
 
 @functools.cache
 def _client(url: str) -> redis.Redis:
+    # Chosen: 2 s, so that a request waits less than its database limit of 4 s for a Redis that hangs.
     return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
 def connect() -> QuoteBoard:
-    """Return the board of the configured Redis; connections are pooled per process, none is opened yet."""
+    """Return the board of the configured Redis; opens no connection. Connections are pooled per process."""
     return QuoteBoard(_client(settings.REDIS_URL), settings.REDIS_PREFIX)
 
 
 def _async_client() -> "redis.asyncio.Redis":
+    # No read timeout: a subscriber waits for messages; `_messages` bounds its silence.
     return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
 
 
 def connect_owner() -> OwnerBoard:
-    """Return the board for a feed worker's event loop."""
+    """Return the board for the event loop of a feed worker."""
     return OwnerBoard(_async_client(), settings.REDIS_PREFIX)
 
 
 def connect_hub() -> HubBoard:
-    """Return the board for a web process's event loop."""
+    """Return the board for the event loop of a web or analytics process."""
     return HubBoard(_async_client(), settings.REDIS_PREFIX)

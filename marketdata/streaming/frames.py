@@ -1,14 +1,14 @@
-"""The browser's wire: rows of 48 bytes, the frames that carry them, and the codes that close a socket.
+"""The binary browser wire: rows of 48 bytes, the frames that carry them, and the close codes of a socket.
 
-Theory of operation. A browser says what it watches; the first frame after that is a SNAPSHOT with a row of
-everything watched, known or not, and replaces whatever the browser held. CHANGES frames follow, each with
-the newest row of what changed since the frame before, so a row is never a difference and may be applied
-alone. Sequence grows by one with every frame of an epoch; an epoch is one life of the web process's
-mirror. A browser that sees a gap or another epoch asks for a resync and gets a SNAPSHOT.
+Theory of operation. After a browser changes its watched set, the next frame is a SNAPSHOT: one row of every watched
+instrument, known or unknown, which replaces the browser's state. CHANGES frames follow, each with the newest row of
+every instrument that changed since the previous frame. A row is whole, never a difference, so it can be applied alone.
+The sequence grows by one with every frame of an epoch; an epoch is one run of the web process. After a gap or a new
+epoch, the browser requests a resync and gets a SNAPSHOT.
 
-Unknown is a missing flag, never a zero. Staleness is not in the row: a row names the connection it comes
-from (0: none streams it), and the feed message says which connections are live. JavaScript twin:
-`static/marketdata/frames.js`; both are held to the same bytes in `tests/data/browser_frames.json`.
+An unknown field has no flag and is never shown as zero. Staleness is not part of a row: the row names its connection
+(0: no connection streams it), and the `feed` message states which connections are live. The JavaScript twin is
+`static/marketdata/frames.js`; both are tested with the bytes in `tests/data/browser_frames.json`.
 
     header, 24 bytes, little-endian           row, 48 bytes: see WIRE_ROW
      0 u8   version, 1                        16 u32 epoch
@@ -28,16 +28,16 @@ import numpy.typing as npt
 
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 
-WIRE_VERSION: Final = 1
-NEVER_HEARD: Final = 2**32 - 1
-NO_CONNECTION: Final = 0
+WIRE_VERSION: Final = 1  # Chosen: the first version; a browser rejects frames of any other.
+NEVER_HEARD: Final = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
+NO_CONNECTION: Final = 0  # Connections are numbered from 1.
 
 WIRE_ROW: Final = np.dtype(
     [
         ("instrument_id", "<u4"),
         ("known", "<u2"),
         ("connection", "u1"),
-        ("segment", "u1"),  # the ExchangeSegment; sessions differ by it
+        ("segment", "u1"),  # the ExchangeSegment, for the market sessions
         ("ltp", "<f4"),
         ("previous_close", "<f4"),
         ("bid", "<f4"),
@@ -46,9 +46,9 @@ WIRE_ROW: Final = np.dtype(
         ("ask_quantity", "<u4"),
         ("volume", "<u4"),
         ("oi", "<u4"),
-        # The broker's seconds: IST wall clock written as if UTC.
+        # Seconds as the broker sends them: IST wall clock, encoded as if it were UTC.
         ("ltt", "<u4"),
-        # How old the newest packet of this instrument was when the frame was made.
+        # Age of the newest packet of this instrument when the frame was encoded.
         ("age_ms", "<u4"),
     ]
 )
@@ -58,7 +58,7 @@ WireRows = npt.NDArray[np.void]
 
 
 class Shown(IntFlag):
-    """Fields of a wire row that mean anything."""
+    """Flags of the known fields of a wire row."""
 
     LTP = 1  # ltp, ltt
     VOLUME = 2
@@ -66,38 +66,38 @@ class Shown(IntFlag):
     PREVIOUS_CLOSE = 8
     BID = 16  # bid, bid_quantity
     ASK = 32  # ask, ask_quantity
-    SEEDED = 64  # from the broker's REST snapshot; no packet has come since
-    SUSPECT = 128  # the newest price was impossible; this is the one before
+    SEEDED = 64  # from the broker's REST snapshot, without a packet since
+    SUSPECT = 128  # the newest price was rejected as invalid; this is the previous one
 
 
 class BrowserFrameKind(IntEnum):
-    """What the rows of a browser frame are."""
+    """Meaning of the rows of a browser frame."""
 
     CHANGES = 0
     SNAPSHOT = 1
 
 
 class CloseCode(IntEnum):
-    """Why the server closes a browser socket.
+    """Reason for which the server closes a browser socket.
 
-    4400 to 4407: do not come back, the same would happen again. 4408 to 4499: come back, after a pause
-    with jitter. Standard codes (1001 going away, 1006 lost, 1011 server error, 1012 restart, 1013 no room): come back.
+    4400 to 4407: do not reconnect, the next attempt would fail alike. 4408 to 4499: reconnect after a backoff with
+    jitter. Standard codes (1001 going away, 1006 lost, 1011 server error, 1012 restart, 1013 overloaded): reconnect.
     """
 
-    BAD_CLIENT = 4400  # messages too large or in no language we speak
-    LOGIN_REQUIRED = 4401  # nobody is logged in, or no longer
-    SLOW = 4408  # nothing acknowledged for 15 s: asleep, frozen or cut off
-    FAILED = 4409  # a fault of ours while serving this socket
+    BAD_CLIENT = 4400  # oversized or undecodable messages
+    LOGIN_REQUIRED = 4401  # not logged in, or the login has ended
+    SLOW = 4408  # no acknowledgement for 15 s: asleep, frozen or disconnected
+    FAILED = 4409  # an error in the server while serving this socket
 
     @property
     def may_come_back(self) -> bool:
-        """Whether the client should try again by itself."""
+        """Return whether the client should reconnect automatically."""
         return self >= 4408
 
 
 @dataclass(frozen=True, slots=True)
 class BrowserFrame:
-    """One frame as values; the readable side of the wire."""
+    """One decoded frame."""
 
     kind: BrowserFrameKind
     sequence: int
@@ -108,15 +108,15 @@ class BrowserFrame:
 
 
 class BrowserFrameError(ValueError):
-    """Bytes that are no frame of this wire."""
+    """The bytes are not a frame of this wire."""
 
 
 _HEADER: Final = struct.Struct("<BBHIdII")
-MAX_ROWS: Final = 2**16 - 1
+MAX_ROWS: Final = 2**16 - 1  # The header counts rows in a u16.
 
 
 def encode_browser_frame(frame: BrowserFrame) -> bytes:
-    """Return the bytes of `frame`."""
+    """Return `frame` encoded: header and rows."""
     age = NEVER_HEARD if frame.feed_age_ms is None else min(frame.feed_age_ms, NEVER_HEARD - 1)
     header = _HEADER.pack(
         WIRE_VERSION, frame.kind, len(frame.rows), frame.sequence, float(frame.server_time_ms), frame.epoch, age
@@ -127,10 +127,10 @@ def encode_browser_frame(frame: BrowserFrame) -> bytes:
 def decode_browser_frame(payload: bytes) -> BrowserFrame:
     """Return the frame in `payload`; its rows are a read-only view. Raises BrowserFrameError."""
     if len(payload) < _HEADER.size:
-        raise BrowserFrameError(f"{len(payload)} bytes are no frame")
+        raise BrowserFrameError(f"{len(payload)} bytes are shorter than a header")
     version, kind, count, sequence, server_time_ms, epoch, age = _HEADER.unpack_from(payload)
     if version != WIRE_VERSION or kind > 1 or len(payload) != _HEADER.size + count * WIRE_ROW.itemsize:
-        raise BrowserFrameError("not a frame of this wire")
+        raise BrowserFrameError(f"version {version}, kind {kind}, {count} rows in {len(payload)} bytes: not a frame")
     return BrowserFrame(
         kind=BrowserFrameKind(kind),
         sequence=sequence,
@@ -149,7 +149,7 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     shown = np.zeros(len(rows), dtype=WIRE_ROW)
     shown["instrument_id"] = rows["instrument_id"]
     shown["segment"] = rows["segment"]
-    # A price of a former socket is streamed by none until one comes on this one.
+    # A price of a former socket counts as not streamed until this socket brings one.
     shown["connection"] = np.where(_has(rows, Known.EARLIER), NO_CONNECTION, connection)
     best = rows["depth"][:, 0]
     previous = rows["previous_close"]

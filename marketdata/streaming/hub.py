@@ -1,11 +1,13 @@
-"""The quote hub: one per web process, between the board's frames and the process's browsers.
+"""The quote hub: one per web process; fans the board's frames out to the browsers of the process.
 
-Theory of operation. The first browser starts the hub; it stops some time after the last has left. It joins
-the frame channels, then asks every connection for a FULL frame, so that nothing falls between the two. A
-gap, a new epoch or a lost bus makes a connection incomplete; an incomplete connection is asked again, and
-when nobody answers within a second what Redis kept of it is taken in. Five tasks: one listens, one reads
-the owners' reports, one the calendar, one judges the feed and asks, and one per browser sends (so that a browser that
-does not read holds up nobody else). All of them share one event loop, so there is nothing to lock.
+Theory of operation. The first client starts the hub; it stops `linger_seconds` after the last client has left.
+
+1. Subscribe to the frame channels, then request a FULL frame of every connection. In this order no change is lost
+   between the snapshot and the stream.
+2. A gap in the sequence, a new epoch or a lost bus makes a connection incomplete. The hub requests another FULL frame.
+   If none arrives within a second, it shows the last-value cache of that connection.
+3. Four tasks: absorb frames, read the owners' reports, read the calendar, judge the feed and repair. One more task per
+   client sends, so that a client that does not read delays no other. All share one event loop; no lock is needed.
 
 Decides nothing about rows (`mirror`), rates (`outbox`) or the status of the feed (`feed_status`).
 """
@@ -36,10 +38,15 @@ from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
 
 logger = logging.getLogger(__name__)
 
+# Chosen: with SILENT_AFTER_SECONDS of 1.6 s, browsers learn of a silent connection within 2 s.
 BEAT_SECONDS: Final = 0.2
+# Chosen: half of the owners' interval of 1 s, so that a report is at most 0.5 s old here.
 REPORTS_EVERY_SECONDS: Final = 0.5
+# Chosen: sessions change on the minute and staff edit them rarely; two queries a minute per process.
 CALENDAR_EVERY_SECONDS: Final = 30.0
+# Chosen: ten flushes (FLUSH_MS is 100): an owner that is alive answers a request with one of the next frames.
 ANSWER_WITHIN_SECONDS: Final = 1.0
+# Chosen: a restarted Redis answers in well under a second; the cap spares one that is down.
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
 
@@ -50,7 +57,7 @@ ReadCalendar = Callable[[], Awaitable[SessionBook]]
 
 
 class Client:
-    """One browser at the hub: its outbox, and a bell for the task that sends."""
+    """One browser at the hub: its outbox, and an event that wakes the task that sends."""
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.outbox = outbox
@@ -59,7 +66,7 @@ class Client:
         self._ready = asyncio.Event()
 
     def watch(self, instrument_ids: Sequence[int]) -> None:
-        """Watch exactly these instruments; a snapshot of them follows at once."""
+        """Replace the watched set; a snapshot of it follows at once."""
         self.outbox.watch(instrument_ids)
         self._ready.set()
 
@@ -69,11 +76,11 @@ class Client:
         self._ready.set()
 
     def wake(self) -> None:
-        """Let the sender look now."""
+        """Wake the sending task now."""
         self._ready.set()
 
     async def wait_until_due(self) -> None:
-        """Return when something may be due, or one interval later."""
+        """Return at the next interval, or at once after `watch`, `resync` or `wake`."""
         now = self._clock()
         pause = self.outbox.seconds_until_due(now) or self.outbox.interval_seconds(now)
         try:
@@ -85,7 +92,7 @@ class Client:
 
 
 class QuoteHub:
-    """Mirrors the board and serves browsers. Make one where the process starts and pass it down."""
+    """Mirrors the quote board and serves clients. Make one where the process starts and pass it down."""
 
     def __init__(
         self,
@@ -101,7 +108,7 @@ class QuoteHub:
         self._connect = connect
         self._linger_seconds = linger_seconds
         self._clock = clock
-        # Without it every weekday is an ordinary one.
+        # Without it every weekday has the ordinary hours.
         self._read_calendar = read_calendar
         self._clients: set[Client] = set()
         self._empty_since = 0.0
@@ -115,7 +122,7 @@ class QuoteHub:
         self._has_read_cache: set[int] = set()
 
     async def add_client(self) -> Client:
-        """Return a client for one browser; starts the hub if nobody was there."""
+        """Return the client object of one browser; starts the hub if it is not running."""
         client = Client(Outbox(epoch=self.epoch, now=self._clock()), self._clock)
         self._clients.add(client)
         if self._runner is None or self._runner.done():
@@ -123,37 +130,39 @@ class QuoteHub:
         return client
 
     def remove_client(self, client: Client) -> None:
-        """Give a client up."""
+        """Remove the client of a closed browser socket."""
         self._clients.discard(client)
         self._empty_since = self._clock()
 
     def count_browsers(self) -> int:
-        """Return how many browsers are at the hub; from any thread."""
+        """Return the number of connected browsers; callable from any thread."""
         return len(self._clients)
 
     def count_unacknowledged(self) -> int:
-        """Return how many frames all browsers together have not acknowledged; from any thread."""
+        """Return the number of unacknowledged frames of all browsers; callable from any thread."""
+        # A copy: the event loop may add a client while a metrics thread counts.
         return sum(client.outbox.unacknowledged for client in list(self._clients))
 
     async def aclose(self) -> None:
-        """Stop now."""
+        """Cancel the hub's task and wait for its end."""
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
 
     async def serve(self, client: Client, *, send_bytes: SendBytes, send_text: SendText) -> CloseCode:
-        """Send `client` what it is owed until cancelled; return the code to close with if it stops reading."""
+        """Send status and frames to `client` until cancelled; return the close code if it stops reading."""
         try:
             while not client.outbox.is_stalled(self._clock()):
                 async with asyncio.timeout(CLOSE_AFTER_SECONDS):
                     await self._send_due(client, send_bytes, send_text)
                 await client.wait_until_due()
         except TimeoutError:
-            logger.info("a browser has not read for %s s", CLOSE_AFTER_SECONDS)
+            logger.info("closing a browser socket: one send blocked for %s s", CLOSE_AFTER_SECONDS)
         return CloseCode.SLOW
 
     async def _send_due(self, client: Client, send_bytes: SendBytes, send_text: SendText) -> None:
-        if self.feed is not None and client.sent_feed != self.feed:
+        # By identity: `_judge` replaces the object only when the status changes, and this runs per client and interval.
+        if self.feed is not None and client.sent_feed is not self.feed:
             client.sent_feed = self.feed
             await send_text(orjson.dumps(feed_message(self.feed)).decode())
         now = self._clock()
@@ -169,12 +178,12 @@ class QuoteHub:
         return round((now - max(self._last_frame_at.values())) * 1_000)
 
     async def _run(self) -> None:
-        """Live until `linger_seconds` after the last browser left: the outermost loop of the hub."""
+        """Mirror the board until `linger_seconds` after the last client left: the outermost loop of the hub."""
         while self._has_clients():
             try:
                 await self._mirror_board()
-            except Exception:  # The one place: a bug here must neither freeze prices nor call them live.
-                logger.exception("the quote hub failed and starts again")
+            except Exception:  # The outermost loop: after a bug, prices must neither freeze nor read as live.
+                logger.exception("quote hub failed; restarting it in %s s", FIRST_RETRY_SECONDS)
                 self._reports = None
                 self._judge()
                 await asyncio.sleep(FIRST_RETRY_SECONDS)
@@ -202,7 +211,7 @@ class QuoteHub:
         while True:
             try:
                 async with board.frames() as frames:
-                    logger.info("joined the bus")
+                    logger.info("subscribed to the frames of %d connections", len(quote_board.CONNECTION_NUMBERS))
                     self._mark_incomplete()
                     for connection in quote_board.CONNECTION_NUMBERS:
                         await self._request_full_frame(connection, board)
@@ -210,7 +219,7 @@ class QuoteHub:
                         pause = FIRST_RETRY_SECONDS
                         await self._absorb(frame, board)
             except (BoardError, OSError, FrameError) as error:
-                logger.warning("the bus is lost: %s", error)
+                logger.warning("bus lost (%s); subscribing again within %.1f s", error, pause)
             self._mark_incomplete()
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
             pause = min(pause * 2, LONGEST_RETRY_SECONDS)
@@ -228,7 +237,7 @@ class QuoteHub:
         now = self._clock()
         if verdict is Absorbed.APPLIED:
             self._last_frame_at[frame.connection] = now
-        # Changes that overtook the answer to an ask are no reason to ask twice.
+        # The changes between a request and its FULL frame read as gaps too: they must not cause a second request.
         if verdict is Absorbed.GAP and self._may_request(frame.connection, now):
             await self._request_full_frame(frame.connection, board)
 
@@ -253,17 +262,17 @@ class QuoteHub:
                 try:
                     self._calendar = await self._read_calendar()
                 except (DatabaseError, OSError) as error:
-                    logger.warning("the market's sessions cannot be read: %s", type(error).__name__)
+                    logger.warning("market calendar not readable (%s); using the former one", type(error).__name__)
             await asyncio.sleep(CALENDAR_EVERY_SECONDS)
 
     def _list_closed(self, now: datetime) -> tuple[tuple[int, int], ...]:
-        """Return the closed segments and since when; one in which owners saw trades just now is open."""
+        """Return each closed segment with the time of its close; recent trades outrank the calendar."""
         ticking = self._pulse.list_ticking(now=self._clock())
         closed = list_closed(self._calendar, ticking=ticking, now=now)
         return tuple((int(segment), round(since.timestamp() * 1_000)) for segment, since in closed.items())
 
     async def _beat(self, board: HubBoard) -> None:
-        """Judge the feed, and see to connections of which something is missing."""
+        """Judge the feed and repair incomplete connections, five times a second."""
         while self._has_clients():
             await asyncio.sleep(BEAT_SECONDS)
             if not self._has_read_reports:
@@ -273,13 +282,13 @@ class QuoteHub:
                 async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
                     await self._repair(board)
             except (BoardError, OSError, TimeoutError) as error:
-                logger.debug("cannot read what is kept: %s", error)
+                logger.debug("last-value cache not readable: %s", error)
 
     def _judge(self) -> None:
         feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock())
         feed = replace(feed, closed=self._list_closed(datetime.now(tz=UTC)))
         if feed != self.feed:
-            logger.info("the feed is %s, %s connections live", feed.state, feed.live_count)
+            logger.info("feed is %s: %d of %d connections live", feed.state, feed.live_count, len(feed.connections))
             self.feed = feed
             for client in self._clients:
                 client.wake()
@@ -289,6 +298,7 @@ class QuoteHub:
         for connection in self.mirror.list_incomplete():
             if not self._may_request(connection, now):
                 continue
+            # Once after each loss of the bus: the cache is up to 890 kB and does not change without an owner.
             if connection not in self._has_read_cache:
                 self._has_read_cache.add(connection)
                 self.mirror.absorb_cached(connection, *await board.read_cache(connection))
@@ -296,7 +306,7 @@ class QuoteHub:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: redis-py swallows a cancellation that meets it while it connects."""
+    """Cancel `tasks` until all have ended: redis-py swallows a cancellation that arrives while it connects."""
     while pending := [one for one in tasks if not one.done()]:
         for one in pending:
             one.cancel()

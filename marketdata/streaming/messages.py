@@ -1,8 +1,7 @@
-"""What a browser and the server say to each other in JSON; the binary side is `frames`.
+"""The JSON messages of the browser wire; the binary half is `frames`.
 
-Pure: parses what a client sends into values and shapes what needs no other room. Every refusal carries a
-stable code and a sentence. A watch has a name of the client's choosing; watching under the same name again
-replaces it.
+Pure: parses client messages into values and encodes the `feed` message. Every refusal carries a stable code and a
+sentence. The client chooses the id of a watch; a second watch with the same id replaces the first.
 
     client                                                   server
     {"type": "watch", "id": "chain", "chain": {"symbol": "NIFTY", "expiry": "2026-11-24",
@@ -11,7 +10,7 @@ replaces it.
     {"type": "watch", "id": "strip", "instruments": [7, 9]}  the same
     {"type": "unwatch", "id": "chain"}
     {"type": "rate", "hz": 4}                                1, 4 or 10
-    {"type": "ack", "seq": 17}                               after a frame was taken in
+    {"type": "ack", "seq": 17}                               after a frame was applied
     {"type": "resync"}                                       a snapshot
     {"type": "ping"}                                         {"type": "pong"}
     at any time                                              welcome, feed, notice, watchlist_changed, error
@@ -27,17 +26,19 @@ import orjson
 from marketdata.streaming.feed_status import FeedStatus
 from marketdata.streaming.outbox import RATES_HZ
 
+# Chosen: the largest useful message, MAX_INSTRUMENTS ids of seven digits without spaces, has 16,060 bytes.
 MAX_MESSAGE_BYTES: Final = 16 * 1024
+# Chosen: nine chains of 101 strikes with both legs; one browser page shows one chain, a watchlist and a strip.
 MAX_INSTRUMENTS: Final = 2_000
-MAX_WATCHES: Final = 16
-_MAX_ID_LENGTH: Final = 32
-_MAX_TEXT_LENGTH: Final = 64
-_MAX_STRIKES: Final = 201
+MAX_WATCHES: Final = 16  # Chosen: a page uses three.
+_MAX_ID_LENGTH: Final = 32  # Chosen: room for a UUID in hexadecimal.
+_MAX_TEXT_LENGTH: Final = 64  # Chosen: above the longest symbol of the listing.
+_MAX_STRIKES: Final = 201  # Chosen: 100 strikes on each side of the ATM.
 
 
 @dataclass(frozen=True, slots=True)
 class WatchChain:
-    """Watch the window of a series; no expiry means the nearest, no strikes the usual width."""
+    """Watch the window of a series. Without expiry: the nearest one; without strikes: the default width."""
 
     watch_id: str
     symbol: str
@@ -48,7 +49,7 @@ class WatchChain:
 
 @dataclass(frozen=True, slots=True)
 class WatchWatchlist:
-    """Watch what is on the trader's own watchlist."""
+    """Watch the instruments of the trader's watchlist."""
 
     watch_id: str
 
@@ -63,33 +64,33 @@ class WatchInstruments:
 
 @dataclass(frozen=True, slots=True)
 class Unwatch:
-    """Stop one watch."""
+    """End one watch."""
 
     watch_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class SetRate:
-    """Frames per second, at most."""
+    """Set the maximum of frames per second."""
 
     hz: int
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Every frame up to this one is taken in."""
+    """The client has applied every frame up to this one."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """Send everything again."""
+    """Request a snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Say something."""
+    """Request a pong."""
 
 
 Watch = WatchChain | WatchWatchlist | WatchInstruments
@@ -97,7 +98,7 @@ ClientMessage = Watch | Unwatch | SetRate | Acknowledge | Resync | Ping
 
 
 class MessageError(ValueError):
-    """A message we refuse: `code` for programs, the text for people, `watch_id` if it was about one."""
+    """A refused message: `code` for programs, the text for people, `watch_id` if it concerns a watch."""
 
     def __init__(self, code: str, sentence: str, *, watch_id: str | None = None) -> None:
         super().__init__(sentence)
@@ -109,7 +110,7 @@ Body = Mapping[str, Any]
 
 
 def parse_client_message(text: str) -> ClientMessage:
-    """Return what the client says. Raises MessageError."""
+    """Return the parsed message of a client. Raises MessageError."""
     try:
         body = orjson.loads(text)
     except orjson.JSONDecodeError:

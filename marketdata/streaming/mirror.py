@@ -1,12 +1,14 @@
-"""The web process's copy of every live quote, fed by bus frames, read by browsers.
+"""The web process's copy of all live quotes: written from bus frames, read for browsers.
 
-Pure state: one wire row per instrument in one table, and per row the version at which it last changed, so
-that "what is new for this browser" is a comparison of two numbers. Epochs and sequences of the five
-connections are judged here: what an older owner says is dropped, a gap makes a connection incomplete until
-a FULL frame mends it. Rows are whole, so a row after a gap is right even while its neighbors are not yet.
+Pure state: one wire row per instrument in one table, and per row the version of the table at its last change. The
+changes for a browser are the watched rows with a version above the one that it last saw: a comparison of two numbers.
 
-An instrument that was streamed keeps its slot for the life of the process: at most the listing, some 50 bytes
-each. Looking makes no slots: what was never streamed is answered with blank rows that nobody keeps.
+Epoch and sequence of each connection are checked here, the fencing of readers. A frame of a former owner is dropped. A
+gap in the sequence makes the connection incomplete until a FULL frame arrives. A row is always whole, never a
+difference, so a row received after a gap is correct even while others are missing.
+
+A streamed instrument has a slot for the rest of the process: at most one per listed instrument, about 50 bytes each.
+Reading allocates no slot: an instrument that was never streamed gets a blank row.
 """
 
 from collections.abc import Sequence
@@ -22,11 +24,12 @@ from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.streaming.frames import NEVER_HEARD, NO_CONNECTION, WIRE_ROW, WireRows, wire_rows
 
 Slots = npt.NDArray[np.intp]
+# Rows are compared as 64-bit words: 48 bytes are six comparisons instead of one per field.
 _WORDS_PER_ROW: Final = WIRE_ROW.itemsize // 8
 
 
 class Absorbed(Enum):
-    """What became of a bus frame."""
+    """Result of absorbing a bus frame."""
 
     APPLIED = auto()
     OLD = auto()  # of a former owner, or already included in a FULL frame
@@ -35,6 +38,8 @@ class Absorbed(Enum):
 
 @dataclass(slots=True)
 class _Position:
+    """Position in the stream of one connection: the newest frame that was absorbed."""
+
     epoch: int = 0
     sequence: int = 0
     is_complete: bool = False
@@ -43,6 +48,7 @@ class _Position:
 class QuoteMirror:
     """Newest wire row of every instrument that was streamed."""
 
+    # Chosen: a lean preload (about 2,000 rows) needs one growth; each growth doubles the table.
     def __init__(self, *, capacity: int = 1_024) -> None:
         self.version = 0
         self._slot_of: dict[int, int] = {}
@@ -52,7 +58,7 @@ class QuoteMirror:
         self._positions = {number: _Position() for number in range(1, MAX_CONNECTIONS + 1)}
 
     def absorb(self, frame: BusFrame) -> Absorbed:
-        """Take one bus frame in and say what became of it."""
+        """Apply one bus frame and return the result."""
         position = self._positions[frame.connection]
         if frame.epoch < position.epoch:
             return Absorbed.OLD
@@ -63,28 +69,28 @@ class QuoteMirror:
         return self._absorb_changes(frame, position)
 
     def absorb_cached(self, connection: int, epoch: int, rows: Rows) -> None:
-        """Take in what Redis kept of a connection whose owner does not answer; newer rows stay."""
+        """Apply the last-value cache of a connection without an owner; newer rows stay."""
         if epoch >= self._positions[connection].epoch:
             slots = self._slots_for(rows["instrument_id"].tolist())
             is_news = rows["received_at_ms"] >= self._received_at_ms[slots]
             self._write(slots[is_news], rows[is_news], connection)
 
     def mark_incomplete(self) -> None:
-        """Note that frames may have been missed on every connection; what is held stays."""
+        """Mark all connections incomplete: frames may have been missed. Rows stay."""
         for position in self._positions.values():
             position.is_complete = False
 
     def list_incomplete(self) -> Sequence[int]:
-        """Return the connections of which something may be missing."""
+        """Return the numbers of the incomplete connections."""
         return [number for number, position in self._positions.items() if not position.is_complete]
 
     def slots_of(self, instrument_ids: Sequence[int]) -> Slots:
-        """Return the slots of those instruments that were streamed, in the order given."""
+        """Return the slots of the instruments that were streamed, in the given order."""
         slots = map(self._slot_of.get, instrument_ids)
         return np.fromiter((one for one in slots if one is not None), dtype=np.intp)
 
     def changed_since(self, slots: Slots, version: int) -> Slots:
-        """Return those of `slots` whose row changed after `version`."""
+        """Return the `slots` whose row changed after `version`."""
         return slots[self._versions[slots] > version]
 
     def rows_at(self, slots: Slots, *, now_ms: int) -> WireRows:
@@ -96,7 +102,7 @@ class QuoteMirror:
         return rows
 
     def rows_of(self, instrument_ids: Sequence[int], *, now_ms: int) -> WireRows:
-        """Return a row of each instrument, with its age; a blank one of those that were never streamed."""
+        """Return a row of each instrument with its age; a blank row for an instrument that was never streamed."""
         rows = np.zeros(len(instrument_ids), dtype=WIRE_ROW)
         rows["instrument_id"] = instrument_ids
         rows["age_ms"] = NEVER_HEARD
@@ -109,7 +115,7 @@ class QuoteMirror:
             return Absorbed.OLD
         follows = frame.sequence == position.sequence + 1
         position.sequence = frame.sequence
-        # Sequence 1 is the first of an epoch: nothing was said before it, but rows of the former owner stand.
+        # Sequence 1 opens an epoch, but the rows of the former owner stand: the connection stays incomplete.
         position.is_complete = position.is_complete and follows
         slots = self._slots_for(frame.rows["instrument_id"].tolist())
         self._write(slots, frame.rows, frame.connection)
@@ -125,20 +131,20 @@ class QuoteMirror:
         return Absorbed.APPLIED
 
     def _write(self, slots: Slots, rows: Rows, connection: int) -> None:
-        """Put bus rows into the table; a row another connection brought later stays."""
+        """Write bus rows into the table, except over a later row of another connection."""
         held = self._rows["connection"][slots]
         is_mine = (held == connection) | (held == NO_CONNECTION)
         is_news = is_mine | (rows["received_at_ms"] >= self._received_at_ms[slots])
         slots, rows = slots[is_news], rows[is_news]
         fresh = wire_rows(rows, connection=connection)
-        # Most changes of a bus row are below the best level: a row that looks the same is no news.
+        # Most changes of a bus row are in deeper levels of the depth, which browsers never get: skip equal rows.
         differs = (_words(fresh) != _words(self._rows[slots])).any(axis=1)
         self._received_at_ms[slots] = rows["received_at_ms"]
         self._rows[slots[differs]] = fresh[differs]
         self._mark(slots[differs])
 
     def _detach(self, connection: int, *, spare: Slots) -> None:
-        """Say of rows that `connection` no longer has that nothing streams them."""
+        """Mark the rows that `connection` no longer streams, all but those at `spare`, as not streamed."""
         is_gone = self._rows["connection"] == connection
         is_gone[spare] = False
         gone = np.flatnonzero(is_gone)
@@ -151,7 +157,7 @@ class QuoteMirror:
             self._versions[slots] = self.version
 
     def _slots_for(self, instrument_ids: Sequence[int]) -> Slots:
-        """Return the slot of each streamed instrument; new ones get a blank one."""
+        """Return the slots of the instruments, allocating missing ones."""
         missing = [one for one in instrument_ids if one not in self._slot_of]
         if missing:
             self._make_slots(missing)
