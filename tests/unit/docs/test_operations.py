@@ -126,8 +126,8 @@ def metric_names() -> set[str]:
 
 def test_every_part_of_health() -> None:
     tree = ast.parse(Path(health.__file__).read_text())
-    judge = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "judge")
-    returned = next(node.value for node in ast.walk(judge) if isinstance(node, ast.Return))
+    check = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check_parts")
+    returned = next(node.value for node in ast.walk(check) if isinstance(node, ast.Return))
     assert isinstance(returned, ast.Dict)
     parts = {key.value for key in returned.keys if isinstance(key, ast.Constant)}
 
@@ -138,9 +138,9 @@ def test_every_state_of_a_connection() -> None:
     assert names("State", "Connection states") == set(ConnectionState)
 
 
-def test_every_word_of_the_feed() -> None:
-    assert names("Word", "Feed words") == set(FeedState)
-    assert names("Line", "Feed words") == set(ConnectionStatus)
+def test_every_state_of_the_feed() -> None:
+    assert names("Feed state", "Feed states") == set(FeedState)
+    assert names("Connection", "Feed states") == set(ConnectionStatus)
 
 
 def test_every_state_of_an_instrument() -> None:
@@ -151,16 +151,16 @@ def test_every_kind_of_session() -> None:
     assert names("Kind", "The calendar") == set(SessionKind)
 
 
-def test_every_way_a_token_comes() -> None:
+def test_every_token_method() -> None:
     assert names("Method", "The access token") == set(TokenMethod)
 
 
-def test_every_word_of_the_subscription_log() -> None:
+def test_every_action_and_reason_of_the_subscription_log() -> None:
     assert names("Action", "The subscription log") == set(LogAction)
     assert names("Reason", "The subscription log") == set(LogReason)
 
 
-def test_every_disconnect_code_with_its_words_and_its_policy() -> None:
+def test_every_disconnect_code_with_its_text_and_its_reaction() -> None:
     rows = table("Code", "Broker's disconnect codes").rows
 
     listed = {int(code.strip("`")): (says, reaction.strip("`")) for code, says, reaction, _ in rows}
@@ -180,7 +180,7 @@ def test_every_close_code_of_the_browser_socket() -> None:
     assert {(row[0].strip("`"), row[1].strip("`")) for row in rows} == {(str(int(one)), one.name) for one in CloseCode}
 
 
-def test_the_code_for_want_of_room() -> None:
+def test_the_close_code_of_a_full_web_process() -> None:
     assert str(TRY_AGAIN_LATER) in names("Standard code", "Close codes of the browser socket")
 
 
@@ -219,7 +219,7 @@ def test_every_cause_of_a_reconnect() -> None:
     assert names("Cause", "Metrics") == set(DisconnectCause)
 
 
-def test_every_reason_not_to_believe_a_price() -> None:
+def test_every_kind_of_invalid_price() -> None:
     assert names("Kind", "Metrics") == set(TickFault)
 
 
