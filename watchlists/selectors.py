@@ -25,14 +25,12 @@ MAX_QUOTED: Final = 64  # Of a caller's text in an answer.
 class UnknownEntry(DomainError):
     """No such entry on this trader's lists, whoever else may have it."""
 
-    status = 404
     code = "unknown_entry"
 
 
 class AmbiguousEntry(DomainError):
     """The fields fit several entries; `expiries` tells them apart."""
 
-    status = 409
     code = "ambiguous_entry"
 
 

@@ -1,25 +1,24 @@
-"""The base of every refusal that a caller is told about.
+"""The base class of every refusal by a rule.
 
-A room raises its own subclass, in the module where the rule is; the one mapping to HTTP is in
-`terminal.errors`, and other shells show `str(error)`. Nothing else in the product derives from it.
+Each package raises its own subclass, defined in the module of the rule. `terminal.errors` alone maps `code` to an HTTP
+status; other callers show `str(error)`.
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
-Plain = str | int | float | bool | None
+JsonScalar = str | int | float | bool | None
 
 
 class DomainError(Exception):
-    """A request that the rules refuse, in words for whoever made it.
+    """A request that a rule refuses; the text is a sentence for the caller.
 
-    `status` is the HTTP status that suits it and `code` a stable name for programs. `extra` holds figures
-    a program may act on.
+    `code` is a stable name for programs and has an entry in `terminal.errors.STATUS_OF`. `extra` becomes members of
+    the answer, for programs too: numbers, names, dates.
     """
 
-    status: ClassVar[int] = 400
-    code: ClassVar[str] = "refused"
+    code: ClassVar[str]
 
-    def __init__(self, sentence: str, **extra: Plain | list[str]) -> None:
+    def __init__(self, sentence: str, **extra: JsonScalar | list[str]) -> None:
         super().__init__(sentence)
-        self.extra: Mapping[str, Plain | list[str]] = extra
+        self.extra: Mapping[str, JsonScalar | list[str]] = extra

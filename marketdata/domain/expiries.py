@@ -31,7 +31,6 @@ class ExpiryKind(StrEnum):
 class MalformedDate(DomainError):
     """A date in a form nobody promised to read."""
 
-    status = 400
     code = "malformed_date"
 
 

@@ -44,7 +44,6 @@ MONTH_NAMES: Final = (
 class QueryTooLong(DomainError):
     """More than anyone types."""
 
-    status = 400
     code = "query_too_long"
 
 

@@ -43,7 +43,6 @@ class PriceSource(StrEnum):
 class PriceUnknown(DomainError):
     """Nobody knows the price that a chain would be centered on."""
 
-    status = 409
     code = "no_price"
 
 

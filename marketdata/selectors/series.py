@@ -44,28 +44,24 @@ EXPIRIES_NAMED: Final = 3
 class UnknownExpiry(DomainError):
     """An expiry on which nothing is listed; `expiries` names the nearest that are."""
 
-    status = 404
     code = "unknown_expiry"
 
 
 class PastExpiry(UnknownExpiry):
     """An expiry that lies before the market's date."""
 
-    status = 400
     code = "past_expiry"
 
 
 class NoOptions(DomainError):
     """An underlying that no options are listed on."""
 
-    status = 404
     code = "no_options"
 
 
 class NoSpot(DomainError):
     """A series whose underlying is not listed itself, so that its price cannot be known."""
 
-    status = 409
     code = "no_spot"
 
 

@@ -39,7 +39,6 @@ class UnderlyingKind(StrEnum):
 class UnknownSymbol(DomainError):
     """A name that nothing listed has."""
 
-    status = 404
     code = "unknown_symbol"
 
 

@@ -25,7 +25,6 @@ from subscriptions.selectors.status import list_connections
 class NotSubscribed(DomainError):
     """An instrument that is listed and that nobody wants streamed."""
 
-    status = 404
     code = "not_subscribed"
 
 

@@ -46,21 +46,18 @@ TARGET_ONCE_PER_LIST: Final = "watchlist_target_once_per_list"
 class DuplicateEntry(DomainError):
     """The target is on that list already."""
 
-    status = 409
     code = "duplicate_entry"
 
 
 class UnfitKind(DomainError):
     """The instrument type does not fit the symbol."""
 
-    status = 400
     code = "wrong_instrument_type"
 
 
 class UnfitWidth(DomainError):
     """So many strikes are not served as a chain."""
 
-    status = 400
     code = "wrong_width"
 
 

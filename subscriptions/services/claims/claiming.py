@@ -26,7 +26,6 @@ from subscriptions.services.placement.lock import nudge_owners_on_commit, placem
 class UnknownClaim(DomainError):
     """A claim that is not there, or not any more."""
 
-    status = 404
     code = "unknown_claim"
 
 

@@ -27,7 +27,6 @@ WHERE claim.user_id = %s AND claim.tier = 'A'
 class QuotaExceeded(DomainError):
     """The request exceeds the trader's quota; nothing was changed."""
 
-    status = 409
     code = "quota"
 
     def __init__(self, item: str, *, needed: int, left: int, quota: int, offer: int | None = None) -> None:

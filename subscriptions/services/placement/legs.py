@@ -35,7 +35,6 @@ class Shortage:
 class CapacityExceeded(DomainError):
     """The instruments do not fit; nothing was changed. `room` counts the slots that are free or can be freed."""
 
-    status = 409
     code = "capacity"
 
     def __init__(self, shortage: Shortage, *, freeable: int = 0, offer: int | None = None) -> None:

@@ -26,7 +26,6 @@ PLACEMENT_LOCK: Final = 7_265_001  # chosen: any number that no other advisory l
 class PlacementBusy(DomainError):
     """The lock was not free in time; nothing was changed, and the same request may be sent again."""
 
-    status = 503
     code = "placement_busy"
 
 

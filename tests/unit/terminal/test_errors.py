@@ -1,9 +1,13 @@
 """Refusals and failures as problem details, through a view that raises what it is given."""
 
 import json
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import ClassVar
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
@@ -17,15 +21,14 @@ from rest_framework.views import APIView
 from marketdata.domain.errors import DomainError
 from marketdata.quote_board import BoardError
 from terminal import errors
+from terminal.settings import BASE_DIR
 
 
 class NoRoomError(DomainError):
-    status: ClassVar[int] = 409
     code: ClassVar[str] = "capacity"
 
 
 class BusyError(DomainError):
-    status: ClassVar[int] = 503
     code: ClassVar[str] = "placement_busy"
 
 
@@ -63,6 +66,26 @@ def test_a_domain_error_becomes_its_own_problem() -> None:
         "needed": 202,
         "free": 150,
     }
+
+
+def test_every_domain_error_has_a_status_in_the_one_table() -> None:
+    # Every module of an app, because an error is known only once its module is imported.
+    for app in apps.get_app_configs():
+        if (BASE_DIR / app.name).is_dir():
+            for module in walk_packages([app.path], f"{app.name}."):
+                if ".migrations" not in module.name:
+                    import_module(module.name)
+    defined = list(_subclasses(DomainError))
+
+    assert {"malformed_date", "placement_busy", "duplicate_entry"} <= {one.code for one in defined}
+    assert {one.code for one in defined} == set(errors.STATUS_OF)
+    assert [one for one in (DomainError, *defined) if hasattr(one, "status")] == []
+
+
+def _subclasses(of: type[DomainError]) -> Iterator[type[DomainError]]:
+    for one in of.__subclasses__():
+        yield one
+        yield from _subclasses(one)
 
 
 def test_extra_members_never_override_the_standard_ones() -> None:

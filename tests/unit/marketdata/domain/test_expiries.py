@@ -65,7 +65,7 @@ def test_any_other_date_is_refused_in_words(text: str) -> None:
     with pytest.raises(MalformedDate, match="write it like 26FEB2026 or 2026-02-26") as refusal:
         parse_expiry(text)
 
-    assert (refusal.value.status, refusal.value.code) == (400, "malformed_date")
+    assert refusal.value.code == "malformed_date"
 
 
 @given(st.dates(date(1000, 1, 1), date(9999, 12, 31)))
