@@ -13,7 +13,7 @@ from rest_framework import serializers
 
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry
-from marketdata.domain.quote_state import InstrumentState
+from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
 from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, SeriesListing, Underlying
 from marketdata.services import OpenWindow, legs_in_window
@@ -150,7 +150,7 @@ def format_chain(
 def format_quote(quote: PlainQuote | None) -> dict[str, Any]:
     """Return the state of one instrument; without a quote it is waiting for one and every other field is null."""
     fields = {name: getattr(quote, name, None) for name in PlainQuote.__slots__}
-    return {**fields, "state": (InstrumentState.WAITING if quote is None else quote.state).value}
+    return {**fields, "state": (QuoteState.WAITING if quote is None else quote.state).value}
 
 
 def _format_leg(leg: Leg | None, quotes: Mapping[int, PlainQuote]) -> dict[str, Any] | None:

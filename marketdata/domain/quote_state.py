@@ -1,15 +1,15 @@
-"""How far a price may be trusted, in one word: the only place that decides it.
+"""The state of a quote: how far its price can be trusted. The only place that decides it.
 
-    waiting   nobody has heard a price of it
-    suspect   the newest packet of it was impossible; what is shown is the last good price
-    stale     the price may be old: its connection is not live, or nothing streams it
-    closed    its segment is closed and this is the last price of the session
+    waiting   no price has been received
+    suspect   the newest price was rejected as invalid; the price shown is the one before
+    stale     the price may be old: its connection is not live, or no connection streams it
+    closed    the segment is closed, and the price is the last one of the session
     live      none of the others
 
-A state is worked out where it is shown, from the quote, from the connection it came on and from the session: it changes
-when any of them does, without a packet. The browser works it out from the same facts with the twin of `judge_quote` in
-`static/marketdata/quotes.js`; both are held to the cases in `tests/data/quote_states.json`. Whether a segment is
-closed is the calendar's to say, unless trades are seen there: `Pulse`.
+The state depends on the quote, its connection and the market session, and changes with each of them without a packet.
+It is therefore computed where it is shown and never stored. The browser's twin is `judgeQuote` in
+`static/marketdata/quotes.js`; both are tested with the cases of `tests/data/quote_states.json`. The calendar says
+whether a segment is closed, except where trades are observed (`SegmentActivity`).
 """
 
 from collections.abc import Collection, Iterable
@@ -22,12 +22,13 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import Known
 from marketdata.domain.sessions import SessionBook
 
+# Chosen: far longer than the gap between two trades of a whole segment, short against a session. Feed workers and their
+# readers each apply it, so a segment counts as open for at most twice as long after its last trade.
 TICKING_SECONDS: Final = 30.0
-"""A segment in which nothing was traded for this long goes by the calendar; owners and readers each wait as long."""
 
 
-class InstrumentState(StrEnum):
-    """How far what is shown of an instrument may be trusted."""
+class QuoteState(StrEnum):
+    """How far the price of a quote can be trusted."""
 
     WAITING = "waiting"
     LIVE = "live"
@@ -38,63 +39,65 @@ class InstrumentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuoteFacts:
-    """What of a quote matters to its state. `is_current`: the price is of the socket that is open now."""
+    """The parts of a quote that its state depends on. `is_current`: the price came on the socket that is open now."""
 
     has_price: bool
     is_suspect: bool
     is_current: bool
-    heard_at: datetime | None
+    received_at: datetime | None
 
 
-def facts_of(known: int, *, ltp: float, heard_at: datetime | None) -> QuoteFacts:
-    """Return what the groups of a row and its price say."""
+def facts_of(known: int, *, ltp: float, received_at: datetime | None) -> QuoteFacts:
+    """Return the facts of a quote row, from its `known` flags and its price."""
     return QuoteFacts(
         has_price=bool(known & Known.TRADE) and ltp > 0,
         is_suspect=bool(known & Known.SUSPECT),
         is_current=not known & Known.EARLIER,
-        heard_at=heard_at,
+        received_at=received_at,
     )
 
 
-def judge_quote(quote: QuoteFacts, *, is_line_live: bool, closed_since: datetime | None) -> InstrumentState:
+def judge_quote(quote: QuoteFacts, *, is_connection_live: bool, closed_since: datetime | None) -> QuoteState:
     """Return the state of a quote.
 
-    `is_line_live` is whether the connection that streams it is live; `closed_since` is when its segment's last session
-    ended, None while it is open. A price heard after the close stays the closing price whatever the line does since.
+    `is_connection_live` is of the connection that streams the quote. `closed_since` is the end of the segment's last
+    session, None while the segment is open.
     """
+    # A suspect quote comes first: its older price must not look live, even on a live connection.
     if quote.is_suspect:
-        return InstrumentState.SUSPECT
+        return QuoteState.SUSPECT
     if not quote.has_price:
-        return InstrumentState.WAITING
-    is_from_line = is_line_live and quote.is_current
+        return QuoteState.WAITING
+    is_from_connection = is_connection_live and quote.is_current
     if closed_since is not None:
-        is_last = is_from_line or (quote.heard_at is not None and quote.heard_at >= closed_since)
-        return InstrumentState.CLOSED if is_last else InstrumentState.STALE
-    return InstrumentState.LIVE if is_from_line else InstrumentState.STALE
+        # A price received after the close is the closing price, whatever happens to the connection afterwards.
+        is_last = is_from_connection or (quote.received_at is not None and quote.received_at >= closed_since)
+        return QuoteState.CLOSED if is_last else QuoteState.STALE
+    return QuoteState.LIVE if is_from_connection else QuoteState.STALE
 
 
 def list_closed(
     book: SessionBook, *, ticking: Collection[ExchangeSegment], now: datetime
 ) -> dict[ExchangeSegment, datetime]:
-    """Return the closed segments and since when; one in which trades are seen is not closed, whatever rows say."""
+    """Return the closed segments and the end of their last session. A segment in `ticking` is open in any case."""
     since = {one: book.closed_since(one, now) for one in ExchangeSegment if one not in ticking}
     return {segment: moment for segment, moment in since.items() if moment is not None}
 
 
-class Pulse:
-    """Remembers which segments trade: those in which an instrument traded twice within seconds (`TradeLags`).
+class SegmentActivity:
+    """Which segments trade now: those with an instrument that traded twice within seconds (`TradeLags`).
 
-    The host's clock has no say in it, so one that is wrong neither opens nor closes a market; closing prices that a
-    broker repeats to a new socket are no trades. Times are the caller's monotonic seconds.
+    Only trade times are compared, so a wrong host clock neither opens nor closes a market. Closing prices that the
+    broker sends again on a new socket are not trades. `now` is in monotonic seconds.
     """
 
     def __init__(self) -> None:
         self._traded_at: dict[ExchangeSegment, float] = {}
 
     def note(self, segments: Iterable[int], *, now: float) -> None:
-        """Note that these segments trade."""
+        """Record a trade in each of `segments`."""
         self._traded_at |= dict.fromkeys(map(ExchangeSegment, segments), now)
 
     def list_ticking(self, *, now: float) -> frozenset[ExchangeSegment]:
-        """Return the segments that traded within TICKING_SECONDS."""
+        """Return the segments with a trade in the last TICKING_SECONDS."""
         return frozenset(one for one, at in self._traded_at.items() if now - at <= TICKING_SECONDS)

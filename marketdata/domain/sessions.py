@@ -1,14 +1,13 @@
-"""When each segment trades, from rows: regular days, holidays, special sessions and Muhurat.
+"""Trading sessions of each segment: regular days, holidays, special sessions and Muhurat trading. All times are IST.
 
-Pure, in IST. A `Session` is one row of the calendar: a day may have several (a morning and an evening), a holiday has
-one without hours, and so has a session whose hours the exchange has yet to announce. A `SessionBook` answers from
-rows; for a day that has none it assumes the ordinary session of a weekday, because a calendar nobody has loaded yet
-must not close the market. Nothing here outranks a live tick: who sees trades on a closed day says so (`Pulse` in
-`marketdata.domain.quote_state`).
+A `Session` is one row of the calendar. A day can have several (morning and evening). A holiday has one row without
+hours; so has a session whose hours are not announced yet. A `SessionBook` answers from the rows. A day without rows is
+an ordinary weekday: a calendar that is not loaded yet must not close the market. Observed trades override the calendar
+(`SegmentActivity` in `marketdata.domain.quote_state`).
 
-The ordinary hours are those of the exchanges' circulars, read November 2026: equity derivatives trade to 15:40 and the
-shares they are written on, with their indices, stop at 15:15 for a closing auction that prints once about 15:30, both
-since 3 Aug 2026; MCX follows the clocks of New York.
+The ordinary hours are those of the exchanges' circulars, read November 2026. Since 3 Aug 2026 equity derivatives trade
+to 15:40; shares with derivatives and the indices stop at 15:15 for a closing auction, which prints once at about 15:30.
+MCX closes at 23:30 while New York has daylight saving time, else at 23:55.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,9 +21,8 @@ from marketdata.domain.instruments import ExchangeSegment
 
 IST: Final = ZoneInfo("Asia/Kolkata")
 
+# docs/dhan.md and the exchanges' circulars, for all hours below: the closing auction and the longer derivatives session start on this day.
 CHANGED_ON: Final = date(2026, 8, 3)
-"""The closing auction, and ten minutes more for derivatives, since this day."""
-
 EQUITY_OPENS: Final = time(9, 15)
 EQUITY_CLOSES: Final = time(15, 30)
 AUCTION_FROM: Final = time(15, 15)
@@ -36,14 +34,13 @@ MCX_EVENING: Final = time(17, 0)
 MCX_SUMMER_CLOSES: Final = time(23, 30)
 MCX_WINTER_CLOSES: Final = time(23, 55)
 
+# Chosen: the search for the last close goes back this far; no Indian market was ever closed for two weeks.
 LOOK_BACK_DAYS: Final = 14
-"""How far a book is asked back for the last close; no market has been shut for that long."""
-
-_SATURDAY: Final = 5
+_SATURDAY: Final = 5  # of `date.weekday`
 
 
 class SessionKind(StrEnum):
-    """What a row of the calendar says of its day."""
+    """Kind of a calendar row."""
 
     REGULAR = "regular"
     SPECIAL = "special"  # other hours, or a day that is not usually one of trading
@@ -53,9 +50,9 @@ class SessionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session of one segment, or that there is none; times are IST and on the same day.
+    """One session of one segment, or a holiday without hours; it opens and closes on `day`, in IST.
 
-    From `frozen_from` until it closes, shares with derivatives and the indices built on them stand still.
+    From `frozen_from` to the close, shares with derivatives and the indices do not trade.
     """
 
     segment: ExchangeSegment
@@ -66,11 +63,11 @@ class Session:
     frozen_from: time | None = None
 
     def covers(self, at: time) -> bool:
-        """Whether trading goes on at a time of its day."""
+        """Whether trading is open at a time of `day`; the closing time is outside."""
         return self.opens is not None and self.closes is not None and self.opens <= at < self.closes
 
     def is_frozen(self, at: time) -> bool:
-        """Whether spots stand still at a time of its day though the session is not over."""
+        """Whether spots do not trade at a time of `day` although the session is open."""
         return self.frozen_from is not None and self.covers(at) and at >= self.frozen_from
 
 
@@ -78,7 +75,7 @@ Book = Mapping[tuple[ExchangeSegment, date], Sequence[Session]]
 
 
 def ordinary_session(segment: ExchangeSegment, day: date) -> Session | None:
-    """Return the session of an ordinary weekday; None on a Saturday or Sunday. Knows no holidays."""
+    """Return the session of an ordinary weekday; None on Saturday and Sunday. Holidays are not considered."""
     if day.weekday() >= _SATURDAY:
         return None
     since_change = day >= CHANGED_ON
@@ -90,13 +87,14 @@ def ordinary_session(segment: ExchangeSegment, day: date) -> Session | None:
         case ExchangeSegment.NSE_CURRENCY | ExchangeSegment.BSE_CURRENCY:
             hours = (CURRENCY_OPENS, CURRENCY_CLOSES)
         case _:
+            # Cash segments and indices: the closing auction stops continuous trading before the close.
             frozen_from = AUCTION_FROM if since_change else None
             return Session(segment, day, SessionKind.REGULAR, EQUITY_OPENS, EQUITY_CLOSES, frozen_from)
     return Session(segment, day, SessionKind.REGULAR, *hours)
 
 
 class SessionBook:
-    """The calendar as one value: cheap to ask, never changed. Moments may be in any zone; they are read in IST."""
+    """The calendar as an immutable value. Datetimes may be in any zone; they are converted to IST."""
 
     __slots__ = ("_sessions",)
 
@@ -109,14 +107,14 @@ class SessionBook:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SessionBook) and self._sessions == other._sessions
 
-    __hash__ = None  # type: ignore[assignment]  # It holds a mapping; nobody needs it as a key.
+    __hash__ = None  # type: ignore[assignment]  # It contains a mapping, and no caller needs it as a key.
 
     def has_rows(self, segment: ExchangeSegment, day: date) -> bool:
-        """Whether the calendar says anything of a day."""
+        """Whether the calendar has a row for a day."""
         return (segment, day) in self._sessions
 
     def list_sessions(self, segment: ExchangeSegment, day: date) -> Sequence[Session]:
-        """Return the sessions with known hours of a day, as rows say or else as on an ordinary one."""
+        """Return the sessions of a day with known hours: from its rows, or the ordinary session where it has none."""
         rows = self._sessions.get((segment, day))
         if rows is None:
             ordinary = ordinary_session(segment, day)
@@ -124,12 +122,12 @@ class SessionBook:
         return [one for one in rows if one.opens is not None]
 
     def is_open(self, segment: ExchangeSegment, at: datetime) -> bool:
-        """Whether the calendar says that `segment` trades at `at`."""
+        """Whether `segment` is open at `at` by the calendar."""
         here = at.astimezone(IST)
         return any(one.covers(here.time()) for one in self.list_sessions(segment, here.date()))
 
     def is_streaming_expected(self, segment: ExchangeSegment, at: datetime) -> bool:
-        """Whether packets are due: in a session, and not while the spots of derivatives stand still."""
+        """Whether packets are expected: in a session, except between `frozen_from` and the close."""
         here = at.astimezone(IST)
         return any(
             one.covers(here.time()) and not one.is_frozen(here.time())
@@ -137,11 +135,11 @@ class SessionBook:
         )
 
     def end_of(self, segment: ExchangeSegment, day: date) -> time | None:
-        """Return when the last session of a day ends; None where there is none, or none with known hours."""
+        """Return the end of the last session of a day; None without a session of known hours."""
         return max((one.closes for one in self.list_sessions(segment, day) if one.closes is not None), default=None)
 
     def last_close(self, segment: ExchangeSegment, at: datetime) -> datetime | None:
-        """Return when the newest session that is over by `at` ended; None if there is none in LOOK_BACK_DAYS."""
+        """Return the end of the last session that ended by `at`; None without one in LOOK_BACK_DAYS."""
         here = at.astimezone(IST)
         for day in _days_back(here.date()):
             ends = (
@@ -155,14 +153,17 @@ class SessionBook:
         return None
 
     def closed_since(self, segment: ExchangeSegment, at: datetime) -> datetime | None:
-        """Return since when `segment` is closed by the calendar; None while it is open."""
+        """Return the end of the last session while `segment` is closed by the calendar; None while it is open.
+
+        Without a session in LOOK_BACK_DAYS, the start of that period stands for it.
+        """
         if self.is_open(segment, at):
             return None
         first_day = at.astimezone(IST).date() - timedelta(days=LOOK_BACK_DAYS)
         return self.last_close(segment, at) or datetime.combine(first_day, time(), tzinfo=IST)
 
     def find_unknown_day(self, segment: ExchangeSegment, *, after: date) -> date | None:
-        """Return the next weekday of which no row says anything, if it comes before the next day of trading."""
+        """Return the next weekday without rows, if it comes before the next trading day; else None."""
         for offset in range(1, LOOK_BACK_DAYS + 1):
             day = after + timedelta(days=offset)
             if not self.has_rows(segment, day):
@@ -178,10 +179,15 @@ def _days_back(day: date) -> Iterator[date]:
 
 
 def _is_summer_in_new_york(day: date) -> bool:
-    """Whether the session of `day` falls in daylight saving there: second Sunday of March to first of November."""
+    """Whether New York has daylight saving time in the session of `day`.
+
+    From the second Sunday of March to the first Sunday of November (US Energy Policy Act of 2005). The clocks change on
+    a Sunday, when MCX is closed, so the date alone decides.
+    """
     return _sunday(day.year, 3, 2) <= day < _sunday(day.year, 11, 1)
 
 
 def _sunday(year: int, month: int, number: int) -> date:
+    """Return the Sunday with a number, from 1, of a month."""
     first = date(year, month, 1)
     return first + timedelta(days=(6 - first.weekday()) % 7 + 7 * (number - 1))

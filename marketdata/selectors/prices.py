@@ -21,7 +21,7 @@ from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import PAISE, known_price, price_change
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
-from marketdata.domain.quote_state import InstrumentState, facts_of, judge_quote, list_closed
+from marketdata.domain.quote_state import QuoteState, facts_of, judge_quote, list_closed
 from marketdata.domain.sessions import IST, SessionBook
 from marketdata.models import Instrument
 from marketdata.selectors.broker_login import read_credentials
@@ -61,7 +61,7 @@ class PlainQuote:
 
     source: PriceSource
     at: datetime
-    state: InstrumentState = InstrumentState.STALE
+    state: QuoteState = QuoteState.STALE
     ltp: Decimal | None = None
     change: Decimal | None = None
     change_percent: Decimal | None = None
@@ -113,7 +113,7 @@ def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote
 
 def _read_judge(
     board: quote_board.QuoteBoard, rows: Iterable[np.void], now: datetime
-) -> Callable[[int, np.void], InstrumentState]:
+) -> Callable[[int, np.void], QuoteState]:
     """Return the function that judges each of `rows`, from the owners' reports and the calendar at `now`."""
     reports = board.list_reports()
     live = {report.connection for report in reports if report.state is ConnectionState.LIVE}
@@ -123,10 +123,10 @@ def _read_judge(
     book = read_calendar(about=now.astimezone(IST).date(), segments=silent) if silent else SessionBook()
     closed = list_closed(book, ticking=ticking, now=now)
 
-    def judge(number: int, row: np.void) -> InstrumentState:
-        facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), heard_at=_received_at(row))
+    def judge(number: int, row: np.void) -> QuoteState:
+        facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), received_at=_received_at(row))
         closed_since = closed.get(ExchangeSegment(int(row["segment"])))
-        return judge_quote(facts, is_line_live=number in live, closed_since=closed_since)
+        return judge_quote(facts, is_connection_live=number in live, closed_since=closed_since)
 
     return judge
 
@@ -156,7 +156,7 @@ def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal
 _AT: Final = {name: position for position, name in enumerate(QUOTE_ROW.names or ())}
 
 
-def _plain(row: np.void, tick_size: Decimal, state: InstrumentState) -> PlainQuote:
+def _plain(row: np.void, tick_size: Decimal, state: QuoteState) -> PlainQuote:
     # One call for all fields: picking them one by one costs 20 times as much, and a chain has 202 legs.
     values = row.item()
     known = values[_AT["known"]]

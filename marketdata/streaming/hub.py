@@ -27,7 +27,7 @@ from django.db import Error as DatabaseError
 from marketdata import quote_board
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameError
-from marketdata.domain.quote_state import Pulse, list_closed
+from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
 from marketdata.streaming.feed_status import FeedStatus, judge_feed
@@ -114,7 +114,7 @@ class QuoteHub:
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
         self._calendar = SessionBook()
-        self._pulse = Pulse()
+        self._activity = SegmentActivity()
         self._reports: dict[int, ConnectionReport] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
@@ -250,7 +250,7 @@ class QuoteHub:
                 async with asyncio.timeout(REPORTS_EVERY_SECONDS):
                     listed = await board.list_reports()
                 self._reports = {one.connection: one for one in listed}
-                self._pulse.note((segment for one in listed for segment in one.ticking), now=self._clock())
+                self._activity.note((segment for one in listed for segment in one.ticking), now=self._clock())
             except (BoardError, OSError, TimeoutError):
                 self._reports = None
             self._has_read_reports = True
@@ -267,7 +267,7 @@ class QuoteHub:
 
     def _list_closed(self, now: datetime) -> tuple[tuple[int, int], ...]:
         """Return each closed segment with the time of its close; recent trades outrank the calendar."""
-        ticking = self._pulse.list_ticking(now=self._clock())
+        ticking = self._activity.list_ticking(now=self._clock())
         closed = list_closed(self._calendar, ticking=ticking, now=now)
         return tuple((int(segment), round(since.timestamp() * 1_000)) for segment, since in closed.items())
 

@@ -15,7 +15,7 @@ from marketdata.domain.feed_statistics import (
     Histogram,
 )
 from marketdata.domain.quote_rows import Rows
-from marketdata.domain.quote_state import Pulse
+from marketdata.domain.quote_state import SegmentActivity
 from marketdata.domain.tick_rules import TickFault
 from subscriptions.domain.connection_life import DisconnectCause
 from subscriptions.feed.connection.life import ConnectionLifecycle
@@ -36,7 +36,7 @@ class ConnectionStatistics:
         self._loop_lag = Histogram(LAG_BOUNDS)
         self._trade_lag = Histogram(TRADE_LAG_BOUNDS)
         self._trades = TradeLags()
-        self._pulse = Pulse()
+        self._activity = SegmentActivity()
         self._lost_writes = 0
 
     def note_flush(self, rows: Rows, *, late_seconds: float, took_seconds: float) -> None:
@@ -45,7 +45,7 @@ class ConnectionStatistics:
         self._flush.add(took_seconds)
         if len(rows):
             self._trade_lag.add_all(self._trades.take(rows))
-            self._pulse.note(self._trades.segments, now=time.monotonic())
+            self._activity.note(self._trades.segments, now=time.monotonic())
         self._follow_socket()
 
     def note_published(self, *, lag_seconds: float) -> None:
@@ -58,7 +58,7 @@ class ConnectionStatistics:
 
     def list_ticking(self) -> Sequence[int]:
         """Return the segments with recent trades, independent of the calendar."""
-        return sorted(self._pulse.list_ticking(now=time.monotonic()))
+        return sorted(self._activity.list_ticking(now=time.monotonic()))
 
     def read(self) -> FeedStatistics:
         """Return the statistics as of now."""

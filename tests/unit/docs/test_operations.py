@@ -17,7 +17,7 @@ from marketdata.dhan.disconnects import Reaction, describe, reaction_to
 from marketdata.dhan.tokens import TokenMethod
 from marketdata.domain.errors import DomainError
 from marketdata.domain.feed import ConnectionState
-from marketdata.domain.quote_state import InstrumentState
+from marketdata.domain.quote_state import QuoteState
 from marketdata.domain.sessions import SessionKind
 from marketdata.domain.tick_rules import TickFault
 from marketdata.streaming.feed_status import ConnectionStatus, FeedState
@@ -144,7 +144,7 @@ def test_every_state_of_the_feed() -> None:
 
 
 def test_every_state_of_an_instrument() -> None:
-    assert names("Instrument", "Instrument states") == set(InstrumentState)
+    assert names("Instrument", "Instrument states") == set(QuoteState)
 
 
 def test_every_kind_of_session() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from marketdata.domain.instruments import ExchangeSegment as S
 from marketdata.domain.quote_rows import Known
-from marketdata.domain.quote_state import Pulse, QuoteFacts, facts_of, judge_quote, list_closed
+from marketdata.domain.quote_state import QuoteFacts, SegmentActivity, facts_of, judge_quote, list_closed
 from marketdata.domain.sessions import SessionBook
 
 CASES = json.loads((Path(__file__).parents[3] / "data" / "quote_states.json").read_text())
@@ -26,7 +26,7 @@ def test_a_quote_is_judged_by_its_price_its_line_and_its_session(case: dict[str,
     quote = case["quote"]
     facts = QuoteFacts(quote["hasPrice"], quote["isSuspect"], quote["isCurrent"], moment(quote["receivedAtMs"]))
 
-    state = judge_quote(facts, is_line_live=case["isConnectionLive"], closed_since=moment(case["closedSinceMs"]))
+    state = judge_quote(facts, is_connection_live=case["isConnectionLive"], closed_since=moment(case["closedSinceMs"]))
 
     assert state.value == case["state"]
 
@@ -42,7 +42,7 @@ def test_a_quote_is_judged_by_its_price_its_line_and_its_session(case: dict[str,
     ],
 )
 def test_a_row_says_what_matters_to_its_state(known: Known, ltp: float, facts: tuple[bool, bool, bool]) -> None:
-    assert facts_of(known, ltp=ltp, heard_at=None) == QuoteFacts(*facts, None)
+    assert facts_of(known, ltp=ltp, received_at=None) == QuoteFacts(*facts, None)
 
 
 def test_a_segment_that_ticks_is_open_whatever_the_calendar_says() -> None:
@@ -56,10 +56,10 @@ def test_a_segment_that_ticks_is_open_whatever_the_calendar_says() -> None:
 
 
 def test_a_segment_ticks_for_half_a_minute_after_its_last_trade() -> None:
-    pulse = Pulse()
-    pulse.note([S.NSE_FNO], now=100.0)
-    pulse.note([S.MCX_COMM], now=120.0)
+    activity = SegmentActivity()
+    activity.note([S.NSE_FNO], now=100.0)
+    activity.note([S.MCX_COMM], now=120.0)
 
-    assert pulse.list_ticking(now=130.0) == {S.NSE_FNO, S.MCX_COMM}
-    assert pulse.list_ticking(now=131.0) == {S.MCX_COMM}
-    assert pulse.list_ticking(now=151.0) == frozenset()
+    assert activity.list_ticking(now=130.0) == {S.NSE_FNO, S.MCX_COMM}
+    assert activity.list_ticking(now=131.0) == {S.MCX_COMM}
+    assert activity.list_ticking(now=151.0) == frozenset()
