@@ -1,6 +1,6 @@
 """What is on a trader's lists, with what is known of it live. Everything here takes the trader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,13 +9,12 @@ from typing import Final
 
 from django.db.models import Count, QuerySet
 
-from marketdata import quote_board
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
-from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, format_expiry
+from marketdata.domain.quote_state import QuoteState
 from marketdata.domain.symbols import canonical_symbol, split_exchange
-from marketdata.selectors import PlainQuote, PriceSource
+from marketdata.selectors import PlainQuote
 from subscriptions import selectors as subscriptions
 from watchlists.models import EntryKind, WatchlistEntry
 
@@ -34,14 +33,14 @@ class AmbiguousEntry(DomainError):
     code = "ambiguous_entry"
 
 
-class EntryState(StrEnum):
-    """How far the quote of an entry can be believed."""
+class UnquotedState(StrEnum):
+    """Why no live quote belongs to an entry."""
 
-    LIVE = "live"
-    WAITING = "waiting"  # subscribed, and no packet yet
-    STALE = "stale"  # the connection it sits on does not stream, or nothing has come since it did not
-    EVICTED = "evicted"  # it lost its claim; adding the same target claims it again
-    NOT_SUBSCRIBED = "not_subscribed"  # a kept entry outside the day
+    EVICTED = "evicted"  # it lost its claim; adding it again claims it again
+    NOT_SUBSCRIBED = "not_subscribed"  # an entry marked keep, after the end of the day
+
+
+EntryState = UnquotedState | QuoteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,8 @@ def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
     rows = list(_rows(user_id).annotate(leg_count=Count("claim__legs")))
     ticks = {one.instrument_id: one.tick_size for row in rows if (one := _quoted(row))}
     quotes = market.list_quotes(tick_sizes=ticks)
-    streaming = _streaming(list(ticks))
-    return [_listed(row, quotes, streaming) for row in rows]
+    subscribed = subscriptions.connection_of(list(ticks)).keys()
+    return [_listed(row, quotes, subscribed) for row in rows]
 
 
 def list_quoted_instruments(*, user_id: int) -> Sequence[int]:
@@ -130,13 +129,7 @@ def _quoted(entry: WatchlistEntry) -> _Quoted | None:
     return _Quoted(instrument.pk, instrument.tick_size) if instrument is not None else None
 
 
-def _streaming(instrument_ids: Sequence[int]) -> Mapping[int, bool]:
-    """Return for each subscribed instrument whether the connection it sits on streams now."""
-    live = {one.connection for one in quote_board.connect().list_reports() if one.state is ConnectionState.LIVE}
-    return {one: number in live for one, number in subscriptions.connection_of(instrument_ids).items()}
-
-
-def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], streaming: Mapping[int, bool]) -> ListedEntry:
+def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], subscribed: Set[int]) -> ListedEntry:
     quoted = _quoted(entry)
     quoted_id = quoted.instrument_id if quoted is not None else None
     quote = quotes.get(quoted_id) if quoted_id is not None else None
@@ -146,17 +139,16 @@ def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], streaming: 
         quoted_instrument_id=quoted_id,
         width=entry.claim.width if entry.claim is not None else None,
         legs=entry.leg_count,  # type: ignore[attr-defined]  # Annotated by the caller.
-        state=_state(entry, is_streaming=streaming.get(quoted_id or 0), quote=quote),
+        state=_state(entry, is_subscribed=quoted_id in subscribed, quote=quote),
         quote=quote,
     )
 
 
-def _state(entry: WatchlistEntry, *, is_streaming: bool | None, quote: PlainQuote | None) -> EntryState:
+def _state(entry: WatchlistEntry, *, is_subscribed: bool, quote: PlainQuote | None) -> EntryState:
+    """Return the state of the entry's quote, or why it has none. `judge_quote` is the only rule for a quote's state."""
     if entry.claim is None:
-        # The end of the day deletes what lost its claim, but for kept entries, which wait for the morning.
-        return EntryState.NOT_SUBSCRIBED if entry.keep else EntryState.EVICTED
-    if is_streaming is None:
-        return EntryState.NOT_SUBSCRIBED
-    if not is_streaming or (quote is not None and quote.source is PriceSource.EARLIER):
-        return EntryState.STALE
-    return EntryState.WAITING if quote is None else EntryState.LIVE
+        # The end of the day deletes entries that lost their claim, except those marked keep.
+        return UnquotedState.NOT_SUBSCRIBED if entry.keep else UnquotedState.EVICTED
+    if not is_subscribed:
+        return UnquotedState.NOT_SUBSCRIBED
+    return QuoteState.WAITING if quote is None else quote.state

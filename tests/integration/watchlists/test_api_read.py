@@ -126,6 +126,27 @@ def test_a_quote_from_before_an_outage_is_stale_on_a_live_connection(
     assert (tcs["state"], tcs["quote"]["source"], tcs["quote"]["ltp"]) == ("stale", "earlier", 3000.0)
 
 
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [
+        (Known.TRADE, "live"),
+        (Known.TRADE | Known.EARLIER, "stale"),
+        (Known.TRADE | Known.SUSPECT, "suspect"),
+        (Known.OI, "waiting"),
+    ],
+)
+def test_an_entry_has_the_state_of_its_quote(
+    client_of_asha: APIClient, listing: Listing, known: Known, state: str
+) -> None:
+    client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
+    asyncio.run(_report(ConnectionState.LIVE))
+    put_prices({listing.spots["TCS"].pk: 3_000.0}, known=known)
+
+    (tcs,) = entries_of(client_of_asha)
+
+    assert (tcs["state"], tcs["quote"]["state"]) == (state, state)
+
+
 @pytest.mark.parametrize("state", [ConnectionState.RECONNECTING, ConnectionState.OPENING, ConnectionState.STOPPED])
 def test_a_quote_from_a_connection_that_does_not_stream_is_stale(
     client_of_asha: APIClient, state: ConnectionState
