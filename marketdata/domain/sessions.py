@@ -21,7 +21,7 @@ from marketdata.domain.instruments import ExchangeSegment
 
 IST: Final = ZoneInfo("Asia/Kolkata")
 
-# docs/dhan.md and the exchanges' circulars, for all hours below: the closing auction and the longer derivatives session start on this day.
+# docs/dhan.md and circulars of the exchanges: the closing auction and longer derivatives sessions start on this day.
 CHANGED_ON: Final = date(2026, 8, 3)
 EQUITY_OPENS: Final = time(9, 15)
 EQUITY_CLOSES: Final = time(15, 30)
