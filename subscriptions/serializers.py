@@ -1,8 +1,7 @@
 """JSON shapes of subscriptions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,14 +13,8 @@ from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, format_expiry
 from marketdata.serializers import format_quote
 from subscriptions.domain.claims import Tier
-from subscriptions.selectors import (
-    ActivePage,
-    ActiveSubscription,
-    ConnectionStatus,
-    Status,
-    SubscriptionDetail,
-    WsStatus,
-)
+from subscriptions.domain.connections import ConnectionStatus
+from subscriptions.selectors import ActivePage, ActiveSubscription, Status, SubscriptionDetail
 from subscriptions.services import Placed, RebalanceReport
 
 # An explicit chain may be as wide as the widest default; wider asks for a listing, not for a chain.
@@ -30,9 +23,9 @@ MAX_PAGE: Final = 200
 
 
 class ConnectionStatusOut(serializers.Serializer[ConnectionStatus]):
-    """One of the five connections; `streaming` is null while its owner cannot be asked."""
+    """One of the five connections; `sent` and `streaming` are null while Redis does not answer."""
 
-    ws_id = serializers.IntegerField()
+    ws_id = serializers.IntegerField(source="number")
     load = serializers.IntegerField()
     capacity = serializers.IntegerField()
     state = serializers.CharField()
@@ -161,9 +154,29 @@ def format_detail(detail: SubscriptionDetail) -> dict[str, Any]:
     }
 
 
-def format_ws_status(connections: Sequence[WsStatus]) -> dict[str, Any]:
-    """Return the connections; what only an owner knows is null while there is none."""
-    return {"connections": [{**asdict(one), "state": one.state.value} for one in connections]}
+def format_ws_status(connections: Sequence[ConnectionStatus]) -> dict[str, Any]:
+    """Return the connections; values that only an owner knows are null while there is none."""
+    return {"connections": [_format_connection(one) for one in connections]}
+
+
+def _format_connection(one: ConnectionStatus) -> dict[str, Any]:
+    report = one.report
+    last_ms = report.last_packet_at_ms if report else None
+    return {
+        "ws_id": one.number,
+        "owner": one.owner,
+        "epoch": one.epoch,
+        "state": one.state.value,
+        "since": one.since,
+        "load": one.load,
+        "capacity": one.capacity,
+        "sent": report.sent if report else None,
+        "streaming": report.streaming if report else None,
+        "packets_per_second": report.packets_per_second if report else None,
+        "last_packet_at": None if last_ms is None else datetime.fromtimestamp(last_ms / 1_000, tz=UTC),
+        "lag_ms": max(0, report.reported_at_ms - last_ms) if report and last_ms is not None else None,
+        "last_error": one.last_error,
+    }
 
 
 def format_rebalance_report(done: RebalanceReport) -> dict[str, Any]:

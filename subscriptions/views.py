@@ -78,7 +78,7 @@ class WsStatusView(APIView):
 
     def get(self, _request: Request) -> Response:
         """Answer what Postgres and the owners say."""
-        return Response(format_ws_status(selectors.ws_status()))
+        return Response(format_ws_status(selectors.list_reported_connections()))
 
 
 class RebalanceView(APIView):

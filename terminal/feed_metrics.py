@@ -21,7 +21,7 @@ from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
 from subscriptions import selectors as subscriptions
-from subscriptions.selectors import ConnectionBooks
+from subscriptions.domain.connections import ConnectionStatus
 from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
 from terminal.probes import BoardProbe, DatabaseProbe, ask_all
 
@@ -89,7 +89,7 @@ class RedisReadings:
 class DatabaseReadings:
     """What PostgreSQL says."""
 
-    connections: Sequence[ConnectionBooks]
+    connections: Sequence[ConnectionStatus]
     token_ends_at: datetime | None
     quiet_seconds: float
 
@@ -107,7 +107,7 @@ def read_database() -> DatabaseReadings:
     now = timezone.now()
     quiet = subscriptions.find_cooldown(now=now)
     return DatabaseReadings(
-        connections=subscriptions.list_books(),
+        connections=subscriptions.list_connections(),
         token_ends_at=market.get_access_token_status(now=now).expires_at,
         quiet_seconds=(quiet.until - now).total_seconds() if quiet else 0.0,
     )
@@ -177,10 +177,10 @@ def families(scrape: Scrape) -> list[Metric]:
     reports = {report.connection: report for report in scrape.redis.reports} if scrape.redis else {}
     if scrape.database is not None:
         _add_database(metrics, scrape.database, reports if scrape.redis is not None else None)
-    recorded = {one.ws_id: one.state for one in scrape.database.connections} if scrape.database else {}
+    recorded = {one.number: one for one in scrape.database.connections} if scrape.database else {}
     for report in reports.values():
         known = recorded.get(report.connection)
-        _add_state(metrics, report.connection, subscriptions.shown_state(known, report) if known else report.state)
+        _add_state(metrics, report.connection, known.with_report(report).state if known else report.state)
         _add_report(metrics, report)
     return metrics.families()
 
@@ -201,15 +201,15 @@ def _add_database(
     if database.token_ends_at is not None:
         metrics.add("terminal_token_expires_timestamp_seconds", [], database.token_ends_at.timestamp())
     for one in database.connections:
-        metrics.add("terminal_feed_load", [one.ws_id], one.load)
-        metrics.add("terminal_feed_capacity", [one.ws_id], one.capacity)
+        metrics.add("terminal_feed_load", [one.number], one.load)
+        metrics.add("terminal_feed_capacity", [one.number], one.capacity)
         if reports is None:
             continue
-        report = reports.get(one.ws_id)
-        metrics.add("terminal_feed_drift", [one.ws_id], one.load - (report.streaming if report else 0))
+        report = reports.get(one.number)
+        metrics.add("terminal_feed_drift", [one.number], one.load - (report.streaming if report else 0))
         if report is None:
-            metrics.add("terminal_feed_epoch", [one.ws_id], one.epoch)
-            _add_state(metrics, one.ws_id, subscriptions.state_without_owner(one.state))
+            metrics.add("terminal_feed_epoch", [one.number], one.lease_epoch)
+            _add_state(metrics, one.number, one.with_report(None).state)
 
 
 def _add_report(metrics: _MetricFamilies, report: ConnectionReport) -> None:

@@ -23,7 +23,8 @@ from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport
 from subscriptions import selectors as subscriptions
-from subscriptions.selectors import AccountCooldown, ConnectionStatus, PreloadState
+from subscriptions.domain.connections import ConnectionStatus
+from subscriptions.selectors import AccountCooldown, PreloadState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets
 from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
@@ -226,7 +227,7 @@ def check_feed(status: FeedStatus) -> Part:
         "drift": status.drift,
         "connections": [
             {
-                "ws_id": one.ws_id,
+                "ws_id": one.number,
                 "state": one.state,
                 **({"reason": one.last_error} if one.last_error else {}),
                 "load": one.load,
@@ -290,7 +291,7 @@ def check_storage(database: Part, *, is_refused: bool) -> Part:
 
 
 def _describe_down(one: ConnectionStatus) -> str:
-    return f"{one.ws_id} ({one.state}{': ' if one.last_error else ''}{one.last_error})"
+    return f"{one.number} ({one.state}{': ' if one.last_error else ''}{one.last_error})"
 
 
 def _total(counts: Iterable[int | None]) -> int | None:

@@ -14,22 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from subscriptions.domain.connections import ConnectionStatus
+
 LEASE_SECONDS: Final = 3
 """An owner renews its lease every second; this long after the last time it is lost."""
 GAP: Final = timedelta(seconds=3)
 """A watch that has not looked for longer knows nothing of what was live meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One connection at one look. Neither lost nor live: nobody owns it yet, or its owner waits for something."""
-
-    number: int
-    load: int
-    capacity: int
-    epoch: int
-    is_live: bool
-    lost_since: datetime | None
 
 
 @dataclass(slots=True)
@@ -40,7 +30,7 @@ class OutageMonitor:
     _checked_at: datetime | None = None
     _live_since: dict[tuple[int, int], datetime] = field(default_factory=dict)  # by number and epoch
 
-    def check(self, connections: Sequence[Health], *, now: datetime) -> Sequence[int]:
+    def check(self, connections: Sequence[ConnectionStatus], *, now: datetime) -> Sequence[int]:
         """Return the connections that carry something and have been lost for longer than the grace."""
         if self._checked_at is None or now - self._checked_at > GAP:
             self._live_since.clear()

@@ -8,7 +8,6 @@ from subscriptions.selectors.active import (
     get_active,
     list_active,
 )
-from subscriptions.selectors.books import AccountCooldown, ConnectionBooks, find_cooldown, list_books
 from subscriptions.selectors.claimants import (
     Affected,
     AffectedChain,
@@ -19,7 +18,13 @@ from subscriptions.selectors.claimants import (
     list_claim_totals,
     list_claimants,
 )
-from subscriptions.selectors.connections import WsStatus, list_health, ws_status
+from subscriptions.selectors.connections import (
+    AccountCooldown,
+    find_cooldown,
+    list_connections,
+    list_reported_connections,
+    list_reports,
+)
 from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.preload import (
     PreloadPlan,
@@ -30,14 +35,7 @@ from subscriptions.selectors.preload import (
     preload_state,
 )
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
-from subscriptions.selectors.status import (
-    ConnectionStatus,
-    Status,
-    list_connections,
-    shown_state,
-    state_without_owner,
-    subscription_status,
-)
+from subscriptions.selectors.status import Status, subscription_status
 from subscriptions.selectors.wanted import (
     connection_of,
     list_claim_connections,
@@ -52,8 +50,6 @@ __all__ = [
     "AffectedChain",
     "ClaimTotals",
     "Claimants",
-    "ConnectionBooks",
-    "ConnectionStatus",
     "NotSubscribed",
     "PreloadPlan",
     "PreloadState",
@@ -63,7 +59,6 @@ __all__ = [
     "RuleState",
     "Status",
     "SubscriptionDetail",
-    "WsStatus",
     "compare_board",
     "connection_of",
     "count_legs",
@@ -71,18 +66,15 @@ __all__ = [
     "get_active",
     "list_active",
     "list_affected",
-    "list_books",
     "list_claim_connections",
     "list_claim_totals",
     "list_claimants",
     "list_connections",
-    "list_health",
+    "list_reported_connections",
+    "list_reports",
     "list_wanted",
     "plan_preload",
     "preload_state",
     "preview_rule",
-    "shown_state",
-    "state_without_owner",
     "subscription_status",
-    "ws_status",
 ]

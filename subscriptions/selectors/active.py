@@ -19,7 +19,7 @@ from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import PlainQuote
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import ClaimLeg, Subscription
-from subscriptions.selectors.status import list_connections
+from subscriptions.selectors.connections import list_reported_connections
 
 
 class NotSubscribed(DomainError):
@@ -112,7 +112,7 @@ def _describe(rows: Sequence[Subscription]) -> Sequence[ActiveSubscription]:
         .values_list("subscription")
         .annotate(count=Count("pk"))
     )
-    states = {one.ws_id: one.state for one in list_connections()}
+    states = {one.number: one.state for one in list_reported_connections()}
     things = [(Exchange(row.instrument.exchange), row.instrument.underlying_symbol) for row in rows]
     prefixed = market_selectors.is_token_prefixed(things)
     return [

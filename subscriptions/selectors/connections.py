@@ -1,46 +1,28 @@
-"""How the five connections are by Postgres, and by their owners: for failover, and for whoever operates them."""
+"""The five connections and the cooldown of the account, from PostgreSQL alone or with the reports of the owners."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db import connection
 
 from marketdata import quote_board
 from marketdata.domain.feed import ConnectionReport, ConnectionState
-from subscriptions.domain.outages import LEASE_SECONDS, Health
-from subscriptions.models import FeedConnection
-from subscriptions.selectors.status import shown_state
+from subscriptions.domain.connections import ConnectionStatus
+from subscriptions.domain.outages import LEASE_SECONDS
+from subscriptions.models import FeedGate
 
+_OPEN_STATES = [ConnectionState.WANTED, ConnectionState.SUBSCRIBING, ConnectionState.LIVE]
 
-@dataclass(frozen=True, slots=True)
-class WsStatus:
-    """One connection as its owner reports it. What only an owner knows is None while there is none, or no board."""
-
-    ws_id: int
-    owner: str
-    epoch: int
-    state: ConnectionState
-    since: datetime
-    load: int
-    capacity: int
-    sent: int | None
-    streaming: int | None
-    packets_per_second: float | None
-    last_packet_at: datetime | None
-    lag_ms: int | None  # from the newest packet to the report
-    last_error: str
-
-
-_NOT_LOST = [ConnectionState.WANTED.value, ConnectionState.SUBSCRIBING.value, ConnectionState.LIVE.value]
-
-# A lease without an end was given up on purpose: its connection waits for an owner and is not lost.
-_LIST_HEALTH = """
-SELECT one.number, one.load, one.capacity, coalesce(lease.epoch, 0),
+# A connection is lost since the earlier of two times: when its own turn at the gate failed (unless a socket is open
+# again), and the last renewal of a lease that has expired. A lease without an expiry was given up on purpose, so its
+# connection waits for an owner and is not lost. All times are the database's: one clock for all processes.
+_LIST_CONNECTIONS = """
+SELECT one.number, one.load, one.capacity, one.state, one.since, one.last_error, lease.owner, lease.epoch,
     coalesce(one.state = %(live)s AND lease.expires_at >= clock.now, false),
     CASE WHEN lease.expires_at IS NOT NULL THEN least(
-        CASE WHEN one.state <> ALL(%(not_lost)s) THEN one.lost_since END,
-        CASE WHEN lease.expires_at < clock.now THEN lease.expires_at - make_interval(secs => %(lease)s) END
+        CASE WHEN NOT one.state = ANY(%(open)s) THEN one.lost_since END,
+        CASE WHEN lease.expires_at < clock.now THEN lease.expires_at - make_interval(secs => %(lease_seconds)s) END
     ) END,
     clock.now
 FROM feed_connections AS one
@@ -50,54 +32,48 @@ ORDER BY one.number
 """
 
 
-def list_health() -> tuple[Sequence[Health], datetime | None]:
-    """Return the connections by number, and the database's time of the look (None without connections)."""
+@dataclass(frozen=True, slots=True)
+class AccountCooldown:
+    """Until when no socket of the account is opened, whether open ones are closed too, and the broker's reason."""
+
+    until: datetime
+    closes_all: bool
+    reason: str
+
+
+def find_cooldown(*, now: datetime) -> AccountCooldown | None:
+    """Return the cooldown that the broker imposed on the account, while it lasts."""
+    gate = FeedGate.objects.filter(quiet_until__gt=now).first()
+    if gate is None or gate.quiet_until is None:
+        return None
+    return AccountCooldown(gate.quiet_until, gate.closes_all, gate.reason)
+
+
+def list_connections() -> list[ConnectionStatus]:
+    """Return the connections by number from PostgreSQL alone, in one query."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIST_HEALTH, {"live": ConnectionState.LIVE, "not_lost": _NOT_LOST, "lease": LEASE_SECONDS})
-        rows = cursor.fetchall()
-    return [Health(*row[:-1]) for row in rows], rows[0][-1] if rows else None
-
-
-def ws_status() -> list[WsStatus]:
-    """Return the five connections by number, with what their owners report."""
-    try:
-        reports = {report.connection: report for report in quote_board.connect().list_reports()}
-    except quote_board.BoardError:
-        reports = {}
-    rows = FeedConnection.objects.select_related("lease").order_by("number")
-    return [_ws_status(row, reports.get(row.number)) for row in rows]
-
-
-def _ws_status(row: FeedConnection, report: ConnectionReport | None) -> WsStatus:
-    if report is None:
-        return WsStatus(
-            ws_id=row.number,
-            owner=row.lease.owner,
-            epoch=row.lease.epoch,
-            state=ConnectionState(row.state),
-            since=row.since,
-            load=row.load,
-            capacity=row.capacity,
-            sent=None,
-            streaming=None,
-            packets_per_second=None,
-            last_packet_at=None,
-            lag_ms=None,
-            last_error=row.last_error,
+        cursor.execute(
+            _LIST_CONNECTIONS, {"live": ConnectionState.LIVE, "open": _OPEN_STATES, "lease_seconds": LEASE_SECONDS}
         )
-    last_ms = report.last_packet_at_ms
-    return WsStatus(
-        ws_id=row.number,
-        owner=report.owner,
-        epoch=report.epoch,
-        state=shown_state(ConnectionState(row.state), report),
-        since=row.since,
-        load=row.load,
-        capacity=row.capacity,
-        sent=report.sent,
-        streaming=report.streaming,
-        packets_per_second=report.packets_per_second,
-        last_packet_at=datetime.fromtimestamp(last_ms / 1_000, tz=UTC) if last_ms is not None else None,
-        lag_ms=max(0, report.reported_at_ms - last_ms) if last_ms is not None else None,
-        last_error=report.last_error,
-    )
+        rows = cursor.fetchall()
+    return [
+        ConnectionStatus(
+            number, load, capacity, ConnectionState(state), since, error, owner or "", epoch or 0, is_live, lost, now
+        )
+        for number, load, capacity, state, since, error, owner, epoch, is_live, lost, now in rows
+    ]
+
+
+def list_reported_connections() -> list[ConnectionStatus]:
+    """Return the connections by number with the reports of their owners; without any if Redis does not answer."""
+    connections = list_connections()
+    try:
+        reports = list_reports()
+    except quote_board.BoardError:
+        return connections
+    return [one.with_report(reports.get(one.number)) for one in connections]
+
+
+def list_reports() -> Mapping[int, ConnectionReport]:
+    """Return the reports of the owners by connection. Raises BoardError."""
+    return {report.connection: report for report in quote_board.connect().list_reports()}

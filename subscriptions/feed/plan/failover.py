@@ -49,9 +49,9 @@ class FailoverMonitor:
 
     def _check(self) -> list[FailOverReport]:
         # 1. State and lease of all connections, with the time of the database as the only clock.
-        health, now = selectors.list_health()
-        # 2. The monitor compares them with what it saw before; without a row there is no time and no decision.
-        lost = self._monitor.check(health, now=now) if now is not None else []
+        connections = selectors.list_connections()
+        # 2. The monitor compares them with what it saw before; without a row there is nothing to decide.
+        lost = self._monitor.check(connections, now=connections[0].read_at) if connections else []
         # 3. Each loss is checked again and moved in one transaction.
         done = [services.fail_over(connection=number, now=timezone.now()) for number in lost]
         return [report for report in done if report.moved]

@@ -15,11 +15,11 @@ from django.db import connection as database
 from django.db.models import Count
 
 from marketdata.domain.feed import ConnectionState
+from subscriptions import selectors
 from subscriptions.domain.claims import Cause, LogAction, LogReason
-from subscriptions.domain.outages import Health
+from subscriptions.domain.connections import ConnectionStatus
 from subscriptions.domain.placement import ConnectionLoad, Shift, plan_failover, plan_rebalance
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
-from subscriptions.selectors import list_health
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 from subscriptions.services.placement.slots import end_overlaps
 
@@ -109,9 +109,9 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
     Nothing moves if the connection is not lost any more, or if no connection is live. Raises PlacementBusy.
     """
     with placement(now=now):
-        health, _ = list_health()
-        live = [one.number for one in health if one.is_live]
-        if not live or not any(one.number == connection and one.lost_since is not None for one in health):
+        connections = selectors.list_connections()
+        live = [one.number for one in connections if one.is_live]
+        if not live or not any(one.number == connection and one.lost_since is not None for one in connections):
             return FailOverReport(connection)
         with database.cursor() as cursor:
             cursor.execute(_SETTLE_MOVES, {"lost": connection, "live": live})
@@ -133,15 +133,15 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
 def rebalance(*, actor: str, now: datetime) -> RebalanceReport:
     """Level the loads of the connections that are not lost, with the fewest moves. Raises PlacementBusy."""
     with placement(now=now):
-        health = [one for one in list_health()[0] if one.lost_since is None]
-        before = _count_carried(health)
-        shifts = plan_rebalance([ConnectionLoad(one.number, before[one.number], one.capacity) for one in health])
-        if shifts and not _fits(shifts, health):
+        connections = [one for one in selectors.list_connections() if one.lost_since is None]
+        before = _count_carried(connections)
+        shifts = plan_rebalance([ConnectionLoad(one.number, before[one.number], one.capacity) for one in connections])
+        if shifts and not _fits(shifts, connections):
             end_overlaps()
         moved = _move_with_overlap(shifts) if shifts else []
         if moved:
             _record(moved, Cause(LogReason.REBALANCE, actor, now))
-        return RebalanceReport(len(moved), before, _count_carried(health))
+        return RebalanceReport(len(moved), before, _count_carried(connections))
 
 
 def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datetime) -> int:
@@ -157,7 +157,11 @@ def finish_moves(*, connection: int, instrument_ids: Collection[int], now: datet
 
 
 def _loads_of(numbers: Collection[int]) -> Sequence[ConnectionLoad]:
-    return [ConnectionLoad(one.number, one.load, one.capacity) for one in list_health()[0] if one.number in numbers]
+    return [
+        ConnectionLoad(one.number, one.load, one.capacity)
+        for one in selectors.list_connections()
+        if one.number in numbers
+    ]
 
 
 def _move_at_once(moves: Mapping[int, Sequence[int]], *, source: int) -> list[Move]:
@@ -186,19 +190,19 @@ def _move_with_overlap(shifts: Iterable[Shift]) -> list[Move]:
     return moved
 
 
-def _fits(shifts: Iterable[Shift], health: Iterable[Health]) -> bool:
+def _fits(shifts: Iterable[Shift], connections: Iterable[ConnectionStatus]) -> bool:
     """Return whether the targets have room for the overlaps, and no earlier move is under way."""
     coming = Counter[int]()
     for shift in shifts:
         coming[shift.target] += shift.count
-    fits = all(one.load + coming[one.number] <= one.capacity for one in health)
+    fits = all(one.load + coming[one.number] <= one.capacity for one in connections)
     return fits and not Subscription.objects.filter(leaving_connection__isnull=False).exists()
 
 
-def _count_carried(health: Iterable[Health]) -> Mapping[int, int]:
+def _count_carried(connections: Iterable[ConnectionStatus]) -> Mapping[int, int]:
     rows = Subscription.objects.values_list("connection").annotate(count=Count("pk"))
     counts = dict(rows.order_by("connection"))
-    return {one.number: counts.get(one.number, 0) for one in health}
+    return {one.number: counts.get(one.number, 0) for one in connections}
 
 
 def _record(moves: Iterable[Move], cause: Cause) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from subscriptions import selectors
 from subscriptions.domain.placement import ConnectionLoad, fill
 from subscriptions.models import Subscription
-from subscriptions.selectors import list_health
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ def find_slots(count: int) -> Slots:
 
 
 def _find_slots(count: int) -> Slots:
-    health, _ = list_health()
+    connections = selectors.list_connections()
     numbers: list[int] = []
     left = count
     for is_lost in (False, True):
-        usable = [one for one in health if (one.lost_since is not None) is is_lost]
+        usable = [one for one in connections if (one.lost_since is not None) is is_lost]
         loads = [ConnectionLoad(one.number, one.load, one.capacity) for one in usable]
         filling = fill(left, loads)
         left = filling.left_out
         numbers += [one.number for one, taken in zip(loads, filling.counts, strict=True) for _ in range(taken)]
-    capacity = sum(one.capacity for one in health)
-    return Slots(numbers, left, free=capacity - sum(one.load for one in health), capacity=capacity)
+    capacity = sum(one.capacity for one in connections)
+    return Slots(numbers, left, free=capacity - sum(one.load for one in connections), capacity=capacity)
 
 
 def end_overlaps() -> bool:

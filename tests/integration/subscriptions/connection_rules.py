@@ -49,10 +49,10 @@ class ConnectionRules(RuleBasedStateMachine):
         after = self.note_placement()
         assert before.keys() == after.keys()
         assert all(after[one] == place for one, place in before.items() if place != number)
-        health, _ = selectors.list_health()
+        connections = selectors.list_connections()
         left = [one for one, place in after.items() if place == number]
         if report.to is not None and left:
-            assert all(one.load == one.capacity for one in health if one.is_live)
+            assert all(one.load == one.capacity for one in connections if one.is_live)
             assert report.waiting == len(left)
 
     @rule()

@@ -24,7 +24,7 @@ from tests.integration.subscriptions.invariants import check_invariants
 def differences(*, repair: bool = False) -> list[str]:
     """Return what differs in the rows; that nobody owns a connection is of the board."""
     found = services.check(repair=repair, actor="operator1", now=NOW)
-    return [str(one) for one in found if "nobody owns it" not in one.text]
+    return [str(one) for one in found if "it has no owner" not in one.text]
 
 
 def subscribed() -> Sequence[int]:
@@ -149,9 +149,9 @@ def test_the_board_is_compared_key_by_key(listing: Listing) -> None:
     asyncio.run(report_all(told))
 
     assert differences() == [
-        "connection 1: quotes of 3 instruments are kept that it does not carry",  # the prices of this test
-        f"connection 2: its socket was not told of 1 instruments that are wanted, such as {moved}",
-        f"connection 4: its socket was told of 1 instruments that are not wanted, such as {moved}",
+        "connection 1: quotes of 3 instruments are cached that it does not carry",  # the prices of this test
+        f"connection 2: 1 wanted instruments were not sent to the broker, such as {moved}",
+        f"connection 4: 1 instruments were sent to the broker that are not wanted, such as {moved}",
     ]
 
 
@@ -177,7 +177,7 @@ def test_the_command_ends_with_one_as_long_as_something_differs(listing: Listing
     assert ended.value.code == 1
     assert said.getvalue().splitlines() == [
         "TCS is subscribed, but no claim holds it",
-        "connection 1: nobody owns it, 1 instruments wait",
+        "connection 1: it has no owner, 1 instruments wait",
         "0 repaired, 2 left",
     ]
 

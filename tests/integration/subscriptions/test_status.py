@@ -40,7 +40,7 @@ def test_drift_is_what_is_wanted_and_not_confirmed_streaming(listing: Listing) -
 
     assert (status.total, status.capacity, status.tier_a, status.tier_b) == (180, 25_000, 51, 129)
     assert (status.utilisation, status.drift) == (0.72, 180 - 66)
-    assert [(one.ws_id, one.load, one.state, one.sent, one.streaming) for one in status.connections] == [
+    assert [(one.number, one.load, one.state, one.sent, one.streaming) for one in status.connections] == [
         (1, 36, ConnectionState.LIVE, 36, 36),
         (2, 36, ConnectionState.OPENING, 36, 30),
         (3, 36, ConnectionState.WANTED, 0, 0),

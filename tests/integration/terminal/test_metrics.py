@@ -21,7 +21,7 @@ from marketdata.quote_board import OwnerBoard
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.models import FeedConnection
 from terminal.process_metrics import HubCollector
-from tests.unit.terminal.test_metrics import make_report
+from tests.connection_factories import make_report
 
 STRANGER = "203.0.113.9"
 

@@ -7,7 +7,7 @@ import pytest
 
 from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport, TokenSource
-from subscriptions.selectors import AccountCooldown, ConnectionStatus, PreloadState, RuleState
+from subscriptions.selectors import AccountCooldown, PreloadState, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
     DatabaseReadings,
@@ -25,6 +25,7 @@ from terminal.health import (
     worst,
 )
 from terminal.probes import NoAnswer
+from tests.connection_factories import make_connection, make_report
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 IMPORT = LastImport(listed=1_000, as_of=date(2026, 2, 10), finished_at=NOW, is_newest_refused=False)
@@ -37,9 +38,12 @@ def make_feed(
     state: ConnectionState = ConnectionState.LIVE,
     load: int = 100,
     sent: int | None = 100,
-    streaming: int | None = 99,
+    streaming: int = 99,
 ) -> FeedStatus:
-    connections = [ConnectionStatus(number, load, 5_000, state, sent, streaming) for number in range(1, 6)]
+    connections = [make_connection(number, load=load, recorded_state=state) for number in range(1, 6)]
+    if sent is not None:
+        report = make_report(state=state, sent=sent, streaming=streaming)
+        connections = [one.with_report(report) for one in connections]
     return FeedStatus(
         total=load * 5, capacity=25_000, tier_a=0, tier_b=load * 5, utilisation=2.0, connections=connections, drift=5
     )
@@ -143,7 +147,7 @@ def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
         (make_feed(), Status.OK),
         (make_feed(state=ConnectionState.RECONNECTING), Status.FAILING),
         (make_feed(state=ConnectionState.WANTED, sent=0), Status.FAILING),
-        (make_feed(sent=None, streaming=None), Status.FAILING),
+        (make_feed(sent=None), Status.FAILING),
         (make_feed(sent=50), Status.FAILING),
         (make_feed(sent=95), Status.DEGRADED),
         (make_feed(state=ConnectionState.WANTED, load=0, sent=0), Status.OK),
@@ -154,7 +158,7 @@ def test_a_connection_that_carries_something_must_be_live_and_told(feed: FeedSta
 
 
 def test_what_a_feed_streams_is_unknown_where_one_owner_cannot_be_asked() -> None:
-    assert check_feed(make_feed(sent=None, streaming=None)).details["streaming"] is None
+    assert check_feed(make_feed(sent=None)).details["streaming"] is None
     assert check_feed(make_feed()).details["streaming"] == 495
 
 
@@ -177,7 +181,8 @@ def test_a_late_run_is_laid_at_the_right_door(redis: RedisReadings | None, beat:
 
 def test_a_connection_that_is_away_says_why() -> None:
     feed = make_feed(state=ConnectionState.STOPPED)
-    stopped = replace(feed, connections=[replace(feed.connections[0], last_error="808: authentication failed")])
+    report = make_report(state=ConnectionState.STOPPED, last_error="808: authentication failed")
+    stopped = replace(feed, connections=[feed.connections[0].with_report(report)])
 
     part = check_feed(stopped)
 

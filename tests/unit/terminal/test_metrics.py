@@ -10,36 +10,17 @@ from prometheus_client.registry import Collector
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, Histogram
-from subscriptions.selectors import ConnectionBooks, state_without_owner
 from terminal.feed_metrics import DatabaseReadings, RedisReadings, Scrape, families
 from terminal.metrics import is_local
+from tests.connection_factories import make_connection, make_report
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
-
-
-def make_report(*, connection: int = 1, statistics: FeedStatistics | None = None) -> ConnectionReport:
-    return ConnectionReport(
-        connection=connection,
-        owner="feed@host",
-        epoch=7,
-        state=ConnectionState.LIVE,
-        wanted=100,
-        sent=100,
-        streaming=90,
-        packets=1_000,
-        packets_per_second=10.0,
-        last_packet_at_ms=1_770_000_000_500,
-        reported_at_ms=1_770_000_001_000,
-        last_error="",
-        statistics=statistics or FeedStatistics(),
-    )
 
 
 def make_database(
     *, state: ConnectionState = ConnectionState.LIVE, token_ends_at: datetime | None = None
 ) -> DatabaseReadings:
-    connection = ConnectionBooks(ws_id=1, load=100, capacity=5_000, state=state, epoch=6)
-    return DatabaseReadings([connection], token_ends_at, quiet_seconds=0.0)
+    return DatabaseReadings([make_connection(recorded_state=state)], token_ends_at, quiet_seconds=0.0)
 
 
 def make_redis(*reports: ConnectionReport) -> RedisReadings:
@@ -93,20 +74,6 @@ def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -
     assert 'terminal_feed_drift{connection="1"} 100.0' in lines
     assert 'terminal_feed_epoch{connection="1"} 6.0' in lines
     assert not [line for line in lines if line.startswith("terminal_feed_packets")]
-
-
-@pytest.mark.parametrize(
-    ("recorded", "means"),
-    [
-        ("opening", "wanted"),
-        ("subscribing", "wanted"),
-        ("mute", "wanted"),
-        ("stopped", "stopped"),
-        ("waiting", "waiting"),
-    ],
-)
-def test_without_an_owner_no_socket_is_open_or_comes(recorded: str, means: str) -> None:
-    assert state_without_owner(ConnectionState(recorded)).value == means
 
 
 def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:

@@ -129,7 +129,7 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
             took = wait_until(lambda: list_loads() == [10, 10, 10, 10, 0], seconds=15, message="all moved")
 
             assert took > GRACE_SECONDS - 1
-            assert [one.state for one in selectors.ws_status()] == ["live"] * 4 + ["failed_over"]
+            assert [one.state for one in selectors.list_reported_connections()] == ["live"] * 4 + ["failed_over"]
             wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, message="once each")
             proxy.restore()
             wait_until(

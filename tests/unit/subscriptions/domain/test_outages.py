@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from subscriptions.domain.outages import Health, OutageMonitor
+from subscriptions.domain.connections import ConnectionStatus
+from subscriptions.domain.outages import OutageMonitor
+from tests.connection_factories import make_connection
 
 START = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 GRACE = timedelta(seconds=5)
@@ -12,19 +14,19 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def live(number: int, *, load: int = 10, epoch: int = 1, capacity: int = 5_000) -> Health:
-    return Health(number, load, capacity, epoch, is_live=True, lost_since=None)
+def live(number: int, *, load: int = 10, epoch: int = 1, capacity: int = 5_000) -> ConnectionStatus:
+    return make_connection(number, load=load, capacity=capacity, lease_epoch=epoch)
 
 
-def lost(number: int, since: float, *, load: int = 10) -> Health:
-    return Health(number, load, 5_000, 1, is_live=False, lost_since=at(since))
+def lost(number: int, since: float, *, load: int = 10) -> ConnectionStatus:
+    return make_connection(number, load=load, lease_epoch=1, is_live=False, lost_since=at(since))
 
 
-def waiting(number: int) -> Health:
-    return Health(number, 10, 5_000, 1, is_live=False, lost_since=None)
+def waiting(number: int) -> ConnectionStatus:
+    return make_connection(number, load=10, lease_epoch=1, is_live=False)
 
 
-def looks(watch: OutageMonitor, connections: list[Health], *, first: int, last: int) -> list[list[int]]:
+def looks(watch: OutageMonitor, connections: list[ConnectionStatus], *, first: int, last: int) -> list[list[int]]:
     """Look once a second, from second `first` to second `last`."""
     return [list(watch.check(connections, now=at(second))) for second in range(first, last + 1)]
 
