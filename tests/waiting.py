@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 PAUSE_SECONDS = 0.02
 """Chosen: short against every time limit that tests check, and 50 looks a second cost little CPU."""
@@ -26,11 +26,18 @@ def wait_until(condition: Callable[[], bool], *, message: str, seconds: float = 
     return time.monotonic() - started_at
 
 
-async def wait_until_async(condition: Callable[[], bool], *, message: str, seconds: float = SECONDS) -> float:
-    """Do the same as `wait_until` while the event loop runs."""
+async def wait_until_async(
+    condition: Callable[[], bool | Awaitable[bool]], *, message: str, seconds: float = SECONDS
+) -> float:
+    """Do the same as `wait_until` while the event loop runs; `condition` may be a coroutine function."""
+
+    async def is_true() -> bool:
+        answer = condition()
+        return answer if isinstance(answer, bool) else await answer
+
     started_at = time.monotonic()
-    while not condition():
-        if time.monotonic() - started_at > seconds and not condition():
+    while not await is_true():
+        if time.monotonic() - started_at > seconds and not await is_true():
             raise _failure(message, seconds)
         await asyncio.sleep(PAUSE_SECONDS)
     return time.monotonic() - started_at

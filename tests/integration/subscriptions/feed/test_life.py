@@ -242,10 +242,13 @@ def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: st
             publishing = asyncio.create_task(
                 Publisher(lifecycle, OwnerBoard(client, redis_prefix), name="test", flush_seconds=0.05).run()
             )
-            said: set[int] = set()
-            while len(said) < 3:
-                said |= {one.reported_at_ms for one in await hub.list_reports()}
-                await asyncio.sleep(0.05)
+            reported: set[int] = set()
+
+            async def has_reported() -> bool:
+                reported.update(one.reported_at_ms for one in await hub.list_reports())
+                return len(reported) >= 3
+
+            await wait_until_async(has_reported, message="three reports")
             assert await asyncio.to_thread(read_state) == before
             holder.rollback()
             await asyncio.to_thread(

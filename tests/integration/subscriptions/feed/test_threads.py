@@ -12,7 +12,7 @@ from subscriptions.feed.worker import cancel_until_done
 
 async def lose_one_cancellation(act: Callable[[], Awaitable[object]]) -> None:
     with suppress(asyncio.CancelledError):
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
     while True:
         await act()
 
@@ -22,7 +22,7 @@ async def call_aside() -> object:
 
 
 async def rest() -> None:
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("act", [call_aside, rest])
