@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.e2e.stack import Stack, running_stack
 from tests.integration.conftest import django_db_setup, own_board, seeded
 
-# Databases and boards are had here as in the integration tests.
+# The fixtures of databases and boards are those of the integration tests.
 __all__ = ["django_db_setup", "own_board", "seeded"]
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -48,7 +48,7 @@ def stack(
 
 @pytest.fixture
 def browser(chromium: str, stack: Stack) -> Iterator[Browser]:
-    # Asked for after the stack: while Playwright runs its loop, Django refuses queries in this thread.
+    # Requested after the stack: while Playwright runs its event loop, Django rejects queries in this thread.
     with sync_playwright() as playwright:
         one = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield one

@@ -1,4 +1,4 @@
-"""The pieces of the terminal as real processes around the test's own database and Redis prefix."""
+"""Processes of the terminal on the test's database and Redis prefix."""
 
 import signal
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Stack:
     feed: Worker
 
     def freeze_feed(self) -> None:
-        """Stop the feed worker as a machine that hangs would."""
+        """Suspend the feed worker, like a hung machine."""
         self.feed.process.send_signal(signal.SIGSTOP)
 
     def thaw_feed(self) -> None:
@@ -50,13 +50,13 @@ def running_stack(directory: Path) -> Iterator[Stack]:
             )
         )
         stack = Stack(f"http://{address}", simulator, feed)
-        # A frozen process would not hear the end.
+        # A suspended process does not receive SIGTERM.
         pieces.callback(stack.thaw_feed)
         yield stack
 
 
 def _gathered(static: Path) -> str:
-    """Gather the static files, hashed as in production, and return where."""
+    """Collect the static files, with hashed names as in production; return their directory."""
 
     with override_settings(STATIC_ROOT=str(static)):
         call_command("collectstatic", interactive=False, verbosity=0)

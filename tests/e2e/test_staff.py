@@ -1,4 +1,4 @@
-"""Staff act in the admin, and the trader's open page is told: evictions, quotas, and what one click does about them."""
+"""Acts of staff in the admin appear on the trader's open page: evictions, quotas, and the buttons that answer them."""
 
 from collections.abc import Iterator
 
@@ -25,11 +25,11 @@ def office(browser: Browser, stack: Stack) -> Iterator[Page]:
     context.close()
 
 
-def test_a_trader_is_told_of_an_eviction_and_claims_again_with_one_click(
+def test_a_trader_gets_a_notice_of_an_eviction_and_streams_again_with_one_click(
     page: Page, office: Page, stack: Stack
 ) -> None:
     add_reliance(page)
-    expect(page.locator(".entry")).to_contain_text("50 legs")
+    expect(page.locator(".entry")).to_contain_text("50 options")
 
     office.goto(f"{stack.url}/admin/subscriptions/claim/?q=RELIANCE&kind__exact=watchlist")
     office.locator("input.action-select").first.click()
@@ -42,21 +42,19 @@ def test_a_trader_is_told_of_an_eviction_and_claims_again_with_one_click(
 
     expect(page.locator("#notices")).to_contain_text("(by staff): Runaway script")
     entry = page.locator(".entry")
-    expect(entry).to_contain_text("Evicted, not streaming")
+    expect(entry).to_contain_text("Streaming stopped")
     expect(entry.locator(".price")).to_have_text("\N{EN DASH}")
 
-    entry.locator("text=Claim again").click()
+    entry.locator("text=Stream again").click()
 
-    expect(entry).to_contain_text("50 legs")
+    expect(entry).to_contain_text("50 options")
     expect(entry.locator(".entry-state")).to_have_count(0)
-    # It stays until the trader has read it.
+    # The notice stays until the trader dismisses it.
     page.locator(".notice .icon-button").click()
     expect(page.locator(".notice")).to_have_count(0)
 
 
-def test_a_chain_beyond_the_quota_is_refused_in_words_and_offered_narrower(
-    page: Page, office: Page, stack: Stack
-) -> None:
+def test_a_chain_beyond_the_quota_is_rejected_with_a_narrower_offer(page: Page, office: Page, stack: Stack) -> None:
     add_reliance(page)
     expect(page.locator(".entry")).to_have_attribute("data-quote", "live")
 
@@ -73,5 +71,5 @@ def test_a_chain_beyond_the_quota_is_refused_in_words_and_offered_narrower(
     expect(notice).to_contain_text("This chain needs 50; you have 40 left. ±9 strikes would fit.")
     notice.locator("text=Add ±9 strikes").click()
 
-    expect(page.locator(".entry").nth(1)).to_contain_text("38 legs")
+    expect(page.locator(".entry").nth(1)).to_contain_text("38 options")
     expect(notice).to_have_count(0)

@@ -1,4 +1,4 @@
-"""What a trader sees and does, in a real browser on a real stack."""
+"""Journeys of a trader in a real browser on a real stack."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from tests.e2e.stack import Stack
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 MOVES_WITHIN_MS = 2_000
-STREAMS_WITHIN_MS = 5_000  # Nearly every leg; the quietest tick seldom.
-HONEST_WITHIN_MS = 2_500  # Two seconds, and a beat of the page.
+STREAMS_WITHIN_MS = 5_000  # for most legs; the least traded ones tick seldom
+HONEST_WITHIN_MS = 2_500  # RECEIVING_WITHIN_MS of the page, and one of its checks
 
 
 def add_reliance(page: Page) -> None:
@@ -67,7 +67,7 @@ def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: St
     assert broker_streams(stack) == 0
 
 
-def test_a_frozen_feed_is_called_stale_and_its_prices_turn_gray(page: Page, stack: Stack) -> None:
+def test_a_frozen_feed_is_shown_as_stale_and_its_prices_turn_gray(page: Page, stack: Stack) -> None:
     add_reliance(page)
     page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
 
@@ -94,14 +94,14 @@ def test_searching_by_contract_offers_its_expiry(page: Page) -> None:
     expect(first.locator(".kind")).to_have_text("Option")
 
 
-def test_what_cannot_be_shown_is_said_in_words(page: Page, stack: Stack) -> None:
+def test_an_unknown_symbol_and_a_search_without_hits_show_a_message(page: Page, stack: Stack) -> None:
     page.goto(f"{stack.url}/#NOSUCHTHING")
     expect(page.locator("#chain")).to_have_attribute("data-state", "error")
     expect(page.locator("#chain-sentence")).to_contain_text("NOSUCHTHING")
 
     page.keyboard.press("/")
     page.keyboard.type("zzzzzz")
-    expect(page.locator("#search-panel")).to_contain_text("Nothing listed matches")
+    expect(page.locator("#search-panel")).to_contain_text("No instrument matches")
 
 
 def test_two_tabs_of_a_trader_show_the_same_list(page: Page, stack: Stack) -> None:

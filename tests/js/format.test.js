@@ -13,7 +13,7 @@ test("prices are grouped in lakhs and crores and rounded to the tick", () => {
   assert.equal(format.formatPrice(null), "–");
 });
 
-test("large counts are told in three figures", () => {
+test("large counts have three significant figures", () => {
   assert.equal(format.formatCompact(0), "0");
   assert.equal(format.formatCompact(99_999), "99,999");
   assert.equal(format.formatCompact(123_456), "1.23L");
@@ -36,12 +36,12 @@ test("changes carry their sign, and no change has none", () => {
   assert.deepEqual([1, -1, 0, null].map(format.directionOf), ["up", "down", "flat", "flat"]);
 });
 
-test("strikes are as short as they go", () => {
+test("strikes have no trailing zeros", () => {
   assert.equal(format.formatStrike("26000"), "26,000");
   assert.equal(format.formatStrike("1612.5"), "1,612.5");
 });
 
-test("ages get coarser as they grow", () => {
+test("ages are shown with a resolution that falls as they grow", () => {
   assert.deepEqual([180, 12_345, 119_000, 600_000, 8_000_000].map(format.formatAge), [
     "0.2 s",
     "12 s",
@@ -51,13 +51,13 @@ test("ages get coarser as they grow", () => {
   ]);
 });
 
-test("expiries show their year only when it is another one", () => {
+test("expiries show their year only when it is not the current one", () => {
   assert.equal(format.formatExpiry("2026-11-24", 2026), "24 Nov");
   assert.equal(format.formatExpiry("2027-03-30", 2026), "30 Mar 27");
   assert.deepEqual([0, 3].map(format.formatDaysLeft), ["today", "3d"]);
 });
 
-test("a trade time is the broker's wall clock, and never traded is unknown", () => {
+test("a trade time is the broker's wall clock, and unknown for an instrument that never traded", () => {
   assert.equal(format.formatTradeTime(1_781_084_997), "09:49:57");
   assert.equal(format.formatTradeTime(0), "–");
   assert.equal(format.formatTradeTime(315_532_800), "–");

@@ -11,7 +11,7 @@ export function bytesOf(name) {
   return new Uint8Array(Buffer.from(vectors[name].base64, "base64")).buffer;
 }
 
-test("a snapshot made by Python is read as it was meant", () => {
+test("a snapshot encoded by Python is decoded to the same values", () => {
   const frame = decodeFrame(bytesOf("snapshot"));
 
   assert.equal(frame.kind, "snapshot");
@@ -38,7 +38,7 @@ test("a snapshot made by Python is read as it was meant", () => {
   });
 });
 
-test("what is unknown is null, never zero", () => {
+test("an unknown field is null, never zero", () => {
   const [, unknown] = decodeFrame(bytesOf("snapshot")).quotes;
 
   assert.deepEqual(unknown, {
@@ -60,7 +60,7 @@ test("what is unknown is null, never zero", () => {
   });
 });
 
-test("a missing bid is unknown while the ask is known, and no volume is a zero", () => {
+test("a missing bid is unknown while the ask is known, and a volume of zero is known", () => {
   const [, , quote] = decodeFrame(bytesOf("snapshot")).quotes;
 
   assert.equal(quote?.bid, null);
@@ -69,7 +69,7 @@ test("a missing bid is unknown while the ask is known, and no volume is a zero",
   assert.equal(quote?.volume, 0);
 });
 
-test("changes of a feed never heard have no age", () => {
+test("changes of a feed without any frame have no age", () => {
   const frame = decodeFrame(bytesOf("changes"));
 
   assert.equal(frame.kind, "changes");
@@ -78,7 +78,7 @@ test("changes of a feed never heard have no age", () => {
   assert.equal(frame.quotes.length, 1);
 });
 
-test("bytes that are no frame are refused", () => {
+test("bytes that are not a frame are rejected", () => {
   for (const size of [0, 10, 24, 25, 71]) {
     const bytes = new Uint8Array(size);
     bytes.set([1, 1, 1, 0].slice(0, size));

@@ -23,13 +23,13 @@ function see(socket = {}, state = "live", live = 5, isReceiving = true) {
   });
 }
 
-test("a live feed says live and how old the newest frame is", () => {
+test("a live feed shows the age of the newest frame", () => {
   const { tone, label, detail } = see();
 
   assert.deepEqual([tone, label, detail], ["live", "Live", "0.2 s"]);
 });
 
-test("whatever is not live never has the tone of live", () => {
+test("no state but live has the tone of live", () => {
   for (const state of ["partial", "reconnecting", "stale", "no_owner", "bus_lost", "anything new"]) {
     assert.notEqual(see({}, state, 3).tone, "live", state);
   }
@@ -40,14 +40,14 @@ test("whatever is not live never has the tone of live", () => {
   }
 });
 
-test("a feed that lost connections says how many are left and what the broker said", () => {
+test("a feed that lost connections shows how many are live and why", () => {
   const { label, detail, cause } = see({}, "partial", 4);
 
   assert.deepEqual([label, detail], ["Live", "4/5"]);
   assert.match(cause, /code 805/);
 });
 
-test("a feed nobody runs is down, a silent one is stale", () => {
+test("a feed without a worker is down, a feed without data is stale", () => {
   assert.equal(see({}, "no_owner", 0).label, "Market data down");
   assert.equal(see({}, "stale", 0).label, "Stale");
 });
@@ -58,11 +58,11 @@ test("a lost socket counts down to its next attempt", () => {
   assert.deepEqual([tone, label, detail], ["down", "Reconnecting", "(2) in 3 s"]);
 });
 
-test("a server that says nothing makes the page stale, whatever it said before", () => {
+test("a server that sends nothing makes the page stale after any feed status", () => {
   assert.equal(see({}, "live", 5, false).label, "Stale");
 });
 
-test("a closed market raises no alarm and names its last session, whatever the feed does", () => {
+test("a closed market raises no alarm and names its last session in every state of the feed", () => {
   const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
   const closedSinceMs = Date.parse("2026-11-20T10:10:00Z");
   for (const state of ["live", "reconnecting", "no_owner"]) {

@@ -1,5 +1,5 @@
-// Lets tests import modules that, once served, import one another across apps: /static/watchlists/ and
-// /static/marketdata/ are neighbors there, but not in the checkout.
+// Resolves imports across apps in tests: the server has /static/watchlists/ beside /static/marketdata/, the checkout has
+// them in two apps.
 
 import { register } from "node:module";
 

@@ -51,7 +51,7 @@ test("changes that follow are applied and marked", () => {
   assert.deepEqual([...cache.takeChanged()], []);
 });
 
-test("a gap, another epoch or changes before a snapshot are refused", () => {
+test("a gap, another epoch or changes before a snapshot are rejected", () => {
   const cache = new QuoteCache();
   assert.equal(cache.apply(makeFrame("changes", 1, [makeQuote(41)])), false);
   cache.apply(makeFrame("snapshot", 4, [makeQuote(41)]));
@@ -100,33 +100,33 @@ test("an old snapshot and the frames since are a fresh snapshot", () => {
   }
 });
 
-test("a quote is live only while its connection is, the server is heard and somebody streams it", () => {
+test("a quote is live only while its connection is live, frames arrive and the instrument streams", () => {
   const cache = new QuoteCache();
   const quote = makeQuote(41);
   cache.apply(makeFrame("snapshot", 1, [quote]));
-  assert.equal(cache.isStale(quote), true);
+  assert.equal(cache.stateOf(quote), "stale");
 
   cache.setReceiving(true);
   cache.setFeed(makeFeed());
-  assert.equal(cache.isStale(quote), false);
-  assert.equal(cache.isStale(makeQuote(41, { connection: 0 })), true);
+  assert.equal(cache.stateOf(quote), "live");
+  assert.equal(cache.stateOf(makeQuote(41, { connection: 0 })), "stale");
 
   cache.setFeed(makeFeed("silent"));
-  assert.equal(cache.isStale(quote), true);
+  assert.equal(cache.stateOf(quote), "stale");
   cache.setFeed({ ...makeFeed(), state: "bus_lost" });
-  assert.equal(cache.isStale(quote), true);
+  assert.equal(cache.stateOf(quote), "stale");
 
   cache.setFeed(makeFeed());
   cache.setNotStreaming([41], [41]);
-  assert.equal(cache.isStale(quote), true);
+  assert.equal(cache.stateOf(quote), "stale");
   cache.setNotStreaming([41], []);
-  assert.equal(cache.isStale(quote), false);
+  assert.equal(cache.stateOf(quote), "live");
 
   cache.setReceiving(false);
-  assert.equal(cache.isStale(quote), true);
+  assert.equal(cache.stateOf(quote), "stale");
 });
 
-test("whatever changes what is live marks everything for painting", () => {
+test("a change of the feed or of the socket marks all instruments for painting", () => {
   const cache = new QuoteCache();
   cache.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
   for (const change of [() => cache.setReceiving(true), () => cache.setFeed(makeFeed()), () => cache.setReceiving(false)]) {
@@ -136,7 +136,7 @@ test("whatever changes what is live marks everything for painting", () => {
   }
 });
 
-test("another socket keeps the prices, as stale, until its snapshot comes", () => {
+test("a new socket keeps the prices, as stale, until its snapshot arrives", () => {
   const cache = new QuoteCache();
   cache.apply(makeFrame("snapshot", 5, [makeQuote(41)]));
   cache.setReceiving(true);
@@ -145,7 +145,7 @@ test("another socket keeps the prices, as stale, until its snapshot comes", () =
   cache.restart();
 
   assert.equal(cache.find(41)?.ltp, 100);
-  assert.equal(cache.isStale(makeQuote(41)), true);
+  assert.equal(cache.stateOf(makeQuote(41)), "stale");
   assert.equal(cache.apply(makeFrame("changes", 6, [])), false);
   assert.equal(cache.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 3 })])), true);
 });
@@ -172,7 +172,7 @@ test("a price on a tick survives float32, and one off the tick keeps its paise",
   assert.deepEqual([null, 0, -1, NaN].map((price) => priceOf(price)), [null, null, null, null]);
 });
 
-test("states are judged as the server judges them", () => {
+test("states follow the cases shared with the server", () => {
   const cases = JSON.parse(readFileSync(new URL("../data/quote_states.json", import.meta.url), "utf8"));
 
   for (const { name, quote, isConnectionLive, closedSinceMs, state } of cases) {
@@ -181,7 +181,7 @@ test("states are judged as the server judges them", () => {
   assert.ok(cases.length > 10);
 });
 
-test("a segment that is closed says so of its prices, and another does not", () => {
+test("prices of a closed segment are closed, those of another segment are not", () => {
   const cache = new QuoteCache();
   cache.setReceiving(true);
   const [option, future] = [makeQuote(41), makeQuote(42, { segment: 5 })];
@@ -197,7 +197,7 @@ test("a segment that is closed says so of its prices, and another does not", () 
   assert.equal(cache.stateOf(option), "stale");
 });
 
-test("a price after one that cannot be is suspect, and what was never heard is waited for", () => {
+test("a rejected price leaves the previous one suspect, and an instrument without a price is waiting", () => {
   const cache = new QuoteCache();
   cache.setReceiving(true);
   cache.setFeed(makeFeed());

@@ -1,4 +1,4 @@
-// What a refusal offers instead: fewer strikes, where the server says how many would be taken.
+// A rejected add offers fewer strikes where the server names their number.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,14 +9,14 @@ const { messageOf, offerOf } = await import("../../watchlists/static/watchlists/
 
 const request = { symbol: "NIFTY", exchange: "NSE", instrument_type: "INDEX_OPTION", expiry: "2026-11-23" };
 
-test("a chain that is too wide is offered narrower", () => {
+test("a chain that is too wide is offered with fewer strikes", () => {
   const refusal = new ApiError("This chain needs 202; you have 150 left.", 409, "quota", 31);
 
   assert.deepEqual(offerOf(refusal, request), { label: "Add ±15 strikes", request: { ...request, strikes: 31 } });
   assert.equal(messageOf(refusal), "This chain needs 202; you have 150 left.");
 });
 
-test("nothing is offered where nothing would be taken", () => {
+test("no offer is made where no narrower chain would be accepted", () => {
   assert.equal(offerOf(new ApiError("It is on your list already.", 409, "duplicate_entry"), request), null);
-  assert.equal(offerOf(new TypeError("a fault of ours"), request), null);
+  assert.equal(offerOf(new TypeError("a fault in the page"), request), null);
 });

@@ -113,7 +113,7 @@ test("frames come decoded and are acknowledged by sequence", () => {
   assert.deepEqual(socket(0).sent.at(-1), { type: "ack", seq: 2 });
 });
 
-test("a lost socket is replaced after a wait that grows, and the count starts anew once it is open", () => {
+test("a lost socket is replaced after a growing backoff, and the count restarts at zero when it is open", () => {
   makeSocket();
   socket(0).closeWith(1006);
   mock.timers.tick(15_000);
@@ -126,7 +126,7 @@ test("a lost socket is replaced after a wait that grows, and the count starts an
   assert.deepEqual([statuses.at(-1)?.state, statuses.at(-1)?.attempt], ["open", 0]);
 });
 
-test("a refused page does not come back", () => {
+test("a page that the server rejected does not reconnect", () => {
   makeSocket();
   socket(0).closeWith(4401);
   mock.timers.tick(60_000);
@@ -135,12 +135,12 @@ test("a refused page does not come back", () => {
   assert.deepEqual([statuses.at(-1)?.state, statuses.at(-1)?.code], ["ended", 4401]);
 });
 
-test("codes from 4400 to 4407 mean stay away, all others come back", () => {
+test("close codes from 4400 to 4407 forbid a retry, all others allow it", () => {
   assert.deepEqual([4400, 4401, 4407].map(isRetryable), [false, false, false]);
   assert.deepEqual([1000, 1001, 1006, 1011, 1012, 4408, 4499].map(isRetryable), Array(7).fill(true));
 });
 
-test("waits double with jitter up to fifteen seconds", () => {
+test("the backoff doubles with jitter up to fifteen seconds", () => {
   assert.deepEqual([1, 2, 3, 4, 9, 99].map((attempt) => backoffMs(attempt, 1)), [
     1_000, 2_000, 4_000, 8_000, 15_000, 15_000,
   ]);

@@ -1,4 +1,4 @@
-// Which chain is which: the exchange tells apart what has one symbol.
+// Identity of a chain: the exchange distinguishes chains of one symbol.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

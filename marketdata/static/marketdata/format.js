@@ -1,4 +1,4 @@
-// Numbers in the forms Indian traders read: lakh and crore grouping, a dash for what is unknown. Pure.
+// Formats numbers and dates as Indian traders read them: lakh and crore grouping, IST, a dash for unknown values. Pure.
 
 import { priceOf } from "./quotes.js";
 
@@ -9,6 +9,7 @@ const FOUR_DECIMALS = new Intl.NumberFormat("en-IN", { minimumFractionDigits: 4,
 const WHOLE = new Intl.NumberFormat("en-IN", { maximumFractionDigits: 0 });
 const STRIKE = new Intl.NumberFormat("en-IN", { maximumFractionDigits: 2 });
 
+// Indian numbering: 1 lakh = 1,00,000; 1 crore = 1,00,00,000.
 const LAKH = 100_000;
 const CRORE = 10_000_000;
 
@@ -31,7 +32,7 @@ export function formatWhole(count) {
 }
 
 /**
- * 12.3L, 4.56Cr: three figures, enough to compare down a column; below a lakh in full.
+ * Format a count with three significant figures, 12.3L or 4.56Cr, to compare down a column; below a lakh in full.
  * @param {number | null} count
  */
 export function formatCompact(count) {
@@ -41,12 +42,13 @@ export function formatCompact(count) {
   if (count < LAKH) {
     return WHOLE.format(count);
   }
-  // What rounds up to a hundred lakh is a crore.
+  // 99.95 lakh and above would round up to "100L", so they are formatted as 1.00Cr.
   return count < CRORE - LAKH / 20 ? `${threeFigures(count / LAKH)}L` : `${threeFigures(count / CRORE)}Cr`;
 }
 
 /** @param {number} value */
 function threeFigures(value) {
+  // The limits are the values that toFixed would round up to one more digit.
   if (value >= 99.95) {
     return WHOLE.format(value);
   }
@@ -68,11 +70,12 @@ export function formatPercent(percent) {
 
 /** @param {number} value */
 function signOf(value) {
+  // U+2212, the minus sign: as wide as a plus, so that columns of changes align.
   return value > 0 ? "+" : value < 0 ? "−" : "";
 }
 
 /**
- * Direction as a word for styles and as an arrow for eyes that do not tell colors apart.
+ * Return the direction of a change, for styles and arrows: color alone would exclude color-blind traders (WCAG 1.4.1).
  * @param {number | null} change
  * @returns {"up" | "down" | "flat"}
  */
@@ -87,7 +90,10 @@ export function formatStrike(strike) {
   return STRIKE.format(Number(strike));
 }
 
-/** @param {number} ms */
+/**
+ * Format an age with a resolution that falls as the age grows: tenths, seconds, minutes, hours.
+ * @param {number} ms
+ */
 export function formatAge(ms) {
   if (ms < 10_000) {
     return `${(Math.max(0, ms) / 1_000).toFixed(1)} s`;
@@ -107,7 +113,7 @@ const DAY_AND_YEAR = new Intl.DateTimeFormat("en-IN", {
 });
 
 /**
- * An ISO date as 24 Nov, with the year where it is not this one.
+ * Format an ISO date as 24 Nov; the year is shown unless it is the current one.
  * @param {string} isoDate
  * @param {number} [thisYear]
  */
@@ -119,7 +125,7 @@ export function formatExpiry(isoDate, thisYear = new Date().getFullYear()) {
 const DAY_IN_INDIA = new Intl.DateTimeFormat("en-IN", { day: "numeric", month: "short", timeZone: "Asia/Kolkata" });
 
 /**
- * The day in India of a moment, wherever the viewer is.
+ * Format the date in India at this time, in any time zone of the browser.
  * @param {number} epochMs
  */
 export function formatDay(epochMs) {
@@ -132,10 +138,10 @@ export function formatDaysLeft(days) {
 }
 
 /**
- * The broker's seconds (IST wall clock written as if UTC) as a time of day.
+ * Format a last traded time. The broker counts the seconds of the IST wall clock as if it were UTC.
  * @param {number | null} ltt
  */
 export function formatTradeTime(ltt) {
-  // Never traded: 0 or a date of 1980.
+  // The broker sends 0 or a date of 1980 for an instrument that never traded.
   return ltt === null || ltt < 1_000_000_000 ? UNKNOWN : new Date(ltt * 1_000).toISOString().slice(11, 19);
 }

@@ -1,22 +1,23 @@
-// The browser's binary wire, read with a DataView. Python twin and definition: marketdata/streaming/frames.py;
-// both are held to the same bytes (tests/data/browser_frames.json). Knows no state and no screen.
+// Decodes the binary frames of the browser's wire. Definition and Python twin: marketdata/streaming/frames.py; both are
+// tested with the bytes of tests/data/browser_frames.json. Pure: no state, no DOM.
 
 export const WIRE_VERSION = 1;
 export const HEADER_BYTES = 24;
 export const ROW_BYTES = 48;
+// The three numbers above and this one: marketdata/streaming/frames.py.
 const NEVER_HEARD = 0xffffffff;
 
-/** Flags of a row: fields that mean anything. What has no flag is unknown, never zero. */
+/** Flags of a row: its known fields. A field without its flag is unknown; its bytes have no meaning. */
 export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8, BID: 16, ASK: 32, SEEDED: 64, SUSPECT: 128 });
 
 /**
- * Newest known state of one instrument; null is unknown.
+ * Newest known state of one instrument; null means unknown, never zero.
  * @typedef {object} Quote
  * @property {number} instrumentId
- * @property {number} connection  The connection it streams on; 0 when none does.
- * @property {number} segment    The exchange segment, in the broker's numbers.
- * @property {boolean} isSuspect  The newest price was impossible; this is the one before.
- * @property {boolean} isSeeded   From a snapshot of the broker; no packet has come since.
+ * @property {number} connection  The broker connection that streams it; 0 if none does.
+ * @property {number} segment    The exchange segment as the broker numbers it.
+ * @property {boolean} isSuspect  The latest price was rejected as invalid; this is the previous one.
+ * @property {boolean} isSeeded   From a snapshot of the broker's REST API; no packet has arrived since.
  * @property {number | null} ltp
  * @property {number | null} previousClose
  * @property {number | null} bid
@@ -25,8 +26,8 @@ export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8
  * @property {number | null} askQuantity
  * @property {number | null} volume
  * @property {number | null} oi
- * @property {number | null} ltt          The broker's seconds: IST wall clock written as if UTC.
- * @property {number | null} receivedAtMs Server time at which the newest packet came.
+ * @property {number | null} ltt          Last traded time: seconds of the IST wall clock, counted as if it were UTC.
+ * @property {number | null} receivedAtMs Server time at which the newest packet arrived.
  */
 
 /**
@@ -35,19 +36,19 @@ export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8
  * @property {number} sequence
  * @property {number} epoch
  * @property {number} serverTimeMs
- * @property {number | null} feedAgeMs  Age of the newest frame of the feed; null if none ever came.
+ * @property {number | null} feedAgeMs  Age of the newest frame of the feed; null if there was none.
  * @property {Quote[]} quotes
  */
 
 /**
- * Return the frame in `buffer`. Throws RangeError on bytes that are no frame of this wire.
+ * Return the frame in `buffer`. Throws RangeError if the version, the kind or the length is wrong.
  * @param {ArrayBuffer} buffer
  * @returns {Frame}
  */
 export function decodeFrame(buffer) {
   const view = new DataView(buffer);
   if (view.byteLength < HEADER_BYTES || view.getUint8(0) !== WIRE_VERSION || view.getUint8(1) > 1) {
-    throw new RangeError("not a frame of this wire");
+    throw new RangeError("not a frame of a known version and kind");
   }
   const count = view.getUint16(2, true);
   if (view.byteLength !== HEADER_BYTES + count * ROW_BYTES) {
@@ -56,6 +57,7 @@ export function decodeFrame(buffer) {
   const serverTimeMs = view.getFloat64(8, true);
   const feedAge = view.getUint32(20, true);
   const quotes = [];
+  // All numbers are little-endian, as the broker sends them.
   for (let index = 0; index < count; index += 1) {
     quotes.push(decodeRow(view, HEADER_BYTES + index * ROW_BYTES, serverTimeMs));
   }

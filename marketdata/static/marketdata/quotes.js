@@ -1,23 +1,24 @@
-// What this page knows of the market: newest quote per instrument, which connections are live, what changed since
-// the last paint. Pure state: bytes come from frames.js, the screen is painted by others.
+// The page's state of the market: the newest quote of each instrument, the live connections of the feed, and the
+// instruments that changed since the last paint; and the rules for states and price changes. Pure: frames.js decodes.
 
 /** @typedef {import("./frames.js").Frame} Frame */
 /** @typedef {import("./frames.js").Quote} Quote */
 
 /**
- * How the feed is, as the server says it.
+ * State of the feed, from the server's `feed` message.
  * @typedef {object} Feed
  * @property {string} state  live, partial, reconnecting, stale, no_owner, bus_lost
  * @property {number} live
  * @property {number} total
  * @property {{number: number, state: string, error: string}[]} connections
- * @property {Record<string, number>} [closed]  Closed segments and since when, epoch in ms; live ticks outrank it.
+ * @property {Record<string, number>} [closed]  End of the last session of each closed segment, epoch in ms.
  */
 
-/** How far what is shown of an instrument may be trusted. @typedef {"waiting" | "live" | "stale" | "suspect" | "closed"} State */
+/** Trust in a displayed quote. @typedef {"waiting" | "live" | "stale" | "suspect" | "closed"} State */
 
 /**
- * Twin of `judge_quote` in marketdata/domain/quote_state.py; both are held to tests/data/quote_states.json.
+ * Return the state of a quote. Twin of `judge_quote` in marketdata/domain/quote_state.py; both are tested with
+ * tests/data/quote_states.json.
  * @param {{hasPrice: boolean, isSuspect: boolean, isCurrent: boolean, receivedAtMs: number | null}} quote
  * @param {boolean} isConnectionLive
  * @param {number | null} closedSinceMs
@@ -31,13 +32,15 @@ export function judgeQuote(quote, isConnectionLive, closedSinceMs) {
     return "waiting";
   }
   const isCurrentlyLive = isConnectionLive && quote.isCurrent;
+  // In a closed market no packets arrive, so a quote is the closing one if it arrived after the end of the session, or
+  // if its connection would have delivered a later one.
   if (closedSinceMs !== null) {
     return isCurrentlyLive || (quote.receivedAtMs !== null && quote.receivedAtMs >= closedSinceMs) ? "closed" : "stale";
   }
   return isCurrentlyLive ? "live" : "stale";
 }
 
-/** A page that has heard nothing for this long shows no price as live. The server speaks at least once a second. */
+/** No price is live without a frame for this long. Chosen: two missed frames; the server sends one a second or more. */
 export const RECEIVING_WITHIN_MS = 2_000;
 
 export class QuoteCache {
@@ -57,10 +60,11 @@ export class QuoteCache {
   feed = null;
 
   /**
-   * Take a frame in. Returns false when something is missing before it: ask for a snapshot.
+   * Apply a frame. Returns false, and applies nothing, if frames are missing before it: the caller requests a snapshot.
    * @param {Frame} frame
    */
   apply(frame) {
+    // Sequences count per hub process (epoch); a gap or a new epoch means that changes were missed.
     const follows =
       this.#position !== null &&
       frame.epoch === this.#position.epoch &&
@@ -97,14 +101,14 @@ export class QuoteCache {
   /** @param {Feed} feed */
   setFeed(feed) {
     this.feed = feed;
-    // Without the bus nothing the server says of a connection is known to be so.
+    // Without the bus the server has no current report of any connection.
     const live = feed.state === "bus_lost" ? [] : feed.connections.filter((one) => one.state === "live");
     this.#liveConnections = new Set(live.map((one) => one.number));
     this.markAll();
   }
 
   /**
-   * Note whether this page hears the server at all.
+   * Set whether frames arrive from the server.
    * @param {boolean} isReceiving
    */
   setReceiving(isReceiving) {
@@ -118,25 +122,25 @@ export class QuoteCache {
     return this.#isReceiving;
   }
 
-  /** The socket is another one: its sequence starts anew, prices stay on the screen as stale. */
+  /** Begin with a new socket, whose sequence restarts at 1. Prices stay on the screen, as stale. */
   restart() {
     this.#position = null;
     this.setReceiving(false);
   }
 
   /**
-   * Instruments of a watch that nothing streams just now, in place of those said before.
+   * Set which instruments of a watch no connection streams; replaces the previous answer for these instruments.
    * @param {Iterable<number>} watched
    * @param {Iterable<number>} notStreaming
    */
   setNotStreaming(watched, notStreaming) {
-    const silent = new Set(notStreaming);
+    const idle = new Set(notStreaming);
     for (const instrumentId of watched) {
-      const isSilent = silent.has(instrumentId);
-      if (isSilent !== this.#notStreaming.has(instrumentId)) {
+      const isIdle = idle.has(instrumentId);
+      if (isIdle !== this.#notStreaming.has(instrumentId)) {
         this.#changed.add(instrumentId);
       }
-      if (isSilent) {
+      if (isIdle) {
         this.#notStreaming.add(instrumentId);
       } else {
         this.#notStreaming.delete(instrumentId);
@@ -145,7 +149,7 @@ export class QuoteCache {
   }
 
   /**
-   * How far what is shown of an instrument may be trusted.
+   * Return the state of a quote of this cache.
    * @param {Quote | null} quote
    * @returns {State}
    */
@@ -159,21 +163,13 @@ export class QuoteCache {
       isCurrent: quote.connection !== 0 && !this.#notStreaming.has(quote.instrumentId),
       receivedAtMs: quote.receivedAtMs,
     };
-    // A page that hears nothing knows neither lines nor sessions as they are now.
+    // Without frames from the server, the last reports of connections and sessions are outdated.
     const isConnectionLive = this.#isReceiving && this.#liveConnections.has(quote.connection);
     return judgeQuote(facts, isConnectionLive, this.#isReceiving ? this.#closedSince(quote.segment) : null);
   }
 
   /**
-   * Whether what is shown of an instrument may be old.
-   * @param {Quote} quote
-   */
-  isStale(quote) {
-    return this.stateOf(quote) === "stale";
-  }
-
-  /**
-   * When the last session of all prices on the screen ended, epoch in ms; null while any of it trades, or without one.
+   * End of the last session of all displayed prices, epoch in ms; null while one of their segments trades.
    */
   get closedSinceMs() {
     const segments = new Set([...this.#quotes.values()].filter((one) => one.ltp !== null).map((one) => one.segment));
@@ -192,7 +188,7 @@ export class QuoteCache {
     }
   }
 
-  /** Return the instruments that changed since the last call. */
+  /** Return the instruments that changed since the last call, and forget them. */
   takeChanged() {
     const changed = this.#changed;
     this.#changed = new Set();

@@ -1,12 +1,12 @@
-// The REST API as this page uses it: JSON in, JSON out, refusals as sentences. Wire only.
+// Client of the REST API: JSON in, JSON out, errors as ApiError. Wire only: no state, no DOM.
 
-/** A refusal, in the server's own words. */
+/** An error answer; its message is the server's text for the trader. */
 export class ApiError extends Error {
   /**
    * @param {string} sentence
-   * @param {number} status  0: the server could not be reached.
+   * @param {number} status  HTTP status; 0 if the server could not be reached.
    * @param {string} code
-   * @param {number | null} [offerStrikes]  So many strikes would have been taken.
+   * @param {number | null} [offerStrikes]  The number of strikes that would have been accepted.
    */
   constructor(sentence, status, code, offerStrikes = null) {
     super(sentence);
@@ -63,10 +63,11 @@ async function request(path, options) {
       headers: { Accept: "application/json", ...options.headers },
     });
   } catch (error) {
+    // The caller aborted its own request; that is not a failure of the server.
     if (error instanceof DOMException && error.name === "AbortError") {
       throw error;
     }
-    throw new ApiError("The server cannot be reached.", 0, "unreachable");
+    throw new ApiError("Cannot reach the server.", 0, "unreachable");
   }
   if (response.ok) {
     return response.status === 204 ? null : response.json();
@@ -74,14 +75,21 @@ async function request(path, options) {
   throw await errorOf(response);
 }
 
-/** @param {Response} response */
+/**
+ * Return the error of an answer: problem details (RFC 9457), or the status where a proxy answered without JSON.
+ * @param {Response} response
+ */
 async function errorOf(response) {
   /** @type {ProblemDetails} */
   let problem = {};
   if (response.headers.get("Content-Type")?.includes("json")) {
     problem = await response.json();
   }
-  const sentence = problem.detail || problem.title || `The server answered ${response.status}.`;
+  if (response.status === 401) {
+    // The server's text speaks of credentials; the trader's session has ended.
+    problem.detail = "You were logged out. Reload the page to log in.";
+  }
+  const sentence = problem.detail || problem.title || `The server answered with status ${response.status}.`;
   return new ApiError(sentence, response.status, problem.code ?? "", problem.offer_strikes ?? null);
 }
 

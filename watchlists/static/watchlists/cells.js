@@ -1,14 +1,14 @@
-// Cells that are written only when their text differs, and that flash when their price moves. Paint only.
+// Cells that touch the DOM only when their text differs, and that flash when their price changes. Paint only.
 
 import { formatTradeTime } from "../marketdata/format.js";
 
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 
-/** A cell may not start to flash more than twice a second (WCAG 2.3.1 allows three). */
+/** Length of a flash. Chosen: at most two flashes start in a cell per second; WCAG 2.3.1 allows three. */
 const FLASH_MS = 500;
 
-/** @type {Map<HTMLElement, number>} */
+/** End of the flash of each flashing cell. @type {Map<HTMLElement, number>} */
 const flashing = new Map();
 
 export class Cell {
@@ -23,7 +23,7 @@ export class Cell {
   }
 
   /**
-   * Write `text`; returns whether that changed anything.
+   * Write `text`; return whether it differs from the text before.
    * @param {string} text
    */
   write(text) {
@@ -37,7 +37,7 @@ export class Cell {
 }
 
 /**
- * A price that shows which way it moved: by an arrow, and by a color while the flash lasts.
+ * A price that shows the direction of its last change, by an arrow and a color, while it flashes.
  */
 export class PriceCell extends Cell {
   /** @type {number | null} */
@@ -46,7 +46,7 @@ export class PriceCell extends Cell {
   /**
    * @param {number | null} price
    * @param {string} text
-   * @param {boolean} isLive  Old prices do not flash.
+   * @param {boolean} isLive  Only live prices flash.
    */
   writePrice(price, text, isLive) {
     const before = this.#price;
@@ -56,7 +56,7 @@ export class PriceCell extends Cell {
     }
   }
 
-  /** Forget the last price, so that the next one does not look like a move. */
+  /** Forget the last price, so that the next one, of another instrument, does not flash as a change. */
   forget() {
     this.#price = null;
   }
@@ -67,6 +67,7 @@ export class PriceCell extends Cell {
  * @param {"up" | "down"} move
  */
 function flash(node, move) {
+  // A change during a flash sets its direction but does not restart it, see FLASH_MS.
   const isNew = !flashing.has(node);
   if (node.dataset["move"] !== move) {
     node.dataset["move"] = move;
@@ -78,7 +79,7 @@ function flash(node, move) {
 }
 
 /**
- * End the flashes that are over. Returns whether some still last, so that the page paints again.
+ * End the expired flashes; return whether others remain, so that the page paints again.
  * @param {number} now
  */
 export function endFlashes(now) {
@@ -93,7 +94,7 @@ export function endFlashes(now) {
 }
 
 /**
- * Set a data attribute only when it differs.
+ * Set a data attribute only when it differs: an equal write would still invalidate style.
  * @param {HTMLElement} node
  * @param {string} name
  * @param {string} value
@@ -105,7 +106,7 @@ export function setData(node, name, value) {
 }
 
 /**
- * Set what is said where a pointer rests, only when it differs.
+ * Set the tooltip only when it differs.
  * @param {HTMLElement} node
  * @param {string} text
  */
@@ -116,7 +117,7 @@ export function setTitle(node, text) {
 }
 
 /**
- * What to say of a price that is not live, where a pointer rests on it; empty for one that is.
+ * Return the tooltip of a price that is not live; empty for a live one.
  * @param {State} state
  * @param {Quote | null} quote
  */
@@ -124,11 +125,11 @@ export function stateTitleOf(state, quote) {
   const at = formatTradeTime(quote?.ltt ?? null);
   switch (state) {
     case "stale":
-      return ` · old: last trade heard of at ${at}`;
+      return ` · outdated: last trade at ${at}`;
     case "suspect":
-      return ` · the broker's newest price cannot be; this is the one before, of ${at}`;
+      return ` · latest price rejected as invalid; showing the previous one of ${at}`;
     case "closed":
-      return ` · closed: last trade at ${at}`;
+      return ` · market closed: last trade at ${at}`;
     default:
       return "";
   }

@@ -1,5 +1,5 @@
-// The ladder: calls left, strikes in the middle, puts right. Builds its rows once per chain, then writes the cells
-// that changed. Paint only; what a chain is comes in the server's chain message.
+// The ladder: calls left, strikes in the middle, puts right. It builds its rows once per chain and then writes only the
+// changed cells. Paint only: the strikes and legs come from the server's chain message.
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
@@ -104,7 +104,7 @@ export class ChainLadder {
   #atmRow = null;
 
   /**
-   * @param {HTMLElement} container  Scrolls; keeps the ladder.
+   * @param {HTMLElement} container  The scrolling element around the ladder.
    * @param {QuoteCache} quotes
    */
   constructor(container, quotes) {
@@ -114,7 +114,7 @@ export class ChainLadder {
   }
 
   /**
-   * Show a chain, or the same with another window; the place on the screen is kept unless it is another chain.
+   * Show a chain, or a new window of the same chain. Only another chain scrolls to ATM.
    * @param {Chain} chain
    */
   show(chain) {
@@ -125,6 +125,7 @@ export class ChainLadder {
     if (hasSameStrikes) {
       return;
     }
+    // A recentred window has other strikes: the trader's scroll position stays, only another chain moves it.
     const top = this.#container.scrollTop;
     this.#build(chain);
     this.paint(null);
@@ -189,7 +190,7 @@ export class ChainLadder {
   }
 
   /**
-   * Write what changed; null writes everything.
+   * Write the cells of the changed instruments; null writes all cells.
    * @param {Set<number> | null} changed
    */
   paint(changed) {
@@ -208,8 +209,7 @@ export class ChainLadder {
   }
 
   /**
-   * Mark the strike at the money and shade what is in the money, by the live spot; before there is one, by the
-   * server's last calculation.
+   * Mark the ATM strike and shade the legs in the money, by the live spot; without a spot, by the ATM of the window.
    * @param {Chain} chain
    */
   #paintMoneyness(chain) {
@@ -217,7 +217,7 @@ export class ChainLadder {
     let nearest = this.#rows[0];
     for (const one of this.#rows) {
       setData(one.row, "money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");
-      // Halves go up, as on the server.
+      // `<=`: a tie goes to the higher strike, as in marketdata/domain/chain.py.
       if (nearest !== undefined && Math.abs(one.strike - spot) <= Math.abs(nearest.strike - spot)) {
         nearest = one;
       }
@@ -230,7 +230,7 @@ export class ChainLadder {
     }
   }
 
-  /** The strike at the money, as text; a dash before anything is known. */
+  /** Return the ATM strike as text; a dash without a chain. */
   atmText() {
     return this.#atmRow?.querySelector(".strike")?.textContent ?? format.UNKNOWN;
   }

@@ -1,4 +1,4 @@
-// The connection chip, and the page's one status region. Paint only.
+// The connection chip and the status region for screen readers. Paint only.
 
 import { byId } from "./dom.js";
 
@@ -13,6 +13,7 @@ export class ConnectionChip {
   /** @param {Health} health */
   paint(health) {
     const text = `${health.tone}|${health.label}|${health.detail}|${health.cause}`;
+    // Called four times a second; almost every call changes nothing.
     if (text === this.#written) {
       return;
     }
@@ -22,6 +23,7 @@ export class ConnectionChip {
     this.#chip.title = health.cause;
     this.#label.textContent = health.label;
     this.#detail.textContent = health.detail;
+    // Ages and counts change all the time and are not announced; "wait" is the normal start of a page.
     if (hasChanged && health.tone !== "wait") {
       announce(`${health.label}. ${health.cause}`);
     }
@@ -29,7 +31,7 @@ export class ConnectionChip {
 }
 
 /**
- * Tell screen readers, politely.
+ * Announce a message to screen readers, without an interruption (a polite live region).
  * @param {string} sentence
  */
 export function announce(sentence) {

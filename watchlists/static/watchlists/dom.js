@@ -1,6 +1,7 @@
-// Nodes, found or made. Paint only.
+// Finds and makes DOM nodes. Paint only.
 
 /**
+ * Make an element. Children that are strings become text nodes, so that no text is parsed as HTML.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {{class?: string, text?: string, title?: string, type?: string} & Record<string, string>} [attributes]
@@ -21,7 +22,7 @@ export function make(tag, attributes = {}, children = []) {
 }
 
 /**
- * The element with this id; the templates promise it.
+ * Return the element with this id, which the template contains. Throws Error if it does not.
  * @param {string} id
  */
 export function byId(id) {

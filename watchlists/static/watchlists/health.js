@@ -1,5 +1,5 @@
-// One honest label for how live the prices are, from the socket, the server's label on the feed, and what was heard
-// when. Pure; painted by chip.js.
+// Decides the label of the connection chip: how live the prices are, from the status of the socket, the server's report
+// of the feed, and the age of the last frame. The worst of the three wins. Pure; painted by chip.js.
 
 import { formatAge, formatDay } from "../marketdata/format.js";
 
@@ -10,17 +10,18 @@ import { formatAge, formatDay } from "../marketdata/format.js";
  * @typedef {object} Health
  * @property {"live" | "warn" | "down" | "wait"} tone
  * @property {string} label    Short, for the chip.
- * @property {string} detail  Beside the label: an age, a count, a wait; may be empty.
+ * @property {string} detail  Beside the label: an age, a count or a wait; may be empty.
  * @property {string} cause   A sentence for the tooltip and the status region.
  */
 
 /**
+ * Return the health to show. The socket comes first: without it, all other facts are outdated.
  * @param {object} seen
  * @param {SocketStatus} seen.socket
  * @param {Feed | null} seen.feed
- * @param {boolean} seen.isReceiving          Something came from the server in the last two seconds.
+ * @param {boolean} seen.isReceiving      Frames arrive from the server (RECEIVING_WITHIN_MS).
  * @param {number | null} seen.ageMs      Age of the newest frame of the feed, now.
- * @param {number | null} [seen.closedSinceMs]  When the last session of what is shown ended; null while it trades.
+ * @param {number | null} [seen.closedSinceMs]  End of the last session of the displayed prices; null while they trade.
  * @param {number} seen.now
  * @returns {Health}
  */
@@ -29,16 +30,16 @@ export function judgeHealth({ socket, feed, isReceiving, ageMs, now, closedSince
     return judgeSocket(socket, now);
   }
   if (feed === null) {
-    return { tone: "wait", label: "Connecting", detail: "", cause: "Waiting for the first label on the feed." };
+    return { tone: "wait", label: "Connecting", detail: "", cause: "Waiting for the status of the feed." };
   }
   if (!isReceiving) {
-    return { tone: "warn", label: "Stale", detail: age(ageMs), cause: "Nothing comes from the server just now." };
+    return { tone: "warn", label: "Stale", detail: age(ageMs), cause: "No data from the server. Prices may be outdated." };
   }
   return closedSinceMs === null ? judgeFeed(feed, ageMs) : judgeClosed(feed, closedSinceMs);
 }
 
 /**
- * A closed market raises no alarm: what is wrong with the feed meanwhile is said in the sentence.
+ * A closed market raises no alarm: prices do not move, so a fault of the feed is only mentioned in the tooltip.
  * @param {Feed} feed
  * @param {number} closedSinceMs
  * @returns {Health}
@@ -50,7 +51,7 @@ function judgeClosed(feed, closedSinceMs) {
     tone: "wait",
     label: "Market closed",
     detail: session,
-    cause: `The market is closed; prices are of the last session, ${session}.${feedCause}`,
+    cause: `The market is closed. Prices are from the last session, ${session}.${feedCause}`,
   };
 }
 
@@ -62,11 +63,11 @@ function judgeClosed(feed, closedSinceMs) {
 function judgeSocket(socket, now) {
   if (socket.state === "ended") {
     const cause =
-      socket.code === 4401 ? "You are not logged in any more." : "The server refused this page. Reload it to try again.";
+      socket.code === 4401 ? "You were logged out." : "The server refused this page. Reload it to try again.";
     return { tone: "down", label: "Disconnected", detail: "", cause };
   }
   if (socket.attempt === 0) {
-    return { tone: "wait", label: "Connecting", detail: "", cause: "Opening the connection to the server." };
+    return { tone: "wait", label: "Connecting", detail: "", cause: "Connecting to the server." };
   }
   const seconds = Math.max(0, Math.ceil((socket.retryAt - now) / 1_000));
   const detail = socket.state === "waiting" ? `(${socket.attempt}) in ${seconds} s` : `(${socket.attempt})`;
@@ -74,7 +75,7 @@ function judgeSocket(socket, now) {
     tone: "down",
     label: "Reconnecting",
     detail,
-    cause: "The connection to the server is lost. Prices on the screen are old.",
+    cause: "The connection to the server is lost. Prices are outdated.",
   };
 }
 
@@ -87,36 +88,37 @@ function judgeFeed(feed, ageMs) {
   const count = `${feed.live}/${feed.total}`;
   switch (feed.state) {
     case "live":
-      return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${feed.total} connections to the broker are live.` };
+      return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${feed.total} broker connections are live.` };
     case "partial":
       return {
         tone: "warn",
         label: "Live",
         detail: count,
-        cause: `${feed.live} of ${feed.total} connections to the broker are live; prices of the others are old.${reasons(feed)}`,
+        cause: `${feed.live} of ${feed.total} broker connections are live. Other prices may be outdated.${reasons(feed)}`,
       };
     case "reconnecting":
-      return { tone: "warn", label: "Reconnecting", detail: count, cause: `Connecting to the broker again.${reasons(feed)}` };
+      return { tone: "warn", label: "Reconnecting", detail: count, cause: `Reconnecting to the broker.${reasons(feed)}` };
     case "stale":
       return {
         tone: "warn",
         label: "Stale",
         detail: age(ageMs),
-        cause: `The feed has gone quiet. Prices on the screen are old.${reasons(feed)}`,
+        cause: `No data from the broker. Prices are outdated.${reasons(feed)}`,
       };
     case "no_owner":
       return {
         tone: "down",
         label: "Market data down",
         detail: "",
-        cause: "No feed worker is running. Prices on the screen are old.",
+        cause: "No feed worker is running. Prices are outdated.",
       };
+    // bus_lost, and any state that a newer server may add: no state that this page does not know is live.
     default:
       return {
         tone: "down",
         label: "Market data down",
         detail: "",
-        cause: "The server cannot hear the feed. Prices on the screen are old.",
+        cause: "The server does not receive the feed. Prices are outdated.",
       };
   }
 }
@@ -129,5 +131,5 @@ function age(ageMs) {
 /** @param {Feed} feed */
 function reasons(feed) {
   const errors = [...new Set(feed.connections.map((one) => one.error).filter(Boolean))];
-  return errors.length ? ` The broker said: ${errors.join("; ")}.` : "";
+  return errors.length ? ` Reason: ${errors.join("; ")}.` : "";
 }

@@ -1,11 +1,12 @@
-// Sentences that the trader must have read: evictions, refusals, the end of the day. They stay until dismissed, newest
-// at the bottom; only when there are more than fit does the oldest go. Paint only.
+// Notices: evictions, rejected requests, the end of the day. Each stays until the trader dismisses it; the newest is at
+// the bottom, and beyond MAX_NOTICES the oldest is removed. Paint only.
 
 import { make } from "./dom.js";
 
+/** Chosen: more would cover the ladder. */
 const MAX_NOTICES = 5;
 
-/** @typedef {{label: string, onClick: () => void}} Action  What one can do about it. */
+/** @typedef {{label: string, onClick: () => void}} Action  A button in a notice. */
 
 /** @param {Date} at */
 function timeOf(at) {
@@ -21,11 +22,12 @@ export class Notices {
   }
 
   /**
-   * The same sentence comes by the answer and by the socket, and to every tab: it is shown once.
+   * Show a notice with the time of day and, where there is one, an action.
    * @param {string} text
    * @param {Action | null} [action]
    */
   show(text, action = null) {
+    // The answer to an add and the server's notice carry the same text: the trader sees it once.
     for (const shown of this.#region.children) {
       if (shown.querySelector(".notice-text")?.textContent === text) {
         shown.remove();

@@ -1,4 +1,4 @@
-// The chain's frame around the ladder: header, expiries, spot, and the states without a ladder. Paint only.
+// The chain panel around the ladder: header, expiries, spot, and the empty, loading and error states. Paint only.
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
@@ -47,12 +47,6 @@ export class ChainPanel {
     return this.#chain;
   }
 
-  showNothing() {
-    this.#chain = null;
-    this.#ladder.clear();
-    this.#panel.dataset["state"] = "empty";
-  }
-
   /**
    * @param {string} symbol
    * @param {string | null} expiry
@@ -62,7 +56,7 @@ export class ChainPanel {
     this.#ladder.clear();
     this.#expiries.replaceChildren();
     this.#title.textContent = symbol;
-    this.#sentence.textContent = `Opening the chain of ${symbol}${expiry ? ` of ${format.formatExpiry(expiry)}` : ""} …`;
+    this.#sentence.textContent = `Loading the option chain of ${symbol}${expiry ? `, ${format.formatExpiry(expiry)}` : ""} …`;
     this.#panel.dataset["state"] = "loading";
     this.#panel.setAttribute("aria-busy", "true");
   }
@@ -84,7 +78,7 @@ export class ChainPanel {
     byId("chain-exchange").textContent = chain.exchange;
     byId("step").textContent = format.formatStrike(chain.strike_step);
     byId("lot").textContent = format.formatWhole(chain.lot_size);
-    byId("legs").textContent = String(chain.strikes.flatMap(([, call, put]) => [call, put]).filter((id) => id !== null).length);
+    byId("legs").textContent = format.formatWhole(countLegs(chain));
     if (isOther) {
       this.#spot.forget();
       this.#markExpiry();
@@ -108,7 +102,7 @@ export class ChainPanel {
   }
 
   /**
-   * Expiries of the open underlying that are on the trader's list: only those are sure to stream.
+   * Set the expiries of the open underlying that are on the trader's list: those need no button to add them.
    * @param {ReadonlySet<string>} expiries
    */
   showListed(expiries) {
@@ -164,11 +158,12 @@ export class ChainPanel {
     const isListed = this.#listedExpiries.has(chain.expiry);
     byIdAs("chain-add", "button").hidden = isListed;
     let text = "";
-    if (notStreaming > 0 && !isListed) {
-      text = `${notStreaming} instruments of this chain are not streaming. Add it to your watchlist to see them live.`;
-    } else if (notStreaming > 0) {
-      text = `${notStreaming} instruments of this chain are not streaming yet.`;
+    if (notStreaming > 0) {
+      // One more than the options: the spot is part of the chain.
+      text = `${notStreaming} of ${countLegs(chain) + 1} instruments of this chain are not streaming.`;
+      text += isListed ? "" : " Add the chain to your watchlist to stream them.";
     }
+    // Painted with every frame: an equal text is not written, because screen readers would read it again.
     if (this.#banner.textContent !== text) {
       this.#banner.textContent = text;
     }
@@ -182,4 +177,9 @@ export class ChainPanel {
       one.setAttribute("aria-pressed", String(one === button));
     }
   }
+}
+
+/** @param {Chain} chain */
+function countLegs(chain) {
+  return chain.strikes.flatMap(([, call, put]) => [call, put]).filter((id) => id !== null).length;
 }

@@ -1,5 +1,5 @@
-// The search box: asks the API as one types, shows hits, offers what can be added of a hit. Paint, with the one
-// request that it needs; what adding means is decided by the page.
+// The search box: queries the API during typing, shows the hits, and offers the watchlist entries that a hit allows.
+// Paint, with its one request; the page performs the add.
 
 import * as format from "../marketdata/format.js";
 import * as api from "./api.js";
@@ -10,14 +10,14 @@ import { make } from "./dom.js";
  * @typedef {object} Hit
  * @property {number} instrument_id
  * @property {string} token
- * @property {string} symbol           The underlying's.
+ * @property {string} symbol           Of the underlying.
  * @property {string} exchange
- * @property {string} instrument_type  In the broker's words: INDEX, EQUITY, FUTSTK, OPTIDX, …
+ * @property {string} instrument_type  As the broker names it: INDEX, EQUITY, FUTSTK, OPTIDX, …
  * @property {string} display_name
  * @property {string | null} expiry
  * @property {number | null} strike
  * @property {string | null} option_type
- * @property {Offer[]} offers          What of it a watchlist takes.
+ * @property {Offer[]} offers          The watchlist entries that it allows.
  */
 
 /** @typedef {{instrument_type: string, expiries: {expiry: string, display: string}[]}} Offer */
@@ -25,15 +25,17 @@ import { make } from "./dom.js";
 /** @typedef {{expiry: string, days_left: number, kind: string}} Expiry  One of GET option-chain/…/expiries. */
 
 /**
- * What a trader wants on the list, as POST watchlist/add takes it.
+ * Body of POST watchlist/add.
  * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number}} AddRequest
  */
 
+/** Chosen: feels immediate, and fast typing sends no request for every keystroke. */
 const DEBOUNCE_MS = 100;
+/** Chosen: as many hits as the panel shows without scrolling. */
 const LIMIT = 12;
 
 /** @type {Record<string, string>} */
-const LABELS = { EQUITY: "Add the share", FUTURE: "Add the future of" };
+const NOUNS = { EQUITY: "share", FUTURE: "future" };
 /** @type {Record<string, string>} */
 const KINDS = { INDEX: "Index", EQUITY: "Equity", FUT: "Future", OPT: "Option" };
 
@@ -60,7 +62,7 @@ export class SearchBox {
    * @param {HTMLInputElement} input
    * @param {HTMLElement} panel
    * @param {string} today  The market's date, ISO.
-   * @param {(request: AddRequest) => Promise<void>} onAdd  Rejects with the reason in words.
+   * @param {(request: AddRequest) => Promise<void>} onAdd  Rejects with an error for the trader.
    */
   constructor(input, panel, today, onAdd) {
     this.#input = input;
@@ -95,6 +97,7 @@ export class SearchBox {
 
   /** @param {KeyboardEvent} event */
   #handleSlash(event) {
+    // Single-letter shortcuts are ignored while the trader types (WCAG 2.1.4).
     const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null;
     if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
@@ -141,7 +144,7 @@ export class SearchBox {
       const answer = await api.read("instruments/search", { q: query, limit: LIMIT }, request.signal);
       this.#showHits(answer.results, query);
     } catch (error) {
-      // A request that a newer keystroke called off is no news.
+      // A newer keystroke aborted this request; its own request shows the result.
       if (!request.signal.aborted) {
         this.#showMessage(messageOf(error), "error");
       }
@@ -156,7 +159,7 @@ export class SearchBox {
     this.#hits = hits;
     this.#active = -1;
     if (hits.length === 0) {
-      this.#showMessage(`Nothing listed matches “${query}”. Try a symbol, like “rel” or “nifty 25000 ce”.`, "empty");
+      this.#showMessage(`No instrument matches “${query}”. Try a symbol, such as “rel” or “nifty 25000 ce”.`, "empty");
       return;
     }
     const list = make("ul", { role: "listbox", id: "search-hits", class: "hits", "aria-label": "Instruments" });
@@ -205,7 +208,7 @@ export class SearchBox {
   }
 
   /**
-   * Offer what can be added of a hit: the thing itself, chains and futures of its underlying by expiry.
+   * Offer the entries that a hit allows: its share, and the chains and futures of its underlying, by expiry.
    * @param {Hit} hit
    */
   #choose(hit) {
@@ -219,7 +222,7 @@ export class SearchBox {
       make("p", { class: "sentence error", role: "alert" }),
     ]);
     if (hit.offers.length === 0) {
-      choices.append(make("p", { class: "sentence", text: `Nothing on ${hit.symbol} can go on a watchlist.` }));
+      choices.append(make("p", { class: "sentence", text: `${hit.symbol} cannot be added to a watchlist.` }));
     }
     this.#open(choices);
     const preferred = choices.querySelector("button.preferred") ?? choices.querySelector("button");
@@ -241,10 +244,10 @@ export class SearchBox {
   #offerChoices(hit, offer) {
     const { symbol, exchange } = hit;
     const kind = offer.instrument_type;
+    const label = `Add ${symbol} ${NOUNS[kind] ?? "option chain"}`;
     if (offer.expiries.length === 0) {
-      return this.#addButton(LABELS[kind] ?? "Add", { symbol: hit.token.split(":").pop() ?? symbol, exchange, instrument_type: kind });
+      return this.#addButton(label, { symbol: hit.token.split(":").pop() ?? symbol, exchange, instrument_type: kind });
     }
-    const label = LABELS[kind] ?? "Add the option chain of";
     const group = make("div", { class: "chips", role: "group", "aria-label": `${label}, by expiry` });
     for (const [index, { expiry }] of offer.expiries.entries()) {
       const chip = this.#addButton("", { symbol, exchange, instrument_type: kind, expiry });
@@ -311,7 +314,7 @@ function daysBetween(from, to) {
 }
 
 /**
- * What of a refused request would be taken: fewer strikes, where the server says how many.
+ * Return the narrower chain that a rejected request may be replaced by, where the server offers one; else null.
  * @param {unknown} error
  * @param {AddRequest} request
  * @returns {{label: string, request: AddRequest} | null}
@@ -324,7 +327,10 @@ export function offerOf(error, request) {
   return { label: `Add ±${Math.floor(strikes / 2)} strikes`, request: { ...request, strikes } };
 }
 
-/** @param {unknown} error */
+/**
+ * Return the text of an error for the trader.
+ * @param {unknown} error
+ */
 export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }

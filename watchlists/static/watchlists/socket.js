@@ -1,12 +1,12 @@
-// The page's one socket: opens, comes back after a loss, repeats its watches, counts frames in. Wire only: what
-// messages and frames mean is decided by whoever listens. Messages: marketdata/streaming/messages.py.
+// The page's WebSocket to the server: opens, reconnects with backoff, and sends its watches again on each new socket.
+// Wire only: the listener interprets messages and frames. Messages: marketdata/streaming/messages.py.
 
 import { decodeFrame } from "../marketdata/frames.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
 
 /**
- * Where the socket stands. `ended` is for good: the server said not to come back.
+ * Status of the socket. `waiting` is a backoff; `ended` is final: the close code forbids a retry.
  * @typedef {{state: "connecting" | "open" | "waiting" | "ended", attempt: number, retryAt: number, code: number}} SocketStatus
  */
 
@@ -17,18 +17,19 @@ import { decodeFrame } from "../marketdata/frames.js";
  * @property {(status: SocketStatus) => void} onStatus
  */
 
-/** An open socket that brings nothing for this long is given up and replaced. */
+/** An open socket without data for this long is replaced. Chosen: the server sends a frame at least once a second. */
 const KEEPALIVE_TIMEOUT_MS = 8_000;
+/** Chosen: a server restart takes a few seconds, and a trader waits no longer than this after it. */
 const MAX_BACKOFF_MS = 15_000;
 
-/** Codes below 4408 mean that the same would happen again; the table is in marketdata/streaming/frames.py. */
+/** Codes from 4400 to 4407 mean that a retry would be rejected again; table: marketdata/streaming/frames.py. */
 export function isRetryable(/** @type {number} */ code) {
   return !(code >= 4400 && code < 4408);
 }
 
 /**
- * How long to wait before attempt number `attempt`, counted from 1: doubling, with jitter, so that the browsers of
- * a restarted server do not all come at once.
+ * Return the backoff before attempt number `attempt`, counted from 1. It doubles from one second to the maximum. The
+ * jitter spreads the browsers of a restarted server over time.
  * @param {number} attempt
  * @param {number} random  From 0 to 1.
  */
@@ -72,37 +73,31 @@ export class MarketSocket {
     socket.addEventListener("close", (event) => this.#handleClose(socket, event.code));
   }
 
-  /** Come back now instead of when the wait is over. */
+  /** End a backoff and reconnect now. */
   retryNow() {
     if (this.status.state === "waiting") {
       this.open();
     }
   }
 
-  /** Give up a socket that is open in name only. Called on the page's beat. */
+  /** Replace a socket that is open but delivers nothing. The page calls it several times a second. */
   checkKeepalive() {
     if (this.#socket !== null && performance.now() - this.#receivedAt > KEEPALIVE_TIMEOUT_MS) {
       const socket = this.#socket;
+      // A dead network delivers no close event, so the close is handled here; 1006 is the code for an abnormal close.
       this.#handleClose(socket, 1006);
       socket.close();
     }
   }
 
   /**
-   * Watch something under a name; repeated by itself on every new socket.
+   * Watch instruments under a name, on this socket and on every later one. The same name replaces a watch.
    * @param {string} id
    * @param {object} what  {chain}, {watchlist} or {instruments}
    */
   watch(id, what) {
     this.#watches.set(id, what);
     this.#send({ type: "watch", id, ...what });
-  }
-
-  /** @param {string} id */
-  unwatch(id) {
-    if (this.#watches.delete(id)) {
-      this.#send({ type: "unwatch", id });
-    }
   }
 
   /** @param {number} hz */
@@ -125,6 +120,7 @@ export class MarketSocket {
    * @param {string | ArrayBuffer} payload
    */
   #receive(socket, payload) {
+    // A replaced socket may still deliver; its data would mix with that of the new one.
     if (socket !== this.#socket) {
       return;
     }

@@ -1,5 +1,5 @@
-// The terminal page: puts wire, state and screen together. Frames mark what changed in the quote book; one animation
-// frame paints it. A hidden tab keeps its socket and its state and paints nothing.
+// The terminal page: connects wire, state and screen. Frames mark changed instruments in the quote cache; one animation
+// frame paints them. A hidden tab keeps its socket and its state, and paints nothing.
 
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 import * as api from "./api.js";
@@ -21,11 +21,15 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 /** @typedef {import("./search.js").AddRequest} AddRequest */
 /** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 
+/** Chosen: people cannot read 10 frames a second, and a frame costs layout and paint. The server allows 1, 4 and 10. */
 const RATE_HZ = 4;
+/** The lowest rate of the server: a hidden tab keeps its quotes, so that it is current when it is shown. */
 const HIDDEN_RATE_HZ = 1;
+/** Chosen: the age in the chip and the end of a flash are at most this late. */
 const CHECK_EVERY_MS = 250;
+/** Chosen: they fit in one row of a phone. */
 const SHORTCUTS = 3;
-/** Below this width the chain stands under the watchlist; the same in terminal.css. */
+/** Below this width the chain is under the watchlist; the same width in terminal.css. */
 const STACKED = window.matchMedia("(max-width: 820px)");
 
 class Terminal {
@@ -52,9 +56,9 @@ class Terminal {
     onRemove: (entry) => this.#remove(entry),
     onStreamAgain: (entry) => this.#streamAgain(entry),
   });
-  /** What the trader wants to see; the server may not have answered yet. @type {ChainRequest | null} */
+  /** The chain that the trader asked for last; the server may not have answered. @type {ChainRequest | null} */
   #requested = null;
-  /** The request that opened the underlying on the screen, whatever expiry of it is looked at. @type {ChainRequest | null} */
+  /** The request that opened the underlying; another expiry of it does not replace this. @type {ChainRequest | null} */
   #openedRequest = null;
   /** Instruments of the list as the server sends their quotes; null before its first answer. @type {number[] | null} */
   #listInstruments = null;
@@ -91,16 +95,18 @@ class Terminal {
     }
   }
 
-  // --- what comes in
+  // --- messages and frames
 
   /** @param {Frame} frame */
   #applyFrame(frame) {
     this.#frameAt = performance.now();
     this.#feedAgeMs = frame.feedAgeMs;
     if (!this.#quotes.apply(frame)) {
+      // Frames are missing: the snapshot that answers replaces all quotes.
       this.#socket.resync();
     }
     this.#quotes.setReceiving(true);
+    // Acknowledged after the paint, so that the server slows down for a browser that paints slowly.
     this.#unacknowledged = frame.sequence;
     if (document.hidden) {
       this.#acknowledge();
@@ -132,7 +138,7 @@ class Terminal {
         this.#notices.show(message.text);
         break;
       case "watchlist_changed":
-        // The server renews the watch of the list and answers it once more.
+        // No watch is sent: the server answers the watch of the list again.
         this.#reloads.announce();
         break;
       case "error":
@@ -160,7 +166,7 @@ class Terminal {
     if (state !== "open") {
       this.#quotes.restart();
     } else if (this.#wasLost) {
-      // Announcements sent meanwhile are lost.
+      // Changes that the server announced without a socket are lost: read the list.
       this.#wasLost = false;
       this.#reloads.request();
     }
@@ -292,7 +298,7 @@ class Terminal {
   }
 
   /**
-   * Add, or say why not, and what would be taken instead.
+   * Add an entry; show the error of a rejected request, with the narrower chain that the server offers.
    * @param {AddRequest} request
    */
   async #addOrExplain(request) {
@@ -326,6 +332,7 @@ class Terminal {
   // --- the chain
 
   #openFromAddress() {
+    // The address changes in this tab too, by openChain; that must not open the chain a second time.
     const request = parseAddress(decodeURIComponent(window.location.hash.slice(1)));
     if (request !== null && isOtherChain(request, this.#requested)) {
       this.#openChain(request);
@@ -342,6 +349,7 @@ class Terminal {
       this.#panel.showLoading(request.symbol, request.expiry ?? null);
       this.#markListed();
     }
+    // Also for the chain that is open: its answer shows at once which of its legs an add has made stream.
     this.#socket.watch("chain", { chain: request });
     if (!isSameUnderlying) {
       this.#loadExpiries(request);
@@ -357,6 +365,7 @@ class Terminal {
     try {
       const path = `option-chain/${encodeURIComponent(request.symbol)}/expiries`;
       const answer = await api.read(path, { exchange: request.exchange });
+      // A later request may have opened another underlying.
       if (this.#openedRequest === request) {
         this.#panel.showExpiries(answer.expiries);
       }

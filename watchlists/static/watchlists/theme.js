@@ -1,5 +1,5 @@
-// Dark, light or as the system says; remembered on this machine. A classic script in the head, so that the page never
-// shows the wrong theme first.
+// Theme: dark, light or that of the system, stored in this browser. A classic script in the head: a module would run
+// after the first paint, which would show the wrong theme for a moment.
 (() => {
   const KEY = "terminal.theme";
   const THEMES = ["auto", "dark", "light"];
@@ -9,7 +9,7 @@
     try {
       return localStorage.getItem(KEY) ?? "auto";
     } catch {
-      return "auto"; // Storage may be forbidden; the system's theme is a good answer.
+      return "auto"; // Storage is blocked in this browser: use the theme of the system.
     }
   };
 
@@ -36,7 +36,7 @@
       try {
         localStorage.setItem(KEY, next);
       } catch {
-        // Not remembered, then.
+        // Storage is blocked in this browser: the choice lasts until the page is left.
       }
     });
   });

@@ -1,19 +1,19 @@
-// Which chain is which: a symbol may be listed on several exchanges, so the exchange belongs to its identity. Pure.
-// An exchange left out means the server's choice, which nobody here guesses.
+// Identity and address of a chain. A symbol may be listed on several exchanges, so the exchange is part of it.
+// A request without an exchange leaves the choice to the server; its answer names the exchange. Pure.
 
 /**
- * What the trader wants to see.
+ * The chain that a trader asks for; without an expiry, the nearest.
  * @typedef {{symbol: string, exchange?: string, expiry?: string}} ChainRequest
  */
 
-/** Left out of the address. */
+/** Omitted in an address. Chosen: most traders use NSE, and short links are easier to share. */
 const USUAL_EXCHANGE = "NSE";
 
 /**
- * Whether what is request for now is the underlying that is open, of which `chain` is the server's answer.
+ * Whether a request is for the underlying that is open.
  * @param {ChainRequest} request
- * @param {ChainRequest | null} current  What was request for before.
- * @param {{exchange: string} | null} chain
+ * @param {ChainRequest | null} current  The request before it.
+ * @param {{exchange: string} | null} chain  The server's answer to it.
  */
 export function isOpen(request, current, chain) {
   if (current === null || chain === null || request.symbol !== current.symbol) {
@@ -23,6 +23,7 @@ export function isOpen(request, current, chain) {
 }
 
 /**
+ * Whether both name the same chain; false where one is missing.
  * @param {{symbol: string, exchange: string, expiry: string | null} | null | undefined} one
  * @param {{symbol: string, exchange: string, expiry: string | null} | null | undefined} other
  */
@@ -34,8 +35,8 @@ export function isSameChain(one, other) {
 }
 
 /**
- * The address of a chain, without the #: RELIANCE, RELIANCE/2026-11-24 or BSE:RELIANCE/2026-11-24.
- * @param {ChainRequest} current
+ * Return the address of a chain, without the #: RELIANCE, RELIANCE/2026-11-24 or BSE:RELIANCE/2026-11-24.
+ * @param {ChainRequest} request
  */
 export function addressOf({ symbol, exchange, expiry }) {
   const name = exchange && exchange !== USUAL_EXCHANGE ? `${exchange}:${symbol}` : symbol;
@@ -43,7 +44,7 @@ export function addressOf({ symbol, exchange, expiry }) {
 }
 
 /**
- * What an address asks for; null where it names nothing.
+ * Return the request of an address; null where it names no symbol.
  * @param {string} address
  * @returns {ChainRequest | null}
  */
@@ -57,7 +58,7 @@ export function parseAddress(address) {
 }
 
 /**
- * Whether an address asks for something else than is current; one without an expiry asks for none in particular.
+ * Whether an address asks for another chain than the current one; an address without an expiry accepts any expiry.
  * @param {ChainRequest} request
  * @param {ChainRequest | null} current
  */

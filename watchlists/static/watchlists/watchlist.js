@@ -1,4 +1,4 @@
-// The trader's list: one row per entry with its live price. Paint only; entries come from GET watchlist/me.
+// The watchlist: one row per entry with its live price. Paint only; entries come from GET watchlist/me.
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
@@ -8,7 +8,7 @@ import { make } from "./dom.js";
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
 /**
- * One entry as the API answers it.
+ * One entry of GET watchlist/me.
  * @typedef {object} Entry
  * @property {number} id
  * @property {string} symbol
@@ -16,13 +16,13 @@ import { make } from "./dom.js";
  * @property {string} instrument_type
  * @property {string | null} expiry
  * @property {number | null} instrument_id
- * @property {number | null} quoted_instrument_id  Whose price stands in the row; of a chain, its spot.
+ * @property {number | null} quoted_instrument_id  The instrument whose price the row shows; for a chain, its spot.
  * @property {number} legs
  * @property {string} state  live, waiting, stale, evicted or not_subscribed.
  */
 
 /**
- * What the page does when a row is used.
+ * Handlers of the page for the buttons of a row.
  * @typedef {object} Actions
  * @property {(entry: Entry) => void} onOpen
  * @property {(entry: Entry) => void} onRemove
@@ -38,10 +38,10 @@ const KINDS = {
   COMMODITY_OPTION: "Options",
 };
 
-/** Why an entry does not stream, where that is not a matter of a moment. @type {Record<string, string>} */
+/** Text of the states in which an entry stays without a stream. @type {Record<string, string>} */
 const NOT_STREAMING = {
-  evicted: "Evicted, not streaming",
-  not_subscribed: "Comes back in the morning",
+  evicted: "Streaming stopped",
+  not_subscribed: "Kept: streams again in the morning",
 };
 
 /** @param {Entry} entry */
@@ -68,7 +68,7 @@ class EntryRow {
     const price = make("span", { class: "price" });
     const change = make("span", { class: "change" });
     const percent = make("span", { class: "percent" });
-    const kind = isChain(entry) && entry.legs > 0 ? `${entry.legs} legs` : (KINDS[entry.instrument_type] ?? "");
+    const kind = isChain(entry) && entry.legs > 0 ? `${entry.legs} options` : (KINDS[entry.instrument_type] ?? "");
     const open = make("button", { type: "button", class: "entry-open" }, [
       make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
@@ -102,12 +102,13 @@ class EntryRow {
   }
 
   /**
-   * Say why the entry does not stream, and offer to claim it again.
+   * Make the line that says why the entry does not stream, with a button to stream it again.
    * @param {string} why
    * @param {Actions} actions
    */
   #buildStreamAgain(why, actions) {
-    const again = make("button", { type: "button", class: "button", "aria-label": `Claim ${nameOf(this.entry)} again`, text: "Claim again" });
+    const label = `Stream ${nameOf(this.entry)} again`;
+    const again = make("button", { type: "button", class: "button", "aria-label": label, text: "Stream again" });
     again.addEventListener("click", async () => {
       again.disabled = true;
       await actions.onStreamAgain(this.entry);
@@ -142,7 +143,7 @@ export class WatchlistPanel {
 
   /**
    * @param {HTMLElement} list
-   * @param {HTMLElement} empty  Shown while the list is.
+   * @param {HTMLElement} empty  Shown while the list is empty.
    * @param {QuoteCache} quotes
    * @param {Actions} actions
    */
@@ -190,7 +191,7 @@ export class WatchlistPanel {
   }
 
   /**
-   * Say that an entry is on its way out, or that it stays after all.
+   * Mark an entry whose removal was requested, or clear the mark because the removal was rejected.
    * @param {Entry} entry
    * @param {boolean} isRemoving
    */
