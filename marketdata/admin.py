@@ -1,6 +1,7 @@
-"""Instruments, imports and windows in the admin: to look at. Imports write them; nobody edits what is listed.
+"""Admin pages of marketdata. Instruments, imports and windows are read-only: imports and services write them.
 
-An access token is entered here and never shown again: its last four characters and its end are. The calendar is edited.
+Staff enter an access token here. It is never shown again, only its last four characters and its expiry. The market
+calendar is editable.
 """
 
 from datetime import datetime
@@ -22,33 +23,33 @@ from marketdata.models import AtmCache, BrokerSession, Instrument, InstrumentImp
 
 
 def format_moment(at: datetime | None) -> str | None:
-    """Return a moment in IST to the second; where a column is narrow it breaks between date and time only."""
+    """Return a time in IST to the second; no-break spaces let a narrow column break only between date and time."""
     return f"{timezone.localtime(at):%d\N{NO-BREAK SPACE}%b\N{NO-BREAK SPACE}%Y %H:%M:%S}" if at else None
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """A table that machines write and staff look at; lists count what is shown and nothing more."""
+    """A read-only table. Its lists count only the filtered rows: a full count of millions of rows is slow."""
 
     show_full_result_count = False
-    # Counts beside the filters would count the whole table once for each.
+    # Each facet count would be one more count of the whole table.
     show_facets = admin.ShowFacets.NEVER
 
     def has_add_permission(self, *_: Any, **__: Any) -> bool:
-        """Nobody adds here."""
+        """Return False: services write this table."""
         return False
 
     def has_change_permission(self, *_: Any, **__: Any) -> bool:
-        """Nobody edits here."""
+        """Return False: services write this table."""
         return False
 
     def has_delete_permission(self, *_: Any, **__: Any) -> bool:
-        """Nobody deletes here."""
+        """Return False: services write this table."""
         return False
 
 
 @admin.register(Instrument)
 class InstrumentAdmin(ReadOnlyAdmin):
-    """What is or was listed. Searched by the beginning of a token."""
+    """Listed and former instruments; the search matches the start of a token, by index."""
 
     list_display = [
         "token",
@@ -70,7 +71,7 @@ class InstrumentAdmin(ReadOnlyAdmin):
 
 @admin.register(InstrumentImport)
 class InstrumentImportAdmin(ReadOnlyAdmin):
-    """Every import with its counts, newest first."""
+    """All imports with their counts, newest first."""
 
     list_display = [
         "started_at",
@@ -88,7 +89,7 @@ class InstrumentImportAdmin(ReadOnlyAdmin):
 
 @admin.register(AtmCache)
 class AtmCacheAdmin(ReadOnlyAdmin):
-    """Windows as last calculated."""
+    """The last calculated windows."""
 
     list_display = ["underlying_symbol", "expiry", "width", "ltp", "atm", "strike_step", "calculated_at"]
     list_filter = ["underlying_symbol"]
@@ -96,11 +97,11 @@ class AtmCacheAdmin(ReadOnlyAdmin):
 
 
 class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """A client id and a token, which the page never holds again, not even beside an error."""
+    """The form for client id and access token. No page contains the token again, not even after an error."""
 
     access_token = forms.CharField(
         widget=forms.PasswordInput(attrs={"autocomplete": "off", "size": 60}),
-        help_text="Stored encrypted and never shown again. Connections take it up within seconds.",
+        help_text="Stored encrypted and never shown again. Connections use it within seconds.",
     )
 
     class Meta:
@@ -108,7 +109,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class ta
         fields = ["client_id"]
 
     def clean(self) -> dict[str, Any]:
-        """Refuse, in words, what cannot be a token of this account."""
+        """Reject a malformed token, or one of another account, with the reason."""
         given: dict[str, Any] = super().clean() or self.cleaned_data
         if "client_id" in given and "access_token" in given:
             try:
@@ -122,17 +123,17 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class ta
 
 @admin.register(BrokerSession)
 class BrokerSessionAdmin(ReadOnlyAdmin):
-    """The tokens that were in force, newest first, with who brought them; and the form for the next one."""
+    """Current and former tokens, newest first, with the user who stored each; and the form for a new one."""
 
     form = TokenForm
     list_display = ["client_id", "ending", "state", "expires", "method", "stored_moment", "stored_by"]
     list_display_links = ["client_id"]
-    # No field that is not named here is ever shown: the token is stored in one of the others.
+    # An allow-list: the ciphertext of the token is in a field that is not named here.
     fields = ["client_id", "ending", "state", "expires", "method", "stored_moment", "stored_by"]
     ordering = ["-id"]
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Let staff with the permission to add a broker session enter a token."""
+        """Return whether the user may enter a token."""
         return bool(request.user.has_perm("marketdata.add_brokersession"))
 
     def get_fields(
@@ -140,16 +141,16 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
         request: HttpRequest,  # noqa: ARG002  The framework's signature.
         obj: BrokerSession | None = None,
     ) -> list[Any]:
-        """Ask for the token where a new one is entered."""
+        """Return the fields of the form for a new token, or of the page of a stored one."""
         return ["client_id", "access_token"] if obj is None else list(self.fields)
 
     @method_decorator(sensitive_post_parameters("access_token"))
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Take a token in; no error page shows it."""
+        """Handle the form; error reports of Django hide the token."""
         return super().add_view(request, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: BrokerSession, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001  The framework's signature.
-        """Store the token; the admin's own log says who did and when."""
+        """Store the token; Django's admin log records the user and the time."""
         stored = services.store_token(
             client_id=form.cleaned_data["client_id"],
             access_token=form.cleaned_data["access_token"],
@@ -160,22 +161,22 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="token ends in")
     def ending(self, row: BrokerSession) -> str | None:
-        """Show as much of the token as is ever shown."""
+        """Return the last four characters of the token, all that any page shows."""
         return row.last_four or None
 
     @admin.display(description="expires", ordering="expires_at")
     def expires(self, row: BrokerSession) -> str | None:
-        """Say when the token ends, or that it does not say."""
-        return format_moment(row.expires_at) or "unknown: the token does not say"
+        """Return the expiry of the token, or that it is unknown."""
+        return format_moment(row.expires_at) or "unknown (opaque token)"
 
     @admin.display(description="stored", ordering="stored_at")
     def stored_moment(self, row: BrokerSession) -> str | None:
-        """Say when it was stored."""
+        """Return when the token was stored."""
         return format_moment(row.stored_at)
 
     @admin.display(description="state")
     def state(self, row: BrokerSession) -> str:
-        """Say how the token in force is, in the words of health."""
+        """Return the problem of the current token as health reports it, else `in force` or `replaced`."""
         if not row.is_current:
             return "replaced"
         return selectors.get_access_token_status(now=timezone.now()).problem or "in force"
@@ -183,7 +184,7 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
 
 @admin.register(MarketSession)
 class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """The calendar: staff add holidays, enter the hours of Muhurat, and see what is missing."""
+    """The market calendar: staff add holidays and the hours of Muhurat, and see missing days."""
 
     list_display = ["day", "exchange_segment", "kind", "opens", "closes", "frozen_from", "note", "source"]
     list_filter = ["exchange_segment", "kind"]
@@ -195,12 +196,12 @@ class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
     actions = ["make_holidays"]
 
     def get_ordering(self, _request: HttpRequest) -> list[str | Combinable]:
-        """Let today come first and what is over last."""
+        """Return the order: today and later first, past days last."""
         is_over = Case(When(day__lt=selectors.market_today(), then=1), default=0)
         return [is_over, "day", "exchange_segment"]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the calendar, and above it what it does not know."""
+        """Show the calendar, with a warning about missing days above it."""
         today = selectors.market_today()
         lack = selectors.next_trading_day_missing(today=today)
         years = selectors.list_unknown_years(today=today)
@@ -211,7 +212,7 @@ class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
 
     @admin.action(description="Make these days holidays", permissions=["change"])
     def make_holidays(self, request: HttpRequest, chosen: QuerySet[MarketSession]) -> None:
-        """Close the segments of the chosen rows on their days."""
+        """Turn the chosen days into holidays of their segments."""
         count = services.make_holidays(
             session_ids=list(chosen.values_list("pk", flat=True)), source=f"entered by {request.user.get_username()}"
         )

@@ -1,4 +1,4 @@
-"""System checks of marketdata: settings that contradict what is served."""
+"""System checks of marketdata: contradictory settings, an unreadable token, a calendar without rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,12 +19,12 @@ CALENDAR_TABLE: Final = "market_sessions"
 
 @register()
 def check_market_date(**_: Any) -> list[CheckMessage]:
-    """Warn that expiry is decided by a fixed date while a real account is connected."""
+    """Warn if contracts expire by a fixed date although a real account is connected."""
     if settings.MARKET_DATE is None or not settings.DHAN_CLIENT_ID or "dhan.co" not in settings.DHAN_REST_URL:
         return []
     return [
         Warning(
-            f"MARKET_DATE={settings.MARKET_DATE} stands in for today while a real account is connected.",
+            f"MARKET_DATE={settings.MARKET_DATE} replaces today's date although a real account is connected.",
             hint="Unset MARKET_DATE; it is for demos and tests.",
             id="marketdata.W001",
         )
@@ -33,7 +33,7 @@ def check_market_date(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_token_keys(**_: Any) -> list[CheckMessage]:
-    """Refuse a real account whose token could not be kept when it is renewed: the feed would end within a day."""
+    """Refuse a real account without a key to store renewed tokens: the feed would stop within a day."""
     if settings.TOKEN_KEYS or not settings.DHAN_CLIENT_ID or "dhan.co" not in settings.DHAN_REST_URL:
         return []
     return [
@@ -75,7 +75,7 @@ def check_migration_history(*, databases: Sequence[str] | None = None, **_: Any)
 
 @register(Tags.database)
 def check_stored_token(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Warn that the stored token cannot be read. No error: a new one is entered in the running admin."""
+    """Warn if the stored token cannot be decrypted; no error, because a new one is entered in the running admin."""
     if not databases or SESSIONS_TABLE not in connection.introspection.table_names():
         return []
     try:
@@ -87,12 +87,12 @@ def check_stored_token(*, databases: Sequence[str] | None = None, **_: Any) -> l
 
 @register(Tags.database)
 def check_calendar(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Warn of a year, this one or one about to begin, that has no market sessions."""
+    """Warn of a current or imminent year without market sessions."""
     if not databases or CALENDAR_TABLE not in connection.introspection.table_names():
         return []
     return [
         Warning(
-            f"There are no market sessions for {year}: weekdays are taken for ordinary ones, holidays are not known.",
+            f"There are no market sessions for {year}: every weekday counts as an ordinary one, holidays are unknown.",
             hint=f"Load them from the exchanges' circulars: manage.py load_market_calendar {year} HOLIDAYS.csv",
             id="marketdata.W004",
         )

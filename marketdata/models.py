@@ -1,7 +1,7 @@
-"""Tables of what is listed and of where the money is: instruments, their imports, the ATM cache.
+"""Tables of marketdata: instruments and their imports, the ATM cache, access tokens, the market calendar.
 
-Rows of `Instrument` are written only by the import of the broker's instrument file; an id that the
-exchange uses again makes a new row, and rows that something refers to are never deleted.
+Only the import of the broker's instrument file writes `Instrument`. An id that the exchange reuses gets a new row, and
+referenced rows are never deleted.
 """
 
 from django.contrib.postgres.indexes import GinIndex
@@ -24,15 +24,15 @@ SEGMENT_CHOICES = [(segment.value, segment.name) for segment in ExchangeSegment]
 
 
 class Instrument(models.Model):
-    """One listed thing. `is_listed` is false once it has left the instrument file or has expired."""
+    """One instrument. `is_listed` becomes false when it expires or is missing in the instrument file."""
 
     exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES)
     security_id = models.BigIntegerField()
     exchange = models.CharField(max_length=3, choices=[(one.value, one.value) for one in Exchange])
     instrument_type = models.CharField(max_length=6, choices=[(one.value, one.value) for one in InstrumentType])
-    # The name derivatives are written on; of an equity or index its own symbol.
+    # The symbol of the underlying; for an equity or index its symbol.
     underlying_symbol = models.CharField(max_length=64)
-    # The readable name in the API, without an exchange prefix: RELIANCE_26FEB2026_2640CE, RELIANCE.
+    # The readable name in the API without exchange prefix: RELIANCE_26FEB2026_2640CE, RELIANCE.
     token = models.CharField(max_length=96)
     display_name = models.CharField(max_length=128, blank=True)
     isin = models.CharField(max_length=12, blank=True)
@@ -41,12 +41,12 @@ class Instrument(models.Model):
     strike = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True)
     option_type = models.CharField(max_length=2, blank=True, choices=[(one.value, one.value) for one in OptionType])
     lot_size = models.PositiveIntegerField()
-    # Rupees, whatever unit the file used.
+    # In rupees; the file uses paise for tradables and rupees for indices.
     tick_size = models.DecimalField(max_digits=10, decimal_places=4)
     upper_limit = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
     lower_limit = models.DecimalField(max_digits=14, decimal_places=4, null=True, blank=True)
     freeze_quantity = models.PositiveIntegerField(null=True, blank=True)
-    # The instrument whose LTP is the spot of this derivative: index, equity, or for MCX options a future.
+    # The instrument whose LTP is the spot of this derivative: an index, an equity, or for MCX options a future.
     underlying = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     is_listed = models.BooleanField(default=True)
     first_seen_at = models.DateTimeField()
@@ -72,7 +72,7 @@ class Instrument(models.Model):
                 name="instruments_series",
             ),
             models.Index(fields=["token"], condition=Q(is_listed=True), name="instruments_token"),
-            # The next three hold a tenth of the rows: what a search finds by name, everything but options.
+            # The next three index a tenth of the rows, all but the options: the search finds only these by name.
             models.Index(
                 fields=["token"],
                 opclasses=["varchar_pattern_ops"],
@@ -96,12 +96,12 @@ class Instrument(models.Model):
 
     @property
     def key(self) -> InstrumentKey:
-        """The broker's name of this instrument."""
+        """The broker's key of this instrument."""
         return InstrumentKey(ExchangeSegment(self.exchange_segment), self.security_id)
 
 
 class InstrumentImport(models.Model):
-    """One run of the instrument import: what was read, kept, skipped and why."""
+    """The record of one import: rows read, kept and skipped, with the reasons."""
 
     source = models.CharField(max_length=512)
     layout = models.CharField(max_length=16, blank=True)
@@ -110,12 +110,12 @@ class InstrumentImport(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     rows_read = models.PositiveIntegerField(default=0)
     rows_kept = models.PositiveIntegerField(default=0)
-    # Reason -> count; kept plus all of these is rows_read.
+    # Reason -> count; their sum plus rows_kept is rows_read.
     skipped = models.JSONField(default=dict)
     inserted = models.PositiveIntegerField(default=0)
     changed = models.PositiveIntegerField(default=0)
     delisted = models.PositiveIntegerField(default=0)
-    # Why nothing was swapped in; empty on success.
+    # The reason of a refused import; empty on success.
     refusal = models.TextField(blank=True)
 
     class Meta:
@@ -126,12 +126,12 @@ class InstrumentImport(models.Model):
 
 
 class AtmCache(models.Model):
-    """The window of one series at one width, and the price it was calculated from."""
+    """The last calculated window of one series and width, with the LTP that it is based on."""
 
     exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES)
     underlying_symbol = models.CharField(max_length=64)
     expiry = models.DateField()
-    # Listed strikes in the window, fewer where the listing ends.
+    # In listed strikes; the window has fewer where the listing ends.
     width = models.PositiveSmallIntegerField()
     ltp = models.DecimalField(max_digits=14, decimal_places=4)
     atm = models.DecimalField(max_digits=12, decimal_places=4)
@@ -154,33 +154,33 @@ class AtmCache(models.Model):
 
     @property
     def series(self) -> SeriesKey:
-        """The series this window lies in."""
+        """The series of the window."""
         return SeriesKey(ExchangeSegment(self.exchange_segment), self.underlying_symbol, self.expiry)
 
 
 class BrokerSession(models.Model):
-    """One access token that was in force, and who brought it. Earlier rows stay, without their token, as the record.
+    """A current or former access token. Former rows stay as an audit record, without their token.
 
-    The row of a token that the environment names holds no token: only what was noted about it.
+    The row of an environment's token holds no token, only its record of refusals and failures.
     """
 
     client_id = models.CharField(max_length=32)
-    # Ciphertext (marketdata.dhan.sealing).
+    # Ciphertext of marketdata.dhan.sealing; empty for former rows.
     token_sealed = models.TextField(blank=True)
     last_four = models.CharField(max_length=4, blank=True)
-    # Null: the token does not say.
+    # Null for an opaque token.
     expires_at = models.DateTimeField(null=True, blank=True)
     method = models.CharField(max_length=12, choices=[(one.value, one.value) for one in TokenMethod])
     stored_at = models.DateTimeField()
-    # A plain value: the record outlives the account.
+    # A copy of the name, not a foreign key: the record survives the user.
     stored_by = models.CharField(max_length=150)
     is_current = models.BooleanField(default=True)
-    # Which account and token the environment named when this was stored, as a keyed hash; empty if none.
+    # Keyed hash of the environment's account and token at that time; empty without a token.
     environment_mark = models.CharField(max_length=64, blank=True)
-    # The broker refused it: since when, and in what words.
+    # When the broker first refused it, and the reason.
     refused_at = models.DateTimeField(null=True, blank=True)
     refusal = models.CharField(max_length=200, blank=True)
-    # Attempts at renewal that failed in a row, why the last one did, and when the next one may come.
+    # Consecutive failed renewals, the error of the last one, and the earliest time of the next.
     failures = models.PositiveIntegerField(default=0)
     failure = models.CharField(max_length=200, blank=True)
     retry_at = models.DateTimeField(null=True, blank=True)
@@ -203,17 +203,17 @@ class BrokerSession(models.Model):
 
 
 class MarketSession(models.Model):
-    """One session of one segment on one day, or that there is none: seeded by migration, edited by staff. IST."""
+    """One session of one segment on one day, or a holiday. Seeded by migration, edited by staff. Times in IST."""
 
     exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES)
     day = models.DateField()
     kind = models.CharField(max_length=8, choices=[(one.value, one.value) for one in SessionKind])
-    # Null on holidays, and while the exchange has yet to announce the hours.
+    # Null on holidays, and until the exchange announces the hours of a special session.
     opens = models.TimeField(null=True, blank=True)
     closes = models.TimeField(null=True, blank=True)
-    # From when shares with derivatives, and the indices, stand still until the closing auction prints.
+    # Start of the closing auction: shares with derivatives, and the indices, print no trades until its end.
     frozen_from = models.TimeField(null=True, blank=True)
-    # The circular it was read from, or who entered it.
+    # The exchange's circular, or the user who entered it.
     source = models.CharField(max_length=128, blank=True)
     note = models.CharField(max_length=128, blank=True)
 
@@ -227,7 +227,7 @@ class MarketSession(models.Model):
                 name="market_sessions_unique_start",
             ),
             models.CheckConstraint(
-                # An unknown comparison passes a check: both must be said to be known.
+                # In SQL a comparison with NULL passes a check, so both must be tested for NULL.
                 condition=Q(opens__isnull=True, closes__isnull=True)
                 | Q(opens__isnull=False, closes__isnull=False, opens__lt=F("closes")),
                 name="market_sessions_open_before_close",

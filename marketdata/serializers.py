@@ -1,7 +1,7 @@
-"""JSON of the market endpoints: what a query may say, and what chains, expiries and hits look like.
+"""JSON of the market endpoints: query parameters, chains, expiries and search hits.
 
-Answers are plain dictionaries: a chain of 202 legs through nested serializers costs eleven times as much. Dates are
-ISO with the display form beside; money is numbers in rupees; what is unknown is null.
+Responses are plain dictionaries: nested serializers for a chain of 202 legs cost eleven times as much. Dates are in
+ISO form with a display form beside; money is a number in rupees; an unknown value is null.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,10 @@ from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, for
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
 from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, SeriesListing, Underlying
+from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
 from marketdata.services import OpenWindow, legs_in_window
 
-MAX_WIDTH: Final = 401
+MAX_WIDTH: Final = 401  # Chosen: above the strikes of any listed series, so that a width can name all of them.
 
 
 class ExpiryParam(serializers.Field):  # type: ignore[type-arg]  # The framework's class takes no parameter at run time.
@@ -30,7 +31,7 @@ class ExpiryParam(serializers.Field):  # type: ignore[type-arg]  # The framework
 
 
 class ExchangeQuery(serializers.Serializer[Any]):
-    """Which exchange, where a symbol is on several."""
+    """The exchange, for a symbol that several exchanges list."""
 
     exchange = serializers.ChoiceField([one.value for one in Exchange], required=False)
 
@@ -55,10 +56,10 @@ class ChainQuery(ExchangeQuery):
 
 
 class SearchParams(serializers.Serializer[Any]):
-    """Query of a search; how long `q` may be is the grammar's rule."""
+    """Query of a search; `marketdata.domain.search` limits the length of `q`."""
 
     q = serializers.CharField(required=False, allow_blank=True, default="")
-    limit = serializers.IntegerField(min_value=1, max_value=50, required=False, default=20)
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False, default=DEFAULT_LIMIT)
 
 
 def format_expiries(underlying: Underlying, rows: Iterable[ExpiryRow]) -> dict[str, Any]:
@@ -148,13 +149,13 @@ def format_chain(
 
 
 def format_quote(quote: PlainQuote | None) -> dict[str, Any]:
-    """Return the state of one instrument; without a quote it is waiting for one and every other field is null."""
+    """Return the quote as JSON fields; without a quote the state is `waiting` and every other field null."""
     fields = {name: getattr(quote, name, None) for name in PlainQuote.__slots__}
     return {**fields, "state": (QuoteState.WAITING if quote is None else quote.state).value}
 
 
 def _format_leg(leg: Leg | None, quotes: Mapping[int, PlainQuote]) -> dict[str, Any] | None:
-    """Return one side of a strike; None where only the other is listed."""
+    """Return one side of a strike; None if only the other side is listed."""
     if leg is None:
         return None
     return {

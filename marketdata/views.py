@@ -1,4 +1,4 @@
-"""Endpoints of the market: expiries and search. Reading them subscribes nothing."""
+"""Endpoints for expiries and search. They create no claims."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from marketdata import selectors, serializers
 
 
 class OptionExpiriesView(APIView):
-    """The expiries of a symbol that have options, with their kind and the days left."""
+    """The expiries of a symbol with options, their kind and the days left."""
 
     def get(self, request: Request, symbol: str) -> Response:
-        """Answer the expiries; 404 where no options are listed."""
+        """Return the expiries; 404 without listed options."""
         asked = _query(serializers.ExchangeQuery, request)
         underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
         rows = selectors.list_expiries(underlying=underlying, options_only=True)
@@ -23,10 +23,10 @@ class OptionExpiriesView(APIView):
 
 
 class ExpiriesView(APIView):
-    """All expiries of a symbol, futures too."""
+    """All expiries of a symbol, with options or futures."""
 
     def get(self, request: Request, symbol: str) -> Response:
-        """Answer the expiries; none of a symbol without derivatives."""
+        """Return the expiries; an empty list for a symbol without derivatives."""
         asked = _query(serializers.ExchangeQuery, request)
         underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
         rows = selectors.list_expiries(underlying=underlying, options_only=False)
@@ -34,17 +34,17 @@ class ExpiriesView(APIView):
 
 
 class SearchView(APIView):
-    """Instruments by a few words: `rel`, `nifty 25000 ce 27 nov`, `banknifty fut`."""
+    """Search for instruments: `rel`, `nifty 25000 ce 27 nov`, `banknifty fut`."""
 
     def get(self, request: Request) -> Response:
-        """Answer the best hits for `q`, at most `limit`."""
+        """Return the best hits for `q`, at most `limit`."""
         asked = _query(serializers.SearchParams, request)
         hits = selectors.search_instruments(query=asked["q"], limit=asked["limit"])
         return Response(serializers.format_hits(asked["q"], hits))
 
 
 def _query(kind: type[Any], request: Request) -> dict[str, Any]:
-    """Return the query parameters that `kind` describes. Raises ValidationError."""
+    """Return the query parameters validated by the serializer `kind`. Raises ValidationError."""
     given = kind(data=request.query_params.dict())
     given.is_valid(raise_exception=True)
     found: dict[str, Any] = given.validated_data

@@ -1,4 +1,4 @@
-"""Reads of what is listed and what it is worth; typed values, never half-built querysets."""
+"""Reads of instruments, prices, the calendar and the broker login; typed values, never half-built querysets."""
 
 from marketdata.selectors.broker_login import (
     AccessTokenStatus,

@@ -1,8 +1,12 @@
-"""Who we are to the broker now: what staff or a renewal stored, else what the environment names.
+"""The login at the broker: account and access token, stored by staff or a renewal, or from the environment.
 
-A stored token outranks the environment for as long as the environment names what it named when the token was
-stored. Whoever changes it since then means it: the newer word counts, unless both tokens are one account's, say when
-they end, and the stored one ends later. So a process started with yesterday's environment still finds today's token.
+Which one counts, step by step:
+
+1. Without a stored token, the environment's.
+2. While the environment is the same as when the token was stored (`environment_mark`), the stored token.
+3. After a change of the environment, the environment's: a person changed it on purpose.
+4. Except that of two tokens of one account with known expiry, the later one counts. So a process that was started with
+   yesterday's environment uses today's stored token.
 """
 
 from dataclasses import dataclass
@@ -20,7 +24,7 @@ from marketdata.models import BrokerSession
 
 
 class TokenSource(StrEnum):
-    """Where the token in force comes from."""
+    """Source of the current access token."""
 
     ENVIRONMENT = "environment"
     STORED = "stored"
@@ -29,7 +33,7 @@ class TokenSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BrokerLogin:
-    """The account and token that count now, and the row with what was noted about them, if there is one."""
+    """The current account and token, and the database row with their record, if there is one."""
 
     credentials: Credentials | None
     expires_at: datetime | None
@@ -39,27 +43,27 @@ class BrokerLogin:
 
 @dataclass(frozen=True, slots=True)
 class AccessTokenStatus:
-    """What may be told of the token in force. `problem` is a sentence for staff, empty while all is well."""
+    """Public facts about the current access token. `problem` is a sentence for staff, empty without a problem."""
 
     expires_at: datetime | None
-    """None where it is not known: there is no token, or it does not say."""
+    """None if unknown: there is no token, or it is opaque."""
     last_four: str
     source: TokenSource
     method: str
-    """How the token in force came to us, one of TokenMethod; empty if there is none."""
+    """How the token was obtained, one of TokenMethod; empty without a token."""
     problem: str
 
 
 def read_credentials() -> Credentials | None:
-    """Return who we are to the broker now; None while nobody has told us.
+    """Return the current credentials; None without a token.
 
-    One query. Raises DatabaseError, and SealError where a stored token cannot be read.
+    One query. Raises DatabaseError, and SealError if the stored token cannot be decrypted.
     """
     return get_broker_login().credentials
 
 
 def get_broker_login() -> BrokerLogin:
-    """Return what counts now. Raises SealError where that is a token we cannot read."""
+    """Return the current login. Raises SealError if its token cannot be decrypted."""
     row = BrokerSession.objects.filter(is_current=True).first()
     named = _named_by_environment()
     if row is not None and row.token_sealed and (named is None or _outranks(row, named)):
@@ -72,7 +76,7 @@ def get_broker_login() -> BrokerLogin:
 
 
 def environment_mark() -> str:
-    """Return a keyed hash of the account and token that the environment names; empty where it names none."""
+    """Return a keyed hash of the environment's account and token; empty without a token."""
     named = _named_by_environment()
     if named is None:
         return ""
@@ -80,7 +84,7 @@ def environment_mark() -> str:
 
 
 def get_access_token_status(*, now: datetime) -> AccessTokenStatus:
-    """Return how the token in force is. Raises DatabaseError."""
+    """Return the status of the current access token. Raises DatabaseError."""
     try:
         found = get_broker_login()
     except SealError as error:
@@ -130,7 +134,7 @@ def _problem(found: BrokerLogin, now: datetime) -> str:
 def _failed(row: BrokerSession | None, now: datetime) -> str:
     if row is None or not row.failures:
         return ""
-    # What cannot be renewed any more is tried again only where a token can be generated.
+    # A refused or expired token cannot be renewed. Only a generated token, with PIN and TOTP, can replace it.
     is_lost = row.refused_at is not None or (row.expires_at is not None and row.expires_at <= now)
     is_tried_again = bool(settings.DHAN_PIN) or not is_lost
     retry = f" The next attempt is at {_clock(row.retry_at)}." if row.retry_at and is_tried_again else ""

@@ -1,4 +1,4 @@
-"""How old the list of instruments is."""
+"""The age of the instrument list."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,7 +8,7 @@ from marketdata.models import InstrumentImport
 
 @dataclass(frozen=True, slots=True)
 class LastImport:
-    """The last import that was swapped in, and whether a newer one was refused."""
+    """The last accepted import, and whether a newer one was refused."""
 
     listed: int
     as_of: date
@@ -17,7 +17,7 @@ class LastImport:
 
 
 def find_last_import() -> LastImport | None:
-    """Return the last import that was swapped in; None before the first."""
+    """Return the last accepted import; None before the first."""
     finished = InstrumentImport.objects.filter(finished_at__isnull=False)
     good = finished.filter(refusal="").order_by("-finished_at", "-pk").first()
     if good is None or good.finished_at is None:

@@ -1,6 +1,6 @@
-"""What instruments are worth: newest quotes off the quote board, and the price of a spot from wherever it can be had.
+"""Prices: newest quotes from the quote board, and the broker's REST snapshot of a spot.
 
-A quote says where it comes from and when it came. What nobody has heard of is None, never zero.
+Every price states its source and its time. An unknown value is None, never zero.
 """
 
 import logging
@@ -31,24 +31,24 @@ logger = logging.getLogger(__name__)
 
 
 class PriceSource(StrEnum):
-    """Where a price comes from, best first."""
+    """Source of a price, best first."""
 
     QUOTE = "quote"  # packets of the live feed
-    SNAPSHOT = "snapshot"  # the broker's REST answer
-    EARLIER = "earlier"  # packets from before the connection was lost; none has come since
+    SNAPSHOT = "snapshot"  # the broker's REST API
+    EARLIER = "earlier"  # packets of a former socket; the open one has brought none yet
     CALLER = "caller"
-    CACHE = "cache"  # what a window was last calculated from
+    CACHE = "cache"  # the price of the last calculation of a window
 
 
 class PriceUnknown(DomainError):
-    """Nobody knows the price that a chain would be centered on."""
+    """No source knows the price to center a chain on."""
 
     code = "no_price"
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A price in rupees, its source, and when it was heard of."""
+    """A price in rupees, its source, and the time of its packet or answer."""
 
     ltp: Decimal
     source: PriceSource
@@ -57,7 +57,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PlainQuote:
-    """Newest known state of one instrument in rupees; None is unknown."""
+    """Newest known quote of one instrument, prices in rupees; None is unknown."""
 
     source: PriceSource
     at: datetime
@@ -78,18 +78,18 @@ class PlainQuote:
 
 
 def find_quote(*, instrument_id: int) -> PlainQuote | None:
-    """Return the newest quote on the quote board, its prices to the paise. Raises BoardError."""
+    """Return the newest quote of the instrument, rounded to paise; None without one. Raises BoardError."""
     return list_quotes(tick_sizes={instrument_id: PAISE}).get(instrument_id)
 
 
 def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
-    """Return the last traded prices on the quote board; none of what was last heard of before an outage."""
+    """Return the last traded prices on the quote board, without those of a former socket (`EARLIER`)."""
     prices = list_prices(instrument_ids=instrument_ids)
     return {one: price.ltp for one, price in prices.items() if price.source is not PriceSource.EARLIER}
 
 
 def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
-    """Return the last traded prices on the quote board, of those instruments that have one. No database query."""
+    """Return the last traded prices on the quote board, by instrument id; runs no database query."""
     prices: dict[int, Price] = {}
     for instrument_id, (_, row) in quote_board.connect().read_cached(instrument_ids).items():
         ltp, known = known_price(float(row["ltp"])), int(row["known"])
@@ -99,7 +99,7 @@ def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
 
 
 def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
-    """Return the newest quotes of the instruments in `tick_sizes` (by id) that have one."""
+    """Return the newest quotes by instrument id, rounded to the given tick sizes; at most one database query."""
     board = quote_board.connect()
     rows = board.read_cached(tick_sizes)
     if not rows:
@@ -132,12 +132,12 @@ def _read_judge(
 
 
 def find_broker_ltp(*, instrument_id: int) -> Decimal | None:
-    """Return the broker's own answer for one instrument; None where it has none or cannot be asked now."""
+    """Return the broker's snapshot price of one instrument; None without one or while the broker is unavailable."""
     return list_broker_ltps(instrument_ids=[instrument_id]).get(instrument_id)
 
 
 def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal]:
-    """Return the broker's own answer for some instruments, in one request; empty if it cannot be asked now."""
+    """Return the broker's snapshot prices, in one request; empty while the broker is unavailable."""
     instruments = Instrument.objects.only("exchange_segment", "security_id").filter(pk__in=instrument_ids)
     id_of = {instrument.key: instrument.pk for instrument in instruments}
     if not id_of:
@@ -149,7 +149,7 @@ def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal
         found = dhan_api.fetch_ltp_in_turn(list(id_of), credentials=credentials)
         return {id_of[key]: ltp for key, ltp in found.items() if key in id_of}
     except (dhan_api.DhanError, SealError) as error:
-        logger.warning("no snapshot price of %d instruments: %s", len(id_of), error)
+        logger.warning("snapshot prices of %d instruments not available: %s", len(id_of), error)
         return {}
 
 

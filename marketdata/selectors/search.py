@@ -1,8 +1,8 @@
-"""Type-ahead search over everything listed.
+"""Type-ahead search over all listed instruments.
 
-Names are found through two partial indexes that hold all but the options: prefixes of tokens and words of display
-names. Contracts are found by their columns, under the underlyings that the words name. An underlying's hit says what
-of it can be added and for which expiries.
+Two partial indexes without the options find names: prefixes of tokens and words of display names. Contracts are found
+by their columns, below the underlyings that the words match. The hit of an underlying lists its offers: the kinds of
+derivatives that can be added to a watchlist, each with its nearest expiries.
 """
 
 import re
@@ -27,10 +27,10 @@ from marketdata.selectors import search_statements as statements
 from marketdata.selectors.prices import list_ltps
 from marketdata.selectors.underlyings import is_token_prefixed, market_today
 
-DEFAULT_LIMIT: Final = 20
-MAX_LIMIT: Final = 50
-UNDERLYINGS_TRIED: Final = 4
-EXPIRIES_OFFERED: Final = 4
+DEFAULT_LIMIT: Final = 20  # Chosen: one screen of results.
+MAX_LIMIT: Final = 50  # Chosen: keeps an answer below 30 kB.
+UNDERLYINGS_TRIED: Final = 4  # Chosen: contracts of worse matches than the fourth never reach the first screen.
+EXPIRIES_OFFERED: Final = 4  # Chosen: the buttons that fit beside a hit.
 DERIVATIVE_SEGMENT: Final = {
     ExchangeSegment.NSE_EQ: ExchangeSegment.NSE_FNO,
     ExchangeSegment.BSE_EQ: ExchangeSegment.BSE_FNO,
@@ -39,7 +39,7 @@ DERIVATIVE_SEGMENT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Something that can be added to a watchlist, with the nearest expiries it can be added for."""
+    """One kind of entry that can be added to a watchlist, with its nearest expiries."""
 
     instrument_type: str
     expiries: tuple[date, ...] = ()
@@ -61,24 +61,24 @@ class SearchHit:
     option_type: OptionType | None
     lot_size: int
     spot_instrument_id: int | None
-    # Stands for its underlying: an index, a cash instrument, or the nearest future where there is no spot.
+    # Represents its underlying: an index, a cash instrument, or the nearest future of an underlying without a spot.
     is_underlying: bool
     is_exact: bool = False
     offers: tuple[Offer, ...] = field(default=())
 
     @property
     def derivative_segment(self) -> ExchangeSegment:
-        """Where derivatives on the same underlying are listed."""
+        """The segment that lists derivatives on the same underlying."""
         if self.segment is ExchangeSegment.IDX_I:
             return ExchangeSegment.BSE_FNO if self.exchange is Exchange.BSE else ExchangeSegment.NSE_FNO
         return DERIVATIVE_SEGMENT.get(self.segment, self.segment)
 
 
 def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT) -> list[SearchHit]:
-    """Return what `query` means, best first. Raises QueryTooLong.
+    """Return the hits of `query`, best first. Raises QueryTooLong.
 
-    Exact symbols come before prefixes, what can be traded or charted itself before its derivatives, and those by
-    nearest expiry; a query that names a contract finds contracts if there are any.
+    Order: exact symbols before prefixes, underlyings before their derivatives, derivatives by nearest expiry. A query
+    that names a contract returns contracts only, if any match.
     """
     exchange, words = split_exchange(query)
     asked = parse_query(words)
@@ -99,7 +99,7 @@ def _list_named(
 ) -> list[SearchHit]:
     phrase = " ".join(words)
     pieces = re.findall(r"[A-Z0-9]+", phrase)
-    # One letter is the beginning of every tenth word; the prefix of a token answers it well enough.
+    # One letter starts every tenth word, too many for the word index; the token prefix alone answers it.
     is_word = any(len(piece) > 1 for piece in pieces)
     parameters = {
         "symbol": canonical_symbol(phrase),
@@ -143,7 +143,7 @@ def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int
 
 
 def _known_ltps(underlyings: Iterable[SearchHit]) -> Mapping[int, Decimal]:
-    """Return live prices to find strikes near the money by; a search works without them."""
+    """Return live prices to sort strikes by their distance; empty without Redis, then the middle strike counts."""
     try:
         return list_ltps(instrument_ids=[one.instrument_id for one in underlyings])
     except quote_board.BoardError:
@@ -205,7 +205,7 @@ def _with_offers(hits: Sequence[SearchHit]) -> list[SearchHit]:
 
 
 def _name_offered(segment: ExchangeSegment, instrument_type: InstrumentType) -> str | None:
-    """Return what a watchlist calls that kind of derivative; None for options on currencies, which are not served."""
+    """Return the watchlist's name for that kind of derivative; None for currency options, which are not supported."""
     if instrument_type.is_future:
         return "FUTURE"
     if segment is ExchangeSegment.MCX_COMM:
@@ -220,6 +220,6 @@ def _offers(hit: SearchHit, listed: Mapping[tuple[int, str], Sequence[Offer]]) -
     derivatives = sorted(listed.get((hit.derivative_segment, hit.underlying), ()), key=lambda one: one.instrument_type)
     if hit.instrument_type is not InstrumentType.EQUITY:
         return tuple(derivatives[::-1])
-    # A second series of a share (RELIANCE-N2) is not what the derivatives are written on.
+    # Derivatives are written on the main series of a share, not on a second one (RELIANCE-N2).
     is_spot = hit.token.rpartition(":")[2] == hit.underlying
     return (Offer("EQUITY"), *(derivatives[::-1] if is_spot else ()))

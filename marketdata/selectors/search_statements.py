@@ -1,20 +1,20 @@
 """The statements of the search; each answers in milliseconds on the whole list (benchmarks/bench_search.py).
 
-Parameters never become text of a statement; only the conditions below are put together.
+Parameters are always bound. The text of a statement is built only from the conditions in this module.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-# Columns of a hit, in the order `search._hit` reads them; the two flags follow.
+# Columns of a hit in the order of `search._hit`; the two flags follow.
 _COLUMNS: Final = """
     i.id, i.token, i.display_name, i.exchange, i.exchange_segment, i.instrument_type, i.underlying_symbol, i.expiry,
     i.strike, i.option_type, i.lot_size, i.underlying_id
 """
-# The expression of the index instruments_words, to the letter.
+# Exactly the expression of the index instruments_words; otherwise the planner does not use it.
 _WORDS: Final = """to_tsvector('simple'::regconfig, COALESCE(i.token, '') || ' ' || COALESCE(i.display_name, ''))"""
 
-# Where nothing is listed as spot (commodities, currencies), the nearest future stands for the underlying.
+# Commodities and currencies have no listed spot: their nearest future represents the underlying.
 _STANDS_FOR_UNDERLYING: Final = """
     (i.expiry IS NULL OR i.underlying_id IS NULL AND NOT EXISTS (
         SELECT FROM instruments e WHERE e.is_listed AND e.option_type = '' AND e.expiry IS NOT NULL
@@ -29,7 +29,7 @@ _HAS_DERIVATIVES: Final = """
 
 
 def named(*, by_word: bool, has_derivatives: bool) -> str:
-    """Return the statement that finds everything but options by name, or only what stands for an underlying."""
+    """Return the statement that finds instruments other than options by name; `has_derivatives`: underlyings only."""
     match = "i.token LIKE %(prefix)s OR i.token = %(symbol)s"
     if by_word:
         match += f" OR {_WORDS} @@ to_tsquery('simple'::regconfig, %(words)s)"
@@ -50,7 +50,7 @@ def named(*, by_word: bool, has_derivatives: bool) -> str:
                  array_position(ARRAY['NSE', 'MCX', 'BSE'], exchange::text), length(underlying_symbol),
                  underlying_symbol, expiry NULLS FIRST, token
         LIMIT %(limit)s
-    """  # noqa: S608  Only conditions of ours.
+    """  # noqa: S608  Built from constants of this module.
 
 
 _CONDITIONS: Final = {
@@ -64,7 +64,7 @@ _CONDITIONS: Final = {
 def contracts(conditions: Sequence[str]) -> str:
     """Return the statement that finds derivatives of the given underlyings, by underlying and nearest expiry.
 
-    Strikes come by nearness to `near`, or to the middle of the listing where no price is known.
+    Strikes are ordered by their distance from `near`, without a price from the middle of the listing.
     """
     return f"""
         WITH u AS MATERIALIZED (
@@ -84,10 +84,10 @@ def contracts(conditions: Sequence[str]) -> str:
         ORDER BY u.place, abs(extract(day FROM i.expiry) - %(day)s::int) NULLS FIRST, i.expiry,
                  abs(i.strike - u.middle), i.strike, i.option_type, i.id
         LIMIT %(limit)s
-    """  # noqa: S608  Only conditions of ours.
+    """  # noqa: S608  Built from constants of this module.
 
 
-# Expiry by expiry through the index: listing a symbol's contracts would read thousands of entries for a handful.
+# A loose index scan, expiry by expiry: reading all contracts of a symbol would visit thousands of entries for four.
 EXPIRIES: Final = """
 SELECT k.segment, k.symbol, o.instrument_type, array_agg(o.expiry ORDER BY o.expiry)
 FROM unnest(%(segments)s::smallint[], %(symbols)s::text[]) AS k(segment, symbol)

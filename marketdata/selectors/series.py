@@ -1,7 +1,6 @@
-"""What is listed on an underlying: its expiries, the legs of a series, its futures.
+"""The contracts on an underlying: its expiries, the legs of a series, its futures.
 
-Contracts stay marked as listed until the next import, so everything here asks for expiries from the market's
-date on.
+An expired contract stays marked as listed until the next import, so every query here starts at the market's date.
 """
 
 from bisect import bisect_left, bisect_right
@@ -36,13 +35,13 @@ from marketdata.selectors.underlyings import (
     market_today,
 )
 
-INDEX_WIDTH: Final = 101
-PLAIN_WIDTH: Final = 25
-EXPIRIES_NAMED: Final = 3
+INDEX_WIDTH: Final = 101  # As commissioned (design, section 3): 50 + 1 + 50.
+PLAIN_WIDTH: Final = 25  # As commissioned: 12 + 1 + 12.
+EXPIRIES_NAMED: Final = 3  # Chosen: enough to correct a date, short enough for one line.
 
 
 class UnknownExpiry(DomainError):
-    """An expiry on which nothing is listed; `expiries` names the nearest that are."""
+    """No contract is listed for this expiry; `expiries` holds the nearest listed ones."""
 
     code = "unknown_expiry"
 
@@ -54,20 +53,20 @@ class PastExpiry(UnknownExpiry):
 
 
 class NoOptions(DomainError):
-    """An underlying that no options are listed on."""
+    """The underlying has no listed options."""
 
     code = "no_options"
 
 
 class NoSpot(DomainError):
-    """A series whose underlying is not listed itself, so that its price cannot be known."""
+    """The underlying of the series is not listed, so its price is unknown."""
 
     code = "no_spot"
 
 
 @dataclass(frozen=True, slots=True)
 class ExpiryRow:
-    """One expiry of an underlying. `kind` is among its expiries with options, or of a future among futures."""
+    """One expiry of an underlying. `kind` is relative to the expiries with options, without options to the futures."""
 
     expiry: date
     kind: ExpiryKind
@@ -77,7 +76,7 @@ class ExpiryRow:
 
 
 class Leg(NamedTuple):
-    """One option of a series. A tuple, because a pass over the market makes tens of thousands."""
+    """One option of a series. A tuple, because one preload pass builds tens of thousands."""
 
     instrument_id: int
     strike: Decimal
@@ -87,7 +86,7 @@ class Leg(NamedTuple):
     tick_size: Decimal
 
 
-# As a leg, then what the option is written on, and its instrument type.
+# The fields of a leg, then the id of the underlying and the instrument type.
 _OptionRow = tuple[int, Decimal, str, str, int, Decimal, int | None, str]
 
 
@@ -95,7 +94,7 @@ _OptionRow = tuple[int, Decimal, str, str, int, Decimal, int | None, str]
 class SeriesListing:
     """All listed options of a series: strikes ascending, legs by strike, call before put.
 
-    Legs are made when they are asked for: a pass over the market needs a window of each series, not the whole.
+    Legs are built on access: a preload pass needs one window of each series, not all legs.
     """
 
     series: SeriesKey
@@ -106,7 +105,7 @@ class SeriesListing:
 
     @property
     def exchange(self) -> Exchange:
-        """Where it is listed."""
+        """The exchange that lists the series."""
         return EXCHANGE_OF[self.series.segment]
 
     @property
@@ -115,7 +114,7 @@ class SeriesListing:
         return _legs(self._rows)
 
     def legs_between(self, lowest: Decimal, highest: Decimal) -> tuple[Leg, ...]:
-        """Return the legs whose strikes lie from `lowest` to `highest`; a one-sided strike has one."""
+        """Return the legs with strikes from `lowest` to `highest`, both included; a one-sided strike has one leg."""
         first = bisect_left(self._rows, lowest, key=_STRIKE)
         return _legs(self._rows[first : bisect_right(self._rows, highest, lo=first, key=_STRIKE)])
 
@@ -131,14 +130,14 @@ class FutureRow:
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """What is listed on one underlying: expiries that have options, and futures, soonest first."""
+    """Expiries with options and futures of one underlying, soonest first."""
 
     option_expiries: tuple[date, ...]
     futures: tuple[FutureRow, ...]
 
 
 def list_expiries(*, underlying: Underlying, options_only: bool) -> list[ExpiryRow]:
-    """Return the expiries listed on `underlying`, soonest first; none where it has no derivatives."""
+    """Return the expiries on `underlying`, soonest first; empty for one without derivatives."""
     segment = underlying.option_segment if options_only else underlying.derivative_segment
     if segment is None:
         return []
@@ -158,7 +157,7 @@ def list_expiries(*, underlying: Underlying, options_only: bool) -> list[ExpiryR
 def list_contracts(
     *, underlyings: Collection[tuple[ExchangeSegment, str]], from_date: date
 ) -> Mapping[tuple[ExchangeSegment, str], Contracts]:
-    """Return what expires from `from_date` on of each of some (segment, underlying symbol), in two queries."""
+    """Return the contracts per (segment, underlying symbol) that expire from `from_date` on, in two queries."""
     listed = Instrument.objects.filter(
         is_listed=True,
         exchange_segment__in={segment for segment, _ in underlyings},
@@ -177,7 +176,7 @@ def list_contracts(
 
 
 def get_future(*, symbol: str, expiry: date | None = None, exchange: str | None = None) -> Instrument:
-    """Return the future on `symbol`, the nearest without `expiry`. Raises UnknownSymbol, UnknownExpiry."""
+    """Return the future on `symbol`; without `expiry` the nearest. Raises UnknownSymbol, UnknownExpiry."""
     underlying = find_underlying(symbol=symbol, exchange=exchange)
     segment, today = underlying.derivative_segment, market_today()
     if segment is None:
@@ -191,7 +190,7 @@ def get_future(*, symbol: str, expiry: date | None = None, exchange: str | None 
 
 
 def get_series(*, underlying: Underlying, expiry: date | None) -> SeriesListing:
-    """Return the series of that expiry, the nearest without one. Raises NoOptions, UnknownExpiry, NoSpot."""
+    """Return the series of that expiry; without `expiry` the nearest. Raises NoOptions, UnknownExpiry, NoSpot."""
     segment, today = underlying.option_segment, market_today()
     if segment is None:
         raise NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
@@ -215,14 +214,14 @@ def get_series_by_key(key: SeriesKey) -> SeriesListing:
 
 
 def list_series(*, keys: Collection[SeriesKey]) -> Mapping[SeriesKey, SeriesListing]:
-    """Return the listings of those of `keys` that are listed, not expired and have a spot, in one query."""
+    """Return the listings of the `keys` that are listed, not expired and have a spot, in one query."""
     today = market_today()
     grouped = _option_rows([key for key in keys if key.expiry >= today])
     found = {key: _listing(key, rows) for key, rows in grouped.items() if rows}
     return {key: listing for key, listing in found.items() if listing is not None}
 
 
-# By index, a series at a time. Rows stay tuples: a market's worth of named ones costs as much as the query.
+# One index range per series. Rows stay plain tuples: named ones for the whole market cost as much as the query.
 _OPTIONS_SQL: Final = """
 SELECT wanted.place, i.id, i.strike, i.option_type, i.token, i.lot_size, i.tick_size, i.underlying_id,
        i.instrument_type
@@ -261,11 +260,12 @@ def _legs(rows: Iterable[_OptionRow]) -> tuple[Leg, ...]:
 
 
 def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None:
-    """Return the listing of a series from its rows; None where what it is written on is not listed."""
+    """Return the listing of a series from its rows; None if its underlying is not listed."""
     spots = Counter(row[6] for row in rows if row[6] is not None)
     if not spots:
         return None
     is_index = rows[0][7] == InstrumentType.OPTIDX and key.segment is not ExchangeSegment.MCX_COMM
+    # Rows of one series can name two spots while an exchange reuses an id: the majority is right.
     return SeriesListing(
         series=key,
         spot_instrument_id=spots.most_common(1)[0][0],

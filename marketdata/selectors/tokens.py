@@ -1,4 +1,4 @@
-"""Finding a listed instrument by the name that the API gives it: its token, or the broker's key."""
+"""Finds a listed instrument by its name in the API: its token, or the broker's key."""
 
 import re
 from decimal import Decimal
@@ -14,7 +14,10 @@ _STRIKE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,4})?)(CE|PE)")
 
 
 def get_instrument(*, name: str) -> Instrument:
-    """Return what is listed as `NIFTY_26FEB2026_25000CE`, `BSE:RELIANCE` or `NSE_FNO:131533`. Raises UnknownSymbol."""
+    """Return the instrument named `NIFTY_26FEB2026_25000CE`, `BSE:RELIANCE` or `NSE_FNO:131533`.
+
+    Of several with one token the first exchange counts. Raises UnknownSymbol.
+    """
     exchange, token = split_exchange(name)
     key = _KEY.fullmatch(token.upper())
     if exchange is None and key is not None and key[1] in ExchangeSegment.__members__:
@@ -30,7 +33,7 @@ def get_instrument(*, name: str) -> Instrument:
 
 
 def _canonical_token(text: str) -> str:
-    """Return `text` as tokens are kept: upper case, the underlying by its symbol, the strike as short as it goes."""
+    """Return `text` in the form of stored tokens: upper case, canonical symbol, strike without trailing zeros."""
     underlying, *rest = text.upper().split("_")
     strike = _STRIKE.fullmatch(rest[-1]) if rest else None
     if strike is not None:

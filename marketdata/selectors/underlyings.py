@@ -1,7 +1,7 @@
-"""Finding one thing by name: an underlying, an equity, an index.
+"""Finds an underlying, an equity or an index by name.
 
-Where a name is listed on several exchanges the order is NSE, MCX, BSE, except that an underlying with options
-comes before one without: SILVER is a commodity first and a fund second.
+Of a name on several exchanges the order is NSE, MCX, BSE, except that an underlying with options precedes one without:
+SILVER is the commodity, not the fund.
 """
 
 from collections.abc import Collection, Sequence
@@ -24,11 +24,11 @@ from marketdata.models import Instrument
 IST: Final = ZoneInfo("Asia/Kolkata")
 EXCHANGE_ORDER: Final = (Exchange.NSE, Exchange.MCX, Exchange.BSE)
 CASH_TYPES: Final = (InstrumentType.INDEX, InstrumentType.EQUITY)
-MAX_QUOTED: Final = 64  # Of a caller's text in an answer.
+MAX_QUOTED: Final = 64  # Chosen: the length of the longest symbol; a longer text of a caller is cut in answers.
 
 
 class UnderlyingKind(StrEnum):
-    """What derivatives are written on."""
+    """Kind of an underlying."""
 
     INDEX = "index"
     EQUITY = "equity"
@@ -37,17 +37,17 @@ class UnderlyingKind(StrEnum):
 
 
 class UnknownSymbol(DomainError):
-    """A name that nothing listed has."""
+    """No listed instrument has this name."""
 
     code = "unknown_symbol"
 
 
 @dataclass(frozen=True, slots=True)
 class Underlying:
-    """What derivatives may be written on, at one exchange.
+    """An underlying of derivatives at one exchange.
 
-    `instrument_id` is the index or equity whose LTP is the spot; None for commodities and currencies, whose
-    options hang on futures. `option_segment` is None where no options are listed.
+    `instrument_id` is the index or equity whose LTP is the spot; None for commodities and currencies, whose options
+    are written on futures. `option_segment` is None without listed options.
     """
 
     symbol: str
@@ -59,12 +59,12 @@ class Underlying:
 
 
 def market_today() -> date:
-    """Return the date on which expiry is decided: today in IST, or the setting that stands in for it."""
+    """Return the market's date, by which contracts expire: today in IST, or MARKET_DATE where it is set."""
     return settings.MARKET_DATE or timezone.localdate(timezone=IST)
 
 
 def find_underlying(*, symbol: str, exchange: str | None = None) -> Underlying:
-    """Return what `symbol` means, aliases and `BSE:` prefixes included. Raises UnknownSymbol."""
+    """Return the underlying named `symbol`, an alias or a name with an exchange prefix too. Raises UnknownSymbol."""
     wanted, name = _name_and_exchange(symbol, exchange)
     found = _list_underlyings(name)
     if wanted is not None:
@@ -90,15 +90,15 @@ def get_instrument_by_id(*, instrument_id: int) -> Instrument:
 
 
 def list_existing(instrument_ids: Collection[int]) -> Sequence[int]:
-    """Return those of the ids that are of an instrument, listed or not, each once, in the order given."""
+    """Return the ids that exist, listed or not, each once, in the given order."""
     existing = set(Instrument.objects.filter(pk__in=instrument_ids).values_list("pk", flat=True))
     return [one for one in dict.fromkeys(instrument_ids) if one in existing]
 
 
 def is_token_prefixed(instruments: Sequence[tuple[Exchange, str]]) -> Sequence[bool]:
-    """Return for each (exchange, underlying symbol) whether its tokens carry the exchange's name in front.
+    """Return for each (exchange, underlying symbol) whether its tokens need the exchange as a prefix.
 
-    So they do where an exchange that comes first in the order lists the same symbol: BSE:RELIANCE.
+    They do if an earlier exchange in the order lists the same symbol: BSE:RELIANCE.
     """
     bse = {symbol for exchange, symbol in instruments if exchange is Exchange.BSE}
     with connection.cursor() as cursor:
@@ -138,7 +138,7 @@ def _get_cash(symbol: str, exchange: str | None, types: Sequence[InstrumentType]
 
 
 def order_by_exchange(rows: QuerySet[Instrument], wanted: Exchange | None) -> QuerySet[Instrument]:
-    """Return `rows` of the wanted exchange, or of all in our order; of several the lowest id."""
+    """Return `rows` of the wanted exchange, or of all in the order of EXCHANGE_ORDER; ties by id."""
     if wanted is not None:
         rows = rows.filter(exchange=wanted)
     order = [When(exchange=exchange, then=Value(rank)) for rank, exchange in enumerate(EXCHANGE_ORDER)]
@@ -171,7 +171,7 @@ _DERIVATIVE_SEGMENTS: Final = (
     ExchangeSegment.BSE_CURRENCY,
 )
 
-# One index probe each; counting or listing a symbol's contracts would read thousands of entries.
+# One index probe per segment: counting the contracts of a symbol would read thousands of entries.
 _DERIVATIVES_SQL: Final = """
 SELECT segment,
        EXISTS (SELECT FROM instruments i WHERE i.is_listed AND i.underlying_symbol = %(symbol)s

@@ -1,4 +1,4 @@
-"""Writes of marketdata: what is listed, windows of chains, the access token, the calendar."""
+"""Writes of marketdata: instruments, windows of chains, the access token, the calendar."""
 
 from marketdata.services.access_token import (
     Renewal,

@@ -1,9 +1,13 @@
-"""The access token: stored when staff enter one, renewed before it ends, by one process however many want it.
+"""The access token: stored when staff enter one, and renewed before it expires, by one process at a time.
 
-Theory of operation. At most one row is current; a new token makes a new row, in one transaction that also takes the
-token off the row before. Renewal asks the broker, and nothing remote happens inside a transaction, so the single flight
-is a session advisory lock: who finds it held has nothing to do, who gets it looks again under it. What comes back
-is stored only if the row that was renewed is still the current one; staff who entered a token meanwhile meant it.
+Theory of operation. At most one row is current. A new token is a new row, inserted in the transaction that also
+deletes the token of the former row. Renewal calls the broker, and no remote call happens inside a transaction:
+
+1. Try a session-level advisory lock, so that of many processes one renews. If it is taken, there is nothing to do.
+2. Under the lock, read the login again: another process may have renewed it before us.
+3. Call the broker. It revokes the old token when it issues a new one, so the new one must not be lost.
+4. Store the new token, with retries while the database restarts, but only if the renewed row is still current: a token
+   that staff entered during the call takes precedence.
 """
 
 import logging
@@ -42,38 +46,35 @@ from marketdata.selectors import BrokerLogin, environment_mark, get_broker_login
 
 logger = logging.getLogger(__name__)
 
-# Advisory lock of whoever asks the broker for a token, "TOKE"; and of whoever changes which row is current, "TOKS".
+# pg_advisory_lock keys, the letters "TOKE" and "TOKS": the right to call the broker, and to change the current row.
 RENEWAL_LOCK: Final = 0x544F4B45
 CURRENT_LOCK: Final = 0x544F4B53
 STORED_BY_RENEWAL: Final = "renewal"
-# Half a minute in all, within the time limit of the task.
+# Chosen: 28 s in all, within RENEWAL_LIMIT_SECONDS of the task, longer than a PostgreSQL restart.
 STORE_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
-# Owners report each second; whoever was refused and is live half a minute later was refused by mistake.
+# Chosen: owners report every second; connections that are live 30 s after a refusal prove that it was an error.
 REFUSAL_STANDS: Final = timedelta(seconds=30)
 
 
 class Renewal(StrEnum):
-    """What became of a call to renew."""
+    """Result of `renew_token`."""
 
     NOT_DUE = "not due"
-    BUSY = "another process is at it"
+    BUSY = "another process renews it"
     DONE = "done"
     FAILED = "failed"
-    OVERTAKEN = "a token was stored meanwhile"
+    OVERTAKEN = "another token was stored during the renewal"
 
 
 def check_token(*, client_id: str, access_token: str, now: datetime) -> None:
-    """Raise TokenMalformed, or TokenKeysMissing, if `store_token` would."""
+    """Raise TokenMalformed or TokenKeysMissing if `store_token` would."""
     check_entered(client_id=client_id, access_token=access_token, now=now)
     if not settings.TOKEN_KEYS:
         raise TokenKeysMissing
 
 
 def store_token(*, client_id: str, access_token: str, stored_by: str, now: datetime) -> BrokerSession:
-    """Put a token that somebody entered in force, and return its row.
-
-    Raises TokenMalformed where it cannot work, and TokenKeysMissing.
-    """
+    """Make an entered token the current one and return its row. Raises TokenMalformed and TokenKeysMissing."""
     check_entered(client_id=client_id, access_token=access_token, now=now)
     row = _row(
         Credentials(client_id, access_token),
@@ -84,14 +85,14 @@ def store_token(*, client_id: str, access_token: str, stored_by: str, now: datet
     )
     with _current_row_lock():
         _make_current(row)
-    logger.info("a new access token was entered by %s, it ends at %s", stored_by, row.expires_at or "an unknown time")
+    logger.info("access token entered by %s, expires at %s", stored_by, row.expires_at or "an unknown time")
     return row
 
 
 def renew_token(*, now: datetime) -> Renewal:
-    """Renew or generate the token if that is due. May run in any number of processes: one of them asks the broker.
+    """Renew or generate the token if its expiry is near. Safe in any number of processes: one of them calls the broker.
 
-    A failure is noted for `get_access_token_status` and tried again later.
+    A failure is recorded for `get_access_token_status` and retried with backoff.
     """
     try:
         if _step(_without_outdated_refusal(get_broker_login(), now), now) is Step.NOTHING:
@@ -99,23 +100,23 @@ def renew_token(*, now: datetime) -> Renewal:
         with _renewal_lock() as is_ours:
             return _renew(now) if is_ours else Renewal.BUSY
     except SealError:
-        # Not logged: `get_access_token_status` says it for as long as it is so, and this runs every few seconds.
+        # Not logged: this runs every few seconds, and `get_access_token_status` reports it until it is solved.
         return Renewal.FAILED
 
 
 def note_refusal(*, credentials: Credentials, reason: str, now: datetime) -> None:
-    """Note that the broker refuses `credentials`; of no interest if others are in force by now."""
+    """Record that the broker refuses `credentials`; ignored if they are no longer the current ones."""
     with _current_row_lock():
         found = get_broker_login()
         if found.credentials != credentials:
             return
         row = found.row or _insert_tokenless(found, now)
         if BrokerSession.objects.filter(pk=row.pk, refused_at=None).update(refused_at=now, refusal=reason[:200]):
-            logger.error("the broker refuses the access token: %s", reason)
+            logger.error("broker refuses the access token (%s): enter a new one in the admin", reason)
 
 
 def reseal_tokens() -> int:
-    """Encrypt what is stored with the first of TOKEN_KEYS and return how many tokens that were. Raises SealError."""
+    """Encrypt the stored tokens with the first of TOKEN_KEYS; return their number. Raises SealError."""
     with _current_row_lock():
         rows = list(BrokerSession.objects.exclude(token_sealed=""))
         for row in rows:
@@ -126,7 +127,7 @@ def reseal_tokens() -> int:
 
 @dataclass(frozen=True, slots=True)
 class _LoginSecrets:
-    """By what a token can be generated."""
+    """The secrets that generate a token."""
 
     client_id: str
     pin: str
@@ -137,7 +138,7 @@ class _LoginSecrets:
 
 
 def _login_secrets(found: BrokerLogin) -> _LoginSecrets | None:
-    """Return how a token for the account in force can be generated; the PIN is that of DHAN_CLIENT_ID only."""
+    """Return the secrets for the current account; None without a PIN or for an account other than DHAN_CLIENT_ID."""
     client_id = settings.DHAN_CLIENT_ID
     is_ours = found.credentials is None or found.credentials.client_id == client_id
     if not settings.DHAN_PIN or not is_ours:
@@ -151,7 +152,7 @@ def _step(found: BrokerLogin, now: datetime) -> Step:
         return Step.NOTHING
     return next_step(
         expires_at=found.expires_at,
-        # Where there is no token, one is as badly needed as in place of a refused one.
+        # No token at all is treated like a refused one: both need a new token at once.
         is_refused=found.credentials is None
         or (row is not None and row.refused_at is not None and may_be_the_token(row.refusal)),
         failures=row.failures if row is not None else 0,
@@ -163,14 +164,14 @@ def _step(found: BrokerLogin, now: datetime) -> Step:
 
 
 def _without_outdated_refusal(found: BrokerLogin, now: datetime) -> BrokerLogin:
-    """Forget that the token was refused if every connection has come to live with it since."""
+    """Clear the recorded refusal if all connections have been live since then."""
     row = found.row
     if row is None or row.refused_at is None or now - row.refused_at < REFUSAL_STANDS or not _is_all_live():
         return found
     BrokerSession.objects.filter(pk=row.pk, refused_at=row.refused_at).update(
         refused_at=None, refusal="", failures=0, failure="", retry_at=None
     )
-    logger.info("the broker takes the access token after all")
+    logger.info("refusal of the access token cleared: all connections are live with it")
     return get_broker_login()
 
 
@@ -183,7 +184,7 @@ def _is_all_live() -> bool:
 
 
 def _renew(now: datetime) -> Renewal:
-    """Do what is due, under the lock of whoever asks the broker; what was due before may have been done since."""
+    """Renew or generate under the renewal lock, after a second look at what is needed."""
     with _current_row_lock():
         found = get_broker_login()
         step = _step(found, now)
@@ -192,7 +193,7 @@ def _renew(now: datetime) -> Renewal:
         row = found.row or _insert_tokenless(found, now)
     try:
         if not settings.TOKEN_KEYS:
-            # The broker would end the old token for one that cannot be kept.
+            # The broker would revoke the old token for a new one that cannot be stored.
             raise TokenKeysMissing
         issued = _ask_broker(step, found, now)
     except (DhanError, TokenKeysMissing) as error:
@@ -208,17 +209,17 @@ def _ask_broker(step: Step, found: BrokerLogin, now: datetime) -> IssuedToken:
             client_id=secrets.client_id, pin=secrets.pin, totp_secret=secrets.totp_secret, now=now
         )
     if found.credentials is None:
-        raise ValueError("there is no token to renew")
+        raise ValueError("no access token to renew")
     return dhan_api.renew_token(found.credentials)
 
 
 def _store_with_retries(renewed: BrokerSession, step: Step, issued: IssuedToken, now: datetime) -> Renewal:
-    """Keep a new token though the database may just be restarting: the old one is gone, and it would be lost."""
+    """Store the new token, with retries while the database restarts: the old one is already revoked."""
     for pause in STORE_RETRY_SECONDS:
         try:
             return _store_renewed(renewed, step, issued, now)
         except (InterfaceError, OperationalError) as error:
-            logger.warning("a new access token waits for the database (%s)", type(error).__name__)
+            logger.warning("access token not stored (%s); retrying in %s s", type(error).__name__, pause)
             connection.close()
             time.sleep(pause)
     return _store_renewed(renewed, step, issued, now)
@@ -236,15 +237,15 @@ def _store_renewed(renewed: BrokerSession, step: Step, issued: IssuedToken, now:
         row.retry_at = now + _pause_after(renewed)
     with _current_row_lock():
         if not BrokerSession.objects.filter(pk=renewed.pk, is_current=True).exists():
-            logger.warning("a token was stored while the one before it was renewed; the stored one stays")
+            logger.warning("renewed access token discarded: another one was entered during the renewal")
             return Renewal.OVERTAKEN
         _make_current(row)
-    logger.info("the access token was %s, the new one ends at %s", row.method, row.expires_at or "an unknown time")
+    logger.info("access token %s, expires at %s", row.method, row.expires_at or "an unknown time")
     return Renewal.DONE
 
 
 def _pause_after(replaced: BrokerSession) -> timedelta:
-    """Return how soon another token may be generated: less and less soon where each is refused as the last one was."""
+    """Return the time until the next token may be generated; doubled while each generated token is refused."""
     if replaced.method != TokenMethod.GENERATED or replaced.refused_at is None or replaced.retry_at is None:
         return GENERATE_INTERVAL
     return min(2 * (replaced.retry_at - replaced.stored_at), RETRY_MOST)
@@ -254,11 +255,11 @@ def _note_failure(row: BrokerSession, step: Step, reason: str, now: datetime) ->
     failures = row.failures + 1
     at = now + retry_after(step=step, failures=failures, chance=random.random())  # noqa: S311  jitter is no secret
     BrokerSession.objects.filter(pk=row.pk).update(failures=failures, failure=reason[:200], retry_at=at)
-    logger.error("the access token could not be renewed, attempt %d: %s", failures, reason)
+    logger.error("renewal of the access token failed, attempt %d: %s", failures, reason)
 
 
 def _insert_tokenless(found: BrokerLogin, now: datetime) -> BrokerSession:
-    """Make a row to note things on, of a token that the environment names or of none yet; it holds no token."""
+    """Insert a current row without a token, for records about the environment's token or about having none."""
     token = found.credentials.access_token if found.credentials is not None else ""
     row = BrokerSession(
         client_id=found.credentials.client_id if found.credentials is not None else settings.DHAN_CLIENT_ID,
@@ -276,7 +277,7 @@ def _insert_tokenless(found: BrokerLogin, now: datetime) -> BrokerSession:
 def _row(
     credentials: Credentials, *, expires_at: datetime | None, method: TokenMethod, stored_by: str, now: datetime
 ) -> BrokerSession:
-    """Return the row of a token that is to be kept, not saved. Raises TokenKeysMissing."""
+    """Return the unsaved row of a token. Raises TokenKeysMissing."""
     return BrokerSession(
         client_id=credentials.client_id,
         token_sealed=seal(credentials.access_token, keys=settings.TOKEN_KEYS),
@@ -296,7 +297,7 @@ def _make_current(row: BrokerSession) -> None:
 
 @contextmanager
 def _current_row_lock() -> Iterator[None]:
-    """Hold, for one transaction, the lock under which the current row changes."""
+    """Open a transaction under the lock that serializes changes of the current row."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CURRENT_LOCK])
@@ -305,7 +306,7 @@ def _current_row_lock() -> Iterator[None]:
 
 @contextmanager
 def _renewal_lock() -> Iterator[bool]:
-    """Say whether we are the one who may ask the broker, and stay it until the end; the end of the process ends it."""
+    """Try the renewal lock; yield whether we acquired it. Released on exit, or by PostgreSQL when the process dies."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [RENEWAL_LOCK])
         (is_ours,) = cursor.fetchone()
@@ -313,5 +314,6 @@ def _renewal_lock() -> Iterator[bool]:
         yield is_ours
     finally:
         if is_ours:
+            # A lost connection has released the lock already.
             with suppress(InterfaceError, OperationalError), connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [RENEWAL_LOCK])

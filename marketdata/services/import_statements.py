@@ -1,13 +1,13 @@
-"""The statements of the instrument import, in the order in which they run.
+"""The SQL statements of the instrument import, in their order of execution.
 
-Rows are staged as they were read, resolved against what is known (an id and a name for each, the instrument behind
-each derivative), and then only what is new or different is written, as one upsert. All set-based; temporary tables
-are dropped with the transaction.
+Rows are staged as read, then resolved against the stored instruments (id and token of each, underlying of each
+derivative). One upsert then writes the new and changed rows only. All statements are set-based; the temporary tables
+end with the transaction.
 """
 
 from typing import Final
 
-# An import within a longer transaction finds the tables of the one before.
+# Two imports in one transaction, as in tests: the second finds the tables of the first.
 CLEAR: Final = "DROP TABLE IF EXISTS pg_temp.staged, pg_temp.resolved, pg_temp.links"
 
 STAGE: Final = """
@@ -26,14 +26,14 @@ SELECT exchange_segment, security_id, count(*) FROM staged
 GROUP BY exchange_segment, security_id HAVING count(*) > 1 ORDER BY 1, 2 LIMIT 3
 """
 
-# Of several cash rows with one symbol: the index, then the share in its usual series, then any share.
+# Order of several cash rows with one symbol: the index, the share in its main series, any other share.
 _CASH_ORDER: Final = """
     s.instrument_type = 'INDEX' DESC, coalesce(array_position(ARRAY['EQ', 'BE', 'BZ'], s.series), 9),
     s.security_type = 'ES' DESC, s.security_id
 """
 
-# A derivative is the same contract as a known one with its key, type, expiry, strike and option type: exchanges
-# use ids again. A cash instrument is the same if symbol or ISIN agree: companies change their names.
+# A derivative equals a stored one with the same key, type, expiry, strike and option type: exchanges reuse ids, so the
+# key alone is not enough. A cash instrument needs the same symbol or ISIN: companies change their names.
 RESOLVE: Final = f"""
 CREATE TEMP TABLE resolved ON COMMIT DROP AS
 WITH known AS (
@@ -61,10 +61,10 @@ SELECT coalesce(k.id, nextval(pg_get_serial_sequence('instruments', 'id'))) AS i
 FROM staged s
 LEFT JOIN known k USING (exchange_segment, security_id)
 LEFT JOIN cash c USING (exchange_segment, security_id)
-"""  # noqa: S608  The order is ours.
+"""  # noqa: S608  Built from constants of this module.
 
-# What derivatives are written on, once per underlying and expiry: the index by symbol, the share of the same
-# exchange, and of an MCX option the future that expires soonest on or after it. Segments: 2 NSE_FNO, 8 BSE_FNO, 5 MCX.
+# The underlying of derivatives, once per symbol and expiry: the index by symbol, the share of the same exchange, and
+# for an MCX option the next future that expires on or after it. Segments: 2 NSE_FNO, 8 BSE_FNO, 5 MCX_COMM.
 LINK: Final = """
 CREATE TEMP TABLE links ON COMMIT DROP AS
 WITH contracts AS MATERIALIZED (
@@ -131,4 +131,4 @@ WITH written AS (
     RETURNING target.id
 )
 SELECT count(*) FILTER (WHERE r.is_new), count(*) FILTER (WHERE NOT r.is_new) FROM written JOIN resolved r USING (id)
-"""  # noqa: S608  Column names are ours.
+"""  # noqa: S608  Built from the column names above.

@@ -1,9 +1,9 @@
-"""Importing the broker's instrument file: read all of it, judge it, and only then swap it in.
+"""Import of the broker's instrument file: stage all rows, validate them, then merge them into `instruments`.
 
-A file is refused, with a sentence in the record, when it is not whole, lists nothing, names an instrument twice,
-lacks the indices its derivatives are written on, or is much shorter than the last good one of its source; what was
-listed before then stays. Instruments are never deleted: what is gone or expired is no longer marked as listed. One
-transaction, so that readers see the old list or the new one; two imports wait for each other.
+A file is refused, with a sentence in the record, if it is incomplete, lists nothing, names an instrument twice, lacks
+the underlying indices of its derivatives, or is much shorter than the last good file of its source. The former list
+then stays. Instruments are never deleted: a missing or expired one loses its `is_listed`. One transaction, so that
+readers see either list; an advisory lock serializes imports.
 """
 
 import logging
@@ -24,12 +24,12 @@ from marketdata.services import import_statements
 
 logger = logging.getLogger(__name__)
 
-# pg_advisory_xact_lock key of the import, "INST".
+# pg_advisory_xact_lock key, the letters "INST".
 IMPORT_LOCK: Final = 0x494E5354
-# A file with fewer rows than this part of the last good one is taken for damaged.
+# Chosen: a file with a fifth fewer rows than the last good one counts as truncated; staff can accept it.
 LEAST_SHARE: Final = 0.8
-PROGRESS_ROWS: Final = 50_000
-# Segments with index derivatives -> the indices (IDX_I) without which their list is not whole.
+PROGRESS_ROWS: Final = 50_000  # Chosen: six lines for the real file of 273,027 rows (dhan-v2.md).
+# Segments with index derivatives -> their indices by id in IDX_I; without them the list is incomplete.
 KEY_INDICES: Final = {
     ExchangeSegment.NSE_FNO: {13: "NIFTY", 25: "BANKNIFTY"},
     ExchangeSegment.BSE_FNO: {51: "SENSEX"},
@@ -41,7 +41,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the file was seen to list: indices (by their security id), and segments with index derivatives."""
+    """Contents of the file: the security ids of its indices, and the segments with index derivatives."""
 
     indices: set[int]
     segments: set[ExchangeSegment]
@@ -55,10 +55,10 @@ def import_instruments(
     accept_fewer: bool = False,
     progress: Progress | None = None,
 ) -> InstrumentImport:
-    """Import the instrument file at `source` (path or http address) and return the record of it.
+    """Import the instrument file at `source` (path or HTTP address) and return its record.
 
-    A refusal is in the record, not raised. Contracts that expired before `as_of` (the market's date) are left out.
-    `accept_fewer` waives the comparison with the last good import.
+    A refusal is in the record, not raised. Contracts that expired before `as_of` (default: the market's date) are
+    skipped. `accept_fewer` waives the comparison with the last good import.
     """
     record = InstrumentImport(source=source, as_of=as_of or selectors.market_today(), started_at=now)
     report = progress or _discard_progress
@@ -73,10 +73,10 @@ def import_instruments(
         record.refusal = str(refusal)
         record.inserted = record.changed = record.delisted = 0
         _finish(record)
-        logger.error("instrument import refused, yesterday's list stays: %s", refusal)
+        logger.error("instrument import refused, the former list stays: %s", refusal)
     else:
         logger.info(
-            "instruments imported: %s rows read, %s kept, %s new, %s changed, %s no longer listed",
+            "instruments imported: %s rows read, %s kept, %s new, %s changed, %s delisted",
             record.rows_read,
             record.rows_kept,
             record.inserted,
@@ -87,7 +87,7 @@ def import_instruments(
 
 
 def _discard_progress(_: str) -> None:
-    """Stand in where nobody listens to progress."""
+    """Ignore a progress line."""
 
 
 def _finish(record: InstrumentImport) -> None:
@@ -98,7 +98,7 @@ def _finish(record: InstrumentImport) -> None:
 
 def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_fewer: bool, report: Progress) -> None:
     with connection.cursor() as cursor:
-        # Importing takes longer than a request may.
+        # An import takes longer than the statement limit of a request.
         cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SET LOCAL work_mem = '64MB'")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
@@ -107,7 +107,7 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         seen = _stage(cursor, reading, record, report)
         _check_whole(record, seen, accept_fewer=accept_fewer)
         _check_unique(cursor)
-        report(f"Comparing {record.rows_kept:,} instruments with what is known ...")
+        report(f"Comparing {record.rows_kept:,} instruments with the stored ones ...")
         cursor.execute("ANALYZE staged")
         cursor.execute(import_statements.RESOLVE)
         cursor.execute("ANALYZE resolved")
@@ -118,12 +118,12 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         cursor.execute(import_statements.UPSERT, {"now": record.started_at})
         record.inserted, record.changed = cursor.fetchone()
         if record.inserted + record.changed + record.delisted > record.rows_kept // 10:
-            # The planner would otherwise learn of it minutes later.
+            # Without it the planner works with old statistics until autovacuum runs, minutes later.
             cursor.execute("ANALYZE instruments")
 
 
 def _stage(cursor: Any, reading: scrip_master.Reading, record: InstrumentImport, report: Progress) -> _Seen:
-    """Copy all rows into the staging table and count them in `record`."""
+    """Copy all rows into the staging table and count them in `record`; return the contents to validate."""
     seen = _Seen(set(), set())
     kept = 0
     with cursor.copy(import_statements.COPY) as copy:

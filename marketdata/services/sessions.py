@@ -1,4 +1,4 @@
-"""Writes to the calendar: a whole year at a time, and days that turn out to be holidays."""
+"""Writes to the market calendar: a whole year, or days that become holidays."""
 
 from collections.abc import Collection
 from datetime import date, timedelta
@@ -11,13 +11,13 @@ from marketdata.models import MarketSession
 
 
 def load_market_calendar(*, year: int, exceptions: Collection[tuple[Session, str]], source: str) -> int:
-    """Replace the rows of a year by its ordinary sessions and what differs, with a note each; return how many.
+    """Replace the rows of a year with ordinary sessions and `exceptions` (session and note); return their number.
 
-    A day that has an exception in a segment has no ordinary session there. Raises ValueError for one of another year.
+    An exception replaces the ordinary session of its segment and day. Raises ValueError for a day of another year.
     """
     strays = [str(one.day) for one, _ in exceptions if one.day.year != year]
     if strays:
-        raise ValueError(f"not of {year}: {', '.join(strays)}")
+        raise ValueError(f"days outside {year}: {', '.join(strays)}")
     taken = {(one.segment, one.day) for one, _ in exceptions}
     days = [date(year, 1, 1) + timedelta(days=one) for one in range((date(year + 1, 1, 1) - date(year, 1, 1)).days)]
     ordinary = [
@@ -34,7 +34,7 @@ def load_market_calendar(*, year: int, exceptions: Collection[tuple[Session, str
 
 
 def make_holidays(*, session_ids: Collection[int], source: str) -> int:
-    """Turn sessions into holidays, one row a day and segment; return how many days that were."""
+    """Turn the days of these sessions into holidays, one row per day and segment; return the number of rows."""
     with transaction.atomic():
         chosen = MarketSession.objects.filter(pk__in=session_ids)
         days = set(chosen.values_list("exchange_segment", "day"))

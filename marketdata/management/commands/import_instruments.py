@@ -1,4 +1,4 @@
-"""`manage.py import_instruments`: import the broker's instrument file and say what came of it."""
+"""`manage.py import_instruments`: import the broker's instrument file and report the result."""
 
 import argparse
 from datetime import date
@@ -12,15 +12,15 @@ from marketdata import services
 
 
 class Command(BaseCommand):
-    """Import the list of instruments from a path or address, either of the broker's formats, plain or gzip."""
+    """Import the instrument file from a path or address, in either of the broker's formats, plain or gzip."""
 
     help = "Import the broker's instrument file (compact or detailed, plain or gzip)."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the source and the date."""
+        """Declare source, date and the waiver for short files."""
         parser.add_argument("source", nargs="?", default=None, help="path or http(s) address; the broker's by default")
         parser.add_argument(
-            "--as-of", type=date.fromisoformat, metavar="DATE", help="contracts that expired before it are left out"
+            "--as-of", type=date.fromisoformat, metavar="DATE", help="skip contracts that expired before this date"
         )
         parser.add_argument(
             "--accept-fewer", action="store_true", help="accept a file much shorter than the last good one"
@@ -41,6 +41,6 @@ class Command(BaseCommand):
         if record.refusal:
             raise CommandError(f"Refused, nothing was changed. {record.refusal}")
         self.stdout.write(
-            f"New {record.inserted:,}, changed {record.changed:,}, no longer listed {record.delisted:,} "
+            f"New {record.inserted:,}, changed {record.changed:,}, delisted {record.delisted:,} "
             f"({record.layout}, as of {record.as_of})"
         )

@@ -14,18 +14,18 @@ from marketdata.domain.sessions import Session, SessionKind
 
 
 class Command(BaseCommand):
-    """Reads a CSV with columns day, segments (names with spaces between, or *), kind, opens, closes, note."""
+    """Reads a CSV with the columns day, segments (names separated by spaces, or *), kind, opens, closes, note."""
 
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the year and the file of what is not ordinary."""
+        """Declare the year, the file of exceptional days and their source."""
         parser.add_argument("year", type=int)
         parser.add_argument("exceptions", type=Path)
-        parser.add_argument("--source", default="load_market_calendar", help="the circular they are from")
+        parser.add_argument("--source", default="load_market_calendar", help="the circular with these days")
 
     def handle(self, *_: Any, year: int, exceptions: Path, source: str, **__: Any) -> None:
-        """Write the rows; those of the year that stood there before are replaced."""
+        """Replace the rows of the year."""
         try:
             with exceptions.open(newline="", encoding="utf-8") as lines:
                 read = [one for row in csv.DictReader(lines) for one in _sessions(row)]

@@ -9,7 +9,7 @@ from marketdata.dhan.sealing import SealError
 
 
 class Command(BaseCommand):
-    """To rotate: put a new key first in TOKEN_KEYS, restart, run this, then drop the old key and restart."""
+    """To rotate: put a new key first in TOKEN_KEYS, restart, run this command, drop the old key, restart."""
 
     help = (
         "Encrypt the stored access token with the first of TOKEN_KEYS. Put the new key first and keep the old one "
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *_: Any, **__: Any) -> None:
-        """Say how many tokens were encrypted again."""
+        """Encrypt the stored tokens again and print their number."""
         try:
             count = services.reseal_tokens()
         except SealError as error:

@@ -303,7 +303,7 @@ def test_the_command_reports_what_was_read_kept_and_skipped(tmp_path: Path, caps
     assert "Rows read 15, kept 12" in said
     assert "skipped, expired: 2" in said
     assert "skipped, no feed segment: 1" in said
-    assert "New 12, changed 0, no longer listed 0 (compact, as of 2026-02-18)" in said
+    assert "New 12, changed 0, delisted 0 (compact, as of 2026-02-18)" in said
 
 
 def test_the_command_fails_with_the_reason_of_a_refusal(tmp_path: Path) -> None:

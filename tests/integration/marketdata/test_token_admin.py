@@ -117,7 +117,7 @@ def test_without_a_key_the_form_says_which_setting_is_missing(operator: Client, 
 def test_a_token_of_unknown_end_says_so(operator: Client) -> None:
     enter(operator, "an-opaque-token-of-the-simulator")
 
-    assert "unknown: the token does not say" in operator.get(LIST).content.decode()
+    assert "unknown (opaque token)" in operator.get(LIST).content.decode()
 
 
 def test_only_who_may_add_one_enters_a_token(client: Client, token: str) -> None:
