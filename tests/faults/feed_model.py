@@ -1,25 +1,24 @@
-"""A feed in miniature: workers, PostgreSQL and the broker on one clock that jumps from event to event.
+"""A model of the feed: workers, PostgreSQL and the broker on one clock that jumps from event to event.
 
-Who takes what and when is decided by the product's own `LeaseKeeper`; modelled is what it talks to (`model_server`)
-and what obeys it: a loop that opens and drops sockets as `Holder`, `OpeningGate` and `Owner` do, and a broker that
-counts them, drops a client that has been silent for 40 seconds, and is told of a dead process at once.
-
-A beat of a keeper is one event; what can come between two steps of a loop (a freeze, a kill, another worker) does.
+The product's own `LeaseKeeper` decides about ownership. Modelled are PostgreSQL (`model_server`), the event loop that
+opens and closes sockets like `FeedWorker`, `OpeningGate` and `ConnectionLifecycle`, and a broker that counts sockets,
+drops a client that is silent for 40 seconds, and notices a dead process at once. A beat of a keeper is one event, and
+faults come between events. `test_model_matches_the_feed.py` compares the model with real workers.
 """
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty
-from typing import Final
+from typing import Any, Final, cast
 
 from subscriptions.domain.ownership import ProcessStatus
 from subscriptions.feed.connection.life import HAND_OVER_SECONDS
 from subscriptions.feed.ownership.keeper import LeaseKeeper
-from subscriptions.feed.ownership.statements import Lease
-from tests.faults.model_server import CONNECTIONS, Clock, ModelServer
+from subscriptions.feed.ownership.statements import Lease, LeaseStatements
+from tests.faults.model_server import CONNECTIONS, Clock, ModelServer, ModelSession
 
 SILENT_SECONDS: Final = 40.0
 """The broker drops a client that answers nothing for so long (docs/dhan.md)."""
@@ -102,7 +101,13 @@ class Worker:
         self.silent_until = 0.0
         """Until when it may have sockets that it does not speak for."""
         self.keeper = LeaseKeeper(
-            {"server": server}, owner=name, limit=limit, on_change=self._hear, process_status=process_status
+            {"server": server},
+            owner=name,
+            limit=limit,
+            on_change=self._hear,
+            process_status=process_status,
+            connect=cast("Callable[[Mapping[str, Any], str], LeaseStatements]", ModelSession),
+            clock=lambda: server.clock.now,
         )
         self._clock.after(chance.uniform(0, 1), self._beat)
         self._clock.after(chance.uniform(0, LOOP_SECONDS), self._turn_loop)
@@ -283,7 +288,7 @@ class World:
         self, chance: random.Random, clock: Clock, *, may_be_silent: bool, together: bool, workers: int = 3
     ) -> None:
         self.chance, self.clock, self._may_be_silent, self._together = chance, clock, may_be_silent, together
-        self.server = ModelServer(clock)
+        self.server = ModelServer(clock, self._process_status)
         self.broker = ModelBroker(clock)
         self.running: list[Worker] = []
         self._ever: list[Worker] = []

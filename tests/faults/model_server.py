@@ -1,31 +1,33 @@
-"""PostgreSQL as far as ownership is concerned, on a clock that jumps from event to event.
+"""A model of PostgreSQL for ownership: leases, advisory locks and sessions, on a clock that jumps between events.
 
-Leases, advisory locks and the end of sessions, held to the real statements by
-`tests/integration/subscriptions/feed/test_lease_model.py`.
+`tests/integration/subscriptions/feed/test_lease_model.py` compares it with the real statements.
 """
 
 import heapq
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
-from subscriptions.domain.ownership import FormerOwner
+from subscriptions.domain.ownership import ACTIONS, Action, LeaseState, LockState, ProcessStatus
 from subscriptions.feed.ownership.statements import (
     FORMER_OWNERS_FIRST_SECONDS,
     TTL_SECONDS,
     Cooldown,
     Lease,
     UnownedLease,
+    lease_state,
 )
 
 CONNECTIONS: Final = 5
 
 
 class Clock:
-    """Stands in for the module `time`, and holds what is to happen."""
+    """A clock and the events of the future."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -39,7 +41,7 @@ class Clock:
         heapq.heappush(self._events, (self.now + seconds, next(self._order), act))
 
     def run(self, seconds: float) -> None:
-        """Let everything happen that is due within `seconds`."""
+        """Run all events of the next `seconds`."""
         end = self.now + seconds
         while self._events and self._events[0][0] <= end:
             self.now, _, act = heapq.heappop(self._events)
@@ -57,15 +59,24 @@ class ModelRow:
 
 
 class ModelServer:
-    """PostgreSQL, as far as ownership is concerned."""
+    """PostgreSQL, as far as ownership needs it.
 
-    def __init__(self, clock: Clock) -> None:
+    Every takeover and every ended session is compared with the table of ownership rules; `process_status` says what a
+    worker sees of the owner that a lease names.
+    """
+
+    def __init__(
+        self, clock: Clock, process_status: Callable[[str], ProcessStatus] = lambda _name: ProcessStatus.GONE
+    ) -> None:
         self.clock = clock
+        self._process_status = process_status
+        self.used: Counter[tuple[LockState, LeaseState, ProcessStatus]] = Counter()
+        """How often each rule of the table was followed."""
         self.started_at = clock.now - 3_600.0
         self.is_up = True
         self.rows = {number: ModelRow() for number in range(1, CONNECTIONS + 1)}
         self.locks: dict[int, tuple[ModelSession, int]] = {}
-        """Who holds the lock of each number, and how often: as many unlocks free it."""
+        """The session that owns the lock of each number, and how often: as many unlocks free it."""
         self.takeovers = 0
 
     def stop(self) -> None:
@@ -75,6 +86,12 @@ class ModelServer:
 
     def start(self) -> None:
         self.is_up, self.started_at = True, self.clock.now
+
+    def follow(self, lock: LockState, unowned: UnownedLease, action: Action) -> None:
+        """Assert that the table permits an action; at any time, not only when the keeper looked."""
+        process = self._process_status(unowned.owner) if unowned.owner else ProcessStatus.GONE
+        assert ACTIONS[lock, unowned.state, process] is action, (lock, unowned, process)
+        self.used[lock, unowned.state, process] += 1
 
     def end(self, session: "ModelSession") -> None:
         """End a session, which frees its locks."""
@@ -89,6 +106,7 @@ class ModelSession:
         self._server: ModelServer = parameters["server"]
         self._owner = owner
         self._started = self._server.started_at
+        self._frozen_seconds = math.inf
         self.is_open = True
         self._insist()
 
@@ -97,19 +115,15 @@ class ModelSession:
 
     def list_unowned(self, owned: frozenset[Lease], *, frozen_seconds: float) -> list[UnownedLease]:
         numbers = {one.connection for one in owned}
-        return [
-            UnownedLease(Lease(number, row.epoch, former is not None), former)
-            for number, row in self._rows().items()
-            if number not in numbers
-            for former in [self._former(row, frozen_seconds)]
-        ]
+        self._frozen_seconds = frozen_seconds
+        return [self._see(number) for number in self._rows() if number not in numbers]
 
-    def _former(self, row: ModelRow, frozen_seconds: float) -> FormerOwner | None:
-        if row.owner in {"", self._owner}:
-            return None
-        assert row.expires_at is not None
-        was_heard = row.expires_at - TTL_SECONDS > self._server.started_at
-        return FormerOwner(row.owner, self._is_long_silent(row, frozen_seconds), was_heard)
+    def _see(self, number: int) -> UnownedLease:
+        row = self._rows()[number]
+        owner = "" if row.owner == self._owner else row.owner
+        is_proven = row.expires_at is not None and row.expires_at - TTL_SECONDS > self._server.started_at
+        state = lease_state(owner, self._is_long_silent(row, self._frozen_seconds), is_proven)
+        return UnownedLease(Lease(number, row.epoch, bool(owner)), owner, state)
 
     def _is_long_silent(self, row: ModelRow, frozen_seconds: float) -> bool:
         if row.expires_at is None:
@@ -126,6 +140,7 @@ class ModelSession:
             self.unlock(seen.connection)
             return None
         self._server.takeovers += row.owner not in {"", self._owner}
+        self._server.follow(LockState.FREE, self._see(seen.connection), Action.TAKE_OVER)
         row.owner, row.epoch, row.expires_at = self._owner, row.epoch + 1, self._server.clock.now + TTL_SECONDS
         return Lease(seen.connection, row.epoch, seen.is_inherited)
 
@@ -165,6 +180,7 @@ class ModelSession:
             return None
         if not self._is_long_silent(row, after_seconds):
             return None
+        self._server.follow(LockState.TAKEN, self._see(seen.connection), Action.END_SESSION)
         self._server.end(holder)
         return row.owner
 

@@ -11,7 +11,7 @@ import psycopg
 from django.db import connection, connections
 
 from devstack.postgres import is_ready as is_postgres_ready
-from subscriptions.domain.ownership import FormerOwner
+from subscriptions.domain.ownership import LeaseState
 from subscriptions.feed.ownership.statements import Lease, LeaseStatements, connection_parameters
 from subscriptions.models import Claim
 from tests.factories import make_equities
@@ -62,7 +62,7 @@ def test_r18_after_a_crash_of_one_of_its_processes_only_former_owners_may_take_a
     another = LeaseStatements(parameters, "another")
 
     (seen,) = another.list_unowned(frozenset(Lease(number, 0) for number in range(2, 6)), frozen_seconds=45)
-    assert seen.former == FormerOwner("former", is_long_silent=False, was_heard_by_this_server=False)
+    assert (seen.owner, seen.state) == ("former", LeaseState.UNPROVEN)
     assert take(another, 1) is None
     another.close()
     again = LeaseStatements(parameters, "former")

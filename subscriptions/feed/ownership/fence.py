@@ -1,13 +1,12 @@
-"""What ends an owner that cannot ask PostgreSQL whether its connection still is its own.
+"""The fence of one connection: closes its socket when another owner may have the connection.
 
-A database that is out of reach for everybody takes nothing from anybody: owners stream on. One that is out of reach for
-this owner alone may have given the connection to another, whose socket would be one too many. That other writes to the
-board under its newer epoch, and waits for a moment, before it opens; whoever finds such an epoch there has lost. An
-epoch never becomes the newest again, so nothing that the board says later takes the word back. Only a lease that is
-renewed after it does: then the board is wrong, left over from a database that has been put back, and is written anew.
+PostgreSQL decides who owns a connection. The fence covers the time in which this owner cannot ask it:
 
-Where the board cannot be reached either nobody hears this owner, and it ends before others may take its connection for
-a frozen one's.
+* PostgreSQL is unreachable for all workers: nobody can take over, so the owner keeps streaming.
+* PostgreSQL is unreachable for this owner alone: a successor may have its lease. The successor writes to the board
+  (Redis) under its newer epoch and waits a moment before it opens. The owner finds that epoch at its next cache write
+  and closes.
+* The board is unreachable too: no successor can be found, so the owner closes before others may take it for frozen.
 """
 
 import asyncio
@@ -17,44 +16,54 @@ from contextlib import suppress
 from typing import Final
 
 BOARD_GONE_SECONDS: Final = 5.0
-"""A board that restarts is back sooner."""
+"""Chosen: a Redis that restarts is back sooner."""
 
 RenewedAt = Callable[[], float]
-"""Return when the look began that renewed our leases last, of `time.monotonic`."""
+"""Return when the last renewal of our leases began, on the clock of the fence."""
 
 
 class Fence:
-    """One owner's doubts, and the word it has to leave before it opens."""
+    """What one owner knows about a possible successor."""
 
-    def __init__(self, renewed_at: RenewedAt = time.monotonic, *, frozen_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        renewed_at: RenewedAt = time.monotonic,
+        *,
+        frozen_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._renewed_at = renewed_at
         self._frozen_seconds = frozen_seconds
+        self._clock = clock
         self._superseded_at: float | None = None
-        self._board_seen_at = time.monotonic()
+        self._board_seen_at = clock()
         self._announced = asyncio.Event()
 
     @property
     def is_board_wrong(self) -> bool:
-        """Whether the board names another owner, and our lease was renewed since."""
+        """Whether the board names another owner although our lease was renewed after that."""
+        # Epochs only grow. A renewal under our epoch after the newer one was seen means that the newer one was of a
+        # database since replaced by a backup; the board is overwritten then.
         return self._superseded_at is not None and self._renewed_at() > self._superseded_at
 
     def note_board(self) -> None:
-        """Take note that the board was reached."""
-        self._board_seen_at = time.monotonic()
+        """Record that the board was reached."""
+        self._board_seen_at = self._clock()
 
     def note_announced(self) -> None:
-        """Take note that the board has our epoch, and no newer one."""
+        """Record that the board has our epoch and no newer one."""
         self._announced.set()
+        # A board without the newer epoch may have been emptied, so only a renewed lease removes the suspicion.
         if self.is_board_wrong:
             self._superseded_at = None
 
     def note_superseded(self) -> None:
-        """Take note that another owner has written to the board under a newer epoch."""
+        """Record that the board has a newer epoch; the first time counts."""
         if self._superseded_at is None:
-            self._superseded_at = time.monotonic()
+            self._superseded_at = self._clock()
 
     async def wait_announced(self) -> None:
-        """Wait until a former owner can know of us, but no longer than it may go on without a sign of anyone."""
+        """Wait until the board has our epoch, at most `frozen_seconds`: by then a former owner has closed unasked."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._frozen_seconds):
                 await self._announced.wait()
@@ -63,8 +72,8 @@ class Fence:
         """Return why no socket may be open; None if one may."""
         if self._superseded_at is not None and not self.is_board_wrong:
             return "another owner has this connection"
-        now = time.monotonic()
-        is_unheard = now - self._board_seen_at > BOARD_GONE_SECONDS
-        if is_unheard and now - self._renewed_at() > self._frozen_seconds > 0:
+        now = self._clock()
+        is_board_gone = now - self._board_seen_at > BOARD_GONE_SECONDS
+        if is_board_gone and now - self._renewed_at() > self._frozen_seconds > 0:
             return "neither PostgreSQL nor Redis can be reached"
         return None

@@ -1,24 +1,10 @@
-"""Which connections this worker owns: leases with an epoch, advisory locks, and the gate before an opening.
+"""Keeps the leases of this worker: takes connections over, renews them each second, and guards the account's gate.
 
-Theory of operation. Ownership has two signs of life. The *lease*, a row of `feed_leases`, is renewed every
-second and says that the owner's loop runs. A *session advisory lock* on the same database connection says that
-its process lives: it is free milliseconds after a kill -9 and stays held through a freeze. A lock that is free
-is taken at once, and taking raises the epoch in one compare-and-set; except from a process that is seen to run, or
-whose session ended with PostgreSQL itself (`subscriptions.domain.ownership`). One that is held while the lease has run
-out belongs to a process that is frozen or cut off and may still have its socket: nobody opens another until its
-process has ended or `frozen_seconds` have passed, for the broker drops a silent client after 40. Then its database
-session is ended, which frees the lock (docs/decisions/0010-frozen-owners.md).
-
-A lease is lost when another owner has raised its epoch, and only then. While PostgreSQL cannot be reached
-nobody can take anything over, so owners keep what they hold; when it is back they renew under the epoch they
-have, and get their locks again as soon as the server has noticed that the former session is gone. For the
-first seconds of a PostgreSQL server only former owners may take, because the others may still be streaming.
-
-An owner that wakes from a freeze does not know what happened. `is_assured` says whether this thread has looked lately;
-nothing is opened and nothing sent while it has not.
-
-`LeaseKeeper.run` belongs in a thread of its own: a busy event loop must not cost the lease, and a slow database
-must not stop the loop. Statements are in `leases`.
+A lease (a row of `feed_leases`, renewed each second) shows that the owner's loop runs. A session advisory lock on the
+same database connection shows that its process lives: PostgreSQL frees it milliseconds after a kill -9 and keeps it
+during a freeze. The table `subscriptions.domain.ownership.ACTIONS` decides what may be done in which state of the two.
+`LeaseKeeper.run` has a thread for itself: a busy event loop must not cost a lease, and a slow database must not stop
+the event loop.
 """
 
 import logging
@@ -31,27 +17,29 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
-from subscriptions.domain.ownership import ProcessStatus, may_take_from
+from subscriptions.domain.ownership import ACTIONS, Action, LeaseState, LockState, ProcessStatus
 from subscriptions.feed.ownership.processes import process_status
 from subscriptions.feed.ownership.statements import GATE, TTL_SECONDS, Cooldown, Lease, LeaseStatements
 
 logger = logging.getLogger(__name__)
 
 BEAT_SECONDS: Final = 1.0
+"""Chosen: a third of a lease's time, so one beat may fail."""
 FROZEN_SECONDS: Final = 45.0
+"""docs/dhan.md: the broker drops a client that is silent for 40 s; chosen: 5 s more."""
 LONGEST_ATTEMPT_SECONDS: Final = 10.0
-"""No attempt at the database lasts longer; a thread that was in one for longer did not run."""
+"""Chosen: above the sum of the timeouts in `statements.connection_parameters` (8 s), so a longer one was a freeze."""
 LONGEST_UNSURE_SECONDS: Final = LONGEST_ATTEMPT_SECONDS + BEAT_SECONDS
-"""A thread that runs is never without a look for longer: one that failed, and the pause after it."""
+"""The longest time without an answer of a thread that runs: one failed attempt and the pause after it."""
 
-_RETRY_SECONDS: Final = 0.05
+_RETRY_SECONDS: Final = 0.05  # Chosen: the first retry; it doubles up to a beat.
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class _KnownCooldown:
-    """A quiet as this worker knows it, on its own clock; `is_recorded` once the others can know it too."""
+    """A cooldown on this worker's clock; `is_recorded` once PostgreSQL has it, so that the other workers see it."""
 
     cooldown: Cooldown
     until: float
@@ -60,10 +48,10 @@ class _KnownCooldown:
 
 
 class LeaseKeeper:
-    """Takes free connections up to a limit, renews what it holds, and tells of every change.
+    """Takes over connections up to a limit and renews them.
 
-    `run` blocks until `stop`; the other methods may be called from any thread. `tell` is called from the
-    thread of `run` with everything that is held, `tell_quiet` with what is left of the account's quiet.
+    `run` blocks until `stop`; the other methods may be called from any thread. The thread of `run` calls `on_change`
+    with all leases it owns after each change, and `on_cooldown_change` with the rest of the account's cooldown.
     """
 
     def __init__(
@@ -76,6 +64,8 @@ class LeaseKeeper:
         on_cooldown_change: Callable[[Cooldown | None], None] = lambda _cooldown: None,
         frozen_seconds: float = FROZEN_SECONDS,
         process_status: Callable[[str], ProcessStatus] = process_status,
+        connect: Callable[[Mapping[str, Any], str], LeaseStatements] = LeaseStatements,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._parameters = parameters
         self._owner = owner
@@ -84,8 +74,10 @@ class LeaseKeeper:
         self._on_cooldown_change = on_cooldown_change
         self._frozen_seconds = frozen_seconds
         self._process_status = process_status
+        self._connect = connect
+        self._clock = clock
         self._cooldown: _KnownCooldown | None = None
-        self._confirmed_at = self._renewed_at = time.monotonic()
+        self._confirmed_at = self._renewed_at = clock()
         self._owned: frozenset[Lease] = frozenset()
         self._unlocked: frozenset[int] = frozenset()
         self._database: LeaseStatements | None = None
@@ -94,37 +86,40 @@ class LeaseKeeper:
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """Keep leases until told to stop, then release them."""
-        next_beat = time.monotonic()
+        """Keep leases until `stop`, then release them."""
+        next_beat = self._clock()
         while True:
             try:
-                command = self._inbox.get(timeout=max(0.0, next_beat - time.monotonic()))
+                command = self._inbox.get(timeout=max(0.0, next_beat - self._clock()))
             except queue.Empty:
-                next_beat = time.monotonic() + self._pause_after(is_renewed=bool(self._with_database(self._beat)))
+                next_beat = self._clock() + self._pause_after(is_renewed=bool(self._with_database(self._beat)))
                 continue
             if command is None:
                 break
-            command()
+            command()  # Between two beats: an opening does not wait for the next one.
         self._with_database(self._release_all)
         self._close_database()
 
     def stop(self) -> None:
-        """Let `run` release everything and return."""
+        """Let `run` release all leases and return."""
         self._inbox.put(None)
 
     def is_confirmed(self) -> bool:
-        """Say whether this thread has looked so lately that what is held is still ours."""
-        return time.monotonic() - self._confirmed_at < TTL_SECONDS
+        """Return whether the leases were confirmed within the last lease time, so that no other worker has them.
+
+        False after a freeze: the thawed process must neither open nor send before the next confirmation.
+        """
+        return self._clock() - self._confirmed_at < TTL_SECONDS
 
     def renewed_at(self) -> float:
-        """Return when the look began that renewed what is held last, of `time.monotonic`."""
+        """Return when the last successful renewal began, on the clock of this keeper."""
         return self._renewed_at
 
     def try_gate(self) -> "Future[bool]":
-        """Ask for the account-wide right to open a socket; the answer comes at once.
+        """Try to acquire the account-wide right to open a socket; the future has the answer within an attempt.
 
-        Yes while PostgreSQL cannot be reached: nobody new can own a connection then, and a worker opens one
-        at a time of its own accord. Never while the account is to be quiet, as far as this worker knows.
+        True while PostgreSQL is unreachable: no connection can change its owner then, and each worker opens one socket
+        at a time. False during a cooldown.
         """
         answer: Future[bool] = Future()
 
@@ -132,6 +127,7 @@ class LeaseKeeper:
             is_granted = self._is_granted()
             if answer.set_running_or_notify_cancel():
                 answer.set_result(is_granted)
+            # The asking task was cancelled in between: without this the lock would stay taken.
             elif is_granted:
                 self._with_database(lambda statements: statements.unlock(GATE))
 
@@ -139,33 +135,35 @@ class LeaseKeeper:
         return answer
 
     def start_cooldown(self, cooldown: Cooldown, *, grows: bool = False) -> None:
-        """Let nobody open a socket for a while, whichever worker asks; with `grows`, longer each time in a row."""
+        """Start a cooldown for every worker; with `grows` it doubles with each refusal in a row."""
 
         def start() -> None:
-            self._cooldown = _KnownCooldown(cooldown, time.monotonic() + cooldown.seconds, grows, is_recorded=False)
+            # Known here before it is recorded: it counts for this worker even if PostgreSQL is unreachable.
+            self._cooldown = _KnownCooldown(cooldown, self._clock() + cooldown.seconds, grows, is_recorded=False)
             self._on_cooldown_change(cooldown)
             self._with_database(self._sync_cooldown)
 
         self._inbox.put(start)
 
     def note_opened(self) -> None:
-        """Take note that the broker gave this worker a socket."""
-        self._inbox.put(lambda: self._with_database(LeaseStatements.note_opened))
+        """Record that the broker accepted a socket of this worker."""
+        self._inbox.put(lambda: self._with_database(lambda statements: statements.note_opened()))
 
     def release_gate(self) -> None:
-        """Let another worker open a socket."""
+        """Free the account-wide lock, so that another worker may open a socket."""
         self._inbox.put(lambda: self._with_database(lambda statements: statements.unlock(GATE)))
 
     def _pause_after(self, *, is_renewed: bool) -> float:
-        """Return the time to the next beat. A lost session is replaced at once: its locks are free meanwhile."""
+        """Return the seconds to the next beat; short after a failure, since a lost database session freed its locks."""
         self._failures = 0 if is_renewed else self._failures + 1
         return BEAT_SECONDS if is_renewed else min(BEAT_SECONDS, _RETRY_SECONDS * 2.0**self._failures)
 
     def _is_granted(self) -> bool:
-        if self._cooldown is not None and time.monotonic() < self._cooldown.until:
+        if self._cooldown is not None and self._clock() < self._cooldown.until:
             return False
         granted = self._with_database(self._pass_gate)
-        if granted is None:  # Out of reach. What the others were not told of ends no sooner than they can be told.
+        if granted is None:
+            # PostgreSQL is unreachable. A cooldown that the other workers cannot know yet does not end by time alone.
             return self._cooldown is None or self._cooldown.is_recorded
         return granted
 
@@ -178,79 +176,102 @@ class LeaseKeeper:
         return True
 
     def _sync_cooldown(self, statements: LeaseStatements) -> bool:
-        """Record what is not recorded yet, learn what the others ask for, and tell; True while it is quiet."""
+        """Record our own cooldown, read the account's and report it; return whether one runs."""
         if self._cooldown is not None and not self._cooldown.is_recorded:
-            left = self._cooldown.until - time.monotonic()
+            left = self._cooldown.until - self._clock()
             if left > 0:
                 statements.start_cooldown(replace(self._cooldown.cooldown, seconds=left), grows=self._cooldown.grows)
         cooldown = statements.read_cooldown()
         self._cooldown = None
         if cooldown is not None:
-            self._cooldown = _KnownCooldown(
-                cooldown, time.monotonic() + cooldown.seconds, grows=False, is_recorded=True
-            )
+            self._cooldown = _KnownCooldown(cooldown, self._clock() + cooldown.seconds, grows=False, is_recorded=True)
         self._on_cooldown_change(cooldown)
         return cooldown is not None
 
     def _with_database(self, act: Callable[[LeaseStatements], Answer]) -> Answer | None:
-        """Return what `act` gives; None, and no session, if PostgreSQL cannot be reached."""
-        started_at = time.monotonic()
+        """Return the result of `act`; None if PostgreSQL is unreachable, and then there is no connection to it."""
+        started_at = self._clock()
         had_connection = self._database is not None
         try:
             if self._database is None:
-                self._database = LeaseStatements(self._parameters, self._owner)
+                self._database = self._connect(self._parameters, self._owner)
+                # A new session owns no locks; `_renew` acquires them again.
                 self._unlocked = frozenset(lease.connection for lease in self._owned)
             answer = act(self._database)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._close_database()
             if not had_connection:
-                self._note_out_of_reach(started_at)
+                self._note_unreachable(started_at)
             self._note_reachable(is_reachable=False, reason=type(error).__name__)
             return None
         self._note_reachable(is_reachable=True)
         return answer
 
-    def _note_out_of_reach(self, started_at: float) -> None:
-        """A database that cannot be reached takes nothing from us; it may have before, if we have not looked for long.
+    def _note_unreachable(self, started_at: float) -> None:
+        """Count a failed attempt to connect as a confirmation, if this thread ran all the time.
 
-        Neither the attempt nor the time before it may have been longer than a thread that runs can need.
+        While PostgreSQL is unreachable no other worker can take a lease over either. That holds for the time of the
+        attempt only. If the attempt or the time before it was longer than a running thread needs, the thread was
+        frozen, and another worker may have taken the leases while PostgreSQL was still there.
         """
-        now = time.monotonic()
+        now = self._clock()
         if now - started_at < LONGEST_ATTEMPT_SECONDS and started_at - self._confirmed_at < LONGEST_UNSURE_SECONDS:
             self._confirmed_at = now
 
     def _beat(self, statements: LeaseStatements) -> bool:
-        looked_at = time.monotonic()
-        ours = statements.renew(self._owned) if self._owned else frozenset()
-        for lease in self._owned - ours:
-            statements.unlock(lease.connection)
-        owned_numbers = frozenset(lease.connection for lease in ours)
-        self._unlocked = frozenset(one for one in self._unlocked & owned_numbers if not statements.lock(one))
-        self._set_owned(ours)
-        self._confirmed_at = self._renewed_at = looked_at
+        # 1. Renew. The confirmation counts from before the statement: the lease runs at least from then on.
+        started_at = self._clock()
+        self._renew(statements)
+        self._confirmed_at = self._renewed_at = started_at
+        # 2. Exchange the cooldown with the other workers.
         self._sync_cooldown(statements)
+        # 3. Take over what may be taken.
         if len(self._owned) < self._limit:
             self._take_free(statements)
         return True
+
+    def _renew(self, statements: LeaseStatements) -> None:
+        """Renew the leases, drop the lost ones and acquire missing locks again."""
+        renewed = statements.renew(self._owned) if self._owned else frozenset()
+        kept = set()
+        for lease in self._owned:
+            lock = LockState.TAKEN if lease.connection in self._unlocked else LockState.FREE
+            state = LeaseState.OURS if lease in renewed else LeaseState.LOST
+            if ACTIONS[lock, state, ProcessStatus.RUNNING] is Action.KEEP:
+                kept.add(lease)
+            else:
+                statements.unlock(lease.connection)  # The callback below closes the socket.
+        numbers = {lease.connection for lease in kept}
+        # PostgreSQL may need seconds to notice that our former session has ended; each beat tries again.
+        self._unlocked = frozenset(one for one in self._unlocked & numbers if not statements.lock(one))
+        self._set_owned(frozenset(kept))
 
     def _take_free(self, statements: LeaseStatements) -> None:
         for unowned in statements.list_unowned(self._owned, frozen_seconds=self._frozen_seconds):
             if len(self._owned) == self._limit:
                 return
-            seen, former = unowned.lease, unowned.former
-            # Asked before the lock is tried: a process that is gone stays gone.
-            may_take = former is None or may_take_from(former, self._process_status(former.name))
+            seen, state = unowned.lease, unowned.state
+            # The process is looked up before the lock is tried: one that is gone stays gone. A vacant lease names none.
+            process = self._process_status(unowned.owner) if unowned.owner else ProcessStatus.GONE
+            # Whether the lock is free shows only when it is tried: first the action for a free lock.
+            may_take = ACTIONS[LockState.FREE, state, process] is Action.TAKE_OVER
             taken = statements.take(seen) if may_take else None
             if taken is not None:
                 self._set_owned(self._owned | {taken})
-            elif (frozen := statements.end_frozen(seen, after_seconds=self._frozen_seconds)) is not None:
-                logger.warning(
-                    "connection %d, epoch %d: %s has not renewed its lease for %.0f s; its session is ended",
-                    seen.connection,
-                    seen.epoch,
-                    frozen,
-                    self._frozen_seconds,
-                )
+            elif ACTIONS[LockState.TAKEN, state, process] is Action.END_SESSION:
+                self._end_session(statements, seen)
+
+    def _end_session(self, statements: LeaseStatements, seen: Lease) -> None:
+        """End the session of a silent owner; the next beat finds its lock free and takes the connection over."""
+        frozen = statements.end_frozen(seen, after_seconds=self._frozen_seconds)
+        if frozen is not None:
+            logger.warning(
+                "connection %d, epoch %d: owner %s silent for %.0f s after its lease expired; database session ended",
+                seen.connection,
+                seen.epoch,
+                frozen,
+                self._frozen_seconds,
+            )
 
     def _release_all(self, statements: LeaseStatements) -> None:
         for lease in self._owned:
@@ -273,6 +294,6 @@ class LeaseKeeper:
             return
         self._is_reachable = is_reachable
         if is_reachable:
-            logger.warning("the lease database is back; %d connections held", len(self._owned))
+            logger.warning("lease database reachable again; %d connections owned", len(self._owned))
         else:
-            logger.warning("the lease database is unreachable (%s); %d connections held", reason, len(self._owned))
+            logger.warning("lease database unreachable (%s); %d connections owned", reason, len(self._owned))

@@ -1,7 +1,7 @@
-"""The statements of ownership: leases, advisory locks, the gate's row; all SQL of them is here.
+"""The SQL of ownership: leases, advisory locks, and the row of the account's cooldown.
 
-One `LeaseStatements` is one database connection. Its end frees every lock it holds, and that is what makes them a sign
-of life: whoever holds a connection's lock has a process, or had one a moment ago.
+One `LeaseStatements` is one database connection. Its end frees every lock it owns, which makes a lock a sign of life of
+its process. Statements run in autocommit: each is one atomic compare-and-set.
 """
 
 from collections.abc import Mapping
@@ -11,21 +11,25 @@ from typing import Any, Final
 import psycopg
 
 from subscriptions.domain.outages import LEASE_SECONDS
-from subscriptions.domain.ownership import FormerOwner
+from subscriptions.domain.ownership import LeaseState
 
 TTL_SECONDS: Final = LEASE_SECONDS
 FORMER_OWNERS_FIRST_SECONDS: Final = 10
+"""Chosen: a former owner that runs reconnects within a second or two of PostgreSQL's return."""
 GATE: Final = 0
-"""The number under which the gate has its lock, beside the connections'."""
+"""Lock number of the gate; connections have 1 to 5."""
 COOLDOWN_GROWS_TO: Final = 5
-"""Refusal after refusal the quiet doubles, up to so many times the first."""
+"""docs/dhan.md: a refusal with 429 clears after a minute to five, so a cooldown of 60 s grows to five times that."""
 
-LOCK_SPACE: Final = 0x46454544  # "FEED"; the second key is a connection's number
+LOCK_SPACE: Final = 0x46454544
+"""Chosen: "FEED" in ASCII. The first key of our advisory locks; the second is the number of a connection."""
 
-# After a crash of one of its processes PostgreSQL ends all sessions and goes on, and forgets its statistics.
+# When one of its processes crashes, PostgreSQL ends all sessions and restarts inside the same postmaster. The start
+# time of the postmaster stays then, but the statistics are reset, so the later of the two counts.
 STARTED: Final = "greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))"
-"""SQL: since when sessions can have lived."""
-# While PostgreSQL was down nobody could renew: that silence says nothing. NULL is a lease that names nobody.
+"""SQL: the time since which every present session was opened."""
+# A lease is long silent if it expired over `frozen` seconds ago. No lease could be renewed while PostgreSQL was down,
+# so the earliest expiry that counts is one lease time after its start. Without an owner `expires_at` is NULL.
 _LONG_SILENT: Final = f"""
 greatest(expires_at, {STARTED} + make_interval(secs => %(ttl)s))
      < now() - make_interval(secs => %(frozen)s) AND expires_at IS NOT NULL
@@ -59,8 +63,9 @@ UPDATE feed_leases SET owner = '', expires_at = NULL
 """
 
 
-# The holder of the lock is named by what it says of itself and by the lease at once: another session is never ended.
-# MATERIALIZED, lest the planner asks for the end of sessions before it has compared them.
+# Ends at most one session, identified three times: it owns the lock of this connection in this database, its
+# application name is the one of the lease's owner, and the lease under this epoch is long silent. MATERIALIZED: without
+# it the planner may call pg_terminate_backend before it has checked the conditions.
 _END_FROZEN: Final = f"""
 WITH frozen AS MATERIALIZED (
     SELECT lease.owner, holder.pid
@@ -93,25 +98,26 @@ _NOTE_OPENED: Final = "UPDATE feed_gate SET refusals = 0 WHERE refusals > 0"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to a connection, under the epoch that everything published about it carries."""
+    """The right to a connection. The epoch is its fencing token: everything published carries it."""
 
     connection: int
     epoch: int
     is_inherited: bool = field(default=False, compare=False)
-    """Whether another owner had it until now, who may not know yet that it has it no more."""
+    """Whether another owner had it before, which may not know yet that it lost the lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnownedLease:
-    """The lease of a connection that whoever looks does not hold, and whom it names, if anyone else."""
+    """The lease of a connection that this worker does not own; `owner` is the other owner it names, or empty."""
 
     lease: Lease
-    former: FormerOwner | None
+    owner: str
+    state: LeaseState
 
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """What the broker asked of the whole account: open nothing for so many seconds, or have nothing open either."""
+    """The broker's limit on the whole account: open no socket for so many seconds; with `closes_all` close all too."""
 
     seconds: float
     closes_all: bool
@@ -119,20 +125,22 @@ class Cooldown:
 
 
 def connection_parameters(database: Mapping[str, Any]) -> dict[str, Any]:
-    """Return psycopg's parameters for an entry of Django's DATABASES; a dead peer is noticed in seconds."""
+    """Return psycopg's parameters for an entry of Django's DATABASES, with timeouts of a few seconds."""
     named = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     given = {name: database[entry] for name, entry in named.items() if database.get(entry)}
     passed_on = {name: database["OPTIONS"][name] for name in ("sslmode", "sslrootcert") if name in database["OPTIONS"]}
+    # Every attempt ends within `keeper.LONGEST_ATTEMPT_SECONDS`: a thread that hangs cannot renew its leases.
     return given | passed_on | {"connect_timeout": 2, "tcp_user_timeout": 4_000, "options": "-c statement_timeout=2000"}
 
 
 def application_name(owner: str) -> str:
-    """Return what an owner's session calls itself, in 63 characters; the last ones of a name are nobody else's."""
+    """Return the application name of an owner's session; the end of an owner's name is its random part."""
+    # PostgreSQL truncates application names to 63 characters: 6 for the prefix, 57 for the owner.
     return f"lease {owner[-57:]}"
 
 
 class LeaseStatements:
-    """One database connection with the statements of ownership; its end frees every lock it holds."""
+    """One database connection with the statements of ownership; its end frees every lock it owns."""
 
     def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
         self.owner = owner
@@ -143,10 +151,7 @@ class LeaseStatements:
         self._connection.close()
 
     def list_unowned(self, owned: frozenset[Lease], *, frozen_seconds: float) -> list[UnownedLease]:
-        """Return the leases, as they stand, of connections that are not in `held`.
-
-        Who has not renewed for `frozen_seconds` since its lease ran out counts as long silent.
-        """
+        """Return the leases that are not in `owned`; an owner counts as silent `frozen_seconds` after its expiry."""
         values = {
             "held": [one.connection for one in owned],
             "owner": self.owner,
@@ -154,12 +159,12 @@ class LeaseStatements:
             "ttl": TTL_SECONDS,
         }
         return [
-            UnownedLease(Lease(number, epoch, bool(name)), FormerOwner(name, *known) if name else None)
-            for number, epoch, name, *known in self._connection.execute(_UNOWNED, values)
+            UnownedLease(Lease(number, epoch, bool(name)), name, lease_state(name, is_silent, is_proven))
+            for number, epoch, name, is_silent, is_proven in self._connection.execute(_UNOWNED, values)
         ]
 
     def take(self, seen: Lease) -> Lease | None:
-        """Take a connection over under the next epoch; None if its lock is held or its lease has moved on."""
+        """Take a connection over under the next epoch; None if its lock is taken or its lease has changed."""
         if not self.lock(seen.connection):
             return None
         values = {"owner": self.owner, "ttl": TTL_SECONDS, "number": seen.connection, "epoch": seen.epoch}
@@ -170,7 +175,7 @@ class LeaseStatements:
         return Lease(seen.connection, taken[0], seen.is_inherited)
 
     def renew(self, owned: frozenset[Lease]) -> frozenset[Lease]:
-        """Extend `held` and return those that are still ours."""
+        """Renew the leases in `owned`; return those that this owner still has."""
         leases = sorted(owned, key=lambda lease: lease.connection)
         rows = self._connection.execute(
             _RENEW,
@@ -185,25 +190,25 @@ class LeaseStatements:
         return frozenset(lease for lease in owned if lease.connection in ours)
 
     def release(self, lease: Lease) -> None:
-        """Give a connection up, so that anyone may take it at once."""
+        """Release a connection, so that any worker may take it over at once."""
         values = {"number": lease.connection, "epoch": lease.epoch, "owner": self.owner}
         self._connection.execute(_RELEASE, values)
         self.unlock(lease.connection)
 
     def lock(self, number: int) -> bool:
-        """Try for the advisory lock of a connection, or of the gate; True if this session has it now."""
+        """Try to acquire the advisory lock of a connection or of the gate; return whether this session owns it now."""
         row = self._connection.execute(_LOCK, (LOCK_SPACE, number)).fetchone()
         return row is not None and bool(row[0])
 
     def unlock(self, number: int) -> None:
-        """Free a lock this session holds."""
+        """Free a lock that this session owns."""
         self._connection.execute(_UNLOCK, (LOCK_SPACE, number))
 
     def end_frozen(self, seen: Lease, *, after_seconds: float) -> str | None:
-        """End the database session of an owner whose lease ran out so long ago and whose lock is still held.
+        """End the database session of a silent owner that still owns the lock; return its name if that was done.
 
-        Returns the owner's name if that was done. Its lock is free a moment later; should it wake, it finds its
-        session gone, looks at its lease and gives the connection up.
+        The lock is free milliseconds later. If the owner thaws it finds its session closed, reads its lease and
+        releases the connection.
         """
         values = {
             "space": LOCK_SPACE,
@@ -216,12 +221,12 @@ class LeaseStatements:
         return None if ended is None else str(ended[0])
 
     def read_cooldown(self) -> Cooldown | None:
-        """Return what is left of the account's quiet, if there is any."""
+        """Return the rest of the account's cooldown; None if none runs."""
         row = self._connection.execute(_READ_COOLDOWN).fetchone()
         return None if row is None else Cooldown(*row)
 
     def start_cooldown(self, cooldown: Cooldown, *, grows: bool) -> None:
-        """Ask every worker for quiet; with `grows`, for longer each time in a row."""
+        """Start a cooldown for every worker; with `grows` it doubles with each refusal in a row."""
         values = {
             "seconds": cooldown.seconds,
             "closes_all": cooldown.closes_all,
@@ -233,5 +238,14 @@ class LeaseStatements:
         self._connection.execute(_START_COOLDOWN, values)
 
     def note_opened(self) -> None:
-        """Take note that the broker let someone in: the next refusal is a first one."""
+        """Record that the broker accepted a socket: the next refusal is the first in a row."""
         self._connection.execute(_NOTE_OPENED)
+
+
+def lease_state(owner: str, is_silent: bool | None, is_proven: bool) -> LeaseState:  # noqa: FBT001  Columns of a row.
+    """Return the state of a lease that this worker does not own."""
+    if not owner:
+        return LeaseState.VACANT
+    if is_silent:
+        return LeaseState.SILENT
+    return LeaseState.CURRENT if is_proven else LeaseState.UNPROVEN

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from subscriptions.feed.ownership import fence
 from subscriptions.feed.ownership.fence import BOARD_GONE_SECONDS, Fence
 
 FROZEN_SECONDS = 45.0
@@ -15,23 +14,18 @@ UNHEARD = "neither PostgreSQL nor Redis can be reached"
 
 @dataclass
 class Clock:
-    """Stands in for the module `time`; leases were renewed when the test says so."""
+    """A clock that the test sets, and the time of the last renewal."""
 
     now: float = 1_000.0
     renewed_at: float = 1_000.0
 
-    def monotonic(self) -> float:
-        return self.now
-
     def make_fence(self) -> Fence:
-        return Fence(lambda: self.renewed_at, frozen_seconds=FROZEN_SECONDS)
+        return Fence(lambda: self.renewed_at, frozen_seconds=FROZEN_SECONDS, clock=lambda: self.now)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    one = Clock()
-    monkeypatch.setattr(fence, "time", one)
-    return one
+def clock() -> Clock:
+    return Clock()
 
 
 def test_without_postgres_alone_an_owner_goes_on_for_as_long_as_it_takes(clock: Clock) -> None:

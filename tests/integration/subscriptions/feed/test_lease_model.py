@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, connections
 from django.db.models import F
 
+from subscriptions.domain.ownership import LeaseState
 from subscriptions.feed.ownership.statements import Lease, LeaseStatements, connection_parameters
 from subscriptions.models import FeedLease
 from tests.faults.model_server import Clock, ModelServer, ModelSession
@@ -48,7 +49,7 @@ class Twins:
         """Let both look. When their servers started is not compared: leases are aged here, and no server is."""
         real, model = (
             [
-                (one.lease, one.lease.is_inherited, one.former and (one.former.name, one.former.is_long_silent))
+                (one.lease, one.lease.is_inherited, one.owner, one.state is LeaseState.SILENT)
                 for one in session.list_unowned(held, frozen_seconds=FROZEN_SECONDS)
             ]
             for session in self.sessions[owner]

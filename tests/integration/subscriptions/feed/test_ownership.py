@@ -4,14 +4,13 @@ import queue
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
-from unittest.mock import ANY
 
 import psycopg
 import pytest
 from django.db import connections
 from django.utils import timezone
 
-from subscriptions.domain.ownership import FormerOwner, ProcessStatus
+from subscriptions.domain.ownership import LeaseState, ProcessStatus
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Lease, LeaseStatements, UnownedLease, connection_parameters
 from subscriptions.models import FeedLease
@@ -61,12 +60,12 @@ def test_whoever_looks_learns_whom_a_lease_names_and_when_that_one_was_heard(ope
     seen = {one.lease.connection: one for one in second.list_unowned(frozenset({Lease(5, 0)}), frozen_seconds=5)}
 
     assert seen == {
-        1: UnownedLease(Lease(1, 1), FormerOwner("first", is_long_silent=False, was_heard_by_this_server=True)),
-        2: UnownedLease(Lease(2, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=ANY)),
-        3: UnownedLease(Lease(3, 1), FormerOwner("first", is_long_silent=True, was_heard_by_this_server=False)),
-        4: UnownedLease(Lease(4, 0), None),
+        1: UnownedLease(Lease(1, 1), "first", LeaseState.CURRENT),
+        2: UnownedLease(Lease(2, 1), "first", LeaseState.SILENT),
+        3: UnownedLease(Lease(3, 1), "first", LeaseState.SILENT),
+        4: UnownedLease(Lease(4, 0), "", LeaseState.VACANT),
     }
-    assert all(one.former is None for one in first.list_unowned(frozenset(), frozen_seconds=5))
+    assert all(one.state is LeaseState.VACANT for one in first.list_unowned(frozenset(), frozen_seconds=5))
 
 
 def test_a_free_lock_is_left_alone_while_the_process_that_the_lease_names_is_seen_to_run(

@@ -1,31 +1,53 @@
-"""Whether a free lock is enough to take a connection from the owner that its lease names."""
+"""The table of ownership rules: complete, safe, and the one that the decision record shows."""
+
+import re
+from pathlib import Path
 
 import pytest
 
-from subscriptions.domain.ownership import FormerOwner, ProcessStatus, may_take_from
+from subscriptions.domain.ownership import ACTIONS, Action, LeaseState, LockState, ProcessStatus
 
-ANY = [ProcessStatus.GONE, ProcessStatus.RUNNING, ProcessStatus.ELSEWHERE]
-
-
-def former(*, is_long_silent: bool = False, was_heard: bool = True) -> FormerOwner:
-    return FormerOwner("host:1:2:ab", is_long_silent, was_heard)
+ROOT = Path(__file__).resolve().parents[4]
+ROW = r"^\| (\w+) \| (\w+) \| ([a-z ]+) \| ([a-z ]+) \|$"
+OTHERS = {LeaseState.CURRENT, LeaseState.UNPROVEN, LeaseState.SILENT}
 
 
-@pytest.mark.parametrize("was_heard", [True, False])
-def test_a_process_that_is_gone_needs_its_connection_no_more(was_heard: bool) -> None:
-    assert may_take_from(former(was_heard=was_heard), ProcessStatus.GONE)
+def test_every_combination_has_one_action() -> None:
+    assert set(ACTIONS) == {
+        (lock, lease, process) for lock in LockState for lease in LeaseState for process in ProcessStatus
+    }
 
 
-@pytest.mark.parametrize("was_heard", [True, False])
-def test_a_process_that_is_seen_to_run_on_keeps_its_connection(was_heard: bool) -> None:
-    assert not may_take_from(former(was_heard=was_heard), ProcessStatus.RUNNING)
+def test_the_table_in_the_documents_is_the_table_in_the_code() -> None:
+    text = (ROOT / "docs" / "decisions" / "0010-frozen-owners.md").read_text()
+    drawn = {}
+    for lease, process, free, taken in re.findall(ROW, text, re.MULTILINE):
+        for one in ProcessStatus if process == "any" else [ProcessStatus(process)]:
+            drawn[LockState.FREE, LeaseState(lease), one] = Action(free)
+            drawn[LockState.TAKEN, LeaseState(lease), one] = Action(taken)
+
+    assert drawn == dict(ACTIONS)
 
 
-@pytest.mark.parametrize("was_heard", [True, False])
-def test_of_a_process_elsewhere_the_end_of_its_session_tells_unless_the_server_ended_them_all(was_heard: bool) -> None:
-    assert may_take_from(former(was_heard=was_heard), ProcessStatus.ELSEWHERE) is was_heard
+def test_only_a_silent_owner_loses_its_session_and_a_taken_lock_is_never_ignored() -> None:
+    ending = {lease for (_, lease, _), action in ACTIONS.items() if action is Action.END_SESSION}
+
+    assert ending == {LeaseState.SILENT}
+    while_taken = {action for (lock, _, _), action in ACTIONS.items() if lock is LockState.TAKEN}
+    assert Action.TAKE_OVER not in while_taken
 
 
-@pytest.mark.parametrize("presence", ANY)
-def test_who_has_been_silent_for_longer_than_the_broker_bears_has_no_socket(presence: ProcessStatus) -> None:
-    assert may_take_from(former(is_long_silent=True, was_heard=False), presence)
+@pytest.mark.parametrize("lease", sorted(OTHERS - {LeaseState.SILENT}))
+def test_a_running_process_keeps_its_connection_and_a_dead_one_does_not(lease: LeaseState) -> None:
+    assert ACTIONS[LockState.FREE, lease, ProcessStatus.RUNNING] is Action.WAIT
+    assert ACTIONS[LockState.FREE, lease, ProcessStatus.GONE] is Action.TAKE_OVER
+
+
+def test_the_end_of_a_session_elsewhere_counts_unless_the_server_ended_them_all() -> None:
+    assert ACTIONS[LockState.FREE, LeaseState.CURRENT, ProcessStatus.ELSEWHERE] is Action.TAKE_OVER
+    assert ACTIONS[LockState.FREE, LeaseState.UNPROVEN, ProcessStatus.ELSEWHERE] is Action.WAIT
+
+
+@pytest.mark.parametrize("process", ProcessStatus)
+def test_an_owner_silent_for_longer_than_the_broker_allows_has_no_socket(process: ProcessStatus) -> None:
+    assert ACTIONS[LockState.FREE, LeaseState.SILENT, process] is Action.TAKE_OVER
