@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from subscriptions.domain.ownership import ProcessStatus
 from subscriptions.feed.connection.life import HAND_OVER_SECONDS
-from subscriptions.feed.ownership.keeper import LeaseKeeper
+from subscriptions.feed.ownership.keeper import FROZEN_SECONDS, LeaseKeeper
 from subscriptions.feed.ownership.statements import Lease, LeaseStatements
 from tests.faults.model_server import CONNECTIONS, Clock, ModelServer, ModelSession
 
@@ -90,7 +90,10 @@ class Worker:
         *,
         limit: int,
         process_status: Callable[[str], ProcessStatus],
+        frozen_seconds: float = FROZEN_SECONDS,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
+        self._silent_seconds = silent_seconds
         self.name, self._server, self._broker, self._chance = name, server, broker, chance
         self._clock = server.clock
         self.is_alive, self.is_frozen, self.is_lost = True, False, False
@@ -105,6 +108,7 @@ class Worker:
             owner=name,
             limit=limit,
             on_change=self._hear,
+            frozen_seconds=frozen_seconds,
             process_status=process_status,
             connect=cast("Callable[[Mapping[str, Any], str], LeaseStatements]", ModelSession),
             clock=lambda: server.clock.now,
@@ -123,11 +127,19 @@ class Worker:
                 self._broker.close(socket)
         self.cut_off()
 
+    def stop(self) -> None:
+        """End it by a warm shutdown: it closes its sockets, then releases its leases."""
+        self._broker.tell(f"{self.name} stops")
+        for owned in self._connections.values():
+            self._drop(owned)
+        self.keeper._with_database(self.keeper._release_all)
+        self.kill()
+
     def vanish(self) -> None:
         """Lose its machine: nobody is told anything."""
         self._broker.tell(f"{self.name} vanishes")
         self.is_alive, self.is_lost = False, True
-        self.silent_until = self._clock.now + SILENT_SECONDS
+        self.silent_until = self._clock.now + self._silent_seconds
         self._fall_silent()
 
     def freeze(self) -> None:
@@ -161,7 +173,7 @@ class Worker:
                 for socket in mine:
                     self._broker.close(socket)
 
-        self._clock.after(SILENT_SECONDS, drop)
+        self._clock.after(self._silent_seconds, drop)
 
     # The thread: `LeaseKeeper.run`, an event at a time.
 
