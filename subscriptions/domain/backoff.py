@@ -1,39 +1,41 @@
-"""How long to wait before the next attempt at a socket.
+"""The wait before the next attempt to open a socket: exponential backoff with jitter, by the kind of the last failure.
 
-The first comes after one to two seconds, then exponentially with full jitter up to a minute. Where the token is
-perhaps of no use, a minute at first, up to five. A socket that was mute is replaced as soon; if that one is mute
-too, the broker may still hold the old one's place, and half a minute helps. Figures: failures seen in production,
-as collected in docs/dhan.md. Chance is an argument, drawn uniformly from 0 to 1 by the caller.
+`chance` is a random number from 0 to 1, drawn by the caller. Figures: failures seen in production (docs/dhan.md).
 """
 
 from typing import Final
 
+# docs/dhan.md: a handshake may fail once and succeed at once after.
 FLOOR_SECONDS: Final = 1.0
-CEILING_SECONDS: Final = 60.0
+CEILING_SECONDS: Final = 60.0  # Chosen: an outage of the broker ends for us at most a minute late.
+# docs/dhan.md: a refusal with 429 clears after a minute to five; the same range for a doubtful token.
 SLOW_FLOOR_SECONDS: Final = 60.0
 SLOW_CEILING_SECONDS: Final = 300.0
 HELD_SECONDS: Final = 30.0
-"""How long the broker may hold the place of a socket that is gone."""
+"""Chosen: near the 40 s after which the broker drops a silent client; until then it may count a lost socket."""
 
 
 def backoff_seconds(*, attempt: int, chance: float) -> float:
-    """Return the wait before attempt number `attempt`; 1 is the first after a loss."""
+    """Return the wait before attempt number `attempt`; 1 is the first after a disconnect."""
     return _jittered(FLOOR_SECONDS, CEILING_SECONDS, attempt, chance)
 
 
 def doubt_seconds(*, attempt: int, chance: float) -> float:
-    """Return the wait before another attempt with a token that the broker does not seem to like."""
+    """Return the wait before another attempt with a token that the broker may refuse."""
     return _jittered(SLOW_FLOOR_SECONDS, SLOW_CEILING_SECONDS, attempt, chance)
 
 
 def mute_seconds(*, attempt: int, chance: float) -> float:
-    """Return the wait after the `attempt`-th socket in a row that fell silent."""
+    """Return the wait after the `attempt`-th mute socket in a row."""
+    # The first is replaced as fast as after a network fault. If its successor is mute too, the broker may still count
+    # the old socket, and time helps.
     if attempt == 1:
         return _jittered(FLOOR_SECONDS, CEILING_SECONDS, 1, chance)
     return _jittered(HELD_SECONDS, SLOW_CEILING_SECONDS, attempt - 1, chance)
 
 
 def _jittered(floor: float, ceiling: float, attempt: int, chance: float) -> float:
-    """Return a point between `floor` and twice, four, eight ... times it, never above `ceiling`."""
-    doublings = min(attempt, 10)
+    """Return a random wait from `floor` up to `floor` doubled `attempt` times, at most `ceiling`."""
+    # Jitter over the whole range: the five connections fail together and must not come back together.
+    doublings = min(attempt, 10)  # Chosen: 2**10 floors are above every ceiling; a larger power could overflow.
     return floor + chance * (min(ceiling, floor * 2.0**doublings) - floor)

@@ -1,39 +1,41 @@
-"""Whether a socket says so much nonsense that another is worth having.
+"""Detects a socket with too many bad packets: malformed, or with an impossible price.
 
-More than one packet in a hundred within ten seconds that was malformed or carried an impossible price speaks against
-the socket. If the next one is no better the fault is the broker's, and most of what comes is still good: so a
-connection gets another socket for it once in five minutes at most, and keeps the one it has meanwhile.
-
-Pure; times are monotonic seconds, arguments.
+If the next socket is no better the fault is the broker's, and most of its packets are still good. So a connection is
+reconnected for bad data once in `PAUSE_SECONDS` at most. Times are monotonic seconds, passed as arguments.
 """
 
 from collections import deque
 from typing import Final
 
 PERIOD_SECONDS: Final = 10.0
+"""Required: over 1 % bad packets within 10 s reconnect (docs/operations.md, R13)."""
 LARGEST_SHARE: Final = 0.01
+"""Required, as above."""
 FEWEST_BAD: Final = 10
-"""Fewer say nothing about a socket, however few packets came with them."""
+"""Chosen: fewer are no evidence against a socket, however few packets came with them."""
 PAUSE_SECONDS: Final = 300.0
+"""Chosen: a broker that sends bad data to every socket costs each connection one reconnect in five minutes."""
 
 
 class BadDataMonitor:
-    """Watches the sockets of one connection, one after the other."""
+    """Checks the sockets of one connection, one after another."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int, int]] = deque()
         self._ended_at = -PAUSE_SECONDS
 
     def begin_socket(self, *, now: float) -> None:
-        """Take note of a new socket, whose counts begin at nothing."""
+        """Start with a new socket, whose counters begin at 0."""
         self._samples.clear()
         self._samples.append((now, 0, 0))
 
     def check(self, *, packets: int, bad: int, now: float) -> float | None:
-        """Return the share of bad packets if it calls for another socket; both counts are since it opened."""
+        """Return the share of bad packets if the socket must be replaced, else None; counts are since it opened."""
         self._samples.append((now, packets, bad))
         while now - self._samples[0][0] > PERIOD_SECONDS:
             self._samples.popleft()
+        # The oldest sample of the period is the reference. A malformed message counts as bad but holds no packet, so
+        # the bad ones may outnumber the packets.
         _, packets_before, bad_before = self._samples[0]
         bad_now, all_now = bad - bad_before, max(packets - packets_before, bad - bad_before)
         if bad_now < FEWEST_BAD or bad_now <= LARGEST_SHARE * all_now or now - self._ended_at < PAUSE_SECONDS:

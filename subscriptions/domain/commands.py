@@ -1,7 +1,6 @@
-"""Wanted minus sent: the messages that bring one socket to what it should stream.
+"""The difference between the wanted and the sent set of one socket, as the messages that send it.
 
-Decides order and batches only; pacing and sending are the feed's. There is no acknowledgement for any of
-these, so `sent` is what the socket was told, and only a fresh socket was told nothing.
+Decides order and batches; pacing and sending belong to `subscriptions.feed`. The broker acknowledges no message.
 """
 
 from collections.abc import Mapping
@@ -11,18 +10,19 @@ from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import Mode
 
 Modes = Mapping[InstrumentKey, Mode]
-"""What one socket was told, or should be: the mode of each instrument."""
+"""A wanted or sent set: the mode of each instrument."""
 
 
 def commands_between(sent: Modes, wanted: Modes) -> list[Request]:
     """Return the messages that turn `sent` into `wanted`, the same for the same input; empty when equal.
 
-    Unsubscribes come first, so that the connection is over capacity at no step; each goes with the mode that
-    was subscribed, because the broker ignores any other. One message is of one mode and names at most
-    MAX_INSTRUMENTS_PER_MESSAGE. Tickers come before quotes before full: spots decide what a chain shows.
+    One message is of one mode and names at most MAX_INSTRUMENTS_PER_MESSAGE instruments, in the order of their keys.
     """
+    # A changed mode is in both lists. An unsubscribe names the mode that was subscribed: the broker ignores any other.
     gone = [(key, mode) for key, mode in sent.items() if wanted.get(key) is not mode]
     new = [(key, mode) for key, mode in wanted.items() if sent.get(key) is not mode]
+    # Unsubscribes first, so that the connection is over capacity at no step. Tickers before quotes before full: the
+    # spots are tickers, and they decide what a chain shows.
     requests: list[Request] = []
     for codes, changes in ((UNSUBSCRIBE_CODE, gone), (SUBSCRIBE_CODE, new)):
         for mode in Mode:
@@ -31,7 +31,7 @@ def commands_between(sent: Modes, wanted: Modes) -> list[Request]:
 
 
 def sent_after(sent: Modes, request: Request) -> dict[InstrumentKey, Mode]:
-    """Return what the socket has been told once `request` has gone out on top of `sent`."""
+    """Return the sent set after `request` was sent on top of `sent`."""
     after = dict(sent)
     for mode in Mode:
         if request.code is SUBSCRIBE_CODE[mode]:

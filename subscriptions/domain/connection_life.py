@@ -1,7 +1,7 @@
-"""The life of a connection as a graph: which state may follow which, and what a loss leads to.
+"""The lifecycle of a connection as a graph of states, and the retry plan after each disconnect.
 
-Pure. The picture in docs/architecture.md is this table. `FAILED_OVER` is noted by whoever moved the instruments, for
-a dead owner cannot; a new owner begins at `OPENING` whatever the former one left behind.
+docs/architecture.md draws this graph; a test compares the two. `FAILED_OVER` is recorded by the worker that moved the
+instruments, since a dead owner cannot; a new owner begins at `OPENING` after any state.
 """
 
 from collections.abc import Mapping
@@ -26,32 +26,32 @@ FOLLOWS: Final[Mapping[State, frozenset[State]]] = {
     State.STOPPED: frozenset({State.OPENING, State.WAITING, State.WANTED, State.FAILED_OVER}),
     State.FAILED_OVER: frozenset({State.OPENING, State.WANTED}),
 }
-"""What may come after each state. Staying, with another reason, is always possible."""
+"""The states that may follow each state. A state may always stay, with another reason."""
 
 DOUBTS: Final = 3
-"""So many refusals in a row that look like the token's, and we say that it may be the token."""
+"""Chosen: after three doubtful refusals in a row the state says that the token may be the reason."""
 LASTING_SECONDS: Final = 60.0
-"""A socket that lived for so long was a good one, even if nothing was wanted on it."""
+"""Chosen: six pings of the broker (docs/dhan.md: one each 10 s), even if no instrument was wanted."""
 BRIEF_SECONDS: Final = 2.0
-"""One that is dropped sooner without a word may have been refused for its token."""
+"""Chosen: the broker drops a socket with a refused token at once, sometimes without a reason (docs/dhan.md)."""
 
 
 class DisconnectCause(StrEnum):
-    """Why a socket was lost or not got."""
+    """Why a socket was lost or refused. The values are labels of the reconnect metric."""
 
-    NETWORK = "network"  # it ended, or none was to be had, without a word
-    BROKER = "broker"  # the broker said why: a disconnect packet, a close frame, a status
-    MUTE = "mute"  # nothing came where much was due
-    BAD_DATA = "bad_data"  # too much of what came was malformed or impossible
-    COOLDOWN = "quiet"  # closed by us: the broker asked the account for quiet
-    FENCED = "fenced"  # closed by us: cut off from PostgreSQL, it may be another's
+    NETWORK = "network"  # dropped or refused without a reason
+    BROKER = "broker"  # the broker gave a reason: disconnect packet, close frame or HTTP status
+    MUTE = "mute"  # no packets although packets were expected
+    BAD_DATA = "bad_data"  # too many packets were malformed or impossible
+    COOLDOWN = "quiet"  # closed by us: the account is in a cooldown
+    FENCED = "fenced"  # closed by us: another owner may have the connection
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Why a socket was lost or not got, in an operator's words, and what that asks of us.
+    """The end of a socket or of an opening: the reaction it asks for, its reason as shown to operators, its cause.
 
-    Doubtful is what may mean a refused token as well as a bad line: the broker does not always say.
+    It `is_doubtful` if a refused token and a network fault look the same: the broker does not always send a reason.
     """
 
     reaction: Reaction
@@ -62,58 +62,62 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class SocketLifetime:
-    """How long a socket lived, in seconds, and whether any packet came."""
+    """The lifetime of a socket, and whether any packet came on it."""
 
     seconds: float
     is_heard: bool
 
     @property
     def was_good(self) -> bool:
-        """Whether it was worth having; a loss after that is a first one."""
+        """Whether the socket worked; the next disconnect is then the first in a row."""
         return self.is_heard or self.seconds > LASTING_SECONDS
 
     @property
     def was_lasting(self) -> bool:
-        """Whether it spoke for so long that a silence is a first one."""
+        """Whether it streamed so long that a mute end is the first in a row."""
         return self.is_heard and self.seconds > LASTING_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """What follows a loss: a state, and the seconds until the next attempt; None forbids it."""
+    """The state after a disconnect, and the seconds until the next attempt; None: not before new credentials."""
 
     state: State
     delay_seconds: float | None
 
 
 def may_follow(before: State, after: State) -> bool:
-    """Say whether the graph has this edge; every state may follow itself."""
+    """Return whether the graph has this edge; every state may follow itself."""
     return before is after or after in FOLLOWS[before]
 
 
 class Attempts:
-    """What failed in a row, and what comes next. A socket that was good begins it anew."""
+    """Counts failures in a row and plans the retry after each. A socket that worked resets the counts."""
 
     def __init__(self) -> None:
         self.failed_turns = 0
-        """How often in a row our own turn failed; waiting for a token or for quiet is no such failure."""
+        """Own turns at the gate that failed in a row; waiting for a token or a cooldown is no such failure."""
         self.mutes = 0
-        """How many sockets in a row fell silent."""
+        """Sockets in a row that were closed as mute."""
         self._attempt = 0
         self._doubts = 0
 
     def opened(self) -> None:
-        """Note that a socket was had; whether it is any good shows later."""
+        """Record that the broker accepted a socket. Only its lifetime shows whether it works."""
         self.failed_turns = 0
 
     def after(self, disconnect: Disconnect, lifetime: SocketLifetime | None, *, chance: float) -> RetryPlan:
-        """Return what follows; `life` is the lost socket's, None if none was got."""
+        """Return the retry plan; `lifetime` is None if the opening was refused."""
+        # 1. A good socket ends the row of failures. Mute sockets need the stricter test: each of them sends a first
+        #    packet per instrument before it falls silent, and would count as good.
         if lifetime is not None and lifetime.was_good:
             self._attempt = self._doubts = 0
         if lifetime is not None and lifetime.was_lasting:
             self.mutes = 0
+        # 2. Count this disconnect.
         self._attempt += 1
         self._doubts = self._doubts + 1 if _is_doubtful(disconnect, lifetime) else 0
+        # 3. A mute socket has its own waits; a refused opening is a turn of the gate.
         if disconnect.cause is DisconnectCause.MUTE:
             return self._after_mute(chance)
         if lifetime is None:
@@ -121,7 +125,8 @@ class Attempts:
         return self._after(disconnect.reaction, chance)
 
     def _after_mute(self, chance: float) -> RetryPlan:
-        """The first silence may be the line's; one that repeats is a turn that failed, and gives the broker time."""
+        # The first mute socket may be a network fault: retry at once. From the second on each counts as a failed turn,
+        # so that failover begins, and the waits grow: the broker may still have the old socket in its books.
         self.mutes += 1
         if self.mutes > 1:
             self.failed_turns += 1
@@ -137,7 +142,7 @@ class Attempts:
                 state = State.WAITING if self._doubts >= DOUBTS else State.RECONNECTING
                 return RetryPlan(state, backoff_seconds(attempt=self._attempt, chance=chance))
             case Reaction.WAIT | Reaction.STOP_ALL:
-                return RetryPlan(State.RECONNECTING, 0.0)  # The gate knows how long.
+                return RetryPlan(State.RECONNECTING, 0.0)  # The gate waits for the end of the cooldown.
             case Reaction.DOUBT:
                 return RetryPlan(State.WAITING, doubt_seconds(attempt=self._attempt, chance=chance))
             case Reaction.LOG_IN_AGAIN:
@@ -147,6 +152,7 @@ class Attempts:
 
 
 def _is_doubtful(disconnect: Disconnect, lifetime: SocketLifetime | None) -> bool:
+    """Return whether the token may be the reason: marked so, or dropped at once without reason or packet."""
     if lifetime is None or disconnect.is_doubtful:
         return disconnect.is_doubtful
     return disconnect.cause is DisconnectCause.NETWORK and lifetime.seconds < BRIEF_SECONDS and not lifetime.is_heard

@@ -1,12 +1,8 @@
-"""When a connection counts as lost for so long that its instruments must go elsewhere.
+"""Decides when a connection is lost for so long that its instruments move to other connections.
 
-A connection is lost since its own turn at the gate failed, or since the last sign of life of an owner whose lease ran
-out; waiting for the gate, a lease, a token or the broker's minute of quiet is not loss, and whoever says since when
-(`lost_since`) knows that. Nothing moves unless another connection was live throughout: if all of them went, what is
-wrong is not this one, and a restart of everything shall find everything where it was.
-
-Only what this watch has seen itself counts as live: a state that an owner wrote before it died proves nothing. Time
-is the database's, an argument.
+A connection is lost since its own turn at the gate failed, or since the last renewal of an owner whose lease expired.
+Waiting for the gate, a lease, a token or a cooldown is no loss; `lost_since`, from the database, excludes those. Times
+are the database's, passed as arguments.
 """
 
 from collections.abc import Sequence
@@ -17,26 +13,30 @@ from typing import Final
 from subscriptions.domain.connections import ConnectionStatus
 
 LEASE_SECONDS: Final = 3
-"""An owner renews its lease every second; this long after the last time it is lost."""
+"""Chosen: three renewals, one a second, so that one late beat costs no lease."""
 GAP: Final = timedelta(seconds=3)
-"""A watch that has not looked for longer knows nothing of what was live meanwhile."""
+"""Chosen: three checks, one a second; after a longer gap nothing is known of the time between."""
 
 
 @dataclass(slots=True)
 class OutageMonitor:
-    """Looks at all connections about once a second and says whose instruments must move."""
+    """Checks all connections about once a second."""
 
     grace: timedelta
     _checked_at: datetime | None = None
     _live_since: dict[tuple[int, int], datetime] = field(default_factory=dict)  # by number and epoch
 
     def check(self, connections: Sequence[ConnectionStatus], *, now: datetime) -> Sequence[int]:
-        """Return the connections that carry something and have been lost for longer than the grace."""
+        """Return the connections with instruments that are lost for longer than the grace."""
+        # 1. After a gap the times in `_live_since` prove nothing.
         if self._checked_at is None or now - self._checked_at > GAP:
             self._live_since.clear()
         self._checked_at = now
+        # 2. Only this monitor's own checks count as live: the state that an owner wrote before it died proves nothing.
+        #    The epoch is part of the key, so that a new owner starts again.
         live = [(one.number, one.epoch) for one in connections if one.is_live]
         self._live_since = {one: self._live_since.get(one, now) for one in live}
+        # 3. Without a live connection that has room, a move would help nothing.
         has_room = any(one.is_live and one.load < one.capacity for one in connections)
         return [
             one.number
@@ -45,5 +45,7 @@ class OutageMonitor:
         ]
 
     def _is_over(self, lost_since: datetime, now: datetime) -> bool:
+        # Another connection must have been live since before the loss. If all were lost together, the fault is not this
+        # connection's, and a restart of everything must find every instrument where it was.
         stayed = any(since <= lost_since for since in self._live_since.values())
         return stayed and now - lost_since > self.grace
