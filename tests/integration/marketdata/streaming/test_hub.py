@@ -77,7 +77,10 @@ def clock() -> Clock:
 
 @pytest_asyncio.fixture
 async def hub(redis_url: str, redis_prefix: str, clock: Clock) -> AsyncIterator[QuoteHub]:
-    one = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix), clock=clock)
+    def connect() -> HubBoard:
+        return HubBoard(redis.asyncio.Redis.from_url(redis_url, client_name=redis_prefix), redis_prefix)
+
+    one = QuoteHub(connect=connect, clock=clock)
     yield one
     await one.aclose()
 
@@ -243,14 +246,17 @@ async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, publisher: Fra
 
 
 async def test_a_bus_that_loses_its_listeners_is_joined_again_and_everything_asked_for(
-    hub: QuoteHub, publisher: FramePublisher, client: "redis.asyncio.Redis"
+    hub: QuoteHub, publisher: FramePublisher, client: "redis.asyncio.Redis", redis_prefix: str
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41) as browser:
         await publisher.publish_changes({41: 10.0})
         await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the first price")
 
-        for one in await client.client_list(_type="pubsub"):
-            await client.client_kill_filter(_id=one["id"])
+        # Only this hub's listeners: other tests share this Redis at the same time.
+        ours = [one["id"] for one in await client.client_list(_type="pubsub") if one["name"] == redis_prefix]
+        assert ours
+        for one in ours:
+            await client.client_kill_filter(_id=one)
         publisher.rows[41]["ltp"] = 11.0
 
         async with running_publisher(publisher):
