@@ -28,10 +28,10 @@ from subscriptions.feed.worker import FeedSettings, FeedWorker
 logger = logging.getLogger(__name__)
 
 FEED_QUEUE: Final = "feed"
+# Chosen: the feed worker's own limits sum to 4 s (`worker._RELEASE_SECONDS` twice).
 STOP_SECONDS: Final = 5.0
-"""Chosen: the feed worker's own limits sum to 4 s (`worker._RELEASE_SECONDS` twice)."""
+# EX_SOFTWARE of sysexits.h: an internal error.
 EXIT_BROKEN: Final = 70
-"""EX_SOFTWARE of sysexits.h: an internal error."""
 
 
 def note_refusal(refused: Credentials, reason: str) -> None:
@@ -72,6 +72,7 @@ class _WorkerThread(threading.Thread):
 
     def ask_to_stop(self) -> None:
         """Begin the warm shutdown; returns at once."""
+        # Called from Celery's thread; the event belongs to the loop of this one.
         with suppress(RuntimeError):  # The loop is closed: it has stopped already.
             self._loop.call_soon_threadsafe(self._stop.set)
 
@@ -83,6 +84,7 @@ class _WorkerThread(threading.Thread):
         except Exception:
             logger.exception("the feed worker failed; this process exits")
             logging.shutdown()
+            # sys.exit would end this thread only, and the Celery worker would live on without a feed.
             os._exit(EXIT_BROKEN)
 
 

@@ -13,8 +13,8 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
+# Chosen: a tenth of the supervisor's limit (10 s, docs/architecture.md), so ten beats must be lost in a row.
 BEAT_SECONDS: Final = 1.0
-"""Chosen: a tenth of the supervisor's limit (10 s, docs/architecture.md), so ten beats must be lost in a row."""
 MESSAGE: Final = b"WATCHDOG=1"
 
 

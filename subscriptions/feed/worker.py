@@ -104,7 +104,8 @@ class FeedWorker:
         """Own connections up to the limit until stopped; raises every unexpected error."""
         loop = asyncio.get_running_loop()
 
-        # Both are called from the keeper's thread.
+        # The order of things at a stop: connections close, reports are deleted, then the keeper releases the leases.
+        # Both callbacks are called from the keeper's thread.
         def on_change(leases: frozenset[Lease]) -> None:
             loop.call_soon_threadsafe(self._set_leases, leases)
 
@@ -189,10 +190,12 @@ class FeedWorker:
         """Start the tasks of each new lease and end those of each lost one, until stopped."""
         stopped = asyncio.ensure_future(self._stop.wait())
         while not self._stop.is_set():
+            # Cleared before the sets are compared: a change in between wakes the loop again.
             self._leases_changed.clear()
             for lease in self._connections.keys() - self._leases:
                 logger.warning("connection %d, epoch %d: lease lost", lease.connection, lease.epoch)
                 await self._drop(lease)
+            # A connection that was lost and taken again has a new epoch: another lease, with new tasks.
             for lease in sorted(self._leases - self._connections.keys(), key=lambda one: one.connection):
                 logger.info("connection %d, epoch %d: taken by %s", lease.connection, lease.epoch, self._settings.name)
                 owned = OwnedConnection(lease, board, self._settings, keeper)
@@ -213,6 +216,7 @@ class FeedWorker:
         owned.lifecycle.abort()
 
     async def _release_all(self) -> None:
+        # First the tasks end, so that none sends or reopens while the sockets close.
         tasks = [task for _, task in self._connections.values()]
         for task in tasks:
             task.cancel()

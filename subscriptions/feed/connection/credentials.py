@@ -16,10 +16,10 @@ from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
+# Chosen: a new token is in use within a second of being stored; one indexed query for each waiting connection.
 BEAT_SECONDS: Final = 1.0
-"""Chosen: a new token is in use within a second of being stored; one indexed query for each waiting connection."""
+# Chosen: above the 2 s of a statement timeout, so that a slow database answers with its own error first.
 READ_SECONDS: Final = 3.0
-"""Chosen: above the 2 s of a statement timeout, so that a slow database answers with its own error first."""
 
 ReadCredentials = Callable[[], Credentials | None]
 """Return the present credentials; None while none are stored. May block."""

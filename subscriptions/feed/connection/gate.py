@@ -16,8 +16,8 @@ from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Cooldown
 
 _POLL_SECONDS: Final = 0.1  # Chosen: PostgreSQL can only try this lock; ten tries a second from each waiting worker.
+# docs/dhan.md: after 805 all connections stay closed for a minute.
 COOLDOWN_SECONDS: Final = 60.0
-"""docs/dhan.md: after 805 all connections stay closed for a minute."""
 
 
 class _Turn:
@@ -45,6 +45,7 @@ class OpeningGate:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for the right to open one socket; on exit the gate pauses, then grants the next turn."""
+        # Unbounded, but at most one turn for each connection is in it.
         turn = _Turn()
         self._turns.put_nowait(turn)
         try:
@@ -59,6 +60,7 @@ class OpeningGate:
             turn = await self._turns.get()
             if turn.done.is_set():  # The opener was cancelled while it waited.
                 continue
+            # The account-wide lock is owned from here until `release_gate`, over the whole opening and the pause.
             await self._pass()
             try:
                 turn.granted.set()
@@ -72,6 +74,7 @@ class OpeningGate:
         if disconnect.reaction not in {Reaction.WAIT, Reaction.STOP_ALL}:
             return
         cooldown = Cooldown(self._cooldown_seconds, disconnect.reaction is Reaction.STOP_ALL, disconnect.reason)
+        # In force at once, before the keeper's thread has recorded it.
         self.update_cooldown(cooldown)
         self._is_own_pending = True
         self._keeper.start_cooldown(cooldown, grows=disconnect.reaction is Reaction.WAIT)

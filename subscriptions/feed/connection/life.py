@@ -31,8 +31,8 @@ from subscriptions.feed.plan.plan import Plan
 
 logger = logging.getLogger(__name__)
 
+# A running former owner learns of its successor at its next beat; chosen: half a second more for closing.
 HAND_OVER_SECONDS: Final = BEAT_SECONDS + 0.5
-"""A running former owner learns of its successor at its next beat; chosen: half a second more for closing."""
 _CONFIRM_POLL_SECONDS: Final = 0.1  # Chosen: a tenth of the keeper's beat; only polled while unconfirmed.
 _PLAN_POLL_SECONDS: Final = 1.0  # Chosen: an operator who removes instruments sees the retry within a second.
 # States in which the broker may have refused our credentials.
@@ -86,7 +86,7 @@ class ConnectionLifecycle:
         """Whether a socket is open."""
         return self._socket is not None
 
-    # What the other tasks of the connection call.
+    # Called by the other tasks of the connection.
 
     def replace_plan(self, wanted: Sequence[WantedInstrument]) -> None:
         """Replace the wanted set, and drop the rows of instruments that are neither wanted nor sent."""

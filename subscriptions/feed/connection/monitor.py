@@ -24,10 +24,10 @@ from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
+# Chosen: small against the shortest mute limit in use (1 s in tests, 10 s by default).
 BEAT_SECONDS: Final = 0.25
-"""Chosen: small against the shortest mute limit in use (1 s in tests, 10 s by default)."""
+# Chosen: a change of the market calendar by staff takes effect within a quarter of a minute.
 REFRESH_SECONDS: Final = 15.0
-"""Chosen: a change of the market calendar by staff takes effect within a quarter of a minute."""
 
 IsStreamingExpected = Callable[[ExchangeSegment, datetime], bool]
 """Return whether the instruments of a segment send packets at that time. Must not block."""

@@ -1,8 +1,7 @@
-"""One socket to the broker: opening it, what goes out, what comes in, how it ended.
+"""One socket to the broker: the opening handshake, requests, messages, and the reason of its end.
 
-Knows picows, the URL with its secrets and the shapes in which the broker refuses. Says in a `Loss` whose fault an
-end was and what it asks of us; when to try again is not decided here. The URL holds the access token: neither
-it nor any exception text that could quote it leaves this module.
+The only module of the feed that knows picows, the URL of the feed, and how the broker refuses. It returns a
+`Disconnect`; `subscriptions.domain.connection_life` decides about the retry.
 """
 
 import asyncio
@@ -30,25 +29,25 @@ from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
 from marketdata.dhan.requests import Request, RequestCode
 from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 
-HANDSHAKE_SECONDS: Final = 5.0
-GOODBYE_SECONDS: Final = 1.0
+HANDSHAKE_SECONDS: Final = 5.0  # Chosen: a healthy broker answers in well under a second.
+GOODBYE_SECONDS: Final = 1.0  # Chosen: within the 2 s of a warm shutdown (`worker._RELEASE_SECONDS`).
 
 
 @dataclass(frozen=True, slots=True)
 class KeepaliveTimeouts:
-    """How long a socket may carry nothing before we ping, and how long the answer may take."""
+    """The idle time before a ping, and the time for its reply."""
 
     idle_seconds: float
     reply_seconds: float
 
 
-# The broker pings every 10 s (docs/dhan.md), so a healthy socket is never quiet for longer: should it leave our
-# pings unanswered, none is sent.
+# The broker pings every 10 s (docs/dhan.md), so a healthy socket is never idle for 13 s and we send no ping, which the
+# broker might not answer. Together below 25 s, the limit for detecting a half-open connection (docs/operations.md, R5).
 KEEPALIVE: Final = KeepaliveTimeouts(idle_seconds=13.0, reply_seconds=10.0)
 
 
 class RefusedError(Exception):
-    """The broker did not give us a socket."""
+    """The broker refused the socket, or none could be opened."""
 
     def __init__(self, disconnect: Disconnect) -> None:
         super().__init__(disconnect.reason)
@@ -56,14 +55,15 @@ class RefusedError(Exception):
 
 
 class _Listener(WSListener):
-    """Passes whole binary messages on; everything else is counted or ignored."""
+    """Passes on whole binary messages."""
 
     def __init__(self, receive: Callable[[bytes], object]) -> None:
         self._receive = receive
         self._pieces: list[bytes] = []
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Pass a message on; this runs once per packet and does nothing else."""
+        """Pass on a message, joined if it is fragmented."""
+        # The hot path: one call per packet, up to thousands a second. Decoding waits for the flush.
         if frame.msg_type == WSMsgType.BINARY and frame.fin:
             self._receive(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
@@ -74,7 +74,7 @@ class _Listener(WSListener):
             if frame.fin:
                 self._receive(b"".join(self._pieces))
                 self._pieces.clear()
-        # Text from the broker is not documented and pongs are nobody's answer: ignored.
+        # Ignored: text, which the broker's documentation does not mention, and pongs, which picows evaluates itself.
 
 
 class FeedSocket:
@@ -84,11 +84,11 @@ class FeedSocket:
         self._transport = transport
 
     def send(self, request: Request) -> None:
-        """Put one request on the wire; the broker never answers."""
+        """Send one request; the broker never acknowledges."""
         self._transport.send(WSMsgType.TEXT, requests.encode(request).encode())
 
     async def wait_lost(self) -> Disconnect:
-        """Wait until the socket is gone; the broker's own reason, if it sent one, is in a disconnect packet."""
+        """Wait until the socket is closed; return the reason that the WebSocket itself gives."""
         try:
             await self._transport.wait_disconnected()
         except WSError:
@@ -101,11 +101,11 @@ class FeedSocket:
         return Disconnect(Reaction.COME_BACK, "dropped without a close frame")
 
     def abort(self) -> None:
-        """Drop the socket at once; nothing more is sent."""
+        """Drop the socket at once, without a close frame."""
         self._transport.disconnect(graceful=False)
 
     async def leave(self) -> None:
-        """Say goodbye as the broker asks for it, and close."""
+        """Send the broker's disconnect request and close; abort if the close handshake takes too long."""
         self.send(Request(RequestCode.DISCONNECT))
         self._transport.send_close(WSCloseCode.OK)
         self._transport.disconnect()
@@ -125,14 +125,17 @@ async def open_socket(
 ) -> FeedSocket:
     """Open a socket; every binary message goes to `receive`. Raises RefusedError.
 
-    Pings are sent and answered by picows. An opening that is cancelled leaves no socket behind.
+    picows sends and answers pings. A cancelled opening leaves no socket open.
     """
+    # Shielded: a handshake that completes at the moment of a cancellation would leave an open transport behind.
+    # `_drop` closes it as soon as the handshake is over.
     opening = asyncio.ensure_future(_connect(base_url, credentials, _Listener(receive), keepalive))
     try:
         transport = await asyncio.shield(opening)
     except asyncio.CancelledError:
         opening.add_done_callback(_drop)
         raise
+    # `from None` everywhere: the exceptions of picows can quote the URL, and the URL holds the access token.
     except WSHandshakeError as error:
         raise RefusedError(_refusal(error)) from None
     except WSError:
@@ -141,6 +144,7 @@ async def open_socket(
         raise RefusedError(Disconnect(Reaction.COME_BACK, "the handshake was not answered in time")) from None
     except OSError as error:
         reason = f"the broker cannot be reached: {error.strerror or type(error).__name__}"
+        # One of the four shapes of a refused token (docs/dhan.md), and of a network fault as well.
         is_reset = isinstance(error, ConnectionResetError)
         raise RefusedError(Disconnect(Reaction.COME_BACK, reason, is_doubtful=is_reset)) from None
     if transport.is_disconnected:
@@ -175,6 +179,7 @@ def _drop(opening: "asyncio.Future[WSTransport]") -> None:
 def _refusal(error: WSHandshakeError) -> Disconnect:
     if error.response is None:
         return Disconnect(Reaction.COME_BACK, "the handshake was not answered", is_doubtful=True)
+    # 400 is one of the four shapes of a refused token (docs/dhan.md), but not proof of one.
     status = int(error.response.status)
     reason = f"the handshake was refused with {status}"
     return Disconnect(

@@ -2,7 +2,7 @@
 
 PostgreSQL decides who owns a connection. The fence covers the time in which this owner cannot ask it:
 
-* PostgreSQL is unreachable for all workers: nobody can take over, so the owner keeps streaming.
+* PostgreSQL is unreachable for all workers: no worker can take over, so the owner keeps streaming.
 * PostgreSQL is unreachable for this owner alone: a successor may have its lease. The successor writes to the board
   (Redis) under its newer epoch and waits a moment before it opens. The owner finds that epoch at its next cache write
   and closes.
@@ -15,15 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+# Chosen: a Redis that restarts is back sooner.
 BOARD_GONE_SECONDS: Final = 5.0
-"""Chosen: a Redis that restarts is back sooner."""
 
 RenewedAt = Callable[[], float]
 """Return when the last renewal of our leases began, on the clock of the fence."""
 
 
 class Fence:
-    """What one owner knows about a possible successor."""
+    """The evidence of one owner for a successor."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 A lease (a row of `feed_leases`, renewed each second) shows that the owner's loop runs. A session advisory lock on the
 same database connection shows that its process lives: PostgreSQL frees it milliseconds after a kill -9 and keeps it
-during a freeze. The table `subscriptions.domain.ownership.ACTIONS` decides what may be done in which state of the two.
+during a freeze. The table `subscriptions.domain.ownership.ACTIONS` permits the actions for each state of the two.
 `LeaseKeeper.run` has a thread for itself: a busy event loop must not cost a lease, and a slow database must not stop
 the event loop.
 """
@@ -23,14 +23,14 @@ from subscriptions.feed.ownership.statements import GATE, TTL_SECONDS, Cooldown,
 
 logger = logging.getLogger(__name__)
 
+# Chosen: a third of a lease's time, so one beat may fail.
 BEAT_SECONDS: Final = 1.0
-"""Chosen: a third of a lease's time, so one beat may fail."""
+# docs/dhan.md: the broker drops a client that is silent for 40 s; chosen: 5 s more.
 FROZEN_SECONDS: Final = 45.0
-"""docs/dhan.md: the broker drops a client that is silent for 40 s; chosen: 5 s more."""
+# Chosen: above the sum of the timeouts in `statements.connection_parameters` (8 s), so a longer one was a freeze.
 LONGEST_ATTEMPT_SECONDS: Final = 10.0
-"""Chosen: above the sum of the timeouts in `statements.connection_parameters` (8 s), so a longer one was a freeze."""
+# The longest time without an answer of a thread that runs: one failed attempt and the pause after it.
 LONGEST_UNSURE_SECONDS: Final = LONGEST_ATTEMPT_SECONDS + BEAT_SECONDS
-"""The longest time without an answer of a thread that runs: one failed attempt and the pause after it."""
 
 _RETRY_SECONDS: Final = 0.05  # Chosen: the first retry; it doubles up to a beat.
 
@@ -89,6 +89,8 @@ class LeaseKeeper:
         """Keep leases until `stop`, then release them."""
         next_beat = self._clock()
         while True:
+            # The inbox is the only way in: all statements run in this thread, so no lock guards the database
+            # connection. Waiting for a command is also the pause until the next beat.
             try:
                 command = self._inbox.get(timeout=max(0.0, next_beat - self._clock()))
             except queue.Empty:
@@ -109,6 +111,7 @@ class LeaseKeeper:
 
         False after a freeze: the thawed process must neither open nor send before the next confirmation.
         """
+        # A lease lives this long after its renewal, and no other worker may take it over before.
         return self._clock() - self._confirmed_at < TTL_SECONDS
 
     def renewed_at(self) -> float:
@@ -155,19 +158,23 @@ class LeaseKeeper:
 
     def _pause_after(self, *, is_renewed: bool) -> float:
         """Return the seconds to the next beat; short after a failure, since a lost database session freed its locks."""
+        # Another worker could see the free locks; it waits while this process runs, but one on another host does not.
         self._failures = 0 if is_renewed else self._failures + 1
         return BEAT_SECONDS if is_renewed else min(BEAT_SECONDS, _RETRY_SECONDS * 2.0**self._failures)
 
     def _is_granted(self) -> bool:
+        # 1. A cooldown that this worker knows needs no query.
         if self._cooldown is not None and self._clock() < self._cooldown.until:
             return False
+        # 2. Ask PostgreSQL for the lock and for the cooldowns of other workers.
         granted = self._with_database(self._pass_gate)
         if granted is None:
-            # PostgreSQL is unreachable. A cooldown that the other workers cannot know yet does not end by time alone.
+            # 3. PostgreSQL is unreachable. A cooldown unknown to the other workers does not end by time alone.
             return self._cooldown is None or self._cooldown.is_recorded
         return granted
 
     def _pass_gate(self, statements: LeaseStatements) -> bool:
+        # The lock comes first: a cooldown that another worker starts inside its turn is recorded before it frees it.
         if not statements.lock(GATE):
             return False
         if self._sync_cooldown(statements):
@@ -178,9 +185,11 @@ class LeaseKeeper:
     def _sync_cooldown(self, statements: LeaseStatements) -> bool:
         """Record our own cooldown, read the account's and report it; return whether one runs."""
         if self._cooldown is not None and not self._cooldown.is_recorded:
+            # Recorded late after an outage of PostgreSQL: only the rest of it counts.
             left = self._cooldown.until - self._clock()
             if left > 0:
                 statements.start_cooldown(replace(self._cooldown.cooldown, seconds=left), grows=self._cooldown.grows)
+        # The row has the longest cooldown of all workers, as remaining seconds: hosts' clocks may differ.
         cooldown = statements.read_cooldown()
         self._cooldown = None
         if cooldown is not None:
@@ -200,6 +209,8 @@ class LeaseKeeper:
             answer = act(self._database)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             self._close_database()
+            # A session that broke may have been ended by a successor. Only a failed attempt to connect shows that
+            # PostgreSQL itself is unreachable.
             if not had_connection:
                 self._note_unreachable(started_at)
             self._note_reachable(is_reachable=False, reason=type(error).__name__)
@@ -225,7 +236,7 @@ class LeaseKeeper:
         self._confirmed_at = self._renewed_at = started_at
         # 2. Exchange the cooldown with the other workers.
         self._sync_cooldown(statements)
-        # 3. Take over what may be taken.
+        # 3. Take over free connections.
         if len(self._owned) < self._limit:
             self._take_free(statements)
         return True
@@ -274,6 +285,7 @@ class LeaseKeeper:
             )
 
     def _release_all(self, statements: LeaseStatements) -> None:
+        # Called after the sockets are closed: a successor opens at once.
         for lease in self._owned:
             statements.release(lease)
         self._set_owned(frozenset())

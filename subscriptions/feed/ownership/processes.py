@@ -13,10 +13,10 @@ import psutil
 
 from subscriptions.domain.ownership import ProcessStatus
 
+# The resolution of a start time: the kernel's USER_HZ (proc(5), starttime), 100 on every Linux platform.
 TICKS_PER_SECOND: Final = 100
-"""The resolution of a start time: the kernel's USER_HZ (proc(5), starttime), 100 on every Linux platform."""
+# Chosen: the whole name then fits into the 128 characters of `feed_leases.owner`.
 HOST_CHARACTERS: Final = 80
-"""Chosen: the whole name then fits into the 128 characters of `feed_leases.owner`."""
 _UNKNOWN_START: Final = "0"
 _ENDED: Final = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
 

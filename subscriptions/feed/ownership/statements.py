@@ -14,20 +14,20 @@ from subscriptions.domain.outages import LEASE_SECONDS
 from subscriptions.domain.ownership import LeaseState
 
 TTL_SECONDS: Final = LEASE_SECONDS
+# Chosen: a former owner that runs reconnects within a second or two of PostgreSQL's return.
 FORMER_OWNERS_FIRST_SECONDS: Final = 10
-"""Chosen: a former owner that runs reconnects within a second or two of PostgreSQL's return."""
+# Lock number of the gate; connections have 1 to 5.
 GATE: Final = 0
-"""Lock number of the gate; connections have 1 to 5."""
+# docs/dhan.md: a refusal with 429 clears after a minute to five, so a cooldown of 60 s grows to five times that.
 COOLDOWN_GROWS_TO: Final = 5
-"""docs/dhan.md: a refusal with 429 clears after a minute to five, so a cooldown of 60 s grows to five times that."""
 
+# Chosen: "FEED" in ASCII. The first key of our advisory locks; the second is the number of a connection.
 LOCK_SPACE: Final = 0x46454544
-"""Chosen: "FEED" in ASCII. The first key of our advisory locks; the second is the number of a connection."""
 
 # When one of its processes crashes, PostgreSQL ends all sessions and restarts inside the same postmaster. The start
 # time of the postmaster stays then, but the statistics are reset, so the later of the two counts.
+# SQL: the time since which every present session was opened.
 STARTED: Final = "greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter))"
-"""SQL: the time since which every present session was opened."""
 # A lease is long silent if it expired over `frozen` seconds ago. No lease could be renewed while PostgreSQL was down,
 # so the earliest expiry that counts is one lease time after its start. Without an owner `expires_at` is NULL.
 _LONG_SILENT: Final = f"""
@@ -41,8 +41,11 @@ SELECT connection_id, epoch, CASE WHEN owner <> %(owner)s THEN owner ELSE '' END
   FROM feed_leases
  WHERE connection_id <> ALL(%(held)s) ORDER BY connection_id
 """  # noqa: S608  Only a constant is put in.
+# Never waits: a worker that blocks here could not renew its other leases.
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s, %s)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(%s, %s)"
+# Compare-and-set on the epoch: of two workers that read the same lease one takes it. While PostgreSQL is young only the
+# former owner may, since owners may still stream under leases that they could not renew.
 _TAKE: Final = f"""
 UPDATE feed_leases
    SET owner = %(owner)s, epoch = epoch + 1, expires_at = now() + make_interval(secs => %(ttl)s)
@@ -50,6 +53,7 @@ UPDATE feed_leases
    AND (owner IN ('', %(owner)s) OR now() - {STARTED} > make_interval(secs => %(former_first)s))
 RETURNING epoch
 """  # noqa: S608  Only a constant is put in.
+# One statement for all leases. Rows with another owner or epoch stay as they are and are missing from the answer.
 _RENEW: Final = """
 UPDATE feed_leases
    SET expires_at = now() + make_interval(secs => %(ttl)s)
@@ -57,6 +61,7 @@ UPDATE feed_leases
  WHERE feed_leases.connection_id = held.number AND feed_leases.epoch = held.epoch AND owner = %(owner)s
 RETURNING connection_id
 """
+# The epoch stays, so that the next owner gets a higher one.
 _RELEASE: Final = """
 UPDATE feed_leases SET owner = '', expires_at = NULL
  WHERE connection_id = %(number)s AND epoch = %(epoch)s AND owner = %(owner)s
@@ -80,10 +85,13 @@ WITH frozen AS MATERIALIZED (
 )
 SELECT owner, pg_terminate_backend(pid) FROM frozen
 """  # noqa: S608  Only a constant is put in.
+# clock_timestamp() and not now(): the time of the statement itself.
 _READ_COOLDOWN: Final = """
 SELECT extract(epoch FROM quiet_until - clock_timestamp())::float8, closes_all, reason
   FROM feed_gate WHERE quiet_until > clock_timestamp()
 """
+# The longer cooldown of the old and the new one counts, and a running one that closes all sockets stays one. A refusal
+# (`grows`) doubles the time with each refusal in a row, up to `most` times the first.
 _START_COOLDOWN: Final = """
 INSERT INTO feed_gate AS gate (id, quiet_until, closes_all, reason, set_by, refusals)
 VALUES (1, clock_timestamp() + make_interval(secs => %(seconds)s), %(closes_all)s, %(reason)s, %(owner)s, %(grows)s)
@@ -165,11 +173,13 @@ class LeaseStatements:
 
     def take(self, seen: Lease) -> Lease | None:
         """Take a connection over under the next epoch; None if its lock is taken or its lease has changed."""
+        # The lock first: it is the proof that no other session has the connection now.
         if not self.lock(seen.connection):
             return None
         values = {"owner": self.owner, "ttl": TTL_SECONDS, "number": seen.connection, "epoch": seen.epoch}
         taken = self._connection.execute(_TAKE, values | {"former_first": FORMER_OWNERS_FIRST_SECONDS}).fetchone()
         if taken is None:
+            # The lease changed since it was read, or PostgreSQL is too young: the lock must not block its owner.
             self.unlock(seen.connection)
             return None
         return Lease(seen.connection, taken[0], seen.is_inherited)

@@ -18,12 +18,12 @@ from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
+# Chosen: a move holds capacity on two connections, so it ends within a quarter of a second of its first packet.
 BEAT_SECONDS: Final = 0.25
-"""Chosen: a move holds capacity on two connections, so it ends within a quarter of a second of its first packet."""
+# Chosen: most instruments without a packet for this long do not trade, on either connection.
 SILENT_SECONDS: Final = 10.0
-"""Chosen: most instruments without a packet for this long do not trade, on either connection."""
+# Chosen: the database or the placement lock is busy; moves are not urgent.
 RETRY_SECONDS: Final = 2.0
-"""Chosen: the database or the placement lock is busy; moves are not urgent."""
 
 
 class Arrivals:

@@ -19,8 +19,8 @@ from subscriptions.services import FailOverReport
 
 logger = logging.getLogger(__name__)
 
+# Chosen: a fifth of the default grace (`FAILOVER_GRACE_S`), and one query a second for each worker.
 BEAT_SECONDS: Final = 1.0
-"""Chosen: a fifth of the default grace (`FAILOVER_GRACE_S`), and one query a second for each worker."""
 
 
 class FailoverMonitor:
@@ -50,7 +50,7 @@ class FailoverMonitor:
     def _check(self) -> list[FailOverReport]:
         # 1. State and lease of all connections, with the time of the database as the only clock.
         connections = selectors.list_connections()
-        # 2. The monitor compares them with what it saw before; without a row there is nothing to decide.
+        # 2. The monitor compares them with its former checks; without a row there is nothing to decide.
         lost = self._monitor.check(connections, now=connections[0].read_at) if connections else []
         # 3. Each loss is checked again and moved in one transaction.
         done = [services.fail_over(connection=number, now=timezone.now()) for number in lost]

@@ -1,6 +1,6 @@
 """The plan of one connection: the wanted set, the set sent to the present socket, and the difference.
 
-Bookkeeping only: no I/O, no clock. The reconciler replaces the wanted set, the connection reports what it sent.
+Bookkeeping only: no I/O, no clock. The reconciler replaces the wanted set, the connection records each request.
 """
 
 import asyncio
@@ -97,23 +97,12 @@ class PlannedConnection(Protocol):
     plan: Plan
     table: QuoteTable
 
-    def replace_plan(self, wanted: Sequence[WantedInstrument]) -> None:
-        """Replace the wanted set."""
-
-    def list_commands(self) -> Sequence[Request]:
-        """Return the requests to send now; empty while no socket is open."""
-
-    def send(self, request: Request) -> None:
-        """Send one request."""
-
-    async def wait_confirmed(self) -> None:
-        """Wait until the lease is confirmed."""
-
-    def list_arriving(self) -> Mapping[int, bool]:
-        """Return the sent instruments that are moving here: id -> whether packets have come."""
-
-    def list_silent(self) -> Mapping[InstrumentKey, int]:
-        """Return the sent instruments without any price: ids by key."""
+    def replace_plan(self, wanted: Sequence[WantedInstrument]) -> None: ...
+    def list_commands(self) -> Sequence[Request]: ...
+    def send(self, request: Request) -> None: ...
+    async def wait_confirmed(self) -> None: ...
+    def list_arriving(self) -> Mapping[int, bool]: ...
+    def list_silent(self) -> Mapping[InstrumentKey, int]: ...
 
 
 def _modes(wanted: Mapping[InstrumentKey, WantedInstrument]) -> Mapping[InstrumentKey, Mode]:

@@ -21,12 +21,12 @@ from subscriptions.feed.plan.plan import PlannedConnection
 
 logger = logging.getLogger(__name__)
 
+# docs/dhan.md: one quote request a second for the account; 1.1 s is safe.
 CALL_INTERVAL_SECONDS: Final = 1.1
-"""docs/dhan.md: one quote request a second for the account; 1.1 s is safe."""
+# Chosen: leaves time for first packets, so that few instruments that trade are requested.
 SILENT_SECONDS: Final = 3.0
-"""Chosen: leaves time for first packets, so that few instruments that trade are requested."""
+# Chosen: an error of the REST side lasts minutes, and packets come without it.
 PAUSE_AFTER_ERROR_SECONDS: Final = 30.0
-"""Chosen: an error of the REST side lasts minutes, and packets come without it."""
 
 ReadCurrentCredentials = Callable[[], Awaitable[Credentials | None]]
 """Return the present credentials; None while none are stored."""
@@ -67,7 +67,7 @@ class Seeder:
     def _choose(self, now: float) -> Mapping[InstrumentKey, int]:
         """Return at most one request's worth of silent instruments not requested before: ids by key."""
         silent: dict[InstrumentKey, int] = {}
-        # In the order in which they were sent: spots first, since they decide what a chain shows.
+        # In the order in which they were sent: spots first, since every chain depends on one.
         for connection in self._list_connections():
             silent |= connection.list_silent()
         self._silent_since = {one: self._silent_since.get(one, now) for one in silent.values()}

@@ -23,18 +23,18 @@ from subscriptions.feed.threads import reraise_cancellation, run_in_thread
 
 logger = logging.getLogger(__name__)
 
+# Chosen: readers see each second that the owner lives, also where nothing trades.
 KEEPALIVE_FRAME_SECONDS: Final = 1.0
-"""Chosen: readers see each second that the owner lives, also where nothing trades."""
+# Chosen: a market's worth of unsubscribes takes seconds; a full frame per flush would be 10 MB/s a connection.
 FULL_AGAIN_SECONDS: Final = 1.0
-"""Chosen: a market's worth of unsubscribes takes seconds; a full frame per flush would be 10 MB/s a connection."""
+# Chosen: a page that opens shows values at most this old until the first frame.
 CACHE_SECONDS: Final = 1.0
-"""Chosen: a page that opens shows values at most this old until the first frame."""
+# Chosen: the longest time for which an emptied Redis lacks rows that do not change.
 CACHE_REWRITE_SECONDS: Final = 30.0
-"""Chosen: the longest time for which an emptied Redis lacks rows that do not change."""
+# Chosen: a fifth of the time after which a report expires (`quote_board.REPORT_TTL_SECONDS`).
 REPORT_SECONDS: Final = 1.0
-"""Chosen: a fifth of the time after which a report expires (`quote_board.REPORT_TTL_SECONDS`)."""
+# Chosen: the longest delay of a flush by one write; a hung Redis must not stop the flush.
 BOARD_SECONDS: Final = 1.0
-"""Chosen: the longest delay of a flush by one write; a hung Redis must not stop the flush."""
 
 
 class Publisher:
@@ -84,8 +84,8 @@ class Publisher:
                 published_at = loop.time()
                 if is_taken:
                     self._statistics.note_published(lag_seconds=published_at - next_at)
-            # Removed rows are in no change; mirrors drop what a full frame lacks. It repeats the last sequence, since
-            # it adds nothing to the changes up to there.
+            # Changes do not show removed rows: a mirror drops each row that a full frame lacks. It goes out under the
+            # last sequence, since it adds nothing to the changes up to there.
             is_full_frame_needed = loop.time() >= full_frame_at and self._connection.take_full_frame_need()
             if is_full_frame_needed:
                 full_frame_at = loop.time() + FULL_AGAIN_SECONDS

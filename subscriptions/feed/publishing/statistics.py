@@ -29,6 +29,7 @@ class ConnectionStatistics:
 
     def __init__(self, connection: ConnectionLifecycle) -> None:
         self._connection = connection
+        # Counters of former sockets. Prometheus counters must not fall when a connection reopens.
         self._past: Counter[str] = Counter()
         self._counters = connection.table.counters
         self._flush = Histogram(FLUSH_BOUNDS)
