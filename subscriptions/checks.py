@@ -1,6 +1,6 @@
-"""What staff should know of the configuration before it surprises them: the profile, and when the day ends.
+"""System checks of the configuration: the preload profile, and the time of the end of day.
 
-Both ask the database, so they run with `manage.py migrate` and `manage.py check --database default`.
+Both query the database, so they run with `manage.py migrate` and `manage.py check --database default`.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ END_OF_DAY_TASK: Final = "watchlists.tasks.end_of_day"
 
 @register(Tags.database)
 def check_preload_profile(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Warn of a PRELOAD_PROFILE that has no rules: tier B would be empty."""
+    """Warn if PRELOAD_PROFILE has no rules: tier B would be empty."""
     if not databases or not _has_table("preload_rules"):
         return []
     profiles = sorted(set(PreloadRule.objects.values_list("profile", flat=True)))
@@ -29,7 +29,7 @@ def check_preload_profile(*, databases: Sequence[str] | None = None, **_: Any) -
         return []
     return [
         Warning(
-            f"PRELOAD_PROFILE is {settings.PRELOAD_PROFILE!r}, and no preload rule has it: tier B stays empty.",
+            f"PRELOAD_PROFILE is {settings.PRELOAD_PROFILE!r}, but no preload rule has it: tier B stays empty.",
             hint=f"Profiles with rules: {', '.join(profiles) or 'none'}.",
             id="subscriptions.W001",
         )
@@ -38,7 +38,7 @@ def check_preload_profile(*, databases: Sequence[str] | None = None, **_: Any) -
 
 @register(Tags.database)
 def check_end_of_day(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Warn that the end of the day comes before some sessions end, where it takes everything at once."""
+    """Warn if the end of day releases all segments before some sessions end."""
     if not databases or not _has_table("django_celery_beat_periodictask"):
         return []
     if EndOfDayScope(settings.EOD_SCOPE) is not EndOfDayScope.ALL:

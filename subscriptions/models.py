@@ -1,9 +1,9 @@
-"""Tables of who needs live data and where it sits: claims, subscriptions, connections, leases, rules, log.
+"""Tables of claims, subscriptions, connections, leases, preload rules and the audit log.
 
-The database keeps promise 1: at most five connections, at most 5,000 instruments on each. `load` is
-maintained by statement-level triggers on `subscriptions`, never by Python. What legs and subscriptions refer
-to is checked by such triggers too, a set at a time, instead of by foreign keys, a row at a time (`db_constraint`).
-`SubscriptionLog` is append-only by trigger. Placement never locks `FeedLease`; owners renew it every second.
+The database enforces the limits of the broker: at most five connections, at most 5,000 instruments on each. `load` is
+maintained by statement-level triggers on `subscriptions`, never by Python. The same kind of trigger checks the
+references of legs and subscriptions, a set at a time; foreign keys check row by row and are off (`db_constraint`).
+`SubscriptionLog` is append-only by trigger. Placement never locks `FeedLease`, which owners renew every second.
 """
 
 from django.conf import settings
@@ -31,12 +31,12 @@ class FeedConnection(models.Model):
     )
     since = models.DateTimeField()
     last_error = models.CharField(max_length=256, blank=True)
-    # When its owner's own turn at the gate failed; null once a socket is open again.
+    # When the owner's own turn at the gate failed; null once a socket is open again.
     lost_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "feed_connections"
-        # One permission for every act of staff on live subscriptions; see subscriptions.permissions.
+        # One permission for all actions of staff on live subscriptions; see subscriptions.permissions.
         permissions = [("operate", "Can evict, pin, clear and rebalance")]
         constraints = [
             models.CheckConstraint(
@@ -55,7 +55,7 @@ class FeedConnection(models.Model):
 
 
 class FeedLease(models.Model):
-    """Who owns a connection. `epoch` grows with every change of owner; readers drop what carries an older one."""
+    """Lease of a connection. `epoch` is the fencing token: it grows with every owner; readers drop older ones."""
 
     connection = models.OneToOneField(FeedConnection, on_delete=models.CASCADE, primary_key=True, related_name="lease")
     owner = models.CharField(max_length=128, blank=True)
@@ -70,7 +70,7 @@ class FeedLease(models.Model):
 
 
 class FeedGate(models.Model):
-    """The one row that every opening of a broker socket heeds: until when the account is quiet, and why."""
+    """One row for the account: the cooldown during which no broker socket may be opened."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     quiet_until = models.DateTimeField(null=True, blank=True)
@@ -78,7 +78,7 @@ class FeedGate(models.Model):
     closes_all = models.BooleanField(default=False)
     reason = models.CharField(max_length=256, blank=True)
     set_by = models.CharField(max_length=128, blank=True)
-    # How often in a row the broker refused an opening for want of quiet; each makes the next quiet longer.
+    # Consecutive refusals by the broker; each makes the next cooldown longer.
     refusals = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -86,7 +86,7 @@ class FeedGate(models.Model):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="feed_gate_one_row")]
 
     def __str__(self) -> str:
-        return f"gate, quiet until {self.quiet_until}" if self.quiet_until else "gate"
+        return f"gate, cooldown until {self.quiet_until}" if self.quiet_until else "gate"
 
 
 class Subscription(models.Model):
@@ -133,7 +133,7 @@ class Subscription(models.Model):
 
 
 class PreloadRule(models.Model):
-    """What tier B holds of one underlying. Expiries are the union of the nearest n of each kind."""
+    """Targets of tier B for one underlying. Expiries are the union of the nearest n of each kind."""
 
     profile = models.CharField(max_length=16, default="lean")
     position = models.PositiveSmallIntegerField()
@@ -165,7 +165,7 @@ class Claim(models.Model):
 
     kind = models.CharField(max_length=9, choices=[(one.value, one.value) for one in ClaimKind])
     tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
-    # The trader who asked; null for preload rules and spots. A user goes after their claims were released, with audit.
+    # The trader; null for preload rules and spots. Claims are released, with audit rows, before a user is deleted.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
     )
@@ -179,7 +179,7 @@ class Claim(models.Model):
     instrument = models.ForeignKey(
         "marketdata.Instrument", on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
     )
-    # The shared claim on the underlying's spot, of a chain; the database refuses to delete it while there is one.
+    # Of a chain: the shared claim on its spot, which the database refuses to delete while a chain refers to it.
     spot = models.ForeignKey("self", on_delete=models.DO_NOTHING, null=True, blank=True, related_name="chains")
     is_pinned = models.BooleanField(default=False)
     last_viewed_at = models.DateTimeField()
@@ -248,9 +248,9 @@ class ClaimLeg(models.Model):
 
 
 class SubscriptionLog(models.Model):
-    """Append-only record of every act on subscriptions: one row per claim and act.
+    """Append-only audit log: one row per claim and action.
 
-    Plain values only: the log outlives the users, claims and instruments it speaks of. The table is
+    Plain values only: a row outlives its user, claim and instruments. The table is
     partitioned by month of `at` in IST; in the database its primary key is (id, at).
     """
 
@@ -261,11 +261,11 @@ class SubscriptionLog(models.Model):
     tier = models.CharField(max_length=1, blank=True)
     # A chain as "RELIANCE 24 Feb 2026 x25", an instrument as its token.
     subject = models.CharField(max_length=128)
-    # Instrument ids that this act gave to the claim or took from it, shared ones included.
+    # Instrument ids that the claim gained or lost with this action, shared ones included.
     legs = ArrayField(models.BigIntegerField(), default=list)
-    # Connection number -> instruments that this act began or ceased to stream there.
+    # Connection number -> number of instruments that started or stopped streaming there.
     connections = models.JSONField(default=dict)
-    # legs; subscribed and shared, released and kept: as far as the action has them.
+    # legs; subscribed and shared; released and kept: those that the action has.
     counts = models.JSONField(default=dict)
 
     class Meta:
@@ -277,7 +277,7 @@ class SubscriptionLog(models.Model):
 
 
 class EndOfDayRun(models.Model):
-    """One end of a day, once per date it closes: of everything, or of one segment when segments close apart."""
+    """One run of the end of day, once per date: for all segments, or for one under EOD_SCOPE=closed_segments."""
 
     closes = models.DateField()
     # Null: all segments at once.

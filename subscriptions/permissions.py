@@ -1,4 +1,4 @@
-"""Who may act on everybody's subscriptions: staff with a permission of its own. Being staff is not enough."""
+"""The permission to act on the subscriptions of all traders. Staff status alone does not grant it."""
 
 from typing import Any, Final
 
@@ -9,11 +9,11 @@ OPERATE: Final = "subscriptions.operate"
 
 
 class IsOperator(BasePermission):
-    """Staff with the permission to operate; superusers have it."""
+    """Allows staff with the permission to operate, and superusers."""
 
-    message = "This takes the permission to operate the terminal, which you do not have."
+    message = "You need the permission to operate the terminal."
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002  the framework's signature
-        """Whether the one who asks may operate."""
+        """Return whether the caller may operate."""
         user = request.user
         return bool(user.is_authenticated and user.is_staff and user.has_perm(OPERATE))

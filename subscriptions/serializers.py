@@ -17,9 +17,8 @@ from subscriptions.domain.connections import ConnectionStatus
 from subscriptions.selectors import ActivePage, ActiveSubscription, Status, SubscriptionDetail
 from subscriptions.services import Placed, RebalanceReport
 
-# An explicit chain may be as wide as the widest default; wider asks for a listing, not for a chain.
-MAX_WIDTH = 101
-MAX_PAGE: Final = 200
+MAX_WIDTH: Final = 101  # design.md section 6: the widest default (index chains); more is a listing, not a chain
+MAX_PAGE: Final = 200  # chosen: all 25,000 subscriptions take 125 requests
 
 
 class ConnectionStatusOut(serializers.Serializer[ConnectionStatus]):
@@ -66,7 +65,7 @@ class ExpiryField(serializers.Field[Any, Any, Any, Any]):
 
 
 class SpotPriceField(serializers.DecimalField):
-    """The price of an underlying as the caller knows it, in rupees."""
+    """The caller's price of an underlying, in rupees."""
 
     def __init__(self) -> None:
         super().__init__(max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False, allow_null=True)
@@ -95,7 +94,7 @@ class ChainRequest(NamesItsSpotPrice):
 
 
 def format_placed(placed: Placed) -> dict[str, Any]:
-    """Return what a claim brought, and where."""
+    """Return the counts of a claim, in total and by connection."""
     return {
         "legs": placed.legs,
         "subscribed": placed.subscribed,
@@ -124,7 +123,7 @@ def format_chain_claim(series: SeriesKey, placed: Placed) -> dict[str, Any]:
 
 
 class ActiveQuery(serializers.Serializer[Any]):
-    """Query of what is subscribed: filters, and how far one has read."""
+    """Query of active subscriptions: filters, cursor and page size."""
 
     tier = serializers.ChoiceField([one.value for one in Tier], required=False)
     connection = serializers.IntegerField(min_value=1, max_value=MAX_CONNECTIONS, required=False)
@@ -141,12 +140,12 @@ class ActiveQuery(serializers.Serializer[Any]):
 
 
 def format_active(page: ActivePage, *, next_address: str | None) -> dict[str, Any]:
-    """Return a page of what is subscribed."""
+    """Return a page of active subscriptions."""
     return {"count": page.count, "next": next_address, "results": [_format_subscription(one) for one in page.rows]}
 
 
 def format_detail(detail: SubscriptionDetail) -> dict[str, Any]:
-    """Return one subscription, with how many claims of each kind hold it, and its newest quote."""
+    """Return one subscription with its claims by kind and its newest quote."""
     return {
         **_format_subscription(detail.subscription),
         "claims_by_kind": {kind.value: count for kind, count in detail.claims_by_kind.items()},
@@ -180,7 +179,7 @@ def _format_connection(one: ConnectionStatus) -> dict[str, Any]:
 
 
 def format_rebalance_report(done: RebalanceReport) -> dict[str, Any]:
-    """Return how much moved, and what each connection carried before and carries after."""
+    """Return the number of moves, and the instruments by connection before and after."""
     return {
         "moves": done.moves,
         "before": {str(number): count for number, count in done.before.items()},

@@ -1,4 +1,4 @@
-"""Periodic tasks of subscriptions, on the default queue. Each may run twice, or late, without harm."""
+"""Periodic tasks of subscriptions, on the default queue. All are idempotent and may run late."""
 
 import logging
 
@@ -15,43 +15,44 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="subscriptions.tasks.preload_tier_b", time_limit=60)
 def preload_tier_b(**_: object) -> None:
-    """Hold what the preload rules want; what is refused now is tried again with the next beat."""
+    """Preload tier B. A refused pass is tried again at the next beat."""
     now = timezone.now()
     try:
         services.preload_tier_b(now=now)
     except quote_board.BoardError as refusal:
-        logger.warning("preload waits for the next beat: %s", refusal)
+        logger.warning("preload failed, next attempt at the next beat: %s", refusal)
         return
     except DomainError as refusal:
-        logger.warning("preload waits for the next beat: %s", refusal)
-    # A run that was refused is a run all the same: beat and worker live. What is refused shows in tier B.
+        logger.warning("preload failed, next attempt at the next beat: %s", refusal)
+    # Recorded even for a refused pass: health reads it as a sign that beat and worker run. The refusal shows in the
+    # tier_b part of health.
     quote_board.connect().note_run(task="subscriptions.tasks.preload_tier_b", at=now)
 
 
 @shared_task(name="subscriptions.tasks.make_log_months", time_limit=60)
 def make_log_months(**_: object) -> None:
-    """Make the coming months of the audit log ahead of need."""
+    """Create the partitions of the audit log for the coming months."""
     services.make_log_months(now=timezone.now())
 
 
 @shared_task(name="subscriptions.tasks.drop_log_months", time_limit=60)
 def drop_log_months(**_: object) -> None:
-    """Drop months of the audit log that are older than it is kept; where readers are in the way, tomorrow."""
+    """Drop partitions of the audit log after AUDIT_KEEP_DAYS; if readers hold a lock, the next run drops them."""
     try:
         services.drop_log_months(now=timezone.now())
     except OperationalError as error:
-        logger.warning("months of the audit log are dropped tomorrow: %s", error)
+        logger.warning("partitions of the audit log not dropped, next attempt tomorrow: %s", error)
 
 
 @shared_task(name="subscriptions.tasks.recentre", time_limit=60)
 def recentre(**_: object) -> None:
-    """Move the windows whose underlying has moved a strike step; what is refused now is tried with the next beat."""
+    """Recentre the windows whose underlying moved a strike step. A refused pass is tried again at the next beat."""
     now = timezone.now()
     try:
         services.recentre(now=now)
     except quote_board.BoardError as refusal:
-        logger.warning("recentring waits for the next beat: %s", refusal)
+        logger.warning("recentring failed, next attempt at the next beat: %s", refusal)
         return
     except DomainError as refusal:
-        logger.warning("recentring waits for the next beat: %s", refusal)
+        logger.warning("recentring failed, next attempt at the next beat: %s", refusal)
     quote_board.connect().note_run(task="subscriptions.tasks.recentre", at=now)

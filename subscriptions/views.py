@@ -1,4 +1,4 @@
-"""HTTP of subscriptions: what streams where."""
+"""REST views of subscriptions, connections and option chains."""
 
 from typing import Any
 
@@ -30,21 +30,21 @@ from subscriptions.serializers import (
 
 
 class StatusView(APIView):
-    """Totals, tiers and the five connections; drift is what is wanted and not confirmed streaming."""
+    """Totals, tiers and the five connections; `drift` is wanted minus confirmed streaming."""
 
     def get(self, _request: Request) -> Response:
-        """Answer the status as of now."""
+        """Return the present status."""
         return Response(StatusOut(selectors.subscription_status()).data)
 
 
 class ActiveView(APIView):
-    """What is subscribed now, in pages of at most 200, in the order it was.
+    """Active subscriptions in pages of at most 200, oldest first.
 
     `tier` (A, B), `connection` (1 to 5), `underlying` (NIFTY, BSE:RELIANCE), `limit`; `next` leads to the next page.
     """
 
     def get(self, request: Request) -> Response:
-        """Answer one page."""
+        """Return one page."""
         asked = ActiveQuery(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data
@@ -67,27 +67,27 @@ class SubscriptionView(APIView):
     """
 
     def get(self, _request: Request, token: str) -> Response:
-        """Answer it with its newest quote."""
+        """Return the subscription with its newest quote."""
         return Response(format_detail(selectors.get_active(token=token)))
 
 
 class WsStatusView(APIView):
-    """The five connections as who operates them wants to see them: owner, epoch, rate, lag, last error."""
+    """The five connections for operators: owner, epoch, rate, lag, last error."""
 
     permission_classes = [IsOperator]
 
     def get(self, _request: Request) -> Response:
-        """Answer what Postgres and the owners say."""
+        """Return the connections, with the reports of their owners."""
         return Response(format_ws_status(selectors.list_reported_connections()))
 
 
 class RebalanceView(APIView):
-    """Level what the connections carry, with the fewest moves; each goes on streaming until it streams elsewhere."""
+    """Level the loads with the fewest moves; an instrument streams on its old connection until the new one has it."""
 
     permission_classes = [IsOperator]
 
     def post(self, request: Request) -> Response:
-        """Move, and answer how much."""
+        """Rebalance; return the moves and the loads before and after."""
         done = services.rebalance(actor=request.user.get_username(), now=timezone.now())
         return Response(format_rebalance_report(done))
 
@@ -100,7 +100,7 @@ class OptionChainView(APIView):
     """
 
     def get(self, request: Request, symbol: str) -> Response:
-        """Answer the chain."""
+        """Return the chain."""
         query = ChainQuery(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
         asked, now = query.validated_data, timezone.now()
@@ -122,13 +122,13 @@ class OptionChainView(APIView):
 
 
 class ChainSubscribeView(GenericAPIView[Any]):
-    """Have an option chain streamed without putting it on your watchlist; asking again changes nothing."""
+    """Subscribe an option chain without a watchlist entry; repeating the request changes nothing."""
 
     permission_classes = [IsAuthenticated]
     serializer_class = ChainRequest
 
     def post(self, request: Request) -> Response:
-        """Claim the chain for the one who asks."""
+        """Claim the chain for the caller."""
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data

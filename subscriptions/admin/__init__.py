@@ -1,4 +1,4 @@
-"""Admin of subscriptions: rules are edited, claims acted upon, what machines write is read."""
+"""Admin of subscriptions: preload rules are edited, claims are evicted and pinned, other tables are read-only."""
 
 from subscriptions.admin import log, operations, preload, users
 

@@ -1,4 +1,4 @@
-"""The audit log in the admin: to be read, narrowed and searched; nobody writes it here, and nothing counts millions."""
+"""The audit log in the admin: read-only, with filters and search, and without exact counts of millions of rows."""
 
 import json
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from marketdata.admin import ReadOnlyAdmin, format_moment
 from subscriptions.domain.claims import LogReason, Tier
 from subscriptions.models import EndOfDayRun, SubscriptionLog
 
-# Up to here rows are counted; beyond, the planner's estimate does for a page number.
+# Beyond this the planner's estimate serves. Chosen: fifty pages of a hundred rows.
 COUNTED_UP_TO: Final = 5_000
-# Reasons are words of those who act; these many newest rows show which are in use.
+# Callers pass reasons as text, so the filter offers those of the newest rows. Chosen: about a day of actions.
 RECENT_ROWS: Final = 2_000
 
 
 class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """Pages of a table that may be long: the count is exact while it is small, then the planner's estimate."""
+    """Paginator with an exact count up to COUNTED_UP_TO, and the planner's estimate beyond."""
 
     object_list: QuerySet[SubscriptionLog]
 
     @cached_property
     def count(self) -> int:
-        """Return how many rows there are, or about how many."""
+        """Return the number of rows, exact or estimated."""
         rows = self.object_list.order_by()
         counted = rows[: COUNTED_UP_TO + 1].count()
         if counted <= COUNTED_UP_TO:
@@ -37,18 +37,18 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's clas
 
     @property
     def is_estimate(self) -> bool:
-        """Whether the count is about right, and no more."""
+        """Whether `count` is an estimate."""
         return self.count > COUNTED_UP_TO
 
 
 class ReasonFilter(admin.SimpleListFilter):
-    """Narrows to one reason: those of this app, and those seen among the newest rows."""
+    """Filter by reason: those of this app, and those of the newest rows."""
 
     title = "reason"
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """Return the reasons to choose from."""
+        """Return the reasons offered."""
         recent = SubscriptionLog.objects.order_by("-at").values_list("reason", flat=True)[:RECENT_ROWS]
         return [(one, one) for one in sorted({*recent, *LogReason})]
 
@@ -58,13 +58,13 @@ class ReasonFilter(admin.SimpleListFilter):
 
 
 class TierFilter(admin.SimpleListFilter):
-    """Narrows to one tier, without asking the table which there are."""
+    """Filter by tier; unlike the default filter it runs no DISTINCT over the table."""
 
     title = "tier"
     parameter_name = "tier"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """Return the tiers."""
+        """Return the tiers offered."""
         return [(one.value, one.value) for one in Tier]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
@@ -74,9 +74,9 @@ class TierFilter(admin.SimpleListFilter):
 
 @admin.register(SubscriptionLog)
 class SubscriptionLogAdmin(ReadOnlyAdmin):
-    """Every act on subscriptions: what, why, by whom, how much and where."""
+    """Actions on subscriptions: action, reason, actor, counts and connections."""
 
-    list_display = ["moment", "action", "reason", "actor", "tier", "subject", "counts_in_words", "connections_in_words"]
+    list_display = ["moment", "action", "reason", "actor", "tier", "subject", "format_counts", "format_connections"]
     list_filter = ["at", "action", ReasonFilter, TierFilter]
     search_fields = ["subject", "actor"]
     search_help_text = "Part of a chain, a token or an actor's name"
@@ -87,8 +87,8 @@ class SubscriptionLogAdmin(ReadOnlyAdmin):
         "actor",
         "tier",
         "subject",
-        "counts_in_words",
-        "connections_in_words",
+        "format_counts",
+        "format_connections",
         "legs",
     ]
     ordering = ["-at"]
@@ -97,25 +97,25 @@ class SubscriptionLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description="at", ordering="at")
     def moment(self, row: SubscriptionLog) -> str | None:
-        """Say when, to the second."""
+        """Return the time, to the second."""
         return format_moment(row.at)
 
     @admin.display(description="counts")
-    def counts_in_words(self, row: SubscriptionLog) -> str:
-        """Say how much changed: the legs, and what became of them."""
+    def format_counts(self, row: SubscriptionLog) -> str:
+        """Return the number of legs, and the counts by result."""
         rest = sorted(f"{count:,} {name}" for name, count in row.counts.items() if count and name != "legs")
         legs = row.counts.get("legs", 0)
         return f"{legs:,} {'leg' if legs == 1 else 'legs'}" + (f": {', '.join(rest)}" if rest else "")
 
     @admin.display(description="connections")
-    def connections_in_words(self, row: SubscriptionLog) -> str:
-        """Say where streaming began or ended."""
+    def format_connections(self, row: SubscriptionLog) -> str:
+        """Return the instruments that started or stopped streaming, by connection."""
         return ", ".join(f"{count} on {number}" for number, count in row.connections.items())
 
 
 @admin.register(EndOfDayRun)
 class EndOfDayRunAdmin(ReadOnlyAdmin):
-    """Which days were closed, when, and what that took."""
+    """Runs of the end of day: the date closed, the time, and the claims and instruments released."""
 
     list_display = ["closes", "exchange_segment", "moment", "actor", "claims", "released"]
     list_filter = ["exchange_segment"]
@@ -124,5 +124,5 @@ class EndOfDayRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="ran at", ordering="ran_at")
     def moment(self, row: EndOfDayRun) -> str | None:
-        """Say when it ran, to the second."""
+        """Return the time of the run, to the second."""
         return format_moment(row.ran_at)

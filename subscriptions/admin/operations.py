@@ -1,7 +1,7 @@
-"""What runs now, in the admin: connections, subscriptions, and claims with the acts of staff on them.
+"""Connections, subscriptions and claims in the admin, and the actions of staff on claims.
 
-Everything here is written by services and only read here; an act is one service call behind a page that says whom
-it affects. Lists take a fixed number of questions, whatever their length.
+Rows are written by services and are read-only here. An action is one service call behind a confirmation page that lists
+the traders concerned. Lists run a fixed number of queries at any length.
 """
 
 from collections.abc import Sequence
@@ -23,29 +23,27 @@ from subscriptions import selectors, services
 from subscriptions.models import Claim, FeedConnection, Subscription
 from subscriptions.permissions import OPERATE
 
-# Of those who hold a subscription, how many are named in a line of the list.
-NAMED: Final = 3
-# More are not acted upon at once: nobody reads a page that names them all.
-MAX_CHOSEN: Final = 500
+NAMED: Final = 3  # chosen: as many claimants by name as one line of the list shows
+MAX_CHOSEN: Final = 500  # chosen: a confirmation page that names more is not read
 
 
 class SubscriptionList(ChangeList):
-    """Looks up the holders of the lines that are shown, when it is known which: in a query of its own, not per row."""
+    """Change list that loads the claimants of the rows of one page in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the lines of this page."""
+        """Load the rows of this page."""
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
         found = selectors.list_claimants(subscription_ids=[row.pk for row in self.result_list], named=NAMED)
         for row in self.result_list:
-            row.holders = found[row.pk]
+            row.claimants = found[row.pk]
 
 
 class ClaimList(ChangeList):
-    """Counts the legs of the lines that are shown."""
+    """Change list that counts the legs of the rows of one page in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Find the lines of this page."""
+        """Load the rows of this page."""
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
         found = selectors.count_legs(claim_ids=[row.pk for row in self.result_list])
@@ -65,7 +63,7 @@ class FeedConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="load", ordering="load")
     def fill(self, row: FeedConnection) -> str:
-        """Say how much of the connection is used."""
+        """Return the load as a meter and in numbers."""
         return format_html(
             '<meter min="0" max="{}" value="{}"></meter> {} of {}',
             row.capacity,
@@ -76,28 +74,28 @@ class FeedConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="since", ordering="since")
     def since_moment(self, row: FeedConnection) -> str | None:
-        """Say when it came into this state."""
+        """Return the time of the last change of state."""
         return format_moment(row.since)
 
-    @admin.display(ordering="lease__owner", empty_value="nobody")
+    @admin.display(ordering="lease__owner", empty_value="none")
     def owner(self, row: FeedConnection) -> str | None:
-        """Say who owns it by its lease."""
+        """Return the owner that the lease names."""
         return row.lease.owner or None
 
     @admin.display(ordering="lease__epoch")
     def epoch(self, row: FeedConnection) -> int:
-        """Say how often it changed its owner."""
+        """Return the fencing token of the owner."""
         return row.lease.epoch
 
     @admin.display(description="lease until", ordering="lease__expires_at", empty_value="free")
     def lease_until(self, row: FeedConnection) -> str | None:
-        """Say until when the owner lives if it says nothing more."""
+        """Return when the lease expires unless its owner renews it."""
         return format_moment(row.lease.expires_at)
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
-    """What streams, where, and for whom."""
+    """Subscriptions with their connection and claimants."""
 
     list_display = [
         "instrument",
@@ -113,62 +111,62 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_select_related = ["instrument"]
     search_fields = ["instrument__token", "instrument__underlying_symbol"]
     search_help_text = "Part of a token or of an underlying"
-    fields = ["instrument", "tier", "mode", "connection", "leaving_connection", "since", "claims_in_words"]
+    fields = ["instrument", "tier", "mode", "connection", "leaving_connection", "since", "format_claims"]
     ordering = ["-id"]
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002
-        """Return the list that knows the holders of its lines."""
+        """Return the change list that loads claimants."""
         return SubscriptionList
 
     @admin.display(description="connection", ordering="connection")
     def connection_number(self, row: Subscription) -> int:
-        """Say where it streams."""
+        """Return the number of the connection."""
         return row.connection_id
 
     @admin.display(description="leaving", ordering="leaving_connection")
     def leaving(self, row: Subscription) -> int | None:
-        """Say where it streams still, while it moves."""
+        """Return the old connection of a move under way."""
         return row.leaving_connection_id
 
     @admin.display(description="since", ordering="since")
     def since_moment(self, row: Subscription) -> str | None:
-        """Say since when it is wanted."""
+        """Return the time of the subscription or claim."""
         return format_moment(row.since)
 
     @admin.display(description="claims")
     def claim_count(self, row: Any) -> int:
-        """Say how many claims hold it."""
-        holders: selectors.Claimants = row.holders
-        return holders.claims
+        """Return the number of claims that hold it."""
+        claimants: selectors.Claimants = row.claimants
+        return claimants.claims
 
-    @admin.display(description="held by", empty_value="nobody by name")
+    @admin.display(description="held by", empty_value="no trader")
     def held_by(self, row: Any) -> str | None:
-        """Name the first of those who hold it."""
-        holders: selectors.Claimants = row.holders
-        return ", ".join(holders.users) + (" and others" if holders.has_more else "") or None
+        """Return the first claimants by name."""
+        claimants: selectors.Claimants = row.claimants
+        return ", ".join(claimants.users) + (" and others" if claimants.has_more else "") or None
 
     @admin.display(description="claims")
-    def claims_in_words(self, row: Subscription) -> str:
-        """Name all claims that hold it."""
+    def format_claims(self, row: Subscription) -> str:
+        """Return all claims that hold it, one a line."""
         claims = Claim.objects.filter(legs__subscription=row).select_related("instrument", "user", "rule")
-        return "\n".join(f"{_subject(one)} · {one.kind} · tier {one.tier} · {_holder(one)}" for one in claims)
+        return "\n".join(f"{_subject(one)} · {one.kind} · tier {one.tier} · {_claimant(one)}" for one in claims)
 
 
 class EvictForm(forms.Form):
-    """What staff say when they evict."""
+    """The reason that staff give for an eviction."""
 
-    reason = forms.CharField(max_length=32, initial="STAFF", help_text="Goes to the audit log, and to the traders.")
+    reason = forms.CharField(max_length=32, initial="STAFF", help_text="Shown in the audit log and to the traders.")
 
 
 @admin.register(Claim)
 class ClaimAdmin(ReadOnlyAdmin):
-    """Who wants what. Evicting and pinning reach the whole chain: every tier-A claim on the same thing."""
+    """Claims. Evicting and pinning concern the whole chain: all tier-A claims on the same chain or instrument."""
 
     list_display = [
         "subject",
         "kind",
         "tier",
-        "holder",
+        "claimant",
         "pinned",
         "leg_count",
         "viewed",
@@ -182,99 +180,101 @@ class ClaimAdmin(ReadOnlyAdmin):
         "subject",
         "kind",
         "tier",
-        "holder",
+        "claimant",
         "pinned",
         "viewed",
         "claimed",
-        "connections_in_words",
-        "legs_in_words",
+        "format_connections",
+        "format_legs",
     ]
     ordering = ["-id"]
     actions = ["evict", "pin", "unpin"]
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002
-        """Return the list that knows the legs of its lines."""
+        """Return the change list that counts legs."""
         return ClaimList
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether the acts are offered, and obeyed."""
+        """Return whether the user may run the actions."""
         return request.user.has_perm(OPERATE)
 
     @admin.display(description="claim", ordering=Coalesce("instrument__token", F("underlying_symbol")))
     def subject(self, row: Claim) -> str:
-        """Name what is claimed."""
+        """Return the chain or instrument."""
         return _subject(row)
 
-    @admin.display(description="who", ordering="user__username")
-    def holder(self, row: Claim) -> str:
-        """Name who wants it."""
-        return _holder(row)
+    @admin.display(description="claimed by", ordering="user__username")
+    def claimant(self, row: Claim) -> str:
+        """Return the trader, the rule, or the chains of a spot."""
+        return _claimant(row)
 
     @admin.display(ordering="is_pinned", empty_value="")
     def pinned(self, row: Claim) -> str | None:
-        """Say whether it is spared from eviction."""
+        """Return "pinned" for a claim that is not evicted."""
         return "pinned" if row.is_pinned else None
 
     @admin.display(ordering="last_viewed_at")
     def viewed(self, row: Claim) -> str | None:
-        """Say when somebody last looked at it."""
+        """Return the time of the last view."""
         return format_moment(row.last_viewed_at)
 
     @admin.display(ordering="claimed_at")
     def claimed(self, row: Claim) -> str | None:
-        """Say since when it is wanted."""
+        """Return the time of the subscription or claim."""
         return format_moment(row.claimed_at)
 
     @admin.display(description="legs")
     def leg_count(self, row: Any) -> int:
-        """Say how many instruments it holds."""
+        """Return the number of its legs."""
         count: int = row.leg_count
         return count
 
     @admin.display(description="connections")
-    def connections_in_words(self, row: Claim) -> str:
-        """Say how many of its legs are on each connection."""
+    def format_connections(self, row: Claim) -> str:
+        """Return the number of its legs by connection."""
         found = selectors.list_claim_connections([row.pk]).get(row.pk, {})
         return ", ".join(f"{count} on {number}" for number, count in found.items())
 
     @admin.display(description="legs")
-    def legs_in_words(self, row: Claim) -> str:
-        """Name what it holds."""
+    def format_legs(self, row: Claim) -> str:
+        """Return the tokens of its legs."""
         tokens = row.legs.order_by("subscription__instrument_id")
         return ", ".join(tokens.values_list("subscription__instrument__token", flat=True))
 
-    @admin.action(permissions=["operate"], description="Evict: stop streaming and tell the traders")
+    @admin.action(permissions=["operate"], description="Evict: stop streaming and notify the traders")
     def evict(self, request: HttpRequest, queryset: QuerySet[Claim]) -> HttpResponse | None:
-        """Evict the chains of the chosen claims, once it was confirmed."""
-        return self._act(request, queryset, act="evict", verb="Evict")
+        """Evict the chains of the chosen claims, after a confirmation."""
+        return self._run(request, queryset, act="evict", verb="Evict")
 
     @admin.action(permissions=["operate"], description="Pin: never evict")
     def pin(self, request: HttpRequest, queryset: QuerySet[Claim]) -> HttpResponse | None:
-        """Spare the chains of the chosen claims from eviction, once it was confirmed."""
-        return self._act(request, queryset, act="pin", verb="Pin")
+        """Pin the chains of the chosen claims, after a confirmation."""
+        return self._run(request, queryset, act="pin", verb="Pin")
 
     @admin.action(permissions=["operate"], description="Unpin: may be evicted again")
     def unpin(self, request: HttpRequest, queryset: QuerySet[Claim]) -> HttpResponse | None:
-        """Let the chains of the chosen claims be evicted again, once it was confirmed."""
-        return self._act(request, queryset, act="unpin", verb="Unpin")
+        """Unpin the chains of the chosen claims, after a confirmation."""
+        return self._run(request, queryset, act="unpin", verb="Unpin")
 
-    def _act(self, request: HttpRequest, queryset: QuerySet[Claim], *, act: str, verb: str) -> HttpResponse | None:
+    def _run(self, request: HttpRequest, queryset: QuerySet[Claim], *, act: str, verb: str) -> HttpResponse | None:
         chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_CHOSEN + 1])
         if len(chosen) > MAX_CHOSEN:
             self.message_user(request, f"Choose at most {MAX_CHOSEN} claims at a time.", messages.ERROR)
             return None
         affected = selectors.list_affected(claim_ids=chosen)
         if not affected.chains:
-            self.message_user(request, "Nothing of tier A was chosen; tier B and spots stay.", messages.WARNING)
+            self.message_user(
+                request, "No tier-A claim was chosen. Tier B and spots cannot be evicted or pinned.", messages.WARNING
+            )
             return None
         form = (EvictForm if act == "evict" else forms.Form)(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
-            return self._ask(request, affected, chosen, form, act=act, verb=verb)
-        said = _obey(act, chosen, actor=request.user.get_username(), reason=form.cleaned_data.get("reason", ""))
-        self.message_user(request, said, messages.SUCCESS)
+            return self._confirm(request, affected, chosen, form, act=act, verb=verb)
+        message = _dispatch(act, chosen, actor=request.user.get_username(), reason=form.cleaned_data.get("reason", ""))
+        self.message_user(request, message, messages.SUCCESS)
         return None
 
-    def _ask(
+    def _confirm(
         self,
         request: HttpRequest,
         affected: selectors.Affected,
@@ -298,8 +298,8 @@ class ClaimAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/subscriptions/claim/confirm.html", context)
 
 
-def _obey(act: str, claim_ids: Sequence[int], *, actor: str, reason: str) -> str:
-    """Do what was confirmed, and say what was done."""
+def _dispatch(act: str, claim_ids: Sequence[int], *, actor: str, reason: str) -> str:
+    """Run a confirmed action; return the message on its result."""
     now = timezone.now()
     if act == "evict":
         evicted = services.evict_chains(claim_ids=claim_ids, actor=actor, reason=reason, now=now)
@@ -312,22 +312,22 @@ def _obey(act: str, claim_ids: Sequence[int], *, actor: str, reason: str) -> str
     return f"{'Pinned' if is_pinned else 'Unpinned'} {_count(count, 'claim')}."
 
 
-def _count(number: int, thing: str) -> str:
-    """Return so many of a thing, in English.
+def _count(number: int, noun: str) -> str:
+    """Return a number with its noun in the right form.
 
     >>> _count(2, "chain or instrument")
     '2 chains or instruments'
     """
     if number != 1:
-        thing = " or ".join(f"{one}s" for one in thing.split(" or "))
-    return f"{number:,} {thing}"
+        noun = " or ".join(f"{one}s" for one in noun.split(" or "))
+    return f"{number:,} {noun}"
 
 
 def _subject(claim: Claim) -> str:
     return f"{claim.series} x{claim.width}" if claim.series else str(claim.instrument)
 
 
-def _holder(claim: Claim) -> str:
+def _claimant(claim: Claim) -> str:
     if claim.user is not None:
         return claim.user.get_username()
-    return f"rule {claim.rule}" if claim.rule is not None else "the chains on it"
+    return f"rule {claim.rule}" if claim.rule is not None else "chains"

@@ -1,6 +1,6 @@
-"""Preload rules in the admin: the one table of this app that staff write.
+"""Preload rules in the admin: the one table of this app that staff edit.
 
-A rule is checked against what is listed before it is saved, and a dry run shows what it would hold, saved or not.
+A rule is validated against the listing before it is saved. A dry run shows the targets of a rule, saved or not.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ PREVIEW = "_preview"
 
 
 class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """A rule that takes something of something listed."""
+    """Form of a rule that takes expiries or futures of a listed underlying."""
 
     class Meta:
         model = PreloadRule
@@ -39,30 +39,28 @@ class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cl
         ]
 
     def clean_underlying_symbol(self) -> str:
-        """Take any name that a search would."""
+        """Accept aliases, as the search does."""
         return canonical_symbol(self.cleaned_data["underlying_symbol"])
 
     def clean(self) -> dict[str, Any]:
-        """Insist that the rule takes something, and that its underlying has derivatives there."""
+        """Require that the rule takes something, and that derivatives of its underlying are listed in the segment."""
         cleaned = super().clean() or self.cleaned_data
         if self.errors:
             return cleaned
         expiries = cleaned["weekly"] + cleaned["monthly"] + cleaned["quarterly"]
         strikes, futures = cleaned["strikes"], cleaned["futures"]
         if expiries and not strikes:
-            self.add_error("strikes", "Expiries are taken, so say how many strikes of each.")
+            self.add_error("strikes", "The rule takes expiries: enter the number of strikes of each.")
         if strikes and not expiries:
-            self.add_error(
-                "strikes", "Strikes are given, but no weekly, monthly or quarterly expiries to take them of."
-            )
+            self.add_error("strikes", "The rule has strikes, but no weekly, monthly or quarterly expiries.")
         if not expiries and not futures:
-            self.add_error(None, "This rule takes nothing: give it expiries and strikes, or futures.")
+            self.add_error(None, "This rule takes nothing: enter expiries and strikes, or futures.")
         segment, symbol = ExchangeSegment(cleaned["exchange_segment"]), cleaned["underlying_symbol"]
         self._check_listed(segment, symbol)
         return cleaned
 
     def rule(self) -> Rule:
-        """Return the rule of a valid form, as it would be in force."""
+        """Return the rule of a valid form."""
         values = self.cleaned_data
         numbers = {name: values[name] for name in ("weekly", "monthly", "quarterly", "strikes", "futures")}
         segment = ExchangeSegment(values["exchange_segment"])
@@ -77,7 +75,7 @@ class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cl
 
 @admin.register(PreloadRule)
 class PreloadRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """What tier B holds of each underlying."""
+    """Preload rules: the targets of tier B by underlying."""
 
     form = PreloadRuleForm
     list_display = [
@@ -104,7 +102,7 @@ class PreloadRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show what a valid rule would hold where that was asked for; else edit as ever."""
+        """Show the dry run of a valid rule if the preview button was pressed; else edit the rule."""
         if request.method == "POST" and PREVIEW in request.POST:
             found = self.get_object(request, object_id) if object_id else None
             is_allowed = self.has_change_permission(request, found) if found else self.has_add_permission(request)
@@ -116,7 +114,7 @@ class PreloadRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
     def _preview(self, request: HttpRequest, rule: Rule) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": f"What the rule of {rule} would hold",
+            "title": f"Dry run of the rule for {rule}",
             "opts": self.opts,
             "rule": rule,
             "preview": selectors.preview_rule(rule=rule),

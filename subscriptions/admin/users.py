@@ -1,4 +1,4 @@
-"""Users in the admin, as far as they hold subscriptions: deleting one releases what they claimed, with audit rows."""
+"""Deletion of users in the admin: releases their claims first, with rows in the audit log."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,20 +16,20 @@ from subscriptions import selectors, services
 
 @admin.register(get_user_model())
 class ClaimingUserAdmin(AccountAdmin):
-    """Accounts whose deletion is one service call, and whose confirmation says what goes."""
+    """Account admin whose confirmation lists the claims that a deletion releases."""
 
     def get_deleted_objects(
         self,
         objs: Any,
         request: HttpRequest,  # noqa: ARG002  the framework's signature
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Say in a line for each user what goes with them; whoever may delete users may delete what is theirs."""
-        holdings = selectors.list_claim_totals(user_ids=[user.pk for user in objs])
+        """Return one line per user on the data deleted with them. Permission to delete users covers that data."""
+        totals = selectors.list_claim_totals(user_ids=[user.pk for user in objs])
         lines = [
             f"{one.username}, with their watchlist, API tokens and {one.claims} claims on {one.legs} live instruments"
-            for one in holdings
+            for one in totals
         ]
-        return lines, {"users": len(lines), "claims": sum(one.claims for one in holdings)}, set(), []
+        return lines, {"users": len(lines), "claims": sum(one.claims for one in totals)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: AbstractBaseUser) -> None:
         """Delete one user."""

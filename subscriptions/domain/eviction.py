@@ -1,13 +1,20 @@
-"""Which chains of tier A go when room is short: the least recently viewed, and only as many as needed.
+"""Choice of the tier-A chains to evict: least recently viewed first, and only as many as needed.
 
-Theory. An instrument ceases to stream once everybody who holds it has gone, so what an eviction frees depends on
-what has been chosen before: two chains that share a leg free it only together. For every instrument the chains
-that must go for it form a group; the group is as old as its most recently viewed member, and shrinks as members
-are chosen for other reasons. At each turn the oldest group goes; of groups equally old (they share that member) the
-smallest. A chain that alone frees something is a group of one, so without sharing this is plain least recently
-viewed first, and a chain that would free nothing is in no group and stays.
+Theory of operation. An instrument stops streaming only once every chain that holds it is evicted, so the effect of one
+eviction depends on the others: two chains that share a leg free it only together. Hence the unit of choice is a group,
+not a chain:
 
-What tier B holds, what is pinned and what the added item needs frees nothing; who that is, is the caller's to say.
+1. For every instrument, the chains that hold it form a group: evicting exactly these frees the instrument. Instruments
+   with the same holders share a group; the group frees as many instruments.
+2. A group is as old as its most recently viewed member: no recently viewed chain goes because an old one shares a leg.
+3. The oldest group goes first; of groups with the same age (they share that member) the smallest.
+4. The chosen chains leave every other group that they belong to. A group that shrinks becomes older, so it is queued
+   again; a group without members left is free.
+5. This ends once the freed instruments make up the shortfall.
+
+Without sharing, every group has one member and this is plain least-recently-viewed order. A chain that frees nothing
+is in no group and stays. The caller leaves out of `holds` what no eviction can free: instruments of tier B, of pinned
+chains, of chains that are no candidates, and of the added item.
 """
 
 from collections import defaultdict
@@ -19,84 +26,80 @@ from heapq import heapify, heappop, heappush
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One chain (or one instrument) of tier A with all its tier-A claims, viewed last when the newest of them was.
+    """One tier-A chain (or instrument) over all its claims; viewed last when the newest of them was.
 
-    `holds` are the instruments that stream for it, its spot included; those that stream for somebody who is no
-    candidate may be left out, for they are not freed.
+    `holds` are the instruments, spot included, that stream only for candidates.
     """
 
     key: int
     last_viewed_at: datetime
     holds: Set[int]
-    is_spared: bool = False
 
 
 @dataclass(slots=True)
 class _Group:
-    """Candidates, by rank, that must all go to free so many instruments."""
+    """Candidates (by rank, 0 is the oldest) that together free `frees` instruments."""
 
     members: set[int]
     frees: int
 
-    def turn(self) -> tuple[int, int, list[int]]:
-        """Return when it is its turn: the oldest first, the smallest first, never a tie."""
+    def priority(self) -> tuple[int, int, list[int]]:
+        """Return the key of the queue: age, size, then the ranks, so that no two groups tie."""
         return max(self.members), len(self.members), sorted(self.members)
 
 
 @dataclass(slots=True)
 class _Ranking:
-    """Candidates from the least recently viewed on, and the groups each belongs to."""
+    """Candidates, least recently viewed first; the groups; and the groups of each rank."""
 
     ordered: Sequence[Candidate]
     groups: list[_Group] = field(default_factory=list)
     groups_of: Mapping[int, list[int]] = field(default_factory=dict)
 
 
-def choose(candidates: Sequence[Candidate], *, shortfall: int, needed: Set[int] = frozenset()) -> Sequence[Candidate]:
-    """Return who goes, in their turn, so that at least `shortfall` instruments are freed; nobody if all do not suffice.
+def choose(candidates: Sequence[Candidate], *, shortfall: int) -> Sequence[Candidate]:
+    """Return the chains to evict, in order, that free at least `shortfall` instruments; none if all do not suffice.
 
-    `needed` are instruments of the added item. Ties of age go by key.
+    Chains viewed at the same time go by key.
     """
-    ranking = _rank(candidates, needed)
+    ranking = _rank(candidates)
+    # All or nothing: an eviction that does not make the addition fit would only take chains away.
     if shortfall <= 0 or sum(group.frees for group in ranking.groups) < shortfall:
         return ()
-    turns = [(group.turn(), number) for number, group in enumerate(ranking.groups)]
-    heapify(turns)
+    queue = [(group.priority(), number) for number, group in enumerate(ranking.groups)]
+    heapify(queue)
     chosen: list[int] = []
     freed = 0
     while freed < shortfall:
-        turn, number = heappop(turns)
+        priority, number = heappop(queue)
         group = ranking.groups[number]
-        if not group.members or turn != group.turn():
-            continue  # It has shrunk since and stands elsewhere in the queue, or is free already.
-        going = sorted(group.members)
-        chosen += going
-        for rank in going:
+        # A heap cannot move an entry: a group that shrank was pushed again, and its old entry is skipped here.
+        if not group.members or priority != group.priority():
+            continue
+        evicted = sorted(group.members)
+        chosen += evicted
+        for rank in evicted:
             for touched in ranking.groups_of[rank]:
                 rest = ranking.groups[touched]
                 rest.members.discard(rank)
                 if rest.members:
-                    heappush(turns, (rest.turn(), touched))
+                    heappush(queue, (rest.priority(), touched))
                 else:
+                    # Its last holder is evicted now: this group's instruments stop streaming.
                     freed += rest.frees
     return [ranking.ordered[rank] for rank in chosen]
 
 
-def count_freeable(candidates: Sequence[Candidate], *, needed: Set[int] = frozenset()) -> int:
-    """Return how many instruments evicting everybody who is not spared would free."""
-    return sum(group.frees for group in _rank(candidates, needed).groups)
-
-
-def _rank(candidates: Sequence[Candidate], needed: Set[int]) -> _Ranking:
+def _rank(candidates: Sequence[Candidate]) -> _Ranking:
     ordered = sorted(candidates, key=lambda one: (one.last_viewed_at, one.key))
     holders: dict[int, list[int]] = defaultdict(list)
     for rank, candidate in enumerate(ordered):
         for instrument_id in candidate.holds:
             holders[instrument_id].append(rank)
+    # Ranks ascend in each list, so equal sets of holders have equal tuples.
     frees: dict[tuple[int, ...], int] = defaultdict(int)
-    for instrument_id, ranks in holders.items():
-        if instrument_id not in needed and not any(ordered[rank].is_spared for rank in ranks):
-            frees[tuple(ranks)] += 1
+    for ranks in holders.values():
+        frees[tuple(ranks)] += 1
     groups_of: dict[int, list[int]] = defaultdict(list)
     for number, ranks_of_group in enumerate(frees):
         for rank in ranks_of_group:

@@ -1,7 +1,9 @@
-"""Which connection instruments go to: water-filling over the loads of the connections.
+"""Placement: the connection that each instrument goes to, by water-filling over the loads.
 
-New ones, those of a connection that is lost, and the fewest that must move for all to carry alike. Decides counts;
-which instrument takes which place does not matter to the broker.
+Water-filling: picture each connection as a vessel that is filled up to its load. New instruments are water poured in:
+it always rises in the emptiest vessel, so the loads end as level as their capacities permit. Used for instruments that
+start to stream, for those of a lost connection, and as the target of a rebalance. This module decides counts; which
+instrument takes which slot makes no difference to the broker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLoad:
-    """One connection as placement sees it; `load` never exceeds `capacity`."""
+    """Load and capacity of one connection; `load` never exceeds `capacity`."""
 
     number: int
     load: int
@@ -19,39 +21,43 @@ class ConnectionLoad:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """How many instruments each room takes, in the order of the rooms, and how many found none."""
+    """The number of instruments for each connection, in the order given, and the number that fit on none."""
 
     counts: tuple[int, ...]
     left_out: int
 
 
-def fill(count: int, rooms: Sequence[ConnectionLoad]) -> Filling:
-    """Return where `count` instruments go, each to the room with the smallest load; ties to the lowest number.
+def fill(count: int, connections: Sequence[ConnectionLoad]) -> Filling:
+    """Return where `count` instruments go, each to the smallest load at its turn; ties go to the lowest number.
 
-    `rooms` ascend by number. In closed form: find the highest water level that `count` reaches everywhere,
-    then what remains goes one each to the rooms that stand at that level and are not full.
+    `connections` ascend by number.
     """
-    placed = min(count, sum(room.capacity - room.load for room in rooms))
-    level = _level(placed, rooms)
-    counts = [_depth(room, level) for room in rooms]
+    placed = min(count, sum(one.capacity - one.load for one in connections))
+    # Closed form instead of one instrument at a time: 1. find the highest level that `placed` instruments can fill
+    # everywhere; 2. fill to it; 3. the rest is less than one layer, so it goes one each to the lowest numbers among the
+    # connections that stand at the level and are not full.
+    level = _level(placed, connections)
+    counts = [_depth(one, level) for one in connections]
     rest = placed - sum(counts)
-    for position, room in enumerate(rooms):
-        if rest and room.load <= level < room.capacity:
+    for position, one in enumerate(connections):
+        # A connection whose load was above the level already is fuller than the others: it gets none of the rest.
+        if rest and one.load <= level < one.capacity:
             counts[position] += 1
             rest -= 1
     return Filling(tuple(counts), count - placed)
 
 
-def _depth(room: ConnectionLoad, level: int) -> int:
-    return max(0, min(level, room.capacity) - room.load)
+def _depth(one: ConnectionLoad, level: int) -> int:
+    return max(0, min(level, one.capacity) - one.load)
 
 
-def _level(count: int, rooms: Sequence[ConnectionLoad]) -> int:
-    """Return the highest level, at most the highest capacity, to which `count` instruments fill all rooms."""
-    low, high = 0, max((room.capacity for room in rooms), default=0)
+def _level(count: int, connections: Sequence[ConnectionLoad]) -> int:
+    """Return the highest level, at most the highest capacity, to which `count` instruments fill all connections."""
+    # The instruments needed grow with the level, so a binary search over the levels finds it in 13 steps for 5,000.
+    low, high = 0, max((one.capacity for one in connections), default=0)
     while low < high:
         middle = (low + high + 1) // 2
-        if sum(_depth(room, middle) for room in rooms) <= count:
+        if sum(_depth(one, middle) for one in connections) <= count:
             low = middle
         else:
             high = middle - 1
@@ -60,47 +66,49 @@ def _level(count: int, rooms: Sequence[ConnectionLoad]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Failover:
-    """Which legs of a lost connection go to which other one, and which wait where they are for want of room."""
+    """The new connection of each leg of a lost one, and the legs that stay there because none has room."""
 
     moves: Mapping[int, Sequence[int]]
     waiting: Sequence[int]
 
 
-def plan_failover(legs: Sequence[int], rooms: Sequence[ConnectionLoad]) -> Failover:
-    """Return where the legs of a lost connection go; `legs` are its, the most important first, `rooms` the others.
+def plan_failover(legs: Sequence[int], others: Sequence[ConnectionLoad]) -> Failover:
+    """Return where the legs of a lost connection go: they fill the others as new ones do, in the order given.
 
-    They fill the rooms like new legs do. Where not all of them fit, the first of them do.
+    `legs` are ordered by importance: if they do not all fit, the first ones do.
     """
-    filling = fill(len(legs), rooms)
+    filling = fill(len(legs), others)
     moves: dict[int, Sequence[int]] = {}
     first = 0
-    for room, count in zip(rooms, filling.counts, strict=True):
+    for one, count in zip(others, filling.counts, strict=True):
         if count:
-            moves[room.number] = legs[first : first + count]
+            moves[one.number] = legs[first : first + count]
         first += count
     return Failover(moves, legs[first:])
 
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """So many instruments go from one connection to another."""
+    """A move of `count` instruments from one connection to another."""
 
     source: int
     target: int
     count: int
 
 
-def plan_rebalance(rooms: Sequence[ConnectionLoad]) -> Sequence[Shift]:
+def plan_rebalance(connections: Sequence[ConnectionLoad]) -> Sequence[Shift]:
     """Return the fewest moves after which no two loads differ by more than one, capacities permitting.
 
-    The level is that of as many instruments poured into empty rooms; where it does not come out even, those that
-    are the fullest keep one more. A room above its level only gives and one below only takes, so that nothing is
-    over capacity at any step and no instrument moves twice.
+    No move exceeds a capacity at any step, and no instrument moves twice.
     """
-    fullest_first = sorted(rooms, key=lambda room: (-room.load, room.number))
-    empty = [ConnectionLoad(room.number, 0, room.capacity) for room in fullest_first]
-    levels = fill(sum(room.load for room in rooms), empty).counts
-    surplus = {room.number: room.load - level for room, level in zip(fullest_first, levels, strict=True)}
+    # The target loads are those of pouring everything into empty connections. If they do not come out even, `fill`
+    # gives the extra ones to the first: the fullest, which then have one instrument less to give away.
+    fullest_first = sorted(connections, key=lambda one: (-one.load, one.number))
+    empty = [ConnectionLoad(one.number, 0, one.capacity) for one in fullest_first]
+    targets = fill(sum(one.load for one in connections), empty).counts
+    surplus = {one.number: one.load - target for one, target in zip(fullest_first, targets, strict=True)}
+    # Connections above their target only give and those below only take. So the moves are as many as the surplus, which
+    # is the minimum, and no connection ever rises above its target.
     shifts: list[Shift] = []
     for target in sorted(surplus):
         for source in sorted(surplus):

@@ -1,7 +1,7 @@
-"""What a preload rule holds of its underlying, given what is listed.
+"""The expiries and futures that a preload rule takes, from the listing.
 
-A rule takes the nearest n expiries of each kind, and of futures the nearest n; as many as are listed. Whether
-prices are known and whether there is room is not decided here.
+A rule takes the nearest n expiries of each kind and the nearest n futures, or all that are listed if they are fewer.
+Prices and room are checked elsewhere.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from marketdata.domain.instruments import ExchangeSegment
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A preload rule as it is in force."""
+    """A preload rule, saved or not."""
 
     rule_id: int
     segment: ExchangeSegment
@@ -30,17 +30,16 @@ class Rule:
 
 
 def expiries_to_hold(rule: Rule, listed: Iterable[date], *, today: date) -> tuple[date, ...]:
-    """Return the expiries with options that `rule` takes of those `listed`, soonest first.
-
-    The union of the nearest weeklies, monthlies and quarterlies; a quarterly counts among the monthlies too.
-    Expiries before `today` are not taken.
-    """
-    kinds = {expiry: kind for expiry, kind in classify(listed).items() if expiry >= today}
-    weeklies = [expiry for expiry, kind in kinds.items() if kind is ExpiryKind.WEEKLY]
-    monthlies = [expiry for expiry, kind in kinds.items() if kind.is_monthly]
-    quarterlies = [expiry for expiry, kind in kinds.items() if kind is ExpiryKind.QUARTERLY]
+    """Return the option expiries that `rule` takes of those `listed`, soonest first; none before `today`."""
+    # Without strikes a rule takes futures only, whatever its expiry counts are.
     if not rule.strikes:
         return ()
+    # The kinds come from the whole listing, past expiries included: an expiry is monthly only as the last of its month.
+    kinds = {expiry: kind for expiry, kind in classify(listed).items() if expiry >= today}
+    weeklies = [expiry for expiry, kind in kinds.items() if kind is ExpiryKind.WEEKLY]
+    # A quarterly expiry counts among the monthlies as well, so the result is a union.
+    monthlies = [expiry for expiry, kind in kinds.items() if kind.is_monthly]
+    quarterlies = [expiry for expiry, kind in kinds.items() if kind is ExpiryKind.QUARTERLY]
     return tuple(sorted({*weeklies[: rule.weekly], *monthlies[: rule.monthly], *quarterlies[: rule.quarterly]}))
 
 

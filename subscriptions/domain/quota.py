@@ -1,7 +1,4 @@
-"""How much one trader may have live, and what would fit instead of what does not.
-
-Whose quota it is and what they hold is read elsewhere.
-"""
+"""The narrower chain that is offered when a chain exceeds a quota or the capacity."""
 
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
@@ -13,6 +10,8 @@ def widest_fitting(
     strikes: Sequence[Decimal], *, atm: Decimal, width: int, fits: Callable[[Collection[Decimal]], bool]
 ) -> int | None:
     """Return the widest odd width below `width` whose strikes around `atm` fit; None if not even one strike does."""
+    # A window is symmetric around ATM, so its full width is odd. Every odd width is tried, widest first: how many
+    # instruments a width needs depends on which of them the trader holds already, so it need not shrink evenly.
     widest = width - 1 if width % 2 == 0 else width - 2
     for narrower in range(widest, 0, -2):
         if fits(chain.window(strikes, ltp=atm, width=narrower).strikes):
@@ -26,6 +25,7 @@ def format_offer(width: int | None) -> str:
     >>> format_offer(31)
     ' ±15 strikes would fit.'
     """
+    # Traders read a width as strikes on either side of ATM.
     if width is None:
         return ""
     return f" ±{width // 2} strikes would fit." if width > 1 else " The strike at the money would fit."

@@ -1,4 +1,4 @@
-"""Reads of claims and subscriptions; typed values, never half-built querysets."""
+"""Reads of claims, subscriptions and connections, as typed values."""
 
 from subscriptions.selectors.active import (
     ActivePage,

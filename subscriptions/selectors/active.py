@@ -1,7 +1,7 @@
-"""What is subscribed, one instrument at a time: pages of it, or one by its token.
+"""Active subscriptions, one row per instrument: a page of them, or one by its token.
 
-A page is read by key, so that rows which come and go between two pages neither repeat nor skip one that stays.
-Who holds a subscription is told by number only: traders do not see each other.
+Pages are read by key, so rows inserted or deleted between two pages cause no repeated and no skipped row. The claims
+on a subscription are counted, not named: traders do not see one another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ from subscriptions.selectors.connections import list_reported_connections
 
 
 class NotSubscribed(DomainError):
-    """An instrument that is listed and that nobody wants streamed."""
+    """The instrument is listed, but not subscribed."""
 
     code = "not_subscribed"
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveSubscription:
-    """One instrument that shall stream. `claims` is how many hold it; `state` is its connection's."""
+    """One subscribed instrument, the number of claims that hold it and the state of its connection."""
 
     subscription_id: int
     instrument_id: int
@@ -49,7 +49,7 @@ class ActiveSubscription:
 
 @dataclass(frozen=True, slots=True)
 class ActivePage:
-    """Some of what is subscribed: `count` fit the filters in all, `next_after` begins the next page."""
+    """One page; `count` rows match the filters in all, and `next_after` is the cursor of the next page."""
 
     count: int
     rows: Sequence[ActiveSubscription]
@@ -58,7 +58,7 @@ class ActivePage:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionDetail:
-    """One subscription with the claims that hold it, by kind, and its newest quote."""
+    """One subscription, its claims counted by kind, and its newest quote."""
 
     subscription: ActiveSubscription
     claims_by_kind: Mapping[ClaimKind, int]
@@ -73,7 +73,7 @@ def list_active(
     after: int = 0,
     limit: int,
 ) -> ActivePage:
-    """Return at most `limit` subscriptions behind the id `after`, in the order they were made."""
+    """Return at most `limit` subscriptions with an id above `after`, in the order of their creation."""
     rows = Subscription.objects.all()
     if tier is not None:
         rows = rows.filter(tier=tier)
@@ -94,10 +94,10 @@ def get_active(*, token: str) -> SubscriptionDetail:
     rows: QuerySet[Subscription] = Subscription.objects.filter(instrument=instrument.pk).select_related("instrument")
     found = rows.first()
     if found is None:
-        thing = Exchange(instrument.exchange), instrument.underlying_symbol
-        (is_prefixed,) = market_selectors.is_token_prefixed([thing])
+        target = Exchange(instrument.exchange), instrument.underlying_symbol
+        (is_prefixed,) = market_selectors.is_token_prefixed([target])
         named = f"{instrument.exchange}:{instrument.token}" if is_prefixed else instrument.token
-        raise NotSubscribed(f"{named} is listed, and nobody has it streamed.", token=named)
+        raise NotSubscribed(f"{named} is listed, but not subscribed.", token=named)
     kinds = ClaimLeg.objects.filter(subscription=found).values_list("claim__kind").annotate(count=Count("pk"))
     return SubscriptionDetail(
         subscription=_describe([found])[0],
@@ -113,8 +113,8 @@ def _describe(rows: Sequence[Subscription]) -> Sequence[ActiveSubscription]:
         .annotate(count=Count("pk"))
     )
     states = {one.number: one.state for one in list_reported_connections()}
-    things = [(Exchange(row.instrument.exchange), row.instrument.underlying_symbol) for row in rows]
-    prefixed = market_selectors.is_token_prefixed(things)
+    targets = [(Exchange(row.instrument.exchange), row.instrument.underlying_symbol) for row in rows]
+    prefixed = market_selectors.is_token_prefixed(targets)
     return [
         ActiveSubscription(
             subscription_id=row.pk,
@@ -131,5 +131,5 @@ def _describe(rows: Sequence[Subscription]) -> Sequence[ActiveSubscription]:
             since=row.since,
             claims=claims.get(row.pk, 0),
         )
-        for row, (exchange, underlying), is_prefixed in zip(rows, things, prefixed, strict=True)
+        for row, (exchange, underlying), is_prefixed in zip(rows, targets, prefixed, strict=True)
     ]

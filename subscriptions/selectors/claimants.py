@@ -1,4 +1,4 @@
-"""Who holds what, by name: for staff only, before they act on it."""
+"""Claims with the names of their traders: for staff only, before an action."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from subscriptions.models import ClaimLeg
 
 @dataclass(frozen=True, slots=True)
 class ClaimTotals:
-    """What one user has claimed: how many things, of how many instruments."""
+    """Number of claims of one user, and of the instruments that they hold."""
 
     username: str
     claims: int
@@ -21,7 +21,7 @@ class ClaimTotals:
 
 @dataclass(frozen=True, slots=True)
 class Claimants:
-    """Who holds one subscription: by how many claims, and some of the traders by name."""
+    """Number of claims on one subscription, and the first few of their traders by name."""
 
     claims: int
     users: tuple[str, ...]
@@ -30,7 +30,7 @@ class Claimants:
 
 @dataclass(frozen=True, slots=True)
 class AffectedChain:
-    """One chain or instrument of tier A with all its tier-A claims: what an act of staff on one of them reaches."""
+    """One chain or instrument with all its tier-A claims: the unit of eviction and pinning."""
 
     subject: str
     users: tuple[str, ...]
@@ -41,18 +41,18 @@ class AffectedChain:
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """What an act of staff on some claims reaches; `freed` instruments would stop streaming if all of it went."""
+    """The chains that an action of staff concerns; `freed` instruments would stop streaming if all were evicted."""
 
     chains: Sequence[AffectedChain]
     freed: int
 
     @property
     def users(self) -> Sequence[str]:
-        """Everybody affected, once each."""
+        """The traders concerned, once each."""
         return sorted({name for chain in self.chains for name in chain.users})
 
 
-# The unit of eviction and pinning: a chain by series and width, or an instrument, over all its claims of tier A.
+# All claims of one chain hold the same legs, so those of the first are counted.
 _LIST_CHAINS = """
 SELECT
     array_agg(claim.id),
@@ -90,7 +90,7 @@ WHERE leg.claim_id = ANY(%s) AND NOT EXISTS (
 
 
 def list_claim_totals(*, user_ids: Collection[int]) -> Sequence[ClaimTotals]:
-    """Return what each of these users has claimed, by name."""
+    """Return the claim totals of these users, by name."""
     users = get_user_model().objects.filter(pk__in=user_ids)
     counted = users.annotate(claim_count=Count("claims", distinct=True), leg_count=Count("claims__legs"))
     rows = counted.order_by("username").values_list("username", "claim_count", "leg_count")
@@ -98,7 +98,7 @@ def list_claim_totals(*, user_ids: Collection[int]) -> Sequence[ClaimTotals]:
 
 
 def list_claimants(*, subscription_ids: Collection[int], named: int) -> Mapping[int, Claimants]:
-    """Return who holds each of these subscriptions, at most `named` by name, in two questions."""
+    """Return the claimants of these subscriptions, at most `named` of each by name, in two queries."""
     with connection.cursor() as cursor:
         cursor.execute(_LIST_HOLDERS, [named + 1, list(subscription_ids)])
         rows = cursor.fetchall()
@@ -110,18 +110,18 @@ def list_claimants(*, subscription_ids: Collection[int], named: int) -> Mapping[
 
 
 def count_legs(*, claim_ids: Collection[int]) -> Mapping[int, int]:
-    """Return how many instruments each of these claims holds."""
+    """Return the number of legs of each of these claims."""
     legs = ClaimLeg.objects.filter(claim__in=claim_ids).values_list("claim")
     return dict(legs.annotate(count=Count("pk")))
 
 
 def list_affected(*, claim_ids: Collection[int]) -> Affected:
-    """Return the chains that these claims belong to, each with everybody who has claimed it, in three questions."""
+    """Return the chains that these claims belong to, each with all its claimants, in three queries."""
     with connection.cursor() as cursor:
         cursor.execute(_LIST_CHAINS, [list(claim_ids)])
         rows = cursor.fetchall()
-        everything = [claim_id for claims, *_ in rows for claim_id in claims]
-        cursor.execute(_COUNT_FREED, [everything, everything])
+        all_ids = [claim_id for claims, *_ in rows for claim_id in claims]
+        cursor.execute(_COUNT_FREED, [all_ids, all_ids])
         (freed,) = cursor.fetchone() or (0,)
     names = _names({user_id for _, _, holders, _, _ in rows for user_id in holders if user_id is not None})
     chains = [

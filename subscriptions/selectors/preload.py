@@ -1,4 +1,4 @@
-"""What the preload rules want, against what preload holds and lacks."""
+"""Targets of the preload rules, and the preload claims that hold them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from subscriptions.models import Claim, FeedConnection, PreloadRule
 
 @dataclass(frozen=True, slots=True)
 class PreloadTarget:
-    """What one rule holds with one claim: a chain (series and width) or one future."""
+    """Object of one preload claim: a chain (series and width) or one future."""
 
     rule_id: int
     series: SeriesKey | None = None
@@ -25,7 +25,7 @@ class PreloadTarget:
 
     @property
     def most_legs(self) -> int:
-        """How many instruments it holds at most, the spot not counted."""
+        """The most instruments that it can hold, without the spot."""
         return 2 * self.width if self.width else 1
 
     def __str__(self) -> str:
@@ -34,7 +34,7 @@ class PreloadTarget:
 
 @dataclass(frozen=True, slots=True)
 class PreloadPlan:
-    """What the rules in force want, in their order, against what preload claims hold (claim id by target)."""
+    """Targets of the active rules, in their order, and the preload claims (id by target)."""
 
     rules: Sequence[Rule]
     wanted: Sequence[PreloadTarget]
@@ -43,19 +43,19 @@ class PreloadPlan:
 
     @property
     def missing(self) -> Sequence[PreloadTarget]:
-        """What is wanted and not held."""
+        """The targets without a claim."""
         return [target for target in self.wanted if target not in self.held]
 
     @property
     def surplus(self) -> Sequence[int]:
-        """Claims that nothing wants any more."""
+        """The claims whose target no rule has any more."""
         wanted = set(self.wanted)
         return [claim_id for target, claim_id in self.held.items() if target not in wanted]
 
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """How far one preload rule is: targets wanted, targets held, and those that still wait."""
+    """Progress of one preload rule: targets wanted, held and waiting."""
 
     rule: str
     wanted: int
@@ -66,18 +66,18 @@ class RuleState:
 
 @dataclass(frozen=True, slots=True)
 class PreloadState:
-    """How far tier B is."""
+    """Progress of the preload of tier B."""
 
     rules: Sequence[RuleState]
 
     @property
     def is_complete(self) -> bool:
-        """Whether every rule holds what it wants of what is listed."""
+        """Whether every listed target of every rule is held."""
         return not any(rule.waiting for rule in self.rules)
 
 
 def plan_preload() -> PreloadPlan:
-    """Return what the rules of the profile in force want and what preload claims hold, in five queries."""
+    """Return the targets of the rules of PRELOAD_PROFILE, and the preload claims, in five queries."""
     rules = [
         Rule(
             rule_id=row.pk,
@@ -127,18 +127,18 @@ def _target_of(claim: Claim) -> PreloadTarget:
 
 
 def preload_state() -> PreloadState:
-    """Return how far each preload rule in force is. What waits has no price yet, or no room; the latter says so."""
+    """Return the progress of each active rule. A waiting target has no price yet, or is marked "no room"."""
     plan = plan_preload()
     wanted = Counter(target.rule_id for target in plan.wanted)
     waiting: dict[int, list[str]] = defaultdict(list)
-    crowded = set()
+    out_of_room = set()
     free = _count_free() if plan.missing else 0
     for target in plan.missing:
-        # A pass takes all that fits, so what is larger than what is left was refused by room.
-        is_crowded = target.most_legs > free
-        waiting[target.rule_id].append(f"{target}: no room" if is_crowded else str(target))
-        if is_crowded:
-            crowded.add(target.rule_id)
+        # A pass claims every target that fits, so a missing one that exceeds the free slots was refused for room.
+        is_too_large = target.most_legs > free
+        waiting[target.rule_id].append(f"{target}: no room" if is_too_large else str(target))
+        if is_too_large:
+            out_of_room.add(target.rule_id)
     return PreloadState(
         [
             RuleState(
@@ -146,7 +146,7 @@ def preload_state() -> PreloadState:
                 wanted=wanted[rule.rule_id],
                 held=wanted[rule.rule_id] - len(waiting[rule.rule_id]),
                 waiting=tuple(waiting[rule.rule_id]),
-                has_room=rule.rule_id not in crowded,
+                has_room=rule.rule_id not in out_of_room,
             )
             for rule in plan.rules
         ]

@@ -1,4 +1,4 @@
-"""What a preload rule would hold of what is listed now: a dry run, nothing is written."""
+"""Dry run of a preload rule against the present listing; writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from subscriptions.models import FeedConnection
 
 @dataclass(frozen=True, slots=True)
 class PreviewedSeries:
-    """One series that a rule would hold: its strikes as far as they are listed, and their legs."""
+    """One series that a rule would claim, with its listed strikes and their legs."""
 
     series: SeriesKey
     kind: ExpiryKind
@@ -23,17 +23,17 @@ class PreviewedSeries:
 
 @dataclass(frozen=True, slots=True)
 class RulePreview:
-    """What a rule would hold, how many legs that is (spots not counted), and what of it is not there to be held."""
+    """Targets of a rule, their legs (without spots), and the parts of the rule that the listing cannot serve."""
 
     series: Sequence[PreviewedSeries]
     futures: Sequence[str]
     legs: int
     missing: Sequence[str]
-    free: int  # places on the connections now
+    free: int  # slots on the connections now
 
 
 def preview_rule(*, rule: Rule) -> RulePreview:
-    """Return what `rule` would hold, whether it is saved or not. Where its windows would lie needs no price here."""
+    """Return the targets of `rule`, saved or not. Counts of strikes need no price; their window would."""
     today = market_selectors.market_today()
     key = (rule.segment, rule.underlying)
     contracts = market_selectors.list_contracts(underlyings=[key], from_date=today)[key]
@@ -73,7 +73,7 @@ def _missing_strikes(rule: Rule, series: Sequence[PreviewedSeries]) -> list[str]
     return [
         f"{one.series}: {rule.strikes} strikes asked for, {one.strikes} listed"
         if one.strikes
-        else f"{one.series}: what it is written on is not listed"
+        else f"{one.series}: its underlying is not listed"
         for one in series
         if one.strikes < rule.strikes
     ]

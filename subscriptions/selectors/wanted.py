@@ -1,4 +1,4 @@
-"""What shall stream where: the wanted set of a connection, and the connections of instruments and claims."""
+"""The wanted set of a connection, and the connections of instruments and claims."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from subscriptions.models import ClaimLeg, Subscription
 
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:
-    """Return what `connection` shall stream, what is moving away from it included until it has left."""
+    """Return the wanted set of `connection`, including instruments that move away until their move ends."""
     rows = (
         Subscription.objects.filter(Q(connection=connection) | Q(leaving_connection=connection))
         .order_by("instrument_id")
@@ -26,13 +26,13 @@ def list_wanted(*, connection: int) -> list[WantedInstrument]:
 
 
 def connection_of(instrument_ids: Collection[int]) -> Mapping[int, int]:
-    """Return the connection of each instrument that is subscribed, by instrument id."""
+    """Return the connection of each subscribed instrument, by instrument id."""
     rows = Subscription.objects.filter(instrument_id__in=instrument_ids)
     return dict(rows.values_list("instrument_id", "connection_id"))
 
 
 def list_claim_connections(claim_ids: Collection[int]) -> Mapping[int, Mapping[int, int]]:
-    """Return how many legs each claim has on each connection: connection -> legs, by claim id."""
+    """Return claim id -> connection -> number of legs."""
     rows = (
         ClaimLeg.objects.filter(claim_id__in=claim_ids)
         .values_list("claim_id", "subscription__connection_id")

@@ -1,4 +1,9 @@
-"""Writes of subscriptions: claiming, releasing, tier B, the end of the day. Each is one transaction."""
+"""Writes of subscriptions, each one transaction under the placement lock.
+
+Three packages, each imports only from those before it: `placement` (lock, slots, legs, audit log, moves), `claims`
+(claim, release, windows, eviction, quota) and `passes` (the periodic tasks: preload, recentre, end of day, expiry,
+repair).
+"""
 
 from subscriptions.services.claims.claiming import (
     Placed,

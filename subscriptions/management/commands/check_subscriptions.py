@@ -1,7 +1,7 @@
-"""`manage.py check_subscriptions [--repair]`: says where claims, subscriptions, loads, sockets and board differ.
+"""`manage.py check_subscriptions [--repair]`: compares claims, subscriptions, loads, sent sets and the quote board.
 
-Ends with 1 if any difference is left. Owners need a moment for what has just changed, so that what only they differ
-in is looked at again for a while before it is said.
+Exits with 1 if a difference remains. Owners need a moment to reconcile a recent change, so a difference that only they
+can remove is checked again until `--wait` seconds have passed.
 """
 
 import time
@@ -14,17 +14,17 @@ from django.utils import timezone
 from subscriptions import services
 
 ACTOR: Final = "check_subscriptions"
-LOOK_AGAIN_SECONDS: Final = 0.5
+RECHECK_SECONDS: Final = 0.5  # chosen: owners reconcile about once a second
 
 
 class Command(BaseCommand):
-    """Compare, and mend."""
+    """Compares, and repairs on request."""
 
-    help = "Compares claims, subscriptions, loads, owners and the quote board; ends with 1 if they differ."
+    help = "Compares claims, subscriptions, loads, owners and the quote board; exits with 1 if they differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--repair", action="store_true", help="mend what can be repaired, in one transaction")
-        parser.add_argument("--wait", type=float, default=10.0, help="seconds that owners get to catch up")
+        parser.add_argument("--repair", action="store_true", help="repair rows, in one transaction")
+        parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for owners to reconcile")
 
     def handle(self, *, repair: bool, wait: float, **_options: Any) -> None:
         deadline = time.monotonic() + wait
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         rows = [one for one in found if not one.is_repaired and not one.is_of_owners]
         owners = [one for one in found if one.is_of_owners]
         while owners and time.monotonic() < deadline:
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(RECHECK_SECONDS)
             owners = services.check_owners()
         left = rows + owners
         for one in (*repaired, *left):

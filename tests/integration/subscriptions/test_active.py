@@ -171,7 +171,7 @@ def test_a_token_on_two_exchanges_means_the_first_unless_it_says_which(listing: 
     assert read(trader, "/api/v2/subscriptions/BSE:RELIANCE")["token"] == "BSE:RELIANCE"
     answer = trader.get("/api/v2/subscriptions/RELIANCE")
     assert (answer.status_code, answer.json()["code"], answer.json()["token"]) == (404, "not_subscribed", "RELIANCE")
-    assert answer.json()["detail"] == "RELIANCE is listed, and nobody has it streamed."
+    assert answer.json()["detail"] == "RELIANCE is listed, but not subscribed."
 
 
 def test_what_is_not_subscribed_on_the_other_exchange_is_named_with_it(listing: Listing, trader: Client) -> None:
@@ -181,7 +181,7 @@ def test_what_is_not_subscribed_on_the_other_exchange_is_named_with_it(listing: 
 
     assert (answer["token"], answer["detail"]) == (
         "BSE:RELIANCE",
-        "BSE:RELIANCE is listed, and nobody has it streamed.",
+        "BSE:RELIANCE is listed, but not subscribed.",
     )
 
 

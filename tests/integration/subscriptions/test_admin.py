@@ -201,7 +201,7 @@ def test_what_is_always_on_is_not_evicted(listing: Listing, root: Client) -> Non
 
     assert answer.status_code == 302
     assert Claim.objects.filter(pk=preloaded.pk).exists()
-    assert b"Nothing of tier A was chosen" in root.get(CLAIMS).content
+    assert b"No tier-A claim was chosen" in root.get(CLAIMS).content
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def minutes(count: int) -> timedelta:
 
 
 def leave_free(places: int) -> None:
-    """Shrink the connections so that so many places are free now."""
+    """Shrink the connections so that so many slots are free now."""
     FeedConnection.objects.update(capacity=F("load"))
     FeedConnection.objects.filter(number=1).update(capacity=F("capacity") + places)
 

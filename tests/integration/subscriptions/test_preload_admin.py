@@ -64,7 +64,7 @@ def test_a_dry_run_of_a_rule_that_stands_shows_its_futures(client_of_staff: Clie
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"strikes": 0}, "say how many strikes of each"),
+        ({"strikes": 0}, "enter the number of strikes of each"),
         ({"weekly": 0, "monthly": 0}, "no weekly, monthly or quarterly expiries"),
         ({"weekly": 0, "monthly": 0, "strikes": 0}, "This rule takes nothing"),
         ({"underlying_symbol": "NOWHERE"}, "No options or futures on NOWHERE are listed in NSE_FNO"),

@@ -7,14 +7,14 @@ from itertools import chain, combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subscriptions.domain.eviction import Candidate, choose, count_freeable
+from subscriptions.domain.eviction import Candidate, choose
 
 MORNING = datetime(2026, 2, 10, 3, 45, tzinfo=UTC)
 
 
-def viewed(minutes: int, key: int, holds: Set[int], *, is_spared: bool = False) -> Candidate:
+def viewed(minutes: int, key: int, holds: Set[int]) -> Candidate:
     """Return a candidate viewed last so many minutes after the open."""
-    return Candidate(key, MORNING + timedelta(minutes=minutes), frozenset(holds), is_spared)
+    return Candidate(key, MORNING + timedelta(minutes=minutes), frozenset(holds))
 
 
 def keys(chosen: Sequence[Candidate]) -> list[int]:
@@ -28,28 +28,10 @@ def test_the_least_recently_viewed_goes_first_and_only_as_many_as_needed() -> No
     assert keys(choose(candidates, shortfall=3)) == [2, 3]
 
 
-def test_a_spared_chain_stays_although_it_is_the_oldest() -> None:
-    candidates = [viewed(10, 1, {1, 2}, is_spared=True), viewed(20, 2, {3, 4})]
-
-    assert keys(choose(candidates, shortfall=2)) == [2]
-
-
-def test_what_a_spared_chain_shares_is_not_freed() -> None:
-    candidates = [viewed(30, 1, {1, 2}, is_spared=True), viewed(10, 2, {1, 2}), viewed(20, 3, {3})]
-
-    assert keys(choose(candidates, shortfall=1)) == [3]
-
-
 def test_a_chain_that_frees_nothing_is_skipped() -> None:
     candidates = [viewed(10, 1, set()), viewed(20, 2, {1})]
 
     assert keys(choose(candidates, shortfall=1)) == [2]
-
-
-def test_what_the_added_item_needs_is_not_freed() -> None:
-    candidates = [viewed(10, 1, {1, 2}), viewed(20, 2, {3, 4})]
-
-    assert keys(choose(candidates, shortfall=2, needed={1, 2})) == [2]
 
 
 def test_two_chains_of_the_same_legs_go_together_when_their_turn_comes() -> None:
@@ -73,10 +55,7 @@ def test_a_chain_freed_of_its_sharer_is_older_than_what_comes_next() -> None:
 
 
 def test_nobody_goes_when_all_together_do_not_suffice() -> None:
-    candidates = [viewed(10, 1, {1, 2}), viewed(20, 2, {3}, is_spared=True)]
-
-    assert keys(choose(candidates, shortfall=3)) == []
-    assert count_freeable(candidates) == 2
+    assert keys(choose([viewed(10, 1, {1, 2}), viewed(20, 2, {2})], shortfall=3)) == []
 
 
 def test_nobody_goes_where_nothing_is_short() -> None:
@@ -88,31 +67,25 @@ def test_equally_old_chains_go_by_key() -> None:
 
 
 candidates_of_a_small_world = st.lists(
-    st.tuples(st.integers(0, 5), st.frozensets(st.integers(0, 7), max_size=5), st.booleans()), max_size=6
-).map(
-    lambda drawn: [
-        viewed(minutes, key, holds, is_spared=spared and key % 2 == 0)
-        for key, (minutes, holds, spared) in enumerate(drawn)
-    ]
-)
-few_instruments = st.frozensets(st.integers(0, 7), max_size=3)
+    st.tuples(st.integers(0, 5), st.frozensets(st.integers(0, 7), max_size=5)), max_size=6
+).map(lambda drawn: [viewed(minutes, key, holds) for key, (minutes, holds) in enumerate(drawn)])
 
 
-def freed(candidates: Sequence[Candidate], gone: Set[int], needed: Set[int]) -> set[int]:
+def freed(candidates: Sequence[Candidate], gone: Set[int]) -> set[int]:
     """Return what streams no more once those of these keys have gone."""
     lost = set().union(*(one.holds for one in candidates if one.key in gone))
-    return lost - needed - set().union(*(one.holds for one in candidates if one.key not in gone))
+    return lost - set().union(*(one.holds for one in candidates if one.key not in gone))
 
 
-def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int], needed: Set[int]) -> set[int] | None:
+def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int]) -> set[int] | None:
     """Return the next to go: the set whose newest member is oldest, then the smallest, of all that free something."""
     order = {one.key: (one.last_viewed_at, one.key) for one in candidates}
-    rest = [one.key for one in candidates if one.key not in gone and not one.is_spared]
-    before = len(freed(candidates, gone, needed))
+    rest = [one.key for one in candidates if one.key not in gone]
+    before = len(freed(candidates, gone))
     helpful = [
         set(some)
         for some in chain.from_iterable(combinations(rest, size) for size in range(1, len(rest) + 1))
-        if len(freed(candidates, gone | set(some), needed)) > before
+        if len(freed(candidates, gone | set(some))) > before
     ]
     return min(
         helpful,
@@ -121,52 +94,47 @@ def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int], 
     )
 
 
-@given(candidates=candidates_of_a_small_world, needed=few_instruments, shortfall=st.integers(1, 9))
-def test_the_choice_is_what_trying_everything_finds(
-    candidates: list[Candidate], needed: frozenset[int], shortfall: int
-) -> None:
+@given(candidates=candidates_of_a_small_world, shortfall=st.integers(1, 9))
+def test_the_choice_is_what_trying_everything_finds(candidates: list[Candidate], shortfall: int) -> None:
     gone: set[int] = set()
-    while len(freed(candidates, gone, needed)) < shortfall:
-        following = oldest_that_free_something(candidates, gone, needed)
+    while len(freed(candidates, gone)) < shortfall:
+        following = oldest_that_free_something(candidates, gone)
         if following is None:
             gone = set()
             break
         gone |= following
 
-    assert set(keys(choose(candidates, shortfall=shortfall, needed=needed))) == gone
+    assert set(keys(choose(candidates, shortfall=shortfall))) == gone
 
 
-@given(candidates=candidates_of_a_small_world, needed=few_instruments, shortfall=st.integers(1, 9))
-def test_a_choice_suffices_spares_and_everybody_in_it_counts(
-    candidates: list[Candidate], needed: frozenset[int], shortfall: int
-) -> None:
-    chosen = choose(candidates, shortfall=shortfall, needed=needed)
+@given(candidates=candidates_of_a_small_world, shortfall=st.integers(1, 9))
+def test_a_choice_suffices_and_every_chain_in_it_is_needed(candidates: list[Candidate], shortfall: int) -> None:
+    chosen = choose(candidates, shortfall=shortfall)
 
     gone = set(keys(chosen))
     assert len(gone) == len(chosen)
-    assert not any(one.is_spared for one in chosen)
     if chosen:
-        assert len(freed(candidates, gone, needed)) >= shortfall
-        whole = freed(candidates, gone, needed)
-        assert all(freed(candidates, gone - {key}, needed) < whole for key in gone)
+        assert len(freed(candidates, gone)) >= shortfall
+        whole = freed(candidates, gone)
+        assert all(freed(candidates, gone - {key}) < whole for key in gone)
     else:
-        assert count_freeable(candidates, needed=needed) < shortfall
+        assert len(freed(candidates, {one.key for one in candidates})) < shortfall
 
 
-@given(candidates=candidates_of_a_small_world, needed=few_instruments, shortfall=st.integers(1, 9), first=st.integers())
+@given(candidates=candidates_of_a_small_world, shortfall=st.integers(1, 9), first=st.integers())
 def test_looking_at_the_oldest_only_finds_the_same_once_it_suffices(
-    candidates: list[Candidate], needed: frozenset[int], shortfall: int, first: int
+    candidates: list[Candidate], shortfall: int, first: int
 ) -> None:
     """What the others hold frees nothing; then younger candidates need not be looked at."""
     ordered = sorted(candidates, key=lambda one: (one.last_viewed_at, one.key))
     cut = first % (len(ordered) + 1)
     old, young = ordered[:cut], ordered[cut:]
     held_by_others = frozenset().union(*(one.holds for one in young))
-    seen = [Candidate(one.key, one.last_viewed_at, one.holds - held_by_others, one.is_spared) for one in old]
+    seen = [Candidate(one.key, one.last_viewed_at, one.holds - held_by_others) for one in old]
 
-    found = choose(seen, shortfall=shortfall, needed=needed)
+    found = choose(seen, shortfall=shortfall)
 
-    assert not found or keys(found) == keys(choose(candidates, shortfall=shortfall, needed=needed))
+    assert not found or keys(found) == keys(choose(candidates, shortfall=shortfall))
 
 
 @given(

@@ -8,12 +8,12 @@ import pytest
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import Session, SessionBook, SessionKind
 from subscriptions.domain.sessions import (
+    ORDINARY,
     EndOfDayScope,
     cut_of,
     list_closings,
     list_cut_short,
     list_due,
-    session_end,
 )
 
 IST = ZoneInfo("Asia/Kolkata")
@@ -40,7 +40,7 @@ def at(day: int, hour: int, minute: int, *, month: int = 2) -> datetime:
     ],
 )
 def test_sessions_end_as_the_exchanges_say(segment: ExchangeSegment, day: date, end: time) -> None:
-    assert session_end(segment, day) == end
+    assert ORDINARY.end_of(segment, day) == end
 
 
 def test_everything_at_once_is_cut_at_half_past_three_whatever_still_trades() -> None:
