@@ -1,7 +1,7 @@
 """The rules of ownership as one table: lock, lease and process of a connection's owner -> the permitted action.
 
-docs/decisions/0010-frozen-owners.md shows this table and gives the reasons; a test compares the two. The broker closes
-the oldest socket of an account that opens a sixth, so no rule may open one beside a socket that can still be open.
+docs/architecture.md shows this table (a test compares the two), docs/decisions/0010-frozen-owners.md gives the reasons.
+The broker closes sockets of an account that opens a sixth, so no rule opens one beside a socket that can still be open.
 """
 
 from collections.abc import Mapping
