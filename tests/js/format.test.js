@@ -53,7 +53,7 @@ test("ages are shown with a resolution that falls as they grow", () => {
 
 test("expiries show their year only when it is not the current one", () => {
   assert.equal(format.formatExpiry("2026-11-24", 2026), "24 Nov");
-  assert.equal(format.formatExpiry("2027-03-30", 2026), "30 Mar 27");
+  assert.equal(format.formatExpiry("2027-03-30", 2026), "30 Mar ’27");
   assert.deepEqual([0, 3].map(format.formatDaysLeft), ["today", "3d"]);
 });
 

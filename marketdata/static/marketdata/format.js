@@ -105,21 +105,16 @@ export function formatAge(ms) {
 }
 
 const DAY = new Intl.DateTimeFormat("en-IN", { day: "numeric", month: "short", timeZone: "UTC" });
-const DAY_AND_YEAR = new Intl.DateTimeFormat("en-IN", {
-  day: "numeric",
-  month: "short",
-  year: "2-digit",
-  timeZone: "UTC",
-});
 
 /**
- * Format an ISO date as 24 Nov; the year is shown unless it is the current one.
+ * Format an ISO date as 24 Nov, or as 5 Jan ’27 in another year: without the apostrophe it would read as a time.
  * @param {string} isoDate
  * @param {number} [thisYear]
  */
 export function formatExpiry(isoDate, thisYear = new Date().getFullYear()) {
   const day = new Date(`${isoDate}T00:00:00Z`);
-  return (day.getUTCFullYear() === thisYear ? DAY : DAY_AND_YEAR).format(day);
+  const year = day.getUTCFullYear() === thisYear ? "" : ` ’${isoDate.slice(2, 4)}`;
+  return DAY.format(day) + year;
 }
 
 const DAY_IN_INDIA = new Intl.DateTimeFormat("en-IN", { day: "numeric", month: "short", timeZone: "Asia/Kolkata" });
