@@ -57,6 +57,11 @@ test("expiries show their year only when it is not the current one", () => {
   assert.deepEqual([0, 3].map(format.formatDaysLeft), ["today", "3d"]);
 });
 
+test("times of day are those of India in any time zone of the browser", () => {
+  assert.equal(format.formatTime(Date.parse("2026-11-27T18:45:00Z")), "00:15");
+  assert.equal(format.formatTime(Date.parse("2026-11-27T03:45:00Z")), "09:15");
+});
+
 test("a trade time is the broker's wall clock, and unknown for an instrument that never traded", () => {
   assert.equal(format.formatTradeTime(1_781_084_997), "09:49:57");
   assert.equal(format.formatTradeTime(0), "–");

@@ -127,6 +127,21 @@ export function formatDay(epochMs) {
   return DAY_IN_INDIA.format(epochMs);
 }
 
+const TIME_IN_INDIA = new Intl.DateTimeFormat("en-IN", {
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+  timeZone: "Asia/Kolkata",
+});
+
+/**
+ * Format the time of day in India, as all market times on the screen.
+ * @param {number} epochMs
+ */
+export function formatTime(epochMs) {
+  return TIME_IN_INDIA.format(epochMs);
+}
+
 /** @param {number} days */
 export function formatDaysLeft(days) {
   return days === 0 ? "today" : `${days}d`;

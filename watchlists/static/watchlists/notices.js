@@ -1,17 +1,13 @@
 // Notices: evictions, rejected requests, the end of the day. Each stays until the trader dismisses it; the newest is at
 // the bottom, and beyond MAX_NOTICES the oldest is removed. Paint only.
 
+import { formatTime } from "../marketdata/format.js";
 import { make } from "./dom.js";
 
 /** Chosen: more would cover the ladder. */
 const MAX_NOTICES = 5;
 
 /** @typedef {{label: string, onClick: () => void}} Action  A button in a notice. */
-
-/** @param {Date} at */
-function timeOf(at) {
-  return at.toLocaleTimeString("en-IN", { hour: "2-digit", minute: "2-digit", hour12: false });
-}
 
 export class Notices {
   #region;
@@ -35,7 +31,7 @@ export class Notices {
     }
     const close = make("button", { type: "button", class: "icon-button", "aria-label": `Dismiss: ${text}`, title: "Dismiss", text: "×" });
     const body = make("div", { class: "notice-body" }, [
-      make("time", { class: "notice-time", text: timeOf(new Date()) }),
+      make("time", { class: "notice-time", text: formatTime(Date.now()) }),
       make("span", { class: "notice-text", text }),
     ]);
     const notice = make("div", { class: "notice" }, [body, close]);
