@@ -30,10 +30,9 @@ from subscriptions import services
 from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from subscriptions.services.claims.release import release
-from subscriptions.services.claims.windows import open_chain
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.lock import placement
-from tests.factories import NOW, make_equities, make_series, put_prices
+from tests.factories import NOW, make_equities, make_series, open_chain, put_prices
 
 CHAINS = 200
 CAUSE = Cause("BENCHMARK", "bench", NOW)
@@ -65,8 +64,7 @@ def make_chains() -> list[Instrument]:
     for spot in spots:
         series = make_series(spot, middle=1_000, step=10, strikes=61, expiry=date(2026, 2, 24))
         services.claim_chain(
-            series=series,
-            width=25,
+            chain=open_chain(series, width=25),
             tier=Tier.A,
             kind=ClaimKind.WATCHLIST,
             user_id=None,
@@ -87,9 +85,9 @@ def recentre_by_rows(at: datetime) -> None:
         for claim in Claim.objects.filter(expiry__isnull=False).order_by("pk"):
             assert claim.series is not None
             assert claim.width is not None
-            opened = open_chain(series=claim.series, width=claim.width, now=at)
-            found = opened.window
-            wanted = {leg.instrument_id for leg in opened.legs}
+            chain = open_chain(claim.series, width=claim.width, now=at)
+            found = chain.window
+            wanted = set(chain.instrument_ids)
             held = {leg.subscription.instrument_id: leg for leg in claim.legs.select_related("subscription")}
             AtmCache.objects.filter(underlying_symbol=claim.underlying_symbol).update(
                 ltp=found.ltp,

@@ -12,12 +12,12 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry
+from marketdata.domain.instruments import Exchange, OptionType, format_expiry
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
-from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, SeriesListing, Underlying
+from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, Underlying
 from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
-from marketdata.services import OpenWindow, legs_in_window
+from marketdata.services import Chain
 
 MAX_WIDTH: Final = 401  # Chosen: above the strikes of any listed series, so that a width can name all of them.
 
@@ -112,29 +112,27 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
     }
 
 
-def format_chain(
-    listing: SeriesListing, window: OpenWindow, spot: Instrument, quotes: Mapping[int, PlainQuote]
-) -> dict[str, Any]:
+def format_chain(chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote]) -> dict[str, Any]:
     """Return a chain with the newest quotes of its legs."""
     sides: dict[Decimal, dict[OptionType, Leg]] = {}
-    for leg in legs_in_window(listing, window):
+    for leg in chain.legs:
         sides.setdefault(leg.strike, {})[leg.option_type] = leg
-    series = listing.series
+    series, window = chain.key.series, chain.window
     return {
         "symbol": series.underlying,
-        "exchange": EXCHANGE_OF[series.segment].value,
+        "exchange": chain.listing.exchange.value,
         "expiry": series.expiry,
         "expiry_display": format_expiry(series.expiry),
         "spot": {
             "instrument_id": spot.pk,
             "token": spot.token,
-            "ltp": window.spot.ltp,
-            "source": window.spot.source.value,
-            "at": window.spot.at,
+            "ltp": chain.spot.ltp,
+            "source": chain.spot.source.value,
+            "at": chain.spot.at,
         },
         "atm": window.atm,
         "strike_step": window.strike_step,
-        "width": window.width,
+        "width": chain.width,
         "calculated_at": window.calculated_at,
         "strikes": [
             {

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from marketdata.dhan.requests import MAX_CONNECTIONS, MAX_INSTRUMENTS_PER_CONNECTION
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.domain.quotes import Mode
@@ -228,6 +229,12 @@ class Claim(models.Model):
         if self.exchange_segment is None or self.expiry is None:
             return None
         return SeriesKey(ExchangeSegment(self.exchange_segment), self.underlying_symbol, self.expiry)
+
+    @property
+    def window_key(self) -> WindowKey | None:
+        """The window of a chain claim; None for a single instrument."""
+        series = self.series
+        return None if series is None or self.width is None else WindowKey(series, self.width)
 
 
 class ClaimLeg(models.Model):

@@ -107,17 +107,17 @@ def format_placed(placed: Placed) -> dict[str, Any]:
 
 def format_chain_claim(series: SeriesKey, placed: Placed) -> dict[str, Any]:
     """Return the answer to an explicit chain subscription."""
-    window = placed.window
+    chain = placed.chain
     return {
         "claim_id": placed.claim_id,
         "symbol": series.underlying,
         "exchange": EXCHANGE_OF[series.segment],
         "expiry": series.expiry,
         "expiry_display": format_expiry(series.expiry),
-        "atm": window.atm if window else None,
-        "lowest_strike": window.lowest if window else None,
-        "highest_strike": window.highest if window else None,
-        "spot_instrument_id": placed.spot_instrument_id,
+        "atm": chain.window.atm if chain else None,
+        "lowest_strike": chain.window.lowest_strike if chain else None,
+        "highest_strike": chain.window.highest_strike if chain else None,
+        "spot_instrument_id": chain.listing.spot_instrument_id if chain else None,
         **format_placed(placed),
     }
 

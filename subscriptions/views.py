@@ -105,20 +105,17 @@ class OptionChainView(APIView):
         query.is_valid(raise_exception=True)
         asked, now = query.validated_data, timezone.now()
         underlying = market_selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
-        listing = market_selectors.get_series(underlying=underlying, expiry=asked.get("expiry"))
-        window = market_services.open_window(
-            listing=listing,
-            width=asked.get("strikes", listing.default_width),
+        chain = services.view_chain(
+            underlying=underlying,
+            expiry=asked.get("expiry"),
+            width=asked.get("strikes"),
+            user_id=request.user.pk,
             caller_ltp=asked.get("underlying_ltp"),
             now=now,
-            is_look=True,
         )
-        if request.user.pk is not None:
-            services.note_viewed(user_id=request.user.pk, series=listing.series, now=now)
-        legs = market_services.legs_in_window(listing, window)
-        quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in legs})
-        spot = market_selectors.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
-        return Response(format_chain(listing, window, spot, quotes))
+        quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in chain.legs})
+        spot = market_selectors.get_instrument_by_id(instrument_id=chain.listing.spot_instrument_id)
+        return Response(format_chain(chain, spot, quotes))
 
 
 class ChainSubscribeView(GenericAPIView[Any]):
@@ -134,15 +131,20 @@ class ChainSubscribeView(GenericAPIView[Any]):
         wanted = asked.validated_data
         underlying = market_selectors.find_underlying(symbol=wanted["symbol"], exchange=wanted.get("exchange"))
         listing = market_selectors.get_series(underlying=underlying, expiry=wanted.get("expiry"))
-        placed = services.claim_chain(
-            series=listing.series,
+        now = timezone.now()
+        chain = market_services.open_chain(
+            listing=listing,
             width=wanted.get("strikes") or listing.default_width,
+            caller_ltp=wanted.get("underlying_ltp"),
+            now=now,
+        )
+        placed = services.claim_chain(
+            chain=chain,
             tier=Tier.A,
             kind=ClaimKind.CHAIN,
             user_id=request.user.pk,
             actor=request.user.get_username(),
             reason="API_SUBSCRIBE",
-            caller_ltp=wanted.get("underlying_ltp"),
-            now=timezone.now(),
+            now=now,
         )
-        return Response(format_chain_claim(listing.series, placed), status=status.HTTP_201_CREATED)
+        return Response(format_chain_claim(chain.key.series, placed), status=status.HTTP_201_CREATED)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from accounts.models import User
-from marketdata import quote_board
+from marketdata import quote_board, selectors, services
 from marketdata.domain.instruments import (
     EXCHANGE_OF,
     Exchange,
@@ -29,6 +29,9 @@ from marketdata.domain.instruments import (
 )
 from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
 from marketdata.models import Instrument
+from marketdata.services import Chain
+from watchlists.models import EntryKind
+from watchlists.services import Added, add_entry
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)  # 10:00 IST on a trading Tuesday
 NEAR = date(2026, 2, 24)  # monthly
@@ -221,6 +224,14 @@ def make_listing() -> Listing:
     ]
     spots = {"NIFTY": nifty, "RELIANCE": reliance, "TCS": tcs, "CRUDEOIL": crude[0]}
     return Listing(spots, {"CRUDEOIL": crude}, series)
+
+
+def open_chain(series: SeriesKey, *, width: int = 25, now: datetime = NOW) -> Chain:
+    return services.open_chain(listing=selectors.get_series_by_key(series), width=width, now=now)
+
+
+def add_to_watchlist(user: User, symbol: str, kind: EntryKind, *, now: datetime = NOW, keep: bool = False) -> Added:
+    return add_entry(user_id=user.pk, actor=user.username, symbol=symbol, kind=kind, keep=keep, now=now)
 
 
 def put_prices(

@@ -162,7 +162,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
     async def _answer(self, watch: Watch, client: Client) -> None:
         """Say what a watch means and watch it, unless the client wants something else by now."""
         try:
-            resolved = await self._resolve(watch)
+            resolved = await self._resolve(watch, is_opening=True)
             if self.unanswered.get(watch.watch_id) is watch:
                 self._check_size(watch, resolved)
         except MessageError as error:
@@ -191,9 +191,15 @@ class MarketConsumer(AsyncWebsocketConsumer):
     def _watch_all(self, client: Client) -> None:
         client.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
-    async def _resolve(self, watch: Watch) -> ResolvedWatch:
+    async def _resolve(self, watch: Watch, *, is_opening: bool) -> ResolvedWatch:
         """Return what `watch` means. Raises MessageError where it means nothing."""
-        resolve = partial(watch_resolver.resolve_watch, watch=watch, user_id=self._trader(), now=timezone.now())
+        resolve = partial(
+            watch_resolver.resolve_watch,
+            watch=watch,
+            user_id=self._trader(),
+            is_opening=is_opening,
+            now=timezone.now(),
+        )
         try:
             return await database_sync_to_async(resolve, thread_sensitive=False)()
         except DomainError as error:
@@ -215,7 +221,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
 
     async def _review_watch(self, watch: Watch, before: ResolvedWatch) -> None:
         try:
-            after = await self._resolve(watch)
+            after = await self._resolve(watch, is_opening=False)
         except MessageError as error:
             await self._refuse(error.code, str(error), error.watch_id)
             return

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from accounts.serializers import OneselfField
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import PlainQuote
+from marketdata.services import Chain
 from subscriptions.serializers import MAX_WIDTH, ExpiryField, NamesItsSpotPrice, format_placed
 from subscriptions.services import Release
 from watchlists import selectors
@@ -58,20 +59,10 @@ class RemoveSerializer(serializers.Serializer[Any]):
 
 def format_added(added: Added) -> dict[str, Any]:
     """Return the answer to an addition."""
-    chain, placed = added.chain, added.placed
+    placed = added.placed
     return {
         "entry": _format_entry(added.entry, added.exchange),
-        "chain": None
-        if chain is None
-        else {
-            "width": chain.width,
-            "atm": chain.atm,
-            "strike_step": chain.strike_step,
-            "lowest_strike": chain.lowest_strike,
-            "highest_strike": chain.highest_strike,
-            "underlying_ltp": chain.underlying_ltp,
-            "spot_instrument_id": placed.spot_instrument_id,
-        },
+        "chain": _format_chain(placed.chain) if placed.chain else None,
         **format_placed(placed),
     }
 
@@ -98,6 +89,18 @@ def format_release(release: Release) -> dict[str, Any]:
 def format_cleared(removed: RemovedEntries) -> dict[str, Any]:
     """Return the answer to clearing all watchlists."""
     return {"entries": removed.entries, "claims": removed.release.claims, "released": removed.release.released}
+
+
+def _format_chain(chain: Chain) -> dict[str, Any]:
+    return {
+        "width": chain.width,
+        "atm": chain.window.atm,
+        "strike_step": chain.window.strike_step,
+        "lowest_strike": chain.window.lowest_strike,
+        "highest_strike": chain.window.highest_strike,
+        "underlying_ltp": chain.window.ltp,
+        "spot_instrument_id": chain.listing.spot_instrument_id,
+    }
 
 
 def _format_listed(listed: ListedEntry) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class AddView(GenericAPIView[Any]):
         wanted = asked.validated_data
         added = services.add_entry(
             user_id=trader_id(request),
+            actor=request.user.get_username(),
             symbol=wanted["symbol"],
             exchange=wanted.get("exchange"),
             expiry=wanted.get("expiry"),
@@ -65,7 +66,9 @@ class RemoveView(GenericAPIView[Any]):
                 exchange=named.get("exchange"),
                 expiry=named.get("expiry"),
             ).pk
-        entry, release = services.remove_entry(user_id=user_id, entry_id=entry_id, now=timezone.now())
+        entry, release = services.remove_entry(
+            user_id=user_id, actor=request.user.get_username(), entry_id=entry_id, now=timezone.now()
+        )
         return Response(serializers.format_removed(entry, release))
 
 

@@ -12,14 +12,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from marketdata import selectors as market
-from marketdata import services as market_services
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import OptionType, format_expiry, format_strike
 from marketdata.selectors import UnderlyingKind
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
-from subscriptions.services.claims.windows import list_claimed
 from watchlists import selectors
 from watchlists.models import EntryKind
 
@@ -38,10 +36,13 @@ class ResolvedWatch:
     instrument_ids: tuple[int, ...]
 
 
-def resolve_watch(*, watch: Watch, user_id: int, now: datetime) -> ResolvedWatch:
-    """Return what `watch` means for this trader. Raises DomainError in words for the trader."""
+def resolve_watch(*, watch: Watch, user_id: int, is_opening: bool, now: datetime) -> ResolvedWatch:
+    """Return the answer to `watch` for this trader. Raises DomainError with a sentence for the trader.
+
+    `is_opening` tells that the browser opens the watch, in contrast to the periodic review of an open one.
+    """
     if isinstance(watch, WatchChain):
-        return _resolve_chain(watch, user_id, now)
+        return _resolve_chain(watch, user_id, now, is_opening=is_opening)
     if isinstance(watch, WatchInstruments):
         instrument_ids = market.list_existing(watch.instrument_ids)
     else:
@@ -60,21 +61,13 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
     return ResolvedWatch(message, tuple(instrument_ids))
 
 
-def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> ResolvedWatch:
+def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening: bool) -> ResolvedWatch:
     underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
-    listing = market.get_series(underlying=underlying, expiry=expiry)
-    width = watch.strikes or listing.default_width
-    window = market_services.open_window(
-        listing=listing,
-        width=width,
-        caller_ltp=None,
-        now=now,
-        is_look=True,
-        is_held=bool(list_claimed([(listing.series, width)])),
+    chain = subscription_services.view_chain(
+        underlying=underlying, expiry=expiry, width=watch.strikes, user_id=user_id, is_opening=is_opening, now=now
     )
-    subscription_services.note_viewed(user_id=user_id, series=listing.series, now=now)
-    legs = market_services.legs_in_window(listing, window)
+    listing, window, legs = chain.listing, chain.window, chain.legs
     ids = [leg.instrument_id for leg in legs]
     message = {
         "type": "chain",
@@ -90,7 +83,7 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime) -> ResolvedWa
         "strike_step": format_strike(window.strike_step),
         "lot_size": legs[0].lot_size if legs else None,
         "tick_size": float(legs[0].tick_size) if legs else None,
-        "width": width,
+        "width": chain.width,
         "strikes": _strikes(legs),
         "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
     }

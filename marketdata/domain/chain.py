@@ -1,8 +1,8 @@
-"""The window of a chain: strike step, ATM, the strikes around it, and when to calculate again.
+"""The window of a chain: strike step, ATM, the strikes around it, and when it is recalculated.
 
-Everything is derived from the strikes that are listed; nothing is known by underlying. ATM is the multiple
-of the strike step nearest to the price and then the nearest listed strike, ties upwards both times. A window
-is counted in listed strikes and ends where the listing ends.
+All figures come from the listed strikes; no underlying has settings. ATM is the multiple of the strike step nearest
+to the price, then the listed strike nearest to that multiple; ties go up both times. The width counts listed strikes,
+so a window is shorter where the listing ends.
 """
 
 from bisect import bisect_left
@@ -12,37 +12,40 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from itertools import pairwise
-from typing import Final, Protocol
+from typing import Final, NamedTuple
 
-HALF: Final = Decimal("0.5")
-# Strikes on either side of the money whose gaps decide the strike step; listings widen further out.
+from marketdata.domain.instruments import SeriesKey
+
+HALF: Final = Decimal("0.5")  # A tie of `nearest_strike`: half a strike step.
+# Chosen: the gaps among five strikes on either side of the price decide the strike step. Listings widen further out
+# (NIFTY lists 50 near the money, 100 and 500 in the wings), so more neighbors would mix in the wider gaps.
 NEIGHBORS: Final = 5
-MAX_AGE: Final = timedelta(minutes=5)
+MAX_AGE: Final = timedelta(minutes=5)  # design.md, section 4, ATM.
+
+
+class WindowKey(NamedTuple):
+    """Identity of a window: one per series and width, shared by all its claims."""
+
+    series: SeriesKey
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.series} x{self.width}"
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Strikes of a chain, ascending, with the listed strike nearest to the money among them."""
+    """One calculation of a chain's window: its inputs (`ltp`, `calculated_at`) and its result, in rupees.
 
-    atm: Decimal
+    The strikes from `lowest_strike` to `highest_strike`, both listed and both included, belong to the window.
+    """
+
+    ltp: Decimal
+    calculated_at: datetime
     strike_step: Decimal
-    strikes: tuple[Decimal, ...]
-
-
-class Calculation(Protocol):
-    """An earlier calculation of a window, as far as deciding on the next one needs it."""
-
-    @property
-    def ltp(self) -> Decimal:
-        """The price it was made from."""
-
-    @property
-    def strike_step(self) -> Decimal:
-        """The strike step it found."""
-
-    @property
-    def calculated_at(self) -> datetime:
-        """When it was made."""
+    atm: Decimal
+    lowest_strike: Decimal
+    highest_strike: Decimal
 
 
 def nearest_strike(ltp: Decimal, strike_step: Decimal) -> Decimal:
@@ -59,18 +62,19 @@ def nearest_strike(ltp: Decimal, strike_step: Decimal) -> Decimal:
 def strike_step(strikes: Sequence[Decimal], *, near: Decimal) -> Decimal:
     """Return the most frequent gap between neighboring `strikes` around `near`; a tie gives the smaller.
 
-    `strikes` ascend without repeats. A lone strike has no gap; one rupee stands in for it.
+    `strikes` ascend without repeats. A single strike has no gap: the step is then one rupee.
     """
     position = bisect_left(strikes, near)
     around = strikes[max(0, position - NEIGHBORS) : position + NEIGHBORS]
-    if len(around) < 2:  # `near` lies outside the listing: take the end it is nearest to.
+    if len(around) < 2:  # `near` is outside the listing: use the two strikes at that end.
         around = strikes[-2:] if position else strikes[:2]
     gaps = Counter(upper - lower for lower, upper in pairwise(around))
+    # The most frequent gap, not the smallest: one extra strike between two regular ones must not halve the step.
     return min(gaps, key=lambda gap: (-gaps[gap], gap), default=Decimal(1))
 
 
 def nearest_listed(strikes: Sequence[Decimal], price: Decimal) -> int:
-    """Return the position of the one of the ascending `strikes` closest to `price`; a tie goes up."""
+    """Return the position of the strike closest to `price` in the ascending `strikes`; a tie goes up."""
     above = bisect_left(strikes, price)
     if above == 0:
         return 0
@@ -79,33 +83,40 @@ def nearest_listed(strikes: Sequence[Decimal], price: Decimal) -> int:
     return above
 
 
-def window(strikes: Sequence[Decimal], *, ltp: Decimal, width: int) -> Window:
-    """Return the `width` listed strikes around the money: as many below ATM as above, one more above if even.
+def strikes_around(strikes: Sequence[Decimal], position: int, *, width: int) -> Sequence[Decimal]:
+    """Return `width` of the listed `strikes` around `position`: as many below as above, one more above if even.
 
-    Fewer where the listing ends; the other side is not extended for it. `strikes` ascend, at least one.
+    Fewer where the listing ends; the other side is not extended, so that ATM stays in the middle of the screen.
+    """
+    return strikes[max(0, position - (width - 1) // 2) : position + width // 2 + 1]
+
+
+def calculate_window(strikes: Sequence[Decimal], *, ltp: Decimal, width: int, now: datetime) -> Window:
+    """Return the window of `width` listed strikes around ATM at `ltp`. Raises ValueError without strikes or width.
+
+    `strikes` ascend.
     """
     if not strikes or width < 1:
         raise ValueError(f"no window of {width} among {len(strikes)} strikes")
     step = strike_step(strikes, near=ltp)
+    # Two steps: the multiple is ATM as the market quotes it, but it may be missing from the listing.
     position = nearest_listed(strikes, nearest_strike(ltp, step))
-    first = max(0, position - (width - 1) // 2)
-    return Window(strikes[position], step, tuple(strikes[first : position + width // 2 + 1]))
+    inside = strikes_around(strikes, position, width=width)
+    return Window(ltp, now, step, strikes[position], inside[0], inside[-1])
 
 
-def is_recalculation_due(cached: Calculation | None, *, ltp: Decimal | None, now: datetime) -> bool:
-    """Return whether a window asked for at `now`, its underlying at `ltp`, must be calculated again.
+def is_recalculation_due(stored: Window | None, *, ltp: Decimal, now: datetime) -> bool:
+    """Return whether a window requested at `now`, with the underlying at `ltp`, must be calculated.
 
-    So it must if there is none, if the price moved by a strike step or more since, or after five minutes.
-    An unknown price (None) has not moved.
+    True if there is no calculation, if it is older than five minutes, or if the price moved by a strike step.
     """
-    if cached is None or now - cached.calculated_at > MAX_AGE:
-        return True
-    return ltp is not None and has_moved(cached, ltp=ltp)
+    return stored is None or now - stored.calculated_at > MAX_AGE or has_moved(stored, ltp=ltp)
 
 
-def has_moved(cached: Calculation, *, ltp: Decimal) -> bool:
-    """Return whether `ltp` is a strike step or more from the price of that calculation.
+def has_moved(stored: Window, *, ltp: Decimal) -> bool:
+    """Return whether `ltp` is at least a strike step away from the price of that calculation.
 
-    The next calculation is made from `ltp`, so a price that swings by less than a step moves a window once at most.
+    Hysteresis: the distance counts from the price of the last calculation, not from ATM. After a move that price is
+    the new reference, so a price that swings within less than one step causes at most one move.
     """
-    return abs(ltp - cached.ltp) >= cached.strike_step
+    return abs(ltp - stored.ltp) >= stored.strike_step

@@ -16,7 +16,6 @@ from marketdata.selectors.prices import (
     PriceSource,
     PriceUnknown,
     find_broker_ltp,
-    find_quote,
     list_broker_ltps,
     list_ltps,
     list_prices,
@@ -61,7 +60,7 @@ from marketdata.selectors.underlyings import (
     market_today,
     parse_exchange,
 )
-from marketdata.selectors.windows import get_window, list_windows
+from marketdata.selectors.windows import find_window, list_windows
 
 __all__ = [
     "IST",
@@ -91,8 +90,8 @@ __all__ = [
     "environment_mark",
     "find_broker_ltp",
     "find_last_import",
-    "find_quote",
     "find_underlying",
+    "find_window",
     "get_access_token_status",
     "get_broker_login",
     "get_equity",
@@ -102,7 +101,6 @@ __all__ = [
     "get_instrument_by_id",
     "get_series",
     "get_series_by_key",
-    "get_window",
     "is_token_prefixed",
     "list_broker_ltps",
     "list_contracts",

@@ -19,7 +19,7 @@ from marketdata.dhan.sealing import SealError
 from marketdata.domain.errors import DomainError
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment
-from marketdata.domain.prices import PAISE, known_price, price_change
+from marketdata.domain.prices import known_price, price_change
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
 from marketdata.domain.quote_state import QuoteState, facts_of, judge_quote, list_closed
 from marketdata.domain.sessions import IST, SessionBook
@@ -75,11 +75,6 @@ class PlainQuote:
     day_high: Decimal | None = None
     day_low: Decimal | None = None
     previous_close: Decimal | None = None
-
-
-def find_quote(*, instrument_id: int) -> PlainQuote | None:
-    """Return the newest quote of the instrument, rounded to paise; None without one. Raises BoardError."""
-    return list_quotes(tick_sizes={instrument_id: PAISE}).get(instrument_id)
 
 
 def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:

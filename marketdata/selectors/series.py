@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from marketdata.domain.chain import Window
 from marketdata.domain.errors import DomainError
 from marketdata.domain.expiries import ExpiryKind, classify
 from marketdata.domain.instruments import (
@@ -113,10 +114,17 @@ class SeriesListing:
         """All legs."""
         return _legs(self._rows)
 
-    def legs_between(self, lowest: Decimal, highest: Decimal) -> tuple[Leg, ...]:
-        """Return the legs with strikes from `lowest` to `highest`, both included; a one-sided strike has one leg."""
-        first = bisect_left(self._rows, lowest, key=_STRIKE)
-        return _legs(self._rows[first : bisect_right(self._rows, highest, lo=first, key=_STRIKE)])
+    def legs_in(self, window: Window) -> tuple[Leg, ...]:
+        """Return the legs inside `window`; a strike that is listed on one side only has one."""
+        return _legs(self._rows_in(window))
+
+    def instrument_ids_in(self, window: Window) -> tuple[int, ...]:
+        """Return the instruments of the legs inside `window`, in the order of the legs."""
+        return tuple(row[0] for row in self._rows_in(window))
+
+    def _rows_in(self, window: Window) -> Sequence[_OptionRow]:
+        first = bisect_left(self._rows, window.lowest_strike, key=_STRIKE)
+        return self._rows[first : bisect_right(self._rows, window.highest_strike, lo=first, key=_STRIKE)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,29 @@
-"""Where windows lie, as last calculated: for those who hold their legs."""
+"""The last calculation of each window, read from `atm_cache`."""
 
 from collections.abc import Iterable, Mapping
 
-from marketdata.domain.instruments import SeriesKey
+from marketdata.domain.chain import Window, WindowKey
 from marketdata.models import AtmCache
 
 
-def list_windows(*, wanted: Iterable[tuple[SeriesKey, int]]) -> Mapping[tuple[SeriesKey, int], AtmCache]:
-    """Return the last calculation of each wanted (series, width) that has one, in one query."""
-    keys = set(wanted)
+def list_windows(*, keys: Iterable[WindowKey]) -> Mapping[WindowKey, Window]:
+    """Return the last calculation of each key that has one, in one query."""
+    wanted = set(keys)
+    # Four IN lists match a superset of the keys: one series at another's width. Row comparison would need raw SQL.
     rows = AtmCache.objects.filter(
-        exchange_segment__in={series.segment for series, _ in keys},
-        underlying_symbol__in={series.underlying for series, _ in keys},
-        expiry__in={series.expiry for series, _ in keys},
-        width__in={width for _, width in keys},
+        exchange_segment__in={key.series.segment for key in wanted},
+        underlying_symbol__in={key.series.underlying for key in wanted},
+        expiry__in={key.series.expiry for key in wanted},
+        width__in={key.width for key in wanted},
     )
-    found = {(row.series, row.width): row for row in rows}
-    return {key: row for key, row in found.items() if key in keys}
+    found = {WindowKey(row.series, row.width): row for row in rows}
+    return {key: _window(row) for key, row in found.items() if key in wanted}
 
 
-def get_window(*, series: SeriesKey, width: int) -> AtmCache:
-    """Return the last calculation of one window. Raises AtmCache.DoesNotExist."""
-    return AtmCache.objects.get(
-        exchange_segment=series.segment, underlying_symbol=series.underlying, expiry=series.expiry, width=width
-    )
+def find_window(*, key: WindowKey) -> Window | None:
+    """Return the last calculation of one window, or None."""
+    return list_windows(keys=[key]).get(key)
+
+
+def _window(row: AtmCache) -> Window:
+    return Window(row.ltp, row.calculated_at, row.strike_step, row.atm, row.lowest_strike, row.highest_strike)

@@ -8,33 +8,33 @@ from marketdata.services.access_token import (
     reseal_tokens,
     store_token,
 )
+from marketdata.services.chains import (
+    Chain,
+    chain_at,
+    open_chain,
+    store_first_window,
+    store_windows,
+    stored_chain,
+    with_current_window,
+)
 from marketdata.services.imports import import_instruments
 from marketdata.services.sessions import load_market_calendar, make_holidays
-from marketdata.services.windows import (
-    KnownWindow,
-    OpenWindow,
-    find_window,
-    find_windows,
-    legs_in_window,
-    open_window,
-    remember_windows,
-)
 
 __all__ = [
-    "KnownWindow",
-    "OpenWindow",
+    "Chain",
     "Renewal",
+    "chain_at",
     "check_token",
-    "find_window",
-    "find_windows",
     "import_instruments",
-    "legs_in_window",
     "load_market_calendar",
     "make_holidays",
     "note_refusal",
-    "open_window",
-    "remember_windows",
+    "open_chain",
     "renew_token",
     "reseal_tokens",
+    "store_first_window",
     "store_token",
+    "store_windows",
+    "stored_chain",
+    "with_current_window",
 ]

@@ -13,8 +13,9 @@ def widest_fitting(
     # A window is symmetric around ATM, so its full width is odd. Every odd width is tried, widest first: how many
     # instruments a width needs depends on which of them the trader holds already, so it need not shrink evenly.
     widest = width - 1 if width % 2 == 0 else width - 2
+    position = chain.nearest_listed(strikes, atm)
     for narrower in range(widest, 0, -2):
-        if fits(chain.window(strikes, ltp=atm, width=narrower).strikes):
+        if fits(chain.strikes_around(strikes, position, width=narrower)):
             return narrower
     return None
 

@@ -5,18 +5,20 @@ Three packages, each imports only from those before it: `placement` (lock, slots
 repair).
 """
 
+from subscriptions.domain.claims import Cause
 from subscriptions.services.claims.claiming import (
     Placed,
     UnknownClaim,
     claim_chain,
+    claim_chain_locked,
     claim_instrument,
+    claim_instrument_locked,
     release_claim,
 )
 from subscriptions.services.claims.eviction import evict_chains, set_pinned
 from subscriptions.services.claims.quota import QuotaExceeded
 from subscriptions.services.claims.release import Release, delete_users
-from subscriptions.services.claims.viewing import note_viewed
-from subscriptions.services.claims.windows import OpenedChain, PlacedWindow, open_chain
+from subscriptions.services.claims.viewing import note_viewed, view_chain
 from subscriptions.services.passes.end_of_day import end_of_day, list_due_closings, release_tier_a
 from subscriptions.services.passes.expiry import release_expired
 from subscriptions.services.passes.preload import PreloadReport, preload_tier_b
@@ -24,16 +26,15 @@ from subscriptions.services.passes.recentre import RecentreReport, recentre
 from subscriptions.services.passes.repair import Difference, check, check_owners
 from subscriptions.services.placement.audit import drop_log_months, make_log_months
 from subscriptions.services.placement.legs import CapacityExceeded
-from subscriptions.services.placement.lock import PlacementBusy
+from subscriptions.services.placement.lock import PlacementBusy, placement
 from subscriptions.services.placement.moves import FailOverReport, RebalanceReport, fail_over, finish_moves, rebalance
 
 __all__ = [
     "CapacityExceeded",
+    "Cause",
     "Difference",
     "FailOverReport",
-    "OpenedChain",
     "Placed",
-    "PlacedWindow",
     "PlacementBusy",
     "PreloadReport",
     "QuotaExceeded",
@@ -44,7 +45,9 @@ __all__ = [
     "check",
     "check_owners",
     "claim_chain",
+    "claim_chain_locked",
     "claim_instrument",
+    "claim_instrument_locked",
     "delete_users",
     "drop_log_months",
     "end_of_day",
@@ -54,7 +57,7 @@ __all__ = [
     "list_due_closings",
     "make_log_months",
     "note_viewed",
-    "open_chain",
+    "placement",
     "preload_tier_b",
     "rebalance",
     "recentre",
@@ -62,4 +65,5 @@ __all__ = [
     "release_expired",
     "release_tier_a",
     "set_pinned",
+    "view_chain",
 ]

@@ -9,7 +9,6 @@ from watchlists.services.day import (
 )
 from watchlists.services.entries import (
     Added,
-    ChainWindow,
     DuplicateEntry,
     UnfitKind,
     add_entry,
@@ -19,7 +18,6 @@ from watchlists.services.morning import Restored, release_expired, restore_kept
 
 __all__ = [
     "Added",
-    "ChainWindow",
     "DuplicateEntry",
     "RemovedEntries",
     "Restored",

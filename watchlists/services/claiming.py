@@ -1,41 +1,23 @@
-"""The claim of an entry: what makes its chain or instrument stream."""
+"""The claim of an entry, which makes its chain or instrument stream."""
 
-from datetime import datetime
-
+from marketdata.services import Chain
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
-from watchlists.models import WatchlistEntry
 
 
-def claim_for(
-    entry: WatchlistEntry, opened: subscriptions.OpenedChain | None, *, reason: str, now: datetime
+def claim_target(
+    *, user_id: int, instrument_id: int | None, chain: Chain | None, cause: subscriptions.Cause
 ) -> subscriptions.Placed:
-    """Claim on demand what `entry` names, for its trader; `opened` is the chain of an entry of options.
+    """Claim a chain, or else an instrument, for a watchlist entry of this user, under the placement lock.
 
-    The caller keeps the claim in the entry, in the same transaction. Raises CapacityExceeded, QuotaExceeded,
-    PlacementBusy.
+    The caller stores the claim in the entry, in the same transaction. Raises CapacityExceeded, QuotaExceeded.
     """
-    actor = entry.user.get_username()
-    if opened is not None:
-        return subscriptions.claim_chain(
-            series=opened.series,
-            width=opened.width,
-            tier=Tier.A,
-            kind=ClaimKind.WATCHLIST,
-            user_id=entry.user_id,
-            actor=actor,
-            reason=reason,
-            now=now,
-            opened=opened,
+    if chain is not None:
+        return subscriptions.claim_chain_locked(
+            chain=chain, tier=Tier.A, kind=ClaimKind.WATCHLIST, user_id=user_id, cause=cause
         )
-    if entry.instrument_id is None:
+    if instrument_id is None:
         raise AssertionError("an entry is of a series or of an instrument")
-    return subscriptions.claim_instrument(
-        instrument_id=entry.instrument_id,
-        tier=Tier.A,
-        kind=ClaimKind.WATCHLIST,
-        user_id=entry.user_id,
-        actor=actor,
-        reason=reason,
-        now=now,
+    return subscriptions.claim_instrument_locked(
+        instrument_id=instrument_id, tier=Tier.A, kind=ClaimKind.WATCHLIST, user_id=user_id, cause=cause
     )

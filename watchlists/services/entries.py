@@ -7,19 +7,21 @@ up before that transaction, browsers are told after it; a notice that cannot be 
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Max, Q
 
 from marketdata import selectors as market
+from marketdata import services as market_services
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import SeriesListing, UnderlyingKind, UnknownSymbol
+from marketdata.services import Chain
 from subscriptions import services as subscriptions
 from watchlists import selectors
 from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
-from watchlists.services.claiming import claim_for
+from watchlists.services.claiming import claim_target
 from watchlists.services.notices import send_on_commit
 
 OPTION_KIND_OF: Final = {
@@ -39,8 +41,6 @@ _ARTICLE: Final = {
 ADDED: Final = "WATCHLIST_ADD"
 REMOVED: Final = "WATCHLIST_REMOVE"
 REMOVE_ATTEMPTS: Final = 3
-
-TARGET_ONCE_PER_LIST: Final = "watchlist_target_once_per_list"
 
 
 class DuplicateEntry(DomainError):
@@ -62,26 +62,13 @@ class UnfitWidth(DomainError):
 
 
 @dataclass(frozen=True, slots=True)
-class ChainWindow:
-    """Where the window of an added chain lies, and the price it was calculated from."""
-
-    width: int
-    atm: Decimal
-    strike_step: Decimal
-    lowest_strike: Decimal
-    highest_strike: Decimal
-    underlying_ltp: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Added:
     """A new entry, what its claim placed, and of a chain its window."""
 
     entry: WatchlistEntry
     exchange: Exchange
     placed: subscriptions.Placed
-    chain: ChainWindow | None
-    is_new: bool = True  # False for an entry that stood on the list without a claim
+    is_new: bool = True  # False for an entry that was on the list without a claim.
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +86,18 @@ class _Target:
         return f"{self.symbol} {format_expiry(self.expiry)}" if self.expiry else self.symbol
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a target goes on a list: behind the last entry, or into its own entry that has no claim."""
+
+    next_position: int
+    unclaimed_id: int | None
+
+
 def add_entry(
     *,
     user_id: int,
+    actor: str,
     symbol: str,
     kind: EntryKind,
     now: datetime,
@@ -112,48 +108,62 @@ def add_entry(
     list_name: str = DEFAULT_LIST,
     keep: bool = False,
 ) -> Added:
-    """Put a target on a trader's list and claim its streams; all of it or nothing.
+    """Add a target to a user's list and claim its instruments, both or neither; `actor` is the user's name in the log.
 
-    A kept one comes back in the morning after the end of the day.
-
-    A chain may be narrower than its kind's default (`strikes`). An entry that lost its claim gets a new one. Raises
-    UnknownSymbol, UnknownExpiry, UnfitKind, UnfitWidth, PriceUnknown, DuplicateEntry, and what claiming raises.
+    With `keep` the entry is claimed again in the morning after the end of the day. `strikes` may make a chain narrower
+    than the default of its series. An entry without a claim gets a new one. Raises UnknownSymbol, UnknownExpiry,
+    UnfitKind, UnfitWidth, PriceUnknown, DuplicateEntry, QuotaExceeded, CapacityExceeded, PlacementBusy.
     """
     target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
-    opened = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
-    try:
-        with transaction.atomic():
-            unclaimed = _find_unclaimed(target, user_id=user_id, list_name=list_name)
-            entry = unclaimed or _create_entry(target, user_id=user_id, list_name=list_name, keep=keep, now=now)
-            placed = claim_for(entry, opened, reason=ADDED, now=now)
-            # Whoever asked for the same at the same time waited for the lock, and finds it claimed.
-            entry.keep = entry.keep or keep
-            taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None)
-            if not taken.update(claim_id=placed.claim_id, keep=entry.keep):
-                raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol)
-            send_on_commit([user_id], {"type": "watchlist_changed"})
-    except IntegrityError as error:
-        if _constraint(error) != TARGET_ONCE_PER_LIST:
-            raise
-        raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol) from error
-    return Added(entry, target.exchange, placed, _window_of(opened), is_new=unclaimed is None)
+    chain = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
+    # All writers of entries with claims hold this lock, so two requests for one target are answered one by one.
+    with subscriptions.placement(now=now):
+        place = _find_place(target, user_id=user_id, list_name=list_name)
+        placed = claim_target(
+            user_id=user_id,
+            instrument_id=target.instrument_id,
+            chain=chain,
+            cause=subscriptions.Cause(ADDED, actor, now),
+        )
+        entry = _claim_again(place.unclaimed_id, claim_id=placed.claim_id, keep=keep)
+        is_new = entry is None
+        if entry is None:
+            entry = WatchlistEntry.objects.create(
+                user_id=user_id,
+                list_name=list_name,
+                kind=target.kind,
+                instrument_id=target.instrument_id,
+                exchange_segment=target.listing.series.segment if target.listing else None,
+                underlying_symbol=target.symbol,
+                expiry=target.expiry,
+                claim_id=placed.claim_id,
+                position=place.next_position,
+                keep=keep,
+                added_at=now,
+            )
+        send_on_commit([user_id], {"type": "watchlist_changed"})
+    return Added(entry, target.exchange, placed, is_new=is_new)
 
 
-def remove_entry(*, user_id: int, entry_id: int, now: datetime) -> tuple[WatchlistEntry, subscriptions.Release]:
+def remove_entry(
+    *, user_id: int, actor: str, entry_id: int, now: datetime
+) -> tuple[WatchlistEntry, subscriptions.Release]:
     """Remove an entry from its trader's list and release its claim. Raises UnknownEntry, PlacementBusy."""
     for _ in range(REMOVE_ATTEMPTS):
-        removed = _try_to_remove(user_id, entry_id, now)
+        removed = _try_to_remove(user_id, actor, entry_id, now)
         if removed is not None:
             return removed
     raise subscriptions.PlacementBusy(f"Entry {entry_id} is being changed by others. Try again in a moment.")
 
 
-def _try_to_remove(user_id: int, entry_id: int, now: datetime) -> tuple[WatchlistEntry, subscriptions.Release] | None:
+def _try_to_remove(
+    user_id: int, actor: str, entry_id: int, now: datetime
+) -> tuple[WatchlistEntry, subscriptions.Release] | None:
     """Remove an entry; None if since it was read it was claimed anew, by a claim that is not ours to leave behind."""
     with transaction.atomic():
         entry = selectors.get_entry(user_id=user_id, entry_id=entry_id)
         # The claim goes first: its lock comes before the row's, here as at the end of the day.
-        released = _release(entry, now)
+        released = _release(entry, actor, now)
         deleted, _ = WatchlistEntry.objects.filter(Q(claim=None) | Q(claim_id=entry.claim_id), pk=entry_id).delete()
         if not deleted:
             return None
@@ -200,7 +210,7 @@ def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: E
 
 def _open_chain(
     listing: SeriesListing | None, *, strikes: int | None, caller_ltp: Decimal | None, now: datetime
-) -> subscriptions.OpenedChain | None:
+) -> Chain | None:
     """Return the chain of a series with its price looked up; it asks the broker, so it stays out of transactions."""
     if listing is None:
         return None
@@ -210,62 +220,40 @@ def _open_chain(
             f"A chain of {listing.series.underlying} has an odd number of strikes, at most {listing.default_width}.",
             most=listing.default_width,
         )
-    return subscriptions.open_chain(series=listing.series, width=width, caller_ltp=caller_ltp, now=now)
+    return market_services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)
 
 
-def _window_of(opened: subscriptions.OpenedChain | None) -> ChainWindow | None:
-    if opened is None:
-        return None
-    window = market.get_window(series=opened.series, width=opened.width)
-    return ChainWindow(
-        width=window.width,
-        atm=window.atm,
-        strike_step=window.strike_step,
-        lowest_strike=window.lowest_strike,
-        highest_strike=window.highest_strike,
-        underlying_ltp=window.ltp,
-    )
-
-
-def _find_unclaimed(target: _Target, *, user_id: int, list_name: str) -> WatchlistEntry | None:
-    """Return the entry of this target that lost its claim, if it is on the list."""
-    unclaimed = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name, claim=None)
+def _find_place(target: _Target, *, user_id: int, list_name: str) -> _Place:
+    """Return where `target` goes on this list, in one query. Raises DuplicateEntry."""
     if target.listing is None:
-        return unclaimed.filter(instrument=target.instrument_id).first()
-    series = target.listing.series
-    return unclaimed.filter(
-        exchange_segment=series.segment, underlying_symbol=series.underlying, expiry=series.expiry
-    ).first()
-
-
-def _create_entry(target: _Target, *, user_id: int, list_name: str, keep: bool, now: datetime) -> WatchlistEntry:
-    last = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name).aggregate(last=Max("position"))["last"]
-    return WatchlistEntry.objects.create(
-        user_id=user_id,
-        list_name=list_name,
-        kind=target.kind,
-        instrument_id=target.instrument_id,
-        exchange_segment=target.listing.series.segment if target.listing else None,
-        underlying_symbol=target.symbol,
-        expiry=target.expiry,
-        position=0 if last is None else last + 1,
-        keep=keep,
-        added_at=now,
+        is_target = Q(instrument=target.instrument_id)
+    else:
+        series = target.listing.series
+        is_target = Q(exchange_segment=series.segment, underlying_symbol=series.underlying, expiry=series.expiry)
+    # A list has a target once (`watchlist_target_once_per_list`), so each of these is one entry or none.
+    found = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name).aggregate(
+        last=Max("position"),
+        claimed=Max("pk", filter=is_target & Q(claim__isnull=False)),
+        unclaimed=Max("pk", filter=is_target & Q(claim__isnull=True)),
     )
+    if found["claimed"] is not None:
+        raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol)
+    return _Place(0 if found["last"] is None else found["last"] + 1, found["unclaimed"])
 
 
-def _release(entry: WatchlistEntry, now: datetime) -> subscriptions.Release:
+def _claim_again(entry_id: int | None, *, claim_id: int, keep: bool) -> WatchlistEntry | None:
+    """Give an entry that lost its claim the new one; None if there is none, or if it was removed just now."""
+    if entry_id is None:
+        return None
+    changes: dict[str, Any] = {"claim_id": claim_id, **({"keep": True} if keep else {})}
+    WatchlistEntry.objects.filter(pk=entry_id, claim=None).update(**changes)
+    return WatchlistEntry.objects.filter(pk=entry_id).first()
+
+
+def _release(entry: WatchlistEntry, actor: str, now: datetime) -> subscriptions.Release:
     if entry.claim_id is None:
         return subscriptions.Release()
     try:
-        return subscriptions.release_claim(
-            claim_id=entry.claim_id, actor=entry.user.get_username(), reason=REMOVED, now=now
-        )
+        return subscriptions.release_claim(claim_id=entry.claim_id, actor=actor, reason=REMOVED, now=now)
     except subscriptions.UnknownClaim:
         return subscriptions.Release()  # The end of the day released it between the two reads.
-
-
-def _constraint(error: IntegrityError) -> str | None:
-    """Return the name of the database constraint that refused."""
-    diagnosis = getattr(error.__cause__, "diag", None)
-    return getattr(diagnosis, "constraint_name", None)

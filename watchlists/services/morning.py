@@ -12,12 +12,13 @@ from typing import Final
 from django.db import DatabaseError, transaction
 
 from marketdata import selectors as market
+from marketdata import services as market_services
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.quote_board import BoardError
 from subscriptions import services as subscriptions
 from watchlists.models import WatchlistEntry
-from watchlists.services.claiming import claim_for
+from watchlists.services.claiming import claim_target
 from watchlists.services.day import RemovedEntries
 from watchlists.services.notices import send_on_commit
 
@@ -85,13 +86,14 @@ def _in_words(symbol: str, expiry: date | None) -> str:
 
 def _bring_back(entry: WatchlistEntry, *, now: datetime) -> bool:
     """Claim an entry again; False if it went, or has a claim, by now. Raises DomainError."""
-    opened = None
+    chain = None
     if entry.instrument_id is None and entry.exchange_segment is not None and entry.expiry is not None:
         series = SeriesKey(ExchangeSegment(entry.exchange_segment), entry.underlying_symbol, entry.expiry)
-        width = market.get_series_by_key(series).default_width
-        opened = subscriptions.open_chain(series=series, width=width, now=now)
-    with transaction.atomic():
-        placed = claim_for(entry, opened, reason=KEPT, now=now)
+        listing = market.get_series_by_key(series)
+        chain = market_services.open_chain(listing=listing, width=listing.default_width, now=now)
+    cause = subscriptions.Cause(KEPT, entry.user.get_username(), now)
+    with subscriptions.placement(now=now):
+        placed = claim_target(user_id=entry.user_id, instrument_id=entry.instrument_id, chain=chain, cause=cause)
         taken = WatchlistEntry.objects.filter(pk=entry.pk, claim=None).update(claim_id=placed.claim_id)
         if not taken:
             transaction.set_rollback(True)

@@ -1,23 +1,21 @@
 """Claiming and releasing one chain or one instrument: one transaction each, under the placement lock.
 
-A chain's window is opened before the lock, for that may ask the broker for a price; under the lock the window is
-read again, because somebody else may have moved it since. If a claim does not fit, nothing is changed.
+A chain is opened before the lock, because its price may need a request to the broker; its window is decided under
+the lock. If a claim does not fit, nothing is changed.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 
 from marketdata.domain.errors import DomainError
-from marketdata.domain.instruments import SeriesKey
+from marketdata.services import Chain
 from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction, offers, quota, spots, windows, wording
 from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, AddedLegs
 from subscriptions.services.claims.release import Release, release
-from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
 from subscriptions.services.placement import audit
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
@@ -31,108 +29,98 @@ class UnknownClaim(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A claim and what it brought. The spot of a chain is not counted among its legs."""
+    """A claim and the legs that it got. The spot of a chain is not counted among its legs."""
 
     claim_id: int
     legs: int
-    subscribed: int  # of the legs, those that began to stream
-    shared: int  # of the legs, those that streamed already
-    per_connection: Mapping[int, int]  # legs of this claim on each connection
-    window: PlacedWindow | None = None  # of a chain
-    spot_instrument_id: int | None = None  # of a chain
-    evicted: tuple[str, ...] = ()  # what went for it, in words
-    message: str = ""  # the same as a sentence
+    subscribed: int  # Legs that began to stream with this claim.
+    shared: int  # Legs that streamed before.
+    per_connection: Mapping[int, int]  # Legs of this claim on each connection.
+    chain: Chain | None = None  # As claimed, with the window that this transaction left in force.
+    evicted: tuple[str, ...] = ()  # The evicted chains, as a trader reads them.
+    message: str = ""  # One sentence for the trader.
 
 
 def claim_chain(
-    *,
-    series: SeriesKey,
-    width: int,
-    tier: Tier,
-    kind: ClaimKind,
-    user_id: int | None,
-    rule_id: int | None = None,
-    actor: str,
-    reason: str,
-    caller_ltp: Decimal | None = None,
-    now: datetime,
-    opened: OpenedChain | None = None,
+    *, chain: Chain, tier: Tier, kind: ClaimKind, user_id: int | None, actor: str, reason: str, now: datetime
 ) -> Placed:
-    """Claim a chain; asking again for one's own explicit chain gives the claim that stands.
+    """Claim a chain that was opened before (`marketdata.services.open_chain`), in a transaction of its own.
 
-    A caller with a transaction of its own opens the chain before it (`open_chain`) and hands it in as `opened`.
-    Raises UnknownExpiry, NoSpot, PriceUnknown, QuotaExceeded, CapacityExceeded, PlacementBusy.
+    A second explicit claim of the same trader returns the existing one. Raises QuotaExceeded, CapacityExceeded,
+    PlacementBusy; then nothing is changed.
     """
-    if opened is None:
-        opened = windows.open_chain(series=series, width=width, caller_ltp=caller_ltp, now=now)
     with placement(now=now):
-        window = windows.place_windows([opened])[series, width]
-        others = windows.claims_of(series, width)
-        added = AddedItem(wording.describe_series(series), user_id)
-        moved = windows.set_windows([(others, window.instrument_ids)], actor=actor, now=now, added=added)
-        if moved.gained or moved.lost:
-            nudge_owners_on_commit()
-        standing = [one for one in others if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]
-        if user_id is not None and standing:
-            return _standing(standing[0], window, opened, evicted=moved.evicted, now=now)
-        quota.check_chain(opened, window, user_id=user_id)
-        claim = Claim(
-            kind=kind,
-            tier=tier,
-            user_id=user_id,
-            rule_id=rule_id,
-            exchange_segment=series.segment,
-            underlying_symbol=series.underlying,
-            expiry=series.expiry,
-            width=width,
-            is_pinned=any(one.is_pinned for one in others if one.tier == tier),
-            last_viewed_at=now,
-            claimed_at=now,
-        )
-        spot_id = opened.listing.spot_instrument_id
-        try:
-            held = _hold_chains(
-                {spot_id: [(claim, window.instrument_ids)]},
-                tier=tier,
-                cause=Cause(reason, actor, now),
-                added=added,
-            )
-        except CapacityExceeded as refusal:
-            raise offers.with_offer(refusal, opened, window) from None
-        evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
-        return _placed(claim.pk, AddedLegs(held.changes, evicted), added, window, spot_id)
+        return claim_chain_locked(chain=chain, tier=tier, kind=kind, user_id=user_id, cause=Cause(reason, actor, now))
+
+
+def claim_chain_locked(*, chain: Chain, tier: Tier, kind: ClaimKind, user_id: int | None, cause: Cause) -> Placed:
+    """Claim a chain as `claim_chain` does, inside a transaction of the caller that holds the placement lock.
+
+    1. Read the stored window again: another process may have moved it since the chain was opened.
+    2. Where that window no longer holds, store the new one and move the other claims of the window to it.
+    3. Check the quota, then hold the legs, evicting older chains where there is no room.
+    """
+    others = windows.list_claims([chain.key])
+    chain = windows.current_chains([chain], others)[chain.key]
+    claims = others[chain.key]
+    added = AddedItem(wording.describe_series(chain.key.series), user_id)
+    moved = windows.set_windows([(claims, chain.instrument_ids)], actor=cause.actor, now=cause.now, added=added)
+    if moved.gained or moved.lost:
+        nudge_owners_on_commit()
+    existing = [one for one in claims if one.user_id == user_id and one.kind == kind == ClaimKind.CHAIN]
+    if user_id is not None and existing:
+        return _existing(existing[0], chain, evicted=moved.evicted, now=cause.now)
+    quota.check_chain(chain, user_id=user_id)
+    claim = Claim(
+        kind=kind,
+        tier=tier,
+        user_id=user_id,
+        exchange_segment=chain.key.series.segment,
+        underlying_symbol=chain.key.series.underlying,
+        expiry=chain.key.series.expiry,
+        width=chain.width,
+        is_pinned=any(one.is_pinned for one in claims if one.tier == tier),
+        last_viewed_at=cause.now,
+        claimed_at=cause.now,
+    )
+    spot_id = chain.listing.spot_instrument_id
+    try:
+        held = _hold_chains({spot_id: [(claim, chain.instrument_ids)]}, tier=tier, cause=cause, added=added)
+    except CapacityExceeded as refusal:
+        raise offers.with_offer(refusal, chain) from None
+    evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
+    return _placed(claim.pk, AddedLegs(held.changes, evicted), added, chain)
 
 
 def claim_instrument(
-    *,
-    instrument_id: int,
-    tier: Tier,
-    kind: ClaimKind,
-    user_id: int | None,
-    rule_id: int | None = None,
-    actor: str,
-    reason: str,
-    now: datetime,
+    *, instrument_id: int, tier: Tier, kind: ClaimKind, user_id: int | None, actor: str, reason: str, now: datetime
 ) -> Placed:
-    """Claim one instrument. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
+    """Claim one instrument in a transaction of its own. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
     with placement(now=now):
-        quota.check_instrument(instrument_id, user_id=user_id)
-        claim = Claim.objects.create(
-            kind=kind,
-            tier=tier,
-            user_id=user_id,
-            rule_id=rule_id,
-            instrument_id=instrument_id,
-            is_pinned=Claim.objects.filter(tier=tier, instrument_id=instrument_id, is_pinned=True).exists(),
-            last_viewed_at=now,
-            claimed_at=now,
+        return claim_instrument_locked(
+            instrument_id=instrument_id, tier=tier, kind=kind, user_id=user_id, cause=Cause(reason, actor, now)
         )
-        added = AddedItem(wording.describe_claim(claim), user_id)
-        cause = Cause(reason, actor, now)
-        held = eviction.add_legs({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, added=added)
-        audit.record([claim], action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
-        nudge_owners_on_commit()
-        return _placed(claim.pk, held, added)
+
+
+def claim_instrument_locked(
+    *, instrument_id: int, tier: Tier, kind: ClaimKind, user_id: int | None, cause: Cause
+) -> Placed:
+    """Claim one instrument inside a transaction of the caller that holds the placement lock."""
+    quota.check_instrument(instrument_id, user_id=user_id)
+    claim = Claim.objects.create(
+        kind=kind,
+        tier=tier,
+        user_id=user_id,
+        instrument_id=instrument_id,
+        is_pinned=Claim.objects.filter(tier=tier, instrument_id=instrument_id, is_pinned=True).exists(),
+        last_viewed_at=cause.now,
+        claimed_at=cause.now,
+    )
+    added = AddedItem(wording.describe_claim(claim), user_id)
+    held = eviction.add_legs({claim.pk: [instrument_id]}, tiers={claim.pk: tier}, cause=cause, added=added)
+    audit.record([claim], action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
+    nudge_owners_on_commit()
+    return _placed(claim.pk, held, added)
 
 
 def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Release:
@@ -176,13 +164,7 @@ def _hold_chains(
     return AddedLegs([change for change in held.changes if change.claim_id not in of_spots], held.evicted)
 
 
-def _placed(
-    claim_id: int,
-    held: AddedLegs,
-    added: AddedItem,
-    window: PlacedWindow | None = None,
-    spot_id: int | None = None,
-) -> Placed:
+def _placed(claim_id: int, held: AddedLegs, added: AddedItem, chain: Chain | None = None) -> Placed:
     gained = held.changes
     subscribed = sum(change.changes_streaming for change in gained)
     per_connection = Counter(change.connection for change in gained)
@@ -192,16 +174,13 @@ def _placed(
         subscribed=subscribed,
         shared=len(gained) - subscribed,
         per_connection=dict(sorted(per_connection.items())),
-        window=window,
-        spot_instrument_id=spot_id,
+        chain=chain,
         evicted=held.evicted,
         message=wording.describe_added(added.words, held.evicted),
     )
 
 
-def _standing(
-    claim: Claim, window: PlacedWindow, opened: OpenedChain, *, evicted: tuple[str, ...], now: datetime
-) -> Placed:
+def _existing(claim: Claim, chain: Chain, *, evicted: tuple[str, ...], now: datetime) -> Placed:
     Claim.objects.filter(pk=claim.pk).update(last_viewed_at=now)
     numbers = ClaimLeg.objects.filter(claim=claim).values_list("subscription__connection_id", flat=True)
     per_connection = Counter(numbers)
@@ -211,8 +190,7 @@ def _standing(
         subscribed=0,
         shared=per_connection.total(),
         per_connection=dict(sorted(per_connection.items())),
-        window=window,
-        spot_instrument_id=opened.listing.spot_instrument_id,
+        chain=chain,
         evicted=evicted,
         message=wording.describe_existing(wording.describe_claim(claim), evicted),
     )

@@ -10,9 +10,9 @@ from django.db import connection
 
 from accounts import selectors as accounts
 from marketdata.domain.errors import DomainError
+from marketdata.services import Chain
 from subscriptions.domain.quota import format_offer
 from subscriptions.services.claims import offers
-from subscriptions.services.claims.windows import OpenedChain, PlacedWindow
 
 Fits = Callable[[frozenset[int]], bool]
 
@@ -39,14 +39,14 @@ class QuotaExceeded(DomainError):
         )
 
 
-def check_chain(opened: OpenedChain, window: PlacedWindow, *, user_id: int | None) -> None:
+def check_chain(chain: Chain, *, user_id: int | None) -> None:
     """Refuse a chain that exceeds the rest of the trader's quota, and offer a narrower one. Raises QuotaExceeded."""
     if user_id is not None:
         _check(
             "chain",
-            frozenset(window.instrument_ids),
+            frozenset(chain.instrument_ids),
             user_id=user_id,
-            find_offer=lambda fits: offers.find_offer(opened, window, fits=fits),
+            find_offer=lambda fits: offers.find_offer(chain, fits=fits),
         )
 
 

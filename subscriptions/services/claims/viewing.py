@@ -1,26 +1,38 @@
-"""Noting that a trader looks at what they claimed: it decides whose turn it is when room is short.
+"""Looking at chains: `view_chain` for REST and the browser socket alike, and the record of who viewed what.
 
-Watching a chain in a browser and reading it through the API are views, of the looker's own claims only: nobody keeps
-another's chain young. A chain is as old as the newest view among its claims.
+One rule decides the window that a viewer sees, so that both answer the same at every instant: it is always the stored
+window (docs/decisions/0011-one-view-of-a-chain.md).
+
+Views decide the order of eviction: a chain is as old as the newest view among its claims. A view refreshes only the
+claims of the viewer, so nobody keeps the chain of another trader young.
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
 
+from marketdata import selectors as market_selectors
+from marketdata import services as market_services
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import SeriesKey
+from marketdata.selectors import PriceSource, SeriesListing, Underlying
+from marketdata.services import Chain
+from subscriptions.services.claims import windows
+from subscriptions.services.placement.lock import try_lock
 
+# Chosen: eviction compares ages of minutes, and a browser asks every five seconds: this saves five of six writes.
 EVERY: Final = timedelta(seconds=30)
 
-# Rows that a writer holds are skipped: a view waits for nobody, so it is never slow and cannot deadlock.
+# SKIP LOCKED: rows that another transaction writes are left for the next view, so a view neither waits nor deadlocks.
 _NOTE_CHAIN: Final = """
 UPDATE claims SET last_viewed_at = %(now)s WHERE id IN (
     SELECT id FROM claims
     WHERE user_id = %(user)s AND tier = 'A' AND last_viewed_at <= %(before)s
         AND exchange_segment = %(segment)s AND underlying_symbol = %(underlying)s AND expiry = %(expiry)s
-        AND (%(width)s::integer IS NULL OR width = %(width)s)
     FOR NO KEY UPDATE SKIP LOCKED
 )
 """
@@ -33,22 +45,79 @@ UPDATE claims SET last_viewed_at = %(now)s WHERE id IN (
 """
 
 
+def view_chain(
+    *,
+    underlying: Underlying,
+    expiry: date | None,
+    width: int | None,
+    user_id: int | None,
+    caller_ltp: Decimal | None = None,
+    is_opening: bool = False,
+    now: datetime,
+) -> Chain:
+    """Return a chain as every viewer sees it at `now`, and note the view on the claims of this user.
+
+    `expiry` None is the nearest, `width` None the default of the series. `is_opening` tells that a browser opens the
+    chain, in contrast to a repeated look. Subscribes nothing. Raises NoOptions, UnknownExpiry, NoSpot, PriceUnknown.
+    """
+    listing = market_selectors.get_series(underlying=underlying, expiry=expiry)
+    chain = _view(listing, width or listing.default_width, caller_ltp=caller_ltp, is_opening=is_opening, now=now)
+    if user_id is not None:
+        note_viewed(user_id=user_id, series=listing.series, now=now)
+    return chain
+
+
+def _view(listing: SeriesListing, width: int, *, caller_ltp: Decimal | None, is_opening: bool, now: datetime) -> Chain:
+    """Return the chain with the window that is in force.
+
+    1. A claimed window is shown as stored, even after the price moved: its claims hold exactly these legs, so these
+       are the ones that stream. Recentring moves the window and the legs in one transaction.
+    2. A window without claims is calculated again where the stored one no longer holds (`with_current_window`), and
+       stored, so that the next viewer sees the same.
+    3. A price that only this caller gave centers only this answer: nothing is stored.
+    """
+    key = WindowKey(listing.series, width)
+    stored = market_selectors.find_window(key=key)
+    if stored is not None and windows.is_claimed(key):
+        return market_services.stored_chain(listing=listing, width=width, stored=stored)
+    chain = market_services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)
+    current = market_services.with_current_window(chain, stored, is_opening=is_opening)
+    if current is not chain or chain.spot.source is PriceSource.CALLER:
+        return current
+    return _store_unclaimed(chain, is_first=stored is None)
+
+
+def _store_unclaimed(chain: Chain, *, is_first: bool) -> Chain:
+    """Store the window of a chain without claims; return the chain with the window that is stored then.
+
+    A claim made since would hold the legs of another window, so an existing row is replaced only under the placement
+    lock. The lock is tried, not awaited: a view never waits for writers, and the next view tries again. A first row
+    needs no lock: a claim that finds none writes its own over it.
+    """
+    with transaction.atomic():
+        if is_first:
+            market_services.store_first_window(chain)
+        elif try_lock() and not windows.is_claimed(chain.key):
+            market_services.store_windows([chain])
+    stored = market_selectors.find_window(key=chain.key)
+    return chain if stored is None else replace(chain, window=stored)
+
+
 def note_viewed(
     *,
     user_id: int,
     series: SeriesKey | None = None,
-    width: int | None = None,
     instrument_ids: Collection[int] = (),
     now: datetime,
 ) -> None:
-    """Note that this trader looks at a chain (of any width, without `width`) or at single instruments.
+    """Note that this user views a chain (its claims of every width) or single instruments.
 
-    Written at most once per claim and `EVERY`; a claim that a writer is at just now is left for the next look.
+    At most one write per claim in `EVERY`; a claim that another transaction writes is skipped.
     """
     asked: dict[str, Any] = {"user": user_id, "now": now, "before": now - EVERY}
     with connection.cursor() as cursor:
         if series is not None:
             asked |= {"segment": series.segment, "underlying": series.underlying, "expiry": series.expiry}
-            cursor.execute(_NOTE_CHAIN, {**asked, "width": width})
+            cursor.execute(_NOTE_CHAIN, asked)
         if instrument_ids:
             cursor.execute(_NOTE_INSTRUMENTS, {**asked, "instruments": list(instrument_ids)})

@@ -15,8 +15,10 @@ from typing import Final
 from django.db import transaction
 
 from marketdata import selectors as market_selectors
-from marketdata.domain.instruments import SeriesKey
-from marketdata.selectors import Price, PriceSource, SeriesListing
+from marketdata import services as market_services
+from marketdata.domain.chain import WindowKey
+from marketdata.selectors import Price, PriceSource
+from marketdata.services import Chain
 from subscriptions import selectors
 from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
 from subscriptions.models import Claim
@@ -24,7 +26,6 @@ from subscriptions.selectors import PreloadPlan, PreloadTarget
 from subscriptions.services.claims import claiming, eviction, windows
 from subscriptions.services.claims.eviction import ALWAYS_ON
 from subscriptions.services.claims.release import release
-from subscriptions.services.claims.windows import OpenedChain, WindowKey
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
@@ -52,7 +53,7 @@ class PreloadReport:
 class _Prepared:
     """Data read before the lock: chains with their window, and the spots of chains without a price."""
 
-    opened: Mapping[tuple[SeriesKey, int], OpenedChain]
+    opened: Mapping[WindowKey, Chain]
     bare_spots: frozenset[int]
     waiting: tuple[str, ...]
 
@@ -106,20 +107,20 @@ def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
     chains = [target for target in plan.missing if target.series]
     listings = market_selectors.list_series(keys={target.series for target in chains if target.series})
     prices = _list_prices({listing.spot_instrument_id for listing in listings.values()}, now=now)
-    ready: dict[WindowKey, SeriesListing] = {}
+    opened: dict[WindowKey, Chain] = {}
     bare, waiting = set(), []
     for target in chains:
         key = _window_of(target)
-        listing = listings.get(key[0])
+        listing = listings.get(key.series)
         if listing is None:
             waiting.append(f"{target}: no spot")
         elif listing.spot_instrument_id not in prices:
             waiting.append(f"{target}: no price")
             bare.add(listing.spot_instrument_id)
         else:
-            ready[key] = listing
-    opened = windows.open_chains(ready, prices=prices, now=now) if ready else []
-    return _Prepared({(chain.series, chain.width): chain for chain in opened}, frozenset(bare), tuple(waiting))
+            price = prices[listing.spot_instrument_id]
+            opened[key] = market_services.chain_at(listing=listing, width=key.width, price=price, now=now)
+    return _Prepared(opened, frozenset(bare), tuple(waiting))
 
 
 def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price]:
@@ -151,7 +152,7 @@ def _claim_in_turns(
     """Release surplus claims, then claim each turn as a whole; unless `is_last`, turns that do not fit are skipped."""
     # Kept subscribed between release and claim: an instrument that changes claim must not stop streaming.
     held_next = prepared.needed_spots | {one.instrument_id for one in plan.missing if one.instrument_id}
-    held_next |= {leg.instrument_id for chain in prepared.opened.values() for leg in chain.legs}
+    held_next |= {one for chain in prepared.opened.values() for one in chain.instrument_ids}
     stray = [claim_id for spot, claim_id in plan.idle_spots.items() if spot not in prepared.needed_spots]
     released = release(
         list(Claim.objects.filter(pk__in=[*plan.surplus, *stray]).order_by("pk")),
@@ -186,24 +187,23 @@ def _claim(
     """Claim these targets with their spots, all or nothing. Raises CapacityExceeded."""
     cause = Cause(LogReason.PRELOAD, ACTOR, now)
     chains = [target for target in targets if target.series]
-    placed = windows.place_windows([prepared.opened[_window_of(target)] for target in chains])
-    standing = windows.list_claims(placed)
-    windows.set_windows(
-        [(standing[key], window.instrument_ids) for key, window in placed.items()], actor=ACTOR, now=now
-    )
+    opened = [prepared.opened[_window_of(target)] for target in chains]
+    claims = windows.list_claims([chain.key for chain in opened])
+    current = windows.current_chains(opened, claims)
+    windows.set_windows([(claims[key], chain.instrument_ids) for key, chain in current.items()], actor=ACTOR, now=now)
     groups: dict[int, list[tuple[Claim, Sequence[int]]]] = {spot: [] for spot in sorted(bare_spots)}
     for target in chains:
         key = _window_of(target)
         spot = prepared.opened[key].listing.spot_instrument_id
-        groups.setdefault(spot, []).append((_claim_of(target, now=now), placed[key].instrument_ids))
+        groups.setdefault(spot, []).append((_claim_of(target, now=now), current[key].instrument_ids))
     gained = claiming.hold_chains(groups, tier=Tier.B, cause=cause)
     return [*gained, *_claim_futures([target for target in targets if target.instrument_id], cause=cause)]
 
 
-def _window_of(target: PreloadTarget) -> tuple[SeriesKey, int]:
+def _window_of(target: PreloadTarget) -> WindowKey:
     if target.series is None or target.width is None:
         raise ValueError(f"{target} has no window")
-    return target.series, target.width
+    return WindowKey(target.series, target.width)
 
 
 def _claim_futures(targets: Sequence[PreloadTarget], *, cause: Cause) -> Sequence[LegChange]:

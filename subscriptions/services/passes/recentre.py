@@ -1,12 +1,21 @@
-"""Recentring: moving the windows of live chains to where the money has gone, all of them in one pass.
+"""Recentring: moves the windows of live chains after the price of their underlying, all windows in one pass.
 
-A window moves once its underlying is a strike step or more from the price of its last calculation; the new one is
-made from the new price, so a price that swings about a boundary moves nothing twice. One read of the board finds
-who has moved; one transaction moves them, by their edges. What does not fit stays where it is and is tried again.
+A pass works in these steps:
+
+1. Read the windows that have claims, their last calculations, and the newest prices of their spots.
+2. Pick the windows that must move: the price is newer than the calculation and at least a strike step away from it.
+   The price of the new calculation becomes the next reference, so a swing within one step moves nothing twice.
+3. Calculate those windows again, still outside the lock.
+4. Under the placement lock, check them against the stored windows once more, store the new ones, and change the legs
+   of all their claims at both edges. Strikes that stay in the window are not touched.
+5. Where all moves together exceed the capacity, move them one by one. A window that does not fit stays as it is and
+   is retried with the next pass; windows with a claim of tier B may evict chains of tier A then.
+
+Most passes end after step 2: three reads, no lock.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,14 +23,16 @@ from django.db import transaction
 
 from marketdata import selectors as market_selectors
 from marketdata import services as market_services
-from marketdata.domain import chain
+from marketdata.domain import chain as chains
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.selectors import Price
+from marketdata.services import Chain
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Claim
 from subscriptions.services.claims import windows
 from subscriptions.services.claims.eviction import ALWAYS_ON
-from subscriptions.services.claims.windows import MovedLegs, OpenedChain, WindowKey
+from subscriptions.services.claims.windows import MovedLegs
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
 
@@ -32,7 +43,10 @@ ACTOR = "recentre"
 
 @dataclass(frozen=True, slots=True)
 class RecentreReport:
-    """What a pass did: windows looked at and moved, instruments begun and ended. `waiting` names what did not fit."""
+    """Result of a pass: windows with claims, windows moved, instruments subscribed and released.
+
+    `waiting` names the windows that did not fit.
+    """
 
     windows: int
     moved: int
@@ -41,102 +55,108 @@ class RecentreReport:
     waiting: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """The windows that moved, and the legs that changed with them."""
+
+    keys: Collection[WindowKey]
+    legs: MovedLegs
+
+
 def recentre(*, now: datetime) -> RecentreReport:
     """Move every window whose underlying moved a strike step. Raises PlacementBusy, BoardError."""
     spots = _list_live_windows()
-    prices = _list_moved(spots)
-    if not prices:
-        return RecentreReport(len(spots), moved=0)
-    opened = _open(prices, spots, now=now)
+    opened = _open_moved(spots, now=now)
     if not opened:
         return RecentreReport(len(spots), moved=0)
     with placement(now=now):
-        opened = _list_due(opened)
-        changes, waiting = _move(opened, now=now)
-        if any(legs.gained or legs.lost for legs in changes):
+        moves, waiting = _move(opened, now=now)
+        if any(one.legs.gained or one.legs.lost for one in moves):
             nudge_owners_on_commit()
     report = RecentreReport(
         windows=len(spots),
-        moved=len(opened) - len(waiting),
-        subscribed=sum(one.changes_streaming for legs in changes for one in legs.gained),
-        released=sum(one.changes_streaming for legs in changes for one in legs.lost),
+        moved=sum(len(one.keys) for one in moves),
+        subscribed=sum(change.changes_streaming for one in moves for change in one.legs.gained),
+        released=sum(change.changes_streaming for one in moves for change in one.legs.lost),
         waiting=tuple(waiting),
     )
-    logger.info("recentred %d of %d windows, %d wait for room", report.moved, report.windows, len(report.waiting))
+    logger.info(
+        "recentred %d of %d windows, %d waiting for capacity", report.moved, report.windows, len(report.waiting)
+    )
     return report
 
 
 def _list_live_windows() -> Mapping[WindowKey, int]:
-    """Return the spot instrument of each window that somebody claims, in one query."""
+    """Return the spot instrument of each window that has claims, in one query."""
     rows = Claim.objects.filter(expiry__isnull=False, spot__isnull=False).values_list(
         "exchange_segment", "underlying_symbol", "expiry", "width", "spot__instrument_id"
     )
     return {
-        (SeriesKey(ExchangeSegment(segment), symbol, expiry), width): spot
+        WindowKey(SeriesKey(ExchangeSegment(segment), symbol, expiry), width): spot
         for segment, symbol, expiry, width, spot in rows.distinct()
         if segment is not None and expiry and width and spot
     }
 
 
-def _list_moved(spots: Mapping[WindowKey, int]) -> Mapping[WindowKey, Price]:
-    """Return the new price of each window that must move: heard of since its last calculation, and a step away."""
-    if not spots:
-        return {}
+def _open_moved(spots: Mapping[WindowKey, int], *, now: datetime) -> Sequence[Chain]:
+    """Return the chains whose windows must move, each with its new window."""
+    prices = _list_moved_prices(spots) if spots else {}
+    if not prices:
+        return []
+    listings = market_selectors.list_series(keys={key.series for key in prices})
+    return [
+        market_services.chain_at(listing=listing, width=key.width, price=price, now=now)
+        for key, price in prices.items()
+        # A series whose underlying changed keeps its window until it is claimed with the new spot.
+        if (listing := listings.get(key.series)) and listing.spot_instrument_id == spots[key]
+    ]
+
+
+def _list_moved_prices(spots: Mapping[WindowKey, int]) -> Mapping[WindowKey, Price]:
+    """Return the newest price of each window that must move."""
     today = market_selectors.market_today()
-    live = market_selectors.list_prices(instrument_ids=set(spots.values()))
+    newest = market_selectors.list_prices(instrument_ids=set(spots.values()))
     moved = {}
-    for key, cached in market_selectors.list_windows(wanted=spots).items():
-        price = live.get(spots[key])
-        if price is None or price.at is None or price.at <= cached.calculated_at or key[0].expiry < today:
+    for key, stored in market_selectors.list_windows(keys=spots).items():
+        price = newest.get(spots[key])
+        # A price that is not newer than the calculation was available to it, and says nothing about a move since.
+        if price is None or price.at is None or price.at <= stored.calculated_at or key.series.expiry < today:
             continue
-        if chain.has_moved(cached, ltp=price.ltp):
+        if chains.has_moved(stored, ltp=price.ltp):
             moved[key] = price
     return moved
 
 
-def _open(prices: Mapping[WindowKey, Price], spots: Mapping[WindowKey, int], *, now: datetime) -> Sequence[OpenedChain]:
-    """Calculate those windows that still must move; one whose spot became another waits to be claimed anew."""
-    listings = market_selectors.list_series(keys={series for series, _ in prices})
-    listed = {
-        key: listing for key in prices if (listing := listings.get(key[0])) and listing.spot_instrument_id == spots[key]
-    }
-    by_spot = {spots[key]: prices[key] for key in listed}
-    found = market_services.find_windows(listings=listed, prices=by_spot, now=now)
-    return [OpenedChain(listed[key], key[1], window) for key, window in found.items() if window.is_new]
-
-
-def _list_due(opened: Sequence[OpenedChain]) -> Sequence[OpenedChain]:
-    """Return those that nobody else calculated again before the lock was held."""
-    stored = market_selectors.list_windows(wanted=[(one.series, one.width) for one in opened])
-    return [
-        one
-        for one in opened
-        if (cached := stored.get((one.series, one.width))) and chain.has_moved(cached, ltp=one.window.ltp)
-    ]
-
-
-def _move(opened: Sequence[OpenedChain], *, now: datetime) -> tuple[Sequence[MovedLegs], Sequence[str]]:
-    """Move these windows together; where they do not all fit, one by one, and those that do not fit not at all."""
+def _move(opened: Sequence[Chain], *, now: datetime) -> tuple[Sequence[_Moves], Sequence[str]]:
+    """Move these windows together, or one by one where they do not all fit; also return those that did not fit."""
     try:
         with transaction.atomic():
             return [_move_together(opened, now=now)], []
     except CapacityExceeded:
         moved, waiting = [], []
-        for one in opened:
+        for chain in opened:
             try:
                 with transaction.atomic():
-                    moved.append(_move_together([one], makes_room=True, now=now))
+                    moved.append(_move_together([chain], may_evict=True, now=now))
             except CapacityExceeded as refusal:
-                waiting.append(f"{one.series} x{one.width}")
-                logger.warning("%s x%d is not recentred: %s", one.series, one.width, refusal)
+                waiting.append(str(chain.key))
+                logger.warning("window %s is not recentred: %s", chain.key, refusal)
         return moved, waiting
 
 
-def _move_together(opened: Sequence[OpenedChain], *, makes_room: bool = False, now: datetime) -> MovedLegs:
-    """Move these windows; with `makes_room`, what is always on may take places of tier A. Raises CapacityExceeded."""
-    placed = windows.place_windows(opened)
-    claims = windows.list_claims(placed)
-    moves = [(claims[key], window.instrument_ids) for key, window in placed.items()]
-    is_always_on = any(claim.tier == Tier.B for held, _ in moves for claim in held)
-    added = ALWAYS_ON if makes_room and is_always_on else None
-    return windows.set_windows(moves, actor=ACTOR, now=now, added=added)
+def _move_together(opened: Sequence[Chain], *, may_evict: bool = False, now: datetime) -> _Moves:
+    """Move these windows in one set of statements. Raises CapacityExceeded.
+
+    With `may_evict`, windows that a claim of tier B holds evict chains of tier A where they need the capacity.
+    """
+    claims = windows.list_claims([chain.key for chain in opened])
+    current = windows.current_chains(opened, claims)
+    is_tier_b = any(claim.tier == Tier.B for of_window in claims.values() for claim in of_window)
+    moved = windows.set_windows(
+        [(claims[key], chain.instrument_ids) for key, chain in current.items()],
+        actor=ACTOR,
+        now=now,
+        added=ALWAYS_ON if may_evict and is_tier_b else None,
+    )
+    # Another process may have moved a window since step 1: then the stored window is in force, and not ours.
+    return _Moves([chain.key for chain in opened if current[chain.key] is chain], moved)

@@ -13,7 +13,6 @@ from typing import Final
 from django.db import connection, transaction
 
 from marketdata import selectors as market_selectors
-from marketdata import services as market_services
 from subscriptions.domain.claims import Cause, ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.selectors import compare_board
@@ -136,16 +135,14 @@ def _check_legs(cause: Cause, *, repair: bool) -> list[Difference]:
 def _list_wanted_legs(claims: Sequence[Claim]) -> Mapping[int, Sequence[int]]:
     """Return the legs of each claim, by claim id: its instrument, or the legs of its window as last calculated."""
     wanted: dict[int, Sequence[int]] = {one.pk: [one.instrument_id] for one in claims if one.instrument_id is not None}
-    chains = {claim.pk: (claim.series, claim.width) for claim in claims if claim.series and claim.width}
-    keys = {(series, width) for series, width in chains.values() if series and width}
-    windows = market_selectors.list_windows(wanted=keys)
-    listings = market_selectors.list_series(keys={series for series, _ in keys})
+    keys = {claim.pk: claim.window_key for claim in claims if claim.window_key is not None}
+    listings = market_selectors.list_series(keys={key.series for key in keys.values()})
     inside = {
-        key: [leg.instrument_id for leg in market_services.legs_in_window(listings[key[0]], window)]
-        for key, window in windows.items()
-        if key[0] in listings
+        key: listings[key.series].instrument_ids_in(window)
+        for key, window in market_selectors.list_windows(keys=keys.values()).items()
+        if key.series in listings
     }
-    return wanted | {pk: inside[series, width] for pk, (series, width) in chains.items() if (series, width) in inside}
+    return wanted | {claim_id: inside[key] for claim_id, key in keys.items() if key in inside}
 
 
 def _repair_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: str, cause: Cause) -> Difference:

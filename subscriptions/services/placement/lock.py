@@ -56,6 +56,13 @@ def _acquire(now: datetime) -> None:
         )
 
 
+def try_lock() -> bool:
+    """Take the placement lock for the rest of this transaction if it is free; return whether it was."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [PLACEMENT_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
 def nudge_owners_on_commit() -> None:
     """Nudge the owners of connections after the commit. A lost nudge costs one beat: owners poll PostgreSQL as well."""
     transaction.on_commit(_nudge_owners)

@@ -10,7 +10,7 @@ from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, Subscription
 from subscriptions.services import Placed, Release
 from subscriptions.services.placement import legs
-from tests.factories import NOW, make_equities
+from tests.factories import NOW, make_equities, open_chain
 
 
 def claim_chain(
@@ -23,8 +23,7 @@ def claim_chain(
     now: datetime = NOW,
 ) -> Placed:
     return services.claim_chain(
-        series=series,
-        width=width,
+        chain=open_chain(series, width=width, now=now),
         tier=tier,
         kind=kind,
         user_id=user_id,

@@ -13,11 +13,10 @@ from accounts.models import User
 from subscriptions import services
 from subscriptions.domain.claims import LogAction
 from subscriptions.models import Claim, Subscription, SubscriptionLog
-from tests.factories import NOW, PASSWORD, Listing, make_user
+from tests.factories import NOW, PASSWORD, Listing, add_to_watchlist, make_user
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
 from watchlists.models import EntryKind
-from watchlists.services import add_entry
 
 LISTS = ["feedconnection", "subscription", "claim", "subscriptionlog", "endofdayrun", "preloadrule"]
 CLAIMS = "/admin/subscriptions/claim/"
@@ -123,8 +122,8 @@ def test_an_eviction_names_everybody_it_affects_before_anything_happens(listing:
 
 def test_a_confirmed_eviction_takes_the_chain_from_everybody_and_says_why(listing: Listing, root: Client) -> None:
     asha, vikram = make_user("asha"), make_user("vikram")
-    entry = add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW).entry
-    add_entry(user_id=vikram.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+    entry = add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW).entry
+    add_to_watchlist(vikram, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
     entry.refresh_from_db()
 
     answer = send(root, "evict", entry.claim_id or 0, confirmed="yes", reason="Runaway script")

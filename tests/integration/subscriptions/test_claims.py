@@ -31,9 +31,9 @@ def test_a_stock_chain_is_fifty_legs_and_its_spot_spread_evenly(listing: Listing
     placed = claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
 
     assert (placed.legs, placed.subscribed, placed.shared) == (50, 50, 0)
-    assert placed.window is not None
-    window = placed.window
-    assert [window.lowest, window.highest, window.atm] == [Decimal(2_360), Decimal(2_840), Decimal(2_600)]
+    assert placed.chain is not None
+    window = placed.chain.window
+    assert [window.lowest_strike, window.highest_strike, window.atm] == [Decimal(2_360), Decimal(2_840), Decimal(2_600)]
     assert sum(placed.per_connection.values()) == 50
     assert list_loads() == [11, 10, 10, 10, 10]
     check_invariants()
@@ -52,7 +52,8 @@ def test_an_index_chain_is_two_hundred_and_two_legs_and_its_spot_is_told_by_tick
 def test_the_spot_of_a_commodity_chain_is_its_future_in_full(listing: Listing) -> None:
     placed = claim_chain(listing.series_of("CRUDEOIL"), user_id=make_user().pk)
 
-    assert placed.spot_instrument_id == listing.futures["CRUDEOIL"][0].pk
+    assert placed.chain is not None
+    assert placed.chain.listing.spot_instrument_id == listing.futures["CRUDEOIL"][0].pk
     assert Subscription.objects.get(instrument=listing.futures["CRUDEOIL"][0]).mode == Mode.FULL
     check_invariants()
 

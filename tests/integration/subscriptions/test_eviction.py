@@ -214,9 +214,9 @@ def test_what_goes_because_the_window_moved_with_the_claim_is_told_too(
     claim_chain(reliance, user_id=asha.pk, width=25, now=NOW + minutes(2))
     claim_chain(reliance, user_id=asha.pk, width=11, now=NOW + minutes(2))
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=3, now=NOW)
-    window = claim_chain(reliance, user_id=None, width=11, now=NOW + minutes(2)).window
-    assert window is not None
-    step = (window.highest - window.atm) / 5
+    chain = claim_chain(reliance, user_id=None, width=11, now=NOW + minutes(2)).chain
+    assert chain is not None
+    window, step = chain.window, chain.window.strike_step
     put_prices({listing.spots["RELIANCE"].pk: float(window.atm + 9 * step)}, now=LATER)
     leave_free(0)
 

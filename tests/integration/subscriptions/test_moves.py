@@ -205,5 +205,6 @@ def test_a_spot_is_as_important_as_its_latest_viewed_chain(listing: Listing) -> 
 
     services.fail_over(connection=1, now=NOW)
 
-    assert placed.spot_instrument_id in on(2)
+    assert placed.chain is not None
+    assert placed.chain.listing.spot_instrument_id in on(2)
     assert on(1) == [share.pk]

@@ -9,11 +9,10 @@ from accounts.models import User
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
-from tests.factories import NOW, PASSWORD, Listing, make_user
+from tests.factories import NOW, PASSWORD, Listing, add_to_watchlist, make_user, open_chain
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 from tests.integration.subscriptions.invariants import check_invariants
 from watchlists.models import EntryKind, WatchlistEntry
-from watchlists.services import add_entry
 
 
 @pytest.fixture
@@ -40,8 +39,7 @@ def test_what_a_deleted_user_claimed_is_released_and_what_others_hold_stays(list
 def test_the_log_keeps_what_a_deleted_user_did_and_says_who_deleted_them(listing: Listing) -> None:
     asha = make_user("asha")
     services.claim_chain(
-        series=listing.series_of("TCS"),
-        width=3,
+        chain=open_chain(listing.series_of("TCS"), width=3),
         tier=Tier.A,
         kind=ClaimKind.CHAIN,
         user_id=asha.pk,
@@ -73,8 +71,8 @@ def test_a_user_who_holds_claims_cannot_go_by_another_way(listing: Listing) -> N
 def test_deleting_a_user_in_the_admin_releases_their_watchlist(listing: Listing, root: Client, way: str) -> None:
     asha = make_user("asha")
     now = timezone.now()
-    add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=now)
-    add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=now)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=now)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=now)
     page, body = {
         "page": (f"/admin/accounts/user/{asha.pk}/delete/", {}),
         "action": ("/admin/accounts/user/", {"action": "delete_selected", "_selected_action": asha.pk}),

@@ -51,10 +51,8 @@ def test_a_view_concerns_the_claims_of_who_looks(listing: Listing, asha: User) -
     other = claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, now=NOW).claim_id
 
     services.note_viewed(user_id=asha.pk, series=series, now=NOW + seconds(40))
-    services.note_viewed(user_id=asha.pk, series=series, width=5, now=NOW + seconds(80))
 
-    assert viewed_at(mine) == NOW + seconds(40)
-    assert viewed_at(narrow) == NOW + seconds(80)
+    assert (viewed_at(mine), viewed_at(narrow)) == (NOW + seconds(40), NOW + seconds(40))
     assert (viewed_at(theirs), viewed_at(other)) == (NOW, NOW)
 
 
@@ -86,7 +84,7 @@ def test_watching_in_a_browser_keeps_a_chain_from_going(listing: Listing, asha: 
     watched = claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
     claim_chain(listing.series_of("CRUDEOIL"), user_id=asha.pk, now=NOW + seconds(1))
     watch = WatchChain(watch_id="chain", symbol="TCS", exchange=None, expiry=None, strikes=None)
-    resolve_watch(watch=watch, user_id=asha.pk, now=NOW + seconds(60))
+    resolve_watch(watch=watch, user_id=asha.pk, is_opening=True, now=NOW + seconds(60))
     FeedConnection.objects.update(capacity=21)
 
     placed = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("vikram").pk, now=NOW + seconds(90))
@@ -99,7 +97,7 @@ def test_watching_the_watchlist_is_a_view_of_its_instruments(listing: Listing, a
     instrument = claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk, now=NOW).claim_id
 
     services.note_viewed(user_id=asha.pk, instrument_ids=[listing.spots["TCS"].pk], now=NOW + seconds(40))
-    resolve_watch(watch=WatchWatchlist(watch_id="list"), user_id=asha.pk, now=NOW + seconds(80))
+    resolve_watch(watch=WatchWatchlist(watch_id="list"), user_id=asha.pk, is_opening=True, now=NOW + seconds(80))
 
     assert viewed_at(instrument) == NOW + seconds(40)  # there is no entry of it on the list
 

@@ -22,7 +22,7 @@ from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
-from tests.factories import make_equity, make_series, make_user, put_prices
+from tests.factories import make_equity, make_series, make_user, open_chain, put_prices
 from tests.integration.subscriptions.claim_factories import fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
 from tests.integration.subscriptions.test_concurrent_writers import watch_loads
@@ -62,8 +62,7 @@ class Writer:
                 services.release_claim(claim_id=claim_id, actor=self.name, reason="WATCHLIST_REMOVE", now=now)
                 return "removed"
             placed = services.claim_chain(
-                series=series,
-                width=25,
+                chain=open_chain(series, width=25, now=now),
                 tier=Tier.A,
                 kind=ClaimKind.WATCHLIST,
                 user_id=self.user_id,

@@ -7,10 +7,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from tests.factories import NOW, make_user
+from tests.factories import NOW, add_to_watchlist, make_user
 from tests.integration.watchlists.conftest import client_of
 from watchlists.models import EntryKind, WatchlistEntry
-from watchlists.services import add_entry
 
 TCS = {"symbol": "TCS", "instrument_type": "EQUITY"}
 
@@ -36,7 +35,7 @@ CALLS: dict[str, Call] = {
 
 @pytest.fixture
 def entry(asha: User) -> WatchlistEntry:
-    return add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.EQUITY, now=NOW).entry
+    return add_to_watchlist(asha, "RELIANCE", EntryKind.EQUITY, now=NOW).entry
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

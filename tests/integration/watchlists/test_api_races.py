@@ -12,7 +12,7 @@ from accounts.models import User
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
 from subscriptions.services import release_claim
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
-from tests.factories import NOW, make_equities, make_equity, make_series, make_user, put_prices
+from tests.factories import NOW, add_to_watchlist, make_equities, make_equity, make_series, make_user, put_prices
 from watchlists import services
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.selectors import UnknownEntry
@@ -38,7 +38,7 @@ def test_of_four_identical_additions_one_stands(asha: User) -> None:
     def add() -> None:
         try:
             start.wait(timeout=10)
-            services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+            add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
             outcomes.append("added")
         except services.DuplicateEntry:
             outcomes.append("duplicate")
@@ -57,14 +57,14 @@ def test_of_four_identical_additions_one_stands(asha: User) -> None:
 
 
 def test_a_removal_and_the_end_of_the_day_do_not_wait_for_each_other_forever(asha: User) -> None:
-    entry = services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW).entry
+    entry = add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW).entry
     start = threading.Barrier(2)
     outcomes: list[str] = []
 
     def remove() -> None:
         try:
             start.wait(timeout=10)
-            services.remove_entry(user_id=asha.pk, entry_id=entry.pk, now=NOW)
+            services.remove_entry(user_id=asha.pk, actor=asha.username, entry_id=entry.pk, now=NOW)
             outcomes.append("removed")
         except UnknownEntry:
             outcomes.append("gone")
@@ -130,7 +130,7 @@ def wait_for_a_waiter() -> None:
 
 
 def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind(asha: User) -> None:
-    entry = services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW).entry
+    entry = add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW).entry
     claim_id = WatchlistEntry.objects.get(pk=entry.pk).claim_id
     assert claim_id is not None
     is_locked = threading.Event()
@@ -140,11 +140,11 @@ def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind
             release_claim(claim_id=claim_id, actor="staff", reason="BY_HAND", now=NOW)
             is_locked.set()
             wait_for_a_waiter()
-            services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+            add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
 
     def remove() -> None:
         is_locked.wait(timeout=10)
-        services.remove_entry(user_id=asha.pk, entry_id=entry.pk, now=NOW)
+        services.remove_entry(user_id=asha.pk, actor=asha.username, entry_id=entry.pk, now=NOW)
 
     run_together(evict_and_claim_again, remove)
 
@@ -154,7 +154,7 @@ def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind
 
 
 def test_two_beats_that_end_the_day_at_the_same_second_have_one_effect(asha: User) -> None:
-    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=NOW)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
     cleared: list[services.RemovedEntries] = []
 
     def close() -> None:
@@ -173,7 +173,7 @@ def test_an_add_that_races_with_the_cut_is_released_and_reported_or_stays_whole(
 
     def add(symbols: Sequence[str], now: datetime) -> None:
         for symbol in symbols:
-            services.add_entry(user_id=asha.pk, symbol=symbol, kind=EntryKind.EQUITY, now=now)
+            add_to_watchlist(asha, symbol, EntryKind.EQUITY, now=now)
 
     def close() -> None:
         services.end_of_day(closes=date(2026, 2, 10), actor="beat", now=CUT)

@@ -17,10 +17,9 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import QUOTE_ROW, Known
 from marketdata.quote_board import OwnerBoard
 from subscriptions.models import Subscription
-from tests.factories import NOW, Listing, drop_prices, make_equities, put_prices
+from tests.factories import NOW, Listing, add_to_watchlist, drop_prices, make_equities, put_prices
 from watchlists import selectors
 from watchlists.models import EntryKind, WatchlistEntry
-from watchlists.services import add_entry
 
 LIST = "/api/v2/watchlist/me"
 RELIANCE = {"symbol": "RELIANCE", "expiry": "24FEB2026", "instrument_type": "STOCK_OPTION"}
@@ -193,7 +192,7 @@ def test_a_long_list_costs_no_more_queries_than_a_short_one(
     asha: User, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for equity in make_equities(count):
-        add_entry(user_id=asha.pk, symbol=equity.token, kind=EntryKind.EQUITY, now=NOW)
+        add_to_watchlist(asha, equity.token, EntryKind.EQUITY, now=NOW)
     assert Subscription.objects.count() == count
 
     with django_assert_num_queries(2):

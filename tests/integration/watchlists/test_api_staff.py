@@ -11,11 +11,10 @@ from accounts.models import User
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
-from tests.factories import PASSWORD, Listing, make_user
+from tests.factories import PASSWORD, Listing, add_to_watchlist, make_user, open_chain
 from tests.integration.subscriptions.invariants import check_invariants
 from tests.integration.watchlists.conftest import client_of
 from watchlists.models import EntryKind, WatchlistEntry
-from watchlists.services import add_entry
 
 ADMIN = "/api/v2/admin/"
 ACTS = ["unsubscribe-all-tier-a", "clear-watchlists"]
@@ -37,13 +36,12 @@ def operator(listing: Listing) -> APIClient:
 def busy(listing: Listing, asha: User, vikram: User, before: datetime) -> Listing:
     """Give tier B, a chain that two traders share, an equity kept by one, and an explicit chain."""
     subscriptions.preload_tier_b(now=before)
-    add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=before)
-    add_entry(user_id=vikram.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, now=before)
-    kept = add_entry(user_id=vikram.pk, symbol="TCS", kind=EntryKind.EQUITY, now=before).entry
+    add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=before)
+    add_to_watchlist(vikram, "RELIANCE", EntryKind.STOCK_OPTION, now=before)
+    kept = add_to_watchlist(vikram, "TCS", EntryKind.EQUITY, now=before).entry
     WatchlistEntry.objects.filter(pk=kept.pk).update(keep=True)
     subscriptions.claim_chain(
-        series=listing.series_of("TCS"),
-        width=3,
+        chain=open_chain(listing.series_of("TCS"), width=3, now=before),
         tier=Tier.A,
         kind=ClaimKind.CHAIN,
         user_id=asha.pk,

@@ -9,7 +9,7 @@ from accounts.models import User
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
-from tests.factories import Listing
+from tests.factories import Listing, add_to_watchlist, open_chain
 from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
@@ -21,7 +21,7 @@ NEXT_MORNING = datetime(2026, 2, 11, 4, 0, tzinfo=UTC)
 
 
 def add(user: User, symbol: str, *, now: datetime, kind: EntryKind = EntryKind.EQUITY) -> WatchlistEntry:
-    return services.add_entry(user_id=user.pk, symbol=symbol, kind=kind, now=now).entry
+    return add_to_watchlist(user, symbol, kind, now=now).entry
 
 
 def close_tuesday(now: datetime = CUT) -> services.RemovedEntries:
@@ -219,8 +219,7 @@ def test_staff_clear_the_watchlists_and_explicit_chains_go_on(asha: User, listin
     entry = add(asha, "TCS", now=BEFORE_CUT)
     WatchlistEntry.objects.filter(pk=entry.pk).update(keep=True)
     subscriptions.claim_chain(
-        series=listing.series_of("RELIANCE"),
-        width=5,
+        chain=open_chain(listing.series_of("RELIANCE"), width=5, now=BEFORE_CUT),
         tier=Tier.A,
         kind=ClaimKind.CHAIN,
         user_id=asha.pk,

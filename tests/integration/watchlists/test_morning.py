@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
-from tests.factories import NOW, Listing
+from tests.factories import NOW, Listing, add_to_watchlist
 from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
@@ -30,9 +30,9 @@ def counts(removed: services.RemovedEntries) -> tuple[int, int, int]:
 
 
 def test_kept_entries_lose_their_claim_and_come_back_in_the_morning(asha: User, vikram: User) -> None:
-    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
-    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
-    services.add_entry(user_id=vikram.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, keep=True, now=NOW)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
+    add_to_watchlist(vikram, "TCS", EntryKind.EQUITY, now=NOW)
     close_tuesday()
     assert not Subscription.objects.exists()
 
@@ -47,7 +47,7 @@ def test_kept_entries_lose_their_claim_and_come_back_in_the_morning(asha: User, 
 
 
 def test_bringing_back_twice_claims_once(asha: User) -> None:
-    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
 
     tasks.restore_kept.apply()
@@ -57,8 +57,8 @@ def test_bringing_back_twice_claims_once(asha: User) -> None:
 
 
 def test_a_kept_entry_that_finds_no_room_stays_and_says_why_and_others_come_back(asha: User) -> None:
-    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
-    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, keep=True, now=NOW)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
     FeedConnection.objects.update(capacity=2)
 
@@ -72,7 +72,7 @@ def test_a_kept_entry_that_finds_no_room_stays_and_says_why_and_others_come_back
 
 def test_an_entry_that_fails_costs_later_traders_nothing(asha: User, vikram: User, listing: Listing) -> None:
     for trader, symbol in ((asha, "RELIANCE"), (vikram, "TCS")):
-        services.add_entry(user_id=trader.pk, symbol=symbol, kind=EntryKind.EQUITY, keep=True, now=NOW)
+        add_to_watchlist(trader, symbol, EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
     with connection.cursor() as cursor:
         cursor.execute("CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''broken''; END'")
@@ -90,7 +90,7 @@ def test_an_entry_that_fails_costs_later_traders_nothing(asha: User, vikram: Use
 def test_traders_are_told_what_does_not_come_back_once_nothing_tries_again(
     asha: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
-    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
     FeedConnection.objects.update(capacity=0)
 
@@ -104,9 +104,9 @@ def test_traders_are_told_what_does_not_come_back_once_nothing_tries_again(
 
 
 def test_expired_contracts_are_released_and_their_entries_go(asha: User, settings: Settings) -> None:
-    services.add_entry(user_id=asha.pk, symbol="RELIANCE", kind=EntryKind.STOCK_OPTION, keep=True, now=NOW)
-    services.add_entry(user_id=asha.pk, symbol="CRUDEOIL", kind=EntryKind.FUTURE, now=NOW)
-    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, keep=True, now=NOW)
+    add_to_watchlist(asha, "CRUDEOIL", EntryKind.FUTURE, now=NOW)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=NOW)
 
     settings.MARKET_DATE = date(2026, 2, 24)  # the last day of RELIANCE, five days after that of CRUDEOIL
     assert counts(services.release_expired(now=NEXT_MORNING)) == (1, 1, 1)
@@ -124,7 +124,7 @@ def test_expired_contracts_are_released_and_their_entries_go(asha: User, setting
 
 
 def test_where_nothing_expired_nothing_is_written(asha: User) -> None:
-    services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW)
+    add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=NOW)
 
     assert counts(services.release_expired(now=NEXT_MORNING)) == (0, 0, 0)
     assert Subscription.objects.count() == 1
@@ -156,10 +156,10 @@ def test_an_addition_may_ask_to_be_kept(asha: User, client_of_asha: APIClient) -
 
 
 def test_an_entry_that_lost_its_claim_may_be_kept_when_it_is_claimed_again(asha: User) -> None:
-    first = services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, now=NOW).entry
+    first = add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=NOW).entry
     Claim.objects.all().delete()
 
-    again = services.add_entry(user_id=asha.pk, symbol="TCS", kind=EntryKind.EQUITY, keep=True, now=NOW)
+    again = add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
 
     assert (again.entry.pk, again.entry.keep, again.is_new) == (first.pk, True, False)
     assert WatchlistEntry.objects.get().keep

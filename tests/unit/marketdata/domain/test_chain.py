@@ -1,7 +1,6 @@
 """Strike step, ATM, window, and when a window is due again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -22,15 +21,17 @@ def decimals(*values: str | int) -> tuple[Decimal, ...]:
 NIFTY = decimals(*range(24_000, 26_001, 50))
 
 
-@dataclass(frozen=True, slots=True)
-class Calculated:
-    ltp: Decimal
-    strike_step: Decimal
-    calculated_at: datetime
+def make_window(*, ltp: str | Decimal = "25000", age: timedelta = timedelta(0)) -> chain.Window:
+    price = Decimal(ltp)
+    return chain.Window(price, NOW - age, Decimal(50), Decimal(25_000), Decimal(24_000), Decimal(26_000))
 
 
-def make_calculation(*, ltp: str = "25000", age: timedelta = timedelta(0)) -> Calculated:
-    return Calculated(Decimal(ltp), Decimal(50), NOW - age)
+def window(strikes: Sequence[Decimal], *, ltp: Decimal, width: int) -> chain.Window:
+    return chain.calculate_window(strikes, ltp=ltp, width=width, now=NOW)
+
+
+def inside(strikes: Sequence[Decimal], found: chain.Window) -> tuple[Decimal, ...]:
+    return tuple(one for one in strikes if found.lowest_strike <= one <= found.highest_strike)
 
 
 @pytest.mark.parametrize(
@@ -82,49 +83,49 @@ def test_far_outside_the_listing_the_strike_step_is_that_of_its_end(near: int, e
 
 
 def test_a_lone_strike_has_a_strike_step_of_one_rupee_and_is_its_own_window() -> None:
-    window = chain.window(decimals(2_640), ltp=Decimal("2599.5"), width=25)
+    found = window(decimals(2_640), ltp=Decimal("2599.5"), width=25)
 
-    assert window == chain.Window(Decimal(2_640), Decimal(1), decimals(2_640))
+    assert found == chain.Window(Decimal("2599.5"), NOW, Decimal(1), *decimals(2_640, 2_640, 2_640))
 
 
 def test_a_window_is_as_many_strikes_below_the_money_as_above() -> None:
-    window = chain.window(NIFTY, ltp=Decimal("25012.35"), width=5)
+    found = window(NIFTY, ltp=Decimal("25012.35"), width=5)
 
-    assert window == chain.Window(Decimal(25_000), Decimal(50), decimals(24_900, 24_950, 25_000, 25_050, 25_100))
+    assert found == chain.Window(Decimal("25012.35"), NOW, Decimal(50), *decimals(25_000, 24_900, 25_100))
 
 
 def test_an_even_width_has_one_more_strike_above() -> None:
-    window = chain.window(NIFTY, ltp=Decimal(25_000), width=4)
+    found = window(NIFTY, ltp=Decimal(25_000), width=4)
 
-    assert window.strikes == decimals(24_950, 25_000, 25_050, 25_100)
+    assert inside(NIFTY, found) == decimals(24_950, 25_000, 25_050, 25_100)
 
 
 def test_a_window_ends_with_the_listing_and_is_not_extended_on_the_other_side() -> None:
-    window = chain.window(NIFTY, ltp=Decimal(25_940), width=9)
+    found = window(NIFTY, ltp=Decimal(25_940), width=9)
 
-    assert window.atm == 25_950
-    assert window.strikes == decimals(25_750, 25_800, 25_850, 25_900, 25_950, 26_000)
+    assert found.atm == 25_950
+    assert inside(NIFTY, found) == decimals(25_750, 25_800, 25_850, 25_900, 25_950, 26_000)
 
 
 def test_a_window_is_counted_in_listed_strikes_not_in_steps() -> None:
     strikes = decimals(24_000, 24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500, 26_000)
 
-    window = chain.window(strikes, ltp=Decimal(25_000), width=7)
+    found = window(strikes, ltp=Decimal(25_000), width=7)
 
-    assert window.strikes == decimals(24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500)
+    assert inside(strikes, found) == decimals(24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500)
 
 
 def test_where_atm_is_not_listed_the_nearest_listed_strike_is_the_money_and_a_tie_goes_up() -> None:
     strikes = decimals(24_700, 24_750, 24_800, 24_900, 24_950, 25_000)
 
-    assert chain.window(strikes, ltp=Decimal(24_850), width=1).atm == 24_900
+    assert window(strikes, ltp=Decimal(24_850), width=1).atm == 24_900
 
 
 def test_a_window_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no window"):
-        chain.window((), ltp=Decimal(100), width=25)
+        window((), ltp=Decimal(100), width=25)
     with pytest.raises(ValueError, match="no window"):
-        chain.window(NIFTY, ltp=Decimal(100), width=0)
+        window(NIFTY, ltp=Decimal(100), width=0)
 
 
 listings = st.sets(st.integers(1, 4_000), min_size=1, max_size=60).map(
@@ -133,28 +134,28 @@ listings = st.sets(st.integers(1, 4_000), min_size=1, max_size=60).map(
 
 
 @given(listings, st.decimals("0.05", "12000", places=2), st.integers(1, 121))
-def test_a_window_is_a_run_of_listed_strikes_around_the_one_nearest_to_atm(
+def test_a_window_is_at_most_its_width_around_the_listed_strike_nearest_to_atm(
     strikes: Sequence[Decimal], ltp: Decimal, width: int
 ) -> None:
-    window = chain.window(strikes, ltp=ltp, width=width)
+    found = window(strikes, ltp=ltp, width=width)
 
-    assert len(window.strikes) <= width
-    assert window.atm in window.strikes
-    first = strikes.index(window.strikes[0])
-    assert tuple(strikes[first : first + len(window.strikes)]) == window.strikes
-    ideal = chain.nearest_strike(ltp, window.strike_step)
+    assert found.atm in inside(strikes, found)
+    assert {found.lowest_strike, found.highest_strike} <= set(strikes)
+    assert len(inside(strikes, found)) <= width
+    ideal = chain.nearest_strike(ltp, found.strike_step)
     nearest = min(abs(one - ideal) for one in strikes)
-    assert abs(window.atm - ideal) == nearest
-    assert window.atm == max(one for one in strikes if abs(one - ideal) == nearest)
+    assert abs(found.atm - ideal) == nearest
+    assert found.atm == max(one for one in strikes if abs(one - ideal) == nearest)
 
 
 @given(listings, st.decimals("0.05", "12000", places=2), st.integers(1, 121))
 def test_a_window_is_short_only_where_the_listing_ends(strikes: Sequence[Decimal], ltp: Decimal, width: int) -> None:
-    window = chain.window(strikes, ltp=ltp, width=width)
-    position = window.strikes.index(window.atm)
+    found = window(strikes, ltp=ltp, width=width)
+    position = inside(strikes, found).index(found.atm)
 
-    assert position == (width - 1) // 2 or window.strikes[0] == strikes[0]
-    assert len(window.strikes) - 1 - position == width // 2 or window.strikes[-1] == strikes[-1]
+    assert position == (width - 1) // 2 or found.lowest_strike == strikes[0]
+    above = len(inside(strikes, found)) - 1 - position
+    assert above == width // 2 or found.highest_strike == strikes[-1]
 
 
 @given(listings, st.decimals("0.05", "12000", places=2))
@@ -172,19 +173,15 @@ def test_a_window_never_calculated_is_due() -> None:
     ("ltp", "expected"), [("25049.95", False), ("25050", True), ("24950.05", False), ("24950", True), ("25000", False)]
 )
 def test_a_window_is_due_when_the_underlying_moved_a_strike_step(ltp: str, expected: bool) -> None:
-    assert chain.is_recalculation_due(make_calculation(), ltp=Decimal(ltp), now=NOW) is expected
+    assert chain.is_recalculation_due(make_window(), ltp=Decimal(ltp), now=NOW) is expected
 
 
 def test_a_window_is_due_after_five_minutes() -> None:
-    at_five = make_calculation(age=timedelta(minutes=5))
-    later = make_calculation(age=timedelta(minutes=5, milliseconds=1))
+    at_five = make_window(age=timedelta(minutes=5))
+    later = make_window(age=timedelta(minutes=5, milliseconds=1))
 
     assert not chain.is_recalculation_due(at_five, ltp=Decimal(25_000), now=NOW)
     assert chain.is_recalculation_due(later, ltp=Decimal(25_000), now=NOW)
-
-
-def test_an_unknown_price_has_not_moved() -> None:
-    assert not chain.is_recalculation_due(make_calculation(), ltp=None, now=NOW)
 
 
 @given(
@@ -195,12 +192,12 @@ def test_a_price_that_swings_by_less_than_a_step_moves_a_window_once_at_most(
     start: Decimal, swings: list[Decimal]
 ) -> None:
     lowest = start + 20  # wherever the band lies, however far from the last calculation
-    cached = Calculated(start, Decimal(50), NOW)
+    stored = make_window(ltp=start)
 
     moves = 0
     for swing in swings:
-        if chain.has_moved(cached, ltp=lowest + swing):
-            cached = Calculated(lowest + swing, Decimal(50), NOW)
+        if chain.has_moved(stored, ltp=lowest + swing):
+            stored = make_window(ltp=lowest + swing)
             moves += 1
 
     assert moves <= 1

@@ -1,0 +1,148 @@
+"""Chains: a listed series at one width, with its window and the price of its spot.
+
+Here: where the price comes from, and whether the stored window (`atm_cache`) still holds. The stored window is shared
+by all claims of the chain and moves together with their legs, so claims decide who may store one: see
+`subscriptions.services.claims` and docs/decisions/0011-one-view-of-a-chain.md.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from marketdata import selectors
+from marketdata.domain.chain import MAX_AGE, Window, WindowKey, calculate_window, is_recalculation_due
+from marketdata.models import AtmCache
+from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain that is ready to be shown or claimed: its listing, its window, the price of its spot.
+
+    `window` is calculated from `spot` when the chain is opened; `with_current_window` replaces it by the stored one
+    while that one holds.
+    """
+
+    listing: SeriesListing
+    width: int
+    window: Window
+    spot: Price
+
+    @property
+    def key(self) -> WindowKey:
+        """Series and width."""
+        return WindowKey(self.listing.series, self.width)
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs inside the window, by strike, call before put."""
+        return self.listing.legs_in(self.window)
+
+    @property
+    def instrument_ids(self) -> tuple[int, ...]:
+        """The instruments of `legs`, in the same order."""
+        return self.listing.instrument_ids_in(self.window)
+
+
+def open_chain(*, listing: SeriesListing, width: int, caller_ltp: Decimal | None = None, now: datetime) -> Chain:
+    """Return the chain with a window calculated from the price of now. Raises PriceUnknown, BoardError.
+
+    May send a request to the broker: call it before a transaction. It writes nothing.
+    """
+    key = WindowKey(listing.series, width)
+    return chain_at(listing=listing, width=width, price=_find_price(key, listing, caller_ltp, now), now=now)
+
+
+def chain_at(*, listing: SeriesListing, width: int, price: Price, now: datetime) -> Chain:
+    """Return the chain with a window calculated from `price`."""
+    return Chain(listing, width, calculate_window(listing.strikes, ltp=price.ltp, width=width, now=now), price)
+
+
+def stored_chain(*, listing: SeriesListing, width: int, stored: Window) -> Chain:
+    """Return the chain at its stored window, with the newest price that is at hand; the broker is not asked."""
+    price = selectors.list_prices(instrument_ids=[listing.spot_instrument_id]).get(listing.spot_instrument_id)
+    return Chain(listing, width, stored, price or _price_of(stored))
+
+
+def with_current_window(chain: Chain, stored: Window | None, *, is_opening: bool = False) -> Chain:
+    """Return `chain` with the stored window while that holds, else with the window calculated for it.
+
+    The stored window is replaced in these cases only (design.md, section 4, ATM):
+
+    1. There is none: nothing was calculated for this series and width. A new expiry is such a case.
+    2. Its ATM has left the listing.
+    3. The chain is being opened: no claim holds it yet, or a browser opens it (`is_opening`).
+    4. The price moved by a strike step since, or the calculation is older than five minutes.
+
+    It is never replaced by an earlier calculation (two processes may open a chain at the same time), nor, in cases 3
+    and 4, by one whose price came from the stored window itself.
+    """
+    if stored is None or stored.atm not in chain.listing.strikes:
+        return chain
+    mine = chain.window
+    is_newer = chain.spot.source is not PriceSource.CACHE and mine.calculated_at >= stored.calculated_at
+    if is_newer and (is_opening or is_recalculation_due(stored, ltp=mine.ltp, now=mine.calculated_at)):
+        return chain
+    return replace(chain, window=stored)
+
+
+def store_windows(chains: Iterable[Chain]) -> None:
+    """Store the windows of these chains over earlier calculations, in one statement."""
+    AtmCache.objects.bulk_create(
+        [_row(chain) for chain in chains],
+        update_conflicts=True,
+        unique_fields=["exchange_segment", "underlying_symbol", "expiry", "width"],
+        update_fields=["ltp", "atm", "strike_step", "lowest_strike", "highest_strike", "calculated_at"],
+    )
+
+
+def store_first_window(chain: Chain) -> None:
+    """Store the window of a chain unless one is stored already."""
+    AtmCache.objects.bulk_create([_row(chain)], ignore_conflicts=True)
+
+
+def _find_price(key: WindowKey, listing: SeriesListing, caller_ltp: Decimal | None, now: datetime) -> Price:
+    """Return the price of the spot: live quote, broker, quote from before an outage, caller, stored window."""
+    spot_id = listing.spot_instrument_id
+    quote = selectors.list_prices(instrument_ids=[spot_id]).get(spot_id)
+    if quote is not None and quote.source is not PriceSource.EARLIER:
+        return quote
+    stored = selectors.find_window(key=key)
+    if stored is not None and caller_ltp is None and now - stored.calculated_at <= MAX_AGE:
+        # The broker allows the whole account one snapshot request a second: a recent calculation saves it.
+        return _price_of(stored)
+    ltp = selectors.find_broker_ltp(instrument_id=spot_id)
+    if ltp is not None:
+        return Price(ltp, PriceSource.SNAPSHOT, now)
+    if quote is not None:
+        return quote
+    if caller_ltp is not None:
+        return Price(caller_ltp, PriceSource.CALLER, now)
+    if stored is not None:
+        return _price_of(stored)
+    raise PriceUnknown(
+        f"no price for {listing.series.underlying}: it is not streaming, the broker has no snapshot, and none was "
+        "given as underlying_ltp",
+        symbol=listing.series.underlying,
+    )
+
+
+def _price_of(stored: Window) -> Price:
+    return Price(stored.ltp, PriceSource.CACHE, stored.calculated_at)
+
+
+def _row(chain: Chain) -> AtmCache:
+    series, window = chain.listing.series, chain.window
+    return AtmCache(
+        exchange_segment=series.segment,
+        underlying_symbol=series.underlying,
+        expiry=series.expiry,
+        width=chain.width,
+        ltp=window.ltp,
+        atm=window.atm,
+        strike_step=window.strike_step,
+        lowest_strike=window.lowest_strike,
+        highest_strike=window.highest_strike,
+        calculated_at=window.calculated_at,
+    )
