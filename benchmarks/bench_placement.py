@@ -3,7 +3,7 @@
     .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_placement
 
 Measures one committed act with legs and audit, as a whole and in the database: claim 50 legs and 202 legs with 20,000
-instruments present and with all 25,000 places taken, which evicts; preload 2,272 into empty connections. The rival
+instruments present and with all 25,000 slots taken, which evicts; preload 2,272 into empty connections. The rival
 writes the same rows through the ORM one at a time, in one transaction. Works in a database of its own and drops it.
 Medians in milliseconds.
 """

@@ -8,16 +8,14 @@ repair).
 from subscriptions.domain.claims import Cause
 from subscriptions.services.claims.claiming import (
     Placed,
-    UnknownClaim,
     claim_chain,
     claim_chain_locked,
     claim_instrument,
     claim_instrument_locked,
-    release_claim,
 )
 from subscriptions.services.claims.eviction import evict_chains, set_pinned
 from subscriptions.services.claims.quota import QuotaExceeded
-from subscriptions.services.claims.release import Release, delete_users
+from subscriptions.services.claims.release import Release, UnknownClaim, delete_users, release_claim
 from subscriptions.services.claims.viewing import note_viewed, view_chain
 from subscriptions.services.passes.end_of_day import end_of_day, list_due_closings, release_tier_a
 from subscriptions.services.passes.expiry import release_expired

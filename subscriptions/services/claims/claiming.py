@@ -1,4 +1,4 @@
-"""Claiming and releasing one chain or one instrument: one transaction each, under the placement lock.
+"""Claims of one chain or one instrument: one transaction each, under the placement lock.
 
 A chain is opened before the lock, because its price may need a request to the broker; its window is decided under
 the lock. If a claim does not fit, nothing is changed.
@@ -9,22 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from marketdata.domain.errors import DomainError
 from marketdata.services import Chain
 from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
-from subscriptions.services.claims import eviction, offers, quota, spots, windows, wording
+from subscriptions.services.claims import eviction, quota, spots, windows, wording
 from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, AddedLegs
-from subscriptions.services.claims.release import Release, release
 from subscriptions.services.placement import audit
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
-
-
-class UnknownClaim(DomainError):
-    """A claim that is not there, or not any more."""
-
-    code = "unknown_claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ def claim_chain_locked(*, chain: Chain, tier: Tier, kind: ClaimKind, user_id: in
     try:
         held = _hold_chains({spot_id: [(claim, chain.instrument_ids)]}, tier=tier, cause=cause, added=added)
     except CapacityExceeded as refusal:
-        raise offers.with_offer(refusal, chain) from None
+        raise quota.with_offer(refusal, chain) from None
     evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
     return _placed(claim.pk, AddedLegs(held.changes, evicted), added, chain)
 
@@ -121,15 +113,6 @@ def claim_instrument_locked(
     audit.record([claim], action=LogAction.SUBSCRIBE, cause=cause, gained=held.changes)
     nudge_owners_on_commit()
     return _placed(claim.pk, held, added)
-
-
-def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Release:
-    """Release one claim; instruments that no other claim holds stop streaming. Raises UnknownClaim, PlacementBusy."""
-    with placement(now=now):
-        claims = list(Claim.objects.filter(pk=claim_id))
-        if not claims:
-            raise UnknownClaim(f"There is no claim {claim_id}.")
-        return release(claims, cause=Cause(reason, actor, now))
 
 
 def hold_chains(

@@ -1,18 +1,20 @@
-"""The quota of one trader: the number of instruments that their own tier-A claims may hold.
+"""The quota of one trader, and the offer of a narrower chain when one exceeds the quota or the capacity.
 
-Checked before capacity, so a trader over quota causes no eviction. Counted are the distinct legs of the trader's
-claims, even if other traders share them. Spot claims belong to no trader and are not counted.
+The quota is the number of instruments that the trader's own tier-A claims may hold. It is checked before capacity, so a
+trader over quota causes no eviction. Counted are the distinct legs of the trader's claims, even if other traders share
+them. Spot claims belong to no trader and are not counted.
 """
 
 from collections.abc import Callable, Collection
+from decimal import Decimal
 
 from django.db import connection
 
 from accounts import selectors as accounts
 from marketdata.domain.errors import DomainError
 from marketdata.services import Chain
-from subscriptions.domain.quota import format_offer
-from subscriptions.services.claims import offers
+from subscriptions.domain.quota import format_offer, widest_fitting
+from subscriptions.services.placement.legs import CapacityExceeded
 
 Fits = Callable[[frozenset[int]], bool]
 
@@ -46,7 +48,7 @@ def check_chain(chain: Chain, *, user_id: int | None) -> None:
             "chain",
             frozenset(chain.instrument_ids),
             user_id=user_id,
-            find_offer=lambda fits: offers.find_offer(chain, fits=fits),
+            find_offer=lambda fits: _find_narrower(chain, fits=fits),
         )
 
 
@@ -66,3 +68,25 @@ def _check(item: str, asked: frozenset[int], *, user_id: int, find_offer: Callab
     if needed > left:
         offer = find_offer(lambda instruments: len(instruments.difference(held)) <= left)
         raise QuotaExceeded(item, needed=needed, left=left, quota=quota, offer=offer)
+
+
+def with_offer(refusal: CapacityExceeded, chain: Chain) -> CapacityExceeded:
+    """Return the refusal of a chain with the width of a narrower one that would fit."""
+    missing = frozenset(refusal.shortage.missing)
+    # A new chain needs its spot at any width, so the spot counts against the capacity as well.
+    spot = missing & {chain.listing.spot_instrument_id}
+    return refusal.offering(
+        _find_narrower(chain, fits=lambda instruments: len(missing & instruments | spot) <= refusal.room)
+    )
+
+
+def _find_narrower(chain: Chain, *, fits: Fits) -> int | None:
+    """Return the widest window narrower than the one of `chain` whose instruments fit, or None."""
+    legs_at: dict[Decimal, list[int]] = {}
+    for leg in chain.legs:
+        legs_at.setdefault(leg.strike, []).append(leg.instrument_id)
+
+    def strikes_fit(strikes: Collection[Decimal]) -> bool:
+        return fits(frozenset(one for strike in strikes for one in legs_at[strike]))
+
+    return widest_fitting(chain.listing.strikes, atm=chain.window.atm, width=chain.width, fits=strikes_fit)

@@ -7,11 +7,18 @@ from datetime import datetime
 
 from django.contrib.auth import get_user_model
 
+from marketdata.domain.errors import DomainError
 from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
 from subscriptions.models import Claim
 from subscriptions.services.claims import spots
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+
+
+class UnknownClaim(DomainError):
+    """There is no claim with this id, or no longer."""
+
+    code = "unknown_claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,15 @@ def _delete(
     Claim.objects.filter(pk__in=[claim.pk for claim in claims]).delete()
     nudge_owners_on_commit()
     return lost
+
+
+def release_claim(*, claim_id: int, actor: str, reason: str, now: datetime) -> Release:
+    """Release one claim; instruments that no other claim holds stop streaming. Raises UnknownClaim, PlacementBusy."""
+    with placement(now=now):
+        claims = list(Claim.objects.filter(pk=claim_id))
+        if not claims:
+            raise UnknownClaim(f"There is no claim {claim_id}.")
+        return release(claims, cause=Cause(reason, actor, now))
 
 
 def delete_users(*, user_ids: Collection[int], actor: str, now: datetime) -> Release:
