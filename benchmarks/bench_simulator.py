@@ -11,6 +11,7 @@ from itertools import islice
 
 import httpx
 import psutil
+import psutil
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from tests.simulators import SimulatorAddress, running_simulator
@@ -34,10 +35,10 @@ class Counter(WSListener):
         self.messages += frame.msg_type == WSMsgType.BINARY
 
 
-def cpu_seconds(process_id: int) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
     """Return user and system time of a process."""
-    times = psutil.Process(process_id).cpu_times()
-    return float(times.user + times.system)
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 async def subscribe(simulator: SimulatorAddress, ids: list[str]) -> tuple[WSTransport, Counter]:
@@ -63,12 +64,13 @@ async def measure(simulator: SimulatorAddress, ids: list[str]) -> tuple[float, f
     """Return messages received a second, and the share of a core that the simulator used."""
     clients = [await subscribe(simulator, ids[start::CONNECTIONS]) for start in range(CONNECTIONS)]
     await asyncio.sleep(SETTLE_SECONDS)
-    began, used = time.monotonic(), cpu_seconds(simulator.process_id)
+    process = psutil.Process(simulator.process_id)
+    began, used = time.monotonic(), cpu_seconds(process)
     received = sum(counter.messages for _, counter in clients)
     await asyncio.sleep(MEASURE_SECONDS)
     elapsed = time.monotonic() - began
     received = sum(counter.messages for _, counter in clients) - received
-    share = (cpu_seconds(simulator.process_id) - used) / elapsed
+    share = (cpu_seconds(process) - used) / elapsed
     for transport, _ in clients:
         transport.disconnect()
     return received / elapsed, share

@@ -6,13 +6,13 @@ made once, and durability is off: nothing in it is meant to survive. A server th
 caller names by DATABASE_URL or REDIS_URL is used as it is.
 """
 
-import os
 import secrets
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,10 +20,10 @@ from devstack import binaries, postgres, redis
 from devstack.children import Child, die_with_parent, start
 from devstack.errors import DevstackError
 from devstack.loopback import without_proxy
+from devstack.locking import acquire
 from devstack.paths import Paths
 from devstack.ports import choose_port
 from devstack.privileges import Account, give_to
-from devstack.processes import Identity, identify, is_alive
 from devstack.secret_files import load_or_create_secret
 from devstack.waiting import wait_until
 
@@ -73,27 +73,29 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 @contextmanager
 def _own_directory(paths: Paths, account: Account | None) -> Iterator[Path]:
-    """Make a directory named for this process; take away those whose process is gone."""
+    """Make a directory for this run, and remove the directories of runs that have ended.
+
+    A run owns the lock on the file `lock` of its directory. Process ids would not do: they are reused. The lock of
+    the parent covers the moment between making a directory and locking it.
+    """
     parent = paths.home / "ephemeral"
     parent.mkdir(mode=0o711, exist_ok=True)
-    for old in parent.iterdir():
-        if not is_alive(_owner(old)):
-            shutil.rmtree(old, ignore_errors=True)
-    myself = identify(os.getpid())
-    if myself is None:
-        raise DevstackError("/proc is not there; this runner needs Linux.")
-    directory = parent / f"{myself.pid}-{myself.started}"
-    directory.mkdir(mode=0o700)
-    give_to(directory, account)
-    try:
+    with ExitStack() as stack:
+        with (parent / "lock").open("a") as parent_lock:
+            acquire(parent_lock, must_wait=True)
+            for directory in parent.glob("run-*"):
+                _remove_if_abandoned(directory)
+            directory = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+            acquire(stack.enter_context((directory / "lock").open("a")))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        give_to(directory, account)
         yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _owner(directory: Path) -> Identity:
-    pid, _, started = directory.name.partition("-")
-    return Identity(pid=int(pid), started=started)
+def _remove_if_abandoned(directory: Path) -> None:
+    with suppress(FileNotFoundError), (directory / "lock").open("a") as lock:  # Its run may be removing it now.
+        if acquire(lock):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

@@ -11,10 +11,12 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -22,7 +24,7 @@ from devstack.children import SERVERS, Child, Program
 from devstack.errors import DevstackError
 from devstack.logs import last_lines
 from devstack.privileges import Account, give_to
-from devstack.processes import end, identify
+from devstack.processes import end
 
 DATABASE_USER = "terminal"
 # Servers get no more of the environment than they need: it may hold the broker's access token.
@@ -138,16 +140,12 @@ def clear_stale_lock(cluster: Path) -> None:
     if not lock.exists():
         return
     first_line = lock.read_text().partition("\n")[0].strip()
-    if first_line.isdigit() and _serves(int(first_line), cluster):
-        end(int(first_line), politely=signal.SIGINT, seconds=10.0)
+    # The id may belong to an unrelated process by now; the server of this cluster has it as its working directory.
+    with suppress(psutil.Error, FileNotFoundError):
+        process = psutil.Process(int(first_line))
+        if Path(process.cwd()).samefile(cluster):
+            end(process, stop_signal=signal.SIGINT, seconds=10.0)
     lock.unlink(missing_ok=True)
-
-
-def _serves(pid: int, cluster: Path) -> bool:
-    try:
-        return identify(pid) is not None and Path(f"/proc/{pid}/cwd").samefile(cluster)
-    except OSError:
-        return False
 
 
 def is_ready(server: PostgresServer, child: Child) -> bool:

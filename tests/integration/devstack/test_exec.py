@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
 
-from devstack.processes import identify
+from devstack.processes import is_alive
 from devstack.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,8 +44,7 @@ def server_ids(urls: dict[str, str]) -> list[int]:
     with psycopg.connect(urls["DATABASE_URL"]) as connection:
         row = connection.execute("SELECT pg_backend_pid()").fetchone()
         assert row is not None
-        status = Path(f"/proc/{row[0]}/status").read_text()
-    return [redis_id, int(status.partition("PPid:")[2].split()[0])]
+        return [redis_id, psutil.Process(row[0]).ppid()]
 
 
 def test_the_command_finds_servers_that_vanish_with_it() -> None:
@@ -53,7 +53,7 @@ def test_the_command_finds_servers_that_vanish_with_it() -> None:
         process.terminate()
 
     assert process.returncode != 0
-    assert [identify(pid) for pid in ids] == [None, None]
+    assert not any(is_alive(pid) for pid in ids)
 
 
 def test_the_commands_exit_code_is_returned() -> None:
@@ -66,7 +66,7 @@ def test_a_killed_runner_takes_its_command_and_servers_along() -> None:
         ids = server_ids(shown_urls(process))
         process.send_signal(signal.SIGKILL)
 
-    assert wait_until(lambda: [identify(pid) for pid in ids] == [None, None], seconds=10)
+    assert wait_until(lambda: not any(is_alive(pid) for pid in ids), seconds=10)
 
 
 def test_named_servers_win() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 import redis
@@ -85,7 +86,7 @@ def test_redis_asks_for_its_password_and_does_not_run_as_root(paths: Paths, acco
         with redis.Redis(port=port, retry=once) as stranger, pytest.raises(redis.AuthenticationError):
             stranger.ping()
 
-        assert Path(f"/proc/{pid}").stat().st_uid == (account.uid if account else os.geteuid())
+        assert psutil.Process(pid).uids().effective == (account.uid if account else os.geteuid())
 
 
 def test_secrets_are_for_their_owner_only(paths: Paths, account: Account | None) -> None:

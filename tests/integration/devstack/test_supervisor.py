@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devstack.processes import identify, kill_processes_of
+from devstack.processes import is_alive, kill_processes_of
 from devstack.waiting import wait_until
 
 
@@ -33,7 +33,7 @@ def pids(directory: Path, name: str) -> list[int]:
 
 def live(directory: Path) -> set[int]:
     everyone = [*pids(directory, "worker"), *pids(directory, "stubborn")]
-    return {pid for pid in everyone if identify(pid) is not None}
+    return {pid for pid in everyone if is_alive(pid)}
 
 
 def test_a_killed_program_is_started_again_and_its_offspring_ended(
@@ -44,7 +44,7 @@ def test_a_killed_program_is_started_again_and_its_offspring_ended(
     os.kill(worker, signal.SIGKILL)
 
     assert wait_until(lambda: pids(tmp_path, "worker")[0] != worker, seconds=10)
-    assert identify(offspring) is None
+    assert not is_alive(offspring)
     assert supervisor_process.poll() is None
 
 
