@@ -1,15 +1,15 @@
-# One short command per chore; `make` alone lists them.
-# Programs of the environment run as modules: a console script's first line breaks at long paths.
+# The commands of a developer; `make` alone lists them.
+# Programs of .venv run as modules: the first line of a console script breaks at a long path.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PY := .venv/bin/python
 
-.PHONY: help setup setup-dev run test check lint lock bench soak clean
+.PHONY: help setup setup-dev run test test-unit test-js check lint fmt lock bench soak clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
-setup: ## Make .venv with what `make run` needs (PYTHON=... chooses the interpreter)
+setup: ## Make .venv with the packages of `make run` (PYTHON=... chooses the interpreter)
 	@exec sh devstack/setup.sh run
 
 setup-dev:
@@ -18,23 +18,33 @@ setup-dev:
 run: setup ## Start the whole stack in the foreground (PORT=8000); Ctrl-C stops it
 	@exec $(PY) -m devstack run
 
-test: setup-dev ## Run the whole suite on servers of its own
+test: setup-dev ## Run all tests; starts a temporary PostgreSQL and Redis (ARGS="tests/e2e -k chain")
 	@exec $(PY) -m devstack exec -- $(PY) -m devstack.commands suite $(ARGS)
 
-check: ## What CI runs: lint, then test
+test-unit: setup-dev ## Run the unit tests, without servers (ARGS="-k placement")
+	@exec $(PY) -m pytest tests/unit $(ARGS)
+
+test-js: setup-dev ## Run the tests of the browser code with Node
+	@exec $(PY) -m devstack.commands js
+
+check: ## Run lint, then test, as CI does
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 
-lint: setup-dev ## Check locks, format, rules, types, layers and migrations
+lint: setup-dev ## Check locks, format, rules, types, import contracts and migrations
 	@exec $(PY) -m devstack exec -- $(PY) -m devstack.commands lint
 
-lock: setup-dev ## Resolve requirements*.txt to hashed lock files, after a change of them
+fmt: setup-dev ## Format all Python code and fix the rules that ruff can fix
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+
+lock: setup-dev ## Resolve requirements*.txt to hashed lock files, after each change
 	@exec $(PY) -m devstack.commands lock
 
-bench: setup-dev ## Measure every promise in benchmarks/
+bench: setup-dev ## Run the benchmarks (ARGS=placement: those with this text in the name)
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands bench $(ARGS)
 
-soak: setup-dev ## Kill and restart for hours, and give figures (ARGS="kills --runs 20")
+soak: setup-dev ## Kill and restart processes for hours and report recovery times (ARGS="kills --runs 20")
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands soak $(ARGS)
 
 clean: ## Remove .venv, .run and all data of the local stack

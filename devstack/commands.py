@@ -1,6 +1,6 @@
-"""The developer's commands that run inside `devstack exec`: `python -m devstack.commands suite|lint|lock|bench|soak`.
+"""Commands of a developer: `python -m devstack.commands suite|js|lint|lock|locks|bench|soak`, called by the Makefile.
 
-They find the servers in the environment, like the product does.
+Those that need servers run inside `devstack exec` and read their URLs from the environment, as the product does.
 """
 
 import hashlib
@@ -23,34 +23,31 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_
 
 def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
-    # A Ctrl-C reaches the tool as well, which ends in its own words; then so do we.
+    # Ctrl-C reaches the tool too. It prints its own message and exits; we then return its exit code.
     signal.signal(signal.SIGINT, _do_nothing)
-    return {"suite": run_suite, "lint": lint, "lock": lock, "locks": check_locks, "bench": bench, "soak": soak}[
-        command
-    ](arguments)
+    return COMMANDS[command](arguments)
 
 
 def run_suite(arguments: Sequence[str]) -> int:
-    """Run the browser code's tests, then pytest, whose summary ends the output."""
-    browser_code = 0 if arguments else _test_browser_code()
-    # Two at a time: most of the suite waits for other processes. A file's tests share fixtures and stay together.
+    """Run the tests of the browser code, then pytest, so that its summary is at the end of the output."""
+    browser_code = 0 if arguments else run_browser_tests([])
+    # Two workers: most tests wait for other processes. Tests of one file share fixtures, so they stay together.
     chosen = arguments or ["-n", "2", "--dist", "loadfile", "--hypothesis-profile", "suite"]
     return _run("pytest", sys.executable, "-m", "pytest", *chosen) or browser_code
 
 
-def _test_browser_code() -> int:
+def run_browser_tests(_arguments: Sequence[str]) -> int:
+    """Run the tests of the browser code with Node."""
     tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.*js"))
-    if not tests:
-        return 0
     node = find_node()
     if node is None:
-        print("No Node, not even from PyPI: the tests of the browser code do not run.", flush=True)
+        print("No Node found, neither on the PATH nor from PyPI: the tests of the browser code cannot run.", flush=True)
         return 1
     return _run("node --test", str(node.node), "--test", *tests)
 
 
 def lint(_arguments: Sequence[str]) -> int:
-    """Check everything that needs no test, cheapest first; stop at the first that fails."""
+    """Run all static checks, the fastest first; stop at the first that fails."""
     python = sys.executable
     return (
         check_locks([])
@@ -77,17 +74,18 @@ def check_locks(_arguments: Sequence[str]) -> int:
 
 
 def _check_browser_types() -> int:
-    if not (ROOT / "package.json").exists():
-        return 0
     node = find_node()
     if node is None:
-        print("No Node, not even from PyPI: the browser code's types are not checked.", flush=True)
+        print(
+            "No Node found, neither on the PATH nor from PyPI: the types of the browser code cannot be checked.",
+            flush=True,
+        )
         return 1
     return _install_node_modules(node) or _run("tsc", str(node.node), "node_modules/typescript/bin/tsc", "-p", ".")
 
 
 def _install_node_modules(node: Node) -> int:
-    """Run `npm ci` when the lock file has changed since the last time."""
+    """Run `npm ci` if the lock file has changed since the last run."""
     stamp = ROOT / "node_modules/.installed"
     wanted = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
@@ -99,7 +97,7 @@ def _install_node_modules(node: Node) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Run every benchmark, or those whose name holds one of `arguments`."""
+    """Run all benchmarks, or those whose name contains one of `arguments`."""
     scripts = sorted((ROOT / "benchmarks").glob("bench_*.py"))
     chosen = [s for s in scripts if not arguments or any(part in s.name for part in arguments)]
     codes = [_run(script.stem, sys.executable, "-m", f"benchmarks.{script.stem}") for script in chosen]
@@ -107,12 +105,12 @@ def bench(arguments: Sequence[str]) -> int:
 
 
 def soak(arguments: Sequence[str]) -> int:
-    """Run the soak named first, with the options after it; without a name, all of them as they are by default."""
+    """Run the soak test named first, with the options after it; without a name, all with their defaults."""
     scripts = sorted(script.stem.removeprefix("soak_") for script in (ROOT / "benchmarks").glob("soak_*.py"))
     names = [name for name in scripts if name != "rounds"]
     chosen, options = (arguments[:1], arguments[1:]) if arguments else (names, [])
     if not set(chosen) <= set(names):
-        print(f"There is no soak {chosen[0]!r}: {', '.join(names)}.", flush=True)
+        print(f"Unknown soak test {chosen[0]!r}; known are {', '.join(names)}.", flush=True)
         return 2
     codes = [_run(f"soak {name}", sys.executable, "-m", f"benchmarks.soak_{name}", *options) for name in chosen]
     return max(codes, default=0)
@@ -120,7 +118,7 @@ def soak(arguments: Sequence[str]) -> int:
 
 def _run(name: str, *command: str) -> int:
     print(f"== {name}", flush=True)
-    # Node from PyPI finds itself for the programs it starts.
+    # npm starts `node` by name: the Node from PyPI must be on the PATH.
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)])
     process = subprocess.Popen(
         command,
@@ -132,8 +130,18 @@ def _run(name: str, *command: str) -> int:
 
 
 def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Unlike SIG_IGN, a handler is not inherited by the tools."""
+    """Replace SIG_IGN, which the tools would inherit; a handler is reset in them (execve(2))."""
 
+
+COMMANDS = {
+    "suite": run_suite,
+    "js": run_browser_tests,
+    "lint": lint,
+    "lock": lock,
+    "locks": check_locks,
+    "bench": bench,
+    "soak": soak,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
