@@ -1,11 +1,10 @@
-"""Recentring, preloading and the end of the day as sets against row by row, on the same database in the same run.
+"""Recentre, preload and end of day: set operations against row by row, on the same database in the same run.
 
     .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_day
 
-Measures one committed act with legs and audit: recentring 200 chains of 50 legs whose spots all moved a step (the
-whole pass with its reads, and the time spent in the database), preloading 8,500 into empty connections, releasing
-22,700 at the end of the day. The rival writes the same rows through the ORM one at a time, once, in one
-transaction. Works in a database of its own and drops it. Milliseconds.
+Measures one committed operation with legs and audit: a recentre of 200 chains of 50 legs whose spots all moved a step,
+a preload of 8,500 into empty connections, a release of 22,700 at the end of the day. The alternative writes the same
+rows through the ORM one at a time, in one transaction, once. Creates a test database and drops it. Milliseconds.
 """
 
 # ruff: noqa: E402  Models can be imported only after django.setup().
@@ -80,7 +79,7 @@ def move_market(spots: Sequence[Instrument], price: float, at: datetime) -> None
 
 
 def recentre_by_rows(at: datetime) -> None:
-    """Recentre chain by chain, leg by leg, as one would without thinking of sets."""
+    """Recentre chain by chain and leg by leg."""
     with transaction.atomic():
         for claim in Claim.objects.filter(expiry__isnull=False).order_by("pk"):
             assert claim.series is not None

@@ -1,11 +1,11 @@
-"""Claiming and preloading as sets against row by row, on the same database in the same run.
+"""Claims and preload: set operations against row by row, on the same database in the same run.
 
     .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_placement
 
-Measures one committed act with legs and audit, as a whole and in the database: claim 50 legs and 202 legs with 20,000
-instruments present and with all 25,000 slots taken, which evicts; preload 2,272 into empty connections. The rival
-writes the same rows through the ORM one at a time, in one transaction. Works in a database of its own and drops it.
-Medians in milliseconds.
+Measures one committed operation with legs and audit, wall time and time in the database: a claim of 50 and of 202 legs
+with 20,000 subscriptions, and with all 25,000 slots occupied, which evicts; a preload of 2,272 into empty connections.
+The alternative writes the same rows through the ORM one at a time, in one transaction. Creates a test database and
+drops it. Medians in milliseconds.
 """
 
 # ruff: noqa: E402  Models can be imported only after django.setup().
@@ -39,7 +39,7 @@ CAUSE = Cause("BENCHMARK", "bench", NOW)
 
 @dataclass(frozen=True)
 class Case:
-    """One act: so many claims of so many legs each, with this much in place before."""
+    """One operation: claims, legs of each, and the number of subscriptions before it."""
 
     name: str
     claims: int
@@ -73,14 +73,14 @@ def new_claim(tier: Tier, number: int) -> Claim:
 
 
 def as_sets(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
-    """Claim every group as the services do, under the lock."""
+    """Claim every group with the services of the product, under the placement lock."""
     with placement(now=NOW):
         chains = [(new_claim(Tier.A, number), [one.pk for one in group]) for number, group in enumerate(groups)]
         claiming.hold_chains({spot.pk: chains}, tier=Tier.A, cause=CAUSE)
 
 
 def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
-    """Claim every group one row at a time, as one would without thinking of sets."""
+    """Claim every group one row at a time."""
     with transaction.atomic():
         make_room_one_by_one(1 + sum(len(group) for group in groups))
         spot_claim = Claim.objects.create(
@@ -109,7 +109,7 @@ def make_room_one_by_one(needed: int) -> None:
 
 
 def fill(instruments: Sequence[Instrument]) -> None:
-    """Have these streaming before the measurement, those that are not yet, one claim of 50 each."""
+    """Subscribe those `instruments` that are not subscribed yet, 50 in a claim."""
     streaming = set(Subscription.objects.values_list("instrument_id", flat=True))
     instruments = [one for one in instruments if one.pk not in streaming]
     with transaction.atomic():
@@ -121,7 +121,7 @@ def fill(instruments: Sequence[Instrument]) -> None:
 
 
 def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> Taken:
-    """Return the median time of `act` with its commit; what it claimed is released after each, what went comes back."""
+    """Return the median time of `act` with its commit; the state is restored after each run."""
     taken = []
     for _ in range(repeats):
         with timed() as one:

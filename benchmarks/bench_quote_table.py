@@ -1,8 +1,8 @@
-"""Bytes to rows: the fast path against the readable decoder, side by side on the same stream.
+"""From bytes to rows: the quote table against the reference decoder, on the same stream.
 
-5,000 instruments of one connection, windows of 2,000 packets as a burst of 20,000 packets/s gives them at
-a flush of 100 ms. The readable side is the definition: split, decode, update, one packet at a time.
-Prints packets per second of each and their ratio; the median of several rounds.
+5,000 instruments of one connection, batches of 2,000 packets: a burst of 20,000 packets/s at a flush of 100 ms. The
+reference decoder splits, decodes and applies one packet at a time. Prints packets per second of both and their ratio,
+medians of several rounds.
 """
 
 import random

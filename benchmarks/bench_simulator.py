@@ -1,7 +1,7 @@
-"""What the simulator costs at its highest rate: five connections of 5,000 in full mode, 20,000 packets a second.
+"""CPU time of the simulator at its highest rate: five connections of 5,000 in full mode, 20,000 packets a second.
 
-Promise: well under one core, or the simulator would be what a benchmark of the terminal measures. Run it as
-`.venv/bin/python -m benchmarks.bench_simulator`; it starts a simulator of its own on the demo listing.
+Promise: well under one core, so that a benchmark of the terminal does not measure the simulator. Run it as
+`.venv/bin/python -m benchmarks.bench_simulator`; it starts a simulator with the demo listing.
 """
 
 import asyncio
@@ -11,21 +11,21 @@ from itertools import islice
 
 import httpx
 import psutil
-import psutil
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from tests.simulators import SimulatorAddress, running_simulator
 
+# The highest rate and the full capacity of an account (simulator/__main__.py, dhan/requests.py).
 RATE = 20_000
 CONNECTIONS = 5
 INSTRUMENTS = 5_000
 BATCH = 100
-SETTLE_SECONDS = 3.0
-MEASURE_SECONDS = 10.0
+SETTLE_SECONDS = 3.0  # chosen: all snapshots after the subscribes have been sent
+MEASURE_SECONDS = 10.0  # chosen: 200,000 packets
 
 
 class Counter(WSListener):
-    """Counts messages and nothing else."""
+    """Counts messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 async def subscribe(simulator: SimulatorAddress, ids: list[str]) -> tuple[WSTransport, Counter]:
-    """Open one connection that wants `ids` in full mode."""
+    """Open one connection and subscribe `ids` in full mode."""
     query = f"version=2&token={simulator.access_token}&clientId={simulator.client_id}&authType=2"
     transport, counter = await ws_connect(Counter, f"{simulator.feed_url}/?{query}")
     remaining = iter(ids)
@@ -55,13 +55,13 @@ async def subscribe(simulator: SimulatorAddress, ids: list[str]) -> tuple[WSTran
 
 
 def read_ids(simulator: SimulatorAddress) -> list[str]:
-    """Return as many ids of NSE derivatives as one account may subscribe."""
+    """Return ids of NSE derivatives, as many as one account may subscribe."""
     rows = httpx.get(simulator.instruments_url, trust_env=False).text.split("\n")
     return [row.split(",", 3)[2] for row in rows if row.startswith("NSE,D,")][: CONNECTIONS * INSTRUMENTS]
 
 
 async def measure(simulator: SimulatorAddress, ids: list[str]) -> tuple[float, float]:
-    """Return messages received a second, and the share of a core that the simulator used."""
+    """Return the messages received a second, and the share of a core that the simulator used."""
     clients = [await subscribe(simulator, ids[start::CONNECTIONS]) for start in range(CONNECTIONS)]
     await asyncio.sleep(SETTLE_SECONDS)
     process = psutil.Process(simulator.process_id)

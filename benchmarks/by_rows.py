@@ -1,11 +1,11 @@
-"""The rival of sets: legs held and let go through the ORM, one at a time."""
+"""The row-by-row alternative to set operations: legs added and removed through the ORM, one at a time."""
 
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription
 from tests.factories import NOW
 
 
 def hold_one(claim: Claim, instrument_id: int) -> None:
-    """Have a claim hold one instrument, on the emptiest connection if nobody holds it yet."""
+    """Add one leg to a claim; a new subscription goes to the connection with the lowest load."""
     subscription = Subscription.objects.filter(instrument_id=instrument_id).first()
     if subscription is None:
         emptiest = FeedConnection.objects.order_by("load", "number").first()
@@ -17,7 +17,7 @@ def hold_one(claim: Claim, instrument_id: int) -> None:
 
 
 def let_one_go(leg: ClaimLeg) -> None:
-    """Delete a leg, and its subscription if nobody else holds it."""
+    """Delete a leg, and its subscription if no other claim holds it."""
     subscription = leg.subscription
     leg.delete()
     if not subscription.legs.exists():

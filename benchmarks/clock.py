@@ -1,4 +1,4 @@
-"""How long an act takes as a whole, and of that in the database: its statements, the driver, and the commit."""
+"""Measures wall time of an operation, and the part spent in the database: statements, driver and commit."""
 
 import statistics
 import time
@@ -13,7 +13,7 @@ from django.db import connection
 
 @dataclass
 class Taken:
-    """Milliseconds."""
+    """Durations in milliseconds."""
 
     whole: float = 0.0
     database: float = 0.0
@@ -21,7 +21,7 @@ class Taken:
 
 @contextmanager
 def timed() -> Iterator[Taken]:
-    """Measure a block; what it took is there once it is left."""
+    """Measure a block; the result is complete when the block ends."""
     taken = Taken()
 
     def clocked(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,12 +45,12 @@ def timed() -> Iterator[Taken]:
 
 
 def median(runs: Sequence[Taken]) -> Taken:
-    """Return the median of several runs, of each figure by itself."""
+    """Return the medians of several runs; each figure has a separate median."""
     return Taken(statistics.median(one.whole for one in runs), statistics.median(one.database for one in runs))
 
 
 def report(name: str, sets: Taken, rows: Taken, *, budget_ms: float) -> None:
-    """Print a line: the way of the product, its budget in the database, the way row by row, and the ratios."""
+    """Print one line: set operations, their budget in the database, row by row, and the ratios."""
     print(
         f"{name:<18} sets {sets.whole:7.1f} (database {sets.database:6.1f}, budget {budget_ms:3.0f})   "
         f"rows {rows.whole:8.1f} (database {rows.database:8.1f})   "

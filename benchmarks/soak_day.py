@@ -1,10 +1,10 @@
-"""A day at 25,000 instruments in less time: memory, open files and lag of every process, and how they grow.
+"""An accelerated day with 25,000 instruments: memory, open files and lag of every process, and their growth.
 
     make soak ARGS="day --minutes 60"                               a trading day of packets in an hour
     make soak ARGS="day --minutes 60 --hours 24 --hour-minutes 2"   and then 24 hours, of which 9 to 16 trade
 
-Outside the session the broker's sockets stay and say nothing but pings. A slope is the straight line of least squares
-through the samples after the first fifth, in which caches fill; lag is from a flush to its frame on the board.
+Outside the session the sockets of the simulator stay open and send only pings. A slope is the least-squares line
+through the samples after the first fifth, in which caches fill. Lag is the time from a flush to its frame in Redis.
 """
 
 # ruff: noqa: I001  Importing the rounds sets Django up.
@@ -75,7 +75,7 @@ class Series:
 
 @dataclass
 class Watch:
-    """What was seen of the stack's processes, by name, in one part of the day."""
+    """The samples of the stack's processes, by name, in one part of the day."""
 
     pids: Mapping[str, int]
     every: float
@@ -88,7 +88,7 @@ class Watch:
         self.lag = []
 
     def watch(self, seconds: float) -> None:
-        """Let the time pass, and sample."""
+        """Sample every process until `seconds` have passed."""
         began_at, pause = time.monotonic(), threading.Event()
         while time.monotonic() - began_at < seconds:
             for name, pid in self.pids.items():
@@ -143,7 +143,7 @@ def running_beat(directory: Path) -> Iterator[int]:
 
 
 def watch_hours(watch: Watch, simulator: SimulatorAddress, *, hours: int, seconds: float) -> None:
-    """Let so many hours of so many seconds pass, from eight in the morning."""
+    """Simulate `hours` of `seconds` each, from eight in the morning."""
     was_open = True
     for hour in range(FIRST_HOUR, FIRST_HOUR + hours):
         is_open = hour % 24 in OPEN_HOURS

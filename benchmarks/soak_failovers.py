@@ -1,4 +1,4 @@
-"""Hundreds of real fail-overs of every kind, and the broker's own count of sockets, which never passes five.
+"""Hundreds of real failovers of every kind; the simulator counts at most five open sockets.
 
 make soak ARGS="failovers --runs 200"
 """
@@ -20,7 +20,7 @@ MOST_SECONDS = 60.0
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run fail-overs in random order; ends with an error at the first sixth socket."""
+    """Run failovers in random order; fails at the first sixth socket."""
     parser = argparse.ArgumentParser(prog="soak_failovers", description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)

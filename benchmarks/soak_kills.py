@@ -1,11 +1,11 @@
-"""How soon everything is back after a kill, over many rounds: owners, all owners, Redis, PostgreSQL.
+"""Recovery times after kills, over many rounds: one owner, all owners, Redis, PostgreSQL.
 
     make soak ARGS="kills --runs 20"
 
-One owner: five owners hold 5,000 instruments each and a sixth worker stands by; one owner is killed, until every
-instrument has ticked again. All: the five are killed at once and started again at once, as a supervisor does, the
-start of their processes included. Redis: killed, and started again empty once the browser has been told; until it
-has seen every price anew. PostgreSQL: stopped and started again, the longest time in which a browser saw no tick.
+One owner: five owners stream 5,000 instruments each, and a sixth worker is on standby; from the kill of one owner until
+every instrument has ticked again. All owners: five are killed and restarted at once, as by a supervisor; includes the
+start of the processes. Redis: killed, and restarted empty after the browser has received the notice; until the browser
+has received every price again. PostgreSQL: stopped and restarted; the longest time without a tick in a browser.
 """
 
 # ruff: noqa: I001  Importing the rounds sets Django up.
@@ -34,12 +34,12 @@ from tests.integration.subscriptions.feed.feed_workers import (
 from tests.simulators import SimulatorAddress, running_simulator
 
 OWNERS = 5
-MOST_SECONDS = 120.0
+MAX_SECONDS = 120.0
 AWAY_SECONDS = 1.0
 
 
 class Crew:
-    """Workers of one connection each: five that own, and perhaps one that stands by."""
+    """Workers of one connection each: five owners, and perhaps one on standby."""
 
     def __init__(self, simulator: SimulatorAddress, directory: Path, count: int, stack: ExitStack) -> None:
         self._simulator, self._directory, self._count, self._stack = simulator, directory, count, stack
@@ -47,7 +47,7 @@ class Crew:
         self.workers: list[Worker] = []
 
     def start(self, many: int) -> None:
-        """Start workers at once, without waiting for them."""
+        """Start `many` workers at the same time, without waiting for them."""
         for _ in range(many):
             self._started += 1
             worker = running_worker(
@@ -57,7 +57,7 @@ class Crew:
 
     def settle(self) -> None:
         """Wait until everything streams and every worker is ready."""
-        wait_until_streaming(self._count, seconds=MOST_SECONDS)
+        wait_until_streaming(self._count, seconds=MAX_SECONDS)
         wait_until(
             lambda: all(b" ready." in worker.log.read_bytes() for worker in self.workers),
             seconds=START_SECONDS,
@@ -65,11 +65,11 @@ class Crew:
         )
 
     def kill_one(self) -> float:
-        """Kill an owner; return how long until everything streamed again."""
+        """Kill an owner; return the seconds until everything streamed again."""
         victim = next(worker for worker in self.workers if owner_name(worker))
         name, began_at = owner_name(victim), time.monotonic()
         victim.kill()
-        wait_until_streaming(self._count, seconds=MOST_SECONDS, but_not=[name])
+        wait_until_streaming(self._count, seconds=MAX_SECONDS, but_not=[name])
         took = time.monotonic() - began_at
         self.workers.remove(victim)
         self.start(1)
@@ -77,7 +77,7 @@ class Crew:
         return took
 
     def kill_all(self) -> float:
-        """Kill every worker and start as many; return how long until everything streamed again."""
+        """Kill every worker and start as many; return the seconds until everything streamed again."""
         names = list(FeedLease.objects.values_list("owner", flat=True))
         began_at = time.monotonic()
         for worker in self.workers:
@@ -85,7 +85,7 @@ class Crew:
         many = len(self.workers)
         self.workers.clear()
         self.start(many)
-        wait_until_streaming(self._count, seconds=MOST_SECONDS, but_not=names)
+        wait_until_streaming(self._count, seconds=MAX_SECONDS, but_not=names)
         took = time.monotonic() - began_at
         self.settle()
         return took
@@ -114,17 +114,17 @@ def soak_servers(runs: int, which: Sequence[str]) -> None:
         def kill_redis() -> float:
             began_at = time.monotonic()
             servers.kill_redis()
-            # Or a frame that was on its way would count.
-            wait_until(lambda: market.browser.feed.get("state") != "live", seconds=MOST_SECONDS, message="it is told")
+            # Without this wait a frame in flight would count as a new price.
+            wait_until(lambda: market.browser.feed.get("state") != "live", seconds=MAX_SECONDS, message="it is told")
             servers.start_redis()
             back_at = time.monotonic()
             wait_until(
                 lambda: market.browser.has_seen_since(back_at) == set(market.watched),
-                seconds=MOST_SECONDS,
+                seconds=MAX_SECONDS,
                 message="every price anew",
             )
             took = time.monotonic() - began_at
-            wait_until(lambda: market.browser.feed.get("state") == "live", seconds=MOST_SECONDS, message="all is live")
+            wait_until(lambda: market.browser.feed.get("state") == "live", seconds=MAX_SECONDS, message="all is live")
             return took
 
         def restart_postgres() -> float:
@@ -142,7 +142,7 @@ def soak_servers(runs: int, which: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what was asked for."""
+    """Run the selected soak tests."""
     parser = argparse.ArgumentParser(prog="soak_kills", description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--count", type=int, default=25_000, help="instruments, spread over five connections")

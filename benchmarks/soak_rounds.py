@@ -1,6 +1,6 @@
-"""What the soaks share: servers of their own, rounds with a figure each, and the way figures are said.
+"""Shared by the soak tests: dedicated servers, rounds with one measurement each, and a summary.
 
-Figures are of one machine with whatever else it runs: the load is printed beside them.
+The load average of the machine is printed beside the figures.
 """
 
 # ruff: noqa: E402  Models can be imported only after django.setup().
@@ -26,7 +26,7 @@ from tests.own_servers import OwnServers, make_template, running_servers
 
 @contextmanager
 def own_servers() -> Iterator[tuple[OwnServers, Path]]:
-    """Yield servers that nobody else uses, with Django pointed at them, and a directory for logs, kept on failure."""
+    """Yield dedicated servers to which Django connects, and a directory of logs, which remains after a failure."""
     account = server_account(euid=os.geteuid())
     home = Path(tempfile.mkdtemp(prefix="soak-", dir="/var/tmp"))
     home.chmod(0o711)
@@ -47,7 +47,7 @@ def own_servers() -> Iterator[tuple[OwnServers, Path]]:
 
 
 def measure(name: str, rounds: int, act: Callable[[], float], *, budget: float) -> None:
-    """Run rounds of an act that returns seconds, and say what they came to."""
+    """Run `act`, which returns seconds, `rounds` times and print a summary."""
     figures: list[float] = []
     for number in range(1, rounds + 1):
         began_at = time.monotonic()
@@ -59,7 +59,7 @@ def measure(name: str, rounds: int, act: Callable[[], float], *, budget: float) 
 
 
 def summary(name: str, figures: Sequence[float], *, budget: float) -> str:
-    """Return a line with median, 99th percentile and worst in seconds, against the budget of the 99th."""
+    """Return a line with median, 99th percentile and maximum in seconds, and the budget of the 99th percentile."""
     middle, high = percentile(figures, 50), percentile(figures, 99)
     verdict = "within" if high <= budget else "OVER"
     load = os.getloadavg()[0]
@@ -70,6 +70,6 @@ def summary(name: str, figures: Sequence[float], *, budget: float) -> str:
 
 
 def percentile(figures: Sequence[float], share: float) -> float:
-    """Return the figure that `share` percent of them do not exceed; of fewer than 100, p99 is the worst."""
+    """Return the figure that `share` percent do not exceed; of fewer than 100 figures, p99 is the maximum."""
     ordered = sorted(figures)
     return ordered[max(0, math.ceil(len(ordered) * share / 100) - 1)]

@@ -1,4 +1,4 @@
-"""The runner's command line: `python -m devstack run` and `python -m devstack exec -- COMMAND ...`."""
+"""The command line: `python -m devstack run` and `python -m devstack exec -- COMMAND ...`."""
 
 import argparse
 import os
@@ -36,8 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("run", help="run the whole stack in the foreground")
-    execute = verbs.add_parser("exec", help="run a command with throw-away PostgreSQL and Redis")
-    execute.add_argument("--durable", action="store_true", help="write to disk as the real server does (to measure)")
+    execute = verbs.add_parser("exec", help="run a command with a temporary PostgreSQL and Redis")
+    execute.add_argument(
+        "--durable", action="store_true", help="write to disk as the server of `run` does, for benchmarks"
+    )
     execute.add_argument("command", nargs="+", metavar="COMMAND")
     return parser
 

@@ -1,4 +1,4 @@
-"""Where the terminal listens and where a browser on this machine finds it."""
+"""The address of the web server, and the URL of the terminal for a browser on this machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ class Address:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the terminal."""
+        """The URL for a browser on this machine; a server on all interfaces is reached at loopback."""
         return f"http://{'127.0.0.1' if self.host in {'0.0.0.0', '::'} else self.host}:{self.port}"  # noqa: S104
 
 
 def choose_address(environ: Mapping[str, str]) -> Address:
-    """Return where the web server listens, from HOST and PORT."""
+    """Return the address from HOST and PORT. Raises DevstackError if PORT is not a port number."""
     port = environ.get("PORT") or "8000"
     if not port.isdigit() or not 0 < int(port) < 65_536:
         raise DevstackError(f"PORT={port} is not a port number.")

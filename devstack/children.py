@@ -1,8 +1,8 @@
-"""One child process: how it is started, and how it and all its offspring are ended.
+"""Starts one child process, and ends it with all its descendants.
 
-A child leads its own process group and dies with its parent, however the parent ends:
-Linux sends `death_signal` when the thread that started it is gone. So children must be
-started from the main thread. Whether a child is started again is `supervisor`'s business.
+A child leads its own process group, so one signal reaches its descendants. It dies with its parent, even if the
+parent is killed: Linux sends `death_signal` when the thread that started the child ends. Children must therefore be
+started from the main thread. Restarts are in `supervisor`.
 """
 
 import ctypes
@@ -18,17 +18,19 @@ from pathlib import Path
 from devstack.privileges import Account
 from devstack.waiting import wait_until
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
-# The order in which the stack stops: who takes work in, who does it, whom it comes from, where it is kept.
+# The stages in which the stack stops: programs that accept work, that do it, the broker, the stores. An earlier stage
+# still needs the later ones while it finishes its work.
 FRONTENDS, WORKERS, SOURCES, SERVERS = range(4)
-# Together below the ten seconds that a stop may take; a prefork worker at rest needs up to three of its own.
+# Seconds a stage has to stop. Chosen: together below 10 s, after which container runtimes kill (docker stop). Measured:
+# an idle prefork worker needs up to 3 s.
 STOP_TIMEOUT_SECONDS = {FRONTENDS: 1.8, WORKERS: 4.0, SOURCES: 0.8, SERVERS: 2.4}
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What to run, and how it wants to be stopped."""
+    """A command line with its environment, and the way to stop it."""
 
     name: str
     arguments: Sequence[str]
@@ -37,10 +39,10 @@ class Program:
     log: Path
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    stop_stage: int = FRONTENDS  # lower stages stop first, all of one stage together
-    must_finish: bool = False  # gets its `stop_seconds` even from a user in a hurry
+    stop_stage: int = FRONTENDS  # lower stages stop first; all programs of a stage stop together
+    must_finish: bool = False  # a second Ctrl-C does not shorten its `stop_seconds`
     death_signal: signal.Signals = signal.SIGKILL
-    heartbeat_seconds: float | None = None  # killed when it sent no heartbeat for so long
+    heartbeat_seconds: float | None = None  # sends heartbeats; killed after this time without one
 
     @property
     def stop_seconds(self) -> float:
@@ -59,51 +61,51 @@ class Child:
 
     @property
     def exit_code(self) -> int:
-        """The return code, negative for a signal; for a child that `kill_group` has buried."""
+        """The return code, negative for a signal; available after `kill_group`, which reaps the child."""
         if self.process.returncode is None:
-            raise ValueError(f"{self.program.name} has not been ended")
+            raise ValueError(f"{self.program.name} has not been reaped")
         return self.process.returncode
 
     def has_exited(self) -> bool:
-        """Say whether it ended, without burying it: a zombie keeps its id, so nobody else can get it."""
+        """Return whether it has exited, without reaping it: a zombie keeps its process id from being reused."""
         if self.process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def send_stop_signal(self) -> None:
-        """Send the stop signal to the process itself; it tells its own children in its own order."""
+        """Send the stop signal to the process alone; it stops its own children in its own order."""
         if self.process.returncode is None:
             os.kill(self.pid, self.program.stop_signal)
 
     def kill_group(self) -> None:
-        """Kill whatever is left of the child and its offspring, and bury the child."""
+        """Kill what remains of the process group, and reap the child."""
         if self.process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
             self.process.wait()
 
     def stop(self) -> None:
-        """Ask, wait as long as the program may take, then kill."""
+        """Send the stop signal, wait up to `stop_seconds`, then kill the process group."""
         self.send_stop_signal()
         wait_until(self.has_exited, seconds=self.program.stop_seconds)
         self.kill_group()
 
 
 def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
-    """Return what a child must run before its program so that it dies with its parent."""
+    """Return the function for `preexec_fn` that makes a child die with its parent."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 
     def set_death_signal() -> None:
         libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != parent:  # The parent died before the line above took hold.
+        if os.getppid() != parent:  # The parent died before prctl was called: no signal will come.
             os._exit(1)
 
     return set_death_signal
 
 
 def start(program: Program) -> Child:
-    """Start `program` in its own process group, its output appended to its log."""
+    """Start `program` in a process group; its output is appended to its log."""
     account = program.account
     with program.log.open("ab") as log:
         process = subprocess.Popen(

@@ -1,9 +1,8 @@
-"""`devstack exec`: a command with servers of its own, which vanish with it.
+"""`devstack exec`: runs a command with temporary servers, which are deleted with their data afterwards.
 
-Every invocation gets a directory, a PostgreSQL cluster, a Redis and ports to itself, so
-any number of test runs may go on in one checkout. The cluster is copied from a template
-made once, and durability is off: nothing in it is meant to survive. A server that the
-caller names by DATABASE_URL or REDIS_URL is used as it is.
+Every invocation has a separate directory, PostgreSQL cluster, Redis and ports, so any number of test runs may share a
+checkout. The cluster is a copy of a template that is made once. Durability is off, because the data is temporary. A
+server named by DATABASE_URL or REDIS_URL is used instead.
 """
 
 import secrets
@@ -19,8 +18,8 @@ from types import FrameType
 from devstack import binaries, postgres, redis
 from devstack.children import Child, die_with_parent, start
 from devstack.errors import DevstackError
-from devstack.loopback import without_proxy
 from devstack.locking import acquire
+from devstack.loopback import without_proxy
 from devstack.paths import Paths
 from devstack.ports import choose_port
 from devstack.privileges import Account, give_to
@@ -28,16 +27,16 @@ from devstack.secret_files import load_or_create_secret
 from devstack.waiting import wait_until
 
 DATABASE = "terminal"
-START_SECONDS = 60.0  # on an idle machine it takes 0.1 s
-START_ATTEMPTS = 3  # a port may be lost to another run between choosing and listening
+START_SECONDS = 60.0  # chosen: measured 0.1 s on an idle machine; a loaded one may need seconds
+START_ATTEMPTS = 3  # chosen: another run may take the port before the server listens; three times is improbable
 
 
 def execute(
     command: Sequence[str], *, paths: Paths, account: Account | None, environ: Mapping[str, str], is_durable: bool
 ) -> int:
-    """Run `command` with throw-away servers and return its exit code.
+    """Run `command` with temporary servers and return its exit code.
 
-    A durable database costs what the real one costs; the others save writing to disk.
+    With `is_durable` the database writes to disk as in production, for benchmarks of commits.
     """
     with ExitStack() as stack:
         variables = without_proxy(environ)
@@ -54,7 +53,7 @@ def execute(
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run `command` in our own process group, so that the terminal's Ctrl-C reaches it, and wait for it."""
+    """Run `command` in our process group, so that Ctrl-C reaches it, and return its exit code (128 + signal)."""
     process = subprocess.Popen(
         command,
         env=dict(environment),
@@ -157,11 +156,11 @@ def _first_success(attempt: Callable[[], tuple[str, Child]]) -> tuple[str, Child
 
 def _wait_until_ready(is_ready: Callable[[], bool]) -> None:
     if not wait_until(is_ready, seconds=START_SECONDS):
-        raise DevstackError(f"A throw-away server does not answer after {START_SECONDS:.0f} s.")
+        raise DevstackError(f"A temporary server does not answer after {START_SECONDS:.0f} s.")
 
 
 def _copy_template(paths: Paths, programs: Path, cluster: Path, account: Account | None) -> str:
-    """Put a fresh cluster where `cluster` says and return its password."""
+    """Copy the template to `cluster` and return its password."""
     template = paths.home / f"template-{(programs / 'postgres').stat().st_mtime_ns}"
     if not template.exists():
         _make_template(template, programs, cluster.parent, account)
@@ -181,5 +180,5 @@ def _make_template(template: Path, programs: Path, workspace: Path, account: Acc
     draft.chmod(0o700)
     try:
         draft.rename(template)
-    except OSError:  # Another run was quicker.
+    except OSError:  # Another run has made it in the meantime.
         shutil.rmtree(draft)

@@ -1,5 +1,5 @@
-"""What the runner refuses to do, said in a sentence for whoever started it."""
+"""The one error of the runner; `__main__` prints its text and exits with code 2."""
 
 
 class DevstackError(Exception):
-    """The run cannot go on; the message says why and what to do about it."""
+    """The run cannot continue. The text gives the reason and the remedy."""

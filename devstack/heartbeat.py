@@ -1,9 +1,9 @@
-"""Hears from programs that they are alive, so that one that hangs is not taken for one that works.
+"""Receives heartbeats of a program, to detect one that hangs while its process still lives.
 
-The messages are those of systemd's watchdog (sd_notify(3), sd_watchdog_enabled(3)): the environment names a datagram
-socket and an interval, the program sends `WATCHDOG=1` to it from the loop that does its work. A program that runs
-under systemd with WatchdogSec= needs nothing else; here the supervisor listens. Silence counts from the first
-sign on, so that a slow start is no silence.
+The protocol is systemd's watchdog (sd_notify(3), sd_watchdog_enabled(3)): the environment names a datagram socket and
+an interval, and the program sends `WATCHDOG=1` from the loop that does its work. So the same program works under
+systemd with WatchdogSec=; here the supervisor receives the messages. The timeout starts with the first heartbeat, so
+a slow start never triggers it.
 """
 
 import os
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MESSAGE: Final = b"WATCHDOG=1"
-MAX_MESSAGE_BYTES: Final = 4_096
+MAX_MESSAGE_BYTES: Final = 4_096  # chosen: a page; a heartbeat has 10 bytes
 
 
 def _listen() -> tuple[socket.socket, str]:
-    # An abstract name: no file to leave behind, no path to be too long. The random part keeps strangers out.
+    # An abstract address (unix(7)): no file remains, and no path is too long. The random part cannot be guessed.
     name = f"broking-terminal-{os.getpid()}-{secrets.token_hex(8)}"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     listener.bind(f"\0{name}")
@@ -27,7 +27,7 @@ def _listen() -> tuple[socket.socket, str]:
 
 @dataclass(slots=True)
 class HeartbeatMonitor:
-    """What is heard of one program."""
+    """The heartbeats of one program."""
 
     timeout_seconds: float
     last_heartbeat_at: float | None = None
@@ -40,29 +40,30 @@ class HeartbeatMonitor:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a program must be started with to be heard."""
+        """The variables with which the program must be started."""
         return {"NOTIFY_SOCKET": f"@{self._name}", "WATCHDOG_USEC": str(round(self.timeout_seconds * 1_000_000))}
 
     def reset(self) -> None:
-        """Expect a program that is being started: heartbeats of its predecessor count for nothing."""
+        """Discard the heartbeats of a predecessor, before the program is restarted."""
         self._drain()
         self.last_heartbeat_at = None
 
     def has_timed_out(self, now: float) -> bool:
         """Return whether heartbeats came once and have been missing for too long. Called every second or so."""
-        # Whoever slept longer than the silence allowed, the machine for instance, has heard nothing and knows nothing.
-        has_slept = self.last_check_at is not None and now - self.last_check_at > self.timeout_seconds / 2
+        # After a pause of the supervisor itself (a suspended machine) the missing heartbeats prove nothing: the timeout
+        # starts again.
+        was_paused = self.last_check_at is not None and now - self.last_check_at > self.timeout_seconds / 2
         self.last_check_at = now
-        if self._drain() or (has_slept and self.last_heartbeat_at is not None):
+        if self._drain() or (was_paused and self.last_heartbeat_at is not None):
             self.last_heartbeat_at = now
         return self.last_heartbeat_at is not None and now - self.last_heartbeat_at > self.timeout_seconds
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close the socket."""
         self._listener.close()
 
     def _drain(self) -> bool:
-        """Take in what came; whether a sign was among it."""
+        """Read all waiting messages; return whether one was a heartbeat."""
         is_alive = False
         while True:
             try:

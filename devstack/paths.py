@@ -1,10 +1,9 @@
-"""Where the runner keeps things.
+"""The directories of the runner.
 
-`.run/` in the checkout holds everything: secrets, logs, and the servers' home with their
-data. Only when the servers run under another account (see `privileges`) that cannot reach
-the checkout does their home move outside, with a link `.run/servers` pointing there. The
-outside name depends on the checkout's path and on an id kept in `.run/`, so a copied or a
-fresh checkout never meets another's data.
+`.run/` in the checkout contains everything: secrets, logs, and the home of the servers with their data. The home is
+outside the checkout only if the servers run under another account (`privileges`) that cannot reach the checkout;
+`.run/servers` is then a link to it. The name of an external home depends on the path of the checkout and on an id in
+`.run/`, so a copied or recreated checkout never uses the data of another.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from devstack.errors import DevstackError
 from devstack.privileges import Account, is_reachable
 from devstack.secret_files import load_or_create_secret
 
-# Persistent state of root's programs belongs in /var/lib; /var/tmp is swept by some systems.
+# /var/lib is the place for persistent state of root's programs (FHS 3.0, 5.8); some systems clean /var/tmp.
 EXTERNAL_PARENTS = (Path("/var/lib/broking-terminal"), Path("/var/tmp/broking-terminal"))  # noqa: S108  fallback, checked below
 LINK_NAME = "servers"
 
@@ -34,17 +33,17 @@ class Paths:
 
 
 def external_directory_name(root: Path, checkout_id: str) -> str:
-    """Return the directory name that stands for this checkout where several share a parent."""
+    """Return the name of this checkout's home in a parent that several checkouts share."""
     return hashlib.sha256(f"{root}\0{checkout_id}".encode()).hexdigest()[:12]
 
 
 def prepare_paths(root: Path, account: Account | None) -> Paths:
-    """Create what is missing and return where everything is."""
+    """Create missing directories and return all paths. Raises DevstackError if one belongs to another user."""
     run = root / ".run"
     run.mkdir(exist_ok=True)
     if not os.access(run, os.W_OK):
         raise DevstackError(f"{run} belongs to another user; remove it, or run as that user.")
-    # Another account must be able to pass through to its data, but not to list.
+    # 0711: the account of the servers may pass through to its data, but may not list the directory.
     run.chmod(0o700 if account is None else 0o711)
     (run / "logs").mkdir(mode=0o700, exist_ok=True)
     home = run if is_reachable(run, account) else _prepare_external(root, run, account)
@@ -68,11 +67,13 @@ def _external_parent(account: Account | None) -> Path:
         if is_reachable(parent.parent, account) and os.access(parent.parent, os.W_OK):
             _make_own_directory(parent)
             return parent
-    raise DevstackError("The checkout is closed to the servers' account, and neither /var/lib nor /var/tmp is open.")
+    raise DevstackError(
+        "The servers' account cannot reach the checkout, and neither /var/lib nor /var/tmp is writable."
+    )
 
 
 def _make_own_directory(path: Path) -> None:
-    """Create `path`, or accept it only if it is a real directory of ours: the parent may be open to all."""
+    """Create `path`. An existing one must be a real directory of this user: anyone may have made it in /var/tmp."""
     path.mkdir(mode=0o711, exist_ok=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():

@@ -1,4 +1,4 @@
-"""The loopback ports of this checkout's stack: the same in every run while they are free."""
+"""The loopback ports of the stack: chosen once, stored in a file, and reused by later runs while they are free."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ class PortRegistry:
         self._chosen: dict[str, int] = {}
 
     def port(self, name: str) -> int:
-        """Return the port called `name`, choosing one on the first call of this run."""
+        """Return the port called `name`; the first call of a run chooses it."""
         if name not in self._chosen:
             remembered = self._remembered()
             taken = frozenset(self._chosen.values())

@@ -1,18 +1,18 @@
 """Free loopback ports that stay free while their server restarts.
 
-Ports come from below Linux's ephemeral range (32768 up): there, an outgoing connection
-of anybody could take the port in the moment its server is down.
+They lie below Linux's ephemeral range (from 32768, ip_local_port_range in ip(7)). Inside that range an outgoing
+connection of any process could take the port while its server is down.
 """
 
 import random
 import socket
 from collections.abc import Set
 
-FIRST_PORT, LAST_PORT = 20_000, 32_000
+FIRST_PORT, LAST_PORT = 20_000, 32_000  # chosen: below the ephemeral range, above the ports of common services
 
 
 def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
-    """Say whether a server could listen on `port` now."""
+    """Return whether a server could listen on `port` now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -27,6 +27,6 @@ def choose_port(*, preferred: int | None = None, taken: Set[int] = frozenset()) 
     if preferred is not None and preferred not in taken and is_free(preferred):
         return preferred
     while True:
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  any port will do
+        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  not a secret
         if port not in taken and is_free(port):
             return port

@@ -1,9 +1,8 @@
 """An embedded PostgreSQL: its cluster, its command line, its databases.
 
-TCP on loopback only: a socket file's path may not exceed 107 bytes, a checkout's may.
-Passwords are generated and checked with SCRAM; nobody is trusted. The superuser
-`postgres` serves this module; the product connects as `terminal`, which owns its
-databases and may create others (tests do).
+It listens on loopback TCP only: the path of a socket file is limited to 107 bytes (unix(7)), and the path of a checkout
+may be longer. Passwords are generated and checked with SCRAM; no connection is trusted. This module connects as the
+superuser `postgres`. The product connects as `terminal`, which owns its databases and may create others, as tests do.
 """
 
 import shutil
@@ -27,7 +26,7 @@ from devstack.privileges import Account, give_to
 from devstack.processes import end
 
 DATABASE_USER = "terminal"
-# Servers get no more of the environment than they need: it may hold the broker's access token.
+# A fixed environment: ours may contain the access token of the broker.
 SERVER_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
@@ -59,7 +58,7 @@ class PostgresServer:
 
 
 def _stop_signal(server: PostgresServer) -> signal.Signals:
-    """Return SIGINT, "fast": breaks off its clients, loses nothing; or SIGQUIT, "immediate": saves nothing."""
+    """Return SIGINT ("fast": disconnects clients, writes all data) or SIGQUIT ("immediate": writes nothing)."""
     return signal.SIGINT if server.is_durable else signal.SIGQUIT
 
 
@@ -80,7 +79,7 @@ def _options(server: PostgresServer) -> list[str]:
 
 
 def create_cluster(binaries: Path, cluster: Path, password: str, account: Account | None) -> None:
-    """Make a cluster in `cluster`, whole or not at all."""
+    """Create a cluster atomically: in a draft that is renamed. Raises DevstackError with the output of initdb."""
     draft = cluster.with_name(f"{cluster.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -117,7 +116,7 @@ def create_cluster(binaries: Path, cluster: Path, password: str, account: Accoun
 
 
 def check_version(server: PostgresServer) -> None:
-    """Refuse a cluster that another major version of PostgreSQL made."""
+    """Raise DevstackError if another major version of PostgreSQL made the cluster."""
     made_by = (server.cluster / "PG_VERSION").read_text().strip()
     answer = subprocess.run(
         [str(server.binaries / "postgres"), "--version"], capture_output=True, text=True, check=True
@@ -125,16 +124,16 @@ def check_version(server: PostgresServer) -> None:
     running = answer.stdout.split()[-1].partition(".")[0]
     if made_by != running:
         raise DevstackError(
-            f"The data in {server.cluster} is PostgreSQL {made_by}'s, the server is {running}. "
-            "Dump and restore it with the old version, or `make clean` to start afresh."
+            f"The data in {server.cluster} is of PostgreSQL {made_by}, the server is {running}. "
+            "Dump it with the old version and restore it, or delete it with `make clean`."
         )
 
 
 def clear_stale_lock(cluster: Path) -> None:
-    """Undo what a crashed run left: end its server if that still lives, forget its lock file.
+    """Clean up after a crashed run: end its server if it still runs, and delete its lock file.
 
-    Only for a caller that knows that no run of this cluster is meant to be alive. Without this, PostgreSQL
-    refuses to start whenever the id in `postmaster.pid` now belongs to any other process of the same account.
+    The caller must know that no other run uses this cluster. Without the clean-up PostgreSQL refuses to start if the
+    process id in `postmaster.pid` now belongs to an unrelated process of the same account.
     """
     lock = cluster / "postmaster.pid"
     if not lock.exists():
@@ -149,7 +148,7 @@ def clear_stale_lock(cluster: Path) -> None:
 
 
 def is_ready(server: PostgresServer, child: Child) -> bool:
-    """Say whether the server answers; raise with its last words if it has ended."""
+    """Return whether the server accepts connections. Raises DevstackError with the end of its log if it has exited."""
     try:
         _connect(server).close()
     except psycopg.OperationalError as error:
@@ -173,7 +172,7 @@ def _connect(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:
 
 
 def ensure_database(server: PostgresServer, name: str) -> None:
-    """Create the product's role and its database `name` where they are missing."""
+    """Create the role of the product and its database `name`, if they do not exist."""
     with _connect(server) as connection:
         has = _existence_query(connection)
         if not has("SELECT 1 FROM pg_roles WHERE rolname = %s", DATABASE_USER):

@@ -1,8 +1,8 @@
-"""Which operating-system account the database servers run as, and what it can reach.
+"""The operating-system account of the database servers, and the paths that it can reach.
 
-PostgreSQL refuses to run as root, so as root both servers run as `nobody`. That account
-may be unable to reach a checkout below a closed directory; `is_reachable` tells, and
-`paths` then chooses somewhere else. Nothing here changes a directory's permissions.
+PostgreSQL refuses to run as root, so as root both servers run as `nobody`. That account may be unable to reach a
+checkout below a closed directory. `is_reachable` finds out, and `paths` then chooses another place. Nothing here
+changes permissions of a directory.
 """
 
 import os
@@ -25,7 +25,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Who owns a directory and who may pass through it."""
+    """Owner, group and permissions of a directory."""
 
     uid: int
     gid: int
@@ -33,7 +33,7 @@ class Ownership:
 
 
 def server_account(*, euid: int) -> Account | None:
-    """Return the account servers must run as, or None where they run as ourselves."""
+    """Return the account of the servers; None means the present user. Raises DevstackError if it does not exist."""
     if euid != 0:
         return None
     try:
@@ -46,7 +46,7 @@ def server_account(*, euid: int) -> Account | None:
 
 
 def may_pass(account: Account, directories: Iterable[Ownership]) -> bool:
-    """Say whether `account`, without supplementary groups, may pass through all of `directories`."""
+    """Return whether `account`, without supplementary groups, may pass through all `directories`."""
     return all(_may_pass_one(account, directory) for directory in directories)
 
 
@@ -59,7 +59,7 @@ def _may_pass_one(account: Account, directory: Ownership) -> bool:
 
 
 def is_reachable(path: Path, account: Account | None) -> bool:
-    """Say whether `account` can get at `path` through all directories above it; None always can."""
+    """Return whether `account` may pass through all directories to `path`; the present user, None, always may."""
     if account is None:
         return True
     resolved = path.resolve()
@@ -73,7 +73,7 @@ def _ownership(directory: Path) -> Ownership:
 
 
 def give_to(path: Path, account: Account | None) -> None:
-    """Make `account` the owner of `path` and everything below it."""
+    """Make `account` the owner of `path` and everything below; nothing for None."""
     if account is None:
         return
     os.chown(path, account.uid, account.gid)

@@ -1,4 +1,4 @@
-"""Questions to the running stack over HTTP: is the simulator listing, is the terminal healthy."""
+"""HTTP probes of the running stack: the simulator's instrument file, the terminal's /health."""
 
 import http.client
 import json
@@ -6,19 +6,19 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-TIMEOUT_SECONDS = 2.0
-LONGEST_REPLY_BYTES = 65_536
+TIMEOUT_SECONDS = 2.0  # chosen: a process on this machine that takes longer is not ready
+LONGEST_REPLY_BYTES = 65_536  # chosen: many times the size of /health; the instrument file is megabytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    status: int  # 0: nobody answered
+    status: int  # 0: no answer
     text: str
 
 
 def ask(url: str) -> Answer:
-    """Return what `url` says, its first bytes; a refusal is an answer too."""
-    # A proxy named by the environment has no business on loopback.
+    """Return status and first bytes of the answer to a GET; an HTTP error is an answer too."""
+    # Without the environment's proxy, which cannot reach loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=TIMEOUT_SECONDS) as reply:
@@ -31,13 +31,13 @@ def ask(url: str) -> Answer:
 
 
 def describe_health(answer: Answer) -> str:
-    """Say in one line what keeps /health from 200: the parts that fail, with their reasons."""
+    """Return one line with the ffailing parts of /health and their reasons."""
     try:
         parts = json.loads(answer.text)["parts"].items()
-        ailing = [f"{name}: {part.get('reason', part['status'])}" for name, part in parts if part["status"] != "ok"]
+        failing = [f"{name}: {part.get('reason', part['status'])}" for name, part in parts if part["status"] != "ok"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return answer.text[:500]  # Not our health page; whatever it is, it is the best there is to show.
-    return "; ".join(ailing)
+        return answer.text[:500]  # Not our health page, perhaps of another server on this port: show it unchanged.
+    return "; ".join(failing)
 
 
 def _text(content: bytes) -> str:

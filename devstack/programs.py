@@ -1,7 +1,7 @@
-"""The command lines of the stack: what each process is and how it wants to stop.
+"""The command lines of the stack's processes. Pure: built from the environment that the processes receive.
 
-Pure: built from the environment that the processes get. Everything runs as
-`python -m ...`, because the first line of a console script breaks at long paths.
+Every process runs as `python -m ...`: the first line of a console script breaks if the path of the checkout is long
+(execve(2)).
 """
 
 import sys
@@ -15,13 +15,13 @@ from devstack.source import SIMULATED_CLIENT_ID, Source
 
 WORKER = ["celery", "-A", "terminal", "worker", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
 
-# A feed worker gives a sign every second; its lease runs out after three.
+# Chosen: ten heartbeats of a feed worker, which sends one a second. Its lease has expired after three.
 HEARTBEAT_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Launcher:
-    """What all programs of the stack have in common."""
+    """Makes programs with the properties that all processes of the stack share."""
 
     root: Path
     logs: Path
@@ -38,12 +38,12 @@ class Launcher:
         )
 
     def command(self, name: str, *arguments: str) -> Program:
-        """Return a management command."""
+        """Return a management command of Django."""
         return self.program(name, ["manage.py", name, *arguments])
 
 
 def simulator(launcher: Launcher, source: Source, *, feed_port: int, rest_port: int) -> Program:
-    """Return the simulator; its access token stands in SIMULATOR_ACCESS_TOKEN, arguments being public."""
+    """Return the simulator. It reads its access token from SIMULATOR_ACCESS_TOKEN: arguments are public (ps)."""
     environment = launcher.environment
     arguments = ["-m", "simulator", "--port", str(feed_port), "--rest-port", str(rest_port)]
     arguments += ["--client-id", SIMULATED_CLIENT_ID]
@@ -55,7 +55,7 @@ def simulator(launcher: Launcher, source: Source, *, feed_port: int, rest_port: 
 
 
 def feed_worker(launcher: Launcher) -> Program:
-    """Return the feed worker. Frozen it would hold its connections, and nobody else may open them while it lives."""
+    """Return the feed worker, with a heartbeat: while a frozen one lives, no other may open its connections."""
     arguments = ["-m", *WORKER, "-Q", "feed", "--pool", "solo", "-n", "feed1@%h"]
     program = launcher.program("feed", arguments, stop_stage=WORKERS)
     return replace(program, heartbeat_seconds=HEARTBEAT_TIMEOUT_SECONDS)
@@ -72,10 +72,10 @@ def beat(launcher: Launcher) -> Program:
 
 
 def web(launcher: Launcher, *, host: str, port: int) -> Program:
-    """Return the web server: uvicorn, or daphne where ASGI_SERVER says so."""
+    """Return the web server: uvicorn, or daphne with ASGI_SERVER=daphne."""
     match launcher.environment.get("ASGI_SERVER") or "uvicorn":
         case "uvicorn":
-            # Compressing each frame costs three times the CPU and memory of sending it.
+            # No compression. Measured: it costs three times the CPU and memory of sending a frame.
             frames = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
             quietly = ["--no-access-log", "--timeout-graceful-shutdown", "1"]
             server = ["uvicorn", "terminal.asgi:application", "--host", host, "--port", str(port), *frames, *quietly]

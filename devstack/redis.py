@@ -1,7 +1,7 @@
 """An embedded Redis: its configuration, its command line, its readiness.
 
-It keeps nothing on disk: everything in it is rebuilt from PostgreSQL. The password
-stands in a private file, not in the arguments, which every account may read.
+Without persistence: everything in it is rebuilt from PostgreSQL. The password is in a private file, because every
+account may read the arguments of a process.
 """
 
 import json
@@ -49,7 +49,7 @@ class RedisServer:
 
 
 def write_configuration(server: RedisServer) -> None:
-    """Write what the server reads at its start."""
+    """Write the configuration file, readable by the account of the server only."""
     server.directory.mkdir(mode=0o700, exist_ok=True)
     lines = [
         "bind 127.0.0.1",
@@ -65,8 +65,8 @@ def write_configuration(server: RedisServer) -> None:
 
 
 def is_ready(server: RedisServer, child: Child) -> bool:
-    """Say whether the server answers; raise with its last words if it has ended."""
-    # The client's own retries wait for seconds.
+    """Return whether the server answers. Raises DevstackError with the end of its log if it has exited."""
+    # No retries: those of redis-py wait for seconds, and the caller polls.
     never = Retry(NoBackoff(), retries=0)
     with redis.Redis(port=server.port, password=server.password, socket_timeout=2, retry=never) as client:
         try:

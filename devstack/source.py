@@ -1,8 +1,7 @@
-"""Which source of market data this run is for, and what follows from that.
+"""The source of market data: the simulator's demo listing, the simulator with a given master, or a Dhan account.
 
-Each source has a database and a Redis prefix of its own, so that ids of one never
-meet ids of another: the simulator's own listing, the simulator with a given master on a
-given date, or a Dhan account.
+Each source has a separate database and Redis prefix, because its security ids mean nothing in another. A master on
+another market date is another source.
 """
 
 import gzip
@@ -14,15 +13,15 @@ from pathlib import Path
 from devstack.errors import DevstackError
 
 SIMULATED_CLIENT_ID = "1000000001"
-# The broker's names of its two instrument files. The simulator serves both of its own listing; of a master that it
-# is given, only the one of its layout.
+# The broker's names of its two instrument files. The simulator serves both for the demo listing; for a given master it
+# serves the file of the same layout only.
 COMPACT_FILE = "api-scrip-master.csv"
 DETAILED_FILE = "api-scrip-master-detailed.csv"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    name: str  # as a person would say it
+    name: str  # for messages
     key: str  # part of the database's name, and the Redis prefix
     is_simulated: bool
     master: Path | None = None
@@ -38,9 +37,9 @@ class Source:
 
 
 def choose_source(environ: Mapping[str, str]) -> Source:
-    """Return the source that the environment asks for; raise if it contradicts itself."""
+    """Return the source named by the environment. Raises DevstackError if variables contradict one another."""
     client_id = environ.get("DHAN_CLIENT_ID", "")
-    # With the PIN and the TOTP secret a token is generated.
+    # Instead of an access token, PIN and TOTP secret suffice: the product then generates one.
     login = environ.get("DHAN_ACCESS_TOKEN", "") or environ.get("DHAN_PIN", "")
     if bool(client_id) != bool(login):
         raise DevstackError(
@@ -50,7 +49,7 @@ def choose_source(environ: Mapping[str, str]) -> Source:
     master = environ.get("SIMULATOR_MASTER", "")
     if client_id:
         if master:
-            raise DevstackError("SIMULATOR_MASTER is for the simulator; with Dhan credentials there is none.")
+            raise DevstackError("SIMULATOR_MASTER has no effect with Dhan credentials; unset one of them.")
         return Source(name="Dhan", key=f"dhan_{_digest(client_id.encode())}", is_simulated=False)
     if master:
         return _source_of_master(Path(master).expanduser(), environ.get("MARKET_DATE", ""))
@@ -74,7 +73,7 @@ def _source_of_master(master: Path, market_date: str) -> Source:
 
 
 def _is_compact(master: Path) -> bool:
-    """Whether a master, plain or gzip, is of the compact layout; the simulator refuses what is neither."""
+    """Return whether a master, plain or gzip, has the compact layout. The simulator rejects unknown layouts."""
     with master.open("rb") as file:
         start = file.read(4)
     try:
@@ -91,7 +90,7 @@ def _digest(content: bytes) -> str:
 def source_variables(
     source: Source, environ: Mapping[str, str], *, feed_port: int, rest_port: int, token: str
 ) -> dict[str, str]:
-    """Return the settings by which the product finds its broker."""
+    """Return the settings with which the product connects to its broker."""
     prefix = {"REDIS_PREFIX": environ.get("REDIS_PREFIX") or source.redis_prefix}
     if not source.is_simulated:
         return prefix

@@ -1,8 +1,7 @@
-"""`devstack run`: the whole stack, from nothing to the line `Ready`, and down again.
+"""`devstack run`: starts the whole stack, prints `Ready`, and stops it again.
 
-The order of coming up is the order of need: servers, broker, tables, instruments, users,
-workers, web. Coming up again after any crash is the same path. What runs is decided in
-`source` and `programs`; staying alive and stopping is `supervisor`'s.
+Each step needs the steps before: servers, broker, tables, instruments, users, workers, web. The start after a crash
+is the same path. `source` and `programs` decide which processes run; `supervisor` restarts and stops them.
 """
 
 import secrets
@@ -27,8 +26,8 @@ from devstack.signal_waiter import SignalWaiter
 from devstack.source import Source, choose_source, source_variables
 from devstack.supervisor import StopRequestedError, Supervisor
 
-START_TIMEOUT_SECONDS = 120.0
-PROBE_INTERVAL_SECONDS = 0.5
+START_TIMEOUT_SECONDS = 120.0  # chosen: far above a start on a loaded machine
+PROBE_INTERVAL_SECONDS = 0.5  # chosen: "Ready" comes within half a second, at a negligible load
 DEMO_USERS = "trader1, trader2, staff"
 
 
@@ -52,7 +51,7 @@ def run(*, paths: Paths, account: Account | None, environ: Mapping[str, str]) ->
             announce("Stopping ...")
             supervisor.stop_all()
             signals.ignore_signals()
-            announce("Stopped; the data stays in .run/.")
+            announce("Stopped. The data remains in .run/.")
     return 0
 
 
@@ -100,7 +99,7 @@ def _variables(
         "DATABASE_URL": urls.database,
         "REDIS_URL": urls.redis,
         "SECRET_KEY": environ.get("SECRET_KEY") or load_or_create_secret(paths.run / "secret-key", length_bytes=48),
-        # A Fernet key is padded.
+        # 32 bytes are 43 characters of base64; a Fernet key needs the padding too.
         "TOKEN_KEYS": environ.get("TOKEN_KEYS")
         or load_or_create_secret(paths.run / "token-key", length_bytes=32) + "=",
         "STATIC_ROOT": environ.get("STATIC_ROOT") or str(paths.run / "static"),
@@ -121,7 +120,9 @@ def _start_simulator(supervisor: Supervisor, launcher: programs.Launcher, source
 
     def is_listing() -> bool:
         if time.monotonic() > deadline:
-            raise DevstackError(_with_log_tail("The simulator does not answer.", program))
+            raise DevstackError(
+                _with_log_tail(f"The simulator does not answer after {START_TIMEOUT_SECONDS:.0f} s.", program)
+            )
         return ask(listing).status == 200
 
     supervisor.wait_until(is_listing, every_seconds=PROBE_INTERVAL_SECONDS)
@@ -135,11 +136,11 @@ def _prepare(supervisor: Supervisor, launcher: programs.Launcher, source: Source
 
 
 def _make_demo_users(supervisor: Supervisor, launcher: programs.Launcher, paths: Paths, source: Source) -> str | None:
-    """Make the demo users and return how to find their password; None where there are none."""
+    """Create the demo users; return a sentence about their password, or None if there are no demo users."""
     given = launcher.environment.get("DEMO_PASSWORD")
     if not source.is_simulated and not given:
         return None
-    password, hint = (given, "the password is DEMO_PASSWORD's") if given else _demo_password(paths.run)
+    password, hint = (given, "the password is the value of DEMO_PASSWORD") if given else _demo_password(paths.run)
     environment = {**launcher.environment, "DEMO_PASSWORD": password}
     command = programs.Launcher(root=launcher.root, logs=launcher.logs, environment=environment)
     _run_command(supervisor, command.command("create_demo_users"), "Making the demo users")
@@ -152,11 +153,11 @@ def _demo_password(run: Path) -> tuple[str, str]:
         return path.read_text().strip(), f"the password is in {path}"
     password = secrets.token_urlsafe(9)
     write_private(path, password)
-    return password, f"password {password} (kept in {path})"
+    return password, f"password {password} (stored in {path})"
 
 
 def _run_command(supervisor: Supervisor, program: Program, what: str, *, is_shown: bool = False) -> None:
-    """Run a management command to its end, its words shown as they come if it is long; raise if it fails."""
+    """Run a management command; with `is_shown`, print its output as it comes. Raises DevstackError if it fails."""
     announce(f"{what} ...")
     began_at = time.monotonic()
     tail = LogTail(program.log)
@@ -167,20 +168,20 @@ def _run_command(supervisor: Supervisor, program: Program, what: str, *, is_show
 
     code = supervisor.run_once(program, on_check=show) if is_shown else supervisor.run_once(program)
     if code != 0:
-        raise DevstackError(_with_log_tail(f"{what} failed (code {code}).", program))
+        raise DevstackError(_with_log_tail(f"{what} failed with exit code {code}.", program))
     announce(f"  done in {time.monotonic() - began_at:.1f} s")
 
 
 def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
     announce("Waiting for /health ...")
-    complain_at = time.monotonic() + START_TIMEOUT_SECONDS
+    warn_at = time.monotonic() + START_TIMEOUT_SECONDS
 
     def is_healthy() -> bool:
-        nonlocal complain_at
+        nonlocal warn_at
         answer = ask(f"{address.url}/health")
-        if answer.status != 200 and time.monotonic() > complain_at:
-            announce(f"Not healthy yet ({answer.status}): {describe_health(answer)}")
-            complain_at = time.monotonic() + START_TIMEOUT_SECONDS
+        if answer.status != 200 and time.monotonic() > warn_at:
+            announce(f"Not healthy yet (status {answer.status}): {describe_health(answer)}")
+            warn_at = time.monotonic() + START_TIMEOUT_SECONDS
         return answer.status == 200
 
     supervisor.wait_until(is_healthy, every_seconds=PROBE_INTERVAL_SECONDS)

@@ -1,9 +1,8 @@
-"""Keeps programs alive, and ends them all in order.
+"""Supervises services: restarts each one that exits, and stops all of them in order.
 
-A kept program that ends for whatever reason is started again after a growing delay
-(`backoff`); one that stops to send heartbeats is frozen, and killed first
-(`heartbeat`). The supervisor has one thread and keeps no state on disk: who is alive is
-asked of the system each time it wakes.
+A service that exits for any reason is restarted after a backoff (`backoff`). A service whose heartbeats stop is frozen
+and is killed first (`heartbeat`). The supervisor has one thread and no state on disk: on each wake-up it asks the
+system which children have exited.
 """
 
 import random
@@ -20,17 +19,17 @@ from devstack.heartbeat import HeartbeatMonitor
 from devstack.logs import last_lines, rotate_if_large
 from devstack.signal_waiter import SignalWaiter
 
-IDLE_SECONDS = 1.0
-LOG_BYTES = 64 * 1024 * 1024  # one log more is kept of each program
+IDLE_SECONDS = 1.0  # chosen: heartbeat timeouts are checked this often; exits wake it at once by SIGCHLD
+LOG_BYTES = 64 * 1024 * 1024  # chosen: a program occupies at most twice this with its old log
 
 
 class StopRequestedError(Exception):
-    """The user wants the stack to stop while it is still coming up."""
+    """The user stops the stack while it is still starting."""
 
 
 @dataclass(slots=True)
 class Service:
-    """A program to be kept running, and how that is going."""
+    """A supervised program and its present state."""
 
     program: Program
     child: Child
@@ -47,7 +46,7 @@ class Supervisor:
         self._services: list[Service] = []
 
     def supervise(self, program: Program) -> Child:
-        """Start `program` and keep it running from now on."""
+        """Start `program` and restart it from now on when it exits."""
         heartbeat = None if program.heartbeat_seconds is None else HeartbeatMonitor(program.heartbeat_seconds)
         if heartbeat is not None:
             program = replace(program, environment={**program.environment, **heartbeat.environment})
@@ -56,9 +55,9 @@ class Supervisor:
         return child
 
     def run_once(self, program: Program, *, on_check: Callable[[], None] = lambda: None) -> int:
-        """Run `program` to its end, once, while the kept ones are looked after; return its exit code.
+        """Run `program` until it exits, without restarts, while the services are supervised; return its exit code.
 
-        `on_check` is called about once a second, and once when the program has ended.
+        `on_check` is called about once a second, and once after the exit. Raises StopRequestedError.
         """
         child = start(program)
 
@@ -74,7 +73,7 @@ class Supervisor:
         return child.exit_code
 
     def wait_until(self, condition: Callable[[], bool], *, every_seconds: float = IDLE_SECONDS) -> None:
-        """Look after the kept programs until `condition` holds; raise if the user wants to stop first."""
+        """Supervise until `condition` holds. Raises StopRequestedError if the user stops the stack before."""
         while not condition():
             self.tick(time.monotonic())
             self._signals.wait(min(every_seconds, self._seconds_to_next_restart()))
@@ -82,18 +81,16 @@ class Supervisor:
                 raise StopRequestedError
 
     def run(self) -> None:
-        """Look after the kept programs until the user wants to stop."""
+        """Supervise until the user stops the stack."""
         with suppress(StopRequestedError):
             self.wait_until(lambda: False)
 
     def tick(self, now: float) -> None:
-        """Notice deaths, end whoever is frozen, and start again whoever's wait is over."""
+        """Check every service once: kill it if its heartbeats stopped, schedule or perform its restart."""
         for service in self._services:
             rotate_if_large(service.program.log, most_bytes=LOG_BYTES)
             if service.restart_at is None and service.heartbeat is not None and service.heartbeat.has_timed_out(now):
-                self._report(
-                    f"{service.program.name} has given no sign of life for {service.program.heartbeat_seconds:g} s"
-                )
+                self._report(f"{service.program.name} sent no heartbeat for {service.program.heartbeat_seconds:g} s")
                 service.child.kill_group()
             if service.restart_at is None and service.child.has_exited():
                 self._schedule_restart(service, now)
@@ -110,14 +107,14 @@ class Supervisor:
         service.restart_at = now + delay
         words = " | ".join(line.strip() for line in last_lines(service.program.log, count=3))
         how = describe_exit(service.child.exit_code)
-        self._report(f"{service.program.name} {how}; again in {delay:.1f} s. Its last words: {words or 'none'}")
+        self._report(f"{service.program.name} {how}; restart in {delay:.1f} s. End of its log: {words or 'empty'}")
 
     def _seconds_to_next_restart(self) -> float:
         waits = [service.restart_at - time.monotonic() for service in self._services if service.restart_at is not None]
         return min(waits, default=IDLE_SECONDS)
 
     def stop_all(self) -> None:
-        """End every program, stage by stage; a second wish to stop ends the patience."""
+        """Stop all services, stage by stage. A second request to stop kills the rest at once, except `must_finish`."""
         by_stage = sorted(self._services, key=lambda service: service.program.stop_stage)
         for _, services in groupby(by_stage, key=lambda service: service.program.stop_stage):
             self._stop_together([service.child for service in services])
@@ -141,5 +138,5 @@ class Supervisor:
 
 
 def describe_exit(code: int) -> str:
-    """Say how a program ended, from its return code."""
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    """Return how a program ended, from its return code."""
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"

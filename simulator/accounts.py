@@ -1,9 +1,9 @@
-"""The broker's rules for one account: who may connect, how many at once, how much each may ask for.
+"""The broker's limits for one account: credentials, number of connections, subscriptions. Pure.
 
-Limits are those of the live feed's documentation (annexure, read November 2026): five connections, the sixth costs
-the oldest its place; 5,000 instruments on one connection, counted as unique (segment, id, mode); 100 in one message.
-What the broker does beyond the last two is undocumented: here the excess is ignored and the answer is reason 804.
-Sockets are `feed_server`'s; this module decides.
+Limits follow the documentation of the live feed (annexure, read November 2026): five connections, and a sixth
+disconnects the oldest; 5,000 instruments on a connection, counted as unique (segment, id, mode); 100 in one message.
+The broker's reaction to an excess of the last two is undocumented: here the excess is ignored and the client is
+disconnected with reason 804. Sockets are in `feed_server`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from simulator.tokens import DEFAULT_HOURS, Tokens, TokenStatus
 
 
 class Reason(IntEnum):
-    """Why the broker disconnects."""
+    """Reason codes of the broker's disconnect packet (annexure of the documentation)."""
 
     TOO_MANY_INSTRUMENTS = 804
     TOO_MANY_CONNECTIONS = 805
@@ -30,7 +30,7 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client shows."""
+    """The credentials that a client sends."""
 
     client_id: str
     access_token: str
@@ -38,7 +38,7 @@ class Credentials:
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One open connection and what it asked for."""
+    """One open connection and its subscriptions."""
 
     number: int
     client_id: str
@@ -48,17 +48,17 @@ class Connection:
 
     @property
     def instruments(self) -> int:
-        """Unique (segment, id, mode)."""
+        """The number of unique (segment, id, mode)."""
         return sum(len(keys) for keys in self.subscribed.values())
 
     def distinct_keys(self) -> Iterator[InstrumentKey]:
-        """Yield every instrument wanted in any mode, each once."""
+        """Yield every instrument that is subscribed in any mode, each once."""
         yield from set().union(*self.subscribed.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one message changed; `added` in the order asked for."""
+    """The effect of one message; `added` in the order of the message."""
 
     mode: Mode
     added: tuple[InstrumentKey, ...] = ()
@@ -84,46 +84,48 @@ class Account:
         self.client_id = credentials.client_id
         self.tokens = Tokens(credentials.client_id, credentials.access_token, hours=token_hours)
         self.connections: list[Connection] = []
+        # The most sockets that were open at one time; reserved slots do not count.
         self.high_water = 0
-        """Most sockets that were open at one time; a slot that is held is none."""
         self.opened = 0
         self._reserved_until: list[datetime] = []
 
     def refusal_of(self, shown: Credentials, *, now: datetime) -> Reason | None:
-        """Return why `shown` does not open a connection, None if it does."""
+        """Return the reason for refusing `shown`, None if it may connect."""
         if shown.client_id != self.client_id:
             return Reason.AUTHENTICATION_FAILED
         return _REASON_OF.get(self.tokens.status(shown.access_token, now=now))
 
     def open(self, *, now: datetime) -> tuple[Connection, Connection | None]:
-        """Return a new connection, and the oldest one if it has to go for it."""
+        """Return a new connection, and the oldest one if it must be closed because the limit is exceeded."""
         self.opened += 1
         connection = Connection(self.opened, self.client_id, now)
         self.connections.append(connection)
         self.high_water = max(self.high_water, len(self.connections))
         self._reserved_until = [until for until in self._reserved_until if until > now]
+        # The broker counts a reserved slot like an open socket.
         is_one_too_many = len(self.connections) + len(self._reserved_until) > requests.MAX_CONNECTIONS
         return connection, self.connections.pop(0) if is_one_too_many else None
 
     def close(self, connection: Connection, *, now: datetime | None = None, reserved_seconds: float = 0.0) -> None:
-        """Forget `connection`, whose slot may count on for a while; one that was dropped is forgotten already."""
+        """Remove `connection`; its slot stays reserved for `reserved_seconds`. No effect if it was removed before."""
         if connection in self.connections:
             self.connections.remove(connection)
             if now is not None and reserved_seconds > 0:
                 self._reserved_until.append(now + timedelta(seconds=reserved_seconds))
 
     def release_slots(self) -> None:
-        """Count held slots no more."""
+        """Release all reserved slots."""
         self._reserved_until.clear()
 
 
 def apply(connection: Connection, request: Request) -> Change | None:
-    """Do what `request` asks of `connection`; None if it asks to disconnect.
+    """Apply `request` to `connection` and return the change; None for a disconnect request.
 
-    Modes are additive: an unsubscribe touches its own mode only.
+    Modes are additive: an unsubscribe affects its mode only.
     """
     if request.code is RequestCode.DISCONNECT:
         return None
+    # dict.fromkeys below removes duplicates and keeps the order of the message.
     named = request.instruments[: requests.MAX_INSTRUMENTS_PER_MESSAGE]
     if (mode := _UNSUBSCRIBED.get(request.code)) is not None:
         removed = tuple(key for key in dict.fromkeys(named) if key in connection.subscribed[mode])

@@ -1,7 +1,7 @@
-"""One socket of the live feed: what its client wants, what it is told, and what is wrong with it.
+"""One socket of the live feed: its subscriptions, keepalive and active faults.
 
-The account's rules are `accounts`'s and the packets `feed_server`'s; here are bytes, pings and time. A socket with
-nothing wrong writes straight to its transport.
+Limits of the account are in `accounts`, packets in `senders`; here are bytes, pings and time. Without active faults,
+frames are written directly to the transport.
 """
 
 import logging
@@ -27,14 +27,14 @@ from simulator.packet_faults import PACKET_FAULTS, PacketFaults
 
 logger = logging.getLogger(__name__)
 
-PING_FRAME = bytes((0x89, 0))
-PONG_FRAME = 0x8A
+PING_FRAME = bytes((0x89, 0))  # FIN and opcode 9, no payload (RFC 6455, 5.2)
+PONG_FRAME = 0x8A  # FIN and opcode 10 (RFC 6455, 5.2)
+# Linger for 0 seconds: close sends RST in place of FIN (socket(7), SO_LINGER).
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""socket(7), SO_LINGER: close at once, with a reset in place of a good-bye."""
 
 
 class Server(Protocol):
-    """What a client tells its server."""
+    """The interface of the server to its clients: events of their sockets."""
 
     @property
     def market(self) -> Market: ...
@@ -47,19 +47,19 @@ class Server(Protocol):
 
 
 class Client(WSListener):
-    """One socket: what it wants by row, whether it reads, when it was last heard of."""
+    """One socket: subscribed rows by mode, back-pressure, and the time of its last pong."""
 
     def __init__(
         self, server: Server, refusal: Refusal | None, *, seed: int, ping_every: float, pong_within: float
     ) -> None:
         super().__init__()
+        # How its token is refused, or None.
         self.refusal = refusal
-        """Why its token is of no use, or None."""
         self.connection: Connection | None = None
         self.is_reading = True
         self.active_faults: Mapping[str, float] = NO_FAULTS
+        # Whether a fault that alters packets is active.
         self.has_packet_faults = False
-        """Whether something is wrong with its packets."""
         self.transport: WSTransport
         self.subscribed_rows: dict[Mode, npt.NDArray[np.bool_]] = {
             mode: np.zeros(len(server.market.contracts), dtype=bool) for mode in Mode
@@ -78,7 +78,7 @@ class Client(WSListener):
 
     @property
     def number(self) -> int:
-        """Of its connection; 0 without one."""
+        """The number of its connection; 0 without one."""
         return self.connection.number if self.connection else 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -102,7 +102,7 @@ class Client(WSListener):
                 self._server.closed(self)
                 self.close()
             case _:
-                pass  # The official SDK says good-bye with a binary frame of the old protocol.
+                pass  # The official SDK sends a binary frame of the old protocol when it disconnects.
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows names it.
         self._server.closed(self)
@@ -114,7 +114,7 @@ class Client(WSListener):
         self.is_reading = True
 
     def refresh_faults(self) -> None:
-        """Read again what is wrong with this socket, if anything about faults has changed."""
+        """Read the active faults of this socket again, if any fault has changed."""
         faults = self._server.faults
         if faults.version != self._faults_version:
             self._faults_version = faults.version
@@ -122,14 +122,15 @@ class Client(WSListener):
             self.has_packet_faults = not self.active_faults.keys().isdisjoint(PACKET_FAULTS)
 
     def change(self, change: Change, added: Rows, removed: Rows) -> None:
-        """Note in `wants` what a message changed; what is removed may go on for a while."""
+        """Apply a change to `subscribed_rows`; the fault late_after_unsubscribe sends removed rows some times more."""
         self.subscribed_rows[change.mode][added] = True
         self.subscribed_rows[change.mode][removed] = False
         if len(removed) and (count := int(self.active_faults.get("late_after_unsubscribe", 0))):
             self._late.append((change.mode, removed, count))
 
     def late_rows(self) -> Iterator[tuple[Mode, Rows]]:
-        """Yield what is sent once more although it was unsubscribed."""
+        """Yield the rows that are sent once more although they were unsubscribed."""
+        # Rows with a remaining count are queued again for the next turn.
         going, self._late = self._late, []
         for mode, rows, count in going:
             yield mode, rows
@@ -137,7 +138,7 @@ class Client(WSListener):
                 self._late.append((mode, rows, count - 1))
 
     def accepts_data(self) -> bool:
-        """Whether packets are written to it."""
+        """Return whether packets may be written to it: no active fault suppresses them."""
         if not self.active_faults:
             return True
         if not self.active_faults.keys().isdisjoint(("half_open", "mute", "stall_one")):
@@ -146,13 +147,13 @@ class Client(WSListener):
         return burst is None or self._first_request_at is None or time.monotonic() - self._first_request_at < burst
 
     def keep_alive(self, monotonic: float) -> None:
-        """Ping when it is time; hang up on one that has answered nothing for too long. Or whatever is wrong with it."""
-        if self.active_faults and not self._is_spared(monotonic):
+        """Send pings; close a client whose pongs are missing for too long; apply the faults that depend on time."""
+        if self.active_faults and not self._needs_keepalive(monotonic):
             return
         if self._link and (arrived := self._link.take(monotonic, bytes_per_second=self.active_faults.get("slow_drip"))):
             self.transport.underlying_transport.write(arrived)
         if monotonic - self._last_pong_at > self._pong_within:
-            logger.info("connection %d answers no ping", self.number)
+            logger.info("connection %d sent no pong for %g s; aborting", self.number, self._pong_within)
             self.transport.disconnect(graceful=False)
         elif monotonic >= self._ping_at:
             self._ping_at = monotonic + self._ping_every
@@ -160,17 +161,17 @@ class Client(WSListener):
 
     @property
     def is_writable(self) -> bool:
-        """Whether it gets what is new, or is skipped until it has read what it has."""
+        """Whether it takes new packets. A slow client is skipped until it has read those sent before."""
         return self.is_reading and not (self._link and "slow_drip" in self.active_faults)
 
     def send_packets(self, packets: Iterable[bytes]) -> None:
-        """Write packets as the messages that its faults make of them."""
+        """Write packets, altered by the active packet faults."""
         self._packet_faults = self._packet_faults or PacketFaults(self._seed + self.number)
         messages = self._packet_faults.messages(packets, self.active_faults)
         self.send_data(b"".join(frame_prefix(len(message)) + message for message in messages))
 
     def send_data(self, frames: bytes) -> None:
-        """Write whole frames of data, which may take their time."""
+        """Write complete data frames, through the link if a fault delays or slows them."""
         delay = self.active_faults.get("delayed_feed")
         if delay is None and not self._link and "slow_drip" not in self.active_faults:
             self.transport.underlying_transport.write(frames)
@@ -178,38 +179,39 @@ class Client(WSListener):
             self._link.put(frames, due_at=time.monotonic() + (delay or 0.0))
 
     def write(self, frames: bytes) -> None:
-        """Write whole frames of control: at once, or behind a frame that has left in part."""
+        """Write complete control frames: at once, or after a frame that was sent in part."""
+        # Bytes between the parts of a frame would corrupt the stream.
         if self._link.is_mid_chunk:
             self._link.put(frames, due_at=0.0)
         else:
             self.transport.underlying_transport.write(frames)
 
     def refuse(self, reason: int) -> None:
-        """Say why, then close."""
+        """Send a disconnect packet with `reason`, then close."""
         packet = packets.encode(packets.DisconnectPacket(reason))
         self.transport.underlying_transport.write(self._link.finish() + frame_prefix(len(packet)) + packet)
         self.close()
 
     def close(self) -> None:
-        """Close in good order."""
+        """Close with a close frame."""
         self.transport.underlying_transport.write(self._link.finish())
         if not self.transport.is_close_frame_sent:
             self.transport.send_close(WSCloseCode.OK)
         self.transport.disconnect()
 
     def drop(self) -> None:
-        """End the socket without a close frame."""
+        """Close the TCP connection without a close frame."""
         self.transport.disconnect(graceful=False)
 
     def reset(self) -> None:
-        """Reset the socket."""
+        """Reset the TCP connection."""
         self.transport.underlying_transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE)
         self.transport.disconnect(graceful=False)
 
-    def _is_spared(self, monotonic: float) -> bool:
-        """Whether it is kept alive as others are; a fault may end it here."""
+    def _needs_keepalive(self, monotonic: float) -> bool:
+        """Return whether keepalive applies; a fault may suspend it or close the socket here."""
         if "half_open" in self.active_faults:
-            self._last_pong_at = monotonic  # Healed, it has its full time to answer.
+            self._last_pong_at = monotonic  # When the fault ends, the client has the full time for its pong.
             return False
         age = monotonic - self._opened_at
         if age >= self.active_faults.get("tcp_reset", np.inf):

@@ -1,9 +1,9 @@
-"""What a price depends on, as arrays over a listing: driver, strike, time left, tick, lot, how busy.
+"""The inputs of a price as arrays over a listing: driver, strike, time to expiry, tick, lot, rank.
 
-A *driver* is what moves by itself: an index, a stock, a commodity. Every listed row hangs on exactly one, so that
-a stock, its futures and its options move together, also across exchanges. Where a listing states no level for a
-driver, the level is the middle of the densest strikes of its nearest series, as an exchange lists strikes around
-the money; without options it is drawn from the name.
+A *driver* is a random process: an index, a stock, a commodity. Every listed row has exactly one driver, so a stock, its
+futures and its options move together, also across exchanges. If a listing has no level for a driver, the level is the
+middle of the densest strikes of its nearest series, because exchanges list strikes around the money. Without options
+the level is derived from a hash of the name.
 """
 
 from collections import Counter
@@ -20,9 +20,10 @@ from simulator.listing import Listed, Listing
 from simulator.packet_arrays import HEAD, Records
 from simulator.pricing import Bools, Floats
 
-DAYS_PER_YEAR = 365.0
-MIN_TICK = 0.01
-MIN_STRIKES = 5
+DAYS_PER_YEAR = 365.0  # calendar days, as the broker's theta counts
+MIN_TICK = 0.01  # one paisa; some rows of a master have tick 0
+MIN_STRIKES = 5  # chosen: fewer strikes show no most common gap
+# Chosen: typical implied volatilities of 2026, a year.
 INDEX_VOLATILITY = 0.13
 STOCK_VOLATILITY = 0.28
 COMMODITY_VOLATILITY = {"CRUDEOIL": 0.35, "NATURALGAS": 0.60, "SILVER": 0.30, "COPPER": 0.22, "GOLD": 0.17}
@@ -30,13 +31,13 @@ INDIA_VIX = "INDIA VIX"
 INDEX_TYPES = frozenset((InstrumentType.INDEX, InstrumentType.FUTIDX, InstrumentType.OPTIDX))
 STOCK_TYPES = frozenset((InstrumentType.EQUITY, InstrumentType.FUTSTK, InstrumentType.OPTSTK))
 
+# Family and symbol: an index and a stock may share a symbol.
 DriverKey = tuple[str, str]
-"""Family and symbol: an index and a stock may share a symbol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """What moves: where it starts, how it follows the market, how much it moves of its own."""
+    """The drivers: level at the start, beta to the common factor, volatility a year."""
 
     names: tuple[DriverKey, ...]
     level: Floats
@@ -46,7 +47,7 @@ class Drivers:
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The unchanging facts of every listed row, in listing order."""
+    """The constant properties of every listed row, in listing order."""
 
     keys: tuple[InstrumentKey, ...]
     heads: Records
@@ -57,21 +58,21 @@ class Contracts:
     is_call: Bools
     is_derivative: Bools
     strike: Floats
+    # Years to the expiry of the option at the start.
     option_years: Floats
-    """Years to the option's own expiry at the start."""
+    # Years to the expiry of the forward an option is written on; of a future itself; 0 for a spot.
     carry_years: Floats
-    """Years to the expiry of the forward an option is written on; of a future itself; 0 for a spot."""
     tick: Floats
     lot: Floats
+    # Position of the driver in its family, from 0: listings start with the most traded names.
     rank: Floats
-    """Where the driver stands in the listing, 0 for the first of its family: a measure of how well known it is."""
 
     def __len__(self) -> int:
         return len(self.keys)
 
 
 def driver_key(row: Listed) -> DriverKey:
-    """Return what drives the price of `row`."""
+    """Return the key of the driver of `row`."""
     if row.key.segment is ExchangeSegment.MCX_COMM:
         return "commodity", row.underlying
     if row.type in INDEX_TYPES:
@@ -96,6 +97,7 @@ def read_contracts(listing: Listing, *, today: date) -> Contracts:
         is_option=is_option,
         is_call=np.array([row.option_type == "CE" for row in listing], dtype=bool),
         is_derivative=np.array([row.expiry is not None for row in listing], dtype=bool),
+        # NaN marks rows without a strike: a use by mistake shows up in every result.
         strike=np.array([row.strike or np.nan for row in listing]),
         option_years=years,
         carry_years=_carry_years(listing, years, today=today),
@@ -160,6 +162,7 @@ def _levels_from_strikes(listing: Listing, wanted: set[DriverKey]) -> dict[Drive
             series.setdefault(name, {}).setdefault(row.expiry, set()).add(row.strike)
     levels: dict[DriverKey, float] = {}
     for name, strikes_of in series.items():
+        # The nearest series with enough strikes; a new series starts with a few around the money.
         listed_enough = [expiry for expiry in sorted(strikes_of) if len(strikes_of[expiry]) >= MIN_STRIKES]
         nearest = listed_enough[0] if listed_enough else min(strikes_of)
         levels[name] = middle_of_core(sorted(strikes_of[nearest]))
@@ -172,26 +175,29 @@ def middle_of_core(strikes: Sequence[float]) -> float:
     if not gaps:
         return strikes[0]
     common = Counter(gaps).most_common(1)[0][0]
+    # Far strikes have wider gaps; without them the middle is where the exchange expects the money.
     core = [at for at, gap in enumerate(gaps) if gap <= common]
     return (strikes[core[0]] + strikes[core[-1] + 1]) / 2
 
 
 def _hash_fraction(name: DriverKey, salt: str) -> float:
-    """Return a number in [0, 1) that depends on the name alone."""
+    """Return a number in [0, 1) that depends on name and salt only."""
     return crc32(f"{salt}:{name[0]}:{name[1]}".encode()) / 2**32
 
 
 def _level_from_name(name: DriverKey) -> float:
-    """Between 20 and 4,000 rupees, small ones as frequent as large ones."""
+    """Return a level between 20 and 4,000 rupees, uniform in its logarithm."""
     return round(float(20.0 * 200.0 ** _hash_fraction(name, "level")), 2)
 
 
 def _beta(name: DriverKey) -> float:
     family, symbol = name
+    # Negative: volatility rises when the market falls. The size is chosen.
     if symbol == INDIA_VIX:
         return -4.0
     if family == "index":
         return 1.0
+    # Chosen: betas of large Indian stocks, 0.6 to 1.5; commodities hardly follow the stock market.
     return 0.6 + 0.9 * _hash_fraction(name, "beta") if family == "stock" else 0.1
 
 

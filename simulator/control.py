@@ -1,16 +1,16 @@
-"""What tests and operators on the same machine may see and do: `/_sim/...`, on the port of the REST side.
+"""The control API for tests and operators on the same machine: `/_sim/...`, on the port of the REST side.
 
-Not part of the broker. A path is answered to loopback alone, whatever address the simulator listens on.
+The broker has nothing like it. Only loopback clients get an answer, even if the simulator listens on another address.
 
-    GET    /_sim/connections      what is open, and the most that ever was (`high_water`)
-    GET    /_sim/subscribed       what is subscribed on any of them
-    GET    /_sim/faults           every fault, with the dial of those that are on
+    GET    /_sim/connections      the open connections, and the most at one time (`high_water`)
+    GET    /_sim/subscribed       the instruments that are subscribed on any of them
+    GET    /_sim/faults           every fault, with the dial of the active ones
     PUT    /_sim/faults/<name>    {"dial": number, "connection": n-th open socket or null for all}
     DELETE /_sim/faults/<name>    switch one off
     DELETE /_sim/faults           switch all off
-    POST   /_sim/token            {"hours": number}: a new token as made on the web, which ends the one before it
+    POST   /_sim/token            {"hours": number}: a new token as made on the web; it revokes the one before
 
-Refusals are `{"error": sentence}`: 404 for an unknown fault, 400 for a dial or a connection that cannot be.
+Refusals are `{"error": sentence}`: 404 for an unknown fault, 400 for an invalid dial or connection.
 """
 
 import math
@@ -28,7 +28,7 @@ from simulator.feed_server import FeedServer
 from simulator.tokens import DEFAULT_HOURS
 
 LOOPBACK_HOSTS = frozenset(("127.0.0.1", "::1"))
-MAX_HOURS = 24.0 * 365
+MAX_HOURS = 24.0 * 365  # chosen: a year; negative hours give a token that has expired
 
 Body = dict[str, Any]
 
@@ -106,7 +106,7 @@ class _Control:
         except FaultError as error:
             return _json({"error": str(error)}, status=400)
         if isinstance(hours, bool) or not isinstance(hours, int | float) or not -MAX_HOURS < hours < MAX_HOURS:
-            return _json({"error": "The hours of a token are a number."}, status=400)
+            return _json({"error": f"The hours must be a number between -{MAX_HOURS:g} and {MAX_HOURS:g}."}, status=400)
         token = self._feed.account.tokens.issue(now=datetime.now(UTC), hours=hours)
         return _json({"access_token": token.text, "expires_at": token.expires_at})
 
@@ -123,11 +123,11 @@ class _Control:
 
 
 def _asked(body: bytes) -> tuple[float, int | None]:
-    """Return dial and connection. Raises FaultError; the dial is checked by its fault."""
+    """Return dial and position. Raises FaultError. The dial is validated by its fault."""
     asked = _read(body)
     position = asked.get("connection")
     if position is not None and (isinstance(position, bool) or not isinstance(position, int)):
-        raise FaultError("The connection is a whole number, or null for all.")
+        raise FaultError("The connection must be a whole number, or null for all.")
     return asked.get("dial", math.nan), position
 
 
@@ -137,7 +137,7 @@ def _read(body: bytes) -> Body:
     except orjson.JSONDecodeError:
         asked = None
     if not isinstance(asked, dict):
-        raise FaultError("The body is a JSON object.")
+        raise FaultError("The body must be a JSON object.")
     return asked
 
 

@@ -1,12 +1,11 @@
-"""A listing of our own, relative to a date: every series that the terminal's preload rules ask for, and the stocks.
+"""The demo listing, relative to a date: every series that the preload rules of the terminal name, and the stocks.
 
-Indices, commodities and stocks with derivatives are real ones (`underlyings`), the other stocks are made up
-(`fictional`). The ids of derivatives are our own.
+Indices, commodities and stocks with derivatives are real (`underlyings`); other stocks are fictional (`fictional`).
 
-Ids are computed, not counted: a contract keeps its id from day to day, until its series comes near and gets its fine
-strikes. Each underlying owns a block of ids in its segment; inside it the expiry and the strike choose the place. As in
-reality an id is unique in its segment only (13 is NIFTY in IDX_I and ABB in NSE_EQ; a stock's options on BSE repeat
-ids of those on NSE).
+Ids of derivatives are invented. They are computed, not counted, so a contract keeps its id from day to day, until its
+series is near and gets its fine strikes. Each underlying has a block of ids in its segment; expiry and strike give the
+offset in the block. As at the broker, an id is unique in its segment only: 13 is NIFTY in IDX_I and ABB in NSE_EQ, and
+a stock's options on BSE repeat ids of those on NSE.
 """
 
 from collections.abc import Iterator
@@ -30,34 +29,33 @@ from simulator.underlyings import (
 
 
 class Size(StrEnum):
-    """How much the demo lists."""
+    """The size of the demo listing."""
 
     DEMO = "demo"
     SMALL = "small"
 
 
 SMALL_STOCKS = frozenset(("RELIANCE", "INFY", "HDFCBANK", "TCS", "M&M", "BAJAJ-AUTO"))
-BSE_STOCK_OPTIONS = 5
-"""So many of the best known stocks have options on BSE too."""
-NEAR_DAYS = 190
-MIN_STRIKES = 41
+BSE_STOCK_OPTIONS = 5  # chosen: the first stocks have options on BSE too, enough to test a symbol on two exchanges
+NEAR_DAYS = 190  # chosen: about six months; later series have coarse strikes only
+# Chosen: room for the widest window, 50 + 1 + 50, after the spot has moved for a day.
 NEAR_STRIKES = {Size.DEMO: 241, Size.SMALL: 161}
-STOCK_STRIKES = 61
-BSE_STOCK_STRIKES = 41
-STOCK_EXPIRIES = 3
-FUTURES = 3
-INDEX_OPTION_TICK = STOCK_OPTION_TICK = 0.05
+STOCK_STRIKES = 61  # chosen: room for a window of 25 on both sides of a moving spot
+MIN_STRIKES = BSE_STOCK_STRIKES = 41  # chosen: the smallest listing that still contains a window of 25
+STOCK_EXPIRIES = FUTURES = 3  # near, next and far month (NSE contract specifications, 2026)
+INDEX_OPTION_TICK = STOCK_OPTION_TICK = 0.05  # rupees (NSE and BSE contract specifications, 2026)
 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Ids of one underlying's derivatives: `expiries` x `strikes` x 2 options, then the futures."""
+    """The ids of one underlying's derivatives: `expiries` x `strikes` x 2 options, then 16 futures."""
 
     first: int
     expiries: int
     strikes: int
 
     def option(self, expiry_number: int, step: int, option_type: OptionType) -> int:
+        # Modulo: expired series return their ids to later ones, as exchanges reuse ids.
         slot = (expiry_number % self.expiries) * self.strikes + step % self.strikes
         return self.first + 2 * slot + (option_type is OptionType.PE)
 
@@ -69,13 +67,14 @@ class _Block:
         return self.first + 2 * self.expiries * self.strikes + 16
 
 
+# Chosen: blocks that do not overlap, in the range of the broker's ids of derivatives.
 FIRST_STOCK_ID = 35_000
 FIRST_INDEX_ID = 250_000
 FIRST_COMMODITY_ID = 430_000
 
 
 def make_listing(today: date, *, size: Size = Size.DEMO) -> list[Listed]:
-    """Return everything listed on `today`."""
+    """Return all contracts listed on `today`."""
     stocks = (*read_stocks(), *make_fictional_stocks())
     if size is Size.SMALL:
         stocks = tuple(stock for stock in stocks if stock.symbol in SMALL_STOCKS)
@@ -89,7 +88,7 @@ def make_listing(today: date, *, size: Size = Size.DEMO) -> list[Listed]:
 
 
 def index_expiries(index: IndexUnderlying, today: date) -> list[date]:
-    """Return the expiries that options on `index` have on `today`, ascending."""
+    """Return the expiries of the options on `index` as of `today`, ascending."""
     weekday = index.weekday
     expiries = {
         *(expiry_dates.weekly_expiries(today, weekday=weekday, count=index.weeklies) if index.weeklies else ()),
@@ -153,12 +152,14 @@ def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
         is_nse = index.exchange is Exchange.NSE
         segment = ExchangeSegment.NSE_FNO if is_nse else ExchangeSegment.BSE_FNO
         near = _Block(first, 32, 256)
+        # Sizes are powers of two above the listed numbers, so ids of two listed contracts never collide.
         far = _Block(near.end, 64, 64)
         first = far.end
         factory = _Derivatives(segment, index.exchange, index.symbol, index.lot, index.mnemonic)
         for expiry in expiry_dates.monthly_expiries(today, weekday=index.weekday, count=FUTURES):
             yield factory.future(near.future(expiry), InstrumentType.FUTIDX, expiry, tick=index.future_tick)
         for expiry in index_expiries(index, today):
+            # Near series have fine strikes; far ones have few coarse strikes in a separate block of ids.
             if expiry <= today + timedelta(days=NEAR_DAYS):
                 block, number = near, expiry.toordinal() // 7
                 step, count = index.strike_step, NEAR_STRIKES[size]
@@ -208,6 +209,7 @@ def _commodities(today: date) -> Iterator[Listed]:
         block = _Block(first, 16, 96)
         first = block.end
         factory = _Derivatives(ExchangeSegment.MCX_COMM, Exchange.MCX, commodity.symbol, 1, commodity.symbol)
+        # Only the nearest future gets the level: the others follow it by carry.
         for at, expiry in enumerate(commodity_expiries(commodity, today)):
             level = commodity.level if at == 0 else None
             yield factory.future(
@@ -237,7 +239,7 @@ def commodity_expiries(commodity: CommodityUnderlying, today: date) -> list[date
 
 
 def commodity_option_expiries(commodity: CommodityUnderlying, today: date) -> list[date]:
-    """Return the expiries of its options on `today`, ascending: each some trading days before its future's."""
+    """Return the expiries of its options as of `today`, ascending: some trading days before those of its futures."""
     expiries = (
         expiry_dates.trading_days_before(expiry, commodity.option_days_before)
         for expiry in commodity_expiries(commodity, today)
@@ -256,7 +258,7 @@ def _month_number(day: date) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Derivatives:
-    """Names the derivatives of one underlying as its exchange does."""
+    """Makes derivatives of one underlying with names in the style of its exchange."""
 
     segment: ExchangeSegment
     exchange: Exchange
@@ -268,7 +270,7 @@ class _Derivatives:
         self, security_id: int, kind: InstrumentType, expiry: date, *, tick: float, level: float | None = None
     ) -> Listed:
         month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
-        separator = "  " if self.exchange is Exchange.BSE else " "  # BSE futures carry a double space in the real file.
+        separator = "  " if self.exchange is Exchange.BSE else " "  # The real file has two spaces in BSE futures.
         return Listed(
             key=InstrumentKey(self.segment, security_id),
             exchange=self.exchange,

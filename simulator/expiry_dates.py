@@ -1,8 +1,8 @@
-"""When derivatives expire: the exchanges' weekday rules, with holidays stepping back a trading day.
+"""Expiry dates of derivatives: the weekday rules of the exchanges; an expiry on a holiday moves a trading day back.
 
-Rules of 2026 (exchange circulars): NSE contracts on Tuesdays, BSE contracts on Thursdays, a monthly on the last of
-the calendar month. The holidays are those of NSE and BSE on weekdays; 2027 is not published yet, so only its
-fixed dates are here. A listing made for a date needs nothing better; a trading calendar belongs to the product.
+Rules of 2026 (exchange circulars): NSE contracts expire on Tuesdays, BSE contracts on Thursdays, a monthly one on the
+last such day of the month. Holidays are those of NSE and BSE on weekdays. The calendar of 2027 is not published yet, so
+only its fixed dates are here. The trading calendar of the product is separate (`marketdata`).
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ HALF_YEAR_MONTHS = frozenset((6, 12))
 
 
 class Weekday(IntEnum):
-    """As `date.weekday` counts."""
+    """Numbered as `date.weekday` does."""
 
     MONDAY = 0
     TUESDAY = 1
@@ -31,7 +31,7 @@ class Weekday(IntEnum):
 
 
 def is_trading_day(day: date) -> bool:
-    """Whether it is a weekday and no holiday."""
+    """Return whether `day` is a weekday and not a holiday."""
     return day.weekday() <= Weekday.FRIDAY and day not in HOLIDAYS
 
 
@@ -43,7 +43,7 @@ def trading_day_at_or_before(day: date) -> date:
 
 
 def months_from(day: date) -> Iterator[tuple[int, int]]:
-    """Yield (year, month), beginning with the month of `day`, without end."""
+    """Yield (year, month) without end, from the month of `day`."""
     year, month = day.year, day.month
     while True:
         yield year, month
@@ -51,14 +51,14 @@ def months_from(day: date) -> Iterator[tuple[int, int]]:
 
 
 def last_weekday_of_month(year: int, month: int, weekday: Weekday) -> date:
-    """Return the last such weekday of the month, stepped back over holidays."""
+    """Return the last `weekday` of the month, or the trading day before it if it is a holiday."""
     first_of_next = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
     last = first_of_next - timedelta(days=1)
     return trading_day_at_or_before(last - timedelta(days=(last.weekday() - weekday) % 7))
 
 
 def monthly_expiries(today: date, *, weekday: Weekday, count: int, months: frozenset[int] | None = None) -> list[date]:
-    """Return the next `count` monthly expiries from `today` on, of `months` only where given; today's counts."""
+    """Return the next `count` monthly expiries from `today`, inclusive; with `months`, of these months only."""
     found: list[date] = []
     for year, month in months_from(today):
         expiry = last_weekday_of_month(year, month, weekday)
@@ -70,7 +70,7 @@ def monthly_expiries(today: date, *, weekday: Weekday, count: int, months: froze
 
 
 def weekly_expiries(today: date, *, weekday: Weekday, count: int) -> list[date]:
-    """Return the next `count` expiries from `today` on that are no monthly ones."""
+    """Return the next `count` expiries from `today`, inclusive, that are not monthly."""
     found: list[date] = []
     day = today - timedelta(days=today.weekday()) + timedelta(days=int(weekday))
     while len(found) < count:

@@ -1,11 +1,11 @@
-"""The live feed's WebSocket endpoint: handshake, requests, packets, keep-alive.
+"""The live feed's WebSocket endpoint: handshake, requests, packets, keepalive.
 
-One loop turns at `TURNS_PER_SECOND`: it moves the market, asks the pace which rows are due, lets them trade and
-has their packets sent to every connection that wants them. A client that does not read is skipped until it does, as
-the broker's own conflation would. Faults are switched on here and take effect in `clients`, `handshake`
-and `packet_faults`.
+One loop runs `TURNS_PER_SECOND` times a second. Each turn moves the market, selects the rows that update now
+(`pacing`), lets them trade and sends their packets to every connection that has subscribed them. A client that does not
+read is skipped until it does, as with the conflation of the broker. Faults are switched on here and take effect in
+`clients`, `handshake` and `packet_faults`.
 
-The server keeps nothing across connections, acknowledges nothing, and ignores what it does not understand
+As the broker, the server keeps no state across connections, acknowledges nothing and ignores invalid requests
 (https://dhanhq.co/docs/v2/live-market-feed/, read November 2026).
 """
 
@@ -38,20 +38,20 @@ from simulator.tokens import DEFAULT_HOURS
 
 logger = logging.getLogger(__name__)
 
-TURNS_PER_SECOND = 20.0
-PING_EVERY_SECONDS = 10.0
-PONG_WITHIN_SECONDS = 40.0
+TURNS_PER_SECOND = 20.0  # chosen: five times the most updates of an instrument, so updates spread over a second
+PING_EVERY_SECONDS = 10.0  # documented by the broker (Live Market Feed, Keeping Connection Alive)
+PONG_WITHIN_SECONDS = 40.0  # documented there: the server closes after 40 s without an answer
 UNSUBSCRIBES = frozenset(requests.UNSUBSCRIBE_CODE.values())
 
 
 @dataclass(frozen=True, slots=True)
 class FeedRules:
-    """What the operator chose."""
+    """The options of the feed."""
 
     rate: float
     seed: int
+    # Faults that are active from the start: names with dials.
     faults: tuple[tuple[str, float], ...] = ()
-    """What is wrong from the start: names of `faults` with their dials."""
     token_hours: float = DEFAULT_HOURS
     turns_per_second: float = TURNS_PER_SECOND
     ping_every_seconds: float = PING_EVERY_SECONDS
@@ -75,13 +75,13 @@ class FeedServer:
 
     @property
     def packets_sent(self) -> int:
-        """Over all connections."""
+        """The number of packets sent on all connections."""
         return self._sender.packets_sent
 
     @asynccontextmanager
     async def listening(self, bound: socket) -> AsyncIterator[None]:
         """Serve on `bound` while the block runs."""
-        # Pings are answered by the client's socket here, which may be told not to.
+        # `clients` answers pings, because a fault may suppress the answer.
         server = await ws_create_server(self._listener_for, sock=bound, enable_auto_pong=False)
         try:
             async with asyncio.TaskGroup() as group:
@@ -95,7 +95,7 @@ class FeedServer:
             await server.wait_closed()
 
     def opened(self, client: Client) -> None:
-        """Give a client that showed the right credentials its connection, or tell it why not."""
+        """Open a connection for a client with valid credentials, or refuse it."""
         if client.refusal is not None:
             _refuse(client, client.refusal)
             return
@@ -107,7 +107,7 @@ class FeedServer:
             self._drop(dropped, Reason.TOO_MANY_CONNECTIONS)
 
     def closed(self, client: Client) -> None:
-        """Forget a client whose socket is gone; its slot may count on."""
+        """Remove a client whose socket is closed; with old_slot_held its slot stays reserved."""
         if client.connection is not None and self._clients.pop(client.connection, None) is not None:
             reserved_seconds = self.faults.dial("old_slot_held") or 0.0
             self.account.close(client.connection, now=datetime.now(UTC), reserved_seconds=reserved_seconds)
@@ -116,9 +116,9 @@ class FeedServer:
             logger.info("connection %d closed", client.connection.number)
 
     def switch_on(self, name: str, dial: float, *, position: int | None = None) -> None:
-        """Switch a fault on for the n-th open socket (from 1, oldest first), or for all; or let it happen at once.
+        """Switch a fault on for the open connection at `position` (from 1, oldest first), or for all.
 
-        Raises FaultError with a sentence.
+        A one-shot fault is applied at once. Raises FaultError with a sentence.
         """
         fault = faults.find(name)
         dial = fault.check(dial)
@@ -142,19 +142,19 @@ class FeedServer:
             self.account.release_slots()
 
     def _number_at(self, fault: Fault, position: int | None) -> int | None:
-        """Return the number of the connection meant; None for all of them."""
+        """Return the number of the connection at `position`; None for all connections."""
         connections = self.account.connections
         if position is None:
             is_for_one = fault.name == "stall_one"
             return (connections[0].number if connections else self.account.opened + 1) if is_for_one else None
         if not fault.is_per_connection:
-            raise FaultError(f"{fault.name} is no fault of a single connection.")
+            raise FaultError(f"{fault.name} cannot be switched on for a single connection.")
         if not 1 <= position <= len(connections):
-            raise FaultError(f"There is no connection {position}: {len(connections)} are open.")
+            raise FaultError(f"There is no connection {position}; {len(connections)} are open.")
         return connections[position - 1].number
 
     def _apply_once(self, client: Client, name: str, dial: int) -> None:
-        """Let a fault happen to an open socket."""
+        """Apply a one-shot fault to an open socket."""
         if name == "tcp_reset":
             client.reset()
         elif name == "close_without_frame":
@@ -166,7 +166,7 @@ class FeedServer:
             _refuse(client, self._handshake.refusal_for(Reason.TOKEN_INVALID))
 
     def asked(self, client: Client, text: str) -> None:
-        """Do what a client's message asks; what makes no sense is ignored, as the broker does."""
+        """Apply a request; an invalid one is ignored, as by the broker."""
         connection = client.connection
         if connection is None or connection not in self._clients:
             return
@@ -185,6 +185,7 @@ class FeedServer:
         self._is_demand_stale = True
         client.change(change, self._rows_of(change.added), self._rows_of(change.removed))
         self._sender.send_snapshot(client, change.mode, self._rows_of(change.added))
+        # After the snapshot: the part within the limit was accepted.
         if change.is_over_limit:
             self._drop(connection, Reason.TOO_MANY_INSTRUMENTS)
 
@@ -208,7 +209,7 @@ class FeedServer:
         self._handshake.count_disconnect()
         self._is_demand_stale = True
         if client is not None:
-            logger.info("connection %d dropped with %d", connection.number, reason)
+            logger.info("connection %d disconnected by the server, reason %d", connection.number, reason)
             client.refuse(reason)
 
     def _rows_of(self, keys: tuple[InstrumentKey, ...]) -> Rows:
@@ -220,17 +221,20 @@ class FeedServer:
         at = time.monotonic()
         while True:
             self._take_turn(time.time(), time.monotonic())
+            # Fixed rate: a late turn does not delay the next ones. After a long pause missed turns are skipped.
             at = max(at + turn, time.monotonic() - turn)
             await asyncio.sleep(max(at - time.monotonic(), 0.0))
 
     def _take_turn(self, now: float, monotonic: float) -> None:
         self.market.advance(now)
+        # Once a turn and not with each request: a client subscribes 5,000 instruments in 50 messages.
         if self._is_demand_stale:
             self._pacer.set_demand(*self._demand())
             self._is_demand_stale = False
         rows = self._pacer.due(now)
         if len(rows):
             self.market.trade(rows, now)
+        # A copy: a client may be closed, and removed, inside the loop.
         for client in list(self._clients.values()):
             client.refresh_faults()
             client.keep_alive(monotonic)
@@ -241,7 +245,7 @@ class FeedServer:
                     self._sender.send(client, mode, rows[wants[rows]])
 
     def _demand(self) -> tuple[Rows, npt.NDArray[np.float64]]:
-        """Every subscribed row, and the packets that one update of it costs over all connections."""
+        """Return every subscribed row, and the number of packets that one update costs over all connections."""
         cost = np.zeros(len(self.market.contracts))
         for client in self._clients.values():
             for mode, wants in client.subscribed_rows.items():
@@ -251,7 +255,7 @@ class FeedServer:
 
 
 def _refuse(client: Client, refusal: Refusal) -> None:
-    """Tell a client that its token is of no use."""
+    """Refuse a client because of its token, in the given shape."""
     match refusal.shape:
         case RefusalShape.DROP | RefusalShape.BAD_REQUEST:
             client.drop()

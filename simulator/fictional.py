@@ -1,19 +1,19 @@
-"""Companies that do not exist, to give search and watchlists a long tail of shares.
+"""Fictional companies, so that search and watchlists have a long tail of shares.
 
-Every word, symbol, id and listing here is made up: a name that looks Indian, times an industry. Nothing is drawn
-at random, so a company keeps its ids for as long as these lists only grow at their ends. Its ids lie above all that the
-exchanges gave in 2026 (761,655 on NSE, 977,533 on BSE), so they collide with no real ones.
-What is as in reality are the series of NSE, the groups of BSE, and the ticks usual in them. Shares with derivatives
-are real ones and stand in `equities.csv`.
+Every name, symbol and id is invented: a name times an industry. Nothing is random, so a company keeps its ids as long
+as these lists grow only at their ends. The ids are above all ids that the exchanges used in 2026 (761,655 on NSE,
+977,533 on BSE), so they never collide with real ones. The series of NSE, the groups of BSE and their usual ticks are
+real. Shares with derivatives are real and are in `equities.csv`.
 """
 
 from dataclasses import dataclass
 
 from simulator.underlyings import Stock
 
-FIRST_NSE_ID = 980_001
+FIRST_NSE_ID = 980_001  # chosen: above all real ids, see above
 FIRST_BSE_ID = 990_001
 
+# Seven letters each, so that name and industry of a symbol are unambiguous.
 NAMES = (
     *("Aravika", "Arvanta", "Belvani", "Bhavika", "Chamrit", "Chandol", "Darpani", "Devkosh", "Ekantra", "Falguni"),
     *("Garudon", "Girivan", "Harivan", "Himadra", "Indravi", "Ishvani", "Jaldhar", "Jyotika", "Kamrupa", "Kesarin"),
@@ -23,7 +23,6 @@ NAMES = (
     *("Udayana", "Ujjvani", "Vaibhor", "Vanmali", "Varunik", "Vidyoti", "Vindhra", "Virasat", "Yamunik", "Yashova"),
     *("Zarokha", "Zenobar", "Anandor", "Bhoomik"),
 )
-"""Seven letters each, so that a symbol ends with its industry's letters and cannot be another's."""
 
 INDUSTRIES = {
     "Textiles": "TEX",
@@ -56,13 +55,14 @@ INDUSTRIES = {
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """Where a company is listed: its group on BSE, ticks in rupees, on NSE too unless it has no tick there."""
+    """The exchanges of a company: its group on BSE, ticks in rupees; without `nse_tick` it is not on NSE."""
 
     bse_group: str
     bse_tick: float
     nse_tick: float | None = None
 
 
+# Assigned in turn: five of eight companies are on both exchanges, three on BSE only.
 LISTINGS = (
     _Listing("A", bse_tick=0.05, nse_tick=0.10),
     _Listing("X", bse_tick=0.01),
@@ -73,11 +73,10 @@ LISTINGS = (
     _Listing("XT", bse_tick=0.01),
     _Listing("B", bse_tick=0.01, nse_tick=0.01),
 )
-"""Companies take these in turn: five of eight are on both exchanges, three on BSE alone."""
 
 
 def make_fictional_stocks() -> tuple[Stock, ...]:
-    """Return all made-up companies, always the same and in the same order."""
+    """Return all fictional companies, always in the same order."""
     companies = ((name, industry) for name in NAMES for industry in INDUSTRIES)
     return tuple(_stock(at, name, industry) for at, (name, industry) in enumerate(companies))
 

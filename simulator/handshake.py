@@ -1,7 +1,7 @@
-"""The handshake: who is let in, and how the others are told.
+"""The WebSocket handshake: accepts or rejects a client.
 
-The query carries the credentials; one that misses a parameter is answered with 400. A wrong token is told in one of
-four shapes, all seen at the broker: 400 at the handshake, a drop right after it, a disconnect packet, a reset.
+The query contains the credentials; a missing parameter is answered with 400. A refused token is answered in one of four
+shapes, all observed at the broker: 400 at the handshake, a close right after it, a disconnect packet, a reset.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ REQUIRED_PARAMETERS = ("version", "token", "clientId", "authType")
 
 
 class RefusalShape(IntEnum):
-    """How a refused token is told."""
+    """How a refused token is answered."""
 
     BAD_REQUEST = 1
     DROP = 2
@@ -26,7 +26,7 @@ class RefusalShape(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An HTTP answer in place of a WebSocket."""
+    """An HTTP error in place of a WebSocket."""
 
     status: int
     body: bytes
@@ -34,7 +34,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a token that is of no use is told so."""
+    """The refusal of a token."""
 
     shape: RefusalShape
     reason: int
@@ -42,7 +42,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """A WebSocket that is let in, if only to be refused."""
+    """An accepted WebSocket; with `refusal` it is refused after the handshake."""
 
     refusal: Refusal | None
 
@@ -56,11 +56,11 @@ class Handshake:
         self._rejections_left = 0
 
     def count_disconnect(self) -> None:
-        """Note that a socket is gone: whoever comes next may be turned away for it."""
+        """Count a closed socket: with first_reconnect_refused, one later handshake is rejected for it."""
         self._rejections_left += self._faults.dial("first_reconnect_refused") is not None
 
     def answer(self, path: str, *, now: datetime) -> Rejection | Upgrade:
-        """Return what becomes of a handshake for `path`, query included."""
+        """Return the answer to a handshake for `path`, query included."""
         if (rejection := self._injected_rejection()) is not None:
             return rejection
         shown = parse_qs(urlsplit(path).query)
@@ -74,7 +74,7 @@ class Handshake:
         return Upgrade(refusal)
 
     def refusal_for(self, reason: Reason) -> Refusal:
-        """Return how a token that is of no use for `reason` is told so."""
+        """Return the refusal for `reason`, in the shape of the fault auth_shape."""
         dial = int(self._faults.dial("auth_shape") or RefusalShape.PACKET)
         if dial <= RefusalShape.RESET:
             return Refusal(RefusalShape(dial), reason)

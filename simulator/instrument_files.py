@@ -1,8 +1,8 @@
-"""Our own listing as the broker's two instrument files, line by line.
+"""The demo listing in the formats of the broker's two instrument files, line by line.
 
 Columns, number formats and quirks are those of the compact file of 10 Feb 2026 and the detailed file of Aug 2026: no
 newline at the end of either, a trailing comma on every line of the detailed one, ticks in paise but for indices in
-rupees, `-0.01000` as the strike of an NSE future. No row has an ISIN: a made-up one could be somebody's.
+rupees, `-0.01000` as the strike of an NSE future. No row has an ISIN, because an invented one could be real.
 """
 
 import gzip
@@ -38,12 +38,12 @@ SEGMENT_LETTER = {
     ExchangeSegment.BSE_FNO: "D",
     ExchangeSegment.MCX_COMM: "M",
 }
+# Follows the expiry date in the compact file; it has no meaning.
 EXPIRY_TIME = {Exchange.NSE: "14:30:00", Exchange.BSE: "15:30:00", Exchange.MCX: "23:30:00"}
-"""Written after the expiry date in the compact file; meaningless."""
-FREEZE_LOTS = 27
+FREEZE_LOTS = 27  # chosen: the order of magnitude of the real freeze quantities
 NO_ISIN = "NA"
-LINES_PER_CHUNK = 2_000
-CHUNK_BYTES = 1 << 18
+LINES_PER_CHUNK = 2_000  # chosen: about 256 KiB a chunk, so a download does not delay the feed's turns
+CHUNK_BYTES = 1 << 18  # the same
 
 
 def compact_lines(listing: Listing) -> Iterator[str]:
@@ -111,7 +111,7 @@ def detailed_lines(listing: Listing) -> Iterator[str]:
 
 
 def _expiry_flags(listing: Listing) -> dict[tuple[str, date], str]:
-    """M for the last expiry of its calendar month, W for the others; by underlying."""
+    """Return M for the last expiry of a calendar month, W for the others, by underlying and expiry."""
     last: dict[tuple[str, int, int], date] = {}
     for row in listing:
         if row.expiry is not None:
@@ -135,12 +135,13 @@ def _expiry_flag(row: Listed, flags: dict[tuple[str, date], str]) -> str:
 
 
 def _underlying_ids(listing: Listing) -> dict[tuple[str, str, str], str]:
-    """The exchange's token of an index, the NSE share of a stock, the commodity's id: by exchange, type and symbol."""
+    """Return the id of the underlying by exchange, type and symbol: index token, NSE share, or commodity id."""
     ids: dict[tuple[str, str, str], str] = {}
     for index in INDICES:
         ids[index.exchange, InstrumentType.INDEX, index.symbol] = str(index.security_id)
         for kind in (InstrumentType.FUTIDX, InstrumentType.OPTIDX):
             ids[index.exchange, kind, index.symbol] = str(index.exchange_token)
+    # The file has an id for the commodity itself, which is not in the listing.
     for commodity in COMMODITIES:
         for kind in (InstrumentType.FUTCOM, InstrumentType.OPTFUT):
             ids[Exchange.MCX, kind, commodity.symbol] = str(commodity.commodity_id)
@@ -195,14 +196,14 @@ def _symbol_name(row: Listed) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentFiles:
-    """A listing, and the file it was read from if there is one."""
+    """A listing, and the master it was read from, if any."""
 
     listing: Listing
     master: Path | None = None
     layout: Layout = Layout.COMPACT
 
     def chunks(self, wanted: Layout) -> Iterator[bytes] | None:
-        """Return the wanted file in pieces: a given master byte for byte, else our own; None if there is none."""
+        """Return the file in chunks: a given master unchanged, or the demo listing. None if it does not exist."""
         if self.master is None:
             lines = compact_lines if wanted is Layout.COMPACT else detailed_lines
             return _joined(lines(self.listing))
@@ -210,20 +211,20 @@ class InstrumentFiles:
 
 
 def _joined(lines: Iterator[str]) -> Iterator[bytes]:
-    """Join `lines` by newlines, none at the end, as the broker's files have none."""
+    """Join `lines` by newlines, without one at the end, as in the broker's files."""
     yield next(lines).encode("ascii")
     for batch in batched(lines, LINES_PER_CHUNK):
         yield "".join(f"\n{line}" for line in batch).encode("ascii")
 
 
 def batched(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Yield `lines` in lists of `size`, the last one shorter."""
+    """Yield `lines` in lists of `size`; the last one may be shorter."""
     while batch := list(islice(lines, size)):
         yield batch
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """Open a file for reading, unpacking it if it is a gzip."""
+    """Open a file for reading; a gzip file is decompressed."""
     with path.open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     return cast("BinaryIO", gzip.open(path)) if is_gzip else path.open("rb")

@@ -1,31 +1,32 @@
-"""The way to a client that is slow or long: bytes wait here until they are due, or until the drip lets them through.
+"""A link with latency and limited bandwidth: chunks wait until their delivery time, or until the bandwidth allows.
 
-Pure: time comes from outside. A chunk may leave in pieces, so that whatever has to follow it whole waits behind it.
+Pure: time is an argument. A chunk may be sent in pieces; a complete frame that follows it must wait for its end.
 """
 
 from collections import deque
 
 
 class Link:
-    """Chunks on their way, oldest first."""
+    """Queued chunks, oldest first."""
 
     def __init__(self) -> None:
         self._chunks: deque[tuple[float, bytes]] = deque()
         self._allowance = 0.0
         self._taken_at: float | None = None
+        # Whether a part of the first chunk was sent.
         self.is_mid_chunk = False
-        """Whether the first chunk has left in part."""
 
     def __bool__(self) -> bool:
         return bool(self._chunks)
 
     def put(self, chunk: bytes, *, due_at: float) -> None:
-        """Send `chunk` on its way; nothing overtakes."""
+        """Queue `chunk` for delivery at `due_at`; chunks are never reordered."""
+        # TCP delivers in order: a chunk with less delay waits for the one before.
         last = self._chunks[-1][0] if self._chunks else due_at
         self._chunks.append((max(due_at, last), chunk))
 
     def take(self, now: float, *, bytes_per_second: float | None = None) -> bytes:
-        """Return what arrives at `now`: everything that is due, or as much as the drip let through since last time."""
+        """Return the bytes delivered at `now`: chunks whose time has come, within the bandwidth since the last call."""
         found: list[bytes] = []
         elapsed = 0.0 if self._taken_at is None else now - self._taken_at
         self._taken_at = now
@@ -34,7 +35,7 @@ class Link:
                 found.append(self._chunks.popleft()[1])
                 self.is_mid_chunk = False
             return b"".join(found)
-        # An idle line saves up no more than a second's worth.
+        # Token bucket: an idle link saves the allowance of one second at most.
         self._allowance = min(self._allowance + elapsed * bytes_per_second, max(bytes_per_second, 1.0))
         while self._chunks and self._chunks[0][0] <= now and self._allowance >= 1:
             due_at, chunk = self._chunks.popleft()
@@ -47,7 +48,7 @@ class Link:
         return b"".join(found)
 
     def finish(self) -> bytes:
-        """Return the rest of a chunk that has left in part, and forget all others."""
+        """Return the rest of a chunk that was sent in part; discard all others."""
         rest = self._chunks[0][1] if self.is_mid_chunk else b""
         self._chunks.clear()
         self.is_mid_chunk = False

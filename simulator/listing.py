@@ -1,7 +1,6 @@
-"""What is listed: one value per contract, as the exchanges describe it, and the names the broker gives them.
+"""The listed contracts, with the names that exchange and broker give them.
 
-Where the contracts come from is decided elsewhere: `demo_listing` makes some relative to a date, `master` reads a
-file. What they are worth is `market`'s.
+`demo_listing` makes a listing relative to a date, `master` reads one from a file. Prices are in `market`.
 """
 
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ from marketdata.domain.instruments import Exchange, InstrumentKey, InstrumentTyp
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One contract of a listing; `tick` in rupees, `level` is a hint of its price where the listing has one."""
+    """One contract. `tick` is in rupees; `level` is its approximate price, if the listing knows one."""
 
     key: InstrumentKey
     exchange: Exchange
     type: InstrumentType
+    # Symbol of the underlying; for an index or equity its symbol as its derivatives write it.
     underlying: str
-    """Symbol of what drives its price; an index or equity has its own symbol, as its derivatives write it."""
+    # Trading symbol; weekly options of one month share one.
     symbol: str
-    """Trading symbol; several weekly options share one."""
     display_name: str
     tick: float
     lot: int = 1

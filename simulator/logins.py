@@ -1,7 +1,7 @@
-"""How a new access token is had: renewal, and generation with PIN and TOTP.
+"""Endpoints for a new access token: renewal, and generation with PIN and TOTP.
 
-The broker has them on two hosts, `api` and `auth`; here they share a port. A token is generated at most once in two
-minutes (reported by users; the words of the refusals are the broker's as far as they are known).
+The broker has them on two hosts, `api` and `auth`; here they share a port. A token can be generated once in two minutes
+(reported by users). The texts of refusals are the broker's, as far as they are known.
 """
 
 import secrets
@@ -24,18 +24,18 @@ IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
 
 @dataclass(frozen=True, slots=True)
 class LoginRules:
-    """What generates a token, and how often that may be."""
+    """The secrets for generating a token, and the minimum interval."""
 
     pin: str = "112233"
-    totp_secret: str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105  # It opens nothing but a simulator.
-    every_seconds: float = 120.0
+    totp_secret: str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"  # noqa: S105  # Valid for a simulator only.
+    every_seconds: float = 120.0  # see the module
 
 
 DEFAULT_LOGINS = LoginRules()
 
 
 def routes(account: Account, rules: LoginRules) -> list[Route]:
-    """Return the routes that hand out tokens of `account`."""
+    """Return the routes that issue tokens of `account`."""
     logins = _Logins(account, rules)
     return [
         Route("/v2/RenewToken", logins.renew, methods=["GET", "POST"]),

@@ -1,12 +1,12 @@
-"""A seeded market: what every listed row is worth, and the state of its trading day.
+"""A seeded market: the price of every listed row, and its open, high, low, volume and open interest of the day.
 
-One common factor moves all drivers by their beta, each adds its own noise, and both are pulled back to where they
-began, so that a market left alone for a week still sits among its listed strikes. Rows are priced from their driver
-when they trade, never otherwise: `advance` moves the drivers, `trade` prints a trade in the rows it is given. Time
-and seed come from outside; the same listing, seed and calls give the same ticks.
+Theory of operation. One common factor moves all drivers by their beta, and each driver adds noise. Both revert to their
+start (Ornstein-Uhlenbeck), so after a week the market is still among its listed strikes. `advance` moves the drivers.
+`trade` executes a trade in the given rows at the price of their driver; rows are priced at no other time. Time and seed
+are arguments: the same listing, seed and calls give the same ticks.
 
-Prices are multiples of the tick; open, high, low and last agree; volume only grows; open interest moves slowly,
-in lots. Quantities are multiples of the lot, as exchanges report them, until 16 bits cannot hold them.
+Prices are multiples of the tick. Open, high, low and last are consistent. Volume only grows, and open interest changes
+slowly. Quantities are multiples of the lot, as exchanges report them, unless the 16 bits of LTQ are too small.
 """
 
 import numpy as np
@@ -18,22 +18,21 @@ from simulator.contracts import Contracts
 from simulator.packet_arrays import BODY, LEVEL, Records, Rows
 from simulator.pricing import RISK_FREE_RATE, Floats, black_76, smile
 
-SECONDS_PER_YEAR = 365.0 * 86_400
-TRADING_SECONDS_PER_YEAR = 250.0 * 6.25 * 3_600
-MIN_YEARS_LEFT = 0.2 / 365.0
-"""An option never has less than this left: it would jump about like a coin."""
-MEAN_REVERSION_PER_SECOND = 1.0 / 7_200.0
-MAX_STEP_SECONDS = 5.0
-COMMON_VOLATILITY = 0.12
-LTQ_LIMIT = 65_535
-QUANTITY_LIMIT = 2**32 - 1
-STALE_SECONDS = 2.0
+SECONDS_PER_YEAR = 365.0 * 86_400  # calendar time, for carry and theta
+TRADING_SECONDS_PER_YEAR = 250.0 * 6.25 * 3_600  # about 250 sessions of 09:15 to 15:30, for volatility
+MIN_YEARS_LEFT = 0.2 / 365.0  # chosen: closer to expiry the gamma at the money makes prices jump
+MEAN_REVERSION_PER_SECOND = 1.0 / 7_200.0  # chosen: excursions of about two hours, a few strikes wide
+MAX_STEP_SECONDS = 5.0  # chosen: after a suspended machine the market continues without a jump
+COMMON_VOLATILITY = 0.12  # chosen: close to INDEX_VOLATILITY, so indices move mostly with the factor
+LTQ_LIMIT = 65_535  # the field has 16 bits (dhan/packets.py)
+QUANTITY_LIMIT = 2**32 - 1  # volume, open interest and depth have 32 bits (dhan/packets.py)
+STALE_SECONDS = 2.0  # chosen: a liquid instrument updates more often, so few rows are refreshed
 
 Quantities = npt.NDArray[np.float64]
 
 
 class Market:
-    """Prices and trading day of every row of a listing."""
+    """Prices and daily statistics of every row of a listing."""
 
     def __init__(self, contracts: Contracts, *, seed: int, now: float) -> None:
         self.contracts = contracts
@@ -51,17 +50,20 @@ class Market:
         self._open_day(now)
 
     def advance(self, now: float) -> None:
-        """Move every driver to `now`; a clock that stood still or went back moves nothing."""
+        """Move every driver to `now`. Without effect if the clock has not advanced."""
         elapsed = min(now - self._advanced_at, MAX_STEP_SECONDS)
+        # Wall clocks step back; a driver that moved back too would differ from its own trades.
         if elapsed <= 0:
             return
         self._advanced_at = now
         self._step(elapsed)
 
     def trade(self, rows: Rows, now: float) -> None:
-        """Print a trade in each of `rows` (no row twice), at the price its driver gives it."""
+        """Execute a trade in each of `rows`, which are distinct, at bid or ask around the price of its driver."""
+        # Indexing by an array copies; the copy is changed column by column and written back once.
         bodies = self.bodies[rows]
         bid, ask = self._bid_ask(self.mark(rows), rows)
+        # A trade is at the bid or the ask with equal chance; without a bid (a worthless option) always at the ask.
         at_bid = (self._random.random(len(rows)) < 0.5) & (bid > 0)
         self._print_trade(bodies, np.where(at_bid, bid, ask), rows)
         self._move_open_interest(bodies, rows)
@@ -71,13 +73,13 @@ class Market:
         self._traded_at[rows] = now
 
     def refresh_stale(self, rows: Rows, now: float) -> None:
-        """Trade those of `rows` whose last trade is so old that they disagree with their driver."""
+        """Trade those of `rows` whose last trade is older than STALE_SECONDS: their price lags behind their driver."""
         stale = rows[now - self._traded_at[rows] > STALE_SECONDS]
         if len(stale):
             self.trade(stale, now)
 
     def mark(self, rows: Rows) -> Floats:
-        """Return what each of `rows` is worth now, unrounded."""
+        """Return the theoretical price of each of `rows` now, unrounded."""
         return self._mark(rows, self.forward(rows))
 
     def spot(self, rows: Rows) -> Floats:
@@ -85,7 +87,7 @@ class Market:
         return self._levels()[self.contracts.driver[rows]]
 
     def forward(self, rows: Rows) -> Floats:
-        """Return the forward of each row: of a spot the spot, of an option what it is written on."""
+        """Return the forward of each row: of a spot the spot, of an option the forward that it is written on."""
         elapsed = (self._advanced_at - self._began_at) / SECONDS_PER_YEAR
         carry = np.maximum(self.contracts.carry_years[rows] - elapsed, 0.0)
         return self.spot(rows) * np.exp(RISK_FREE_RATE * carry)
@@ -101,15 +103,17 @@ class Market:
         return smile(self.forward(rows), self.contracts.strike[rows], self.years_left(rows), at_the_money)
 
     def activity(self) -> Floats:
-        """Return how busy each row is, relative to the others: the money, the near and the well-known first."""
+        """Return the relative trading activity of each row: highest at the money, near expiry, in well-known names."""
         contracts = self.contracts
         everything = np.arange(len(contracts))
         well_known = 1.0 / np.sqrt(1.0 + contracts.rank)
         near = 1.0 / (1.0 + 12.0 * contracts.option_years)
         deviation = contracts.drivers.volatility[contracts.driver] * np.sqrt(self.years_left(everything))
+        # Rows without a strike give NaN here; the result is used for options only.
         with np.errstate(invalid="ignore"):
             away = np.abs(np.log(contracts.strike / self.forward(everything))) / deviation
         moneyness = np.where(contracts.is_option, 1.0 / (1.0 + np.nan_to_num(away, nan=0.0)) ** 2, 3.0)
+        # Chosen weights: an index updates most, and no row has weight 0, or it would never update.
         return np.where(contracts.is_index, 50.0, well_known * near * moneyness) + 1e-3
 
     def _levels(self) -> Floats:
@@ -119,6 +123,7 @@ class Market:
     def _step(self, seconds: float) -> None:
         root = np.sqrt(seconds / TRADING_SECONDS_PER_YEAR)
         keep = 1.0 - MEAN_REVERSION_PER_SECOND * seconds
+        # 0.8 is chosen: with beta and COMMON_VOLATILITY the total volatility is about that of the driver.
         own = self.contracts.drivers.volatility * 0.8 * root
         self._factor = self._factor * keep + COMMON_VOLATILITY * root * float(self._random.standard_normal())
         self._noise = self._noise * keep + own * self._random.standard_normal(len(self._noise))
@@ -139,7 +144,10 @@ class Market:
         return marks
 
     def _open_day(self, now: float) -> None:
-        """Give every row yesterday's close, an open, and a day so far in which it has traded."""
+        """Initialize yesterday's close, the open, and a plausible day up to now.
+
+        The two steps of 2,400 s are chosen: an overnight gap, and the move since the open.
+        """
         rows = np.arange(len(self.contracts))
         close = self._rounded(self.mark(rows), rows)
         self._step(2_400.0)
@@ -147,6 +155,7 @@ class Market:
         self.bodies["day_close"] = close
         self.bodies["day_open"] = self.bodies["day_high"] = self.bodies["day_low"] = opened
         self._step(2_400.0)
+        # Chosen: high and low exceed open and last by up to 0.4 %, as after a few hours of trading.
         reach = 1.0 + 0.004 * self._random.random(len(rows))
         current = self.mark(rows)
         self.bodies["day_high"] = self._rounded(np.maximum(opened, current) * reach, rows)
@@ -156,7 +165,9 @@ class Market:
 
     def _open_interest(self, rows: Rows) -> None:
         contracts = self.contracts
+        # Chosen: thousands of lots in the most active rows, one in the least active.
         lots = 1.0 + np.floor(self.activity() * (4_000.0 + 16_000.0 * self._random.random(len(rows))))
+        # A quarter of the field: hours of trades still fit. The remainder makes it a multiple of the lot.
         volume = np.where(contracts.is_index, 0.0, np.minimum(lots * contracts.lot * 3.0, QUANTITY_LIMIT // 4))
         volume -= volume % contracts.lot
         interest = np.where(contracts.is_derivative, np.minimum(lots * contracts.lot, QUANTITY_LIMIT // 8), 0.0)
@@ -172,12 +183,13 @@ class Market:
         return np.maximum(np.round(prices / tick), 1.0) * tick
 
     def _bid_ask(self, marks: Floats, rows: Rows) -> tuple[Floats, Floats]:
-        """Best prices around the marks; the spread grows with the price, and away from the money."""
+        """Return best bid and ask around the marks; the spread grows with the price and away from the money."""
         contracts = self.contracts
         tick = contracts.tick[rows]
         with np.errstate(invalid="ignore"):
             away = np.abs(np.log(contracts.strike[rows] / self.forward(rows)))
         width = marks * 0.0004 * (1.0 + np.where(contracts.is_option[rows], 2.0 + 60.0 * np.nan_to_num(away), 0.0))
+        # Bid and ask are at least one tick apart, on the tick grid, and the bid is never negative.
         steps = np.maximum(np.round(width / tick), 1.0)
         bid_steps = np.maximum(np.floor(marks / tick - (steps - 1.0) / 2.0), 0.0)
         return bid_steps * tick, (bid_steps + steps) * tick
@@ -185,6 +197,7 @@ class Market:
     def _print_trade(self, bodies: Records, prices: Floats, rows: Rows) -> None:
         contracts = self.contracts
         prices = np.where(contracts.is_index[rows], self._rounded(self.spot(rows), rows), prices)
+        # As float32, like the wire: compared in float64, high and low would not contain the last price.
         last = bodies["ltp"] = prices.astype(np.float32)
         bodies["day_high"] = np.maximum(bodies["day_high"], last)
         bodies["day_low"] = np.minimum(bodies["day_low"], last)
@@ -195,16 +208,19 @@ class Market:
         bodies["ltq"] = np.where(is_traded, np.minimum(np.minimum(lots, most_lots) * lot, LTQ_LIMIT), 0.0)
         added = np.where(is_traded, lots * lot, 0.0)
         before = bodies["volume"].astype(np.float64)
+        # A full field stays as it is: wrapped around, volume would fall, which readers take for a new day.
         volume = np.where(before + added > QUANTITY_LIMIT, before, before + added)
         bodies["volume"] = volume
         self._turnover[rows] += (volume - before) * last
         average = self._turnover[rows] / np.maximum(volume, 1.0)
+        # Rounding of float32 may move the average outside the range of the day.
         average = np.clip(average, bodies["day_low"], bodies["day_high"])
         bodies["average_price"] = np.where(is_traded, average, 0.0)
 
     def _move_open_interest(self, bodies: Records, rows: Rows) -> None:
         contracts = self.contracts
         lot = contracts.lot[rows]
+        # Chosen: one trade in five changes open interest, with a slight upward drift within the day.
         moves = self._random.integers(-2, 4, len(rows)) * (self._random.random(len(rows)) < 0.2) * lot
         before = bodies["oi"].astype(np.float64)
         moved = np.clip(before + moves, lot, QUANTITY_LIMIT - lot)
@@ -223,6 +239,7 @@ class Market:
         is_quoted = ~contracts.is_index[rows][:, None]
         depth = np.zeros((count, 5), dtype=LEVEL)
         for name, prices in (("bid", bids), ("ask", asks)):
+            # Levels below one tick do not exist: cheap options have fewer than five bids.
             is_there = is_quoted & (prices > contracts.tick[rows][:, None] / 2.0)
             orders = self._random.integers(1, 12, (count, 5))
             lots = orders * self._random.integers(1, 9, (count, 5))
@@ -237,5 +254,5 @@ class Market:
 
 
 def ltt_of(now: float) -> int:
-    """Return the broker's last-trade time of a true Unix time: the IST wall clock written as if UTC."""
+    """Return the last-trade time in the broker's form for a Unix time: the IST wall clock as if it were UTC."""
     return int(now) + IST_OFFSET_SECONDS

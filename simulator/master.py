@@ -1,8 +1,7 @@
-"""A given instrument file as a listing.
+"""Reads an instrument master as a listing.
 
-Parsing rows is `marketdata.dhan.scrip_master`'s; here only what the simulator needs of them is kept. What expired
-before the market date has no market; the file itself is served as it is. A bond or right that shares its company's
-symbol has a price of its own.
+`marketdata.dhan.scrip_master` parses the rows. Contracts that expired before the market date are not listed, but the
+file is served unchanged. A bond or right that shares the symbol of its company has a separate driver.
 """
 
 import zlib
@@ -17,27 +16,27 @@ from simulator.instrument_files import InstrumentFiles, open_plain
 from simulator.listing import Listed
 
 SHARE = "ES"
+# Series (NSE) and groups (BSE) in which a company's ordinary shares trade.
 SHARE_SERIES = frozenset(("EQ", "BE", "BZ", "A", "B", "T", "X", "XT"))
-"""Series (NSE) and groups (BSE) in which a company's ordinary shares trade."""
 
 
 class MasterError(Exception):
-    """A file that is no instrument master; the text is a sentence."""
+    """The file is not an instrument master; the text is a sentence."""
 
 
 def read_master(path: Path, *, today: date) -> InstrumentFiles:
-    """Return the listing of the file at `path` as of `today`. Raises MasterError if it is none."""
+    """Return the listing of the file at `path` as of `today`. Raises MasterError if it is not an instrument master."""
     try:
         reading = scrip_master.read_rows(_lines(path), as_of=today)
         listing = [_listed(row) for row in reading]
     except scrip_master.MasterRefused as error:
-        raise MasterError(f"{path} is no instrument master. {error}") from error
+        raise MasterError(f"{path} is not an instrument master. {error}") from error
     except OSError as error:
         raise MasterError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (EOFError, zlib.error, UnicodeDecodeError) as error:
         raise MasterError(f"{path} cannot be read: {error}.") from error
     if not listing:
-        raise MasterError(f"{path} lists nothing on {today}: all of it expired before.")
+        raise MasterError(f"{path} lists nothing on {today}: all contracts expired before.")
     return InstrumentFiles(listing, master=path, layout=reading.layout)
 
 
@@ -48,6 +47,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _listed(row: MasterRow) -> Listed:
+    # Bonds and rights have the symbol of their company: their series makes their driver distinct.
     is_share = row.instrument_type is not InstrumentType.EQUITY or (
         row.security_type == SHARE or row.series in SHARE_SERIES
     )

@@ -1,7 +1,7 @@
-"""The broker's option chain of one underlying and expiry, from the market.
+"""The broker's option chain of one underlying and expiry, with prices of the market.
 
-Shapes and units are those of recorded chains (NIFTY, January 2025) and of the additions of February 2026: strike keys
-with six decimals, volatility in percent, volume and open interest in units but yesterday's volume in lots.
+Fields and units follow recorded chains (NIFTY, January 2025) and the additions of February 2026: strike keys with six
+decimals, volatility in percent, volume and open interest in units, but yesterday's volume in lots.
 """
 
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ OPTION_SEGMENTS = {
     ExchangeSegment.IDX_I: (ExchangeSegment.NSE_FNO, ExchangeSegment.BSE_FNO),
     ExchangeSegment.MCX_COMM: (ExchangeSegment.MCX_COMM,),
 }
+# In other segments the options are on stocks.
 OPTION_TYPES = {
     ExchangeSegment.IDX_I: InstrumentType.OPTIDX,
     ExchangeSegment.MCX_COMM: InstrumentType.OPTFUT,
 }
-"""Elsewhere the options are on a stock."""
 
 Chain = dict[str, object]
 
@@ -40,7 +40,7 @@ class _Underlying:
 
 
 class OptionChains:
-    """Every underlying that has options, by the keys under which the broker knows it."""
+    """All underlyings with options, by the keys that the broker accepts."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
@@ -63,11 +63,12 @@ class OptionChains:
     def chain(
         self, segment: ExchangeSegment, security_id: int, expiry: date, *, market: Market, now: float
     ) -> Chain | None:
-        """Return the chain as the broker's answer holds it; None if nothing such is listed."""
+        """Return the chain in the format of the broker; None if the expiry is not listed."""
         underlying = self._underlyings.get((segment, security_id))
         if underlying is None or expiry not in underlying.expiries:
             return None
         rows = underlying.expiries[expiry]
+        # All rows at one instant, or strikes would disagree with their underlying.
         market.refresh_stale(np.append(rows, underlying.row), now)
         legs: dict[str, dict[str, Chain]] = {}
         for listed, leg in zip((self._listing[row] for row in rows), _legs(market, rows), strict=True):
@@ -93,9 +94,9 @@ def _options_by_underlying(
 
 
 def _keys_of(listed: Listed) -> list[tuple[ExchangeSegment, int]]:
-    """Under which (UnderlyingSeg, UnderlyingScrip) the broker finds the options on `listed`.
+    """Return every (UnderlyingSeg, UnderlyingScrip) under which the broker accepts requests for options on `listed`.
 
-    Stocks are also asked for as NSE_FNO; commodities by their own id, by some clients by a future's.
+    A stock is accepted as NSE_FNO too; a commodity by its id, or by the id of a future.
     """
     segment, security_id = listed.key.segment, listed.key.security_id
     if segment is ExchangeSegment.NSE_EQ:

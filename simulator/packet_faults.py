@@ -1,9 +1,8 @@
-"""What can be wrong with packets: cut, glued, too long, of no known kind, with impossible prices, twice, too late.
+"""Faults that alter packets: truncated, joined, oversized, unknown, duplicated, reordered, with invalid prices.
 
-Takes the packets of one socket as they should be and returns the messages it is sent instead. Each share is drawn per
-packet from a seeded generator. Damage to lengths is honest: an oversized packet says its true length and can be
-stepped over; a truncated one says the length it should have had and is the last of its message, so that the next
-message is whole again.
+Takes the correct packets of one socket and yields the altered messages. A seeded generator decides per packet. An
+oversized packet states its true length, so a reader can skip it. A truncated packet states the length before the cut
+and is the last of its message, so the next message starts with a complete packet.
 """
 
 import struct
@@ -28,19 +27,19 @@ PACKET_FAULTS: Final = frozenset(
         "out_of_order",
     )
 )
-MAX_PADDING_BYTES: Final = 32
-MAX_UNKNOWN_BYTES: Final = 64
+MAX_PADDING_BYTES: Final = 32  # chosen: short and of any length
+MAX_UNKNOWN_BYTES: Final = 64  # chosen: between a ticker (16) and a full packet (162)
+# Codes seen by one client, of the old protocol, of other feeds, and undocumented ones.
 UNKNOWN_CODES: Final = (0, 3, 9, 41, 51, 99, 255)
-"""Seen by one client, of the old protocol, of other feeds, and of nobody."""
 
 _PRICE = struct.Struct("<f")
-_PRICE_AT = 8
+_PRICE_AT = 8  # after the header (dhan/packets.py)
 _TIME_AT: Final = {PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14}
 _NO_TIME = bytes(4)
 
 
 class PacketFaults:
-    """Damages what one socket is sent."""
+    """Alters the packets of one socket."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -67,7 +66,7 @@ class PacketFaults:
         return share is not None and self._random.random() < share
 
     def _altered(self, packet: bytes) -> bytes:
-        """Return `packet` with another price, time or length."""
+        """Return `packet` with an altered price, time or length."""
         if (time_at := _TIME_AT.get(PacketCode(packet[0]))) is not None:
             (price,) = _PRICE.unpack_from(packet, _PRICE_AT)
             wrong = {"nan_price": float("nan"), "zero_price": 0.0, "negative_price": -price}
@@ -82,10 +81,11 @@ class PacketFaults:
         return packet
 
     def _around(self, packet: bytes) -> Iterator[bytes]:
-        """Yield `packet` with what comes before and after it; or hold it back until its successor has gone."""
+        """Yield `packet` with the packets around it, or delay it until the next packet of its instrument is sent."""
         if self._hits("unknown_packets"):
             yield self._unknown()
         instrument = packet[:1] + packet[3 : HEADER.size]
+        # The key is kind and instrument: only packets that replace one another are reordered.
         older = self._delayed.pop(instrument, None)
         if older is None and self._hits("out_of_order"):
             self._delayed[instrument] = packet

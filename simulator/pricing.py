@@ -1,8 +1,7 @@
-"""What an option is worth: Black-76 with a smile, and its Greeks, over arrays.
+"""Option prices and Greeks over arrays: Black-76 with a volatility smile.
 
-Prices, forwards and strikes in rupees, times in years, volatilities as fractions a year. Calls and puts of one
-strike share one volatility, so put-call parity holds before rounding. There is no exercise before expiry:
-every option listed here is European.
+Prices, forwards and strikes are in rupees, times in years, volatilities fractions a year. Call and put of one strike
+have the same volatility, so put-call parity holds before rounding. All listed options are European.
 """
 
 from dataclasses import dataclass
@@ -13,15 +12,16 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-RISK_FREE_RATE = 0.065
+RISK_FREE_RATE = 0.065  # chosen: close to Indian short-term rates
+# Chosen: a plausible smile of index options, per standard deviation from the forward.
 SKEW = -0.045
 CURVATURE = 0.022
-MAX_DEVIATIONS = 6.0
+MAX_DEVIATIONS = 6.0  # chosen: further out the quadratic smile would explode
 
 
 @dataclass(frozen=True, slots=True)
 class Greeks:
-    """As the broker quotes them: theta a calendar day, vega for one point of volatility."""
+    """In the broker's units: theta a calendar day, vega for one percentage point of volatility."""
 
     delta: Floats
     theta: Floats
@@ -44,7 +44,7 @@ def normal_density(x: Floats) -> Floats:
 
 
 def smile(forward: Floats, strike: Floats, years: Floats, at_the_money: Floats) -> Floats:
-    """Return the volatility of each strike: downside strikes dearer, both wings raised."""
+    """Return the volatility of each strike: higher on the downside and in both wings."""
     deviations = np.log(strike / forward) / (at_the_money * np.sqrt(years))
     z = np.clip(deviations, -MAX_DEVIATIONS, MAX_DEVIATIONS)
     volatility: Floats = at_the_money * (1.0 + SKEW * z + CURVATURE * z * z)
@@ -56,6 +56,7 @@ def black_76(forward: Floats, strike: Floats, years: Floats, volatility: Floats,
     d1, d2 = _d1_d2(forward, strike, years, volatility)
     sign = np.where(is_call, 1.0, -1.0)
     discount = np.exp(-RISK_FREE_RATE * years)
+    # The approximation of the normal distribution may lie below the intrinsic value by 1e-7 of the forward.
     value = sign * (forward * normal_cdf(sign * d1) - strike * normal_cdf(sign * d2))
     return discount * np.maximum(value, np.maximum(sign * (forward - strike), 0.0))
 

@@ -1,17 +1,17 @@
-"""How often the REST side may be asked: the broker's rate classes, as sliding windows.
+"""Rate limits of the REST API, over sliding intervals. Pure: time is an argument.
 
-Quote APIs one a second, Data APIs five, and each unique option chain once in three seconds
-(https://dhanhq.co/docs/v2/, read November 2026). Time comes from outside.
+Quote APIs one request a second, Data APIs five, each unique option chain one in three seconds
+(https://dhanhq.co/docs/v2/, read November 2026).
 """
 
 from collections import deque
 from collections.abc import Hashable
 
-CHAIN_SECONDS = 3.0
+CHAIN_SECONDS = 3.0  # documented, see above
 
 
 class RateLimit:
-    """At most `count` in `seconds`; a refused one does not count."""
+    """At most `count` requests in `seconds`; a refused request does not count."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._seconds = seconds
@@ -19,7 +19,7 @@ class RateLimit:
         self._count = count
 
     def take(self, now: float) -> bool:
-        """Whether one more is allowed at `now`, which then counts."""
+        """Return whether a request is allowed at `now`, and count it."""
         if len(self._taken) == self._count and now - self._taken[0] < self._seconds:
             return False
         self._taken.append(now)
@@ -27,14 +27,14 @@ class RateLimit:
 
 
 class KeyedRateLimit:
-    """Each key once in `seconds`."""
+    """At most one request for each key in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._taken: dict[Hashable, float] = {}
 
     def take(self, key: Hashable, now: float) -> bool:
-        """Whether `key` is allowed at `now`, which then counts."""
+        """Return whether a request for `key` is allowed at `now`, and count it."""
         self._taken = {known: at for known, at in self._taken.items() if now - at < self._seconds}
         if key in self._taken:
             return False

@@ -1,8 +1,8 @@
 """The broker's REST endpoints that the terminal uses, and both instrument files.
 
 Bodies follow recorded answers (2024-2026) and the documentation: marketfeed/ltp, ohlc and quote, optionchain, its
-expirylist, profile, and errors in both of the broker's shapes. Beside them stand the paths of `logins` and, for tests
-and operators on the same machine, of `control`. Prices come from the market of the feed.
+expirylist, profile, and errors in both formats of the broker. The paths of `logins` and `control` are added. Prices are
+those of the market of the feed.
 """
 
 import time
@@ -29,7 +29,7 @@ from simulator.logins import LoginRules
 from simulator.option_chains import OptionChains
 from simulator.rate_limits import CHAIN_SECONDS, KeyedRateLimit, RateLimit
 
-MAX_INSTRUMENTS = 1_000
+MAX_INSTRUMENTS = 1_000  # documented: of one call of marketfeed (Market Quote)
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
 TOO_MANY_REQUESTS = "Too many requests. Further requests may result in the user being blocked."
 TOO_MANY_INSTRUMENTS = "Requested number of instruments exceeds limit"
@@ -39,7 +39,7 @@ Body = dict[str, Any]
 
 
 class RefusalError(Exception):
-    """An answer that is no success, in the shape the broker gives it."""
+    """An error answer in the format of the broker."""
 
     def __init__(self, status: int, body: object) -> None:
         super().__init__(status)
@@ -48,28 +48,28 @@ class RefusalError(Exception):
 
 
 def trading_error(status: int, kind: str, code: str, message: str) -> RefusalError:
-    """Return a refusal in the shape of the trading APIs."""
+    """Return an error in the format of the trading APIs."""
     return RefusalError(status, {"errorType": kind, "errorCode": code, "errorMessage": message})
 
 
 def data_error(status: int, code: int, message: str) -> RefusalError:
-    """Return a refusal in the shape of the Data APIs."""
+    """Return an error in the format of the Data APIs."""
     return RefusalError(status, {"data": {str(code): message}, "status": "failed"})
 
 
 def unauthenticated() -> RefusalError:
-    """Return the refusal of a wrong client id or access token, word for word."""
+    """Return the broker's error for a wrong client id or access token, verbatim."""
     message = "Client ID or user generated access token is invalid or expired."
     return trading_error(401, "Invalid_Authentication", "DH-901", message)
 
 
 def token_replaced() -> RefusalError:
-    """Return the refusal of a token that was good until another was made, word for word."""
+    """Return the broker's error for a revoked token, verbatim."""
     return trading_error(400, "Order_Error", "DH-906", "Invalid Token")
 
 
 def bad_input() -> RefusalError:
-    """Return the refusal of a request without sense, word for word."""
+    """Return the broker's error for an invalid request, verbatim."""
     return trading_error(400, "Input_Exception", "DH-905", "Missing required fields, bad values for parameters etc.")
 
 
@@ -82,7 +82,7 @@ def make_app(feed: FeedServer, files: InstrumentFiles, login_rules: LoginRules) 
             chunks = files.chunks(wanted)
             if chunks is None:
                 return PlainTextResponse(
-                    f"This simulator serves a {files.layout} master and has no {wanted} one.", status_code=404
+                    f"This simulator serves a {files.layout} master; a {wanted} one is not available.", status_code=404
                 )
             return StreamingResponse(chunks, media_type="text/csv")
 
@@ -193,6 +193,7 @@ class _Api:
             segment: {one: row for one in ids if (row := self._row(segment, one)) is not None}
             for segment, ids in asked.items()
         }
+        # Distinct rows: a trade in a row must happen once.
         rows = sorted({row for ids in found.values() for row in ids.values()})
         self._market.refresh_stale(np.array(rows, dtype=np.intp), time.time())
         return _json(
@@ -219,7 +220,7 @@ class _Api:
             case _:
                 raise unauthenticated()
 
-    def _allow(self, is_allowed: bool) -> None:  # noqa: FBT001  # Reads as the sentence it is.
+    def _allow(self, is_allowed: bool) -> None:  # noqa: FBT001  # The one argument of a private method.
         if not is_allowed:
             raise data_error(429, 805, TOO_MANY_REQUESTS)
 
@@ -264,7 +265,7 @@ async def _read_json(request: Request) -> Body:
 
 
 def _asked_instruments(body: Body) -> dict[ExchangeSegment, list[int]]:
-    """Segments to ids; segments the broker does not know are left out, other keys of clients ignored."""
+    """Return ids by segment. Unknown segments and other keys are ignored, as by the broker."""
     asked: dict[ExchangeSegment, list[int]] = {}
     for name, ids in body.items():
         if not isinstance(ids, list):

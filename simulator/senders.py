@@ -1,7 +1,7 @@
-"""From rows of the market to bytes on a client's socket, in the modes it asked for.
+"""Sends rows of the market to a client, in the modes that it has subscribed.
 
-All packets of one kind that a client gets in one turn are laid down at once, each framed as a message of its own, and
-written in one call. A socket with something wrong about its packets gets them one by one, through `packet_faults`.
+All packets of one kind for one client and turn are encoded at once, each in a separate frame, and written in one call.
+For a socket with active packet faults they pass one by one through `packet_faults`.
 """
 
 import time
@@ -14,12 +14,12 @@ from simulator.clients import Client
 from simulator.market import Market
 from simulator.packet_arrays import PacketWriter, Rows
 
+# Called with the number of a connection and the packets for it, concatenated and without frames.
 Tap = Callable[[int, bytes], None]
-"""Told of the number of a connection and the packets meant for it, back to back and without frames."""
 
 
 class Sender:
-    """Writes the packets of one market."""
+    """Sends the packets of one market."""
 
     def __init__(self, market: Market, *, tap: Tap | None = None) -> None:
         self.packets_sent = 0
@@ -29,7 +29,7 @@ class Sender:
         self._bare = PacketWriter(market.contracts.heads, market.bodies, framed=False)
 
     def send_snapshot(self, client: Client, mode: Mode, rows: Rows) -> None:
-        """Send what a subscribe is answered with: previous closes of indices, then the state of every row."""
+        """Send the answer to a subscribe: previous closes of indices, then the state of every row."""
         if not len(rows):
             return
         self._market.refresh_stale(rows, time.time())
@@ -40,7 +40,7 @@ class Sender:
             self.send(client, mode, rows)
 
     def send(self, client: Client, mode: Mode, rows: Rows) -> None:
-        """Send the packets of `rows` that `mode` yields."""
+        """Send the packets of `rows` in `mode`."""
         if mode is Mode.TICKER:
             self._write(client, PacketWriter.tickers, rows, PacketCode.TICKER)
         elif mode is Mode.FULL:
@@ -68,7 +68,7 @@ class Sender:
 
 
 def _split(data: bytes, codes: tuple[PacketCode, ...]) -> Iterator[bytes]:
-    """Yield the packets of `data`, which are of `codes` in turn."""
+    """Yield the packets of `data`, whose codes repeat in the order of `codes`."""
     start = 0
     while start < len(data):
         for code in codes:

@@ -1,7 +1,7 @@
-"""The simulator as a whole: a listing, its market, the feed and the REST side on two ports of one loop.
+"""The whole simulator: a listing, its market, the feed and the REST side on two ports of one event loop.
 
-`running` is all of it inside a block, for tests in one process and for `__main__`. It binds what it is told, loopback
-by default; port 0 takes any free port.
+`running` serves inside a block, for `__main__` and for tests in the same process. The default host is loopback; port 0
+selects a free port.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ LOOPBACK = "127.0.0.1"
 
 
 class CannotListenError(Exception):
-    """An address that cannot be bound; the text is a sentence."""
+    """The address cannot be bound; the text is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningSimulator:
-    """Where a running simulator listens, and its feed for a look inside."""
+    """The addresses of a running simulator, and its feed for inspection."""
 
     host: str
     feed_port: int
@@ -41,12 +41,12 @@ class RunningSimulator:
 
     @property
     def feed_url(self) -> str:
-        """Base of the live feed, without its query."""
+        """The URL of the live feed, without its query."""
         return f"ws://{self.host}:{self.feed_port}"
 
     @property
     def rest_url(self) -> str:
-        """Base of the REST paths, as the broker's ends in /v2."""
+        """The base URL of the REST paths, with /v2 as at the broker."""
         return f"http://{self.host}:{self.rest_port}/v2"
 
 
@@ -88,10 +88,10 @@ async def running(
 
 
 class _Rest(uvicorn.Server):
-    """Uvicorn that ends when told and at once: without signal handlers of its own, cutting answers that still run."""
+    """Uvicorn without signal handlers, which stops at once and aborts running answers."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        # Aborted, an answer under way sees its client gone and ends; cancelled, it would log a traceback.
+        # After an abort a running answer finds its client disconnected and ends; a cancelled one logs a traceback.
         for connection in self.server_state.connections:
             connection.transport.abort()
         await super().shutdown(sockets)
@@ -111,7 +111,7 @@ def listening_socket(host: str, port: int) -> Iterator[socket]:
             bound.bind((host, port))
         except OSError as error:
             raise CannotListenError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
-        # At once, so that a client who reads "ready" is never refused; it waits for the first accept.
+        # Now and not later: a client that has read "ready" must not be refused. It waits for the first accept.
         bound.listen()
         yield bound
     finally:

@@ -1,9 +1,9 @@
-"""What the demo listing is made of: indices, commodities and stocks, with the shape of their series.
+"""The underlyings of the demo listing: indices, commodities and stocks, with the properties of their series.
 
-Ids, lots, ticks and strike gaps of indices and commodities are facts, the broker's and the exchanges' of 2026;
-`equities.csv` has those of the two hundred stocks with derivatives on 10 Feb 2026, each with a level in the middle of
-the strikes listed then. Invented are the counts of expiries, larger than an exchange lists where a preload rule asks
-for more. Stocks without derivatives are not here: `fictional` makes them up.
+Ids, lots, ticks and strike steps are real, of broker and exchanges in 2026. `equities.csv` contains the two hundred
+stocks with derivatives on 10 Feb 2026; the level of each is in the middle of the strikes listed then. Numbers of
+expiries are invented: larger than at the exchange if a preload rule needs more. `fictional` adds stocks without
+derivatives.
 """
 
 import csv
@@ -18,12 +18,12 @@ EQUITIES_FILE = Path(__file__).with_name("equities.csv")
 
 @dataclass(frozen=True, slots=True)
 class IndexUnderlying:
-    """An index; with `lot` 0 it has no derivatives."""
+    """An index; `lot` 0 means no derivatives."""
 
+    # The symbol in its derivatives.
     symbol: str
-    """As its derivatives write it."""
+    # The symbol in its own row.
     listed_symbol: str
-    """As its own row writes it."""
     security_id: int
     exchange: Exchange
     name: str
@@ -42,13 +42,13 @@ class IndexUnderlying:
 
     @property
     def weekday(self) -> Weekday:
-        """When its contracts expire."""
+        """The weekday on which its contracts expire."""
         return Weekday.TUESDAY if self.exchange is Exchange.NSE else Weekday.THURSDAY
 
 
 @dataclass(frozen=True, slots=True)
 class CommodityUnderlying:
-    """A commodity: its futures every `every` months, its options (if a gap is given) on each future."""
+    """A commodity: futures in `months`, and options on each future if `strike_step` is given."""
 
     symbol: str
     commodity_id: int
@@ -65,7 +65,7 @@ class CommodityUnderlying:
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """A share, listed where it has an id; with `lot` 0 it has no derivatives."""
+    """A share, listed on each exchange for which it has an id; `lot` 0 means no derivatives."""
 
     symbol: str
     nse_id: int | None
@@ -81,205 +81,96 @@ class Stock:
     future_tick: float = 0.0
 
 
+# In the order of the fields: symbols, id, exchange, name, level, tick, lot, strike steps, tick of futures, token of the
+# exchange, mnemonic (BSE), then the numbers of weekly, monthly, quarterly and half-yearly expiries.
 INDICES = (
     IndexUnderlying(
-        symbol="NIFTY",
-        listed_symbol="NIFTY",
-        security_id=13,
-        exchange=Exchange.NSE,
-        name="Nifty 50",
-        level=25_920.0,
-        tick=0.05,
-        lot=65,
-        strike_step=50,
-        far_strike_step=500,
-        future_tick=0.10,
-        exchange_token=26_000,
-        weeklies=9,
-        monthlies=4,
-        quarterlies=4,
-        half_yearlies=7,
+        "NIFTY", "NIFTY", 13, Exchange.NSE, "Nifty 50", 25_920.0, 0.05, 65, 50, 500, 0.10, 26_000, "", 9, 4, 4, 7
     ),
     IndexUnderlying(
-        symbol="BANKNIFTY",
-        listed_symbol="BANKNIFTY",
-        security_id=25,
-        exchange=Exchange.NSE,
-        name="Nifty Bank",
-        level=60_150.0,
-        tick=0.05,
-        lot=30,
-        strike_step=100,
-        far_strike_step=500,
-        future_tick=0.20,
-        exchange_token=26_009,
-        monthlies=5,
-        quarterlies=4,
+        "BANKNIFTY",
+        "BANKNIFTY",
+        25,
+        Exchange.NSE,
+        "Nifty Bank",
+        60_150.0,
+        0.05,
+        30,
+        100,
+        500,
+        0.20,
+        26_009,
+        "",
+        0,
+        5,
+        4,
     ),
     IndexUnderlying(
-        symbol="FINNIFTY",
-        listed_symbol="FINNIFTY",
-        security_id=27,
-        exchange=Exchange.NSE,
-        name="Finnifty",
-        level=27_850.0,
-        tick=0.05,
-        lot=60,
-        strike_step=50,
-        far_strike_step=500,
-        future_tick=0.10,
-        exchange_token=26_037,
-        monthlies=5,
-        quarterlies=3,
+        "FINNIFTY", "FINNIFTY", 27, Exchange.NSE, "Finnifty", 27_850.0, 0.05, 60, 50, 500, 0.10, 26_037, "", 0, 5, 3
     ),
     IndexUnderlying(
-        symbol="MIDCPNIFTY",
-        listed_symbol="MIDCPNIFTY",
-        security_id=442,
-        exchange=Exchange.NSE,
-        name="Nifty Midcap Select",
-        level=13_780.0,
-        tick=0.05,
-        lot=120,
-        strike_step=25,
-        far_strike_step=250,
-        future_tick=0.05,
-        exchange_token=26_074,
-        monthlies=5,
-        quarterlies=3,
+        "MIDCPNIFTY",
+        "MIDCPNIFTY",
+        442,
+        Exchange.NSE,
+        "Nifty Midcap Select",
+        13_780.0,
+        0.05,
+        120,
+        25,
+        250,
+        0.05,
+        26_074,
+        "",
+        0,
+        5,
+        3,
     ),
     IndexUnderlying(
-        symbol="NIFTYNXT50",
-        listed_symbol="NIFTY NEXT 50",
-        security_id=38,
-        exchange=Exchange.NSE,
-        name="Nifty Next 50",
-        level=69_400.0,
-        tick=0.05,
-        lot=25,
-        strike_step=100,
-        far_strike_step=500,
-        future_tick=0.20,
-        exchange_token=26_013,
-        monthlies=3,
+        "NIFTYNXT50",
+        "NIFTY NEXT 50",
+        38,
+        Exchange.NSE,
+        "Nifty Next 50",
+        69_400.0,
+        0.05,
+        25,
+        100,
+        500,
+        0.20,
+        26_013,
+        "",
+        0,
+        3,
     ),
     IndexUnderlying(
-        symbol="SENSEX",
-        listed_symbol="SENSEX",
-        security_id=51,
-        exchange=Exchange.BSE,
-        name="Sensex",
-        level=84_250.0,
-        tick=0.01,
-        lot=20,
-        strike_step=100,
-        far_strike_step=1_000,
-        future_tick=0.05,
-        exchange_token=1,
-        mnemonic="BSX",
-        weeklies=5,
-        monthlies=4,
-        quarterlies=4,
-        half_yearlies=7,
+        "SENSEX", "SENSEX", 51, Exchange.BSE, "Sensex", 84_250.0, 0.01, 20, 100, 1_000, 0.05, 1, "BSX", 5, 4, 4, 7
     ),
     IndexUnderlying(
-        symbol="BANKEX",
-        listed_symbol="BANKEX",
-        security_id=69,
-        exchange=Exchange.BSE,
-        name="BSE BANKEX",
-        level=67_300.0,
-        tick=0.01,
-        lot=30,
-        strike_step=100,
-        far_strike_step=500,
-        future_tick=0.05,
-        exchange_token=12,
-        mnemonic="BKX",
-        monthlies=5,
-        quarterlies=3,
+        "BANKEX", "BANKEX", 69, Exchange.BSE, "BSE BANKEX", 67_300.0, 0.01, 30, 100, 500, 0.05, 12, "BKX", 0, 5, 3
     ),
     IndexUnderlying(
-        symbol="SENSEX50",
-        listed_symbol="SNSX50",
-        security_id=83,
-        exchange=Exchange.BSE,
-        name="BSE Sensex 50",
-        level=26_900.0,
-        tick=0.01,
-        lot=75,
-        strike_step=50,
-        far_strike_step=250,
-        future_tick=0.05,
-        exchange_token=83,
-        mnemonic="SX50",
-        monthlies=3,
+        "SENSEX50", "SNSX50", 83, Exchange.BSE, "BSE Sensex 50", 26_900.0, 0.01, 75, 50, 250, 0.05, 83, "SX50", 0, 3
     ),
-    IndexUnderlying("INDIA VIX", "INDIA VIX", 21, Exchange.NSE, "India VIX", level=12.40, tick=0.01),
-    IndexUnderlying("GIFTNIFTY", "GIFTNIFTY", 5_024, Exchange.NSE, "Gift Nifty", level=26_010.0, tick=0.50),
+    IndexUnderlying("INDIA VIX", "INDIA VIX", 21, Exchange.NSE, "India VIX", 12.40, 0.01),
+    IndexUnderlying("GIFTNIFTY", "GIFTNIFTY", 5_024, Exchange.NSE, "Gift Nifty", 26_010.0, 0.50),
 )
 
 EVERY_MONTH = tuple(range(1, 13))
 
+# In the order of the fields: symbol, id, level, tick of futures, contract months, number of futures, days from expiry
+# to the end of the month; of the options: strike step, tick, days before the expiry of the future, number of expiries.
 COMMODITIES = (
-    CommodityUnderlying(
-        symbol="GOLD",
-        commodity_id=114,
-        level=157_400.0,
-        future_tick=1.0,
-        months=(2, 4, 6, 8, 10, 12),
-        futures=5,
-        days_before_month_end=26,
-    ),
-    CommodityUnderlying(
-        symbol="SILVER",
-        commodity_id=115,
-        level=262_500.0,
-        future_tick=1.0,
-        months=(3, 5, 7, 9, 12),
-        futures=5,
-        days_before_month_end=26,
-    ),
-    CommodityUnderlying(
-        symbol="COPPER",
-        commodity_id=116,
-        level=1_232.0,
-        future_tick=0.05,
-        months=EVERY_MONTH,
-        futures=5,
-        days_before_month_end=0,
-    ),
-    CommodityUnderlying(
-        symbol="CRUDEOIL",
-        commodity_id=294,
-        level=5_745.0,
-        future_tick=1.0,
-        months=EVERY_MONTH,
-        futures=6,
-        days_before_month_end=11,
-        strike_step=50.0,
-        option_tick=0.10,
-        option_days_before=2,
-        options=3,
-    ),
-    CommodityUnderlying(
-        symbol="NATURALGAS",
-        commodity_id=401,
-        level=298.4,
-        future_tick=0.10,
-        months=EVERY_MONTH,
-        futures=6,
-        days_before_month_end=4,
-        strike_step=5.0,
-        option_tick=0.05,
-        option_days_before=2,
-        options=3,
-    ),
+    CommodityUnderlying("GOLD", 114, 157_400.0, 1.0, (2, 4, 6, 8, 10, 12), 5, 26),
+    CommodityUnderlying("SILVER", 115, 262_500.0, 1.0, (3, 5, 7, 9, 12), 5, 26),
+    CommodityUnderlying("COPPER", 116, 1_232.0, 0.05, EVERY_MONTH, 5, 0),
+    CommodityUnderlying("CRUDEOIL", 294, 5_745.0, 1.0, EVERY_MONTH, 6, 11, 50.0, 0.10, 2, 3),
+    CommodityUnderlying("NATURALGAS", 401, 298.4, 0.10, EVERY_MONTH, 6, 4, 5.0, 0.05, 2, 3),
 )
 
 
 def read_stocks() -> tuple[Stock, ...]:
-    """Return the shares of `equities.csv`, all with derivatives, the best known at the front."""
+    """Return the shares of `equities.csv`, all with derivatives, the most traded first."""
     with EQUITIES_FILE.open(newline="", encoding="ascii") as file:
         return tuple(_stock(row) for row in csv.DictReader(file))
 

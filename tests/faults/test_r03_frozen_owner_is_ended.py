@@ -58,7 +58,7 @@ def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path:
             os.kill(frozen.pid, signal.SIGSTOP)
             wait_supervised(supervisor, lambda: is_streaming(20, but_not=[owner]))
 
-            assert said[0] == "feed has given no sign of life for 3 s"
+            assert said[0] == "feed sent no heartbeat for 3 s"
             assert frozen.has_exited()
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
                 number: epoch + 1 for number, epoch in epochs.items()

@@ -80,7 +80,7 @@ def test_named_servers_win() -> None:
 def test_pytest_without_servers_says_what_to_run(missing: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != missing}
 
-    command = [sys.executable, "-m", "pytest", "--collect-only", "tests/unit/devstack"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "tests/integration/subscriptions/test_quota.py"]
     outcome = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     assert outcome.returncode == 4

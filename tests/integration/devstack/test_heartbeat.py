@@ -70,8 +70,8 @@ def test_a_frozen_program_is_killed_and_started_again(
     log.write_bytes(b"")
     supervisor.wait_until(lambda: b"alive" in log.read_bytes(), every_seconds=0.1)
 
-    assert reports[0] == "program has given no sign of life for 1 s"
-    assert reports[1].startswith("program was killed by SIGKILL; again in 0.2 s.")
+    assert reports[0] == "program sent no heartbeat for 1 s"
+    assert reports[1].startswith("program was killed by SIGKILL; restart in 0.2 s.")
     assert child.has_exited()
 
 

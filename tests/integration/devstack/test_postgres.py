@@ -107,7 +107,7 @@ def test_a_server_that_outlived_its_run_is_ended(postgres_server: PostgresServer
 def test_data_of_another_version_are_refused(postgres_server: PostgresServer) -> None:
     (postgres_server.cluster / "PG_VERSION").write_text("12\n")
 
-    with pytest.raises(DevstackError, match="is PostgreSQL 12's"):
+    with pytest.raises(DevstackError, match="is of PostgreSQL 12"):
         postgres.check_version(postgres_server)
 
 

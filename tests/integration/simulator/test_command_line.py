@@ -51,15 +51,15 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
         ([], "Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN."),
         ([*TOKEN, "--rate", "20001"], "--rate 20001 is not between 1 and 20000 packets a second."),
         ([*TOKEN, "--rate", "0"], "--rate 0 is not between 1 and 20000 packets a second."),
-        ([*TOKEN, "--port", "70000"], "--port 70000 is no port."),
-        ([*TOKEN, "--fault", "gremlins=1"], "There is no fault named 'gremlins'; --list-faults names them."),
-        ([*TOKEN, "--fault", "mute=loud"], "The dial of mute is a number (1: on)."),
-        ([*TOKEN, "--fault", "stacked=0"], "The dial of stacked is between 1 and 300 (packets in a message)."),
-        ([*TOKEN, "--fault", "disconnect_code=805"], "disconnect_code strikes sockets that are open: there is none"),
+        ([*TOKEN, "--port", "70000"], "--port 70000 is not a port number."),
+        ([*TOKEN, "--fault", "gremlins=1"], "Unknown fault 'gremlins'; --list-faults lists all faults."),
+        ([*TOKEN, "--fault", "mute=loud"], "The dial of mute must be a number (1: on)."),
+        ([*TOKEN, "--fault", "stacked=0"], "The dial of stacked must be between 1 and 300 (packets in a message)."),
+        ([*TOKEN, "--fault", "disconnect_code=805"], "disconnect_code applies to open sockets once; before the start"),
         ([*TOKEN, "--totp-secret", "1"], "--totp-secret is not in base 32."),
         ([*TOKEN, "--market-date", "10.02.2026"], "Market date '10.02.2026' is not a date like 2026-02-10."),
         ([*TOKEN, "--master", "/nowhere.csv"], "/nowhere.csv cannot be read: No such file or directory."),
-        ([*TOKEN, "--master", "manage.py"], "manage.py is no instrument master. The first line is no header"),
+        ([*TOKEN, "--master", "manage.py"], "manage.py is not an instrument master. The first line is no header"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_sentence(arguments: list[str], sentence: str) -> None:
@@ -204,7 +204,7 @@ def test_a_given_master_is_served_byte_for_byte_and_has_a_market(reference_data:
     with gzip.open(master) as file:
         assert served == hashlib.sha256(file.read()).hexdigest()
     assert other.status_code == 404
-    assert other.text == "This simulator serves a compact master and has no detailed one."
+    assert other.text == "This simulator serves a compact master; a detailed one is not available."
     assert prices["IDX_I"]["13"]["last_price"] == pytest.approx(25_900, rel=0.03)
     assert prices["IDX_I"]["25"]["last_price"] == pytest.approx(60_000, rel=0.03)
     assert prices["IDX_I"]["51"]["last_price"] == pytest.approx(84_000, rel=0.03)

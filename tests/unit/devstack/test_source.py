@@ -47,7 +47,7 @@ def test_a_missing_master_is_refused_by_name() -> None:
 
 
 def test_a_master_and_credentials_contradict_each_other(tmp_path: Path) -> None:
-    with pytest.raises(DevstackError, match="is for the simulator"):
+    with pytest.raises(DevstackError, match="SIMULATOR_MASTER has no effect with Dhan credentials"):
         choose_source({"SIMULATOR_MASTER": str(tmp_path), "DHAN_CLIENT_ID": "x", "DHAN_ACCESS_TOKEN": "y"})
 
 

@@ -31,5 +31,5 @@ def test_all_stages_together_stop_within_ten_seconds() -> None:
 
 
 def test_an_end_is_told_as_a_code_or_a_signal() -> None:
-    assert describe_exit(3) == "ended with code 3"
+    assert describe_exit(3) == "exited with code 3"
     assert describe_exit(-signal.SIGKILL) == "was killed by SIGKILL"
