@@ -41,7 +41,7 @@ fmt: setup-dev ## Format all Python code and fix the rules that ruff can fix
 lock: setup-dev ## Resolve requirements*.txt to hashed lock files, after each change
 	@exec $(PY) -m devstack.commands lock
 
-bench: setup-dev ## Run the benchmarks (ARGS=placement: those with this text in the name)
+bench: setup-dev ## Run the benchmarks (ARGS=placement by name; ARGS="--against DIR" compares with another checkout)
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands bench $(ARGS)
 
 soak: setup-dev ## Kill and restart processes for hours and report recovery times (ARGS="kills --runs 20")

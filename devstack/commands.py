@@ -5,6 +5,7 @@ Those that need servers run inside `devstack exec` and read their URLs from the 
 
 import hashlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -97,11 +98,25 @@ def _install_node_modules(node: Node) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Run all benchmarks, or those whose name contains one of `arguments`."""
-    scripts = sorted((ROOT / "benchmarks").glob("bench_*.py"))
-    chosen = [s for s in scripts if not arguments or any(part in s.name for part in arguments)]
-    codes = [_run(script.stem, sys.executable, "-m", f"benchmarks.{script.stem}") for script in chosen]
-    return max(codes, default=0)
+    """Run all benchmarks, or those whose name contains one of `arguments`.
+
+    With `--against DIR` first, each benchmark runs in that checkout too, right before: paired runs see the same load.
+    """
+    roots = [ROOT]
+    if arguments[:1] == ["--against"]:
+        roots, arguments = [Path(arguments[1]).resolve(), ROOT], arguments[2:]
+    names = sorted(script.stem for script in (ROOT / "benchmarks").glob("bench_*.py"))
+    chosen = [name for name in names if not arguments or any(part in name for part in arguments)]
+    return max((_run_benchmark(name, root) for name in chosen for root in roots), default=0)
+
+
+def _run_benchmark(name: str, root: Path) -> int:
+    """Run a benchmark and print its CPU time, which depends less on the load of the machine than its wall time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    code = _run(f"{name} in {root}", sys.executable, "-m", f"benchmarks.{name}", root=root)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"CPU {after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime:.1f} s", flush=True)
+    return code
 
 
 def soak(arguments: Sequence[str]) -> int:
@@ -116,13 +131,13 @@ def soak(arguments: Sequence[str]) -> int:
     return max(codes, default=0)
 
 
-def _run(name: str, *command: str) -> int:
+def _run(name: str, *command: str, root: Path = ROOT) -> int:
     print(f"== {name}", flush=True)
     # npm starts `node` by name: the Node from PyPI must be on the PATH.
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)])
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=root,
         env={**os.environ, "PATH": path},
         preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
     )

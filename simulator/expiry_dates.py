@@ -24,7 +24,6 @@ HALF_YEAR_MONTHS = frozenset((6, 12))
 class Weekday(IntEnum):
     """Numbered as `date.weekday` does."""
 
-    MONDAY = 0
     TUESDAY = 1
     THURSDAY = 3
     FRIDAY = 4
