@@ -7,10 +7,10 @@ up before that transaction, browsers are told after it; a notice that cannot be 
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from marketdata import selectors as market
 from marketdata import services as market_services
@@ -86,12 +86,19 @@ class _Target:
         return f"{self.symbol} {format_expiry(self.expiry)}" if self.expiry else self.symbol
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a target goes on a list: behind the last entry, or into its own entry that has no claim."""
-
-    next_position: int
-    unclaimed_id: int | None
+# One statement decides between three outcomes: a new entry behind the last one of the list; the entry of this target
+# that lost its claim, which gets the new one; no row where the entry has a claim, because the target is on the list.
+# xmax is 0 in a row that was inserted and not updated.
+_WRITE_ENTRY: Final = """
+INSERT INTO watchlist (user_id, list_name, kind, instrument_id, exchange_segment, underlying_symbol, expiry, claim_id,
+    keep, position, added_at)
+SELECT %(user)s, %(list)s, %(kind)s, %(instrument)s, %(segment)s, %(symbol)s, %(expiry)s, %(claim)s, %(keep)s,
+    coalesce(max(position) + 1, 0), %(now)s
+FROM watchlist WHERE user_id = %(user)s AND list_name = %(list)s
+ON CONFLICT ON CONSTRAINT watchlist_target_once_per_list
+    DO UPDATE SET claim_id = excluded.claim_id, keep = watchlist.keep OR excluded.keep WHERE watchlist.claim_id IS NULL
+RETURNING *, xmax = 0 AS is_new
+"""
 
 
 def add_entry(
@@ -116,33 +123,33 @@ def add_entry(
     """
     target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
     chain = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
-    # All writers of entries with claims hold this lock, so two requests for one target are answered one by one.
     with subscriptions.placement(now=now):
-        place = _find_place(target, user_id=user_id, list_name=list_name)
         placed = claim_target(
             user_id=user_id,
             instrument_id=target.instrument_id,
             chain=chain,
             cause=subscriptions.Cause(ADDED, actor, now),
         )
-        entry = _claim_again(place.unclaimed_id, claim_id=placed.claim_id, keep=keep)
-        is_new = entry is None
-        if entry is None:
-            entry = WatchlistEntry.objects.create(
-                user_id=user_id,
-                list_name=list_name,
-                kind=target.kind,
-                instrument_id=target.instrument_id,
-                exchange_segment=target.listing.series.segment if target.listing else None,
-                underlying_symbol=target.symbol,
-                expiry=target.expiry,
-                claim_id=placed.claim_id,
-                position=place.next_position,
-                keep=keep,
-                added_at=now,
-            )
+        entries = WatchlistEntry.objects.raw(
+            _WRITE_ENTRY,
+            {
+                "user": user_id,
+                "list": list_name,
+                "kind": target.kind,
+                "instrument": target.instrument_id,
+                "segment": target.listing.series.segment if target.listing else None,
+                "symbol": target.symbol,
+                "expiry": target.expiry,
+                "claim": placed.claim_id,
+                "keep": keep,
+                "now": now,
+            },
+        )
+        entry = next(iter(entries), None)
+        if entry is None:  # Rolls the claim back.
+            raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol)
         send_on_commit([user_id], {"type": "watchlist_changed"})
-    return Added(entry, target.exchange, placed, is_new=is_new)
+    return Added(entry, target.exchange, placed, is_new=entry.is_new)  # type: ignore[attr-defined]  # By RETURNING.
 
 
 def remove_entry(
@@ -221,33 +228,6 @@ def _open_chain(
             most=listing.default_width,
         )
     return market_services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)
-
-
-def _find_place(target: _Target, *, user_id: int, list_name: str) -> _Place:
-    """Return where `target` goes on this list, in one query. Raises DuplicateEntry."""
-    if target.listing is None:
-        is_target = Q(instrument=target.instrument_id)
-    else:
-        series = target.listing.series
-        is_target = Q(exchange_segment=series.segment, underlying_symbol=series.underlying, expiry=series.expiry)
-    # A list has a target once (`watchlist_target_once_per_list`), so each of these is one entry or none.
-    found = WatchlistEntry.objects.filter(user_id=user_id, list_name=list_name).aggregate(
-        last=Max("position"),
-        claimed=Max("pk", filter=is_target & Q(claim__isnull=False)),
-        unclaimed=Max("pk", filter=is_target & Q(claim__isnull=True)),
-    )
-    if found["claimed"] is not None:
-        raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol)
-    return _Place(0 if found["last"] is None else found["last"] + 1, found["unclaimed"])
-
-
-def _claim_again(entry_id: int | None, *, claim_id: int, keep: bool) -> WatchlistEntry | None:
-    """Give an entry that lost its claim the new one; None if there is none, or if it was removed just now."""
-    if entry_id is None:
-        return None
-    changes: dict[str, Any] = {"claim_id": claim_id, **({"keep": True} if keep else {})}
-    WatchlistEntry.objects.filter(pk=entry_id, claim=None).update(**changes)
-    return WatchlistEntry.objects.filter(pk=entry_id).first()
 
 
 def _release(entry: WatchlistEntry, actor: str, now: datetime) -> subscriptions.Release:

@@ -6,26 +6,35 @@ spot before its chains: the chains need a price, and the subscription delivers i
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim
+
+# Under the placement lock, so the check and the insert cannot race. The second SELECT does not see the new rows.
+_FIND_OR_CREATE: Final = """
+WITH created AS (
+    INSERT INTO claims (kind, tier, instrument_id, underlying_symbol, is_pinned, last_viewed_at, claimed_at)
+    SELECT 'spot', %(tier)s, wanted.id, '', false, %(now)s, %(now)s FROM unnest(%(wanted)s::bigint[]) AS wanted (id)
+    WHERE NOT EXISTS (SELECT FROM claims WHERE kind = 'spot' AND tier = %(tier)s AND instrument_id = wanted.id)
+    RETURNING *
+)
+SELECT *, true AS is_new FROM created UNION ALL
+SELECT *, false FROM claims WHERE kind = 'spot' AND tier = %(tier)s AND instrument_id = ANY(%(wanted)s)
+ORDER BY id
+"""
 
 
 def find_or_create_spots(
     instrument_ids: Collection[int], *, tier: Tier, now: datetime
 ) -> tuple[Mapping[int, int], Sequence[Claim]]:
-    """Return the ids of the spot claims by instrument id, and those created now, which hold no legs yet."""
+    """Return the ids of the spot claims by instrument id, and those created now, which hold no legs yet; one query."""
     wanted = sorted(set(instrument_ids))
-    spots = Claim.objects.filter(kind=ClaimKind.SPOT, tier=tier, instrument_id__in=wanted)
-    known = {instrument_id: pk for instrument_id, pk in spots.values_list("instrument_id", "pk") if instrument_id}
-    created = Claim.objects.bulk_create(
-        [
-            Claim(kind=ClaimKind.SPOT, tier=tier, instrument_id=one, last_viewed_at=now, claimed_at=now)
-            for one in wanted
-            if one not in known
-        ]
-    )
-    return known | {claim.instrument_id: claim.pk for claim in created if claim.instrument_id}, created
+    if not wanted:
+        return {}, []
+    claims = list(Claim.objects.raw(_FIND_OR_CREATE, {"tier": tier, "wanted": wanted, "now": now}))
+    created = [claim for claim in claims if claim.is_new]  # type: ignore[attr-defined]  # Annotated by the query.
+    return {claim.instrument_id: claim.pk for claim in claims if claim.instrument_id}, created
 
 
 def list_idle_spots(*, tier: Tier, spared: Collection[int] = ()) -> list[Claim]:

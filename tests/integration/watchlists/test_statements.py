@@ -1,0 +1,63 @@
+"""What one addition costs the database: every statement of the request, whatever else is stored."""
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from knox.models import get_token_model
+from pytest_django import DjangoAssertNumQueries
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from subscriptions import services as subscriptions
+from subscriptions.models import Claim
+from tests.factories import Listing, make_equities, make_user
+from tests.integration.subscriptions.claim_factories import claim_chain, fill_with_shares
+
+ADD = "/api/v2/watchlist/add"
+RELIANCE = {"symbol": "RELIANCE", "expiry": "24FEB2026", "instrument_type": "STOCK_OPTION"}
+
+
+@pytest.fixture(params=["small", "large"])
+def stored(request: pytest.FixtureRequest, listing: Listing) -> None:
+    """Store other instruments, claims of other chains, and subscriptions: few, or hundreds."""
+    if request.param == "large":
+        make_equities(400, prefix="OTHER")
+        fill_with_shares(300)
+        subscriptions.preload_tier_b(now=timezone.now())
+        for number in range(5):
+            claim_chain(listing.series_of("TCS"), user_id=make_user(f"trader{number}").pk, now=timezone.now())
+
+
+@pytest.fixture(params=["session", "token"])
+def client(request: pytest.FixtureRequest, asha: User) -> APIClient:
+    client = APIClient()
+    if request.param == "session":
+        client.force_login(asha)
+    else:
+        _, token = get_token_model().objects.create(user=asha)
+        client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+    return client
+
+
+# Session or token, and the user; two for the underlying, the legs; BEGIN; the lock, the claims of the window, atm_cache
+# read and written, the quota, the instruments held, the spot claim, the claim; missing legs, free slots, subscriptions,
+# legs held; the name of the spot, the audit log, the entry; COMMIT.
+@pytest.mark.usefixtures("stored")
+def test_adding_a_chain_takes_22_statements(
+    client: APIClient, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(22):
+        answer = client.post(ADD, RELIANCE)
+
+    assert (answer.status_code, answer.json()["subscribed"]) == (201, 50)
+
+
+def test_the_answer_is_the_window_of_this_claim(client_of_asha: APIClient, listing: Listing) -> None:
+    body: dict[str, Any] = client_of_asha.post(ADD, RELIANCE).json()
+
+    claim = Claim.objects.get(kind="watchlist")
+    legs = claim.legs.values_list("subscription__instrument__strike", flat=True)
+    strikes = [strike for strike in legs if strike is not None]
+    assert (body["chain"]["lowest_strike"], body["chain"]["highest_strike"]) == (min(strikes), max(strikes))
+    assert body["entry"]["position"] == 0
