@@ -1,4 +1,4 @@
-"""Watchlists in the admin: to look at. Traders change their own; the end of the day clears all."""
+"""Watchlists in the admin, read-only: traders change their own, the end of day clears all."""
 
 from django.contrib import admin
 
@@ -8,7 +8,7 @@ from watchlists.models import WatchlistEntry
 
 @admin.register(WatchlistEntry)
 class WatchlistEntryAdmin(ReadOnlyAdmin):
-    """Read-only: an entry and its claim belong together, and only the services keep them so."""
+    """Read-only: an entry and its claim change together, in one transaction of a service."""
 
     list_display = ["user", "list_name", "kind", "underlying_symbol", "expiry", "keep", "added_at"]
     list_filter = ["kind", "keep"]

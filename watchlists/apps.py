@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class WatchlistsConfig(AppConfig):
-    """What a trader keeps an eye on, and the screens for it."""
+    """The watchlists of traders, and the terminal's screens."""
 
     name = "watchlists"

@@ -1,10 +1,9 @@
-"""The browser's one WebSocket: what a trader watches, at what rate, and the frames for it.
+"""The consumer of the browser's WebSocket: parses messages, answers watches, sends frames and notices.
 
-Parses what comes in, asks `watch_resolver` what it means, tells the hub, and sends what the hub owes. Channels
-dispatches one message after another, so watches, which may wait for the broker, are answered in a task of
-their own: acknowledgements never queue behind them. One task owns all work of a socket; if a part of it
-fails, the socket is closed and the browser comes back. Notices arrive over the Channels layer by user group;
-quotes never do. Messages and close codes are written down in `marketdata.streaming.messages` and
+One task per socket runs three loops: frames from the hub, answers to watches, and the review of open watches. If a
+loop ends, the socket is closed and the browser reconnects. Channels dispatches one message at a time, and a watch may
+wait for the broker; a separate loop answers watches, so that acknowledgements do not queue behind them. Notices come
+over the Channels layer by user group; quotes do not. Messages and close codes: `marketdata.streaming.messages`,
 `marketdata.streaming.frames`.
 """
 
@@ -37,7 +36,8 @@ from watchlists.watch_resolver import ResolvedWatch
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 1  # Raised when the wire changes so that an older page cannot read it.
+# Chosen: bounds the delay after a log-out or a recentring, at a few queries per watch and review.
 REVIEW_EVERY_SECONDS: Final = 5.0
 
 
@@ -51,19 +51,19 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.user_id: int | None = None
         self.client: Client | None = None
         self.watches: dict[str, tuple[Watch, ResolvedWatch]] = {}
-        self.unanswered: dict[str, Watch] = {}
-        self.asked = asyncio.Event()
+        self.pending: dict[str, Watch] = {}
+        self.has_pending = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
 
     async def __call__(self, *arguments: Any) -> None:
-        """Serve the socket; whatever ends it, the client is given up."""
+        """Serve the socket; at its end, remove the client from the hub and leave the user group."""
         try:
             await super().__call__(*arguments)
         finally:
             await self._leave()
 
     async def connect(self) -> None:
-        # Accepted first: a browser cannot read the code of a socket that never opened.
+        # Accept first: a browser cannot read the close code of a socket that never opened.
         await self.accept()
         user = self.scope["user"]
         if user is None or not user.is_authenticated:
@@ -72,7 +72,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.user_id = user.pk
         await self.channel_layer.group_add(user_group(user.pk), self.channel_name)
         self.client = await self.hub.add_client()
-        await self._say(
+        await self._send_json(
             {
                 "type": "welcome",
                 "protocol": PROTOCOL,
@@ -90,24 +90,24 @@ class MarketConsumer(AsyncWebsocketConsumer):
             await self._end(CloseCode.BAD_CLIENT)
             return
         try:
-            await self._obey(messages.parse_client_message(text_data), self.client)
+            await self._dispatch(messages.parse_client_message(text_data), self.client)
         except MessageError as error:
             await self._refuse(error.code, str(error), error.watch_id)
 
     async def notice(self, event: Mapping[str, Any]) -> None:
-        """Pass on what a service wants this trader to read."""
-        await self._say({"type": "notice", "kind": event["kind"], "text": event["text"]})
+        """Forward a notice of a service to the browser."""
+        await self._send_json({"type": "notice", "kind": event["kind"], "text": event["text"]})
 
     async def watchlist_changed(self, _event: Mapping[str, Any]) -> None:
         """Announce that the trader's list changed, and answer the client's watches of the list again."""
-        await self._say({"type": "watchlist_changed"})
-        current = {watch_id: watch for watch_id, (watch, _) in self.watches.items()} | self.unanswered
+        await self._send_json({"type": "watchlist_changed"})
+        current = {watch_id: watch for watch_id, (watch, _) in self.watches.items()} | self.pending
         for watch in current.values():
             if isinstance(watch, messages.WatchWatchlist):
                 # A copy: an answer that is being computed may be older than the change, and is dropped.
-                self._ask(replace(watch))
+                self._queue_watch(replace(watch))
 
-    async def _obey(self, message: messages.ClientMessage, client: Client) -> None:
+    async def _dispatch(self, message: messages.ClientMessage, client: Client) -> None:
         match message:
             case messages.Acknowledge(sequence):
                 client.outbox.acknowledge(sequence)
@@ -116,70 +116,73 @@ class MarketConsumer(AsyncWebsocketConsumer):
             case messages.Resync():
                 client.resync()
             case messages.Ping():
-                await self._say({"type": "pong"})
+                await self._send_json({"type": "pong"})
             case messages.Unwatch(watch_id):
-                self.unanswered.pop(watch_id, None)
+                self.pending.pop(watch_id, None)
                 if self.watches.pop(watch_id, None):
                     self._watch_all(client)
             case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
-                self._ask(watch)
+                self._queue_watch(watch)
 
-    def _ask(self, watch: Watch) -> None:
-        """Let a watch be answered; of several under one name that wait, only the newest is."""
-        names = self.watches.keys() | self.unanswered.keys() | {watch.watch_id}
+    def _queue_watch(self, watch: Watch) -> None:
+        """Queue a watch for its answer; a newer watch under the same id replaces a queued one."""
+        names = self.watches.keys() | self.pending.keys() | {watch.watch_id}
         if len(names) > messages.MAX_WATCHES:
             raise MessageError(
-                "too_many", f"One browser may hold {messages.MAX_WATCHES} watches.", watch_id=watch.watch_id
+                "too_many", f"One browser may have {messages.MAX_WATCHES} watches.", watch_id=watch.watch_id
             )
-        self.unanswered[watch.watch_id] = watch
-        self.asked.set()
+        self.pending[watch.watch_id] = watch
+        self.has_pending.set()
 
     async def _serve(self, client: Client) -> None:
-        """Do all that a socket needs done until one part of it ends, and close with the code of that."""
-        works: list[Coroutine[Any, Any, CloseCode]] = [
+        """Run the loops of the socket until one ends, then close with its code."""
+        loops: list[Coroutine[Any, Any, CloseCode]] = [
             self._send_frames(client),
             self._answer_watches(client),
             self._review(),
         ]
-        tasks = [asyncio.create_task(work) for work in works]
+        tasks = [asyncio.create_task(loop) for loop in loops]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(OSError):  # The browser may have gone.
-            # Of two that ended at once the lower one: it may say to stay away.
+        with suppress(OSError):  # The browser may have disconnected.
+            # If two loops ended together, the lower code: codes below 4408 forbid to reconnect.
             await self._end(min(_code_of(task) for task in done))
 
     async def _answer_watches(self, client: Client) -> CloseCode:
         while True:
-            await self.asked.wait()
-            self.asked.clear()
-            while self.unanswered:
-                await self._answer(next(iter(self.unanswered.values())), client)
+            await self.has_pending.wait()
+            self.has_pending.clear()
+            while self.pending:
+                await self._answer(next(iter(self.pending.values())), client)
 
     async def _answer(self, watch: Watch, client: Client) -> None:
-        """Say what a watch means and watch it, unless the client wants something else by now."""
+        """Answer a watch and start it, unless the client replaced or stopped it while it was resolved."""
         try:
             resolved = await self._resolve(watch, is_opening=True)
-            if self.unanswered.get(watch.watch_id) is watch:
+            if self.pending.get(watch.watch_id) is watch:
                 self._check_size(watch, resolved)
         except MessageError as error:
-            if self.unanswered.get(watch.watch_id) is watch:
-                del self.unanswered[watch.watch_id]
+            if self.pending.get(watch.watch_id) is watch:
+                del self.pending[watch.watch_id]
                 await self._refuse(error.code, str(error), error.watch_id)
             return
-        if self.unanswered.get(watch.watch_id) is not watch:
+        if self.pending.get(watch.watch_id) is not watch:
             return
-        del self.unanswered[watch.watch_id]
+        del self.pending[watch.watch_id]
         self.watches[watch.watch_id] = (watch, resolved)
-        await self._say(resolved.message)
+        await self._send_json(resolved.message)
         self._watch_all(client)
 
     def _check_size(self, watch: Watch, resolved: ResolvedWatch) -> None:
         others = {
-            one for name, (_, held) in self.watches.items() if name != watch.watch_id for one in held.instrument_ids
+            one
+            for name, (_, open_watch) in self.watches.items()
+            if name != watch.watch_id
+            for one in open_watch.instrument_ids
         }
         if len(others | set(resolved.instrument_ids)) > messages.MAX_INSTRUMENTS:
             raise MessageError(
@@ -192,11 +195,11 @@ class MarketConsumer(AsyncWebsocketConsumer):
         client.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
     async def _resolve(self, watch: Watch, *, is_opening: bool) -> ResolvedWatch:
-        """Return what `watch` means. Raises MessageError where it means nothing."""
+        """Resolve `watch` in a thread, because it reads the database. Raises MessageError."""
         resolve = partial(
             watch_resolver.resolve_watch,
             watch=watch,
-            user_id=self._trader(),
+            user_id=self._logged_in_user(),
             is_opening=is_opening,
             now=timezone.now(),
         )
@@ -205,13 +208,13 @@ class MarketConsumer(AsyncWebsocketConsumer):
         except DomainError as error:
             raise MessageError(error.code, str(error), watch_id=watch.watch_id) from error
         except (DatabaseError, BoardError) as error:
-            logger.warning("cannot resolve a watch: %s", error)
+            logger.warning("watch of user %s not resolved: %s", self.user_id, error)
             raise MessageError(
-                "unavailable", "The server cannot look that up just now.", watch_id=watch.watch_id
+                "unavailable", "The server cannot answer this watch now.", watch_id=watch.watch_id
             ) from error
 
     async def _review(self) -> CloseCode:
-        """See again what the watches mean, until the trader is no longer logged in."""
+        """Resolve the open watches again at every interval, until the user is no longer logged in."""
         while True:
             await asyncio.sleep(self.review_every_seconds)
             if not await self._is_logged_in():
@@ -225,22 +228,22 @@ class MarketConsumer(AsyncWebsocketConsumer):
         except MessageError as error:
             await self._refuse(error.code, str(error), error.watch_id)
             return
-        held = self.watches.get(watch.watch_id)
-        # While we looked the client may have watched something else under this name.
-        if after == before or held is None or held[0] is not watch or self.client is None:
+        current = self.watches.get(watch.watch_id)
+        # The client may have replaced or stopped the watch while it was resolved.
+        if after == before or current is None or current[0] is not watch or self.client is None:
             return
         self.watches[watch.watch_id] = (watch, after)
-        await self._say(after.message)
+        await self._send_json(after.message)
         if after.instrument_ids != before.instrument_ids:
             self._watch_all(self.client)
 
     async def _is_logged_in(self) -> bool:
         try:
-            # The session of the handshake is a copy; a fresh one shows a logout.
-            session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
-            user = await get_user({"session": session})  # type: ignore[typeddict-item]  # It reads nothing else.
+            # The login session of the handshake is a copy; a new read shows a log-out.
+            login_session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
+            user = await get_user({"session": login_session})  # type: ignore[typeddict-item]  # It reads nothing else.
         except DatabaseError:
-            return True  # Nothing is known; the next review asks again.
+            return True  # Unknown: the next review reads again.
         return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
 
     async def _send_frames(self, client: Client) -> CloseCode:
@@ -251,7 +254,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         )
 
     async def _end(self, code: CloseCode) -> None:
-        # A plain number: daphne's WebSocket library refuses subclasses of int, and then never closes.
+        # A plain int: daphne's WebSocket library rejects subclasses of int, and the socket would stay open.
         await self.close(int(code))
 
     async def _leave(self) -> None:
@@ -263,25 +266,25 @@ class MarketConsumer(AsyncWebsocketConsumer):
         if self.user_id is not None:
             await self.channel_layer.group_discard(user_group(self.user_id), self.channel_name)
 
-    def _trader(self) -> int:
+    def _logged_in_user(self) -> int:
         if self.user_id is None:
-            raise AssertionError("nobody is logged in")
+            raise AssertionError("no user is logged in")
         return self.user_id
 
     async def _refuse(self, code: str, sentence: str, watch_id: str | None) -> None:
-        await self._say({"type": "error", "code": code, "message": sentence, "id": watch_id})
+        await self._send_json({"type": "error", "code": code, "message": sentence, "id": watch_id})
 
-    async def _say(self, message: Mapping[str, Any]) -> None:
+    async def _send_json(self, message: Mapping[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(message).decode())
 
 
 def _code_of(task: asyncio.Task[CloseCode]) -> CloseCode:
-    """Return the code to close with now that a part of the work ended; a fault is told to the log."""
+    """Return the close code for a loop that ended; log its exception."""
     fault = task.exception()
     if fault is None:
         return task.result()
-    if isinstance(fault, OSError):  # ASGI servers raise it, or a kind of it, for a browser that has gone.
-        logger.debug("a browser went away while being sent to")
+    if isinstance(fault, OSError):  # ASGI servers raise a kind of OSError for a browser that disconnected.
+        logger.debug("browser disconnected during a send")
     else:
-        logger.error("serving a browser failed; it may come back", exc_info=fault)
+        logger.error("browser socket failed, closing with code %d", CloseCode.FAILED, exc_info=fault)
     return CloseCode.FAILED

@@ -1,7 +1,7 @@
-"""What a trader keeps an eye on: entries of named lists.
+"""Watchlists: named lists of entries, each of one instrument or one option series.
 
-An entry names one instrument or one option series. Its claim is what makes it stream; an entry without
-a claim stays in the list and says so.
+The claim of an entry makes its instruments stream. An entry without a claim stays on the list, in the state
+`evicted` or `not_subscribed`.
 """
 
 from django.conf import settings
@@ -12,7 +12,7 @@ from marketdata.domain.instruments import ExchangeSegment
 
 
 class EntryKind(models.TextChoices):
-    """What a trader may add, in the words of the API."""
+    """Kinds of entry, with the values of the API."""
 
     EQUITY = "EQUITY"
     FUTURE = "FUTURE"
@@ -25,7 +25,7 @@ DEFAULT_LIST = "Main"
 
 
 class WatchlistEntry(models.Model):
-    """One line of one trader's list."""
+    """One entry of one trader's list."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlist_entries")
     list_name = models.CharField(max_length=40, default=DEFAULT_LIST)
@@ -40,11 +40,11 @@ class WatchlistEntry(models.Model):
     )
     underlying_symbol = models.CharField(max_length=64)
     expiry = models.DateField(null=True, blank=True)
-    # The database sets it null when the claim goes.
+    # ON DELETE SET NULL in the database: claims are released by statements that Django does not see.
     claim = models.OneToOneField(
         "subscriptions.Claim", on_delete=models.DO_NOTHING, null=True, blank=True, related_name="watchlist_entry"
     )
-    # Kept entries lose their claim at the end of the day and come back in the morning.
+    # Entries with `keep` lose their claim at the end of the day and are claimed again in the morning.
     keep = models.BooleanField(default=False)
     position = models.PositiveIntegerField(default=0)
     added_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""The terminal's page: HTML around what the browser then asks of the API and the socket."""
+"""The terminal's page: HTML that loads the browser code; prices come over the API and the socket."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from marketdata import selectors as market
 
+# Chosen: the indices with the most traded options.
 STRIP: Final = ("NIFTY", "BANKNIFTY", "SENSEX", "FINNIFTY", "MIDCPNIFTY")
 
 
@@ -19,7 +20,7 @@ STRIP: Final = ("NIFTY", "BANKNIFTY", "SENSEX", "FINNIFTY", "MIDCPNIFTY")
 @never_cache
 @login_required
 def terminal(request: HttpRequest) -> HttpResponse:
-    """Show the terminal to a trader who is logged in."""
+    """Answer the terminal's page, for logged-in users only."""
     boot = {
         "indices": list(_listed_indices(STRIP)),
         "today": market.market_today().isoformat(),
@@ -29,7 +30,7 @@ def terminal(request: HttpRequest) -> HttpResponse:
 
 
 def _listed_indices(symbols: Iterable[str]) -> Iterable[dict[str, Any]]:
-    """Yield what is listed of `symbols`; before the first import that is nothing."""
+    """Yield those of `symbols` that are listed; none before the first import."""
     for symbol in symbols:
         try:
             yield {"symbol": symbol, "instrument_id": market.get_index(symbol=symbol).pk}

@@ -1,4 +1,4 @@
-"""What is on a trader's lists, with what is known of it live. Everything here takes the trader."""
+"""Reads of watchlists. Every selector takes the user, so no caller can read the lists of another."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ from marketdata.selectors import PlainQuote
 from subscriptions import selectors as subscriptions
 from watchlists.models import EntryKind, WatchlistEntry
 
-MAX_QUOTED: Final = 64  # Of a caller's text in an answer.
+MAX_QUOTED: Final = 64  # Characters of the caller's text that an error repeats; the column's length.
 
 
 class UnknownEntry(DomainError):
-    """No such entry on this trader's lists, whoever else may have it."""
+    """No such entry on the lists of this user."""
 
     code = "unknown_entry"
 
 
 class AmbiguousEntry(DomainError):
-    """The fields fit several entries; `expiries` tells them apart."""
+    """The fields match several entries; `expiries` has the expiry of each."""
 
     code = "ambiguous_entry"
 
 
 class UnquotedState(StrEnum):
-    """Why no live quote belongs to an entry."""
+    """States of an entry without a claim."""
 
-    EVICTED = "evicted"  # it lost its claim; adding it again claims it again
-    NOT_SUBSCRIBED = "not_subscribed"  # an entry marked keep, after the end of the day
+    EVICTED = "evicted"  # Its claim was released; adding the target again claims it.
+    NOT_SUBSCRIBED = "not_subscribed"  # An entry with `keep`, between the end of day and the morning.
 
 
 EntryState = UnquotedState | QuoteState
@@ -45,7 +45,7 @@ EntryState = UnquotedState | QuoteState
 
 @dataclass(frozen=True, slots=True)
 class ListedEntry:
-    """One entry as its trader sees it. `quote` is of the instrument, or of a chain's spot."""
+    """One entry as shown to its user. `quote` is of the instrument, or of the spot of a chain."""
 
     entry: WatchlistEntry
     exchange: Exchange
@@ -63,7 +63,7 @@ class _Quoted:
 
 
 def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
-    """Return a trader's entries in list order, with quotes. Raises BoardError."""
+    """Return the entries of a user in list order, with quotes. Raises BoardError."""
     rows = list(_rows(user_id).annotate(leg_count=Count("claim__legs")))
     ticks = {one.instrument_id: one.tick_size for row in rows if (one := _quoted(row))}
     quotes = market.list_quotes(tick_sizes=ticks)
@@ -72,12 +72,12 @@ def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
 
 
 def list_quoted_instruments(*, user_id: int) -> Sequence[int]:
-    """Return the instruments whose quotes stand in a trader's lists, each once, in list order."""
+    """Return the instruments whose quotes the lists of this user show, each once, in list order."""
     return list(dict.fromkeys(one.instrument_id for row in _rows(user_id) if (one := _quoted(row))))
 
 
 def get_entry(*, user_id: int, entry_id: int) -> WatchlistEntry:
-    """Return one entry of this trader. Raises UnknownEntry."""
+    """Return one entry of this user. Raises UnknownEntry."""
     entry = _rows(user_id).filter(pk=entry_id).first()
     if entry is None:
         raise UnknownEntry(f"There is no entry {entry_id} on your lists.")
@@ -87,7 +87,7 @@ def get_entry(*, user_id: int, entry_id: int) -> WatchlistEntry:
 def get_entry_of(
     *, user_id: int, kind: EntryKind, symbol: str, exchange: str | None = None, expiry: date | None = None
 ) -> WatchlistEntry:
-    """Return the entry that these fields name. Raises UnknownEntry, or AmbiguousEntry where they fit several."""
+    """Return the entry that these fields name. Raises UnknownEntry, or AmbiguousEntry if they match several."""
     prefixed, name = split_exchange(symbol)
     wanted = market.parse_exchange(exchange) if exchange else prefixed
     found = _rows(user_id).filter(kind=kind, underlying_symbol=canonical_symbol(name))
@@ -100,16 +100,16 @@ def get_entry_of(
     if len(entries) > 1:
         expiries = [one.expiry.isoformat() for one in entries if one.expiry]
         raise AmbiguousEntry(
-            f"Several entries fit {name[:MAX_QUOTED]!r}; say which expiry or exchange.", expiries=expiries
+            f"Several entries match {name[:MAX_QUOTED]!r}; give the expiry or the exchange.", expiries=expiries
         )
     return entries[0]
 
 
 def exchange_of(entry: WatchlistEntry) -> Exchange:
-    """Return where the target of an entry is listed."""
+    """Return the exchange that lists the target of an entry."""
     if entry.instrument is not None:
         return Exchange(entry.instrument.exchange)
-    # The database insists on a series where there is no instrument.
+    # watchlist_instrument_or_series: an entry without an instrument has a segment.
     return EXCHANGE_OF[ExchangeSegment(entry.exchange_segment or 0)]
 
 
@@ -122,7 +122,7 @@ def _rows(user_id: int) -> QuerySet[WatchlistEntry]:
 
 
 def _quoted(entry: WatchlistEntry) -> _Quoted | None:
-    """Return the instrument whose quote an entry shows; None for a chain that nothing claims."""
+    """Return the instrument whose quote an entry shows; None for a chain without a claim."""
     instrument = entry.instrument
     if instrument is None and entry.claim is not None and entry.claim.spot is not None:
         instrument = entry.claim.spot.instrument

@@ -1,6 +1,6 @@
-"""JSON of the watchlist endpoints: what a caller may send, and what an entry looks like.
+"""JSON of the watchlist endpoints: request bodies, entries, and results of additions and removals.
 
-Knows names, aliases and forms of dates; whether a target exists is not known here.
+Field names, aliases and date formats are checked here; services check that a target exists.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from watchlists.services import Added, RemovedEntries
 
 
 class TargetSerializer(serializers.Serializer[Any]):
-    """The fields that name what an entry is about."""
+    """The fields that name the target of an entry."""
 
     symbol = serializers.CharField(max_length=64)
     exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
@@ -33,13 +33,13 @@ class AddSerializer(NamesItsSpotPrice, TargetSerializer):
     """Body of an addition."""
 
     user_id = OneselfField()
-    # Bring it back in the morning after the end of the day.
+    # Claim it again in the morning after each end of day.
     keep = serializers.BooleanField(required=False, default=False)
     strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False, allow_null=True)
 
 
 class RemoveSerializer(serializers.Serializer[Any]):
-    """Body of a removal: an entry's id, or the fields that it was added by."""
+    """Body of a removal: the id of an entry, or the fields that name its target."""
 
     user_id = OneselfField()
     entry_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
@@ -49,7 +49,7 @@ class RemoveSerializer(serializers.Serializer[Any]):
     instrument_type = serializers.ChoiceField(EntryKind.choices, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Insist on one way of naming the entry."""
+        """Check that exactly one of `entry_id` and `symbol` is given."""
         if ("entry_id" in attrs) == ("symbol" in attrs):
             raise serializers.ValidationError("Name the entry by entry_id, or by symbol and instrument_type.")
         if "symbol" in attrs and "instrument_type" not in attrs:
@@ -77,7 +77,7 @@ def format_removed(entry: WatchlistEntry, release: Release) -> dict[str, Any]:
 
 
 def format_watchlist(listed: Sequence[ListedEntry]) -> dict[str, Any]:
-    """Return a trader's lists."""
+    """Return the entries of a user's lists."""
     return {"count": len(listed), "entries": [_format_listed(one) for one in listed]}
 
 

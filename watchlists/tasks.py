@@ -1,4 +1,4 @@
-"""The watchlists' part of the day, as beat starts it. On the default queue; each may run twice, or late."""
+"""Periodic tasks of the watchlists, on the default queue. Each is idempotent and may run late."""
 
 from typing import Any, Final
 
@@ -7,33 +7,35 @@ from django.utils import timezone
 
 from watchlists import services
 
-TIME_LIMIT_SECONDS: Final = 120
-EXPIRES_SECONDS: Final = 24 * 3600
+TIME_LIMIT_SECONDS: Final = 120  # Chosen: far above the end of day at 25,000 subscriptions (benchmarks/bench_day.py).
+RESTORE_TIME_LIMIT_SECONDS: Final = 600  # Chosen: a price request a second for hundreds of entries.
+EXPIRES_SECONDS: Final = 24 * 3600  # The interval of these daily tasks: the next run does the same work.
+SEGMENTS_EXPIRES_SECONDS: Final = 300  # The interval of `close_segments` in the schedule.
 ACTOR: Final = "beat"
 
 
 @shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
 def end_of_day(**_: Any) -> None:
-    """Close what is past and was not closed yet; a run that fires late takes nothing of the day after."""
-    services.close_what_is_due(actor=ACTOR, now=timezone.now())
+    """Run every end of day that is past and not yet done; a late run releases nothing of the next day."""
+    services.close_past_days(actor=ACTOR, now=timezone.now())
 
 
-@shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=300)
+@shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=SEGMENTS_EXPIRES_SECONDS)
 def close_segments(**_: Any) -> None:
-    """Close what is past and was not closed yet: segments after their session, and an end of the day that failed.
+    """Run every past closing that is not yet done: segments after their session, and an end of day that failed.
 
-    Where all is closed it is one query.
+    One query where nothing is left to close.
     """
-    services.close_what_is_due(actor=ACTOR, now=timezone.now())
+    services.close_past_days(actor=ACTOR, now=timezone.now())
 
 
 @shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
 def release_expired(**_: Any) -> None:
-    """Let go of contracts past their last day, and take their entries off the lists."""
+    """Release claims of expired contracts and remove their entries."""
     services.release_expired(now=timezone.now())
 
 
-@shared_task(ignore_result=True, time_limit=600, expires=EXPIRES_SECONDS)
+@shared_task(ignore_result=True, time_limit=RESTORE_TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)
 def restore_kept(*, is_last: bool = False, **_: Any) -> None:
-    """Bring back the entries that their traders keep; the last run of a morning tells them what does not."""
+    """Claim entries with `keep` again; the last run of a morning notifies traders of refusals."""
     services.restore_kept(now=timezone.now(), is_last=is_last)

@@ -1,4 +1,4 @@
-"""Addresses of the watchlist API."""
+"""URLs of the watchlist API."""
 
 from django.urls import path
 

@@ -1,6 +1,7 @@
-"""Endpoints of the watchlist: add, remove, read, a trader's own whatever the path or the body says; and clearing all.
+"""Endpoints of the watchlist: add, remove and read on the caller's own lists, and two for staff.
 
-Clearing is an act of staff, by permission, on everybody's.
+A `user_id` in a path or body only asserts the caller's identity; it selects no other user. The staff endpoints
+release or clear the lists of all traders and need the operator permission.
 """
 
 from typing import Any
@@ -21,7 +22,7 @@ from watchlists.models import EntryKind
 
 
 class AddView(GenericAPIView[Any]):
-    """Put an equity, a future or an option chain on your watchlist, and have it streamed."""
+    """Add an equity, a future or an option chain to your watchlist and subscribe its instruments."""
 
     permission_classes = [IsAuthenticated]
     serializer_class = serializers.AddSerializer
@@ -47,7 +48,7 @@ class AddView(GenericAPIView[Any]):
 
 
 class RemoveView(GenericAPIView[Any]):
-    """Take an entry off your watchlist; what others hold keeps streaming."""
+    """Remove an entry from your watchlist; instruments that other claims hold keep streaming."""
 
     permission_classes = [IsAuthenticated]
     serializer_class = serializers.RemoveSerializer
@@ -83,7 +84,7 @@ class WatchlistView(APIView):
 
 
 class UnsubscribeTierAView(APIView):
-    """Release everything of tier A now, for everybody, as the end of the day does; watchlists keep their entries."""
+    """Release all claims of tier A now, as the end of day does; watchlists keep their entries."""
 
     permission_classes = [IsOperator]
 
@@ -93,7 +94,7 @@ class UnsubscribeTierAView(APIView):
 
 
 class ClearWatchlistsView(APIView):
-    """Clear everybody's watchlists now, kept entries too, and release what they claimed."""
+    """Clear the watchlists of all traders now, entries with `keep` too, and release their claims."""
 
     permission_classes = [IsOperator]
 
@@ -103,7 +104,7 @@ class ClearWatchlistsView(APIView):
 
 
 def trader_id(request: Request) -> int:
-    """Return the id of the one who asks. Raises NotAuthenticated."""
+    """Return the user id of the caller. Raises NotAuthenticated."""
     if request.user.pk is None:
         raise NotAuthenticated
     return request.user.pk

@@ -1,8 +1,7 @@
-"""What a browser's watch means today: which instruments, and what the screen must know of them.
+"""Resolves the watches of a browser: the instruments of each, and the message that describes them to the screen.
 
-Reads through selectors; a chain's window is opened (or found still good) by the service that owns it.
-Does not know sockets. A browser's watches are resolved again every few seconds, because windows move with
-their spot and subscriptions come and go.
+The consumer resolves every open watch again every few seconds, because windows move and subscriptions change. This
+module does not know sockets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,7 @@ _ENTRY_KIND_OF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ResolvedWatch:
-    """The answer to a watch, and the instruments to send quotes of."""
+    """The answer to a watch, and the instruments whose quotes are sent."""
 
     message: Mapping[str, Any]
     instrument_ids: tuple[int, ...]

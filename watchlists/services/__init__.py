@@ -1,9 +1,9 @@
-"""Writes of watchlists: entries come and go, and the end of the day clears all. Each is one transaction."""
+"""Writes of watchlists: adding and removing entries, the end of day, the morning. Each is one transaction."""
 
 from watchlists.services.day import (
     RemovedEntries,
     clear_watchlists,
-    close_what_is_due,
+    close_past_days,
     end_of_day,
     release_all_tier_a,
 )
@@ -24,7 +24,7 @@ __all__ = [
     "UnfitKind",
     "add_entry",
     "clear_watchlists",
-    "close_what_is_due",
+    "close_past_days",
     "end_of_day",
     "release_all_tier_a",
     "release_expired",

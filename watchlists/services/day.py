@@ -1,6 +1,6 @@
-"""What the day does with all watchlists: its end clears them, its morning brings back what was kept.
+"""The end of day for all watchlists, and clearing by staff.
 
-Claims and entries go in one transaction; browsers are told after it.
+Claims and entries are removed in one transaction; notices to browsers are sent after it.
 """
 
 import logging
@@ -19,7 +19,7 @@ from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
 
-# The reason in the audit log of what staff release by hand.
+# Reason in the audit log for releases by staff.
 BY_STAFF = "STAFF_CLEANUP"
 
 
@@ -31,8 +31,8 @@ class RemovedEntries:
     release: subscriptions.Release
 
 
-def close_what_is_due(*, actor: str, now: datetime) -> list[RemovedEntries]:
-    """Run every end of the day that is past and was not run yet. Raises PlacementBusy."""
+def close_past_days(*, actor: str, now: datetime) -> list[RemovedEntries]:
+    """Run every end of day that is past and not yet done. Raises PlacementBusy."""
     return [
         end_of_day(closes=closes, segment=segment, actor=actor, now=now)
         for closes, segment in subscriptions.list_due_closings(now=now)
@@ -40,23 +40,25 @@ def close_what_is_due(*, actor: str, now: datetime) -> list[RemovedEntries]:
 
 
 def end_of_day(*, closes: date, actor: str, now: datetime, segment: ExchangeSegment | None = None) -> RemovedEntries:
-    """Release tier A and clear the watchlists, as far as they were made before the cut of `closes`; once per date.
+    """Release the claims of tier A and clear the entries made before the cut of `closes`; once per date.
 
-    Of one segment, or of all: then the cut is 15:30 IST. Kept entries stay, without their claim. Raises PlacementBusy.
+    Only those of `segment` if one is given; otherwise all, with the cut at 15:30 IST. Entries with `keep` stay without
+    their claim. Raises PlacementBusy.
     """
     cut = cut_at(closes, segment)
     with transaction.atomic():
         release = subscriptions.end_of_day(closes=closes, segment=segment, actor=actor, now=now)
         if release is None:
             return RemovedEntries(0, subscriptions.Release())
-        # Whatever the cut released has no claim now; what came after it has one.
+        # An entry made before the cut has lost its claim in the line above. An entry that was claimed again after the
+        # cut has a claim, and stays.
         entries = _clear(_of(segment).filter(claim=None, keep=False, added_at__lt=cut), release.user_ids, closes)
-    logger.info("the end of %s took %d entries, %d claims", closes, entries, release.claims)
+    logger.info("end of day %s: %d entries removed, %d claims released", closes, entries, release.claims)
     return RemovedEntries(entries, release)
 
 
 def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.Release:
-    """Release all of tier A now, an act of staff: entries stay, without their claim. Raises PlacementBusy."""
+    """Release all claims of tier A now, by staff; entries stay without a claim. Raises PlacementBusy."""
     with transaction.atomic():
         release = subscriptions.release_tier_a(claimed_before=now, actor=actor, reason=BY_STAFF, now=now)
         send_on_commit(
@@ -68,9 +70,9 @@ def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.Release:
 
 
 def clear_watchlists(*, actor: str, now: datetime) -> RemovedEntries:
-    """Clear all watchlists now with the claims of their entries, kept ones too, an act of staff. Raises PlacementBusy.
+    """Clear all watchlists now and release the claims of their entries, by staff. Raises PlacementBusy.
 
-    Chains that were subscribed without an entry go on.
+    Entries with `keep` are cleared too. Explicit chain claims, which have no entry, stay.
     """
     with transaction.atomic():
         release = subscriptions.release_tier_a(
@@ -86,13 +88,13 @@ def _of(segment: ExchangeSegment | None) -> QuerySet[WatchlistEntry]:
     return WatchlistEntry.objects.filter(Q(exchange_segment=segment) | Q(instrument__exchange_segment=segment))
 
 
-def _clear(doomed: QuerySet[WatchlistEntry], losers: Collection[int], closes: date | None) -> int:
-    """Delete these entries and tell their traders, and those who lost a claim with them."""
-    told = {*losers, *doomed.values_list("user_id", flat=True)}
-    _, deleted = doomed.delete()
+def _clear(entries: QuerySet[WatchlistEntry], losers: Collection[int], closes: date | None) -> int:
+    """Delete these entries; notify their users and `losers`, who lost a claim. Return the number of entries."""
+    receivers = {*losers, *entries.values_list("user_id", flat=True)}
+    _, deleted = entries.delete()
     why = f"End of day {closes:%d %b}" if closes else "By staff"
     send_on_commit(
-        sorted(told),
+        sorted(receivers),
         {"type": "watchlist_changed"},
         {
             "type": "notice",

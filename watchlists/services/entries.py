@@ -1,7 +1,7 @@
-"""What a trader does with a watchlist: adding an entry, removing one.
+"""Adding an entry to a watchlist and removing one.
 
-An entry, its claim and the audit row of the claim stand or fall together, in one transaction. Prices are looked
-up before that transaction, browsers are told after it; a notice that cannot be delivered undoes nothing.
+An entry, its claim and the audit row of the claim are written in one transaction. Prices are looked up before it,
+because that may need a request to the broker; notices to browsers are sent after it.
 """
 
 from dataclasses import dataclass
@@ -40,6 +40,8 @@ _ARTICLE: Final = {
 # Reasons in the audit log.
 ADDED: Final = "WATCHLIST_ADD"
 REMOVED: Final = "WATCHLIST_REMOVE"
+# Chosen: each attempt fails only if the entry was claimed again between two statements, which three in a row make
+# improbable.
 REMOVE_ATTEMPTS: Final = 3
 
 
@@ -56,14 +58,14 @@ class UnfitKind(DomainError):
 
 
 class UnfitWidth(DomainError):
-    """So many strikes are not served as a chain."""
+    """The number of strikes is even, or more than the default of the series."""
 
     code = "wrong_width"
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A new entry, what its claim placed, and of a chain its window."""
+    """An entry with its new claim."""
 
     entry: WatchlistEntry
     exchange: Exchange
@@ -73,7 +75,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """What an entry is about: a series, or one instrument."""
+    """The target of an entry: an option series, or one instrument."""
 
     kind: EntryKind
     symbol: str
@@ -166,10 +168,10 @@ def remove_entry(
 def _try_to_remove(
     user_id: int, actor: str, entry_id: int, now: datetime
 ) -> tuple[WatchlistEntry, subscriptions.Release] | None:
-    """Remove an entry; None if since it was read it was claimed anew, by a claim that is not ours to leave behind."""
+    """Remove an entry; return None if it was claimed again since it was read: deleting it would leave that claim."""
     with transaction.atomic():
         entry = selectors.get_entry(user_id=user_id, entry_id=entry_id)
-        # The claim goes first: its lock comes before the row's, here as at the end of the day.
+        # Lock order, as at the end of day: the placement lock (taken with the claim) before the row of the entry.
         released = _release(entry, actor, now)
         deleted, _ = WatchlistEntry.objects.filter(Q(claim=None) | Q(claim_id=entry.claim_id), pk=entry_id).delete()
         if not deleted:
@@ -218,7 +220,7 @@ def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: E
 def _open_chain(
     listing: SeriesListing | None, *, strikes: int | None, caller_ltp: Decimal | None, now: datetime
 ) -> Chain | None:
-    """Return the chain of a series with its price looked up; it asks the broker, so it stays out of transactions."""
+    """Return the opened chain of a series; None without one. May ask the broker: call it before a transaction."""
     if listing is None:
         return None
     width = strikes or listing.default_width

@@ -1,7 +1,7 @@
-"""What the morning does with all watchlists: expired entries go, kept ones come back.
+"""The morning of all watchlists: expired entries are removed, entries with `keep` are claimed again.
 
-Kept entries are claimed one by one, each in a transaction of its own: what one trader's entry is refused for, or
-fails for, takes nothing from another's. It is tried again until the market opens; only then traders are told.
+Each entry is claimed in a separate transaction, so a refusal or a failure of one affects no other. The task retries
+until the market opens; only its last run notifies traders of refusals.
 """
 
 import logging
@@ -24,31 +24,31 @@ from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
 
-# The reason in the audit log of an entry that comes back.
+# Reason in the audit log for entries that are claimed again.
 KEPT: Final = "WATCHLIST_KEPT"
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """How many kept entries came back, and which did not and why."""
+    """Number of entries claimed again; `waiting` has the others, each with the reason."""
 
     entries: int
     waiting: tuple[str, ...] = ()
 
 
 def release_expired(*, now: datetime) -> RemovedEntries:
-    """Release the claims of expired contracts and take their entries off all lists; tell whose they were."""
+    """Release the claims of expired contracts, remove their entries, and notify their users."""
     today = market.market_today()
     with transaction.atomic():
-        # The claims first: their lock comes before the rows', here as everywhere.
+        # Lock order, as in all services: the placement lock (taken with the claims) before the rows of entries.
         release = subscriptions.release_expired(now=now)
         expired = WatchlistEntry.objects.filter(expiry__lt=today)
         lost: dict[int, list[str]] = {}
         for user_id, symbol, expiry in expired.order_by("pk").values_list("user_id", "underlying_symbol", "expiry"):
-            lost.setdefault(user_id, []).append(_in_words(symbol, expiry))
+            lost.setdefault(user_id, []).append(_describe(symbol, expiry))
         _, deleted = expired.delete()
         for user_id, targets in lost.items():
-            text = f"Expired and taken off your watchlist: {', '.join(dict.fromkeys(targets))}."
+            text = f"Expired and removed from your watchlist: {', '.join(dict.fromkeys(targets))}."
             send_on_commit(
                 [user_id], {"type": "watchlist_changed"}, {"type": "notice", "kind": "expired", "text": text}
             )
@@ -56,36 +56,36 @@ def release_expired(*, now: datetime) -> RemovedEntries:
 
 
 def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
-    """Claim every kept entry that has no claim; what is refused stays on its list.
+    """Claim every entry with `keep` that has no claim; refused entries stay on their lists.
 
-    Its trader is told why, once nothing tries again (`is_last`).
+    With `is_last` no retry follows, and the traders of refused entries are notified with the reason.
     """
     entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user").order_by("pk")
     restored, waiting = 0, []
     for entry in entries:
-        target = _in_words(entry.underlying_symbol, entry.expiry)
+        target = _describe(entry.underlying_symbol, entry.expiry)
         try:
-            restored += _bring_back(entry, now=now)
+            restored += _claim_again(entry, now=now)
             continue
         except DomainError as refusal:
             why = str(refusal)
         except (BoardError, DatabaseError) as error:
-            logger.warning("kept entry %d (%s) failed: %s", entry.pk, target, error)
-            why = "The server could not do it just then."
-        logger.warning("kept entry %d (%s) does not come back: %s", entry.pk, target, why)
+            logger.warning("claiming entry %d (%s) again failed: %s", entry.pk, target, error)
+            why = "The server failed to claim it."
+        logger.warning("entry %d (%s) is not claimed again: %s", entry.pk, target, why)
         waiting.append(f"{target}: {why}")
         if is_last:
-            text = f"{target} could not come back this morning: {why}"
+            text = f"{target} could not be subscribed again this morning: {why}"
             send_on_commit([entry.user_id], {"type": "notice", "kind": "not_restored", "text": text})
     return Restored(restored, tuple(waiting))
 
 
-def _in_words(symbol: str, expiry: date | None) -> str:
+def _describe(symbol: str, expiry: date | None) -> str:
     return f"{symbol} {expiry:%d %b}" if expiry else symbol
 
 
-def _bring_back(entry: WatchlistEntry, *, now: datetime) -> bool:
-    """Claim an entry again; False if it went, or has a claim, by now. Raises DomainError."""
+def _claim_again(entry: WatchlistEntry, *, now: datetime) -> bool:
+    """Claim an entry again; return False if it was removed or claimed since it was read. Raises DomainError."""
     chain = None
     if entry.instrument_id is None and entry.exchange_segment is not None and entry.expiry is not None:
         series = SeriesKey(ExchangeSegment(entry.exchange_segment), entry.underlying_symbol, entry.expiry)

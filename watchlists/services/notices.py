@@ -1,4 +1,4 @@
-"""Telling open browsers what became of their lists, once it is committed; who cannot be told undoes nothing."""
+"""Notices to open browsers about changes of their lists. Sent after the commit; a failed delivery undoes nothing."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,5 +9,5 @@ from marketdata import notices
 
 def send_on_commit(user_ids: Iterable[int], *messages: Mapping[str, str]) -> None:
     """Send messages to the open browsers of these users once the transaction is committed."""
-    listeners = list(user_ids)
-    transaction.on_commit(lambda: notices.send(user_ids=listeners, messages=messages))
+    receivers = list(user_ids)
+    transaction.on_commit(lambda: notices.send(user_ids=receivers, messages=messages))

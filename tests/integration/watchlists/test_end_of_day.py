@@ -171,12 +171,12 @@ def test_after_days_without_beat_only_the_last_date_is_closed_and_today_is_spare
     friday_morning = datetime(2026, 2, 13, 4, 0, tzinfo=UTC)
     kept = add(asha, "RELIANCE", now=friday_morning)
 
-    cleared = services.close_what_is_due(actor="beat", now=friday_morning + timedelta(hours=1))
+    cleared = services.close_past_days(actor="beat", now=friday_morning + timedelta(hours=1))
 
     assert [counts(one) for one in cleared] == [(1, 1, 1)]
     assert list(EndOfDayRun.objects.values_list("closes", flat=True)) == [date(2026, 2, 12)]
     assert WatchlistEntry.objects.get() == kept
-    assert services.close_what_is_due(actor="beat", now=friday_morning + timedelta(hours=2)) == []
+    assert services.close_past_days(actor="beat", now=friday_morning + timedelta(hours=2)) == []
 
 
 def test_a_run_before_the_cut_does_not_close_the_date(asha: User) -> None:
@@ -192,13 +192,13 @@ def test_closed_segments_leave_what_still_trades(asha: User, settings: Settings)
     add(asha, "TCS", now=BEFORE_CUT)
     oil = add(asha, "CRUDEOIL", now=BEFORE_CUT, kind=EntryKind.COMMODITY_OPTION)
 
-    services.close_what_is_due(actor="beat", now=CUT)
+    services.close_past_days(actor="beat", now=CUT)
 
     assert WatchlistEntry.objects.get() == oil
     assert Claim.objects.exclude(kind="spot").get().underlying_symbol == "CRUDEOIL"
 
     before_midnight = datetime(2026, 2, 10, 18, 25, tzinfo=UTC)  # 23:55 IST
-    services.close_what_is_due(actor="beat", now=before_midnight)
+    services.close_past_days(actor="beat", now=before_midnight)
     assert not WatchlistEntry.objects.exists()
     assert not Claim.objects.exists()
 

@@ -83,7 +83,7 @@ def test_an_entry_that_fails_costs_later_traders_nothing(asha: User, vikram: Use
 
     restored = services.restore_kept(now=NEXT_MORNING)
 
-    assert restored == services.Restored(1, ("RELIANCE: The server could not do it just then.",))
+    assert restored == services.Restored(1, ("RELIANCE: The server failed to claim it.",))
     assert Claim.objects.get().user == vikram
 
 
