@@ -29,12 +29,12 @@ from subscriptions.services.placement import legs
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities
 
-FULL = 25_000
-LEGS = 50
-TRADERS = 200
+FULL = 25_000  # five connections of 5,000 (dhan/requests.py)
+LEGS = 50  # a chain of 12 + 1 + 12 strikes
+TRADERS = 200  # chosen: the largest expected number of users
 LOG_ROWS = 1_000_000  # chosen: a long history
 BUDGET_MS = 300  # chosen: a page of the admin appears without a noticeable wait
-REPEATS = 5
+REPEATS = 5  # chosen: the median of five is stable
 
 ADMIN = "/admin/subscriptions/"
 PAGES = {
@@ -94,6 +94,7 @@ def fill() -> None:
         for month in range(2):
             cursor.execute("SELECT subscription_log_make_month(%s)", [NOW + timedelta(days=28 * month)])
         cursor.execute(_WRITE_LOG, [NOW, LOG_ROWS])
+        # Statistics of the new rows, for the plans of production.
         cursor.execute("ANALYZE")
 
 

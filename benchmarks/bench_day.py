@@ -33,7 +33,7 @@ from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_series, open_chain, put_prices
 
-CHAINS = 200
+CHAINS = 200  # chosen: one for each of 200 traders
 CAUSE = Cause("BENCHMARK", "bench", NOW)
 TOMORROW = NOW.date() + timedelta(days=1)
 

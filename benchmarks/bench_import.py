@@ -29,6 +29,7 @@ from marketdata.dhan.scrip_master import MasterRow, read_rows
 from marketdata.models import Instrument, InstrumentImport
 
 MASTER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "api-scrip-master-2026-02-10.csv.gz"
+# The day of the reference file, before the market opens.
 AS_OF = date(2026, 2, 10)
 NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
 SAMPLE = 20_000  # chosen: a tenth of the file is enough for the ratio
@@ -80,6 +81,7 @@ def through_orm() -> None:
     with gzip.open(MASTER, "rt", encoding="utf-8") as lines, transaction.atomic():
         models = [model_of(row) for row in islice(read_rows(lines, as_of=AS_OF), SAMPLE)]
         Instrument.objects.bulk_create(models, batch_size=1_000)
+        # Rolled back: the import that follows starts from an empty table.
         transaction.set_rollback(True)
 
 

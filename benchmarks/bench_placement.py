@@ -32,8 +32,8 @@ from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_index
 
-PRESENT = 20_000
-FULL = 25_000
+PRESENT = 20_000  # chosen: a busy day, with free slots
+FULL = 25_000  # five connections of 5,000 (dhan/requests.py)
 CAUSE = Cause("BENCHMARK", "bench", NOW)
 
 
@@ -137,6 +137,7 @@ def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repea
 def measure(case: Case, spot: Instrument, shares: Sequence[Instrument]) -> None:
     present, free = shares[: case.present], shares[FULL:]
     fill(present)
+    # Without statistics of the new rows the planner chooses other plans than in production.
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     groups = [free[number * case.legs : (number + 1) * case.legs] for number in range(case.claims)]
@@ -151,6 +152,7 @@ def main() -> None:
     try:
         spot = make_index("BENCHSPOT", security_id=1)
         shares = make_equities(FULL + 2_300)
+        # From few to many: `fill` only adds subscriptions.
         for case in sorted(CASES, key=lambda one: one.present):
             measure(case, spot, shares)
     finally:

@@ -34,10 +34,12 @@ def timed() -> Iterator[Taken]:
 
         return run
 
+    # Connecting is not part of the operation.
     connection.ensure_connection()
     started = time.perf_counter()
     with (
         connection.execute_wrapper(lambda execute, *arguments: clocked(execute)(*arguments)),
+        # Django has no hook for commits.
         mock.patch.object(connection.connection, "commit", clocked(connection.connection.commit)),
     ):
         yield taken

@@ -33,9 +33,9 @@ from tests.integration.subscriptions.feed.feed_workers import (
 )
 from tests.simulators import SimulatorAddress, running_simulator
 
-OWNERS = 5
-MAX_SECONDS = 120.0
-AWAY_SECONDS = 1.0
+OWNERS = 5  # one for each connection
+MAX_SECONDS = 120.0  # chosen: far above every budget; a slower recovery is an error
+AWAY_SECONDS = 1.0  # chosen: a restart of PostgreSQL takes about this long
 
 
 class Crew:

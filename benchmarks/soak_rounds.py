@@ -29,6 +29,7 @@ def own_servers() -> Iterator[tuple[OwnServers, Path]]:
     """Yield dedicated servers to which Django connects, and a directory of logs, which remains after a failure."""
     account = server_account(euid=os.geteuid())
     home = Path(tempfile.mkdtemp(prefix="soak-", dir="/var/tmp"))
+    # As root the servers run under another account, which must be able to pass through.
     home.chmod(0o711)
     root, logs = home / "checkout", home / "logs"
     root.mkdir(mode=0o755)

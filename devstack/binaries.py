@@ -83,9 +83,7 @@ def _copy_once(copy: Path, fill: Callable[[Path], object]) -> None:
         fill(draft)
         _open_to_all(draft)
         draft.rename(copy)
-    except FileExistsError:
-        pass
-    except OSError:
+    except OSError:  # Another run has renamed its copy before us: use that one.
         if not copy.exists():
             raise
     finally:

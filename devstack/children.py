@@ -93,6 +93,7 @@ class Child:
 
 def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
     """Return the function for `preexec_fn` that makes a child die with its parent."""
+    # Loaded before the fork: the child must not allocate or import between fork and exec.
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 

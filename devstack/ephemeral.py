@@ -63,6 +63,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
     def pass_on(number: int, _frame: FrameType | None) -> None:
         process.send_signal(number)
 
+    # The terminal sends Ctrl-C to the command too; the servers must live until it has exited.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGHUP, pass_on)
@@ -146,6 +147,7 @@ def _postgres(paths: Paths, directory: Path, account: Account | None, *, is_dura
 
 
 def _first_success(attempt: Callable[[], tuple[str, Child]]) -> tuple[str, Child]:
+    # The last attempt is outside the loop, so that its error reaches the caller.
     for _ in range(START_ATTEMPTS - 1):
         try:
             return attempt()

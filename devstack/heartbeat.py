@@ -65,6 +65,7 @@ class HeartbeatMonitor:
     def _drain(self) -> bool:
         """Read all waiting messages; return whether one was a heartbeat."""
         is_alive = False
+        # All waiting messages: a backlog would keep a program alive that has stopped.
         while True:
             try:
                 is_alive = MESSAGE in self._listener.recv(MAX_MESSAGE_BYTES) or is_alive

@@ -16,6 +16,7 @@ class PortRegistry:
         """Return the port called `name`; the first call of a run chooses it."""
         if name not in self._chosen:
             remembered = self._remembered()
+            # Ports chosen in this run are not listening yet: the probe alone would offer them again.
             taken = frozenset(self._chosen.values())
             self._chosen[name] = choose_port(preferred=remembered.get(name), taken=taken)
             self._path.write_text(json.dumps({**remembered, **self._chosen}))

@@ -80,6 +80,7 @@ def _options(server: PostgresServer) -> list[str]:
 
 def create_cluster(binaries: Path, cluster: Path, password: str, account: Account | None) -> None:
     """Create a cluster atomically: in a draft that is renamed. Raises DevstackError with the output of initdb."""
+    # initdb may be interrupted: a half-made cluster must never have the final name.
     draft = cluster.with_name(f"{cluster.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -98,7 +99,7 @@ def create_cluster(binaries: Path, cluster: Path, password: str, account: Accoun
                 "--encoding=UTF8",
                 "--locale-provider=builtin",
                 "--locale=C.UTF-8",
-                "--no-sync",
+                "--no-sync",  # the server syncs at its first checkpoint
                 "--no-instructions",
             ],
             env=SERVER_ENVIRONMENT,

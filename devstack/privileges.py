@@ -51,6 +51,7 @@ def may_pass(account: Account, directories: Iterable[Ownership]) -> bool:
 
 
 def _may_pass_one(account: Account, directory: Ownership) -> bool:
+    # Only the closest class counts (path_resolution(7)): an owner without the bit is refused even if others have it.
     if directory.uid == account.uid:
         return bool(directory.mode & S_IXUSR)
     if directory.gid == account.gid:

@@ -59,6 +59,7 @@ def choose_source(environ: Mapping[str, str]) -> Source:
 def _source_of_master(master: Path, market_date: str) -> Source:
     if not master.is_file():
         raise DevstackError(f"SIMULATOR_MASTER names {master}, which is not a file.")
+    # The content and not the path: an edited master has other ids, a moved one has not.
     content = hashlib.sha256(market_date.encode())
     with master.open("rb") as file:
         while block := file.read(1 << 20):

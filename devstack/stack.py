@@ -38,6 +38,7 @@ def run(*, paths: Paths, account: Account | None, environ: Mapping[str, str]) ->
     with single_run(paths.run / "lock"):
         check_is_free(address)
         rotate_logs(paths.logs)
+        # Under the lock: every process of this checkout is left from a run that was killed.
         kill_processes_of(paths.root)
         signals = SignalWaiter()
         signals.listen()

@@ -92,6 +92,7 @@ class Supervisor:
             if service.restart_at is None and service.heartbeat is not None and service.heartbeat.has_timed_out(now):
                 self._report(f"{service.program.name} sent no heartbeat for {service.program.heartbeat_seconds:g} s")
                 service.child.kill_group()
+            # After the kill above this is true at once: frozen and exited services take the same path.
             if service.restart_at is None and service.child.has_exited():
                 self._schedule_restart(service, now)
             if service.restart_at is not None and now >= service.restart_at:
@@ -101,6 +102,7 @@ class Supervisor:
                 service.restart_at = None
 
     def _schedule_restart(self, service: Service, now: float) -> None:
+        # Its descendants may still use its port or its connections.
         service.child.kill_group()
         service.failures = failures_after_exit(service.failures, uptime_seconds=now - service.child.started_at)
         delay = restart_delay(service.failures, random_fraction=self._random.random())
@@ -126,6 +128,7 @@ class Supervisor:
         asked_at = time.monotonic()
         for child in children:
             child.send_stop_signal()
+        # Deadlines count from the common stop signal, so a stage takes as long as its slowest program.
         for child in children:
             while not child.has_exited() and not self._is_stop_overdue(child, asked_at):
                 self._signals.wait(0.1)

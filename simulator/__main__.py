@@ -189,6 +189,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     for number in (signal.SIGTERM, signal.SIGINT):  # A shell starts background jobs with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)  # Until it serves, both raise KeyboardInterrupt.
+    # Expected errors are one sentence on stderr; others show their traceback.
     try:
         options = parse_options(arguments)
         files = read_files(options)

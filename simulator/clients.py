@@ -67,6 +67,7 @@ class Client(WSListener):
         self._server = server
         self._ping_every = ping_every
         self._pong_within = pong_within
+        # A new socket has the full time for its first pong.
         self._opened_at = self._last_pong_at = time.monotonic()
         self._ping_at = self._last_pong_at + ping_every
         self._first_request_at: float | None = None
@@ -116,6 +117,7 @@ class Client(WSListener):
     def refresh_faults(self) -> None:
         """Read the active faults of this socket again, if any fault has changed."""
         faults = self._server.faults
+        # Called for every turn and message: comparing one number is cheaper than filtering all faults.
         if faults.version != self._faults_version:
             self._faults_version = faults.version
             self.active_faults = faults.faults_of(self.number)

@@ -105,6 +105,7 @@ class _Control:
             hours = _read(await request.body() or b"{}").get("hours", DEFAULT_HOURS)
         except FaultError as error:
             return _json({"error": str(error)}, status=400)
+        # A bool is an int in Python, but not a number in JSON.
         if isinstance(hours, bool) or not isinstance(hours, int | float) or not -MAX_HOURS < hours < MAX_HOURS:
             return _json({"error": f"The hours must be a number between -{MAX_HOURS:g} and {MAX_HOURS:g}."}, status=400)
         token = self._feed.account.tokens.issue(now=datetime.now(UTC), hours=hours)

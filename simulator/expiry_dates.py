@@ -17,6 +17,7 @@ HOLIDAYS = frozenset(
         *("2026-11-24", "2026-12-25", "2027-01-26", "2027-03-26", "2027-04-14"),
     )
 )
+# Contract specifications of NSE: long-dated index options expire in these months.
 QUARTER_MONTHS = frozenset((3, 6, 9, 12))
 HALF_YEAR_MONTHS = frozenset((6, 12))
 
@@ -71,6 +72,7 @@ def monthly_expiries(today: date, *, weekday: Weekday, count: int, months: froze
 def weekly_expiries(today: date, *, weekday: Weekday, count: int) -> list[date]:
     """Return the next `count` expiries from `today`, inclusive, that are not monthly."""
     found: list[date] = []
+    # From the week of `today`: its expiry may be moved back by a holiday and still lie ahead.
     day = today - timedelta(days=today.weekday()) + timedelta(days=int(weekday))
     while len(found) < count:
         expiry = trading_day_at_or_before(day)

@@ -62,11 +62,11 @@ class Fault:
         return float(dial)
 
 
-NOW: Final = frozenset((0.0,))
+NOW: Final = frozenset((0.0,))  # as one-shot dials: 0 seconds after opening means at once, for open sockets
 
 
-def _switch(name: str, about: str) -> Fault:
-    return Fault(name, 1, "1: on", about, minimum=1, is_integer=True)
+def _switch(name: str, about: str, *, is_per_connection: bool = True) -> Fault:
+    return Fault(name, 1, "1: on", about, minimum=1, is_integer=True, is_per_connection=is_per_connection)
 
 
 def _per_packet(name: str, about: str) -> Fault:
@@ -74,21 +74,12 @@ def _per_packet(name: str, about: str) -> Fault:
 
 
 _FAULTS: Final = (
-    Fault(
-        "tcp_reset",
-        0,
-        "seconds after opening, 0 now and once",
-        "The socket is reset: no disconnect packet, no close frame.",
-        maximum=DAY_SECONDS,
-        one_shot_dials=NOW,
-    ),
-    Fault(
-        "close_without_frame",
-        0,
-        "seconds after opening, 0 now and once",
-        "The TCP connection is closed normally, without a close frame.",
-        maximum=DAY_SECONDS,
-        one_shot_dials=NOW,
+    *(
+        Fault(name, 0, "seconds after opening, 0 now and once", about, maximum=DAY_SECONDS, one_shot_dials=NOW)
+        for name, about in (
+            ("tcp_reset", "The socket is reset: no disconnect packet, no close frame."),
+            ("close_without_frame", "The TCP connection is closed normally, without a close frame."),
+        )
     ),
     _switch("half_open", "The socket stays open; nothing is sent, answered or closed."),
     _switch("mute", "Pings continue, data stops."),
@@ -100,33 +91,22 @@ _FAULTS: Final = (
         maximum=DAY_SECONDS,
     ),
     _switch("stall_one", "One socket (the oldest, if none is named) is mute; the others are not."),
-    Fault(
-        "handshake_400",
-        1,
-        "handshakes in a row, -1 all",
-        "The handshake is answered with 400.",
-        minimum=-1,
-        maximum=1_000,
-        is_integer=True,
-        is_per_connection=False,
+    *(
+        Fault(
+            f"handshake_{status}",
+            1,
+            "handshakes in a row, -1 all",
+            f"The handshake is answered with {status}.",
+            minimum=-1,
+            maximum=1_000,
+            is_integer=True,
+            is_per_connection=False,
+        )
+        for status in (400, 429)
     ),
-    Fault(
-        "handshake_429",
-        1,
-        "handshakes in a row, -1 all",
-        "The handshake is answered with 429.",
-        minimum=-1,
-        maximum=1_000,
-        is_integer=True,
-        is_per_connection=False,
-    ),
-    Fault(
+    _switch(
         "first_reconnect_refused",
-        1,
-        "1: on",
         "After each disconnect, the next handshake is answered with 400; the one after it succeeds.",
-        minimum=1,
-        is_integer=True,
         is_per_connection=False,
     ),
     Fault(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from simulator.underlyings import Stock
 
 FIRST_NSE_ID = 980_001  # chosen: above all real ids, see above
-FIRST_BSE_ID = 990_001
+FIRST_BSE_ID = 990_001  # the same
 
 # Seven letters each, so that name and industry of a symbol are unambiguous.
 NAMES = (

@@ -76,6 +76,7 @@ class Handshake:
     def refusal_for(self, reason: Reason) -> Refusal:
         """Return the refusal for `reason`, in the shape of the fault auth_shape."""
         dial = int(self._faults.dial("auth_shape") or RefusalShape.PACKET)
+        # A dial above the shapes is a reason code, sent in a disconnect packet.
         if dial <= RefusalShape.RESET:
             return Refusal(RefusalShape(dial), reason)
         return Refusal(RefusalShape.PACKET, dial)
@@ -85,6 +86,7 @@ class Handshake:
             return Rejection(429, b"too many requests")
         if self._faults.consume("handshake_400"):
             return Rejection(400, b"bad request")
+        # Switched off: disconnects that were counted before must not reject later handshakes.
         if self._faults.dial("first_reconnect_refused") is None:
             self._rejections_left = 0
         elif self._rejections_left > 0:

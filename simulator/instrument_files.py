@@ -153,6 +153,7 @@ def _underlying_ids(listing: Listing) -> dict[tuple[str, str, str], str]:
 
 
 def _strike(row: Listed) -> str:
+    # Futures have a strike too in the real files: -0.01 on NSE, 0 elsewhere.
     if row.strike is not None:
         return f"{row.strike:.5f}"
     if row.expiry is None:
@@ -190,6 +191,7 @@ def _detailed_series(row: Listed) -> str:
 def _symbol_name(row: Listed) -> str:
     if row.type is InstrumentType.EQUITY or row.exchange is Exchange.MCX:
         return row.company
+    # BSE contracts have their mnemonic in this column, as in the real file.
     is_bse_contract = row.exchange is Exchange.BSE and row.expiry is not None
     return row.company if is_bse_contract else row.symbol
 

@@ -70,6 +70,7 @@ class _Logins:
             return _failed("Invalid Pin")
         if not is_totp(shown.get("totp", ""), secret=self._rules.totp_secret, now=now.timestamp()):
             return _failed("Invalid TOTP")
+        # After the checks: a refused login does not start the two minutes.
         if not self._generations.take(time.monotonic()):
             return _failed("Token can be generated once every 2 minutes", status=429)
         return self._issued(self._account.tokens.issue(now=now, is_renewable=False))

@@ -34,8 +34,9 @@ UNKNOWN_CODES: Final = (0, 3, 9, 41, 51, 99, 255)
 
 _PRICE = struct.Struct("<f")
 _PRICE_AT = 8  # after the header (dhan/packets.py)
+# Offset of the last trade time (dhan/packets.py).
 _TIME_AT: Final = {PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14}
-_NO_TIME = bytes(4)
+_NO_TIME = bytes(4)  # 0, as the broker sends for an instrument that never traded
 
 
 class PacketFaults:

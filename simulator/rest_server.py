@@ -215,6 +215,7 @@ class _Api:
         match account.refusal_of(shown, now=datetime.now(UTC)):
             case None:
                 return
+            # The broker answers a revoked token as an order error, with status 400 (recorded).
             case Reason.TOKEN_INVALID:
                 raise token_replaced()
             case _:
@@ -275,6 +276,7 @@ def _asked_instruments(body: Body) -> dict[ExchangeSegment, list[int]]:
         except (TypeError, ValueError):
             raise bad_input() from None
         if name in ExchangeSegment.__members__:
+            # Distinct ids: the answer has each instrument once, and the limit counts it once.
             asked[ExchangeSegment[name]] = list(dict.fromkeys(numbers))
     return asked
 

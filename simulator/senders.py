@@ -46,6 +46,7 @@ class Sender:
         elif mode is Mode.FULL:
             self._write(client, PacketWriter.fulls, rows, PacketCode.FULL)
         else:
+            # The broker sends open interest in a separate packet, right before the quote packet.
             has_oi = self._market.contracts.is_derivative[rows]
             self._write(client, PacketWriter.quotes, rows[~has_oi], PacketCode.QUOTE)
             self._write(client, PacketWriter.oi_and_quotes, rows[has_oi], PacketCode.OI, PacketCode.QUOTE)
@@ -55,6 +56,7 @@ class Sender:
     ) -> None:
         if not len(rows) or not client.accepts_data():
             return
+        # The tap sees correct packets; faults alter them afterwards.
         if self._tap is not None:
             self._tap(client.number, write(self._bare, rows))
         if client.has_packet_faults:

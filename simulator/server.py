@@ -77,11 +77,13 @@ async def running(
                 ws="none",
             )
         )
+        # One loop for both: a REST answer and the feed never show different prices.
         async with feed.listening(feed_socket):
             serving = asyncio.create_task(rest.serve(sockets=[rest_socket]))
             try:
                 yield RunningSimulator(host, feed_socket.getsockname()[1], rest_socket.getsockname()[1], feed)
             finally:
+                # force_exit: do not wait for clients that keep their connection alive.
                 rest.should_exit = True
                 rest.force_exit = True
                 await serving

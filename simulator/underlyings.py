@@ -156,7 +156,7 @@ INDICES = (
     IndexUnderlying("GIFTNIFTY", "GIFTNIFTY", 5_024, Exchange.NSE, "Gift Nifty", 26_010.0, 0.50),
 )
 
-EVERY_MONTH = tuple(range(1, 13))
+EVERY_MONTH = tuple(range(1, 13))  # MCX contract specifications: a contract in each month
 
 # In the order of the fields: symbol, id, level, tick of futures, contract months, number of futures, days from expiry
 # to the end of the month; of the options: strike step, tick, days before the expiry of the future, number of expiries.
