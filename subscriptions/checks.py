@@ -44,6 +44,7 @@ def check_end_of_day(*, databases: Sequence[str] | None = None, **_: Any) -> lis
     if EndOfDayScope(settings.EOD_SCOPE) is not EndOfDayScope.ALL:
         return []
     row = PeriodicTask.objects.filter(task=END_OF_DAY_TASK, enabled=True).select_related("crontab").first()
+    # Staff may enter any crontab ("*/5"): the check understands a plain hour and minute and skips the rest.
     if row is None or row.crontab is None or not f"{row.crontab.hour}{row.crontab.minute}".isdigit():
         return []
     at = time(int(row.crontab.hour), int(row.crontab.minute))

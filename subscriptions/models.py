@@ -224,6 +224,13 @@ class Claim(models.Model):
         return f"{self.kind} claim {self.pk}"
 
     @property
+    def subject(self) -> str:
+        """A chain as "RELIANCE 24 Feb 2026 x25", an instrument as its token: the form of the log and the admin."""
+        if self.series:
+            return f"{self.series} x{self.width}"
+        return self.instrument.token if self.instrument else ""
+
+    @property
     def series(self) -> SeriesKey | None:
         """The series of a chain claim; None for a single instrument."""
         if self.exchange_segment is None or self.expiry is None:

@@ -55,6 +55,7 @@ class ActiveView(APIView):
             after=wanted["cursor"],
             limit=wanted["limit"],
         )
+        # The next address keeps the filters of the caller.
         here = request.build_absolute_uri()
         following = replace_query_param(here, "cursor", page.next_after) if page.next_after else None
         return Response(format_active(page, next_address=following))

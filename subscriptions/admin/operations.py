@@ -33,6 +33,7 @@ class SubscriptionList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Load the rows of this page."""
         super().get_results(request)
+        # A list fixes the page, so its ids are known: one query for all rows instead of one per row.
         self.result_list: Any = list(self.result_list)
         found = selectors.list_claimants(subscription_ids=[row.pk for row in self.result_list], named=NAMED)
         for row in self.result_list:
@@ -149,7 +150,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def format_claims(self, row: Subscription) -> str:
         """Return all claims that hold it, one a line."""
         claims = Claim.objects.filter(legs__subscription=row).select_related("instrument", "user", "rule")
-        return "\n".join(f"{_subject(one)} · {one.kind} · tier {one.tier} · {_claimant(one)}" for one in claims)
+        return "\n".join(f"{one.subject} · {one.kind} · tier {one.tier} · {_claimant(one)}" for one in claims)
 
 
 class EvictForm(forms.Form):
@@ -201,7 +202,7 @@ class ClaimAdmin(ReadOnlyAdmin):
     @admin.display(description="claim", ordering=Coalesce("instrument__token", F("underlying_symbol")))
     def subject(self, row: Claim) -> str:
         """Return the chain or instrument."""
-        return _subject(row)
+        return row.subject
 
     @admin.display(description="claimed by", ordering="user__username")
     def claimant(self, row: Claim) -> str:
@@ -257,6 +258,7 @@ class ClaimAdmin(ReadOnlyAdmin):
         return self._run(request, queryset, act="unpin", verb="Unpin")
 
     def _run(self, request: HttpRequest, queryset: QuerySet[Claim], *, act: str, verb: str) -> HttpResponse | None:
+        # "Select all" may choose 25,000 claims: read one more than permitted, to refuse without loading all.
         chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: MAX_CHOSEN + 1])
         if len(chosen) > MAX_CHOSEN:
             self.message_user(request, f"Choose at most {MAX_CHOSEN} claims at a time.", messages.ERROR)
@@ -267,6 +269,7 @@ class ClaimAdmin(ReadOnlyAdmin):
                 request, "No tier-A claim was chosen. Tier B and spots cannot be evicted or pinned.", messages.WARNING
             )
             return None
+        # First the action is posted from the list, then again from the confirmation page, which adds "confirmed".
         form = (EvictForm if act == "evict" else forms.Form)(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
             return self._confirm(request, affected, chosen, form, act=act, verb=verb)
@@ -321,10 +324,6 @@ def _count(number: int, noun: str) -> str:
     if number != 1:
         noun = " or ".join(f"{one}s" for one in noun.split(" or "))
     return f"{number:,} {noun}"
-
-
-def _subject(claim: Claim) -> str:
-    return f"{claim.series} x{claim.width}" if claim.series else str(claim.instrument)
 
 
 def _claimant(claim: Claim) -> str:

@@ -49,6 +49,7 @@ class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cl
             return cleaned
         expiries = cleaned["weekly"] + cleaned["monthly"] + cleaned["quarterly"]
         strikes, futures = cleaned["strikes"], cleaned["futures"]
+        # Each rule needs a complete pair: expiries without strikes, or strikes without expiries, take nothing.
         if expiries and not strikes:
             self.add_error("strikes", "The rule takes expiries: enter the number of strikes of each.")
         if strikes and not expiries:
@@ -105,6 +106,7 @@ class PreloadRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
         """Show the dry run of a valid rule if the preview button was pressed; else edit the rule."""
         if request.method == "POST" and PREVIEW in request.POST:
             found = self.get_object(request, object_id) if object_id else None
+            # Django checks permissions in its own view, which a preview does not reach.
             is_allowed = self.has_change_permission(request, found) if found else self.has_add_permission(request)
             form = PreloadRuleForm(request.POST, instance=found)
             if is_allowed and form.is_valid():

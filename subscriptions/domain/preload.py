@@ -31,7 +31,7 @@ class Rule:
 
 def expiries_to_hold(rule: Rule, listed: Iterable[date], *, today: date) -> tuple[date, ...]:
     """Return the option expiries that `rule` takes of those `listed`, soonest first; none before `today`."""
-    # Without strikes a rule takes futures only, whatever its expiry counts are.
+    # Without strikes a rule takes futures only; its counts of expiries are ignored.
     if not rule.strikes:
         return ()
     # The kinds come from the whole listing, past expiries included: an expiry is monthly only as the last of its month.

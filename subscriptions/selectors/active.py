@@ -83,6 +83,7 @@ def list_active(
         exchange, symbol = split_exchange(underlying)
         rows = rows.filter(instrument__underlying_symbol=canonical_symbol(symbol))
         rows = rows.filter(instrument__exchange=exchange) if exchange else rows
+    # One row more than asked for shows whether there is a next page.
     found = list(rows.filter(pk__gt=after).select_related("instrument").order_by("pk")[: limit + 1])
     shown = found[:limit]
     return ActivePage(rows.count(), _describe(shown), shown[-1].pk if len(found) > limit else None)
@@ -107,6 +108,7 @@ def get_active(*, token: str) -> SubscriptionDetail:
 
 
 def _describe(rows: Sequence[Subscription]) -> Sequence[ActiveSubscription]:
+    # Counted for the rows of the page alone: an annotation would group the whole table first.
     claims = dict(
         ClaimLeg.objects.filter(subscription__in=[row.pk for row in rows])
         .values_list("subscription")

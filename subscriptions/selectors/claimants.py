@@ -69,7 +69,8 @@ HAVING bool_or(claim.id = ANY(%s))
 ORDER BY subject
 """
 
-_LIST_HOLDERS = """
+# LIMIT inside the array: a popular subscription has thousands of claims, and the list names a few.
+_LIST_CLAIMANTS = """
 SELECT
     shown.id,
     (SELECT count(*) FROM claim_legs AS leg WHERE leg.subscription_id = shown.id),
@@ -81,6 +82,7 @@ SELECT
 FROM unnest(%s::bigint[]) AS shown (id)
 """
 
+# Distinct subscriptions that no other claim holds: chains may share legs.
 _COUNT_FREED = """
 SELECT count(DISTINCT leg.subscription_id) FROM claim_legs AS leg
 WHERE leg.claim_id = ANY(%s) AND NOT EXISTS (
@@ -100,8 +102,9 @@ def list_claim_totals(*, user_ids: Collection[int]) -> Sequence[ClaimTotals]:
 def list_claimants(*, subscription_ids: Collection[int], named: int) -> Mapping[int, Claimants]:
     """Return the claimants of these subscriptions, at most `named` of each by name, in two queries."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIST_HOLDERS, [named + 1, list(subscription_ids)])
+        cursor.execute(_LIST_CLAIMANTS, [named + 1, list(subscription_ids)])
         rows = cursor.fetchall()
+    # Names come in one query for all rows, not by a join that repeats them.
     names = _names({user_id for _, _, holders in rows for user_id in holders})
     return {
         subscription_id: Claimants(claims, tuple(names[one] for one in holders[:named]), len(holders) > named)

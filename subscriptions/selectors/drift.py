@@ -41,6 +41,7 @@ def _compare_sent(
         return
     if report.epoch != connection.lease_epoch:
         yield f"{name}: reported by a former owner (epoch {report.epoch}, now {connection.lease_epoch})"
+    # Before "live" the sent set is still growing: missing instruments are progress, not drift.
     if report.state is not ConnectionState.LIVE:
         if wanted:
             yield f"{name}: {report.state}, {len(wanted)} instruments wait"

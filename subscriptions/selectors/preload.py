@@ -93,6 +93,7 @@ def plan_preload() -> PreloadPlan:
             "position", "pk"
         )
     ]
+    # Spots that preload claimed alone and whose chain has not followed yet.
     idle = Claim.objects.filter(kind=ClaimKind.SPOT, tier=Tier.B, chains=None)
     return PreloadPlan(
         rules=rules,

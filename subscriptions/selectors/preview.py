@@ -43,6 +43,7 @@ def preview_rule(*, rule: Rule) -> RulePreview:
     listings = market_selectors.list_series(keys=keys)
     dates = set(futures_to_hold(rule, [one.expiry for one in contracts.futures], today=today))
     futures = [one.token for one in contracts.futures if one.expiry in dates]
+    # Listed strikes, not the window: a rule asks for a number, and the listing may have fewer.
     series = []
     for one in keys:
         strikes = min(rule.strikes, len(listings[one].strikes)) if one in listings else 0

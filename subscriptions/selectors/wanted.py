@@ -13,6 +13,7 @@ from subscriptions.models import ClaimLeg, Subscription
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:
     """Return the wanted set of `connection`, including instruments that move away until their move ends."""
+    # An instrument that moves is wanted on both connections. Its old one goes on streaming until the move ends.
     rows = (
         Subscription.objects.filter(Q(connection=connection) | Q(leaving_connection=connection))
         .order_by("instrument_id")

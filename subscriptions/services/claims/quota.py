@@ -59,6 +59,7 @@ def check_instrument(instrument_id: int, *, user_id: int | None) -> None:
 
 
 def _check(item: str, asked: frozenset[int], *, user_id: int, find_offer: Callable[[Fits], int | None]) -> None:
+    # Read under the placement lock, so two requests of one trader cannot both use the last of the quota.
     quota = accounts.get_instrument_quota(user_id=user_id)
     with connection.cursor() as cursor:
         cursor.execute(_LIST_HELD, [user_id])

@@ -104,6 +104,7 @@ def _spots_with_chains(spots: Collection[int]) -> Collection[int | None]:
 
 
 def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
+    # All broker calls of a pass happen here, before the placement lock.
     chains = [target for target in plan.missing if target.series]
     listings = market_selectors.list_series(keys={target.series for target in chains if target.series})
     prices = _list_prices({listing.spot_instrument_id for listing in listings.values()}, now=now)
@@ -115,6 +116,7 @@ def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
         if listing is None:
             waiting.append(f"{target}: no spot")
         elif listing.spot_instrument_id not in prices:
+            # Claim the spot alone: the feed delivers its price, and the next pass claims the chain.
             waiting.append(f"{target}: no price")
             bare.add(listing.spot_instrument_id)
         else:
@@ -129,6 +131,7 @@ def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price
         return {}
     live = market_selectors.list_ltps(instrument_ids=spots)
     asked = market_selectors.list_broker_ltps(instrument_ids=[one for one in spots if one not in live])
+    # A live price wins over the snapshot of the broker.
     return {one: Price(ltp, PriceSource.SNAPSHOT, now) for one, ltp in asked.items()} | {
         one: Price(ltp, PriceSource.QUOTE, now) for one, ltp in live.items()
     }
@@ -137,6 +140,7 @@ def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price
 def _apply(plan: PreloadPlan, prepared: _Prepared, *, now: datetime) -> PreloadReport:
     """Write one pass; `plan` was read under the lock, so the second of two concurrent passes finds nothing missing."""
     targets = [one for one in plan.missing if one.instrument_id or _window_of(one) in prepared.opened]
+    # The usual case in one turn, with as many statements as one target; its savepoint is undone if it does not fit.
     try:
         with transaction.atomic():
             return _claim_in_turns(plan, prepared, [(targets, prepared.bare_spots)], now=now)
@@ -153,6 +157,7 @@ def _claim_in_turns(
     # Kept subscribed between release and claim: an instrument that changes claim must not stop streaming.
     held_next = prepared.needed_spots | {one.instrument_id for one in plan.missing if one.instrument_id}
     held_next |= {one for chain in prepared.opened.values() for one in chain.instrument_ids}
+    # Spots claimed alone whose series has left the rules or has a price from another source now.
     stray = [claim_id for spot, claim_id in plan.idle_spots.items() if spot not in prepared.needed_spots]
     released = release(
         list(Claim.objects.filter(pk__in=[*plan.surplus, *stray]).order_by("pk")),
@@ -162,6 +167,7 @@ def _claim_in_turns(
     )
     claimed, gained, crowded = 0, list[LegChange](), list[str]()
     for targets, bare_spots in turns:
+        # A savepoint per turn: what did not fit leaves nothing behind, and the later, smaller targets still get a try.
         try:
             with transaction.atomic():
                 gained += _claim(targets, bare_spots, prepared, now=now)
@@ -189,6 +195,7 @@ def _claim(
     chains = [target for target in targets if target.series]
     opened = [prepared.opened[_window_of(target)] for target in chains]
     claims = windows.list_claims([chain.key for chain in opened])
+    # Traders may hold the same windows: they move first, so that all claims of a window hold the same legs.
     current = windows.current_chains(opened, claims)
     windows.set_windows([(claims[key], chain.instrument_ids) for key, chain in current.items()], actor=ACTOR, now=now)
     groups: dict[int, list[tuple[Claim, Sequence[int]]]] = {spot: [] for spot in sorted(bare_spots)}

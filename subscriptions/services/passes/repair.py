@@ -35,18 +35,21 @@ class Difference:
         return f"{self.text} (repaired)" if self.is_repaired else self.text
 
 
+# An instrument that moves counts on both connections, as in the triggers.
 _COUNT_LOADS: Final = """
 SELECT one.number, one.load, count(moving.id) FROM feed_connections AS one
 LEFT JOIN subscriptions AS moving ON one.number IN (moving.connection_id, moving.leaving_connection_id)
 GROUP BY one.number HAVING one.load <> count(moving.id) ORDER BY one.number
 """
 
+# max() over text: tier B wins over A (`domain.claims.Tier`).
 _WRONG_TIERS: Final = """
 SELECT subscription.id, max(claim.tier) FROM subscriptions AS subscription
 JOIN claim_legs AS leg ON leg.subscription_id = subscription.id JOIN claims AS claim ON claim.id = leg.claim_id
 GROUP BY subscription.id HAVING subscription.tier <> max(claim.tier)
 """
 
+# The same rule as `domain.claims.mode_of`.
 _WRONG_MODES: Final = """
 SELECT subscription.id, right_one.mode FROM subscriptions AS subscription
 JOIN instruments AS instrument ON instrument.id = subscription.instrument_id
@@ -57,8 +60,8 @@ WHERE subscription.mode <> right_one.mode
 """
 
 _SET_COLUMN: Final = """
-UPDATE subscriptions AS wrong SET {column} = mended.value
-FROM unnest(%s::bigint[], %s::varchar[]) AS mended (id, value) WHERE wrong.id = mended.id
+UPDATE subscriptions AS wrong SET {column} = repaired.value
+FROM unnest(%s::bigint[], %s::varchar[]) AS repaired (id, value) WHERE wrong.id = repaired.id
 RETURNING wrong.instrument_id
 """
 
@@ -68,6 +71,7 @@ def check(*, repair: bool, actor: str, now: datetime) -> list[Difference]:
     cause = Cause(LogReason.REPAIR, actor, now)
     found: list[Difference] = []
     with placement(now=now):
+        # In this order: legs need the spots of their chains, and columns follow from the legs.
         for look in (_check_loads, _check_spots, _check_legs, _check_idle_spots, _check_unheld, _check_columns):
             found += look(cause, repair=repair)
         if repair and any(one.is_repaired for one in found):
@@ -85,6 +89,7 @@ def _check_loads(cause: Cause, *, repair: bool) -> list[Difference]:
         cursor.execute(_COUNT_LOADS)
         rows = cursor.fetchall()
         if rows and repair:
+            # Only this function may set a load: a trigger refuses other writers.
             cursor.execute("SELECT count(*) FROM subscriptions_recount_loads()")
     for number, was, load in rows if repair else []:
         _record(f"load of connection {number}", [], cause, was=was, load=load)
@@ -122,6 +127,7 @@ def _check_legs(cause: Cause, *, repair: bool) -> list[Difference]:
     found = []
     for claim in claims:
         wanted = wanted_legs.get(claim.pk)
+        # A repair never guesses: without a window the right legs are unknown, and the claim keeps what it holds.
         if wanted is None:
             found.append(Difference(f"{_name(claim)} has no window, and no listing to calculate one from"))
             continue
@@ -147,6 +153,7 @@ def _list_wanted_legs(claims: Sequence[Claim]) -> Mapping[int, Sequence[int]]:
 
 def _repair_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text: str, cause: Cause) -> Difference:
     tiers = {claim.pk: Tier(claim.tier)}
+    # Without eviction: a repair takes nothing from other claims. A savepoint per claim keeps the other repairs.
     try:
         with transaction.atomic():
             lost = legs.remove({claim.pk: extra}, tiers=tiers.values(), held_next=lacks)
@@ -158,6 +165,7 @@ def _repair_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text:
 
 
 def _check_idle_spots(cause: Cause, *, repair: bool) -> list[Difference]:
+    # Tier A only: preload claims spots of tier B before their chains.
     idle = spots.list_idle_spots(tier=Tier.A)
     if idle and repair:
         release(idle, cause=cause, action=LogAction.REPAIR)
@@ -181,6 +189,7 @@ def _check_columns(cause: Cause, *, repair: bool) -> list[Difference]:
             cursor.execute(query)
             rows = cursor.fetchall()
             if rows and repair:
+                # The column names are constants of the loop above, not input.
                 cursor.execute(
                     _SET_COLUMN.format(column=column), [[pk for pk, _ in rows], [value for _, value in rows]]
                 )
@@ -202,5 +211,4 @@ def _record(subject: str, instrument_ids: Collection[int], cause: Cause, **count
 
 
 def _name(claim: Claim) -> str:
-    subject = f"{claim.series} x{claim.width}" if claim.series else claim.instrument.token if claim.instrument else ""
-    return f"claim {claim.pk} ({subject})"
+    return f"claim {claim.pk} ({claim.subject})"

@@ -44,7 +44,7 @@ def record(
             reason=cause.reason,
             actor=cause.actor,
             tier=claim.tier,
-            subject=_subject(claim),
+            subject=claim.subject,
             legs=[one.instrument_id for one in (*gained_by[claim.pk], *lost_by[claim.pk])],
             connections=_count_by_connection((*gained_by[claim.pk], *lost_by[claim.pk])),
             counts=_counts(action, gained_by[claim.pk], lost_by[claim.pk]) | _idle(action, claim, cause),
@@ -52,13 +52,6 @@ def record(
         for claim in claims
     ]
     SubscriptionLog.objects.bulk_create(rows, batch_size=_BATCH_ROWS)
-
-
-def _subject(claim: Claim) -> str:
-    """Return a chain as "RELIANCE 24 Feb 2026 x25", an instrument as its token."""
-    if claim.series:
-        return f"{claim.series} x{claim.width}"
-    return claim.instrument.token if claim.instrument else ""
 
 
 def _group_by_claim(changes: Iterable[LegChange]) -> Mapping[int, list[LegChange]]:

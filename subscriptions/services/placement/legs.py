@@ -104,12 +104,14 @@ SELECT claim_id, instrument_id, connection_id FROM wanted JOIN held USING (claim
 ORDER BY claim_id, subscription_id
 """
 
+# A subscription is tier B as soon as one tier-B claim holds it; only upwards here, `_LOWER_TIER` is the way back.
 _RAISE_TIER = """
 UPDATE subscriptions AS subscription SET tier = 'B'
 FROM claim_legs AS leg
 WHERE leg.claim_id = ANY(%s) AND leg.subscription_id = subscription.id AND subscription.tier = 'A'
 """
 
+# Shared tail of the two statements that delete legs: the subscriptions that lost one.
 _SUBSCRIPTIONS_OF = """
 SELECT claim_id, subscription.id, instrument_id, connection_id FROM gone CROSS JOIN LATERAL (
     SELECT id, instrument_id, connection_id FROM subscriptions WHERE id = gone.subscription_id OFFSET 0
@@ -133,6 +135,7 @@ WITH gone AS (
 {_SUBSCRIPTIONS_OF}
 """  # noqa: S608  Constants of this module.
 
+# NOT EXISTS sees the legs deleted by the statement before, so a subscription goes with its last leg.
 _UNSUBSCRIBE = """
 DELETE FROM subscriptions AS subscription
 WHERE subscription.id = ANY(%s) AND NOT subscription.instrument_id = ANY(%s)
@@ -194,6 +197,7 @@ def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: 
         shortage = Shortage(frozenset(one.instrument_id for one in missing), slots.free, slots.capacity)
         if make_room is None:
             raise CapacityExceeded(shortage)
+        # The eviction runs in this transaction. If it cannot free enough it raises, and nothing has changed.
         make_room(shortage)
         slots = find_slots(len(missing))
     with connection.cursor() as cursor:
@@ -243,6 +247,7 @@ def _end(
     with connection.cursor() as cursor:
         cursor.execute(_UNSUBSCRIBE, [touched, list(held_next)])
         ended = {subscription_id for (subscription_id,) in cursor.fetchall()}
+        # Only the loss of a tier-B claim can lower a tier; most releases are tier A and save the statement.
         if Tier.B in tiers:
             cursor.execute(_LOWER_TIER, [touched])
     # Several claims may lose an instrument that stops streaming: the change is counted for the last of them alone.

@@ -115,6 +115,7 @@ def fail_over(*, connection: int, now: datetime) -> FailOverReport:
             return FailOverReport(connection)
         with database.cursor() as cursor:
             cursor.execute(_SETTLE_MOVES, {"lost": connection, "live": live})
+            # Moves to the lost connection that were undone count as moved away from it.
             settled: list[Move] = [row for row in cursor.fetchall() if row[1] == connection]
             cursor.execute(_LIST_BY_IMPORTANCE, [connection])
             legs = [pk for (pk,) in cursor.fetchall()]
@@ -135,7 +136,9 @@ def rebalance(*, actor: str, now: datetime) -> RebalanceReport:
     with placement(now=now):
         connections = [one for one in selectors.list_connections() if one.lost_since is None]
         before = _count_carried(connections)
+        # Lost connections neither give nor take: what they carry does not stream, and moving it is failover.
         shifts = plan_rebalance([ConnectionLoad(one.number, before[one.number], one.capacity) for one in connections])
+        # An overlap takes a slot on both connections. Without room for that the earlier moves end now.
         if shifts and not _fits(shifts, connections):
             end_overlaps()
         moved = _move_with_overlap(shifts) if shifts else []

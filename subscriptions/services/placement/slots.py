@@ -27,6 +27,7 @@ class Slots:
 def find_slots(count: int) -> Slots:
     """Return slots for `count` instruments; if they do not fit, moves under way end their overlap at once."""
     slots = _find_slots(count)
+    # An overlap that ends early costs the moving instrument a gap; a refusal would cost the new one its stream.
     if slots.left_out and end_overlaps():
         return _find_slots(count)
     return slots
@@ -36,6 +37,7 @@ def _find_slots(count: int) -> Slots:
     connections = selectors.list_connections()
     numbers: list[int] = []
     left = count
+    # Live connections first; what they cannot take goes to lost ones, which stream it once they are back.
     for is_lost in (False, True):
         usable = [one for one in connections if (one.lost_since is not None) is is_lost]
         loads = [ConnectionLoad(one.number, one.load, one.capacity) for one in usable]
@@ -53,6 +55,7 @@ def end_overlaps() -> bool:
     """
     if not Subscription.objects.filter(leaving_connection__isnull=False).exists():
         return False
+    # Triggers lower the loads of the connections left.
     with connection.cursor() as cursor:
         cursor.execute("UPDATE subscriptions SET leaving_connection_id = NULL WHERE leaving_connection_id IS NOT NULL")
     return True
