@@ -1,4 +1,4 @@
-"""Paths and servers of the runner, apart from those that the suite itself runs on."""
+"""Directories and servers for tests of the runner, separate from those of the suite."""
 
 import os
 import shutil

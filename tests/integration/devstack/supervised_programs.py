@@ -1,4 +1,4 @@
-"""A small stack under a real supervisor, to be run as a program of its own: `supervised_programs.py DIRECTORY`.
+"""A program with a supervisor and two services: `supervised_programs.py DIRECTORY`.
 
 `worker` has a child of its own; `stubborn` does not listen to SIGTERM. Each start writes
 its process ids to a file in DIRECTORY.

@@ -1,4 +1,4 @@
-"""`python -m devstack exec`: servers that come and go with a command."""
+"""`python -m devstack exec`: temporary servers for the time of a command."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def server_ids(urls: dict[str, str]) -> list[int]:
         return [redis_id, psutil.Process(row[0]).ppid()]
 
 
-def test_the_command_finds_servers_that_vanish_with_it() -> None:
+def test_the_servers_of_a_command_end_with_it() -> None:
     with start_exec(sys.executable, "-c", f"{SHOW}; input()") as process:
         ids = server_ids(shown_urls(process))
         process.terminate()
@@ -61,7 +61,7 @@ def test_the_commands_exit_code_is_returned() -> None:
         assert process.wait(timeout=30) == 7
 
 
-def test_a_killed_runner_takes_its_command_and_servers_along() -> None:
+def test_a_killed_runner_ends_its_command_and_servers() -> None:
     with start_exec(sys.executable, "-c", f"{SHOW}; import time; time.sleep(600)") as process:
         ids = server_ids(shown_urls(process))
         process.send_signal(signal.SIGKILL)
@@ -69,7 +69,7 @@ def test_a_killed_runner_takes_its_command_and_servers_along() -> None:
     assert wait_until(lambda: not any(is_alive(pid) for pid in ids), seconds=10)
 
 
-def test_named_servers_win() -> None:
+def test_named_servers_are_used() -> None:
     named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
 
     with start_exec(sys.executable, "-c", SHOW, **named) as process:
@@ -77,7 +77,7 @@ def test_named_servers_win() -> None:
 
 
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL", "SECRET_KEY"])
-def test_pytest_without_servers_says_what_to_run(missing: str) -> None:
+def test_pytest_without_servers_names_the_command_that_has_them(missing: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != missing}
 
     command = [sys.executable, "-m", "pytest", "--collect-only", "tests/integration/subscriptions/test_quota.py"]

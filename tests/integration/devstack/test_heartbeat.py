@@ -1,4 +1,4 @@
-"""A program that promised signs of life is killed when it freezes, and started again."""
+"""A program whose heartbeats stop is killed and restarted."""
 
 import os
 import signal
@@ -59,9 +59,7 @@ def beats(count: int) -> Callable[[], bool]:
     return lambda: next(left, None) is None
 
 
-def test_a_frozen_program_is_killed_and_started_again(
-    supervisor: Supervisor, reports: list[str], tmp_path: Path
-) -> None:
+def test_a_frozen_program_is_killed_and_restarted(supervisor: Supervisor, reports: list[str], tmp_path: Path) -> None:
     child, log = supervise(supervisor, tmp_path, HEARTBEATING, heartbeat_seconds=HEARTBEAT_SECONDS)
     supervisor.wait_until(beats(5), every_seconds=0.1)
 
@@ -75,7 +73,7 @@ def test_a_frozen_program_is_killed_and_started_again(
     assert child.has_exited()
 
 
-def test_a_program_that_lives_is_left_alone_and_so_is_one_that_never_gave_a_sign(
+def test_programs_with_heartbeats_or_without_any_are_not_killed(
     supervisor: Supervisor, reports: list[str], tmp_path: Path
 ) -> None:
     heartbeating, _ = supervise(supervisor, tmp_path, HEARTBEATING, heartbeat_seconds=HEARTBEAT_SECONDS)

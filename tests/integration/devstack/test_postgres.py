@@ -47,7 +47,7 @@ def test_the_product_is_no_superuser_and_owns_its_database(postgres_server: Post
         assert connection.execute(question).fetchone() == ("terminal", False, True, "terminal")
 
 
-def test_nobody_gets_in_without_the_password(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_a_wrong_password_is_refused(postgres_server: PostgresServer, tmp_path: Path) -> None:
     with running(postgres_server, tmp_path / "log"):
         url = postgres_server.url("market").replace(postgres_server.password, "wrong")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -64,7 +64,7 @@ def test_the_server_never_runs_as_root(
     assert owner != 0
 
 
-def test_a_killed_server_starts_again_with_what_was_committed(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_a_killed_server_restarts_with_all_committed_data(postgres_server: PostgresServer, tmp_path: Path) -> None:
     with running(postgres_server, tmp_path / "log") as child:
         with psycopg.connect(postgres_server.url("market")) as connection:
             connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
@@ -75,7 +75,7 @@ def test_a_killed_server_starts_again_with_what_was_committed(postgres_server: P
         assert connection.execute("SELECT value FROM kept").fetchone() == (42,)
 
 
-def test_a_lock_file_with_a_strangers_id_is_forgotten(
+def test_a_lock_file_with_the_id_of_an_unrelated_process_is_deleted(
     postgres_server: PostgresServer, tmp_path: Path, account: Account | None
 ) -> None:
     sleeping = Program(
@@ -111,7 +111,7 @@ def test_data_of_another_version_are_refused(postgres_server: PostgresServer) ->
         postgres.check_version(postgres_server)
 
 
-def test_a_server_that_cannot_start_says_why(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_the_error_of_a_server_that_cannot_start_has_its_log(postgres_server: PostgresServer, tmp_path: Path) -> None:
     (postgres_server.cluster / "postgresql.conf").write_text("no_such_setting = on\n")
     child = start(postgres_server.program(tmp_path / "log"))
 

@@ -1,4 +1,4 @@
-"""Both servers of `make run`: where they live, what survives a run, and who wins over them."""
+"""Both servers of `make run`: their directories, their data, and servers named by the environment."""
 
 import os
 import shutil
@@ -69,7 +69,7 @@ def test_a_long_path_below_a_closed_directory_is_no_obstacle_and_keeps_its_data(
         assert redis.Redis.from_url(urls.redis).ping() is True
 
 
-def test_what_lies_outside_the_checkout_is_linked_from_it(closed_checkout: Paths, account: Account | None) -> None:
+def test_an_external_home_is_linked_from_the_checkout(closed_checkout: Paths, account: Account | None) -> None:
     if account is None:
         assert closed_checkout.home == closed_checkout.run
     else:
@@ -77,7 +77,7 @@ def test_what_lies_outside_the_checkout_is_linked_from_it(closed_checkout: Paths
         assert closed_checkout.run not in closed_checkout.home.parents
 
 
-def test_redis_asks_for_its_password_and_does_not_run_as_root(paths: Paths, account: Account | None) -> None:
+def test_redis_requires_its_password_and_does_not_run_as_root(paths: Paths, account: Account | None) -> None:
     with running(paths, account, environ={"DATABASE_URL": "postgres://elsewhere/db"}) as urls:
         with redis.Redis.from_url(urls.redis) as client:
             pid = client.info("server")["process_id"]
@@ -97,7 +97,7 @@ def test_secrets_are_for_their_owner_only(paths: Paths, account: Account | None)
         assert stat.S_IMODE((paths.home / "postgres").stat().st_mode) == 0o700
 
 
-def test_named_servers_win_and_nothing_is_started(open_directory: Path, account: Account | None) -> None:
+def test_named_servers_are_used_and_nothing_is_started(open_directory: Path, account: Account | None) -> None:
     root = open_directory / "named"
     root.mkdir()
     named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
@@ -131,7 +131,7 @@ def test_a_second_run_in_one_checkout_is_refused_and_the_first_named(tmp_path: P
         pass
 
 
-def test_a_taken_port_is_refused_with_the_word_port() -> None:
+def test_an_occupied_port_is_refused_with_a_remedy() -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))
         stranger.listen()

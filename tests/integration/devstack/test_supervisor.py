@@ -60,9 +60,7 @@ def test_sigterm_stops_all_even_the_stubborn_within_ten_seconds(
     assert live(tmp_path) == set()
 
 
-def test_a_second_ctrl_c_ends_the_patience_and_leaves_nobody(
-    supervisor_process: subprocess.Popen[str], tmp_path: Path
-) -> None:
+def test_a_second_ctrl_c_kills_the_rest_at_once(supervisor_process: subprocess.Popen[str], tmp_path: Path) -> None:
     def press_again() -> bool:
         supervisor_process.send_signal(signal.SIGINT)
         return supervisor_process.poll() is not None

@@ -1,4 +1,4 @@
-"""`python -m simulator` as a program: what it refuses, how it ends, and a given instrument file."""
+"""`python -m simulator` as a program: invalid options, signals, and a given instrument file."""
 
 import gzip
 import hashlib
@@ -62,7 +62,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
         ([*TOKEN, "--master", "manage.py"], "manage.py is not an instrument master. The first line is no header"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_sentence(arguments: list[str], sentence: str) -> None:
+def test_invalid_input_is_refused_with_a_sentence(arguments: list[str], sentence: str) -> None:
     ended = run(*arguments)
 
     assert ended.returncode == 2
@@ -135,7 +135,7 @@ def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_signal_ends_it_at_once_whatever_its_clients_do() -> None:
+def test_a_signal_ends_it_at_once_with_clients_connected() -> None:
     """A feed that streams, an idle connection kept alive, and a download of which the client reads no more."""
     process = start("--rate", "20000")
     assert process.stdout is not None

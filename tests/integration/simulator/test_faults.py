@@ -60,7 +60,7 @@ async def streaming(running: RunningSimulator) -> AsyncIterator[ClientConnection
 
 
 async def is_silent(client: ClientConnection, seconds: float = SILENCE_SECONDS) -> bool:
-    """Whether nothing comes for a while, once what was under way has come."""
+    """Return whether no packet arrives for a while, after those in flight."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
@@ -94,7 +94,7 @@ async def is_streaming(client: ClientConnection) -> bool:
     return isinstance(await next_packet(client), FullTick)
 
 
-async def test_tcp_reset_ends_what_is_open_and_lets_the_next_live() -> None:
+async def test_tcp_reset_ends_open_sockets_and_not_the_next_one() -> None:
     async with small_simulator() as running, streaming(running) as client:
         await switch_on(running, "tcp_reset", 0)
 
@@ -189,7 +189,7 @@ async def test_stall_one_stalls_the_oldest() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 429])
-async def test_handshakes_are_refused_as_often_as_the_dial_says(status: int) -> None:
+async def test_the_dial_is_the_number_of_refused_handshakes(status: int) -> None:
     async with small_simulator() as running:
         await switch_on(running, f"handshake_{status}", 2)
         for _ in range(2):
@@ -261,7 +261,7 @@ async def test_a_held_slot_is_free_in_the_end() -> None:
             await client.close()
 
 
-async def test_any_disconnect_code_is_told_and_the_socket_closed() -> None:
+async def test_any_disconnect_code_is_sent_before_the_close() -> None:
     async with small_simulator() as running:
         for code in (800, 804, 805, 806, 807, 808, 809, 810, 814, 65_535):
             async with streaming(running) as client:
@@ -279,7 +279,7 @@ async def test_disconnect_code_can_be_for_one_socket() -> None:
         assert await is_streaming(other)
 
 
-async def test_a_refused_token_is_told_in_the_first_shape_at_the_handshake() -> None:
+async def test_shape_1_answers_a_refused_token_at_the_handshake() -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", 1)
         with pytest.raises(InvalidStatus) as refusal:
@@ -288,7 +288,7 @@ async def test_a_refused_token_is_told_in_the_first_shape_at_the_handshake() -> 
 
 
 @pytest.mark.parametrize(("shape", "found"), [(3, 808), (807, 807), (809, 809)])
-async def test_a_refused_token_is_told_in_the_third_shape_with_a_code(shape: int, found: int) -> None:
+async def test_shape_3_answers_a_refused_token_with_a_code(shape: int, found: int) -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", shape)
         async with connect(url_of(running, token="wrong")) as client:
@@ -296,7 +296,7 @@ async def test_a_refused_token_is_told_in_the_third_shape_with_a_code(shape: int
 
 
 @pytest.mark.parametrize("shape", [2, 4])
-async def test_a_refused_token_is_dropped_without_a_word_in_the_second_and_fourth_shape(shape: int) -> None:
+async def test_shapes_2_and_4_close_without_a_packet(shape: int) -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", shape)
         # A reset may overtake the answer to the handshake.
@@ -310,7 +310,7 @@ async def test_a_refused_token_is_dropped_without_a_word_in_the_second_and_fourt
         assert isinstance(ended.__cause__, ConnectionResetError) == (shape == 4)
 
 
-async def test_token_rollover_ends_what_is_open_and_refuses_the_old_token() -> None:
+async def test_token_rollover_closes_open_sockets_and_refuses_the_old_token() -> None:
     async with small_simulator() as running, streaming(running) as client:
         await switch_on(running, "token_rollover")
 
@@ -333,7 +333,7 @@ async def test_token_rollover_can_leave_open_sockets_alone() -> None:
             assert await until_closed(again) == [DisconnectPacket(809)]
 
 
-async def test_an_expired_token_is_told_807() -> None:
+async def test_an_expired_token_gets_807() -> None:
     async with small_simulator() as running:
         async with control(running) as http:
             token = (await http.post("/token", json={"hours": -1})).json()["access_token"]
@@ -341,7 +341,7 @@ async def test_an_expired_token_is_told_807() -> None:
             assert await until_closed(client) == [DisconnectPacket(807)]
 
 
-async def test_the_list_tells_every_fault_and_which_are_on() -> None:
+async def test_the_list_contains_every_fault_and_the_active_dials() -> None:
     async with small_simulator() as running:
         await switch_on(running, "handshake_429", 3)
         async with control(running) as http:
@@ -379,7 +379,7 @@ async def test_the_list_tells_every_fault_and_which_are_on() -> None:
         ("mute", b"[]", 400, "The body must be a JSON object."),
     ],
 )
-async def test_what_cannot_be_is_refused_with_a_sentence(name: str, body: bytes, status: int, sentence: str) -> None:
+async def test_invalid_input_is_refused_with_a_sentence(name: str, body: bytes, status: int, sentence: str) -> None:
     async with small_simulator() as running, control(running) as http:
         answer = await http.put(f"/faults/{name}", content=body)
         listed = (await http.get("/faults")).json()
@@ -396,7 +396,7 @@ async def test_an_unknown_fault_cannot_be_switched_off() -> None:
 
 @pytest.mark.parametrize("path", ["/faults", "/connections", "/subscribed"])
 async def test_only_this_machine_is_answered(path: str) -> None:
-    """Told by where a request comes from; 127.0.0.2 stands in for another machine."""
+    """The address of the client decides; 127.0.0.2 stands for another machine."""
     elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
     async with small_simulator() as running, control(running) as http:
         async with httpx.AsyncClient(base_url=http.base_url, transport=elsewhere) as stranger:

@@ -1,4 +1,4 @@
-"""The simulator's live feed, seen by plain WebSocket clients: what it sends, and the limits it enforces."""
+"""The simulator's live feed with plain WebSocket clients: packets and limits."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def test_a_missing_parameter_is_answered_with_400_at_the_handshake(missing
 
 
 @pytest.mark.parametrize(("token", "client_id"), [("wrong", "1000000001"), ("sim-token", "2")])
-async def test_wrong_credentials_are_told_808_and_closed(token: str, client_id: str) -> None:
+async def test_wrong_credentials_get_808_and_a_close(token: str, client_id: str) -> None:
     async with small_simulator() as running, connect(url_of(running, token=token, client_id=client_id)) as client:
         assert await until_closed(client) == [DisconnectPacket(808)]
         assert running.feed.account.opened == 0
@@ -111,7 +111,7 @@ async def test_another_modes_code_does_not_unsubscribe() -> None:
         assert running.feed.account.connections[0].instruments == 1
 
 
-async def test_what_is_not_listed_yields_nothing() -> None:
+async def test_an_unlisted_instrument_yields_no_packet() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await ask(client, 21, [UNLISTED, RELIANCE])
 
@@ -131,7 +131,7 @@ async def test_what_is_not_listed_yields_nothing() -> None:
     ],
     ids=["text", "the SDK's good-bye", "unknown code", "depth", "unknown segment"],
 )
-async def test_nonsense_is_ignored_and_the_connection_lives_on(nonsense: str | bytes) -> None:
+async def test_an_invalid_message_is_ignored_and_the_connection_stays_open(nonsense: str | bytes) -> None:
     async with small_simulator() as running, client_of(running) as client:
         await client.send(nonsense)
         await ask(client, 21, [RELIANCE])
@@ -220,7 +220,7 @@ async def test_every_subscribed_instrument_keeps_sending() -> None:
         assert seen[NIFTY] > seen[keys[-1]]
 
 
-async def test_the_operators_count_is_what_was_asked_for() -> None:
+async def test_the_control_api_counts_the_subscribed_instruments() -> None:
     keys = derivatives("NIFTY", 30)
     async with small_simulator() as running, client_of(running) as client, client_of(running) as other:
         await ask(client, 21, keys)

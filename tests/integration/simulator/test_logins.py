@@ -1,4 +1,4 @@
-"""Tokens of the simulator: renewed, generated, made on the web, and what each does to the one before it."""
+"""Tokens of the simulator: renewed, generated or made on the web; each revokes the one before."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def generate(simulator: SimulatorAddress, **shown: str) -> httpx.Response:
     return httpx.post(url, params=query, trust_env=False)
 
 
-def test_a_renewed_token_ends_the_old_one_and_says_when_it_ends_itself() -> None:
+def test_a_renewed_token_revokes_the_old_one_and_has_an_expiry() -> None:
     with running_simulator(token_hours=12) as simulator:
         answer = renew(simulator, simulator.access_token)
 
@@ -67,8 +67,8 @@ def test_an_expired_or_called_back_token_is_neither_let_in_nor_renewed() -> None
         assert renew(simulator, token).status_code == 401
 
 
-def test_rest_tells_a_replaced_token_from_an_expired_and_an_unknown_one() -> None:
-    """As the broker does: the first in the words of an order that failed."""
+def test_rest_distinguishes_revoked_expired_and_unknown_tokens() -> None:
+    """As the broker does: a revoked token is answered like a failed order."""
     with running_simulator() as simulator:
         expired = simulator.new_token(hours=-1)
         answers = [

@@ -1,4 +1,4 @@
-"""What the simulator does to packets and to their time on request, seen on the wire by a plain client."""
+"""Faults that alter or delay packets, observed on the wire by a plain client."""
 
 import math
 import time
@@ -37,7 +37,7 @@ async def messages_with(
 
 
 def wrongs_of(tick: TickerTick | QuoteTick | FullTick) -> list[str]:
-    """Name what cannot be about `tick`."""
+    """Return the invalid property of `tick`."""
     wrongs = {
         "nan_price": math.isnan(tick.ltp),
         "zero_price": tick.ltp == 0,
@@ -175,7 +175,7 @@ async def test_no_snapshot_leaves_only_the_previous_close_of_indices() -> None:
         assert running.feed.packets_sent < len(keys)
 
 
-async def test_a_delayed_feed_tells_times_that_are_past() -> None:
+async def test_a_delayed_feed_has_past_trade_times() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await switch_on(running, "delayed_feed", 2)
         asked_at = time.monotonic()

@@ -164,7 +164,7 @@ async def test_a_chain_that_is_not_listed_is_an_error_with_the_brokers_code() ->
     [{}, {"access-token": "wrong", "client-id": "1000000001"}, {"access-token": "sim-token", "client-id": "2"}],
     ids=["none", "token", "client"],
 )
-async def test_wrong_credentials_are_refused_word_for_word(
+async def test_wrong_credentials_get_the_recorded_refusal(
     headers: dict[str, str], recorded: dict[str, dict[str, object]]
 ) -> None:
     async with rest(headers) as client:
@@ -175,7 +175,7 @@ async def test_wrong_credentials_are_refused_word_for_word(
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{", '{"NSE_EQ": ["x"]}', '{"NSE_EQ": [null]}'])
-async def test_a_body_without_sense_is_refused_word_for_word(body: str, recorded: dict[str, dict[str, object]]) -> None:
+async def test_an_invalid_body_gets_the_recorded_refusal(body: str, recorded: dict[str, dict[str, object]]) -> None:
     async with rest() as client:
         answer = await client.post("/v2/marketfeed/ltp", content=body)
 

@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 
 
 class Sent:
-    """What the simulator wrote, by connection."""
+    """The packets that the simulator sent, by connection."""
 
     def __init__(self) -> None:
         self.by_connection: dict[int, list[Packet]] = {}
@@ -54,7 +54,7 @@ class Sent:
 
 
 def printed(packet: Packet) -> Printed:
-    """Return what the SDK should make of `packet`."""
+    """Return the expected output of the SDK for `packet`."""
     match packet:
         case TickerTick(key, ltp, ltt):
             return _named("Ticker Data", key) | {"LTP": _two(ltp), "LTT": _clock(ltt)}
@@ -236,7 +236,7 @@ async def test_the_sdks_oldest_of_six_connections_is_dropped(
     assert "No. of active websocket connections exceeded" in capsys.readouterr().out
 
 
-async def test_the_sdk_is_told_that_its_token_is_wrong(
+async def test_the_sdk_receives_the_refusal_of_a_wrong_token(
     pointed_at: Callable[[RunningSimulator], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def judge() -> object:

@@ -1,4 +1,4 @@
-"""How long a dead program waits before it is started again."""
+"""The backoff of restarts."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def test_no_wait_is_shorter_than_the_first_or_longer_than_ten_seconds(failures: 
     assert 0.2 <= restart_delay(failures, random_fraction=random_fraction) <= 10.0
 
 
-def test_a_long_life_is_forgiven_its_earlier_deaths() -> None:
+def test_a_long_uptime_resets_the_count_of_failures() -> None:
     assert failures_after_exit(5, uptime_seconds=30.0) == 1
     assert failures_after_exit(5, uptime_seconds=29.9) == 6
     assert failures_after_exit(0, uptime_seconds=0.0) == 1

@@ -1,4 +1,4 @@
-"""docker-compose.yml and Dockerfile run what the local runner runs, by the same commands."""
+"""docker-compose.yml and Dockerfile start the same processes as the local runner, with the same commands."""
 
 import re
 from pathlib import Path
@@ -45,12 +45,12 @@ def test_the_image_serves_as_the_local_runner_does() -> None:
     assert local - served == {"1"}
 
 
-def test_who_needs_tables_waits_for_them(services: dict[str, Any]) -> None:
+def test_services_that_need_tables_wait_for_the_migration(services: dict[str, Any]) -> None:
     for name in ("web", "feed", "work", "beat"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
-def test_whatever_ends_is_started_again_but_the_chore_that_ran(services: dict[str, Any]) -> None:
+def test_every_service_is_restarted_except_the_migration(services: dict[str, Any]) -> None:
     policies = {name: service["restart"] for name, service in services.items()}
 
     assert policies.pop("migrate") == "no"

@@ -1,4 +1,4 @@
-"""What is read from the logs of the stack's programs."""
+"""Reading and rotating the logs of the stack's programs."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_a_log_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
     assert last_lines(tmp_path / "none.log", count=3) == []
 
 
-def test_last_words_are_the_last_lines(tmp_path: Path) -> None:
+def test_the_last_lines_of_a_long_log_are_returned(tmp_path: Path) -> None:
     log = tmp_path / "feed.log"
     log.write_text("one\n" * 10_000 + "two\nthree\n")
 

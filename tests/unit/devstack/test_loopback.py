@@ -1,9 +1,9 @@
-"""What processes that talk on loopback find in their environment."""
+"""Proxy settings of processes on loopback."""
 
 from devstack.loopback import without_proxy
 
 
-def test_loopback_is_spared_from_any_proxy() -> None:
+def test_loopback_is_excluded_from_any_proxy() -> None:
     assert without_proxy({"HTTP_PROXY": "http://proxy:3128"}) == {
         "HTTP_PROXY": "http://proxy:3128",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -11,5 +11,5 @@ def test_loopback_is_spared_from_any_proxy() -> None:
     }
 
 
-def test_what_was_spared_already_stays_spared() -> None:
+def test_earlier_exceptions_are_preserved() -> None:
     assert without_proxy({"no_proxy": "intranet"})["NO_PROXY"] == "intranet,127.0.0.1,localhost"

@@ -1,4 +1,4 @@
-"""Where the runner keeps things."""
+"""The directories of the runner."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which account may pass through which directories."""
+"""Permissions on the path to a directory."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_passing_needs_the_search_bit_of_the_closest_class(directory: Ownership,
     assert may_pass(NOBODY, [directory]) is expected
 
 
-def test_one_closed_directory_on_the_way_closes_the_way() -> None:
+def test_one_closed_directory_makes_the_path_unreachable() -> None:
     open_directory, closed = Ownership(uid=0, gid=0, mode=0o755), Ownership(uid=0, gid=0, mode=0o700)
 
     assert may_pass(NOBODY, [open_directory, closed, open_directory]) is False

@@ -1,11 +1,11 @@
-"""How an answer of /health is told in one line."""
+"""The line that describes a failing /health."""
 
 import json
 
 from devstack.probes import Answer, describe_health
 
 
-def test_only_the_parts_that_ail_are_named_with_their_reasons() -> None:
+def test_only_failing_parts_are_named_with_their_reasons() -> None:
     parts = {
         "database": {"status": "ok", "instruments": 9_000},
         "feed": {"status": "failing", "reason": "no connection is owned"},
@@ -17,6 +17,6 @@ def test_only_the_parts_that_ail_are_named_with_their_reasons() -> None:
     assert said == "feed: no connection is owned; beat: degraded"
 
 
-def test_what_is_no_health_page_is_shown_as_it_is() -> None:
+def test_another_page_is_shown_unchanged() -> None:
     assert describe_health(Answer(status=0, text="no answer (refused)")) == "no answer (refused)"
     assert describe_health(Answer(status=404, text='{"detail": "not found"}')) == '{"detail": "not found"}'

@@ -52,7 +52,7 @@ def test_the_access_token_is_not_among_the_simulators_arguments() -> None:
     ]
 
 
-def test_those_who_take_work_in_stop_before_those_who_do_it_and_the_broker_last() -> None:
+def test_programs_that_accept_work_stop_before_workers_and_the_broker_last() -> None:
     shop = launcher()
 
     stages = [web(shop, host="127.0.0.1", port=1).stop_stage, beat(shop).stop_stage]

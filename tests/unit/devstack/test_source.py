@@ -14,7 +14,7 @@ def variables_of(source: Source, environ: dict[str, str]) -> dict[str, str]:
     return source_variables(source, environ, feed_port=21_000, rest_port=21_001, token="a-token")
 
 
-def test_without_credentials_the_simulator_lists_its_own() -> None:
+def test_without_credentials_the_source_is_the_demo_listing() -> None:
     source = choose_source({})
 
     assert (source.database, source.redis_prefix, source.is_simulated) == ("broking_demo", "demo", True)
@@ -51,7 +51,7 @@ def test_a_master_and_credentials_contradict_each_other(tmp_path: Path) -> None:
         choose_source({"SIMULATOR_MASTER": str(tmp_path), "DHAN_CLIENT_ID": "x", "DHAN_ACCESS_TOKEN": "y"})
 
 
-def test_each_master_and_each_market_date_has_a_database_of_its_own(tmp_path: Path) -> None:
+def test_each_master_and_each_market_date_has_a_separate_database(tmp_path: Path) -> None:
     first, same, other = tmp_path / "first.csv", tmp_path / "same.csv", tmp_path / "other.csv"
     first.write_text("id\n1\n")
     same.write_text("id\n1\n")

@@ -21,7 +21,7 @@ def test_a_server_open_to_all_is_shown_at_loopback() -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
-def test_what_is_no_port_is_refused_by_name(port: str) -> None:
+def test_an_invalid_port_is_refused_by_name(port: str) -> None:
     with pytest.raises(DevstackError, match=f"PORT={port}"):
         choose_address({"PORT": port})
 
@@ -30,6 +30,6 @@ def test_all_stages_together_stop_within_ten_seconds() -> None:
     assert sum(STOP_TIMEOUT_SECONDS.values()) < 9.5
 
 
-def test_an_end_is_told_as_a_code_or_a_signal() -> None:
+def test_an_exit_is_described_by_code_or_signal() -> None:
     assert describe_exit(3) == "exited with code 3"
     assert describe_exit(-signal.SIGKILL) == "was killed by SIGKILL"

@@ -24,7 +24,7 @@ def fill(connection: Connection, count: int) -> None:
         accounts.apply(connection, Request(RequestCode.SUBSCRIBE_FULL, keys(start, min(start + 100, count))))
 
 
-def test_the_sixth_connection_costs_the_oldest_its_place() -> None:
+def test_the_sixth_connection_closes_the_oldest() -> None:
     account = Account(Credentials("1000000001", "token"))
     opened = [account.open(now=now) for _ in range(7)]
 
@@ -33,7 +33,7 @@ def test_the_sixth_connection_costs_the_oldest_its_place() -> None:
     assert account.high_water == 6
 
 
-def test_a_closed_connection_makes_room() -> None:
+def test_a_closed_connection_frees_its_slot() -> None:
     account = Account(Credentials("1000000001", "token"))
     first, _ = account.open(now=now)
     for _ in range(4):
@@ -59,7 +59,7 @@ def test_a_mode_is_added_to_the_others_and_removed_alone() -> None:
     assert connection.subscribed[Mode.FULL] == set(keys(0, 1))
 
 
-def test_what_is_subscribed_again_counts_and_arrives_once() -> None:
+def test_an_instrument_subscribed_twice_counts_once() -> None:
     connection = make_connection()
     accounts.apply(connection, Request(RequestCode.SUBSCRIBE_QUOTE, keys(0, 3)))
 
@@ -95,5 +95,5 @@ def test_a_message_names_at_most_a_hundred() -> None:
     assert change == Change(Mode.FULL, added=keys(0, 100), is_over_limit=True)
 
 
-def test_a_disconnect_changes_nothing_and_says_so() -> None:
+def test_a_disconnect_request_changes_no_subscription() -> None:
     assert accounts.apply(make_connection(), Request(RequestCode.DISCONNECT)) is None

@@ -1,4 +1,4 @@
-"""The demo listing: what preload rules ask for is there, ids are unique, and both files of it can be read."""
+"""The demo listing contains the series of the preload rules, ids are unique, and both of its files can be parsed."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -119,7 +119,7 @@ def test_well_known_instruments_have_the_brokers_ids(segment: ExchangeSegment, s
     assert symbols[InstrumentKey(segment, security_id)] == symbol
 
 
-def test_options_on_commodities_expire_before_a_future_of_their_own() -> None:
+def test_options_on_commodities_expire_before_their_future() -> None:
     for commodity in ("CRUDEOIL", "NATURALGAS"):
         rows = [row for row in listing_of() if row.underlying == commodity]
         futures = sorted(row.expiry for row in rows if row.type is InstrumentType.FUTCOM and row.expiry)
@@ -138,7 +138,7 @@ def whole(chunks: Iterator[bytes] | None) -> str:
 
 
 @pytest.mark.parametrize("layout", scrip_master.Layout)
-def test_both_files_read_back_as_what_is_listed(layout: scrip_master.Layout) -> None:
+def test_both_files_parse_to_the_listing(layout: scrip_master.Layout) -> None:
     listing = listing_of(size=Size.SMALL)
     text = whole(InstrumentFiles(listing).chunks(layout))
 

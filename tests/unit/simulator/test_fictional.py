@@ -1,4 +1,4 @@
-"""The made-up companies: told apart by name and symbol, with ids of their own that stay."""
+"""Fictional companies have unique names and symbols, and constant unique ids."""
 
 from simulator.fictional import make_fictional_stocks
 from simulator.underlyings import Stock, read_stocks

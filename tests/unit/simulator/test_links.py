@@ -1,9 +1,9 @@
-"""Bytes on a long or slow way."""
+"""A link with latency and limited bandwidth."""
 
 from simulator.links import Link
 
 
-def test_a_chunk_arrives_when_it_is_due_and_none_overtakes() -> None:
+def test_a_chunk_is_delivered_at_its_time_and_chunks_stay_in_order() -> None:
     link = Link()
     link.put(b"one", due_at=5)
     link.put(b"two", due_at=3)
@@ -13,7 +13,7 @@ def test_a_chunk_arrives_when_it_is_due_and_none_overtakes() -> None:
     assert not link
 
 
-def test_a_drip_lets_through_what_its_rate_allows_and_saves_up_a_second() -> None:
+def test_bandwidth_limits_each_delivery_and_saves_one_second_at_most() -> None:
     link = Link()
     link.put(b"0123456789", due_at=0)
 
@@ -25,7 +25,7 @@ def test_a_drip_lets_through_what_its_rate_allows_and_saves_up_a_second() -> Non
     assert not link.is_mid_chunk
 
 
-def test_what_has_left_in_part_is_finished_and_the_rest_forgotten() -> None:
+def test_finish_returns_the_rest_of_a_chunk_sent_in_part_and_discards_the_others() -> None:
     link = Link()
     link.put(b"0123", due_at=0)
     link.put(b"more", due_at=0)
@@ -37,7 +37,7 @@ def test_what_has_left_in_part_is_finished_and_the_rest_forgotten() -> None:
     assert link.take(2) == b""
 
 
-def test_without_a_drip_everything_that_is_due_arrives() -> None:
+def test_without_a_bandwidth_limit_every_due_chunk_is_delivered() -> None:
     link = Link()
     link.put(b"0123", due_at=0)
     link.take(0, bytes_per_second=2)

@@ -1,4 +1,4 @@
-"""Who sends when: the chosen rate holds, the busy send more, nobody starves, nobody sends too often."""
+"""Pacing: the total rate is constant, active rows send more, no row starves, no row exceeds the cap."""
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,7 @@ def test_the_rate_holds() -> None:
     assert turns.sum() / 20 == pytest.approx(2_000, rel=0.03)
 
 
-def test_nobody_starves() -> None:
+def test_no_row_starves() -> None:
     turns = sent(2_300, rate=2_000, seconds=20)
 
     waited = 0
@@ -48,7 +48,7 @@ def test_the_busy_send_more_often_than_the_others() -> None:
     assert 0.3 < updates[-500:].mean() < 0.7
 
 
-def test_nobody_sends_more_than_four_times_a_second() -> None:
+def test_no_row_sends_more_than_four_times_a_second() -> None:
     turns = sent(10, rate=2_000, seconds=10)
 
     assert all(np.diff(np.flatnonzero(row)).min() * TURN_SECONDS >= 0.25 for row in turns.T)

@@ -73,7 +73,7 @@ def test_tickers_and_previous_closes_are_the_definitions_bytes(
     )
 
 
-def test_a_framed_packet_is_a_websocket_message_of_its_own(market: Market, rows: list[int]) -> None:
+def test_a_framed_packet_is_a_separate_websocket_message(market: Market, rows: list[int]) -> None:
     framed = PacketWriter(market.contracts.heads, market.bodies, framed=True)
     plain = PacketWriter(market.contracts.heads, market.bodies, framed=False)
     two = np.array(rows[:2])
@@ -87,5 +87,5 @@ def test_a_framed_packet_is_a_websocket_message_of_its_own(market: Market, rows:
 @pytest.mark.parametrize(
     ("length", "prefix"), [(0, b"\x82\x00"), (125, b"\x82\x7d"), (126, b"\x82\x7e\x00\x7e"), (162, b"\x82\x7e\x00\xa2")]
 )
-def test_a_frame_says_its_length_as_rfc_6455_does(length: int, prefix: bytes) -> None:
+def test_a_frame_encodes_its_length_as_in_rfc_6455(length: int, prefix: bytes) -> None:
     assert frame_prefix(length) == prefix

@@ -1,4 +1,4 @@
-"""What becomes of good packets."""
+"""Faults that alter packets."""
 
 from collections import Counter
 
@@ -15,12 +15,12 @@ KNOWN = {code.value for code in packets.PacketCode}
 
 
 def good_packets(count: int) -> list[bytes]:
-    """Each tells a time of its own, and so differs from all others."""
+    """Return distinct packets: each has a different time."""
     key = InstrumentKey(ExchangeSegment.NSE_EQ, 2885)
     return [packets.encode(TickerTick(key, 1_400.0, 1_700_000_000 + number)) for number in range(count)]
 
 
-def test_the_same_seed_does_the_same_damage() -> None:
+def test_the_same_seed_gives_the_same_messages() -> None:
     dials = dict.fromkeys(PACKET_FAULTS, 0.3) | {"stacked": 2.0}
 
     one, same, other = (list(PacketFaults(seed).messages(good_packets(200), dials)) for seed in (7, 7, 8))
@@ -51,7 +51,7 @@ def test_everyday_faults_lose_no_packet_and_invent_no_price() -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 1.0])
-def test_what_is_held_back_comes_next_but_one_and_is_not_lost(share: float) -> None:
+def test_a_delayed_packet_follows_its_successor_and_is_not_lost(share: float) -> None:
     sent = good_packets(1_000)
 
     found = list(PacketFaults(7).messages(sent, {"out_of_order": share}))

@@ -1,4 +1,4 @@
-"""Which access tokens are good."""
+"""Status of access tokens."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ now = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 RFC_SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 
-def test_only_the_newest_token_is_good() -> None:
+def test_only_the_newest_token_is_valid() -> None:
     tokens = Tokens("1", "first")
     assert tokens.status("first", now=now) is TokenStatus.VALID
 
