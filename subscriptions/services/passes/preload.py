@@ -167,7 +167,7 @@ def _claim_in_turns(
     )
     claimed, gained, crowded = 0, list[LegChange](), list[str]()
     for targets, bare_spots in turns:
-        # A savepoint per turn: what did not fit leaves nothing behind, and the later, smaller targets still get a try.
+        # A savepoint per turn: a target that does not fit leaves nothing behind, and later, smaller ones may fit.
         try:
             with transaction.atomic():
                 gained += _claim(targets, bare_spots, prepared, now=now)

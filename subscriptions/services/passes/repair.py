@@ -127,7 +127,7 @@ def _check_legs(cause: Cause, *, repair: bool) -> list[Difference]:
     found = []
     for claim in claims:
         wanted = wanted_legs.get(claim.pk)
-        # A repair never guesses: without a window the right legs are unknown, and the claim keeps what it holds.
+        # A repair never guesses: without a window the right legs are unknown, and the claim keeps its legs.
         if wanted is None:
             found.append(Difference(f"{_name(claim)} has no window, and no listing to calculate one from"))
             continue

@@ -136,7 +136,7 @@ def rebalance(*, actor: str, now: datetime) -> RebalanceReport:
     with placement(now=now):
         connections = [one for one in selectors.list_connections() if one.lost_since is None]
         before = _count_carried(connections)
-        # Lost connections neither give nor take: what they carry does not stream, and moving it is failover.
+        # Lost connections neither give nor take: their instruments do not stream, and moving those is failover.
         shifts = plan_rebalance([ConnectionLoad(one.number, before[one.number], one.capacity) for one in connections])
         # An overlap takes a slot on both connections. Without room for that the earlier moves end now.
         if shifts and not _fits(shifts, connections):

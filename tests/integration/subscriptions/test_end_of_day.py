@@ -2,11 +2,20 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_user
-from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, count_subscribed
+from tests.integration.subscriptions.claim_factories import (
+    claim_chain,
+    claim_instrument,
+    count_subscribed,
+    fill_with_shares,
+)
 from tests.integration.subscriptions.invariants import check_invariants
 
 CLOSES = date(2026, 2, 10)
@@ -75,3 +84,18 @@ def test_a_second_run_finds_nothing(listing: Listing) -> None:
 
     assert again is None
     assert SubscriptionLog.objects.count() == rows
+
+
+def test_the_log_names_every_released_share_in_as_many_queries_as_one(
+    listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    fill_with_shares(1, prefix="FIRST")
+    with CaptureQueriesContext(connection) as one:
+        services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
+    fill_with_shares(40, prefix="STOCK", now=NOW)
+
+    with django_assert_num_queries(len(one)):
+        services.end_of_day(closes=CLOSES + timedelta(days=1), actor="beat", now=CLOSE + timedelta(days=1))
+
+    rows = SubscriptionLog.objects.filter(reason="EOD_CLEANUP").exclude(subject__startswith="FIRST")
+    assert len(set(rows.values_list("subject", flat=True))) == 40

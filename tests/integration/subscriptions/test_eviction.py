@@ -275,3 +275,19 @@ def test_staff_cannot_evict_what_is_always_on(listing: Listing) -> None:
 
     assert evicted == []
     assert Claim.objects.filter(pk=claimed.claim_id).exists()
+
+
+def test_an_instrument_that_two_evicted_chains_share_is_counted_once(
+    listing: Listing, asha: User, vikram: User
+) -> None:
+    wide = claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=5, now=NOW)
+    narrow = claim_chain(listing.series_of("TCS"), user_id=vikram.pk, width=3, now=NOW)
+
+    evicted = services.evict_chains(
+        claim_ids=[wide.claim_id, narrow.claim_id], actor="staff", reason="broken listing", now=LATER
+    )
+
+    assert [(one.claims, one.usernames) for one in evicted] == [(1, ("asha",)), (1, ("vikram",))]
+    assert sum(one.released for one in evicted) == 10
+    assert not Subscription.objects.exists()
+    check_invariants()

@@ -15,14 +15,14 @@ from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.instruments import InstrumentKey
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind
-from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription, SubscriptionLog
+from subscriptions.models import Claim, ClaimLeg, FeedConnection, FeedLease, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_user
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
 
 
 def differences(*, repair: bool = False) -> list[str]:
-    """Return what differs in the rows; that nobody owns a connection is of the board."""
+    """Return the differences of the rows; a connection without an owner is a difference of the board."""
     found = services.check(repair=repair, actor="operator1", now=NOW)
     return [str(one) for one in found if "it has no owner" not in one.text]
 
@@ -141,12 +141,12 @@ def test_legs_that_do_not_fit_are_said_and_nothing_else_is_taken(listing: Listin
 
 def test_the_board_is_compared_key_by_key(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
-    told: dict[int, list[InstrumentKey]] = {
+    sent: dict[int, list[InstrumentKey]] = {
         number: [one.key for one in selectors.list_wanted(connection=number)] for number in range(1, 6)
     }
-    moved = told[2].pop()
-    told[4].append(moved)
-    asyncio.run(report_all(told))
+    moved = sent[2].pop()
+    sent[4].append(moved)
+    asyncio.run(report_all(sent))
 
     assert differences() == [
         "connection 1: quotes of 3 instruments are cached that it does not carry",  # the prices of this test
@@ -155,13 +155,22 @@ def test_the_board_is_compared_key_by_key(listing: Listing) -> None:
     ]
 
 
-async def report_all(told: dict[int, list[InstrumentKey]]) -> None:
+def test_a_report_of_a_former_owner_is_a_difference(listing: Listing) -> None:
+    FeedLease.objects.filter(connection=3).update(owner="worker-2", epoch=8)
+    asyncio.run(report_all({3: []}, epoch=7))
+
+    assert "connection 3: reported by a former owner (epoch 7, now 8)" in differences()
+
+
+async def report_all(sent: dict[int, list[InstrumentKey]], *, epoch: int = 0) -> None:
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
-        for number, keys in told.items():
+        for number, keys in sent.items():
             count = len(keys)
             await board.report(
-                ConnectionReport(number, "worker-1", 0, ConnectionState.LIVE, count, count, count, 9, 1.0, None, 1, ""),
+                ConnectionReport(
+                    number, "worker-1", epoch, ConnectionState.LIVE, count, count, count, 9, 1.0, None, 1, ""
+                ),
                 keys,
             )
 
