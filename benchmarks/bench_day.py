@@ -22,7 +22,7 @@ django.setup()
 from django.conf import settings
 from django.db import connection, transaction
 
-from benchmarks.by_rows import hold_one, let_one_go
+from benchmarks.by_rows import add_leg, remove_leg
 from benchmarks.clock import median, report, timed
 from marketdata.models import AtmCache, Instrument
 from subscriptions import services
@@ -96,9 +96,9 @@ def recentre_by_rows(at: datetime) -> None:
                 calculated_at=at,
             )
             for instrument_id in held.keys() - wanted:
-                let_one_go(held[instrument_id])
+                remove_leg(held[instrument_id])
             for instrument_id in wanted - held.keys():
-                hold_one(claim, instrument_id)
+                add_leg(claim, instrument_id)
             log_one(claim, LogAction.RECENTRE, sorted(held.keys() ^ wanted))
 
 
@@ -122,7 +122,7 @@ def bench_recentre() -> None:
     clear()
 
 
-# Holding and releasing much.
+# Many claims and releases.
 
 
 def new_claims(count: int, tier: Tier) -> list[Claim]:
@@ -154,7 +154,7 @@ def hold_by_rows(groups: Sequence[Sequence[int]], tier: Tier) -> None:
         for claim, group in zip(new_claims(len(groups), tier), groups, strict=True):
             claim.save()
             for instrument_id in group:
-                hold_one(claim, instrument_id)
+                add_leg(claim, instrument_id)
             log_one(claim, LogAction.SUBSCRIBE, list(group))
 
 
@@ -163,7 +163,7 @@ def close_by_rows() -> None:
         for claim in Claim.objects.filter(tier=Tier.A).order_by("pk"):
             held = list(claim.legs.select_related("subscription"))
             for leg in held:
-                let_one_go(leg)
+                remove_leg(leg)
             log_one(claim, LogAction.UNSUBSCRIBE, [leg.subscription.instrument_id for leg in held])
             claim.delete()
 

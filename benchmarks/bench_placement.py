@@ -21,7 +21,7 @@ django.setup()
 
 from django.db import connection, transaction
 
-from benchmarks.by_rows import hold_one, let_one_go
+from benchmarks.by_rows import add_leg, remove_leg
 from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
 from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
@@ -86,13 +86,13 @@ def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None
         spot_claim = Claim.objects.create(
             kind=ClaimKind.SPOT, tier=Tier.A, instrument=spot, last_viewed_at=NOW, claimed_at=NOW
         )
-        hold_one(spot_claim, spot.pk)
+        add_leg(spot_claim, spot.pk)
         for number, group in enumerate(groups):
             claim = new_claim(Tier.A, number)
             claim.spot = spot_claim
             claim.save()
             for instrument in group:
-                hold_one(claim, instrument.pk)
+                add_leg(claim, instrument.pk)
             SubscriptionLog.objects.create(
                 at=NOW, action=LogAction.SUBSCRIBE, reason="BENCHMARK", actor="bench", legs=[one.pk for one in group]
             )
@@ -103,7 +103,7 @@ def make_room_one_by_one(needed: int) -> None:
     while FULL - Subscription.objects.count() < needed:
         oldest = Claim.objects.filter(tier=Tier.A).exclude(kind=ClaimKind.SPOT).earliest("last_viewed_at", "pk")
         for leg in ClaimLeg.objects.filter(claim=oldest).select_related("subscription"):
-            let_one_go(leg)
+            remove_leg(leg)
         SubscriptionLog.objects.create(at=NOW, action=LogAction.EVICT, reason="BENCHMARK", actor="bench")
         oldest.delete()
 

@@ -4,7 +4,7 @@ from subscriptions.models import Claim, ClaimLeg, FeedConnection, Subscription
 from tests.factories import NOW
 
 
-def hold_one(claim: Claim, instrument_id: int) -> None:
+def add_leg(claim: Claim, instrument_id: int) -> None:
     """Add one leg to a claim; a new subscription goes to the connection with the lowest load."""
     subscription = Subscription.objects.filter(instrument_id=instrument_id).first()
     if subscription is None:
@@ -16,7 +16,7 @@ def hold_one(claim: Claim, instrument_id: int) -> None:
     ClaimLeg.objects.create(claim=claim, subscription=subscription)
 
 
-def let_one_go(leg: ClaimLeg) -> None:
+def remove_leg(leg: ClaimLeg) -> None:
     """Delete a leg, and its subscription if no other claim holds it."""
     subscription = leg.subscription
     leg.delete()

@@ -74,7 +74,7 @@ class Series:
 
 
 @dataclass
-class Watch:
+class Monitor:
     """The samples of the stack's processes, by name, in one part of the day."""
 
     pids: Mapping[str, int]
@@ -82,12 +82,12 @@ class Watch:
     series: dict[str, Series] = field(default_factory=dict)
     lag: list[tuple[int, int]] = field(default_factory=list)
 
-    def begin(self) -> None:
-        """Forget what was seen."""
+    def reset(self) -> None:
+        """Discard all samples."""
         self.series = {name: Series() for name in self.pids}
         self.lag = []
 
-    def watch(self, seconds: float) -> None:
+    def sample(self, seconds: float) -> None:
         """Sample every process until `seconds` have passed."""
         began_at, pause = time.monotonic(), threading.Event()
         while time.monotonic() - began_at < seconds:
@@ -97,7 +97,7 @@ class Watch:
             pause.wait(self.every)
 
     def describe(self, part: str) -> None:
-        """Say what came of it."""
+        """Print a summary of the samples."""
         print(f"{part}:")
         for name, one in self.series.items():
             print(f"   {name:<10} {one.describe()}")
@@ -142,7 +142,7 @@ def running_beat(directory: Path) -> Iterator[int]:
         process.wait(STOP_SECONDS)
 
 
-def watch_hours(watch: Watch, simulator: SimulatorAddress, *, hours: int, seconds: float) -> None:
+def simulate_hours(monitor: Monitor, simulator: SimulatorAddress, *, hours: int, seconds: float) -> None:
     """Simulate `hours` of `seconds` each, from eight in the morning."""
     was_open = True
     for hour in range(FIRST_HOUR, FIRST_HOUR + hours):
@@ -154,11 +154,11 @@ def watch_hours(watch: Watch, simulator: SimulatorAddress, *, hours: int, second
             open_all_day()
         elif was_open and not is_open:
             close_all_day()
-            watch.watch(REFRESH_SECONDS + 1)  # A day closed by hand is known when the calendar has been read again.
+            monitor.sample(REFRESH_SECONDS + 1)  # A day closed by hand is known when the calendar has been read again.
             left -= REFRESH_SECONDS + 1
             simulator.set_fault("mute")
         was_open = is_open
-        watch.watch(left)
+        monitor.sample(left)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         web = stack.enter_context(running_web(logs, DHAN_REST_URL=simulator.rest_url))
         wait_until_streaming(given.count, seconds=START_SECONDS)
         stack.enter_context(watching_browser(web, log_in("asha"), watched))
-        watch = Watch(
+        monitor = Monitor(
             {
                 "feed": feed.process.pid,
                 "work": work.process.pid,
@@ -193,13 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             },
             every=given.every,
         )
-        watch.begin()
-        watch.watch(given.minutes * 60)
-        watch.describe(f"a session in {given.minutes:g} min")
+        monitor.reset()
+        monitor.sample(given.minutes * 60)
+        monitor.describe(f"a session in {given.minutes:g} min")
         if given.hours:
-            watch.begin()
-            watch_hours(watch, simulator, hours=given.hours, seconds=given.hour_minutes * 60)
-            watch.describe(f"{given.hours} hours, each in {given.hour_minutes:g} min")
+            monitor.reset()
+            simulate_hours(monitor, simulator, hours=given.hours, seconds=given.hour_minutes * 60)
+            monitor.describe(f"{given.hours} hours, each in {given.hour_minutes:g} min")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ MAX_SECONDS = 120.0  # chosen: far above every budget; a slower recovery is an e
 AWAY_SECONDS = 1.0  # chosen: a restart of PostgreSQL takes about this long
 
 
-class Crew:
+class WorkerPool:
     """Workers of one connection each: five owners, and perhaps one on standby."""
 
     def __init__(self, simulator: SimulatorAddress, directory: Path, count: int, stack: ExitStack) -> None:
@@ -51,7 +51,7 @@ class Crew:
         for _ in range(many):
             self._started += 1
             worker = running_worker(
-                self._directory, name=f"crew{self._started}", simulator=self._simulator, FEED_CONNECTIONS="1"
+                self._directory, name=f"pool{self._started}", simulator=self._simulator, FEED_CONNECTIONS="1"
             )
             self.workers.append(self._stack.enter_context(worker))
 
@@ -95,15 +95,15 @@ def soak_owners(runs: int, count: int, which: Sequence[str]) -> None:
     with own_servers() as (_, logs), running_simulator(rate=20_000, small=False, faults={}) as simulator:
         make_subscriptions(simulator, count=count)
         with ExitStack() as stack:
-            crew = Crew(simulator, logs, count, stack)
-            crew.start(OWNERS)
-            crew.settle()
+            pool = WorkerPool(simulator, logs, count, stack)
+            pool.start(OWNERS)
+            pool.settle()
             if "all" in which:
-                measure(f"all five killed, {count:,} streaming again", runs, crew.kill_all, budget=15)
+                measure(f"all five killed, {count:,} streaming again", runs, pool.kill_all, budget=15)
             if "owner" in which:
-                crew.start(1)
-                crew.settle()
-                measure(f"owner of {count // OWNERS:,} killed, all ticking again", runs, crew.kill_one, budget=5)
+                pool.start(1)
+                pool.settle()
+                measure(f"owner of {count // OWNERS:,} killed, all ticking again", runs, pool.kill_one, budget=5)
         high_water = simulator.connections()["high_water"]
         print(f"most sockets at a time, by the broker's count: {high_water}", flush=True)
 

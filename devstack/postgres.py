@@ -154,8 +154,8 @@ def is_ready(server: PostgresServer, child: Child) -> bool:
         _connect(server).close()
     except psycopg.OperationalError as error:
         if child.has_exited():
-            words = "\n".join(last_lines(child.program.log, count=5))
-            raise DevstackError(f"PostgreSQL did not start: {error}\n{words}") from error
+            log_tail = "\n".join(last_lines(child.program.log, count=5))
+            raise DevstackError(f"PostgreSQL did not start: {error}\n{log_tail}") from error
         return False
     return True
 

@@ -73,7 +73,7 @@ def is_ready(server: RedisServer, child: Child) -> bool:
             client.ping()
         except redis.RedisError as error:
             if child.has_exited():
-                words = "\n".join(last_lines(child.program.log, count=5))
-                raise DevstackError(f"Redis did not start: {error}\n{words}") from error
+                log_tail = "\n".join(last_lines(child.program.log, count=5))
+                raise DevstackError(f"Redis did not start: {error}\n{log_tail}") from error
             return False
     return True

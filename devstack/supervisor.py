@@ -107,9 +107,9 @@ class Supervisor:
         service.failures = failures_after_exit(service.failures, uptime_seconds=now - service.child.started_at)
         delay = restart_delay(service.failures, random_fraction=self._random.random())
         service.restart_at = now + delay
-        words = " | ".join(line.strip() for line in last_lines(service.program.log, count=3))
+        log_tail = " | ".join(line.strip() for line in last_lines(service.program.log, count=3))
         how = describe_exit(service.child.exit_code)
-        self._report(f"{service.program.name} {how}; restart in {delay:.1f} s. End of its log: {words or 'empty'}")
+        self._report(f"{service.program.name} {how}; restart in {delay:.1f} s. End of its log: {log_tail or 'empty'}")
 
     def _seconds_to_next_restart(self) -> float:
         waits = [service.restart_at - time.monotonic() for service in self._services if service.restart_at is not None]

@@ -140,5 +140,5 @@ def apply(connection: Connection, request: Request) -> Change | None:
 
 
 def _within_capacity(connection: Connection, asked: Sequence[InstrumentKey]) -> tuple[InstrumentKey, ...]:
-    room = requests.MAX_INSTRUMENTS_PER_CONNECTION - connection.instruments
-    return tuple(asked[: max(room, 0)])
+    free = requests.MAX_INSTRUMENTS_PER_CONNECTION - connection.instruments
+    return tuple(asked[: max(free, 0)])

@@ -38,9 +38,9 @@ class Size(StrEnum):
 SMALL_STOCKS = frozenset(("RELIANCE", "INFY", "HDFCBANK", "TCS", "M&M", "BAJAJ-AUTO"))
 BSE_STOCK_OPTIONS = 5  # chosen: the first stocks have options on BSE too, enough to test a symbol on two exchanges
 NEAR_DAYS = 190  # chosen: about six months; later series have coarse strikes only
-# Chosen: room for the widest window, 50 + 1 + 50, after the spot has moved for a day.
+# Chosen: contains the widest window, 50 + 1 + 50, after the spot has moved for a day.
 NEAR_STRIKES = {Size.DEMO: 241, Size.SMALL: 161}
-STOCK_STRIKES = 61  # chosen: room for a window of 25 on both sides of a moving spot
+STOCK_STRIKES = 61  # chosen: contains a window of 25 on both sides of a moving spot
 MIN_STRIKES = BSE_STOCK_STRIKES = 41  # chosen: the smallest listing that still contains a window of 25
 STOCK_EXPIRIES = FUTURES = 3  # near, next and far month (NSE contract specifications, 2026)
 INDEX_OPTION_TICK = STOCK_OPTION_TICK = 0.05  # rupees (NSE and BSE contract specifications, 2026)
@@ -296,14 +296,14 @@ class _Derivatives:
         tick: float,
     ) -> Listed:
         month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
-        word = "CALL" if option_type is OptionType.CE else "PUT"
+        side = "CALL" if option_type is OptionType.CE else "PUT"
         return Listed(
             key=InstrumentKey(self.segment, security_id),
             exchange=self.exchange,
             type=kind,
             underlying=self.underlying,
             symbol=f"{self.underlying}-{month}-{strike:g}-{option_type}",
-            display_name=f"{self.underlying} {expiry:%d %b} {strike:g} {word}".upper(),
+            display_name=f"{self.underlying} {expiry:%d %b} {strike:g} {side}".upper(),
             tick=tick,
             lot=self.lot,
             expiry=expiry,
