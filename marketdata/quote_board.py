@@ -161,9 +161,12 @@ class StaleEpoch(Exception):
 class OwnerBoard:
     """The board for the event loop of a feed worker."""
 
-    def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
+    def __init__(
+        self, client: "redis.asyncio.Redis", prefix: str, *, lost_after_seconds: float = LOST_AFTER_SECONDS
+    ) -> None:
         self._redis = client
         self._prefix = prefix
+        self._lost_after_seconds = lost_after_seconds
         self._cache_script = client.register_script(_CACHE_ROWS)
 
     async def publish(self, frame: BusFrame) -> None:
@@ -212,9 +215,9 @@ class OwnerBoard:
     async def requests(self) -> AsyncGenerator[OwnerRequest, None]:
         """Yield nudges and full-frame requests. Raises BoardError or OSError when Redis is lost."""
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
-            async with asyncio.timeout(LOST_AFTER_SECONDS):
+            async with asyncio.timeout(self._lost_after_seconds):
                 await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:full_frame_requests")
-            async for message in _messages(listener):
+            async for message in _messages(listener, self._lost_after_seconds):
                 is_request = message["channel"].endswith(b":full_frame_requests")
                 yield OwnerRequest(full_frame_of=int(message["data"]) if is_request else None)
 
@@ -222,9 +225,12 @@ class OwnerBoard:
 class HubBoard:
     """The board for the event loop of a process that mirrors quotes."""
 
-    def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
+    def __init__(
+        self, client: "redis.asyncio.Redis", prefix: str, *, lost_after_seconds: float = LOST_AFTER_SECONDS
+    ) -> None:
         self._redis = client
         self._prefix = prefix
+        self._lost_after_seconds = lost_after_seconds
 
     @asynccontextmanager
     async def frames(self) -> AsyncIterator[AsyncIterator[BusFrame]]:
@@ -233,16 +239,15 @@ class HubBoard:
         Raises BoardError or OSError when Redis is lost, FrameError on undecodable bytes.
         """
         async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
-            async with asyncio.timeout(LOST_AFTER_SECONDS):
+            async with asyncio.timeout(self._lost_after_seconds):
                 await listener.subscribe(*(f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS))
                 # One confirmation per channel. Only after the last one is it certain that no frame will be missed.
                 for _ in CONNECTION_NUMBERS:
-                    await listener.get_message(timeout=LOST_AFTER_SECONDS)
+                    await listener.get_message(timeout=self._lost_after_seconds)
             yield self._decoded(listener)
 
-    @staticmethod
-    async def _decoded(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[BusFrame]:
-        async for message in _messages(listener):
+    async def _decoded(self, listener: "redis.asyncio.client.PubSub") -> AsyncIterator[BusFrame]:
+        async for message in _messages(listener, self._lost_after_seconds):
             yield decode_frame(message["data"])
 
     async def aclose(self) -> None:
@@ -265,15 +270,18 @@ class HubBoard:
         return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
 
-async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Mapping[str, Any]]:
+async def _messages(
+    listener: "redis.asyncio.client.PubSub", lost_after_seconds: float
+) -> AsyncIterator[Mapping[str, Any]]:
     """Yield published messages; ping a silent connection and raise BoardError if it stays silent.
 
     Without pings, a subscriber on a half-open TCP connection would wait without end for messages that cannot arrive.
     """
     loop = asyncio.get_running_loop()
+    ping_after_seconds = lost_after_seconds * PING_AFTER_SECONDS / LOST_AFTER_SECONDS
     heard_at = loop.time()
     while True:
-        message = await listener.get_message(timeout=PING_AFTER_SECONDS / 2)
+        message = await listener.get_message(timeout=ping_after_seconds / 2)
         silent_seconds = loop.time() - heard_at
         if message is not None:
             heard_at = loop.time()
@@ -281,9 +289,9 @@ async def _messages(listener: "redis.asyncio.client.PubSub") -> AsyncIterator[Ma
                 yield message
                 # The time that the consumer needed for the message is no silence of Redis.
                 heard_at = loop.time()
-        elif silent_seconds >= LOST_AFTER_SECONDS:
+        elif silent_seconds >= lost_after_seconds:
             raise redis.ConnectionError(f"no message and no answer to a ping for {silent_seconds:.0f} s")
-        elif silent_seconds >= PING_AFTER_SECONDS:
+        elif silent_seconds >= ping_after_seconds:
             await listener.ping()
 
 

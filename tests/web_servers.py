@@ -19,22 +19,24 @@ SERVERS = ("uvicorn", "daphne")
 
 
 @contextmanager
-def running_web(directory: Path, *, server: str = "uvicorn", **variables: str) -> Iterator[str]:
+def running_web(
+    directory: Path, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
+) -> Iterator[str]:
     """Yield `host:port` of a web process on the test's database and Redis prefix; its log is `web.log`."""
-    with running_web_process(directory, server=server, **variables) as (address, _):
+    with running_web_process(directory, server=server, module=module, **variables) as (address, _):
         yield address
 
 
 @contextmanager
 def running_web_process(
-    directory: Path, *, server: str = "uvicorn", **variables: str
+    directory: Path, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Yield the same with the process, for whoever ends it himself."""
     port = _free_port()
-    uvicorn = ["uvicorn", "terminal.asgi:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
+    uvicorn = ["uvicorn", f"{module}:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
     uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
     daphne = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]
-    daphne += ["terminal.asgi:application"]
+    daphne += [f"{module}:application"]
     command = [sys.executable, "-m", *{"uvicorn": uvicorn, "daphne": daphne}[server]]
     with (directory / "web.log").open("wb") as log:
         process = subprocess.Popen(

@@ -14,7 +14,6 @@ import redis.asyncio
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows
 from marketdata.quote_board import (
-    LOST_AFTER_SECONDS,
     BoardError,
     HubBoard,
     OwnerBoard,
@@ -24,6 +23,9 @@ from marketdata.quote_board import (
 )
 
 pytestmark = pytest.mark.asyncio
+
+LOST_AFTER_SECONDS = 2.0
+"""Scaled from 5 s; the ping goes out after 0.8 s of silence."""
 
 
 @pytest_asyncio.fixture
@@ -229,12 +231,10 @@ async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, r
         asyncio.timeout(20),
         freezable_board(redis_url) as (url, frozen),
         redis.asyncio.Redis.from_url(url) as client,
-        HubBoard(client, redis_prefix).frames() as frames,
+        HubBoard(client, redis_prefix, lost_after_seconds=LOST_AFTER_SECONDS).frames() as frames,
     ):
-        waits = [
-            asyncio.ensure_future(anext(frames)),
-            asyncio.ensure_future(anext(OwnerBoard(client, redis_prefix).requests())),
-        ]
+        owner = OwnerBoard(client, redis_prefix, lost_after_seconds=LOST_AFTER_SECONDS)
+        waits = [asyncio.ensure_future(anext(frames)), asyncio.ensure_future(anext(owner.requests()))]
         _, still = await asyncio.wait(waits, timeout=2 * LOST_AFTER_SECONDS)
         assert len(still) == 2  # Silence alone is no loss: pings are answered.
 
@@ -246,11 +246,11 @@ async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, r
 
 
 async def test_joining_a_board_that_never_answers_ends(redis_url: str, redis_prefix: str) -> None:
-    async with freezable_board(redis_url) as (url, frozen), asyncio.timeout(2 * LOST_AFTER_SECONDS):
+    async with freezable_board(redis_url) as (url, frozen), asyncio.timeout(20):
         frozen.set()
         async with redis.asyncio.Redis.from_url(url) as client:
             with pytest.raises(TimeoutError):
-                async with HubBoard(client, redis_prefix).frames():
+                async with HubBoard(client, redis_prefix, lost_after_seconds=LOST_AFTER_SECONDS).frames():
                     pass
 
 

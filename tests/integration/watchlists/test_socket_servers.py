@@ -109,10 +109,11 @@ def test_pages_of_other_origins_are_answered_403(web: str, cookie: str) -> None:
     assert asyncio.run(browse()) == 403
 
 
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_browser_that_reads_and_never_acknowledges_gets_two_frames_and_then_the_slow_code(
-    web: str, cookie: str, own_board: str, redis_url: str
+    server: str, cookie: str, own_board: str, redis_url: str, tmp_path: Path
 ) -> None:
-    async def browse() -> tuple[int, int | None]:
+    async def browse(web: str) -> tuple[int, int | None]:
         frames = 0
         async with redis.asyncio.Redis.from_url(redis_url) as client:
             publisher = FramePublisher(client, own_board)
@@ -125,4 +126,5 @@ def test_a_browser_that_reads_and_never_acknowledges_gets_two_frames_and_then_th
                 code = socket.close_code
         return frames, code
 
-    assert asyncio.run(browse()) == (2, 4408)
+    with running_web(tmp_path, server=server, module="tests.integration.watchlists.fast_clock") as address:
+        assert asyncio.run(browse(address)) == (2, 4408)
