@@ -38,7 +38,7 @@ class ResolvedWatch:
 def resolve_watch(*, watch: Watch, user_id: int, is_opening: bool, now: datetime) -> ResolvedWatch:
     """Return the answer to `watch` for this trader. Raises DomainError with a sentence for the trader.
 
-    `is_opening` tells that the browser opens the watch, in contrast to the periodic review of an open one.
+    `is_opening` is true when the browser opens the watch, false for the periodic review of an open one.
     """
     if isinstance(watch, WatchChain):
         return _resolve_chain(watch, user_id, now, is_opening=is_opening)

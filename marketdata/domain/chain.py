@@ -64,6 +64,7 @@ def strike_step(strikes: Sequence[Decimal], *, near: Decimal) -> Decimal:
 
     `strikes` ascend without repeats. A single strike has no gap: the step is then one rupee.
     """
+    # Only the strikes near the price count: the wings of a listing have wider gaps.
     position = bisect_left(strikes, near)
     around = strikes[max(0, position - NEIGHBORS) : position + NEIGHBORS]
     if len(around) < 2:  # `near` is outside the listing: use the two strikes at that end.

@@ -293,11 +293,11 @@ def _futures(segment: ExchangeSegment, symbol: str, from_date: date) -> QuerySet
     return _contracts(segment, symbol, from_date).filter(option_type="")
 
 
-def _unknown_expiry(what: str, expiry: date | None, listed: Sequence[date], today: date) -> UnknownExpiry:
+def _unknown_expiry(contracts: str, expiry: date | None, listed: Sequence[date], today: date) -> UnknownExpiry:
     if expiry is None or not listed:
-        return UnknownExpiry(f"No {what} are listed.")
+        return UnknownExpiry(f"No {contracts} are listed.")
     nearest = sorted(sorted(listed, key=lambda one: abs((one - expiry).days))[:EXPIRIES_NAMED])
     named = ", ".join(format_expiry(one) for one in nearest)
     kind = PastExpiry if expiry < today else UnknownExpiry
     why = f"expired on {format_expiry(expiry)}" if expiry < today else f"are not listed for {format_expiry(expiry)}"
-    return kind(f"{what} {why}; the nearest listed are {named}.", expiries=[one.isoformat() for one in nearest])
+    return kind(f"{contracts} {why}; the nearest listed are {named}.", expiries=[one.isoformat() for one in nearest])

@@ -68,20 +68,17 @@ def stored_chain(*, listing: SeriesListing, width: int, stored: Window) -> Chain
 def with_current_window(chain: Chain, stored: Window | None, *, is_opening: bool = False) -> Chain:
     """Return `chain` with the stored window while that holds, else with the window calculated for it.
 
-    The stored window is replaced in these cases only (design.md, section 4, ATM):
-
-    1. There is none: nothing was calculated for this series and width. A new expiry is such a case.
-    2. Its ATM has left the listing.
-    3. The chain is being opened: no claim holds it yet, or a browser opens it (`is_opening`).
-    4. The price moved by a strike step since, or the calculation is older than five minutes.
-
-    It is never replaced by an earlier calculation (two processes may open a chain at the same time), nor, in cases 3
-    and 4, by one whose price came from the stored window itself.
+    `is_opening`: no claim holds the chain yet, or a browser opens it. The rule is that of design.md, section 4, ATM.
     """
+    # 1. Nothing is stored for this series and width, as after a change of the expiry; or the stored ATM is no longer
+    #    listed, so that no strike of the screen would be ATM.
     if stored is None or stored.atm not in chain.listing.strikes:
         return chain
     mine = chain.window
+    # 2. Two processes may open a chain at the same time: an earlier calculation never replaces a later one. A price
+    #    that came from the stored window says nothing new.
     is_newer = chain.spot.source is not PriceSource.CACHE and mine.calculated_at >= stored.calculated_at
+    # 3. The chain is being opened, the price moved by a strike step, or the calculation is older than five minutes.
     if is_newer and (is_opening or is_recalculation_due(stored, ltp=mine.ltp, now=mine.calculated_at)):
         return chain
     return replace(chain, window=stored)
@@ -112,6 +109,7 @@ def _find_price(key: WindowKey, listing: SeriesListing, caller_ltp: Decimal | No
     if stored is not None and caller_ltp is None and now - stored.calculated_at <= MAX_AGE:
         # The broker allows the whole account one snapshot request a second: a recent calculation saves it.
         return _price_of(stored)
+    # Before the quote from an earlier connection: the broker's answer is of now.
     ltp = selectors.find_broker_ltp(instrument_id=spot_id)
     if ltp is not None:
         return Price(ltp, PriceSource.SNAPSHOT, now)

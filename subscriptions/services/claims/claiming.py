@@ -36,7 +36,7 @@ class Placed:
 def claim_chain(
     *, chain: Chain, tier: Tier, kind: ClaimKind, user_id: int | None, actor: str, reason: str, now: datetime
 ) -> Placed:
-    """Claim a chain that was opened before (`marketdata.services.open_chain`), in a transaction of its own.
+    """Claim a chain that was opened before (`marketdata.services.open_chain`), in a new transaction.
 
     A second explicit claim of the same trader returns the existing one. Raises QuotaExceeded, CapacityExceeded,
     PlacementBusy; then nothing is changed.
@@ -87,7 +87,7 @@ def claim_chain_locked(*, chain: Chain, tier: Tier, kind: ClaimKind, user_id: in
 def claim_instrument(
     *, instrument_id: int, tier: Tier, kind: ClaimKind, user_id: int | None, actor: str, reason: str, now: datetime
 ) -> Placed:
-    """Claim one instrument in a transaction of its own. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
+    """Claim one instrument in a new transaction. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
     with placement(now=now):
         return claim_instrument_locked(
             instrument_id=instrument_id, tier=tier, kind=kind, user_id=user_id, cause=Cause(reason, actor, now)

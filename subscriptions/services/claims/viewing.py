@@ -1,10 +1,10 @@
-"""Looking at chains: `view_chain` for REST and the browser socket alike, and the record of who viewed what.
+"""Views of chains: `view_chain`, for REST and the browser socket alike, and the time of the last view of each claim.
 
 One rule decides the window that a viewer sees, so that both answer the same at every instant: it is always the stored
 window (docs/decisions/0011-one-view-of-a-chain.md).
 
 Views decide the order of eviction: a chain is as old as the newest view among its claims. A view refreshes only the
-claims of the viewer, so nobody keeps the chain of another trader young.
+claims of the viewer: a trader cannot protect the chain of another from eviction.
 """
 
 from collections.abc import Collection
@@ -57,8 +57,8 @@ def view_chain(
 ) -> Chain:
     """Return a chain as every viewer sees it at `now`, and note the view on the claims of this user.
 
-    `expiry` None is the nearest, `width` None the default of the series. `is_opening` tells that a browser opens the
-    chain, in contrast to a repeated look. Subscribes nothing. Raises NoOptions, UnknownExpiry, NoSpot, PriceUnknown.
+    `expiry` None is the nearest, `width` None the default of the series. `is_opening` is true when a browser opens
+    the chain, false for a repeated view. Subscribes nothing. Raises NoOptions, UnknownExpiry, NoSpot, PriceUnknown.
     """
     listing = market_selectors.get_series(underlying=underlying, expiry=expiry)
     chain = _view(listing, width or listing.default_width, caller_ltp=caller_ltp, is_opening=is_opening, now=now)
@@ -68,37 +68,35 @@ def view_chain(
 
 
 def _view(listing: SeriesListing, width: int, *, caller_ltp: Decimal | None, is_opening: bool, now: datetime) -> Chain:
-    """Return the chain with the window that is in force.
-
-    1. A claimed window is shown as stored, even after the price moved: its claims hold exactly these legs, so these
-       are the ones that stream. Recentring moves the window and the legs in one transaction.
-    2. A window without claims is calculated again where the stored one no longer holds (`with_current_window`), and
-       stored, so that the next viewer sees the same.
-    3. A price that only this caller gave centers only this answer: nothing is stored.
-    """
+    """Return the chain with the window that is in force."""
     key = WindowKey(listing.series, width)
     stored = market_selectors.find_window(key=key)
+    # 1. A claimed window is shown as stored, even after the price moved: its claims hold exactly these legs, so these
+    #    are the ones that stream. Recentring moves the window and the legs in one transaction.
     if stored is not None and windows.is_claimed(key):
         return market_services.stored_chain(listing=listing, width=width, stored=stored)
+    # 2. Without claims, the stored window is shown while it holds.
     chain = market_services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)
     current = market_services.with_current_window(chain, stored, is_opening=is_opening)
+    # 3. A price that only this caller gave centers only this answer.
     if current is not chain or chain.spot.source is PriceSource.CALLER:
         return current
+    # 4. Any other new window is stored, so that the next viewer sees the same.
     return _store_unclaimed(chain, is_first=stored is None)
 
 
 def _store_unclaimed(chain: Chain, *, is_first: bool) -> Chain:
-    """Store the window of a chain without claims; return the chain with the window that is stored then.
-
-    A claim made since would hold the legs of another window, so an existing row is replaced only under the placement
-    lock. The lock is tried, not awaited: a view never waits for writers, and the next view tries again. A first row
-    needs no lock: a claim that finds none writes its own over it.
-    """
+    """Store the window of a chain without claims; return the chain with the window that is stored then."""
     with transaction.atomic():
         if is_first:
+            # Needs no lock: a claim that found no row stores its own window over this one.
             market_services.store_first_window(chain)
+        # A claim that was made since holds the legs of the stored window, so a row is replaced only under the lock and
+        # after a second look for claims. The lock is tried, not awaited: a view does not wait for writers, and the
+        # next view tries again.
         elif try_lock() and not windows.is_claimed(chain.key):
             market_services.store_windows([chain])
+    # Read back, because another view or a claim may have stored a window in between.
     stored = market_selectors.find_window(key=chain.key)
     return chain if stored is None else replace(chain, window=stored)
 

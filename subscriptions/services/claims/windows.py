@@ -24,7 +24,7 @@ from subscriptions.services.placement import audit, legs
 
 @dataclass(frozen=True, slots=True)
 class MovedLegs:
-    """What the claims of moved windows got and let go, and what was evicted for it, in words."""
+    """The legs that the claims of moved windows gained and lost; `evicted` names the evicted chains for traders."""
 
     gained: Sequence[LegChange] = ()
     lost: Sequence[LegChange] = ()
@@ -67,6 +67,7 @@ def current_chains(chains: Iterable[Chain], claims: Mapping[WindowKey, Sequence[
         key: market_services.with_current_window(chain, stored.get(key), is_opening=not claims[key])
         for key, chain in opened.items()
     }
+    # `with_current_window` returns either window unchanged, so identity tells which one it chose.
     new = [chain for key, chain in current.items() if chain.window is not stored.get(key)]
     if new:
         market_services.store_windows(new)
@@ -82,11 +83,11 @@ def set_windows(
 ) -> MovedLegs:
     """Make all claims of each window hold exactly its instruments; return the legs that changed.
 
-    New edge strikes are subscribed, old ones released, the middle stays untouched: the statements concern the edges
-    alone, of all windows at once. Nothing is written where they hold them already. With `added` room is made
-    for them, else nobody is evicted. Raises CapacityExceeded.
+    New edge strikes are subscribed and old ones released, in one set of statements for all windows; strikes that stay
+    are not written. With `added` older chains are evicted where capacity is missing. Raises CapacityExceeded.
     """
     pending = [(claims, ids) for claims, ids in moves if claims]
+    # All claims of a window hold the same legs, so the first one stands for all.
     held = _held_by([claims[0].pk for claims, _ in pending])
     lost: dict[int, Sequence[int]] = {}
     gained: dict[int, Sequence[int]] = {}
@@ -101,6 +102,7 @@ def set_windows(
     if not moved:
         return MovedLegs()
     tiers = {claim.pk: Tier(claim.tier) for claim in moved}
+    # Legs that another window gains in the same move keep their subscription (`held_next`): no gap in their stream.
     gone = legs.remove(lost, tiers=set(tiers.values()), held_next={one for ids in gained.values() for one in ids})
     cause = Cause(LogReason.WINDOW_MOVED, actor, now)
     if added:

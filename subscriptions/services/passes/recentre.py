@@ -1,17 +1,8 @@
 """Recentring: moves the windows of live chains after the price of their underlying, all windows in one pass.
 
-A pass works in these steps:
-
-1. Read the windows that have claims, their last calculations, and the newest prices of their spots.
-2. Pick the windows that must move: the price is newer than the calculation and at least a strike step away from it.
-   The price of the new calculation becomes the next reference, so a swing within one step moves nothing twice.
-3. Calculate those windows again, still outside the lock.
-4. Under the placement lock, check them against the stored windows once more, store the new ones, and change the legs
-   of all their claims at both edges. Strikes that stay in the window are not touched.
-5. Where all moves together exceed the capacity, move them one by one. A window that does not fit stays as it is and
-   is retried with the next pass; windows with a claim of tier B may evict chains of tier A then.
-
-Most passes end after step 2: three reads, no lock.
+A window moves when its underlying is at least a strike step away from the price of its last calculation. That price is
+replaced by the new one, so a price that swings within one step moves nothing twice. The steps are at the lines below;
+most passes end after step 2: two queries and one read of the quote board, no lock.
 """
 
 import logging
@@ -65,10 +56,14 @@ class _Moves:
 
 def recentre(*, now: datetime) -> RecentreReport:
     """Move every window whose underlying moved a strike step. Raises PlacementBusy, BoardError."""
+    # 1. Read the windows that have claims, in one query.
     spots = _list_live_windows()
+    # 2. Compare their last calculations with the newest prices; calculate the moved windows again, outside the lock.
     opened = _open_moved(spots, now=now)
     if not opened:
         return RecentreReport(len(spots), moved=0)
+    # 3. Under the lock, check them against the stored windows once more, store the new ones, and change the legs of
+    #    all their claims at both edges. Legs that stay in the window are not touched.
     with placement(now=now):
         moves, waiting = _move(opened, now=now)
         if any(one.legs.gained or one.legs.lost for one in moves):
@@ -133,6 +128,8 @@ def _move(opened: Sequence[Chain], *, now: datetime) -> tuple[Sequence[_Moves], 
         with transaction.atomic():
             return [_move_together(opened, now=now)], []
     except CapacityExceeded:
+        # 4. One window that does not fit must not hold back the others. It stays as it is until the next pass, unless a
+        #    claim of tier B holds it: tier B is promised, so its window may evict chains of tier A.
         moved, waiting = [], []
         for chain in opened:
             try:
