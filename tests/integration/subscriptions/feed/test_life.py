@@ -3,9 +3,11 @@
 import asyncio
 import base64
 import hashlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 import psycopg
@@ -31,9 +33,11 @@ from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.connection.monitor import DataMonitor
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import GATE, Lease, connection_parameters
+from subscriptions.feed.plan.arrivals import Arrivals
 from subscriptions.feed.plan.reconciler import Reconciler
 from subscriptions.feed.publishing.publisher import Publisher
 from subscriptions.models import FeedConnection, FeedLease
+from tests.integration.subscriptions.feed.broken_tables import missing_table
 from tests.integration.subscriptions.feed.lease_sessions import OpenSession, is_free
 from tests.waiting import wait_until, wait_until_async
 
@@ -204,6 +208,40 @@ def test_the_monitor_leaves_packets_for_the_flush(keeper: LeaseKeeper) -> None:
                 await wait_until_async(lambda: lifecycle.drain() == 1, message="the packet is left for the flush")
                 monitoring.cancel()
                 await asyncio.wait([monitoring])
+
+    asyncio.run(live())
+
+
+def test_a_move_that_cannot_be_finished_is_finished_later(
+    keeper: LeaseKeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "subscriptions.feed.plan.arrivals")
+    arriving = [replace(one, is_arriving=True) for one in ONE]
+
+    async def send_one(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(packets.encode(OiTick(FIRST, 7)))
+        await socket.wait_closed()
+
+    async def live() -> None:
+        async with serve(send_one, "127.0.0.1", 0) as server:
+            url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with running_lifecycle(keeper, url) as lifecycle:
+                await wait_until_async(lambda: lifecycle.has_socket, message="a socket")
+                lifecycle.replace_plan(arriving)
+                for request in lifecycle.list_commands():
+                    lifecycle.send(request)
+                assert lifecycle.list_arriving() == {1: False}
+                await wait_until_async(lambda: lifecycle.drain() == 1, message="a packet")
+                assert lifecycle.list_arriving() == {1: True}
+
+                with missing_table("subscriptions"):
+                    finishing = asyncio.create_task(Arrivals(lifecycle).run())
+                    await wait_until_async(lambda: "1 moves not finished" in caplog.text, message="the error is logged")
+                await wait_until_async(lambda: "moves finished" in caplog.text, message="the move is finished")
+                finishing.cancel()
+                await asyncio.wait([finishing])
+                await sync_to_async(connections.close_all)()
 
     asyncio.run(live())
 

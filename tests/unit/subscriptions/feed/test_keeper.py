@@ -1,0 +1,69 @@
+"""The lease keeper by a clock of the test and a modelled server: when its leases count as confirmed."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import pytest
+
+from subscriptions.domain.ownership import ProcessStatus
+from subscriptions.feed.ownership.keeper import LONGEST_UNSURE_SECONDS, LeaseKeeper
+from subscriptions.feed.ownership.statements import TTL_SECONDS, Lease, LeaseStatements
+from tests.faults.model_server import Clock, ModelServer, ModelSession
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> ModelServer:
+    return ModelServer(clock)
+
+
+@pytest.fixture
+def owned() -> list[frozenset[Lease]]:
+    """Every set of leases that the keeper has reported."""
+    return []
+
+
+@pytest.fixture
+def keeper(clock: Clock, server: ModelServer, owned: list[frozenset[Lease]]) -> Iterator[LeaseKeeper]:
+    one = LeaseKeeper(
+        {"server": server},
+        owner="keeper",
+        limit=2,
+        on_change=owned.append,
+        process_status=lambda _name: ProcessStatus.ELSEWHERE,
+        connect=cast("Callable[[Mapping[str, Any], str], LeaseStatements]", ModelSession),
+        clock=lambda: clock.now,
+    )
+    thread = threading.Thread(target=one.run)
+    thread.start()
+    yield one
+    one.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_an_unreachable_database_confirms_leases_but_not_after_a_freeze(
+    keeper: LeaseKeeper, clock: Clock, server: ModelServer, owned: list[frozenset[Lease]]
+) -> None:
+    wait_until(lambda: len(owned) == 2, message="two connections are owned")
+    server.stop()
+    clock.now += TTL_SECONDS + 1
+    wait_until(keeper.is_confirmed, message="a failed attempt confirms: no other worker can take over either")
+
+    clock.now += LONGEST_UNSURE_SECONDS + 1
+    renewed_at = keeper.renewed_at()
+    assert not keeper.is_confirmed()
+    for _ in range(3):  # Attempts of the keeper's thread, each answered after a failed one.
+        keeper.try_gate().result(timeout=5)
+    assert not keeper.is_confirmed()
+
+    server.start()
+    wait_until(keeper.is_confirmed, message="a renewal confirms")
+    assert keeper.renewed_at() > renewed_at
+    assert owned[-1] == frozenset({Lease(1, 1), Lease(2, 1)})
