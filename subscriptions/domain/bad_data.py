@@ -34,7 +34,7 @@ class BadDataMonitor:
         self._samples.append((now, packets, bad))
         while now - self._samples[0][0] > PERIOD_SECONDS:
             self._samples.popleft()
-        # The oldest sample of the period is the reference. A malformed message counts as bad but holds no packet, so
+        # The oldest sample of the period is the reference. A malformed message counts as bad but is no packet, so
         # the bad ones may outnumber the packets.
         _, packets_before, bad_before = self._samples[0]
         bad_now, all_now = bad - bad_before, max(packets - packets_before, bad - bad_before)

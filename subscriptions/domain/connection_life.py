@@ -29,7 +29,7 @@ FOLLOWS: Final[Mapping[State, frozenset[State]]] = {
 """The states that may follow each state. A state may always stay, with another reason."""
 
 DOUBTS: Final = 3
-"""Chosen: after three doubtful refusals in a row the state says that the token may be the reason."""
+"""Chosen: after three doubtful refusals in a row the state names the token as a possible reason."""
 LASTING_SECONDS: Final = 60.0
 """Chosen: six pings of the broker (docs/dhan.md: one each 10 s), even if no instrument was wanted."""
 BRIEF_SECONDS: Final = 2.0

@@ -23,7 +23,7 @@ PERIOD_SECONDS: Final = 60.0
 UNCHECKED_SECONDS: Final = 2.0
 """Chosen: eight beats of the monitor; after a longer gap the process was frozen, and the silence was its own."""
 _KEPT_SHARE: Final = 0.8
-"""Chosen: with a fifth fewer instruments the former rate says little."""
+"""Chosen: with a fifth fewer instruments the former rate is no guide."""
 
 
 @dataclass(frozen=True, slots=True)

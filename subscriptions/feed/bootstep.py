@@ -49,6 +49,7 @@ def read_settings() -> FeedSettings:
         read_credentials=selectors.read_credentials,
         note_refusal=note_refusal,
         database=connection_parameters(settings.DATABASES["default"]),
+        # Milliseconds in the environment, seconds inside the feed.
         flush_seconds=settings.FLUSH_MS / 1_000,
         open_pause_seconds=settings.DHAN_OPEN_INTERVAL_MS / 1_000,
         message_pause_seconds=settings.DHAN_MESSAGE_INTERVAL_MS / 1_000,
@@ -91,6 +92,7 @@ class _WorkerThread(threading.Thread):
 class FeedWorkerStep(bootsteps.StartStopStep):
     """Starts and stops the feed worker with the Celery worker."""
 
+    # After the pool: by then the queues are known, and settings and apps are loaded.
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: WorkController, **options: Any) -> None:

@@ -127,10 +127,12 @@ class FeedWorker:
         credentials = CredentialsReader(self._settings.read_credentials, self._settings.note_refusal)
         failover = FailoverMonitor(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(self._list_lifecycles, credentials.read)
+        # One thread, for the keeper alone: Django's database calls have another one.
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
             keeper_done = loop.run_in_executor(thread, keeper.run)
             try:
                 async with asyncio.TaskGroup() as group:
+                    # Any of them that raises ends the whole group, and with it the worker.
                     services = (
                         gate.run(),
                         self._listen_forever(board),

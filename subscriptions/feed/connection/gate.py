@@ -21,7 +21,7 @@ COOLDOWN_SECONDS: Final = 60.0
 
 
 class _Turn:
-    """One opening: granted by the gate, done when the opener says so."""
+    """One opening: granted by the gate, done when the opener leaves it."""
 
     def __init__(self) -> None:
         self.granted = asyncio.Event()

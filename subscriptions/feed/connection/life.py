@@ -136,6 +136,7 @@ class ConnectionLifecycle:
 
     def close_socket(self, reason: Disconnect) -> None:
         """Close the socket, if one is open, for our own reason; the first reason counts."""
+        # The socket's end arrives later, in `wait_lost`; until then this reason is kept for the disconnect.
         if self._socket is not None and self._close_reason is None:
             self._close_reason = reason
             self._socket.abort()
@@ -193,6 +194,7 @@ class ConnectionLifecycle:
             await asyncio.sleep(HAND_OVER_SECONDS)
         while True:
             used = await credentials.read()
+            # Without credentials no opening can succeed: wait for them, outside the gate.
             if used is None:
                 self._become(ConnectionState.WAITING, "no credentials")
                 await credentials.wait_for_other_than(None, seconds=None)
@@ -202,10 +204,13 @@ class ConnectionLifecycle:
             await gate.wait_cooldown()
             self._become(ConnectionState.OPENING, self.last_error)
             disconnect, lifetime = await self._run_socket(url, gate, used, keepalive)
+            # The domain decides about state and wait; chance is drawn here, since it has no randomness.
             retry = self._attempts.after(disconnect, lifetime, chance=random.random())  # noqa: S311
             self.reconnects[disconnect.cause] += 1
             self._become(retry.state, disconnect.reason)
             self._reportable.set()  # Failed turns count even where state and reason stay.
+            # Recorded for the token renewal, which may store a new one and so end the wait below. A plan that is too
+            # large says nothing about the token.
             if retry.state in _REFUSED and disconnect.reaction is not Reaction.FIX_PLAN:
                 await credentials.note_refused(used, disconnect.reason)
             await self._wait_for_retry(disconnect, retry.delay_seconds, credentials, used)
@@ -259,6 +264,7 @@ class ConnectionLifecycle:
     async def _stay_open(self, gate: OpeningGate) -> Disconnect:
         """Let the other tasks use the socket until it is lost; return why."""
         assert self._socket is not None  # noqa: S101  `_open` has just set it.
+        # Failover counts failed turns, and this one succeeded; whether the socket works shows its lifetime.
         self._attempts.opened()
         self._become(ConnectionState.SUBSCRIBING, "")
         self.plan.mark_changed()
@@ -268,12 +274,12 @@ class ConnectionLifecycle:
             self.close_socket(Disconnect(Reaction.STOP_ALL, why, DisconnectCause.COOLDOWN))
         self.check_fence()
         dropped = await self._socket.wait_lost()
-        self.drain()  # The last packets may hold the broker's reason.
+        self.drain()  # The last packets may include the broker's reason.
         self._socket = None
         broker_reason = self._broker_disconnect()
         if broker_reason is not None:
             gate.apply(broker_reason)
-        # The broker's reason says most; then our own; a bare drop says least.
+        # In this order: the broker's reason, our own, the end of the WebSocket without either.
         return broker_reason or self._close_reason or dropped
 
     async def _wait_for_retry(

@@ -135,7 +135,7 @@ async def open_socket(
     except asyncio.CancelledError:
         opening.add_done_callback(_drop)
         raise
-    # `from None` everywhere: the exceptions of picows can quote the URL, and the URL holds the access token.
+    # `from None` everywhere: the exceptions of picows can quote the URL, and the URL includes the access token.
     except WSHandshakeError as error:
         raise RefusedError(_refusal(error)) from None
     except WSError:

@@ -199,6 +199,7 @@ class LeaseKeeper:
 
     def _with_database(self, act: Callable[[LeaseStatements], Answer]) -> Answer | None:
         """Return the result of `act`; None if PostgreSQL is unreachable, and then there is no connection to it."""
+        # Taken before the attempt: a confirmation must not count the time that the attempt took.
         started_at = self._clock()
         had_connection = self._database is not None
         try:
@@ -221,7 +222,7 @@ class LeaseKeeper:
     def _note_unreachable(self, started_at: float) -> None:
         """Count a failed attempt to connect as a confirmation, if this thread ran all the time.
 
-        While PostgreSQL is unreachable no other worker can take a lease over either. That holds for the time of the
+        While PostgreSQL is unreachable no other worker can take a lease over either. That is true for the time of the
         attempt only. If the attempt or the time before it was longer than a running thread needs, the thread was
         frozen, and another worker may have taken the leases while PostgreSQL was still there.
         """

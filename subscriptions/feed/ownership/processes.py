@@ -36,6 +36,7 @@ def process_status(name: str) -> ProcessStatus:
     start = _read_start(pid)
     if start is None:
         return ProcessStatus.ELSEWHERE if _is_hidden(pid) else ProcessStatus.GONE
+    # Another start time: the kernel gave the id to a new process.
     return ProcessStatus.RUNNING if start == rest[1] else ProcessStatus.GONE
 
 

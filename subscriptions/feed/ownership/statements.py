@@ -39,7 +39,7 @@ SELECT connection_id, epoch, CASE WHEN owner <> %(owner)s THEN owner ELSE '' END
        {_LONG_SILENT},
        coalesce(expires_at - make_interval(secs => %(ttl)s) > {STARTED}, false)
   FROM feed_leases
- WHERE connection_id <> ALL(%(held)s) ORDER BY connection_id
+ WHERE connection_id <> ALL(%(owned)s) ORDER BY connection_id
 """  # noqa: S608  Only a constant is put in.
 # Never waits: a worker that blocks here could not renew its other leases.
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s, %s)"
@@ -57,8 +57,8 @@ RETURNING epoch
 _RENEW: Final = """
 UPDATE feed_leases
    SET expires_at = now() + make_interval(secs => %(ttl)s)
-  FROM unnest(%(numbers)s::int[], %(epochs)s::bigint[]) AS held (number, epoch)
- WHERE feed_leases.connection_id = held.number AND feed_leases.epoch = held.epoch AND owner = %(owner)s
+  FROM unnest(%(numbers)s::int[], %(epochs)s::bigint[]) AS owned (number, epoch)
+ WHERE feed_leases.connection_id = owned.number AND feed_leases.epoch = owned.epoch AND owner = %(owner)s
 RETURNING connection_id
 """
 # The epoch stays, so that the next owner gets a higher one.
@@ -73,13 +73,13 @@ UPDATE feed_leases SET owner = '', expires_at = NULL
 # it the planner may call pg_terminate_backend before it has checked the conditions.
 _END_FROZEN: Final = f"""
 WITH frozen AS MATERIALIZED (
-    SELECT lease.owner, holder.pid
+    SELECT lease.owner, session.pid
       FROM feed_leases AS lease
-      JOIN pg_locks AS held ON held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
-       AND held.classid = %(space)s::oid AND held.objid = lease.connection_id::oid
-       AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      JOIN pg_stat_activity AS holder ON holder.pid = held.pid
-       AND holder.application_name = 'lease ' || right(lease.owner, 57)
+      JOIN pg_locks AS lock ON lock.locktype = 'advisory' AND lock.granted AND lock.objsubid = 2
+       AND lock.classid = %(space)s::oid AND lock.objid = lease.connection_id::oid
+       AND lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      JOIN pg_stat_activity AS session ON session.pid = lock.pid
+       AND session.application_name = 'lease ' || right(lease.owner, 57)
      WHERE lease.connection_id = %(number)s AND lease.epoch = %(epoch)s AND lease.owner <> ''
        AND {_LONG_SILENT}
 )
@@ -104,6 +104,7 @@ ON CONFLICT (id) DO UPDATE
 _NOTE_OPENED: Final = "UPDATE feed_gate SET refusals = 0 WHERE refusals > 0"
 
 
+# The epoch orders all owners of a connection, so two of them never publish under the same one.
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to a connection. The epoch is its fencing token: everything published carries it."""
@@ -161,7 +162,7 @@ class LeaseStatements:
     def list_unowned(self, owned: frozenset[Lease], *, frozen_seconds: float) -> list[UnownedLease]:
         """Return the leases that are not in `owned`; an owner counts as silent `frozen_seconds` after its expiry."""
         values = {
-            "held": [one.connection for one in owned],
+            "owned": [one.connection for one in owned],
             "owner": self.owner,
             "frozen": frozen_seconds,
             "ttl": TTL_SECONDS,
@@ -202,6 +203,7 @@ class LeaseStatements:
     def release(self, lease: Lease) -> None:
         """Release a connection, so that any worker may take it over at once."""
         values = {"number": lease.connection, "epoch": lease.epoch, "owner": self.owner}
+        # The lease first: with the lock free and the lease still in force a successor would count as inherited.
         self._connection.execute(_RELEASE, values)
         self.unlock(lease.connection)
 
@@ -227,6 +229,7 @@ class LeaseStatements:
             "frozen": after_seconds,
             "ttl": TTL_SECONDS,
         }
+        # No row: another session owns the lock, or the lease was renewed or taken since it was read.
         ended = self._connection.execute(_END_FROZEN, values).fetchone()
         return None if ended is None else str(ended[0])
 

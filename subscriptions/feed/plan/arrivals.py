@@ -38,6 +38,7 @@ class Arrivals:
         """Finish moves until cancelled."""
         while True:
             arrived = self._choose(self._connection.list_arriving(), time.monotonic())
+            # One transaction for all of them: each finished move nudges the owner of the old connection.
             if arrived and not await self._finish(arrived):
                 await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(BEAT_SECONDS)

@@ -47,6 +47,7 @@ class Plan:
 
     def replace(self, wanted: Iterable[WantedInstrument]) -> Mapping[InstrumentKey, int]:
         """Replace the wanted set; return the new ids of sent instruments whose database id is another now."""
+        # The ids are the database's, the keys the broker's: commands need keys, rows and frames need ids.
         before, self._wanted = self._wanted, {one.key: one for one in wanted}
         self._is_read = True
         if _modes(before) != _modes(self._wanted):

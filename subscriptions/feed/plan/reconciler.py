@@ -68,6 +68,7 @@ class Reconciler:
         plan = self._connection.plan
         while True:
             await plan.wait_changed()
+            # Computed once for a whole run: hundreds of messages follow one another while the plan stays the same.
             for request in self._connection.list_commands():
                 await self._connection.wait_confirmed()
                 # A new wanted set makes the remaining requests outdated: compute them again.

@@ -73,6 +73,7 @@ class Publisher:
         loop = asyncio.get_running_loop()
         next_at = published_at = full_frame_at = loop.time()
         while True:
+            # The delay of the flush is the lag of the event loop; decoding is measured apart from publishing.
             begun_at = loop.time()
             self._connection.drain()
             rows = self._connection.table.take_changes()
@@ -148,6 +149,7 @@ class Publisher:
             sent = sorted(self._connection.plan.sent)
             await self._write(self._board.report(self._report(new / seconds if seconds > 0 else 0.0), sent))
             self._record_soon.set()
+            # A change of state is reported at once, without waiting for the next second.
             with suppress(TimeoutError):
                 async with asyncio.timeout(REPORT_SECONDS):
                     await self._connection.wait_reportable()

@@ -39,6 +39,7 @@ def write_state(lease: Lease, note: StateNote) -> None:
 
 def _shown(known: ConnectionState, note: StateNote) -> ConnectionState:
     """Return the state to record: `FAILED_OVER` stays while the connection's own turns still fail."""
+    # A released connection is `WANTED` whatever it was before.
     is_away = known is ConnectionState.FAILED_OVER and note.failed_turns
     return known if is_away and note.state is not ConnectionState.WANTED else note.state
 
