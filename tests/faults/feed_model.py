@@ -59,7 +59,7 @@ class Socket:
 
 @dataclass(eq=False)
 class OwnedConnection:
-    """What runs under one lease: it waits for its turn, has the turn, opens, and stays."""
+    """The socket of one lease: waiting for its turn, opening, or open."""
 
     lease: Lease
     may_ask_at: float
@@ -136,7 +136,7 @@ class Worker:
         self.kill()
 
     def vanish(self) -> None:
-        """Lose its machine: nobody is told anything."""
+        """Lose its machine: neither broker nor server notices."""
         self._broker.tell(f"{self.name} vanishes")
         self.is_alive, self.is_lost = False, True
         self.silent_until = self._clock.now + self._silent_seconds

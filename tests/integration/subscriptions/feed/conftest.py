@@ -1,4 +1,4 @@
-"""What tests of the feed may ask for: a broker, and a database old enough for anyone to take a connection."""
+"""Fixtures of the feed's tests: a simulator, lease statements, a database old enough for takeovers."""
 
 from collections.abc import Iterator
 

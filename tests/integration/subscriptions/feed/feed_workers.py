@@ -158,7 +158,7 @@ def make_subscriptions(simulator: SimulatorAddress, *, count: int, skip: int = 0
 
 
 def list_reports() -> Sequence[ConnectionReport]:
-    """Return what the owners say on the board."""
+    """Return the reports on the board."""
     return quote_board.connect().list_reports()
 
 

@@ -1,4 +1,4 @@
-"""What tests of leases do with sessions of their own."""
+"""Acts of tests on leases, with database sessions of the test."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ def take(session: LeaseStatements, number: int) -> Lease | None:
 
 
 def is_free(session: LeaseStatements, number: int) -> bool:
-    """Say whether nobody holds the lock of a connection; `session` does not keep it."""
+    """Return whether no session owns the lock of a connection; `session` frees it again."""
     if not session.lock(number):
         return False
     session.unlock(number)

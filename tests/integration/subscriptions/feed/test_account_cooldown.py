@@ -1,4 +1,4 @@
-"""The account's quiet: one row that every worker's gate heeds."""
+"""The account's cooldown: one row that closes every worker's gate."""
 
 import queue
 import threading
@@ -29,15 +29,15 @@ def left() -> float:
 
 @pytest.fixture
 def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]]:
-    """A keeper that owns nothing, and what it tells of the quiet."""
-    told: queue.SimpleQueue[Cooldown | None] = queue.SimpleQueue()
+    """A keeper without connections, and its reports of the cooldown."""
+    reports: queue.SimpleQueue[Cooldown | None] = queue.SimpleQueue()
     parameters = connection_parameters(connections["default"].settings_dict)
     keeper = LeaseKeeper(
-        parameters, owner="keeper", limit=0, on_change=lambda _leases: None, on_cooldown_change=told.put
+        parameters, owner="keeper", limit=0, on_change=lambda _leases: None, on_cooldown_change=reports.put
     )
     thread = threading.Thread(target=keeper.run)
     thread.start()
-    yield keeper, told
+    yield keeper, reports
     keeper.stop()
     thread.join(10)
 
@@ -45,7 +45,7 @@ def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"
 Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]
 
 
-def test_each_refusal_in_a_row_makes_the_quiet_twice_as_long_up_to_five_times(open_session: OpenSession) -> None:
+def test_each_refusal_in_a_row_doubles_the_cooldown_up_to_five_times(open_session: OpenSession) -> None:
     session = open_session("one")
     lengths = []
     for _ in range(5):
@@ -68,7 +68,7 @@ def test_an_opening_makes_the_next_refusal_a_first_one(open_session: OpenSession
     assert 55 < left() <= 60
 
 
-def test_a_shorter_quiet_ends_no_longer_one_and_a_refusal_lifts_no_stop(open_session: OpenSession) -> None:
+def test_a_shorter_cooldown_ends_no_longer_one_and_a_refusal_lifts_no_stop(open_session: OpenSession) -> None:
     session = open_session("one")
     session.start_cooldown(STOPPED, grows=False)
 
@@ -80,7 +80,7 @@ def test_a_shorter_quiet_ends_no_longer_one_and_a_refusal_lifts_no_stop(open_ses
     assert cooldown.closes_all
 
 
-def test_a_gate_that_has_lost_its_row_makes_it_anew(open_session: OpenSession) -> None:
+def test_a_gate_without_its_row_creates_it(open_session: OpenSession) -> None:
     session = open_session("one")
     FeedGate.objects.all().delete()
     assert session.read_cooldown() is None
@@ -90,22 +90,26 @@ def test_a_gate_that_has_lost_its_row_makes_it_anew(open_session: OpenSession) -
     assert FeedGate.objects.get().set_by == "one"
 
 
-def test_a_quiet_that_another_worker_asked_for_is_told_and_keeps_the_gate_closed(
+def test_the_cooldown_of_another_worker_is_reported_and_closes_the_gate(
     keeper: Keeping, open_session: OpenSession
 ) -> None:
-    one, told = keeper
+    one, reports = keeper
     assert one.try_gate().result(timeout=5)
     one.release_gate()
 
     open_session("another").start_cooldown(STOPPED, grows=False)
 
     assert not one.try_gate().result(timeout=5)
-    wait_until(lambda: (said := told.get(timeout=5)) is not None and said.closes_all, seconds=5, message="it is told")
+    wait_until(
+        lambda: (report := reports.get(timeout=5)) is not None and report.closes_all,
+        seconds=5,
+        message="it is reported",
+    )
     another = open_session("third")
-    assert another.lock(GATE)  # Nobody keeps the gate's lock while it is quiet.
+    assert another.lock(GATE)  # No worker owns it during a cooldown.
 
 
-def test_a_quiet_that_has_passed_opens_the_gate(keeper: Keeping) -> None:
+def test_a_cooldown_that_is_over_opens_the_gate(keeper: Keeping) -> None:
     one, _ = keeper
     one.start_cooldown(REFUSED)
     assert not one.try_gate().result(timeout=5)
@@ -115,7 +119,7 @@ def test_a_quiet_that_has_passed_opens_the_gate(keeper: Keeping) -> None:
     wait_until(lambda: one.try_gate().result(timeout=5), seconds=5, message="the gate is open")
 
 
-def test_a_stop_that_could_not_be_told_to_the_others_is_not_lifted_by_time_alone() -> None:
+def test_a_stop_that_is_not_recorded_does_not_end_by_time_alone() -> None:
     alone = LeaseKeeper(NOWHERE, owner="alone", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=alone.run)
     thread.start()

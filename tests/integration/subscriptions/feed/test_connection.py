@@ -42,7 +42,7 @@ def test_a_socket_that_carries_nothing_and_answers_no_ping_is_dropped() -> None:
     assert disconnect == Disconnect(Reaction.COME_BACK, "dropped without a close frame")
 
 
-def test_a_quiet_socket_that_answers_pings_stays() -> None:
+def test_an_idle_socket_that_answers_pings_stays_open() -> None:
     with pytest.raises(TimeoutError):
         asyncio.run(wait_lost(is_answering=True))
 
@@ -95,7 +95,7 @@ async def read_refusal(answer: Answer) -> Disconnect:
         (b"", None, None, "network", True),
     ],
 )
-def test_a_refused_handshake_says_why_and_whether_it_may_be_the_token(
+def test_a_refused_handshake_has_its_reason_and_a_possible_refusal_of_the_token(
     answer: bytes, reaction: Reaction | None, reason: str | None, cause: str, is_doubtful: bool
 ) -> None:
     disconnect = asyncio.run(read_refusal(answering(answer)))

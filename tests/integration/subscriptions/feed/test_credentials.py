@@ -1,4 +1,4 @@
-"""Who we are to the broker, as owners read it: the last word stands while nobody can say, and trouble is said once."""
+"""The broker's credentials: the last ones stay in use while none can be read, and a problem is logged once."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ def answering(*answers: Credentials | Exception) -> Callable[[], Credentials | N
 
 
 @pytest.mark.parametrize("trouble", [OperationalError("away"), TokenUnreadable()])
-def test_what_was_read_last_stands_while_nothing_can_be_read(
+def test_the_last_credentials_stay_in_use_while_none_can_be_read(
     trouble: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def read_thrice() -> list[Credentials | None]:
@@ -36,8 +36,8 @@ def test_what_was_read_last_stands_while_nothing_can_be_read(
         return [await credentials_reader.read() for _ in range(4)]
 
     assert asyncio.run(read_thrice()) == [FIRST, FIRST, FIRST, SECOND]
-    told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(told) == 1
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
     assert not [one for one in (FIRST, SECOND) if one.access_token in caplog.text]
 
 
@@ -54,7 +54,7 @@ def test_a_wait_ends_with_other_credentials_and_not_with_trouble() -> None:
     assert asyncio.run(wait()) == (True, False)
 
 
-def test_a_refusal_is_passed_on_and_a_database_that_is_away_stops_nobody() -> None:
+def test_a_refusal_is_recorded_and_an_unreachable_database_raises_nothing() -> None:
     noted: list[tuple[Credentials, str]] = []
 
     def note(refused: Credentials, reason: str) -> None:

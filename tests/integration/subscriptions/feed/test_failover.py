@@ -39,13 +39,13 @@ def placement() -> Mapping[int, int]:
 
 
 def told_twice_or_never() -> list[str]:
-    """Return the keys that the living sockets were not told exactly once of those that are wanted."""
+    """Return the wanted keys that were not sent to exactly one living socket."""
     told = [str(key) for keys in quote_board.connect().list_sent().values() for key in keys]
     return sorted({key for key in {*told, *list_wanted_keys()} if told.count(key) != 1})
 
 
 def is_all_on(numbers: list[int], simulator: SimulatorAddress, *, count: int) -> bool:
-    """Say whether exactly what is wanted is told, once each, and ticks on these connections."""
+    """Return whether exactly the wanted set is sent, once each, and streams on these connections."""
     streaming = sum(one.streaming for one in list_reports() if one.connection in numbers)
     return streaming == count and list_subscribed_keys(simulator) == list_wanted_keys() and told_twice_or_never() == []
 
@@ -164,7 +164,7 @@ def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
         assert took > 8
 
 
-def test_a_feed_that_streams_what_is_claimed_shows_no_difference(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_subscription_without_a_claim_is_repaired_on_the_wire(simulator: SimulatorAddress, tmp_path: Path) -> None:
     rows = make_subscriptions(simulator, count=20)
     user = make_user("trader1").pk
     claims = Claim.objects.bulk_create(

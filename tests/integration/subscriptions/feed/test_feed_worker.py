@@ -86,7 +86,7 @@ def test_an_ask_is_answered_with_one_full_frame_under_the_last_sequence(
     assert frames[full[0] + 1].sequence == frames[full[0]].sequence + 1
 
 
-def test_what_is_claimed_goes_on_the_wire_and_what_is_released_comes_off(
+def test_added_subscriptions_go_on_the_wire_and_deleted_ones_come_off(
     simulator: SimulatorAddress, tmp_path: Path
 ) -> None:
     make_subscriptions(simulator, count=40)
@@ -167,7 +167,7 @@ def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorA
     assert set(FeedConnection.objects.values_list("state", flat=True)) == {"wanted"}
 
 
-def test_everything_is_told_again_to_a_broker_that_was_restarted(tmp_path: Path) -> None:
+def test_a_restarted_broker_gets_the_whole_plan_again(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as broker:
         make_subscriptions(broker, count=40)
         with running_worker(tmp_path, name="feed", simulator=broker):
@@ -226,14 +226,14 @@ def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddr
         assert FeedLease.objects.exclude(owner="").count() == 2
 
 
-def test_a_worker_of_another_queue_holds_nothing(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_worker_of_another_queue_owns_no_connection(simulator: SimulatorAddress, tmp_path: Path) -> None:
     with running_worker(tmp_path, name="work", simulator=simulator, queue="default") as worker:
         wait_until(lambda: b" ready." in worker.log.read_bytes(), seconds=START_SECONDS, message="the worker is ready")
 
         assert FeedLease.objects.exclude(owner="").count() == 0
 
 
-def test_without_credentials_connections_wait_and_say_so(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_without_credentials_connections_wait_with_that_reason(simulator: SimulatorAddress, tmp_path: Path) -> None:
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_CLIENT_ID="", DHAN_ACCESS_TOKEN=""):
         wait_until(
             lambda: [(one.state, one.last_error) for one in list_reports()] == [("waiting", "no credentials")] * 5,
@@ -269,7 +269,7 @@ def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path)
             assert count_opened_sockets(broker) == 11
 
 
-def test_a_wrong_token_is_told_and_written_nowhere(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_wrong_token_is_reported_without_its_text(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_ACCESS_TOKEN="canary-token") as worker:
         wait_until(

@@ -1,4 +1,4 @@
-"""What an owner believes of the board while it cannot ask PostgreSQL, by a clock of the test's own."""
+"""The fence: which evidence on the board closes a socket, by a clock that the test sets."""
 
 import asyncio
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def test_a_newer_epoch_on_the_board_closes_and_an_emptied_board_does_not_open_ag
     assert one.why_closed() == ANOTHERS
 
 
-def test_a_lease_that_is_renewed_later_says_that_the_board_is_wrong_and_the_next_word_of_it_counts_again(
+def test_a_later_renewal_shows_that_the_board_is_wrong_and_its_next_newer_epoch_counts_again(
     clock: Clock,
 ) -> None:
     one = clock.make_fence()
@@ -69,7 +69,7 @@ def test_a_lease_that_is_renewed_later_says_that_the_board_is_wrong_and_the_next
     assert one.why_closed() == ANOTHERS
 
 
-def test_who_reaches_nobody_closes_when_it_may_be_taken_for_frozen_and_not_before(clock: Clock) -> None:
+def test_an_owner_without_postgres_and_redis_closes_after_the_frozen_time_and_not_before(clock: Clock) -> None:
     one = clock.make_fence()
     clock.now = clock.renewed_at + FROZEN_SECONDS
     assert one.why_closed() is None
@@ -81,7 +81,7 @@ def test_who_reaches_nobody_closes_when_it_may_be_taken_for_frozen_and_not_befor
     assert one.why_closed() is None
 
 
-def test_a_successor_waits_until_it_has_left_its_word_but_not_for_ever() -> None:
+def test_a_successor_waits_until_its_epoch_is_on_the_board_but_not_longer_than_the_frozen_time() -> None:
     async def wait(*, announced: bool) -> bool:
         one = Fence(frozen_seconds=60.0 if announced else 0.05)
         waiting = asyncio.ensure_future(one.wait_announced())

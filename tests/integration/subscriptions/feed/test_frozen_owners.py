@@ -1,4 +1,4 @@
-"""Owners that are frozen: when their session is ended, and whose never is."""
+"""Frozen owners: whose database session is ended, and when."""
 
 from datetime import timedelta
 
@@ -47,7 +47,7 @@ def test_a_frozen_owners_session_is_ended_and_its_connection_taken(open_session:
         (-2, 1, "it is alive"),
     ],
 )
-def test_nobody_else_is_ended(open_session: OpenSession, expired: float, epoch: int, why: str) -> None:
+def test_no_other_session_is_ended(open_session: OpenSession, expired: float, epoch: int, why: str) -> None:
     owner, other = open_session("owner"), open_session("other")
     take(owner, 3)
     expire(3, seconds=expired)
@@ -57,7 +57,7 @@ def test_nobody_else_is_ended(open_session: OpenSession, expired: float, epoch: 
     assert is_alive(owner)
 
 
-def test_what_was_silent_because_the_server_was_down_is_not_ended(open_session: OpenSession) -> None:
+def test_silence_while_the_server_was_down_ends_no_session(open_session: OpenSession) -> None:
     owner, other = open_session("owner"), open_session("other")
     take(owner, 3)
     expire(3, seconds=86_400)
@@ -67,7 +67,7 @@ def test_what_was_silent_because_the_server_was_down_is_not_ended(open_session: 
     assert is_alive(owner)
 
 
-def test_a_session_that_holds_the_lock_under_another_name_is_left_alone(open_session: OpenSession) -> None:
+def test_a_session_with_the_lock_under_another_name_is_not_ended(open_session: OpenSession) -> None:
     owner, stranger, other = open_session("owner"), open_session("stranger"), open_session("other")
     take(owner, 3)
     expire(3, seconds=100)
@@ -91,7 +91,7 @@ def test_ending_one_owner_ends_no_other(open_session: OpenSession) -> None:
     assert healthy.renew(frozenset({Lease(4, 1)})) == frozenset({Lease(4, 1)})
 
 
-def test_what_was_another_owners_is_taken_as_inherited_and_what_was_given_up_is_not(open_session: OpenSession) -> None:
+def test_a_lease_of_another_owner_is_inherited_and_a_released_one_is_not(open_session: OpenSession) -> None:
     first, second = open_session("first"), open_session("second")
     given_up = take(first, 1)
     assert given_up is not None

@@ -41,7 +41,7 @@ def test_a_released_connection_is_free_at_once(open_session: OpenSession) -> Non
     assert take(second, 1) == Lease(1, 2)
 
 
-def test_a_stale_look_takes_nothing_and_holds_no_lock(open_session: OpenSession) -> None:
+def test_an_outdated_epoch_takes_nothing_and_leaves_no_lock(open_session: OpenSession) -> None:
     first, second = open_session("first"), open_session("second")
     FeedLease.objects.filter(connection_id=2).update(epoch=7)
 
@@ -50,7 +50,7 @@ def test_a_stale_look_takes_nothing_and_holds_no_lock(open_session: OpenSession)
     assert take(second, 2) == Lease(2, 8)
 
 
-def test_whoever_looks_learns_whom_a_lease_names_and_when_that_one_was_heard(open_session: OpenSession) -> None:
+def test_unowned_leases_have_their_owner_and_state(open_session: OpenSession) -> None:
     first, second = open_session("first"), open_session("second")
     for number in (1, 2, 3):
         take(first, number)
@@ -68,25 +68,25 @@ def test_whoever_looks_learns_whom_a_lease_names_and_when_that_one_was_heard(ope
     assert all(one.state is LeaseState.VACANT for one in first.list_unowned(frozenset(), frozen_seconds=5))
 
 
-def test_a_free_lock_is_left_alone_while_the_process_that_the_lease_names_is_seen_to_run(
+def test_a_free_lock_is_not_taken_while_the_process_of_the_lease_runs(
     open_session: OpenSession,
 ) -> None:
     former = open_session("former")
     take(former, 1)
     FeedLease.objects.exclude(connection_id=1).delete()
     former.close()
-    told: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
-    presences = iter([ProcessStatus.RUNNING, ProcessStatus.RUNNING, ProcessStatus.GONE])
+    changes: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
+    statuses = iter([ProcessStatus.RUNNING, ProcessStatus.RUNNING, ProcessStatus.GONE])
     parameters = connection_parameters(connections["default"].settings_dict)
 
     keeper = LeaseKeeper(
-        parameters, owner="keeper", limit=1, on_change=told.put, process_status=lambda _name: next(presences)
+        parameters, owner="keeper", limit=1, on_change=changes.put, process_status=lambda _name: next(statuses)
     )
     thread = threading.Thread(target=keeper.run)
     thread.start()
 
-    assert told.get(timeout=5) == frozenset({Lease(1, 2)})
-    assert next(presences, None) is None
+    assert changes.get(timeout=5) == frozenset({Lease(1, 2)})
+    assert next(statuses, None) is None
     keeper.stop()
     thread.join(10)
 
@@ -111,13 +111,13 @@ def test_the_gate_lets_one_worker_through(open_session: OpenSession) -> None:
 
 @pytest.fixture
 def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]]:
-    """A keeper that runs in its thread, and what it tells."""
-    told: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
+    """A keeper that runs in its thread, and the leases it reports."""
+    changes: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
     parameters = connection_parameters(connections["default"].settings_dict)
-    keeper = LeaseKeeper(parameters, owner="keeper", limit=2, on_change=told.put)
+    keeper = LeaseKeeper(parameters, owner="keeper", limit=2, on_change=changes.put)
     thread = threading.Thread(target=keeper.run)
     thread.start()
-    yield keeper, told
+    yield keeper, changes
     keeper.stop()
     thread.join(10)
     assert not thread.is_alive()
@@ -137,45 +137,45 @@ def end_sessions_of(owner: str) -> int:
 
 
 def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: Keeping) -> None:
-    _, told = keeper
-    told.get(timeout=5)
+    _, changes = keeper
+    changes.get(timeout=5)
 
-    assert told.get(timeout=5) == frozenset({Lease(1, 1), Lease(2, 1)})
+    assert changes.get(timeout=5) == frozenset({Lease(1, 1), Lease(2, 1)})
 
     keeper[0].stop()
-    assert told.get(timeout=5) == frozenset()
+    assert changes.get(timeout=5) == frozenset()
     wait_until(lambda: not FeedLease.objects.exclude(owner="").exists(), seconds=5, message="leases released")
 
 
 def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_gets_its_locks_again(
     keeper: Keeping, open_session: OpenSession
 ) -> None:
-    _, told = keeper
-    told.get(timeout=5)
-    told.get(timeout=5)
+    _, changes = keeper
+    changes.get(timeout=5)
+    changes.get(timeout=5)
 
     assert end_sessions_of("keeper") == 1
 
     other = open_session("other")
     wait_until(lambda: not is_free(other, 1), seconds=5, message="the lock is held again")
-    assert told.empty()
+    assert changes.empty()
     assert dict(FeedLease.objects.filter(owner="keeper").values_list("connection_id", "epoch")) == {1: 1, 2: 1}
 
 
-def test_a_keeper_whose_connection_was_taken_meanwhile_gives_it_up(keeper: Keeping, open_session: OpenSession) -> None:
-    _, told = keeper
-    told.get(timeout=5)
-    told.get(timeout=5)
+def test_a_keeper_releases_a_connection_that_another_has_taken(keeper: Keeping, open_session: OpenSession) -> None:
+    _, changes = keeper
+    changes.get(timeout=5)
+    changes.get(timeout=5)
     other = open_session("other")
 
     end_sessions_of("keeper")
     wait_until(lambda: take(other, 1) is not None, seconds=0.9, message="another takes connection 1")
 
-    assert Lease(1, 1) not in told.get(timeout=5)
+    assert Lease(1, 1) not in changes.get(timeout=5)
     assert FeedLease.objects.get(connection_id=1).owner == "other"
 
 
-def test_a_database_that_is_not_there_stops_nobody_from_waiting_at_the_gate() -> None:
+def test_an_unreachable_database_keeps_the_gate_open() -> None:
     keeper = LeaseKeeper({"host": "127.0.0.1", "port": 1}, owner="alone", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=keeper.run)
     thread.start()
@@ -189,7 +189,7 @@ def test_a_database_that_is_not_there_stops_nobody_from_waiting_at_the_gate() ->
         LeaseStatements({"host": "127.0.0.1", "port": 1}, "alone")
 
 
-def test_an_owner_is_sure_while_its_thread_looks_even_in_vain_and_not_while_it_stands_still() -> None:
+def test_leases_stay_confirmed_while_the_thread_runs_even_without_a_database_and_not_while_it_stands_still() -> None:
     nowhere = {"host": "127.0.0.1", "port": 1}
     alone = LeaseKeeper(nowhere, owner="alone", limit=1, on_change=lambda _leases: None)
     still = LeaseKeeper(nowhere, owner="still", limit=1, on_change=lambda _leases: None)

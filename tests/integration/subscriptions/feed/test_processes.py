@@ -1,4 +1,4 @@
-"""What can be told of a real process by its name: that it runs, stands still, has ended, was never here."""
+"""The status of a real process by its name: running, stopped, ended, elsewhere."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from subscriptions.domain.ownership import ProcessStatus
 from subscriptions.feed.ownership.processes import name_this_process, process_status
 from tests.integration.subscriptions.feed.feed_workers import REPOSITORY
 
-SAY_NAME_AND_WAIT = (
+PRINT_NAME_AND_WAIT = (
     "from subscriptions.feed.ownership.processes import name_this_process; "
     "print(name_this_process(), flush=True); input()"
 )
@@ -20,9 +20,9 @@ SAY_NAME_AND_WAIT = (
 
 @pytest.fixture
 def process() -> Iterator["subprocess.Popen[str]"]:
-    """A process that says its name and waits."""
+    """A process that prints its name and waits."""
     one = subprocess.Popen(
-        [sys.executable, "-c", SAY_NAME_AND_WAIT],
+        [sys.executable, "-c", PRINT_NAME_AND_WAIT],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -38,7 +38,7 @@ def read_name(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
-def test_a_process_that_runs_or_stands_still_is_there(process: "subprocess.Popen[str]") -> None:
+def test_a_running_or_stopped_process_is_running(process: "subprocess.Popen[str]") -> None:
     name = read_name(process)
     assert process_status(name) is ProcessStatus.RUNNING
 
@@ -69,7 +69,7 @@ def test_another_process_under_the_same_id_is_not_taken_for_the_one_that_ended()
 @pytest.mark.parametrize(
     "name", ["another-host:1:2:ab", "a name of another kind", "", "{host}:1:0:ab", "{host}:x:2:ab"]
 )
-def test_of_a_process_that_is_not_known_to_be_of_this_machine_nothing_can_be_told(name: str) -> None:
+def test_the_status_of_a_process_elsewhere_is_unknown(name: str) -> None:
     host = name_this_process().rsplit(":", 3)[0]
 
     assert process_status(name.replace("{host}", host)) is ProcessStatus.ELSEWHERE

@@ -1,4 +1,4 @@
-"""Instruments that stay silent: a socket that takes everything and says nothing, beside the simulator's REST."""
+"""Silent instruments: a socket that accepts subscriptions and sends nothing, beside the simulator's REST."""
 
 import threading
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def mute_feed() -> Iterator[str]:
         thread.join(5)
 
 
-def test_what_stays_silent_shows_the_brokers_snapshot_and_says_so(
+def test_silent_instruments_show_the_brokers_snapshot_marked_as_one(
     simulator: SimulatorAddress, mute_feed: str, tmp_path: Path
 ) -> None:
     ids = [one.instrument_id for one in make_subscriptions(simulator, count=1_200)]

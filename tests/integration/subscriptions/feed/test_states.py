@@ -1,4 +1,4 @@
-"""What an owner notes of its connection, and since when it counts as lost."""
+"""The recorded state of a connection, and since when it counts as lost."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ def test_a_loss_lasts_from_the_first_failed_turn_while_another_connection_is_liv
     assert lost_since(1) is None
 
 
-def test_a_turn_that_fails_while_none_is_live_begins_the_loss_anew() -> None:
+def test_a_turn_that_fails_while_none_is_live_restarts_the_loss() -> None:
     make_live(1)
     FeedConnection.objects.filter(number=1).update(lost_since=LONG_AGO)
 
@@ -47,7 +47,7 @@ def test_a_turn_that_fails_while_none_is_live_begins_the_loss_anew() -> None:
     assert since > LONG_AGO
 
 
-def test_what_was_failed_over_stays_so_until_a_socket_is_open_again() -> None:
+def test_a_failed_over_connection_stays_so_until_a_socket_is_open() -> None:
     make_live(1, 2)
     write_state(Lease(1, 1), REFUSED)
     FeedConnection.objects.filter(number=1).update(state="failed_over")
@@ -58,7 +58,7 @@ def test_what_was_failed_over_stays_so_until_a_socket_is_open_again() -> None:
     assert FeedConnection.objects.get(number=1).state == "subscribing"
 
 
-def test_a_former_owner_notes_nothing() -> None:
+def test_a_former_owner_records_nothing() -> None:
     make_live(1)
 
     write_state(Lease(1, 0), REFUSED)
@@ -67,7 +67,7 @@ def test_a_former_owner_notes_nothing() -> None:
     assert lost_since(1) is None
 
 
-def test_the_state_is_as_old_as_it_is_however_often_it_is_noted() -> None:
+def test_recording_a_state_again_does_not_change_its_age() -> None:
     make_live(1)
     FeedConnection.objects.filter(number=1).update(state="reconnecting", since=LONG_AGO)
 

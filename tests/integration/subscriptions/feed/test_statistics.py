@@ -36,7 +36,7 @@ def test_statistics_go_on_over_the_sockets_of_one_owner() -> None:
     assert read.loop_lag.total == 0.2
 
 
-def test_what_cannot_be_read_is_counted_by_kind() -> None:
+def test_decode_errors_are_counted_by_kind() -> None:
     connection = ConnectionLifecycle(Lease(1, 1))
     connection.table.add({OURS: 1})
 

@@ -1,4 +1,4 @@
-"""Tasks whose cancellation somebody has lost."""
+"""Tasks whose cancellation a library has swallowed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -19,16 +19,16 @@ def test_more_than_one_in_a_hundred_within_ten_seconds_is_too_much() -> None:
     assert watch.check(packets=2_000, bad=21, now=9.0) == 21 / 2_000
 
 
-def test_a_handful_says_nothing_however_little_came() -> None:
+def test_a_few_bad_packets_are_no_evidence_however_few_came() -> None:
     assert begun().check(packets=20, bad=FEWEST_BAD - 1, now=1.0) is None
     assert begun().check(packets=20, bad=FEWEST_BAD, now=1.0) == 0.5
 
 
-def test_messages_that_hold_no_packet_at_all_count_as_well() -> None:
+def test_messages_without_any_packet_count_as_well() -> None:
     assert begun().check(packets=0, bad=FEWEST_BAD, now=1.0) == 1.0
 
 
-def test_what_was_bad_longer_ago_is_forgotten() -> None:
+def test_bad_packets_before_the_period_are_forgotten() -> None:
     watch = begun()
     watch.check(packets=5_000, bad=50, now=1.0)
 

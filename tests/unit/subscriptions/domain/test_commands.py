@@ -18,7 +18,7 @@ told = st.dictionaries(
 )
 
 
-def test_nothing_is_said_when_all_is_as_wanted() -> None:
+def test_equal_sets_need_no_message() -> None:
     assert commands_between({CALL: Mode.FULL}, {CALL: Mode.FULL}) == []
 
 
@@ -50,7 +50,7 @@ def test_one_message_names_at_most_a_hundred() -> None:
 
 
 @given(sent=told, wanted=told)
-def test_applying_the_commands_to_what_was_sent_gives_what_is_wanted(
+def test_applying_the_commands_to_the_sent_set_gives_the_wanted_set(
     sent: dict[InstrumentKey, Mode], wanted: dict[InstrumentKey, Mode]
 ) -> None:
     capacity = max(len(sent), len(wanted))
@@ -65,7 +65,7 @@ def test_applying_the_commands_to_what_was_sent_gives_what_is_wanted(
 
 
 @given(sent=told, wanted=told)
-def test_the_order_of_what_is_asked_does_not_matter(
+def test_the_order_of_the_wanted_set_does_not_matter(
     sent: dict[InstrumentKey, Mode], wanted: dict[InstrumentKey, Mode]
 ) -> None:
     backwards = dict(reversed(wanted.items()))

@@ -27,9 +27,9 @@ LONG = SocketLifetime(3_600.0, is_heard=True)
 
 
 def follow(
-    attempts: Attempts, *losses: Disconnect, lifetime: SocketLifetime | None = None, chance: float = 1.0
+    attempts: Attempts, *disconnects: Disconnect, lifetime: SocketLifetime | None = None, chance: float = 1.0
 ) -> list[RetryPlan]:
-    return [attempts.after(disconnect, lifetime, chance=chance) for disconnect in losses]
+    return [attempts.after(disconnect, lifetime, chance=chance) for disconnect in disconnects]
 
 
 def test_every_state_is_in_the_graph_and_can_be_left_and_reached() -> None:
@@ -44,7 +44,7 @@ def test_the_picture_in_the_documents_is_the_graph() -> None:
     assert sorted(drawn) == sorted((before.value, one.value) for before, after in FOLLOWS.items() for one in after)
 
 
-def test_whatever_happened_another_socket_or_another_owner_may_follow() -> None:
+def test_from_every_state_another_socket_or_another_owner_may_follow() -> None:
     for state in set(State) - {State.WANTED, State.OPENING, State.SUBSCRIBING, State.LIVE}:
         assert State.OPENING in FOLLOWS[state]
     assert all(may_follow(state, State.WANTED) for state in State)
@@ -96,14 +96,14 @@ def test_each_reaction_has_its_state_and_its_wait(reaction: Reaction, expected: 
     assert follow(Attempts(), Disconnect(reaction, "said")) == [expected]
 
 
-def test_attempts_that_fail_spread_out_and_a_good_socket_begins_anew() -> None:
+def test_waits_grow_with_failures_and_a_good_socket_resets_them() -> None:
     attempts = Attempts()
 
     assert [one.delay_seconds for one in follow(attempts, CUT, CUT, CUT)] == [2.0, 4.0, 8.0]
     assert [one.delay_seconds for one in follow(attempts, CUT, lifetime=SHORT)] == [2.0]
 
 
-def test_only_turns_that_failed_by_themselves_are_counted() -> None:
+def test_only_own_failed_turns_are_counted() -> None:
     attempts = Attempts()
 
     follow(attempts, CUT, CUT)
@@ -152,14 +152,14 @@ def test_a_broker_out_of_reach_casts_no_doubt_on_the_token() -> None:
     assert {one.state for one in follow(Attempts(), *[CUT] * 10)} == {State.RECONNECTING}
 
 
-LOSSES = st.builds(
+DISCONNECTS = st.builds(
     Disconnect, st.sampled_from(Reaction), st.just("said"), st.sampled_from(DisconnectCause), is_doubtful=st.booleans()
 )
-LIVES = st.none() | st.builds(SocketLifetime, st.floats(0, 1e6), is_heard=st.booleans())
+LIFETIMES = st.none() | st.builds(SocketLifetime, st.floats(0, 1e6), is_heard=st.booleans())
 
 
-@given(st.lists(st.tuples(LOSSES, LIVES), max_size=30), st.floats(0, 1))
-def test_whatever_is_lost_the_owner_walks_the_graph(
+@given(st.lists(st.tuples(DISCONNECTS, LIFETIMES), max_size=30), st.floats(0, 1))
+def test_every_sequence_of_disconnects_follows_the_graph(
     lost: list[tuple[Disconnect, SocketLifetime | None]], chance: float
 ) -> None:
     attempts = Attempts()

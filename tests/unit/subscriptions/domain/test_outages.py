@@ -27,7 +27,7 @@ def waiting(number: int) -> ConnectionStatus:
 
 
 def looks(watch: OutageMonitor, connections: list[ConnectionStatus], *, first: int, last: int) -> list[list[int]]:
-    """Look once a second, from second `first` to second `last`."""
+    """Check once a second, from second `first` to second `last`."""
     return [list(watch.check(connections, now=at(second))) for second in range(first, last + 1)]
 
 
@@ -62,7 +62,7 @@ def test_a_new_owner_of_the_other_connection_was_not_live_throughout() -> None:
     assert looks(watch, [live(1, epoch=2), lost(2, 3)], first=5, last=30) == [[]] * 26
 
 
-def test_what_was_live_while_the_watch_did_not_look_is_not_known() -> None:
+def test_a_gap_between_checks_forgets_what_was_live() -> None:
     watch = OutageMonitor(GRACE)
     looks(watch, [live(1), live(2)], first=0, last=2)
 
@@ -77,7 +77,7 @@ def test_waiting_for_an_owner_or_a_turn_is_no_loss() -> None:
     assert looks(OutageMonitor(GRACE), [live(1), waiting(2)], first=0, last=30) == [[]] * 31
 
 
-def test_what_carries_nothing_and_what_nobody_can_take_is_left_alone() -> None:
+def test_an_empty_connection_and_one_without_a_target_stay() -> None:
     full = live(1, load=10, capacity=10)
 
     assert looks(OutageMonitor(GRACE), [full, lost(2, 1)], first=0, last=10) == [[]] * 11

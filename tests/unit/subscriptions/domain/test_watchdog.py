@@ -20,7 +20,7 @@ class Socket:
         self.watchdog = Watchdog(Limits())
 
     def reopen(self) -> None:
-        """Get a new socket that was told the same."""
+        """Open a new socket with the same instruments."""
         self.watchdog.begin_socket(now=self.now, streamed_before=int(self.streaming))
         self.packets = self.streaming = 0.0
 
@@ -57,7 +57,7 @@ def test_a_socket_with_twenty_packets_due_in_ten_seconds_is_a_busy_one() -> None
     assert streaming_socket(rate=4).run(600) == 10.0
 
 
-def test_a_quiet_socket_is_mute_after_ninety_seconds() -> None:
+def test_a_sparse_socket_is_mute_after_ninety_seconds() -> None:
     took = streaming_socket(rate=0.5).run(600)
 
     assert took is not None
@@ -120,7 +120,7 @@ def test_a_rate_of_long_ago_is_not_held_against_a_socket_of_today() -> None:
     assert took > 80
 
 
-def test_where_lulls_are_usual_a_rate_says_little() -> None:
+def test_where_pauses_are_usual_the_rate_does_not_count() -> None:
     socket = Socket()
     socket.burst()
     socket.run(8)
@@ -148,7 +148,7 @@ def test_the_night_is_not_held_against_the_morning() -> None:
     assert took >= 89
 
 
-def test_what_streamed_while_spots_did_is_forgotten_once_they_are_frozen() -> None:
+def test_the_rate_of_other_segments_is_forgotten_when_they_freeze() -> None:
     socket = Socket(expected=WITH_SPOTS)
     socket.burst()
     socket.run(70, rate=100)
@@ -157,21 +157,21 @@ def test_what_streamed_while_spots_did_is_forgotten_once_they_are_frozen() -> No
     assert socket.run(80) is None
 
 
-def test_what_streamed_before_most_was_released_is_forgotten() -> None:
+def test_the_rate_before_most_instruments_were_released_is_forgotten() -> None:
     socket = streaming_socket(rate=100)
     socket.sent = 100
 
     assert socket.run(80) is None
 
 
-def test_time_in_which_nobody_looked_is_not_silence() -> None:
+def test_time_without_a_check_is_not_silence() -> None:
     socket = streaming_socket(rate=100)
     socket.now += 30
 
     assert socket.run(9.5) is None
 
 
-def test_a_socket_that_was_told_nothing_is_never_mute() -> None:
+def test_a_socket_without_instruments_is_never_mute() -> None:
     assert Socket(sent=0).run(3_600) is None
 
 
