@@ -10,7 +10,7 @@ FLOOR_SECONDS: Final = 1.0
 CEILING_SECONDS: Final = 60.0  # Chosen: an outage of the broker ends for us at most a minute late.
 # docs/dhan.md: a refusal with 429 clears after a minute to five; the same range for a doubtful token.
 SLOW_FLOOR_SECONDS: Final = 60.0
-SLOW_CEILING_SECONDS: Final = 300.0
+SLOW_CEILING_SECONDS: Final = 300.0  # As above: five minutes.
 HELD_SECONDS: Final = 30.0
 """Chosen: near the 40 s after which the broker drops a silent client; until then it may count a lost socket."""
 

@@ -30,6 +30,8 @@ _KEPT_SHARE: Final = 0.8
 class Limits:
     """The longest silence in session: where packets are frequent, and elsewhere."""
 
+    # Chosen: the longest time for which old prices may look live where the market moves; an illiquid contract may well
+    # have no packet for a minute.
     mute_seconds: float = 10.0
     sparse_seconds: float = 90.0
 

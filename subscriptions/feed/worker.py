@@ -147,7 +147,12 @@ class FeedWorker:
                     keeper_done.add_done_callback(
                         lambda _: loop.call_later(_CANCEL_AGAIN_SECONDS, cancel_until_done, background)
                     )
-                    await self._follow_leases(group, board, gate, credentials, keeper)
+
+                    def start(lease: Lease) -> tuple[OwnedConnection, asyncio.Task[None]]:
+                        owned = OwnedConnection(lease, board, self._settings, keeper)
+                        return owned, group.create_task(owned.run(gate, credentials, self._settings))
+
+                    await self._follow_leases(start)
                     await self._release_all()
                     cancel_until_done(background)
             finally:
@@ -181,14 +186,7 @@ class FeedWorker:
         self._leases = leases
         self._leases_changed.set()
 
-    async def _follow_leases(
-        self,
-        group: asyncio.TaskGroup,
-        board: OwnerBoard,
-        gate: OpeningGate,
-        credentials: CredentialsReader,
-        keeper: LeaseKeeper,
-    ) -> None:
+    async def _follow_leases(self, start: Callable[[Lease], tuple[OwnedConnection, asyncio.Task[None]]]) -> None:
         """Start the tasks of each new lease and end those of each lost one, until stopped."""
         stopped = asyncio.ensure_future(self._stop.wait())
         while not self._stop.is_set():
@@ -200,9 +198,7 @@ class FeedWorker:
             # A connection that was lost and taken again has a new epoch: another lease, with new tasks.
             for lease in sorted(self._leases - self._connections.keys(), key=lambda one: one.connection):
                 logger.info("connection %d, epoch %d: taken by %s", lease.connection, lease.epoch, self._settings.name)
-                owned = OwnedConnection(lease, board, self._settings, keeper)
-                task = group.create_task(owned.run(gate, credentials, self._settings))
-                self._connections[lease] = owned, task
+                self._connections[lease] = start(lease)
             changed = asyncio.ensure_future(self._leases_changed.wait())
             await asyncio.wait([changed, stopped], return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
