@@ -110,7 +110,7 @@ def decode(packet: bytes) -> Packet:
         return DisconnectPacket(reason=DISCONNECT.unpack(packet)[4])
     if code is PacketCode.MARKET_STATUS:
         return MarketStatus()
-    return _decode_tick(code, InstrumentKey(_segment(raw_segment), security_id), packet)
+    return decode_tick(code, InstrumentKey(_segment(raw_segment), security_id), packet)
 
 
 def encode(packet: Packet) -> bytes:
@@ -148,7 +148,7 @@ def _segment(raw: int) -> ExchangeSegment:
         raise DecodeError(f"unknown exchange segment {raw}") from None
 
 
-def _decode_tick(code: PacketCode, key: InstrumentKey, packet: bytes) -> Tick:
+def decode_tick(code: PacketCode, key: InstrumentKey, packet: bytes) -> Tick:
     if code is PacketCode.FULL:
         return _decode_full(key, packet)
     if code is PacketCode.QUOTE:

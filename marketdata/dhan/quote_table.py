@@ -6,9 +6,9 @@ length, segment and security id are exactly eight bytes), looks up the slots of 
 search, and scatters each code's packets into the rows as opaque bytes. Assigning field by field is 11x
 slower for full packets (benchmarks/bench_quote_table.py).
 
-Within a window the last packet that is believed wins per group of fields, as if `tick_rules.follow` had
+Within a window the last packet that is accepted wins per group of fields, as if `tick_rules.apply_tick` had
 been applied packet by packet; that is the definition, and a property test holds this module to it. What is not
-believed (`tick_checks`) is counted by kind and never written. Codes
+accepted (`tick_checks`) is counted by kind and never written. Codes
 that write the same fields are told apart by offset, which is arrival order: a full packet writes all that
 a quote writes, a quote all that a ticker writes, so each is applied only where nothing wider came after it.
 
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.packets import DISCONNECT, FULL, HEADER, LENGTH_OF, QUOTE, PacketCode
-from marketdata.dhan.tick_checks import Memory, Ticks, judge, write_closes
+from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_closes
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
 
@@ -279,21 +279,21 @@ class QuoteTable:
         self._write(Ticks(buffer, slots, offsets, codes).only(is_mine), received_at_ms)
 
     def _write(self, ticks: Ticks, received_at_ms: int) -> None:
-        verdict = judge(ticks, self._rows, self._memory, received_at_ms=received_at_ms)
-        for fault, count in verdict.faults.items():
+        check = check_ticks(ticks, self._rows, self._memory, received_at_ms=received_at_ms)
+        for fault, count in check.faults.items():
             setattr(self.counters, fault.value, getattr(self.counters, fault.value) + count)
         self._changed[ticks.slots] = self._unkept[ticks.slots] = self._heard[ticks.slots] = True
-        believed = ticks.only(verdict.is_believed)
+        accepted = ticks.only(check.is_accepted)
         window = _Window(self._rows, ticks.buffer, received_at_ms)
-        window.stamp(believed.slots)
+        window.stamp(accepted.slots)
         newest = np.full(len(self._rows), _NOTHING, dtype=np.int64)
-        present = np.bincount(believed.codes, minlength=len(_IS_TICK)) > 0
+        present = np.bincount(accepted.codes, minlength=len(_IS_TICK)) > 0
         # The order matters: what writes more goes first, what writes less only where it came later.
         for code, write in _WRITERS:
             if present[code]:
-                chosen = believed.only(believed.codes == code)
+                chosen = accepted.only(accepted.codes == code)
                 write(window, chosen.slots, chosen.at, newest)
-        write_closes(verdict, self._rows, self._memory)
+        write_closes(check, self._rows, self._memory)
 
 
 class _Window:

@@ -1,19 +1,18 @@
-"""Which ticks are believed, and what they do to a quote: the definition of honest data, one tick at a time.
+"""Which ticks are accepted, and how they change a quote: the definition, one tick at a time.
 
-* Older never overwrites newer. A later trade time is newer; of equal ones the later arrival is, for the broker repeats
-  the time of the last trade with every change of the book.
-* A price that cannot be is refused and counted by kind, and what was known stays, marked suspect until the next
-  good one: not a number, negative, zero where a price is known, of a day that has not come. Of shares and indices
-  also ten times or a tenth of the price before, until the same is said JUMPS_BELIEVED times in a row, because a share
-  without circuit limits has done that; derivatives do it every week and are never asked.
-* What was not yet traded today comes with no time (0, or one of 1980) and perhaps no price. That replaces a price of an
-  earlier day, never one of today.
-* The previous close is the broker's own packet for it, else the day's close field; the first of a trading day stands
-  to its end, since the field turns into today's close after the session. The first trade of another day takes it away.
-  Days are of India, from midnight there.
+* **Order.** An older trade time never overwrites a newer one. Of equal trade times the later arrival wins, because the
+  broker repeats the time of the last trade with every change of depth.
+* **Validity.** An invalid price is rejected and counted by kind (`TickFault`), and the quote keeps its last good price,
+  marked suspect until the next accepted one. Only shares and indices are checked for jumps: a derivative moves tenfold
+  in a normal week.
+* **Untraded.** An instrument that has not traded today comes with trade time 0 or a date of 1980, perhaps without a
+  price. That replaces a price of an earlier day, never one of today.
+* **Previous close.** It is the broker's packet for it (code 6), else the close field of quote and full packets. The
+  first one of a trading day stands until the day ends, because after the session the field changes to today's close.
+  The first trade of a later day removes it. Days begin at midnight IST.
 
-`marketdata.dhan.quote_table` does the same for whole windows at once and is held to this by a property test. Knows no
-clock: `received_at_ms` is an argument.
+`marketdata.dhan.tick_checks` is the fast twin for all packets of a flush; a property test compares both on any stream.
+The reception time is an argument: this module reads no clock. Sources: docs/dhan.md, section "Live feed".
 """
 
 import math
@@ -24,18 +23,21 @@ from typing import Final
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quotes import FullTick, OiTick, PreviousCloseTick, Quote, QuoteTick, Tick, TickerTick, updated
 
-DAY_SECONDS: Final = 86_400
-IST_SECONDS: Final = 19_800
-FIRST_REAL_LTT: Final = 1_000_000_000  # of 2001: what is before it means "not traded"
+DAY_SECONDS: Final = 86_400  # 24 * 60 * 60
+IST_SECONDS: Final = 19_800  # IST is UTC+5:30
+# 9 Sep 2001. Chosen: between the placeholder dates of untraded instruments (1970, 1980) and any trade of a listed one.
+FIRST_REAL_LTT: Final = 1_000_000_000
+# Chosen: no share with a circuit limit (at most 20 % a day) moves tenfold; a shifted decimal point does.
 LARGEST_JUMP: Final = 10.0
-JUMPS_BELIEVED: Final = 3
-"""So many prices in a row that are as far away are believed with the next."""
+# Chosen: a demerger or a share without circuit limits can move tenfold. So after this many rejected jumps in a row the
+# next one is accepted; a single damaged packet never is.
+MAX_REJECTED_JUMPS: Final = 3
 
 STEADY_SEGMENTS: Final = frozenset({ExchangeSegment.IDX_I, ExchangeSegment.NSE_EQ, ExchangeSegment.BSE_EQ})
 
 
 class TickFault(StrEnum):
-    """Why a tick is not believed; the values are the kinds that are counted."""
+    """Why a tick is rejected; the values are the kinds that are counted."""
 
     NOT_FINITE = "not_finite"
     NEGATIVE = "negative"
@@ -46,109 +48,98 @@ class TickFault(StrEnum):
 
     @property
     def is_impossible(self) -> bool:
-        """Whether such a price cannot be; an older one only came late."""
+        """Whether the price is invalid; an older tick is valid, but late."""
         return self is not TickFault.OLDER
 
 
 @dataclass(frozen=True, slots=True)
-class HeldPrice:
-    """What is known before a tick: zeros for what is not. `jumps` were refused in a row just now."""
+class TrackedQuote:
+    """A quote with the state that the rules need beside it.
 
-    ltp: float = 0.0
-    ltt: int = 0
-    previous_close: float = 0.0
-    is_snapshot: bool = False
-    is_steady: bool = False
-    jumps: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """A quote with what the rules must remember of it. `close_day` is the day its previous close is for."""
+    `close_day` is the day of its previous close, as `day_in_india` counts. `jumps` were rejected in a row. A price that
+    `is_snapshot` came in the broker's REST answer: a packet replaces it whatever its trade time.
+    """
 
     quote: Quote
     is_suspect: bool = False
+    is_snapshot: bool = False
     close_day: int = -1
     jumps: int = 0
 
 
 def day_in_india(received_at_ms: int) -> int:
-    """Return the number of the day in India, as trade times count them."""
+    """Return the number of the day in IST since 1970, the same count as `ltt // DAY_SECONDS` (LTT is in IST)."""
     return (received_at_ms // 1_000 + IST_SECONDS) // DAY_SECONDS
 
 
-def find_fault(ltp: float, ltt: int, held: HeldPrice, *, today: int) -> TickFault | None:
-    """Return why a price with its trade time is not believed; None if it is."""
+def find_fault(ltp: float, ltt: int, tracked: TrackedQuote, *, today: int) -> TickFault | None:
+    """Return why a price with its trade time is rejected; None if it is accepted.
+
+    The order of the checks matters: it decides which kind is counted.
+    """
+    known_ltp, known_ltt = tracked.quote.ltp or 0.0, tracked.quote.ltt or 0
     if not math.isfinite(ltp):
         return TickFault.NOT_FINITE
     if ltp < 0:
         return TickFault.NEGATIVE
+    # A trade of tomorrow is accepted: at midnight our clock may be behind the broker's.
     if ltt >= (today + 2) * DAY_SECONDS:
         return TickFault.FUTURE
-    is_untraded = ltt < FIRST_REAL_LTT and held.ltt // DAY_SECONDS < today
-    if ltt < held.ltt and not is_untraded and not held.is_snapshot:
+    # "Not traded today" replaces what is known of an earlier day, although its trade time is lower.
+    is_untraded = ltt < FIRST_REAL_LTT and known_ltt // DAY_SECONDS < today
+    if ltt < known_ltt and not is_untraded and not tracked.is_snapshot:
         return TickFault.OLDER
     if ltp == 0:
-        return TickFault.ZERO if held.ltp > 0 and not is_untraded else None
-    reference = held.ltp or held.previous_close
-    if held.is_steady and held.jumps < JUMPS_BELIEVED and is_jump(ltp, reference):
+        return TickFault.ZERO if known_ltp > 0 and not is_untraded else None
+    is_steady = tracked.quote.key.segment in STEADY_SEGMENTS
+    reference = known_ltp or tracked.quote.previous_close or 0.0
+    if is_steady and tracked.jumps < MAX_REJECTED_JUMPS and is_jump(ltp, reference):
         return TickFault.JUMP
     return None
 
 
 def is_jump(ltp: float, reference: float) -> bool:
-    """Whether a price is more than ten times, or less than a tenth, of the one before; never if that is unknown."""
+    """Whether a price is above ten times `reference` or below a tenth of it; never if `reference` is 0, unknown."""
     return reference > 0 and not reference / LARGEST_JUMP <= ltp <= reference * LARGEST_JUMP
 
 
-def follow(held: Tracked, tick: Tick, *, received_at_ms: int) -> tuple[Tracked, TickFault | None]:
-    """Return what is known after `tick`, and why it was not believed if it was not."""
+def apply_tick(tracked: TrackedQuote, tick: Tick, *, received_at_ms: int) -> tuple[TrackedQuote, TickFault | None]:
+    """Return the quote after `tick`, and the fault if the tick was rejected."""
     match tick:
         case OiTick():
-            return replace(held, quote=updated(held.quote, tick)), None
+            return replace(tracked, quote=updated(tracked.quote, tick)), None
         case PreviousCloseTick():
-            return _told_close(held, tick, day_in_india(received_at_ms)), None
+            return _apply_previous_close(tracked, tick, day_in_india(received_at_ms)), None
         case TickerTick() | QuoteTick() | FullTick():
-            return _priced(held, tick, day_in_india(received_at_ms))
+            return _apply_price(tracked, tick, day_in_india(received_at_ms))
 
 
-def _told_close(held: Tracked, tick: PreviousCloseTick, today: int) -> Tracked:
-    is_told = held.quote.previous_oi is not None and held.close_day >= today
-    if is_told or not is_close(tick.previous_close):
-        return held
-    return replace(held, quote=updated(held.quote, tick), close_day=today)
+def _apply_previous_close(tracked: TrackedQuote, tick: PreviousCloseTick, today: int) -> TrackedQuote:
+    # Only a packet of code 6 sets previous_oi. So the first such packet of a day stands, and replaces a close field.
+    has_packet_of_today = tracked.quote.previous_oi is not None and tracked.close_day >= today
+    if has_packet_of_today or not is_close(tick.previous_close):
+        return tracked
+    return replace(tracked, quote=updated(tracked.quote, tick), close_day=today)
 
 
-def _priced(held: Tracked, tick: TickerTick | QuoteTick | FullTick, today: int) -> tuple[Tracked, TickFault | None]:
-    fault = find_fault(tick.ltp, tick.ltt, _held_price(held), today=today)
+def _apply_price(
+    tracked: TrackedQuote, tick: TickerTick | QuoteTick | FullTick, today: int
+) -> tuple[TrackedQuote, TickFault | None]:
+    fault = find_fault(tick.ltp, tick.ltt, tracked, today=today)
     if fault is not None:
-        jumps = held.jumps + 1 if fault is TickFault.JUMP else held.jumps
-        return replace(held, is_suspect=held.is_suspect or fault.is_impossible, jumps=jumps), fault
-    believed = replace(held, quote=updated(held.quote, tick), is_suspect=False, jumps=0)
-    day_close = 0.0 if isinstance(tick, TickerTick) else tick.day_close
-    return _of_the_day(believed, tick.ltt // DAY_SECONDS, day_close), None
-
-
-def _of_the_day(held: Tracked, day: int, day_close: float) -> Tracked:
-    """Let go of the previous close of an earlier day, and take the day's field for it."""
-    if day <= held.close_day:
-        return held
-    if is_close(day_close):
-        return replace(held, quote=replace(held.quote, previous_close=day_close, previous_oi=None), close_day=day)
-    return replace(held, quote=replace(held.quote, previous_close=None, previous_oi=None))
+        jumps = tracked.jumps + (fault is TickFault.JUMP)
+        return replace(tracked, is_suspect=tracked.is_suspect or fault.is_impossible, jumps=jumps), fault
+    quote, close_day = updated(tracked.quote, tick), tracked.close_day
+    day = tick.ltt // DAY_SECONDS
+    if day > close_day:
+        # The previous close is of an earlier day: take this day's from the close field, or leave it unknown.
+        day_close = 0.0 if isinstance(tick, TickerTick) else tick.day_close
+        has_close = is_close(day_close)
+        quote = replace(quote, previous_close=day_close if has_close else None, previous_oi=None)
+        close_day = day if has_close else close_day
+    return TrackedQuote(quote, close_day=close_day), None
 
 
 def is_close(price: float) -> bool:
-    """Whether a close is one: unknown ones come as zero."""
+    """Whether a close is known: the broker sends 0 for an unknown one."""
     return math.isfinite(price) and price > 0
-
-
-def _held_price(held: Tracked) -> HeldPrice:
-    quote = held.quote
-    return HeldPrice(
-        ltp=quote.ltp or 0.0,
-        ltt=quote.ltt or 0,
-        previous_close=quote.previous_close or 0.0,
-        is_steady=quote.key.segment in STEADY_SEGMENTS,
-        jumps=held.jumps,
-    )

@@ -179,7 +179,7 @@ def test_packets_before_a_broken_one_are_kept_and_its_place_is_told() -> None:
 
 @pytest.mark.parametrize("length", [0, 7])
 def test_a_length_below_the_headers_ends_the_walk(length: int) -> None:
-    """A walk that believed it would never end."""
+    """A walk that accepted it would never end."""
     with pytest.raises(DecodeError, match=f"length {length} is below the header's at offset 0"):
         list(packets.split(bytes((2, length, 0, 0, 13, 0, 0, 0))))
 

@@ -26,7 +26,7 @@ from marketdata.domain.quotes import (
     TickerTick,
     updated,
 )
-from marketdata.domain.tick_rules import TickFault, Tracked, follow
+from marketdata.domain.tick_rules import TickFault, TrackedQuote, apply_tick
 from tests.unit.marketdata.dhan.quote_tables import (
     FUTURE,
     IDS,
@@ -44,7 +44,7 @@ u32 = st.integers(0, 2**32 - 1)
 u16 = st.integers(0, 2**16 - 1)
 keys = st.sampled_from([*IDS, STRANGER])
 levels = st.builds(DepthLevel, u32, u32, u16, u16, prices, prices)
-# Prices of one size, so that most are believed, and every kind that is not.
+# Prices of one size, so that most are accepted, and every kind that is not.
 ltps = st.one_of(st.floats(50, 500, width=32), st.sampled_from([0.0, -0.0, -1.0, 5.0, 4_999.0]), st.floats(width=32))
 DAY = 86_400
 NOON = 20_700 * DAY + DAY // 2  # trade times: IST written as if UTC
@@ -84,19 +84,19 @@ cut_messages = st.builds(lambda whole, cut: whole[:-cut], messages.filter(lambda
 flushes = st.lists(st.lists(st.one_of(messages, messages, cut_messages), max_size=12), max_size=4)
 
 
-def readable(windows: Sequence[tuple[int, Sequence[bytes]]]) -> tuple[dict[InstrumentKey, Tracked], Counter[str]]:
+def readable(windows: Sequence[tuple[int, Sequence[bytes]]]) -> tuple[dict[InstrumentKey, TrackedQuote], Counter[str]]:
     """Return what the definition makes of messages, one packet after the other, and what it did not believe."""
-    tracked = {key: Tracked(Quote(key)) for key in IDS}
+    tracked = {key: TrackedQuote(Quote(key)) for key in IDS}
     faults: Counter[str] = Counter()
     for received_at_ms, window in windows:
         for tick in (one for message in window for one in readable_ticks(message)):
             if tick.key in tracked:
-                tracked[tick.key], fault = follow(tracked[tick.key], tick, received_at_ms=received_at_ms)
+                tracked[tick.key], fault = apply_tick(tracked[tick.key], tick, received_at_ms=received_at_ms)
                 faults.update([] if fault is None else [fault.value])
     return tracked, faults
 
 
-def known(tracked: Mapping[InstrumentKey, Tracked]) -> dict[InstrumentKey, tuple[Quote, bool]]:
+def known(tracked: Mapping[InstrumentKey, TrackedQuote]) -> dict[InstrumentKey, tuple[Quote, bool]]:
     return {
         key: (one.quote, one.is_suspect) for key, one in tracked.items() if one.quote != Quote(key) or one.is_suspect
     }
@@ -142,6 +142,22 @@ def test_any_stream_flushed_anywhere_gives_what_the_definition_gives(
     assert said(table.all_rows()) == known(tracked)
     assert mirror == known(tracked)
     assert Counter({kind.value: getattr(table.counters, kind.value) for kind in TickFault}) == faults
+
+
+@given(flushes=st.lists(st.lists(st.sampled_from([100.0, 101.0, 5_000.0]), min_size=1, max_size=3), max_size=12))
+def test_jumps_count_in_a_row_whatever_the_flushes(flushes: list[list[float]]) -> None:
+    table = make_table()
+    at_ms = (NOON - 19_800) * 1_000
+    windows = [(at_ms, [packets.encode(TickerTick(NIFTY, ltp, NOON)) for ltp in flush]) for flush in flushes]
+
+    for _, window in windows:
+        for message in window:
+            table.append(message)
+        table.absorb(received_at_ms=at_ms)
+
+    tracked, faults = readable(windows)
+    assert said(table.all_rows()) == known(tracked)
+    assert table.counters.jump == faults["jump"]
 
 
 @given(buffers=st.lists(st.binary(max_size=200), max_size=20))
