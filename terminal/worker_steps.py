@@ -1,10 +1,9 @@
-"""A work worker notices that it is connected and consumes nothing, and ends.
+"""Worker steps: the database deadline of feed workers, and the watchdog of work workers.
 
-After Redis has been away a worker may be connected again and consume nothing, for ever, without an error
-(celery #8030, #9054, #10205). So a work worker sends itself a task through the broker, by a queue that only it
-consumes and on the very connection that serves the others, and ends when that does not come back: whoever started it
-starts it again. A broker that cannot be reached is no reason to end, and neither is a worker that has taken as many
-tasks as it may hold.
+After a Redis outage a worker can be connected again and consume nothing, without an error (celery #8030, #9054,
+#10205). So a work worker sends a probe task to itself, over the same broker connection, on a queue that only it
+consumes. If no probe returns, the worker exits and its supervisor starts it again. Neither an unreachable broker nor a
+worker with its full number of reserved tasks counts as a failure.
 """
 
 import logging
@@ -19,16 +18,36 @@ from celery.worker import state
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from terminal.celery import FEED_QUEUE
+from terminal.postgres.base import deadline
+
 logger = logging.getLogger(__name__)
 
+# Chosen: longer than STATEMENT_TIMEOUT_MS (3 s), so that a healthy server ends a slow statement first. Each statement
+# of a feed worker is repeated with its next beat, so giving one up loses nothing.
+FEED_DEADLINE_MS: Final = 4_000
 WORK_QUEUE: Final = "default"
 PROBE: Final = "terminal.probe"
-EXIT_NOT_CONSUMING: Final = 71
+EXIT_NOT_CONSUMING: Final = 71  # EX_OSERR of sysexits.h: an operating system error, here a dead connection.
+# Chosen: several probes per period, because one can be lost together with the broker.
+PROBES_PER_PERIOD: Final = 5
 
 
-# Workers are of no type here: the stubs know little of what a worker has.
+# Workers have the type Any here: celery's stubs do not describe their attributes.
+class FeedDatabaseDeadline(bootsteps.Step):
+    """Give a feed worker a deadline for database answers, before its first connection."""
+
+    def include_if(self, worker: Any) -> bool:
+        """Take part where the feed queue is consumed."""
+        return FEED_QUEUE in worker.app.amqp.queues.consume_from
+
+    def create(self, _worker: Any) -> None:
+        """Set the deadline; DATABASE_PATIENCE_MS overrides it."""
+        deadline.default_ms = FEED_DEADLINE_MS
+
+
 class ConsumerWatchdog(bootsteps.StartStopStep):
-    """Ends a work worker that is connected and consumes nothing."""
+    """Ends a work worker that is connected and consumes nothing for SILENCE_SECONDS."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -41,20 +60,20 @@ class ConsumerWatchdog(bootsteps.StartStopStep):
             worker.app.amqp.queues.select_add(self._queue)
 
     def include_if(self, worker: Any) -> bool:
-        """Take part only where the queue of periodic work is consumed."""
+        """Take part where the queue of periodic tasks is consumed."""
         return bool(settings.SILENCE_SECONDS) and WORK_QUEUE in worker.app.amqp.queues.consume_from
 
     def start(self, worker: Any) -> None:
-        """Begin to listen to oneself."""
+        """Start the monitor thread."""
         signals.task_received.connect(self._record, weak=False)
         threading.Thread(target=self._monitor, args=[worker], name="consumer-watchdog", daemon=True).start()
 
     def stop(self, _worker: Any) -> None:
-        """A worker that closes may be silent."""
+        """Stop monitoring: a worker that shuts down consumes nothing."""
         self._stopped.set()
 
     def terminate(self, worker: Any) -> None:
-        """Stop listening too."""
+        """Stop monitoring."""
         self.stop(worker)
 
     def _record(self, request: Any, **_: Any) -> None:
@@ -62,9 +81,9 @@ class ConsumerWatchdog(bootsteps.StartStopStep):
             self._received.set()
 
     def _monitor(self, worker: Any) -> None:
-        """Send and listen until told to stop; messages are lost with a broker, so there is always another one."""
+        """Send probes until stopped; exit the process if none returns for SILENCE_SECONDS while they can be sent."""
         unanswered_since = None
-        while not self._stopped.wait(settings.SILENCE_SECONDS / 5):
+        while not self._stopped.wait(settings.SILENCE_SECONDS / PROBES_PER_PERIOD):
             now = time.monotonic()
             if self._received.is_set() or _is_full(worker):
                 unanswered_since = None
@@ -77,23 +96,23 @@ class ConsumerWatchdog(bootsteps.StartStopStep):
                 _exit()
 
     def _send(self, app: Celery) -> bool:
-        """Send oneself a task; whether that went out."""
+        """Send a probe; return whether the broker took it."""
         try:
             app.send_task(PROBE, queue=self._queue.name, expires=settings.SILENCE_SECONDS, retry=False)
         except (OperationalError, OSError) as error:
-            logger.debug("the broker is away: %s", error)
+            logger.debug("broker unreachable, no probe sent: %s", error)
             return False
         return True
 
 
 def _exit() -> None:
-    """End this process and, since they die with it, its children."""
-    logger.error("nothing has come through the broker for %s s; this worker ends", settings.SILENCE_SECONDS)
+    """End this process at once; its pool children end with it."""
+    logger.error("no probe task returned for %s s: the worker consumes nothing; exiting", settings.SILENCE_SECONDS)
     logging.shutdown()
     os._exit(EXIT_NOT_CONSUMING)
 
 
 def _is_full(worker: Any) -> bool:
-    """Return whether the worker holds as many tasks as it may: no more come then, and nothing is wrong."""
+    """Return whether the worker has reserved as many tasks as it may: then it receives no probe, and is healthy."""
     limit = worker.consumer.qos.value if worker.consumer and worker.consumer.qos else 0
     return bool(limit) and len(state.reserved_requests) >= limit

@@ -1,7 +1,8 @@
-"""Django's PostgreSQL backend, for processes that must not wait for ever (theory: `circuit_breaker`)."""
+"""Django's PostgreSQL backend with a deadline for every answer (theory: `circuit_breaker`)."""
 
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
 from typing import Any, Final, Self
@@ -13,40 +14,50 @@ from psycopg import errors
 
 from terminal.postgres.circuit_breaker import ANSWER_MARGIN_SECONDS, CONNECT_SECONDS, CircuitBreaker
 
-_INTERVAL: Final = 0.1
-"""How often a wait looks up, as psycopg has it."""
+_INTERVAL: Final = 0.1  # The default of psycopg's `wait`: how often it checks for signals.
+
+
+@dataclass(slots=True)
+class _Deadline:
+    """The deadline of this process where DATABASE_PATIENCE_MS names none; a worker step sets it at start."""
+
+    default_ms: int = 0
+
+
+deadline: Final = _Deadline()
+
+
+def process_breaker() -> CircuitBreaker | None:
+    """Return the circuit breaker of this process; None without a deadline."""
+    milliseconds = settings.DATABASE_PATIENCE_MS or deadline.default_ms
+    return _breaker(milliseconds) if milliseconds else None
 
 
 @cache
-def process_breaker() -> CircuitBreaker | None:
-    """Return what this process may wait; None if as long as it takes."""
-    if not settings.DATABASE_PATIENCE_MS:
-        return None
-    return CircuitBreaker(
-        statement_seconds=settings.DATABASE_PATIENCE_MS / 1_000, connections=settings.DATABASE_CONNECTIONS
-    )
+def _breaker(milliseconds: int) -> CircuitBreaker:
+    return CircuitBreaker(statement_seconds=milliseconds / 1_000, connections=settings.DATABASE_CONNECTIONS)
 
 
 class DeadlineConnection(psycopg.Connection[Any]):
-    """A connection that is closed when an answer does not come in time."""
+    """A connection that closes when an answer does not come within `answer_seconds`."""
 
     answer_seconds: float | None = None
 
     def wait(self, gen: Any, interval: float = _INTERVAL, timeout: float | None = None) -> Any:
-        """Wait for an answer, no longer than this connection may. Raises psycopg.OperationalError."""
+        """Wait for an answer. Raises psycopg.OperationalError after the deadline."""
         try:
             return super().wait(gen, interval, self.answer_seconds if timeout is None else timeout)
-        except errors._WaitTimeout:  # noqa: SLF001  What `wait` is documented to raise has no public name.
+        except errors._WaitTimeout:  # noqa: SLF001  The exception that `wait` documents has no public name.
             self.abort()
-            raise psycopg.OperationalError("no answer in time; the connection is given up") from None
+            raise psycopg.OperationalError("no answer in time; the connection was closed") from None
 
     def abort(self) -> None:
-        """Close: what the server says to the unanswered statement must not be taken for another's answer."""
+        """Close: a late answer to this statement must not be read as the answer to the next one."""
         self.close()
 
 
 class BoundedConnection(DeadlineConnection):
-    """A connection of a process that may be bounded: one of so many, and the first to notice a server that hangs."""
+    """A connection that counts against the limit of its process, and trips the circuit breaker at a timeout."""
 
     _breaker: CircuitBreaker | None = None
     _parameters: dict[str, Any]
@@ -54,11 +65,11 @@ class BoundedConnection(DeadlineConnection):
 
     @classmethod
     def connect(cls, conninfo: str = "", **parameters: Any) -> Self:
-        """Connect, if the process may wait for one more. Raises psycopg.OperationalError."""
+        """Connect within the limits of the process. Raises psycopg.OperationalError."""
         breaker = process_breaker()
         if breaker is None:
             return super().connect(conninfo, **parameters)
-        bounded = parameters | {"connect_timeout": CONNECT_SECONDS, "options": _bounds(parameters, breaker)}
+        bounded = parameters | {"connect_timeout": CONNECT_SECONDS, "options": _options(parameters, breaker)}
         release_slot = breaker.acquire_slot()
         try:
             connection = super().connect(conninfo, **bounded)
@@ -71,41 +82,41 @@ class BoundedConnection(DeadlineConnection):
         return connection
 
     def attach(self, breaker: CircuitBreaker, parameters: dict[str, Any], release_slot: Callable[[], None]) -> None:
-        """Keep to `breaker`; `release_slot` is called once, when this connection is closed."""
+        """Apply the limits of `breaker`; `release_slot` is called once, when this connection closes."""
         self._breaker, self._parameters = breaker, parameters
         self.answer_seconds = breaker.statement_seconds + ANSWER_MARGIN_SECONDS
-        # With the last reference at the latest: a thread that ends without closing costs no slot.
+        # A finalizer, because a thread can end without closing its connection: the slot must not stay occupied.
         self._release_slot = weakref.finalize(self, release_slot)
 
     def abort(self) -> None:
-        """Close, and spare everyone else the wait."""
+        """Close, and trip the circuit breaker."""
         super().abort()
         if self._breaker is not None:
             self._breaker.trip(partial(_probe, self._parameters))
 
     def close(self) -> None:
-        """Close, and let another connect in its place."""
+        """Close, and release the slot."""
         super().close()
         if self._release_slot is not None:
             self._release_slot()
 
 
-def _bounds(parameters: dict[str, Any], breaker: CircuitBreaker) -> str:
-    """Return what the server is asked to keep to itself, where it can: also to drop the work of those who gave up."""
+def _options(parameters: dict[str, Any], breaker: CircuitBreaker) -> str:
+    """Return server options: the statement timeout, and a check (0.5 s) that drops statements of closed clients."""
     given = parameters.get("options", "")
     milliseconds = round(breaker.statement_seconds * 1_000)
     return f"{given} -c statement_timeout={milliseconds} -c client_connection_check_interval=500".strip()
 
 
 def _probe(parameters: dict[str, Any]) -> None:
-    """Ask the server anything. Raises psycopg.Error."""
+    """Run `SELECT 1` on a new connection. Raises psycopg.Error."""
     with DeadlineConnection.connect(**parameters) as connection:
         connection.answer_seconds = float(CONNECT_SECONDS)
         connection.execute("SELECT 1")
 
 
 class _BoundedPsycopg(ModuleType):
-    """psycopg as Django's wrapper uses it, but for `connect`."""
+    """The psycopg module as Django's wrapper uses it, with another `connect`."""
 
     connect = staticmethod(BoundedConnection.connect)
 
@@ -114,6 +125,6 @@ class _BoundedPsycopg(ModuleType):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Connects as Django does, within this process's limits."""
+    """Connects like Django's wrapper, within the limits of this process."""
 
     Database = _BoundedPsycopg(psycopg.__name__)

@@ -1,13 +1,15 @@
-"""How long a process waits for PostgreSQL, and how many of its threads may: so that a hung server piles up nothing.
+"""Circuit breaker for PostgreSQL: after one timeout, refuse new connections until a background `SELECT 1` succeeds.
 
-The kernel of a server's machine accepts connections and acknowledges bytes for a server that is frozen or slow, so no
-timeout of TCP ends such a wait, and `statement_timeout` is kept by the very server that hangs. A process that must
-go on answering is *bounded* on this side too: a statement that has no answer in time costs its connection, no more
-than so many connections are open at once, and once one wait was in vain nobody waits any more: until the server
-has answered a question asked beside all work, every new connection is refused at once. Whoever asked gets an
-OperationalError, which is 503 and Retry-After at the API and another try in a loop.
+No TCP timeout ends the wait for a frozen or slow server: the kernel of its machine accepts connections and
+acknowledges bytes for it. `statement_timeout` does not help either: the server that hangs would have to apply it. So a
+process with a deadline protects itself in three ways:
 
-A process that is not bounded (commands, imports, tests) waits as long as it takes.
+* A statement without an answer in time closes its connection.
+* A process opens at most a fixed number of connections, so waiting threads are bounded.
+* After one timeout the breaker is open: each new connection is refused at once, until a probe beside the work succeeds.
+
+The caller gets an OperationalError: 503 with Retry-After in the API, another attempt in a loop. A process without a
+deadline (commands, imports, tests) waits without limit.
 """
 
 import logging
@@ -20,39 +22,44 @@ import psycopg
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS: Final = 2
-"""The least that libpq's rules allow."""
+CONNECT_SECONDS: Final = 2  # libpq documentation, connect_timeout: lower values count as 2.
+# Chosen: a healthy server ends the statement by its own statement_timeout first, and the connection stays usable.
 ANSWER_MARGIN_SECONDS: Final = 0.5
-"""A server that is well ends a statement by itself first, and the connection stays good."""
+# Chosen: a short burst of requests may queue for a connection; a longer wait adds nothing but latency to a 503.
 SLOT_WAIT_SECONDS: Final = 0.5
+# Chosen: one probe at a time, so at most two a second reach a server that recovers.
 PROBE_INTERVAL_SECONDS: Final = 0.5
 
 
 class DatabaseUnavailable(psycopg.OperationalError):
-    """The database was not asked: it is known not to answer, or as many as may wait for it already."""
+    """A connection refused without asking the server: the breaker is open, or all connections are in use."""
 
 
 class CircuitBreaker:
-    """What one process may wait: `statement_seconds` for each answer, on at most `connections` at a time."""
+    """The limits of one process: `statement_seconds` per answer, and at most `connections` open at once."""
 
     def __init__(self, *, statement_seconds: float, connections: int) -> None:
         self.statement_seconds = statement_seconds
         self._connections = connections
         self._slots = threading.BoundedSemaphore(connections)
+        # Locked while the breaker is open. A lock, because exactly one thread must start the probe.
         self._open = threading.Lock()
 
     def acquire_slot(self) -> Callable[[], None]:
-        """Return how to give the slot back. Raises DatabaseUnavailable, at once while the database hangs."""
+        """Reserve one connection and return the function that releases it. Raises DatabaseUnavailable."""
         if self._open.locked():
-            raise DatabaseUnavailable("the database does not answer; it is asked again every half second")
+            raise DatabaseUnavailable("the database does not answer; it is probed every half second")
         if not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
             raise DatabaseUnavailable(f"all {self._connections} connections of this process are busy")
         return self._slots.release
 
     def trip(self, probe: Callable[[], None]) -> None:
-        """Refuse everyone from now on, until `probe` has had an answer; called when somebody waited in vain."""
+        """Open the breaker, and close it when `probe` succeeds; no effect while it is open.
+
+        `probe` runs in a thread and raises psycopg.Error while the server does not answer.
+        """
         if self._open.acquire(blocking=False):
-            logger.warning("the database hangs: everyone is refused until it answers")
+            logger.warning("no answer from the database in time: refusing new connections until a probe succeeds")
             threading.Thread(target=self._probe_until_answered, args=[probe], name="database", daemon=True).start()
 
     def _probe_until_answered(self, probe: Callable[[], None]) -> None:
@@ -61,13 +68,13 @@ class CircuitBreaker:
                 time.sleep(PROBE_INTERVAL_SECONDS)
         finally:
             self._open.release()
-        logger.warning("the database answers again")
+        logger.warning("the database answers again: accepting connections")
 
 
 def _is_answered(probe: Callable[[], None]) -> bool:
     try:
         probe()
     except psycopg.Error as error:
-        logger.debug("the database still does not answer: %s", error)
+        logger.debug("probe of the database failed: %s", error)
         return False
     return True

@@ -1,0 +1,54 @@
+"""The steps of workers: who gets a deadline for database answers."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from celery import Celery
+from django.conf import settings
+from django.test import override_settings
+
+from terminal.postgres import base
+from terminal.worker_steps import FeedDatabaseDeadline
+
+
+@pytest.fixture(autouse=True)
+def process_without_deadline() -> Iterator[None]:
+    before = base.deadline.default_ms
+    base.deadline.default_ms = 0
+    yield
+    base.deadline.default_ms = before
+
+
+def start_step(*queues: str) -> None:
+    """Start the step in a worker that consumes `queues`, as its blueprint does."""
+    app = Celery("test")
+    app.amqp.queues.select(queues)
+    worker = SimpleNamespace(app=app)
+    FeedDatabaseDeadline(worker).include(worker)
+
+
+@override_settings(DATABASE_PATIENCE_MS=0)
+def test_a_feed_worker_gives_an_answer_of_the_database_four_seconds() -> None:
+    start_step("feed")
+
+    breaker = base.process_breaker()
+    assert breaker is not None
+    assert breaker.statement_seconds == 4.0
+    assert settings.DATABASE_PATIENCE_MS == 0  # The step changes no setting.
+
+
+@override_settings(DATABASE_PATIENCE_MS=1_500)
+def test_the_setting_overrides_the_deadline_of_a_feed_worker() -> None:
+    start_step("feed")
+
+    breaker = base.process_breaker()
+    assert breaker is not None
+    assert breaker.statement_seconds == 1.5
+
+
+@override_settings(DATABASE_PATIENCE_MS=0)
+def test_a_work_worker_has_no_deadline() -> None:
+    start_step("default")
+
+    assert base.process_breaker() is None
