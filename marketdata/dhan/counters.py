@@ -1,18 +1,18 @@
-"""What one socket's packets were, in plain integers, since it opened."""
+"""Counters of one socket's packets since it opened."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Counters:
-    """What came since the socket opened; `packets` counts whole ones, whatever they say."""
+    """Counts since the socket opened; `packets` counts every whole packet of a known code."""
 
     packets: int = 0
-    bytes: int = 0  # of all messages, whatever they hold
-    strangers: int = 0  # of instruments that are not in the table, such as late ones after an unsubscribe
-    unknown: int = 0  # of a code or a length that is none of ours
-    malformed: int = 0  # messages with a remainder that is no packet
-    # Prices that were not believed, by `TickFault`; the first five cannot be, the last came late.
+    bytes: int = 0  # of all messages
+    strangers: int = 0  # ticks of instruments that are not in the table, such as late ones after an unsubscribe
+    unknown: int = 0  # packets with an unknown code, or a length that does not fit the code
+    malformed: int = 0  # messages that end in an incomplete packet
+    # Rejected ticks by `TickFault`: the first five are invalid, the last one came late.
     not_finite: int = 0
     negative: int = 0
     zero: int = 0
@@ -22,5 +22,5 @@ class Counters:
 
     @property
     def bad(self) -> int:
-        """How many were malformed or impossible (`subscriptions.domain.bad_data` says how many are too many)."""
+        """Number of malformed messages and invalid prices; `subscriptions.domain.bad_data` has the limit."""
         return self.malformed + self.not_finite + self.negative + self.zero + self.jump + self.future

@@ -1,11 +1,11 @@
-"""Who we are to the broker."""
+"""The account at the broker."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client id and an access token; the token is shown by nothing but itself."""
+    """A client id and an access token. `repr` leaves the token out, so that no log contains it."""
 
     client_id: str
     access_token: str

@@ -1,8 +1,7 @@
-"""What the broker's refusals ask of us: come back, log in again, wait, or stop, alone or all together.
+"""Reactions to the broker's refusals: reason codes of disconnect packets and statuses of a refused handshake.
 
-Knows the reason codes of disconnect packets and the HTTP statuses of a refused handshake, and the words an
-operator reads for them. Source: the annexure of https://dhanhq.co/docs/v2/ and failures seen in production,
-read November 2026. How long a wait is, is decided in `subscriptions`.
+Sources: the annexure of https://dhanhq.co/docs/v2/ and failures reported from production, read November 2026. The
+durations of a wait are in `subscriptions.domain.backoff`.
 """
 
 from enum import StrEnum
@@ -10,17 +9,18 @@ from typing import Final
 
 
 class Reaction(StrEnum):
-    """What an owner does after it lost, or did not get, its socket."""
+    """Action of an owner after its socket closed or its handshake failed."""
 
     COME_BACK = "come_back"  # reconnect, with backoff
-    LOG_IN_AGAIN = "log_in_again"  # the access token is of no use any more
-    DOUBT = "doubt"  # the access token may be of no use: wait for another, and try now and then
-    WAIT = "wait"  # nobody opens a socket for a minute at least; open ones stay
-    STOP_ALL = "stop_all"  # all sockets of the account are closed for a minute, or the broker blocks it
-    FIX_PLAN = "fix_plan"  # what we ask for is wrong: not again before we ask for less
+    LOG_IN_AGAIN = "log_in_again"  # the access token is not valid any more
+    DOUBT = "doubt"  # the access token may be invalid: wait for a new one, retry at long intervals
+    WAIT = "wait"  # cooldown: the account opens no socket for a minute or more; open ones stay
+    STOP_ALL = "stop_all"  # all sockets of the account close for a minute, else the broker blocks it
+    FIX_PLAN = "fix_plan"  # too many instruments: no retry before the plan has fewer
     STOP = "stop"  # no attempt can succeed until the credentials change
 
 
+# The annexure, "Data API error"; docs/dhan.md. The texts are for operators.
 _MEANING_OF: Final[dict[int, tuple[Reaction, str]]] = {
     800: (Reaction.COME_BACK, "internal server error"),
     804: (Reaction.FIX_PLAN, "more instruments than a connection may hold"),
@@ -31,11 +31,12 @@ _MEANING_OF: Final[dict[int, tuple[Reaction, str]]] = {
     809: (Reaction.LOG_IN_AGAIN, "the access token is invalid"),
     810: (Reaction.STOP, "the client id is invalid"),
     814: (Reaction.STOP, "invalid request"),
-    # Seen by one client project beside 806.
+    # Not in the annexure; one client project treats them like 806.
     820: (Reaction.STOP, "a market data subscription is required"),
     821: (Reaction.STOP, "a market data subscription is required"),
 }
 
+# Reported by users. 401 and 403 do not tell an invalid token from a passing failure, hence DOUBT.
 _REACTION_TO_STATUS: Final[dict[int, Reaction]] = {
     401: Reaction.DOUBT,
     403: Reaction.DOUBT,
@@ -44,12 +45,12 @@ _REACTION_TO_STATUS: Final[dict[int, Reaction]] = {
 
 
 def reaction_to(code: int) -> Reaction:
-    """Return what to do after a disconnect packet; a code nobody has documented is worth another attempt."""
+    """Return the reaction to a disconnect packet; COME_BACK for an undocumented code."""
     return _MEANING_OF[code][0] if code in _MEANING_OF else Reaction.COME_BACK
 
 
 def describe(code: int) -> str:
-    """Return a disconnect code in an operator's words.
+    """Return a disconnect code with its meaning, for operators.
 
     >>> describe(805)
     '805: too many requests or connections'
@@ -58,8 +59,8 @@ def describe(code: int) -> str:
 
 
 def reaction_to_refusal(status: int) -> Reaction:
-    """Return what to do after a handshake was answered with an HTTP status.
+    """Return the reaction to a handshake that was answered with an HTTP status.
 
-    400 may be a bad token, but is also what a healthy account gets now and then on the first of two attempts.
+    400 is COME_BACK: it can mean an invalid token, but healthy accounts also get it on the first of two attempts.
     """
     return _REACTION_TO_STATUS.get(status, Reaction.COME_BACK)

@@ -1,13 +1,13 @@
 """Binary packets of the DhanHQ v2 live feed: layouts once, readable decode and encode.
 
-Theory of operation. A WebSocket message holds one or more packets back to back. Every packet starts with an
-8-byte little-endian header: response code (u8), total length including the header (u16), exchange segment
-(u8), security id (u32; the broker's pages say i32, its SDK reads u32, ids are below 2^31). The layouts are
-those of https://dhanhq.co/docs/v2/live-market-feed/ (offsets there count from 1), checked against the
-official SDK 2.3.0 and against published packets of 2025 and 2026.
+Theory of operation. A WebSocket message contains one or more packets without separators. Every packet starts with an
+8-byte little-endian header: response code (u8), total length including the header (u16), exchange segment (u8),
+security id (u32; the broker's pages say i32, its SDK reads u32, ids are below 2^31). The layouts are those of
+https://dhanhq.co/docs/v2/live-market-feed/ (offsets there count from 1), checked against the official SDK 2.3.0 and
+against published packets of 2025 and 2026.
 
-This is the definition; `quote_table` is the fast twin and must agree with it. `decode` reads one packet,
-`split` walks a message. What a packet means for a quote is `marketdata.domain.quotes`.
+This module is the definition; `quote_table` is the fast twin and must agree with it. `decode` reads one packet, `split`
+a message. The effect of a packet on a quote is defined in `marketdata.domain.tick_rules`.
 """
 
 import struct
@@ -22,7 +22,7 @@ from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousClose
 class PacketCode(IntEnum):
     """First byte of a packet."""
 
-    INDEX = 1  # Listed, layout undocumented; one source says as ticker.
+    INDEX = 1  # In the annexure without a layout; one client project reads it as a ticker packet.
     TICKER = 2
     QUOTE = 4
     OI = 5
@@ -32,6 +32,8 @@ class PacketCode(IntEnum):
     DISCONNECT = 50
 
 
+# Field order as in the broker's tables. Two traps, verified on packets and in the SDK: quote and full packets have the
+# close before high and low, and the sell before the buy quantity.
 HEADER = struct.Struct("<BHBI")
 TICKER = struct.Struct("<BHBIfI")
 PREVIOUS_CLOSE = struct.Struct("<BHBIfI")
@@ -51,12 +53,13 @@ LENGTH_OF: dict[PacketCode, int] = {
     PacketCode.DISCONNECT: DISCONNECT.size,
 }
 
+# IST is UTC+5:30. LTT is the IST wall clock written as an epoch as if IST were UTC: true epoch = LTT - this (verified
+# on packets with a known time of receipt; docs/dhan.md).
 IST_OFFSET_SECONDS = 19_800
-"""LTT is the IST wall clock written as an epoch as though IST were UTC: true epoch = LTT - this."""
 
 
 class DecodeError(ValueError):
-    """Bytes that are no packet; `offset` is where in the message the bad one starts."""
+    """Bytes that are not a packet; `offset` is the start of the bad packet in the message."""
 
     def __init__(self, reason: str, *, offset: int = 0) -> None:
         super().__init__(f"{reason} at offset {offset}")
@@ -66,12 +69,12 @@ class DecodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MarketStatus:
-    """A code-7 packet; its meaning is not documented and nothing is derived from it."""
+    """A packet of code 7. Its meaning is not documented; no code derives anything from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DisconnectPacket:
-    """The broker is about to close this socket; `reason` is one of the 8xx codes."""
+    """The broker closes this socket next; `reason` is one of the 8xx codes of `disconnects`."""
 
     reason: int
 
@@ -82,8 +85,8 @@ Packet = Tick | MarketStatus | DisconnectPacket
 def split(message: bytes) -> Iterator[bytes]:
     """Yield the packets of one WebSocket message, unknown codes included.
 
-    Raises DecodeError with the offset where a header is cut off or a length does not add up; packets
-    before it have been yielded.
+    Raises DecodeError, with the offset, at a truncated header or an inconsistent length, after the packets before it
+    were yielded.
     """
     offset = 0
     while offset < len(message):
@@ -99,7 +102,7 @@ def split(message: bytes) -> Iterator[bytes]:
 
 
 def decode(packet: bytes) -> Packet:
-    """Return what one packet says. Raises DecodeError if its length, code or segment is none of ours."""
+    """Return the content of one packet. Raises DecodeError for an unknown code or segment, or a wrong length."""
     if len(packet) < HEADER.size:
         raise DecodeError("header cut off")
     raw_code, length, raw_segment, security_id = HEADER.unpack_from(packet)
@@ -114,7 +117,7 @@ def decode(packet: bytes) -> Packet:
 
 
 def encode(packet: Packet) -> bytes:
-    """Return the bytes the broker would send for `packet`."""
+    """Return `packet` as the broker sends it."""
     match packet:
         case TickerTick(key, ltp, ltt):
             return TICKER.pack(PacketCode.TICKER, TICKER.size, key.segment, key.security_id, ltp, ltt)
@@ -149,6 +152,7 @@ def _segment(raw: int) -> ExchangeSegment:
 
 
 def decode_tick(code: PacketCode, key: InstrumentKey, packet: bytes) -> Tick:
+    """Return the tick in `packet`, whose header was read already: right length, and the code of a tick."""
     if code is PacketCode.FULL:
         return _decode_full(key, packet)
     if code is PacketCode.QUOTE:

@@ -1,7 +1,7 @@
-"""JSON messages to the DhanHQ v2 live feed, and the broker's limits on them.
+"""JSON messages to the DhanHQ v2 live feed, and the broker's limits.
 
-Source: https://dhanhq.co/docs/v2/live-market-feed/ and its annexure, read November 2026. There is no
-acknowledgement for any of these; the only proof of a subscription is a packet.
+Source: https://dhanhq.co/docs/v2/live-market-feed/ and its annexure, read November 2026. The broker acknowledges no
+message; the only proof of a subscription is a packet.
 """
 
 import json
@@ -13,13 +13,15 @@ from typing import Any
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 
+# The page above, introduction; a sixth connection makes the broker drop the oldest (805).
 MAX_CONNECTIONS = 5
+# The same page; the behavior beyond these two limits is not documented, so code must never rely on it.
 MAX_INSTRUMENTS_PER_CONNECTION = 5_000
 MAX_INSTRUMENTS_PER_MESSAGE = 100
 
 
 class RequestCode(IntEnum):
-    """What a client may ask for; an unsubscribe works only with the code of the subscribed mode."""
+    """Request codes (annexure). An unsubscribe has an effect only with the code of the subscribed mode."""
 
     DISCONNECT = 12
     SUBSCRIBE_TICKER = 15
@@ -44,7 +46,7 @@ UNSUBSCRIBE_CODE: dict[Mode, RequestCode] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One message of a client, as the broker reads it."""
+    """One message to the broker."""
 
     code: RequestCode
     instruments: tuple[InstrumentKey, ...] = ()
@@ -72,10 +74,10 @@ def encode(request: Request) -> str:
 
 
 def decode(text: str | bytes) -> Request:
-    """Return what a client's message asks for; ids as text or number, unknown keys ignored.
+    """Return the request in a message; ids may be text or numbers, unknown keys are ignored.
 
-    Raises RequestError for what the broker would silently ignore: no JSON object, an unknown code or
-    segment, an id that is no number. Any count of instruments is returned: limits are the server's act.
+    Raises RequestError for a message that the broker ignores: not a JSON object, an unknown code or segment, an id that
+    is not a number. The number of instruments is not checked: that is up to the server.
     """
     try:
         message: Any = json.loads(text)

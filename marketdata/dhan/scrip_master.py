@@ -1,8 +1,7 @@
-"""The broker's instrument file as a whole: which format it is, its rows in order, and whether it is complete.
+"""The broker's instrument file: its format, its rows in order, and whether it is complete.
 
-Two formats, several generations; columns are found by header name and unknown ones are ignored. Lines come in as
-text, one at a time; where they come from and what is done with the rows is not known here, nor what a field means
-(`scrip_rows`).
+Two formats in several generations exist (docs/dhan.md); columns are found by header name, unknown ones are ignored. The
+input is an iterable of text lines. The rules for the fields of a row are in `scrip_rows`.
 """
 
 import csv
@@ -15,24 +14,25 @@ from marketdata.dhan.scrip_rows import COLUMNS, OPTIONAL_FIELDS, Layout, MasterR
 
 __all__ = ["Layout", "MasterRefused", "MasterRow", "Reading", "SkipReason", "read_rows"]
 
+# Chosen: seven times the rows of the largest file seen (273,027 on 10 Feb 2026); bounds memory and time of an import.
 MAX_ROWS: Final = 2_000_000
 
 
 class MasterRefused(ValueError):
-    """A file that is no whole instrument master; the text is a sentence."""
+    """A file that is not a complete instrument master; the text is a sentence for operators."""
 
 
 def read_rows(lines: Iterable[str], *, as_of: date) -> "Reading":
-    """Return the instruments in `lines` for iteration, leaving out what expired before `as_of`.
+    """Return an iterable of the instruments in `lines` that expire on `as_of` or later.
 
-    Raises MasterRefused at once if the first line is no header of ours, and while iterating if the file is not
-    whole. The counts of the result are final when the iteration is.
+    Raises MasterRefused at once for an unknown header, and during the iteration for an incomplete file. The counts of
+    the result are final after the iteration.
     """
     return Reading(lines, as_of=as_of)
 
 
 class Reading:
-    """One pass over one file. `rows_read` is what came out plus all of `skipped`."""
+    """One pass over one file. `rows_read` is the number of rows yielded and skipped."""
 
     def __init__(self, lines: Iterable[str], *, as_of: date) -> None:
         self.rows_read = 0
@@ -45,7 +45,7 @@ class Reading:
         self._parser = RowParser(self.layout, header)
 
     def __iter__(self) -> Iterator[MasterRow]:
-        """Yield the rows that are kept, in the order of the file."""
+        """Yield the instruments in the order of the file."""
         columns = previous = self._width
         broken = ""
         for fields in self._whole_records():
@@ -61,8 +61,10 @@ class Reading:
                 self.skipped[found] += 1
         if self.rows_read == 0:
             raise MasterRefused("The file has a header and no rows.")
+        # A cut file ends in the middle of a row. The row before the last proves that short rows are not usual here.
         if columns < previous:
             raise MasterRefused(f"The file is cut off: its last line has {columns} columns, the one before {previous}.")
+        # Chosen: over 1 % malformed rows mean a changed format; a few damaged rows must not stop the daily import.
         if self.skipped[SkipReason.MALFORMED] * 100 > self.rows_read:
             raise MasterRefused(
                 f"{self.skipped[SkipReason.MALFORMED]} of {self.rows_read} rows cannot be read{broken}."

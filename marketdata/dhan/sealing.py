@@ -1,6 +1,6 @@
-"""A token at rest: sealed with the first of the keys, opened with whichever of them fits.
+"""Encryption of stored access tokens: the first key encrypts, all keys decrypt (MultiFernet).
 
-Keys are rotated by putting a new one first, sealing everything again and only then dropping the old one.
+To rotate keys: put the new key first, encrypt all tokens again (`reseal`), then remove the old key.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ class SealError(Exception):
 
 
 class TokenKeysMissing(SealError):
-    """Nothing can be sealed or opened."""
+    """No key is set: no token can be encrypted or decrypted."""
 
     def __init__(self) -> None:
         super().__init__("TOKEN_KEYS is not set: without a key no access token can be stored, renewed or generated.")
 
 
 class TokenUnreadable(SealError):
-    """A stored token was sealed with a key that we do not have."""
+    """A stored token was encrypted with a key that is not in TOKEN_KEYS."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class TokenUnreadable(SealError):
 
 
 def check_keys(keys: Sequence[str]) -> None:
-    """Raise ValueError, with a sentence that quotes no key, unless each key is one."""
+    """Raise ValueError for a key that is not a Fernet key; the text does not contain the key."""
     for position, key in enumerate(keys, start=1):
         try:
             Fernet(key)
@@ -42,12 +42,12 @@ def check_keys(keys: Sequence[str]) -> None:
 
 
 def seal(access_token: str, *, keys: Sequence[str]) -> str:
-    """Return the token as it may be stored. Raises TokenKeysMissing."""
+    """Return the encrypted token. Raises TokenKeysMissing."""
     return _box(keys).encrypt(access_token.encode()).decode()
 
 
 def unseal(sealed: str, *, keys: Sequence[str]) -> str:
-    """Return the token that was stored. Raises TokenKeysMissing and TokenUnreadable."""
+    """Return the decrypted token. Raises TokenKeysMissing and TokenUnreadable."""
     try:
         return _box(keys).decrypt(sealed).decode()
     except InvalidToken:
@@ -55,7 +55,7 @@ def unseal(sealed: str, *, keys: Sequence[str]) -> str:
 
 
 def reseal(sealed: str, *, keys: Sequence[str]) -> str:
-    """Return the same token sealed with the first key. Raises TokenKeysMissing and TokenUnreadable."""
+    """Return the token encrypted with the first key. Raises TokenKeysMissing and TokenUnreadable."""
     try:
         return _box(keys).rotate(sealed).decode()
     except InvalidToken:

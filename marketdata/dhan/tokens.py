@@ -1,8 +1,8 @@
-"""The life of an access token: when it ends, when it should be renewed, how long to wait after a failure.
+"""Lifecycle of an access token: its expiry, the time to renew it, the wait after a failed renewal.
 
-A token is a JWT of 24 hours; its claims say when it ends. They are read and not verified: whether a token is good
-is the broker's word. Tokens that are no JWT (the simulator's) end at a time nobody knows. A token that the
-broker has refused or that has expired cannot be renewed (docs/dhan.md), only generated anew or entered by staff.
+A token is a JWT valid for 24 hours, with the expiry in its claims. The claims are read without verification: only the
+broker can say whether a token is valid. A token that is not a JWT (the simulator's) has no known expiry. An expired or
+refused token cannot be renewed (docs/dhan.md); a new one must be generated, or entered by staff.
 """
 
 import base64
@@ -13,20 +13,21 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-# Far longer than any seen; what is longer is something pasted by mistake.
+# Chosen: real tokens have about 300 characters; a longer text was pasted by mistake.
 MAX_TOKEN_CHARACTERS: Final = 4_096
+# Chosen: quick for a passing failure; the maximum still gives eight attempts in TOKEN_RENEW_MARGIN_MIN (2 hours).
 RETRY_FIRST: Final = timedelta(seconds=30)
 RETRY_MOST: Final = timedelta(minutes=15)
-# About one generation in two minutes is tolerated (docs/dhan.md).
+# docs/dhan.md: the broker accepts about one generation in two minutes. Chosen: ten seconds more than that.
 GENERATE_INTERVAL: Final = timedelta(seconds=130)
 
 
 class TokenMalformed(ValueError):
-    """What was entered is no token of this account; the text is a sentence and quotes nothing of it."""
+    """The entered text is not a token of this account; the error text is a sentence without any part of it."""
 
 
 class TokenMethod(StrEnum):
-    """How a token came to us."""
+    """Source of a token."""
 
     ENVIRONMENT = "environment"
     ENTERED = "entered"
@@ -35,7 +36,7 @@ class TokenMethod(StrEnum):
 
 
 class Step(StrEnum):
-    """What to do about a token now."""
+    """Next step for a token."""
 
     NOTHING = "nothing"
     RENEW = "renew"
@@ -43,7 +44,7 @@ class Step(StrEnum):
 
 
 def read_expiry(access_token: str) -> datetime | None:
-    """Return when the token ends; None where it does not say."""
+    """Return the expiry of a token; None if it has no readable claims."""
     seconds = _claims(access_token).get("exp")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
@@ -54,12 +55,12 @@ def read_expiry(access_token: str) -> datetime | None:
 
 
 def last_four(access_token: str) -> str:
-    """Return as much of a token as is ever shown; nothing of one so short that four would be a good part of it."""
+    """Return the last four characters, the only part that is ever shown; empty for a token below 16 characters."""
     return access_token[-4:] if len(access_token) >= 16 else ""
 
 
 def check_entered(*, client_id: str, access_token: str, now: datetime) -> None:
-    """Raise TokenMalformed, for the person who typed it, if this cannot be a working token of the account."""
+    """Raise TokenMalformed, with a sentence for staff, if this cannot be a valid token of the account."""
     if not client_id.isascii() or not client_id.isalnum():
         raise TokenMalformed("The client id is letters and digits.")
     if not access_token or len(access_token) > MAX_TOKEN_CHARACTERS:
@@ -75,9 +76,9 @@ def check_entered(*, client_id: str, access_token: str, now: datetime) -> None:
 
 
 def may_be_the_token(refusal: str) -> bool:
-    """Whether another token may help, by the words of a refusal (`marketdata.dhan.disconnects.describe`).
+    """Whether another token may help after a refusal, by the text of `marketdata.dhan.disconnects.describe`.
 
-    It does not where the account has no data subscription or the client id is wrong.
+    Not after 806 (no data subscription) and 810 (wrong client id).
     """
     return refusal.partition(":")[0] not in {"806", "810"}
 
@@ -92,9 +93,9 @@ def next_step(
     margin: timedelta,
     now: datetime,
 ) -> Step:
-    """Return what to do about a token that ends at `expires_at`, has been refused or not, and failed to be renewed.
+    """Return the next step for a token, from its expiry, a refusal and its failed renewals in a row.
 
-    A refused token is worth one attempt at renewal, since the refusal may have been the feed's alone.
+    A refused token gets one attempt at renewal, because the feed can refuse a token that REST still accepts.
     """
     if retry_at is not None and now < retry_at:
         return Step.NOTHING
@@ -109,7 +110,8 @@ def next_step(
 
 
 def retry_after(*, step: Step, failures: int, chance: float) -> timedelta:
-    """Return how long to wait after the `failures`-th failure in a row; `chance` from 0 to 1 spreads who retries."""
+    """Return the wait after the `failures`-th failure in a row: exponential with jitter; `chance` is from 0 to 1."""
+    # 2**10 is far beyond RETRY_MOST; the limit only prevents an overflow.
     most = min(RETRY_FIRST * float(2 ** min(failures - 1, 10)), RETRY_MOST)
     wait = most / 2 + most / 2 * chance
     return max(wait, GENERATE_INTERVAL) if step is Step.GENERATE else wait

@@ -1,8 +1,8 @@
-"""How late the broker's trades reach us, told from liquid instruments alone.
+"""Trade lag: the time from a trade to the receipt of its packet, measured on liquid instruments only.
 
-The time of the last trade has whole seconds and comes again with every change of a quote, however old it is; the
-first packet after a subscription tells of a trade of any age. So only a trade that follows another within
-seconds says anything of the feed: of the age of its packet, plus up to one second.
+LTT has whole seconds and repeats with every change of a quote (docs/dhan.md). The first packet of a subscription has a
+trade of any age. So only a trade that follows another one within seconds measures the feed. The lag is too high by up
+to one second.
 """
 
 from typing import Final
@@ -13,25 +13,25 @@ import numpy.typing as npt
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from marketdata.domain.quote_rows import Known, Rows
 
+# Chosen: an instrument that traded twice within this time counts as liquid now.
 LIQUID_SECONDS: Final = 10
-"""An instrument that traded twice within this time is liquid just now."""
+# Chosen: twice the capacity of a connection. Beyond it most remembered instruments are unsubscribed; all are dropped.
 MOST_INSTRUMENTS: Final = 10_000
-"""Twice what a connection carries: beyond it most of what is remembered has left, and memory begins anew."""
 
 _PRICE_MARKS: Final = int(Known.TRADE | Known.SNAPSHOT | Known.EARLIER)
 
 
 class TradeLags:
-    """Remembers when each instrument traded last, from the rows of one flush after another."""
+    """The last trade time of each instrument, updated with the rows of each flush."""
 
     def __init__(self) -> None:
         self._ids = np.empty(0, dtype=np.int64)
         self._traded_at = np.empty(0, dtype=np.int64)
         self.segments: frozenset[int] = frozenset()
-        """Where the trades of the last `take` were; a segment is a number as in packets."""
+        """Segments of the trades that the last `take` returned, as the numbers in packets."""
 
     def take(self, rows: Rows) -> npt.NDArray[np.float64]:
-        """Return the seconds from trade to receipt of each trade in `rows` that follows another just before it."""
+        """Return the lag in seconds of each trade in `rows` that followed another within LIQUID_SECONDS."""
         is_price = (rows["known"] & _PRICE_MARKS) == int(Known.TRADE)
         ids, traded_at = rows["instrument_id"][is_price].astype(np.int64), rows["ltt"][is_price].astype(np.int64)
         slots = self._find(ids)
@@ -44,7 +44,7 @@ class TradeLags:
         return lags
 
     def _find(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return where `ids` are remembered; new ones are learned, without a trade."""
+        """Return the positions of `ids` in the memory; a new id is added without a trade time."""
         slots: npt.NDArray[np.int64] = np.searchsorted(self._ids, ids)
         is_known = slots < len(self._ids)
         is_known[is_known] = self._ids[slots[is_known]] == ids[is_known]

@@ -1,7 +1,7 @@
-"""Expiry dates: which are weekly, monthly or quarterly, and how callers may write them.
+"""Expiry dates: their kinds (weekly, monthly, quarterly) and their text forms.
 
-The kind of an expiry is read off the dates that are listed together, never off the broker's flags, which
-contradict one another. Which dates are listed is not known here.
+The kind follows from the dates that are listed together. The broker's expiry flags are not used: they contradict one
+another (docs/dhan.md).
 """
 
 import re
@@ -11,12 +11,14 @@ from enum import StrEnum
 
 from marketdata.domain.errors import DomainError
 
+# The exchanges' quarterly cycle.
 QUARTER_MONTHS = frozenset({3, 6, 9, 12})
+# Not strptime's %b: that depends on the locale.
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
 class ExpiryKind(StrEnum):
-    """What an expiry is among those of its underlying; a quarterly is a monthly too."""
+    """Kind of an expiry among all those of its underlying; a quarterly is also a monthly."""
 
     WEEKLY = "weekly"
     MONTHLY = "monthly"
@@ -29,7 +31,7 @@ class ExpiryKind(StrEnum):
 
 
 class MalformedDate(DomainError):
-    """A date in a form nobody promised to read."""
+    """A date in an unsupported form."""
 
     code = "malformed_date"
 

@@ -1,7 +1,8 @@
-"""Figures of the feed, as an owner counts them and as they travel to whoever scrapes: counts and histograms.
+"""Statistics of one feed connection: counters and histograms, as its owner counts and publishes them.
 
-An owner counts from nothing when it takes its connection, so every count belongs to one epoch; sockets may
-change meanwhile. Kinds and causes are closed sets of short words, never free text. Seconds throughout.
+Counting starts at zero when an owner acquires its connection, so each value belongs to one epoch, over all its sockets.
+Kinds and causes are closed sets of short names, never free text: they become label values of metrics. All times are in
+seconds.
 """
 
 from bisect import bisect_left
@@ -13,28 +14,30 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+# Chosen: reading a flush takes 1 to 5 ms (benchmarks/README.md); the last bounds show a blocked loop.
 FLUSH_BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+# Chosen: from well under one FLUSH_MS (0.1 s) to the age at which prices count as stale (3 s).
 LAG_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-# The broker's clock has whole seconds: a trade of this second lags by up to one.
+# Chosen: LTT has whole seconds (docs/dhan.md), so finer bounds would show nothing. Delayed is above 3 s, stale 30 s.
 TRADE_LAG_BOUNDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramReading:
-    """A histogram at one moment. `counts` has one place more than `bounds`: what lies above them all."""
+    """The values of a histogram. `counts` has one entry more than `bounds`: the values above the last bound."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     total: float = 0.0  # sum of all values
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Return (upper bound, how many values up to it), as Prometheus wants them; the last bound is +Inf."""
+        """Return (upper bound, count of values up to it) in Prometheus form; the last bound is +Inf."""
         names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
         return list(zip(names, map(float, accumulate(self.counts)), strict=True))
 
 
 class Histogram:
-    """Counts values by size; never negative, for clocks differ."""
+    """Counts values by size. A negative value counts as 0: two clocks can differ."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
@@ -48,7 +51,7 @@ class Histogram:
         self._total += value
 
     def add_all(self, values: npt.NDArray[np.float64]) -> None:
-        """Count every one of `values`."""
+        """Count all of `values`."""
         values = np.maximum(values, 0.0)
         places = np.searchsorted(self._bounds, values)
         for place, count in enumerate(np.bincount(places, minlength=len(self._counts)).tolist()):
@@ -56,7 +59,7 @@ class Histogram:
         self._total += float(values.sum())
 
     def read(self) -> HistogramReading:
-        """Return the histogram as it is now."""
+        """Return the present values."""
         return HistogramReading(self._bounds, tuple(self._counts), round(self._total, 6))
 
 
@@ -66,7 +69,7 @@ def _empty(bounds: tuple[float, ...]) -> HistogramReading:
 
 @dataclass(frozen=True, slots=True)
 class FeedStatistics:
-    """What an owner has counted since it took its connection."""
+    """The statistics of one owner since it acquired its connection."""
 
     packets: int = 0
     bytes: int = 0

@@ -1,8 +1,7 @@
-"""The vocabulary of what is listed: segments, types, keys, series and tokens.
+"""Names of listed instruments: segments, types, keys, series and tokens.
 
-An instrument is known to the broker by (exchange segment, security id); security ids repeat across
-segments, so nothing here ever uses one alone. Numeric values of `ExchangeSegment` are the broker's own
-(DhanHQ v2 annexure, read November 2026). This module knows no database and no clock.
+The broker identifies an instrument by (exchange segment, security id). Security ids repeat across segments, so no code
+may use one alone. The numbers of `ExchangeSegment` are the broker's (DhanHQ v2 annexure, read November 2026).
 """
 
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ class ExchangeSegment(IntEnum):
 
 
 class InstrumentType(StrEnum):
-    """What kind of thing is listed, in the broker's own words."""
+    """Type of an instrument; the values are the broker's names."""
 
     INDEX = "INDEX"
     EQUITY = "EQUITY"
@@ -58,7 +57,7 @@ class InstrumentType(StrEnum):
 
 
 class OptionType(StrEnum):
-    """Call or put, as the exchanges write them (European)."""
+    """Call or put; CE and PE are the exchanges' names (European exercise)."""
 
     CE = "CE"
     PE = "PE"
@@ -66,7 +65,7 @@ class OptionType(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class InstrumentKey:
-    """The broker's name of one instrument."""
+    """Identity of an instrument at the broker."""
 
     segment: ExchangeSegment
     security_id: int
@@ -96,7 +95,7 @@ EXCHANGE_OF: dict[ExchangeSegment, Exchange] = {
     ExchangeSegment.BSE_CURRENCY: Exchange.BSE,
     ExchangeSegment.MCX_COMM: Exchange.MCX,
 }
-"""Exchange of each segment; IDX_I is missing because NSE and BSE share it."""
+"""Exchange of each segment. IDX_I is missing: NSE and BSE share it."""
 
 OPTION_SEGMENT_OF: dict[Exchange, ExchangeSegment] = {
     Exchange.NSE: ExchangeSegment.NSE_FNO,
@@ -116,7 +115,7 @@ def format_expiry(expiry: date) -> str:
 
 
 def format_strike(strike: Decimal) -> str:
-    """Return `strike` as short as it goes.
+    """Return `strike` without trailing zeros.
 
     >>> format_strike(Decimal("1612.5000"))
     '1612.5'

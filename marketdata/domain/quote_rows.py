@@ -1,9 +1,9 @@
-"""Quotes as packed rows, and the frame in which a connection's owner sends rows to the web processes.
+"""Quotes as packed rows, and the bus frame in which the owner of a connection publishes rows.
 
-One row is one instrument's newest known state. Bytes 16 to 170 are laid out as the body of the broker's
-full packet, so that the most frequent update is one copy; `known` says which groups of fields mean
-anything, because unknown is never zero. A frame is a header and rows; its epoch and sequence let a reader
-drop what a former owner says and see that something was lost. The readable twin of a row is `Quote`.
+A row is the newest known state of one instrument. Bytes 16 to 170 have the layout of the body of the broker's full
+packet, so that the most frequent update is a single copy. `known` flags the groups of fields that have a value: an
+unknown value is never zero. A frame is a header and rows. With its epoch a reader drops the frames of a former owner;
+with its sequence it detects a lost frame. The readable twin of a row is `Quote`.
 """
 
 import struct
@@ -62,7 +62,7 @@ Rows = npt.NDArray[np.void]
 
 
 class Known(IntFlag):
-    """Groups of fields of a row that have been heard of."""
+    """Groups of fields of a row that have a value, and marks on its price."""
 
     TRADE = 1  # ltp, ltt
     DAY = 2  # ltq, average price, volume, totals, day open, close, high and low
@@ -70,9 +70,9 @@ class Known(IntFlag):
     OI_RANGE = 8
     DEPTH = 16
     PREVIOUS_CLOSE = 32
-    SNAPSHOT = 64  # the price was seeded from the broker's REST snapshot; no packet with one has come since
-    EARLIER = 128  # the price is of a former socket, or older; none has come on this one
-    SUSPECT = 256  # the newest packet with a price was impossible and is not here: what is here is older
+    SNAPSHOT = 64  # the price is of the broker's REST snapshot; no packet with a price has come since
+    EARLIER = 128  # the price came on a former socket; none has come on this one
+    SUSPECT = 256  # the newest price was rejected as invalid; the row has the one before
     DAY_CLOSE = 512  # previous_close is known, from the day's close field; previous_oi is not
 
 
@@ -82,17 +82,17 @@ CLOSE_KNOWN: Final = Known.PREVIOUS_CLOSE | Known.DAY_CLOSE
 
 
 class FrameKind(IntEnum):
-    """What the rows of a frame are."""
+    """Contents of a frame."""
 
-    CHANGES = 0  # rows that changed since the sequence before; none is a sign of life
-    FULL = 1  # every row this connection has; answers an ask
+    CHANGES = 0  # rows that changed since the last sequence; a frame without rows is a heartbeat
+    FULL = 1  # all rows of the connection; the answer to a request
 
 
 @dataclass(frozen=True, slots=True)
 class BusFrame:
-    """One connection's news. `sequence` grows by one with every CHANGES frame of an epoch.
+    """The rows of one connection at one flush. `sequence` grows by one with each CHANGES frame of an epoch.
 
-    A FULL frame carries the sequence of the last CHANGES frame it includes, and takes none itself.
+    A FULL frame has the sequence of the last CHANGES frame that it includes; it does not use up one.
     """
 
     kind: FrameKind
@@ -104,9 +104,11 @@ class BusFrame:
 
 
 class FrameError(ValueError):
-    """Bytes on the bus that are no frame of this layout."""
+    """Bytes that are not a frame of this layout."""
 
 
+# Magic, kind, connection, 2 bytes padding, epoch, sequence, sent_at_ms, number of rows. The magic ends with the version
+# of the layout: a process of another version must not read rows of this one.
 _HEADER = struct.Struct("<4sBBxxQQQI")
 _MAGIC = b"BTQ1"
 
@@ -122,7 +124,7 @@ def encode_frame(frame: BusFrame) -> bytes:
 def decode_frame(payload: bytes) -> BusFrame:
     """Return the frame in `payload`; its rows are a read-only view. Raises FrameError."""
     if len(payload) < _HEADER.size:
-        raise FrameError(f"{len(payload)} bytes are no frame")
+        raise FrameError(f"{len(payload)} bytes are too short for a frame")
     magic, kind, connection, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
     if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != _HEADER.size + count * QUOTE_ROW.itemsize:
         raise FrameError("not a frame of this layout")
@@ -131,7 +133,7 @@ def decode_frame(payload: bytes) -> BusFrame:
 
 
 def quote_of(row: np.void, key: InstrumentKey) -> Quote:
-    """Return the readable quote of one row; groups that are not known stay None."""
+    """Return the quote of one row; unknown groups are None."""
     known = Known(int(row["known"]))
     fields: dict[str, int | float | Depth] = {}
     for group, names in _FIELDS_OF.items():
@@ -143,7 +145,7 @@ def quote_of(row: np.void, key: InstrumentKey) -> Quote:
 
 
 def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
-    """Return the rows of readable quotes, by instrument id; a group counts as known if all its fields are."""
+    """Return the rows of quotes by instrument id. A group is known if all its fields are."""
     rows = np.zeros(len(quotes), dtype=QUOTE_ROW)
     for row, (instrument_id, quote) in zip(rows, quotes.items(), strict=True):
         row["instrument_id"], row["received_at_ms"] = instrument_id, received_at_ms
@@ -166,7 +168,7 @@ def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
 
 
 def _fitting(dtype: "np.dtype[Any]", value: float) -> float:
-    """Return a count as large as its field takes, as the broker's own packets clip it; prices pass."""
+    """Return a count clipped to the range of its field, as in the broker's packets; prices are returned unchanged."""
     return min(max(value, 0), np.iinfo(dtype).max) if dtype.kind == "u" else value
 
 

@@ -1,9 +1,9 @@
-"""Ticks, quotes and depth as values: what the broker says of one instrument, and how news updates it.
+"""Ticks, quotes and depth as values, and how a tick updates a quote.
 
-A `Quote` is everything known of one instrument; each `Tick` kind carries what one packet says. The rule
-of `updated` is the definition; `marketdata.dhan.quote_table` does the same for whole windows at once and
-is held to this by a property test. Prices are the broker's float32 values, in rupees, unrounded; times are
-the broker's own seconds (`ltt`, IST wall clock written as if UTC).
+A `Quote` is the known state of one instrument; a `Tick` is the content of one packet, one class per packet kind.
+`updated` is the definition of an update. `marketdata.dhan.quote_table` does the same for a whole flush; a property test
+compares them. Prices are the broker's float32 values in rupees, not rounded. `ltt` is in seconds of the IST wall clock
+written as if it were UTC (docs/dhan.md).
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from marketdata.domain.instruments import InstrumentKey
 
 
 class Mode(StrEnum):
-    """How much the broker sends for a subscription."""
+    """Amount of data that the broker sends for a subscription."""
 
     TICKER = "ticker"
     QUOTE = "quote"
@@ -22,7 +22,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DepthLevel:
-    """One of five price levels, best first; quantities in units (lots on MCX)."""
+    """One of five price levels, best first; quantities are in units, on MCX in lots."""
 
     bid_quantity: int
     ask_quantity: int
@@ -46,7 +46,7 @@ class TickerTick:
 
 @dataclass(frozen=True, slots=True)
 class PreviousCloseTick:
-    """Yesterday's close and open interest, sent once after subscribing."""
+    """Close and open interest of the previous trading day; sent once after a subscription."""
 
     key: InstrumentKey
     previous_close: float
@@ -55,7 +55,7 @@ class PreviousCloseTick:
 
 @dataclass(frozen=True, slots=True)
 class OiTick:
-    """Open interest, sent beside quotes of derivatives."""
+    """Open interest; a separate packet for derivatives in quote mode."""
 
     key: InstrumentKey
     oi: int
@@ -106,7 +106,7 @@ Tick = TickerTick | PreviousCloseTick | OiTick | QuoteTick | FullTick
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Newest known state of one instrument; None is unknown, never zero."""
+    """Newest known state of one instrument; None means unknown."""
 
     key: InstrumentKey
     ltp: float | None = None
@@ -129,9 +129,9 @@ class Quote:
 
 
 def updated(quote: Quote, tick: Tick) -> Quote:
-    """Return `quote` with what `tick` says; fields that `tick` does not carry stay.
+    """Return `quote` with the fields of `tick`; its other fields stay.
 
-    Arrival order decides: the broker's LTT has one-second resolution and repeats.
+    The later arrival wins: LTT has a resolution of one second and repeats, so it cannot order ticks.
     """
     if tick.key != quote.key:
         raise ValueError(f"tick of {tick.key} for quote of {quote.key}")

@@ -1,8 +1,8 @@
-"""What a trader means by a few words: "rel", "nifty 25000 ce 27 nov", "banknifty fut".
+"""Parser of search queries: "rel", "nifty 25000 ce 27 nov", "banknifty fut".
 
-The first word belongs to a name, whatever it looks like (MARUTI begins like March). After it, CE, PE, CALL, PUT,
-FUT, months, dates and numbers say which contract; everything else is more of the name. A number alone may be a strike
-or part of a name (NIFTY 50), so the whole phrase is kept beside the parts. Which instruments fit is not known here.
+The first word always belongs to a name (MARUTI begins like March). After it CE, PE, CALL, PUT, FUT, months, dates and
+numbers select a contract; any other word belongs to the name. A number alone is ambiguous, a strike or part of a name
+(NIFTY 50), so the result has the whole phrase beside its parts. The lookup of instruments is in `selectors.search`.
 """
 
 import re
@@ -14,6 +14,7 @@ from typing import Final
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import OptionType
 
+# Chosen: more than twice the longest token, e.g. "MIDCPNIFTY 26 FEBRUARY 2026 13250 CE".
 MAX_QUERY_LENGTH: Final = 64
 FUTURE_WORDS: Final = frozenset({"FUT", "FUTURE", "FUTURES"})
 OPTION_WORDS: Final = {
@@ -42,14 +43,14 @@ MONTH_NAMES: Final = (
 
 
 class QueryTooLong(DomainError):
-    """More than anyone types."""
+    """A query longer than MAX_QUERY_LENGTH."""
 
     code = "query_too_long"
 
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """What was understood. `words` name an underlying; `phrase` is everything typed, to be found as a name."""
+    """A parsed query. `words` name an underlying; `phrase` has all words, to search them as a name."""
 
     phrase: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ class SearchQuery:
 
     @property
     def names_contract(self) -> bool:
-        """Whether a derivative is certainly meant."""
+        """Whether the query can only mean a derivative."""
         return self.is_future or self.option_type is not None or self.month is not None
 
 
@@ -73,7 +74,7 @@ _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
 
 
 def parse_query(text: str) -> SearchQuery:
-    """Return what `text` asks for; nothing understood but a name if it fits no rule. Raises QueryTooLong.
+    """Return the parsed query; a word that fits no rule is part of the name. Raises QueryTooLong.
 
     >>> query = parse_query("nifty 25000 ce 27 nov")
     >>> query.words, query.strike, query.option_type, query.day, query.month
@@ -90,7 +91,7 @@ def parse_query(text: str) -> SearchQuery:
 
 
 def _split(text: str) -> tuple[str, ...]:
-    """Return the words of `text` in capitals; the parts of a readable token count as words."""
+    """Return the words of `text` in upper case; each part of a token is a word."""
     words: list[str] = []
     for word in text.upper().replace("_", " ").replace(",", "").split():
         glued = _GLUED.fullmatch(word)
@@ -128,7 +129,7 @@ def _with_iso(query: SearchQuery, *, date_parts: tuple[int, int, int]) -> Search
 
 
 def _with_number(query: SearchQuery, digits: str, letters: str | None, follower: str) -> SearchQuery:
-    """Return `query` with a number that is a day beside a month, a year after one, and a strike anywhere else."""
+    """Return `query` with a number: a day next to a month, a year after a month, else a strike."""
     is_whole = digits.isdecimal() and letters is None
     if is_whole and 1 <= int(digits) <= 31 and query.day is None and (_month(follower) or query.month):
         return replace(query, day=int(digits))
@@ -141,7 +142,10 @@ def _with_number(query: SearchQuery, digits: str, letters: str | None, follower:
 
 
 def _month(word: str) -> int | None:
-    """Return the number of the month that `word` begins with: NOV, NOVEM, NOVEMBER, NOV26."""
+    """Return the number of the month of `word`: NOV, NOVEM, NOVEMBER, NOV26; None if it is not one.
+
+    Three letters at least: two fit several months.
+    """
     letters = word.rstrip("0123456789")
     if len(letters) < 3:
         return None

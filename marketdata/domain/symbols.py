@@ -1,7 +1,7 @@
-"""Names of underlyings: which writings mean the same symbol, and which exchange was named with it.
+"""Symbols of underlyings: aliases, and the exchange prefix.
 
-A symbol is what the exchange writes on its derivatives. Traders and other systems write indices in several
-ways; those are listed here. Which symbols exist is not known here.
+The symbol is the one that the exchange uses for derivatives. `ALIASES` lists the other spellings of indices in use by
+traders and other systems. Whether a symbol is listed is a question for `selectors.underlyings`.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ ALIASES: Final[Mapping[str, str]] = {
 
 
 def canonical_symbol(text: str) -> str:
-    """Return the symbol that `text` means; what is no alias only loses its case and extra spaces.
+    """Return the symbol for `text`, in upper case with single spaces, aliases resolved.
 
     >>> canonical_symbol(" nifty  50 ")
     'NIFTY'
@@ -43,7 +43,7 @@ def canonical_symbol(text: str) -> str:
 
 
 def split_exchange(text: str) -> tuple[Exchange | None, str]:
-    """Return the exchange written before `text`, None where none is, and the rest without unprintable characters.
+    """Return the exchange prefix of `text` or None, and the rest without unprintable characters.
 
     >>> split_exchange("BSE:RELIANCE")
     (<Exchange.BSE: 'BSE'>, 'RELIANCE')
