@@ -23,7 +23,7 @@ def process_without_deadline() -> Iterator[None]:
 def start_step(*queues: str) -> None:
     """Start the step in a worker that consumes `queues`, as its blueprint does."""
     app = Celery("test")
-    app.amqp.queues.select(queues)
+    app.amqp.queues.select(list(queues))
     worker = SimpleNamespace(app=app)
     FeedDatabaseDeadline(worker).include(worker)
 
