@@ -28,7 +28,7 @@ def get_instrument(*, name: str) -> Instrument:
         rows = Instrument.objects.filter(is_listed=True, token=_canonical_token(token))
         found = order_by_exchange(rows, exchange).first()
     if found is None:
-        raise UnknownSymbol(f"Nothing listed has the token {name[:MAX_QUOTED]!r}.", token=name[:MAX_QUOTED])
+        raise UnknownSymbol(f"No listed instrument has the token {name[:MAX_QUOTED]!r}.", token=name[:MAX_QUOTED])
     return found
 
 

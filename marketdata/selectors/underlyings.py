@@ -125,7 +125,7 @@ def _name_and_exchange(symbol: str, exchange: str | None) -> tuple[Exchange | No
 
 def _unknown(name: str, exchange: Exchange | None) -> UnknownSymbol:
     where = f" on {exchange}" if exchange else ""
-    return UnknownSymbol(f"Nothing called {name[:MAX_QUOTED]!r} is listed{where}.", symbol=name[:MAX_QUOTED])
+    return UnknownSymbol(f"No instrument named {name[:MAX_QUOTED]!r} is listed{where}.", symbol=name[:MAX_QUOTED])
 
 
 def _get_cash(symbol: str, exchange: str | None, types: Sequence[InstrumentType]) -> Instrument:

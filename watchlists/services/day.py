@@ -64,7 +64,7 @@ def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.Release:
         send_on_commit(
             sorted(release.user_ids),
             {"type": "watchlist_changed"},
-            {"type": "notice", "kind": "released", "text": "All live data on demand was switched off by staff."},
+            {"type": "notice", "kind": "released", "text": "Staff stopped all on-demand streaming."},
         )
     return release
 

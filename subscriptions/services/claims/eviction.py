@@ -233,7 +233,7 @@ def _notify_on_commit(evicted: Sequence[Release], added: AddedItem) -> None:
     """Send the adding trader the chains evicted for the item, and the other traders the chains that they lost."""
     if added.user_id is not None:
         _send_on_commit(added.user_id, wording.describe_added(added.words, [one.subject for one in evicted]))
-    _notify_losers_on_commit(evicted, f"(capacity limit): {added.words} came instead", adder=added.user_id)
+    _notify_losers_on_commit(evicted, f"(capacity limit): {added.words} needed the room", adder=added.user_id)
 
 
 def _notify_losers_on_commit(evicted: Sequence[Release], why: str, *, adder: int | None = None) -> None:

@@ -76,7 +76,7 @@ def test_one_more_chain_takes_the_place_of_the_oldest_and_both_traders_are_told(
         {
             "type": "notice",
             "kind": "evicted",
-            "text": "Removed INFY 24 Feb (capacity limit): RELIANCE 24 Feb came instead",
+            "text": "Removed INFY 24 Feb (capacity limit): RELIANCE 24 Feb needed the room",
         },
         {"type": "watchlist_changed"},
     ]
