@@ -51,6 +51,7 @@ export function decodeFrame(buffer) {
     throw new RangeError("not a frame of a known version and kind");
   }
   const count = view.getUint16(2, true);
+  // The length is checked once here, so that no row is read beyond the end of the buffer.
   if (view.byteLength !== HEADER_BYTES + count * ROW_BYTES) {
     throw new RangeError(`${view.byteLength} bytes do not hold ${count} rows`);
   }
@@ -99,6 +100,7 @@ function decodeRow(view, at, serverTimeMs) {
     volume: count(Shown.VOLUME, 32),
     oi: count(Shown.OI, 36),
     ltt: count(Shown.LTP, 40),
+    // The wire has ages, which fit in 32 bits. Server time, not the browser's clock: the two may differ by minutes.
     receivedAtMs: age === NEVER_HEARD ? null : serverTimeMs - age,
   };
 }

@@ -73,6 +73,7 @@ export class QuoteCache {
       return false;
     }
     this.#position = { epoch: frame.epoch, sequence: frame.sequence };
+    // A snapshot holds all watched instruments: others are no longer watched, and their quotes would age unnoticed.
     if (frame.kind === "snapshot") {
       this.#forgetAllBut(new Set(frame.quotes.map((quote) => quote.instrumentId)));
     }
@@ -104,6 +105,7 @@ export class QuoteCache {
     // Without the bus the server has no current report of any connection.
     const live = feed.state === "bus_lost" ? [] : feed.connections.filter((one) => one.state === "live");
     this.#liveConnections = new Set(live.map((one) => one.number));
+    // A state may change without a new quote: all cells are painted again.
     this.markAll();
   }
 
@@ -168,9 +170,7 @@ export class QuoteCache {
     return judgeQuote(facts, isConnectionLive, this.#isReceiving ? this.#closedSince(quote.segment) : null);
   }
 
-  /**
-   * End of the last session of all displayed prices, epoch in ms; null while one of their segments trades.
-   */
+  /** End of the last session of all displayed prices, epoch in ms; null while one of their segments trades. */
   get closedSinceMs() {
     const segments = new Set([...this.#quotes.values()].filter((one) => one.ltp !== null).map((one) => one.segment));
     const moments = [...segments].map((one) => this.#closedSince(one));
@@ -251,6 +251,7 @@ export function changeOf(quote, tickSize = null) {
   if (ltp === null || previous === null) {
     return { change: null, percent: null };
   }
+  // Both prices are whole units, so their difference is exact: equal prices never show a change of 0.01.
   const units = ltp - previous;
   // Integers below 2**53, so that a tie is exact. Math.round alone would round a negative tie towards zero.
   const hundredths = Math.floor((2 * Math.abs(units) * 10_000 + previous) / (2 * previous));

@@ -37,10 +37,7 @@ export function read(path, query = {}, signal) {
   return request(text ? `${path}?${text}` : path, { ...(signal && { signal }) });
 }
 
-/**
- * @param {string} path
- * @param {object} body
- */
+/** @param {string} path @param {object} body */
 export function post(path, body) {
   return request(path, {
     method: "POST",
@@ -49,15 +46,12 @@ export function post(path, body) {
   });
 }
 
-/**
- * @param {string} path
- * @param {RequestInit} options
- * @returns {Promise<any>}
- */
+/** @param {string} path @param {RequestInit} options @returns {Promise<any>} */
 async function request(path, options) {
   let response;
   try {
     response = await fetch(ROOT + path, {
+      // The session cookie identifies the trader; it is never sent to another origin.
       credentials: "same-origin",
       ...options,
       headers: { Accept: "application/json", ...options.headers },
@@ -82,6 +76,7 @@ async function request(path, options) {
 async function errorOf(response) {
   /** @type {ProblemDetails} */
   let problem = {};
+  // A proxy or a crashed worker answers with HTML, which would fail to parse and hide the status.
   if (response.headers.get("Content-Type")?.includes("json")) {
     problem = await response.json();
   }

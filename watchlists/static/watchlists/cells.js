@@ -31,14 +31,13 @@ export class Cell {
       return false;
     }
     this.#written = text;
+    // The data of one text node: `textContent` would make a new node for every tick.
     this.#text.data = text;
     return true;
   }
 }
 
-/**
- * A price that shows the direction of its last change, by an arrow and a color, while it flashes.
- */
+/** A price that shows the direction of its last change, by an arrow and a color, while it flashes. */
 export class PriceCell extends Cell {
   /** @type {number | null} */
   #price = null;
@@ -62,10 +61,7 @@ export class PriceCell extends Cell {
   }
 }
 
-/**
- * @param {HTMLElement} node
- * @param {"up" | "down"} move
- */
+/** @param {HTMLElement} node @param {"up" | "down"} move */
 function flash(node, move) {
   // A change during a flash sets its direction but does not restart it, see FLASH_MS.
   const isNew = !flashing.has(node);
@@ -84,6 +80,7 @@ function flash(node, move) {
  */
 export function endFlashes(now) {
   for (const [node, until] of flashing) {
+    // A node of a replaced ladder would never be painted again and would stay in the map.
     if (now >= until || !node.isConnected) {
       node.classList.remove("flash");
       delete node.dataset["move"];

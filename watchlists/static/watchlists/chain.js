@@ -43,10 +43,7 @@ class LegCells {
   #cells;
   #ltp;
 
-  /**
-   * @param {HTMLElement} row
-   * @param {"call" | "put"} side
-   */
+  /** @param {HTMLElement} row @param {"call" | "put"} side */
   constructor(row, side) {
     this.side = side;
     this.row = row;
@@ -61,11 +58,7 @@ class LegCells {
     this.#cells = Object.fromEntries(entries);
   }
 
-  /**
-   * @param {Quote | null} quote
-   * @param {State} state
-   * @param {number | null} tickSize
-   */
+  /** @param {Quote | null} quote @param {State} state @param {number | null} tickSize */
   write(quote, state, tickSize) {
     setData(this.row, this.side, state);
     setTitle(this.#ltp.node, stateTitleOf(state, quote).replace(/^ · /, ""));
@@ -76,14 +69,12 @@ class LegCells {
     if (this.#cells.change.write(format.formatChange(change))) {
       setData(this.#cells.change.node, "direction", format.directionOf(change));
     }
+    // Counts are abbreviated; the tooltip has the full number.
     this.#writeCount(this.#cells.volume, quote?.volume ?? null);
     this.#writeCount(this.#cells.oi, quote?.oi ?? null);
   }
 
-  /**
-   * @param {Cell} cell
-   * @param {number | null} count
-   */
+  /** @param {Cell} cell @param {number | null} count */
   #writeCount(cell, count) {
     if (cell.write(format.formatCompact(count))) {
       cell.node.title = count === null ? "" : format.formatWhole(count);
@@ -122,6 +113,7 @@ export class ChainLadder {
     const isSame = isSameChain(previous, chain);
     const hasSameStrikes = previous !== null && isSame && JSON.stringify(previous.strikes) === JSON.stringify(chain.strikes);
     this.#chain = chain;
+    // The server repeats the chain when its streaming legs change; rebuilding equal rows would drop focus and flashes.
     if (hasSameStrikes) {
       return;
     }
@@ -180,6 +172,7 @@ export class ChainLadder {
     const putCells = new LegCells(row, "put");
     for (const [instrumentId, cells] of /** @type {[number | null, LegCells][]} */ ([[call, callCells], [put, putCells]])) {
       if (instrumentId === null) {
+        // The strike has no such leg: it gets dashes once, because no quote will ever paint it.
         cells.write(null, "waiting", null);
       } else {
         this.#legs.set(instrumentId, cells);
@@ -238,6 +231,7 @@ export class ChainLadder {
   scrollToAtm() {
     const row = this.#atmRow;
     if (row !== null) {
+      // Centered below the sticky head, and sideways on narrow screens, where the strike column is in the middle.
       const head = this.#container.querySelector(".ladder-head")?.clientHeight ?? 0;
       this.#container.scrollTop = row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2;
       this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
@@ -246,6 +240,7 @@ export class ChainLadder {
 
   /** @param {HTMLElement} heading */
   #setTabStop(heading) {
+    // Roving tabindex: Tab reaches the grid at one strike, and the arrow keys move from there.
     for (const one of this.#rows) {
       one.heading.tabIndex = one.heading === heading ? 0 : -1;
     }
@@ -283,10 +278,7 @@ function buildHead() {
   return make("div", { role: "rowgroup", class: "ladder-head" }, [sides, columns]);
 }
 
-/**
- * @param {"call" | "put"} side
- * @param {Column} column
- */
+/** @param {"call" | "put"} side @param {Column} column */
 function buildColumnHead(side, column) {
   const name = `${side === "call" ? "Call" : "Put"} ${LABELS[column]}`;
   return make("div", { role: "columnheader", class: `${side} ${column}`, "aria-label": name, text: LABELS[column] });

@@ -55,11 +55,7 @@ function judgeClosed(feed, closedSinceMs) {
   };
 }
 
-/**
- * @param {SocketStatus} socket
- * @param {number} now
- * @returns {Health}
- */
+/** @param {SocketStatus} socket @param {number} now @returns {Health} */
 function judgeSocket(socket, now) {
   if (socket.state === "ended") {
     const cause =
@@ -79,11 +75,7 @@ function judgeSocket(socket, now) {
   };
 }
 
-/**
- * @param {Feed} feed
- * @param {number | null} ageMs
- * @returns {Health}
- */
+/** @param {Feed} feed @param {number | null} ageMs @returns {Health} */
 function judgeFeed(feed, ageMs) {
   const count = `${feed.live}/${feed.total}`;
   switch (feed.state) {

@@ -47,11 +47,9 @@ export class ChainPanel {
     return this.#chain;
   }
 
-  /**
-   * @param {string} symbol
-   * @param {string | null} expiry
-   */
+  /** @param {string} symbol @param {string | null} expiry */
   showLoading(symbol, expiry) {
+    // The old ladder goes at once: its prices must not stand under the new symbol.
     this.#chain = null;
     this.#ladder.clear();
     this.#expiries.replaceChildren();
@@ -79,6 +77,7 @@ export class ChainPanel {
     byId("step").textContent = format.formatStrike(chain.strike_step);
     byId("lot").textContent = format.formatWhole(chain.lot_size);
     byId("legs").textContent = format.formatWhole(countLegs(chain));
+    // A recentred window of the same chain keeps its price, so that the next tick still flashes as a change.
     if (isOther) {
       this.#spot.forget();
       this.#markExpiry();
@@ -115,6 +114,7 @@ export class ChainPanel {
       const isCurrent = tab.dataset["expiry"] === this.#chain?.expiry;
       tab.setAttribute("aria-pressed", String(isCurrent));
       if (isCurrent) {
+        // An index has more expiries than fit in one row; "nearest" does not move the page itself.
         tab.scrollIntoView({ block: "nearest", inline: "nearest" });
       }
     }

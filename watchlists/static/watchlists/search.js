@@ -72,6 +72,7 @@ export class SearchBox {
     input.addEventListener("input", () => this.#searchSoon());
     input.addEventListener("focus", () => this.#searchSoon());
     input.addEventListener("keydown", (event) => this.#handleKey(event));
+    // Both: a click may hit an element that takes no focus, and Tab moves the focus without a click.
     for (const kind of ["pointerdown", "focusin"]) {
       document.addEventListener(kind, (event) => this.#closeOnOutsideEvent(event));
     }
@@ -151,10 +152,7 @@ export class SearchBox {
     }
   }
 
-  /**
-   * @param {Hit[]} hits
-   * @param {string} query
-   */
+  /** @param {Hit[]} hits @param {string} query */
   #showHits(hits, query) {
     this.#hits = hits;
     this.#active = -1;
@@ -177,10 +175,7 @@ export class SearchBox {
     this.#setActive(0);
   }
 
-  /**
-   * @param {string} sentence
-   * @param {"error" | "empty" | "busy"} tone
-   */
+  /** @param {string} sentence @param {"error" | "empty" | "busy"} tone */
   #showMessage(sentence, tone) {
     this.#hits = [];
     this.#open(make("p", { class: `sentence ${tone}`, role: tone === "error" ? "alert" : "status", text: sentence }));
@@ -204,6 +199,7 @@ export class SearchBox {
     const item = items[this.#active];
     item?.setAttribute("aria-selected", "true");
     item?.scrollIntoView({ block: "nearest" });
+    // Combobox pattern: the focus stays in the input, and the attribute names the active option to screen readers.
     this.#input.setAttribute("aria-activedescendant", `hit-${this.#active}`);
   }
 
@@ -225,6 +221,7 @@ export class SearchBox {
       choices.append(make("p", { class: "sentence", text: `${hit.symbol} cannot be added to a watchlist.` }));
     }
     this.#open(choices);
+    // Enter twice adds the nearest chain: the preferred button has the focus.
     const preferred = choices.querySelector("button.preferred") ?? choices.querySelector("button");
     if (preferred instanceof HTMLElement) {
       preferred.focus();
@@ -237,15 +234,13 @@ export class SearchBox {
     });
   }
 
-  /**
-   * @param {Hit} hit
-   * @param {Offer} offer
-   */
+  /** @param {Hit} hit @param {Offer} offer */
   #offerChoices(hit, offer) {
     const { symbol, exchange } = hit;
     const kind = offer.instrument_type;
     const label = `Add ${symbol} ${NOUNS[kind] ?? "option chain"}`;
     if (offer.expiries.length === 0) {
+      // The token "NSE:M&M" names the share itself; `symbol` is that of the underlying.
       return this.#addButton(label, { symbol: hit.token.split(":").pop() ?? symbol, exchange, instrument_type: kind });
     }
     const group = make("div", { class: "chips", role: "group", "aria-label": `${label}, by expiry` });
@@ -259,22 +254,17 @@ export class SearchBox {
     return make("div", {}, [make("p", { class: "choices-label", text: label }), group]);
   }
 
-  /**
-   * @param {string} label
-   * @param {AddRequest} request
-   */
+  /** @param {string} label @param {AddRequest} request */
   #addButton(label, request) {
     const button = make("button", { type: "button", class: "button", text: label });
     button.addEventListener("click", () => this.#add(button, request));
     return button;
   }
 
-  /**
-   * @param {HTMLButtonElement} button
-   * @param {AddRequest} request
-   */
+  /** @param {HTMLButtonElement} button @param {AddRequest} request */
   async #add(button, request) {
     const errorRegion = this.#panel.querySelector(".choices > .error");
+    // A second click would add the same entry again and be rejected as a duplicate.
     button.disabled = true;
     button.classList.add("busy");
     try {

@@ -53,10 +53,7 @@ export class MarketSocket {
   /** @type {SocketStatus} */
   status = { state: "connecting", attempt: 0, retryAt: 0, code: 0 };
 
-  /**
-   * @param {string} url
-   * @param {Listener} listener
-   */
+  /** @param {string} url @param {Listener} listener */
   constructor(url, listener) {
     this.#url = url;
     this.#listener = listener;
@@ -115,10 +112,7 @@ export class MarketSocket {
     this.#send({ type: "resync" });
   }
 
-  /**
-   * @param {WebSocket} socket
-   * @param {string | ArrayBuffer} payload
-   */
+  /** @param {WebSocket} socket @param {string | ArrayBuffer} payload */
   #receive(socket, payload) {
     // A replaced socket may still deliver; its data would mix with that of the new one.
     if (socket !== this.#socket) {
@@ -137,6 +131,7 @@ export class MarketSocket {
   }
 
   #resume() {
+    // Only the welcome proves that the server accepted this page: it rejects a login after the handshake.
     this.#setStatus({ state: "open", attempt: 0, retryAt: 0, code: 0 });
     this.#send({ type: "rate", hz: this.#rateHz });
     for (const [id, what] of this.#watches) {
@@ -144,10 +139,7 @@ export class MarketSocket {
     }
   }
 
-  /**
-   * @param {WebSocket} socket
-   * @param {number} code
-   */
+  /** @param {WebSocket} socket @param {number} code */
   #handleClose(socket, code) {
     if (socket !== this.#socket) {
       return;
@@ -165,6 +157,7 @@ export class MarketSocket {
 
   /** @param {object} message */
   #send(message) {
+    // Messages before the welcome are dropped: #resume sends the rate and all watches after it.
     if (this.status.state === "open" && this.#socket?.readyState === WebSocket.OPEN) {
       this.#socket.send(JSON.stringify(message));
     }

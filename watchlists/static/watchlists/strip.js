@@ -1,4 +1,4 @@
-// The indices in the top bar. Paint only.
+// The index strip in the top bar: a price and a change for each index. Paint only.
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";

@@ -84,6 +84,7 @@ class Terminal {
     this.#socket.open();
     this.#openFromAddress();
     this.#reloads.request();
+    // A timer, not the next frame: a dead feed or socket sends nothing that could trigger the check.
     setInterval(() => this.#checkHealth(), CHECK_EVERY_MS);
   }
 
@@ -149,10 +150,7 @@ class Terminal {
     }
   }
 
-  /**
-   * @param {number[]} watched
-   * @param {number[]} notStreaming
-   */
+  /** @param {number[]} watched @param {number[]} notStreaming */
   #setNotStreaming(watched, notStreaming) {
     this.#quotes.setNotStreaming(watched, notStreaming);
     this.#paintSoon();
@@ -170,6 +168,7 @@ class Terminal {
       this.#wasLost = false;
       this.#reloads.request();
     }
+    // The session ended while the page was open (close code LOGIN_REQUIRED): only a login helps.
     if (state === "ended" && this.#socket.status.code === 4401) {
       window.location.assign(this.#boot.login_url);
       return;
@@ -181,6 +180,7 @@ class Terminal {
   #applyVisibility() {
     this.#socket.setRate(document.hidden ? HIDDEN_RATE_HZ : RATE_HZ);
     if (!document.hidden) {
+      // Timers of a hidden tab are throttled, so a backoff may be long over.
       this.#socket.retryNow();
       this.#paintSoon();
     }
@@ -189,6 +189,7 @@ class Terminal {
   // --- painting
 
   #paintSoon() {
+    // Browsers do not run animation frames in a hidden tab; #applyVisibility paints when it is shown.
     if (!this.#isPaintDue && !document.hidden) {
       this.#isPaintDue = true;
       requestAnimationFrame((now) => this.#paint(now));
@@ -229,6 +230,7 @@ class Terminal {
 
   #paintHealth() {
     const now = performance.now();
+    // The age in the last frame, plus the time since: the chip counts on while no frames arrive.
     const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + now - this.#frameAt;
     const health = judgeHealth({
       socket: this.#socket.status,
@@ -272,6 +274,7 @@ class Terminal {
     const answer = await this.#reloads.after(() => api.post("watchlist/add", request));
     const { entry } = answer;
     announce(`Added ${nameOf(entry)}.`);
+    // The trader reads what the add has evicted; without an eviction the new row says enough.
     if (answer.evicted.length > 0) {
       this.#notices.show(answer.message);
     }
@@ -343,6 +346,7 @@ class Terminal {
   #openChain(request) {
     const isSameUnderlying = isOpen(request, this.#requested, this.#panel.chain);
     this.#requested = request;
+    // The address names the chain, for reload and for sharing. "Back" leaves the page: chains make no history entries.
     window.history.replaceState(null, "", `#${addressOf(request)}`);
     if (!isSameUnderlying) {
       this.#openedRequest = request;

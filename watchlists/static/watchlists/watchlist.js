@@ -46,6 +46,7 @@ const NOT_STREAMING = {
 
 /** @param {Entry} entry */
 export function isChain(entry) {
+  // STOCK_OPTION, INDEX_OPTION and COMMODITY_OPTION entries are chains, never single options.
   return entry.instrument_type.endsWith("_OPTION");
 }
 
@@ -59,10 +60,7 @@ class EntryRow {
   #change;
   #percent;
 
-  /**
-   * @param {Entry} entry
-   * @param {Actions} actions
-   */
+  /** @param {Entry} entry @param {Actions} actions */
   constructor(entry, actions) {
     this.entry = entry;
     const price = make("span", { class: "price" });
@@ -156,6 +154,7 @@ export class WatchlistPanel {
 
   /** @param {Entry[]} entries */
   show(entries) {
+    // All rows are rebuilt: entries change rarely, and only prices are painted often.
     this.#rows = entries.map((entry) => new EntryRow(entry, this.#actions));
     this.#list.replaceChildren(...this.#rows.map((row) => row.item));
     this.#list.removeAttribute("aria-busy");
