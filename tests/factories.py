@@ -29,6 +29,7 @@ from marketdata.domain.instruments import (
 )
 from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
 from marketdata.models import Instrument
+from marketdata.selectors import Leg, Price, PriceSource, SeriesListing
 from marketdata.services import Chain
 from watchlists.models import EntryKind
 from watchlists.services import Added, add_entry
@@ -224,6 +225,12 @@ def make_listing() -> Listing:
     ]
     spots = {"NIFTY": nifty, "RELIANCE": reliance, "TCS": tcs, "CRUDEOIL": crude[0]}
     return Listing(spots, {"CRUDEOIL": crude}, series)
+
+
+def all_legs(listing: SeriesListing) -> Sequence[Leg]:
+    """Return the legs of a whole series: those of a window as wide as any listing."""
+    price = Price(listing.strikes[0], PriceSource.QUOTE)
+    return services.chain_at(listing=listing, width=999, price=price, now=NOW).legs
 
 
 def open_chain(series: SeriesKey, *, width: int = 25, now: datetime = NOW) -> Chain:

@@ -109,11 +109,6 @@ class SeriesListing:
         """The exchange that lists the series."""
         return EXCHANGE_OF[self.series.segment]
 
-    @property
-    def legs(self) -> tuple[Leg, ...]:
-        """All legs."""
-        return _legs(self._rows)
-
     def legs_in(self, window: Window) -> tuple[Leg, ...]:
         """Return the legs inside `window`; a strike that is listed on one side only has one."""
         return _legs(self._rows_in(window))

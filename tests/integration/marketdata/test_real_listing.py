@@ -15,6 +15,7 @@ from marketdata.domain import chain
 from marketdata.domain.expiries import ExpiryKind
 from marketdata.domain.instruments import ExchangeSegment, InstrumentType
 from marketdata.models import Instrument, InstrumentImport
+from tests.factories import all_legs
 
 pytestmark = pytest.mark.django_db
 
@@ -164,7 +165,7 @@ def test_the_strike_step_of_a_real_series_is_derived(imported: Imported, symbol:
 def test_a_real_series_has_a_leg_of_each_type_once_per_strike(imported: Imported) -> None:
     listing = selectors.get_series(underlying=selectors.find_underlying(symbol="NIFTY"), expiry=date(2026, 2, 24))
 
-    pairs = [(leg.strike, leg.option_type) for leg in listing.legs]
+    pairs = [(leg.strike, leg.option_type) for leg in all_legs(listing)]
     assert len(set(pairs)) == len(pairs)
     assert listing.default_width == 101
     assert 215 <= len(listing.strikes) <= 241

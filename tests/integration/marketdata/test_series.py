@@ -17,6 +17,7 @@ from tests.factories import (
     NEAR,
     WEEKLY,
     Listing,
+    all_legs,
     make_equity,
     make_future,
     make_index,
@@ -130,13 +131,13 @@ def test_without_an_expiry_the_nearest_series_is_meant(listing: Listing) -> None
     assert found.spot_instrument_id == listing.spots["NIFTY"].pk
     assert found.default_width == 101
     assert (found.strikes[0], found.strikes[-1], len(found.strikes)) == (Decimal(22_000), Decimal(28_000), 121)
-    assert [(leg.strike, leg.option_type) for leg in found.legs[:3]] == [
+    assert [(leg.strike, leg.option_type) for leg in all_legs(found)[:3]] == [
         (Decimal(22_000), OptionType.CE),
         (Decimal(22_000), OptionType.PE),
         (Decimal(22_050), OptionType.CE),
     ]
-    assert found.legs[0].token == "NIFTY_17FEB2026_22000CE"
-    assert found.legs[0].lot_size == 65
+    assert all_legs(found)[0].token == "NIFTY_17FEB2026_22000CE"
+    assert all_legs(found)[0].lot_size == 65
 
 
 def test_stock_and_commodity_chains_are_narrower_and_commodities_hang_on_their_future(listing: Listing) -> None:
@@ -154,7 +155,7 @@ def test_a_strike_with_one_side_has_one_leg(listing: Listing) -> None:
     found = selectors.get_series_by_key(key)
 
     assert Decimal(2_600) in found.strikes
-    assert [leg.option_type for leg in found.legs if leg.strike == 2_600] == [OptionType.CE]
+    assert [leg.option_type for leg in all_legs(found) if leg.strike == 2_600] == [OptionType.CE]
 
 
 def test_an_unlisted_expiry_names_the_nearest_ones(listing: Listing) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from rest_framework.test import APIClient
@@ -160,6 +161,19 @@ def test_the_same_thing_twice_is_a_conflict_that_changes_nothing(client_of_asha:
     assert answer.json()["detail"] == "RELIANCE 24FEB2026 is on your list already."
     assert WatchlistEntry.objects.count() == 1
     assert (Claim.objects.count(), Subscription.objects.count(), SubscriptionLog.objects.count()) == before
+
+
+def test_a_duplicate_is_a_conflict_also_without_quota_or_capacity(
+    client_of_asha: APIClient, settings: Settings
+) -> None:
+    client_of_asha.post(ADD, RELIANCE)
+    settings.INSTRUMENT_QUOTA = 50
+    FeedConnection.objects.update(capacity=F("load"))
+
+    answer = client_of_asha.post(ADD, RELIANCE)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "duplicate_entry")
+    assert Claim.objects.filter(kind="watchlist").count() == 1
 
 
 def test_without_any_price_a_chain_cannot_be_centered(client_of_asha: APIClient, listing: Listing) -> None:
