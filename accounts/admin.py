@@ -1,6 +1,6 @@
 """Users in the admin: Django's own screens over our model.
 
-Registered by `subscriptions.admin.users`, which knows what has to be released before a user can go.
+Registered by `subscriptions.admin.users`, which releases the claims of a user before the deletion.
 """
 
 from django.contrib.auth.admin import UserAdmin

@@ -4,6 +4,6 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Who uses the terminal."""
+    """Users of the terminal."""
 
     name = "accounts"

@@ -1,6 +1,6 @@
-"""Who uses the terminal: traders, staff and integrators.
+"""Users of the terminal: traders, staff and integrators.
 
-A model of our own from the first migration, so that it can grow without a change of every foreign key.
+A custom user model from the first migration: replacing Django's later would change every foreign key to it.
 """
 
 from django.contrib.auth.models import AbstractUser
@@ -10,7 +10,7 @@ from django.db import models
 class User(AbstractUser):
     """A trader, or with `is_staff` an operator; integrators are users with API tokens."""
 
-    # How many instruments this trader may have live; null for what everybody may.
+    # Maximum of live instruments of this trader; null: the setting INSTRUMENT_QUOTA.
     instrument_quota = models.PositiveIntegerField(
         null=True,
         blank=True,

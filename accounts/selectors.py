@@ -1,4 +1,4 @@
-"""What is known of those who use the terminal."""
+"""Reads about users."""
 
 from django.conf import settings
 
@@ -6,7 +6,7 @@ from accounts.models import User
 
 
 def get_instrument_quota(*, user_id: int) -> int:
-    """Return how many instruments this trader may have live: their own figure, else the setting."""
+    """Return the maximum of live instruments of a trader: the value of the user, else the setting."""
     own = User.objects.values_list("instrument_quota", flat=True).get(pk=user_id)
     quota: int = settings.INSTRUMENT_QUOTA if own is None else own
     return quota

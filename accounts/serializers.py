@@ -1,7 +1,7 @@
-"""The assertion that a request is about the one who makes it.
+"""Check that a request names its own user.
 
-Paths and bodies may name a user: by id, by username, or as `me`. Any other name than one's own is answered
-like an unknown one, so that nobody learns who exists.
+Paths and bodies can name a user by id, by username, or as `me`. Another user's name gets the same answer as an unknown
+name, so that a caller cannot find out which users exist.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ def assert_oneself(user: AbstractBaseUser | AnonymousUser, named: str) -> None:
 
 
 class OneselfField(serializers.Field[Any, Any, Any, Any]):
-    """`user_id` of a body: accepted if it names the one who asks, and of no further use."""
+    """`user_id` of a body: it must name the caller, and has no other effect."""
 
     def __init__(self) -> None:
         super().__init__(required=False, write_only=True, help_text="me, or your own id or username")

@@ -1,7 +1,7 @@
-"""API tokens: a login is exchanged for one, and a logout ends what the request came with.
+"""API tokens: a login returns one; a logout ends the token or login session of the request.
 
-A token is asked for with a password or from a browser session, never with another token: a token that could
-renew itself would outlive its expiry.
+A token is issued for a password or a browser's login session, never for another token: a token that could renew itself
+would never expire.
 """
 
 from typing import Any
@@ -21,23 +21,23 @@ from rest_framework.views import APIView
 
 
 class TokenRequest(serializers.Serializer[dict[str, str]]):
-    """Who asks; both empty means the user of the browser session."""
+    """Credentials; without them the user of the browser's login session."""
 
     username = serializers.CharField(max_length=150, required=False)
     password = serializers.CharField(max_length=4096, required=False, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, str]) -> dict[str, str]:
-        """Refuse half a login."""
+        """Refuse a username without a password, and the reverse."""
         if ("username" in attrs) != ("password" in attrs):
             raise serializers.ValidationError("username and password go together.")
         return attrs
 
 
 class SessionBesideToken(SessionAuthentication):
-    """Session login whose absence is answered 401, with the challenge of the token scheme."""
+    """Session authentication that answers 401 with the token scheme's challenge; DRF's own answers 403."""
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the scheme to come back with."""
+        """Return the challenge of the token scheme."""
         header: str = TokenAuthentication().authenticate_header(request)
         return header
 

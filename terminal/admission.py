@@ -1,8 +1,7 @@
-"""How many browsers one web process takes: fewer than it has file descriptors, so that it goes on to answer.
+"""Admission control for browser sockets: a web process accepts fewer than it has file descriptors.
 
-A process without descriptors can accept nobody, ask no server anything and not even say so. So some are kept for
-requests, the database and Redis, and a browser beyond that is told to come back later (1013), when another process
-or another minute has room.
+A process without free descriptors can neither accept a connection nor reach a server. So some descriptors are reserved
+for requests, the database and Redis. A socket beyond the limit is closed with 1013, and the browser retries later.
 """
 
 import resource
@@ -10,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 TRY_AGAIN_LATER: Final = 1013
-"""RFC 6455's registry: the server is too busy. Browsers come back after a pause."""
+"""WebSocket close code registry of IANA (RFC 6455): the server is overloaded. Browsers retry after a pause."""
 KEPT_DESCRIPTORS: Final = 160
-"""For the database (20), Redis, log files, and a hundred requests at a time."""
+"""Chosen: DATABASE_CONNECTIONS (20), Redis, log files, and a hundred concurrent requests."""
 
 
 @dataclass(slots=True)
@@ -23,13 +22,13 @@ class Sockets:
 
     @property
     def most(self) -> int:
-        """Return how many may be open: read anew, since the limit can be changed while the process runs."""
+        """Return the maximum number of open sockets. The descriptor limit can change at run time."""
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return max(limit - KEPT_DESCRIPTORS, limit // 4)
 
     @property
     def is_full(self) -> bool:
-        """Whether the next browser is sent away."""
+        """Whether the next browser socket is refused."""
         return self.open >= self.most
 
 
@@ -37,13 +36,13 @@ sockets: Final = Sockets()
 
 
 def take_all_descriptors() -> None:
-    """Raise the soft limit of open files to the hard one: the usual 1,024 is for programs that use select(2)."""
+    """Raise the soft limit of open files to the hard one: the usual 1,024 only suits programs that use select(2)."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Admission:
-    """Lets a WebSocket in, or asks it to come back later. The outermost layer: one sent away costs nothing more."""
+    """ASGI middleware that accepts or refuses a WebSocket. Outermost, so that a refused one costs no session lookup."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -51,7 +50,7 @@ class Admission:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one socket."""
         if sockets.is_full:
-            # Accepted first: a browser cannot read the code of a socket that never opened.
+            # Accept first: a browser cannot read the close code of a socket that never opened.
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.close", "code": TRY_AGAIN_LATER})
             return

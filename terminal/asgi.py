@@ -1,7 +1,7 @@
 """The ASGI application: HTTP to Django, WebSockets to the market consumer.
 
-The process's one quote hub is made here and handed to the consumer; it opens nothing before the first
-browser comes.
+The quote hub of the process is created here and passed to the consumer. It opens no connection before the first
+browser connects.
 """
 
 import os
@@ -14,11 +14,11 @@ from django.urls import path
 from django.utils import timezone
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-# A web process answers people: what the database has not said by then is a 503.
+# Chosen: longer than STATEMENT_TIMEOUT_MS (3 s), short enough for a waiting person; then the answer is 503.
 os.environ.setdefault("DATABASE_PATIENCE_MS", "4000")
 http = get_asgi_application()
 
-# Only now: these import models, which need the apps loaded.
+# After get_asgi_application: these modules import models, which need the loaded apps.
 from marketdata.domain.sessions import IST, SessionBook  # noqa: E402
 from marketdata.selectors import read_calendar as read_market_calendar  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
@@ -29,7 +29,7 @@ from watchlists.consumers import REVIEW_EVERY_SECONDS, MarketConsumer  # noqa: E
 
 
 def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EVERY_SECONDS) -> SameHostOriginValidator:
-    """Return what answers WebSocket handshakes: our pages only, then the session, then the consumer."""
+    """Return the WebSocket application: origin check, then login session, then consumer."""
     market = MarketConsumer.as_asgi(hub=hub, review_every_seconds=review_every_seconds)
     routes = [path("ws/market/", market)]  # type: ignore[arg-type]  # The stubs know only HTTP views.
     return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""The one place that turns a refusal or a failure into HTTP: RFC 9457 problem details.
+"""Maps errors to HTTP: RFC 9457 problem details.
 
-Every problem has `type`, `title`, `status`, `detail`, `code` and `instance`; `code` is the stable name that
-programs act on, so `type` stays about:blank. Rooms raise typed errors and know no HTTP beyond the status and
-code they carry. What nobody expected becomes a plain 500 here and a traceback in the log, never in the answer.
+Every problem has `type`, `title`, `status`, `detail`, `code` and `instance`. `code` is the stable name for programs, so
+`type` is about:blank. Other packages raise typed errors and know no HTTP. An unexpected error becomes a plain 500, with
+its traceback in the log only.
 """
 
 import logging
@@ -28,6 +28,7 @@ from terminal.storage import is_refusal, refusals
 logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE: Final = "application/problem+json"
+# Chosen: database and Redis restart within seconds; a client must not poll faster than that.
 RETRY_AFTER_SECONDS: Final = 2
 
 # The HTTP status of every DomainError, by its code. A code without an entry raises KeyError: a 500, and a failing test.
@@ -55,7 +56,7 @@ STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, for programs (`status`, `code`, `extra`) and for people (`detail`)."""
+    """One error, for programs (`status`, `code`, `extra`) and for people (`detail`)."""
 
     status: int
     code: str
@@ -77,7 +78,7 @@ class Problem:
 
 
 def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Return the answer of an API view that raised; None leaves it to Django's own 500."""
+    """Return the response for an exception of an API view; None for an unexpected one, which becomes a 500."""
     problem = problem_of(error)
     if problem is None:
         return None
@@ -91,13 +92,13 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
 
 
 def problem_of(error: BaseException | None) -> Problem | None:
-    """Return what to say of `error`, or None if nobody expected it."""
+    """Return the problem for `error`; None if it is unexpected."""
     match error:
         case DomainError():
             status = STATUS_OF[error.code]
             return Problem(status, error.code, str(error), error.extra, _retry_headers(status))
         case DatabaseError() if is_refusal(error):
-            logger.error("the database cannot store something: %s", error)
+            logger.error("the database refused a write, its disk may be full: %s", error)
             refusals.note()
             return _unavailable("database_unavailable", "The database cannot store that now. Try again in a moment.")
         case OperationalError() | InterfaceError():
@@ -117,28 +118,28 @@ def problem_of(error: BaseException | None) -> Problem | None:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer an address that leads nowhere: a problem under /api/, a page elsewhere."""
+    """Answer 404: a problem under /api/, else a page."""
     if _is_api(request):
         return _plain_response(Problem(404, "not_found", f"There is nothing at {request.path}."), request)
     return defaults.page_not_found(request, exception)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a request that Django itself refuses to read."""
+    """Answer 400 for a request that Django cannot parse."""
     if _is_api(request):
         return _plain_response(Problem(400, "bad_request", "The request cannot be read."), request)
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer a request that Django itself forbids."""
+    """Answer 403 for a request that Django rejects, for instance without a CSRF token."""
     if _is_api(request):
         return _plain_response(Problem(403, "permission_denied", "You may not do this."), request)
     return defaults.permission_denied(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """Answer what no view expected. Servers that are away are named; everything else is kept to the log."""
+    """Answer 503 if a server does not respond, else 500; details are in the log only."""
     problem = problem_of(sys.exc_info()[1])
     if _is_api(request):
         return _plain_response(problem or Problem(500, "internal_error", "Something failed on our side."), request)
@@ -162,7 +163,7 @@ def _framework_problem(error: exceptions.APIException) -> Problem:
 
 
 def _invalid(found: Any) -> Problem:
-    """Return the refusal of a body or query: every field with its sentences, the first ones in `detail`."""
+    """Return the problem for an invalid body or query: all sentences by field, and the first of each in `detail`."""
     errors = found if isinstance(found, dict) else {"non_field_errors": found}
     sentences = [
         str(said[0]) if name == "non_field_errors" else f"{name}: {said[0]}"

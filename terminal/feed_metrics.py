@@ -29,7 +29,7 @@ QUEUES: Final = ("default", "feed")
 TASKS: Final = (PRELOAD_TASK, "subscriptions.tasks.recentre")
 
 
-# Every metric of the feed. Of one value: name -> what it is, what it means, its labels.
+# Gauges and counters of the feed: name -> (type, help text, labels).
 VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, Sequence[str]]]] = {
     "terminal_up": (GaugeMetricFamily, "1 if the server answered this scrape, else 0.", ["server"]),
     "terminal_queue_tasks": (GaugeMetricFamily, "Tasks that wait for a worker.", ["queue"]),
@@ -67,7 +67,7 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
     "terminal_feed_reconnects": (CounterMetricFamily, "Sockets lost or not got.", ["connection", "cause"]),
     "terminal_feed_lost_writes": (CounterMetricFamily, "Writes that Redis did not take in time.", ["connection"]),
 }
-# Distributions, by connection: name -> what it means.
+# Histograms by connection: name -> help text.
 HISTOGRAMS: Final = {
     "terminal_feed_flush_seconds": "How long reading one flush's packets took.",
     "terminal_feed_publish_lag_seconds": "From when a flush was due until Redis had its frame.",
@@ -78,7 +78,7 @@ HISTOGRAMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RedisReadings:
-    """What Redis says."""
+    """Readings from Redis."""
 
     reports: Sequence[ConnectionReport]
     queued: Mapping[str, int]
@@ -87,7 +87,7 @@ class RedisReadings:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReadings:
-    """What PostgreSQL says."""
+    """Readings from PostgreSQL."""
 
     connections: Sequence[ConnectionStatus]
     token_ends_at: datetime | None
@@ -96,14 +96,14 @@ class DatabaseReadings:
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """What the servers said; None where one did not."""
+    """The readings of one scrape; None for a server without an answer."""
 
     database: DatabaseReadings | None
     redis: RedisReadings | None
 
 
 def read_database() -> DatabaseReadings:
-    """Read what PostgreSQL knows."""
+    """Read PostgreSQL. Raises django.db.Error."""
     now = timezone.now()
     quiet = subscriptions.find_cooldown(now=now)
     return DatabaseReadings(
@@ -114,7 +114,7 @@ def read_database() -> DatabaseReadings:
 
 
 def read_redis() -> RedisReadings:
-    """Read what Redis knows. Raises BoardError."""
+    """Read Redis. Raises BoardError."""
     board = quote_board.connect()
     return RedisReadings(
         reports=board.list_reports(),
@@ -124,10 +124,10 @@ def read_redis() -> RedisReadings:
 
 
 class FeedCollector(Collector):
-    """Reads the statistics anew for every scrape."""
+    """Reads the servers for every scrape."""
 
     def collect(self) -> Iterable[Metric]:
-        """Return all families; those nothing is known of are empty."""
+        """Return all families; a family without readings is empty."""
         answers = ask_all(
             {"database": DatabaseProbe(read_database), "redis": BoardProbe(read_redis)},
             seconds=DEADLINE_SECONDS,
@@ -141,12 +141,12 @@ class FeedCollector(Collector):
         )
 
     def describe(self) -> Iterable[Metric]:
-        """Return the families without asking anybody."""
+        """Return the families without reading a server."""
         return _MetricFamilies().families()
 
 
 class _MetricFamilies:
-    """The families, being filled."""
+    """The metric families while they are filled."""
 
     def __init__(self) -> None:
         self._values = {name: make(name, about, labels=labels) for name, (make, about, labels) in VALUES.items()}
@@ -168,7 +168,7 @@ class _MetricFamilies:
 
 
 def families(scrape: Scrape) -> list[Metric]:
-    """Return what the servers said as families."""
+    """Return the readings as metric families."""
     metrics = _MetricFamilies()
     metrics.add("terminal_up", ["database"], scrape.database is not None)
     metrics.add("terminal_up", ["redis"], scrape.redis is not None)
@@ -196,7 +196,7 @@ def _add_tasks(metrics: _MetricFamilies, redis: RedisReadings) -> None:
 def _add_database(
     metrics: _MetricFamilies, database: DatabaseReadings, reports: Mapping[int, ConnectionReport] | None
 ) -> None:
-    """Add what PostgreSQL says; of a connection nobody reports on, also what that means."""
+    """Add the readings from PostgreSQL, and the state of connections without an owner's report."""
     metrics.add("terminal_feed_quiet_seconds", [], database.quiet_seconds)
     if database.token_ends_at is not None:
         metrics.add("terminal_token_expires_timestamp_seconds", [], database.token_ends_at.timestamp())
@@ -213,7 +213,7 @@ def _add_database(
 
 
 def _add_report(metrics: _MetricFamilies, report: ConnectionReport) -> None:
-    """Add what an owner says of its connection."""
+    """Add the report of an owner."""
     name = [report.connection]
     metrics.add("terminal_feed_epoch", name, report.epoch)
     metrics.add("terminal_feed_sent", name, report.sent)

@@ -1,8 +1,8 @@
-"""`/health`: the state of each part, for supervisors, balancers and people. Says nothing secret to the anonymous.
+"""`/health`: the state of each part, for supervisors, load balancers and people. It contains no secrets.
 
-503 when a part fails, that is when what traders see is missing or stands still now; 200 otherwise. What will fail
-if nobody acts, or is merely late or old, is *degraded* and keeps 200. Tier B that is still loading fails, so that
-ready means ready. Servers are asked under one deadline (`terminal.probes`); judging what they said is pure.
+The answer is 503 if a part is *failing*: prices are missing or do not move now. Else it is 200, also for a *degraded*
+part: it works, but is late, old, or soon needs an operator. Tier B fails while it loads, so 200 means ready. All
+servers are read under one deadline (`terminal.probes`); the checks of the readings are pure functions.
 """
 
 import shutil
@@ -31,21 +31,22 @@ from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
 from terminal.renderers import encode_json
 from terminal.storage import refusals
 
+# Chosen: below the usual 2 s timeout of load balancers.
 DEADLINE_SECONDS: Final = 1.5
 PRELOAD_TASK: Final = "subscriptions.tasks.preload_tier_b"
 DEFAULT_QUEUE: Final = "default"
-# Preload runs every ten seconds; six missed runs are no accident.
+# Chosen: preload runs every ten seconds; six missed runs in a row are not a delay.
 RUN_MAX_AGE: Final = timedelta(seconds=60)
-# Imports are daily; one may fail.
+# Chosen: imports are daily; one may fail.
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
-# A claim made just now is sent within a second; only more than that is a feed that lags.
+# Chosen: new claims are sent within a second, so a few unsent instruments are normal.
 MIN_SENT_RATIO: Final = 0.9
-# A socket is open; how much of it was told is a figure of its own.
+# States with an open socket; the number of sent instruments is checked separately.
 _OPEN: Final = frozenset({ConnectionState.SUBSCRIBING, ConnectionState.LIVE})
 
 
 class Status(StrEnum):
-    """How a part is, worst last."""
+    """State of a part, worst last."""
 
     OK = "ok"
     DEGRADED = "degraded"
@@ -54,20 +55,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The state of one part, and why it is not ok."""
+    """State of one part, and the reason if it is not ok."""
 
     status: Status
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
-        """Return the part as the answer shows it."""
+        """Return the part as JSON members."""
         return {"status": self.status, **({"reason": self.reason} if self.reason else {}), **self.details}
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseReadings:
-    """What PostgreSQL says."""
+    """Readings from PostgreSQL."""
 
     last_import: LastImport | None
     preload: PreloadState
@@ -78,7 +79,7 @@ class DatabaseReadings:
 
 @dataclass(frozen=True, slots=True)
 class RedisReadings:
-    """What Redis says: that it answers, and how the periodic work goes."""
+    """Readings from Redis: last run and queue of the periodic tasks."""
 
     last_run: datetime | None
     queued: int
@@ -93,7 +94,7 @@ def health(_request: HttpRequest) -> HttpResponse:
             {
                 "database": DatabaseProbe(read_database),
                 "redis": BoardProbe(read_redis),
-                # Postgres and Redis put side by side: it has no answer where either hangs.
+                # Reads PostgreSQL and Redis, so it fails with either of them.
                 "feed": DatabaseProbe(subscriptions.subscription_status),
                 "disk": DiskProbe(read_free_mb),
             },
@@ -113,7 +114,7 @@ def health(_request: HttpRequest) -> HttpResponse:
 
 
 def read_database() -> DatabaseReadings:
-    """Read what PostgreSQL knows."""
+    """Read PostgreSQL. Raises django.db.Error."""
     now = timezone.now()
     return DatabaseReadings(
         last_import=market.find_last_import(),
@@ -125,18 +126,18 @@ def read_database() -> DatabaseReadings:
 
 
 def read_redis() -> RedisReadings:
-    """Read what Redis knows. Raises BoardError."""
+    """Read Redis. Raises BoardError."""
     board = quote_board.connect()
     return RedisReadings(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE))
 
 
 def read_free_mb() -> int:
-    """Return how much room is left where it is scarcest, in megabytes. Raises OSError."""
+    """Return the free space of the fullest disk of DISK_PATHS, in megabytes. Raises OSError."""
     return min(shutil.disk_usage(path).free for path in settings.DISK_PATHS) // 1_000_000
 
 
 def check_parts(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
-    """Return the state of each part, from what the servers said or that they did not."""
+    """Return the state of each part, from the readings, or from the NoAnswer of a server."""
     database, redis, feed = answers["database"], answers["redis"], answers["feed"]
     unknown = Part(Status.FAILING, "unknown while the database does not answer")
     unknown_degraded = replace(unknown, status=Status.DEGRADED)
@@ -165,7 +166,7 @@ def worst(parts: Mapping[str, Part]) -> Status:
 
 
 def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
-    """Return how the list of instruments is: there, and of today or yesterday."""
+    """Check the instrument list: present, and imported today or yesterday."""
     if last is None:
         return Part(Status.FAILING, "no instruments were imported yet")
     details = {"listed": last.listed, "as_of": last.as_of, "last_import_at": last.finished_at}
@@ -179,7 +180,7 @@ def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
 
 
 def check_tier_b(preload: PreloadState) -> Part:
-    """Return how far tier B is; what waits is named by rule."""
+    """Check that tier B is loaded; the reason names the rules with missing instruments."""
     wanted, held = sum(rule.wanted for rule in preload.rules), sum(rule.held for rule in preload.rules)
     details = {"wanted": wanted, "held": held}
     if preload.is_complete:
@@ -193,9 +194,9 @@ def check_tier_b(preload: PreloadState) -> Part:
 
 
 def check_token(life: AccessTokenStatus, *, now: datetime) -> Part:
-    """Return how the access token is. What staff may know of it is in the admin; here is no word of ours or theirs.
+    """Check the access token. Details are shown to staff in the admin only.
 
-    Degraded at most: a token that is of no use shows in the feed, and one that ends soon has not ended.
+    Degraded at most: an invalid token makes the feed fail, and one that expires soon still works.
     """
     details = {"expires_at": life.expires_at}
     if not life.source:
@@ -208,12 +209,12 @@ def check_token(life: AccessTokenStatus, *, now: datetime) -> Part:
 
 
 def check_sessions(lack: str | None) -> Part:
-    """Return whether the calendar knows the next trading day; live ticks outrank it, so nothing fails by it."""
+    """Check that the calendar has the next trading day. Degraded at most: live ticks override the calendar."""
     return Part(Status.OK) if lack is None else Part(Status.DEGRADED, lack)
 
 
 def check_gate(quiet: AccountCooldown | None) -> Part:
-    """Return whether sockets may be opened. What is closed meanwhile shows in the feed."""
+    """Check the account's cooldown. Degraded at most: closed connections make the feed fail."""
     if quiet is None:
         return Part(Status.OK)
     details = {"quiet_until": quiet.until, "closes_all": quiet.closes_all}
@@ -221,7 +222,7 @@ def check_gate(quiet: AccountCooldown | None) -> Part:
 
 
 def check_feed(status: FeedStatus) -> Part:
-    """Return how the connections are. One that carries subscriptions must be live and have been told of them."""
+    """Check the connections: each one with subscriptions must be live, with its instruments sent to the broker."""
     details = {
         "streaming": _total(one.streaming for one in status.connections),
         "drift": status.drift,
@@ -250,7 +251,7 @@ def check_feed(status: FeedStatus) -> Part:
 
 
 def check_periodic_work(redis: RedisReadings | None, *, now: datetime) -> dict[str, Part]:
-    """Return how beat and the work worker are: a recent run speaks for both, else the queue tells them apart."""
+    """Check beat and the work worker. A recent run proves both; without one, a filled queue means that beat works."""
     if redis is None:
         unknown = Part(Status.FAILING, "unknown while Redis does not answer")
         return {"beat": unknown, "work": unknown}
@@ -266,7 +267,7 @@ def check_periodic_work(redis: RedisReadings | None, *, now: datetime) -> dict[s
 
 
 def check_disk(free_mb: object, *, min_mb: int) -> Part:
-    """Return how much room there is for logs and data; too little is no failure yet, and shows as one elsewhere."""
+    """Check the disk space for logs and data. Degraded at most: a full disk makes other parts fail."""
     if not isinstance(free_mb, int):
         return Part(Status.DEGRADED, f"the room left is not known: {free_mb}")
     details = {"free_mb": free_mb}
@@ -276,7 +277,7 @@ def check_disk(free_mb: object, *, min_mb: int) -> Part:
 
 
 def check_web(taken: Sockets) -> Part:
-    """Return how this process is; it can only say so while it is."""
+    """Check this web process: whether it accepts more browser sockets."""
     details = {"sockets": taken.open, "most_sockets": taken.most}
     if taken.is_full:
         return Part(Status.DEGRADED, "as many browsers as this process may take; the next are refused", details)
@@ -284,7 +285,7 @@ def check_web(taken: Sockets) -> Part:
 
 
 def check_storage(database: Part, *, is_refused: bool) -> Part:
-    """Return `database`, or that it stores nothing where it still answers."""
+    """Return `database`, or failing if it answers but refused a write lately."""
     if database.status is Status.OK and is_refused:
         return Part(Status.FAILING, "it could not store something in the last minute; its disk may be full")
     return database

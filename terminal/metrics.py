@@ -1,8 +1,7 @@
-"""`/metrics`: the terminal's figures as Prometheus reads them, for operators and for who sits on this machine.
+"""`/metrics` in the Prometheus format, for operators and for local requests.
 
-Who counts as sitting on this machine: the peer of the connection is a loopback address, the request names no
-proxy it came through, and no proxy is declared (NUM_PROXIES is 0). With a proxy declared nobody does, whatever
-the headers say, because a proxy on this machine makes every stranger's peer a loopback address.
+A request is local if its peer is a loopback address, no header names a proxy, and NUM_PROXIES is 0. With a declared
+proxy no request is local: behind a proxy on this machine every peer has a loopback address.
 """
 
 from collections.abc import Mapping
@@ -38,7 +37,7 @@ _PROXY_HEADERS: Final = (
 
 
 def watch_hub(hub: QuoteHub) -> None:
-    """Show the figures of this process's quote hub from now on."""
+    """Register the metrics of this process's quote hub."""
     REGISTRY.register(HubCollector(hub))
 
 
@@ -48,24 +47,24 @@ def is_local(meta: Mapping[str, Any], *, proxies: int) -> bool:
         return False
     try:
         address = ip_address(meta.get("REMOTE_ADDR", ""))
-    except ValueError:  # A Unix socket has no address; whoever listens there passes others on.
+    except ValueError:  # A Unix socket has no address; a proxy usually listens there.
         return False
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (mapped or address).is_loopback
 
 
 class IsOperatorOrLocal(BasePermission):
-    """Whoever sits on this machine, and staff with the permission to operate."""
+    """Allows local requests, and staff with the permission to operate."""
 
     message = "Metrics are for operators, and for this machine without a proxy."
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whether the one who asks may read the figures. A local one costs no look at the database."""
+        """Whether the caller may read the metrics. A local request needs no database query."""
         return is_local(request.META, proxies=settings.NUM_PROXIES) or IsOperator().has_permission(request, view)
 
 
 class _AlwaysJson(BaseContentNegotiation):
-    """A scraper asks for types we have not; a problem is JSON all the same."""
+    """Ignores Accept: scrapers ask for types that are not offered, and a problem must still be JSON."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:  # noqa: ARG002  the framework's signature
         """Return the first parser."""
@@ -77,14 +76,14 @@ class _AlwaysJson(BaseContentNegotiation):
 
 
 class MetricsView(APIView):
-    """The figures as text."""
+    """All metrics as text."""
 
     permission_classes = [IsOperatorOrLocal]
     renderer_classes = [JsonRenderer]
     content_negotiation_class = _AlwaysJson
 
     def get(self, _request: Request) -> HttpResponse:
-        """Answer with all figures, fresh."""
+        """Answer with the present values of all metrics."""
         return HttpResponse(
             generate_latest(FEED_REGISTRY) + generate_latest(REGISTRY),
             content_type=CONTENT_TYPE_LATEST,
@@ -92,5 +91,5 @@ class MetricsView(APIView):
         )
 
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> NoReturn:  # noqa: ARG002
-        """Refuse with 403 also who is not logged in: logging in is not what is asked of a scraper."""
+        """Answer 403 instead of 401 to an anonymous caller: a scraper cannot log in."""
         raise PermissionDenied(detail=message)

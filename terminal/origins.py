@@ -1,7 +1,7 @@
-"""Which pages may open our WebSocket: those of this very host, and those settings trust.
+"""Origin check of WebSocket handshakes: pages of the same host and port, and trusted origins, may connect.
 
-Cookies do not tell ports or schemes apart, so a page of another server on the same machine would come
-logged in; hence the whole of host and port is compared. The host itself must be one of ours.
+Cookies ignore ports and schemes, so a page of another server on the same machine would be logged in here. Therefore
+host and port are compared. The host must also be in ALLOWED_HOSTS.
 """
 
 from typing import Any
@@ -13,14 +13,14 @@ from django.http.request import split_domain_port, validate_host
 
 
 class SameHostOriginValidator:
-    """Lets same-host handshakes through; the others need an origin in CSRF_TRUSTED_ORIGINS."""
+    """Accepts handshakes of the same host; another origin must be in CSRF_TRUSTED_ORIGINS."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
         self._trusting = OriginValidator(application, settings.CSRF_TRUSTED_ORIGINS)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        """Judge one handshake; a denied one is answered 403."""
+        """Check one handshake; a refused one gets 403."""
         headers = {name: value.decode("latin1") for name, value in scope["headers"]}
         is_ours = is_same_host(origin=headers.get(b"origin", ""), host=headers.get(b"host", ""))
         chosen = self._application if is_ours else self._trusting

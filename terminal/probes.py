@@ -1,8 +1,7 @@
-"""Questions to servers that may hang, with one deadline for all of them.
+"""Reads from servers that may hang, under one common deadline.
 
-Each question runs in a daemon thread of its own. A database question that misses the deadline is given up: its
-socket is shut down under it, which wakes the thread, so that asking a frozen server every second piles up
-nothing. Redis questions end by the store's own timeouts. What the answers mean is not known here.
+Each probe runs in a separate daemon thread. If a database probe misses the deadline, its socket is shut down. This
+wakes the thread, so threads do not accumulate while a server is frozen. Redis probes end by the store's timeouts.
 """
 
 import os
@@ -19,59 +18,60 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from marketdata.quote_board import BoardError
 
+# Chosen: below DEADLINE_SECONDS of /health, so that a slow but healthy server ends the statement itself.
 STATEMENT_TIMEOUT_MS: Final = 1_000
 
 
 class NoAnswer(Exception):
-    """Why a question has no answer, in words for anyone."""
+    """The reason why a probe has no answer; safe to show to anonymous users."""
 
 
 class Probe(Protocol):
-    """A question, and how to stop asking it."""
+    """A read that can be aborted."""
 
     def ask(self) -> object:
-        """Return the answer; runs in a thread of its own."""
+        """Return the answer; runs in a separate thread."""
 
     def give_up(self) -> None:
-        """Wake the thread that asks, if it hangs; called from another thread."""
+        """Wake the thread of `ask` if it hangs; called from another thread."""
 
 
 class BoardProbe:
-    """A question to Redis; its timeouts end it."""
+    """A read from Redis; the timeouts of the store end it."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         self._read = read
 
     def ask(self) -> object:
-        """Return what the question reads."""
+        """Return the reading."""
         try:
             return self._read()
         except BoardError as error:
             raise NoAnswer(type(error).__name__) from error
 
     def give_up(self) -> None:
-        """Leave the end to the store's timeouts."""
+        """Do nothing: the timeouts of the store end the read."""
 
 
 class DiskProbe:
-    """A question to the file system, which may hang where it is another machine's."""
+    """A read from the file system; a network file system can hang."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         self._read = read
 
     def ask(self) -> object:
-        """Return what the question reads."""
+        """Return the reading."""
         try:
             return self._read()
         except OSError as error:
             raise NoAnswer(type(error).__name__) from error
 
     def give_up(self) -> None:
-        """Leave the thread to the kernel: nothing can wake it."""
+        """Do nothing: no call can wake a thread that waits for the file system."""
 
 
 class DatabaseProbe:
-    """A question to PostgreSQL on a connection of its own."""
+    """A read from PostgreSQL on a separate connection."""
 
     def __init__(self, read: Callable[[], object], *, alias: str = DEFAULT_DB_ALIAS) -> None:
         self._read = read
@@ -79,7 +79,7 @@ class DatabaseProbe:
         self._connection: BaseDatabaseWrapper | None = None
 
     def ask(self) -> object:
-        """Return what the question reads; the connection is the thread's own and closed at its end."""
+        """Return the reading; the connection belongs to this thread and is closed afterwards."""
         self._connection = connections[self._alias]
         try:
             with self._connection.cursor() as cursor:
@@ -91,17 +91,17 @@ class DatabaseProbe:
             self._connection.close()
 
     def give_up(self) -> None:
-        """Shut the socket down under the thread that waits at it."""
+        """Shut down the socket on which the thread waits."""
         held = self._connection.connection if self._connection else None
         if held is None or held.closed:
-            return  # Still connecting: the connect timeout of the settings ends it.
-        # It may end by itself meanwhile; then there is nothing to shut down.
+            return  # Not connected yet: the connect timeout of the settings ends the attempt.
+        # The read can end between the check and the shutdown; `dup` keeps the descriptor valid until then.
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(held.fileno())) as own:
             own.shutdown(socket.SHUT_RDWR)
 
 
 def ask_all(probes: Mapping[str, Probe], *, seconds: float) -> dict[str, object]:
-    """Return what each probe answered within `seconds`, or a NoAnswer."""
+    """Run all probes in parallel; return the answer of each, or a NoAnswer after `seconds`."""
     asked = {name: _start(probe) for name, probe in probes.items()}
     wait(asked.values(), timeout=seconds)
     return {name: _outcome(future, probes[name], seconds) for name, future in asked.items()}

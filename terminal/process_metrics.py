@@ -1,7 +1,6 @@
-"""What Prometheus learns of the web process it asked, and of no other: requests, browsers, memory.
+"""Metrics of the web process that answers the scrape: requests, browser sockets, memory.
 
-Where several web processes run, each must be scraped by itself; behind a balancer these figures are of whichever
-process happened to answer.
+With several web processes each must be scraped directly: behind a load balancer the values come from a random process.
 """
 
 import time
@@ -43,7 +42,7 @@ Answer = Callable[[HttpRequest], Any]
 
 @sync_and_async_middleware
 def count_requests(get_response: Answer) -> Answer:
-    """Count every request by its route, which is one of ours, never by its path, which is anybody's."""
+    """Count requests by route, not by path: clients choose paths, so their number is unbounded."""
     if iscoroutinefunction(get_response):
         ask: Callable[[HttpRequest], Awaitable[HttpResponseBase]] = get_response
 
@@ -73,13 +72,13 @@ def _count(request: HttpRequest, response: HttpResponseBase, seconds: float) -> 
 
 
 class HubCollector(Collector):
-    """Reads what the quote hub of this process has to do."""
+    """Reads the load of this process's quote hub."""
 
     def __init__(self, hub: QuoteHub) -> None:
         self._hub = hub
 
     def collect(self) -> Iterable[Metric]:
-        """Return the browsers at the hub, and what they have not acknowledged."""
+        """Return the open browser sockets and the unacknowledged frames."""
         browsers, frames = self._hub.count_browsers(), self._hub.count_unacknowledged()
         return [
             GaugeMetricFamily("terminal_web_browsers", "Browser sockets open in this web process.", browsers),

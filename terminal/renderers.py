@@ -1,7 +1,7 @@
 """JSON of the API, both directions, through orjson.
 
-Decimals become numbers (rupees with at most four places lose nothing in a double), NaN and infinity become
-null, dates ISO. A body is read up to a bound, and only real JSON is accepted: no NaN, no bottomless nesting.
+Decimals become numbers: a double represents rupees with four decimals exactly enough. NaN and infinity become null,
+dates become ISO text. A body has a maximum size, and must be strict JSON: no NaN, no unlimited nesting.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-MAX_BODY_BYTES: Final = 1_000_000
+MAX_BODY_BYTES: Final = 1_000_000  # Chosen: the largest valid body, an import of a watchlist, is below 10 kB.
 
 
 def encode_json(value: Any, *, indented: bool = False) -> bytes:
-    """Return `value` as UTF-8 JSON. Raises TypeError for what has no JSON form here."""
+    """Return `value` as UTF-8 JSON. Raises TypeError for a type without a JSON form."""
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z
     return orjson.dumps(value, default=_plain, option=options | orjson.OPT_INDENT_2 if indented else options)
 
 
 class JsonRenderer(BaseRenderer):
-    """Answers of the API; indented where the browsable API shows them."""
+    """Renders API responses; indented in the browsable API."""
 
     media_type = "application/json"
     format = "json"
@@ -36,14 +36,14 @@ class JsonRenderer(BaseRenderer):
         accepted_media_type: str | None = None,  # noqa: ARG002  The framework's signature.
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the body; nothing for an answer without one."""
+        """Return the body; empty for None."""
         if data is None:
             return b""
         return encode_json(data, indented=bool((renderer_context or {}).get("indent")))
 
 
 class JsonParser(BaseParser):
-    """Bodies of the API. Raises ParseError in words."""
+    """Parses API bodies. Raises ParseError."""
 
     media_type = "application/json"
     # The browsable API fills its form with an example of the body.

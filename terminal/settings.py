@@ -96,14 +96,14 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "broking-terminal"
-# The kernel accepts connections for a server that is frozen: nobody waits longer than this for the server's word.
+# The kernel accepts connections for a server that is frozen: no process waits longer than this for an answer.
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
-# A machine that is gone is noticed within some 15 s, by what it does not acknowledge or by keepalives. A server that
-# is frozen while its machine lives is noticed by neither: `terminal.postgres` is about that.
+# TCP detects a dead machine within about 15 s, by missing acknowledgments or keepalives. It does not detect a frozen
+# server on a living machine; for that there is `terminal.postgres`.
 _DEAD_PEER = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
 DATABASES["default"]["OPTIONS"] = _DEAD_PEER | DATABASES["default"]["OPTIONS"]
 DATABASES["default"]["ENGINE"] = "terminal.postgres"
-# How long this process waits for one answer of the database; 0: as long as it takes. The web process and feed workers
+# Deadline for one answer of the database; 0: none. The web process and feed workers
 # set their own (`terminal.asgi`, `terminal.celery`), longer than STATEMENT_TIMEOUT_MS.
 DATABASE_PATIENCE_MS = _whole("DATABASE_PATIENCE_MS", 0, low=0, high=3_600_000)
 # How many connections to the database a process with DATABASE_PATIENCE_MS may have open at once.
@@ -135,8 +135,8 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
 
-# How many proxies of ours a request passes before it reaches this process; each adds to X-Forwarded-For. With one or
-# more nobody counts as sitting on this machine.
+# Number of own proxies before this process; each adds to X-Forwarded-For. With one or more, no request is local
+# (`terminal.metrics`).
 NUM_PROXIES = _whole("NUM_PROXIES", 0, low=0, high=10)
 
 REST_FRAMEWORK: dict[str, Any] = {
@@ -174,7 +174,7 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / ".run" / "static"))
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{REDIS_PREFIX}:celery:",
-    # A line that went dead without a word must not hold beat, or a worker that looks whether it is heard.
+    # A dead connection must not block beat, or the probes of `ConsumerWatchdog`.
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -187,7 +187,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# How long a work worker may be connected to the broker and hear nothing, not even itself, before it ends; 0: for ever.
+# How long a work worker may be connected to Celery's broker without receiving its probes; then it exits. 0: no limit.
 SILENCE_SECONDS = _whole("SILENCE_SECONDS", 15, low=0, high=3_600)
 
 # The broker, or the simulator: only the host differs.
@@ -198,7 +198,7 @@ DHAN_INSTRUMENTS_URL: str = env.str(
 )
 DHAN_CLIENT_ID: str = env.str("DHAN_CLIENT_ID", default="")
 DHAN_ACCESS_TOKEN: str = env.str("DHAN_ACCESS_TOKEN", default="")
-# With these a token is generated where none is given, and generated anew instead of renewed.
+# With a PIN and a TOTP secret, tokens are generated instead of renewed, and DHAN_ACCESS_TOKEN is not needed.
 DHAN_AUTH_URL: str = env.str("DHAN_AUTH_URL", default="https://auth.dhan.co")
 DHAN_PIN: str = env.str("DHAN_PIN", default="")
 DHAN_TOTP_SECRET: str = env.str("DHAN_TOTP_SECRET", default="").replace(" ", "").upper()
@@ -224,7 +224,7 @@ try:
     check_keys(TOKEN_KEYS)
 except ValueError as malformed:
     raise ImproperlyConfigured(str(malformed)) from None
-# How long before its end a token is renewed.
+# How long before its expiry a token is renewed.
 TOKEN_RENEW_MARGIN_MIN = _whole("TOKEN_RENEW_MARGIN_MIN", 120, low=5, high=1_380)
 # Pause between two openings of broker sockets, account-wide; 0 suits the simulator.
 DHAN_OPEN_INTERVAL_MS = _whole("DHAN_OPEN_INTERVAL_MS", 2_000, low=0, high=60_000)
@@ -233,34 +233,34 @@ DHAN_MESSAGE_INTERVAL_MS = _whole("DHAN_MESSAGE_INTERVAL_MS", 50, low=0, high=10
 
 # How many connections one feed worker may own.
 FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)
-# How long a connection may be lost before the others take over what it carries.
+# How long a connection may be lost before its instruments move to the others.
 FAILOVER_GRACE_S = _whole("FAILOVER_GRACE_S", 5, low=1, high=600)
-# How long a socket may say nothing in session: where packets are due, and anywhere else.
+# How long a socket may be mute in a session: where packets are expected, and elsewhere.
 MUTE_SECONDS = _whole("MUTE_SECONDS", 10, low=1, high=600)
 MUTE_QUIET_SECONDS = _whole("MUTE_QUIET_SECONDS", 90, low=1, high=3_600)
-# After how long without a sign a socket is pinged, and how long the answer may take; the broker pings every 10 s.
+# Keepalive timeouts: a ping after this time without data, and the time for its answer; the broker pings every 10 s.
 PING_QUIET_MS = _whole("PING_QUIET_MS", 13_000, low=100, high=60_000)
 PING_ANSWER_MS = _whole("PING_ANSWER_MS", 10_000, low=100, high=60_000)
-# How long the account is quiet after the broker asked for it; after refusal upon refusal up to five times as long.
+# Cooldown of the account after the broker demands it; up to five times as long after repeated refusals.
 QUIET_SECONDS = _whole("QUIET_SECONDS", 60, low=1, high=3_600)
-# How long after its lease ran out an owner that is frozen may still have its socket; the broker drops it after 40 s.
+# How long a frozen owner may still have a socket after its lease expired; the broker drops a silent one after 40 s.
 FROZEN_OWNER_S = _whole("FROZEN_OWNER_S", 45, low=1, high=3_600)
-# How long packets are gathered before one frame goes out.
+# Flush period: packets are collected this long for one frame.
 FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 
 # How long the audit log is kept; a month goes as a whole, when all of it is older.
 AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
 
-# How many instruments one trader's claims may have live, where staff gave them no figure of their own.
+# Maximum of live instruments of one trader, unless staff set another for the user.
 INSTRUMENT_QUOTA = _whole("INSTRUMENT_QUOTA", 5_000, low=0, high=25_000)
 
 # Which preload rules are in force.
 PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
-# What the end of the day takes: "all" at 15:30, or with "closed_segments" each segment once its session is over.
+# Scope of the end of the day: "all" at 15:30, or with "closed_segments" each segment after its session.
 EOD_SCOPE: str = env.str("EOD_SCOPE", default="all")
 if EOD_SCOPE not in {"all", "closed_segments"}:
     raise ImproperlyConfigured(f"EOD_SCOPE={EOD_SCOPE!r} must be all or closed_segments")
-# Stands in for today's date in IST wherever expiry is decided (demos and tests).
+# Replaces today's date in IST in all decisions about expiries (demos and tests).
 MARKET_DATE: date | None = _market_date()
 
 # Where logs and data are: /health says when less than DISK_FREE_MB is left at any of them.

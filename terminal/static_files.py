@@ -1,7 +1,7 @@
-"""Names of static files: hashed once they have been gathered, plain before.
+"""Names of static files: with a content hash after `collectstatic`, plain before.
 
-`collectstatic` writes a manifest; from then on every name carries the hash of its content and browsers keep
-it for good. Imports between JavaScript modules are rewritten to hashed names too.
+With the manifest of `collectstatic` every name contains the hash of the content, so browsers cache it permanently.
+Imports between JavaScript modules are rewritten to the hashed names.
 """
 
 from whitenoise.storage import CompressedManifestStaticFilesStorage
@@ -13,5 +13,5 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[m
     support_js_module_import_aggregation = True
 
     def stored_name(self, name: str) -> str:
-        """Return the hashed name, or `name` itself where nothing has been gathered (tests)."""
+        """Return the hashed name; `name` before `collectstatic`, as in tests."""
         return str(super().stored_name(name)) if self.hashed_files else name

@@ -1,30 +1,31 @@
-"""Whether the database has refused lately to store something: its disk may be full while all can still be read."""
+"""Recent write failures of the database: with a full disk it still answers reads."""
 
 import time
 from typing import Final
 
-# Of PostgreSQL's error codes: disk full, I/O error, and what it calls internal: files beyond a limit or a quota.
+# PostgreSQL manual, appendix A: disk_full, io_error, and internal_error, which a file size limit or quota causes.
 STATES: Final = frozenset({"53100", "58030", "XX000"})
+# Chosen: longer than the interval of the periodic writes (10 s), so a full disk stays visible without a gap.
 LATELY_SECONDS: Final = 60.0
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Say whether Django's `error` means that the database could not write."""
+    """Whether a Django database error means that the server could not write."""
     return getattr(error.__cause__, "sqlstate", None) in STATES
 
 
 class Refusals:
-    """When this process was last refused."""
+    """Time of the last write failure of this process."""
 
     def __init__(self) -> None:
         self._at: float | None = None
 
     def note(self) -> None:
-        """Remember that it was just now."""
+        """Record a write failure now."""
         self._at = time.monotonic()
 
     def is_recent(self) -> bool:
-        """Say whether one came within the last minute."""
+        """Whether a write failed in the last LATELY_SECONDS."""
         return self._at is not None and time.monotonic() - self._at < LATELY_SECONDS
 
 

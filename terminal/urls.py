@@ -1,4 +1,4 @@
-"""HTTP routes of all apps, put together."""
+"""HTTP routes of all apps."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView

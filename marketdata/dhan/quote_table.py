@@ -1,20 +1,19 @@
-"""The fast path of the feed: newest row per instrument of one connection, and what changed since.
+"""The fast path of the feed: the newest row per instrument of one connection, and the rows that changed.
 
-Theory of operation. The socket's callback only appends raw messages to a list, in arrival order. Once per
-flush `absorb` joins them, finds the offset of every packet, reads all headers as one array of u64 (code,
-length, segment and security id are exactly eight bytes), looks up the slots of the keys in one sorted
-search, and scatters each code's packets into the rows as opaque bytes. Assigning field by field is 11x
-slower for full packets (benchmarks/bench_quote_table.py).
+Theory of operation. The socket's callback only appends raw messages to a list, in order of arrival. Once per flush
+`absorb` joins them, finds the offset of every packet, and reads all headers as one array of u64: code, length, segment
+and security id are exactly eight bytes. It finds the slots of all keys in one sorted search, and scatters the packets
+of each code into the rows as opaque bytes. Assigning field by field is 11x slower for full packets
+(benchmarks/bench_quote_table.py).
 
-Within a window the last packet that is accepted wins per group of fields, as if `tick_rules.apply_tick` had
-been applied packet by packet; that is the definition, and a property test holds this module to it. What is not
-accepted (`tick_checks`) is counted by kind and never written. Codes
-that write the same fields are told apart by offset, which is arrival order: a full packet writes all that
-a quote writes, a quote all that a ticker writes, so each is applied only where nothing wider came after it.
+The definition is `tick_rules.apply_tick`, packet by packet; a property test compares both. Per group of fields the last
+accepted packet of a flush wins. Rejected packets (`tick_checks`) are counted by kind and never written. Packet codes
+that write the same fields are ordered by offset, which is the order of arrival: a full packet writes all fields of a
+quote, a quote all of a ticker, so each code is applied only where no wider packet came later.
 
-What a former socket said stays, marked EARLIER until a price comes on this one or a snapshot takes its place.
-What is malformed, unknown or not ours is counted and dropped; whole packets before it are kept. Rows are
-`QUOTE_ROW`s in the order of their keys. The table knows no clock: times are arguments.
+The price of a former socket stays, marked EARLIER, until a packet or a snapshot replaces it. Malformed and unknown
+packets are counted and dropped; whole packets before them count. Rows are `QUOTE_ROW`s in the order of their keys.
+Times are arguments: this module reads no clock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -74,7 +73,7 @@ class QuoteTable:
         return int(np.count_nonzero(self._heard))
 
     def begin_socket(self) -> None:
-        """Forget what the former socket said of itself; values stay, marked as what they are."""
+        """Reset the counters and marks of the former socket; values stay, marked EARLIER."""
         self.counters = Counters()
         self.disconnect_reason = None
         self._messages.clear()
@@ -86,7 +85,7 @@ class QuoteTable:
         self._unkept |= ages
 
     def add(self, instruments: Mapping[InstrumentKey, int]) -> None:
-        """Learn instruments and their ids; those already here under the same id keep their values."""
+        """Add instruments with their ids; one that is present with the same id keeps its values."""
         if instruments:
             keys = np.fromiter(map(_word, instruments), dtype=np.uint64, count=len(instruments))
             ids = np.fromiter(instruments.values(), dtype=np.uint32, count=len(instruments))
@@ -94,12 +93,12 @@ class QuoteTable:
             self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
 
     def remove(self, instruments: Iterable[InstrumentKey]) -> list[int]:
-        """Forget instruments and return their ids; their packets are strangers from the next `absorb` on."""
+        """Remove instruments and return their ids; their later packets count as strangers."""
         gone = np.fromiter(map(_word, instruments), dtype=np.uint64)
         return self._drop(np.isin(self._keys, gone))
 
     def retain(self, instruments: Iterable[InstrumentKey]) -> list[int]:
-        """Forget all but `instruments` and return the ids of what is gone."""
+        """Remove all other instruments than `instruments`; return the ids of the removed ones."""
         stays = np.fromiter(map(_word, instruments), dtype=np.uint64)
         return self._drop(np.isin(self._keys, stays, invert=True))
 
@@ -142,7 +141,7 @@ class QuoteTable:
         return taken
 
     def _merge(self, slot: int, snapshot: np.void) -> None:
-        """Put a snapshot in place of a row; what comes in packets without a price stays, if it is no older."""
+        """Replace a row with a snapshot; open interest and closes of packets stay unless they are older."""
         held = self._rows[slot].copy()
         stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
         if held["known"] & Known.EARLIER and not self._heard[slot]:
@@ -160,7 +159,7 @@ class QuoteTable:
         self._changed[slot] = self._unkept[slot] = True
 
     def _fill_close(self, slot: int, snapshot: np.void) -> None:
-        """Take the previous close of a snapshot for a row whose own was an earlier day's."""
+        """Set the previous close from a snapshot, for a row whose close was an earlier day's."""
         if snapshot["known"] & Known.DAY_CLOSE:
             row = self._rows[slot]
             row["previous_close"], row["previous_oi"] = snapshot["previous_close"], 0
@@ -204,7 +203,7 @@ class QuoteTable:
         return _opaque(self._rows, 0, QUOTE_ROW.itemsize)[slots].view(QUOTE_ROW)
 
     def _lay_out(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
-        """Begin with blank rows for `keys`, which are in order."""
+        """Create blank rows for `keys`, which are sorted."""
         self._keys, self._ids = keys, ids
         self._rows = np.zeros(len(keys), dtype=QUOTE_ROW)
         self._rows["instrument_id"] = ids
@@ -213,7 +212,7 @@ class QuoteTable:
         self._heard, self._changed, self._unkept = (np.zeros(len(keys), dtype=np.bool_) for _ in range(3))
 
     def _rebuild(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
-        """Lay the rows out anew for `keys`; an instrument that stays under the same id keeps all it has."""
+        """Rebuild the rows for `keys`; an instrument that stays with the same id keeps its values and marks."""
         order = np.argsort(keys)
         keys, ids = keys[order], ids[order]
         old_keys, old_ids, old_rows, old_memory = self._keys, self._ids, self._rows, self._memory
@@ -248,7 +247,7 @@ class QuoteTable:
         return offsets
 
     def _walk(self, buffer: bytes, start: int, size: int) -> list[int]:
-        """Return where the known packets of one stacked or odd message start; the slow way round."""
+        """Return the offsets of the known packets of one stacked or malformed message, one by one: slow."""
         found: list[int] = []
         offset, end = start, start + size
         while offset < end:
@@ -288,7 +287,7 @@ class QuoteTable:
         window.stamp(accepted.slots)
         newest = np.full(len(self._rows), _NOTHING, dtype=np.int64)
         present = np.bincount(accepted.codes, minlength=len(_IS_TICK)) > 0
-        # The order matters: what writes more goes first, what writes less only where it came later.
+        # The order matters: codes that write more fields come first, the others only where they arrived later.
         for code, write in _WRITERS:
             if present[code]:
                 chosen = accepted.only(accepted.codes == code)
@@ -297,7 +296,7 @@ class QuoteTable:
 
 
 class _Window:
-    """The rows and the bytes of one flush, and how each packet code is written."""
+    """Writes the packets of one flush into the rows, one method per packet code."""
 
     __slots__ = ("_buffer", "_received_at_ms", "_rows")
 
@@ -394,6 +393,6 @@ def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bo
 
 
 def _later(slots: _Integers, at: _Integers, newest: _Integers) -> tuple[_Integers, _Integers]:
-    """Return those packets that came after the newest one that writes more of the same row."""
+    """Return the packets that came after the newest packet that writes more fields of the same row."""
     keep = at > newest[slots]
     return slots[keep], at[keep]

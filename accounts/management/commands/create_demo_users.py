@@ -1,6 +1,6 @@
 """`manage.py create_demo_users`: the users of a demonstration, with the password of DEMO_PASSWORD.
 
-May run at every start: users that exist keep what is theirs and get the password again.
+Idempotent: existing users keep their data and get the password again.
 """
 
 import os
@@ -29,7 +29,7 @@ class Command(BaseCommand):
                 is_operator = username == OPERATOR
                 user, _ = User.objects.get_or_create(username=username)
                 user.is_active, user.is_staff, user.is_superuser = True, is_operator, is_operator
-                # The same password again keeps open sessions: a new hash would end them.
+                # Do not set the same password again: a new hash would end the login sessions.
                 if not user.check_password(password):
                     user.set_password(password)
                 user.save()
