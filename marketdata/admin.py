@@ -116,6 +116,7 @@ class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class ta
                 services.check_token(
                     client_id=given["client_id"], access_token=given["access_token"], now=timezone.now()
                 )
+            # `from None`: the chained error would carry the token into error reports.
             except (TokenMalformed, SealError) as refusal:
                 raise forms.ValidationError(str(refusal)) from None
         return given
@@ -157,6 +158,7 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
             stored_by=request.user.get_username(),
             now=timezone.now(),
         )
+        # The service inserted the row; the admin needs its key for the log entry and the redirect.
         obj.pk, obj.last_four, obj.method, obj.stored_by = stored.pk, stored.last_four, stored.method, stored.stored_by
 
     @admin.display(description="token ends in")

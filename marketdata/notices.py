@@ -46,6 +46,7 @@ def send(*, user_ids: Collection[int], messages: Sequence[Mapping[str, str]]) ->
 
 
 async def _send_all(user_ids: Sequence[int], messages: Sequence[Mapping[str, str]]) -> None:
+    # Commands and tests may run without a layer: there is no browser to notify.
     layer = get_channel_layer()
     if layer is None:
         return

@@ -69,6 +69,7 @@ def get_broker_login() -> BrokerLogin:
     if row is not None and row.token_sealed and (named is None or _outranks(row, named)):
         token = unseal(row.token_sealed, keys=settings.TOKEN_KEYS)
         return BrokerLogin(Credentials(row.client_id, token), row.expires_at, TokenSource.STORED, row)
+    # A row without token records refusals of the environment's token; after a change of that token it is outdated.
     own = row if row is not None and not row.token_sealed and row.environment_mark == environment_mark() else None
     if named is None:
         return BrokerLogin(None, None, TokenSource.NONE, own)
@@ -80,6 +81,7 @@ def environment_mark() -> str:
     named = _named_by_environment()
     if named is None:
         return ""
+    # Keyed, so that the database does not reveal the token; NUL separates, because neither part can contain it.
     return salted_hmac("broker session", f"{named.client_id}\0{named.access_token}", algorithm="sha256").hexdigest()
 
 
@@ -111,6 +113,7 @@ def _outranks(row: BrokerSession, named: Credentials) -> bool:
     if row.environment_mark == environment_mark():
         return True
     ends = read_expiry(named.access_token)
+    # Expiries of different accounts, or of opaque tokens, say nothing about which one the operator means.
     if row.client_id != named.client_id or row.expires_at is None or ends is None:
         return False
     return row.expires_at > ends

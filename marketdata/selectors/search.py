@@ -90,6 +90,7 @@ def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT) -> list[Search
     is_answered = bool(contracts) and asked.names_contract
     named = [] if is_answered else _list_named(asked.phrase, exchange=exchange, limit=limit)
     found = [*named, *contracts]
+    # A contract may match by name and by column: the first, better ranked hit stays.
     unique = list({hit.instrument_id: hit for hit in found}.values())[:limit]
     return _with_offers(_with_exchange(unique))
 
@@ -114,6 +115,7 @@ def _list_named(
 
 def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int) -> list[SearchHit]:
     underlyings = _list_named(asked.words, exchange=exchange, limit=UNDERLYINGS_TRIED, has_derivatives=True)
+    # "NIFTY 25000" means NIFTY: contracts of NIFTYNXT50 would only push those of NIFTY down.
     if underlyings and underlyings[0].is_exact:
         underlyings = [one for one in underlyings if one.underlying == underlyings[0].underlying]
     if not underlyings:
@@ -135,6 +137,7 @@ def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int
     if asked.is_future:
         return _hits(statements.contracts(("future",)), parameters)
     if asked.strike is not None:
+        # "25000" is the strike 25000 where it is listed, else the start of one: 2500 finds 25000 while it is typed.
         exact = _hits(statements.contracts(("option", "strike")), parameters)
         return exact or _hits(statements.contracts(("option", "strike_prefix")), parameters)
     if asked.option_type is not None:

@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 # pg_advisory_lock keys, the letters "TOKE" and "TOKS": the right to call the broker, and to change the current row.
 RENEWAL_LOCK: Final = 0x544F4B45
-CURRENT_LOCK: Final = 0x544F4B53
+CURRENT_LOCK: Final = 0x544F4B53  # See above.
 STORED_BY_RENEWAL: Final = "renewal"
 # Chosen: 28 s in all, within RENEWAL_LIMIT_SECONDS of the task, longer than a PostgreSQL restart.
 STORE_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
@@ -111,6 +111,7 @@ def note_refusal(*, credentials: Credentials, reason: str, now: datetime) -> Non
         if found.credentials != credentials:
             return
         row = found.row or _insert_tokenless(found, now)
+        # Five owners report one refusal: only the first sets the time and logs.
         if BrokerSession.objects.filter(pk=row.pk, refused_at=None).update(refused_at=now, refusal=reason[:200]):
             logger.error("broker refuses the access token (%s): enter a new one in the admin", reason)
 
@@ -179,6 +180,7 @@ def _is_all_live() -> bool:
     try:
         reports = quote_board.connect().list_reports()
     except BoardError:
+        # Without Redis there is no proof, so the refusal stays.
         return False
     return bool(reports) and all(one.state is ConnectionState.LIVE for one in reports)
 
@@ -220,6 +222,7 @@ def _store_with_retries(renewed: BrokerSession, step: Step, issued: IssuedToken,
             return _store_renewed(renewed, step, issued, now)
         except (InterfaceError, OperationalError) as error:
             logger.warning("access token not stored (%s); retrying in %s s", type(error).__name__, pause)
+            # Django opens a new connection with the next query; the old one may be half closed.
             connection.close()
             time.sleep(pause)
     return _store_renewed(renewed, step, issued, now)
@@ -233,6 +236,7 @@ def _store_renewed(renewed: BrokerSession, step: Step, issued: IssuedToken, now:
         stored_by=STORED_BY_RENEWAL,
         now=now,
     )
+    # The broker limits how often tokens are generated; a refused new token must not start a loop of generations.
     if step is Step.GENERATE:
         row.retry_at = now + _pause_after(renewed)
     with _current_row_lock():
@@ -291,6 +295,7 @@ def _row(
 
 
 def _make_current(row: BrokerSession) -> None:
+    # Deletes the former token: a stored secret that no longer serves anything is only a risk.
     BrokerSession.objects.filter(is_current=True).update(is_current=False, token_sealed="")
     row.save(force_insert=True)
 

@@ -71,6 +71,7 @@ def import_instruments(
             _finish(record)
     except (MasterRefused, dhan_api.InstrumentFileError) as refusal:
         record.refusal = str(refusal)
+        # The transaction was rolled back: counts set before the refusal are no longer true.
         record.inserted = record.changed = record.delisted = 0
         _finish(record)
         logger.error("instrument import refused, the former list stays: %s", refusal)
@@ -108,6 +109,7 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         _check_whole(record, seen, accept_fewer=accept_fewer)
         _check_unique(cursor)
         report(f"Comparing {record.rows_kept:,} instruments with the stored ones ...")
+        # A temporary table has no statistics, and autovacuum never sees it: the joins below would use nested loops.
         cursor.execute("ANALYZE staged")
         cursor.execute(import_statements.RESOLVE)
         cursor.execute("ANALYZE resolved")

@@ -27,6 +27,7 @@ def load_market_calendar(*, year: int, exceptions: Collection[tuple[Session, str
         if (segment, day) not in taken and (session := ordinary_session(segment, day)) is not None
     ]
     rows = [_row(session, note, source) for session, note in (*ordinary, *exceptions)]
+    # One transaction: a reader must never find a year without sessions, which would count as all ordinary.
     with transaction.atomic():
         MarketSession.objects.filter(day__year=year).delete()
         MarketSession.objects.bulk_create(rows, batch_size=1_000)
@@ -40,6 +41,7 @@ def make_holidays(*, session_ids: Collection[int], source: str) -> int:
         days = set(chosen.values_list("exchange_segment", "day"))
         for segment, day in days:
             MarketSession.objects.filter(exchange_segment=segment, day=day).delete()
+        # A day may have two sessions (morning and evening); a holiday is one row.
         rows = [
             MarketSession(exchange_segment=segment, day=day, kind=SessionKind.HOLIDAY.value, source=source)
             for segment, day in sorted(days)

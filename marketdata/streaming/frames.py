@@ -89,11 +89,6 @@ class CloseCode(IntEnum):
     SLOW = 4408  # no acknowledgement for 15 s: asleep, frozen or disconnected
     FAILED = 4409  # an error in the server while serving this socket
 
-    @property
-    def may_come_back(self) -> bool:
-        """Return whether the client should reconnect automatically."""
-        return self >= 4408
-
 
 @dataclass(frozen=True, slots=True)
 class BrowserFrame:
@@ -112,7 +107,6 @@ class BrowserFrameError(ValueError):
 
 
 _HEADER: Final = struct.Struct("<BBHIdII")
-MAX_ROWS: Final = 2**16 - 1  # The header counts rows in a u16.
 
 
 def encode_browser_frame(frame: BrowserFrame) -> bytes:
@@ -151,6 +145,7 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     shown["segment"] = rows["segment"]
     # A price of a former socket counts as not streamed until this socket brings one.
     shown["connection"] = np.where(_has(rows, Known.EARLIER), NO_CONNECTION, connection)
+    # Of the five levels of the depth browsers show the best one; the others would triple the row.
     best = rows["depth"][:, 0]
     previous = rows["previous_close"]
     _show(shown, Shown.LTP, _has(rows, Known.TRADE) & _is_price(rows["ltp"]), ltp=rows["ltp"], ltt=rows["ltt"])

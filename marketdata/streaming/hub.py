@@ -48,7 +48,7 @@ CALENDAR_EVERY_SECONDS: Final = 30.0
 ANSWER_WITHIN_SECONDS: Final = 1.0
 # Chosen: a restarted Redis answers in well under a second; the cap spares one that is down.
 FIRST_RETRY_SECONDS: Final = 0.2
-LONGEST_RETRY_SECONDS: Final = 5.0
+LONGEST_RETRY_SECONDS: Final = 5.0  # Chosen: the longest wait of a browser after Redis is back.
 
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
@@ -82,6 +82,7 @@ class Client:
     async def wait_until_due(self) -> None:
         """Return at the next interval, or at once after `watch`, `resync` or `wake`."""
         now = self._clock()
+        # 0: a frame is overdue, but acknowledgements hold it back. Wait one interval; never loop without a pause.
         pause = self.outbox.seconds_until_due(now) or self.outbox.interval_seconds(now)
         try:
             async with asyncio.timeout(pause):
@@ -99,14 +100,17 @@ class QuoteHub:
         *,
         connect: Callable[[], HubBoard] = quote_board.connect_hub,
         linger_seconds: float = 30.0,
+        send_timeout_seconds: float = CLOSE_AFTER_SECONDS,
         clock: Clock = time.monotonic,
         read_calendar: ReadCalendar | None = None,
     ) -> None:
         self.mirror = QuoteMirror()
         self.feed: FeedStatus | None = None
+        # Seconds since 1970 differ between two runs of a process: a browser that reconnects sees the new epoch.
         self.epoch = int(time.time())
         self._connect = connect
         self._linger_seconds = linger_seconds
+        self._send_timeout_seconds = send_timeout_seconds
         self._clock = clock
         # Without it every weekday has the ordinary hours.
         self._read_calendar = read_calendar
@@ -125,6 +129,7 @@ class QuoteHub:
         """Return the client object of one browser; starts the hub if it is not running."""
         client = Client(Outbox(epoch=self.epoch, now=self._clock()), self._clock)
         self._clients.add(client)
+        # The runner ends after a time without clients; `add_client` and its end share the event loop, so none is lost.
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run(), name="quote hub")
         return client
@@ -153,11 +158,12 @@ class QuoteHub:
         """Send status and frames to `client` until cancelled; return the close code if it stops reading."""
         try:
             while not client.outbox.is_stalled(self._clock()):
-                async with asyncio.timeout(CLOSE_AFTER_SECONDS):
+                # A second limit beside the acknowledgements: uvicorn blocks in `send` when the socket's buffer is full.
+                async with asyncio.timeout(self._send_timeout_seconds):
                     await self._send_due(client, send_bytes, send_text)
                 await client.wait_until_due()
         except TimeoutError:
-            logger.info("closing a browser socket: one send blocked for %s s", CLOSE_AFTER_SECONDS)
+            logger.info("closing a browser socket: one send blocked for %s s", self._send_timeout_seconds)
         return CloseCode.SLOW
 
     async def _send_due(self, client: Client, send_bytes: SendBytes, send_text: SendText) -> None:
@@ -184,6 +190,7 @@ class QuoteHub:
                 await self._mirror_board()
             except Exception:  # The outermost loop: after a bug, prices must neither freeze nor read as live.
                 logger.exception("quote hub failed; restarting it in %s s", FIRST_RETRY_SECONDS)
+                # Browsers get BUS_LOST at once instead of the last status from before the failure.
                 self._reports = None
                 self._judge()
                 await asyncio.sleep(FIRST_RETRY_SECONDS)
@@ -199,6 +206,7 @@ class QuoteHub:
         works = [self._listen(board), self._read_reports(board), self._refresh_calendar(), self._beat(board)]
         tasks = [asyncio.create_task(work) for work in works]
         try:
+            # Only `_beat` ends normally, without clients. Any other end is an exception; `result` raises it.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 one.result()
@@ -216,6 +224,7 @@ class QuoteHub:
                     for connection in quote_board.CONNECTION_NUMBERS:
                         await self._request_full_frame(connection, board)
                     async for frame in frames:
+                        # A frame proves Redis: only now is the backoff reset.
                         pause = FIRST_RETRY_SECONDS
                         await self._absorb(frame, board)
             except (BoardError, OSError, FrameError) as error:
@@ -275,6 +284,7 @@ class QuoteHub:
         """Judge the feed and repair incomplete connections, five times a second."""
         while self._has_clients():
             await asyncio.sleep(BEAT_SECONDS)
+            # Without the first reports, the feed would read as BUS_LOST for half a second after each start.
             if not self._has_read_reports:
                 continue
             self._judge()

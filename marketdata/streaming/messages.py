@@ -117,6 +117,7 @@ def parse_client_message(text: str) -> ClientMessage:
         raise MessageError("bad_json", "That is not JSON.") from None
     if not isinstance(body, dict):
         raise MessageError("bad_message", "A message is a JSON object.")
+    # The type may be any JSON value; only a string can be a key of _PARSERS (a list is not hashable).
     kind = body.get("type")
     parser = _PARSERS.get(kind) if isinstance(kind, str) else None
     if parser is None:
@@ -194,6 +195,7 @@ def _watch_id(body: Body) -> str:
 
 
 def _is_whole(value: object, *, low: int, high: int) -> bool:
+    # In Python True is an int: {"hz": true} must not set a rate of 1.
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 

@@ -60,6 +60,7 @@ class QuoteMirror:
     def absorb(self, frame: BusFrame) -> Absorbed:
         """Apply one bus frame and return the result."""
         position = self._positions[frame.connection]
+        # The fencing check: a former owner that wakes up after a freeze publishes under its old epoch.
         if frame.epoch < position.epoch:
             return Absorbed.OLD
         if frame.epoch > position.epoch:
@@ -70,6 +71,7 @@ class QuoteMirror:
 
     def absorb_cached(self, connection: int, epoch: int, rows: Rows) -> None:
         """Apply the last-value cache of a connection without an owner; newer rows stay."""
+        # The position does not adopt the epoch of the cache: the next frame of its owner must still open a new stream.
         if epoch >= self._positions[connection].epoch:
             slots = self._slots_for(rows["instrument_id"].tolist())
             is_news = rows["received_at_ms"] >= self._received_at_ms[slots]
@@ -96,6 +98,7 @@ class QuoteMirror:
     def rows_at(self, slots: Slots, *, now_ms: int) -> WireRows:
         """Return the rows at `slots` with their ages at `now_ms`."""
         rows = self._rows[slots]
+        # Signed: a packet stamped by another host's clock may lie in the future. Its age is 0.
         received = self._received_at_ms[slots].astype("<i8")
         ages = np.clip(now_ms - received, 0, NEVER_HEARD - 1)
         rows["age_ms"] = np.where(received > 0, ages, NEVER_HEARD)
@@ -111,6 +114,7 @@ class QuoteMirror:
         return rows
 
     def _absorb_changes(self, frame: BusFrame, position: _Position) -> Absorbed:
+        # Already included in a FULL frame, which carries the sequence of the CHANGES frame before it.
         if frame.sequence <= position.sequence:
             return Absorbed.OLD
         follows = frame.sequence == position.sequence + 1
@@ -132,6 +136,7 @@ class QuoteMirror:
 
     def _write(self, slots: Slots, rows: Rows, connection: int) -> None:
         """Write bus rows into the table, except over a later row of another connection."""
+        # While a subscription moves, two connections send the same instrument: the later packet wins.
         held = self._rows["connection"][slots]
         is_mine = (held == connection) | (held == NO_CONNECTION)
         is_news = is_mine | (rows["received_at_ms"] >= self._received_at_ms[slots])
@@ -139,6 +144,7 @@ class QuoteMirror:
         fresh = wire_rows(rows, connection=connection)
         # Most changes of a bus row are in deeper levels of the depth, which browsers never get: skip equal rows.
         differs = (_words(fresh) != _words(self._rows[slots])).any(axis=1)
+        # The time is no part of the comparison: a repeated price is fresh, but nothing to send.
         self._received_at_ms[slots] = rows["received_at_ms"]
         self._rows[slots[differs]] = fresh[differs]
         self._mark(slots[differs])
@@ -166,6 +172,7 @@ class QuoteMirror:
     def _make_slots(self, instrument_ids: Sequence[int]) -> None:
         for one in instrument_ids:
             self._slot_of.setdefault(one, len(self._slot_of))
+        # Doubling: the cost of growth stays linear in the number of rows.
         while len(self._slot_of) > len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
             self._received_at_ms = np.concatenate([self._received_at_ms, np.zeros_like(self._received_at_ms)])

@@ -42,6 +42,7 @@ class Outbox:
 
     def watch(self, instrument_ids: Sequence[int]) -> None:
         """Replace the watched set; the next frame is a snapshot of it. Duplicates are dropped."""
+        # An instrument in two watches is sent once.
         self._ids = tuple(dict.fromkeys(instrument_ids))
         self._is_snapshot_due = True
 
@@ -73,6 +74,7 @@ class Outbox:
 
     def seconds_until_due(self, now: float) -> float:
         """Return the time until the next frame may be sent."""
+        # A snapshot skips the interval, because a person waits for it, but not the limit on unacknowledged frames.
         if self._is_snapshot_due and len(self._unacknowledged) < MAX_UNACKNOWLEDGED:
             return 0.0
         return max(0.0, self._last_sent_at + self.interval_seconds(now) - now)
@@ -88,6 +90,7 @@ class Outbox:
             if not len(slots) and now - self._last_sent_at < SIGN_OF_LIFE_SECONDS:
                 return None
             kind, rows = BrowserFrameKind.CHANGES, mirror.rows_at(slots, now_ms=now_ms)
+        # Nothing below can fail: sequence and seen version must agree with the frame that is returned.
         self._sequence += 1
         self._seen_version, self._is_snapshot_due, self._last_sent_at = mirror.version, False, now
         self._unacknowledged.append((self._sequence, now))

@@ -43,7 +43,8 @@ class Seen:
         self.suspects = 0
 
     def look(self) -> None:
-        rows = quote_board.connect().read_rows(self._ids)
+        cached = quote_board.connect().read_cached(self._ids)
+        rows = {one: row for one, (_, row) in cached.items()}
         ltts = {one: int(row["ltt"]) for one, row in rows.items()}
         self.went_back += [(one, self.ltts[one], ltt) for one, ltt in ltts.items() if ltt < self.ltts.get(one, 0)]
         self.ltts = ltts

@@ -64,7 +64,7 @@ def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
         wait_until_streaming(COUNT, seconds=5)
         wait_until_consuming(work, servers, seconds=15)
         ids = market.watched
-        wait_until(lambda: len(quote_board.connect().read_rows(ids)) == COUNT, seconds=5, message="all rows kept")
+        wait_until(lambda: len(quote_board.connect().read_cached(ids)) == COUNT, seconds=5, message="all rows kept")
         assert placement() == before
         # Notices, which come by the channel layer, are heard again too.
         added = market.ask("/api/v2/watchlist/add", {"symbol": "STOCK0", "instrument_type": "EQUITY"})

@@ -23,12 +23,12 @@ def test_r17_an_emptied_redis_is_filled_again_and_moves_nothing(servers: OwnServ
     with running_market(tmp_path) as market, redis.Redis.from_url(servers.redis.url) as client:
         board, before = quote_board.connect(), placement()
         epochs = {one.connection: one.epoch for one in board.list_reports()}
-        wait_until(lambda: len(board.read_rows(market.watched)) == COUNT, seconds=5, message="all rows kept")
+        wait_until(lambda: len(board.read_cached(market.watched)) == COUNT, seconds=5, message="all rows kept")
 
         # The broker holds its breath: what is kept again is what was known, not what has ticked since.
         os.kill(market.simulator.process_id, signal.SIGSTOP)
         client.flushall()
-        wait_until(lambda: len(board.read_rows(market.watched)) == COUNT, seconds=8, message="all rows kept again")
+        wait_until(lambda: len(board.read_cached(market.watched)) == COUNT, seconds=8, message="all rows kept again")
         os.kill(market.simulator.process_id, signal.SIGCONT)
 
         wait_until_streaming(COUNT, seconds=10)

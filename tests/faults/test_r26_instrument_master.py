@@ -144,11 +144,11 @@ def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_th
         quote_board.connect().nudge()
 
         board = quote_board.connect()
-        wait_until(lambda: new.pk in board.read_rows([new.pk]), seconds=20, message="a price of the new contract")
+        wait_until(lambda: new.pk in board.read_cached([new.pk]), seconds=20, message="a price of the new contract")
         assert new.pk != old.pk
         assert list_subscribed_keys(simulator) == list_wanted_keys() == [str(old.key)]
         # Its rows were kept of the connection that it was on, which writes about once a second.
-        wait_until(lambda: board.read_rows([old.pk]) == {}, seconds=5, message="nothing kept of the old contract")
+        wait_until(lambda: board.read_cached([old.pk]) == {}, seconds=5, message="nothing kept of the old contract")
 
 
 def nearest_call() -> Instrument:

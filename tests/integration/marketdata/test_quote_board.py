@@ -107,8 +107,8 @@ async def test_kept_rows_are_found_by_instrument_and_by_connection(
     epoch, rows = await hub.read_cache(1)
 
     assert (epoch, prices_of(rows)) == (3, {7: 1.5, 8: 2.5})
-    assert {key: float(row["ltp"]) for key, row in board.read_rows([8, 9, 10]).items()} == {8: 2.5, 9: 3.5}
-    assert board.read_rows([]) == {}
+    assert {key: float(row["ltp"]) for key, (_, row) in board.read_cached([8, 9, 10]).items()} == {8: 2.5, 9: 3.5}
+    assert board.read_cached([]) == {}
     empty_epoch, nothing = await hub.read_cache(3)
     assert (empty_epoch, len(nothing)) == (0, 0)
 
@@ -117,7 +117,8 @@ async def test_an_instrument_that_moved_is_read_at_its_newest(owner: OwnerBoard,
     await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}, at_ms=2_000), dropped=(), replace_all=True)
     await owner.cache_rows(connection=2, epoch=3, rows=make_rows({7: 9.5}, at_ms=1_000), dropped=(), replace_all=True)
 
-    assert board.read_rows([7])[7]["ltp"] == 1.5
+    connection, row = board.read_cached([7])[7]
+    assert (connection, row["ltp"]) == (1, 1.5)
 
 
 @pytest.mark.parametrize(

@@ -61,8 +61,8 @@ def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: Si
         assert [one.sent for one in list_reports()] == [8, 8, 8, 8, 8]
         ids = [one.instrument_id for one in subscriptions]
         board = quote_board.connect()
-        wait_until(lambda: len(board.read_rows(ids)) == 40, seconds=5, message="all rows kept")
-        assert {int(row["known"]) & Known.TRADE for row in board.read_rows(ids).values()} == {Known.TRADE}
+        wait_until(lambda: len(board.read_cached(ids)) == 40, seconds=5, message="all rows kept")
+        assert {int(row["known"]) & Known.TRADE for _, row in board.read_cached(ids).values()} == {Known.TRADE}
         assert set(FeedConnection.objects.values_list("state", "load")) == {("live", 8)}
         frames = read_frames(connection=2, count=5)
         assert {frame.kind for frame in frames} == {FrameKind.CHANGES}
@@ -103,13 +103,13 @@ def test_added_subscriptions_go_on_the_wire_and_deleted_ones_come_off(
         assert list_subscribed_keys(simulator) == list_wanted_keys()
 
         ids = [one.instrument_id for one in added]
-        wait_until(lambda: len(board.read_rows(ids)) == 50, seconds=5, message="added rows kept")
+        wait_until(lambda: len(board.read_cached(ids)) == 50, seconds=5, message="added rows kept")
         Subscription.objects.filter(instrument_id__in=ids).delete()
         board.nudge()
 
         wait_until(lambda: len(list_subscribed_keys(simulator)) == 40, seconds=5, message="40 on the wire")
         assert list_subscribed_keys(simulator) == list_wanted_keys()
-        wait_until(lambda: not board.read_rows(ids), seconds=5, message="released rows forgotten")
+        wait_until(lambda: not board.read_cached(ids), seconds=5, message="released rows forgotten")
 
 
 def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_path: Path) -> None:

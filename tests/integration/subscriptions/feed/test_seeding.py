@@ -39,10 +39,10 @@ def test_silent_instruments_show_the_brokers_snapshot_marked_as_one(
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_FEED_URL=mute_feed):
         board = quote_board.connect()
         wait_until(
-            lambda: len(board.read_rows(ids)) == 1_200, seconds=START_SECONDS, message="a row of every instrument"
+            lambda: len(board.read_cached(ids)) == 1_200, seconds=START_SECONDS, message="a row of every instrument"
         )
 
-        known = np.array([int(row["known"]) for row in board.read_rows(ids).values()])
+        known = np.array([int(row["known"]) for _, row in board.read_cached(ids).values()])
 
     assert set((known & Known.SNAPSHOT).tolist()) == {Known.SNAPSHOT}
     assert set((known & (Known.DAY | Known.OI)).tolist()) == {Known.DAY | Known.OI}

@@ -155,13 +155,11 @@ def test_any_bytes_are_a_frame_or_refused(payload: bytes) -> None:
     assert len(payload) == 24 + 48 * len(frame.rows)
 
 
-def test_close_codes_below_4408_mean_stay_away_and_others_come_back() -> None:
-    assert {code.value: code.may_come_back for code in CloseCode} == {
-        4400: False,
-        4401: False,
-        4408: True,
-        4409: True,
-    }
+def test_close_codes_below_4408_are_final_and_others_ask_for_a_reconnect() -> None:
+    final = {code for code in CloseCode if code < 4408}
+
+    assert final == {CloseCode.BAD_CLIENT, CloseCode.LOGIN_REQUIRED}
+    assert {code for code in CloseCode if 4408 <= code < 4500} == set(CloseCode) - final
 
 
 if __name__ == "__main__":  # Writes the file again after a change of the wire: python -m tests.unit....test_frames
