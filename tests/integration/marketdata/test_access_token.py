@@ -300,6 +300,25 @@ def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
     assert len(broker.requests) == 1
 
 
+def test_a_refusal_stands_while_redis_cannot_prove_that_the_token_works(settings: Settings, broker: Broker) -> None:
+    name_in_environment(settings, "a-long-opaque-token")
+    broker.answer(503, b"away")
+    services.note_refusal(credentials=Credentials(US, "a-long-opaque-token"), reason="refused with 400", now=NOW)
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    services.renew_token(now=NOW + timedelta(seconds=31))
+
+    assert "refused with 400" in selectors.get_access_token_status(now=NOW).problem
+
+
+def test_a_token_that_cannot_be_decrypted_is_not_renewed(settings: Settings, broker: Broker) -> None:
+    store(OLD, now=NOW)
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+
+    assert services.renew_token(now=NOW) is Renewal.FAILED
+    assert broker.requests == []
+
+
 def test_an_expired_token_is_a_problem() -> None:
     store(OLD, now=NOW)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
@@ -185,6 +185,32 @@ def test_a_year_is_laid_out_from_its_holidays(tmp_path: Path) -> None:
         "NSE circular",
     )
     assert MarketSession.objects.filter(day__year=2027).count() == 261 * 8
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("2026-01-26,*,holiday,,,", "days outside 2027: 2026-01-26"),
+        ("2027-01-26,*,feast,,,", "'feast' is not a valid SessionKind"),
+        ("2027-01-26,NYSE,holiday,,,", "NYSE"),
+        ("2027-01-26,*,special,noon,,", "noon"),
+    ],
+)
+def test_a_wrong_calendar_file_is_refused_and_the_year_stays(tmp_path: Path, lines: str, reason: str) -> None:
+    file = tmp_path / "wrong.csv"
+    file.write_text(f"day,segments,kind,opens,closes,note\n{lines}\n")
+    before = MarketSession.objects.filter(day__year=2026).count()
+
+    with pytest.raises(CommandError, match=reason):
+        call_command("load_market_calendar", "2027", str(file))
+
+    assert MarketSession.objects.filter(day__year=2026).count() == before
+    assert not MarketSession.objects.filter(day__year=2027).exists()
+
+
+def test_a_missing_calendar_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nowhere"):
+        call_command("load_market_calendar", "2027", str(tmp_path / "nowhere.csv"))
 
 
 def test_staff_make_days_holidays_in_the_admin(client: Client) -> None:

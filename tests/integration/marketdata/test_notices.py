@@ -1,0 +1,28 @@
+"""Notices to browsers are best effort: a Redis that is gone costs a log line, never the request."""
+
+import pytest
+from pytest_django import Settings
+
+from marketdata import notices
+
+UNREACHABLE = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture
+def no_redis(settings: Settings) -> None:
+    layer = settings.CHANNEL_LAYERS["default"]
+    settings.CHANNEL_LAYERS = {"default": {**layer, "CONFIG": {**layer["CONFIG"], "hosts": [UNREACHABLE]}}}
+
+
+@pytest.mark.usefixtures("no_redis")
+def test_a_notice_that_cannot_be_delivered_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
+    notices.send_notice(user_ids=[7, 8], kind="evicted", text="Added A, removed B")
+
+    assert "notice not delivered to the browsers of 2 users" in caplog.text
+
+
+@pytest.mark.usefixtures("no_redis")
+def test_without_users_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    notices.send_watchlist_changed(user_ids=[])
+
+    assert caplog.text == ""
