@@ -74,7 +74,7 @@ class FeedGate(models.Model):
     """One row for the account: the cooldown during which no broker socket may be opened."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    quiet_until = models.DateTimeField(null=True, blank=True)
+    cooldown_until = models.DateTimeField(null=True, blank=True)
     # Whether open sockets are closed too, not only none opened.
     closes_all = models.BooleanField(default=False)
     reason = models.CharField(max_length=256, blank=True)
@@ -87,7 +87,7 @@ class FeedGate(models.Model):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="feed_gate_one_row")]
 
     def __str__(self) -> str:
-        return f"gate, cooldown until {self.quiet_until}" if self.quiet_until else "gate"
+        return f"gate, cooldown until {self.cooldown_until}" if self.cooldown_until else "gate"
 
 
 class Subscription(models.Model):

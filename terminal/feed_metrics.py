@@ -91,7 +91,7 @@ class DatabaseReadings:
 
     connections: Sequence[ConnectionStatus]
     token_ends_at: datetime | None
-    quiet_seconds: float
+    cooldown_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Scrape:
 def read_database() -> DatabaseReadings:
     """Read PostgreSQL. Raises django.db.Error."""
     now = timezone.now()
-    quiet = subscriptions.find_cooldown(now=now)
+    cooldown = subscriptions.find_cooldown(now=now)
     return DatabaseReadings(
         connections=subscriptions.list_connections(),
         token_ends_at=market.get_access_token_status(now=now).expires_at,
-        quiet_seconds=(quiet.until - now).total_seconds() if quiet else 0.0,
+        cooldown_seconds=(cooldown.until - now).total_seconds() if cooldown else 0.0,
     )
 
 
@@ -197,7 +197,7 @@ def _add_database(
     metrics: _MetricFamilies, database: DatabaseReadings, reports: Mapping[int, ConnectionReport] | None
 ) -> None:
     """Add the readings from PostgreSQL, and the state of connections without an owner's report."""
-    metrics.add("terminal_feed_quiet_seconds", [], database.quiet_seconds)
+    metrics.add("terminal_feed_quiet_seconds", [], database.cooldown_seconds)
     if database.token_ends_at is not None:
         metrics.add("terminal_token_expires_timestamp_seconds", [], database.token_ends_at.timestamp())
     for one in database.connections:

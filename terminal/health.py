@@ -74,7 +74,7 @@ class DatabaseReadings:
     preload: PreloadState
     token: AccessTokenStatus
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
-    quiet: AccountCooldown | None
+    cooldown: AccountCooldown | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def read_database() -> DatabaseReadings:
         preload=subscriptions.preload_state(),
         token=market.get_access_token_status(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
-        quiet=subscriptions.find_cooldown(now=now),
+        cooldown=subscriptions.find_cooldown(now=now),
     )
 
 
@@ -153,7 +153,7 @@ def check_parts(answers: Mapping[str, object], *, now: datetime) -> dict[str, Pa
         "sessions": check_sessions(database.sessions_lack)
         if isinstance(database, DatabaseReadings)
         else unknown_degraded,
-        "gate": check_gate(database.quiet) if isinstance(database, DatabaseReadings) else unknown_degraded,
+        "gate": check_gate(database.cooldown) if isinstance(database, DatabaseReadings) else unknown_degraded,
         "feed": check_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
         **check_periodic_work(redis if isinstance(redis, RedisReadings) else None, now=now),
         "disk": check_disk(answers["disk"], min_mb=settings.DISK_FREE_MB),
@@ -213,12 +213,12 @@ def check_sessions(lack: str | None) -> Part:
     return Part(Status.OK) if lack is None else Part(Status.DEGRADED, lack)
 
 
-def check_gate(quiet: AccountCooldown | None) -> Part:
+def check_gate(cooldown: AccountCooldown | None) -> Part:
     """Check the account's cooldown. Degraded at most: closed connections make the feed fail."""
-    if quiet is None:
+    if cooldown is None:
         return Part(Status.OK)
-    details = {"quiet_until": quiet.until, "closes_all": quiet.closes_all}
-    return Part(Status.DEGRADED, f"no socket is opened for a while: {quiet.reason}", details)
+    details = {"quiet_until": cooldown.until, "closes_all": cooldown.closes_all}
+    return Part(Status.DEGRADED, f"no socket is opened for a while: {cooldown.reason}", details)
 
 
 def check_feed(status: FeedStatus) -> Part:

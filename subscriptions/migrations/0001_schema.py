@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
             name="FeedGate",
             fields=[
                 ("id", models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
-                ("quiet_until", models.DateTimeField(blank=True, null=True)),
+                ("cooldown_until", models.DateTimeField(blank=True, null=True)),
                 ("closes_all", models.BooleanField(default=False)),
                 ("reason", models.CharField(blank=True, max_length=256)),
                 ("set_by", models.CharField(blank=True, max_length=128)),

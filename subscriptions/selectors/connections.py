@@ -43,10 +43,10 @@ class AccountCooldown:
 
 def find_cooldown(*, now: datetime) -> AccountCooldown | None:
     """Return the cooldown that the broker imposed on the account, while it lasts."""
-    gate = FeedGate.objects.filter(quiet_until__gt=now).first()
-    if gate is None or gate.quiet_until is None:
+    gate = FeedGate.objects.filter(cooldown_until__gt=now).first()
+    if gate is None or gate.cooldown_until is None:
         return None
-    return AccountCooldown(gate.quiet_until, gate.closes_all, gate.reason)
+    return AccountCooldown(gate.cooldown_until, gate.closes_all, gate.reason)
 
 
 def list_connections() -> list[ConnectionStatus]:

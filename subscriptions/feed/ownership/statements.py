@@ -87,18 +87,18 @@ SELECT owner, pg_terminate_backend(pid) FROM frozen
 """  # noqa: S608  Only a constant is put in.
 # clock_timestamp() and not now(): the time of the statement itself.
 _READ_COOLDOWN: Final = """
-SELECT extract(epoch FROM quiet_until - clock_timestamp())::float8, closes_all, reason
-  FROM feed_gate WHERE quiet_until > clock_timestamp()
+SELECT extract(epoch FROM cooldown_until - clock_timestamp())::float8, closes_all, reason
+  FROM feed_gate WHERE cooldown_until > clock_timestamp()
 """
 # The longer cooldown of the old and the new one counts, and a running one that closes all sockets stays one. A refusal
 # (`grows`) doubles the time with each refusal in a row, up to `most` times the first.
 _START_COOLDOWN: Final = """
-INSERT INTO feed_gate AS gate (id, quiet_until, closes_all, reason, set_by, refusals)
+INSERT INTO feed_gate AS gate (id, cooldown_until, closes_all, reason, set_by, refusals)
 VALUES (1, clock_timestamp() + make_interval(secs => %(seconds)s), %(closes_all)s, %(reason)s, %(owner)s, %(grows)s)
 ON CONFLICT (id) DO UPDATE
-   SET quiet_until = greatest(gate.quiet_until, clock_timestamp() + make_interval(secs =>
+   SET cooldown_until = greatest(gate.cooldown_until, clock_timestamp() + make_interval(secs =>
            %(seconds)s * CASE WHEN %(grows)s = 1 THEN least(2 ^ gate.refusals, %(most)s) ELSE 1 END)),
-       closes_all = %(closes_all)s OR (gate.closes_all AND gate.quiet_until > clock_timestamp()),
+       closes_all = %(closes_all)s OR (gate.closes_all AND gate.cooldown_until > clock_timestamp()),
        reason = %(reason)s, set_by = %(owner)s, refusals = least(gate.refusals + %(grows)s, 10)
 """
 _NOTE_OPENED: Final = "UPDATE feed_gate SET refusals = 0 WHERE refusals > 0"

@@ -78,10 +78,10 @@ def test_a_calendar_without_the_next_trading_day_degrades(own_board: str, settin
 @pytest.mark.django_db(transaction=True)
 def test_a_quiet_that_the_broker_asked_for_degrades_while_it_lasts(own_board: str) -> None:
     now = timezone.now()
-    FeedGate.objects.update_or_create(id=1, defaults={"quiet_until": now + timedelta(minutes=1), "reason": "429"})
+    FeedGate.objects.update_or_create(id=1, defaults={"cooldown_until": now + timedelta(minutes=1), "reason": "429"})
     during = Client().get("/health").json()["parts"]["gate"]
     scraped = Client().get("/metrics").content.decode()
-    FeedGate.objects.update(quiet_until=now)
+    FeedGate.objects.update(cooldown_until=now)
     after = Client().get("/health").json()["parts"]["gate"]
 
     assert (during["status"], during["closes_all"]) == ("degraded", False)

@@ -20,7 +20,7 @@ NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 def make_database(
     *, state: ConnectionState = ConnectionState.LIVE, token_ends_at: datetime | None = None
 ) -> DatabaseReadings:
-    return DatabaseReadings([make_connection(recorded_state=state)], token_ends_at, quiet_seconds=0.0)
+    return DatabaseReadings([make_connection(recorded_state=state)], token_ends_at, cooldown_seconds=0.0)
 
 
 def make_redis(*reports: ConnectionReport) -> RedisReadings:

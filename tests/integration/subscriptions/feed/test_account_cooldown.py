@@ -22,7 +22,7 @@ NOWHERE = {"host": "127.0.0.1", "port": 1}
 
 
 def left() -> float:
-    until = FeedGate.objects.get().quiet_until
+    until = FeedGate.objects.get().cooldown_until
     assert until is not None
     return (until - timezone.now()).total_seconds()
 
@@ -49,7 +49,7 @@ def test_each_refusal_in_a_row_doubles_the_cooldown_up_to_five_times(open_sessio
     session = open_session("one")
     lengths = []
     for _ in range(5):
-        FeedGate.objects.update(quiet_until=None)
+        FeedGate.objects.update(cooldown_until=None)
         session.start_cooldown(REFUSED, grows=True)
         lengths.append(round(left() / 60))
 
@@ -60,7 +60,7 @@ def test_an_opening_makes_the_next_refusal_a_first_one(open_session: OpenSession
     session = open_session("one")
     session.start_cooldown(REFUSED, grows=True)
     session.start_cooldown(REFUSED, grows=True)
-    FeedGate.objects.update(quiet_until=None)
+    FeedGate.objects.update(cooldown_until=None)
 
     session.note_opened()
     session.start_cooldown(REFUSED, grows=True)
@@ -114,7 +114,7 @@ def test_a_cooldown_that_is_over_opens_the_gate(keeper: Keeping) -> None:
     one.start_cooldown(REFUSED)
     assert not one.try_gate().result(timeout=5)
 
-    FeedGate.objects.update(quiet_until=timezone.now())
+    FeedGate.objects.update(cooldown_until=timezone.now())
 
     wait_until(lambda: one.try_gate().result(timeout=5), seconds=5, message="the gate is open")
 
