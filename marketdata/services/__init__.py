@@ -19,22 +19,3 @@ from marketdata.services.chains import (
 )
 from marketdata.services.imports import import_instruments
 from marketdata.services.sessions import load_market_calendar, make_holidays
-
-__all__ = [
-    "Chain",
-    "Renewal",
-    "chain_at",
-    "check_token",
-    "import_instruments",
-    "load_market_calendar",
-    "make_holidays",
-    "note_refusal",
-    "open_chain",
-    "renew_token",
-    "reseal_tokens",
-    "store_first_window",
-    "store_token",
-    "store_windows",
-    "stored_chain",
-    "with_current_window",
-]

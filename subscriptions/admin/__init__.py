@@ -1,5 +1,3 @@
 """Admin of subscriptions: preload rules are edited, claims are evicted and pinned, other tables are read-only."""
 
 from subscriptions.admin import log, operations, preload, users
-
-__all__ = ["log", "operations", "preload", "users"]

@@ -15,19 +15,3 @@ from watchlists.services.entries import (
     remove_entry,
 )
 from watchlists.services.morning import Restored, release_expired, restore_kept
-
-__all__ = [
-    "Added",
-    "DuplicateEntry",
-    "RemovedEntries",
-    "Restored",
-    "UnfitKind",
-    "add_entry",
-    "clear_watchlists",
-    "close_past_days",
-    "end_of_day",
-    "release_all_tier_a",
-    "release_expired",
-    "remove_entry",
-    "restore_kept",
-]
