@@ -12,13 +12,13 @@ from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
 
-def assert_oneself(user: AbstractBaseUser | AnonymousUser, named: str) -> None:
+def require_own_user(user: AbstractBaseUser | AnonymousUser, named: str) -> None:
     """Raise NotFound unless `named` is `user`."""
     if named not in {"me", str(user.pk), user.get_username()}:
         raise NotFound(f"There is no user {named[:150]!r}.")
 
 
-class OneselfField(serializers.Field[Any, Any, Any, Any]):
+class OwnUserField(serializers.Field[Any, Any, Any, Any]):
     """`user_id` of a body: it must name the caller, and has no other effect."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class OneselfField(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, data: object) -> str:
         """Return the name as text. Raises NotFound."""
         named = str(data)
-        assert_oneself(self.context["request"].user, named)
+        require_own_user(self.context["request"].user, named)
         return named
 
     def to_representation(self, value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from accounts.serializers import OneselfField
+from accounts.serializers import OwnUserField
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, format_expiry
@@ -86,7 +86,7 @@ class NamesItsSpotPrice(serializers.Serializer[Any]):
 class ChainRequest(NamesItsSpotPrice):
     """Body of an explicit chain subscription."""
 
-    user_id = OneselfField()
+    user_id = OwnUserField()
     symbol = serializers.CharField(max_length=64)
     exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
     expiry = ExpiryField()

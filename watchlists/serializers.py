@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.serializers import OneselfField
+from accounts.serializers import OwnUserField
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.selectors import PlainQuote
 from marketdata.services import Chain
@@ -32,7 +32,7 @@ class TargetSerializer(serializers.Serializer[Any]):
 class AddSerializer(NamesItsSpotPrice, TargetSerializer):
     """Body of an addition."""
 
-    user_id = OneselfField()
+    user_id = OwnUserField()
     # Claim it again in the morning after each end of day.
     keep = serializers.BooleanField(required=False, default=False)
     strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False, allow_null=True)
@@ -41,7 +41,7 @@ class AddSerializer(NamesItsSpotPrice, TargetSerializer):
 class RemoveSerializer(serializers.Serializer[Any]):
     """Body of a removal: the id of an entry, or the fields that name its target."""
 
-    user_id = OneselfField()
+    user_id = OwnUserField()
     entry_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
     symbol = serializers.CharField(max_length=64, required=False)
     exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.serializers import assert_oneself
+from accounts.serializers import require_own_user
 from subscriptions.permissions import IsOperator
 from watchlists import selectors, serializers, services
 from watchlists.models import EntryKind
@@ -79,7 +79,7 @@ class WatchlistView(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request, user_id: str) -> Response:
-        assert_oneself(request.user, user_id)
+        require_own_user(request.user, user_id)
         return Response(serializers.format_watchlist(selectors.list_entries(user_id=trader_id(request))))
 
 

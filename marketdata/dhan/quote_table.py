@@ -70,19 +70,19 @@ class QuoteTable:
     @property
     def streaming(self) -> int:
         """How many instruments had at least one packet since the socket opened."""
-        return int(np.count_nonzero(self._heard))
+        return int(np.count_nonzero(self._has_packet))
 
     def begin_socket(self) -> None:
         """Reset the counters and marks of the former socket; values stay, marked EARLIER."""
         self.counters = Counters()
         self.disconnect_reason = None
         self._messages.clear()
-        self._heard[:] = False
+        self._has_packet[:] = False
         known = self._rows["known"]
         ages = (known != 0) & (known & np.uint16(Known.EARLIER) == 0)
         known[ages] |= np.uint16(Known.EARLIER)
         self._changed |= ages
-        self._unkept |= ages
+        self._uncached |= ages
 
     def add(self, instruments: Mapping[InstrumentKey, int]) -> None:
         """Add instruments with their ids; one that is present with the same id keeps its values."""
@@ -144,7 +144,7 @@ class QuoteTable:
         """Replace a row with a snapshot; open interest and closes of packets stay unless they are older."""
         held = self._rows[slot].copy()
         stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
-        if held["known"] & Known.EARLIER and not self._heard[slot]:
+        if held["known"] & Known.EARLIER and not self._has_packet[slot]:
             stays &= ~Known.OI
         self._rows[slot] = snapshot
         row = self._rows[slot]
@@ -156,7 +156,7 @@ class QuoteTable:
             row["previous_close"], row["previous_oi"] = held["previous_close"], held["previous_oi"]
             said &= ~_CLOSES
         row["known"] = said | stays | Known.SNAPSHOT
-        self._changed[slot] = self._unkept[slot] = True
+        self._changed[slot] = self._uncached[slot] = True
 
     def _fill_close(self, slot: int, snapshot: np.void) -> None:
         """Set the previous close from a snapshot, for a row whose close was an earlier day's."""
@@ -164,18 +164,18 @@ class QuoteTable:
             row = self._rows[slot]
             row["previous_close"], row["previous_oi"] = snapshot["previous_close"], 0
             row["known"] = int(row["known"]) | Known.DAY_CLOSE
-            self._changed[slot] = self._unkept[slot] = True
+            self._changed[slot] = self._uncached[slot] = True
 
     def _lacks_price(self) -> npt.NDArray[np.bool_]:
         known = self._rows["known"]
         is_silent = known & np.uint16(Known.TRADE | Known.SNAPSHOT) == 0
         return np.asarray(is_silent | (known & np.uint16(Known.EARLIER) != 0))
 
-    def heard(self) -> frozenset[int]:
+    def ids_with_packets(self) -> frozenset[int]:
         """Return the ids of instruments that had at least one packet since the socket opened."""
-        return frozenset(self._ids[self._heard].tolist())
+        return frozenset(self._ids[self._has_packet].tolist())
 
-    def unheard(self) -> frozenset[int]:
+    def ids_to_seed(self) -> frozenset[int]:
         """Return the ids of instruments that a snapshot can help.
 
         They have no price on this socket, of a packet or a snapshot, or their previous close was an earlier day's.
@@ -186,9 +186,9 @@ class QuoteTable:
         """Return copies of the rows that changed since the last call."""
         return self._take(self._changed)
 
-    def take_unkept(self) -> Rows:
+    def take_uncached(self) -> Rows:
         """Return copies of the rows that changed since the last call of this method."""
-        return self._take(self._unkept)
+        return self._take(self._uncached)
 
     def all_rows(self) -> Rows:
         """Return copies of all rows of which something is known."""
@@ -209,14 +209,14 @@ class QuoteTable:
         self._rows["instrument_id"] = ids
         self._rows["segment"] = keys & 0xFF
         self._memory = Memory.blank(self._rows["segment"])
-        self._heard, self._changed, self._unkept = (np.zeros(len(keys), dtype=np.bool_) for _ in range(3))
+        self._has_packet, self._changed, self._uncached = (np.zeros(len(keys), dtype=np.bool_) for _ in range(3))
 
     def _rebuild(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
         """Rebuild the rows for `keys`; an instrument that stays with the same id keeps its values and marks."""
         order = np.argsort(keys)
         keys, ids = keys[order], ids[order]
         old_keys, old_ids, old_rows, old_memory = self._keys, self._ids, self._rows, self._memory
-        old_marks = (self._heard, self._changed, self._unkept)
+        old_marks = (self._has_packet, self._changed, self._uncached)
         self._lay_out(keys, ids)
         slots, found = _look_up(keys, old_keys)
         stays = np.flatnonzero(found)
@@ -224,7 +224,7 @@ class QuoteTable:
         size = QUOTE_ROW.itemsize
         _opaque(self._rows, 0, size)[slots[stays]] = _opaque(old_rows, 0, size)[stays]
         self._memory.copy_from(old_memory, to=slots[stays], source=stays)
-        for new, old in zip((self._heard, self._changed, self._unkept), old_marks, strict=True):
+        for new, old in zip((self._has_packet, self._changed, self._uncached), old_marks, strict=True):
             new[slots[stays]] = old[stays]
 
     def _find_packets(self, buffer: bytes) -> _Integers:
@@ -281,7 +281,7 @@ class QuoteTable:
         check = check_ticks(ticks, self._rows, self._memory, received_at_ms=received_at_ms)
         for fault, count in check.faults.items():
             setattr(self.counters, fault.value, getattr(self.counters, fault.value) + count)
-        self._changed[ticks.slots] = self._unkept[ticks.slots] = self._heard[ticks.slots] = True
+        self._changed[ticks.slots] = self._uncached[ticks.slots] = self._has_packet[ticks.slots] = True
         accepted = ticks.only(check.is_accepted)
         window = _Window(self._rows, ticks.buffer, received_at_ms)
         window.stamp(accepted.slots)

@@ -190,7 +190,7 @@ def test_r27_an_index_forgets_the_previous_close_of_another_day_and_takes_a_snap
     )
     (row,) = table.all_rows()
     assert not row["known"] & (Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
-    assert 1 in table.unheard()
+    assert 1 in table.ids_to_seed()
 
     snapshot = table.all_rows()
     snapshot["known"], snapshot["previous_close"] = Known.TRADE | Known.DAY_CLOSE, 25_000.0
@@ -198,7 +198,7 @@ def test_r27_an_index_forgets_the_previous_close_of_another_day_and_takes_a_snap
 
     (row,) = table.all_rows()
     assert (float(row["ltp"]), float(row["previous_close"])) == (25_100.0, 25_000.0)
-    assert 1 not in table.unheard()
+    assert 1 not in table.ids_to_seed()
 
 
 def test_r27_two_sessions_of_a_day_have_a_pause_between_them() -> None:

@@ -149,15 +149,15 @@ class ConnectionLifecycle:
     def list_arriving(self) -> Mapping[int, bool]:
         """Return the sent instruments that another connection still streams: id -> whether packets came here."""
         arriving = self.plan.list_arriving() if self._socket is not None else frozenset()
-        heard = self.table.heard() if arriving else frozenset()
-        return {one: one in heard for one in arriving}
+        with_packets = self.table.ids_with_packets() if arriving else frozenset()
+        return {one: one in with_packets for one in arriving}
 
     def list_silent(self) -> Mapping[InstrumentKey, int]:
         """Return the sent instruments without any price, not even a snapshot's: ids by key."""
-        unheard = self.table.unheard() if self._socket is not None else frozenset()
-        if not unheard:
+        ids = self.table.ids_to_seed() if self._socket is not None else frozenset()
+        if not ids:
             return {}
-        return {key: one for key, one in self.plan.ids_of(self.plan.sent).items() if one in unheard}
+        return {key: one for key, one in self.plan.ids_of(self.plan.sent).items() if one in ids}
 
     def take_removed_ids(self) -> Collection[int]:
         """Return the ids of rows removed since the last call; the last-value cache must delete them."""

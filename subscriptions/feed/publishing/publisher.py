@@ -110,7 +110,7 @@ class Publisher:
             # Redis may have been emptied since the last write, so all rows are written at the start, after a failure
             # and on a slow beat. Both takes come before the await, so no change falls between them.
             is_rewrite = loop.time() >= rewrite_at
-            uncached = self._connection.table.take_unkept()
+            uncached = self._connection.table.take_uncached()
             removed = sorted(self._connection.take_removed_ids())
             rows = self._connection.table.all_rows() if is_rewrite else uncached
             is_cached = await self._write(self._cache(rows, removed, is_rewrite=is_rewrite))

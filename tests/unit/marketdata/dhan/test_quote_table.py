@@ -190,8 +190,8 @@ def test_changes_for_frames_and_changes_to_keep_are_taken_apart() -> None:
 
     table.take_changes()
 
-    assert table.take_unkept()["oi"].tolist() == [5]
-    assert len(table.take_unkept()) == 0
+    assert table.take_uncached()["oi"].tolist() == [5]
+    assert len(table.take_uncached()) == 0
 
 
 def test_changes_taken_are_copies() -> None:
@@ -273,7 +273,7 @@ def test_a_change_not_yet_taken_survives_a_rebuild() -> None:
     table.add({STRANGER: 900})
 
     assert table.take_changes()["instrument_id"].tolist() == [102]
-    assert table.take_unkept()["instrument_id"].tolist() == [102]
+    assert table.take_uncached()["instrument_id"].tolist() == [102]
 
 
 def test_a_key_under_a_new_id_starts_unknown() -> None:
@@ -283,7 +283,7 @@ def test_a_key_under_a_new_id_starts_unknown() -> None:
     table.add({OPTION: 202})
 
     assert len(table.all_rows()) == 0
-    assert table.unheard() == frozenset({101, 202, 103, 104})
+    assert table.ids_to_seed() == frozenset({101, 202, 103, 104})
 
 
 @pytest.mark.parametrize("name", ["ticker-nifty", "prev-close-nse-eq", "oi-nse-fno", "quote-nse-fno", "full-nse-fno"])

@@ -35,17 +35,17 @@ def test_what_a_former_socket_said_is_marked_until_a_price_comes_on_this_one() -
     table = make_table()
     feed(table, TickerTick(NIFTY, 1.5, 9), TickerTick(OPTION, 2.5, 9))
     table.take_changes()
-    table.take_unkept()
+    table.take_uncached()
 
     table.begin_socket()
 
-    assert table.unheard() == frozenset({101, 102, 103, 104})
+    assert table.ids_to_seed() == frozenset({101, 102, 103, 104})
     assert table.take_changes()["known"].tolist() == [Known.TRADE | Known.EARLIER] * 2
-    assert table.take_unkept()["instrument_id"].tolist() == [101, 102]
+    assert table.take_uncached()["instrument_id"].tolist() == [101, 102]
     feed(table, TickerTick(NIFTY, 1.75, 10), OiTick(OPTION, 7))
     changes = {int(row["instrument_id"]): int(row["known"]) for row in table.take_changes()}
     assert changes == {101: Known.TRADE, 102: Known.TRADE | Known.OI | Known.EARLIER}
-    assert table.unheard() == frozenset({102, 103, 104})
+    assert table.ids_to_seed() == frozenset({102, 103, 104})
 
 
 def test_a_socket_that_is_not_had_marks_nothing_twice() -> None:
@@ -72,7 +72,7 @@ def test_a_snapshot_replaces_what_a_former_socket_said() -> None:
     assert taken == 1
     assert int(row["known"]) == Known.TRADE | Known.PREVIOUS_CLOSE | Known.SNAPSHOT
     assert (float(row["ltp"]), float(row["previous_close"]), int(row["received_at_ms"])) == (1.75, 1.25, 2_000)
-    assert 102 not in table.unheard()
+    assert 102 not in table.ids_to_seed()
     assert table.seed(snapshot_of(102, known=Known.TRADE, ltp=1.0)) == 0
 
 
@@ -113,7 +113,7 @@ def test_a_snapshot_fills_what_is_unknown_and_never_overwrites_a_packet() -> Non
 def test_a_price_is_filled_in_beside_what_packets_said_and_stays_a_snapshot_until_a_price_comes() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 7), PreviousCloseTick(OPTION, 1.25, 3))
-    assert 102 in table.unheard()
+    assert 102 in table.ids_to_seed()
 
     taken = table.seed(snapshot_of(102, known=Known.TRADE | Known.OI, ltp=1.75, oi=3))
 
@@ -123,6 +123,6 @@ def test_a_price_is_filled_in_beside_what_packets_said_and_stays_a_snapshot_unti
     # The previous close of a day is the first that was told.
     assert (float(row["ltp"]), int(row["oi"]), float(row["previous_close"])) == (1.75, 8, 1.25)
     assert int(row["known"]) == Known.TRADE | Known.OI | Known.PREVIOUS_CLOSE | Known.SNAPSHOT
-    assert 102 not in table.unheard()
+    assert 102 not in table.ids_to_seed()
     feed(table, QuoteTick(OPTION, 2.0, 1, 10, 1.0, 1, 1, 1, 1.0, 1.0, 1.0, 1.0))
     assert int(table.all_rows()["known"][0]) == Known.TRADE | Known.DAY | Known.OI | Known.PREVIOUS_CLOSE
