@@ -16,7 +16,7 @@ SILENT_AFTER_SECONDS: Final = 1.6
 """Chosen: one missed heartbeat of 1 s plus 0.6 s for a busy machine, so that browsers know within 2 s."""
 
 
-class ConnectionStatus(StrEnum):
+class StreamState(StrEnum):
     """Status of one connection, seen from a web process."""
 
     LIVE = "live"
@@ -43,7 +43,7 @@ class FeedStatus:
     """State of the feed, and status and last error of each connection by ascending number."""
 
     state: FeedState
-    connections: tuple[ConnectionStatus, ...]
+    connections: tuple[StreamState, ...]
     errors: tuple[str, ...]
     closed: tuple[tuple[int, int], ...] = ()
     """Closed segments with the time of their close (true UTC epoch in ms)."""
@@ -51,20 +51,20 @@ class FeedStatus:
     @property
     def live_count(self) -> int:
         """Number of live connections."""
-        return self.connections.count(ConnectionStatus.LIVE)
+        return self.connections.count(StreamState.LIVE)
 
 
-_STATUS_OF: Final[Mapping[ConnectionState, ConnectionStatus]] = {
-    ConnectionState.LIVE: ConnectionStatus.LIVE,
-    ConnectionState.STOPPED: ConnectionStatus.STOPPED,
+_STREAM_STATE_OF: Final[Mapping[ConnectionState, StreamState]] = {
+    ConnectionState.LIVE: StreamState.LIVE,
+    ConnectionState.STOPPED: StreamState.STOPPED,
     # Both need a person, a token or a change of the account: a trader's page shows them alike.
-    ConnectionState.WAITING: ConnectionStatus.STOPPED,
-    ConnectionState.RECONNECTING: ConnectionStatus.RECONNECTING,
-    ConnectionState.MUTE: ConnectionStatus.RECONNECTING,
-    ConnectionState.FAILED_OVER: ConnectionStatus.RECONNECTING,
-    ConnectionState.WANTED: ConnectionStatus.OPENING,
-    ConnectionState.OPENING: ConnectionStatus.OPENING,
-    ConnectionState.SUBSCRIBING: ConnectionStatus.OPENING,
+    ConnectionState.WAITING: StreamState.STOPPED,
+    ConnectionState.RECONNECTING: StreamState.RECONNECTING,
+    ConnectionState.MUTE: StreamState.RECONNECTING,
+    ConnectionState.FAILED_OVER: StreamState.RECONNECTING,
+    ConnectionState.WANTED: StreamState.OPENING,
+    ConnectionState.OPENING: StreamState.OPENING,
+    ConnectionState.SUBSCRIBING: StreamState.OPENING,
 }
 
 
@@ -80,20 +80,20 @@ def judge_feed(
     return FeedStatus(state, connections, errors)
 
 
-def _judge_connection(report: ConnectionReport | None, frame_at: float | None, now: float) -> ConnectionStatus:
+def _judge_connection(report: ConnectionReport | None, frame_at: float | None, now: float) -> StreamState:
     has_frames = frame_at is not None and now - frame_at <= SILENT_AFTER_SECONDS
     if report is None:
         # An owner publishes with and without a broker socket: frames prove an owner, not a live connection.
-        return ConnectionStatus.OPENING if has_frames else ConnectionStatus.NO_OWNER
-    status = _STATUS_OF[report.state]
-    return ConnectionStatus.SILENT if status is ConnectionStatus.LIVE and not has_frames else status
+        return StreamState.OPENING if has_frames else StreamState.NO_OWNER
+    status = _STREAM_STATE_OF[report.state]
+    return StreamState.SILENT if status is StreamState.LIVE and not has_frames else status
 
 
-def _state_of(connections: set[ConnectionStatus]) -> FeedState:
-    if ConnectionStatus.LIVE in connections:
-        return FeedState.LIVE if connections == {ConnectionStatus.LIVE} else FeedState.PARTIAL
-    if connections & {ConnectionStatus.OPENING, ConnectionStatus.RECONNECTING}:
+def _state_of(connections: set[StreamState]) -> FeedState:
+    if StreamState.LIVE in connections:
+        return FeedState.LIVE if connections == {StreamState.LIVE} else FeedState.PARTIAL
+    if connections & {StreamState.OPENING, StreamState.RECONNECTING}:
         return FeedState.RECONNECTING
-    if connections & {ConnectionStatus.SILENT, ConnectionStatus.STOPPED}:
+    if connections & {StreamState.SILENT, StreamState.STOPPED}:
         return FeedState.STALE
     return FeedState.NO_OWNER

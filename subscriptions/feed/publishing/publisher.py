@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
-from marketdata.domain.feed import ConnectionReport
+from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
 from subscriptions.feed.connection.life import ConnectionLifecycle
-from subscriptions.feed.publishing.states import StateNote, write_state
+from subscriptions.feed.publishing.states import write_state
 from subscriptions.feed.publishing.statistics import ConnectionStatistics
 from subscriptions.feed.threads import reraise_cancellation, run_in_thread
 
@@ -49,7 +49,7 @@ class Publisher:
         self._is_full_frame_requested = False
         self._statistics = ConnectionStatistics(connection)
         self._lost_in_a_row = 0
-        self._recorded: StateNote | None = None
+        self._recorded: tuple[ConnectionState, str, int] | None = None
         self._record_soon = asyncio.Event()
 
     def request_full_frame(self) -> None:
@@ -183,15 +183,17 @@ class Publisher:
     async def _record_state(self) -> None:
         """Write the state to `feed_connections` if it changed; after an error the next report tries again."""
         connection = self._connection
-        note = StateNote(connection.state, connection.last_error, connection.failed_turns)
-        if note == self._recorded:
+        state = connection.state, connection.last_error, connection.failed_turns
+        if state == self._recorded:
             return
         try:
-            await run_in_thread(write_state, connection.lease, note)
+            await run_in_thread(write_state, connection.lease, *state)
         except DatabaseError as error:
-            logger.warning("connection %d: state %s not recorded (%s)", connection.lease.connection, note.state, error)
+            logger.warning(
+                "connection %d: state %s not recorded (%s)", connection.lease.connection, connection.state, error
+            )
         else:
-            self._recorded = note
+            self._recorded = state
 
     async def _write(self, write: Coroutine[Any, Any, bool | None]) -> bool:
         """Return whether the board took the write; log once when it stops taking writes and once when it resumes."""

@@ -3,7 +3,6 @@
 Only the owner of the current epoch writes.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
@@ -13,35 +12,26 @@ from subscriptions.feed.ownership.statements import Lease
 from subscriptions.models import FeedConnection
 
 
-@dataclass(frozen=True, slots=True)
-class StateNote:
-    """The state of a connection as its owner sees it."""
-
-    state: ConnectionState
-    last_error: str
-    failed_turns: int
-
-
-def write_state(lease: Lease, note: StateNote) -> None:
-    """Write the state unless the epoch is old. `load` belongs to the database triggers."""
+def write_state(lease: Lease, state: ConnectionState, last_error: str, failed_turns: int) -> None:
+    """Write the state as the owner sees it, unless its epoch is old. `load` belongs to the database triggers."""
     # One row or none: the epoch in the filter is the fencing token.
     mine = FeedConnection.objects.filter(number=lease.connection, lease__epoch=lease.epoch)
-    for state, since, lost_since in mine.values_list("state", "since", "lost_since"):
+    for known, since, lost_since in mine.values_list("state", "since", "lost_since"):
         now = timezone.now()
-        shown = _shown(ConnectionState(state), note)
+        recorded = _recorded(ConnectionState(known), state, failed_turns)
         mine.update(
-            state=shown,
-            last_error=note.last_error[:256],
-            since=since if state == shown else now,
-            lost_since=_lost_since(lost_since, now) if note.failed_turns else None,
+            state=recorded,
+            last_error=last_error[:256],
+            since=since if known == recorded else now,
+            lost_since=_lost_since(lost_since, now) if failed_turns else None,
         )
 
 
-def _shown(known: ConnectionState, note: StateNote) -> ConnectionState:
+def _recorded(known: ConnectionState, state: ConnectionState, failed_turns: int) -> ConnectionState:
     """Return the state to record: `FAILED_OVER` stays while the connection's own turns still fail."""
     # A released connection is `WANTED` whatever it was before.
-    is_away = known is ConnectionState.FAILED_OVER and note.failed_turns
-    return known if is_away and note.state is not ConnectionState.WANTED else note.state
+    is_away = known is ConnectionState.FAILED_OVER and failed_turns
+    return known if is_away and state is not ConnectionState.WANTED else state
 
 
 def _lost_since(known: datetime | None, now: datetime) -> datetime:

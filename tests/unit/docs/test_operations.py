@@ -20,7 +20,7 @@ from marketdata.domain.feed import ConnectionState
 from marketdata.domain.quote_state import QuoteState
 from marketdata.domain.sessions import SessionKind
 from marketdata.domain.tick_rules import TickFault
-from marketdata.streaming.feed_status import ConnectionStatus, FeedState
+from marketdata.streaming.feed_status import FeedState, StreamState
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import LogAction, LogReason
@@ -140,7 +140,7 @@ def test_every_state_of_a_connection() -> None:
 
 def test_every_state_of_the_feed() -> None:
     assert names("Feed state", "Feed states") == set(FeedState)
-    assert names("Connection", "Feed states") == set(ConnectionStatus)
+    assert names("Connection", "Feed states") == set(StreamState)
 
 
 def test_every_state_of_an_instrument() -> None:

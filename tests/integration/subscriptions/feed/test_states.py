@@ -7,15 +7,15 @@ import pytest
 from marketdata.domain.feed import ConnectionState
 from subscriptions import selectors
 from subscriptions.feed.ownership.statements import Lease
-from subscriptions.feed.publishing.states import StateNote, write_state
+from subscriptions.feed.publishing.states import write_state
 from subscriptions.models import FeedConnection
 from tests.integration.subscriptions.connection_rules import lose, make_live
 
 pytestmark = pytest.mark.django_db
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-REFUSED = StateNote(ConnectionState.RECONNECTING, "refused", 1)
-REFUSED_AGAIN = StateNote(ConnectionState.RECONNECTING, "refused", 2)
+REFUSED = (ConnectionState.RECONNECTING, "refused", 1)
+REFUSED_AGAIN = (ConnectionState.RECONNECTING, "refused", 2)
 
 
 def lost_since(number: int) -> datetime | None:
@@ -25,14 +25,14 @@ def lost_since(number: int) -> datetime | None:
 def test_a_loss_lasts_from_the_first_failed_turn_while_another_connection_is_live() -> None:
     make_live(1, 2)
     FeedConnection.objects.filter(number=2).update(since=LONG_AGO)
-    write_state(Lease(1, 1), REFUSED)
+    write_state(Lease(1, 1), *REFUSED)
     first = lost_since(1)
 
-    write_state(Lease(1, 1), REFUSED_AGAIN)
+    write_state(Lease(1, 1), *REFUSED_AGAIN)
 
     assert first is not None
     assert lost_since(1) == first
-    write_state(Lease(1, 1), StateNote(ConnectionState.LIVE, "", 0))
+    write_state(Lease(1, 1), ConnectionState.LIVE, "", 0)
     assert lost_since(1) is None
 
 
@@ -40,7 +40,7 @@ def test_a_turn_that_fails_while_none_is_live_restarts_the_loss() -> None:
     make_live(1)
     FeedConnection.objects.filter(number=1).update(lost_since=LONG_AGO)
 
-    write_state(Lease(1, 1), REFUSED_AGAIN)
+    write_state(Lease(1, 1), *REFUSED_AGAIN)
 
     since = lost_since(1)
     assert since is not None
@@ -49,19 +49,19 @@ def test_a_turn_that_fails_while_none_is_live_restarts_the_loss() -> None:
 
 def test_a_failed_over_connection_stays_so_until_a_socket_is_open() -> None:
     make_live(1, 2)
-    write_state(Lease(1, 1), REFUSED)
+    write_state(Lease(1, 1), *REFUSED)
     FeedConnection.objects.filter(number=1).update(state="failed_over")
 
-    write_state(Lease(1, 1), StateNote(ConnectionState.OPENING, "refused", 1))
+    write_state(Lease(1, 1), ConnectionState.OPENING, "refused", 1)
     assert FeedConnection.objects.get(number=1).state == "failed_over"
-    write_state(Lease(1, 1), StateNote(ConnectionState.SUBSCRIBING, "", 0))
+    write_state(Lease(1, 1), ConnectionState.SUBSCRIBING, "", 0)
     assert FeedConnection.objects.get(number=1).state == "subscribing"
 
 
 def test_a_former_owner_records_nothing() -> None:
     make_live(1)
 
-    write_state(Lease(1, 0), REFUSED)
+    write_state(Lease(1, 0), *REFUSED)
 
     assert FeedConnection.objects.get(number=1).state == "live"
     assert lost_since(1) is None
@@ -71,7 +71,7 @@ def test_recording_a_state_again_does_not_change_its_age() -> None:
     make_live(1)
     FeedConnection.objects.filter(number=1).update(state="reconnecting", since=LONG_AGO)
 
-    write_state(Lease(1, 1), REFUSED_AGAIN)
+    write_state(Lease(1, 1), *REFUSED_AGAIN)
 
     assert FeedConnection.objects.get(number=1).since == LONG_AGO
 

@@ -1,7 +1,7 @@
 import pytest
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
-from marketdata.streaming.feed_status import ConnectionStatus, FeedState, judge_feed
+from marketdata.streaming.feed_status import FeedState, StreamState, judge_feed
 
 ALL = range(1, 6)
 
@@ -29,7 +29,7 @@ def test_a_connection_that_says_live_and_sends_nothing_is_silent() -> None:
     feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=heard, now=100.0)
 
     assert (feed.state, feed.live_count) == (FeedState.PARTIAL, 4)
-    assert feed.connections[2] is ConnectionStatus.SILENT
+    assert feed.connections[2] is StreamState.SILENT
 
 
 def test_a_frozen_feed_is_stale_within_two_seconds() -> None:
@@ -60,7 +60,7 @@ def test_a_feed_without_a_live_connection_says_why(states: list[ConnectionState 
 def test_frames_without_a_report_are_not_live() -> None:
     feed = judge_feed(reports=reports_of(S.LIVE), last_frame_at=dict.fromkeys(ALL, 99.9), now=100.0)
 
-    assert feed.connections == (ConnectionStatus.LIVE, *[ConnectionStatus.OPENING] * 4)
+    assert feed.connections == (StreamState.LIVE, *[StreamState.OPENING] * 4)
     assert (feed.state, feed.live_count) == (FeedState.PARTIAL, 1)
 
 
@@ -82,4 +82,4 @@ def test_the_error_of_an_owner_is_passed_on() -> None:
 def test_every_state_of_an_owner_has_a_status_for_browsers(state: ConnectionState) -> None:
     feed = judge_feed(reports=reports_of(state), last_frame_at={1: 99.9}, now=100.0)
 
-    assert (feed.connections[0] is ConnectionStatus.LIVE) == (state is ConnectionState.LIVE)
+    assert (feed.connections[0] is StreamState.LIVE) == (state is ConnectionState.LIVE)
