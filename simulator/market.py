@@ -10,7 +10,6 @@ slowly. Quantities are multiples of the lot, as exchanges report them, unless th
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from marketdata.domain.instruments import InstrumentKey
@@ -27,8 +26,6 @@ COMMON_VOLATILITY = 0.12  # chosen: close to INDEX_VOLATILITY, so indices move m
 LTQ_LIMIT = 65_535  # the field has 16 bits (dhan/packets.py)
 QUANTITY_LIMIT = 2**32 - 1  # volume, open interest and depth have 32 bits (dhan/packets.py)
 STALE_SECONDS = 2.0  # chosen: a liquid instrument updates more often, so few rows are refreshed
-
-Quantities = npt.NDArray[np.float64]
 
 
 class Market:

@@ -13,7 +13,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
-from marketdata.streaming.frames import BrowserFrameKind, decode_browser_frame
+from marketdata.streaming.frames import BrowserFrameKind
+from tests.frame_readers import decode_browser_frame
 
 JOIN_SECONDS = 10.0
 

@@ -15,8 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from marketdata.domain.instruments import InstrumentKey
-from marketdata.domain.quotes import Depth, DepthLevel, Quote
+from marketdata.domain.quotes import Quote
 
 DEPTH_LEVEL: Final = np.dtype(
     [
@@ -132,25 +131,13 @@ def decode_frame(payload: bytes) -> BusFrame:
     return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows)
 
 
-def quote_of(row: np.void, key: InstrumentKey) -> Quote:
-    """Return the quote of one row; unknown groups are None."""
-    known = Known(int(row["known"]))
-    fields: dict[str, int | float | Depth] = {}
-    for group, names in _FIELDS_OF.items():
-        if group in known:
-            fields |= {name: row[name].item() for name in names}
-    if Known.DEPTH in known:
-        fields["depth"] = _depth_of(row["depth"])
-    return Quote(key, **fields)  # type: ignore[arg-type]  # Names and types are QUOTE_ROW's, checked by test.
-
-
 def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
     """Return the rows of quotes by instrument id. A group is known if all its fields are."""
     rows = np.zeros(len(quotes), dtype=QUOTE_ROW)
     for row, (instrument_id, quote) in zip(rows, quotes.items(), strict=True):
         row["instrument_id"], row["received_at_ms"] = instrument_id, received_at_ms
         row["segment"] = quote.key.segment
-        for group, names in _FIELDS_OF.items():
+        for group, names in FIELDS_OF.items():
             values = {name: getattr(quote, name) for name in names}
             if None not in values.values():
                 row["known"] |= group
@@ -172,7 +159,7 @@ def _fitting(dtype: "np.dtype[Any]", value: float) -> float:
     return min(max(value, 0), np.iinfo(dtype).max) if dtype.kind == "u" else value
 
 
-_FIELDS_OF: Final[dict[Known, tuple[str, ...]]] = {
+FIELDS_OF: Final[dict[Known, tuple[str, ...]]] = {
     Known.TRADE: ("ltp", "ltt"),
     Known.DAY: (
         "ltq",
@@ -190,8 +177,3 @@ _FIELDS_OF: Final[dict[Known, tuple[str, ...]]] = {
     Known.DAY_CLOSE: ("previous_close",),
     Known.PREVIOUS_CLOSE: ("previous_close", "previous_oi"),
 }
-
-
-def _depth_of(levels: Rows) -> Depth:
-    one, two, three, four, five = (DepthLevel(*level.item()) for level in levels)
-    return (one, two, three, four, five)

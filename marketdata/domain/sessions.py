@@ -30,7 +30,6 @@ DERIVATIVES_CLOSE: Final = time(15, 40)
 CURRENCY_OPENS: Final = time(9, 0)
 CURRENCY_CLOSES: Final = time(17, 0)
 MCX_OPENS: Final = time(9, 0)
-MCX_EVENING: Final = time(17, 0)
 MCX_SUMMER_CLOSES: Final = time(23, 30)
 MCX_WINTER_CLOSES: Final = time(23, 55)
 

@@ -102,37 +102,16 @@ class BrowserFrame:
     rows: WireRows
 
 
-class BrowserFrameError(ValueError):
-    """The bytes are not a frame of this wire."""
-
-
-_HEADER: Final = struct.Struct("<BBHIdII")
+HEADER: Final = struct.Struct("<BBHIdII")
 
 
 def encode_browser_frame(frame: BrowserFrame) -> bytes:
     """Return `frame` encoded: header and rows."""
     age = NEVER_HEARD if frame.feed_age_ms is None else min(frame.feed_age_ms, NEVER_HEARD - 1)
-    header = _HEADER.pack(
+    header = HEADER.pack(
         WIRE_VERSION, frame.kind, len(frame.rows), frame.sequence, float(frame.server_time_ms), frame.epoch, age
     )
     return header + frame.rows.tobytes()
-
-
-def decode_browser_frame(payload: bytes) -> BrowserFrame:
-    """Return the frame in `payload`; its rows are a read-only view. Raises BrowserFrameError."""
-    if len(payload) < _HEADER.size:
-        raise BrowserFrameError(f"{len(payload)} bytes are shorter than a header")
-    version, kind, count, sequence, server_time_ms, epoch, age = _HEADER.unpack_from(payload)
-    if version != WIRE_VERSION or kind > 1 or len(payload) != _HEADER.size + count * WIRE_ROW.itemsize:
-        raise BrowserFrameError(f"version {version}, kind {kind}, {count} rows in {len(payload)} bytes: not a frame")
-    return BrowserFrame(
-        kind=BrowserFrameKind(kind),
-        sequence=sequence,
-        server_time_ms=int(server_time_ms),
-        epoch=epoch,
-        feed_age_ms=None if age == NEVER_HEARD else age,
-        rows=np.frombuffer(payload, dtype=WIRE_ROW, offset=_HEADER.size),
-    )
 
 
 def wire_rows(rows: Rows, *, connection: int) -> WireRows:

@@ -14,8 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from accounts.models import User
-from marketdata.streaming.frames import BrowserFrameKind, decode_browser_frame
+from marketdata.streaming.frames import BrowserFrameKind
 from tests.factories import make_equities
+from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.web_servers import SERVERS, running_web
 

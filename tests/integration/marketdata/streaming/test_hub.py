@@ -15,8 +15,9 @@ import redis.asyncio
 
 from marketdata.domain.feed import ConnectionState
 from marketdata.quote_board import HubBoard
-from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode, decode_browser_frame
+from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
+from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.waiting import wait_until_async
 

@@ -14,8 +14,9 @@ from django.db import OperationalError
 
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import HubBoard
-from marketdata.streaming.frames import CloseCode, decode_browser_frame
+from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
+from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.waiting import wait_until_async
 

@@ -13,12 +13,13 @@ from django.test import Client
 
 from accounts.models import User
 from marketdata.models import Instrument
-from marketdata.streaming.frames import BrowserFrame, decode_browser_frame
+from marketdata.streaming.frames import BrowserFrame
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from terminal.asgi import socket_application
 from tests.factories import NOW
+from tests.frame_readers import decode_browser_frame
 from watchlists.models import EntryKind, WatchlistEntry
 
 HOST = "testserver"

@@ -4,8 +4,9 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import Packet
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
-from marketdata.domain.quote_rows import Rows, quote_of
+from marketdata.domain.quote_rows import Rows
 from marketdata.domain.quotes import Quote
+from tests.frame_readers import quote_of
 
 NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
 OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)

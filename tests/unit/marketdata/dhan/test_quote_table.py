@@ -14,7 +14,7 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import DisconnectPacket, MarketStatus
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.domain.quote_rows import Known, Rows, quote_of
+from marketdata.domain.quote_rows import Known, Rows
 from marketdata.domain.quotes import (
     DepthLevel,
     FullTick,
@@ -27,6 +27,7 @@ from marketdata.domain.quotes import (
     updated,
 )
 from marketdata.domain.tick_rules import TickFault, TrackedQuote, apply_tick
+from tests.frame_readers import quote_of
 from tests.unit.marketdata.dhan.quote_tables import (
     FUTURE,
     IDS,

@@ -10,10 +10,10 @@ from marketdata.domain.quote_rows import (
     Known,
     decode_frame,
     encode_frame,
-    quote_of,
     rows_of,
 )
 from marketdata.domain.quotes import DepthLevel, Quote
+from tests.frame_readers import quote_of
 
 OPTION = InstrumentKey(ExchangeSegment.NSE_FNO, 40472)
 

@@ -5,22 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from marketdata.domain.quote_rows import Known
 from marketdata.streaming.frames import (
     NEVER_HEARD,
     WIRE_ROW,
     BrowserFrame,
-    BrowserFrameError,
     BrowserFrameKind,
     CloseCode,
     Shown,
-    decode_browser_frame,
     encode_browser_frame,
     wire_rows,
 )
+from tests.frame_readers import decode_browser_frame
 from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_row
 
 VECTORS = Path(__file__).resolve().parents[3] / "data" / "browser_frames.json"
@@ -144,15 +141,6 @@ def test_a_frame_comes_back_as_it_was() -> None:
     assert (frame.server_time_ms, frame.feed_age_ms) == (1_795_012_345_678, 95)
     assert frame.rows["instrument_id"].tolist() == [41, 42, 43]
     assert frame.rows["age_ms"].tolist() == [180, NEVER_HEARD, 61_000]
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_a_frame_or_refused(payload: bytes) -> None:
-    try:
-        frame = decode_browser_frame(payload)
-    except BrowserFrameError:
-        return
-    assert len(payload) == 24 + 48 * len(frame.rows)
 
 
 def test_close_codes_below_4408_are_final_and_others_ask_for_a_reconnect() -> None:

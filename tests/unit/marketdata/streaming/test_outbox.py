@@ -3,9 +3,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.domain.quote_rows import BusFrame
-from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, decode_browser_frame
+from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind
 from marketdata.streaming.mirror import QuoteMirror
 from marketdata.streaming.outbox import Outbox
+from tests.frame_readers import decode_browser_frame
 from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
 from tests.unit.marketdata.streaming.test_mirror import frames_of_two
 

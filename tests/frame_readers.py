@@ -1,0 +1,43 @@
+"""Readers of what the product only writes: the frames of the browser, and quote rows as values."""
+
+import numpy as np
+
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.quote_rows import FIELDS_OF, Known
+from marketdata.domain.quotes import Depth, DepthLevel, Quote
+from marketdata.streaming.frames import (
+    HEADER,
+    NEVER_HEARD,
+    WIRE_ROW,
+    WIRE_VERSION,
+    BrowserFrame,
+    BrowserFrameKind,
+)
+
+
+def decode_browser_frame(payload: bytes) -> BrowserFrame:
+    """Return the frame in `payload`; its rows are a read-only view."""
+    version, kind, count, sequence, server_time_ms, epoch, age = HEADER.unpack_from(payload)
+    assert version == WIRE_VERSION
+    assert len(payload) == HEADER.size + count * WIRE_ROW.itemsize
+    return BrowserFrame(
+        kind=BrowserFrameKind(kind),
+        sequence=sequence,
+        server_time_ms=int(server_time_ms),
+        epoch=epoch,
+        feed_age_ms=None if age == NEVER_HEARD else age,
+        rows=np.frombuffer(payload, dtype=WIRE_ROW, offset=HEADER.size),
+    )
+
+
+def quote_of(row: np.void, key: InstrumentKey) -> Quote:
+    """Return the quote of one row; unknown groups are None."""
+    known = Known(int(row["known"]))
+    fields: dict[str, int | float | Depth] = {}
+    for group, names in FIELDS_OF.items():
+        if group in known:
+            fields |= {name: row[name].item() for name in names}
+    if Known.DEPTH in known:
+        one, two, three, four, five = (DepthLevel(*level.item()) for level in row["depth"])
+        fields["depth"] = (one, two, three, four, five)
+    return Quote(key, **fields)  # type: ignore[arg-type]  # Names and types are QUOTE_ROW's, checked by test.
