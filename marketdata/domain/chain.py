@@ -1,8 +1,7 @@
 """The window of a chain: strike step, ATM, the strikes around it, and when it is recalculated.
 
 All figures come from the listed strikes; no underlying has settings. ATM is the multiple of the strike step nearest
-to the price, then the listed strike nearest to that multiple; ties go up both times. The width counts listed strikes,
-so a window is shorter where the listing ends.
+to the price, then the listed strike nearest to that multiple; ties go up both times.
 """
 
 from bisect import bisect_left
@@ -56,6 +55,7 @@ def nearest_strike(ltp: Decimal, strike_step: Decimal) -> Decimal:
     >>> nearest_strike(Decimal("24562.49"), Decimal("50"))
     Decimal('24550')
     """
+    # floor(x + 1/2) sends each tie up. Rounding half to even would send ties up and down in turn.
     return (ltp / strike_step + HALF).to_integral_value(ROUND_FLOOR) * strike_step
 
 
@@ -79,6 +79,7 @@ def nearest_listed(strikes: Sequence[Decimal], price: Decimal) -> int:
     above = bisect_left(strikes, price)
     if above == 0:
         return 0
+    # `strikes[above - 1] < price <= strikes[above]`: the lower strike must be strictly nearer, so a tie goes up.
     if above == len(strikes) or price - strikes[above - 1] < strikes[above] - price:
         return above - 1
     return above
@@ -87,8 +88,10 @@ def nearest_listed(strikes: Sequence[Decimal], price: Decimal) -> int:
 def strikes_around(strikes: Sequence[Decimal], position: int, *, width: int) -> Sequence[Decimal]:
     """Return `width` of the listed `strikes` around `position`: as many below as above, one more above if even.
 
-    Fewer where the listing ends; the other side is not extended, so that ATM stays in the middle of the screen.
+    Fewer where the listing ends.
     """
+    # The other side is not extended at an end, so that ATM stays in the middle of the screen. Without `max` a negative
+    # start would count from the end of the sequence, and the window would be empty.
     return strikes[max(0, position - (width - 1) // 2) : position + width // 2 + 1]
 
 
@@ -115,9 +118,7 @@ def is_recalculation_due(stored: Window | None, *, ltp: Decimal, now: datetime) 
 
 
 def has_moved(stored: Window, *, ltp: Decimal) -> bool:
-    """Return whether `ltp` is at least a strike step away from the price of that calculation.
-
-    Hysteresis: the distance counts from the price of the last calculation, not from ATM. After a move that price is
-    the new reference, so a price that swings within less than one step causes at most one move.
-    """
+    """Return whether `ltp` is at least a strike step away from the price of that calculation."""
+    # Hysteresis: the distance counts from the price of the last calculation, not from ATM. After a move that price is
+    # the new reference, so a price that swings within less than one step causes at most one move.
     return abs(ltp - stored.ltp) >= stored.strike_step

@@ -1,8 +1,4 @@
-"""Expiry dates: their kinds (weekly, monthly, quarterly) and their text forms.
-
-The kind follows from the dates that are listed together. The broker's expiry flags are not used: they contradict one
-another (docs/dhan.md).
-"""
+"""Expiry dates: their kinds (weekly, monthly, quarterly) and their text forms."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -41,7 +37,10 @@ def classify(expiries: Iterable[date]) -> Mapping[date, ExpiryKind]:
 
     The last one of a calendar month is monthly, or quarterly in March, June, September and December.
     """
+    # The dates decide, not the broker's expiry flag: that is inconsistent, SENSEX of 25 Mar 2026 is listed as M and as
+    # Q (docs/dhan.md, "Instrument files").
     ordered = sorted(set(expiries))
+    # The dates ascend, so a later date of a month overwrites the earlier ones.
     last_of_month = {(one.year, one.month): one for one in ordered}
     return {one: _kind(one, is_last=last_of_month[one.year, one.month] == one) for one in ordered}
 
@@ -52,6 +51,7 @@ def _kind(expiry: date, *, is_last: bool) -> ExpiryKind:
     return ExpiryKind.QUARTERLY if expiry.month in QUARTER_MONTHS else ExpiryKind.MONTHLY
 
 
+# ASCII: without it \d matches the digits of all scripts.
 _COMPACT = re.compile(r"(\d{1,2})([A-Z]{3})(\d{4})", re.ASCII)
 _ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 
@@ -69,5 +69,6 @@ def parse_expiry(text: str) -> date:
         if compact := _COMPACT.fullmatch(wanted):
             return date(int(compact[3]), MONTHS.index(compact[2]) + 1, int(compact[1]))
     except ValueError:
+        # A date that no calendar has, such as 31 February: refused below like any other text.
         pass
     raise MalformedDate(f"{text[:40]!r} is not a date; write it like 26FEB2026 or 2026-02-26")

@@ -51,6 +51,7 @@ class ConnectionReport:
     last_packet_at_ms: int | None  # true UTC epoch
     reported_at_ms: int
     last_error: str
+    # Fields of a later version have defaults: during a deploy readers also parse reports of older owners.
     statistics: FeedStatistics = field(default_factory=FeedStatistics)  # since the owner took the connection
     ticking: tuple[int, ...] = ()  # exchange segments with trades in the last seconds
 

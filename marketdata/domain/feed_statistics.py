@@ -32,6 +32,7 @@ class HistogramReading:
 
     def cumulative(self) -> list[tuple[str, float]]:
         """Return (upper bound, count of values up to it) in Prometheus form; the last bound is +Inf."""
+        # Prometheus counts are cumulative: each bound includes all values below it.
         names = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
         return list(zip(names, map(float, accumulate(self.counts)), strict=True))
 
@@ -47,12 +48,14 @@ class Histogram:
     def add(self, value: float) -> None:
         """Count one value."""
         value = max(0.0, value)
+        # The left side: a value equal to a bound belongs to that bound, as `le` in Prometheus says.
         self._counts[bisect_left(self._bounds, value)] += 1
         self._total += value
 
     def add_all(self, values: npt.NDArray[np.float64]) -> None:
         """Count all of `values`."""
         values = np.maximum(values, 0.0)
+        # The same side as `bisect_left`. One bincount for a whole flush instead of a loop over its values.
         places = np.searchsorted(self._bounds, values)
         for place, count in enumerate(np.bincount(places, minlength=len(self._counts)).tolist()):
             self._counts[place] += count
@@ -60,6 +63,7 @@ class Histogram:
 
     def read(self) -> HistogramReading:
         """Return the present values."""
+        # Six decimals are microseconds; further digits are the rounding errors of the sum.
         return HistogramReading(self._bounds, tuple(self._counts), round(self._total, 6))
 
 
@@ -89,6 +93,7 @@ class FeedStatistics:
         >>> FeedStatistics.parse({"packets": 3, "of_tomorrow": 1}).packets
         3
         """
+        # During a deploy the report can come from another version: only names that both know are read.
         known: dict[str, Any] = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         known.update({name: _histogram(known[name]) for name in _HISTOGRAMS & known.keys()})
         return cls(**known)

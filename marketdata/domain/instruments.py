@@ -1,7 +1,6 @@
 """Names of listed instruments: segments, types, keys, series and tokens.
 
-The broker identifies an instrument by (exchange segment, security id). Security ids repeat across segments, so no code
-may use one alone. The numbers of `ExchangeSegment` are the broker's (DhanHQ v2 annexure, read November 2026).
+The numbers of `ExchangeSegment` are the broker's (DhanHQ v2 annexure, read November 2026).
 """
 
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ class ExchangeSegment(IntEnum):
     NSE_CURRENCY = 3
     BSE_EQ = 4
     MCX_COMM = 5
+    # 6 is not in use (annexure).
     BSE_CURRENCY = 7
     BSE_FNO = 8
 
@@ -67,6 +67,7 @@ class OptionType(StrEnum):
 class InstrumentKey:
     """Identity of an instrument at the broker."""
 
+    # Both parts, always: security ids repeat across segments. IDX_I 13 is NIFTY, NSE_EQ 13 is ABB (docs/dhan.md).
     segment: ExchangeSegment
     security_id: int
 
@@ -78,6 +79,7 @@ class InstrumentKey:
 class SeriesKey:
     """All listed options of one underlying and one expiry, in one segment."""
 
+    # Part of the key, because NSE and BSE list options of the same shares under the same symbols (RELIANCE).
     segment: ExchangeSegment
     underlying: str
     expiry: date
@@ -86,6 +88,7 @@ class SeriesKey:
         return f"{self.underlying} {self.expiry:%d %b %Y}"
 
 
+# Exchange of each segment. IDX_I is missing: NSE and BSE share it.
 EXCHANGE_OF: dict[ExchangeSegment, Exchange] = {
     ExchangeSegment.NSE_EQ: Exchange.NSE,
     ExchangeSegment.NSE_FNO: Exchange.NSE,
@@ -95,14 +98,13 @@ EXCHANGE_OF: dict[ExchangeSegment, Exchange] = {
     ExchangeSegment.BSE_CURRENCY: Exchange.BSE,
     ExchangeSegment.MCX_COMM: Exchange.MCX,
 }
-"""Exchange of each segment. IDX_I is missing: NSE and BSE share it."""
 
+# Segment in which an exchange lists the options this product serves.
 OPTION_SEGMENT_OF: dict[Exchange, ExchangeSegment] = {
     Exchange.NSE: ExchangeSegment.NSE_FNO,
     Exchange.BSE: ExchangeSegment.BSE_FNO,
     Exchange.MCX: ExchangeSegment.MCX_COMM,
 }
-"""Segment in which an exchange lists the options this product serves."""
 
 
 def format_expiry(expiry: date) -> str:
@@ -111,6 +113,7 @@ def format_expiry(expiry: date) -> str:
     >>> format_expiry(date(2026, 2, 26))
     '26FEB2026'
     """
+    # %b depends on the locale. It is English because no code of the project calls `locale.setlocale`.
     return f"{expiry:%d%b%Y}".upper()
 
 
@@ -122,6 +125,7 @@ def format_strike(strike: Decimal) -> str:
     >>> format_strike(Decimal("26000.0000"))
     '26000'
     """
+    # Not `normalize`: that writes 26000 as 2.6E+4.
     text = f"{strike:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

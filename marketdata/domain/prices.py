@@ -1,7 +1,6 @@
 """Prices in rupees from the broker's float32 values, and the change of a price since the previous close.
 
-A float32 has 24 significant bits, about seven digits: 248.30 arrives as 248.3000030 and 150000.05 as 150000.046875.
-The tick size of the instrument shows which value the exchange quoted. `changeOf` in `static/marketdata/quotes.js` is
+`changeOf` in `static/marketdata/quotes.js` is
 the browser's twin; both are tested with the cases of `tests/data/price_changes.json`.
 """
 
@@ -25,25 +24,29 @@ class PriceChange(NamedTuple):
 def rupees(value: float, tick_size: Decimal = PAISE) -> Decimal:
     """Return the price that a float32 stands for: a multiple of `tick_size` where it is one, else whole paise.
 
-    Averages and indices are not multiples of their tick. Such a value is rounded to paise, a tie goes up, or to the
-    decimals of a tick below one paisa. `value` is finite and not negative.
+    A tie goes up. `value` is finite and not negative.
 
     >>> rupees(248.3000030517578, Decimal("0.05"))
     Decimal('248.3')
     >>> rupees(24562.369140625, Decimal("0.05"))
     Decimal('24562.37')
     """
+    # A float32 has 24 significant bits, about seven digits: 248.30 arrives as 248.3000030. Above 131,072 its values are
+    # 0.0156 apart (docs/dhan.md), so rounding to paise does not always restore what was quoted; the tick size does.
     exact = Decimal(value)
     if tick_size > 0:
         on_tick = (exact / tick_size).to_integral_value(ROUND_HALF_UP) * tick_size
-        # A value further from its nearest tick than float32 rounding can move it was not quoted on that tick.
+        # Averages and indices are not multiples of their tick. A value further from its nearest tick than float32
+        # rounding can move it is such a value: 24562.369 is 0.019 from 24562.35; float32 moves it by at most 0.0015.
         if abs(on_tick - exact) <= exact * FLOAT32_ERROR:
             return _shortest(on_tick)
+    # Paise, or the decimals of a tick below one paisa (currency pairs). `or`: a tick size of 0 is unknown.
     return _shortest(exact.quantize(min(PAISE, tick_size or PAISE), ROUND_HALF_UP))
 
 
 def known_price(value: float, tick_size: Decimal = PAISE) -> Decimal | None:
     """Return the price of a float32 in rupees; None for zero, negative, infinite and NaN: the price is unknown."""
+    # NaN fails both comparisons.
     return rupees(value, tick_size) if 0 < value < math.inf else None
 
 

@@ -1,9 +1,6 @@
 """Quotes as packed rows, and the bus frame in which the owner of a connection publishes rows.
 
-A row is the newest known state of one instrument. Bytes 16 to 170 have the layout of the body of the broker's full
-packet, so that the most frequent update is a single copy. `known` flags the groups of fields that have a value: an
-unknown value is never zero. A frame is a header and rows. With its epoch a reader drops the frames of a former owner;
-with its sequence it detects a lost frame. The readable twin of a row is `Quote`.
+A row is the newest known state of one instrument; `Quote` is the same as a value. A frame is a header and rows.
 """
 
 import struct
@@ -28,15 +25,21 @@ DEPTH_LEVEL: Final = np.dtype(
     ]
 )
 
+# 178 bytes, no padding.
 QUOTE_ROW: Final = np.dtype(
     [
         ("instrument_id", "<u4"),
+        # Flags of the groups that have a value (`Known`): an unknown value is never shown as zero.
         ("known", "<u2"),
         ("segment", "u1"),  # the ExchangeSegment of the instrument
+        # Aligns the next field to eight bytes.
         ("reserved", "u1"),
         # When the newest packet of this instrument arrived, true UTC epoch in milliseconds.
         ("received_at_ms", "<u8"),
+        # Bytes 16 to 170 are the body of the broker's full packet, field by field: the most frequent update is a single
+        # copy. That is why sell comes before buy, and close before high and low.
         ("ltp", "<f4"),
+        # 16 bits on the wire: a trade of more than 65,535 units has a wrong value. Sums must use `volume`.
         ("ltq", "<u2"),
         ("ltt", "<u4"),
         ("average_price", "<f4"),
@@ -55,7 +58,6 @@ QUOTE_ROW: Final = np.dtype(
         ("previous_oi", "<u4"),
     ]
 )
-"""178 bytes, no padding."""
 
 Rows = npt.NDArray[np.void]
 
@@ -96,8 +98,8 @@ class BusFrame:
 
     kind: FrameKind
     connection: int
-    epoch: int
-    sequence: int
+    epoch: int  # readers drop the frames of a lower epoch: they come from a former owner
+    sequence: int  # a gap means a lost frame
     sent_at_ms: int
     rows: Rows
 
@@ -125,6 +127,7 @@ def decode_frame(payload: bytes) -> BusFrame:
     if len(payload) < _HEADER.size:
         raise FrameError(f"{len(payload)} bytes are too short for a frame")
     magic, kind, connection, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
+    # The exact length, so that a truncated frame is never read as a shorter one.
     if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != _HEADER.size + count * QUOTE_ROW.itemsize:
         raise FrameError("not a frame of this layout")
     rows = np.frombuffer(payload, dtype=QUOTE_ROW, offset=_HEADER.size)
@@ -143,6 +146,7 @@ def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
                 row["known"] |= group
                 for name, value in values.items():
                     row[name] = _fitting(QUOTE_ROW[name], value)
+        # A quote with previous_oi matches both groups of the previous close; the flags exclude each other.
         if row["known"] & Known.PREVIOUS_CLOSE:
             row["known"] &= ~np.uint16(Known.DAY_CLOSE)
         if quote.depth is not None:
@@ -156,6 +160,7 @@ def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:
 
 def _fitting(dtype: "np.dtype[Any]", value: float) -> float:
     """Return a count clipped to the range of its field, as in the broker's packets; prices are returned unchanged."""
+    # REST counts have no width. numpy refuses a value outside the range of a field.
     return min(max(value, 0), np.iinfo(dtype).max) if dtype.kind == "u" else value
 
 

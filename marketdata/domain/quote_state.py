@@ -50,6 +50,7 @@ class QuoteFacts:
 def facts_of(known: int, *, ltp: float, received_at: datetime | None) -> QuoteFacts:
     """Return the facts of a quote row, from its `known` flags and its price."""
     return QuoteFacts(
+        # An instrument that has not traded today can come with a price of 0, which is no price to show.
         has_price=bool(known & Known.TRADE) and ltp > 0,
         is_suspect=bool(known & Known.SUSPECT),
         is_current=not known & Known.EARLIER,
@@ -68,6 +69,8 @@ def judge_quote(quote: QuoteFacts, *, is_connection_live: bool, closed_since: da
         return QuoteState.SUSPECT
     if not quote.has_price:
         return QuoteState.WAITING
+    # Both are needed: after a reconnect the connection is live at once, but until its next packet a price is the former
+    # socket's.
     is_from_connection = is_connection_live and quote.is_current
     if closed_since is not None:
         # A price received after the close is the closing price, whatever happens to the connection afterwards.
@@ -80,6 +83,7 @@ def list_closed(
     book: SessionBook, *, ticking: Collection[ExchangeSegment], now: datetime
 ) -> dict[ExchangeSegment, datetime]:
     """Return the closed segments and the end of their last session. A segment in `ticking` is open in any case."""
+    # Trades override the calendar: a session that it does not have must not show moving prices as closed.
     since = {one: book.closed_since(one, now) for one in ExchangeSegment if one not in ticking}
     return {segment: moment for segment, moment in since.items() if moment is not None}
 
@@ -87,9 +91,11 @@ def list_closed(
 class SegmentActivity:
     """Which segments trade now: those with an instrument that traded twice within seconds (`TradeLags`).
 
-    Only trade times are compared, so a wrong host clock neither opens nor closes a market. Closing prices that the
-    broker sends again on a new socket are not trades. `now` is in monotonic seconds.
+    `now` is in monotonic seconds.
     """
+
+    # Only trade times are compared with one another: a wrong host clock neither opens nor closes a market, and closing
+    # prices that the broker sends again on a new socket are not trades.
 
     def __init__(self) -> None:
         self._traded_at: dict[ExchangeSegment, float] = {}

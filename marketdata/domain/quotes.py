@@ -2,8 +2,7 @@
 
 A `Quote` is the known state of one instrument; a `Tick` is the content of one packet, one class per packet kind.
 `updated` is the definition of an update. `marketdata.dhan.quote_table` does the same for a whole flush; a property test
-compares them. Prices are the broker's float32 values in rupees, not rounded. `ltt` is in seconds of the IST wall clock
-written as if it were UTC (docs/dhan.md).
+compares them.
 """
 
 from dataclasses import dataclass, replace
@@ -39,6 +38,8 @@ Depth = tuple[DepthLevel, DepthLevel, DepthLevel, DepthLevel, DepthLevel]
 class TickerTick:
     """Last trade only."""
 
+    # Here and below: prices are float32 rupees as received, not rounded; `ltt` is in seconds of the IST wall clock,
+    # written as if IST were UTC (docs/dhan.md).
     key: InstrumentKey
     ltp: float
     ltt: int
@@ -129,11 +130,10 @@ class Quote:
 
 
 def updated(quote: Quote, tick: Tick) -> Quote:
-    """Return `quote` with the fields of `tick`; its other fields stay.
-
-    The later arrival wins: LTT has a resolution of one second and repeats, so it cannot order ticks.
-    """
+    """Return `quote` with the fields of `tick`; its other fields stay."""
+    # The later arrival wins: LTT has a resolution of one second and repeats, so it cannot order ticks (docs/dhan.md).
     if tick.key != quote.key:
         raise ValueError(f"tick of {tick.key} for quote of {quote.key}")
+    # Each field of a tick has the name of the field of the quote that it replaces.
     fields = {name: getattr(tick, name) for name in tick.__slots__ if name != "key"}
     return replace(quote, **fields)

@@ -1,8 +1,7 @@
 """Parser of search queries: "rel", "nifty 25000 ce 27 nov", "banknifty fut".
 
-The first word always belongs to a name (MARUTI begins like March). After it CE, PE, CALL, PUT, FUT, months, dates and
-numbers select a contract; any other word belongs to the name. A number alone is ambiguous, a strike or part of a name
-(NIFTY 50), so the result has the whole phrase beside its parts. The lookup of instruments is in `selectors.search`.
+After the first word CE, PE, CALL, PUT, FUT, months, dates and numbers select a contract; any other word belongs to the
+name. The lookup of instruments is in `selectors.search`.
 """
 
 import re
@@ -67,7 +66,9 @@ class SearchQuery:
         return self.is_future or self.option_type is not None or self.month is not None
 
 
+# ASCII in all four: without it \d matches the digits of all scripts.
 _GLUED: Final = re.compile(r"([A-Z][A-Z&-]*)(\d{2,}(?:\.\d+)?)(CE|PE)", re.ASCII)
+# Digits of the database column of strikes: eight before the point and four after it.
 _STRIKE: Final = re.compile(r"(\d{1,8}(?:\.\d{1,4})?)(CE|PE|C|P)?", re.ASCII)
 _DATE: Final = re.compile(r"(\d{1,2})?([A-Z]{3,9})(\d{4}|\d{2})?", re.ASCII)
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -83,6 +84,8 @@ def parse_query(text: str) -> SearchQuery:
     if len(text) > MAX_QUERY_LENGTH:
         raise QueryTooLong(f"A search is at most {MAX_QUERY_LENGTH} characters long.")
     phrase = _split(text)
+    # The first word always belongs to a name: MARUTI begins like March. The phrase is kept beside the parts, because a
+    # number can be a strike or a part of a name (NIFTY 50); the lookup tries both.
     query = SearchQuery(phrase=phrase, words=phrase[:1])
     for position, word in enumerate(phrase[1:], start=1):
         follower = phrase[position + 1] if position + 1 < len(phrase) else ""
@@ -104,12 +107,14 @@ def _with_word(query: SearchQuery, word: str, follower: str) -> SearchQuery:
         return replace(query, is_future=True)
     if word in OPTION_WORDS:
         return replace(query, option_type=OPTION_WORDS[word])
+    # Single letters are also parts of names, so C and P count only after a strike.
     if word in OPTION_LETTERS and query.strike is not None:
         return replace(query, option_type=OPTION_LETTERS[word])
     if iso := _ISO.fullmatch(word):
         return _with_iso(query, date_parts=(int(iso[1]), int(iso[2]), int(iso[3])))
     if number := _STRIKE.fullmatch(word):
         return _with_number(query, number[1], number[2], follower)
+    # NOV, 27NOV, NOV26 and 27NOV2026. A word that only looks like it, such as INFY, has no month and is a name.
     if (dated := _DATE.fullmatch(word)) and (month := _month(dated[2])):
         return replace(
             query,
@@ -124,17 +129,21 @@ def _with_iso(query: SearchQuery, *, date_parts: tuple[int, int, int]) -> Search
     try:
         expiry = date(*date_parts)
     except ValueError:
+        # 2026-02-31 selects nothing: as a part of a name it would find nothing at all.
         return query
     return replace(query, day=expiry.day, month=expiry.month, year=expiry.year)
 
 
 def _with_number(query: SearchQuery, digits: str, letters: str | None, follower: str) -> SearchQuery:
     """Return `query` with a number: a day next to a month, a year after a month, else a strike."""
+    # The first rule that fits decides. 1. 27 next to a month is a day. 2. 2026 after a month is a year; a strike from
+    # 2000 to 2099 must therefore stand before the month. 3. Every other number is a strike.
     is_whole = digits.isdecimal() and letters is None
     if is_whole and 1 <= int(digits) <= 31 and query.day is None and (_month(follower) or query.month):
         return replace(query, day=int(digits))
     if is_whole and len(digits) == 4 and query.month and query.year is None and 2000 <= int(digits) < 2100:
         return replace(query, year=int(digits))
+    # Letters at the number, as in 25000CE or 25000P, name the option type.
     option_type = query.option_type
     if letters:
         option_type = OPTION_WORDS.get(letters) or OPTION_LETTERS[letters]
@@ -142,11 +151,9 @@ def _with_number(query: SearchQuery, digits: str, letters: str | None, follower:
 
 
 def _month(word: str) -> int | None:
-    """Return the number of the month of `word`: NOV, NOVEM, NOVEMBER, NOV26; None if it is not one.
-
-    Three letters at least: two fit several months.
-    """
+    """Return the number of the month of `word`: NOV, NOVEM, NOVEMBER, NOV26; None if it is not one."""
     letters = word.rstrip("0123456789")
+    # Two letters fit several months: JU is June and July, MA is March and May.
     if len(letters) < 3:
         return None
     return next((one for one, name in enumerate(MONTH_NAMES, start=1) if name.startswith(letters)), None)

@@ -1,13 +1,8 @@
 """Trading sessions of each segment: regular days, holidays, special sessions and Muhurat trading. All times are IST.
 
-A `Session` is one row of the calendar. A day can have several (morning and evening). A holiday has one row without
-hours; so has a session whose hours are not announced yet. A `SessionBook` answers from the rows. A day without rows is
-an ordinary weekday: a calendar that is not loaded yet must not close the market. Observed trades override the calendar
-(`SegmentActivity` in `marketdata.domain.quote_state`).
-
-The ordinary hours are those of the exchanges' circulars, read November 2026. Since 3 Aug 2026 equity derivatives trade
-to 15:40; shares with derivatives and the indices stop at 15:15 for a closing auction, which prints once at about 15:30.
-MCX closes at 23:30 while New York has daylight saving time, else at 23:55.
+A `Session` is one row of the calendar; a day can have several (morning and evening). Observed trades override the
+calendar (`SegmentActivity` in `marketdata.domain.quote_state`). The ordinary hours are those of the exchanges'
+circulars, read November 2026.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +16,8 @@ from marketdata.domain.instruments import ExchangeSegment
 
 IST: Final = ZoneInfo("Asia/Kolkata")
 
-# docs/dhan.md and circulars of the exchanges: the closing auction and longer derivatives sessions start on this day.
+# Circulars of the exchanges: from this day on, equity derivatives trade to 15:40 instead of 15:30, and shares with
+# derivatives stop continuous trading at 15:15 for a closing auction.
 CHANGED_ON: Final = date(2026, 8, 3)
 EQUITY_OPENS: Final = time(9, 15)
 EQUITY_CLOSES: Final = time(15, 30)
@@ -30,6 +26,7 @@ DERIVATIVES_CLOSE: Final = time(15, 40)
 CURRENCY_OPENS: Final = time(9, 0)
 CURRENCY_CLOSES: Final = time(17, 0)
 MCX_OPENS: Final = time(9, 0)
+# MCX follows the American commodity markets: it closes earlier while New York has daylight saving time.
 MCX_SUMMER_CLOSES: Final = time(23, 30)
 MCX_WINTER_CLOSES: Final = time(23, 55)
 
@@ -63,10 +60,13 @@ class Session:
 
     def covers(self, at: time) -> bool:
         """Whether trading is open at a time of `day`; the closing time is outside."""
+        # Half open: at the closing second no trade is expected any more.
         return self.opens is not None and self.closes is not None and self.opens <= at < self.closes
 
     def is_frozen(self, at: time) -> bool:
         """Whether spots do not trade at a time of `day` although the session is open."""
+        # From 15:15 the auction collects orders, at about 15:30 it prints one price. Index values stand still as well,
+        # because their shares do; INDIA VIX moves on, since it is computed from options.
         return self.frozen_from is not None and self.covers(at) and at >= self.frozen_from
 
 
@@ -80,6 +80,7 @@ def ordinary_session(segment: ExchangeSegment, day: date) -> Session | None:
     since_change = day >= CHANGED_ON
     match segment:
         case ExchangeSegment.NSE_FNO | ExchangeSegment.BSE_FNO:
+            # Derivatives have no auction: they trade through it, so `frozen_from` is not set.
             hours = (EQUITY_OPENS, DERIVATIVES_CLOSE if since_change else EQUITY_CLOSES)
         case ExchangeSegment.MCX_COMM:
             hours = (MCX_OPENS, MCX_SUMMER_CLOSES if _is_summer_in_new_york(day) else MCX_WINTER_CLOSES)
@@ -115,9 +116,11 @@ class SessionBook:
     def list_sessions(self, segment: ExchangeSegment, day: date) -> Sequence[Session]:
         """Return the sessions of a day with known hours: from its rows, or the ordinary session where it has none."""
         rows = self._sessions.get((segment, day))
+        # No rows: an ordinary weekday. A calendar that is not loaded yet must not close the market.
         if rows is None:
             ordinary = ordinary_session(segment, day)
             return [] if ordinary is None else [ordinary]
+        # A holiday is a row without hours; so is a session whose hours are not announced yet (Muhurat trading).
         return [one for one in rows if one.opens is not None]
 
     def is_open(self, segment: ExchangeSegment, at: datetime) -> bool:
@@ -146,6 +149,7 @@ class SessionBook:
                 for one in self.list_sessions(segment, day)
                 if one.closes is not None
             )
+            # The sessions of today count only if they have ended; on earlier days all have.
             past = [end for end in ends if end <= here]
             if past:
                 return max(past)
@@ -165,6 +169,8 @@ class SessionBook:
         """Return the next weekday without rows, if it comes before the next trading day; else None."""
         for offset in range(1, LOOK_BACK_DAYS + 1):
             day = after + timedelta(days=offset)
+            # A weekday without rows may be a holiday that is not entered yet. The search ends at a day known for
+            # trading.
             if not self.has_rows(segment, day):
                 if day.weekday() < _SATURDAY:
                     return day
@@ -178,15 +184,14 @@ def _days_back(day: date) -> Iterator[date]:
 
 
 def _is_summer_in_new_york(day: date) -> bool:
-    """Whether New York has daylight saving time in the session of `day`.
-
-    From the second Sunday of March to the first Sunday of November (US Energy Policy Act of 2005). The clocks change on
-    a Sunday, when MCX is closed, so the date alone decides.
-    """
+    """Whether New York has daylight saving time in the session of `day`."""
+    # From the second Sunday of March to the first Sunday of November (US Energy Policy Act of 2005). The clocks change
+    # on a Sunday, when MCX is closed, so the date alone decides.
     return _sunday(day.year, 3, 2) <= day < _sunday(day.year, 11, 1)
 
 
 def _sunday(year: int, month: int, number: int) -> date:
     """Return the Sunday with a number, from 1, of a month."""
     first = date(year, month, 1)
+    # `weekday` of a Sunday is 6: the remainder is the number of days to the first Sunday of the month.
     return first + timedelta(days=(6 - first.weekday()) % 7 + 7 * (number - 1))

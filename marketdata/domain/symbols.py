@@ -9,6 +9,7 @@ from typing import Final
 
 from marketdata.domain.instruments import Exchange
 
+# Keys are in the form that `canonical_symbol` looks up: upper case, single spaces.
 ALIASES: Final[Mapping[str, str]] = {
     "NIFTY50": "NIFTY",
     "NIFTY 50": "NIFTY",
@@ -25,6 +26,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "NIFTYNEXT50": "NIFTYNXT50",
     "BSE SENSEX": "SENSEX",
     "SENSEX 50": "SENSEX50",
+    # The broker writes SNSX50 on the row of the index and SENSEX50 on its derivatives.
     "SNSX50": "SENSEX50",
     "BSE BANKEX": "BANKEX",
     "INDIAVIX": "INDIA VIX",
@@ -48,6 +50,7 @@ def split_exchange(text: str) -> tuple[Exchange | None, str]:
     >>> split_exchange("BSE:RELIANCE")
     (<Exchange.BSE: 'BSE'>, 'RELIANCE')
     """
+    # A copied text can have no-break spaces or control characters, which PostgreSQL refuses or never finds.
     whole = "".join(one if one.isprintable() else " " for one in text).strip()
     prefix, separator, rest = whole.partition(":")
     named = prefix.strip().upper()

@@ -1,15 +1,9 @@
 """Which ticks are accepted, and how they change a quote: the definition, one tick at a time.
 
-* **Order.** An older trade time never overwrites a newer one. Of equal trade times the later arrival wins, because the
-  broker repeats the time of the last trade with every change of depth.
-* **Validity.** An invalid price is rejected and counted by kind (`TickFault`), and the quote keeps its last good price,
-  marked suspect until the next accepted one. Only shares and indices are checked for jumps: a derivative moves tenfold
-  in a normal week.
-* **Untraded.** An instrument that has not traded today comes with trade time 0 or a date of 1980, perhaps without a
-  price. That replaces a price of an earlier day, never one of today.
-* **Previous close.** It is the broker's packet for it (code 6), else the close field of quote and full packets. The
-  first one of a trading day stands until the day ends, because after the session the field changes to today's close.
-  The first trade of a later day removes it. Days begin at midnight IST.
+* **Order.** An older trade time never overwrites a newer one; of equal trade times the later arrival wins.
+* **Validity.** An invalid price is rejected and counted by kind (`TickFault`). The quote keeps its last good price.
+* **Previous close.** The first one of a trading day stands until the first trade of a later day removes it. It is the
+  broker's packet for it (code 6), else the close field of quote and full packets. Days begin at midnight IST.
 
 `marketdata.dhan.tick_checks` is the fast twin for all packets of a flush; a property test compares both on any stream.
 The reception time is an argument: this module reads no clock. Sources: docs/dhan.md, section "Live feed".
@@ -33,6 +27,7 @@ LARGEST_JUMP: Final = 10.0
 # next one is accepted; a single damaged packet never is.
 MAX_REJECTED_JUMPS: Final = 3
 
+# Only these are checked for jumps: an option can move tenfold within days.
 STEADY_SEGMENTS: Final = frozenset({ExchangeSegment.IDX_I, ExchangeSegment.NSE_EQ, ExchangeSegment.BSE_EQ})
 
 
@@ -69,6 +64,7 @@ class TrackedQuote:
 
 def day_in_india(received_at_ms: int) -> int:
     """Return the number of the day in IST since 1970, the same count as `ltt // DAY_SECONDS` (LTT is in IST)."""
+    # The reception time is true UTC, LTT is not: adding the offset makes both counts comparable.
     return (received_at_ms // 1_000 + IST_SECONDS) // DAY_SECONDS
 
 
@@ -77,7 +73,9 @@ def find_fault(ltp: float, ltt: int, tracked: TrackedQuote, *, today: int) -> Ti
 
     The order of the checks matters: it decides which kind is counted.
     """
+    # 0 stands for unknown in both: no reference for a jump, and older than every trade.
     known_ltp, known_ltt = tracked.quote.ltp or 0.0, tracked.quote.ltt or 0
+    # First, because every comparison with NaN is false: NaN would pass all later checks.
     if not math.isfinite(ltp):
         return TickFault.NOT_FINITE
     if ltp < 0:
@@ -85,13 +83,18 @@ def find_fault(ltp: float, ltt: int, tracked: TrackedQuote, *, today: int) -> Ti
     # A trade of tomorrow is accepted: at midnight our clock may be behind the broker's.
     if ltt >= (today + 2) * DAY_SECONDS:
         return TickFault.FUTURE
-    # "Not traded today" replaces what is known of an earlier day, although its trade time is lower.
+    # An instrument that has not traded today comes with trade time 0 or a date of 1980 (docs/dhan.md), perhaps without
+    # a price. That replaces what is known of an earlier day, although its trade time is lower, but nothing of today.
     is_untraded = ltt < FIRST_REAL_LTT and known_ltt // DAY_SECONDS < today
+    # Strictly older: the broker repeats the time of the last trade with every change of depth. A snapshot's trade time
+    # does not count, because REST and feed can be of different ages.
     if ltt < known_ltt and not is_untraded and not tracked.is_snapshot:
         return TickFault.OLDER
     if ltp == 0:
+        # A zero is the normal price of an instrument that never traded. After a price it is a damaged packet.
         return TickFault.ZERO if known_ltp > 0 and not is_untraded else None
     is_steady = tracked.quote.key.segment in STEADY_SEGMENTS
+    # The first packet after a start has no known price to compare with: the previous close stands in for it.
     reference = known_ltp or tracked.quote.previous_close or 0.0
     if is_steady and tracked.jumps < MAX_REJECTED_JUMPS and is_jump(ltp, reference):
         return TickFault.JUMP
@@ -106,6 +109,7 @@ def is_jump(ltp: float, reference: float) -> bool:
 def apply_tick(tracked: TrackedQuote, tick: Tick, *, received_at_ms: int) -> tuple[TrackedQuote, TickFault | None]:
     """Return the quote after `tick`, and the fault if the tick was rejected."""
     match tick:
+        # Open interest carries no price and no trade time, so no rule can reject it.
         case OiTick():
             return replace(tracked, quote=updated(tracked.quote, tick)), None
         case PreviousCloseTick():
@@ -127,15 +131,18 @@ def _apply_price(
 ) -> tuple[TrackedQuote, TickFault | None]:
     fault = find_fault(tick.ltp, tick.ltt, tracked, today=today)
     if fault is not None:
+        # The price stays and is marked suspect until the next accepted one; a late tick proves nothing about it.
         jumps = tracked.jumps + (fault is TickFault.JUMP)
         return replace(tracked, is_suspect=tracked.is_suspect or fault.is_impossible, jumps=jumps), fault
     quote, close_day = updated(tracked.quote, tick), tracked.close_day
     day = tick.ltt // DAY_SECONDS
     if day > close_day:
-        # The previous close is of an earlier day: take this day's from the close field, or leave it unknown.
+        # The previous close is of an earlier day: take this day's from the close field, or leave it unknown. Later
+        # close fields of the same day are ignored, because after the session the broker sends today's close in them.
         day_close = 0.0 if isinstance(tick, TickerTick) else tick.day_close
         has_close = is_close(day_close)
         quote = replace(quote, previous_close=day_close if has_close else None, previous_oi=None)
+        # Without a close the day stays open: the next packet of this day may still set one.
         close_day = day if has_close else close_day
     return TrackedQuote(quote, close_day=close_day), None
 
