@@ -1,7 +1,7 @@
-"""What tests with a database may ask for: the rows that migrations seed, and a quote board of their own.
+"""Fixtures of all tests with a database: the rows that migrations seed, and a quote board per test.
 
-A transactional test ends with a flush, which also takes what migrations seeded; whoever comes next finds it
-seeded again. The audit log refuses to be truncated, in the test database only its own tests see that.
+A transactional test ends with a flush, which deletes the seeded rows too; the next test seeds them again.
+The trigger that refuses to truncate the audit log is disabled here; the tests of the audit log enable it.
 """
 
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ OUR_APPS = ("accounts", "marketdata", "subscriptions", "watchlists")
 
 @pytest.fixture(scope="session")
 def django_db_setup(suite_servers: None, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Let the flush of transactional tests truncate the audit log; at the end nobody holds on to the database."""
+    """Disable the trigger that refuses to truncate the audit log; end all other database sessions on teardown."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE subscription_log DISABLE TRIGGER subscription_log_refuses_truncate")
     yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        # Sessions of processes that were killed a moment ago, which the server has not noticed yet.
+        # The server may not have noticed yet that some processes were killed; their sessions block DROP DATABASE.
         cursor.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -34,7 +34,7 @@ def django_db_setup(suite_servers: None, django_db_setup: None, django_db_blocke
 
 @pytest.fixture(autouse=True)
 def seeded(request: pytest.FixtureRequest) -> None:
-    """Give every test with a database what the migrations seeded."""
+    """Seed the rows of the migrations in every test with a database."""
     wants_database = request.node.get_closest_marker("django_db") is not None
     if not wants_database and not {"db", "transactional_db"} & set(request.fixturenames):
         return
@@ -61,7 +61,7 @@ def _seed() -> None:
 
 @pytest.fixture(autouse=True)
 def quick_passwords(settings: Settings) -> None:
-    """Hash passwords in no time: the slow hash is Django's promise, not ours."""
+    """Use a fast password hash: the strength of the hash is tested by Django."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 

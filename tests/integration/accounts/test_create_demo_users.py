@@ -8,7 +8,9 @@ from accounts.models import User
 pytestmark = pytest.mark.django_db
 
 
-def test_two_traders_and_an_operator_get_the_password_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_traders_and_an_operator_are_created_with_the_password_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DEMO_PASSWORD", "a first password")
 
     call_command("create_demo_users", stdout=io.StringIO())
@@ -22,7 +24,7 @@ def test_two_traders_and_an_operator_get_the_password_of_the_environment(monkeyp
     assert all(user.check_password("a first password") for user in users.values())
 
 
-def test_a_second_run_makes_nobody_new_and_sets_the_password_of_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_creates_no_user_and_sets_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEMO_PASSWORD", "a first password")
     call_command("create_demo_users", stdout=io.StringIO())
     User.objects.filter(username="trader1").update(is_active=False, email="trader1@example.com")
@@ -36,7 +38,7 @@ def test_a_second_run_makes_nobody_new_and_sets_the_password_of_that_run(monkeyp
     assert (trader.is_active, trader.email) == (True, "trader1@example.com")
 
 
-def test_without_a_password_nobody_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_user_is_created_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEMO_PASSWORD", raising=False)
 
     with pytest.raises(CommandError, match="DEMO_PASSWORD is not set"):

@@ -1,4 +1,4 @@
-"""Every address is either on the public list or closed to those who are not logged in."""
+"""Every address is on the public list or refuses anonymous requests."""
 
 from collections.abc import Iterator
 
@@ -9,16 +9,16 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 
-# Address -> status for the anonymous. Whoever adds a line here says why.
+# Address -> statuses of anonymous requests. Each line states its reason.
 PUBLIC = {
-    "health": {200, 503},  # for balancers; it says nothing secret
-    "metrics": {200},  # the test client sits on this machine; strangers are refused by tests of its own
+    "health": {200, 503},  # for load balancers; contains no secret
+    "metrics": {200},  # the test client is on loopback; test_metrics.py covers remote addresses
     "login/": {200},
-    "logout/": {302},  # a POST; nobody's session is nobody's to end
+    "logout/": {302},  # a POST; an anonymous request has no login session to end
     "admin/login/": {200},
     "admin/logout/": {302},
     "admin/jsi18n/": {200, 302},
-    "api/v2/auth/token": {401, 415},  # sells tokens for passwords; without one, or as a form, it refuses
+    "api/v2/auth/token": {401, 415},  # returns a token for a password; refuses requests without one and forms
 }
 SAMPLES = {"user_id": "me", "symbol": "NIFTY", "token": "RELIANCE", "app_label": "accounts", "url": "nowhere"}
 REFUSED = {302, 401, 403}
@@ -33,8 +33,8 @@ def addresses(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Ite
             yield route
 
 
-def filled(route: str) -> str:
-    """Return an address that the route matches."""
+def sample_path(route: str) -> str:
+    """Return a path that matches the route."""
     path = route.replace("^", "").replace("$", "").replace("\\Z", "")
     parts = []
     for part in path.split("/"):
@@ -46,40 +46,42 @@ def filled(route: str) -> str:
 ROUTES = sorted({one for one in addresses(get_resolver().url_patterns) if "(?P" not in one})
 
 
-def test_the_routes_are_seen() -> None:
+def test_the_list_of_routes_contains_known_routes() -> None:
     assert {"api/v2/watchlist/add", "api/v2/subscriptions/status", "health", "admin/"} <= set(ROUTES)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_the_anonymous_get_nothing_that_is_not_public(route: str, method: str, own_board: str) -> None:
-    answer = getattr(Client(), method)("/" + filled(route))
+def test_an_anonymous_request_is_refused_on_every_route_that_is_not_public(
+    route: str, method: str, own_board: str
+) -> None:
+    answer = getattr(Client(), method)("/" + sample_path(route))
 
     allowed = PUBLIC.get(route, REFUSED) | {405}
-    assert answer.status_code in allowed, f"{method} /{filled(route)}: {answer.status_code}"
+    assert answer.status_code in allowed, f"{method} /{sample_path(route)}: {answer.status_code}"
     if answer.status_code == 302 and route not in PUBLIC:
         assert "login" in answer["Location"]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("route", [one for one in ROUTES if one.startswith("admin/") and one not in PUBLIC])
-def test_a_trader_has_no_business_in_the_admin(route: str) -> None:
+def test_a_trader_is_redirected_from_every_admin_page_to_the_login(route: str) -> None:
     browser = Client()
     browser.force_login(User.objects.create_user("asha"))
 
-    answer = browser.get("/" + filled(route))
+    answer = browser.get("/" + sample_path(route))
 
     assert (answer.status_code, "login" in answer.get("Location", "")) == (302, True)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("route", [one for one in ROUTES if one.startswith("api/")])
-def test_the_browsable_api_renders_whatever_the_answer_is(route: str, own_board: str) -> None:
+def test_the_browsable_api_renders_every_status(route: str, own_board: str) -> None:
     browser = APIClient()
     browser.force_login(User.objects.create_user("asha"))
 
-    answer = browser.get("/" + filled(route), headers={"Accept": "text/html"})
+    answer = browser.get("/" + sample_path(route), headers={"Accept": "text/html"})
 
     assert answer.status_code < 500
     assert answer["Content-Type"].startswith("text/html")
@@ -87,7 +89,7 @@ def test_the_browsable_api_renders_whatever_the_answer_is(route: str, own_board:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/api/v2/nowhere", "/api/v1/watchlist/add", "/api/"])
-def test_an_unknown_address_of_the_api_is_a_problem_and_not_a_page(path: str) -> None:
+def test_an_unknown_address_of_the_api_is_answered_with_a_json_problem(path: str) -> None:
     answer = Client().get(path)
 
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
@@ -95,14 +97,14 @@ def test_an_unknown_address_of_the_api_is_a_problem_and_not_a_page(path: str) ->
 
 
 @pytest.mark.django_db
-def test_an_unknown_page_is_a_page() -> None:
+def test_an_unknown_page_is_answered_with_an_html_page() -> None:
     answer = Client().get("/nowhere")
 
     assert (answer.status_code, answer["Content-Type"].split(";")[0]) == (404, "text/html")
 
 
 @pytest.mark.django_db
-def test_only_the_promised_methods_are_allowed() -> None:
+def test_only_the_documented_methods_are_allowed() -> None:
     client = APIClient()
     client.force_login(User.objects.create_user("asha"))
 

@@ -22,7 +22,7 @@ from tests.factories import NOW
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str, settings: Settings) -> None:
+def test_health_of_an_empty_terminal_is_failing_and_lists_every_part(own_board: str, settings: Settings) -> None:
     settings.MARKET_DATE = NOW.date()
 
     answer = Client().get("/health")
@@ -50,7 +50,7 @@ def test_an_empty_terminal_is_not_ready_and_names_every_part(own_board: str, set
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str, settings: Settings) -> None:
+def test_health_is_ok_when_all_parts_are_ok(own_board: str, settings: Settings) -> None:
     settings.MARKET_DATE = NOW.date()
     settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "a-token"
     PreloadRule.objects.update(is_active=False)
@@ -66,7 +66,7 @@ def test_a_terminal_with_nothing_left_to_do_is_ready(own_board: str, settings: S
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_calendar_without_the_next_trading_day_degrades(own_board: str, settings: Settings) -> None:
+def test_a_calendar_without_the_next_trading_day_degrades_health(own_board: str, settings: Settings) -> None:
     settings.MARKET_DATE = date(2030, 1, 1)
 
     part = Client().get("/health").json()["parts"]["sessions"]
@@ -76,7 +76,7 @@ def test_a_calendar_without_the_next_trading_day_degrades(own_board: str, settin
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_quiet_that_the_broker_asked_for_degrades_while_it_lasts(own_board: str) -> None:
+def test_a_cooldown_degrades_health_until_it_ends(own_board: str) -> None:
     now = timezone.now()
     FeedGate.objects.update_or_create(id=1, defaults={"cooldown_until": now + timedelta(minutes=1), "reason": "429"})
     during = Client().get("/health").json()["parts"]["gate"]
@@ -90,7 +90,7 @@ def test_a_quiet_that_the_broker_asked_for_degrades_while_it_lasts(own_board: st
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_anonymous_read_nothing_of_the_account(own_board: str, settings: Settings) -> None:
+def test_health_shows_neither_client_id_nor_access_token(own_board: str, settings: Settings) -> None:
     settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "a-token-of-the-account"
 
     text = Client().get("/health").content.decode()
@@ -100,7 +100,7 @@ def test_the_anonymous_read_nothing_of_the_account(own_board: str, settings: Set
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_disk_that_is_nearly_full_or_gone_degrades_and_keeps_the_rest(own_board: str, settings: Settings) -> None:
+def test_a_disk_that_is_nearly_full_or_missing_degrades_health(own_board: str, settings: Settings) -> None:
     settings.DISK_FREE_MB = 10_000_000
     scarce = Client().get("/health").json()["parts"]["disk"]
     settings.DISK_PATHS = ["/nowhere"]
@@ -112,7 +112,7 @@ def test_a_disk_that_is_nearly_full_or_gone_degrades_and_keeps_the_rest(own_boar
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_redis_that_is_away_is_said_and_nothing_else_falls(settings: Settings) -> None:
+def test_an_unreachable_redis_fails_its_part_only(settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
     answer = Client().get("/health")
@@ -123,7 +123,7 @@ def test_a_redis_that_is_away_is_said_and_nothing_else_falls(settings: Settings)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_redis_that_hangs_does_not_hold_the_answer(settings: Settings) -> None:
+def test_a_redis_that_hangs_does_not_delay_the_response(settings: Settings) -> None:
     with _silent_server() as port:
         settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
         begun = time.monotonic()
@@ -136,7 +136,7 @@ def test_a_redis_that_hangs_does_not_hold_the_answer(settings: Settings) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_question_that_the_database_does_not_answer_is_given_up_with_its_connection() -> None:
+def test_a_query_without_an_answer_is_abandoned_and_its_connection_closed() -> None:
     probe = DatabaseProbe(_hang)
 
     answers = ask_all({"database": probe}, seconds=0.2)
@@ -147,14 +147,14 @@ def test_a_question_that_the_database_does_not_answer_is_given_up_with_its_conne
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_slow_statement_ends_by_its_own_timeout() -> None:
+def test_a_slow_statement_ends_by_the_statement_timeout() -> None:
     answers = ask_all({"database": DatabaseProbe(_hang)}, seconds=5)
 
     assert str(answers["database"]) == "OperationalError"
     _wait_until_no_health_thread()
 
 
-def test_answers_come_back_under_their_names(own_board: str) -> None:
+def test_answers_have_the_names_of_their_probes(own_board: str) -> None:
     board = quote_board.connect()
 
     answers = ask_all({"queued": BoardProbe(lambda: board.count_queued("default"))}, seconds=5)
@@ -177,6 +177,6 @@ def _wait_until_no_health_thread() -> None:
 
 @contextmanager
 def _silent_server() -> Iterator[int]:
-    """Accept connections, and never say a word."""
+    """Accept connections and send nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]

@@ -1,4 +1,4 @@
-"""/metrics against real servers: who gets an answer, what is in it, and that no server that hangs holds it."""
+"""/metrics against real servers: permissions, content, and a time limit when a server hangs."""
 
 import asyncio
 import socket
@@ -37,15 +37,15 @@ def make_staff(*, may_operate: bool) -> User:
     return user
 
 
-async def tell_board(report: ConnectionReport, *, prefix: str) -> None:
+async def report_to_board(report: ConnectionReport, *, prefix: str) -> None:
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         await OwnerBoard(client, prefix).report(report)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_scraper_on_this_machine_reads_the_figures_of_the_feed(own_board: str) -> None:
+def test_a_scraper_on_this_machine_reads_the_statistics_of_the_feed(own_board: str) -> None:
     FeedConnection.objects.filter(number=2).update(state="live")
-    asyncio.run(tell_board(make_report(statistics=FeedStatistics(packets=12_345)), prefix=own_board))
+    asyncio.run(report_to_board(make_report(statistics=FeedStatistics(packets=12_345)), prefix=own_board))
 
     answer = Client().get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"})
 
@@ -59,16 +59,16 @@ def test_a_scraper_on_this_machine_reads_the_figures_of_the_feed(own_board: str)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_local_scrape_asks_the_database_nothing_without_a_deadline(
+def test_a_local_scrape_runs_no_query_without_a_timeout(
     own_board: str, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(0):  # On this thread's connection; the probes have their own.
+    with django_assert_num_queries(0):  # On the connection of this thread; probes open other connections.
         assert Client().get("/metrics").status_code == 200
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "127.0.0.1"}])
-def test_a_stranger_is_refused_with_a_problem(headers: dict[str, str]) -> None:
+def test_a_remote_anonymous_request_is_refused_with_a_json_problem(headers: dict[str, str]) -> None:
     answer = Client(REMOTE_ADDR=STRANGER).get("/metrics", headers=headers)
 
     assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")
@@ -76,7 +76,7 @@ def test_a_stranger_is_refused_with_a_problem(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.django_db
-def test_a_stranger_behind_a_proxy_on_this_machine_is_refused(settings: Settings) -> None:
+def test_a_remote_request_through_a_local_proxy_is_refused(settings: Settings) -> None:
     assert Client().get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 403
 
     settings.NUM_PROXIES = 1
@@ -85,7 +85,7 @@ def test_a_stranger_behind_a_proxy_on_this_machine_is_refused(settings: Settings
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("may_operate", "status"), [(True, 200), (False, 403)])
-def test_staff_need_the_permission_to_operate(own_board: str, may_operate: bool, status: int) -> None:
+def test_staff_need_the_operate_permission(own_board: str, may_operate: bool, status: int) -> None:
     _, token = get_token_model().objects.create(user=make_staff(may_operate=may_operate))
     client = APIClient(REMOTE_ADDR=STRANGER)
 
@@ -103,7 +103,7 @@ def test_a_trader_is_refused() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_redis_that_hangs_costs_its_figures_and_not_the_answer(settings: Settings) -> None:
+def test_a_redis_that_hangs_removes_its_metrics_only(settings: Settings) -> None:
     with silent_server() as port:
         settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
         lines = lines_of(Client().get("/metrics").content.decode())
@@ -113,7 +113,7 @@ def test_a_redis_that_hangs_costs_its_figures_and_not_the_answer(settings: Setti
 
 
 @pytest.mark.django_db(transaction=True)
-def test_requests_are_counted_by_route_and_never_by_what_was_asked(own_board: str) -> None:
+def test_requests_are_counted_by_route_and_not_by_path(own_board: str) -> None:
     client = Client()
     client.get("/api/v2/subscriptions/RELIANCE")
     client.get("/nowhere/secret")
@@ -131,7 +131,7 @@ def test_requests_are_counted_by_route_and_never_by_what_was_asked(own_board: st
 
 
 @pytest.mark.asyncio
-async def test_browsers_and_what_they_owe_are_counted(own_board: str) -> None:
+async def test_browsers_and_their_unacknowledged_frames_are_counted(own_board: str) -> None:
     hub = QuoteHub()
     collector = HubCollector(hub)
 
@@ -147,6 +147,6 @@ async def test_browsers_and_what_they_owe_are_counted(own_board: str) -> None:
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Accept connections, and never say a word."""
+    """Accept connections and send nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]

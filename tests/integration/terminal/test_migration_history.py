@@ -9,7 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 pytestmark = pytest.mark.django_db
 
 
-def test_a_database_made_before_the_present_migrations_is_refused_with_the_command_that_makes_a_new_one() -> None:
+def test_a_database_of_older_migrations_is_refused_with_the_command_that_recreates_it() -> None:
     MigrationRecorder(connection).record_applied("subscriptions", "0018_connection_life")
 
     with pytest.raises(SystemCheckError) as refusal:
@@ -25,7 +25,7 @@ def test_a_database_of_this_version_is_accepted() -> None:
     call_command("check", "--database", "default", "--fail-level", "ERROR")
 
 
-def test_migrations_of_a_package_that_is_not_ours_do_not_matter() -> None:
+def test_migrations_of_third_party_packages_are_ignored() -> None:
     MigrationRecorder(connection).record_applied("django_celery_beat", "0099_of_a_later_release")
 
     call_command("migrate", verbosity=0, skip_checks=False)

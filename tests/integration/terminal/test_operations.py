@@ -7,7 +7,7 @@ from tests.unit.docs.test_operations import names
 
 
 @pytest.mark.django_db
-def test_every_beat_task() -> None:
+def test_every_beat_task_is_documented() -> None:
     seeded = set(PeriodicTask.objects.exclude(task__startswith="celery.").values_list("name", flat=True))
 
     assert names("Task", "Beat tasks") == seeded

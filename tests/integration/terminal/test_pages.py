@@ -1,4 +1,4 @@
-"""Pages that Django renders: login, logout and the terminal's frame."""
+"""Pages that Django renders: login, logout and the terminal's page."""
 
 import json
 import re
@@ -19,13 +19,13 @@ def boot_of(page: str) -> dict[str, Any]:
     return boot
 
 
-def test_the_terminal_asks_for_a_login_first(client: Client) -> None:
+def test_the_terminal_page_redirects_to_the_login(client: Client) -> None:
     answer = client.get("/")
 
     assert (answer.status_code, answer["Location"]) == (302, "/login/?next=/")
 
 
-def test_a_trader_logs_in_sees_the_terminal_and_logs_out(client: Client) -> None:
+def test_a_trader_can_log_in_open_the_terminal_and_log_out(client: Client) -> None:
     make_user("trader1")
 
     answer = client.post("/login/", {"username": "trader1", "password": PASSWORD})
@@ -35,7 +35,7 @@ def test_a_trader_logs_in_sees_the_terminal_and_logs_out(client: Client) -> None
     assert client.get("/").status_code == 302
 
 
-def test_a_wrong_password_is_refused_in_words_and_the_name_stays(client: Client) -> None:
+def test_a_wrong_password_shows_an_error_and_keeps_the_name(client: Client) -> None:
     make_user("trader1")
 
     page = client.post("/login/", {"username": "trader1", "password": "wrong"}).content.decode()
@@ -44,7 +44,7 @@ def test_a_wrong_password_is_refused_in_words_and_the_name_stays(client: Client)
     assert 'value="trader1"' in page
 
 
-def test_logging_in_never_leads_to_another_site(client: Client) -> None:
+def test_a_login_never_redirects_to_another_site(client: Client) -> None:
     make_user("trader1")
 
     answer = client.post("/login/", {"username": "trader1", "password": PASSWORD, "next": "https://evil.example/"})
@@ -52,7 +52,7 @@ def test_logging_in_never_leads_to_another_site(client: Client) -> None:
     assert answer["Location"] == "/"
 
 
-def test_the_strip_names_the_indices_that_are_listed(client: Client, settings: Any) -> None:
+def test_the_index_strip_shows_the_listed_indices(client: Client, settings: Any) -> None:
     settings.MARKET_DATE = None
     nifty = make_index("NIFTY")
     client.force_login(make_user("trader1"))
@@ -65,7 +65,7 @@ def test_the_strip_names_the_indices_that_are_listed(client: Client, settings: A
 
 
 @pytest.mark.parametrize("path", ["/", "/login/"])
-def test_pages_carry_no_inline_code(client: Client, path: str) -> None:
+def test_pages_contain_no_inline_scripts_or_styles(client: Client, path: str) -> None:
     if path == "/":
         client.force_login(make_user("trader1"))
 

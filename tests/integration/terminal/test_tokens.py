@@ -30,7 +30,7 @@ def with_token(token: str) -> APIClient:
     return client
 
 
-def test_a_password_buys_a_token(asha: User) -> None:
+def test_a_password_login_returns_a_token(asha: User) -> None:
     answer = APIClient().post("/api/v2/auth/token", {"username": "asha", "password": PASSWORD})
 
     assert answer.status_code == 201
@@ -49,7 +49,7 @@ def test_a_password_buys_a_token(asha: User) -> None:
         ({"username": "a\x00b", "password": "x"}, 400, "invalid"),
     ],
 )
-def test_a_wrong_login_buys_nothing(asha: User, login: dict[str, str], status: int, code: str) -> None:
+def test_a_wrong_login_returns_no_token(asha: User, login: dict[str, str], status: int, code: str) -> None:
     answer = APIClient().post("/api/v2/auth/token", login)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -57,7 +57,7 @@ def test_a_wrong_login_buys_nothing(asha: User, login: dict[str, str], status: i
     assert get_token_model().objects.filter(user=asha).count() == 0
 
 
-def test_a_session_buys_a_token_with_its_csrf_token_only(asha: User) -> None:
+def test_a_login_session_gets_a_token_only_with_its_csrf_token(asha: User) -> None:
     browser = APIClient(enforce_csrf_checks=True)
     browser.force_login(asha)
 
@@ -69,7 +69,7 @@ def test_a_session_buys_a_token_with_its_csrf_token_only(asha: User) -> None:
     assert accepted.status_code == 201
 
 
-def test_a_token_cannot_buy_another(asha: User) -> None:
+def test_a_token_cannot_request_another_token(asha: User) -> None:
     answer = with_token(token_of(asha)).post("/api/v2/auth/token", {})
 
     assert answer.status_code == 401
@@ -85,7 +85,7 @@ def test_a_token_needs_no_csrf_and_ends_at_logout(asha: User) -> None:
     assert (second.status_code, second["WWW-Authenticate"]) == (401, "Token")
 
 
-def test_a_session_ends_at_logout(asha: User) -> None:
+def test_a_login_session_ends_at_logout(asha: User) -> None:
     browser = APIClient()
     browser.force_login(asha)
 
@@ -93,7 +93,7 @@ def test_a_session_ends_at_logout(asha: User) -> None:
     assert browser.post("/api/v2/auth/logout").status_code == 401
 
 
-def test_a_user_who_was_switched_off_has_no_use_for_a_token(asha: User) -> None:
+def test_the_token_of_an_inactive_user_is_refused(asha: User) -> None:
     client = with_token(token_of(asha))
     asha.is_active = False
     asha.save(update_fields=["is_active"])
@@ -101,7 +101,7 @@ def test_a_user_who_was_switched_off_has_no_use_for_a_token(asha: User) -> None:
     assert client.post("/api/v2/auth/logout").status_code == 401
 
 
-def test_a_form_is_not_a_body_of_this_api(asha: User) -> None:
+def test_a_form_body_is_refused(asha: User) -> None:
     answer = Client().post("/api/v2/auth/token", {"username": "asha", "password": PASSWORD})
 
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")

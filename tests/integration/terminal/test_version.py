@@ -1,4 +1,4 @@
-"""The version stands in one place and is shown to staff, on the command line and in the package's metadata."""
+"""The version is defined once and shown to staff, on the command line and in the package's metadata."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def test_the_newest_entry_of_the_changelog_is_this_version() -> None:
     assert headings[0].split()[1] == __version__
 
 
-def test_the_command_line_prints_the_version_without_any_setting() -> None:
+def test_the_command_line_prints_the_version_without_settings() -> None:
     printed = subprocess.run(
         [sys.executable, "manage.py", "--version"], cwd=ROOT, env={}, capture_output=True, text=True, check=True
     )
@@ -42,7 +42,7 @@ def test_the_command_line_prints_the_version_without_any_setting() -> None:
     assert printed.stdout == f"Broking Terminal {__version__}\n"
 
 
-def test_the_api_root_shows_endpoints_and_to_staff_the_version(staff: User) -> None:
+def test_the_api_root_lists_the_endpoints_and_shows_staff_the_version(staff: User) -> None:
     client = APIClient()
     client.force_authenticate(make_user("trader1"))
     for_trader = client.get("/api/v2/").json()
