@@ -73,7 +73,7 @@ def url_of(
 
 @asynccontextmanager
 async def client_of(running: RunningSimulator) -> AsyncIterator[ClientConnection]:
-    """Connect with the right credentials; messages that a test leaves unread do not hold up the close."""
+    """Connect with valid credentials; messages that a test leaves unread do not block the close."""
     async with connect(url_of(running), max_queue=None) as client:
         yield client
 
@@ -85,7 +85,7 @@ async def ask(client: ClientConnection, code: int, keys: Iterable[InstrumentKey]
 
 
 async def next_packet(client: ClientConnection) -> Packet:
-    """Return the next message as the one packet it is."""
+    """Return the next message, which is one packet."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         message = await client.recv()
     assert isinstance(message, bytes)

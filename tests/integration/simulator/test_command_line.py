@@ -62,7 +62,7 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
         ([*TOKEN, "--master", "manage.py"], "manage.py is not an instrument master. The first line is no header"),
     ],
 )
-def test_invalid_input_is_refused_with_a_sentence(arguments: list[str], sentence: str) -> None:
+def test_invalid_options_are_refused_with_a_message(arguments: list[str], sentence: str) -> None:
     ended = run(*arguments)
 
     assert ended.returncode == 2
@@ -70,22 +70,22 @@ def test_invalid_input_is_refused_with_a_sentence(arguments: list[str], sentence
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_the_list_of_faults_is_the_registry() -> None:
-    """Without a token, since nothing is served."""
+def test_the_printed_list_of_faults_is_the_registry() -> None:
+    """No token is needed, because nothing is served."""
     ended = run("--list-faults")
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [line.split()[0] for line in ended.stdout.splitlines()] == list(REGISTRY)
 
 
-def test_every_fault_is_seen_on_the_wire_by_some_test() -> None:
+def test_every_fault_is_tested_on_the_wire() -> None:
     tests = [Path(__file__).with_name(name).read_text() for name in ("test_faults.py", "test_packet_faults.py")]
     switched = {name for text in tests for name in re.findall(r'"(\w+)"', text)} | {"handshake_400", "handshake_429"}
 
     assert switched >= set(REGISTRY)
 
 
-def test_nothing_is_wrong_unless_asked_for() -> None:
+def test_no_fault_is_active_by_default() -> None:
     with running_simulator(faults={}) as simulator:
         listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
 
@@ -93,14 +93,14 @@ def test_nothing_is_wrong_unless_asked_for() -> None:
     assert {one["dial"] for one in listed} == {None}
 
 
-def test_the_suites_own_simulator_misbehaves_a_little() -> None:
+def test_the_simulator_of_the_suite_has_some_faults_active() -> None:
     with running_simulator() as simulator:
         listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
 
     assert {one["name"]: one["dial"] for one in listed if one["dial"] is not None} == EVERYDAY_FAULTS
 
 
-def test_faults_of_the_command_line_are_on_from_the_start() -> None:
+def test_faults_of_the_command_line_are_active_from_the_start() -> None:
     with running_simulator(faults={"stacked": 3, "ltt_zero": 0.25}) as simulator:
         listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
         assert {one["name"]: one["dial"] for one in listed if one["dial"] is not None} == {
@@ -113,7 +113,7 @@ def test_faults_of_the_command_line_are_on_from_the_start() -> None:
         assert {one["dial"] for one in listed} == {None}
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_the_error_for_an_occupied_port_names_the_port() -> None:
     with running_simulator() as simulator:
         port = simulator.feed_url.rsplit(":", 1)[1]
 
@@ -124,7 +124,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
+def test_a_signal_ends_the_simulator_cleanly(number: signal.Signals) -> None:
     process = start("--listing", "small")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Simulator ready: feed ws://127.0.0.1:")
@@ -135,8 +135,8 @@ def test_a_signal_ends_it_in_good_order(number: signal.Signals) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_signal_ends_it_at_once_with_clients_connected() -> None:
-    """A feed that streams, an idle connection kept alive, and a download of which the client reads no more."""
+def test_a_signal_ends_the_simulator_at_once_with_clients_connected() -> None:
+    """The clients: a streaming feed, an idle keep-alive connection, and a download that the client stopped reading."""
     process = start("--rate", "20000")
     assert process.stdout is not None
     ready = READY.search(process.stdout.readline())
@@ -161,19 +161,19 @@ def test_a_signal_ends_it_at_once_with_clients_connected() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_in_good_order_while_it_still_starts(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_during_the_start_ends_the_simulator_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     pipe = tmp_path / "master.csv"
     os.mkfifo(pipe)
     process = start("--master", str(pipe))
 
-    with pipe.open("wb"):  # Opens once the simulator has begun to read.
+    with pipe.open("wb"):  # Opening the pipe blocks until the simulator starts to read.
         process.send_signal(number)
         output, errors = process.communicate(timeout=SECONDS)
 
     assert (process.returncode, output, errors) == (0, "", "")
 
 
-def test_a_truncated_master_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_instrument_file_is_refused(tmp_path: Path) -> None:
     master = tmp_path / "master.csv"
     with running_simulator() as simulator:
         whole = httpx.get(simulator.instruments_url, trust_env=False).text
@@ -185,8 +185,8 @@ def test_a_truncated_master_is_refused(tmp_path: Path) -> None:
     assert "The file is cut off" in ended.stderr
 
 
-def test_a_given_master_is_served_byte_for_byte_and_has_a_market(reference_data: Path) -> None:
-    """The real file of 10 Feb 2026, with its own clock: the money is in the middle of its chains."""
+def test_a_given_instrument_file_is_served_byte_for_byte_and_priced(reference_data: Path) -> None:
+    """The real file of 10 Feb 2026 with the clock set to that day: ATM is in the middle of its chains."""
     master = reference_data / "api-scrip-master-2026-02-10.csv.gz"
     headers = {"access-token": ACCESS_TOKEN, "client-id": "1000000001"}
 

@@ -1,4 +1,4 @@
-"""Every misbehaviour of the simulator, switched on while it runs and seen on the wire by a plain client."""
+"""Every fault of the simulator, switched on at run time and observed on the wire by a plain client."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ SILENCE_SECONDS = 0.6
 
 @asynccontextmanager
 async def control(running: RunningSimulator) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of the control path."""
+    """Yield a client of the control path."""
     url = running.rest_url.removesuffix("/v2") + "/_sim"
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         yield http
@@ -52,7 +52,7 @@ async def switch_off(running: RunningSimulator) -> None:
 
 @asynccontextmanager
 async def streaming(running: RunningSimulator) -> AsyncIterator[ClientConnection]:
-    """Give a client that has had a packet of its share."""
+    """Yield a client that has received a packet of its subscription."""
     async with client_of(running) as client:
         await ask(client, 21, [RELIANCE])
         assert isinstance(await next_packet(client), FullTick)
@@ -94,7 +94,7 @@ async def is_streaming(client: ClientConnection) -> bool:
     return isinstance(await next_packet(client), FullTick)
 
 
-async def test_tcp_reset_ends_open_sockets_and_not_the_next_one() -> None:
+async def test_tcp_reset_ends_open_sockets_and_not_later_ones() -> None:
     async with small_simulator() as running, streaming(running) as client:
         await switch_on(running, "tcp_reset", 0)
 
@@ -116,7 +116,7 @@ async def test_tcp_reset_with_an_age_ends_every_socket_at_that_age() -> None:
                 assert time.monotonic() - opened_at > 0.1
 
 
-async def test_close_without_frame_is_an_end_without_a_reset() -> None:
+async def test_close_without_frame_ends_the_socket_without_a_reset() -> None:
     async with small_simulator() as running, streaming(running) as client:
         await switch_on(running, "close_without_frame", 0)
 
@@ -126,7 +126,7 @@ async def test_close_without_frame_is_an_end_without_a_reset() -> None:
         assert not isinstance(ended.__cause__, ConnectionResetError)
 
 
-async def test_half_open_answers_nothing_and_stays() -> None:
+async def test_half_open_answers_nothing_and_stays_open() -> None:
     async with (
         small_simulator(ping_every_seconds=0.1, pong_within_seconds=0.4) as running,
         streaming(running) as client,
@@ -148,7 +148,7 @@ async def test_half_open_can_be_for_one_socket() -> None:
         assert await is_silent(other)
         assert await is_streaming(one)
         assert await answers_pings(one)
-        await switch_off(running)  # Or the client's own good-bye is not answered either.
+        await switch_off(running)  # Otherwise the client's close frame is not answered either.
 
 
 async def test_mute_sends_no_data_and_answers_pings() -> None:
@@ -162,7 +162,7 @@ async def test_mute_sends_no_data_and_answers_pings() -> None:
         assert await is_streaming(client)
 
 
-async def test_mute_is_over_for_a_socket_that_was_replaced() -> None:
+async def test_mute_does_not_apply_to_the_socket_that_replaces_a_muted_one() -> None:
     async with small_simulator() as running:
         async with streaming(running) as client:
             await switch_on(running, "mute", connection=1)
@@ -171,7 +171,7 @@ async def test_mute_is_over_for_a_socket_that_was_replaced() -> None:
             assert await is_streaming(again)
 
 
-async def test_burst_then_silence_sends_for_a_while() -> None:
+async def test_burst_then_silence_sends_for_a_limited_time() -> None:
     async with small_simulator() as running:
         await switch_on(running, "burst_then_silence", 0.7)
         async with streaming(running) as client:
@@ -180,7 +180,7 @@ async def test_burst_then_silence_sends_for_a_while() -> None:
             assert await answers_pings(client)
 
 
-async def test_stall_one_stalls_the_oldest() -> None:
+async def test_stall_one_stalls_the_oldest_socket() -> None:
     async with small_simulator() as running, streaming(running) as one, streaming(running) as other:
         await switch_on(running, "stall_one")
 
@@ -201,7 +201,7 @@ async def test_the_dial_is_the_number_of_refused_handshakes(status: int) -> None
             assert await is_streaming(client)
 
 
-async def test_handshakes_are_refused_for_good_with_a_dial_below_zero() -> None:
+async def test_a_negative_dial_refuses_all_handshakes() -> None:
     async with small_simulator() as running:
         await switch_on(running, "handshake_429", -1)
         for _ in range(3):
@@ -213,7 +213,7 @@ async def test_handshakes_are_refused_for_good_with_a_dial_below_zero() -> None:
             assert await is_streaming(client)
 
 
-async def test_first_reconnect_refused_lets_the_second_in() -> None:
+async def test_first_reconnect_refused_accepts_the_second_reconnect() -> None:
     async with small_simulator() as running:
         await switch_on(running, "first_reconnect_refused")
         async with streaming(running) as client:
@@ -228,7 +228,7 @@ async def test_first_reconnect_refused_lets_the_second_in() -> None:
             assert await is_streaming(client)
 
 
-async def test_old_slot_held_makes_a_quick_reconnect_one_too_many() -> None:
+async def test_old_slot_held_makes_a_fast_reconnect_exceed_the_limit() -> None:
     async with small_simulator() as running:
         await switch_on(running, "old_slot_held", 60)
         clients = [await connect(url_of(running), max_queue=None) for _ in range(5)]
@@ -244,7 +244,7 @@ async def test_old_slot_held_makes_a_quick_reconnect_one_too_many() -> None:
             await client.close()
 
 
-async def test_a_held_slot_is_free_in_the_end() -> None:
+async def test_a_held_slot_becomes_free_after_its_time() -> None:
     async with small_simulator() as running:
         await switch_on(running, "old_slot_held", 0.2)
         clients = [await connect(url_of(running), max_queue=None) for _ in range(5)]
@@ -279,7 +279,7 @@ async def test_disconnect_code_can_be_for_one_socket() -> None:
         assert await is_streaming(other)
 
 
-async def test_shape_1_answers_a_refused_token_at_the_handshake() -> None:
+async def test_shape_1_refuses_a_token_at_the_handshake() -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", 1)
         with pytest.raises(InvalidStatus) as refusal:
@@ -288,7 +288,7 @@ async def test_shape_1_answers_a_refused_token_at_the_handshake() -> None:
 
 
 @pytest.mark.parametrize(("shape", "found"), [(3, 808), (807, 807), (809, 809)])
-async def test_shape_3_answers_a_refused_token_with_a_code(shape: int, found: int) -> None:
+async def test_shape_3_refuses_a_token_with_a_disconnect_code(shape: int, found: int) -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", shape)
         async with connect(url_of(running, token="wrong")) as client:
@@ -296,7 +296,7 @@ async def test_shape_3_answers_a_refused_token_with_a_code(shape: int, found: in
 
 
 @pytest.mark.parametrize("shape", [2, 4])
-async def test_shapes_2_and_4_close_without_a_packet(shape: int) -> None:
+async def test_shapes_2_and_4_refuse_a_token_without_a_packet(shape: int) -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", shape)
         # A reset may overtake the answer to the handshake.
@@ -324,7 +324,7 @@ async def test_token_rollover_closes_open_sockets_and_refuses_the_old_token() ->
             assert await is_streaming(renewed)
 
 
-async def test_token_rollover_can_leave_open_sockets_alone() -> None:
+async def test_token_rollover_can_keep_sockets_open() -> None:
     async with small_simulator() as running, streaming(running) as client:
         await switch_on(running, "token_rollover", 2)
 
@@ -379,7 +379,7 @@ async def test_the_list_contains_every_fault_and_the_active_dials() -> None:
         ("mute", b"[]", 400, "The body must be a JSON object."),
     ],
 )
-async def test_invalid_input_is_refused_with_a_sentence(name: str, body: bytes, status: int, sentence: str) -> None:
+async def test_invalid_input_is_refused_with_a_message(name: str, body: bytes, status: int, sentence: str) -> None:
     async with small_simulator() as running, control(running) as http:
         answer = await http.put(f"/faults/{name}", content=body)
         listed = (await http.get("/faults")).json()
@@ -395,15 +395,15 @@ async def test_an_unknown_fault_cannot_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize("path", ["/faults", "/connections", "/subscribed"])
-async def test_only_this_machine_is_answered(path: str) -> None:
-    """The address of the client decides; 127.0.0.2 stands for another machine."""
+async def test_the_control_path_answers_loopback_addresses_only(path: str) -> None:
+    """The client's address is checked; 127.0.0.2 stands for another machine."""
     elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
     async with small_simulator() as running, control(running) as http:
-        async with httpx.AsyncClient(base_url=http.base_url, transport=elsewhere) as stranger:
-            assert (await stranger.get(path)).status_code == 404
-            assert (await stranger.put("/faults/mute", json={"dial": 1})).status_code == 404
-            assert (await stranger.delete("/faults")).status_code == 404
-            assert (await stranger.post("/token", json={})).status_code == 404
+        async with httpx.AsyncClient(base_url=http.base_url, transport=elsewhere) as other_machine:
+            assert (await other_machine.get(path)).status_code == 404
+            assert (await other_machine.put("/faults/mute", json={"dial": 1})).status_code == 404
+            assert (await other_machine.delete("/faults")).status_code == 404
+            assert (await other_machine.post("/token", json={})).status_code == 404
 
         assert (await http.get(path)).status_code == 200
         assert running.feed.faults.state("mute") is None

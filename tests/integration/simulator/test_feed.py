@@ -83,7 +83,7 @@ async def test_a_quoted_share_sends_quotes_only() -> None:
         assert [type(packet) for packet in found] == [QuoteTick] * 3
 
 
-async def test_modes_add_up_and_end_one_by_one() -> None:
+async def test_modes_of_one_instrument_are_subscribed_and_unsubscribed_separately() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await ask(client, 15, [RELIANCE])
         await ask(client, 21, [RELIANCE])
@@ -99,7 +99,7 @@ async def test_modes_add_up_and_end_one_by_one() -> None:
         assert {type(packet) for packet in last[-3:]} == {TickerTick}
 
 
-async def test_another_modes_code_does_not_unsubscribe() -> None:
+async def test_the_unsubscribe_code_of_another_mode_has_no_effect() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await ask(client, 21, [RELIANCE])
         await ask(client, 16, [RELIANCE])
@@ -182,7 +182,7 @@ async def test_a_message_of_more_than_a_hundred_is_answered_with_804() -> None:
         assert len({packet.key for packet in found if isinstance(packet, FullTick)}) == 100
 
 
-async def test_a_disconnect_request_closes_in_good_order() -> None:
+async def test_a_disconnect_request_closes_the_socket_cleanly() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await ask(client, 12)
 
@@ -273,7 +273,7 @@ async def test_a_client_that_answers_no_ping_is_dropped() -> None:
         await wait_until_async(lambda: running.feed.account.connections == [], message="no session is left")
 
 
-async def test_a_client_that_answers_pings_stays_and_its_own_are_answered() -> None:
+async def test_a_client_that_answers_pings_stays_connected_and_gets_pongs() -> None:
     async with (
         small_simulator(ping_every_seconds=0.1, pong_within_seconds=0.5) as running,
         client_of(running) as client,

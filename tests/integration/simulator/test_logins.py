@@ -1,4 +1,4 @@
-"""Tokens of the simulator: renewed, generated or made on the web; each revokes the one before."""
+"""Access tokens of the simulator: renewed, generated or created on the web; each revokes the previous one."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from simulator.tokens import totp_now
 from tests.simulators import SimulatorAddress, running_simulator
 
 
-def is_let_in(simulator: SimulatorAddress, token: str) -> bool:
+def is_accepted(simulator: SimulatorAddress, token: str) -> bool:
     headers = {"access-token": token}
     return httpx.get(f"{simulator.rest_url}/profile", headers=headers, trust_env=False).is_success
 
@@ -41,34 +41,34 @@ def test_a_renewed_token_revokes_the_old_one_and_has_an_expiry() -> None:
         answer = renew(simulator, simulator.access_token)
 
         token = answer.json()["accessToken"]
-        assert is_let_in(simulator, token)
-        assert not is_let_in(simulator, simulator.access_token)
+        assert is_accepted(simulator, token)
+        assert not is_accepted(simulator, simulator.access_token)
         assert claims_of(token)["dhanClientId"] == simulator.client_id
         ends_at = datetime.fromtimestamp(int(str(claims_of(token)["exp"])), UTC)
         assert timedelta(hours=11.9) < ends_at - datetime.now(UTC) <= timedelta(hours=12)
-        told = datetime.fromisoformat(answer.json()["expiryTime"]).replace(tzinfo=UTC) - timedelta(seconds=19_800)
-        assert told == ends_at
+        answered = datetime.fromisoformat(answer.json()["expiryTime"]).replace(tzinfo=UTC) - timedelta(seconds=19_800)
+        assert answered == ends_at
 
         assert renew(simulator, simulator.access_token).status_code == 401
         assert renew(simulator, token, client_id="2").status_code == 401
         assert renew(simulator, token).is_success
 
 
-def test_an_expired_or_called_back_token_is_neither_let_in_nor_renewed() -> None:
+def test_an_expired_or_revoked_token_is_neither_accepted_nor_renewed() -> None:
     with running_simulator() as simulator:
         expired = simulator.new_token(hours=-1)
-        assert not is_let_in(simulator, expired)
+        assert not is_accepted(simulator, expired)
         assert renew(simulator, expired).json()["errorCode"] == "DH-901"
 
         token = simulator.new_token()
-        assert is_let_in(simulator, token)
+        assert is_accepted(simulator, token)
         simulator.set_fault("token_rollover")
-        assert not is_let_in(simulator, token)
+        assert not is_accepted(simulator, token)
         assert renew(simulator, token).status_code == 401
 
 
 def test_rest_distinguishes_revoked_expired_and_unknown_tokens() -> None:
-    """As the broker does: a revoked token is answered like a failed order."""
+    """As at the broker: the answer for a revoked token is the one for a failed order."""
     with running_simulator() as simulator:
         expired = simulator.new_token(hours=-1)
         answers = [
@@ -76,8 +76,8 @@ def test_rest_distinguishes_revoked_expired_and_unknown_tokens() -> None:
             for token in (simulator.access_token, expired, "never issued")
         ]
 
-    told = [(answer.status_code, answer.json()["errorCode"]) for answer in answers]
-    assert told == [(400, "DH-906"), (401, "DH-901"), (401, "DH-901")]
+    answered = [(answer.status_code, answer.json()["errorCode"]) for answer in answers]
+    assert answered == [(400, "DH-906"), (401, "DH-901"), (401, "DH-901")]
     assert answers[0].json()["errorMessage"] == "Invalid Token"
 
 
@@ -86,8 +86,8 @@ def test_a_token_is_generated_with_pin_and_totp_and_cannot_be_renewed() -> None:
         answer = generate(simulator)
 
         token = answer.json()["accessToken"]
-        assert is_let_in(simulator, token)
-        assert not is_let_in(simulator, simulator.access_token)
+        assert is_accepted(simulator, token)
+        assert not is_accepted(simulator, simulator.access_token)
         assert renew(simulator, token).status_code == 401
         assert generate(simulator).json() == {
             "status": "error",

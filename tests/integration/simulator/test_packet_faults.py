@@ -36,7 +36,7 @@ async def messages_with(
         return await messages(client, count)
 
 
-def wrongs_of(tick: TickerTick | QuoteTick | FullTick) -> list[str]:
+def invalid_property_of(tick: TickerTick | QuoteTick | FullTick) -> list[str]:
     """Return the invalid property of `tick`."""
     wrongs = {
         "nan_price": math.isnan(tick.ltp),
@@ -47,7 +47,7 @@ def wrongs_of(tick: TickerTick | QuoteTick | FullTick) -> list[str]:
     return [name for name, is_so in wrongs.items() if is_so]
 
 
-async def test_truncated_packets_are_shorter_than_they_say_and_the_others_whole() -> None:
+async def test_truncated_packets_are_shorter_than_their_length_field() -> None:
     found = await messages_with({"truncated": 0.5})
 
     cut = [message for message in found if len(message) < FULL]
@@ -84,7 +84,7 @@ async def test_stacked_packets_share_messages_until_it_is_switched_off() -> None
         assert {len(message) for message in tickers} == {LENGTH_OF[PacketCode.TICKER]}
 
 
-async def test_oversized_packets_say_their_true_length() -> None:
+async def test_oversized_packets_state_their_actual_length() -> None:
     found = await messages_with({"oversized": 0.5})
 
     long = [message for message in found if len(message) > FULL]
@@ -95,7 +95,7 @@ async def test_oversized_packets_say_their_true_length() -> None:
             packets.decode(message)
 
 
-async def test_unknown_packets_come_besides_the_others_and_can_be_stepped_over() -> None:
+async def test_unknown_packets_are_sent_among_others_and_can_be_skipped() -> None:
     found = await messages_with({"unknown_packets": 0.5, "stacked": 10}, count=10)
 
     parts = [part for message in found for part in packets.split(message)]
@@ -107,25 +107,25 @@ async def test_unknown_packets_come_besides_the_others_and_can_be_stepped_over()
 
 @pytest.mark.parametrize(("code", "kind"), [(15, TickerTick), (17, QuoteTick), (21, FullTick)])
 @pytest.mark.parametrize("name", ["nan_price", "zero_price", "negative_price", "ltt_zero"])
-async def test_a_share_of_packets_has_an_impossible_price_or_time(
+async def test_a_share_of_packets_has_an_invalid_price_or_time(
     name: str, code: int, kind: type[TickerTick | QuoteTick | FullTick]
 ) -> None:
     found = await messages_with({name: 0.5}, code=code)
 
     ticks = [tick for tick in map(packets.decode, found) if isinstance(tick, kind)]
-    wrong = [tick for tick in ticks if wrongs_of(tick)]
+    wrong = [tick for tick in ticks if invalid_property_of(tick)]
     assert 0.1 < len(wrong) / len(ticks) < 0.9
-    assert {tuple(wrongs_of(tick)) for tick in wrong} == {(name,)}
+    assert {tuple(invalid_property_of(tick)) for tick in wrong} == {(name,)}
 
 
-async def test_duplicates_come_twice_in_a_row() -> None:
+async def test_duplicate_packets_are_sent_twice_in_a_row() -> None:
     found = await messages_with({"duplicates": 1}, keys=[RELIANCE], count=6)
 
     assert found[0::2] == found[1::2]
     assert len(set(found)) == 3
 
 
-async def test_out_of_order_packets_come_after_a_newer_one() -> None:
+async def test_out_of_order_packets_are_sent_after_a_newer_one() -> None:
     found = await messages_with({"out_of_order": 1}, keys=[RELIANCE], count=4)
 
     ticks = [packets.decode(message) for message in found]
@@ -133,7 +133,7 @@ async def test_out_of_order_packets_come_after_a_newer_one() -> None:
     assert [volumes.index(volume) for volume in sorted(volumes)] == [1, 0, 3, 2]
 
 
-async def test_late_packets_follow_an_unsubscribe_and_end() -> None:
+async def test_late_packets_follow_an_unsubscribe_for_a_limited_time() -> None:
     async with small_simulator(rate=1) as running, client_of(running) as client:
         await switch_on(running, "late_after_unsubscribe", 3)
         await ask(client, 21, [RELIANCE])
@@ -162,7 +162,7 @@ async def test_an_unsubscribe_can_be_ignored() -> None:
         assert running.feed.account.connections[0].instruments == 2
 
 
-async def test_no_snapshot_leaves_only_the_previous_close_of_indices() -> None:
+async def test_no_snapshot_sends_only_the_previous_close_of_indices() -> None:
     async with small_simulator(rate=20) as running, client_of(running) as client:
         await switch_on(running, "no_snapshot")
         keys = derivatives("NIFTY", 50)
@@ -171,7 +171,7 @@ async def test_no_snapshot_leaves_only_the_previous_close_of_indices() -> None:
         assert isinstance(await next_packet(client), PreviousCloseTick)
         await wait_until_async(
             lambda: running.feed.packets_sent >= 5, message="five packets are sent"
-        )  # They trade in the end, one after another.
+        )  # Every instrument trades after some time.
         assert running.feed.packets_sent < len(keys)
 
 
@@ -188,7 +188,7 @@ async def test_a_delayed_feed_has_past_trade_times() -> None:
         assert time.time() - (tick.ltt - packets.IST_OFFSET_SECONDS) >= 2
 
 
-async def test_a_slow_drip_lets_few_bytes_through_and_keeps_frames_whole() -> None:
+async def test_slow_drip_limits_the_bytes_per_second_and_keeps_frames_whole() -> None:
     async with small_simulator(ping_every_seconds=0.05) as running, client_of(running) as client:
         await switch_on(running, "slow_drip", 400)
         started_at = time.monotonic()
@@ -196,7 +196,7 @@ async def test_a_slow_drip_lets_few_bytes_through_and_keeps_frames_whole() -> No
 
         found = await messages(client, 5)
 
-        # A second's worth may have been saved up.
+        # The budget of one second may have accumulated.
         assert time.monotonic() - started_at >= (5 * FULL - 400) / 400 - 0.1
         assert [len(message) for message in found] == [FULL] * 5
         await switch_off(running)

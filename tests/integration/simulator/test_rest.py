@@ -34,13 +34,13 @@ async def rest(headers: dict[str, str] | None = None) -> AsyncIterator[httpx.Asy
 
 @pytest.fixture(scope="module")
 def recorded(reference_data: Path) -> dict[str, dict[str, object]]:
-    """Answers of the real broker, by path; of several, the last."""
+    """Return recorded answers of the real broker by path; the last one of each path."""
     samples = json.loads((reference_data / "rest" / "rest-samples.json").read_text())
     return {sample["path"]: sample for sample in samples}
 
 
 def shape(value: object) -> object:
-    """Names and kinds, without the values; an integer may stand for a float."""
+    """Return names and types without values; an integer may stand for a float."""
     if isinstance(value, dict):
         return {name: shape(one) for name, one in value.items()}
     if isinstance(value, list):
@@ -76,7 +76,7 @@ async def test_unknown_ids_and_segments_are_left_out_of_a_success() -> None:
     assert answer.json() == {"data": {"NSE_EQ": {}}, "status": "success"}
 
 
-async def test_a_second_quote_call_within_a_second_is_one_too_many() -> None:
+async def test_a_second_quote_call_within_a_second_exceeds_the_rate_limit() -> None:
     async with rest() as client:
         first = await client.post("/v2/marketfeed/ltp", json={"NSE_EQ": [2885]})
         second = await client.post("/v2/marketfeed/ohlc", json={"NSE_EQ": [2885]})
@@ -90,7 +90,7 @@ async def test_a_second_quote_call_within_a_second_is_one_too_many() -> None:
 
 
 @pytest.mark.parametrize(("count", "status"), [(1_000, 200), (1_001, 400)])
-async def test_a_quote_call_names_at_most_a_thousand(count: int, status: int) -> None:
+async def test_a_quote_call_names_at_most_1000_instruments(count: int, status: int) -> None:
     ids = [row.key.security_id for row in small_files().listing if row.key.segment.name == "NSE_FNO"][:count]
 
     async with rest() as client:
@@ -103,7 +103,7 @@ async def test_a_quote_call_names_at_most_a_thousand(count: int, status: int) ->
         assert list(answer.json()["data"]) == ["804"]
 
 
-async def test_one_chain_may_be_asked_once_in_three_seconds_and_others_beside_it() -> None:
+async def test_one_chain_may_be_requested_once_in_three_seconds_and_others_in_between() -> None:
     async with rest() as client:
         answers = [
             await client.post("/v2/optionchain", json=NIFTY_CHAIN | change)
@@ -124,7 +124,7 @@ async def test_one_chain_may_be_asked_once_in_three_seconds_and_others_beside_it
         (294, "MCX_COMM", "2026-12-16"),
     ],
 )
-async def test_expiries_are_found_by_the_brokers_names_of_an_underlying(scrip: int, segment: str, first: str) -> None:
+async def test_expiries_are_found_by_the_brokers_names_of_the_underlying(scrip: int, segment: str, first: str) -> None:
     async with rest() as client:
         answer = await client.post(
             "/v2/optionchain/expirylist", json={"UnderlyingScrip": scrip, "UnderlyingSeg": segment}
@@ -134,7 +134,7 @@ async def test_expiries_are_found_by_the_brokers_names_of_an_underlying(scrip: i
     assert answer.json()["data"][0] == first
 
 
-async def test_a_chain_prices_calls_down_and_puts_up_with_the_strike() -> None:
+async def test_call_prices_fall_and_put_prices_rise_with_the_strike() -> None:
     async with rest() as client:
         chain = (await client.post("/v2/optionchain", json=NIFTY_CHAIN)).json()["data"]["oc"]
 
@@ -148,7 +148,7 @@ async def test_a_chain_prices_calls_down_and_puts_up_with_the_strike() -> None:
     assert [legs["pe"]["last_price"] for legs in near] == sorted(one["pe"]["last_price"] for one in near)
 
 
-async def test_a_chain_that_is_not_listed_is_an_error_with_the_brokers_code() -> None:
+async def test_an_unlisted_chain_is_answered_with_the_brokers_error_code() -> None:
     async with rest() as client:
         wrong_day = await client.post("/v2/optionchain", json=NIFTY_CHAIN | {"Expiry": "2026-12-02"})
         no_date = await client.post("/v2/optionchain", json=NIFTY_CHAIN | {"Expiry": "soon"})
@@ -164,7 +164,7 @@ async def test_a_chain_that_is_not_listed_is_an_error_with_the_brokers_code() ->
     [{}, {"access-token": "wrong", "client-id": "1000000001"}, {"access-token": "sim-token", "client-id": "2"}],
     ids=["none", "token", "client"],
 )
-async def test_wrong_credentials_get_the_recorded_refusal(
+async def test_wrong_credentials_get_the_recorded_error(
     headers: dict[str, str], recorded: dict[str, dict[str, object]]
 ) -> None:
     async with rest(headers) as client:
@@ -175,7 +175,7 @@ async def test_wrong_credentials_get_the_recorded_refusal(
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{", '{"NSE_EQ": ["x"]}', '{"NSE_EQ": [null]}'])
-async def test_an_invalid_body_gets_the_recorded_refusal(body: str, recorded: dict[str, dict[str, object]]) -> None:
+async def test_an_invalid_body_gets_the_recorded_error(body: str, recorded: dict[str, dict[str, object]]) -> None:
     async with rest() as client:
         answer = await client.post("/v2/marketfeed/ltp", content=body)
 

@@ -1,8 +1,8 @@
 """The broker's own SDK (dhanhq 2.3.0), unchanged but for its URL, against the simulator.
 
-It connects, subscribes in all three modes, and reads the values that were sent: what it prints is compared with what
-the simulator wrote to that connection, packet by packet. It runs in a thread, as it blocks; its loop and its HTTP
-session, which it leaves open, are closed for it.
+It connects, subscribes in all three modes and reads the values that were sent. Its output is compared packet by packet
+with the bytes that the simulator wrote to that connection. It runs in a thread because it blocks; it leaves its event
+loop and HTTP session open, so the tests close them.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from tests.waiting import wait_until_async
 
 pytestmark = [
     pytest.mark.asyncio,
-    # Where the SDK lets go of a socket without closing it, the collector finds it, in whichever test that happens.
+    # The SDK drops sockets without closing them; the garbage collector then warns in an unrelated test.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -105,7 +105,7 @@ def _clock(ltt: int) -> str:
 
 
 def cheapest_option() -> InstrumentKey:
-    """Return a NIFTY put so far away that it costs a tick."""
+    """Return a NIFTY put so far from the money that it costs one tick."""
     puts = (row for row in small_files().listing if row.underlying == "NIFTY" and row.option_type == "PE")
     return min(puts, key=lambda row: (row.expiry, row.strike)).key
 
@@ -118,7 +118,7 @@ def future_on(symbol: str) -> InstrumentKey:
 
 @pytest.fixture
 def pointed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunningSimulator], None]:
-    """Point the SDK at a simulator, by the class attributes that it reads."""
+    """Yield a function that sets the class attributes with the SDK's URLs to those of a simulator."""
 
     def point(running: RunningSimulator) -> None:
         monkeypatch.setattr(MarketFeed, "market_feed_wss", running.feed_url)
@@ -149,7 +149,7 @@ def sdk_feed(wanted: list[Wanted], access_token: str = CREDENTIALS.access_token)
 
 
 async def in_thread(call: Callable[[], Result]) -> Result:
-    """Run the SDK where it may block, in a thread that ends with it."""
+    """Run the blocking SDK in a thread of one call."""
     with ThreadPoolExecutor(1) as pool:
         return await asyncio.wrap_future(pool.submit(call))
 
@@ -160,7 +160,7 @@ def read(feed: MarketFeed, count: int) -> list[Printed]:
 
 @pytest.mark.parametrize("mode", [MarketFeed.Ticker, MarketFeed.Quote, MarketFeed.Full])
 async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[RunningSimulator], None]) -> None:
-    """Among them prices at the edges of 32 bits: one of five paise, one beyond 131,072 rupees."""
+    """Includes prices at the limits of a 32-bit float: 5 paise, and more than 131,072 rupees."""
     wanted = [(key, mode) for key in (RELIANCE, future_on("GOLD"), future_on("NIFTY"), cheapest_option())]
     sent = Sent()
 
@@ -215,7 +215,7 @@ async def test_the_sdk_unsubscribes_and_disconnects(pointed_at: Callable[[Runnin
     assert {one["security_id"] for one in found} == {13}
 
 
-async def test_the_sdks_oldest_of_six_connections_is_dropped(
+async def test_the_oldest_of_six_sdk_connections_is_dropped(
     pointed_at: Callable[[RunningSimulator], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def open_five(running: RunningSimulator) -> None:
@@ -236,7 +236,7 @@ async def test_the_sdks_oldest_of_six_connections_is_dropped(
     assert "No. of active websocket connections exceeded" in capsys.readouterr().out
 
 
-async def test_the_sdk_receives_the_refusal_of_a_wrong_token(
+async def test_the_sdk_reads_the_disconnect_code_of_a_wrong_token(
     pointed_at: Callable[[RunningSimulator], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def judge() -> object:
@@ -247,7 +247,7 @@ async def test_the_sdk_receives_the_refusal_of_a_wrong_token(
         pointed_at(running)
         assert await in_thread(judge) is None
 
-    assert "Disconnected: Invalid Client ID" in capsys.readouterr().out  # Its words for 808.
+    assert "Disconnected: Invalid Client ID" in capsys.readouterr().out  # The SDK's text for 808.
 
 
 @pytest.mark.parametrize("call", ["ticker_data", "ohlc_data", "quote_data"])
@@ -296,7 +296,7 @@ async def test_the_sdk_reads_the_profile(pointed_at: Callable[[RunningSimulator]
     assert (profile["dhanClientId"], profile["dataPlan"]) == ("1000000001", "Active")
 
 
-async def test_the_sdk_reads_the_shape_of_a_refusal(pointed_at: Callable[[RunningSimulator], None]) -> None:
+async def test_the_sdk_reads_the_shape_of_an_error(pointed_at: Callable[[RunningSimulator], None]) -> None:
     def judge() -> Printed:
         with sdk_context(access_token="wrong") as context:
             answer: Printed = dhanhq(context).ticker_data({"NSE_EQ": [2885]})
