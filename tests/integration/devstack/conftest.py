@@ -24,7 +24,7 @@ def account() -> Account | None:
 
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
-    """Return a directory that every account may pass through; pytest's own are closed."""
+    """Return a directory that every account may enter; the directories of pytest are closed to others."""
     directory = Path(tempfile.mkdtemp(prefix="devstack-", dir="/var/tmp"))
     directory.chmod(0o711)
     yield directory
@@ -49,7 +49,7 @@ def template(paths: Paths, account: Account | None) -> Path:
 def postgres_server(
     paths: Paths, account: Account | None, template: Path, request: pytest.FixtureRequest
 ) -> PostgresServer:
-    """Return a server with a fresh cluster, not started."""
+    """Return a server with a new cluster, not started."""
     cluster = paths.home / f"cluster-of-{request.node.name}"
     shutil.copytree(template, cluster)
     give_to(cluster, account)

@@ -1,6 +1,6 @@
 """A program with a supervisor and two services: `supervised_programs.py DIRECTORY`.
 
-`worker` has a child of its own; `stubborn` does not listen to SIGTERM. Each start writes
+`worker` starts a child; `stubborn` ignores SIGTERM. Each start writes
 its process ids to a file in DIRECTORY.
 """
 

@@ -1,4 +1,4 @@
-"""`python -m devstack exec`: temporary servers for the time of a command."""
+"""`python -m devstack exec`: ephemeral servers for one command."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def start_exec(*command: str, **variables: str) -> subprocess.Popen[str]:
 
 
 def shown_urls(process: subprocess.Popen[str]) -> dict[str, str]:
-    """Return what the command printed; the line about the template may come first."""
+    """Return the output of the command; the line about the template may precede it."""
     assert process.stdout is not None
     urls: dict[str, str] = next(json.loads(line) for line in process.stdout if line.startswith("{"))
     return urls
@@ -47,7 +47,7 @@ def server_ids(urls: dict[str, str]) -> list[int]:
         return [redis_id, psutil.Process(row[0]).ppid()]
 
 
-def test_the_servers_of_a_command_end_with_it() -> None:
+def test_the_ephemeral_servers_end_with_their_command() -> None:
     with start_exec(sys.executable, "-c", f"{SHOW}; input()") as process:
         ids = server_ids(shown_urls(process))
         process.terminate()
@@ -69,7 +69,7 @@ def test_a_killed_runner_ends_its_command_and_servers() -> None:
     assert wait_until(lambda: not any(is_alive(pid) for pid in ids), seconds=10)
 
 
-def test_named_servers_are_used() -> None:
+def test_servers_named_by_the_environment_are_used() -> None:
     named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
 
     with start_exec(sys.executable, "-c", SHOW, **named) as process:
@@ -77,7 +77,7 @@ def test_named_servers_are_used() -> None:
 
 
 @pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL", "SECRET_KEY"])
-def test_pytest_without_servers_names_the_command_that_has_them(missing: str) -> None:
+def test_pytest_without_servers_names_the_command_that_starts_them(missing: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != missing}
 
     command = [sys.executable, "-m", "pytest", "--collect-only", "tests/integration/subscriptions/test_quota.py"]

@@ -54,7 +54,7 @@ def supervise(
 
 
 def beats(count: int) -> Callable[[], bool]:
-    """Return a condition that holds once the supervisor has looked so many times."""
+    """Return a condition that is true after the supervisor has checked `count` times."""
     left = iter(range(count))
     return lambda: next(left, None) is None
 
@@ -73,7 +73,7 @@ def test_a_frozen_program_is_killed_and_restarted(supervisor: Supervisor, report
     assert child.has_exited()
 
 
-def test_programs_with_heartbeats_or_without_any_are_not_killed(
+def test_programs_with_recent_heartbeats_or_without_heartbeats_are_not_killed(
     supervisor: Supervisor, reports: list[str], tmp_path: Path
 ) -> None:
     heartbeating, _ = supervise(supervisor, tmp_path, HEARTBEATING, heartbeat_seconds=HEARTBEAT_SECONDS)

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: data that stay, crashes that leave traces, privileges that are dropped."""
+"""The embedded PostgreSQL: persistent data, recovery after a crash, dropped privileges."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def running(server: PostgresServer, log: Path) -> Iterator[Child]:
         child.stop()
 
 
-def test_a_second_start_finds_its_data(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_data_survive_a_restart(postgres_server: PostgresServer, tmp_path: Path) -> None:
     with running(postgres_server, tmp_path / "log"), psycopg.connect(postgres_server.url("market")) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS value")
 
@@ -37,7 +37,9 @@ def test_a_second_start_finds_its_data(postgres_server: PostgresServer, tmp_path
         assert connection.execute("SELECT value FROM kept").fetchone() == (42,)
 
 
-def test_the_product_is_no_superuser_and_owns_its_database(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_the_product_role_owns_its_database_and_is_no_superuser(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
     question = (
         "SELECT current_user::text, usesuper, usecreatedb, pg_get_userbyid(datdba)::text"
         " FROM pg_user, pg_database WHERE usename = current_user AND datname = current_database()"
@@ -86,32 +88,34 @@ def test_a_lock_file_with_the_id_of_an_unrelated_process_is_deleted(
         log=tmp_path / "sleep.log",
         account=account,
     )
-    stranger = start(sleeping)
+    unrelated = start(sleeping)
     lock = postgres_server.cluster / "postmaster.pid"
-    lock.write_text(f"{stranger.pid}\n{postgres_server.cluster}\n1770000000\n{postgres_server.port}\n\n127.0.0.1\n")
+    lock.write_text(f"{unrelated.pid}\n{postgres_server.cluster}\n1770000000\n{postgres_server.port}\n\n127.0.0.1\n")
 
     postgres.clear_stale_lock(postgres_server.cluster)
 
     with running(postgres_server, tmp_path / "log"):
-        assert not stranger.has_exited()
-    stranger.kill_group()
+        assert not unrelated.has_exited()
+    unrelated.kill_group()
 
 
-def test_a_server_that_outlived_its_run_is_ended(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_a_server_of_a_previous_run_is_ended(postgres_server: PostgresServer, tmp_path: Path) -> None:
     with running(postgres_server, tmp_path / "log") as child:
         postgres.clear_stale_lock(postgres_server.cluster)
 
         assert child.has_exited()
 
 
-def test_data_of_another_version_are_refused(postgres_server: PostgresServer) -> None:
+def test_data_of_another_postgresql_version_are_refused(postgres_server: PostgresServer) -> None:
     (postgres_server.cluster / "PG_VERSION").write_text("12\n")
 
     with pytest.raises(DevstackError, match="is of PostgreSQL 12"):
         postgres.check_version(postgres_server)
 
 
-def test_the_error_of_a_server_that_cannot_start_has_its_log(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_the_error_of_a_server_that_cannot_start_contains_its_log(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
     (postgres_server.cluster / "postgresql.conf").write_text("no_such_setting = on\n")
     child = start(postgres_server.program(tmp_path / "log"))
 

@@ -45,7 +45,7 @@ def running(paths: Paths, account: Account | None, *, environ: Mapping[str, str]
 
 @pytest.fixture
 def closed_checkout(open_directory: Path, account: Account | None) -> Iterator[Paths]:
-    """A checkout with a path of more than 150 characters, blanks in it, below a directory closed to others."""
+    """Return a checkout whose path has more than 150 characters, with blanks, below a directory closed to others."""
     closed = open_directory / "closed to others"
     closed.mkdir(mode=0o700)
     root = closed / ("long " * 20).strip() / ("longer-" * 8) / "checkout"
@@ -56,7 +56,7 @@ def closed_checkout(open_directory: Path, account: Account | None) -> Iterator[P
     shutil.rmtree(paths.home, ignore_errors=True)
 
 
-def test_a_long_path_below_a_closed_directory_is_no_obstacle_and_keeps_its_data(
+def test_servers_run_and_keep_data_below_a_long_path_in_a_closed_directory(
     closed_checkout: Paths, account: Account | None
 ) -> None:
     assert len(str(closed_checkout.root)) > 150
@@ -83,13 +83,13 @@ def test_redis_requires_its_password_and_does_not_run_as_root(paths: Paths, acco
             pid = client.info("server")["process_id"]
             port = client.connection_pool.connection_kwargs["port"]
         once = Retry(NoBackoff(), retries=0)
-        with redis.Redis(port=port, retry=once) as stranger, pytest.raises(redis.AuthenticationError):
-            stranger.ping()
+        with redis.Redis(port=port, retry=once) as other_program, pytest.raises(redis.AuthenticationError):
+            other_program.ping()
 
         assert psutil.Process(pid).uids().effective == (account.uid if account else os.geteuid())
 
 
-def test_secrets_are_for_their_owner_only(paths: Paths, account: Account | None) -> None:
+def test_files_with_secrets_are_readable_by_their_owner_only(paths: Paths, account: Account | None) -> None:
     with running(paths, account):
         kept = [paths.run / "redis-password", paths.home / "postgres-password", paths.home / "redis" / "redis.conf"]
 
@@ -97,7 +97,9 @@ def test_secrets_are_for_their_owner_only(paths: Paths, account: Account | None)
         assert stat.S_IMODE((paths.home / "postgres").stat().st_mode) == 0o700
 
 
-def test_named_servers_are_used_and_nothing_is_started(open_directory: Path, account: Account | None) -> None:
+def test_servers_named_by_the_environment_are_used_and_none_is_started(
+    open_directory: Path, account: Account | None
+) -> None:
     root = open_directory / "named"
     root.mkdir()
     named = {"DATABASE_URL": "postgres://user@elsewhere/db", "REDIS_URL": "redis://elsewhere/3"}
@@ -107,20 +109,20 @@ def test_named_servers_are_used_and_nothing_is_started(open_directory: Path, acc
         assert sorted(path.name for path in (root / ".run").iterdir()) == ["logs"]
 
 
-def test_ports_are_the_same_in_the_next_run_unless_they_are_taken(tmp_path: Path) -> None:
+def test_ports_stay_the_same_in_the_next_run_unless_they_are_occupied(tmp_path: Path) -> None:
     book = PortRegistry(tmp_path / "ports.json")
     first, second = book.port("first"), book.port("second")
 
-    with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", second))
-        stranger.listen()
+    with socket.socket() as other_program:
+        other_program.bind(("127.0.0.1", second))
+        other_program.listen()
         later = PortRegistry(tmp_path / "ports.json")
 
         assert later.port("first") == first
         assert later.port("second") != second
 
 
-def test_a_second_run_in_one_checkout_is_refused_and_the_first_named(tmp_path: Path) -> None:
+def test_a_second_run_in_one_checkout_is_refused_with_the_process_id_of_the_first(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     first = rf"running already \(process {os.getpid()}\)"
 
@@ -131,11 +133,11 @@ def test_a_second_run_in_one_checkout_is_refused_and_the_first_named(tmp_path: P
         pass
 
 
-def test_an_occupied_port_is_refused_with_a_remedy() -> None:
-    with socket.socket() as stranger:
-        stranger.bind(("127.0.0.1", 0))
-        stranger.listen()
-        port = stranger.getsockname()[1]
+def test_the_error_for_an_occupied_port_names_a_remedy() -> None:
+    with socket.socket() as other_program:
+        other_program.bind(("127.0.0.1", 0))
+        other_program.listen()
+        port = other_program.getsockname()[1]
 
         with pytest.raises(DevstackError, match=f"Port {port} .*make run PORT="):
             check_is_free(Address(host="127.0.0.1", port=port))

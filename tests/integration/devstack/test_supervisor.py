@@ -1,4 +1,4 @@
-"""Programs are kept alive and end with their supervisor, however that ends."""
+"""The supervisor restarts programs that end; all programs end with the supervisor, also when it is killed."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from devstack.waiting import wait_until
 
 @pytest.fixture
 def supervisor_process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Start the little stack of `supervisor_process` in `tmp_path` and wait until its programs are up."""
+    """Start `supervised_programs.py` in `tmp_path` and wait until its programs run."""
     command = [sys.executable, "-m", "tests.integration.devstack.supervised_programs", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert wait_until(
@@ -36,7 +36,7 @@ def live(directory: Path) -> set[int]:
     return {pid for pid in everyone if is_alive(pid)}
 
 
-def test_a_killed_program_is_started_again_and_its_offspring_ended(
+def test_a_killed_program_is_restarted_and_its_children_ended(
     supervisor_process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     worker, offspring = pids(tmp_path, "worker")
@@ -48,7 +48,7 @@ def test_a_killed_program_is_started_again_and_its_offspring_ended(
     assert supervisor_process.poll() is None
 
 
-def test_sigterm_stops_all_even_the_stubborn_within_ten_seconds(
+def test_sigterm_stops_all_programs_within_ten_seconds_even_one_that_ignores_it(
     supervisor_process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     began_at = time.monotonic()
@@ -56,22 +56,24 @@ def test_sigterm_stops_all_even_the_stubborn_within_ten_seconds(
     supervisor_process.terminate()
 
     assert supervisor_process.wait(timeout=10) == 0
-    assert time.monotonic() - began_at > 1.5  # the stubborn one had its time
+    assert time.monotonic() - began_at > 1.5  # the stubborn program got its whole grace period
     assert live(tmp_path) == set()
 
 
-def test_a_second_ctrl_c_kills_the_rest_at_once(supervisor_process: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_a_second_ctrl_c_kills_the_remaining_programs_at_once(
+    supervisor_process: subprocess.Popen[str], tmp_path: Path
+) -> None:
     def press_again() -> bool:
         supervisor_process.send_signal(signal.SIGINT)
         return supervisor_process.poll() is not None
 
-    assert wait_until(press_again, seconds=1.6)  # the stubborn one would have had longer
+    assert wait_until(press_again, seconds=1.6)  # less than the grace period of the stubborn program
 
     assert supervisor_process.returncode == 0
     assert live(tmp_path) == set()
 
 
-def test_programs_die_with_a_killed_supervisor_and_the_next_run_ends_their_offspring(
+def test_programs_end_with_a_killed_supervisor_and_the_next_run_ends_their_children(
     supervisor_process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     leaders = {pids(tmp_path, "worker")[0], pids(tmp_path, "stubborn")[0]}

@@ -1,4 +1,4 @@
-"""Parts of the suite that need no server run without any; the others are refused in a sentence."""
+"""Tests that need no server run without one; the other tests are refused with an error message."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ NO_TESTS_RAN = 4
 
 
 def run_pytest(*arguments: str, names: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
-    """Run a part of the suite in the environment of an IDE: only `names` of the servers' variables are set."""
+    """Run part of the suite with only `names` of the servers' variables set, as in an IDE."""
     unset = PLACEHOLDERS.keys() - set(names) | {"PYTHONPATH", "PYTEST_XDIST_WORKER"}
     return subprocess.run(
         [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
@@ -33,14 +33,14 @@ def test_a_unit_test_runs_without_servers() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_test_that_needs_servers_is_refused_by_the_missing_names() -> None:
+def test_a_test_that_needs_servers_is_refused_with_the_missing_variables() -> None:
     done = run_pytest("tests/integration/accounts", names=["REDIS_URL"])
 
     assert done.returncode == NO_TESTS_RAN
     assert "tests need servers: SECRET_KEY, DATABASE_URL not set. Run `make test`" in done.stderr
 
 
-def test_a_unit_test_with_a_database_fails_and_says_where_it_belongs(tmp_path: Path) -> None:
+def test_a_unit_test_with_a_database_fails_and_names_the_right_folder(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("from tests.unit.conftest import *\n")
     test = tmp_path / "test_of_a_row.py"
     test.write_text("import pytest\n\n@pytest.mark.django_db\ndef test_of_a_row() -> None: ...\n")
