@@ -1,4 +1,4 @@
-"""The account whose token is looked after, in tests: its keys, its broker on loopback, and a token stored."""
+"""The broker account of the token tests: encryption keys, a broker on loopback, and a function that stores a token."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ KEY = Fernet.generate_key().decode()
 
 
 @contextmanager
-def broker_of_ours(settings: Settings) -> Iterator[Broker]:
-    """Give a broker that settings point at, with a key to store tokens and no token anywhere yet."""
+def running_account_broker(settings: Settings) -> Iterator[Broker]:
+    """Yield a broker at the URL of the settings, with a key to store tokens and without a stored token."""
     settings.TOKEN_KEYS = [KEY]
     settings.DHAN_CLIENT_ID = settings.DHAN_ACCESS_TOKEN = ""
     settings.DHAN_PIN = settings.DHAN_TOTP_SECRET = ""
@@ -30,5 +30,5 @@ def broker_of_ours(settings: Settings) -> Iterator[Broker]:
 
 
 def store(token: str, *, now: datetime) -> BrokerSession:
-    """Enter a token as staff."""
+    """Store a token as staff do."""
     return services.store_token(client_id=US, access_token=token, stored_by="staff", now=now)

@@ -1,4 +1,4 @@
-"""The token's life against a real PostgreSQL and a broker on loopback: stored, renewed once, refused, resealed."""
+"""The access token with PostgreSQL and a broker on loopback: storage, renewal, refusal, key rotation."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ from marketdata.selectors import TokenSource
 from marketdata.services import Renewal
 from marketdata.tasks import renew_broker_token
 from tests.brokers import Broker
-from tests.integration.marketdata.broker_accounts import HOUR, KEY, NOW, US, broker_of_ours, store
+from tests.integration.marketdata.broker_accounts import HOUR, KEY, NOW, US, running_account_broker, store
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher
 from tests.jwts import make_jwt
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def broker(settings: Settings) -> Iterator[Broker]:
-    with broker_of_ours(settings) as broker:
+    with running_account_broker(settings) as broker:
         yield broker
 
 
@@ -50,7 +50,7 @@ def generate_by_pin(settings: Settings) -> None:
     settings.DHAN_CLIENT_ID, settings.DHAN_PIN, settings.DHAN_TOTP_SECRET = US, PIN, TOTP_SECRET
 
 
-def test_a_stored_token_is_read_again_and_stands_nowhere_in_the_clear() -> None:
+def test_a_stored_token_can_be_read_and_is_never_stored_unencrypted() -> None:
     store(OLD, now=NOW)
 
     assert selectors.read_credentials() == Credentials(US, OLD)
@@ -60,7 +60,7 @@ def test_a_stored_token_is_read_again_and_stands_nowhere_in_the_clear() -> None:
     assert OLD not in str(BrokerSession.objects.get())
 
 
-def test_a_new_token_takes_the_one_before_it_off_the_record() -> None:
+def test_a_new_token_deletes_the_ciphertext_of_the_previous_one() -> None:
     store(OLD, now=NOW)
     store(NEW, now=NOW)
 
@@ -70,7 +70,7 @@ def test_a_new_token_takes_the_one_before_it_off_the_record() -> None:
     assert current.is_current
 
 
-def test_what_cannot_work_or_cannot_be_sealed_is_not_stored(settings: Settings) -> None:
+def test_a_token_that_is_expired_or_cannot_be_encrypted_is_not_stored(settings: Settings) -> None:
     with pytest.raises(TokenMalformed, match="expired"):
         store(OLD, now=NOW + 2 * HOUR)
     settings.TOKEN_KEYS = []
@@ -80,7 +80,7 @@ def test_what_cannot_work_or_cannot_be_sealed_is_not_stored(settings: Settings) 
     assert not BrokerSession.objects.exists()
 
 
-def test_the_environment_is_the_first_source_until_staff_store_one(settings: Settings) -> None:
+def test_the_token_of_the_environment_is_used_until_staff_store_one(settings: Settings) -> None:
     name_in_environment(settings, OLD)
     assert selectors.read_credentials() == Credentials(US, OLD)
     assert selectors.get_access_token_status(now=NOW - 5 * HOUR).source is TokenSource.ENVIRONMENT
@@ -91,7 +91,7 @@ def test_the_environment_is_the_first_source_until_staff_store_one(settings: Set
     assert selectors.get_access_token_status(now=NOW).source is TokenSource.STORED
 
 
-def test_an_environment_changed_after_that_counts_again_unless_its_token_is_the_older_one(settings: Settings) -> None:
+def test_a_changed_token_of_the_environment_is_used_again_unless_it_is_older(settings: Settings) -> None:
     name_in_environment(settings, "opaque-of-yesterday")
     store(NEW, now=NOW)
 
@@ -102,11 +102,16 @@ def test_an_environment_changed_after_that_counts_again_unless_its_token_is_the_
     assert selectors.read_credentials() == Credentials(US, NEW)
 
 
-def test_without_any_token_that_is_said(settings: Settings) -> None:
+def test_the_status_reports_a_missing_token(settings: Settings) -> None:
     assert selectors.read_credentials() is None
-    life = selectors.get_access_token_status(now=NOW)
-    assert (life.expires_at, life.last_four, life.source, life.method) == (None, "", TokenSource.NONE, "")
-    assert "There is no access token" in life.problem
+    token_status = selectors.get_access_token_status(now=NOW)
+    assert (token_status.expires_at, token_status.last_four, token_status.source, token_status.method) == (
+        None,
+        "",
+        TokenSource.NONE,
+        "",
+    )
+    assert "There is no access token" in token_status.problem
 
 
 def test_a_wrong_key_is_an_error_that_names_the_setting(settings: Settings) -> None:
@@ -119,15 +124,15 @@ def test_a_wrong_key_is_an_error_that_names_the_setting(settings: Settings) -> N
     assert services.renew_token(now=NOW) is Renewal.FAILED
 
 
-def test_a_token_of_unknown_end_is_no_problem_and_its_end_is_not_made_up(settings: Settings) -> None:
+def test_a_token_without_a_known_expiry_is_no_problem_and_gets_no_expiry(settings: Settings) -> None:
     name_in_environment(settings, "a-long-opaque-token")
 
-    life = selectors.get_access_token_status(now=NOW)
+    token_status = selectors.get_access_token_status(now=NOW)
 
-    assert (life.expires_at, life.problem, life.last_four) == (None, "", "oken")
+    assert (token_status.expires_at, token_status.problem, token_status.last_four) == (None, "", "oken")
 
 
-def test_a_token_is_renewed_before_its_end_and_only_then(broker: Broker) -> None:
+def test_a_token_is_renewed_only_shortly_before_it_expires(broker: Broker) -> None:
     store(OLD, now=NOW)
     broker.answer(200, {"dhanClientId": US, "accessToken": NEW, "expiryTime": "2026-11-21T10:00:00"})
 
@@ -138,11 +143,16 @@ def test_a_token_is_renewed_before_its_end_and_only_then(broker: Broker) -> None
     assert [path for path, _ in broker.requests] == ["/RenewToken"]
     assert (broker.headers[0]["access-token"], broker.headers[0]["dhanclientid"]) == (OLD, US)
     assert selectors.read_credentials() == Credentials(US, NEW)
-    life = selectors.get_access_token_status(now=NOW)
-    assert (life.expires_at, life.last_four, life.method, life.problem) == (NOW + 24 * HOUR, "bbbb", "renewed", "")
+    token_status = selectors.get_access_token_status(now=NOW)
+    assert (token_status.expires_at, token_status.last_four, token_status.method, token_status.problem) == (
+        NOW + 24 * HOUR,
+        "bbbb",
+        "renewed",
+        "",
+    )
 
 
-def test_the_token_of_the_environment_is_renewed_too(broker: Broker, settings: Settings) -> None:
+def test_a_token_of_the_environment_is_renewed(broker: Broker, settings: Settings) -> None:
     name_in_environment(settings, OLD)
     broker.answer(200, {"token": NEW})
 
@@ -151,13 +161,13 @@ def test_the_token_of_the_environment_is_renewed_too(broker: Broker, settings: S
     assert selectors.read_credentials() == Credentials(US, NEW)
 
 
-def test_where_the_new_token_does_not_say_when_it_ends_the_answer_does(broker: Broker) -> None:
+def test_the_expiry_of_an_opaque_token_is_read_from_the_response(broker: Broker) -> None:
     store(OLD, now=NOW)
     broker.answer(200, {"accessToken": "an-opaque-new-token", "expiryTime": "2026-11-21T10:00:00.000"})
 
     services.renew_token(now=NOW)
 
-    # 10:00 IST, as the broker leaves out.
+    # 10:00 IST; the broker omits the time zone.
     assert selectors.get_access_token_status(now=NOW).expires_at == datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
 
 
@@ -172,7 +182,7 @@ def test_where_the_new_token_does_not_say_when_it_ends_the_answer_does(broker: B
         (200, {"accessToken": 7}),
     ],
 )
-def test_a_failed_renewal_is_seen_and_tried_again_later(broker: Broker, status: int, body: object) -> None:
+def test_a_failed_renewal_is_reported_and_retried_later(broker: Broker, status: int, body: object) -> None:
     store(OLD, now=NOW)
     broker.answer(status, body)
 
@@ -186,7 +196,7 @@ def test_a_failed_renewal_is_seen_and_tried_again_later(broker: Broker, status: 
     assert selectors.get_access_token_status(now=NOW).problem == ""
 
 
-def test_nothing_is_asked_of_the_broker_that_could_not_be_kept(broker: Broker, settings: Settings) -> None:
+def test_no_token_is_requested_when_it_could_not_be_encrypted(broker: Broker, settings: Settings) -> None:
     name_in_environment(settings, OLD)
     settings.TOKEN_KEYS = []
 
@@ -196,21 +206,19 @@ def test_nothing_is_asked_of_the_broker_that_could_not_be_kept(broker: Broker, s
     assert "TOKEN_KEYS is not set" in selectors.get_access_token_status(now=NOW).problem
 
 
-def test_by_pin_and_one_time_password_a_token_is_generated_where_there_is_none(
-    broker: Broker, settings: Settings
-) -> None:
+def test_without_a_token_one_is_generated_with_pin_and_totp(broker: Broker, settings: Settings) -> None:
     generate_by_pin(settings)
     broker.answer(200, {"dhanClientId": US, "accessToken": NEW, "expiryTime": "2026-11-21T10:00:00"})
 
     assert services.renew_token(now=NOW) is Renewal.DONE
 
-    # The six digits of that secret at that moment, by another implementation of RFC 6238.
+    # The expected six digits come from another implementation of RFC 6238.
     assert broker.requests == [(f"/app/generateAccessToken?dhanClientId={US}&pin={PIN}&totp=649921", None)]
     assert selectors.read_credentials() == Credentials(US, NEW)
     assert selectors.get_access_token_status(now=NOW).method == "generated"
 
 
-def test_generations_keep_two_minutes_apart_and_then_more_where_each_token_is_refused(
+def test_generations_are_two_minutes_apart_and_double_while_each_token_is_refused(
     broker: Broker, settings: Settings
 ) -> None:
     generate_by_pin(settings)
@@ -226,9 +234,7 @@ def test_generations_keep_two_minutes_apart_and_then_more_where_each_token_is_re
     assert services.renew_token(now=again + timedelta(seconds=260)) is Renewal.DONE
 
 
-def test_failed_generations_keep_two_minutes_apart_where_there_is_no_token_at_all(
-    broker: Broker, settings: Settings
-) -> None:
+def test_failed_generations_without_a_token_are_two_minutes_apart(broker: Broker, settings: Settings) -> None:
     generate_by_pin(settings)
     broker.answer(400, {"errorCode": "DH-905", "errorMessage": "Invalid TOTP"})
     assert services.renew_token(now=NOW) is Renewal.FAILED
@@ -238,7 +244,7 @@ def test_failed_generations_keep_two_minutes_apart_where_there_is_no_token_at_al
     assert "Renewal failed 2 times" in selectors.get_access_token_status(now=NOW).problem
 
 
-def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker) -> None:
+def test_a_refused_token_is_renewed_once_and_then_only_by_staff(broker: Broker) -> None:
     store(OLD, now=NOW)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
     for _ in range(5):
@@ -255,7 +261,7 @@ def test_a_refused_token_is_renewed_once_and_then_waits_for_staff(broker: Broker
     assert selectors.get_access_token_status(now=NOW).problem == ""
 
 
-def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Broker) -> None:
+def test_a_refusal_that_a_new_token_cannot_solve_is_reported_without_a_renewal(broker: Broker) -> None:
     store(make_jwt(expires_at=NOW + 20 * HOUR, client_id=US), now=NOW)
     found = selectors.read_credentials()
     assert found is not None
@@ -267,7 +273,7 @@ def test_a_refusal_that_no_token_can_cure_is_told_and_asks_for_none(broker: Brok
     assert broker.requests == []
 
 
-def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
+def test_a_refusal_of_a_replaced_token_is_ignored() -> None:
     store(OLD, now=NOW)
     store(NEW, now=NOW)
 
@@ -277,15 +283,15 @@ def test_a_refusal_of_what_is_no_longer_in_force_is_of_no_interest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "is_forgotten"),
+    ("states", "is_deleted"),
     [
         ([ConnectionState.LIVE, ConnectionState.LIVE], True),
         ([ConnectionState.LIVE, ConnectionState.WAITING], False),
         ([], False),
     ],
 )
-def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
-    own_board: str, settings: Settings, broker: Broker, states: Sequence[ConnectionState], is_forgotten: bool
+def test_a_refusal_is_deleted_once_every_connection_is_live_with_the_token(
+    own_board: str, settings: Settings, broker: Broker, states: Sequence[ConnectionState], is_deleted: bool
 ) -> None:
     name_in_environment(settings, "a-long-opaque-token")
     broker.answer(503, b"away")
@@ -296,11 +302,11 @@ def test_a_refusal_is_forgotten_once_every_connection_is_live_with_the_token(
     assert "refused with 400. Renewal failed once" in selectors.get_access_token_status(now=NOW).problem
     services.renew_token(now=NOW + timedelta(seconds=31))
 
-    assert (selectors.get_access_token_status(now=NOW).problem == "") is is_forgotten
+    assert (selectors.get_access_token_status(now=NOW).problem == "") is is_deleted
     assert len(broker.requests) == 1
 
 
-def test_a_refusal_stands_while_redis_cannot_prove_that_the_token_works(settings: Settings, broker: Broker) -> None:
+def test_a_refusal_remains_while_redis_cannot_show_live_connections(settings: Settings, broker: Broker) -> None:
     name_in_environment(settings, "a-long-opaque-token")
     broker.answer(503, b"away")
     services.note_refusal(credentials=Credentials(US, "a-long-opaque-token"), reason="refused with 400", now=NOW)
@@ -325,23 +331,23 @@ def test_an_expired_token_is_a_problem() -> None:
     assert "expired at 20 Nov 11:00:00 IST" in selectors.get_access_token_status(now=NOW + HOUR).problem
 
 
-def test_keys_are_rotated_by_a_command(settings: Settings) -> None:
+def test_a_command_encrypts_all_tokens_with_the_first_key(settings: Settings) -> None:
     store(OLD, now=NOW)
     new_key = Fernet.generate_key().decode()
     settings.TOKEN_KEYS = [new_key, KEY]
-    said = StringIO()
+    output = StringIO()
 
-    call_command("rotate_token_keys", stdout=said)
+    call_command("rotate_token_keys", stdout=output)
 
-    assert said.getvalue() == "1 stored access token encrypted with the first key.\n"
+    assert output.getvalue() == "1 stored access token encrypted with the first key.\n"
     settings.TOKEN_KEYS = [new_key]
     assert selectors.read_credentials() == Credentials(US, OLD)
     settings.TOKEN_KEYS = [KEY]
     with pytest.raises(CommandError, match="TOKEN_KEYS"):
-        call_command("rotate_token_keys", stdout=said)
+        call_command("rotate_token_keys", stdout=output)
 
 
-def test_what_the_broker_quotes_of_our_secrets_is_not_passed_on(broker: Broker, settings: Settings) -> None:
+def test_secrets_in_an_error_of_the_broker_are_not_passed_on(broker: Broker, settings: Settings) -> None:
     store(OLD, now=NOW)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": f"{OLD} is invalid"})
     assert services.renew_token(now=NOW) is Renewal.FAILED
@@ -353,7 +359,7 @@ def test_what_the_broker_quotes_of_our_secrets_is_not_passed_on(broker: Broker, 
     assert "Invalid Pin ***" in selectors.get_access_token_status(now=NOW).problem
 
 
-def test_the_schedule_looks_after_the_token_and_the_task_does_so(broker: Broker, settings: Settings) -> None:
+def test_the_schedule_contains_the_renewal_task_and_the_task_renews(broker: Broker, settings: Settings) -> None:
     row = PeriodicTask.objects.get(task=renew_broker_token.name)
     assert (row.interval.every, row.interval.period, row.queue, row.expire_seconds) == (10, "seconds", "default", 10)
     name_in_environment(settings, make_jwt(expires_at=timezone.now() + HOUR, client_id=US))
@@ -364,7 +370,7 @@ def test_the_schedule_looks_after_the_token_and_the_task_does_so(broker: Broker,
     assert selectors.get_access_token_status(now=timezone.now()).method == "renewed"
 
 
-def test_no_secret_is_in_a_log_or_an_error(
+def test_no_log_and_no_error_contains_a_secret(
     broker: Broker, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -380,7 +386,7 @@ def test_no_secret_is_in_a_log_or_an_error(
 
 
 async def report(states: Sequence[ConnectionState]) -> None:
-    """Say on the board how each connection is."""
+    """Publish a report of each connection to the board."""
     async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
         for number, state in enumerate(states, start=1):
             await FramePublisher(client, django_settings.REDIS_PREFIX, connection=number).report(state)

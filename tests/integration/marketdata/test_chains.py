@@ -1,4 +1,4 @@
-"""Opening chains: the source of the price, when the stored window holds, and what is stored."""
+"""Opening chains: the source of the price, the validity of the stored window, and the stored rows."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -51,7 +51,7 @@ def open_chain(
     return services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)
 
 
-def test_the_live_price_is_asked_first_and_the_broker_not_at_all(reliance: SeriesListing, broker: Broker) -> None:
+def test_a_live_price_is_used_before_any_request_to_the_broker(reliance: SeriesListing, broker: Broker) -> None:
     put_prices({reliance.spot_instrument_id: 2_611.35}, now=NOW)
 
     chain = open_chain(reliance, caller_ltp=Decimal(1))
@@ -62,7 +62,7 @@ def test_the_live_price_is_asked_first_and_the_broker_not_at_all(reliance: Serie
     assert broker.requests == []
 
 
-def test_a_live_price_costs_no_query(
+def test_a_live_price_needs_no_query(
     reliance: SeriesListing, spot: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     put_prices({spot: 2_611.35}, now=NOW)
@@ -71,7 +71,7 @@ def test_a_live_price_costs_no_query(
         open_chain(reliance)
 
 
-def test_without_a_live_price_the_broker_is_asked(reliance: SeriesListing, broker: Broker) -> None:
+def test_without_a_live_price_the_broker_is_requested(reliance: SeriesListing, broker: Broker) -> None:
     broker.answer(200, {"data": {"NSE_EQ": {"2885": {"last_price": 2599.4}}}, "status": "success"})
 
     chain = open_chain(reliance, caller_ltp=Decimal(1))
@@ -80,7 +80,7 @@ def test_without_a_live_price_the_broker_is_asked(reliance: SeriesListing, broke
     assert broker.requests == [("/marketfeed/ltp", {"NSE_EQ": [2885]})]
 
 
-def test_a_price_from_before_an_outage_is_no_live_price(reliance: SeriesListing, spot: int, broker: Broker) -> None:
+def test_a_price_from_before_an_outage_is_not_live(reliance: SeriesListing, spot: int, broker: Broker) -> None:
     put_prices({spot: 2_611.35}, now=NOW, known=Known.TRADE | Known.EARLIER)
     broker.answer(200, {"data": {"NSE_EQ": {"2885": {"last_price": 2599.4}}}, "status": "success"})
 
@@ -91,7 +91,7 @@ def test_a_price_from_before_an_outage_is_no_live_price(reliance: SeriesListing,
     assert selectors.list_prices(instrument_ids=[spot])[spot].source is PriceSource.EARLIER
 
 
-def test_where_the_broker_has_none_the_caller_is_believed(reliance: SeriesListing, broker: Broker) -> None:
+def test_without_a_price_of_the_broker_the_price_of_the_caller_is_used(reliance: SeriesListing, broker: Broker) -> None:
     broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
 
     chain = open_chain(reliance, caller_ltp=Decimal(2651))
@@ -99,7 +99,7 @@ def test_where_the_broker_has_none_the_caller_is_believed(reliance: SeriesListin
     assert (chain.window.atm, chain.spot.source) == (Decimal(2_660), PriceSource.CALLER)
 
 
-def test_the_last_source_is_the_stored_window_and_it_stays(reliance: SeriesListing) -> None:
+def test_without_any_other_price_the_stored_window_is_used_unchanged(reliance: SeriesListing) -> None:
     stored = open_chain(reliance, caller_ltp=Decimal(2651))
     services.store_windows([stored])
 
@@ -119,7 +119,7 @@ def test_a_recent_window_saves_the_request_to_the_broker(reliance: SeriesListing
     assert len(broker.requests) == 1
 
 
-def test_a_price_that_nobody_knows_is_said_to_be(reliance: SeriesListing) -> None:
+def test_a_chain_without_any_price_is_refused_with_no_price(reliance: SeriesListing) -> None:
     with pytest.raises(PriceUnknown, match="no price for RELIANCE") as refusal:
         open_chain(reliance)
 
@@ -146,7 +146,7 @@ def test_opening_a_chain_stores_nothing(reliance: SeriesListing, spot: int) -> N
         (2_700.0, timedelta(seconds=-1), True, 2_600),
     ],
 )
-def test_a_stored_window_holds_until_it_is_moved_aged_or_opened(
+def test_a_stored_window_is_valid_for_5_minutes_within_a_step_until_it_is_opened(
     reliance: SeriesListing, spot: int, price: float, age: timedelta, is_opening: bool, atm: int
 ) -> None:
     put_prices({spot: 2_609.95}, now=NOW)
@@ -169,7 +169,7 @@ def test_a_window_whose_atm_left_the_listing_is_replaced(market: Listing, relian
     assert chain.window.atm == 2_620
 
 
-def test_windows_of_different_widths_are_different_windows(reliance: SeriesListing) -> None:
+def test_each_width_of_a_series_has_its_window(reliance: SeriesListing) -> None:
     for width in (5, 25):
         services.store_windows([open_chain(reliance, width=width, caller_ltp=Decimal(2_600))])
 
@@ -181,7 +181,7 @@ def test_windows_of_different_widths_are_different_windows(reliance: SeriesListi
     }
 
 
-def test_a_stored_window_is_read_as_it_was_calculated(reliance: SeriesListing, spot: int) -> None:
+def test_a_stored_window_is_read_unchanged(reliance: SeriesListing, spot: int) -> None:
     put_prices({spot: 2_611.35}, now=NOW)
     chain = open_chain(reliance)
 
@@ -191,7 +191,7 @@ def test_a_stored_window_is_read_as_it_was_calculated(reliance: SeriesListing, s
     assert selectors.find_window(key=chain.key) == chain.window
 
 
-def test_the_legs_of_a_window_are_both_sides_of_its_strikes(market: Listing) -> None:
+def test_a_window_has_a_call_and_a_put_of_each_strike(market: Listing) -> None:
     nifty = selectors.get_series_by_key(market.series_of("NIFTY"))
     put_prices({nifty.spot_instrument_id: 25_012.35}, now=NOW)
 

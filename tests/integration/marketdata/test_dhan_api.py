@@ -1,4 +1,4 @@
-"""The broker's REST side: prices, full snapshots, both shapes of errors, and a token that stays where it belongs."""
+"""The broker's REST side: prices, full snapshots, both shapes of errors, and a token that is never passed on."""
 
 import logging
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def broker(settings: Settings) -> Iterator[Broker]:
         yield broker
 
 
-def test_prices_are_asked_for_by_segment_and_what_is_missing_stays_missing(broker: Broker) -> None:
+def test_prices_are_requested_by_segment_and_missing_ones_are_left_out(broker: Broker) -> None:
     broker.answer(
         200,
         {
@@ -38,13 +38,13 @@ def test_prices_are_asked_for_by_segment_and_what_is_missing_stays_missing(broke
 
     prices = dhan_api.fetch_ltp([RELIANCE, CALL, PUT], credentials=US)
 
-    # A price of zero is no price: the broker says so of what its cache has dropped.
+    # A price of zero is no price: the broker returns it for instruments that its cache has dropped.
     assert prices == {RELIANCE: Decimal("1452.3")}
     assert broker.requests == [("/marketfeed/ltp", {"NSE_EQ": [2885], "NSE_FNO": [131533, 131534]})]
     assert (broker.headers[0]["access-token"], broker.headers[0]["client-id"]) == (TOKEN, "1000000001")
 
 
-def test_nothing_is_asked_about_nothing_and_too_much_is_refused(broker: Broker) -> None:
+def test_an_empty_list_makes_no_request_and_a_list_that_is_too_long_is_refused(broker: Broker) -> None:
     assert dhan_api.fetch_ltp([], credentials=US) == {}
     with pytest.raises(ValueError, match="1001 instruments"):
         dhan_api.fetch_ltp([InstrumentKey(ExchangeSegment.NSE_EQ, one) for one in range(1_001)], credentials=US)
@@ -72,7 +72,7 @@ def test_a_full_snapshot_is_a_quote(broker: Broker) -> None:
     quote = dhan_api.fetch_quotes([CALL, PUT], credentials=US)[CALL]
 
     assert broker.requests == [("/marketfeed/quote", {"NSE_FNO": [131533, 131534]})]
-    # 15:29:59 on the wall, written as if it were UTC.
+    # 15:29:59 IST, written as if it were UTC.
     assert (quote.ltp, quote.ltt, quote.previous_close) == (61.05, 1_770_737_399, 55.5)
     assert (quote.volume, quote.oi, quote.total_buy_quantity, quote.day_open) == (6_500, 12, 1_000, 50)
     assert quote.depth is not None
@@ -80,7 +80,7 @@ def test_a_full_snapshot_is_a_quote(broker: Broker) -> None:
 
 
 @pytest.mark.parametrize("time", ["01/01/1980 00:00:00", ""])
-def test_what_never_traded_has_no_trade(broker: Broker, time: str) -> None:
+def test_an_instrument_that_never_traded_has_no_trade(broker: Broker, time: str) -> None:
     broker.answer(
         200, {"data": {"NSE_FNO": {"131533": {"last_price": 0, "last_trade_time": time}}}, "status": "success"}
     )
@@ -108,7 +108,7 @@ def test_what_never_traded_has_no_trade(broker: Broker, time: str) -> None:
         (200, {"data": [], "status": "success"}, dhan_api.DhanUnreachable),
     ],
 )
-def test_errors_of_both_shapes_are_told_apart(
+def test_errors_of_both_shapes_are_distinguished(
     broker: Broker, status: int, body: object, error: type[dhan_api.DhanError]
 ) -> None:
     broker.answer(status, body)
@@ -119,7 +119,7 @@ def test_errors_of_both_shapes_are_told_apart(
     assert type(raised.value) is error
 
 
-def test_a_broker_that_is_away_is_unreachable(settings: Settings) -> None:
+def test_a_refused_connection_raises_unreachable(settings: Settings) -> None:
     with running_broker() as gone:
         settings.DHAN_REST_URL = gone.url
 
@@ -127,7 +127,7 @@ def test_a_broker_that_is_away_is_unreachable(settings: Settings) -> None:
         dhan_api.fetch_ltp([RELIANCE], credentials=US)
 
 
-def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_error_and_no_log_contains_the_token(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     broker.answer(401, {"errorCode": "DH-901", "errorMessage": "invalid or expired"})
 
@@ -138,7 +138,7 @@ def test_the_token_is_in_no_error_and_no_log(broker: Broker, caplog: pytest.LogC
     assert TOKEN not in caplog.text
 
 
-def test_prices_asked_for_in_the_same_second_are_all_answered(settings: Settings) -> None:
+def test_price_requests_within_one_second_are_all_answered(settings: Settings) -> None:
     with running_simulator() as simulator:
         settings.DHAN_REST_URL = simulator.rest_url
         credentials = Credentials(simulator.client_id, simulator.access_token)
@@ -151,7 +151,7 @@ def test_prices_asked_for_in_the_same_second_are_all_answered(settings: Settings
     assert list(prices) == [RELIANCE]
 
 
-def test_a_broker_that_refuses_every_time_is_asked_three_times(broker: Broker) -> None:
+def test_a_refused_request_is_sent_three_times(broker: Broker) -> None:
     broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
 
     with pytest.raises(dhan_api.RateLimited):

@@ -1,4 +1,4 @@
-"""Importing the instrument file: what is written, what a second run changes, how contracts are linked."""
+"""Importing the instrument file: the written rows, the changes of a second run, the links of contracts."""
 
 import gzip
 from datetime import UTC, date, datetime, timedelta
@@ -54,7 +54,7 @@ def listed(token: str, *, exchange: str = "NSE") -> Instrument:
     return Instrument.objects.get(is_listed=True, token=token, exchange=exchange)
 
 
-def test_an_import_writes_what_is_kept_and_records_the_counts(tmp_path: Path) -> None:
+def test_an_import_writes_the_accepted_rows_and_records_the_counts(tmp_path: Path) -> None:
     record = run(write_master(tmp_path, *WHOLE))
 
     assert record.refusal == ""
@@ -71,7 +71,7 @@ def test_an_import_writes_what_is_kept_and_records_the_counts(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["master.csv", "master.csv.gz", "gzip-without-saying-so.csv"])
-def test_plain_and_gzip_are_told_apart_by_their_bytes(tmp_path: Path, name: str) -> None:
+def test_plain_and_gzip_files_are_distinguished_by_their_bytes(tmp_path: Path, name: str) -> None:
     source = write_master(tmp_path, *WHOLE, name="master.csv.gz" if "gz" in name else name)
     path = Path(source).rename(tmp_path / name)
 
@@ -89,7 +89,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert list(Instrument.objects.order_by("id").values()) == before
 
 
-def test_derivatives_are_linked_to_what_they_are_written_on(tmp_path: Path) -> None:
+def test_derivatives_are_linked_to_their_underlying(tmp_path: Path) -> None:
     run(write_master(tmp_path, *WHOLE))
 
     def spot_of(token: str, *, exchange: str = "NSE") -> tuple[str, str]:
@@ -107,7 +107,7 @@ def test_derivatives_are_linked_to_what_they_are_written_on(tmp_path: Path) -> N
     assert listed("USDINR_25FEB2026_FUT").underlying is None
 
 
-def test_a_commodity_option_hangs_on_the_first_future_that_outlives_it(tmp_path: Path) -> None:
+def test_the_spot_of_a_commodity_option_is_the_first_future_that_expires_later(tmp_path: Path) -> None:
     march = made.CRUDE_FUTURE.replace("467013", "472789").replace("2026-02-19", "2026-03-19").replace("19Feb", "19Mar")
     mini = made.CRUDE_FUTURE.replace("467013", "5").replace("CRUDEOIL", "CRUDEOILM").replace("2026-02-19", "2026-02-18")
     later = made.CRUDE_CALL.replace("488330", "6").replace("2026-02-17", "2026-03-17").replace("17Feb", "17Mar")
@@ -119,7 +119,7 @@ def test_a_commodity_option_hangs_on_the_first_future_that_outlives_it(tmp_path:
     assert dict(linked) == {date(2026, 2, 17): 467013, date(2026, 3, 17): 472789, date(2026, 4, 16): None}
 
 
-def test_a_future_that_comes_later_relinks_the_options(tmp_path: Path) -> None:
+def test_options_are_linked_again_when_an_earlier_future_is_listed(tmp_path: Path) -> None:
     march = made.CRUDE_FUTURE.replace("467013", "472789").replace("2026-02-19", "2026-03-19").replace("19Feb", "19Mar")
     run(write_master(tmp_path, march, made.CRUDE_CALL))
 
@@ -131,7 +131,7 @@ def test_a_future_that_comes_later_relinks_the_options(tmp_path: Path) -> None:
     assert spot.security_id == 467013
 
 
-def test_next_fifty_derivatives_find_their_index_under_its_other_name(tmp_path: Path) -> None:
+def test_next_fifty_derivatives_are_linked_to_their_index_by_its_other_name(tmp_path: Path) -> None:
     call = made.NIFTY_MONTHLY_CALL.replace("NIFTY-Feb", "NIFTYNXT50-Feb")
     run(write_master(tmp_path, made.NIFTY, made.BANKNIFTY, made.NIFTY_NEXT_50, call))
 
@@ -140,7 +140,7 @@ def test_next_fifty_derivatives_find_their_index_under_its_other_name(tmp_path: 
     assert (spot.security_id, spot.token, spot.display_name) == (38, "NIFTYNXT50", "Nifty Next 50")
 
 
-def test_of_rows_with_one_symbol_the_ordinary_share_has_the_bare_token(tmp_path: Path) -> None:
+def test_the_ordinary_share_of_a_symbol_has_the_token_without_a_suffix(tmp_path: Path) -> None:
     bond = made.RELIANCE.replace("2885", "7").replace(",ES,EQ,", ",DEB,N2,")
     trade_to_trade = made.RELIANCE.replace("2885", "8").replace(",ES,EQ,", ",ES,BE,")
     run(write_master(tmp_path, bond, trade_to_trade, made.RELIANCE, made.BSE_RELIANCE))
@@ -150,7 +150,7 @@ def test_of_rows_with_one_symbol_the_ordinary_share_has_the_bare_token(tmp_path:
     assert listed("RELIANCE", exchange="BSE").security_id == 500325
 
 
-def test_without_an_ordinary_series_another_share_comes_before_bonds(tmp_path: Path) -> None:
+def test_without_an_ordinary_share_another_share_precedes_bonds(tmp_path: Path) -> None:
     bond = made.RELIANCE.replace("2885", "7").replace(",ES,EQ,", ",DEB,N2,")
     small = made.RELIANCE.replace("2885", "8").replace(",ES,EQ,", ",ES,SM,")
     twin = made.RELIANCE.replace("2885", "9").replace(",ES,EQ,", ",DEB,N2,")
@@ -160,7 +160,7 @@ def test_without_an_ordinary_series_another_share_comes_before_bonds(tmp_path: P
     assert dict(tokens) == {8: "RELIANCE", 7: "RELIANCE-N2", 9: "RELIANCE-N2-9"}
 
 
-def test_an_index_comes_before_a_fund_of_its_name_and_keeps_its_derivatives(tmp_path: Path) -> None:
+def test_an_index_precedes_a_fund_of_the_same_name_and_keeps_its_derivatives(tmp_path: Path) -> None:
     fund = made.BSE_RELIANCE.replace("RELIANCE,1", "SENSEX,1").replace(",ES,A,", ",ETF,B,").replace("500325", "5")
     run(write_master(tmp_path, fund, made.SENSEX, made.SENSEX_PUT))
 
@@ -173,7 +173,7 @@ def test_an_index_comes_before_a_fund_of_its_name_and_keeps_its_derivatives(tmp_
     assert spot.security_id == 51
 
 
-def test_what_is_gone_or_expired_is_no_longer_listed_but_stays(tmp_path: Path) -> None:
+def test_missing_and_expired_instruments_are_unlisted_and_not_deleted(tmp_path: Path) -> None:
     run(write_master(tmp_path, *WHOLE))
 
     record = run(write_master(tmp_path, *WHOLE), as_of=date(2026, 2, 18), now=NOW + timedelta(days=8))
@@ -184,7 +184,7 @@ def test_what_is_gone_or_expired_is_no_longer_listed_but_stays(tmp_path: Path) -
     assert {one.last_changed_at for one in gone} == {NOW + timedelta(days=8)}
 
 
-def test_what_comes_back_is_the_same_row_again(tmp_path: Path) -> None:
+def test_an_instrument_that_returns_keeps_its_row(tmp_path: Path) -> None:
     run(write_master(tmp_path, *WHOLE))
     first = listed("NIFTY_24FEB2026_26000CE")
     run(write_master(tmp_path, *[row for row in WHOLE if row != made.NIFTY_MONTHLY_CALL]))
@@ -195,7 +195,7 @@ def test_what_comes_back_is_the_same_row_again(tmp_path: Path) -> None:
     assert listed("NIFTY_24FEB2026_26000CE").pk == first.pk
 
 
-def test_an_id_used_again_is_a_new_instrument(tmp_path: Path) -> None:
+def test_a_reused_security_id_is_a_new_instrument(tmp_path: Path) -> None:
     run(write_master(tmp_path, *WHOLE))
     old = listed("RELIANCE_24FEB2026_1500CE")
     reused = made.RELIANCE_CALL.replace("1500", "1620")
@@ -211,7 +211,7 @@ def test_an_id_used_again_is_a_new_instrument(tmp_path: Path) -> None:
     assert new.security_id == old.security_id
 
 
-def test_a_changed_lot_changes_the_row_and_says_when(tmp_path: Path) -> None:
+def test_a_changed_lot_size_updates_the_row_and_its_time(tmp_path: Path) -> None:
     run(write_master(tmp_path, *WHOLE))
     old = listed("RELIANCE_24FEB2026_1500CE")
 
@@ -235,7 +235,7 @@ def test_a_company_that_changes_its_name_stays_the_same_instrument(tmp_path: Pat
     assert listed("JIO").pk == old.pk
 
 
-def test_the_compact_file_does_not_unlearn_an_isin(tmp_path: Path) -> None:
+def test_the_compact_file_does_not_delete_an_isin(tmp_path: Path) -> None:
     run(write_master(tmp_path, made.APRIL_RELIANCE, header=made.DETAILED_APRIL_2026))
 
     run(write_master(tmp_path, made.RELIANCE))
@@ -243,13 +243,13 @@ def test_the_compact_file_does_not_unlearn_an_isin(tmp_path: Path) -> None:
     assert listed("RELIANCE").isin == "INE002A01018"
 
 
-def test_ids_that_collide_across_segments_stay_apart(tmp_path: Path) -> None:
+def test_equal_security_ids_of_two_segments_are_two_instruments(tmp_path: Path) -> None:
     run(write_master(tmp_path, made.NIFTY, made.RELIANCE.replace("2885", "13")))
 
     assert set(Instrument.objects.values_list("exchange_segment", "security_id")) == {(0, 13), (1, 13)}
 
 
-def test_an_import_takes_the_same_number_of_statements_whatever_its_size(tmp_path: Path) -> None:
+def test_an_import_runs_the_same_number_of_statements_at_any_size(tmp_path: Path) -> None:
     small = write_master(tmp_path, made.NIFTY, made.RELIANCE, name="small.csv")
     shares = [made.RELIANCE.replace("2885", str(one)).replace(",RELIANCE,", f",S{one},") for one in range(500)]
     large = write_master(tmp_path, *shares, made.NIFTY, name="large.csv")
@@ -262,10 +262,10 @@ def test_an_import_takes_the_same_number_of_statements_whatever_its_size(tmp_pat
     assert len(many) == len(few)
 
 
-def test_an_import_keeps_other_imports_out_and_lets_everybody_read(tmp_path: Path) -> None:
+def test_an_import_blocks_other_imports_and_no_readers(tmp_path: Path) -> None:
     run(write_master(tmp_path, *WHOLE))
 
-    # The test's transaction still holds what the import's took.
+    # The locks of the import are owned until the end of the test's transaction.
     with connection.cursor() as cursor:
         cursor.execute("SELECT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'instruments'::regclass")
         modes = {mode for (mode,) in cursor.fetchall()}
@@ -296,16 +296,18 @@ def test_both_files_of_the_simulator_list_the_same_instruments() -> None:
     )
 
 
-def test_the_command_reports_what_was_read_kept_and_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_the_read_accepted_and_skipped_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     call_command("import_instruments", write_master(tmp_path, *WHOLE), "--as-of", "2026-02-18")
 
-    said = capsys.readouterr().out
-    assert "Rows read 15, kept 12" in said
-    assert "skipped, expired: 2" in said
-    assert "skipped, no feed segment: 1" in said
-    assert "New 12, changed 0, delisted 0 (compact, as of 2026-02-18)" in said
+    output = capsys.readouterr().out
+    assert "Rows read 15, kept 12" in output
+    assert "skipped, expired: 2" in output
+    assert "skipped, no feed segment: 1" in output
+    assert "New 12, changed 0, delisted 0 (compact, as of 2026-02-18)" in output
 
 
-def test_the_command_fails_with_the_reason_of_a_refusal(tmp_path: Path) -> None:
+def test_the_command_fails_with_the_reason_of_the_refusal(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"Refused, nothing was changed\. .*missing\.csv cannot be read: No such"):
         call_command("import_instruments", str(tmp_path / "missing.csv"))

@@ -1,4 +1,4 @@
-"""Instrument files that are refused: each leaves yesterday's list, a record, and a sentence."""
+"""Instrument files that are refused: the previous list stays, and the refusal is recorded with its reason."""
 
 import gzip
 from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def damaged(change: Callable[[bytes], bytes | None], path: Path) -> None:
         ),
     ],
 )
-def test_a_bad_file_leaves_yesterdays_list(
+def test_a_refused_file_leaves_the_previous_list_unchanged(
     tmp_path: Path, change: Callable[[bytes], bytes | None], sentence: str
 ) -> None:
     path = tmp_path / "master.csv"
@@ -94,7 +94,7 @@ def test_after_a_refusal_the_next_good_file_is_imported(tmp_path: Path) -> None:
     assert run(str(path)).refusal == ""
 
 
-def test_twenty_percent_fewer_rows_are_accepted_and_refused_ones_do_not_lower_the_bar(tmp_path: Path) -> None:
+def test_20_percent_fewer_rows_are_accepted_and_refused_files_do_not_lower_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "master.csv"
     path.write_bytes(made.compact_text(made.NIFTY, *SHARES[:99]).encode())
     run(str(path))
@@ -106,7 +106,7 @@ def test_twenty_percent_fewer_rows_are_accepted_and_refused_ones_do_not_lower_th
     assert run(str(path)).refusal == ""
 
 
-def test_an_operator_may_accept_a_shorter_list(tmp_path: Path) -> None:
+def test_an_operator_can_accept_a_shorter_list(tmp_path: Path) -> None:
     path = tmp_path / "master.csv"
     path.write_bytes(GOOD)
     run(str(path))
@@ -126,7 +126,7 @@ def test_a_list_without_derivatives_needs_no_indices(tmp_path: Path) -> None:
 
 @contextmanager
 def answering(status: int, body: bytes, *, length: int | None = None) -> Iterator[str]:
-    """Serve one answer to everybody; `length` is what the header claims."""
+    """Serve one response to every request; `length` is the value of the Content-Length header."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -136,7 +136,7 @@ def answering(status: int, body: bytes, *, length: int | None = None) -> Iterato
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -149,34 +149,34 @@ def answering(status: int, body: bytes, *, length: int | None = None) -> Iterato
         server.server_close()
 
 
-def test_a_file_is_read_from_an_address() -> None:
+def test_a_file_is_downloaded_from_an_address() -> None:
     with answering(200, GOOD) as url:
         record = run(url)
 
     assert (record.refusal, record.rows_kept, record.source) == ("", 103, url)
 
 
-def test_a_gzip_file_is_read_from_an_address() -> None:
+def test_a_gzip_file_is_downloaded_from_an_address() -> None:
     with answering(200, gzip.compress(GOOD)) as url:
         assert run(url).rows_kept == 103
 
 
-def test_an_answer_that_is_no_success_is_refused() -> None:
+def test_a_response_with_an_error_status_is_refused() -> None:
     with answering(404, b"gone") as url:
         assert run(url).refusal == f"{url} answers 404."
 
 
-def test_a_page_that_says_it_is_a_success_is_refused() -> None:
+def test_an_html_page_with_status_200_is_refused() -> None:
     with answering(200, b"<html><body>Maintenance</body></html>") as url:
         assert "no header of an instrument file" in run(url).refusal
 
 
-def test_a_download_that_stops_half_way_is_refused() -> None:
+def test_an_incomplete_download_is_refused() -> None:
     with answering(200, GOOD[:4_000], length=len(GOOD)) as url:
         assert "cannot be downloaded" in run(url).refusal
 
 
-def test_an_address_where_nobody_answers_is_refused() -> None:
+def test_an_unreachable_address_is_refused() -> None:
     with answering(200, b"") as url:
         pass
 

@@ -52,9 +52,7 @@ def test_everything_needs_a_login(path: str) -> None:
     assert APIClient().get(f"/api/v2/{path}").status_code == 401
 
 
-def test_a_chain_is_answered_with_live_quotes_and_nulls_where_nothing_is_known(
-    market: Listing, client: APIClient
-) -> None:
+def test_a_chain_has_live_quotes_and_null_for_unknown_values(market: Listing, client: APIClient) -> None:
     spot = market.spots["RELIANCE"]
     put_prices({spot.pk: 2_611.35})
     first = read(client, "option-chain/RELIANCE", strikes=3)
@@ -88,12 +86,12 @@ def test_the_default_width_is_101_for_indices_and_25_for_the_rest(market: Listin
     assert len(read(client, "option-chain/CRUDEOIL")["strikes"]) == 25
 
 
-def test_the_nearest_expiry_is_meant_without_one(market: Listing, client: APIClient) -> None:
+def test_the_default_expiry_is_the_nearest(market: Listing, client: APIClient) -> None:
     assert read(client, "option-chain/NIFTY", ltp=25_000)["expiry"] == "2026-02-17"
 
 
 @pytest.mark.parametrize("name", ["ltp", "underlying_ltp"])
-def test_a_callers_price_is_used_where_none_is_known_and_not_remembered(
+def test_the_price_of_a_caller_is_used_without_another_price_and_not_stored(
     market: Listing, client: APIClient, name: str
 ) -> None:
     chain = read(client, f"option-chain/RELIANCE?{name}=2651")
@@ -140,7 +138,7 @@ def test_an_unlisted_expiry_names_the_nearest_ones(market: Listing, client: APIC
     assert problem["expiries"] == ["2026-02-17", "2026-02-24"]
 
 
-def test_expiries_with_options(market: Listing, client: APIClient) -> None:
+def test_the_default_list_has_expiries_with_options(market: Listing, client: APIClient) -> None:
     answer = read(client, "option-chain/NIFTY/expiries")
 
     assert answer["symbol"] == "NIFTY"
@@ -164,7 +162,7 @@ def test_expiries_with_options(market: Listing, client: APIClient) -> None:
     ]
 
 
-def test_all_expiries_have_the_futures_too(market: Listing, client: APIClient) -> None:
+def test_the_list_of_all_expiries_has_those_of_futures(market: Listing, client: APIClient) -> None:
     options = read(client, "option-chain/CRUDEOIL/expiries")["expiries"]
     everything = read(client, "instruments/CRUDEOIL/expiries")["expiries"]
 
@@ -172,7 +170,7 @@ def test_all_expiries_have_the_futures_too(market: Listing, client: APIClient) -
     assert [row["expiry"] for row in everything] == ["2026-02-17", "2026-02-19", "2026-03-19"]
 
 
-def test_a_search_answers_hits_and_what_can_be_added(market: Listing, client: APIClient) -> None:
+def test_a_search_returns_hits_and_the_items_that_can_be_added(market: Listing, client: APIClient) -> None:
     answer = read(client, "instruments/search", q="rel")
 
     assert answer["query"] == "rel"
@@ -196,7 +194,7 @@ def test_a_search_answers_hits_and_what_can_be_added(market: Listing, client: AP
     }
 
 
-def test_a_found_leg_has_its_strike_as_a_number_like_in_a_chain(market: Listing, client: APIClient) -> None:
+def test_the_strike_of_a_found_leg_is_a_number_as_in_a_chain(market: Listing, client: APIClient) -> None:
     make_future("NIFTY", segment=ExchangeSegment.NSE_FNO, expiry=date(2026, 2, 24), underlying=market.spots["NIFTY"])
 
     hits = read(client, "instruments/search", q="nifty 25000 ce 17 feb")["results"]
@@ -207,7 +205,7 @@ def test_a_found_leg_has_its_strike_as_a_number_like_in_a_chain(market: Listing,
     ]
 
 
-def test_a_search_for_nothing_finds_nothing(market: Listing, client: APIClient) -> None:
+def test_an_empty_search_finds_nothing(market: Listing, client: APIClient) -> None:
     assert read(client, "instruments/search", q="")["results"] == []
     assert read(client, "instruments/search")["results"] == []
 

@@ -1,4 +1,4 @@
-"""Notices to browsers are best effort: a Redis that is gone costs a log line, never the request."""
+"""Notices to browsers are best effort: without Redis a notice is lost and logged, and the request succeeds."""
 
 import pytest
 from pytest_django import Settings

@@ -1,4 +1,4 @@
-"""Quotes and prices from the quote board: how often they read the calendar, and which prices they leave out."""
+"""Quotes and prices from the quote board: the number of calendar reads, and the prices that are left out."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -53,7 +53,7 @@ def test_quotes_of_segments_without_trades_read_the_calendar_once(
     assert {one.state for one in quotes.values()} == {QuoteState.STALE}
 
 
-def test_prices_read_no_calendar_and_leave_out_what_was_never_traded(
+def test_prices_read_no_calendar_and_leave_out_instruments_that_never_traded(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     put_prices({7: 100.0, 8: 0.0, 9: float("inf")})

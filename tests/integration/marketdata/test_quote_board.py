@@ -1,4 +1,4 @@
-"""The quote board against a real Redis: frames, kept rows, reports, nudges and asks."""
+"""The quote board with a real Redis: frames, cached rows, reports, nudges and requests for full frames."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -71,34 +71,36 @@ def prices_of(rows: Rows) -> dict[int, float]:
     return {int(row["instrument_id"]): float(row["ltp"]) for row in rows}
 
 
-async def test_a_hub_that_has_joined_hears_every_frame_of_every_connection(owner: OwnerBoard, hub: HubBoard) -> None:
+async def test_a_hub_that_has_joined_receives_every_frame_of_every_connection(owner: OwnerBoard, hub: HubBoard) -> None:
     async with asyncio.timeout(10), hub.frames() as frames:
         for sequence, connection in ((1, 2), (2, 2), (1, 5)):
             await owner.publish(make_frame(sequence=sequence, connection=connection))
 
-        heard = [await anext(frames) for _ in range(3)]
+        received = [await anext(frames) for _ in range(3)]
 
-    assert [(one.connection, one.sequence, one.epoch) for one in heard] == [(2, 1, 5), (2, 2, 5), (5, 1, 5)]
-    assert prices_of(heard[0].rows) == {7: 1.5}
+    assert [(one.connection, one.sequence, one.epoch) for one in received] == [(2, 1, 5), (2, 2, 5), (5, 1, 5)]
+    assert prices_of(received[0].rows) == {7: 1.5}
 
 
-async def test_asks_and_nudges_wake_the_owners(owner: OwnerBoard, hub: HubBoard, board: QuoteBoard) -> None:
+async def test_full_frame_requests_and_nudges_wake_the_owners(
+    owner: OwnerBoard, hub: HubBoard, board: QuoteBoard
+) -> None:
     async with asyncio.timeout(10), aclosing(owner.requests()) as wakes:
         first = asyncio.ensure_future(anext(wakes))
-        while not first.done():  # Until it listens, nudges go unheard.
+        while not first.done():  # A nudge before the owner listens is lost.
             board.nudge()
             await asyncio.wait([first], timeout=0.05)
         await hub.request_full_frame(4)
 
-        heard = [await first]
-        while heard[-1].full_frame_of is None:
-            heard.append(await anext(wakes))
+        received = [await first]
+        while received[-1].full_frame_of is None:
+            received.append(await anext(wakes))
 
-    assert heard[0] == OwnerRequest(full_frame_of=None)
-    assert heard[-1] == OwnerRequest(full_frame_of=4)
+    assert received[0] == OwnerRequest(full_frame_of=None)
+    assert received[-1] == OwnerRequest(full_frame_of=4)
 
 
-async def test_kept_rows_are_found_by_instrument_and_by_connection(
+async def test_cached_rows_are_read_by_instrument_and_by_connection(
     owner: OwnerBoard, hub: HubBoard, board: QuoteBoard
 ) -> None:
     await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), replace_all=True)
@@ -113,7 +115,7 @@ async def test_kept_rows_are_found_by_instrument_and_by_connection(
     assert (empty_epoch, len(nothing)) == (0, 0)
 
 
-async def test_an_instrument_that_moved_is_read_at_its_newest(owner: OwnerBoard, board: QuoteBoard) -> None:
+async def test_the_newest_row_of_a_moved_instrument_is_read(owner: OwnerBoard, board: QuoteBoard) -> None:
     await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}, at_ms=2_000), dropped=(), replace_all=True)
     await owner.cache_rows(connection=2, epoch=3, rows=make_rows({7: 9.5}, at_ms=1_000), dropped=(), replace_all=True)
 
@@ -122,21 +124,21 @@ async def test_an_instrument_that_moved_is_read_at_its_newest(owner: OwnerBoard,
 
 
 @pytest.mark.parametrize(
-    ("dropped", "is_afresh", "left"),
+    ("dropped", "replace_all", "left"),
     [((), False, {7: 1.5, 8: 2.5, 9: 3.5}), ((7,), False, {8: 2.5, 9: 3.5}), ((), True, {9: 3.5})],
 )
-async def test_keeping_adds_drops_and_starts_afresh(
-    owner: OwnerBoard, hub: HubBoard, *, dropped: Sequence[int], is_afresh: bool, left: dict[int, float]
+async def test_caching_rows_adds_drops_or_replaces(
+    owner: OwnerBoard, hub: HubBoard, *, dropped: Sequence[int], replace_all: bool, left: dict[int, float]
 ) -> None:
     await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), replace_all=True)
 
-    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({9: 3.5}), dropped=dropped, replace_all=is_afresh)
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({9: 3.5}), dropped=dropped, replace_all=replace_all)
 
     _, rows = await hub.read_cache(1)
     assert prices_of(rows) == left
 
 
-async def test_rows_that_join_nothing_are_kept_and_more_is_asked_for(owner: OwnerBoard) -> None:
+async def test_rows_for_an_empty_cache_are_cached_and_reported_as_incomplete(owner: OwnerBoard) -> None:
     is_complete = await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), replace_all=False)
     is_rest_cached = await owner.cache_rows(
         connection=1, epoch=3, rows=make_rows({8: 2.5}), dropped=(), replace_all=False
@@ -145,7 +147,7 @@ async def test_rows_that_join_nothing_are_kept_and_more_is_asked_for(owner: Owne
     assert (is_complete, is_rest_cached) == (False, True)
 
 
-async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner: OwnerBoard, hub: HubBoard) -> None:
+async def test_the_cache_refuses_a_former_owner_and_is_replaced_by_a_new_one(owner: OwnerBoard, hub: HubBoard) -> None:
     await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), replace_all=False)
 
     is_stored = await owner.cache_rows(connection=1, epoch=4, rows=make_rows({8: 2.5}), dropped=(), replace_all=False)
@@ -157,7 +159,7 @@ async def test_a_former_owner_changes_nothing_and_a_new_one_starts_afresh(owner:
     assert (epoch, prices_of(rows)) == (4, {8: 2.5})
 
 
-async def test_an_owner_that_knows_the_board_to_be_wrong_writes_it_anew(owner: OwnerBoard, hub: HubBoard) -> None:
+async def test_an_owner_can_overrule_a_newer_epoch_on_the_board(owner: OwnerBoard, hub: HubBoard) -> None:
     await owner.cache_rows(connection=1, epoch=9, rows=make_rows({7: 1.5}), dropped=(), replace_all=True)
 
     is_cached = await owner.cache_rows(
@@ -169,7 +171,7 @@ async def test_an_owner_that_knows_the_board_to_be_wrong_writes_it_anew(owner: O
     assert (epoch, prices_of(rows)) == (3, {8: 2.5})
 
 
-async def test_five_thousand_rows_are_kept_at_once(owner: OwnerBoard, hub: HubBoard) -> None:
+async def test_five_thousand_rows_are_cached_in_one_call(owner: OwnerBoard, hub: HubBoard) -> None:
     rows = make_rows(dict.fromkeys(range(1, 5001), 0.5))
 
     await owner.cache_rows(connection=1, epoch=1, rows=rows, dropped=list(range(6_000, 11_000)), replace_all=True)
@@ -189,18 +191,20 @@ async def test_reports_are_read_by_number_until_they_are_withdrawn(
     assert [one.connection for one in board.list_reports()] == [5]
 
 
-async def test_a_report_expires_by_itself(owner: OwnerBoard, client: "redis.asyncio.Redis", redis_prefix: str) -> None:
+async def test_a_report_expires_within_5_seconds(
+    owner: OwnerBoard, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
     await owner.report(make_report())
 
     assert 0 < await client.ttl(f"{redis_prefix}:owner:2") <= 5
 
 
 @asynccontextmanager
-async def freezable_board(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Yield the address of a line to Redis that carries nothing once the event is set, and stays open."""
+async def freezable_proxy(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Yield the URL of a proxy to Redis; once the event is set, its connections stay open and carry nothing."""
     frozen = asyncio.Event()
     address = urlsplit(url)
-    lines: list[asyncio.Task[None]] = []
+    relays: list[asyncio.Task[None]] = []
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -213,31 +217,31 @@ async def freezable_board(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
         beyond = await asyncio.open_connection(address.hostname, address.port)
         await asyncio.gather(carry(reader, beyond[1]), carry(beyond[0], writer))
 
-    def open_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lines.append(asyncio.ensure_future(join(reader, writer)))
+    def relay_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        relays.append(asyncio.ensure_future(join(reader, writer)))
 
-    async with await asyncio.start_server(open_line, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(relay_connection, "127.0.0.1", 0) as server:
         here = f"{address.username or ''}:{address.password or ''}@" if address.password else ""
         port = server.sockets[0].getsockname()[1]
         try:
             yield f"redis://{here}127.0.0.1:{port}{address.path}", frozen
         finally:
-            for line in lines:
-                line.cancel()
-            await asyncio.gather(*lines, return_exceptions=True)
+            for relay in relays:
+                relay.cancel()
+            await asyncio.gather(*relays, return_exceptions=True)
 
 
-async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, redis_prefix: str) -> None:
+async def test_a_hub_and_an_owner_detect_a_half_open_redis_connection(redis_url: str, redis_prefix: str) -> None:
     async with (
         asyncio.timeout(20),
-        freezable_board(redis_url) as (url, frozen),
+        freezable_proxy(redis_url) as (url, frozen),
         redis.asyncio.Redis.from_url(url) as client,
         HubBoard(client, redis_prefix, lost_after_seconds=LOST_AFTER_SECONDS).frames() as frames,
     ):
         owner = OwnerBoard(client, redis_prefix, lost_after_seconds=LOST_AFTER_SECONDS)
         waits = [asyncio.ensure_future(anext(frames)), asyncio.ensure_future(anext(owner.requests()))]
         _, still = await asyncio.wait(waits, timeout=2 * LOST_AFTER_SECONDS)
-        assert len(still) == 2  # Silence alone is no loss: pings are answered.
+        assert len(still) == 2  # A connection without messages is not lost: pings are answered.
 
         frozen.set()
 
@@ -246,8 +250,8 @@ async def test_a_hub_and_an_owner_notice_a_line_that_went_dead(redis_url: str, r
                 await wait
 
 
-async def test_joining_a_board_that_never_answers_ends(redis_url: str, redis_prefix: str) -> None:
-    async with freezable_board(redis_url) as (url, frozen), asyncio.timeout(20):
+async def test_joining_a_board_that_never_answers_times_out(redis_url: str, redis_prefix: str) -> None:
+    async with freezable_proxy(redis_url) as (url, frozen), asyncio.timeout(20):
         frozen.set()
         async with redis.asyncio.Redis.from_url(url) as client:
             with pytest.raises(TimeoutError):
@@ -255,7 +259,7 @@ async def test_joining_a_board_that_never_answers_ends(redis_url: str, redis_pre
                     pass
 
 
-async def test_a_board_that_is_not_there_says_so() -> None:
+async def test_an_unreachable_board_raises_a_board_error() -> None:
     nowhere = "redis://127.0.0.1:1/0"
     with redis.Redis.from_url(nowhere, retry=None) as client, pytest.raises(BoardError):
         QuoteBoard(client, "nobody").ping()

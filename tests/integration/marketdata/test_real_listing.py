@@ -1,4 +1,4 @@
-"""The real list of 10 Feb 2026, imported once for all of these and removed at the end."""
+"""The real list of 10 Feb 2026, imported once for all tests of this file and deleted at the end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The same file, twice."""
+    """The results of two imports of the same file."""
 
     first: InstrumentImport
     again: InstrumentImport
@@ -51,7 +51,7 @@ def market_date(settings: Settings) -> None:
     settings.MARKET_DATE = TODAY
 
 
-def test_every_row_is_kept_or_skipped_for_a_reason(imported: Imported) -> None:
+def test_every_row_is_accepted_or_skipped_for_a_reason(imported: Imported) -> None:
     record = imported.first
 
     assert record.refusal == ""
@@ -72,7 +72,7 @@ def test_the_second_run_changes_nothing(imported: Imported) -> None:
 def test_every_derivative_that_has_a_spot_is_linked_to_it(imported: Imported) -> None:
     without = Instrument.objects.filter(is_listed=True, expiry__isnull=False, underlying=None)
 
-    # Futures on commodities and currencies are their own spot; options on currencies are not served.
+    # A future on a commodity or currency has no separate spot; options on currencies are not served.
     assert set(without.values_list("exchange_segment", "instrument_type").distinct()) == {
         (ExchangeSegment.MCX_COMM, InstrumentType.FUTCOM),
         (ExchangeSegment.MCX_COMM, InstrumentType.FUTIDX),
@@ -81,7 +81,7 @@ def test_every_derivative_that_has_a_spot_is_linked_to_it(imported: Imported) ->
     }
 
 
-def test_index_derivatives_hang_on_their_index(imported: Imported) -> None:
+def test_index_derivatives_are_linked_to_their_index(imported: Imported) -> None:
     linked = Instrument.objects.filter(instrument_type__in=["OPTIDX", "FUTIDX"]).exclude(exchange="MCX")
 
     assert set(linked.values_list("underlying_symbol", "underlying__security_id").distinct()) == {
@@ -96,7 +96,7 @@ def test_index_derivatives_hang_on_their_index(imported: Imported) -> None:
     }
 
 
-def test_commodity_options_hang_on_the_future_that_outlives_them(imported: Imported) -> None:
+def test_commodity_options_are_linked_to_the_first_future_that_expires_later(imported: Imported) -> None:
     linked = Instrument.objects.filter(
         instrument_type="OPTFUT", underlying_symbol__in=["CRUDEOIL", "NATURALGAS", "GOLD"], expiry__lt=date(2026, 5, 1)
     )
@@ -114,7 +114,7 @@ def test_commodity_options_hang_on_the_future_that_outlives_them(imported: Impor
     }
 
 
-def test_stock_options_hang_on_the_share_of_their_own_exchange(imported: Imported) -> None:
+def test_stock_options_are_linked_to_the_share_of_the_same_exchange(imported: Imported) -> None:
     linked = Instrument.objects.filter(instrument_type="OPTSTK", underlying_symbol="RELIANCE")
 
     assert set(linked.values_list("exchange", "underlying__security_id").distinct()) == {("NSE", 2885), ("BSE", 500325)}
@@ -156,7 +156,7 @@ def test_the_kinds_of_nifty_expiries_come_from_dates(imported: Imported) -> None
     ],
 )
 def test_the_strike_step_of_a_real_series_is_derived(imported: Imported, symbol: str, ltp: int, step: int) -> None:
-    # 7.2 of the reference.
+    # Section 7.2 of the reference.
     listing = selectors.get_series(underlying=selectors.find_underlying(symbol=symbol), expiry=None)
 
     assert chain.strike_step(listing.strikes, near=Decimal(ltp)) == step
@@ -191,12 +191,14 @@ def test_a_real_series_has_a_leg_of_each_type_once_per_strike(imported: Imported
         ("bse:reliance", "BSE:RELIANCE"),
     ],
 )
-def test_a_search_of_the_real_list_finds_what_was_meant_first(imported: Imported, query: str, first: str) -> None:
+def test_a_search_of_the_real_list_finds_the_expected_instrument_first(
+    imported: Imported, query: str, first: str
+) -> None:
     hits = selectors.search_instruments(query=query)
 
     assert hits[0].token == first
 
 
 @pytest.mark.parametrize("query", ["%", "_", "' or 1=1", "\\", "x" * 64, "%%%%"])
-def test_odd_characters_find_nothing_and_do_no_harm(imported: Imported, query: str) -> None:
+def test_special_characters_find_nothing_and_raise_no_error(imported: Imported, query: str) -> None:
     assert selectors.search_instruments(query=query) == []

@@ -8,14 +8,14 @@ from pathlib import Path
 from marketdata.dhan.scrip_master import SkipReason, read_rows
 
 
-def test_the_real_compact_file_is_accounted_for_row_by_row(reference_data: Path) -> None:
+def test_every_row_of_the_real_compact_file_is_accepted_or_counted_as_skipped(reference_data: Path) -> None:
     with gzip.open(reference_data / "api-scrip-master-2026-02-10.csv.gz", "rt", encoding="utf-8") as lines:
         reading = read_rows(lines, as_of=date(2026, 2, 10))
         kept = Counter((row.segment.name, row.instrument_type.value) for row in reading)
 
     assert reading.rows_read == 273_027
-    # 4.6 of the reference: NSE,M has 44,642 rows; 12,733 BSE and 9,619 NSE currency contracts are stale; 18 futures
-    # and 23 shares are the exchange's tests.
+    # Section 4.6 of the reference: NSE,M has 44,642 rows; 12,733 BSE and 9,619 NSE currency contracts are stale;
+    # 18 futures and 23 shares are test instruments of the exchanges.
     assert reading.skipped == {SkipReason.NO_FEED_SEGMENT: 44_642, SkipReason.EXPIRED: 22_352, SkipReason.TEST: 41}
     assert kept == {
         ("NSE_FNO", "OPTSTK"): 89_550,
@@ -38,7 +38,7 @@ def test_the_real_compact_file_is_accounted_for_row_by_row(reference_data: Path)
     }
 
 
-def test_the_real_detailed_file_is_accounted_for_row_by_row(reference_data: Path) -> None:
+def test_every_row_of_the_real_detailed_file_is_accepted_or_counted_as_skipped(reference_data: Path) -> None:
     path = reference_data / "api-scrip-master-detailed-nse-eq-idx-2026-04-15.csv.gz"
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         reading = read_rows(lines, as_of=date(2026, 4, 15))

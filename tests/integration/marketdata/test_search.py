@@ -65,7 +65,7 @@ def test_words_of_the_name_are_found_in_any_order(market: Listing) -> None:
     assert tokens("indus relia") == ["RELIANCE"]
 
 
-def test_an_underlying_offers_what_can_be_added_of_it_with_its_nearest_expiries(market: Listing) -> None:
+def test_an_underlying_lists_the_items_that_can_be_added_with_the_nearest_expiries(market: Listing) -> None:
     reliance = selectors.search_instruments(query="reliance")[0]
     nifty = selectors.search_instruments(query="nifty")[0]
     crude = selectors.search_instruments(query="crudeoil")[0]
@@ -86,12 +86,12 @@ def test_a_strike_and_an_option_type_find_contracts_nearest_expiry_first(market:
     assert tokens("nifty 25000 ce") == ["NIFTY_17FEB2026_25000CE", "NIFTY_24FEB2026_25000CE"]
 
 
-def test_an_expiry_narrows_the_contracts_and_the_nearest_day_wins(market: Listing) -> None:
+def test_an_expiry_limits_the_contracts_and_the_nearest_date_comes_first(market: Listing) -> None:
     assert tokens("nifty 25000 ce 24 feb") == ["NIFTY_24FEB2026_25000CE", "NIFTY_17FEB2026_25000CE"]
     assert tokens("nifty 25000 ce 31 mar") == []
 
 
-def test_a_strike_being_typed_finds_the_strikes_that_begin_so(market: Listing) -> None:
+def test_an_incomplete_strike_finds_the_strikes_with_this_beginning(market: Listing) -> None:
     assert tokens("nifty 2505", limit=2) == ["NIFTY_17FEB2026_25050CE", "NIFTY_17FEB2026_25050PE"]
 
 
@@ -105,17 +105,17 @@ def test_without_a_strike_contracts_near_the_money_come_first(market: Listing) -
     ]
 
 
-def test_without_a_price_the_middle_of_the_listing_comes_first(market: Listing) -> None:
+def test_without_a_price_the_middle_strikes_come_first(market: Listing) -> None:
     assert tokens("reliance pe", limit=1) == ["RELIANCE_24FEB2026_2600PE"]
 
 
-def test_futures_are_found_by_word(market: Listing) -> None:
+def test_futures_are_found_by_the_word_fut(market: Listing) -> None:
     assert tokens("nifty fut") == ["NIFTY_24FEB2026_FUT"]
     assert tokens("crudeoil fut") == ["CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT"]
     assert tokens("crudeoil mar fut") == ["CRUDEOIL_19MAR2026_FUT"]
 
 
-def test_what_bse_lists_too_carries_its_name_and_can_be_asked_for(market: Listing) -> None:
+def test_a_token_of_bse_carries_its_name_when_nse_lists_the_symbol(market: Listing) -> None:
     bse = make_equity("RELIANCE", segment=ExchangeSegment.BSE_EQ)
     make_series(bse, segment=ExchangeSegment.BSE_FNO, middle=2_600, step=20, strikes=5)
 
@@ -123,7 +123,7 @@ def test_what_bse_lists_too_carries_its_name_and_can_be_asked_for(market: Listin
     assert tokens("bse:rel") == ["BSE:RELIANCE"]
 
 
-def test_what_has_expired_or_left_the_list_is_not_found(market: Listing, settings: Settings) -> None:
+def test_expired_and_unlisted_instruments_are_not_found(market: Listing, settings: Settings) -> None:
     Instrument.objects.filter(token="RELIANCE").update(is_listed=False)
     settings.MARKET_DATE = date(2026, 2, 20)
 
@@ -132,16 +132,16 @@ def test_what_has_expired_or_left_the_list_is_not_found(market: Listing, setting
 
 
 @pytest.mark.parametrize("query", ["", "   ", "%", "_", "zzz", "'", "\\", "\x00"])
-def test_what_means_nothing_finds_nothing(market: Listing, query: str) -> None:
+def test_a_query_without_a_match_finds_nothing(market: Listing, query: str) -> None:
     assert tokens(query) == []
 
 
-def test_more_than_anyone_types_is_refused(market: Listing) -> None:
+def test_a_query_that_is_too_long_is_refused(market: Listing) -> None:
     with pytest.raises(QueryTooLong):
         tokens("x" * 65)
 
 
-def test_a_search_takes_as_many_queries_for_many_hits_as_for_few(market: Listing) -> None:
+def test_a_search_runs_as_many_queries_for_many_hits_as_for_few(market: Listing) -> None:
     make_equities(40, prefix="MANY")
 
     with CaptureQueriesContext(connection) as few:

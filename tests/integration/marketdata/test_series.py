@@ -1,4 +1,4 @@
-"""Underlyings, expiries, series and futures as selectors answer them."""
+"""Underlyings, expiries, series and futures as selectors return them."""
 
 from datetime import date
 from decimal import Decimal
@@ -38,7 +38,7 @@ def listing() -> Listing:
     return make_listing()
 
 
-def test_the_market_date_stands_in_for_today(settings: Settings) -> None:
+def test_the_market_date_setting_replaces_today(settings: Settings) -> None:
     assert selectors.market_today() == date(2026, 2, 10)
     settings.MARKET_DATE = None
     assert selectors.market_today() > date(2026, 2, 10)
@@ -58,14 +58,14 @@ def test_an_index_is_found_by_symbol_and_alias(listing: Listing) -> None:
         assert selectors.find_underlying(symbol=name) == expected
 
 
-def test_a_commodity_has_no_spot_of_its_own(listing: Listing) -> None:
+def test_a_commodity_underlying_has_no_instrument(listing: Listing) -> None:
     found = selectors.find_underlying(symbol="CRUDEOIL")
 
     assert (found.exchange, found.kind, found.instrument_id) == (Exchange.MCX, UnderlyingKind.COMMODITY, None)
     assert found.option_segment is ExchangeSegment.MCX_COMM
 
 
-def test_of_two_exchanges_nse_comes_first_unless_another_is_asked_for(listing: Listing) -> None:
+def test_nse_precedes_bse_unless_the_exchange_is_given(listing: Listing) -> None:
     bse = make_equity("RELIANCE", segment=ExchangeSegment.BSE_EQ)
     make_series(bse, segment=ExchangeSegment.BSE_FNO, middle=2_600, step=20, strikes=5)
 
@@ -74,7 +74,7 @@ def test_of_two_exchanges_nse_comes_first_unless_another_is_asked_for(listing: L
     assert selectors.find_underlying(symbol="BSE:RELIANCE").instrument_id == bse.pk
 
 
-def test_an_underlying_with_options_comes_before_a_fund_of_the_same_name(listing: Listing) -> None:
+def test_an_underlying_with_options_precedes_a_fund_of_the_same_name(listing: Listing) -> None:
     fund = make_equity("CRUDEOIL")
 
     assert selectors.find_underlying(symbol="CRUDEOIL").exchange is Exchange.MCX
@@ -93,7 +93,7 @@ def test_a_share_without_derivatives_is_an_underlying_without_options() -> None:
 @pytest.mark.parametrize(
     ("symbol", "exchange"), [("NOPE", None), ("RELIANCE", "MCX"), ("RELIANCE", "NYSE"), ("", None), ("\x00", None)]
 )
-def test_an_unknown_symbol_is_said_to_be(listing: Listing, symbol: str, exchange: str | None) -> None:
+def test_an_unknown_symbol_is_refused(listing: Listing, symbol: str, exchange: str | None) -> None:
     with pytest.raises(UnknownSymbol) as refusal:
         selectors.find_underlying(symbol=symbol, exchange=exchange)
 
@@ -114,7 +114,7 @@ def test_expiries_are_of_options_or_of_all_contracts(listing: Listing) -> None:
     ]
 
 
-def test_expired_contracts_are_gone_before_the_next_import(listing: Listing, settings: Settings) -> None:
+def test_expired_contracts_are_left_out_before_the_next_import(listing: Listing, settings: Settings) -> None:
     settings.MARKET_DATE = date(2026, 2, 18)
 
     assert [
@@ -124,7 +124,7 @@ def test_expired_contracts_are_gone_before_the_next_import(listing: Listing, set
     assert selectors.find_underlying(symbol="CRUDEOIL").option_segment is None
 
 
-def test_without_an_expiry_the_nearest_series_is_meant(listing: Listing) -> None:
+def test_the_default_series_is_the_nearest(listing: Listing) -> None:
     found = selectors.get_series(underlying=selectors.find_underlying(symbol="NIFTY"), expiry=None)
 
     assert found.series == SeriesKey(ExchangeSegment.NSE_FNO, "NIFTY", WEEKLY)
@@ -140,7 +140,7 @@ def test_without_an_expiry_the_nearest_series_is_meant(listing: Listing) -> None
     assert all_legs(found)[0].lot_size == 65
 
 
-def test_stock_and_commodity_chains_are_narrower_and_commodities_hang_on_their_future(listing: Listing) -> None:
+def test_stock_and_commodity_chains_are_narrower_and_the_spot_of_a_commodity_is_its_future(listing: Listing) -> None:
     stock = selectors.get_series_by_key(listing.series_of("RELIANCE"))
     crude = selectors.get_series_by_key(listing.series_of("CRUDEOIL"))
 
@@ -148,7 +148,7 @@ def test_stock_and_commodity_chains_are_narrower_and_commodities_hang_on_their_f
     assert crude.spot_instrument_id == listing.futures["CRUDEOIL"][0].pk
 
 
-def test_a_strike_with_one_side_has_one_leg(listing: Listing) -> None:
+def test_a_strike_with_one_option_type_has_one_leg(listing: Listing) -> None:
     key = listing.series_of("RELIANCE")
     Instrument.objects.filter(token="RELIANCE_24FEB2026_2600PE").update(is_listed=False)
 
@@ -166,14 +166,14 @@ def test_an_unlisted_expiry_names_the_nearest_ones(listing: Listing) -> None:
     assert refusal.value.extra["expiries"] == ["2026-02-17", "2026-02-24"]
 
 
-def test_a_past_expiry_is_said_to_be_past(listing: Listing) -> None:
+def test_a_past_expiry_is_refused_as_expired(listing: Listing) -> None:
     with pytest.raises(PastExpiry, match="expired on 03FEB2026; the nearest listed are 17FEB2026") as refusal:
         selectors.get_series(underlying=selectors.find_underlying(symbol="NIFTY"), expiry=date(2026, 2, 3))
 
     assert refusal.value.code == "past_expiry"
 
 
-def test_an_underlying_without_options_is_said_to_be() -> None:
+def test_a_chain_of_an_underlying_without_options_is_refused() -> None:
     make_equity("TINY")
 
     with pytest.raises(NoOptions):
@@ -204,7 +204,7 @@ def test_a_symbol_without_futures_has_none(listing: Listing) -> None:
         selectors.get_future(symbol="TINY")
 
 
-def test_contracts_of_several_underlyings_take_two_queries(listing: Listing) -> None:
+def test_contracts_of_several_underlyings_need_two_queries(listing: Listing) -> None:
     nifty, crude = (ExchangeSegment.NSE_FNO, "NIFTY"), (ExchangeSegment.MCX_COMM, "CRUDEOIL")
 
     with CaptureQueriesContext(connection) as queries:
@@ -215,7 +215,7 @@ def test_contracts_of_several_underlyings_take_two_queries(listing: Listing) -> 
     assert [row.token for row in found[crude].futures] == ["CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT"]
 
 
-def test_only_tokens_of_a_later_exchange_carry_its_name(listing: Listing) -> None:
+def test_only_tokens_of_the_second_exchange_carry_its_name(listing: Listing) -> None:
     make_index("SENSEX", exchange=Exchange.BSE)
 
     assert selectors.is_token_prefixed(
@@ -223,7 +223,7 @@ def test_only_tokens_of_a_later_exchange_carry_its_name(listing: Listing) -> Non
     ) == [False, True, False, False]
 
 
-def test_a_currency_has_futures_but_no_options_here() -> None:
+def test_a_currency_has_futures_and_no_options() -> None:
     make_future("USDINR", segment=ExchangeSegment.NSE_CURRENCY, expiry=date(2026, 2, 25))
 
     found = selectors.find_underlying(symbol="USDINR")
@@ -232,7 +232,7 @@ def test_a_currency_has_futures_but_no_options_here() -> None:
     assert selectors.get_future(symbol="USDINR").token == "USDINR_25FEB2026_FUT"
 
 
-def test_a_series_takes_one_query_whatever_its_size(listing: Listing) -> None:
+def test_a_series_needs_one_query_at_any_size(listing: Listing) -> None:
     for key in (listing.series_of("CRUDEOIL"), listing.series_of("NIFTY")):
         with CaptureQueriesContext(connection) as queries:
             selectors.get_series_by_key(key)

@@ -1,4 +1,4 @@
-"""The calendar in the database: its seed against the exchanges' calendar, what the database refuses, who may edit."""
+"""The market calendar in the database: its seed, its constraints, and the permissions to edit it."""
 
 import json
 from datetime import date, time, timedelta
@@ -61,7 +61,7 @@ def test_the_seed_has_the_holidays_and_special_days_of_the_exchanges(calendar: d
     assert set(mornings.values_list("day", flat=True)) == dates(mcx["evening_closed"])
 
 
-def test_the_seeded_regular_hours_are_the_ordinary_ones_of_their_day() -> None:
+def test_the_seeded_sessions_have_the_regular_hours_of_their_segment() -> None:
     rows = MarketSession.objects.filter(kind="regular")
 
     hours = {(row.exchange_segment, row.day): (row.opens, row.closes, row.frozen_from) for row in rows}
@@ -91,7 +91,7 @@ def test_every_weekday_of_2026_has_a_row_in_every_segment_and_2027_has_none() ->
         ("muhurat", None, None, time(11), "frozen_within"),
     ],
 )
-def test_the_database_refuses_sessions_that_cannot_be(
+def test_the_database_refuses_invalid_sessions(
     kind: str, opens: time | None, closes: time | None, frozen_from: time | None, constraint: str
 ) -> None:
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
@@ -105,12 +105,12 @@ def test_the_database_refuses_sessions_that_cannot_be(
         )
 
 
-def test_a_day_is_a_holiday_once() -> None:
+def test_a_segment_has_at_most_one_holiday_per_day() -> None:
     with pytest.raises(IntegrityError, match="unique_start"), transaction.atomic():
         MarketSession.objects.create(exchange_segment=S.NSE_EQ, day=date(2026, 11, 24), kind="holiday")
 
 
-def test_a_calendar_is_read_once_for_many_questions(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_calendar_is_read_once_for_many_calls(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     calendar = selectors.MarketCalendar()
 
     with django_assert_num_queries(1):
@@ -120,7 +120,7 @@ def test_a_calendar_is_read_once_for_many_questions(django_assert_num_queries: D
     assert {True, False} == set(answers)
 
 
-def test_a_calendar_knows_the_ordinary_hours_until_it_is_refreshed() -> None:
+def test_a_calendar_has_the_regular_hours_until_it_is_refreshed() -> None:
     calendar = selectors.MarketCalendar()
     MarketSession.objects.filter(day=NOW.date()).delete()
     MarketSession.objects.create(exchange_segment=S.NSE_FNO, day=NOW.date(), kind="holiday")
@@ -131,7 +131,7 @@ def test_a_calendar_knows_the_ordinary_hours_until_it_is_refreshed() -> None:
     assert not calendar.is_streaming_expected(S.NSE_FNO, NOW)
 
 
-def test_a_calendar_keeps_its_reading_when_the_database_fails() -> None:
+def test_a_calendar_keeps_the_last_read_sessions_when_the_database_fails() -> None:
     calendar = selectors.MarketCalendar()
     MarketSession.objects.filter(day=NOW.date()).delete()
     MarketSession.objects.create(exchange_segment=S.NSE_FNO, day=NOW.date(), kind="holiday")
@@ -146,7 +146,7 @@ def test_a_calendar_keeps_its_reading_when_the_database_fails() -> None:
     assert not calendar.is_streaming_expected(S.NSE_FNO, NOW)
 
 
-def test_a_reading_has_the_segments_and_days_asked_for_and_no_others(
+def test_a_calendar_read_returns_only_the_given_segments_and_days(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     friday = date(2026, 11, 20)
@@ -159,7 +159,7 @@ def test_a_reading_has_the_segments_and_days_asked_for_and_no_others(
     assert not book.has_rows(S.MCX_COMM, friday - timedelta(days=30))
 
 
-def test_staff_are_warned_that_a_year_has_no_sessions_and_not_once_it_has(settings: Settings) -> None:
+def test_staff_are_warned_of_a_year_without_sessions_until_it_has_some(settings: Settings) -> None:
     settings.MARKET_DATE = date(2026, 12, 1)
     (warning,) = check_calendar(databases=["default"])
     assert "2027" in warning.msg
@@ -169,7 +169,7 @@ def test_staff_are_warned_that_a_year_has_no_sessions_and_not_once_it_has(settin
     assert check_calendar(databases=["default"]) == []
 
 
-def test_a_year_is_laid_out_from_its_holidays(tmp_path: Path) -> None:
+def test_the_sessions_of_a_year_are_created_from_its_holidays(tmp_path: Path) -> None:
     holidays = tmp_path / "2027.csv"
     holidays.write_text("day,segments,kind,opens,closes,note\n2027-01-26,*,holiday,,,Republic Day\n")
 
@@ -196,7 +196,9 @@ def test_a_year_is_laid_out_from_its_holidays(tmp_path: Path) -> None:
         ("2027-01-26,*,special,noon,,", "noon"),
     ],
 )
-def test_a_wrong_calendar_file_is_refused_and_the_year_stays(tmp_path: Path, lines: str, reason: str) -> None:
+def test_an_invalid_calendar_file_is_refused_and_the_year_stays_unchanged(
+    tmp_path: Path, lines: str, reason: str
+) -> None:
     file = tmp_path / "wrong.csv"
     file.write_text(f"day,segments,kind,opens,closes,note\n{lines}\n")
     before = MarketSession.objects.filter(day__year=2026).count()
@@ -213,7 +215,7 @@ def test_a_missing_calendar_file_is_an_error_that_names_it(tmp_path: Path) -> No
         call_command("load_market_calendar", "2027", str(tmp_path / "nowhere.csv"))
 
 
-def test_staff_make_days_holidays_in_the_admin(client: Client) -> None:
+def test_staff_can_mark_days_as_holidays_in_the_admin(client: Client) -> None:
     client.force_login(User.objects.create_superuser("boss", password="boss"))
     friday = MarketSession.objects.filter(day=date(2026, 12, 4))
     chosen = [
@@ -230,7 +232,7 @@ def test_staff_make_days_holidays_in_the_admin(client: Client) -> None:
     }
 
 
-def test_the_calendar_begins_today_in_the_admin_and_what_is_over_comes_last(client: Client, settings: Settings) -> None:
+def test_the_admin_lists_sessions_from_today_on_and_past_ones_last(client: Client, settings: Settings) -> None:
     settings.MARKET_DATE = date(2026, 2, 10)
     client.force_login(User.objects.create_superuser("boss", password="boss"))
 

@@ -1,4 +1,4 @@
-"""Staff enter an access token: who may, what is kept of it, and that no page ever shows it."""
+"""Staff enter an access token: the permissions, the stored columns, and that no page shows it."""
 
 from datetime import timedelta
 from typing import Any
@@ -54,7 +54,7 @@ def enter(client: Client, token: str, **fields: Any) -> Any:
     return client.post(ADD, {"client_id": US, "access_token": token, **fields})
 
 
-def test_a_token_that_is_entered_is_in_force_and_the_log_says_who_and_when(operator: Client, token: str) -> None:
+def test_an_entered_token_becomes_current_and_the_log_records_who_and_when(operator: Client, token: str) -> None:
     assert enter(operator, token).status_code == 302
 
     assert selectors.read_credentials() == Credentials(US, token)
@@ -94,7 +94,7 @@ def test_no_page_shows_the_token_again(operator: Client, token: str) -> None:
         (lambda: "with a-space-in-the-token", "holds a space"),
     ],
 )
-def test_a_token_that_cannot_work_is_refused_and_not_sent_back(operator: Client, make: Any, says: str) -> None:
+def test_an_invalid_token_is_refused_and_not_shown_in_the_response(operator: Client, make: Any, says: str) -> None:
     token = make()
 
     answer = enter(operator, token)
@@ -105,7 +105,7 @@ def test_a_token_that_cannot_work_is_refused_and_not_sent_back(operator: Client,
     assert not BrokerSession.objects.exists()
 
 
-def test_without_a_key_the_form_says_which_setting_is_missing(operator: Client, token: str, settings: Settings) -> None:
+def test_without_a_key_the_form_names_the_missing_setting(operator: Client, token: str, settings: Settings) -> None:
     settings.TOKEN_KEYS = []
 
     answer = enter(operator, token)
@@ -114,13 +114,13 @@ def test_without_a_key_the_form_says_which_setting_is_missing(operator: Client, 
     assert token not in answer.content.decode()
 
 
-def test_a_token_of_unknown_end_says_so(operator: Client) -> None:
+def test_a_token_without_a_known_expiry_is_shown_as_such(operator: Client) -> None:
     enter(operator, "an-opaque-token-of-the-simulator")
 
     assert "unknown (opaque token)" in operator.get(LIST).content.decode()
 
 
-def test_only_who_may_add_one_enters_a_token(client: Client, token: str) -> None:
+def test_only_staff_with_the_add_permission_can_enter_a_token(client: Client, token: str) -> None:
     client.force_login(make_clerk("view_brokersession"))
 
     assert client.get(LIST).status_code == 200
@@ -129,7 +129,7 @@ def test_only_who_may_add_one_enters_a_token(client: Client, token: str) -> None
     assert not BrokerSession.objects.exists()
 
 
-def test_nobody_edits_or_deletes_what_was_stored(client: Client, token: str) -> None:
+def test_a_stored_token_cannot_be_edited_or_deleted(client: Client, token: str) -> None:
     client.force_login(User.objects.create_superuser("root"))
     enter(client, token)
     row = BrokerSession.objects.get()
@@ -139,7 +139,7 @@ def test_nobody_edits_or_deletes_what_was_stored(client: Client, token: str) -> 
     assert selectors.read_credentials() == Credentials(US, token)
 
 
-def test_the_list_and_the_check_say_that_the_key_is_the_wrong_one(
+def test_the_list_and_the_system_check_report_a_wrong_key(
     operator: Client, token: str, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     enter(operator, token)
@@ -150,7 +150,7 @@ def test_the_list_and_the_check_say_that_the_key_is_the_wrong_one(
     assert "marketdata.W003" in capsys.readouterr().err
 
 
-def test_a_real_account_without_a_key_is_refused_by_the_check(settings: Settings) -> None:
+def test_the_system_check_refuses_a_real_account_without_a_key(settings: Settings) -> None:
     settings.DHAN_CLIENT_ID, settings.DHAN_REST_URL = US, "https://api.dhan.co/v2"
     assert check_token_keys() == []
     settings.TOKEN_KEYS = []

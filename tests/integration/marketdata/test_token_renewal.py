@@ -1,4 +1,4 @@
-"""Many who would renew one token at once, staff who enter one meanwhile, and a database that goes away: one renewal."""
+"""Concurrent renewals of one token, a token entered during a renewal, and a lost database session."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from marketdata.dhan.credentials import Credentials
 from marketdata.services import Renewal
 from marketdata.services.access_token import CURRENT_LOCK, RENEWAL_LOCK
 from tests.brokers import Broker
-from tests.integration.marketdata.broker_accounts import HOUR, US, broker_of_ours, store
+from tests.integration.marketdata.broker_accounts import HOUR, US, running_account_broker, store
 from tests.jwts import make_jwt
 from tests.waiting import wait_until
 
@@ -26,20 +26,20 @@ OURS = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE 
 
 @pytest.fixture(autouse=True)
 def broker(settings: Settings) -> Iterator[Broker]:
-    with broker_of_ours(settings) as broker:
+    with running_account_broker(settings) as broker:
         yield broker
 
 
-def test_five_who_ask_at_once_are_one_renewal(broker: Broker) -> None:
+def test_five_concurrent_renewals_make_one_request(broker: Broker) -> None:
     store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US), now=timezone.now())
     broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
     broker.may_answer.clear()
     start = threading.Barrier(5)
 
     with ThreadPoolExecutor(max_workers=5) as threads:
-        asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
+        asked = [threads.submit(_renew_in_new_database_session, start) for _ in range(5)]
         try:
-            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, message="four have gone away")
+            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, message="four renewals have returned")
         finally:
             broker.may_answer.set()
         results = sorted(one.result(timeout=20) for one in asked)
@@ -49,27 +49,29 @@ def test_five_who_ask_at_once_are_one_renewal(broker: Broker) -> None:
     assert services.renew_token(now=timezone.now()) is Renewal.NOT_DUE
 
 
-def test_five_who_ask_a_broker_that_answers_promptly_are_one_renewal_too(broker: Broker) -> None:
+def test_five_concurrent_renewals_make_one_request_when_the_broker_answers_at_once(broker: Broker) -> None:
     store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US), now=timezone.now())
     broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
     start = threading.Barrier(5)
 
     with ThreadPoolExecutor(max_workers=5) as threads:
-        asked = [threads.submit(_renew_in_a_session_of_its_own, start) for _ in range(5)]
+        asked = [threads.submit(_renew_in_new_database_session, start) for _ in range(5)]
         results: Sequence[Renewal] = [one.result(timeout=20) for one in asked]
 
     assert results.count(Renewal.DONE) == len(broker.requests) == 1
     assert not {Renewal.FAILED, Renewal.OVERTAKEN} & set(results)
 
 
-def test_who_gets_the_lock_looks_again_whether_it_is_still_due(broker: Broker) -> None:
+def test_a_renewal_checks_the_expiry_again_after_it_gets_the_lock(broker: Broker) -> None:
     store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US), now=timezone.now())
 
     with ThreadPoolExecutor(max_workers=1) as threads:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CURRENT_LOCK])
-            asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
-            wait_until(_is_anyone_waiting_to_look, seconds=20, message="somebody has the lock of renewals")
+            asked = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
+            wait_until(
+                _is_current_lock_awaited, seconds=20, message="the renewal waits for the lock of the current token"
+            )
             store(make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US), now=timezone.now())
         result = asked.result(timeout=20)
 
@@ -77,7 +79,7 @@ def test_who_gets_the_lock_looks_again_whether_it_is_still_due(broker: Broker) -
     assert broker.requests == []
 
 
-def _is_anyone_waiting_to_look() -> bool:
+def _is_current_lock_awaited() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT count(*) FROM pg_locks WHERE {OURS} AND objid = %s AND NOT granted",  # noqa: S608
@@ -86,13 +88,13 @@ def _is_anyone_waiting_to_look() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None:
+def test_a_token_entered_during_a_renewal_is_not_replaced(broker: Broker) -> None:
     store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US), now=timezone.now())
     broker.answer(200, {"accessToken": make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)})
     broker.may_answer.clear()
 
     with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
+        asked = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
         try:
             wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker was asked")
             store("entered-meanwhile-by-staff", now=timezone.now())
@@ -104,17 +106,17 @@ def test_a_token_that_staff_enter_during_a_renewal_stays(broker: Broker) -> None
     assert selectors.read_credentials() == Credentials(US, "entered-meanwhile-by-staff")
 
 
-def test_a_new_token_is_kept_though_the_database_dropped_who_asked_for_it(broker: Broker) -> None:
+def test_a_renewed_token_is_stored_although_the_database_session_ended(broker: Broker) -> None:
     store(make_jwt(expires_at=timezone.now() + HOUR, client_id=US), now=timezone.now())
     new = make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US)
     broker.answer(200, {"accessToken": new})
     broker.may_answer.clear()
 
     with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_renew_in_a_session_of_its_own, threading.Barrier(1))
+        asked = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
         try:
             wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker was asked")
-            assert _drop_who_renews() == 1
+            assert _end_renewal_session() == 1
         finally:
             broker.may_answer.set()
         result = asked.result(timeout=20)
@@ -123,8 +125,8 @@ def test_a_new_token_is_kept_though_the_database_dropped_who_asked_for_it(broker
     assert selectors.read_credentials() == Credentials(US, new)
 
 
-def _drop_who_renews() -> int:
-    """End the database session that holds the lock of renewals; return how many did."""
+def _end_renewal_session() -> int:
+    """End the database sessions that own the renewal lock; return their number."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {OURS} AND objid = %s AND granted",  # noqa: S608
@@ -133,7 +135,7 @@ def _drop_who_renews() -> int:
         return len(cursor.fetchall())
 
 
-def _renew_in_a_session_of_its_own(start: threading.Barrier) -> Renewal:
+def _renew_in_new_database_session(start: threading.Barrier) -> Renewal:
     try:
         start.wait(20)
         return services.renew_token(now=timezone.now())

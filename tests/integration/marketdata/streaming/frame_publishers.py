@@ -1,4 +1,4 @@
-"""A publisher of frames for one connection, as a hub sees it: frames, answers to asks, cached rows, reports."""
+"""A publisher of frames for one connection: frames, full frames on request, cached rows, reports."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
 
 
 class FramePublisher:
-    """Publishes what a test says, on one connection."""
+    """Publishes the prices and states of a test on one connection."""
 
     def __init__(self, client: "redis.asyncio.Redis", prefix: str, *, connection: int = 1, epoch: int = 7) -> None:
         self.board = OwnerBoard(client, prefix)
@@ -23,10 +23,10 @@ class FramePublisher:
         self.epoch = epoch
         self.sequence = 0
         self.rows: dict[int, Rows] = {}
-        self.asked = 0
+        self.full_frame_requests = 0
 
     async def publish_changes(self, prices: dict[int, float], *, skip: int = 0) -> None:
-        """Publish changed prices; `skip` frames before it are lost on the way."""
+        """Publish changed prices; skip `skip` sequence numbers, as if these frames were lost."""
         now_ms = time.time_ns() // 1_000_000
         fresh = {one: make_row(one, ltp=ltp, received_at_ms=now_ms) for one, ltp in prices.items()}
         self.rows |= fresh
@@ -38,28 +38,28 @@ class FramePublisher:
         await self._publish(self.rows.values(), kind=FrameKind.FULL)
 
     async def cache_rows(self) -> None:
-        """Leave the rows for late comers."""
+        """Write all rows to the last-value cache."""
         rows = np.concatenate([np.zeros(0, dtype=QUOTE_ROW), *self.rows.values()])
         await self.board.cache_rows(
             connection=self.connection, epoch=self.epoch, rows=rows, dropped=(), replace_all=True
         )
 
     async def report(self, state: ConnectionState = ConnectionState.LIVE, *, error: str = "") -> None:
-        """Say how the connection is."""
+        """Publish a connection report."""
         now_ms = time.time_ns() // 1_000_000
         await self.board.report(
             ConnectionReport(self.connection, "test", self.epoch, state, 1, 1, 1, 1, 1.0, now_ms, now_ms, error)
         )
 
-    async def answer_asks(self) -> None:
-        """Answer every ask with a FULL frame, until cancelled."""
+    async def answer_requests(self) -> None:
+        """Answer every request for a full frame, until cancelled."""
         async for request in self.board.requests():
             if request.full_frame_of == self.connection:
-                self.asked += 1
+                self.full_frame_requests += 1
                 await self.publish_full()
 
     async def send_heartbeats(self) -> None:
-        """Report and send signs of life as a healthy publisher does, until cancelled."""
+        """Publish reports and empty frames as a healthy publisher does, until cancelled."""
         while True:
             await self.report()
             await self.publish_changes({})
@@ -73,13 +73,17 @@ class FramePublisher:
 
 @asynccontextmanager
 async def running_publisher(publisher: FramePublisher, *, sends_heartbeats: bool = True) -> AsyncIterator[None]:
-    """Let `publisher` answer asks, and give signs of life if it `sends_heartbeats`."""
-    works = [publisher.answer_asks(), publisher.send_heartbeats()] if sends_heartbeats else [publisher.answer_asks()]
+    """Answer requests for full frames, and send heartbeats if `sends_heartbeats`, until the end of the block."""
+    works = (
+        [publisher.answer_requests(), publisher.send_heartbeats()]
+        if sends_heartbeats
+        else [publisher.answer_requests()]
+    )
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:
-        # Again and again: redis-py swallows a cancellation that meets it at the wrong moment.
+        # Cancel repeatedly: redis-py swallows a cancellation that arrives at certain steps.
         while pending := [one for one in tasks if not one.done()]:
             for one in pending:
                 one.cancel()

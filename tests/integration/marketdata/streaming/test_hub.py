@@ -1,4 +1,4 @@
-"""The hub between a real Redis and browsers that are plain functions."""
+"""The quote hub with a real Redis and browsers that are plain functions."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.asyncio
 
 @dataclass
 class Browser:
-    """What one browser got, and what it holds after applying it."""
+    """The frames and messages of one browser, and its prices after applying them."""
 
     client: Client
     acknowledges: bool = True
@@ -56,7 +56,7 @@ class Browser:
 
 
 class Clock:
-    """The real clock, which a test may turn forward."""
+    """The real clock, which a test may advance."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -109,7 +109,7 @@ async def browsing(hub: QuoteHub, *instrument_ids: int, acknowledges: bool = Tru
         hub.remove_client(client)
 
 
-async def test_a_late_comer_gets_what_was_said_before_it_came(hub: QuoteHub, publisher: FramePublisher) -> None:
+async def test_a_browser_that_joins_late_gets_earlier_prices(hub: QuoteHub, publisher: FramePublisher) -> None:
     await publisher.publish_changes({41: 10.0, 42: 20.0})
 
     async with running_publisher(publisher), browsing(hub, 41, 42) as browser:
@@ -128,20 +128,22 @@ async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, publ
     assert 99 not in browser.held
 
 
-async def test_a_lost_frame_is_noticed_and_the_owner_asked_again(hub: QuoteHub, publisher: FramePublisher) -> None:
+async def test_a_gap_in_the_sequence_requests_a_full_frame_from_the_owner(
+    hub: QuoteHub, publisher: FramePublisher
+) -> None:
     async with running_publisher(publisher, sends_heartbeats=False), browsing(hub, 41, 42) as browser:
         await publisher.publish_changes({41: 10.0, 42: 20.0})
         await wait_until_async(lambda: 1 not in hub.mirror.list_incomplete(), message="a complete connection")
-        asked = publisher.asked
+        full_frame_requests = publisher.full_frame_requests
         publisher.rows[42]["ltp"] = 21.0
 
         await publisher.publish_changes({41: 11.0}, skip=1)
 
         await wait_until_async(lambda: browser.held == {41: 11.0, 42: 21.0}, message="the change in the lost frame")
-        assert publisher.asked > asked
+        assert publisher.full_frame_requests > full_frame_requests
 
 
-async def test_a_former_owner_that_wakes_up_changes_nothing(
+async def test_frames_of_a_former_owner_are_ignored(
     hub: QuoteHub, publisher: FramePublisher, client: "redis.asyncio.Redis", redis_prefix: str
 ) -> None:
     former = FramePublisher(client, redis_prefix, epoch=6)
@@ -153,11 +155,11 @@ async def test_a_former_owner_that_wakes_up_changes_nothing(
         await former.publish_full()
         await publisher.publish_changes({42: 20.0})
 
-        await wait_until_async(lambda: browser.held.get(42) == 20.0, message="what the publisher said after that")
+        await wait_until_async(lambda: browser.held.get(42) == 20.0, message="the next price of the publisher")
     assert browser.held == {41: 10.0, 42: 20.0}
 
 
-async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_live(
+async def test_without_an_owner_cached_prices_are_shown_and_the_feed_is_not_live(
     hub: QuoteHub, publisher: FramePublisher
 ) -> None:
     publisher.rows = {}
@@ -165,7 +167,7 @@ async def test_when_no_owner_answers_what_redis_kept_is_shown_and_not_called_liv
     await publisher.cache_rows()
 
     async with browsing(hub, 41) as browser:
-        took = await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the kept price", seconds=4.0)
+        took = await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the cached price", seconds=4.0)
         await wait_until_async(lambda: browser.feed == "no_owner", message="the word on the feed")
 
     assert took < 3.0
@@ -193,7 +195,7 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
     assert browser.messages[-1]["live"] == 0
 
 
-async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:
+async def test_the_error_of_a_connection_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with browsing(hub) as browser:
         await publisher.report(ConnectionState.RECONNECTING, error="code 805")
         await wait_until_async(lambda: browser.feed == "reconnecting", message="the word on the feed")
@@ -201,7 +203,7 @@ async def test_what_an_owner_says_of_its_trouble_reaches_the_browser(hub: QuoteH
     assert browser.messages[-1]["connections"][0] == {"number": 1, "state": "reconnecting", "error": "code 805"}
 
 
-async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
+async def test_a_browser_without_acknowledgements_gets_two_frames_and_then_the_newest_price(
     hub: QuoteHub, publisher: FramePublisher
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41, acknowledges=False) as browser:
@@ -221,7 +223,7 @@ async def test_a_browser_that_does_not_acknowledge_gets_two_frames_and_no_queue(
     assert len(browser.frames) < 6
 
 
-async def test_a_browser_that_never_acknowledges_is_closed_and_told_to_come_back(
+async def test_a_browser_that_never_acknowledges_is_closed_with_the_slow_code(
     hub: QuoteHub, publisher: FramePublisher, clock: Clock
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41, acknowledges=False) as browser:
@@ -229,30 +231,30 @@ async def test_a_browser_that_never_acknowledges_is_closed_and_told_to_come_back
 
         clock.ahead += 16
 
-        await wait_until_async(lambda: browser.closed is CloseCode.SLOW, message="the end of the slow browser")
+        await wait_until_async(lambda: browser.closed is CloseCode.SLOW, message="the slow browser is closed")
 
 
-async def test_a_slow_browser_holds_up_nobody_else(hub: QuoteHub, publisher: FramePublisher) -> None:
+async def test_a_slow_browser_does_not_delay_others(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with (
         running_publisher(publisher),
         browsing(hub, 41, acknowledges=False) as slow,
-        browsing(hub, 41) as quick,
+        browsing(hub, 41) as fast,
     ):
-        await wait_until_async(lambda: len(slow.frames) == 2, message="two frames for the slow one")
+        await wait_until_async(lambda: len(slow.frames) == 2, message="two frames for the slow browser")
         for price in (5.0, 6.0, 7.0):
             await publisher.publish_changes({41: price})
-            took = await wait_until_async(partial(quick.holds, 41, price), message="news for the quick one")
+            took = await wait_until_async(partial(fast.holds, 41, price), message="the price at the fast browser")
             assert took < 1.0
 
 
-async def test_a_bus_that_loses_its_listeners_is_joined_again_and_everything_asked_for(
+async def test_after_redis_drops_its_listeners_the_hub_joins_again_and_requests_full_frames(
     hub: QuoteHub, publisher: FramePublisher, client: "redis.asyncio.Redis", redis_prefix: str
 ) -> None:
     async with running_publisher(publisher), browsing(hub, 41) as browser:
         await publisher.publish_changes({41: 10.0})
         await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the first price")
 
-        # Only this hub's listeners: other tests share this Redis at the same time.
+        # Drop the listeners of this hub only: tests that run in parallel share this Redis.
         ours = [one["id"] for one in await client.client_list(_type="pubsub") if one["name"] == redis_prefix]
         assert ours
         for one in ours:
@@ -260,7 +262,9 @@ async def test_a_bus_that_loses_its_listeners_is_joined_again_and_everything_ask
         publisher.rows[41]["ltp"] = 11.0
 
         async with running_publisher(publisher):
-            await wait_until_async(lambda: browser.held.get(41) == 11.0, message="the price said meanwhile", seconds=15)
+            await wait_until_async(
+                lambda: browser.held.get(41) == 11.0, message="the price of the time without listeners", seconds=15
+            )
 
 
 async def test_a_hub_without_browsers_stops(redis_url: str, redis_prefix: str) -> None:
@@ -273,7 +277,7 @@ async def test_a_hub_without_browsers_stops(redis_url: str, redis_prefix: str) -
     )
 
 
-async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
+async def test_a_stopped_hub_starts_again_with_the_next_browser(
     redis_url: str, redis_prefix: str, publisher: FramePublisher
 ) -> None:
     hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix), linger_seconds=0.0)
@@ -287,7 +291,7 @@ async def test_a_hub_that_stopped_starts_again_with_the_next_browser(
             )
 
 
-async def test_a_hub_that_is_closed_while_it_connects_ends(redis_url: str, redis_prefix: str) -> None:
+async def test_a_hub_that_is_closed_while_it_connects_stops(redis_url: str, redis_prefix: str) -> None:
     for steps in range(25):
         hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(redis_url), redis_prefix))
         hub.remove_client(await hub.add_client())

@@ -1,4 +1,4 @@
-"""The hub when something around it fails: foreign bytes, an unreadable calendar, a bug, a socket that blocks."""
+"""The quote hub under errors: foreign bytes, an unreadable calendar, a bug, a socket that blocks."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ HubMaker = Callable[..., QuoteHub]
 
 
 class Screen:
-    """Prices and states of the feed, as one browser shows them; it acknowledges every frame."""
+    """The prices and feed states at one browser that acknowledges every frame."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -95,11 +95,13 @@ async def test_after_undecodable_bytes_the_hub_subscribes_again_and_requests_eve
     async with running_publisher(publisher), watching(make_hub(), 41) as screen:
         await publisher.publish_changes({41: 10.0})
         await wait_until_async(lambda: screen.shows(41, 10.0), message="the first price")
-        requests = publisher.asked
+        full_frame_requests = publisher.full_frame_requests
 
         await client.publish(f"{redis_prefix}:frames:1", b"no frame")
 
-        await wait_until_async(lambda: publisher.asked > requests, message="another request of a full frame")
+        await wait_until_async(
+            lambda: publisher.full_frame_requests > full_frame_requests, message="another request of a full frame"
+        )
         await publisher.publish_changes({41: 11.0})
         await wait_until_async(lambda: screen.shows(41, 11.0), message="the price after the bytes")
     assert "bus lost" in caplog.text
