@@ -7,6 +7,7 @@ from dataclasses import dataclass
 class Counters:
     """Counts since the socket opened; `packets` counts every whole packet of a known code."""
 
+    # Code, length and completeness are checked before this count, instruments and prices after it.
     packets: int = 0
     bytes: int = 0  # of all messages
     strangers: int = 0  # ticks of instruments that are not in the table, such as late ones after an unsubscribe

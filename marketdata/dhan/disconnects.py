@@ -23,9 +23,13 @@ class Reaction(StrEnum):
 # The annexure, "Data API error"; docs/dhan.md. The texts are for operators.
 _MEANING_OF: Final[dict[int, tuple[Reaction, str]]] = {
     800: (Reaction.COME_BACK, "internal server error"),
+    # The only documented code for too many instruments. The same plan would be refused again.
     804: (Reaction.FIX_PLAN, "more instruments than a connection may hold"),
+    # Either a sixth connection or too many attempts. The broker threatens to block the account if they go on, so even
+    # the healthy sockets close.
     805: (Reaction.STOP_ALL, "too many requests or connections"),
     806: (Reaction.STOP, "the account has no data subscription"),
+    # 807 and 809 name the token; 808 names the client id or the token, so the same pair is not tried again.
     807: (Reaction.LOG_IN_AGAIN, "the access token has expired"),
     808: (Reaction.STOP, "authentication failed"),
     809: (Reaction.LOG_IN_AGAIN, "the access token is invalid"),
@@ -40,12 +44,14 @@ _MEANING_OF: Final[dict[int, tuple[Reaction, str]]] = {
 _REACTION_TO_STATUS: Final[dict[int, Reaction]] = {
     401: Reaction.DOUBT,
     403: Reaction.DOUBT,
+    # Counted for the account, not for the address: another connection would be refused as well.
     429: Reaction.WAIT,
 }
 
 
 def reaction_to(code: int) -> Reaction:
     """Return the reaction to a disconnect packet; COME_BACK for an undocumented code."""
+    # An undocumented code must not stop a connection for the day; the backoff limits the attempts.
     return _MEANING_OF[code][0] if code in _MEANING_OF else Reaction.COME_BACK
 
 
@@ -59,8 +65,6 @@ def describe(code: int) -> str:
 
 
 def reaction_to_refusal(status: int) -> Reaction:
-    """Return the reaction to a handshake that was answered with an HTTP status.
-
-    400 is COME_BACK: it can mean an invalid token, but healthy accounts also get it on the first of two attempts.
-    """
+    """Return the reaction to a handshake that was answered with an HTTP status."""
+    # 400 is COME_BACK: it can mean an invalid token, but healthy accounts also get it on the first of two attempts.
     return _REACTION_TO_STATUS.get(status, Reaction.COME_BACK)

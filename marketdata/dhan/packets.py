@@ -1,8 +1,6 @@
 """Binary packets of the DhanHQ v2 live feed: layouts once, readable decode and encode.
 
-Theory of operation. A WebSocket message contains one or more packets without separators. Every packet starts with an
-8-byte little-endian header: response code (u8), total length including the header (u16), exchange segment (u8),
-security id (u32; the broker's pages say i32, its SDK reads u32, ids are below 2^31). The layouts are those of
+A WebSocket message contains one or more packets without separators. The layouts are those of
 https://dhanhq.co/docs/v2/live-market-feed/ (offsets there count from 1), checked against the official SDK 2.3.0 and
 against published packets of 2025 and 2026.
 
@@ -34,11 +32,19 @@ class PacketCode(IntEnum):
 
 # Field order as in the broker's tables. Two traps, verified on packets and in the SDK: quote and full packets have the
 # close before high and low, and the sell before the buy quantity.
+# Code, length including the header, segment, security id (the broker's pages say i32, its SDK reads u32). "<" also
+# turns off padding: with native alignment the header would have 12 bytes.
 HEADER = struct.Struct("<BHBI")
+# LTP, LTT.
 TICKER = struct.Struct("<BHBIfI")
+# Close, open interest.
 PREVIOUS_CLOSE = struct.Struct("<BHBIfI")
 OI = struct.Struct("<BHBII")
+# LTP, LTQ, LTT, average price, volume, total sell, total buy, open, close, high, low. LTQ has 16 bits: larger trades
+# arrive with a wrong quantity.
 QUOTE = struct.Struct("<BHBIfHIfIIIffff")
+# As QUOTE up to total buy; then OI, its day high and low; open, close, high, low; five levels, best first, each with
+# bid quantity, ask quantity, bid orders, ask orders, bid price, ask price.
 FULL = struct.Struct("<BHBIfHIfIIIIIIffff" + "IIHHff" * 5)
 DISCONNECT = struct.Struct("<BHBIH")
 
@@ -93,6 +99,7 @@ def split(message: bytes) -> Iterator[bytes]:
         if len(message) - offset < HEADER.size:
             raise DecodeError("header cut off", offset=offset)
         length = HEADER.unpack_from(message, offset)[1]
+        # A length of 0 would make this loop endless.
         if length < HEADER.size:
             raise DecodeError(f"length {length} is below the header's", offset=offset)
         if offset + length > len(message):
@@ -107,10 +114,12 @@ def decode(packet: bytes) -> Packet:
         raise DecodeError("header cut off")
     raw_code, length, raw_segment, security_id = HEADER.unpack_from(packet)
     code = _code(raw_code)
+    # Two checks: the length that the packet states, and the bytes that are there.
     if length != LENGTH_OF[code] or len(packet) != length:
         raise DecodeError(f"{code.name} packet of {len(packet)} bytes says {length}, should be {LENGTH_OF[code]}")
     if code is PacketCode.DISCONNECT:
         return DisconnectPacket(reason=DISCONNECT.unpack(packet)[4])
+    # No layout beyond the header is documented; the SDK prints "Markets Open" for every packet of this code.
     if code is PacketCode.MARKET_STATUS:
         return MarketStatus()
     return decode_tick(code, InstrumentKey(_segment(raw_segment), security_id), packet)
@@ -132,6 +141,7 @@ def encode(packet: Packet) -> bytes:
         case FullTick():
             return _encode_full(packet)
         case MarketStatus():
+            # Packets about the connection have no instrument: segment and id are 0.
             return HEADER.pack(PacketCode.MARKET_STATUS, HEADER.size, 0, 0)
         case DisconnectPacket(reason):
             return DISCONNECT.pack(PacketCode.DISCONNECT, DISCONNECT.size, 0, 0, reason)
@@ -155,6 +165,7 @@ def decode_tick(code: PacketCode, key: InstrumentKey, packet: bytes) -> Tick:
     """Return the tick in `packet`, whose header was read already: right length, and the code of a tick."""
     if code is PacketCode.FULL:
         return _decode_full(key, packet)
+    # [4:] skips the four fields of the header. The rest is in the order of the fields of the tick classes.
     if code is PacketCode.QUOTE:
         return QuoteTick(key, *QUOTE.unpack(packet)[4:])
     if code is PacketCode.OI:
@@ -166,6 +177,7 @@ def decode_tick(code: PacketCode, key: InstrumentKey, packet: bytes) -> Tick:
 
 def _decode_full(key: InstrumentKey, packet: bytes) -> FullTick:
     fields = FULL.unpack(packet)
+    # Fields 0 to 3 are the header, 4 to 17 the values, 18 to 47 the depth: five levels of six fields.
     one, two, three, four, five = (DepthLevel(*fields[start : start + 6]) for start in range(18, 48, 6))
     values = (*fields[4:18], (one, two, three, four, five))
     return FullTick(key, *values)

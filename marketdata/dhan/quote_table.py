@@ -1,19 +1,11 @@
 """The fast path of the feed: the newest row per instrument of one connection, and the rows that changed.
 
 Theory of operation. The socket's callback only appends raw messages to a list, in order of arrival. Once per flush
-`absorb` joins them, finds the offset of every packet, and reads all headers as one array of u64: code, length, segment
-and security id are exactly eight bytes. It finds the slots of all keys in one sorted search, and scatters the packets
-of each code into the rows as opaque bytes. Assigning field by field is 11x slower for full packets
-(benchmarks/bench_quote_table.py).
+`absorb` joins them, finds the offset and the row of every packet, and scatters the packets of each code into the rows.
 
 The definition is `tick_rules.apply_tick`, packet by packet; a property test compares both. Per group of fields the last
-accepted packet of a flush wins. Rejected packets (`tick_checks`) are counted by kind and never written. Packet codes
-that write the same fields are ordered by offset, which is the order of arrival: a full packet writes all fields of a
-quote, a quote all of a ticker, so each code is applied only where no wider packet came later.
-
-The price of a former socket stays, marked EARLIER, until a packet or a snapshot replaces it. Malformed and unknown
-packets are counted and dropped; whole packets before them count. Rows are `QUOTE_ROW`s in the order of their keys.
-Times are arguments: this module reads no clock.
+accepted packet of a flush wins. Rejected packets (`tick_checks`) are counted by kind and never written. Rows are
+`QUOTE_ROW`s in the order of their keys. Times are arguments: this module reads no clock.
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,8 +52,9 @@ class QuoteTable:
         self.counters = Counters()
         self.disconnect_reason: int | None = None
         self._messages: list[bytes] = []
+        # Takes one message of the socket, whole. The list's own method, because it runs once per message; the list must
+        # therefore be cleared and never replaced.
         self.append = self._messages.append
-        """Take one message of the socket, whole; read at the next `absorb`."""
         self._lay_out(np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint32))
 
     def __len__(self) -> int:
@@ -79,6 +72,8 @@ class QuoteTable:
         self._messages.clear()
         self._has_packet[:] = False
         known = self._rows["known"]
+        # A price of the former socket stays until a packet or a snapshot replaces it. Rows that are marked already do
+        # not change, so that a reconnect loop does not publish all rows each time.
         ages = (known != 0) & (known & np.uint16(Known.EARLIER) == 0)
         known[ages] |= np.uint16(Known.EARLIER)
         self._changed |= ages
@@ -89,6 +84,7 @@ class QuoteTable:
         if instruments:
             keys = np.fromiter(map(_word, instruments), dtype=np.uint64, count=len(instruments))
             ids = np.fromiter(instruments.values(), dtype=np.uint32, count=len(instruments))
+            # The added entry replaces one with the same key: with another id it is another instrument (ids are reused).
             known = np.isin(self._keys, keys, invert=True)
             self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
 
@@ -133,8 +129,10 @@ class QuoteTable:
             slot = place.get(int(row["instrument_id"]))
             if slot is None or not (lacks_price[slot] or lacks_close[slot]):
                 continue
+            # A price of this socket is newer than any snapshot: only a lost close is taken.
             if not lacks_price[slot]:
                 self._fill_close(slot, row)
+            # A snapshot without a price must not erase the older price: that is still the best that is known.
             elif row["known"] & Known.TRADE or not self._rows["known"][slot] & Known.TRADE:
                 self._merge(slot, row)
                 taken += 1
@@ -142,8 +140,10 @@ class QuoteTable:
 
     def _merge(self, slot: int, snapshot: np.void) -> None:
         """Replace a row with a snapshot; open interest and closes of packets stay unless they are older."""
+        # A copy: `self._rows[slot]` is a view, and the assignment below overwrites it.
         held = self._rows[slot].copy()
         stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
+        # Open interest of the former socket is older than the snapshot.
         if held["known"] & Known.EARLIER and not self._has_packet[slot]:
             stays &= ~Known.OI
         self._rows[slot] = snapshot
@@ -168,6 +168,7 @@ class QuoteTable:
 
     def _lacks_price(self) -> npt.NDArray[np.bool_]:
         known = self._rows["known"]
+        # EARLIER counts as missing: the price of a former socket may be minutes old.
         is_silent = known & np.uint16(Known.TRADE | Known.SNAPSHOT) == 0
         return np.asarray(is_silent | (known & np.uint16(Known.EARLIER) != 0))
 
@@ -207,12 +208,14 @@ class QuoteTable:
         self._keys, self._ids = keys, ids
         self._rows = np.zeros(len(keys), dtype=QUOTE_ROW)
         self._rows["instrument_id"] = ids
+        # See `_word`: the low byte of a key is the segment.
         self._rows["segment"] = keys & 0xFF
         self._memory = Memory.blank(self._rows["segment"])
         self._has_packet, self._changed, self._uncached = (np.zeros(len(keys), dtype=np.bool_) for _ in range(3))
 
     def _rebuild(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
         """Rebuild the rows for `keys`; an instrument that stays with the same id keeps its values and marks."""
+        # Sorted, because `_look_up` is a binary search.
         order = np.argsort(keys)
         keys, ids = keys[order], ids[order]
         old_keys, old_ids, old_rows, old_memory = self._keys, self._ids, self._rows, self._memory
@@ -229,16 +232,21 @@ class QuoteTable:
 
     def _find_packets(self, buffer: bytes) -> _Integers:
         """Return where whole, known packets start in `buffer`, in arrival order; count the rest."""
+        # 1. Where each message starts in the joined buffer.
         sizes = np.fromiter(map(len, self._messages), dtype=np.int64, count=len(self._messages))
         starts = np.cumsum(sizes) - sizes
+        # 2. The headers of all messages as one array of u64: code, length, segment and id are exactly eight bytes.
+        # Little-endian: the code is in bits 0 to 7, the length in 8 to 23, the segment in 24 to 31, the id above.
         is_long = sizes >= HEADER.size
         lengths = np.full(len(sizes), _NOTHING, dtype=np.int64)
         codes = np.zeros(len(sizes), dtype=np.int64)
         headers = _headers(buffer, starts[is_long])
         codes[is_long] = headers & 0xFF
         lengths[is_long] = headers >> 8 & 0xFFFF
+        # 3. The usual message is one packet: its stated length is its size and fits its code.
         is_single = (lengths == sizes) & (lengths == _LENGTH_BY_CODE[codes])
         offsets: _Integers = starts[is_single]
+        # 4. The others are stacked or damaged and are walked one by one. Sorting restores the order of arrival.
         others = np.flatnonzero(~is_single)
         if len(others):
             walked = [offset for one in others for offset in self._walk(buffer, int(starts[one]), int(sizes[one]))]
@@ -255,6 +263,8 @@ class QuoteTable:
                 self.counters.malformed += 1
                 break
             code, length, _, _ = HEADER.unpack_from(buffer, offset)
+            # After a wrong length the start of the next packet is unknown: the rest of the message is lost, the packets
+            # before it count. An unknown code with a whole length is skipped.
             if length < HEADER.size or offset + length > end:
                 self.counters.malformed += 1
                 break
@@ -271,6 +281,7 @@ class QuoteTable:
         disconnects = offsets[codes == PacketCode.DISCONNECT]
         if len(disconnects):
             self.disconnect_reason = DISCONNECT.unpack_from(buffer, int(disconnects[-1]))[4]
+        # Without code and length (24 bits) a header is a key as `_word` makes it.
         slots, is_mine = _look_up(self._keys, headers >> np.uint64(24))
         is_tick = _IS_TICK[codes]
         is_mine &= is_tick
@@ -281,13 +292,15 @@ class QuoteTable:
         check = check_ticks(ticks, self._rows, self._memory, received_at_ms=received_at_ms)
         for fault, count in check.faults.items():
             setattr(self.counters, fault.value, getattr(self.counters, fault.value) + count)
+        # Rejected ticks count, too: they prove the subscription, and they can set the suspect mark.
         self._changed[ticks.slots] = self._uncached[ticks.slots] = self._has_packet[ticks.slots] = True
         accepted = ticks.only(check.is_accepted)
         window = _Window(self._rows, ticks.buffer, received_at_ms)
         window.stamp(accepted.slots)
         newest = np.full(len(self._rows), _NOTHING, dtype=np.int64)
         present = np.bincount(accepted.codes, minlength=len(_IS_TICK)) > 0
-        # The order matters: codes that write more fields come first, the others only where they arrived later.
+        # A full packet writes all fields of a quote, a quote all of a ticker. So codes that write more fields come
+        # first, and each other code is written only where it arrived later: `newest` has the last offset per row.
         for code, write in _WRITERS:
             if present[code]:
                 chosen = accepted.only(accepted.codes == code)
@@ -324,6 +337,8 @@ class _Window:
     def write_quote(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
         slots, at = _later(slots, at, newest)
         _opaque(self._rows, _BODY_START, _TRADE_PART)[slots] = self._bodies(_TRADE_PART)[at]
+        # Two copies: up to total buy the bodies of quote and full are alike. Then a full packet has three fields of
+        # open interest, so open, close, high and low are 12 bytes further in a row.
         rest = _QUOTE_BODY - _TRADE_PART
         _opaque(self._rows, _DAY_PART_START, rest)[slots] = self._fields(f"V{rest}", HEADER.size + _TRADE_PART)[at]
         self._learn_price(slots, Known.TRADE | Known.DAY)
@@ -338,6 +353,7 @@ class _Window:
 
     def _learn_price(self, slots: _Integers, groups: Known) -> None:
         known = self._rows["known"]
+        # A new price of this socket is neither a snapshot's, nor a former one's, nor suspect.
         known[slots] = known[slots] & ~_PRICE_MARKS | np.uint16(groups)
 
     def _bodies(self, size: int) -> npt.NDArray[Any]:
@@ -350,6 +366,8 @@ class _Window:
 
 _WRITERS: Final = (
     (PacketCode.FULL, _Window.write_full),
+    # Directly after FULL: `newest` has only full packets then. After QUOTE, an OI packet would be dropped for the quote
+    # that follows it, and that is the order in which the broker sends them (docs/dhan.md).
     (PacketCode.OI, _Window.write_oi),
     (PacketCode.QUOTE, _Window.write_quote),
     # An index packet is read as a ticker: its layout is not documented, one source says so.
@@ -375,12 +393,15 @@ def _headers(buffer: bytes, offsets: _Integers) -> _Words:
 def _sliding(buffer: bytes, kind: str, start: int) -> npt.NDArray[Any]:
     """Return a view whose element i is the `kind` at byte `start + i` of `buffer`; nothing is copied."""
     dtype = np.dtype(kind)
+    # A stride of one byte: the elements overlap, so that each offset can be used as an index, aligned or not.
     count = len(buffer) - start - dtype.itemsize + 1
     return np.ndarray(shape=(count,), dtype=dtype, buffer=buffer, offset=start, strides=(1,))
 
 
 def _opaque(rows: Rows, start: int, size: int) -> npt.NDArray[np.void]:
     """Return a view of `size` bytes of each row, as one opaque value each."""
+    # numpy assigns structured rows field by field: 11x slower for full packets (benchmarks/bench_quote_table.py). A
+    # void value is one block of memory, copied at once.
     return np.ndarray(shape=(len(rows),), dtype=f"V{size}", buffer=rows, offset=start, strides=(QUOTE_ROW.itemsize,))
 
 
@@ -388,11 +409,13 @@ def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bo
     """Return the slot of each of `sought` in sorted `keys`, and whether it is there at all."""
     if not len(keys):
         return np.zeros(len(sought), dtype=np.int64), np.zeros(len(sought), dtype=np.bool_)
+    # A key above all others gets the last slot, where the comparison fails.
     slots = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
     return slots, keys[slots] == sought
 
 
 def _later(slots: _Integers, at: _Integers, newest: _Integers) -> tuple[_Integers, _Integers]:
     """Return the packets that came after the newest packet that writes more fields of the same row."""
+    # Offsets in the joined buffer are the order of arrival.
     keep = at > newest[slots]
     return slots[keep], at[keep]

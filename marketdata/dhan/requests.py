@@ -37,6 +37,7 @@ SUBSCRIBE_CODE: dict[Mode, RequestCode] = {
     Mode.QUOTE: RequestCode.SUBSCRIBE_QUOTE,
     Mode.FULL: RequestCode.SUBSCRIBE_FULL,
 }
+# Always the code of the subscribed mode plus one. Any other code removes nothing, and the connection fills up unseen.
 UNSUBSCRIBE_CODE: dict[Mode, RequestCode] = {
     Mode.TICKER: RequestCode.UNSUBSCRIBE_TICKER,
     Mode.QUOTE: RequestCode.UNSUBSCRIBE_QUOTE,
@@ -60,6 +61,7 @@ def encode(request: Request) -> str:
     """Return the JSON text of `request`. Raises RequestError over MAX_INSTRUMENTS_PER_MESSAGE."""
     if request.code is RequestCode.DISCONNECT:
         return json.dumps({"RequestCode": int(request.code)})
+    # The broker gives no error for a longer list, and no acknowledgement for a shorter one.
     if len(request.instruments) > MAX_INSTRUMENTS_PER_MESSAGE:
         raise RequestError(f"{len(request.instruments)} instruments in one message")
     return json.dumps(
@@ -67,7 +69,9 @@ def encode(request: Request) -> str:
             "RequestCode": int(request.code),
             "InstrumentCount": len(request.instruments),
             "InstrumentList": [
-                {"ExchangeSegment": key.segment.name, "SecurityId": str(key.security_id)} for key in request.instruments
+                # Requests have the name of the segment and the id as text; packets have both as numbers.
+                {"ExchangeSegment": key.segment.name, "SecurityId": str(key.security_id)}
+                for key in request.instruments
             ],
         }
     )
@@ -84,6 +88,7 @@ def decode(text: str | bytes) -> Request:
         code = RequestCode(message["RequestCode"])
         listed = message.get("InstrumentList", [])
         keys = tuple(InstrumentKey(ExchangeSegment[one["ExchangeSegment"]], int(one["SecurityId"])) for one in listed)
+    # Overflow: an id of `Infinity`, which Python reads as JSON. Recursion: a deeply nested text.
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RequestError(f"not a request: {error}") from error
     return Request(code, keys)

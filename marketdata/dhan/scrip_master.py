@@ -41,6 +41,7 @@ class Reading:
         self._records = csv.reader(lines)
         header = [name.strip().upper() for name in self._read_header()]
         self.layout = _layout_of(header)
+        # Each line of the present detailed file ends in a comma: an unnamed, empty column.
         self._width = len(header) - (header[-1] == "")
         self._parser = RowParser(self.layout, header)
 
@@ -51,6 +52,7 @@ class Reading:
         for fields in self._whole_records():
             previous, columns = columns, len(fields)
             self.rows_read += 1
+            # Rows end with or without that comma, whatever the header does.
             if columns == self._width or (columns == self._width + 1 and not fields[-1]):
                 found = self._parser.parse(fields, self._as_of)
             else:
@@ -77,6 +79,7 @@ class Reading:
             raise MasterRefused(f"The file is no table: {error}.") from error
         if not header:
             raise MasterRefused("The file is empty.")
+        # A file saved by a spreadsheet starts with a byte order mark.
         header[0] = header[0].removeprefix("\ufeff")
         return header
 
@@ -94,6 +97,7 @@ class Reading:
 def _layout_of(header: Sequence[str]) -> Layout:
     names = set(header)
     for layout, columns in COLUMNS.items():
+        # The name of this column differs between both formats; all generations of a format have it.
         if columns["security_id"] not in names:
             continue
         missing = sorted(name for field, name in columns.items() if field not in OPTIONAL_FIELDS and name not in names)

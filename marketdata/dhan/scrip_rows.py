@@ -1,10 +1,7 @@
-"""A row of the broker's instrument file -> an instrument, or the reason it is left out.
+"""Parser of one row of the broker's instrument file: an instrument, or the reason why it is skipped.
 
-Field rules and their sources: the compact file of 10 Feb 2026 (complete, 273,027 rows) and rows of the detailed file
-of 2025, Apr 2026 and Sep 2026. Ticks are in paise but for indices, which have rupees; futures carry strikes of -0.01
-or 0; an underlying is read off the trading symbol in the compact file, because symbol names are blank or mnemonics
-there; the expiry flag contradicts itself and is not read; files that went through a spreadsheet have `1` for `1.0`
-and `27/11/36` for a date. Which rows hang together in a whole file is `scrip_master`'s to know.
+Sources of the rules: the compact file of 10 Feb 2026 (complete, 273,027 rows) and rows of the detailed file of 2025,
+Apr 2026 and Sep 2026. Rules for a whole file are in `scrip_master`.
 """
 
 import re
@@ -25,12 +22,14 @@ from marketdata.domain.instruments import (
     option_token,
 )
 
+# The lengths of the database columns (`marketdata.models`).
 MAX_SYMBOL_LENGTH: Final = 64
 MAX_NAME_LENGTH: Final = 128
-MAX_SECURITY_ID: Final = 2**32 - 1  # The feed's packets carry it in 32 bits.
-MAX_QUANTITY: Final = 2**31 - 1
-MAX_STRIKE: Final = 100_000_000
+MAX_SECURITY_ID: Final = 2**32 - 1  # 32 bits in the packets of the feed
+MAX_QUANTITY: Final = 2**31 - 1  # PostgreSQL's integer
+MAX_STRIKE: Final = 100_000_000  # eight digits before the point, as the database column has
 
+# Segment of the feed by exchange and segment letter. Commodities of NSE (NSE, M) have no segment in the feed.
 SEGMENT_OF: Final[Mapping[tuple[str, str], tuple[ExchangeSegment, Exchange]]] = {
     ("NSE", "I"): (ExchangeSegment.IDX_I, Exchange.NSE),
     ("BSE", "I"): (ExchangeSegment.IDX_I, Exchange.BSE),
@@ -42,24 +41,23 @@ SEGMENT_OF: Final[Mapping[tuple[str, str], tuple[ExchangeSegment, Exchange]]] = 
     ("BSE", "C"): (ExchangeSegment.BSE_CURRENCY, Exchange.BSE),
     ("MCX", "M"): (ExchangeSegment.MCX_COMM, Exchange.MCX),
 }
-"""Exchange and segment letter -> where the feed carries it. NSE's commodities (NSE, M) have no feed segment."""
 
+# Security ids (IDX_I) of the indices whose row has another symbol than their derivatives.
 DERIVATIVE_SYMBOL_OF_INDEX: Final[Mapping[int, str]] = {38: "NIFTYNXT50", 83: "SENSEX50"}
-"""Security id (IDX_I) of indices whose derivatives write another symbol than the index row does."""
 
+# Security type of ordinary shares; the cash segments also list bonds, funds, bills and rights.
 SHARE: Final = "ES"
-"""Security type of ordinary shares, among bonds, funds, bills and rights of the cash segments."""
 
 
 class Layout(StrEnum):
-    """Which of the broker's two files."""
+    """The two formats of the broker's file."""
 
     COMPACT = "compact"
     DETAILED = "detailed"
 
 
 class SkipReason(StrEnum):
-    """Why a row is left out."""
+    """Why a row is skipped."""
 
     EXPIRED = "expired"
     TEST = "test"
@@ -76,16 +74,16 @@ class MasterRow:
     security_id: int
     exchange: Exchange
     instrument_type: InstrumentType
-    # Of an index or a cash instrument its own symbol, as its derivatives write it.
+    # For an index or a cash instrument: its own symbol, in the spelling of its derivatives.
     underlying_symbol: str
-    # Of a cash instrument only its symbol, which several rows may share.
+    # For a cash instrument: its symbol, which several rows can share.
     token: str
     display_name: str
-    # The company's or issuer's name; empty for derivatives.
+    # Name of the company or issuer; empty for derivatives.
     company: str
     isin: str
     series: str
-    # The broker's word for what kind of cash instrument it is; see SHARE.
+    # The broker's code for the kind of cash instrument; see SHARE.
     security_type: str
     expiry: date | None
     strike: Decimal | None
@@ -136,11 +134,12 @@ COLUMNS: Final[Mapping[Layout, Mapping[str, str]]] = {
     },
 }
 OPTIONAL_FIELDS: Final = frozenset({"isin", "upper_limit", "lower_limit", "freeze", "company"})
+# The texts for "no value" of both formats and all generations.
 _NONE_WORDS: Final = frozenset({"", "NA", "N", "0001-01-01", "01/01/0001", "1/1/0001"})
 
 
 class RowParser:
-    """Turns the fields of one row into values. Texts repeat in their thousands, so conversions are remembered."""
+    """Parser of the rows of one file. It caches conversions, because the same texts repeat thousands of times."""
 
     def __init__(self, layout: Layout, header: Sequence[str]) -> None:
         self._is_compact = layout is Layout.COMPACT
@@ -150,7 +149,7 @@ class RowParser:
         self._numbers: dict[str, Decimal | None] = {}
 
     def parse(self, fields: Sequence[str], as_of: date) -> MasterRow | SkipReason:
-        """Return the instrument in one row of the right width, or why it is left out."""
+        """Return the instrument in one row of the right width, or why it is skipped."""
         at = self._at
         place = SEGMENT_OF.get((fields[at["exchange"]].strip(), fields[at["segment"]].strip()))
         if place is None:
@@ -160,9 +159,11 @@ class RowParser:
             return SkipReason.UNKNOWN_TYPE
         try:
             symbol = self._symbol(fields[at["symbol"]].strip(), instrument_type)
+            # NSE lists 18 dummy futures, 011NSETEST to 181NSETEST.
             if symbol.endswith("NSETEST"):
                 return SkipReason.TEST
             expiry = self._date(fields[at["expiry"]])
+            # Expired rows stay in the file: most of the currency derivatives, others for a day.
             if expiry is not None and expiry < as_of:
                 return SkipReason.EXPIRED
             if instrument_type.is_option or instrument_type.is_future:
@@ -181,13 +182,14 @@ class RowParser:
     ) -> MasterRow:
         at = self._at
         if expiry is None:
-            raise ValueError("a derivative without expiry")
+            raise ValueError("a derivative without an expiry")
+        # A future has a strike of -0.01 (NSE) or 0 (BSE, MCX) and the option type XX or none: neither is read.
         strike = option_type = None
         if instrument_type.is_option:
             option_type = OptionType(fields[at["option_type"]].strip())
             strike = self._price(fields[at["strike"]])
             if strike is None or strike >= MAX_STRIKE:
-                raise ValueError("an option without strike")
+                raise ValueError("an option without a valid strike")
             token = option_token(underlying=symbol, expiry=expiry, strike=strike, option_type=option_type)
         else:
             token = future_token(underlying=symbol, expiry=expiry)
@@ -217,10 +219,11 @@ class RowParser:
         at = self._at
         is_cash = instrument_type is InstrumentType.EQUITY
         tick = self._number(fields[at["tick"]]) or Decimal(0)
-        # Paise, but rupees on index rows.
+        # In paise, but in rupees on index rows. A tick size of 0 means unknown (some indices). The bound catches a
+        # change of the unit: the largest tick size seen is 5 rupees.
         tick_size = tick if instrument_type is InstrumentType.INDEX else tick / 100
         if not 0 <= tick_size < 10_000:
-            raise ValueError("a tick out of bounds")
+            raise ValueError("the tick size is out of range")
         expiry, strike, option_type = contract
         return MasterRow(
             segment=place[0],
@@ -249,6 +252,8 @@ class RowParser:
         return "" if position is None else fields[position]
 
     def _symbol(self, text: str, instrument_type: InstrumentType) -> str:
+        # The compact file has the underlying only in the trading symbol: NIFTY-Feb2026-26000-CE. From the right,
+        # because names have hyphens (BAJAJ-AUTO). Its symbol name is empty for NSE and a mnemonic for BSE.
         if self._is_compact and instrument_type.is_option:
             symbol, _, _, _ = text.rsplit("-", 3)
         elif self._is_compact and instrument_type.is_future:
@@ -256,13 +261,13 @@ class RowParser:
         else:
             symbol = text
         if not symbol or len(symbol) > MAX_SYMBOL_LENGTH or not symbol.isprintable():
-            raise ValueError("no symbol")
+            raise ValueError("the symbol is missing or invalid")
         return symbol
 
     def _security_id(self, fields: Sequence[str]) -> int:
         security_id = int(fields[self._at["security_id"]])
         if not 0 <= security_id <= MAX_SECURITY_ID:
-            raise ValueError("a security id out of bounds")
+            raise ValueError("the security id is out of range")
         return security_id
 
     def _date(self, text: str) -> date | None:
@@ -286,11 +291,12 @@ class RowParser:
     def _lot(self, text: str) -> int:
         value = self._number(text)
         if value is None or not 1 <= value <= MAX_QUANTITY:
-            raise ValueError("no lot")
+            raise ValueError("the lot size is missing or out of range")
         return int(value)
 
     def _freeze(self, text: str) -> int | None:
         value = self._price(text)
+        # Zero and negative values mean that there is no freeze quantity.
         return None if value is None or value > MAX_QUANTITY else int(value)
 
 
@@ -298,16 +304,16 @@ _SLASHED = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})", re.ASCII)
 
 
 def parse_date(text: str) -> date | None:
-    """Return the date at the start of `text`, whose time part means nothing; None for none.
-
-    Day first where a spreadsheet wrote it. Raises ValueError for anything else.
+    """Return the date at the start of `text`; None for the broker's texts for no date. Raises ValueError.
 
     >>> parse_date("2026-02-17 14:30:00"), parse_date("27/11/36"), parse_date("0001-01-01")
     (datetime.date(2026, 2, 17), datetime.date(2036, 11, 27), None)
     """
+    # The time has no meaning: it differs by exchange and by month of the file.
     day = text.strip().partition(" ")[0]
     if day in _NONE_WORDS:
         return None
+    # A file that a spreadsheet saved has the day first (27/11/36), and 1 instead of 1.0.
     if slashed := _SLASHED.fullmatch(day):
         year = int(slashed[3])
         return date(year if year > 99 else 2000 + year, int(slashed[2]), int(slashed[1]))
@@ -320,8 +326,8 @@ def _decimal(text: str) -> Decimal | None:
         return None
     value = Decimal(stripped)
     if not value.is_finite():
-        raise ValueError("not a number")
-    # As short as it goes, so that values that are equal are written alike.
+        raise ValueError("the number is not finite")
+    # Without trailing zeros, so that equal values have equal texts.
     return Decimal(format_strike(value))
 
 

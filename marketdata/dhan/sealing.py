@@ -57,12 +57,14 @@ def unseal(sealed: str, *, keys: Sequence[str]) -> str:
 def reseal(sealed: str, *, keys: Sequence[str]) -> str:
     """Return the token encrypted with the first key. Raises TokenKeysMissing and TokenUnreadable."""
     try:
+        # `rotate` decrypts with whichever key fits and encrypts with the first.
         return _box(keys).rotate(sealed).decode()
     except InvalidToken:
         raise TokenUnreadable from None
 
 
 def _box(keys: Sequence[str]) -> MultiFernet:
+    # MultiFernet would refuse an empty list with a text that does not name the setting.
     if not keys:
         raise TokenKeysMissing
     return MultiFernet([Fernet(key) for key in keys])

@@ -77,6 +77,7 @@ class Memory:
 
     def copy_from(self, other: "Memory", *, to: _Integers, source: _Integers) -> None:
         """Copy the state of rows that stay."""
+        # Not `is_steady`: it follows from the segment, and `blank` has set it.
         self.settled_to[to], self.jumps[to] = other.settled_to[source], other.jumps[source]
 
 
@@ -97,6 +98,7 @@ class Ticks:
 
     def fields(self, dtype: str, at: _Integers | int) -> npt.NDArray[Any]:
         """Return the four-byte field that begins `at` bytes after the start of each tick."""
+        # A view of the four bytes at every offset of the buffer, see `quote_table`; only the last step copies.
         view: npt.NDArray[Any] = np.ndarray(
             shape=(len(self.buffer) - 3,), dtype=dtype, buffer=self.buffer, strides=(1,)
         )
@@ -128,6 +130,8 @@ def check_ticks(ticks: Ticks, rows: Rows, memory: Memory, *, received_at_ms: int
     """Return which of `ticks` are accepted; `rows` and `memory` do not change."""
     check = TickCheck(np.ones(len(ticks.at), dtype=np.bool_))
     in_doubt = np.zeros(len(rows), dtype=np.bool_)
+    # Instruments, not single ticks, are in doubt: the rule must see all ticks of an instrument in order. Packets of
+    # code 6 come once per subscription, so their instruments always go through the rule.
     in_doubt[ticks.slots[ticks.codes == PacketCode.PREVIOUS_CLOSE]] = True
     priced = ticks.only(_LTT_AT[ticks.codes] > 0)
     if len(priced.at):
@@ -145,6 +149,7 @@ def _find_doubts(priced: Ticks, ltt: npt.NDArray[np.uint32], rows: Rows, memory:
     slots = priced.slots
     ltp = priced.fields("<f4", _LTP_AT)
     is_price = (ltp > 0) & (ltp < np.inf)  # False for NaN.
+    # Older than the known trade, or of the day after tomorrow or later: the bound of `tick_rules.find_fault`.
     is_doubtful = (ltt < rows["ltt"][slots]) | (ltt >= (today + 2) * DAY_SECONDS)
     if not is_price.all():
         # A zero for an instrument without a known price is accepted: it has never traded. Only if it comes alone,
@@ -153,13 +158,17 @@ def _find_doubts(priced: Ticks, ltt: npt.NDArray[np.uint32], rows: Rows, memory:
         is_doubtful |= ~is_price & ~is_untraded
     is_steady = memory.is_steady[slots]
     if is_steady.any():
+        # float64, because three times a large float32 would be infinite. An unknown price is 0, so a first price is
+        # always in doubt: the rule compares it with the previous close.
         known_ltp = rows["ltp"][slots].astype(np.float64)
         is_doubtful |= is_steady & ((ltp > known_ltp * _SAFE_STEP) | (ltp < known_ltp / _SAFE_STEP))
         is_doubtful |= memory.jumps[slots] > 0  # The next accepted price resets this count.
+    # If all trade times are equal, none is older than another, and the sort is not needed.
     if int(ltt.min()) != int(ltt.max()):
         # In a stable sort by slot, the ticks of one instrument are neighbors in order of arrival.
         order = np.argsort(slots, kind="stable")
         sorted_slots, sorted_ltt = slots[order], ltt[order]
+        # Neighbors suffice: a sequence without a fall between neighbors has no fall at all.
         goes_back = (sorted_slots[1:] == sorted_slots[:-1]) & (sorted_ltt[1:] < sorted_ltt[:-1])
         is_doubtful[order[1:][goes_back]] = True
     return np.asarray(is_doubtful)
@@ -178,9 +187,12 @@ def _find_day_closes(
     if int(days.min()) != int(days.max()):
         in_doubt[slots] = True  # Two days in one flush: midnight, or a wrong trade time. Rare.
         return
+    # A ticker has no close: at offset 0 its header is read as a number, which `where` replaces by 0.
     closes = np.where(close_at > 0, later.fields("<f4", close_at), np.float32(0))
     has_close = np.isfinite(closes) & (closes > 0)
+    # The first close of the day stands, as in the rule: `unique` returns the position of the first occurrence.
     set_slots, first = np.unique(slots[has_close], return_index=True)
+    # An older close goes even if this tick sets none: a change against the day before yesterday would be wrong.
     removed = slots[rows["known"][slots] & np.uint16(_CLOSES) != 0]
     check.day_closes = _DayCloses(set_slots, closes[has_close][first], removed, int(days[0]))
 
@@ -194,6 +206,7 @@ def _apply_rule(
         packet = ticks.buffer[at : at + LENGTH_OF[code]]
         _, _, segment, security_id = HEADER.unpack_from(packet)
         key = InstrumentKey(ExchangeSegment(segment), security_id)
+        # From the second tick on, the state after the first one counts, not that of the row.
         tracked = check.tracked.get(slot) or _track(key, rows[slot], memory, slot)
         tick = decode_tick(code, key, packet)
         check.tracked[slot], fault = apply_tick(tracked, tick, received_at_ms=received_at_ms)
@@ -217,6 +230,7 @@ def _track(key: InstrumentKey, row: np.void, memory: Memory, slot: int) -> Track
         quote,
         is_suspect=bool(known & _SUSPECT),
         is_snapshot=bool(known & Known.SNAPSHOT),
+        # `settled_to` is the start of the following day. For a new row (0) this is -1, before any trade.
         close_day=int(memory.settled_to[slot]) // DAY_SECONDS - 1,
         jumps=int(memory.jumps[slot]),
     )
@@ -239,6 +253,7 @@ def write_closes(check: TickCheck, rows: Rows, memory: Memory) -> None:
 def _write_day_closes(found: _DayCloses, rows: Rows, memory: Memory) -> None:
     known, slots = rows["known"], found.slots
     for changed in (found.removed, slots):
+        # XOR, because `~` of a Python integer is negative and does not fit an unsigned field.
         known[changed] &= np.uint16(0xFFFF ^ _CLOSES)
     known[slots] |= np.uint16(Known.DAY_CLOSE)
     rows["previous_close"][slots], rows["previous_oi"][slots] = found.closes, 0

@@ -1,8 +1,6 @@
 """Lifecycle of an access token: its expiry, the time to renew it, the wait after a failed renewal.
 
-A token is a JWT valid for 24 hours, with the expiry in its claims. The claims are read without verification: only the
-broker can say whether a token is valid. A token that is not a JWT (the simulator's) has no known expiry. An expired or
-refused token cannot be renewed (docs/dhan.md); a new one must be generated, or entered by staff.
+A token is a JWT valid for 24 hours, with the expiry in its claims (docs/dhan.md).
 """
 
 import base64
@@ -46,16 +44,18 @@ class Step(StrEnum):
 def read_expiry(access_token: str) -> datetime | None:
     """Return the expiry of a token; None if it has no readable claims."""
     seconds = _claims(access_token).get("exp")
+    # `bool` is a subclass of `int`: a claim of `true` would be the year 1970.
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     try:
         return datetime.fromtimestamp(seconds, tz=UTC)
-    except (OverflowError, ValueError, OSError):
+    except (OverflowError, ValueError, OSError):  # Which one depends on the platform.
         return None
 
 
 def last_four(access_token: str) -> str:
     """Return the last four characters, the only part that is ever shown; empty for a token below 16 characters."""
+    # Four characters of a short text would be a large part of the secret.
     return access_token[-4:] if len(access_token) >= 16 else ""
 
 
@@ -67,6 +67,7 @@ def check_entered(*, client_id: str, access_token: str, now: datetime) -> None:
         raise TokenMalformed(f"The access token must have between 1 and {MAX_TOKEN_CHARACTERS:,} characters.")
     if not access_token.isascii() or not access_token.isprintable() or " " in access_token:
         raise TokenMalformed("The access token holds a space, a line break or a letter that no token has.")
+    # A token without readable claims passes both checks: only the broker can say whether it is valid.
     expires_at = read_expiry(access_token)
     if expires_at is not None and expires_at <= now:
         raise TokenMalformed("This access token has expired already.")
@@ -93,19 +94,21 @@ def next_step(
     margin: timedelta,
     now: datetime,
 ) -> Step:
-    """Return the next step for a token, from its expiry, a refusal and its failed renewals in a row.
-
-    A refused token gets one attempt at renewal, because the feed can refuse a token that REST still accepts.
-    """
+    """Return the next step for a token, from its expiry, a refusal and its failed renewals in a row."""
     if retry_at is not None and now < retry_at:
         return Step.NOTHING
+    # 1. A renewal is needed from `margin` before the expiry, or after a refusal. Without a known expiry (the
+    # simulator's tokens) only a refusal counts.
     is_due = expires_at is not None and now >= expires_at - margin
     if not is_refused and not is_due:
         return Step.NOTHING
+    # 2. Generation works with any token, also an expired one, so it is preferred to renewal.
     if can_generate:
         return Step.GENERATE
+    # 3. A refused token gets one attempt, because the feed can refuse a token that REST still accepts.
     if is_refused:
         return Step.RENEW if failures == 0 else Step.NOTHING
+    # 4. The broker renews only a token that is still valid. After that staff must enter a new one.
     return Step.RENEW if expires_at is not None and now < expires_at else Step.NOTHING
 
 
@@ -113,6 +116,7 @@ def retry_after(*, step: Step, failures: int, chance: float) -> timedelta:
     """Return the wait after the `failures`-th failure in a row: exponential with jitter; `chance` is from 0 to 1."""
     # 2**10 is far beyond RETRY_MOST; the limit only prevents an overflow.
     most = min(RETRY_FIRST * float(2 ** min(failures - 1, 10)), RETRY_MOST)
+    # Half of the wait is random, so that two processes that failed together do not retry together.
     wait = most / 2 + most / 2 * chance
     return max(wait, GENERATE_INTERVAL) if step is Step.GENERATE else wait
 
@@ -121,7 +125,9 @@ def _claims(access_token: str) -> Mapping[str, Any]:
     parts = access_token.split(".")
     if len(parts) != 3:
         return {}
+    # Not verified: the key is the broker's. The claims only tell when to renew, they prove nothing.
     payload = parts[1]
+    # JWT drops the "=" that base64 needs: -n % 4 is the number that is missing.
     try:
         found = json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):

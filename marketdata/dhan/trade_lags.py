@@ -1,9 +1,4 @@
-"""Trade lag: the time from a trade to the receipt of its packet, measured on liquid instruments only.
-
-LTT has whole seconds and repeats with every change of a quote (docs/dhan.md). The first packet of a subscription has a
-trade of any age. So only a trade that follows another one within seconds measures the feed. The lag is too high by up
-to one second.
-"""
+"""Trade lag: the time from a trade to the receipt of its packet, measured on liquid instruments only."""
 
 from typing import Final
 
@@ -32,26 +27,33 @@ class TradeLags:
 
     def take(self, rows: Rows) -> npt.NDArray[np.float64]:
         """Return the lag in seconds of each trade in `rows` that followed another within LIQUID_SECONDS."""
+        # Only prices that a packet of this socket brought: a snapshot or a former socket says nothing about the feed
+        # now.
         is_price = (rows["known"] & _PRICE_MARKS) == int(Known.TRADE)
         ids, traded_at = rows["instrument_id"][is_price].astype(np.int64), rows["ltt"][is_price].astype(np.int64)
         slots = self._find(ids)
         before = self._traded_at[slots]
         self._traded_at[slots] = traded_at
+        # LTT repeats with every change of a quote, and the first packet of a subscription has a trade of any age. So
+        # only a trade that follows another one within seconds measures the feed.
         is_fresh = (before > 0) & (traded_at > before) & (traded_at - before <= LIQUID_SECONDS)
         self.segments = frozenset(np.unique(rows["segment"][is_price][is_fresh]).tolist())
         received_ms = rows["received_at_ms"][is_price][is_fresh].astype(np.int64)
+        # LTT has whole seconds, so a lag is too high by up to one second. The reception time is true UTC, LTT is not.
         lags: npt.NDArray[np.float64] = received_ms / 1_000 - (traded_at[is_fresh] - IST_OFFSET_SECONDS)
         return lags
 
     def _find(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the positions of `ids` in the memory; a new id is added without a trade time."""
         slots: npt.NDArray[np.int64] = np.searchsorted(self._ids, ids)
+        # `searchsorted` returns the length for an id above all others: it must not be used as an index.
         is_known = slots < len(self._ids)
         is_known[is_known] = self._ids[slots[is_known]] == ids[is_known]
         if is_known.all():
             return slots
         is_full = len(self._ids) + len(ids) > MOST_INSTRUMENTS
         known, times = (self._ids[:0], self._traded_at[:0]) if is_full else (self._ids, self._traded_at)
+        # Sorted and without repeats. Positions change with each new id, so the times are copied to their new places.
         self._ids = np.union1d(known, ids)
         self._traded_at = np.zeros(len(self._ids), dtype=np.int64)
         self._traded_at[np.searchsorted(self._ids, known)] = times
