@@ -6,30 +6,21 @@ Measures complete responses through Django's test client, authentication and tem
 and drops it. Medians in milliseconds.
 """
 
-# ruff: noqa: E402  Models can be imported only after django.setup().
+# ruff: noqa: I001  Importing the database sets Django up.
 
-import os
-import statistics
-import time
 from datetime import timedelta
+from functools import partial
 
-import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-django.setup()
+from benchmarks.clock import milliseconds
+from benchmarks.database import FULL, analyze, hold, in_groups, new_claim, own_database
 
 from django.db import connection
 from django.test import Client
 from django.test.utils import setup_test_environment
 
 from accounts.models import User
-from subscriptions.domain.claims import ClaimKind, Tier
-from subscriptions.models import Claim
-from subscriptions.services.placement import legs
-from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities
 
-FULL = 25_000  # five connections of 5,000 (dhan/requests.py)
 LEGS = 50  # a chain of 12 + 1 + 12 strikes
 TRADERS = 200  # chosen: the largest expected number of users
 LOG_ROWS = 1_000_000  # chosen: a long history
@@ -69,60 +60,34 @@ def fill() -> None:
     """Create 600 claims of 200 traders that hold 25,000 shares, 5,000 of them twice, and a long audit log."""
     traders = User.objects.bulk_create([User(username=f"trader{number}") for number in range(TRADERS)])
     shares = [one.pk for one in make_equities(FULL)]
-    groups = [shares[first : first + LEGS] for first in range(0, FULL, LEGS)]
+    groups = in_groups(shares, LEGS)
     groups += groups[:100]
-    made = Claim.objects.bulk_create(
-        [
-            Claim(
-                kind=ClaimKind.WATCHLIST,
-                tier=Tier.A,
-                user=traders[number % TRADERS],
-                exchange_segment=2,
-                underlying_symbol=f"BENCH{number}",
-                expiry=NOW.date(),
-                width=25,
-                last_viewed_at=NOW,
-                claimed_at=NOW,
-            )
-            for number in range(len(groups))
-        ]
-    )
-    with placement(now=NOW):
-        wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
-        legs.add(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
+    claims = [new_claim(number) for number in range(len(groups))]
+    for number, claim in enumerate(claims):
+        claim.user = traders[number % TRADERS]
+    hold(claims, groups)
     with connection.cursor() as cursor:
         for month in range(2):
             cursor.execute("SELECT subscription_log_make_month(%s)", [NOW + timedelta(days=28 * month)])
         cursor.execute(_WRITE_LOG, [NOW, LOG_ROWS])
-        # Statistics of the new rows, for the plans of production.
-        cursor.execute("ANALYZE")
+    analyze()
 
 
-def milliseconds(client: Client, address: str) -> float:
-    """Return the median time of a response with status 200."""
-    taken = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        answer = client.get(address)
-        taken.append((time.perf_counter() - started) * 1_000)
-        assert answer.status_code == 200, f"{address}: {answer.status_code}"
-    return statistics.median(taken)
+def load(client: Client, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 200, f"{address}: {answer.status_code}"
 
 
 def main() -> None:
     setup_test_environment()
-    own = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with own_database():
         fill()
         client = Client()
         client.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
         for name, address in PAGES.items():
-            taken = milliseconds(client, address)
+            taken = milliseconds(partial(load, client, address), repeats=REPEATS)
             verdict = "" if taken <= BUDGET_MS else "   over budget"
             print(f"{name:<34} {taken:7.1f}   budget {BUDGET_MS:4d}{verdict}")
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0)
 
 
 if __name__ == "__main__":

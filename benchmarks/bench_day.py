@@ -7,40 +7,31 @@ a preload of 8,500 into empty connections, a release of 22,700 at the end of the
 rows through the ORM one at a time, in one transaction, once. Creates a test database and drops it. Milliseconds.
 """
 
-# ruff: noqa: E402  Models can be imported only after django.setup().
+# ruff: noqa: I001  Importing the database sets Django up.
 
 import os
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 
-import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-django.setup()
+from benchmarks.database import CAUSE, analyze, hold, in_groups, new_claim, own_database
+from benchmarks.by_rows import add_leg, remove_leg
+from benchmarks.clock import median_of, report
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
-from benchmarks.by_rows import add_leg, remove_leg
-from benchmarks.clock import median, report, timed
 from marketdata.models import AtmCache, Instrument
 from subscriptions import services
-from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from subscriptions.services.claims.release import release
-from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_series, open_chain, put_prices
 
 CHAINS = 200  # chosen: one for each of 200 traders
-CAUSE = Cause("BENCHMARK", "bench", NOW)
 TOMORROW = NOW.date() + timedelta(days=1)
-
-
-def analyze() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
 
 
 def log_one(claim: Claim, action: LogAction, instruments: list[int]) -> None:
@@ -74,10 +65,6 @@ def make_chains() -> list[Instrument]:
     return spots
 
 
-def move_market(spots: Sequence[Instrument], price: float, at: datetime) -> None:
-    put_prices({spot.pk: price for spot in spots}, now=at)
-
-
 def recentre_by_rows(at: datetime) -> None:
     """Recentre chain by chain and leg by leg."""
     with transaction.atomic():
@@ -105,53 +92,38 @@ def recentre_by_rows(at: datetime) -> None:
 def bench_recentre() -> None:
     spots = make_chains()
     analyze()
-    runs = []
-    for step in range(1, 6):
+    steps = count(1)
+    at = NOW
+
+    def move_market() -> None:
+        """Move all spots a step, 10 s later."""
+        nonlocal at
+        step = next(steps)
         at = NOW + timedelta(seconds=10 * step)
-        move_market(spots, 1_000.0 + 10 * step, at)
-        with timed() as taken:
-            moved = services.recentre(now=at).moved
+        put_prices({spot.pk: 1_000.0 + 10 * step for spot in spots}, now=at)
+
+    def recentre() -> None:
+        moved = services.recentre(now=at).moved
         assert moved == CHAINS
-        runs.append(taken)
-    at = NOW + timedelta(seconds=100)
-    move_market(spots, 1_060.0, at)
-    with timed() as slow:
-        recentre_by_rows(at)
+
+    fast = median_of(recentre, repeats=5, before=move_market)
+    slow = median_of(lambda: recentre_by_rows(at), repeats=1, before=move_market)
     assert set(AtmCache.objects.values_list("atm", flat=True)) == {Decimal(1_060)}
-    report(f"recentre {CHAINS}", median(runs), slow, budget_ms=600)
+    report(f"recentre {CHAINS}", fast, slow, budget_ms=600)
     clear()
 
 
 # Many claims and releases.
 
 
-def new_claims(count: int, tier: Tier) -> list[Claim]:
-    return [
-        Claim(
-            kind=ClaimKind.WATCHLIST,
-            tier=tier,
-            exchange_segment=2,
-            underlying_symbol=f"BENCH{number}",
-            expiry=NOW.date(),
-            width=25,
-            last_viewed_at=NOW,
-            claimed_at=NOW,
-        )
-        for number in range(count)
-    ]
-
-
 def hold_as_sets(groups: Sequence[Sequence[int]], tier: Tier) -> None:
-    with placement(now=NOW):
-        made = Claim.objects.bulk_create(new_claims(len(groups), tier))
-        wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
-        gained = legs.add(wanted, tiers=dict.fromkeys(wanted, tier), now=NOW)
-        audit.record(made, action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+    hold([new_claim(number, tier) for number in range(len(groups))], groups)
 
 
 def hold_by_rows(groups: Sequence[Sequence[int]], tier: Tier) -> None:
     with transaction.atomic():
-        for claim, group in zip(new_claims(len(groups), tier), groups, strict=True):
+        for number, group in enumerate(groups):
+            claim = new_claim(number, tier)
             claim.save()
             for instrument_id in group:
                 add_leg(claim, instrument_id)
@@ -173,54 +145,42 @@ def clear() -> None:
         release(list(Claim.objects.exclude(kind=ClaimKind.SPOT)), cause=CAUSE)
 
 
-def in_groups(instruments: Sequence[Instrument], size: int) -> list[list[int]]:
-    ids = [one.pk for one in instruments]
-    return [ids[first : first + size] for first in range(0, len(ids), size)]
-
-
-def bench_preload(shares: Sequence[Instrument]) -> None:
+def bench_preload(shares: Sequence[int]) -> None:
     groups = in_groups(shares[:8_500], 202)
-    runs = []
-    for _ in range(5):
-        with timed() as taken:
-            hold_as_sets(groups, Tier.B)
-        runs.append(taken)
-        clear()
-    with timed() as slow:
-        hold_by_rows(groups, Tier.B)
-    clear()
-    report("preload 8,500", median(runs), slow, budget_ms=600)
+    fast = median_of(lambda: hold_as_sets(groups, Tier.B), repeats=5, after=clear)
+    slow = median_of(lambda: hold_by_rows(groups, Tier.B), repeats=1, after=clear)
+    report("preload 8,500", fast, slow, budget_ms=600)
 
 
-def bench_end_of_day(shares: Sequence[Instrument]) -> None:
-    groups = in_groups(shares[:22_700], 50)
-    runs = []
-    for number in range(5):
+def bench_end_of_day(shares: Sequence[int]) -> None:
+    groups = in_groups(shares, 50)
+    days = count()
+
+    def fill() -> None:
         hold_as_sets(groups, Tier.A)
         analyze()
-        with timed() as taken:
-            services.end_of_day(closes=TOMORROW + timedelta(days=number), actor="bench", now=NOW + timedelta(days=99))
+
+    def end_day() -> None:
+        closes = TOMORROW + timedelta(days=next(days))
+        services.end_of_day(closes=closes, actor="bench", now=NOW + timedelta(days=99))
+
+    def check_is_empty() -> None:
         assert not Subscription.objects.exists()
-        runs.append(taken)
-    hold_as_sets(groups, Tier.A)
-    with timed() as slow:
-        close_by_rows()
-    report("end of day 22,700", median(runs), slow, budget_ms=600)
+
+    fast = median_of(end_day, repeats=5, before=fill, after=check_is_empty)
+    slow = median_of(close_by_rows, repeats=1, before=fill)
+    report("end of day 22,700", fast, slow, budget_ms=600)
 
 
 def main() -> None:
-    own = connection.settings_dict["NAME"]
     settings.MARKET_DATE = NOW.date()
     settings.REDIS_PREFIX = f"bench-day-{os.getpid()}"
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with own_database():
         bench_recentre()
-        shares = make_equities(22_700)
+        shares = [one.pk for one in make_equities(22_700)]
         analyze()
         bench_preload(shares)
         bench_end_of_day(shares)
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0)
 
 
 if __name__ == "__main__":

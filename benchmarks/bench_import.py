@@ -6,29 +6,23 @@ Needs the reference data beside the checkout (`../shared/data`); ends with a mes
 database and drops it. Budgets: 30 s into an empty database, 15 s again, 6 s for parsing, a peak of 500 MB of memory.
 """
 
-# ruff: noqa: E402  Models can be imported only after django.setup().
+# ruff: noqa: I001  Importing the database sets Django up.
 
 import gzip
-import os
 import resource
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from itertools import islice
-from pathlib import Path
 
-import django
+from benchmarks.clock import milliseconds
+from benchmarks.database import MASTER, own_database
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-django.setup()
-
-from django.db import connection, transaction
+from django.db import transaction
 
 from marketdata import services
 from marketdata.dhan.scrip_master import MasterRow, read_rows
 from marketdata.models import Instrument, InstrumentImport
 
-MASTER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "api-scrip-master-2026-02-10.csv.gz"
 # The day of the reference file, before the market opens.
 AS_OF = date(2026, 2, 10)
 NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
@@ -36,10 +30,7 @@ SAMPLE = 20_000  # chosen: a tenth of the file is enough for the ratio
 
 
 def seconds(act: Callable[[], object]) -> float:
-    """Return how long `act` takes."""
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
+    return milliseconds(act, repeats=1) / 1_000
 
 
 def parse() -> None:
@@ -90,16 +81,12 @@ def main() -> None:
     if not MASTER.exists():
         print(f"bench_import: no reference data at {MASTER}")
         return
-    own = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with own_database():
         parsing = seconds(parse)
         orm = seconds(through_orm) * 205_992 / SAMPLE
         first = seconds(run)
         again = seconds(run)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0)
     print(f"parse alone      {parsing:6.1f} s   budget   6 s")
     print(f"from empty       {first:6.1f} s   budget  30 s   bulk_create alone {orm:.1f} s ({orm / first:.1f}x)")
     print(f"again            {again:6.1f} s   budget  15 s")

@@ -8,33 +8,26 @@ The alternative writes the same rows through the ORM one at a time, in one trans
 drops it. Medians in milliseconds.
 """
 
-# ruff: noqa: E402  Models can be imported only after django.setup().
+# ruff: noqa: I001  Importing the database sets Django up.
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-django.setup()
-
-from django.db import connection, transaction
-
+from benchmarks.database import CAUSE, FULL, analyze, hold, in_groups, new_claim, own_database
 from benchmarks.by_rows import add_leg, remove_leg
-from benchmarks.clock import Taken, median, report, timed
+from benchmarks.clock import median_of, report
+
+from django.db import transaction
+
 from marketdata.models import Instrument
-from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
+from subscriptions.domain.claims import ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.services.claims import claiming
 from subscriptions.services.claims.release import release
-from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.lock import placement
 from tests.factories import NOW, make_equities, make_index
 
 PRESENT = 20_000  # chosen: a busy day, with free slots
-FULL = 25_000  # five connections of 5,000 (dhan/requests.py)
-CAUSE = Cause("BENCHMARK", "bench", NOW)
 
 
 @dataclass(frozen=True)
@@ -59,27 +52,14 @@ CASES = [
 ]
 
 
-def new_claim(tier: Tier, number: int) -> Claim:
-    return Claim(
-        kind=ClaimKind.WATCHLIST,
-        tier=tier,
-        exchange_segment=2,
-        underlying_symbol=f"BENCH{number}",
-        expiry=NOW.date(),
-        width=25,
-        last_viewed_at=NOW,
-        claimed_at=NOW,
-    )
-
-
-def as_sets(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
+def as_sets(spot: Instrument, groups: Sequence[Sequence[int]]) -> None:
     """Claim every group with the services of the product, under the placement lock."""
     with placement(now=NOW):
-        chains = [(new_claim(Tier.A, number), [one.pk for one in group]) for number, group in enumerate(groups)]
+        chains = [(new_claim(number), group) for number, group in enumerate(groups)]
         claiming.hold_chains({spot.pk: chains}, tier=Tier.A, cause=CAUSE)
 
 
-def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None:
+def row_by_row(spot: Instrument, groups: Sequence[Sequence[int]]) -> None:
     """Claim every group one row at a time."""
     with transaction.atomic():
         make_room_one_by_one(1 + sum(len(group) for group in groups))
@@ -88,13 +68,13 @@ def row_by_row(spot: Instrument, groups: Sequence[Sequence[Instrument]]) -> None
         )
         add_leg(spot_claim, spot.pk)
         for number, group in enumerate(groups):
-            claim = new_claim(Tier.A, number)
+            claim = new_claim(number)
             claim.spot = spot_claim
             claim.save()
-            for instrument in group:
-                add_leg(claim, instrument.pk)
+            for instrument_id in group:
+                add_leg(claim, instrument_id)
             SubscriptionLog.objects.create(
-                at=NOW, action=LogAction.SUBSCRIBE, reason="BENCHMARK", actor="bench", legs=[one.pk for one in group]
+                at=NOW, action=LogAction.SUBSCRIBE, reason="BENCHMARK", actor="bench", legs=group
             )
 
 
@@ -108,55 +88,37 @@ def make_room_one_by_one(needed: int) -> None:
         oldest.delete()
 
 
-def fill(instruments: Sequence[Instrument]) -> None:
+def fill(instruments: Sequence[int]) -> None:
     """Subscribe those `instruments` that are not subscribed yet, 50 in a claim."""
     streaming = set(Subscription.objects.values_list("instrument_id", flat=True))
-    instruments = [one for one in instruments if one.pk not in streaming]
-    with transaction.atomic():
-        groups = [instruments[first : first + 50] for first in range(0, len(instruments), 50)]
-        made = Claim.objects.bulk_create([new_claim(Tier.A, 10_000 + number) for number in range(len(groups))])
-        wanted = {claim.pk: [one.pk for one in group] for claim, group in zip(made, groups, strict=True)}
-        gained = legs.add(wanted, tiers=dict.fromkeys(wanted, Tier.A), now=NOW)
-        audit.record(made, action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)
+    groups = in_groups([one for one in instruments if one not in streaming], 50)
+    hold([new_claim(10_000 + number) for number in range(len(groups))], groups)
 
 
-def measure_act(act: Callable[[], None], *, present: Sequence[Instrument], repeats: int) -> Taken:
-    """Return the median time of `act` with its commit; the state is restored after each run."""
-    taken = []
-    for _ in range(repeats):
-        with timed() as one:
-            act()
-        taken.append(one)
+def measure(case: Case, spot: Instrument, shares: Sequence[int]) -> None:
+    present, free = shares[: case.present], shares[FULL:]
+    groups = in_groups(free[: case.claims * case.legs], case.legs)
+
+    def restore() -> None:
         with placement(now=NOW):
             mine = Claim.objects.filter(underlying_symbol__startswith="BENCH", spot__isnull=False)
             release(list(mine), cause=CAUSE)
         fill(present)
-    return median(taken)
 
-
-def measure(case: Case, spot: Instrument, shares: Sequence[Instrument]) -> None:
-    present, free = shares[: case.present], shares[FULL:]
     fill(present)
-    # Without statistics of the new rows the planner chooses other plans than in production.
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-    groups = [free[number * case.legs : (number + 1) * case.legs] for number in range(case.claims)]
-    fast = measure_act(lambda: as_sets(spot, groups), present=present, repeats=case.repeats)
-    slow = measure_act(lambda: row_by_row(spot, groups), present=present, repeats=case.slow_repeats)
+    analyze()
+    fast = median_of(lambda: as_sets(spot, groups), repeats=case.repeats, after=restore)
+    slow = median_of(lambda: row_by_row(spot, groups), repeats=case.slow_repeats, after=restore)
     report(case.name, fast, slow, budget_ms=case.budget_ms)
 
 
 def main() -> None:
-    own = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with own_database():
         spot = make_index("BENCHSPOT", security_id=1)
-        shares = make_equities(FULL + 2_300)
+        shares = [one.pk for one in make_equities(FULL + 2_300)]
         # From few to many: `fill` only adds subscriptions.
         for case in sorted(CASES, key=lambda one: one.present):
             measure(case, spot, shares)
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0)
 
 
 if __name__ == "__main__":

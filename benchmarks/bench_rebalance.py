@@ -8,26 +8,22 @@ moves one row at a time through the ORM, with a log row each, in one transaction
 Medians in milliseconds.
 """
 
-# ruff: noqa: E402  Models can be imported only after django.setup().
+# ruff: noqa: I001  Importing the database sets Django up.
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import cycle, islice
 
-import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-django.setup()
+from benchmarks.clock import median_of, report
+from benchmarks.database import new_claim, own_database
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from benchmarks.clock import Taken, median, report, timed
 from marketdata.models import Instrument
 from subscriptions import services
-from subscriptions.domain.claims import ClaimKind, LogAction, Tier
+from subscriptions.domain.claims import LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg, FeedConnection, FeedLease, Subscription, SubscriptionLog
 from tests.factories import NOW, make_equities
 
@@ -46,19 +42,6 @@ class Case:
     moves: int
     surplus: Mapping[int, int]
     targets: Sequence[int]
-
-
-def new_claim(number: int) -> Claim:
-    return Claim(
-        kind=ClaimKind.WATCHLIST,
-        tier=Tier.A,
-        exchange_segment=2,
-        underlying_symbol=f"BENCH{number}",
-        expiry=NOW.date(),
-        width=25,
-        last_viewed_at=NOW + timedelta(seconds=number),
-        claimed_at=NOW,
-    )
 
 
 def make_live(lost: int | None) -> None:
@@ -116,26 +99,18 @@ def row_by_row(surplus: Mapping[int, int], targets: Sequence[int]) -> int:
     return moved
 
 
-def measure_act(act: Callable[[], int], *, prepare: Callable[[], None], rows: int, repeats: int) -> Taken:
-    """Return the median time of `act` with its commit; `prepare` restores the state before each run."""
-    taken = []
-    for _ in range(repeats):
-        prepare()
-        with timed() as one:
-            moved = act()
-        taken.append(one)
-        assert moved == rows, moved
-    return median(taken)
-
-
 def measure(case: Case) -> None:
     def prepare() -> None:
         make_live(case.lost)
         spread(case.loads)
 
-    fast = measure_act(case.act, prepare=prepare, rows=case.moves, repeats=REPEATS)
-    slow = measure_act(
-        lambda: row_by_row(case.surplus, case.targets), prepare=prepare, rows=case.moves, repeats=SLOW_REPEATS
+    def checked(act: Callable[[], int]) -> None:
+        moved = act()
+        assert moved == case.moves, moved
+
+    fast = median_of(lambda: checked(case.act), repeats=REPEATS, before=prepare)
+    slow = median_of(
+        lambda: checked(lambda: row_by_row(case.surplus, case.targets)), repeats=SLOW_REPEATS, before=prepare
     )
     report(case.name, fast, slow, budget_ms=BUDGET_MS)
 
@@ -163,15 +138,14 @@ CASES = [
 
 
 def main() -> None:
-    own = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
+    with own_database():
         make_equities(20_000)
-        Claim.objects.bulk_create([new_claim(number) for number in range(400)])
+        claims = [new_claim(number) for number in range(400)]
+        for number, claim in enumerate(claims):
+            claim.last_viewed_at = NOW + timedelta(seconds=number)
+        Claim.objects.bulk_create(claims)
         for case in CASES:
             measure(case)
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0)
 
 
 if __name__ == "__main__":

@@ -6,29 +6,20 @@ Needs the reference data beside the checkout (`../shared/data`); ends with a mes
 database and drops it. Budget: a median of 20 ms for each query, with hits and suggestions.
 """
 
-# ruff: noqa: E402  Models can be imported only after django.setup().
+# ruff: noqa: I001  Importing the database sets Django up.
 
-import os
-import statistics
-import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime
-from pathlib import Path
 
-import django
+from benchmarks.clock import milliseconds
+from benchmarks.database import MASTER, own_database
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
-# The day of the reference file: later, its contracts would have expired.
-os.environ["MARKET_DATE"] = "2026-02-10"
-django.setup()
-
-from django.db import connection
+from django.conf import settings
 from django.db.models import Q
 
 from marketdata import selectors, services
 from marketdata.models import Instrument
 
-MASTER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "api-scrip-master-2026-02-10.csv.gz"
+AS_OF = date(2026, 2, 10)  # the day of the reference file: later, its contracts would have expired
 BUDGET_MS = 20  # chosen: the answer keeps up with typing
 REPEATS = 15  # chosen: a query takes milliseconds
 QUERIES = (
@@ -47,16 +38,6 @@ QUERIES = (
 )
 
 
-def milliseconds(act: Callable[[], object], repeats: int) -> float:
-    """Return the median of some repetitions of `act`."""
-    taken = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        act()
-        taken.append((time.perf_counter() - began) * 1_000)
-    return statistics.median(taken)
-
-
 def scan(query: str) -> list[Instrument]:
     """Find all words anywhere in token or name, ordered by token: the naive query."""
     rows = Instrument.objects.filter(is_listed=True)
@@ -70,18 +51,13 @@ def main() -> None:
     if not MASTER.exists():
         print(f"bench_search: no reference data at {MASTER}")
         return
-    own = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True)
-    try:
-        services.import_instruments(
-            source=str(MASTER), as_of=date(2026, 2, 10), now=datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
-        )
+    settings.MARKET_DATE = AS_OF
+    with own_database():
+        services.import_instruments(source=str(MASTER), as_of=AS_OF, now=datetime(2026, 2, 10, 2, 30, tzinfo=UTC))
         for query in QUERIES:
-            fast = milliseconds(lambda query=query: selectors.search_instruments(query=query), REPEATS)  # type: ignore[misc]
-            slow = milliseconds(lambda query=query: scan(query), 3)  # type: ignore[misc]
+            fast = milliseconds(lambda query=query: selectors.search_instruments(query=query), repeats=REPEATS)  # type: ignore[misc]
+            slow = milliseconds(lambda query=query: scan(query), repeats=3)  # type: ignore[misc]
             print(f"{query:<24} {fast:6.1f} ms   budget {BUDGET_MS} ms   scan {slow:6.1f} ms")
-    finally:
-        connection.creation.destroy_test_db(own, verbosity=0)
 
 
 if __name__ == "__main__":

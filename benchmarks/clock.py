@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,9 +46,35 @@ def timed() -> Iterator[Taken]:
     taken.whole = (time.perf_counter() - started) * 1_000
 
 
-def median(runs: Sequence[Taken]) -> Taken:
-    """Return the medians of several runs; each figure has a separate median."""
+def median_of(
+    act: Callable[[], object],
+    *,
+    repeats: int,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
+) -> Taken:
+    """Return the medians of `repeats` runs of `act` with its commit; each figure has a separate median.
+
+    `before` and `after` prepare a run and restore the state; they are not measured.
+    """
+    runs = []
+    for _ in range(repeats):
+        before()
+        with timed() as taken:
+            act()
+        after()
+        runs.append(taken)
     return Taken(statistics.median(one.whole for one in runs), statistics.median(one.database for one in runs))
+
+
+def milliseconds(act: Callable[[], object], *, repeats: int) -> float:
+    """Return the median time of `act`."""
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        act()
+        taken.append((time.perf_counter() - began) * 1_000)
+    return statistics.median(taken)
 
 
 def report(name: str, sets: Taken, rows: Taken, *, budget_ms: float) -> None:
