@@ -119,7 +119,7 @@ def soak_servers(runs: int, which: Sequence[str]) -> None:
             servers.start_redis()
             back_at = time.monotonic()
             wait_until(
-                lambda: market.browser.has_seen_since(back_at) == set(market.watched),
+                lambda: market.browser.list_updated_since(back_at) == set(market.watched),
                 seconds=MAX_SECONDS,
                 message="every price anew",
             )

@@ -1,6 +1,6 @@
-"""A broker's REST side of few words: it answers what it was told to, and remembers what it was asked.
+"""A stub of the broker's REST API: it sends a configured answer and records the requests.
 
-For shapes of answers that the simulator, which keeps to the rules, does not give.
+For answers that the simulator, which follows the broker's documentation, never gives.
 """
 
 import json
@@ -16,7 +16,7 @@ MOST_SECONDS: Final = 20.0
 
 @dataclass
 class Broker:
-    """Where it is, what it says, and what it heard."""
+    """Address, configured answer and recorded requests."""
 
     url: str = ""
     status: int = 200
@@ -24,17 +24,17 @@ class Broker:
     requests: list[tuple[str, Any]] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     may_answer: Event = field(default_factory=Event)
-    """Set at first; cleared, requests are heard and not answered until it is set again."""
+    """Set initially; while it is cleared, requests are recorded and their answers wait."""
 
     def answer(self, status: int, body: object) -> None:
-        """Answer like this from now on; bytes are sent as they are, anything else as JSON."""
+        """Configure the answer; bytes are sent unchanged, any other body as JSON."""
         self.status = status
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
 @contextmanager
 def running_broker() -> Iterator[Broker]:
-    """Give a broker on a free port, which knows nothing until it is told."""
+    """Yield a stub on a free port, with an empty answer."""
     broker = Broker()
     broker.may_answer.set()
 
@@ -53,7 +53,7 @@ def running_broker() -> Iterator[Broker]:
             self.wfile.write(broker.body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Suppress the log of requests."""
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
     broker.url = f"http://127.0.0.1:{server.server_port}"

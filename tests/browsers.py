@@ -1,4 +1,4 @@
-"""A browser's socket without a browser: it watches instruments, acknowledges, and remembers when it saw what."""
+"""A client of the browser socket: it watches instruments, acknowledges frames and records times of arrival."""
 
 import json
 import threading
@@ -20,14 +20,14 @@ JOIN_SECONDS = 10.0
 
 
 class Browser:
-    """What one socket has seen so far; times are of `time.monotonic`."""
+    """Messages and times of arrival on one socket; times are of `time.monotonic`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self.ticked_at: list[float] = []
-        """When frames came that held a quote younger than a second."""
+        """Arrival times of frames that contain a quote younger than a second."""
         self.seen_at: dict[int, float] = {}
-        """When the newest quote of each instrument came."""
+        """Arrival time of the newest quote of each instrument."""
         self.snapshots = 0
         self.feed: dict[str, Any] = {}
         self.notes: list[dict[str, Any]] = []
@@ -38,27 +38,27 @@ class Browser:
         try:
             for payload in self._socket:
                 if isinstance(payload, bytes):
-                    self._take_in(payload)
+                    self._receive_frame(payload)
                 else:
-                    self._hear(json.loads(payload))
+                    self._receive_message(json.loads(payload))
         except ConnectionClosed:
             pass
         self.close_code = self._socket.close_code
 
     def watch(self, name: str, instrument_ids: Sequence[int]) -> None:
-        """Ask for instruments under a name."""
+        """Watch instruments under a name."""
         self._socket.send(json.dumps({"type": "watch", "id": name, "instruments": list(instrument_ids)}))
 
     def answers(self, name: str) -> list[dict[str, Any]]:
-        """Return what was said of a watch that was understood."""
+        """Return the messages about the watch `name`, without errors."""
         return [one for one in self.notes if one.get("id") == name and one["type"] != "error"]
 
-    def has_heard(self, kind: str) -> bool:
-        """Say whether a message of a kind came."""
+    def has_received(self, kind: str) -> bool:
+        """Return whether a message of that type arrived."""
         return any(one["type"] == kind for one in self.notes)
 
-    def has_seen_since(self, when: float) -> set[int]:
-        """Return the instruments of which quotes came after a time."""
+    def list_updated_since(self, when: float) -> set[int]:
+        """Return the instruments with a quote after `when`."""
         return {one for one, at in list(self.seen_at.items()) if at > when}
 
     def longest_gap(self, since: float) -> float:
@@ -66,7 +66,7 @@ class Browser:
         seen = [since, *(at for at in self.ticked_at if at > since), time.monotonic()]
         return max(after - before for before, after in pairwise(seen))
 
-    def _take_in(self, payload: bytes) -> None:
+    def _receive_frame(self, payload: bytes) -> None:
         frame = decode_browser_frame(payload)
         self.snapshots += frame.kind is BrowserFrameKind.SNAPSHOT
         known = frame.rows[frame.rows["known"] > 0]
@@ -75,7 +75,7 @@ class Browser:
         self.seen_at |= dict.fromkeys(known["instrument_id"].tolist(), time.monotonic())
         self._socket.send(json.dumps({"type": "ack", "seq": frame.sequence}))
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _receive_message(self, message: dict[str, Any]) -> None:
         if message["type"] == "feed":
             self.feed = message
         else:
@@ -91,13 +91,13 @@ def log_in(username: str) -> str:
 
 @contextmanager
 def watching_browser(web: str, cookie: str, instrument_ids: Sequence[int]) -> Iterator[Browser]:
-    """Yield a browser at `web` (host:port) that watches instruments, read by a thread of its own."""
+    """Yield a browser at `web` (host:port) that watches instruments; a separate thread reads its socket."""
     headers = {"Cookie": f"sessionid={cookie}", "Origin": f"http://{web}"}
     with connect(f"ws://{web}/ws/market/", additional_headers=headers, max_size=2**24) as socket:
         browser = Browser(socket)
         reader = threading.Thread(target=browser.read, daemon=True)
         reader.start()
-        with suppress(ConnectionClosed):  # It may be sent away at once; `close_code` says so.
+        with suppress(ConnectionClosed):  # The server may close it at once; see `close_code`.
             browser.watch("all", instrument_ids)
         yield browser
     reader.join(JOIN_SECONDS)

@@ -1,8 +1,8 @@
-"""`pytest --canary`: the whole suite at DEBUG with a token that can be recognised; it fails where that was left behind.
+"""`pytest --canary`: run the suite at DEBUG with a recognizable token, and fail a test that leaks it.
 
-Every simulator gets the token as its own. After each test it is looked for, in every form, in what the test has logged
-and printed, in the logs of the processes it started, in Redis and in every row of the database. Costs time, and is for
-a run now and then: `make test ARGS="--canary"`.
+Every simulator uses this token. After each test the plugin searches for it, in every encoding, in the test's log and
+output, in the logs of the processes it started, in Redis and in every row of the database. The search takes time, so it
+is optional: `make test ARGS="--canary"`.
 """
 
 import os
@@ -34,15 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Set the token before settings and simulators are read."""
+    """Set the token before settings and simulators read it."""
     if early_config.known_args_namespace.canary:
-        # Playwright leaves its loop running in the thread that looks into the database.
+        # Playwright leaves its event loop running in the thread that queries the database.
         os.environ |= {VARIABLE: TOKEN, "LOG_LEVEL": "DEBUG", "DJANGO_ALLOW_ASYNC_UNSAFE": "1"}
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Look while the test's database and processes are still there."""
+    """Search while the test's database and processes still exist."""
     found = list(_find(item)) if item.config.getoption("--canary") else []
     answer = yield
     if found:
@@ -65,7 +65,7 @@ def _find(item: pytest.Item) -> Iterator[str]:
     has_database = item.get_closest_marker("django_db") is not None or "transactional_db" in arguments
     if has_database and not connection.needs_rollback:
         if not connection.in_atomic_block:
-            connection.close()  # A test, or what it started, may have ended this session at the server.
+            connection.close()  # The test or its processes may have ended this database session.
         if find_secrets([TOKEN], read_rows()):
             yield "the database"
 

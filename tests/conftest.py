@@ -14,8 +14,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# No deadline for one example: on a busy machine any example may be slow. `pytest tests/unit` in an IDE is to be quick;
-# `make test` takes the profile with Hypothesis' own number of examples (`devstack.commands`).
+# No deadline for one example: on a busy machine any example may be slow. `pytest tests/unit` in an IDE must be fast;
+# `make test` uses the profile with Hypothesis' default number of examples (`devstack.commands`).
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("suite", deadline=None, max_examples=100)
 settings.load_profile("quick")

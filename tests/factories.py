@@ -1,6 +1,6 @@
-"""Rows that tests start from: plain functions with keyword defaults.
+"""Factories of database rows: plain functions with keyword defaults.
 
-Everything is written with `bulk_create` where there are many, and returns models. Defaults describe the market of
+They return models; many rows are written with `bulk_create`. Defaults describe the market of
 10 February 2026: NIFTY about 25,000, RELIANCE about 2,600, CRUDEOIL about 5,800 rupees.
 """
 
@@ -60,7 +60,7 @@ def make_user(username: str = "trader1", *, is_staff: bool = False, password: st
 
 
 def next_security_id() -> int:
-    """Return a security id that no instrument has yet."""
+    """Return an unused security id."""
     return 1 + (Instrument.objects.aggregate(highest=Max("security_id"))["highest"] or 1_000)
 
 
@@ -107,7 +107,7 @@ def make_equity(
 
 
 def make_equities(count: int, *, prefix: str = "STOCK") -> Sequence[Instrument]:
-    """Make `count` shares at once."""
+    """Make `count` shares with one insert."""
     first = next_security_id()
     return Instrument.objects.bulk_create(
         [
@@ -228,7 +228,7 @@ def make_listing() -> Listing:
 
 
 def all_legs(listing: SeriesListing) -> Sequence[Leg]:
-    """Return the legs of a whole series: those of a window as wide as any listing."""
+    """Return the legs of a whole series, through a window wider than the listing."""
     price = Price(listing.strikes[0], PriceSource.QUOTE)
     return services.chain_at(listing=listing, width=999, price=price, now=NOW).legs
 
@@ -244,21 +244,21 @@ def add_to_watchlist(user: User, symbol: str, kind: EntryKind, *, now: datetime 
 def put_prices(
     prices: Mapping[int, float], *, connection: int = 1, now: datetime = NOW, known: Known = Known.TRADE
 ) -> None:
-    """Keep a live quote with a last traded price on the quote board, by instrument id."""
+    """Cache a live quote with an LTP on the quote board, by instrument id."""
     rows = np.zeros(len(prices), dtype=QUOTE_ROW)
     rows["instrument_id"] = list(prices)
     rows["ltp"] = list(prices.values())
     rows["known"] = int(known)
     rows["received_at_ms"] = int(now.timestamp() * 1_000)
-    asyncio.run(_keep(connection, rows, ()))
+    asyncio.run(_cache(connection, rows, ()))
 
 
 def drop_prices(instrument_ids: Sequence[int], *, connection: int = 1) -> None:
-    """Take quotes off the quote board again."""
-    asyncio.run(_keep(connection, np.zeros(0, dtype=QUOTE_ROW), instrument_ids))
+    """Remove cached quotes from the quote board."""
+    asyncio.run(_cache(connection, np.zeros(0, dtype=QUOTE_ROW), instrument_ids))
 
 
-async def _keep(connection: int, rows: Rows, dropped: Sequence[int]) -> None:
+async def _cache(connection: int, rows: Rows, dropped: Sequence[int]) -> None:
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
         await board.cache_rows(connection=connection, epoch=1, rows=rows, dropped=dropped, replace_all=False)

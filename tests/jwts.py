@@ -1,4 +1,4 @@
-"""Access tokens shaped as the broker's: a JWT with the claims that are read and a signature that nobody checks."""
+"""Access tokens in the broker's form: a JWT with the claims that we read and a signature that is not checked."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Instrument files made of real rows: the compact file of 10 Feb 2026, the detailed ones of 2025 and 2026."""
+"""Instrument files of real rows: the compact file of 10 Feb 2026, the detailed ones of 2025 and 2026."""
 
 from collections.abc import Sequence
 
@@ -102,7 +102,7 @@ APRIL_RELIANCE = (
     "NSE,E,2885,INE002A01018,EQUITY,,RELIANCE,RELIANCE INDUSTRIES LTD,Reliance Industries,ES,EQ,1,,,,10,NA,N,N,N,NA,A,"
     "0,0,0,0,0,0,4.545455,1446.6,1183.6"
 )
-# As a spreadsheet writes the file of 2025 back: numbers cut short, day first.
+# The file of 2025 after a spreadsheet saved it: shortened numbers, dates with the day first.
 RESAVED_FUTURE = (
     "NSE,D,36688,NA,FUTSTK,14747,INFY,INFY-Nov2036-FUT,INFY 27 NOV FUT,FUT,NA,50,27/11/36,-0.01,XX,5,W,N,N,N,NA,A"
     + ",0" * 17
@@ -115,7 +115,7 @@ def compact(*rows: str) -> Sequence[str]:
 
 
 def detailed(header: str, *rows: str) -> Sequence[str]:
-    """Return the lines of a detailed file of the generation that `header` is of."""
+    """Return the lines of a detailed file with the columns of `header`."""
     return _lines(header, *rows)
 
 

@@ -1,7 +1,7 @@
-"""PostgreSQL and Redis of a test's own, to be killed, frozen, slowed and started again.
+"""Separate PostgreSQL and Redis servers for one test, which may kill, freeze, slow and restart them.
 
 The suite's servers serve other tests at the same time. A cluster with our tables is made once (`make_template`)
-and copied for each test; Django, in this process and in those the test starts, is pointed at the copy.
+and copied for each test; Django, in this process and in those that the test starts, connects to the copy.
 """
 
 import os
@@ -38,7 +38,7 @@ START_SECONDS = 20.0
 
 @dataclass
 class OwnServers:
-    """Both servers of one test, running until told otherwise."""
+    """Both servers of one test; they run until the test stops them."""
 
     postgres: PostgresServer
     redis: RedisServer
@@ -51,50 +51,50 @@ class OwnServers:
         return self.postgres.url(DATABASE)
 
     def stop_postgres(self, how: signal.Signals) -> None:
-        """Stop it: SIGINT is "fast", SIGQUIT "immediate"."""
+        """Stop PostgreSQL: SIGINT is a "fast" shutdown, SIGQUIT an "immediate" one."""
         os.kill(self.postgres_child.pid, how)
         wait_until(self.postgres_child.has_exited, seconds=START_SECONDS, message="PostgreSQL has ended")
         self.postgres_child.kill_group()
 
     def start_postgres(self, *, bytes_per_file: int | None = None) -> None:
-        """Start it on its data, and return when it takes connections."""
+        """Start PostgreSQL on its data; return when it accepts connections."""
         program = self.postgres.program(self.logs / "postgres.log")
         if bytes_per_file is not None:
             limit = f'ulimit -S -f {bytes_per_file // 512}; exec "$@"'
             program = replace(program, arguments=["/bin/sh", "-c", limit, "sh", *program.arguments])
         self.postgres_child = start(program)
-        _insist(lambda: is_postgres_ready(self.postgres, self.postgres_child))
+        _wait_until_ready(lambda: is_postgres_ready(self.postgres, self.postgres_child))
 
     def celery(self) -> Celery:
-        """Return an application that sends to workers on these servers."""
+        """Return a Celery application that sends tasks to workers on these servers."""
         sender = Celery(broker=self.redis.url, set_as_current=False)
         prefix = f"{settings.REDIS_PREFIX}:celery:"
         sender.conf.broker_transport_options = {"global_keyprefix": prefix, "socket_timeout": 5}
         return sender
 
     def kill_redis(self) -> None:
-        """End it without a warning."""
+        """Kill Redis with SIGKILL."""
         self.redis_child.kill_group()
 
     def start_redis(self) -> None:
-        """Start it empty, where it was."""
+        """Start Redis without data, at the same address."""
         self.redis_child = start(self.redis.program(self.logs / "redis.log"))
-        _insist(lambda: is_redis_ready(self.redis, self.redis_child))
+        _wait_until_ready(lambda: is_redis_ready(self.redis, self.redis_child))
 
     @contextmanager
     def frozen_postgres(self) -> Iterator[None]:
-        """Stop every process of the server in its tracks: its kernel goes on to accept and acknowledge."""
+        """Suspend every process of the server; the kernel still accepts and acknowledges."""
         try:
-            # The parent first: it makes no more children then.
+            # The parent first, so that it starts no more children.
             os.kill(self.postgres_child.pid, signal.SIGSTOP)
-            _tell(_family(self.postgres_child.pid), signal.SIGSTOP)
+            _signal(_list_process_tree(self.postgres_child.pid), signal.SIGSTOP)
             yield
         finally:
-            _tell(_family(self.postgres_child.pid), signal.SIGCONT)
+            _signal(_list_process_tree(self.postgres_child.pid), signal.SIGCONT)
 
     @contextmanager
     def full_disk(self, *, bytes_per_file: int) -> Iterator[None]:
-        """Restart the database so that no file of it grows beyond a size, which it takes for a disk that is full."""
+        """Restart PostgreSQL with a limit on its file size, which has the effect of a full disk."""
         self.stop_postgres(signal.SIGINT)
         self.start_postgres(bytes_per_file=bytes_per_file)
         try:
@@ -105,13 +105,13 @@ class OwnServers:
 
 
 def make_template(paths: Paths, account: Account | None) -> Path:
-    """Return a cluster, not running, that holds our tables and the rows they are seeded with."""
+    """Return a stopped cluster that contains our tables and their seeded rows."""
     cluster = paths.home / "template"
     binaries = find_postgres(paths, account)
     create_cluster(binaries, cluster, PASSWORD, account)
     server = _postgres(paths, account, cluster)
     child = start(server.program(paths.logs / "template.log"))
-    _insist(lambda: is_postgres_ready(server, child))
+    _wait_until_ready(lambda: is_postgres_ready(server, child))
     ensure_database(server, DATABASE)
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "--noinput"],
@@ -128,7 +128,7 @@ def make_template(paths: Paths, account: Account | None) -> Path:
 
 @contextmanager
 def running_servers(paths: Paths, account: Account | None, template: Path) -> Iterator[OwnServers]:
-    """Yield servers of the test's own, with Django pointed at them."""
+    """Yield separate servers for the test; Django connects to them."""
     home = paths.home / uuid.uuid4().hex[:8]
     home.mkdir(mode=0o711)
     shutil.copytree(template, home / "postgres")
@@ -145,8 +145,8 @@ def running_servers(paths: Paths, account: Account | None, template: Path) -> It
     children = start(postgres.program(home / "postgres.log")), start(redis.program(home / "redis.log"))
     servers = OwnServers(postgres, redis, home, *children)
     try:
-        _insist(lambda: is_postgres_ready(postgres, servers.postgres_child))
-        _insist(lambda: is_redis_ready(redis, servers.redis_child))
+        _wait_until_ready(lambda: is_postgres_ready(postgres, servers.postgres_child))
+        _wait_until_ready(lambda: is_redis_ready(redis, servers.redis_child))
         with _pointed(servers):
             yield servers
     finally:
@@ -168,7 +168,7 @@ def _postgres(paths: Paths, account: Account | None, cluster: Path) -> PostgresS
 
 @contextmanager
 def _pointed(servers: OwnServers) -> Iterator[None]:
-    """Point this process's Django at `servers`; what it starts inherits that by `worlds` and `web_servers`."""
+    """Connect this process's Django to `servers`; `worlds` and `web_servers` pass that on to processes they start."""
     own = connections["default"].settings_dict
     before = dict(own), settings.REDIS_URL, settings.REDIS_PREFIX
     connections["default"].close()
@@ -183,17 +183,17 @@ def _pointed(servers: OwnServers) -> Iterator[None]:
         settings.REDIS_URL, settings.REDIS_PREFIX = before[1], before[2]
 
 
-def _insist(is_ready: Callable[[], bool]) -> None:
+def _wait_until_ready(is_ready: Callable[[], bool]) -> None:
     wait_until(is_ready, seconds=START_SECONDS, message="the test's server answers")
 
 
-def _tell(pids: Sequence[int], what: signal.Signals) -> None:
+def _signal(pids: Sequence[int], signal_number: signal.Signals) -> None:
     for pid in pids:
-        with suppress(ProcessLookupError):  # It ended by itself.
-            os.kill(pid, what)
+        with suppress(ProcessLookupError):  # The process has exited.
+            os.kill(pid, signal_number)
 
 
-def _family(pid: int) -> list[int]:
+def _list_process_tree(pid: int) -> list[int]:
     """Return a process and its children."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(int(child) for child in children)]

@@ -1,4 +1,4 @@
-"""A TCP proxy on a thread of its own, so that a line can be cut, go dead without a word, or become slow."""
+"""A TCP proxy in a thread that can cut connections, make them half-open, or slow them down."""
 
 import select
 import socket
@@ -25,7 +25,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Pipe(socketserver.BaseRequestHandler):
-    """Passes bytes both ways until either side is closed."""
+    """Forwards bytes in both directions until either side is closed."""
 
     server: _Server
 
@@ -39,7 +39,7 @@ class _Pipe(socketserver.BaseRequestHandler):
                     for source in select.select(list(ways), [], [])[0]:
                         self.server.passes.wait()
                         if generation != self.server.generation:
-                            threading.Event().wait()  # Dead: for as long as the test lives.
+                            threading.Event().wait()  # Half-open until the end of the test.
                         threading.Event().wait(self.server.delay_seconds)
                         received = source.recv(65_536)
                         if not received:
@@ -50,7 +50,7 @@ class _Pipe(socketserver.BaseRequestHandler):
 
 
 class Proxy:
-    """Listens on a port of its own while it is up; `cut` drops what is open and refuses what comes."""
+    """Listens on a free port; `cut` closes all connections and refuses new ones."""
 
     def __init__(self, target_port: int) -> None:
         self._target = ("127.0.0.1", target_port)
@@ -59,25 +59,25 @@ class Proxy:
         self.restore()
 
     def restore(self) -> None:
-        """Listen (again), on the same port."""
+        """Listen again on the same port."""
         self._server = _Server(("127.0.0.1", self.port), self._target)
         self.port = int(self._server.server_address[1])
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def hold(self) -> None:
-        """Pass nothing on from now on, and close nothing: what is open goes half-open, what comes is accepted."""
+        """Forward nothing and close nothing: connections become half-open, new ones are accepted."""
         self._serving().passes.clear()
 
-    def deaden(self) -> None:
-        """Let what is open carry nothing any more, without closing it; what comes anew gets through."""
+    def make_half_open(self) -> None:
+        """Make open connections half-open without closing them; new connections work."""
         self._serving().generation += 1
 
     def release(self) -> None:
-        """Pass on again, what was held first."""
+        """Forward again, beginning with the bytes that were held."""
         self._serving().passes.set()
 
     def slow_down(self, delay_seconds: float) -> None:
-        """Let every piece of what is sent, either way, take so much longer; 0 is as fast as can be."""
+        """Delay every chunk in both directions by `delay_seconds`; 0 removes the delay."""
         self._serving().delay_seconds = delay_seconds
 
     def _serving(self) -> _Server:
@@ -85,7 +85,7 @@ class Proxy:
         return self._server
 
     def cut(self) -> None:
-        """Drop everything and listen no more."""
+        """Close all connections and stop listening."""
         if self._server is None:
             return
         self._server.shutdown()

@@ -1,4 +1,4 @@
-"""Where secrets may have gone: every form of a token, looked for in all that a running terminal leaves behind."""
+"""Search for leaked secrets: every encoding of a token, in all output of a running terminal."""
 
 import base64
 import socket
@@ -12,18 +12,18 @@ from django.db import connection
 
 
 def forms_of(secret: str) -> frozenset[bytes]:
-    """Return what to look for: the secret, URL-encoded, in hexadecimal, and in base 64 wherever it may begin."""
+    """Return the encodings of a secret: plain, URL-encoded, hexadecimal, and base 64 at each of the three offsets."""
     raw = secret.encode()
     encoded = set()
     for shift in range(3):
-        # What stands around a secret mixes with its first and last characters of base 64.
+        # Neighboring bytes affect the first and last base 64 characters of a secret.
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             encoded.add(encode(b"\x00" * shift + raw)[4 if shift else 0 : -4])
     return frozenset({raw, quote(secret, safe="").encode(), quote_plus(secret).encode(), raw.hex().encode(), *encoded})
 
 
 def find_secrets(secrets: Sequence[str], haystack: bytes) -> list[str]:
-    """Return which secrets are in there in any form, by their last four characters."""
+    """Return the last four characters of the secrets that `haystack` contains in any encoding."""
     return [secret[-4:] for secret in secrets if any(form in haystack for form in forms_of(secret))]
 
 
@@ -48,19 +48,19 @@ def read_arguments() -> bytes:
         try:
             found.append(path.read_bytes())
         except OSError:
-            continue  # It has ended.
+            continue  # The process has exited.
     return b"\n".join(found)
 
 
 class Transcript:
-    """Everything that was sent to a Redis server while listened to: keys, values and messages."""
+    """Commands that clients sent to a Redis server during a recording: keys, values and messages."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
 
-    def listen(self, line: socket.socket) -> None:
-        """Write down what comes until the line ends."""
-        while piece := line.recv(1 << 20):
+    def record(self, connection: socket.socket) -> None:
+        """Record the bytes of `connection` until it is closed."""
+        while piece := connection.recv(1 << 20):
             self._pieces.append(piece)
 
     @property
@@ -69,21 +69,21 @@ class Transcript:
 
 
 @contextmanager
-def listening_to(url: str) -> Iterator[Transcript]:
-    """Write down all that clients send to a Redis server.
+def recording_redis(url: str) -> Iterator[Transcript]:
+    """Record all commands that clients send to a Redis server.
 
-    By its own words for it, MONITOR: what is shown of a secret in transit is shown as it was sent.
+    Uses MONITOR, which shows secrets as they were sent.
     """
     server = urlsplit(url)
     transcript = Transcript()
-    with socket.create_connection((server.hostname, server.port)) as line:
+    with socket.create_connection((server.hostname, server.port)) as connection:
         if server.password:
-            line.sendall(f"AUTH {server.password}\r\n".encode())
-        line.sendall(b"MONITOR\r\n")
-        thread = threading.Thread(target=transcript.listen, args=(line,))
+            connection.sendall(f"AUTH {server.password}\r\n".encode())
+        connection.sendall(b"MONITOR\r\n")
+        thread = threading.Thread(target=transcript.record, args=(connection,))
         thread.start()
         try:
             yield transcript
         finally:
-            line.shutdown(socket.SHUT_RDWR)
+            connection.shutdown(socket.SHUT_RDWR)
             thread.join(10)

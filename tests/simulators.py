@@ -1,4 +1,4 @@
-"""A simulator as a program of its own, for tests that need the broker: started on free ports, stopped at the end."""
+"""A simulator in a separate process for tests that need the broker: started on free ports, stopped at the end."""
 
 import os
 import re
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 READY = re.compile(r"feed (ws://\S+), REST (http://\S+)/v2,")
 STOP_SECONDS = 10
 ACCESS_TOKEN = os.environ.get("SUITE_ACCESS_TOKEN", "sim-token")
-"""Opens nothing but these simulators; `tests.canary` has another one."""
+"""Valid only for these simulators; `tests.canary` sets another one."""
 
 EVERYDAY_FAULTS: Mapping[str, float] = {
     "stacked": 2,
@@ -26,13 +26,13 @@ EVERYDAY_FAULTS: Mapping[str, float] = {
     "unknown_packets": 0.02,
     "ltt_zero": 0.01,
 }
-"""What the broker has the right to do on any day, and a client has to bear without a word: in every test that does not
-say otherwise, so that nothing comes to rely on a broker who behaves better. Harmless by choice: no price is wrong."""
+"""Behavior that the broker's protocol permits and a client must tolerate. Active in every test that does not override
+it, so that no code relies on a better broker. Harmless by choice: no price is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatorAddress:
-    """Where a running simulator listens, and what it lets in."""
+    """The addresses of a running simulator, and its credentials."""
 
     feed_url: str
     """`ws://host:port`, to which the query is added."""
@@ -55,16 +55,16 @@ class SimulatorAddress:
         self._ask("DELETE", f"/faults/{name}")
 
     def clear_faults(self) -> None:
-        """Switch every fault off, those it began with as well."""
+        """Switch every fault off, including the initial ones."""
         self._ask("DELETE", "/faults")
 
     def connections(self) -> dict[str, Any]:
-        """Return what is open, how many were opened, and the most that were open at a time (`high_water`)."""
+        """Return the open sockets, the number opened so far, and the most open at a time (`high_water`)."""
         found: dict[str, Any] = self._ask("GET", "/connections")
         return found
 
     def new_token(self, *, hours: float = 24.0) -> str:
-        """Return a new access token, as made on the broker's web page; it ends the one before it."""
+        """Return a new access token, as from the broker's web page; it invalidates the previous one."""
         return str(self._ask("POST", "/token", {"hours": hours})["access_token"])
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -92,10 +92,10 @@ def running_simulator(
     pong_within: float = 40.0,
     log: Path | None = None,
 ) -> Iterator[SimulatorAddress]:
-    """Yield the address of a simulator of its own; `small` lists few stocks and starts in a second.
+    """Yield the address of a new simulator; `small` lists few stocks and starts in a second.
 
-    Begins with `faults` (names with dials), EVERYDAY_FAULTS if not told; `{}` for a broker without fault. Says all it
-    can say into `log`.
+    Starts with `faults` (names with dials), by default EVERYDAY_FAULTS; `{}` is a broker without faults. Its verbose
+    log goes to `log`.
     """
     command = [sys.executable, "-m", "simulator", "--port", str(port), "--rest-port", str(rest_port)]
     command += ["--client-id", client_id]
@@ -110,7 +110,7 @@ def running_simulator(
     ]
     command += ["--ping-every", str(ping_every), "--pong-within", str(pong_within)]
     environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATE"}
-    # Not as an argument: everybody on the machine reads those.
+    # Not as an argument: every user of the machine can read those.
     environment["SIMULATOR_ACCESS_TOKEN"] = access_token
     with log.open("w") if log else nullcontext(subprocess.PIPE) as errors:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Wait for a condition with a deadline: the only way in which a test waits."""
+"""Wait for a condition with a deadline: tests wait in no other way."""
 
 import asyncio
 import threading
@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 PAUSE_SECONDS = 0.02
-"""Chosen: short against every time limit that tests check, and 50 looks a second cost little CPU."""
+"""Chosen: short against every time limit that tests check, and 50 polls a second cost little CPU."""
 SECONDS = 10.0
-"""Default deadline. Chosen: a busy machine needs some seconds for what takes milliseconds on a quiet one."""
+"""Default deadline. Chosen: a step of milliseconds on an idle machine takes some seconds on a busy one."""
 
 
 def wait_until(condition: Callable[[], bool], *, message: str, seconds: float = SECONDS) -> float:

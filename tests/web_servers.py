@@ -1,4 +1,4 @@
-"""The web process as a program of its own, on the test database, under either ASGI server."""
+"""The web process as a separate process on the test database, under either ASGI server."""
 
 import socket
 import subprocess
@@ -31,7 +31,7 @@ def running_web(
 def running_web_process(
     directory: Path, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """Yield the same with the process, for whoever ends it himself."""
+    """Yield the process as well, for tests that end it."""
     port = _free_port()
     uvicorn = ["uvicorn", f"{module}:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
     uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]

@@ -57,7 +57,7 @@ def browser(chromium: str, stack: Stack) -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """Give a page on which trader1 is logged in; an uncaught error on it fails the test."""
+    """Yield a page with trader1 logged in; an uncaught JavaScript error fails the test."""
     context = browser.new_context(viewport={"width": 1600, "height": 1000})
     one = context.new_page()
     errors: list[str] = []
@@ -67,7 +67,7 @@ def page(browser: Browser, stack: Stack) -> Iterator[Page]:
     one.fill("#id_password", "a demo password")
     one.click("text=Log in")
     one.wait_for_url(f"{stack.url}/")
-    # A fresh database keeps connections for former owners at first, and workers take their time to start.
+    # A fresh database reserves connections for former owners at first, and workers take seconds to start.
     expect(one.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
     yield one
     context.close()

@@ -1,4 +1,4 @@
-"""Acts of staff in the admin appear on the trader's open page: evictions, quotas, and the buttons that answer them."""
+"""Actions of staff in the admin appear on the trader's open page: evictions, quotas, and the buttons for them."""
 
 from collections.abc import Iterator
 
@@ -12,8 +12,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pyte
 
 
 @pytest.fixture
-def office(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """Give a page of the admin on which staff is logged in."""
+def admin_page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """Yield a page of the admin with staff logged in."""
     context = browser.new_context()
     one = context.new_page()
     one.goto(f"{stack.url}/admin/login/")
@@ -26,19 +26,19 @@ def office(browser: Browser, stack: Stack) -> Iterator[Page]:
 
 
 def test_a_trader_gets_a_notice_of_an_eviction_and_streams_again_with_one_click(
-    page: Page, office: Page, stack: Stack
+    page: Page, admin_page: Page, stack: Stack
 ) -> None:
     add_reliance(page)
     expect(page.locator(".entry")).to_contain_text("50 options")
 
-    office.goto(f"{stack.url}/admin/subscriptions/claim/?q=RELIANCE&kind__exact=watchlist")
-    office.locator("input.action-select").first.click()
-    office.select_option("select[name=action]", "evict")
-    office.click("button[name=index]")
-    expect(office.locator("#content")).to_contain_text("1 trader affected: trader1.")
-    office.fill("input[name=reason]", "Runaway script")
-    office.click(".confirm input[type=submit]")
-    expect(office.locator(".messagelist")).to_contain_text("Notified: trader1.")
+    admin_page.goto(f"{stack.url}/admin/subscriptions/claim/?q=RELIANCE&kind__exact=watchlist")
+    admin_page.locator("input.action-select").first.click()
+    admin_page.select_option("select[name=action]", "evict")
+    admin_page.click("button[name=index]")
+    expect(admin_page.locator("#content")).to_contain_text("1 trader affected: trader1.")
+    admin_page.fill("input[name=reason]", "Runaway script")
+    admin_page.click(".confirm input[type=submit]")
+    expect(admin_page.locator(".messagelist")).to_contain_text("Notified: trader1.")
 
     expect(page.locator("#notices")).to_contain_text("(by staff): Runaway script")
     entry = page.locator(".entry")
@@ -54,15 +54,15 @@ def test_a_trader_gets_a_notice_of_an_eviction_and_streams_again_with_one_click(
     expect(page.locator(".notice")).to_have_count(0)
 
 
-def test_a_chain_beyond_the_quota_is_rejected_with_a_narrower_offer(page: Page, office: Page, stack: Stack) -> None:
+def test_a_chain_beyond_the_quota_is_rejected_with_a_narrower_offer(page: Page, admin_page: Page, stack: Stack) -> None:
     add_reliance(page)
     expect(page.locator(".entry")).to_have_attribute("data-quote", "live")
 
-    office.goto(f"{stack.url}/admin/accounts/user/?q=trader1")
-    office.locator("#result_list tbody th a").click()
-    office.fill("#id_instrument_quota", "90")
-    office.click("input[name=_save]")
-    expect(office.locator(".messagelist")).to_contain_text("changed successfully")
+    admin_page.goto(f"{stack.url}/admin/accounts/user/?q=trader1")
+    admin_page.locator("#result_list tbody th a").click()
+    admin_page.fill("#id_instrument_quota", "90")
+    admin_page.click("input[name=_save]")
+    expect(admin_page.locator(".messagelist")).to_contain_text("changed successfully")
 
     page.locator("#chain-expiries .chip").nth(1).click()
     page.locator("#chain-add").click()

@@ -1,4 +1,4 @@
-"""Journeys of a trader in a real browser on a real stack."""
+"""A trader's workflows in a real browser on a running terminal."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from tests.e2e.stack import Stack
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 MOVES_WITHIN_MS = 2_000
-STREAMS_WITHIN_MS = 5_000  # for most legs; the least traded ones tick seldom
-HONEST_WITHIN_MS = 2_500  # RECEIVING_WITHIN_MS of the page, and one of its checks
+STREAMS_WITHIN_MS = 5_000  # for most legs; illiquid ones tick rarely
+STALE_WITHIN_MS = 2_500  # RECEIVING_WITHIN_MS of the page, and one of its checks
 
 
 def add_reliance(page: Page) -> None:
@@ -73,9 +73,9 @@ def test_a_frozen_feed_is_shown_as_stale_and_its_prices_turn_gray(page: Page, st
 
     stack.freeze_feed()
 
-    expect(page.locator("#connection-label")).to_have_text("Stale", timeout=HONEST_WITHIN_MS)
+    expect(page.locator("#connection-label")).to_have_text("Stale", timeout=STALE_WITHIN_MS)
     expect(page.locator(".strike-row[data-call=live]")).to_have_count(0)
-    # Where the day has no session, a share that did not trade in the last seconds has its closing price.
+    # On a day without a session, a share without a trade in the last seconds shows its closing price.
     expect(page.locator(".entry")).to_have_attribute("data-quote", re.compile("stale|closed"))
 
     stack.thaw_feed()
@@ -116,7 +116,7 @@ def test_two_tabs_of_a_trader_show_the_same_list(page: Page, stack: Stack) -> No
     expect(other.locator(".entry")).to_have_count(1)
 
 
-def test_a_phone_shows_the_list_above_the_chain_and_nothing_beyond_its_edge(page: Page) -> None:
+def test_a_phone_shows_the_list_above_the_chain_without_horizontal_scrolling(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     add_reliance(page)
     expect(page.locator(".strike-row")).to_have_count(25)

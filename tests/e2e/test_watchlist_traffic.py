@@ -34,7 +34,7 @@ class Traffic:
 
     @property
     def listed(self) -> list[object]:
-        """The instruments of each answer to the watch of the list."""
+        """Return the instruments of each answer to the watch of the watchlist."""
         return [one["instruments"] for one in self.received if one["type"] == "watching" and one["id"] == "list"]
 
 
@@ -42,26 +42,26 @@ def record_traffic(page: Page) -> Traffic:
     """Record the traffic of `page` from its next load on: a socket that is open already is not reported."""
     traffic = Traffic()
 
-    def note_request(request: Request) -> None:
+    def record_request(request: Request) -> None:
         traffic.paths.append(request.url)
 
-    def note_socket(socket: WebSocket) -> None:
-        socket.on("framesent", lambda payload: note_message(traffic.sent, payload))
-        socket.on("framereceived", lambda payload: note_message(traffic.received, payload))
+    def record_socket(socket: WebSocket) -> None:
+        socket.on("framesent", lambda payload: record_message(traffic.sent, payload))
+        socket.on("framereceived", lambda payload: record_message(traffic.received, payload))
 
-    page.on("request", note_request)
-    page.on("websocket", note_socket)
+    page.on("request", record_request)
+    page.on("websocket", record_socket)
     return traffic
 
 
-def note_message(messages: list[dict[str, object]], payload: str | bytes) -> None:
+def record_message(messages: list[dict[str, object]], payload: str | bytes) -> None:
     if isinstance(payload, str):  # Binary payloads are frames of quotes.
         messages.append(json.loads(payload))
 
 
 def load(page: Page, stack: Stack) -> None:
     page.goto(stack.url)
-    page.reload()  # The address may differ in its fragment alone, which loads nothing.
+    page.reload()  # A URL that differs only in its fragment would load nothing.
     expect(page.locator("#entries")).not_to_have_attribute("aria-busy", "true")
     expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=30_000)
 

@@ -1,4 +1,4 @@
-"""What tests of faults may ask for: PostgreSQL and Redis of their own, to be broken."""
+"""Fixtures of the fault tests: a separate PostgreSQL and Redis for each test, which the test may break."""
 
 import os
 import shutil
@@ -15,15 +15,15 @@ from tests.integration.conftest import django_db_setup, own_board, quick_passwor
 from tests.integration.subscriptions.feed.conftest import settled_database
 from tests.own_servers import OwnServers, make_template, running_servers
 
-# Faults that break no server are had on the suite's, as in the integration tests.
+# Tests of faults that break no server use the suite's servers, as the integration tests do.
 __all__ = ["django_db_setup", "own_board", "quick_passwords", "seeded", "settled_database"]
 
 
 @pytest.fixture(scope="session")
 def server_home() -> Iterator[tuple[Paths, Account | None]]:
-    """Return where servers of our own may live, and under which account."""
+    """Return the directory for a test's servers and the account that they run under."""
     account = server_account(euid=os.geteuid())
-    # Pytest's own directories are closed to that account.
+    # That account may not enter pytest's own directories.
     directory = Path(tempfile.mkdtemp(prefix="faults-", dir="/var/tmp"))
     directory.chmod(0o711)
     root = directory / "checkout"
@@ -34,7 +34,7 @@ def server_home() -> Iterator[tuple[Paths, Account | None]]:
 
 @pytest.fixture(scope="session")
 def cluster_template(server_home: tuple[Paths, Account | None]) -> Path:
-    """Return a cluster that holds our tables."""
+    """Return a PostgreSQL cluster that contains our tables."""
     return make_template(*server_home)
 
 
@@ -42,6 +42,6 @@ def cluster_template(server_home: tuple[Paths, Account | None]) -> Path:
 def servers(
     server_home: tuple[Paths, Account | None], cluster_template: Path, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[OwnServers]:
-    """Give the test servers of its own, with everything seeded and Django pointed at them."""
+    """Yield separate servers for the test, with seeded tables; Django connects to them."""
     with django_db_blocker.unblock(), running_servers(*server_home, cluster_template) as own:
         yield own

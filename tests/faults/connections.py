@@ -1,4 +1,4 @@
-"""What tests of one connection's faults share: what owners say, a market that is open or closed, another token."""
+"""Helpers for faults of a connection: the owners' reports, an open or closed market, a new token."""
 
 from collections.abc import Mapping
 from datetime import datetime, time
@@ -19,12 +19,12 @@ IST = ZoneInfo("Asia/Kolkata")
 
 
 def open_all_day() -> None:
-    """Let options trade from midnight to midnight today."""
+    """Replace today's sessions by one from midnight to midnight."""
     _replace_today(SessionKind.SPECIAL, opens=time.min, closes=time.max)
 
 
 def close_all_day() -> None:
-    """Let today be a holiday."""
+    """Replace today's sessions by a holiday."""
     _replace_today(SessionKind.HOLIDAY, opens=None, closes=None)
 
 
@@ -37,28 +37,30 @@ def _replace_today(kind: SessionKind, *, opens: time | None, closes: time | None
 
 
 def states() -> list[str]:
-    """Return the connections' states by number, as their owners report them."""
+    """Return the states of the connections in order of their numbers, as their owners report them."""
     return [one.state for one in list_reports()]
 
 
 def errors() -> set[str]:
-    """Return the reasons that owners give."""
+    """Return the last errors that the owners report."""
     return {one.last_error for one in list_reports()}
 
 
-def losses(cause: str) -> int:
-    """Return how many sockets were lost or not got for that cause, over all connections."""
+def count_disconnects(cause: str) -> int:
+    """Return the number of lost or refused sockets with that cause, over all connections."""
     return sum(one.statistics.reconnects.get(cause, 0) for one in list_reports())
 
 
 def wait_for_states(state: str) -> None:
     """Wait until all five connections are in one state."""
-    wait_until(lambda: states() == [state] * 5, seconds=5, message=f"five connections {state}")
+    wait_until(lambda: states() == [state] * 5, seconds=5, message=f"five connections are {state}")
 
 
-def wait_for_losses(cause: str, count: int) -> None:
-    """Wait until so many sockets were lost for that cause."""
-    wait_until(lambda: losses(cause) == count, seconds=5, message=f"{count} losses by {cause}")
+def wait_for_disconnects(cause: str, count: int) -> None:
+    """Wait until `count` sockets were lost for that cause."""
+    wait_until(
+        lambda: count_disconnects(cause) == count, seconds=5, message=f"{count} disconnects are caused by {cause}"
+    )
 
 
 def epochs() -> Mapping[int, int]:
@@ -67,30 +69,30 @@ def epochs() -> Mapping[int, int]:
 
 
 def wait_for_silence(seconds: float) -> None:
-    """Wait until no socket has said anything for so long, by the owners' own reports."""
+    """Wait until every owner reports that its last packet is older than `seconds`."""
     wait_until(
         lambda: (
             len(list_reports()) == 5
             and all(one.reported_at_ms - (one.last_packet_at_ms or 0) > seconds * 1_000 for one in list_reports())
         ),
         seconds=seconds + 10,
-        message=f"{seconds} s of silence",
+        message=f"no packet has arrived for {seconds} s",
     )
 
 
 def wait_without_opening(simulator: SimulatorAddress, *, seconds: float) -> None:
-    """Let time pass, and fail if a socket is opened meanwhile."""
+    """Wait for `seconds`; fail if the broker counts a new socket in that time."""
     before, until = count_opened_sockets(simulator), timezone.now().timestamp() + seconds
 
     def is_over() -> bool:
-        assert count_opened_sockets(simulator) == before, "a socket was opened in a time of quiet"
+        assert count_opened_sockets(simulator) == before, "a socket was opened although none may be"
         return timezone.now().timestamp() > until
 
     wait_until(is_over, seconds=seconds + 5, message="the time has passed")
 
 
 def store_new_token(simulator: SimulatorAddress) -> None:
-    """Make a new token at the broker, which ends the one before it, and have staff enter it."""
+    """Generate a token at the broker, which invalidates the previous one, and store it as staff would."""
     services.store_token(
         client_id=simulator.client_id, access_token=simulator.new_token(), stored_by="operator1", now=timezone.now()
     )

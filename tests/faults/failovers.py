@@ -1,6 +1,6 @@
-"""Real fail-overs, one after the other: an owner of all five connections and a spare, as processes, change places.
+"""Real failovers in a row: two processes, the owner of all five connections and a spare, alternate as owner.
 
-For the suite, which has five of them, and for `make soak`, which has hundreds. Times are scaled: the broker drops a
+The suite runs five of them, `make soak` runs hundreds. Times are scaled: the broker drops a
 silent client after 4 seconds in place of 40, and an owner is replaced `FROZEN_OWNER_S` after its lease ran out.
 """
 
@@ -35,7 +35,7 @@ SETTLE_SECONDS = 40.0
 
 
 class Kind(StrEnum):
-    """How an owner ceases to own."""
+    """The way in which an owner loses its connections."""
 
     KILL = "kill -9"
     FREEZE = "SIGSTOP until replaced, then SIGCONT"
@@ -47,7 +47,7 @@ class Kind(StrEnum):
 
 @dataclass
 class Relay:
-    """Two workers; `owner` has all connections, as far as the last look goes."""
+    """Two workers; `owner` owned all connections at the last check."""
 
     simulator: SimulatorAddress
     count: int
@@ -57,7 +57,7 @@ class Relay:
     started: int = 0
 
     def start_worker(self) -> Worker:
-        """Start one more worker, and wait until it is ready to take over."""
+        """Start a spare worker and wait until it can take over."""
         self.started += 1
         worker = self.stack.enter_context(
             running_worker(self.directory, name=f"relay{self.started}", simulator=self.simulator, **SCALED)
@@ -67,7 +67,7 @@ class Relay:
         return worker
 
     def fail_over(self, kind: Kind) -> float:
-        """Let the owner of most cease to own; return how long until everything streamed again, in seconds."""
+        """Take the connections from their owner; return the seconds until everything streams again."""
         owner = self._owner()
         name, lost_before = owner_name(owner), _count_lost(owner)
         replaces = kind in {Kind.KILL, Kind.STOP}
@@ -83,13 +83,17 @@ class Relay:
         if kind is Kind.FREEZE_AND_CUT:
             end_session_of(name)
         if kind is Kind.NAP:
-            wait_until(lambda: is_overdue(name), seconds=10, message="the lease has run out")
+            wait_until(lambda: is_overdue(name), seconds=10, message="the lease has expired")
             os.kill(owner.process.pid, signal.SIGCONT)
         away = [] if kind in {Kind.NAP, Kind.CUT} else [name]
         took = wait_until_streaming(self.count, seconds=SETTLE_SECONDS, but_not=away)
         if kind in {Kind.FREEZE, Kind.FREEZE_AND_CUT}:
             os.kill(owner.process.pid, signal.SIGCONT)
-            wait_until(lambda: _count_lost(owner) > lost_before, seconds=START_SECONDS, message="it has noticed")
+            wait_until(
+                lambda: _count_lost(owner) > lost_before,
+                seconds=START_SECONDS,
+                message="the former owner has lost its sockets",
+            )
         if replaces:
             self.workers.remove(owner)
             self.start_worker()
@@ -97,14 +101,14 @@ class Relay:
         return took
 
     def check(self) -> None:
-        """See that everything streams from five sockets, and that there never was a sixth."""
+        """Assert that everything streams from five sockets, and that the broker never counted a sixth."""
         wait_until_streaming(self.count, seconds=SETTLE_SECONDS)
         wait_until(
             lambda: list_subscribed_keys(self.simulator) == list_wanted_keys(),
             seconds=10,
-            message="what is wanted is told",
+            message="the broker's subscriptions equal the wanted set",
         )
-        wait_until(lambda: _count_locked() == MOST_SOCKETS, seconds=10, message="whoever owns has the locks too")
+        wait_until(lambda: _count_locked() == MOST_SOCKETS, seconds=10, message="the owner has all advisory locks")
         assert count_broker_sockets(self.simulator) == MOST_SOCKETS
         assert self.simulator.connections()["high_water"] <= MOST_SOCKETS
 
@@ -126,21 +130,21 @@ def running_relay(directory: Path, *, simulator: SimulatorAddress, count: int) -
 
 
 def is_ready(worker: Worker) -> bool:
-    """Say whether a worker consumes; fails with its last words if it has ended."""
+    """Return whether a worker consumes tasks; fail with the end of its log if it has exited."""
     said = worker.log.read_bytes()
     assert worker.process.poll() is None, said[-2_000:].decode(errors="replace")
     return b" ready." in said
 
 
 def owner_name(worker: Worker) -> str:
-    """Return the name under which a worker owns; empty if it owns nothing."""
+    """Return the owner name in a worker's leases; empty if it owns nothing."""
     pid = f":{worker.process.pid}:"
     return next((name for name in FeedLease.objects.values_list("owner", flat=True) if pid in name), "")
 
 
 def end_session_of(name: str) -> None:
-    """End the database session on which an owner keeps its leases; one that lost it a moment ago has it anew first."""
-    wait_until(lambda: _count_ended(name) == 1, seconds=10, message="its session is ended")
+    """End the database session of an owner's lease keeper; wait for the session if it was just lost."""
+    wait_until(lambda: _count_ended(name) == 1, seconds=10, message="the keeper's database session is ended")
 
 
 def _count_lost(worker: Worker) -> int:
@@ -157,14 +161,14 @@ def _count_ended(name: str) -> int:
 
 
 def is_overdue(name: str) -> bool:
-    """Say whether an owner's leases have run out, or another has them."""
+    """Return whether an owner's leases have expired or belong to another owner."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT coalesce(max(expires_at) < now(), true) FROM feed_leases WHERE owner = %s", [name])
         return bool(cursor.fetchone()[0])
 
 
 def _count_locked() -> int:
-    """Count the connections whose lock somebody holds: one who was cut off a moment ago has leases, and none yet."""
+    """Count the connections whose lock is owned: just after a lost session an owner has leases but no locks yet."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2"

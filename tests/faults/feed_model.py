@@ -1,9 +1,9 @@
 """A model of the feed: workers, PostgreSQL and the broker on one clock that jumps from event to event.
 
-The product's own `LeaseKeeper` decides about ownership. Modelled are PostgreSQL (`model_server`), the event loop that
+The product's `LeaseKeeper` decides about ownership. The model replaces PostgreSQL (`model_server`), the event loop that
 opens and closes sockets like `FeedWorker`, `OpeningGate` and `ConnectionLifecycle`, and a broker that counts sockets,
-drops a client that is silent for 40 seconds, and notices a dead process at once. A beat of a keeper is one event, and
-faults come between events. `test_model_matches_the_feed.py` compares the model with real workers.
+drops a client that is silent for 40 seconds, and notices a dead process at once. One cycle of a keeper is one event;
+faults happen between events. `test_model_matches_the_feed.py` compares the model with real workers.
 """
 
 import math
@@ -21,32 +21,32 @@ from subscriptions.feed.ownership.statements import Lease, LeaseStatements
 from tests.faults.model_server import CONNECTIONS, Clock, ModelServer, ModelSession
 
 SILENT_SECONDS: Final = 40.0
-"""The broker drops a client that answers nothing for so long (docs/dhan.md)."""
+"""The broker drops a client that sends nothing for this time (docs/dhan.md)."""
 HANDSHAKE_SECONDS: Final = 10.0
-"""The broker waits so long for a handshake to be completed, at most."""
+"""The longest time that the broker waits for a complete handshake."""
 LOOP_SECONDS: Final = 0.1
 
 
 class ModelBroker:
-    """Counts sockets; the most there ever were is `high_water`."""
+    """Counts open sockets; `high_water` is the highest count so far."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.sockets: dict[Socket, Worker] = {}
         self.high_water = 0
-        self.story: list[str] = []
+        self.log: list[str] = []
 
     def open(self, socket: "Socket", client: "Worker") -> None:
         self.sockets[socket] = client
-        self.tell(f"{client.name} opens {socket.connection}: {len(self.sockets)} open")
+        self.record(f"{client.name} opens {socket.connection}: {len(self.sockets)} open")
         self.high_water = max(self.high_water, len(self.sockets))
 
     def close(self, socket: "Socket") -> None:
         if self.sockets.pop(socket, None) is not None:
-            self.tell(f"{socket.connection} is closed: {len(self.sockets)} open")
+            self.record(f"{socket.connection} is closed: {len(self.sockets)} open")
 
-    def tell(self, what: str) -> None:
-        self.story = [*self.story[-60:], f"{self._clock.now:.3f} {what}"]
+    def record(self, event: str) -> None:
+        self.log = [*self.log[-60:], f"{self._clock.now:.3f} {event}"]
 
 
 @dataclass(eq=False)
@@ -79,7 +79,7 @@ class Gate:
 
 
 class Worker:
-    """A process: a thread that keeps leases, a loop that obeys, and sockets. It may be frozen, and may die."""
+    """A process: a thread that renews leases, a loop that follows them, and sockets. It may be frozen or killed."""
 
     def __init__(
         self,
@@ -102,12 +102,12 @@ class Worker:
         self._gate = Gate()
         self._frozen_at: float | None = None
         self.silent_until = 0.0
-        """Until when it may have sockets that it does not speak for."""
+        """The time until which it may have sockets without renewing their leases."""
         self.keeper = LeaseKeeper(
             {"server": server},
             owner=name,
             limit=limit,
-            on_change=self._hear,
+            on_change=self._receive_leases,
             frozen_seconds=frozen_seconds,
             process_status=process_status,
             connect=cast("Callable[[Mapping[str, Any], str], LeaseStatements]", ModelSession),
@@ -116,11 +116,11 @@ class Worker:
         self._clock.after(chance.uniform(0, 1), self._beat)
         self._clock.after(chance.uniform(0, LOOP_SECONDS), self._turn_loop)
 
-    # What happens to it.
+    # Faults.
 
     def kill(self) -> None:
-        """End it: the kernel closes all its sockets, those to the broker and the one to the server."""
-        self._broker.tell(f"{self.name} is killed")
+        """Kill the process: the kernel closes its sockets to the broker and to PostgreSQL."""
+        self._broker.record(f"{self.name} is killed")
         self.is_alive = False
         for socket, client in list(self._broker.sockets.items()):
             if client is self:
@@ -128,43 +128,43 @@ class Worker:
         self.cut_off()
 
     def stop(self) -> None:
-        """End it by a warm shutdown: it closes its sockets, then releases its leases."""
-        self._broker.tell(f"{self.name} stops")
+        """Stop the process by a warm shutdown: it closes its sockets, then releases its leases."""
+        self._broker.record(f"{self.name} stops")
         for owned in self._connections.values():
             self._drop(owned)
         self.keeper._with_database(self.keeper._release_all)
         self.kill()
 
     def vanish(self) -> None:
-        """Lose its machine: neither broker nor server notices."""
-        self._broker.tell(f"{self.name} vanishes")
+        """Lose the machine: neither the broker nor PostgreSQL notices."""
+        self._broker.record(f"{self.name} vanishes")
         self.is_alive, self.is_lost = False, True
         self.silent_until = self._clock.now + self._silent_seconds
-        self._fall_silent()
+        self._start_silence()
 
     def freeze(self) -> None:
-        self._broker.tell(f"{self.name} is frozen")
+        self._broker.record(f"{self.name} is frozen")
         self.is_frozen, self._frozen_at = True, self._clock.now
         self.silent_until = math.inf
-        self._fall_silent()
+        self._start_silence()
 
     def thaw(self) -> None:
-        """Go on where it was; which of thread and loop comes first is anyone's guess."""
+        """Continue after a freeze; thread and loop wake in random order."""
         if not (self.is_alive and self.is_frozen):
             return
-        self._broker.tell(f"{self.name} wakes")
+        self._broker.record(f"{self.name} wakes")
         self.is_frozen, self._frozen_at = False, None
         self.silent_until = self._clock.now + HAND_OVER_SECONDS
         self._clock.after(self._chance.uniform(0, 0.005), self._beat)
         self._clock.after(self._chance.uniform(0, 0.005), self._turn_loop)
 
     def cut_off(self) -> None:
-        """Lose the session to the server, as when it is ended there."""
+        """Lose the session to PostgreSQL, as after pg_terminate_backend."""
         session = self.keeper._database
         if session is not None:
-            self._server.end(session)  # type: ignore[arg-type]  # The model's.
+            self._server.end(session)  # type: ignore[arg-type]  # A session of the model.
 
-    def _fall_silent(self) -> None:
+    def _start_silence(self) -> None:
         since = self._frozen_at if self.is_alive else None
         mine = [socket for socket, client in self._broker.sockets.items() if client is self]
 
@@ -175,32 +175,32 @@ class Worker:
 
         self._clock.after(self._silent_seconds, drop)
 
-    # The thread: `LeaseKeeper.run`, an event at a time.
+    # The thread: `LeaseKeeper.run`, one event at a time.
 
     def _beat(self) -> None:
         if not self._runs():
             return
-        self._do_errands()
+        self._run_calls()
         is_renewed = bool(self.keeper._with_database(self.keeper._beat))
         pause = self.keeper._pause_after(is_renewed=is_renewed)
         self._clock.after(pause + self._chance.uniform(0, 0.02), self._beat)
 
-    def _do_errands(self) -> None:
+    def _run_calls(self) -> None:
         while self._runs():
             try:
-                errand = self.keeper._inbox.get_nowait()
+                call = self.keeper._inbox.get_nowait()
             except Empty:
                 return
-            assert errand is not None
-            errand()
+            assert call is not None
+            call()
 
-    def _errands_soon(self) -> None:
-        self._clock.after(self._chance.uniform(0, 0.01), self._do_errands)
+    def _schedule_calls(self) -> None:
+        self._clock.after(self._chance.uniform(0, 0.01), self._run_calls)
 
-    # The loop: `Holder`, `OpeningGate` and `Owner`.
+    # The loop: `FeedWorker`, `OpeningGate` and `OwnedConnection`.
 
-    def _hear(self, held: frozenset[Lease]) -> None:
-        self._leases = held
+    def _receive_leases(self, owned: frozenset[Lease]) -> None:
+        self._leases = owned
         self._clock.after(self._chance.uniform(0, 0.01), self._follow_leases)
 
     def _turn_loop(self) -> None:
@@ -224,7 +224,7 @@ class Worker:
                 owned.may_ask_at = self._clock.now + self._chance.uniform(1, 2)
 
     def _drop(self, owned: OwnedConnection) -> None:
-        """Abort; an opening that is under way ends in nothing, but only when it is through."""
+        """Abort the socket; an opening in progress is discarded when it completes."""
         if owned.socket is not None:
             owned.socket.is_wanted = False
             if owned.is_open:
@@ -236,7 +236,7 @@ class Worker:
         gate, now = self._gate, self._clock.now
         if gate.is_over:
             self.keeper.release_gate()
-            self._errands_soon()
+            self._schedule_calls()
             self._gate = Gate()
             return
         if gate.turn is None:
@@ -246,7 +246,7 @@ class Worker:
             self._open_if_confirmed()
         elif gate.asked is None and now >= gate.ask_again_at:
             gate.asked = self.keeper.try_gate()
-            self._errands_soon()
+            self._schedule_calls()
         elif gate.asked is not None and gate.asked.done():
             gate.turn.has_turn = gate.asked.result()
             gate.asked, gate.ask_again_at = None, now + LOOP_SECONDS
@@ -261,7 +261,7 @@ class Worker:
         self._clock.after(self._chance.uniform(0.001, 0.2), lambda: self._shake_hands(owned, socket, began_at))
 
     def _shake_hands(self, owned: OwnedConnection, socket: Socket, began_at: float) -> None:
-        """Send the upgrade, which a loop that is frozen does when it wakes, if the broker still waits for it."""
+        """Send the upgrade; a frozen loop sends it after it wakes, if the broker still waits for it."""
         if not self.is_alive:
             return
         if self.is_frozen:
@@ -290,10 +290,10 @@ class Worker:
 
 
 class World:
-    """Everything, and what may happen to it.
+    """All workers, PostgreSQL and the broker, with their faults.
 
-    Unless it `may_be_silent`, no process is frozen. Either all workers are `together` on one machine, where each sees
-    which others are, or each has one of its own, which may be lost.
+    No process is frozen unless `may_be_silent`. Either all workers are `together` on one machine, where each sees
+    which others run, or each has a separate machine, which may be lost.
     """
 
     def __init__(
@@ -316,19 +316,19 @@ class World:
         self._ever.append(worker)
 
     def strike(self) -> None:
-        """Let something go wrong, anything that may go wrong now."""
+        """Cause one random fault of those that are possible now."""
         possible: dict[Callable[[], None], float] = {self._kill: 6, self._reset: 2, self._restart: 1}
         if self._may_be_silent:
             possible |= {self._freeze: 6} if self._together else {self._freeze: 6, self._vanish: 1}
-        # From another machine only its session tells a frozen process from a dead one, and an operator may end that:
-        # two faults at once, which are left out where workers cannot see each other.
-        if self._together or self.clock.now >= self._all_heard_from_at():
+        # Another machine distinguishes a frozen process from a dead one only by its session, which an operator may end:
+        # two faults at once, which are excluded where workers cannot see each other's processes.
+        if self._together or self.clock.now >= self._all_renew_again_at():
             possible |= {self._cut: 3}
         if not self._together and self.clock.now < self._cut_is_over_at:
             possible = {self._kill: 6, self._reset: 2}
         self.chance.choices(list(possible), list(possible.values()))[0]()
 
-    def _all_heard_from_at(self) -> float:
+    def _all_renew_again_at(self) -> float:
         return max(one.silent_until for one in self._ever)
 
     def _process_status(self, name: str) -> ProcessStatus:
@@ -357,7 +357,7 @@ class World:
 
     def _cut(self) -> None:
         victim = self.chance.choice(self.running)
-        self.broker.tell(f"{victim.name} loses its session")
+        self.broker.record(f"{victim.name} loses its session")
         victim.cut_off()
         self._cut_is_over_at = self.clock.now + HAND_OVER_SECONDS
 
@@ -365,7 +365,7 @@ class World:
         if not self.server.is_up:
             return
         seconds = self.chance.uniform(0.1, 8)
-        self.broker.tell(f"the server stops for {seconds:.1f} s")
+        self.broker.record(f"the server stops for {seconds:.1f} s")
         self.server.stop()
         self.clock.after(seconds, self._start_server)
 
@@ -374,7 +374,7 @@ class World:
             self.broker.close(socket)
 
     def _start_server(self) -> None:
-        self.broker.tell("the server starts")
+        self.broker.record("the server starts")
         self.server.start()
 
     def _replace(self, dead: Worker) -> None:

@@ -1,7 +1,7 @@
-"""Messages such as no broker should send: cut, stacked, lying about their length, of no known code, or noise.
+"""Invalid messages: cut, stacked, with wrong lengths, with unknown codes, or random bytes.
 
-Made as arrays, since a million of them one by one takes longer than reading them. A stream of packets is laid out
-with true headers, some of which are then spoiled, and cut into messages at its packets or a little beside them.
+Built as arrays, because a million of them one by one take longer than decoding them. A stream of packets is laid out
+with valid headers, some of which are then corrupted, and cut into messages at packet boundaries or a few bytes off.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from marketdata.dhan.packets import HEADER, LENGTH_OF, PacketCode
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 
 CODES: Final = np.array(sorted(LENGTH_OF), dtype=np.int64)
-# Full packets are rarer than at the broker: reading them readably takes most of the time.
+# Full packets are rarer than at the broker: the slow decoder spends most of its time on them.
 ODDS: Final = np.array([1, 6, 3, 4, 2, 1, 2, 0.2])
 LENGTHS: Final = np.array([LENGTH_OF[PacketCode(code)] for code in CODES], dtype=np.int64)
 LTT_OFFSET: Final = {PacketCode.TICKER: 12, PacketCode.INDEX: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14}
@@ -35,7 +35,7 @@ def make_messages(count: int, *, keys: Sequence[InstrumentKey], rng: np.random.G
     _write_headers(stream, starts, CODES[kinds], lengths, keys, rng)
     _write_trades(stream, starts, CODES[kinds], rng)
     _spoil(stream, starts, rng)
-    return _cut(stream, _places_to_cut(starts, len(stream), count, rng))
+    return _cut(stream, _choose_cuts(starts, len(stream), count, rng))
 
 
 def _write_headers(
@@ -58,7 +58,7 @@ def _write_headers(
 
 
 def _write_trades(stream: Bytes, starts: Integers, codes: Integers, rng: np.random.Generator) -> None:
-    """Give most packets a price and a time that can be, so that not everything is judged impossible."""
+    """Give most packets a valid price and time, so that not every packet is rejected."""
     for code, offset in LTT_OFFSET.items():
         at = starts[(codes == code) & (rng.random(len(starts)) < 0.8)]
         prices = rng.uniform(1, 50_000, size=len(at)).astype("<f4").view("<u4").astype(np.int64)
@@ -67,19 +67,19 @@ def _write_trades(stream: Bytes, starts: Integers, codes: Integers, rng: np.rand
 
 
 def _spoil(stream: Bytes, starts: Integers, rng: np.random.Generator) -> None:
-    """Let some headers lie, some be noise, and single bytes be anything anywhere."""
+    """Corrupt some headers, replace others by random bytes, and set random bytes anywhere."""
     for share, first, size in ((0.03, 0, 1), (0.03, 1, 2), (0.02, 0, HEADER.size)):
         at = starts[rng.random(len(starts)) < share] + first
         _put(stream, at, rng.integers(0, 2**62, size=len(at)), size)
-    # Lengths that nearly add up find the edges: one short, one long, the header's own, below it.
+    # Nearly valid lengths reach the edge cases: one too small, one too large, the header's size, and less than that.
     at = starts[rng.random(len(starts)) < 0.03]
     _put(stream, at + 1, stream[at + 1] + rng.choice([-1, 1, -8, 8], size=len(at)), 2)
     anywhere = rng.integers(len(stream), size=len(stream) // 1_000)
     stream[anywhere] = rng.integers(256, size=len(anywhere))
 
 
-def _places_to_cut(starts: Integers, end: int, count: int, rng: np.random.Generator) -> Integers:
-    """Return where messages end: mostly between packets, sometimes a few bytes beside; some messages are empty."""
+def _choose_cuts(starts: Integers, end: int, count: int, rng: np.random.Generator) -> Integers:
+    """Return the ends of messages: mostly between packets, sometimes a few bytes off; some messages are empty."""
     places = np.sort(rng.choice(starts, size=count - 1))
     beside = rng.random(len(places)) < 0.1
     places[beside] += rng.integers(-12, 13, size=int(beside.sum()))
@@ -92,6 +92,6 @@ def _cut(stream: Bytes, places: Integers) -> list[bytes]:
 
 
 def _put(stream: Bytes, at: Integers, values: npt.NDArray[np.integer], size: int) -> None:
-    """Write integers, little-endian, at places of the stream."""
+    """Write little-endian integers at offsets of the stream."""
     for byte in range(size):
         stream[at + byte] = (values.astype(np.int64) >> 8 * byte & 0xFF).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A market that runs: simulator, feed worker, web process and one browser that sees it tick."""
+"""A running market: simulator, feed worker, web process and one browser that receives its ticks."""
 
 import json
 import time
@@ -27,12 +27,12 @@ from tests.web_servers import running_web_process
 
 COUNT = 40
 ANSWER_SECONDS = 30.0
-"""No answer may take longer, or the test fails."""
+"""The longest permitted duration of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API said, and how long that took."""
+    """An answer of the API and its duration."""
 
     status: int
     seconds: float
@@ -42,7 +42,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """All that runs, and a trader who may ask."""
+    """The running processes, and a logged-in trader."""
 
     simulator: SimulatorAddress
     feed: Worker
@@ -54,7 +54,7 @@ class Market:
     token: str
 
     def ask(self, path: str, body: object = None) -> Answer:
-        """Ask the API as the trader; POST where there is a body."""
+        """Send a request to the API as the trader: POST if there is a body, else GET."""
         request = urllib.request.Request(
             f"http://{self.web}{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -70,21 +70,23 @@ class Market:
                 return Answer(refusal.code, seconds, retry_after, json.load(refusal))
 
     def wait_for_ticks(self, *, seconds: float) -> float:
-        """Wait until the browser ticks again; return after how long."""
+        """Wait until the browser receives the next tick; return the seconds."""
         return wait_for_ticks(self.browser, seconds=seconds)
 
 
 def wait_for_ticks(browser: Browser, *, seconds: float) -> float:
-    """Wait until a browser sees something newer than now; return after how many seconds."""
+    """Wait until a browser receives a tick after this call; return the seconds."""
     now = time.monotonic()
-    return wait_until(lambda: any(at > now for at in browser.ticked_at[-1:]), seconds=seconds, message="ticks")
+    return wait_until(
+        lambda: any(at > now for at in browser.ticked_at[-1:]), seconds=seconds, message="the browser receives a tick"
+    )
 
 
 @contextmanager
 def running_market(
     directory: Path, *, feed_variables: dict[str, str] | None = None, web_variables: dict[str, str] | None = None
 ) -> Iterator[Market]:
-    """Yield a market of COUNT instruments, all streaming, and a browser that has seen it tick."""
+    """Yield a market of COUNT instruments, all streaming, and a browser that has received a tick."""
     with running_simulator(rate=2_000) as simulator:
         watched = [one.instrument_id for one in make_subscriptions(simulator, count=COUNT)]
         variables = {"DHAN_REST_URL": simulator.rest_url} | (web_variables or {})
@@ -102,7 +104,7 @@ def running_market(
 
 
 def placement() -> Sequence[tuple[int, int, int | None]]:
-    """Return which instrument sits on which connection, and which it leaves: all of it, in order."""
+    """Return (instrument, connection, connection it leaves) of all subscriptions, in order."""
     return list(
         Subscription.objects.order_by("instrument_id").values_list(
             "instrument_id", "connection_id", "leaving_connection_id"

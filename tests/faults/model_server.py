@@ -27,7 +27,7 @@ CONNECTIONS: Final = 5
 
 
 class Clock:
-    """A clock and the events of the future."""
+    """A clock and its scheduled events."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -59,26 +59,26 @@ class ModelRow:
 
 
 class ModelServer:
-    """PostgreSQL, as far as ownership needs it.
+    """The part of PostgreSQL that ownership needs.
 
-    With `process_status`, what workers see of the owner that a lease names, every takeover and every ended session is
-    compared with the table of ownership rules.
+    With `process_status`, the status that workers see of a lease's owner, every takeover and every ended session is
+    checked against the table of ownership rules.
     """
 
     def __init__(self, clock: Clock, process_status: Callable[[str], ProcessStatus] | None = None) -> None:
         self.clock = clock
         self._process_status = process_status
         self.used: Counter[tuple[LockState, LeaseState, ProcessStatus]] = Counter()
-        """How often each rule of the table was followed."""
+        """The number of uses of each ownership rule."""
         self.started_at = clock.now - 3_600.0
         self.is_up = True
         self.rows = {number: ModelRow() for number in range(1, CONNECTIONS + 1)}
         self.locks: dict[int, tuple[ModelSession, int]] = {}
-        """The session that owns the lock of each number, and how often: as many unlocks free it."""
+        """The session that owns the lock of each number, and the number of unlocks that free it."""
         self.takeovers = 0
 
     def stop(self) -> None:
-        """Go down; every session ends."""
+        """Stop the server; every session ends."""
         self.is_up = False
         self.locks.clear()
 
@@ -86,7 +86,7 @@ class ModelServer:
         self.is_up, self.started_at = True, self.clock.now
 
     def follow(self, lock: LockState, unowned: UnownedLease, action: Action) -> None:
-        """Assert that the table permits an action; at any time, not only when the keeper looked."""
+        """Assert that the table of ownership rules demands `action` in the present state."""
         if self._process_status is None:
             return
         process = self._process_status(unowned.owner) if unowned.owner else ProcessStatus.GONE
@@ -100,7 +100,7 @@ class ModelServer:
 
 
 class ModelSession:
-    """Has the methods of `LeaseStatements`; `parameters` name the server."""
+    """A substitute for `LeaseStatements` with the same methods; `parameters` contain the model server."""
 
     def __init__(self, parameters: Mapping[str, Any], owner: str) -> None:
         self._server: ModelServer = parameters["server"]
@@ -108,7 +108,7 @@ class ModelSession:
         self._started = self._server.started_at
         self._frozen_seconds = math.inf
         self.is_open = True
-        self._insist()
+        self._check_open()
 
     def close(self) -> None:
         self._server.end(self)
@@ -160,14 +160,14 @@ class ModelSession:
         self.unlock(lease.connection)
 
     def lock(self, number: int) -> bool:
-        self._insist()
+        self._check_open()
         holder, times = self._server.locks.get(number, (self, 0))
         if holder is self:
             self._server.locks[number] = self, times + 1
         return holder is self
 
     def unlock(self, number: int) -> None:
-        self._insist()
+        self._check_open()
         holder, times = self._server.locks.get(number, (None, 0))
         if holder is self and times == 1:
             del self._server.locks[number]
@@ -185,16 +185,16 @@ class ModelSession:
         return row.owner
 
     def read_cooldown(self) -> Cooldown | None:
-        self._insist()
+        self._check_open()
         return None
 
     def note_opened(self) -> None:
-        self._insist()
+        self._check_open()
 
     def _rows(self) -> dict[int, ModelRow]:
-        self._insist()
+        self._check_open()
         return self._server.rows
 
-    def _insist(self) -> None:
+    def _check_open(self) -> None:
         if not (self.is_open and self._server.is_up and self._started == self._server.started_at):
             raise psycopg.OperationalError("the session has ended")

@@ -1,4 +1,4 @@
-"""What a running market shows in /metrics and /health, before and while PostgreSQL hangs."""
+"""/metrics and /health of a running market, before PostgreSQL hangs and while it hangs."""
 
 import json
 import urllib.request
@@ -12,11 +12,11 @@ from tests.own_servers import OwnServers
 from tests.waiting import wait_until
 
 SCRAPE_SECONDS = 10.0
-"""A scraper gives up after that, and so does this test."""
+"""The default scrape timeout of Prometheus."""
 
 
 def scrape(market: Market) -> dict[str, float]:
-    """Return every sample by its name and labels, as a scraper on this machine gets them."""
+    """Return the samples by name and labels, as a scraper on this machine receives them."""
     with urllib.request.urlopen(f"http://{market.web}/metrics", timeout=SCRAPE_SECONDS) as reply:
         lines = [line for line in reply.read().decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
@@ -40,7 +40,7 @@ def refusal_of(market: Market, headers: dict[str, str]) -> int:
 
 
 def total(samples: dict[str, float], name: str) -> float:
-    """Return the sum over all connections."""
+    """Return the sum of a metric over all connections."""
     return sum(value for labelled, value in samples.items() if labelled.startswith(name + "{"))
 
 
@@ -49,20 +49,20 @@ def packets(samples: dict[str, float]) -> float:
 
 
 def late_trades(samples: dict[str, float]) -> float:
-    """Return how many trades came more than three seconds late."""
+    """Return the number of trades that arrived more than three seconds late."""
     name = "terminal_feed_trade_lag_seconds"
     in_time = sum(value for labelled, value in samples.items() if labelled.startswith(name) and 'le="3"' in labelled)
     return total(samples, f"{name}_count") - in_time
 
 
-def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_own(
+def test_metrics_show_a_market_and_lack_only_database_values_while_postgres_hangs(
     servers: OwnServers, tmp_path: Path
 ) -> None:
     with running_market(tmp_path) as market:
         wait_until(
             lambda: total(scrape(market), "terminal_feed_trade_lag_seconds_count") > 0,
             seconds=20,
-            message="a trade of a liquid instrument",
+            message="a trade of a liquid instrument is counted",
         )
         before = scrape(market)
         assert total(before, "terminal_feed_streaming") == COUNT
@@ -73,26 +73,28 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
         assert total(before, "terminal_feed_publish_lag_seconds_count") > 0
         assert before["terminal_web_browsers"] == 1
         assert ask_health(market)[1]["feed"]["status"] == "ok"
-        # The server itself believes a proxy on loopback; we do not.
+        # The ASGI server trusts a proxy on loopback; the product does not.
         for claimed in ("127.0.0.1", "203.0.113.9", "127.0.0.1, 203.0.113.9"):
             assert refusal_of(market, {"X-Forwarded-For": claimed}) == 403
 
         market.simulator.set_fault("delayed_feed", 4)
         wait_until(
-            lambda: late_trades(scrape(market)) > late_trades(before), seconds=30, message="trades that come late"
+            lambda: late_trades(scrape(market)) > late_trades(before), seconds=30, message="late trades are counted"
         )
         market.simulator.clear_faults()
 
         with servers.frozen_postgres():
             wait_until(
-                lambda: packets(scrape(market)) > packets(before), seconds=20, message="packets counted while it hangs"
+                lambda: packets(scrape(market)) > packets(before),
+                seconds=20,
+                message="packets are counted while PostgreSQL hangs",
             )
             during = scrape(market)
             status, parts = ask_health(market)
 
         assert during['terminal_up{server="database"}'] == 0
         assert during['terminal_up{server="redis"}'] == 1
-        assert total(during, "terminal_feed_load") == 0  # left out
+        assert total(during, "terminal_feed_load") == 0  # no sample
         assert total(during, "terminal_feed_streaming") == COUNT
         assert (status, parts["database"]["status"], parts["redis"]["status"]) == (503, "failing", "ok")
 
@@ -100,7 +102,7 @@ def test_a_market_shows_in_the_metrics_and_a_database_that_hangs_takes_only_its_
         wait_until(
             lambda: total(scrape(market), "terminal_feed_streaming") == 0,
             seconds=20,
-            message="nobody calls it streaming",
+            message="no owner reports it as streaming",
         )
         quiet = scrape(market)
         assert quiet["terminal_feed_quiet_seconds"] > 0

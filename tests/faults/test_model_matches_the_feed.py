@@ -1,6 +1,6 @@
 """The model of the feed and real feed workers on one schedule of faults: the same owners and sockets after each step.
 
-Real are the processes, their sockets to the simulator, PostgreSQL and Redis. Times are scaled as in `failovers`.
+The processes, their sockets to the simulator, PostgreSQL and Redis are real. Times are scaled as in `failovers`.
 """
 
 import os
@@ -29,8 +29,8 @@ from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
 
 SETTLE_SECONDS = 40.0
-"""How long either side may take for one step; the longest is a takeover from a frozen owner, about 10 s."""
-# At each step at most one running worker has room for more connections, so that both sides have one outcome only.
+"""Limit for one step of either side; the longest, a takeover from a frozen owner, takes about 10 s."""
+# At each step at most one running worker has room for more connections, so that only one outcome is possible.
 SCHEDULE = (
     ("start", "a", 3),
     ("start", "b", 5),
@@ -46,14 +46,14 @@ SCHEDULE = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The owner that each lease names, empty if none, and the number of sockets that the broker has open."""
+    """The owner of each lease, empty if none, and the number of open sockets at the broker."""
 
     owners: Mapping[int, str]
     sockets: int
 
 
 class ModelFeed:
-    """The model, on a clock that jumps."""
+    """The model, on a simulated clock."""
 
     def __init__(self) -> None:
         self._clock = Clock()
@@ -98,7 +98,7 @@ class ModelFeed:
 
 @dataclass
 class RealFeed:
-    """Feed workers as processes."""
+    """Real feed workers, each in a separate process."""
 
     simulator: SimulatorAddress
     directory: Path
@@ -151,7 +151,7 @@ def test_the_model_and_real_workers_agree_after_every_fault(tmp_path: Path) -> N
 
             expected = model.read()
             wait_until(
-                lambda: real.read() == expected,  # noqa: B023  Called at once.
+                lambda: real.read() == expected,  # noqa: B023  Called within the iteration.
                 seconds=SETTLE_SECONDS,
                 message=f"after {act} {label} the real feed shows {expected}",
             )

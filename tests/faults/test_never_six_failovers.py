@@ -1,4 +1,4 @@
-"""The broker never sees a sixth socket: five real fail-overs in a row, by the broker's own count."""
+"""The broker never sees a sixth socket: five real failovers in a row, counted by the broker."""
 
 from pathlib import Path
 

@@ -26,7 +26,7 @@ def run_world(seed: int) -> World:
         if world.running:
             world.strike()
         clock.run(chance.choice((0.05, 0.5, 2, 5, 20, 60)) * chance.random())
-        assert world.broker.high_water <= CONNECTIONS, "\n".join(world.broker.story)
+        assert world.broker.high_water <= CONNECTIONS, "\n".join(world.broker.log)
     return world
 
 
@@ -34,17 +34,17 @@ def run_world(seed: int) -> World:
 def test_never_six_sockets_over_random_faults(seed: int) -> None:
     world = run_world(seed)
 
-    # Not because nothing was open: once the faults are over, everything is.
+    # The limit holds not because nothing was open: after the faults all sockets open again.
     world.clock.run(200)
-    assert len(world.broker.sockets) == CONNECTIONS, "\n".join(world.broker.story)
+    assert len(world.broker.sockets) == CONNECTIONS, "\n".join(world.broker.log)
     assert world.server.takeovers > 0
 
 
-def test_the_worlds_follow_every_rule_that_opens_or_ends_something() -> None:
+def test_the_worlds_use_every_rule_that_opens_a_socket_or_ends_a_session() -> None:
     followed = {rule for seed in range(WORLDS_WITH_EVERY_RULE) for rule in run_world(seed).server.used}
 
     acting = {rule for rule, action in ACTIONS.items() if action in {Action.TAKE_OVER, Action.END_SESSION}}
-    # A vacant lease names no process, which counts as gone; and a process that is gone owns no lock.
+    # A vacant lease names no process, which counts as gone; a process that is gone owns no lock.
     impossible = {rule for rule in acting if rule[1] is LeaseState.VACANT and rule[2] is not ProcessStatus.GONE}
     impossible.add((LockState.TAKEN, LeaseState.SILENT, ProcessStatus.GONE))
     assert followed == acting - impossible

@@ -1,4 +1,4 @@
-"""R1: an owner is killed; another has its connections and everything streams again, nothing lost, nothing twice."""
+"""R1: an owner is killed; another takes its connections and streams each instrument exactly once."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 COUNT = 2_000
 
 
-def test_r1_ticks_resume_after_a_kill_with_exactly_what_is_wanted(tmp_path: Path) -> None:
+def test_r1_after_a_kill_exactly_the_wanted_set_streams_again(tmp_path: Path) -> None:
     with running_simulator(rate=10_000) as simulator:
         make_subscriptions(simulator, count=COUNT)
         with running_worker(tmp_path, name="first", simulator=simulator) as first:
@@ -30,7 +30,11 @@ def test_r1_ticks_resume_after_a_kill_with_exactly_what_is_wanted(tmp_path: Path
             before = epochs()
             (owner,) = {one.owner for one in list_reports()}
             with running_worker(tmp_path, name="spare", simulator=simulator) as spare:
-                wait_until(lambda: b" ready." in spare.log.read_bytes(), seconds=START_SECONDS, message="a spare")
+                wait_until(
+                    lambda: b" ready." in spare.log.read_bytes(),
+                    seconds=START_SECONDS,
+                    message="the spare worker is ready",
+                )
 
                 first.kill()
 

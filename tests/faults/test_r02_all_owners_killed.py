@@ -1,4 +1,4 @@
-"""R2: all owners are killed at once; those that come after them stream everything, where it was."""
+"""R2: all owners are killed at once; their successors stream every instrument on its former connection."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 COUNT = 2_000
 
 
-def test_r2_everything_streams_again_in_place_after_all_owners_were_killed(tmp_path: Path) -> None:
+def test_r2_after_all_owners_are_killed_each_instrument_streams_on_its_former_connection(tmp_path: Path) -> None:
     with running_simulator(rate=10_000) as simulator, ExitStack() as stack:
         make_subscriptions(simulator, count=COUNT)
         before = dict(Subscription.objects.values_list("instrument_id", "connection_id"))

@@ -1,4 +1,4 @@
-"""R3: a feed worker of ours that freezes is ended by its supervisor, because nobody may open in its place before."""
+"""R3: the supervisor ends a frozen feed worker, because no successor may open a socket while it exists."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ HEARTBEAT_SECONDS = 3.0
 
 
 def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    """Let the supervisor do its work until `condition` holds, with a deadline."""
+    """Run the supervisor until `condition` holds, with a deadline."""
     deadline = time.monotonic() + START_SECONDS
 
     def is_so() -> bool:
@@ -42,7 +42,7 @@ def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> No
 
 
 @pytest.mark.usefixtures("servers")
-def test_r3_a_frozen_worker_of_ours_is_ended_and_its_successor_streams(tmp_path: Path) -> None:
+def test_r3_the_supervisor_ends_a_frozen_worker_and_its_successor_streams(tmp_path: Path) -> None:
     said: list[str] = []
     supervisor = Supervisor(signals=SignalWaiter(), report=said.append)
     with running_simulator() as simulator:

@@ -1,4 +1,4 @@
-"""R3: an owner freezes, another takes over, the first one wakes: it finds out, says nothing more, and is no sixth."""
+"""R3: an owner freezes and is replaced; after it wakes it publishes nothing and opens no sixth socket."""
 
 import os
 import signal
@@ -24,11 +24,11 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
 
-# Scaled: the broker drops a silent client after 40 s, and 45 s after its lease ran out an owner is replaced.
+# Scaled: the broker drops a silent client after 40 s, and an owner is replaced 45 s after its lease expired.
 SCALED = {"FROZEN_OWNER_S": "4", "FAILOVER_GRACE_S": "60"}
 
 
-def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Path) -> None:
+def test_r3_a_frozen_owner_is_replaced_and_detects_it_when_it_wakes(tmp_path: Path) -> None:
     with running_simulator(rate=2_000, ping_every=0.5, pong_within=4) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="four", simulator=simulator, FEED_CONNECTIONS="4", **SCALED):
@@ -47,7 +47,11 @@ def test_r3_a_frozen_owner_is_replaced_and_finds_out_when_it_wakes(tmp_path: Pat
                     wait_until_streaming(40, seconds=15, but_not=[frozen.owner])
 
                     os.kill(one.process.pid, signal.SIGCONT)
-                    wait_until(lambda: b"lease lost" in one.log.read_bytes(), seconds=10, message="it knows")
+                    wait_until(
+                        lambda: b"lease lost" in one.log.read_bytes(),
+                        seconds=10,
+                        message="the former owner logs the lost lease",
+                    )
 
                     wait_until_streaming(40, seconds=10, but_not=[frozen.owner])
                     assert count_broker_sockets(simulator) == 5

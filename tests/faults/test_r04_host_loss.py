@@ -1,4 +1,4 @@
-"""R4: an owner is gone without a word and its socket may still stand: nobody opens another until it cannot any more."""
+"""R4: an owner is silent and its socket may still be open: no other worker opens one until its process has ended."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 LONG = {"FROZEN_OWNER_S": "600", "FAILOVER_GRACE_S": "60"}
 
 
-def test_r4_nobody_opens_for_a_silent_owner_until_its_process_has_ended(tmp_path: Path) -> None:
+def test_r4_no_socket_is_opened_for_a_silent_owner_until_its_process_has_ended(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="one", simulator=simulator, FEED_CONNECTIONS="1", **LONG) as one:
@@ -31,7 +31,7 @@ def test_r4_nobody_opens_for_a_silent_owner_until_its_process_has_ended(tmp_path
                 before = epochs()
                 os.kill(one.process.pid, signal.SIGSTOP)
 
-                wait_without_opening(simulator, seconds=6)  # Twice the lease's time.
+                wait_without_opening(simulator, seconds=6)  # Twice the duration of a lease.
                 assert epochs() == before
 
                 one.kill()

@@ -1,4 +1,4 @@
-"""R10: a refused account or token is not tried again and again; another token resumes everything by itself."""
+"""R10: a refused account or token is not retried in a loop; a new token resumes all connections."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 RESUME_SECONDS = 5.0
 
 
-def test_r10_a_refused_token_is_suspected_in_whatever_shape_it_is_told(tmp_path: Path, settings: Settings) -> None:
+def test_r10_a_token_refusal_is_recognized_in_every_form(tmp_path: Path, settings: Settings) -> None:
     key = Fernet.generate_key().decode()
     settings.TOKEN_KEYS = [key]
     with running_simulator(rate=2_000) as simulator:
@@ -35,16 +35,20 @@ def test_r10_a_refused_token_is_suspected_in_whatever_shape_it_is_told(tmp_path:
                 simulator.set_fault("auth_shape", shape)
                 simulator.set_fault("token_rollover")
 
-                wait_until(lambda: states() == ["waiting"], seconds=15, message=f"shape {shape} is understood")
+                wait_until(lambda: states() == ["waiting"], seconds=15, message=f"refusal form {shape} is recognized")
                 store_new_token(simulator)
                 wait_until(
-                    lambda: count_broker_sockets(simulator) == 1, seconds=RESUME_SECONDS, message="it is resumed"
+                    lambda: count_broker_sockets(simulator) == 1,
+                    seconds=RESUME_SECONDS,
+                    message="the connection is resumed",
                 )
                 simulator.clear_faults()
-            wait_until(lambda: states() == ["live"], seconds=5, message="it is live again")
+            wait_until(lambda: states() == ["live"], seconds=5, message="the connection is live again")
 
 
-def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: Path, settings: Settings) -> None:
+def test_r10_a_refusal_stops_all_connections_with_its_reason_until_the_token_changes(
+    tmp_path: Path, settings: Settings
+) -> None:
     key = Fernet.generate_key().decode()
     settings.TOKEN_KEYS = [key]
     with running_simulator(rate=2_000) as simulator:
@@ -65,5 +69,9 @@ def test_r10_a_refusal_stops_with_its_reason_until_the_token_changes(tmp_path: P
                 assert errors() == {reason}
                 wait_without_opening(simulator, seconds=2)
                 store_new_token(simulator)
-                wait_until(lambda: count_broker_sockets(simulator) == 5, seconds=RESUME_SECONDS, message="all resumed")
+                wait_until(
+                    lambda: count_broker_sockets(simulator) == 5,
+                    seconds=RESUME_SECONDS,
+                    message="all connections are resumed",
+                )
             wait_until_streaming(40, seconds=10)

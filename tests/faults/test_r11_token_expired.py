@@ -1,4 +1,4 @@
-"""R11: the token ends. All connections wait, one renewal is made for all of them, and a new token resumes them."""
+"""R11: the token expires. All connections wait, it is renewed once for all of them, and the new token resumes them."""
 
 import threading
 import time
@@ -39,13 +39,13 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def shape() -> int:
-    """Return how a token that has ended is refused: with 807."""
+    """Return the form in which an expired token is refused: code 807."""
     return 807
 
 
 @pytest.fixture
 def simulator(settings: Settings, shape: int) -> Iterator[SimulatorAddress]:
-    """Return a broker whose account is in our settings."""
+    """Yield a broker whose account is in our settings."""
     with running_simulator(faults={"auth_shape": shape}) as address:
         settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = address.client_id, address.access_token
@@ -57,7 +57,7 @@ def simulator(settings: Settings, shape: int) -> Iterator[SimulatorAddress]:
 
 @contextmanager
 def two_workers(simulator: SimulatorAddress, settings: Settings, directory: Path) -> Iterator[Sequence[Worker]]:
-    """Yield two processes that share the five connections, all of it streaming."""
+    """Yield two workers that share the five connections, with all instruments streaming."""
     keys = ",".join(settings.TOKEN_KEYS)
     make_subscriptions(simulator, count=COUNT)
     with (
@@ -74,16 +74,16 @@ def are_all_waiting(words: str = "807: the access token has expired") -> bool:
 
 @pytest.mark.parametrize(
     ("shape", "words"),
-    # The broker does not always say what it means by a refusal; that takes three attempts to doubt the token.
+    # The broker does not always give the cause of a refusal; then the token is doubted after three attempts.
     [(807, "807: the access token has expired"), (1, "the handshake was refused with 400")],
 )
-def test_r11_after_a_rollover_all_wait_and_a_new_token_resumes_them_without_a_restart(
+def test_r11_all_connections_wait_for_an_expired_token_and_resume_with_a_new_one_without_a_restart(
     simulator: SimulatorAddress, settings: Settings, tmp_path: Path, words: str
 ) -> None:
     with two_workers(simulator, settings, tmp_path) as workers:
         simulator.set_fault("token_rollover")
-        wait_until(lambda: are_all_waiting(words), seconds=DOUBT_SECONDS, message="five connections that wait")
-        wait_until(lambda: words in _problem(), seconds=NOTICE_SECONDS, message="the refusal to be told")
+        wait_until(lambda: are_all_waiting(words), seconds=DOUBT_SECONDS, message="five connections wait")
+        wait_until(lambda: words in _problem(), seconds=NOTICE_SECONDS, message="the refusal is shown to staff")
         openings = simulator.connections()["opened"]
 
         token = simulator.new_token()
@@ -104,10 +104,10 @@ def test_r11_one_token_is_generated_for_all_owners(
     settings.DHAN_PIN, settings.DHAN_TOTP_SECRET = PIN, TOTP_SECRET
     with two_workers(simulator, settings, tmp_path) as workers:
         simulator.set_fault("token_rollover")
-        wait_until(are_all_waiting, seconds=NOTICE_SECONDS, message="five connections that wait for a token")
-        wait_until(lambda: "807" in _problem(), seconds=NOTICE_SECONDS, message="the refusal to be told")
+        wait_until(are_all_waiting, seconds=NOTICE_SECONDS, message="five connections wait for a token")
+        wait_until(lambda: "807" in _problem(), seconds=NOTICE_SECONDS, message="the refusal is shown to staff")
 
-        results = renew_from_five_sessions_at_once()
+        results = renew_from_five_database_sessions_at_once()
 
         wait_until_streaming(COUNT, seconds=RESUME_SECONDS)
         assert results.count(Renewal.DONE) == 1
@@ -125,11 +125,13 @@ def test_r11_a_token_is_renewed_before_it_ends_and_reconnects_take_the_new_one(
 ) -> None:
     settings.DHAN_ACCESS_TOKEN = simulator.new_token(hours=1)
     with two_workers(replace(simulator, access_token=settings.DHAN_ACCESS_TOKEN), settings, tmp_path):
-        assert renew_from_five_sessions_at_once().count(Renewal.DONE) == 1
+        assert renew_from_five_database_sessions_at_once().count(Renewal.DONE) == 1
 
         simulator.set_fault("tcp_reset", 0)
 
-        wait_until(lambda: simulator.connections()["opened"] >= 10, seconds=NOTICE_SECONDS, message="five new sockets")
+        wait_until(
+            lambda: simulator.connections()["opened"] >= 10, seconds=NOTICE_SECONDS, message="five new sockets are open"
+        )
         wait_until_streaming(COUNT, seconds=NOTICE_SECONDS)
         life = selectors.get_access_token_status(now=timezone.now())
         assert (life.method, life.problem) == ("renewed", "")
@@ -137,7 +139,7 @@ def test_r11_a_token_is_renewed_before_it_ends_and_reconnects_take_the_new_one(
         assert life.expires_at - timezone.now() > timedelta(hours=23)
 
 
-def renew_from_five_sessions_at_once() -> Sequence[Renewal]:
+def renew_from_five_database_sessions_at_once() -> Sequence[Renewal]:
     start = threading.Barrier(5)
 
     def renew() -> Renewal:

@@ -1,4 +1,4 @@
-"""R12: a plan the broker refuses is not repeated; an end without a reason, or with an unknown one, is tried anew."""
+"""R12: a plan that the broker refuses is not repeated; a close without a known reason is followed by a reconnect."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from marketdata import quote_board
 from subscriptions.models import Subscription
-from tests.faults.connections import errors, losses, states, wait_for_losses, wait_without_opening
+from tests.faults.connections import count_disconnects, errors, states, wait_for_disconnects, wait_without_opening
 from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     list_subscribed_keys,
@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
 
-def test_r12_an_end_without_a_known_reason_is_followed_by_another_socket(tmp_path: Path) -> None:
+def test_r12_a_close_without_a_known_reason_is_followed_by_a_reconnect(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator):
@@ -31,16 +31,16 @@ def test_r12_an_end_without_a_known_reason_is_followed_by_another_socket(tmp_pat
                 ("tcp_reset", 0, "network"),
             ]:
                 wait_until_streaming(40)
-                before = losses(cause)
+                before = count_disconnects(cause)
 
                 simulator.set_fault(fault, dial, connection=1)
 
-                wait_for_losses(cause, before + 1)
+                wait_for_disconnects(cause, before + 1)
             wait_until_streaming(40, seconds=10)
             assert simulator.connections()["high_water"] == 5
 
 
-def test_r12_too_large_a_plan_is_not_tried_again_before_it_is_smaller(tmp_path: Path) -> None:
+def test_r12_a_plan_that_is_too_large_is_not_retried_until_it_is_smaller(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator):
@@ -48,7 +48,9 @@ def test_r12_too_large_a_plan_is_not_tried_again_before_it_is_smaller(tmp_path: 
 
             simulator.set_fault("disconnect_code", 804, connection=1)
 
-            wait_until(lambda: sorted(states()) == ["live"] * 4 + ["stopped"], seconds=5, message="one is stopped")
+            wait_until(
+                lambda: sorted(states()) == ["live"] * 4 + ["stopped"], seconds=5, message="one connection is stopped"
+            )
             assert "804: more instruments than a connection may hold" in errors()
             wait_without_opening(simulator, seconds=3)
             (stopped,) = [one.connection for one in list_reports() if one.state == "stopped"]

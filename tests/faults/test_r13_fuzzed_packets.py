@@ -1,8 +1,8 @@
-"""R13: any bytes at all through both decoders: nothing crashes, nothing is read beyond its message, and whole packets
-around a bad one are still decoded where lengths allow.
+"""R13: arbitrary bytes through both decoders: no crash, no read beyond a message, and whole packets around an invalid
+one are still decoded where lengths allow.
 
-That the fast path reads nothing beyond a message is seen by comparison: it reads thousands of messages as one buffer,
-while its definition is given one message at a time and cannot know its neighbours.
+A comparison shows that the fast decoder reads nothing beyond a message: it reads thousands of messages as one buffer,
+while the slow decoder gets one message at a time.
 """
 
 from collections import Counter
@@ -30,25 +30,25 @@ FIRST, SECOND = (InstrumentKey(ExchangeSegment.NSE_FNO, 40472), InstrumentKey(Ex
 
 
 def walk(message: bytes) -> tuple[list[bytes], int]:
-    """Return the packets of a message by the definition, and 1 if it ends in what is none."""
+    """Return the packets of a message by the slow decoder, and 1 if bytes that are no packet follow them."""
     found: list[bytes] = []
     stopped_at = len(message)
     try:
         for packet in packets.split(message):
-            found.append(packet)  # noqa: PERF402  # What was read before the refusal counts.
+            found.append(packet)  # noqa: PERF402  # A comprehension would lose the packets before the refusal.
     except DecodeError as refusal:
         stopped_at = refusal.offset
-    assert stopped_at == sum(map(len, found)), "a refusal names where the whole packets end"
+    assert stopped_at == sum(map(len, found)), "a refusal gives the offset at which the whole packets end"
     return found, int(stopped_at < len(message))
 
 
 def is_known(packet: bytes) -> bool:
-    """Say whether a packet's code is one of ours and its length that code's."""
+    """Return whether a packet has a known code and the length of that code."""
     return LENGTH_BY_NUMBER.get(packet[0]) == len(packet)
 
 
 def count_readably(messages: Iterable[bytes]) -> Counter[str]:
-    """Return what the fast path must count; every packet on the way is decoded or refused, never worse."""
+    """Return the counters that the fast decoder must have; each packet is decoded or refused with DecodeError."""
     counts: Counter[str] = Counter()
     for message in messages:
         found, malformed = walk(message)
@@ -68,7 +68,7 @@ def absorb(table: QuoteTable, messages: Iterable[bytes]) -> None:
     table.absorb(received_at_ms=RECEIVED_AT_MS)
 
 
-def test_r13_a_million_fuzzed_buffers_are_read_as_their_definition_reads_them() -> None:
+def test_r13_both_decoders_agree_on_a_million_fuzzed_buffers() -> None:
     rng = np.random.default_rng(13)
     keys = [*IDS, InstrumentKey(ExchangeSegment.NSE_EQ, 1333)]
     table = make_table()
@@ -85,12 +85,12 @@ def test_r13_a_million_fuzzed_buffers_are_read_as_their_definition_reads_them() 
         if number < COMPARED_ROUNDS:
             fresh = make_table()
             absorb(fresh, messages)
-            # By their words: a price that is no number is not equal to itself.
+            # Compared as text, because NaN is not equal to itself.
             expected_rows = known(readable([(RECEIVED_AT_MS, messages)])[0])
             assert repr(said(fresh.all_rows())) == repr(dict(sorted(expected_rows.items(), key=by_id)))
 
     assert buffers == BUFFERS
-    # The fuzz reaches every branch often, or it proves nothing.
+    # The fuzz must reach every branch often to prove anything.
     assert min(expected[name] for name in ("packets", "unknown", "malformed", "refused")) > BUFFERS // 20
 
 
@@ -101,13 +101,13 @@ def by_id(item: tuple[InstrumentKey, object]) -> int:
 good = st.builds(OiTick, st.sampled_from([FIRST, SECOND]), st.integers(0, 2**32 - 1))
 unknown_codes = st.sampled_from(sorted(set(range(256)) - set(LENGTH_OF)))
 lengths_of_no_code = st.integers(0, 200).filter(lambda size: size + HEADER.size not in LENGTH_OF.values())
-# Bad, but with a header that adds up: one can walk on behind it.
+# Invalid packets with a consistent header: decoding continues behind them.
 passable = st.builds(
     lambda code, body: HEADER.pack(code, HEADER.size + len(body), 2, 40472) + body,
     st.one_of(unknown_codes, st.sampled_from(sorted(LENGTH_OF))),
     lengths_of_no_code.flatmap(lambda size: st.binary(min_size=size, max_size=size)),
 )
-# Nobody can know where the next packet begins.
+# The start of the next packet is unknown.
 impassable = st.one_of(
     st.binary(min_size=1, max_size=HEADER.size - 1),
     st.builds(lambda length: HEADER.pack(PacketCode.OI, length, 2, 40472), st.integers(0, HEADER.size - 1)),
@@ -134,7 +134,7 @@ def test_r13_whole_packets_on_both_sides_of_a_bad_one_are_decoded(
 
 
 @given(before=good, bad=impassable, lost=good, after=good)
-def test_r13_a_length_that_does_not_add_up_costs_the_rest_of_its_message_and_nothing_of_the_next(
+def test_r13_an_inconsistent_length_costs_the_rest_of_its_message_and_nothing_of_the_next(
     before: OiTick, bad: bytes, lost: OiTick, after: OiTick
 ) -> None:
     message = packets.encode(before) + bad + (packets.encode(lost) if len(bad) == HEADER.size else b"")
@@ -152,9 +152,7 @@ def test_r13_a_length_that_does_not_add_up_costs_the_rest_of_its_message_and_not
 
 
 @given(message=st.binary(max_size=2_000), neighbours=st.lists(st.binary(max_size=200), max_size=4))
-def test_r13_what_a_message_says_does_not_depend_on_what_came_beside_it(
-    message: bytes, neighbours: list[bytes]
-) -> None:
+def test_r13_a_message_is_decoded_independently_of_its_neighbors(message: bytes, neighbours: list[bytes]) -> None:
     alone, among = make_table(), make_table()
 
     absorb(alone, [message])

@@ -1,4 +1,4 @@
-"""R14: what is older, twice or impossible never takes the place of what is known, in whatever order it comes."""
+"""R14: older, duplicate or impossible ticks never replace a quote, in any order of arrival."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,8 +32,8 @@ def count(kind: str) -> int:
     return sum(one.statistics.impossible_ticks.get(kind, 0) for one in list_reports())
 
 
-class Seen:
-    """What the board kept, looked at again and again."""
+class CachedRows:
+    """The cached rows of the board, polled repeatedly."""
 
     def __init__(self, ids: Sequence[int]) -> None:
         self._ids = ids
@@ -42,7 +42,7 @@ class Seen:
         self.impossible: list[float] = []
         self.suspects = 0
 
-    def look(self) -> None:
+    def poll(self) -> None:
         cached = quote_board.connect().read_cached(self._ids)
         rows = {one: row for one, (_, row) in cached.items()}
         ltts = {one: int(row["ltt"]) for one, row in rows.items()}
@@ -55,21 +55,21 @@ class Seen:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("own_board")
-def test_r14_packets_out_of_order_and_twice_never_take_a_quote_back(tmp_path: Path) -> None:
+def test_r14_late_and_duplicate_packets_never_take_a_quote_back(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as simulator:
         ids = [one.instrument_id for one in make_subscriptions(simulator, count=40)]
         with running_worker(tmp_path, name="feed", simulator=simulator):
             wait_until_streaming(40)
-            seen = Seen(ids)
+            seen = CachedRows(ids)
 
             simulator.set_fault("out_of_order", 0.4)
             simulator.set_fault("duplicates", 0.3)
 
-            def has_refused() -> bool:
-                seen.look()
+            def has_rejected() -> bool:
+                seen.poll()
                 return count("older") >= 20
 
-            wait_until(has_refused, seconds=30, message="older packets are refused")
+            wait_until(has_rejected, seconds=30, message="older packets are rejected")
             assert (len(seen.ltts), seen.went_back) == (40, [])
             assert {kind: count(kind) for kind in ("negative", "zero", "not_finite")} == {
                 "negative": 0,
@@ -85,24 +85,26 @@ def test_r14_impossible_prices_are_counted_by_kind_and_never_shown(tmp_path: Pat
         ids = [one.instrument_id for one in make_subscriptions(simulator, count=40)]
         with running_worker(tmp_path, name="feed", simulator=simulator):
             wait_until_streaming(40)
-            seen = Seen(ids)
+            seen = CachedRows(ids)
 
             for fault in KINDS:
                 simulator.set_fault(fault, 0.2)
 
             def are_all_counted() -> bool:
-                seen.look()
+                seen.poll()
                 return min(count("not_finite"), count("zero"), count("negative")) >= 20 and seen.suspects > 0
 
-            wait_until(are_all_counted, seconds=20, message="impossible prices are counted, and doubt is shown")
+            wait_until(
+                are_all_counted, seconds=20, message="impossible prices are counted and quotes are shown as suspect"
+            )
             for fault in KINDS:
                 simulator.clear_fault(fault)
 
             def is_past() -> bool:
-                seen.look()
+                seen.poll()
                 return seen.suspects == 0
 
-            wait_until(is_past, seconds=20, message="good prices end the doubt")
+            wait_until(is_past, seconds=20, message="no quote is suspect after valid prices")
             assert (len(seen.ltts), seen.impossible) == (40, [])
 
 
@@ -116,18 +118,18 @@ def feed(table: QuoteTable, *ticks: Tick, now: int = NOON) -> None:
 @pytest.mark.parametrize(
     ("ltts", "shown", "older", "future"),
     [
-        ([NOON, NOON + 1], 1, 0, 0),  # later is newer
-        ([NOON + 1, NOON], 0, 1, 0),  # older is not
-        ([NOON, NOON], 1, 0, 0),  # of equal ones the later arrival
+        ([NOON, NOON + 1], 1, 0, 0),  # a later trade time is newer
+        ([NOON + 1, NOON], 0, 1, 0),  # an earlier one is older
+        ([NOON, NOON], 1, 0, 0),  # of equal times the later arrival wins
         ([NOON + 1, NOON, NOON + 1], 2, 1, 0),
-        ([NOON, 0], 0, 1, 0),  # no time: not today's trade
+        ([NOON, 0], 0, 1, 0),  # without a time it is not a trade of today
         ([NOON, 315_532_800], 0, 1, 0),
-        ([NOON - DAY, 0], 1, 0, 0),  # the day rolled, and nothing was traded yet
+        ([NOON - DAY, 0], 1, 0, 0),  # a new day without a trade
         ([NOON - DAY, NOON - DAY + 1], 1, 0, 0),
-        ([NOON, NOON + 3 * DAY], 0, 0, 1),  # of a day that has not come
+        ([NOON, NOON + 3 * DAY], 0, 0, 1),  # a day in the future
     ],
 )
-def test_r14_a_later_trade_time_is_newer_and_of_equal_ones_the_later_arrival(
+def test_r14_a_later_trade_time_wins_and_of_equal_times_the_later_arrival(
     ltts: Sequence[int], shown: int, older: int, future: int, *, is_one_flush: bool
 ) -> None:
     table = QuoteTable()
@@ -141,7 +143,7 @@ def test_r14_a_later_trade_time_is_newer_and_of_equal_ones_the_later_arrival(
     assert (table.counters.older, table.counters.future) == (older, future)
 
 
-def test_r14_an_option_may_jump_and_an_index_may_not_until_it_insists() -> None:
+def test_r14_a_jump_of_an_option_is_accepted_and_one_of_an_index_only_when_repeated() -> None:
     table = QuoteTable()
     table.add({NIFTY: 1, OPTION: 2})
     feed(table, TickerTick(NIFTY, 25_000.0, NOON), TickerTick(OPTION, 0.05, NOON))

@@ -1,4 +1,4 @@
-"""R15: Redis is killed for a while and comes back empty: everything finds its way back, and no subscription moves."""
+"""R15: Redis is killed and restarts empty: all processes recover, and no subscription moves."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ def is_ready(worker: Worker) -> bool:
 
 
 def wait_until_consuming(worker: Worker, servers: OwnServers, *, seconds: float) -> None:
-    """Give the worker something to do until it has done some of it."""
+    """Send tasks to the worker until it has consumed one."""
     sender = servers.celery()
     done = worker.log.read_bytes().count(DONE)
 
@@ -40,7 +40,7 @@ def wait_until_consuming(worker: Worker, servers: OwnServers, *, seconds: float)
     wait_until(consumes, seconds=seconds, message="a task is consumed")
 
 
-def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
+def test_r15_after_redis_restarts_empty_its_contents_return_and_no_subscription_moves(
     servers: OwnServers, tmp_path: Path
 ) -> None:
     make_equities(1)
@@ -52,30 +52,38 @@ def test_r15_a_redis_that_comes_back_empty_is_filled_again_and_moves_nothing(
         before, openings = placement(), count_opened_sockets(market.simulator)
 
         servers.kill_redis()
-        wait_until(lambda: market.browser.feed.get("state") != "live", seconds=5, message="the browser is told")
+        wait_until(
+            lambda: market.browser.feed.get("state") != "live",
+            seconds=5,
+            message="the browser shows that the feed is not live",
+        )
         threading.Event().wait(AWAY_SECONDS)
         servers.start_redis()
         back_at = time.monotonic()
 
         market.wait_for_ticks(seconds=5)
         wait_until(
-            lambda: market.browser.has_seen_since(back_at) == set(market.watched), seconds=5, message="all prices"
+            lambda: market.browser.list_updated_since(back_at) == set(market.watched),
+            seconds=5,
+            message="the browser has all prices",
         )
         wait_until_streaming(COUNT, seconds=5)
         wait_until_consuming(work, servers, seconds=15)
         ids = market.watched
-        wait_until(lambda: len(quote_board.connect().read_cached(ids)) == COUNT, seconds=5, message="all rows kept")
+        wait_until(
+            lambda: len(quote_board.connect().read_cached(ids)) == COUNT, seconds=5, message="all rows are cached"
+        )
         assert placement() == before
-        # Notices, which come by the channel layer, are heard again too.
+        # Notices over the channel layer arrive again too.
         added = market.ask("/api/v2/watchlist/add", {"symbol": "STOCK0", "instrument_type": "EQUITY"})
         assert added.status == 201
-        wait_until(lambda: market.browser.has_heard("watchlist_changed"), seconds=5, message="a notice")
+        wait_until(lambda: market.browser.has_received("watchlist_changed"), seconds=5, message="a notice arrives")
         assert count_opened_sockets(market.simulator) == openings
         assert market.browser.close_code is None
         assert work.process.poll() is None
 
 
-def test_r15_a_worker_that_is_connected_and_hears_nothing_ends(servers: OwnServers, tmp_path: Path) -> None:
+def test_r15_a_connected_worker_that_consumes_nothing_exits(servers: OwnServers, tmp_path: Path) -> None:
     with (
         running_simulator() as simulator,
         running_worker(tmp_path, name="work", simulator=simulator, queue="default", SILENCE_SECONDS="2") as work,
@@ -83,7 +91,7 @@ def test_r15_a_worker_that_is_connected_and_hears_nothing_ends(servers: OwnServe
         wait_until(lambda: is_ready(work), seconds=START_SECONDS, message="the work worker is ready")
         wait_until_consuming(work, servers, seconds=10)
 
-        # Connected, heart beating, and nothing is taken any more: what a reconnected worker has been seen to do.
+        # Connected, with heartbeats, but without consuming: observed on a worker after a reconnect.
         control = servers.celery().control
         ((name, queues),) = (control.inspect(timeout=5).active_queues() or {}).items()
         for queue in queues:

@@ -1,4 +1,4 @@
-"""R17: somebody empties Redis under a running market: it is filled again from what processes and PostgreSQL know."""
+"""R17: Redis is emptied under a running market: the processes and PostgreSQL fill it again."""
 
 import os
 import signal
@@ -19,16 +19,18 @@ from tests.own_servers import OwnServers
 from tests.waiting import wait_until
 
 
-def test_r17_an_emptied_redis_is_filled_again_and_moves_nothing(servers: OwnServers, tmp_path: Path) -> None:
+def test_r17_an_emptied_redis_is_filled_again_and_no_subscription_moves(servers: OwnServers, tmp_path: Path) -> None:
     with running_market(tmp_path) as market, redis.Redis.from_url(servers.redis.url) as client:
         board, before = quote_board.connect(), placement()
         epochs = {one.connection: one.epoch for one in board.list_reports()}
-        wait_until(lambda: len(board.read_cached(market.watched)) == COUNT, seconds=5, message="all rows kept")
+        wait_until(lambda: len(board.read_cached(market.watched)) == COUNT, seconds=5, message="all rows are cached")
 
-        # The broker holds its breath: what is kept again is what was known, not what has ticked since.
+        # The broker sends no tick, so that the rows cached again are the known ones and not newer ticks.
         os.kill(market.simulator.process_id, signal.SIGSTOP)
         client.flushall()
-        wait_until(lambda: len(board.read_cached(market.watched)) == COUNT, seconds=8, message="all rows kept again")
+        wait_until(
+            lambda: len(board.read_cached(market.watched)) == COUNT, seconds=8, message="all rows are cached again"
+        )
         os.kill(market.simulator.process_id, signal.SIGCONT)
 
         wait_until_streaming(COUNT, seconds=10)
@@ -36,7 +38,7 @@ def test_r17_an_emptied_redis_is_filled_again_and_moves_nothing(servers: OwnServ
         assert placement() == before
         assert {one.connection: one.epoch for one in board.list_reports()} == epochs
         assert count_opened_sockets(market.simulator) == 5
-        # Nudges are heard as before.
+        # Nudges arrive as before.
         make_subscriptions(market.simulator, count=5, skip=COUNT)
         board.nudge()
         wait_until_streaming(COUNT + 5, seconds=5)

@@ -1,4 +1,4 @@
-"""R18: PostgreSQL is restarted under a running market: prices go on, writes say when to come back."""
+"""R18: PostgreSQL is restarted under a running market: prices continue, and failed writes carry Retry-After."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ AWAY_SECONDS = 1.5
 
 
 def write_until(market: Market, over: threading.Event) -> list[tuple[float, Answer]]:
-    """Add one share after another until told; return when each answer came, and what it was."""
+    """Add one share after another until `over` is set; return the time and content of each answer."""
     answers = []
     for number in range(10_000):
         if over.is_set():
@@ -50,14 +50,18 @@ def loads_are_as_counted() -> bool:
         return bool(cursor.fetchone()[0] == 0)
 
 
-def test_r18_after_a_crash_of_one_of_its_processes_only_former_owners_may_take_at_first(servers: OwnServers) -> None:
+def test_r18_after_a_crash_of_a_database_process_only_former_owners_may_take_their_leases_at_first(
+    servers: OwnServers,
+) -> None:
     parameters = connection_parameters(connections["default"].settings_dict)
     former = LeaseStatements(parameters, "former")
     assert take(former, 1) == Lease(1, 1)
     with psycopg.connect(**parameters) as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
-        wait_until(lambda: not is_reachable(former), seconds=5, message="all sessions have ended")
-    wait_until(lambda: is_postgres_ready(servers.postgres, servers.postgres_child), seconds=20, message="it is back")
+        wait_until(lambda: not is_reachable(former), seconds=5, message="all database sessions have ended")
+    wait_until(
+        lambda: is_postgres_ready(servers.postgres, servers.postgres_child), seconds=20, message="PostgreSQL is ready"
+    )
 
     another = LeaseStatements(parameters, "another")
 
@@ -78,14 +82,12 @@ def is_reachable(session: LeaseStatements) -> bool:
     return True
 
 
-def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
-    servers: OwnServers, tmp_path: Path
-) -> None:
+def test_r18_a_database_restart_stops_no_tick_and_leaves_no_partial_write(servers: OwnServers, tmp_path: Path) -> None:
     make_equities(2_000)
     with running_market(tmp_path) as market, ThreadPoolExecutor() as pool:
         openings, over = count_opened_sockets(market.simulator), threading.Event()
         writing = pool.submit(write_until, market, over)
-        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, message="writes that succeed")
+        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, message="two writes have succeeded")
 
         began_at = time.monotonic()
         back_at = [restart(servers, how, over) for how in (signal.SIGINT, signal.SIGQUIT)]
@@ -106,22 +108,22 @@ def test_r18_a_restarted_database_stops_no_tick_and_leaves_nothing_half_done(
         wait_until(
             lambda: list_subscribed_keys(market.simulator) == list_wanted_keys(),
             seconds=10,
-            message="the broker knows all",
+            message="the broker's subscriptions equal the wanted set",
         )
         assert count_opened_sockets(market.simulator) == openings
         assert market.browser.close_code is None
         market.browser.watch("again", market.watched[:1])
         wait_until(
-            lambda: bool(market.browser.answers("again")), seconds=5, message="an old socket that may look things up"
+            lambda: bool(market.browser.answers("again")), seconds=5, message="a watch on an old socket is answered"
         )
 
 
 def restart(servers: OwnServers, how: signal.Signals, pause: threading.Event) -> float:
-    """Stop the database, start it after a while, and return when it was back and had taken a write."""
+    """Stop PostgreSQL, start it after AWAY_SECONDS; return the time of its return, after the first write."""
     connection.close()
     servers.stop_postgres(how)
     pause.wait(AWAY_SECONDS)
     servers.start_postgres()
     back_at, done = time.monotonic(), WatchlistEntry.objects.count()
-    wait_until(lambda: WatchlistEntry.objects.count() > done, seconds=5, message="a write after the restart")
+    wait_until(lambda: WatchlistEntry.objects.count() > done, seconds=5, message="a write succeeds after the restart")
     return back_at

@@ -1,4 +1,4 @@
-"""R19: PostgreSQL hangs, is slow, or has no connection left: prices go on, the API says so, nothing piles up."""
+"""R19: PostgreSQL hangs, is slow or full: prices continue, the API refuses promptly, and no queue grows."""
 
 import threading
 import time
@@ -23,8 +23,8 @@ PAUSE_SECONDS = 0.1
 BOUNDED = {"DATABASE_PATIENCE_MS": "1000", "DATABASE_CONNECTIONS": "4"}
 
 
-def ask_in_crowds(market: Market, *, seconds: float) -> Sequence[Answer]:
-    """Let a crowd ask again and again for a while; return all that was said."""
+def send_concurrent_requests(market: Market, *, seconds: float) -> Sequence[Answer]:
+    """Send requests from many threads for `seconds`; return all answers."""
     over_at = time.monotonic() + seconds
 
     def ask_on(_number: int) -> list[Answer]:
@@ -38,10 +38,10 @@ def ask_in_crowds(market: Market, *, seconds: float) -> Sequence[Answer]:
         return [answer for answers in crowd.map(ask_on, range(CROWD)) for answer in answers]
 
 
-def insist_on_prompt_refusals(market: Market) -> None:
-    """Fail unless everyone in a crowd is told to come back, most of them at once, while the browser ticks on."""
+def assert_prompt_refusals(market: Market) -> None:
+    """Assert that every concurrent request is refused with Retry-After, most at once, while ticks continue."""
     began_at = time.monotonic()
-    answers = ask_in_crowds(market, seconds=2.5)
+    answers = send_concurrent_requests(market, seconds=2.5)
     said = {(one.status, one.body.get("code"), one.retry_after) for one in answers}
     assert said == {(503, "database_unavailable", "2")}
     assert median(one.seconds for one in answers) < 2.0
@@ -49,39 +49,39 @@ def insist_on_prompt_refusals(market: Market) -> None:
 
 
 def wait_for_answers(market: Market) -> None:
-    wait_until(lambda: market.ask(LIST).status == 200, seconds=5, message="an answer now that the database is well")
+    wait_until(
+        lambda: market.ask(LIST).status == 200, seconds=5, message="the API answers after the database has recovered"
+    )
 
 
-def test_r19_a_database_that_hangs_or_is_slow_or_full_costs_requests_and_no_tick(
-    servers: OwnServers, tmp_path: Path
-) -> None:
-    with running_proxy(servers.postgres.port) as line:
-        through_line = servers.database_url.replace(f":{servers.postgres.port}/", f":{line.port}/")
-        with running_market(tmp_path, web_variables=BOUNDED | {"DATABASE_URL": through_line}) as market:
+def test_r19_a_hung_slow_or_full_database_costs_requests_and_no_tick(servers: OwnServers, tmp_path: Path) -> None:
+    with running_proxy(servers.postgres.port) as proxy:
+        through_proxy = servers.database_url.replace(f":{servers.postgres.port}/", f":{proxy.port}/")
+        with running_market(tmp_path, web_variables=BOUNDED | {"DATABASE_URL": through_proxy}) as market:
             openings = count_opened_sockets(market.simulator)
             connection.close()
 
             with servers.frozen_postgres():
-                insist_on_prompt_refusals(market)
+                assert_prompt_refusals(market)
             wait_for_answers(market)
 
-            line.slow_down(0.5)
-            insist_on_prompt_refusals(market)
-            line.slow_down(0)
+            proxy.slow_down(0.5)
+            assert_prompt_refusals(market)
+            proxy.slow_down(0)
             wait_for_answers(market)
 
             with psycopg.connect(servers.database_url) as hog:
                 hog.execute("LOCK TABLE watchlist")
-                insist_on_prompt_refusals(market)
-                # Those of the web process, and those of the feed worker and of this test.
-                assert count_sessions(hog) <= int(BOUNDED["DATABASE_CONNECTIONS"]) + 4
+                assert_prompt_refusals(market)
+                # Sessions of the web process, of the feed worker and of this test.
+                assert count_database_sessions(hog) <= int(BOUNDED["DATABASE_CONNECTIONS"]) + 4
             wait_for_answers(market)
 
             assert count_opened_sockets(market.simulator) == openings
             assert market.browser.close_code is None
 
 
-def count_sessions(asker: psycopg.Connection[Any]) -> int:
+def count_database_sessions(asker: psycopg.Connection[Any]) -> int:
     cursor = asker.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'broking-terminal'")
     (count,) = cursor.fetchone() or (0,)
     return int(count)

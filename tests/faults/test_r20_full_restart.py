@@ -1,5 +1,4 @@
-"""R20: everything is restarted in the middle of the day, asked to or by a power cut: every instrument is found where
-it was, on the same connection."""
+"""R20: all processes restart in a session, after SIGTERM or a power cut: every instrument stays on its connection."""
 
 import os
 import signal
@@ -34,7 +33,7 @@ ALL_SECONDS = 30
 def running_stack(
     directory: Path, name: str, simulator: SimulatorAddress, watched: list[int], cookie: str
 ) -> Iterator[tuple[Worker, int, Browser]]:
-    """Yield a feed worker, the web process's id and a browser that sees prices; all is streaming by then."""
+    """Yield a feed worker, the web process's id and a browser that receives prices, with all instruments streaming."""
     home = directory / name
     home.mkdir()
     with (
@@ -47,7 +46,7 @@ def running_stack(
         yield feed, process.pid, browser
 
 
-def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_it_was_on(
+def test_r20_after_a_full_restart_each_instrument_is_on_its_former_connection(
     servers: OwnServers, tmp_path: Path
 ) -> None:
     with running_simulator(rate=2_000) as simulator:
@@ -61,7 +60,11 @@ def test_r20_after_a_restart_of_everything_each_instrument_is_on_the_connection_
             feed.process.send_signal(signal.SIGTERM)
 
             assert feed.process.wait(DRAIN_SECONDS) == 0
-            wait_until(lambda: browser.close_code is not None, seconds=DRAIN_SECONDS, message="the browser is told")
+            wait_until(
+                lambda: browser.close_code is not None,
+                seconds=DRAIN_SECONDS,
+                message="the browser receives a close code",
+            )
             assert browser.close_code == 1012
 
         with running_stack(tmp_path, "second", simulator, watched, cookie) as (feed, web, _):

@@ -1,7 +1,7 @@
-"""R26: a bad instrument master changes nothing and is said; a good one is swapped in whole, and what expired is let go.
+"""R26: a bad instrument file is reported and changes nothing; a good one replaces the whole list.
 
-Every way in which a file can be bad, and what its refusal says, is in tests/integration/marketdata; here is what the
-rest of the terminal notices of it.
+The kinds of bad files and their error texts are tested in tests/integration/marketdata; this module tests the effects
+on the rest of the terminal.
 """
 
 import os
@@ -52,7 +52,7 @@ def listed() -> Sequence[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_r26_a_bad_file_is_told_in_health_and_its_record_and_changes_no_list(
+def test_r26_a_bad_file_is_reported_in_health_and_its_record_and_changes_no_list(
     kind: str, tmp_path: Path, settings: Settings, own_board: str
 ) -> None:
     master = tmp_path / "master.csv"
@@ -77,14 +77,14 @@ def test_r26_a_bad_file_is_told_in_health_and_its_record_and_changes_no_list(
     assert Client().get("/health").json()["parts"]["instruments"]["status"] == "ok"
 
 
-def test_r26_an_import_killed_half_way_leaves_the_old_list_whole_and_the_way_free(
+def test_r26_an_import_killed_half_way_leaves_the_old_list_intact_and_blocks_no_other_import(
     tmp_path: Path, settings: Settings
 ) -> None:
     master = tmp_path / "master.csv"
     master.write_text(GOOD)
     services.import_instruments(source=str(master), as_of=date(2026, 2, 10), now=timezone.now())
     before = listed()
-    # One contract gives way to another, so that the import must write; it will wait for the row we hold.
+    # One contract replaces another, so that the import must write; it waits for the row that this test locks.
     master.write_text(made.compact_text(made.NIFTY, made.BANKNIFTY, *SHARES, made.NIFTY_WEEKLY_CALL))
     gone = Instrument.objects.get(security_id=64872)
 
@@ -98,7 +98,7 @@ def test_r26_an_import_killed_half_way_leaves_the_old_list_whole_and_the_way_fre
             stderr=subprocess.DEVNULL,
         )
         try:
-            wait_until(waits_for_a_row, seconds=60, message="the import waits in the middle of its writing")
+            wait_until(waits_for_a_row, seconds=60, message="the import waits for a row lock")
         finally:
             process.kill()
             process.wait(10)
@@ -110,7 +110,7 @@ def test_r26_an_import_killed_half_way_leaves_the_old_list_whole_and_the_way_fre
 
 def waits_for_a_row() -> bool:
     with connection.cursor() as cursor:
-        # Within a transaction the first look would be kept.
+        # Within a transaction PostgreSQL would return the first snapshot again.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -120,16 +120,18 @@ def waits_for_a_row() -> bool:
 
 
 @pytest.mark.usefixtures("own_board", "settled_database")
-def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_the_new_one_only(
+def test_r26_expired_contracts_are_unsubscribed_and_a_reused_id_streams_as_the_new_contract_only(
     tmp_path: Path, settings: Settings
 ) -> None:
     with running_simulator(rate=2_000) as simulator, running_worker(tmp_path, name="feed", simulator=simulator):
         services.import_instruments(source=simulator.instruments_url, now=timezone.now())
         old = nearest_call()
         assert old.expiry is not None
-        claim_chain(hold_a_price(old), user_id=make_user("asha").pk, width=5)
+        claim_chain(set_spot_to_strike(old), user_id=make_user("asha").pk, width=5)
         quote_board.connect().nudge()
-        wait_until(lambda: str(old.key) in list_subscribed_keys(simulator), seconds=60, message="the chain on the wire")
+        wait_until(
+            lambda: str(old.key) in list_subscribed_keys(simulator), seconds=60, message="the chain is subscribed"
+        )
 
         settings.MARKET_DATE = old.expiry + timedelta(days=1)
         master = write_next_days_list(simulator, tmp_path, reused=old)
@@ -137,22 +139,26 @@ def test_r26_expired_contracts_leave_the_wire_and_an_id_used_again_streams_as_th
         watchlists.services.release_expired(now=timezone.now())
 
         wait_until(
-            lambda: list_subscribed_keys(simulator) == list_wanted_keys() == [], seconds=20, message="an empty wire"
+            lambda: list_subscribed_keys(simulator) == list_wanted_keys() == [],
+            seconds=20,
+            message="nothing is subscribed or wanted",
         )
         new = Instrument.objects.get(is_listed=True, exchange_segment=old.exchange_segment, security_id=old.security_id)
         claim_instrument(new.pk, user_id=make_user("ravi").pk)
         quote_board.connect().nudge()
 
         board = quote_board.connect()
-        wait_until(lambda: new.pk in board.read_cached([new.pk]), seconds=20, message="a price of the new contract")
+        wait_until(
+            lambda: new.pk in board.read_cached([new.pk]), seconds=20, message="a price of the new contract is cached"
+        )
         assert new.pk != old.pk
         assert list_subscribed_keys(simulator) == list_wanted_keys() == [str(old.key)]
-        # Its rows were kept of the connection that it was on, which writes about once a second.
-        wait_until(lambda: board.read_cached([old.pk]) == {}, seconds=5, message="nothing kept of the old contract")
+        # The rows were cached by its former connection, which writes about once a second.
+        wait_until(lambda: board.read_cached([old.pk]) == {}, seconds=5, message="no row of the old contract is cached")
 
 
 def nearest_call() -> Instrument:
-    """Return an option of the expiry of NIFTY that ends first, from the middle of its strikes."""
+    """Return a call of NIFTY's nearest expiry, from the middle of its strikes."""
     options = Instrument.objects.filter(
         is_listed=True, instrument_type=InstrumentType.OPTIDX, underlying_symbol="NIFTY", option_type="CE"
     ).order_by("expiry", "strike")
@@ -160,8 +166,8 @@ def nearest_call() -> Instrument:
     return nearest[len(nearest) // 2]
 
 
-def hold_a_price(option: Instrument) -> SeriesKey:
-    """Put the price of its underlying at the option's strike, and return its series."""
+def set_spot_to_strike(option: Instrument) -> SeriesKey:
+    """Set the spot of the option's underlying to its strike; return its series."""
     assert option.underlying_id is not None
     assert option.strike is not None
     assert option.expiry is not None
@@ -170,7 +176,7 @@ def hold_a_price(option: Instrument) -> SeriesKey:
 
 
 def write_next_days_list(simulator: SimulatorAddress, directory: Path, *, reused: Instrument) -> str:
-    """Write the broker's list with one id given to a contract that is new: another strike of a later expiry."""
+    """Write the broker's list with one id reused by a new contract: another strike of a later expiry."""
     with urllib.request.urlopen(simulator.instruments_url, timeout=10) as answer:  # noqa: S310  loopback
         lines = answer.read().decode().splitlines()
     later = Instrument.objects.filter(

@@ -1,6 +1,6 @@
-"""R27: India's time everywhere, by the seeded calendar: holidays, a Sunday that trades, midnight, a wrong clock.
+"""R27: Indian time by the seeded calendar: holidays, a trading Sunday, midnight, a wrong clock.
 
-The rows are those the migrations leave. What is asked for a moment is asked with that moment; nothing here reads the
+The rows are those of the migrations. Every function under test gets its time as an argument; nothing here reads the
 clock of the machine.
 """
 
@@ -43,7 +43,7 @@ def book_about(at: datetime) -> SessionBook:
         (S.NSE_FNO, ist(2026, 11, 20, 9, 15), True, True),
         (S.NSE_FNO, ist(2026, 11, 20, 15, 39, 59), True, True),
         (S.NSE_FNO, ist(2026, 11, 20, 15, 40), False, False),
-        # Spots stand still from 15:15 while their options trade on, and there is no alarm.
+        # Spots do not change from 15:15 while their options still trade; no data is expected of them.
         (S.IDX_I, ist(2026, 11, 20, 15, 14, 59), True, True),
         (S.IDX_I, ist(2026, 11, 20, 15, 15), True, False),
         (S.NSE_EQ, ist(2026, 11, 20, 15, 29, 59), True, False),
@@ -53,13 +53,13 @@ def book_about(at: datetime) -> SessionBook:
         (S.NSE_FNO, ist(2026, 7, 28, 15, 30), False, False),
         (S.IDX_I, ist(2026, 7, 28, 15, 20), True, True),
         (S.NSE_FNO, ist(2026, 11, 23, 15, 30), True, True),
-        # A holiday, and MCX in its evening; Republic Day closes that as well.
+        # A holiday, and the evening session of MCX; Republic Day closes that as well.
         (S.NSE_FNO, ist(2026, 11, 24, 11, 0), False, False),
         (S.MCX_COMM, ist(2026, 11, 24, 11, 0), False, False),
         (S.MCX_COMM, ist(2026, 11, 24, 17, 0), True, True),
         (S.MCX_COMM, ist(2026, 1, 26, 18, 0), False, False),
         (S.MCX_COMM, ist(2026, 1, 1, 18, 0), False, False),
-        # MCX by the clocks of New York.
+        # MCX follows daylight saving time in New York.
         (S.MCX_COMM, ist(2026, 3, 6, 23, 40), True, True),
         (S.MCX_COMM, ist(2026, 3, 9, 23, 40), False, False),
         (S.MCX_COMM, ist(2026, 10, 30, 23, 40), False, False),
@@ -69,14 +69,14 @@ def book_about(at: datetime) -> SessionBook:
         (S.NSE_EQ, ist(2026, 2, 1, 11, 0), True, True),
         (S.NSE_EQ, ist(2026, 2, 8, 11, 0), False, False),
         (S.NSE_EQ, ist(2026, 11, 8, 18, 30), False, False),
-        # Currencies: to 17:00, and on holidays of their own.
+        # Currencies trade until 17:00 and have additional holidays.
         (S.NSE_CURRENCY, ist(2026, 11, 20, 16, 59), True, True),
         (S.NSE_CURRENCY, ist(2026, 8, 26, 11, 0), False, False),
         (S.NSE_FNO, ist(2026, 8, 26, 11, 0), True, True),
-        # The same moments told in the viewer's zones: UTC, and New York in its summer.
+        # The same times in other zones: UTC, and New York in summer.
         (S.NSE_FNO, ist(2026, 11, 20, 15, 39, 59).astimezone(UTC), True, True),
         (S.NSE_FNO, ist(2026, 7, 28, 15, 30).astimezone(ZoneInfo("America/New_York")), False, False),
-        # Nothing is known of 2027 yet: weekdays are taken for ordinary ones, Sundays for Sundays.
+        # No rows exist for 2027: weekdays count as ordinary trading days, Sundays as closed.
         (S.NSE_FNO, ist(2027, 1, 4, 11, 0), True, True),
         (S.NSE_FNO, ist(2027, 1, 3, 11, 0), False, False),
     ],
@@ -90,7 +90,7 @@ def test_r27_segments_trade_by_the_calendar_of_india(
 
 
 @pytest.mark.django_db
-def test_r27_muhurat_trades_once_staff_enter_its_hours() -> None:
+def test_r27_muhurat_trades_after_staff_have_entered_its_hours() -> None:
     at = ist(2026, 11, 8, 18, 30)
     assert not book_about(at).is_open(S.NSE_FNO, at)
 
@@ -114,7 +114,7 @@ def test_r27_muhurat_trades_once_staff_enter_its_hours() -> None:
         (date(2028, 2, 29), "Wed 01 Mar 2028"),
     ],
 )
-def test_r27_a_next_trading_day_that_no_row_names_is_said(today: date, missing: str | None) -> None:
+def test_r27_a_next_trading_day_without_rows_is_reported(today: date, missing: str | None) -> None:
     sentence = selectors.next_trading_day_missing(today=today)
 
     assert (sentence is None) == (missing is None)
@@ -130,13 +130,13 @@ def test_r27_a_next_trading_day_that_no_row_names_is_said(today: date, missing: 
         (datetime(2028, 2, 29, 18, 30, tzinfo=UTC), date(2028, 3, 1), date(2028, 2, 29)),
     ],
 )
-def test_r27_the_day_rolls_at_midnight_in_india(utc: datetime, day: date, closes: date) -> None:
+def test_r27_the_day_changes_at_midnight_in_india(utc: datetime, day: date, closes: date) -> None:
     assert date(1970, 1, 1) + timedelta(days=day_in_india(int(utc.timestamp() * 1_000))) == day
     due = list(list_due(EndOfDayScope.ALL, now=utc.astimezone(IST), closed=[]))
     assert due == [(closes, None)]
 
 
-def test_r27_a_leap_day_trades_as_any_other() -> None:
+def test_r27_a_leap_day_trades_like_any_other_day() -> None:
     leap_day = date(2028, 2, 29)
 
     assert SessionBook().is_open(S.NSE_FNO, ist(2028, 2, 29, 15, 39))
@@ -148,11 +148,11 @@ def full(ltt: int, *, ltp: float, day_close: float) -> FullTick:
     return FullTick(OPTION, ltp, 1, ltt, ltp, 1, 1, 1, 1, 1, 1, ltp, day_close, ltp, ltp, (one, one, one, one, one))
 
 
-def table_fed(*told: tuple[datetime, FullTick | TickerTick | PreviousCloseTick], skew: timedelta) -> QuoteTable:
-    """Return a table whose host's clock is off by `skew` from the exchange's."""
+def table_fed(*ticks: tuple[datetime, FullTick | TickerTick | PreviousCloseTick], skew: timedelta) -> QuoteTable:
+    """Return a table after `ticks`, on a host whose clock differs by `skew` from the exchange's."""
     table = QuoteTable()
     table.add({NIFTY: 1, OPTION: 2})
-    for at, tick in told:
+    for at, tick in ticks:
         table.append(packets.encode(tick))
         table.absorb(received_at_ms=int((at + skew).timestamp() * 1_000))
     return table
@@ -163,24 +163,24 @@ def ltt_at(at: datetime) -> int:
 
 
 @pytest.mark.parametrize("minutes", [-5, 0, 5])
-def test_r27_a_host_whose_clock_is_wrong_believes_the_same_ticks(minutes: int) -> None:
+def test_r27_a_host_with_a_wrong_clock_accepts_the_same_ticks(minutes: int) -> None:
     friday, monday = ist(2026, 11, 20, 15, 39), ist(2026, 11, 23, 9, 15)
-    told = [
+    ticks = [
         (friday, full(ltt_at(friday), ltp=100.0, day_close=90.0)),
         (friday, full(ltt_at(friday) - 1, ltp=99.0, day_close=90.0)),  # older
-        # After the close the field turns into today's close.
+        # After the close of the session the field contains today's close.
         (ist(2026, 11, 20, 16, 0), full(ltt_at(friday), ltp=100.0, day_close=100.0)),
         (monday, full(ltt_at(monday), ltp=110.0, day_close=100.0)),
     ]
 
-    before, after = (table_fed(*told[:count], skew=timedelta(minutes=minutes)) for count in (3, 4))
+    before, after = (table_fed(*ticks[:count], skew=timedelta(minutes=minutes)) for count in (3, 4))
 
     assert [float(before.all_rows()[name][0]) for name in ("ltp", "previous_close")] == [100.0, 90.0]
     assert [float(after.all_rows()[name][0]) for name in ("ltp", "previous_close")] == [110.0, 100.0]
     assert (after.counters.older, after.counters.bad) == (1, 0)
 
 
-def test_r27_an_index_forgets_the_previous_close_of_another_day_and_takes_a_snapshots() -> None:
+def test_r27_an_index_drops_the_previous_close_of_another_day_and_takes_that_of_a_snapshot() -> None:
     friday, monday = ist(2026, 11, 20, 9, 15), ist(2026, 11, 23, 9, 15)
     table = table_fed(
         (friday, PreviousCloseTick(NIFTY, 24_900.0, 0)),
@@ -201,7 +201,7 @@ def test_r27_an_index_forgets_the_previous_close_of_another_day_and_takes_a_snap
     assert 1 not in table.ids_to_seed()
 
 
-def test_r27_two_sessions_of_a_day_have_a_pause_between_them() -> None:
+def test_r27_no_data_is_expected_between_two_sessions_of_a_day() -> None:
     saturday = date(2026, 3, 14)
     book = SessionBook(
         Session(S.NSE_EQ, saturday, SessionKind.SPECIAL, opens, closes)

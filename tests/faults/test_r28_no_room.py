@@ -1,5 +1,5 @@
-"""R28: no room on the disk, for logs, or for one more file: what can go on goes on, /health says what cannot, and
-nothing is damaged."""
+"""R28: no space for data or logs, no free file descriptor: the rest continues, /health reports the failing part, and no
+data is damaged."""
 
 import resource
 from contextlib import ExitStack
@@ -24,13 +24,13 @@ from watchlists.models import WatchlistEntry
 
 ADD = "/api/v2/watchlist/add"
 LIST = "/api/v2/watchlist/me"
-# A file of WAL has this size from its beginning.
+# The fixed size of a WAL file.
 FILE_BYTES = 16 * 1024 * 1024
 DESCRIPTORS = 240
 
 
-def stuff_the_log(servers: OwnServers) -> None:
-    """Write audit rows until their table has as much as one file may hold."""
+def fill_audit_table(servers: OwnServers) -> None:
+    """Write audit rows until their table file has its largest allowed size."""
     with psycopg.connect(servers.database_url) as session:
         session.execute(
             "INSERT INTO subscription_log (at, action, reason, actor, tier, subject, legs, connections, counts)"
@@ -39,7 +39,7 @@ def stuff_the_log(servers: OwnServers) -> None:
         )
 
 
-def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers, tmp_path: Path) -> None:
+def test_r28_on_a_full_disk_writes_are_refused_and_no_data_is_damaged(servers: OwnServers, tmp_path: Path) -> None:
     make_equities(2)
     with running_market(tmp_path) as market:
         assert market.ask(ADD, {"symbol": "STOCK0", "instrument_type": "EQUITY"}).status == 201
@@ -47,9 +47,9 @@ def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers,
 
         connection.close()
         with servers.full_disk(bytes_per_file=FILE_BYTES):
-            wait_until(lambda: market.ask(LIST).status == 200, seconds=5, message="reading as before")
+            wait_until(lambda: market.ask(LIST).status == 200, seconds=5, message="reads succeed")
             with pytest.raises(psycopg.Error) as failure:
-                stuff_the_log(servers)
+                fill_audit_table(servers)
             assert "File too large" in str(failure.value)
             refused = market.ask(ADD, {"symbol": "STOCK1", "instrument_type": "EQUITY"})
             listed = market.ask(LIST)
@@ -63,11 +63,13 @@ def test_r28_a_full_disk_refuses_writes_and_damages_nothing(servers: OwnServers,
         connection.close()
         assert WatchlistEntry.objects.count() == 1
         again = {"symbol": "STOCK1", "instrument_type": "EQUITY"}
-        wait_until(lambda: market.ask(ADD, again).status == 201, seconds=5, message="a write now that there is room")
+        wait_until(
+            lambda: market.ask(ADD, again).status == 201, seconds=5, message="a write succeeds once there is space"
+        )
         assert count_opened_sockets(market.simulator) == openings
 
 
-def test_r28_processes_without_room_for_logs_or_sockets_go_on(servers: OwnServers, tmp_path: Path) -> None:
+def test_r28_processes_without_space_for_logs_or_sockets_continue(servers: OwnServers, tmp_path: Path) -> None:
     with running_market(tmp_path) as market, ExitStack() as crowd:
         for pid, log in ((market.feed.process.pid, market.feed.log), (market.web_pid, tmp_path / "web.log")):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
@@ -80,10 +82,14 @@ def test_r28_processes_without_room_for_logs_or_sockets_go_on(servers: OwnServer
         ]
 
         wait_until(
-            lambda: sum(one.close_code == TRY_AGAIN_LATER for one in browsers) == 6, seconds=10, message="six sent away"
+            lambda: sum(one.close_code == TRY_AGAIN_LATER for one in browsers) == 6,
+            seconds=10,
+            message="six browsers are rejected",
         )
         wait_until(
-            lambda: sum(bool(one.ticked_at) for one in browsers) == most - 1, seconds=10, message="the rest tick"
+            lambda: sum(bool(one.ticked_at) for one in browsers) == most - 1,
+            seconds=10,
+            message="the other browsers receive ticks",
         )
         web = market.ask("/health").body["parts"]["web"]
         assert (web["status"], web["sockets"]) == ("degraded", most)

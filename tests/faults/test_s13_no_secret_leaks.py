@@ -1,9 +1,9 @@
-"""S13: access tokens go to the broker and nowhere else, with every logger at DEBUG and everything going wrong.
+"""S13: access tokens go only to the broker, with every logger at DEBUG and under many faults.
 
-The tokens live through a day of trouble: refused handshakes, dropped sockets, a roll-over, a slip of staff in the
-form, a new token, its renewal. Then they are looked for in logs, Redis (all traffic, Celery's messages included), every
-row of the database, pages, metrics, answers of the API and arguments of processes; plain, URL-encoded, in base 64 and
-in hexadecimal.
+The faults: refused handshakes, dropped sockets, an expired token, a typing error of staff in the form, a new token,
+its renewal. Then the test searches logs, Redis (all traffic, Celery's messages included), every row of the database,
+pages, metrics, answers of the API and arguments of processes for the tokens: plain, URL-encoded, in base 64 and in
+hexadecimal.
 """
 
 import logging
@@ -30,7 +30,7 @@ from tests.integration.subscriptions.feed.feed_workers import list_reports, make
 from tests.integration.subscriptions.feed.feed_workers import wait_until_streaming as wait_until_all_stream
 from tests.jwts import make_jwt
 from tests.own_servers import OwnServers
-from tests.secrets import Transcript, find_secrets, forms_of, listening_to, read_arguments, read_rows
+from tests.secrets import Transcript, find_secrets, forms_of, read_arguments, read_rows, recording_redis
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
 from tests.web_servers import running_web
@@ -44,7 +44,7 @@ PAGES = ("/health", "/metrics", "/api/v2/subscriptions/status", "/api/v2/admin/w
 
 @dataclass
 class Terminal:
-    """A terminal at DEBUG, and what it has left behind."""
+    """A terminal with loggers at DEBUG, and its logs."""
 
     simulator: SimulatorAddress
     web: str
@@ -61,7 +61,7 @@ def terminal(servers: OwnServers, settings: Settings, tmp_path: Path) -> Iterato
         settings.DHAN_REST_URL = simulator.rest_url
         variables = {"LOG_LEVEL": "DEBUG", "TOKEN_KEYS": settings.TOKEN_KEYS[0], "QUIET_SECONDS": "1"}
         make_subscriptions(simulator, count=COUNT)
-        transcript = pieces.enter_context(listening_to(settings.REDIS_URL))
+        transcript = pieces.enter_context(recording_redis(settings.REDIS_URL))
         for name, queue in (("feed", "feed"), ("work", "default")):
             pieces.enter_context(
                 running_worker(tmp_path, name=name, simulator=simulator, queue=queue, log_level="DEBUG", **variables)
@@ -73,7 +73,7 @@ def terminal(servers: OwnServers, settings: Settings, tmp_path: Path) -> Iterato
 
 
 def staff_browser(web: str) -> httpx.Client:
-    """Return a browser in which staff are logged in; it sends the cookies itself, which are for https only."""
+    """Return a client with a staff login; it sets the cookies as a header because they are for https only."""
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     cookie = f"sessionid={client.cookies['sessionid'].value}; csrftoken={CSRF}"
@@ -81,16 +81,14 @@ def staff_browser(web: str) -> httpx.Client:
 
 
 def enter(browser: httpx.Client, token: str, *, client_id: str) -> httpx.Response:
-    """Enter a token in the admin."""
+    """Submit a token in the admin."""
     path = reverse("admin:marketdata_brokersession_add")
     fields = {"client_id": client_id, "access_token": token, "csrfmiddlewaretoken": CSRF}
     return browser.post(path, data=fields, headers={"Referer": str(browser.base_url.join(path))})
 
 
-def live_through_trouble(
-    terminal: Terminal, servers: OwnServers, browser: httpx.Client, pages: list[bytes]
-) -> list[str]:
-    """Let everything go wrong once; return every token there was."""
+def cause_token_faults(terminal: Terminal, servers: OwnServers, browser: httpx.Client, pages: list[bytes]) -> list[str]:
+    """Cause each fault once; return all tokens used."""
     simulator = terminal.simulator
     simulator.set_fault("handshake_400", 2)
     simulator.set_fault("tcp_reset", 0)
@@ -110,10 +108,10 @@ def live_through_trouble(
     pages += [refused.content, accepted.content]
     wait_until_all_stream(COUNT, seconds=60)
 
-    # Old enough to be renewed; the work worker does it.
+    # Old enough for the work worker to renew it.
     BrokerSession.objects.filter(is_current=True).update(expires_at=timezone.now() + timedelta(minutes=30))
     servers.celery().send_task(RENEWAL, queue="default")
-    wait_until(lambda: current_token() != entered, seconds=60, message="another token is in force")
+    wait_until(lambda: current_token() != entered, seconds=60, message="the token has been renewed")
     renewed = current_token()
     assert renewed is not None
     return [CANARY, slip, entered, renewed]
@@ -125,7 +123,7 @@ def current_token() -> str | None:
 
 
 def visit(browser: httpx.Client) -> Iterator[bytes]:
-    """Return every list and every form of the admin, and the pages that tell of the feed."""
+    """Yield every list and form of the admin, and the pages about the feed."""
     paths = [*PAGES, reverse("admin:index")]
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -138,14 +136,14 @@ def visit(browser: httpx.Client) -> Iterator[bytes]:
         yield answer.content + repr(answer.headers).encode()
 
 
-def test_s13_tokens_are_nowhere_but_at_the_broker(
+def test_s13_tokens_are_found_only_at_the_broker(
     terminal: Terminal, servers: OwnServers, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     make_user("asha")
     pages: list[bytes] = []
     with staff_browser(terminal.web) as browser:
-        secrets = live_through_trouble(terminal, servers, browser, pages)
+        secrets = cause_token_faults(terminal, servers, browser, pages)
         pages += visit(browser)
 
     logs = {path.name: path.read_bytes() for path in [*terminal.directory.glob("*.log"), *servers.logs.glob("*.log")]}
@@ -158,11 +156,11 @@ def test_s13_tokens_are_nowhere_but_at_the_broker(
         "arguments": read_arguments(),
     }
     assert {name: found for name, text in places.items() if (found := find_secrets(secrets, text))} == {}
-    assert_all_was_there(places, secrets)
+    assert_places_are_searchable(places, secrets)
 
 
-def assert_all_was_there(places: dict[str, bytes], secrets: list[str]) -> None:
-    """See that each place held what it holds, or not to find a token there proves nothing."""
+def assert_places_are_searchable(places: dict[str, bytes], secrets: list[str]) -> None:
+    """Assert that each place has its usual content; otherwise a search without a hit proves nothing."""
     assert len(set(secrets)) == 4
     assert {"feed.log", "work.log", "web.log", "simulator.log", "postgres.log", "redis.log"} <= places.keys()
     for name in ("feed.log", "work.log", "web.log"):
