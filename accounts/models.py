@@ -11,6 +11,7 @@ class User(AbstractUser):
     """A trader, or with `is_staff` an operator; integrators are users with API tokens."""
 
     # Maximum of live instruments of this trader; null: the setting INSTRUMENT_QUOTA.
+    # Null instead of the number, so that a change of the setting applies to all users without their own value.
     instrument_quota = models.PositiveIntegerField(
         null=True,
         blank=True,

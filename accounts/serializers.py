@@ -1,7 +1,6 @@
 """Check that a request names its own user.
 
-Paths and bodies can name a user by id, by username, or as `me`. Another user's name gets the same answer as an unknown
-name, so that a caller cannot find out which users exist.
+Paths and bodies can name a user by id, by username, or as `me`.
 """
 
 from typing import Any
@@ -15,6 +14,7 @@ from rest_framework.exceptions import NotFound
 def require_own_user(user: AbstractBaseUser | AnonymousUser, named: str) -> None:
     """Raise NotFound unless `named` is `user`."""
     if named not in {"me", str(user.pk), user.get_username()}:
+        # 404, not 403: the same answer as for an unknown name, so that callers cannot find out which users exist.
         raise NotFound(f"There is no user {named[:150]!r}.")
 
 

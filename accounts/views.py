@@ -1,8 +1,4 @@
-"""API tokens: a login returns one; a logout ends the token or login session of the request.
-
-A token is issued for a password or a browser's login session, never for another token: a token that could renew itself
-would never expire.
-"""
+"""API tokens: a login returns one; a logout ends the token or login session of the request."""
 
 from typing import Any
 
@@ -45,6 +41,7 @@ class SessionBesideToken(SessionAuthentication):
 class TokenView(GenericAPIView[Any]):
     """`POST /api/v2/auth/token`: username and password, or a session, to a token."""
 
+    # Not for a token: a token that could renew itself would never expire.
     authentication_classes = [SessionBesideToken]
     permission_classes = [AllowAny]
     serializer_class = TokenRequest
@@ -53,6 +50,7 @@ class TokenView(GenericAPIView[Any]):
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user = self._user(request, asked.validated_data)
+        # Only its hash is stored: this response is the only one that contains the token.
         held, token = get_token_model().objects.create(user=user)
         user_logged_in.send(sender=type(user), request=request, user=user)
         answer = {

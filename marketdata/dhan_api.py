@@ -1,16 +1,13 @@
-"""HTTP to the broker: snapshot prices, the instrument file, and access tokens.
+"""HTTP client of the broker: snapshot prices, the instrument file, and access tokens.
 
-The only module that knows the broker's HTTP paths and answers. Errors come in two shapes (DhanHQ v2, read
-November 2026); both become one of the errors below. The access token goes into a header and nowhere else: not
-into an address, an error or the log; nor do the PIN and the one-time password leave the one request they are
-for. The broker allows one quote request a second for the whole account and answers RateLimited beyond that; only
-`fetch_ltp_in_turn`, behind which a trader waits, asks again.
+The only module that knows the broker's HTTP paths and responses. No URL, error or log line contains an access token, a
+PIN or a one-time password. Only `fetch_ltp_in_turn` retries, because a trader waits for it.
 
     DhanError
-    ├── DhanUnreachable     no answer, or none in JSON: try again later
-    ├── RateLimited         too soon: try again after a second
-    ├── LoginRefused        token or client id: log in again
-    └── RequestRefused      anything else: asking again will not help
+    ├── DhanUnreachable     no response, or one that is not JSON: retry later
+    ├── RateLimited         over the rate limit of the account: retry after a second
+    ├── LoginRefused        token or client id refused: log in again
+    └── RequestRefused      any other refusal: a retry cannot succeed
 """
 
 import gzip
@@ -36,47 +33,52 @@ from marketdata.dhan.tokens import read_expiry
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Depth, DepthLevel, Quote
 
-# DhanHQ v2, market quote: instruments in one request, over all segments.
+# docs/dhan.md, REST: instruments in one request, over all segments.
 MAX_KEYS_PER_REQUEST: Final = 1_000
-# One quote request a second by the documentation; at exactly one second users still see refusals.
+# docs/dhan.md, REST: the limit is one request a second; at exactly one second users still see refusals.
 QUOTE_INTERVAL_SECONDS: Final = 1.1
+# Chosen: at most two waits, because a trader waits for the answer.
 QUOTE_ATTEMPTS: Final = 3
+# Chosen: as short as a trader's patience allows; a missing price is requested again.
 QUOTE_TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
-# A request that is answered late has taken the old token away all the same: better to wait for the new one.
+# Chosen: long. The broker ends the old token even if its response comes too late, and then the new one is lost.
 TOKEN_TIMEOUT: Final = httpx.Timeout(20.0, connect=5.0)
+# Chosen: per read, not for the whole download.
 FILE_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+# Chosen: seven times the usual file (about 35 MB). Bounds the temporary file.
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024
+# Chosen: far above a row. Bounds the memory for a file without line ends.
 MAX_LINE_CHARACTERS: Final = 64 * 1024
-GZIP_MAGIC: Final = b"\x1f\x8b"
-# Data-style error codes; the numbers are those of the feed's disconnect packets.
+GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
+# docs/dhan.md: errors come in two shapes. The numbers are those of the feed's disconnect packets.
 RATE_CODES: Final = frozenset({"805", "DH-904"})
 LOGIN_CODES: Final = frozenset({"806", "807", "808", "809", "810", "DH-901", "DH-902"})
-NEVER_TRADED_YEAR: Final = 1980
+NEVER_TRADED_YEAR: Final = 1980  # REST has 01/01/1980 as the trade time of an instrument that never traded
 IST: Final = timezone(timedelta(hours=5, minutes=30))
 
 
 class DhanError(Exception):
-    """The broker did not answer what was asked."""
+    """A request to the broker failed."""
 
 
 class DhanUnreachable(DhanError):
-    """No answer, or one that is not the broker's."""
+    """No response, or one in an unknown form."""
 
 
 class RateLimited(DhanError):
-    """Asked too often."""
+    """The request was over the rate limit."""
 
 
 class LoginRefused(DhanError):
-    """The access token or client id is not accepted, or has no data plan."""
+    """The access token or client id is invalid, or the account has no data plan."""
 
 
 class RequestRefused(DhanError):
-    """The broker answered that the request is wrong."""
+    """The broker refused the request for another reason."""
 
 
 class InstrumentFileError(Exception):
-    """An instrument file that cannot be had or is not whole; the text is a sentence."""
+    """An instrument file cannot be read or is incomplete; the text is a sentence."""
 
 
 def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
@@ -90,15 +92,15 @@ def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Map
 
 
 def fetch_ltp_in_turn(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
-    """Do as `fetch_ltp` does, and where others asked in the same second ask again, up to QUOTE_ATTEMPTS times in all.
+    """Return last prices as `fetch_ltp`; retry over the rate limit, at most QUOTE_ATTEMPTS attempts in all.
 
-    Takes seconds then: not for an event loop, nor inside a transaction. Raises DhanError.
+    A retry blocks for seconds: do not call it in an event loop or a transaction. Raises DhanError.
     """
     for _ in range(QUOTE_ATTEMPTS - 1):
         try:
             return fetch_ltp(keys, credentials=credentials)
         except RateLimited:
-            # Who was refused together should not come back together.
+            # Jitter: processes that were refused together must not retry together.
             time.sleep(QUOTE_INTERVAL_SECONDS * random.uniform(1.0, 1.4))  # noqa: S311  jitter is no secret
     return fetch_ltp(keys, credentials=credentials)
 
@@ -112,7 +114,7 @@ def fetch_quotes(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> 
     try:
         return {key: _quote_of(key, fields) for key, fields in found.items()}
     except (KeyError, TypeError, ValueError) as error:
-        raise DhanUnreachable(f"a quote in an unknown shape: {error!r}") from error
+        raise DhanUnreachable(f"a quote has an unknown form: {error!r}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +122,21 @@ class IssuedToken:
     """A new access token; the one before it is no longer valid."""
 
     access_token: str
-    expires_at: datetime | None
-    """None where neither the token nor the answer says when it ends."""
+    expires_at: datetime | None  # None: neither the token nor the response has an expiry
 
     def __repr__(self) -> str:
         return f"IssuedToken(expires_at={self.expires_at!r})"
 
 
 def renew_token(credentials: Credentials) -> IssuedToken:
-    """Return a new token for one that still works. Raises DhanError."""
+    """Return a new token for one that is still valid. Raises DhanError."""
     headers = {"access-token": credentials.access_token, "dhanClientId": credentials.client_id}
     request = httpx.Request("GET", f"{settings.DHAN_REST_URL}/RenewToken", headers=headers)
     return _issue("/RenewToken", request, secrets=[credentials.access_token])
 
 
 def generate_token(*, client_id: str, pin: str, totp_secret: str, now: datetime) -> IssuedToken:
-    """Return a new token by PIN and the one-time password of `now`. Raises DhanError."""
+    """Return a new token, from the PIN and the one-time password at `now`. Raises DhanError."""
     totp = pyotp.TOTP(totp_secret).at(now)
     query = {"dhanClientId": client_id, "pin": pin, "totp": totp}
     path = "/app/generateAccessToken"
@@ -144,26 +145,26 @@ def generate_token(*, client_id: str, pin: str, totp_secret: str, now: datetime)
 
 
 def _issue(path: str, request: httpx.Request, *, secrets: Sequence[str]) -> IssuedToken:
-    """Send a request whose answer is a token. No error has a cause: the cause knows the request with its secrets."""
+    """Request a token. Errors have no cause: httpx errors contain the request and its secrets."""
     try:
         with httpx.Client(timeout=TOKEN_TIMEOUT) as client:
             response = client.send(request)
     except httpx.HTTPError as error:
         raise DhanUnreachable(f"{path}: {type(error).__name__}") from None
     answer = _read_object(path, response)
-    # Users report both names; the documentation has none for the renewal's.
+    # Users report both names; the response of a renewal is not documented.
     token = answer.get("accessToken") or answer.get("token")
     if not response.is_success or not isinstance(token, str):
         refusal = _error_of(path, response.status_code, answer)
         sentence = str(refusal)
-        for secret in secrets:  # The broker may quote what it does not like.
+        for secret in secrets:  # The broker may quote the request in its error.
             sentence = sentence.replace(secret, "***")
         raise type(refusal)(sentence)
     return IssuedToken(token, read_expiry(token) or _expiry_of(answer.get("expiryTime")))
 
 
 def _expiry_of(text: Any) -> datetime | None:
-    """Return the moment of an ISO time that leaves out that it is in IST."""
+    """Return the datetime of an ISO text; without an offset it is in IST. None for any other text."""
     try:
         stamp = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
@@ -173,19 +174,19 @@ def _expiry_of(text: Any) -> datetime | None:
 
 @contextmanager
 def open_instrument_file(source: str) -> Iterator[Iterator[str]]:
-    """Give the lines of the file at a path or http(s) address, plain or gzip.
+    """Yield the lines of the file at a path or http(s) URL, plain or gzip.
 
-    An address is downloaded to a temporary file first, so that a slow line is no long transaction. Raises
-    InstrumentFileError, also while lines are read.
+    Raises InstrumentFileError, also while lines are read.
     """
     if source.startswith(("http://", "https://")):
+        # The whole file first: callers read the lines inside a transaction, which must not wait for the network.
         with tempfile.TemporaryFile() as downloaded:
             _download(source, downloaded)
             with _text_of(downloaded) as text:
                 yield _lines(text, source)
         return
     try:
-        file = Path(source).open("rb")  # noqa: SIM115  Opening alone may fail with this sentence.
+        file = Path(source).open("rb")  # noqa: SIM115  Only errors of opening get this text.
     except OSError as error:
         raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
     with file, _text_of(file) as text:
@@ -243,7 +244,7 @@ def _post_keys(
             for security_id, fields in listed.items()
         }
     except (KeyError, AttributeError, ValueError) as error:
-        raise DhanUnreachable(f"{path} answers in an unknown shape: {error!r}") from error
+        raise DhanUnreachable(f"{path} answers in an unknown form: {error!r}") from error
 
 
 def _post(path: str, body: Mapping[str, Any], credentials: Credentials) -> dict[str, Any]:
@@ -264,12 +265,12 @@ def _read_object(path: str, response: httpx.Response) -> dict[str, Any]:
     except ValueError as error:
         raise DhanUnreachable(f"{path} answers {response.status_code} without JSON") from error
     if not isinstance(answer, dict):
-        raise DhanUnreachable(f"{path} answers {response.status_code} in an unknown shape")
+        raise DhanUnreachable(f"{path} answers {response.status_code} in an unknown form")
     return answer
 
 
 def _error_of(path: str, status: int, answer: Mapping[str, Any]) -> DhanError:
-    """Return the error in either shape: errorCode and errorMessage, or codes as keys of `data`."""
+    """Return the error in either form: errorCode and errorMessage, or codes as keys of `data`."""
     nested = answer.get("data")
     if "errorCode" in answer:
         code, said = str(answer["errorCode"]), str(answer.get("errorMessage", ""))
@@ -280,7 +281,7 @@ def _error_of(path: str, status: int, answer: Mapping[str, Any]) -> DhanError:
     sentence = f"{path} answers {status} {code}: {said[:200]}"
     if status == httpx.codes.TOO_MANY_REQUESTS or code in RATE_CODES:
         return RateLimited(sentence)
-    # An invalidated token also comes as DH-906 with these words.
+    # A token that was replaced is refused with 400, DH-906 and this text (docs/dhan.md).
     if status == httpx.codes.UNAUTHORIZED or code in LOGIN_CODES or "invalid token" in said.lower():
         return LoginRefused(sentence)
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -309,7 +310,7 @@ def _quote_of(key: InstrumentKey, fields: Mapping[str, Any]) -> Quote:
         day_high=float(day.get("high") or 0),
         day_low=float(day.get("low") or 0),
         depth=_depth_of(fields.get("depth")),
-        # During a session the broker's close is the one of the session before.
+        # During a session the broker's close is that of the session before.
         previous_close=_positive(day.get("close")),
     )
 
@@ -320,7 +321,7 @@ def _positive(value: Any) -> float | None:
 
 
 def _ltt_of(text: str) -> int | None:
-    """Return the broker's seconds (IST wall clock as if UTC) of `DD/MM/YYYY HH:MM:SS`; None for never traded."""
+    """Return `DD/MM/YYYY HH:MM:SS` as LTT (IST wall clock as if UTC); None if the instrument never traded."""
     if not text:
         return None
     stamp = datetime.strptime(text, "%d/%m/%Y %H:%M:%S").replace(tzinfo=UTC)

@@ -35,11 +35,11 @@ from terminal.storage import refusals
 DEADLINE_SECONDS: Final = 1.5
 PRELOAD_TASK: Final = "subscriptions.tasks.preload_tier_b"
 DEFAULT_QUEUE: Final = "default"
-# Chosen: preload runs every ten seconds; six missed runs in a row are not a delay.
+# Chosen: preload runs every ten seconds; six missed runs in a row are more than a delay.
 RUN_MAX_AGE: Final = timedelta(seconds=60)
 # Chosen: imports are daily; one may fail.
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
-# Chosen: new claims are sent within a second, so a few unsent instruments are normal.
+# Chosen: the instruments of new claims are unsent for a moment, so a few of them are normal.
 MIN_SENT_RATIO: Final = 0.9
 # States with an open socket; the number of sent instruments is checked separately.
 _OPEN: Final = frozenset({ConnectionState.SUBSCRIBING, ConnectionState.LIVE})
@@ -173,7 +173,7 @@ def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
     if last.listed == 0:
         return Part(Status.FAILING, "no instruments are listed", details)
     if last.is_newest_refused:
-        return Part(Status.DEGRADED, "the newest import was refused; the list before it stays", details)
+        return Part(Status.DEGRADED, "the newest import was refused; the list of the import before it remains", details)
     if now - last.finished_at > IMPORT_MAX_AGE:
         return Part(Status.DEGRADED, "the last import is more than 36 hours old", details)
     return Part(Status.OK, details=details)
@@ -190,7 +190,7 @@ def check_tier_b(preload: PreloadState) -> Part:
         for rule in preload.rules
         if rule.waiting
     ]
-    return Part(Status.FAILING, "still loading, or waiting for a price: " + "; ".join(waiting), details)
+    return Part(Status.FAILING, "loading, or waiting for a price: " + "; ".join(waiting), details)
 
 
 def check_token(life: AccessTokenStatus, *, now: datetime) -> Part:
@@ -204,7 +204,7 @@ def check_token(life: AccessTokenStatus, *, now: datetime) -> Part:
     if life.expires_at is not None and life.expires_at <= now:
         return Part(Status.DEGRADED, "the access token has expired", details)
     if life.problem:
-        return Part(Status.DEGRADED, "the access token was refused or cannot be renewed; the admin says more", details)
+        return Part(Status.DEGRADED, "the access token was refused or cannot be renewed; see the admin", details)
     return Part(Status.OK, details=details)
 
 
@@ -218,7 +218,7 @@ def check_gate(cooldown: AccountCooldown | None) -> Part:
     if cooldown is None:
         return Part(Status.OK)
     details = {"quiet_until": cooldown.until, "closes_all": cooldown.closes_all}
-    return Part(Status.DEGRADED, f"no socket is opened for a while: {cooldown.reason}", details)
+    return Part(Status.DEGRADED, f"cooldown, no socket is opened: {cooldown.reason}", details)
 
 
 def check_feed(status: FeedStatus) -> Part:
@@ -244,9 +244,9 @@ def check_feed(status: FeedStatus) -> Part:
         return Part(Status.FAILING, f"not live: connection {', '.join(down)}", details)
     load, sent = sum(one.load for one in loaded), sum(one.sent or 0 for one in loaded)
     if sent < load * MIN_SENT_RATIO:
-        return Part(Status.FAILING, f"{sent} of {load} instruments were asked of the broker so far", details)
+        return Part(Status.FAILING, f"{sent} of {load} instruments were requested from the broker so far", details)
     if sent < load:
-        return Part(Status.DEGRADED, f"{sent} of {load} instruments were asked of the broker so far", details)
+        return Part(Status.DEGRADED, f"{sent} of {load} instruments were requested from the broker so far", details)
     return Part(Status.OK, details=details)
 
 
@@ -260,16 +260,16 @@ def check_periodic_work(redis: RedisReadings | None, *, now: datetime) -> dict[s
         return {"beat": Part(Status.OK, details=details), "work": Part(Status.OK, details={"queued": redis.queued})}
     since = f"since {redis.last_run:%Y-%m-%d %H:%M:%S} UTC" if redis.last_run else "yet"
     if redis.queued:
-        late = Part(Status.FAILING, f"no periodic task was done {since}, {redis.queued} wait", {"queued": redis.queued})
+        late = Part(Status.FAILING, f"no periodic task finished {since}; {redis.queued} wait", {"queued": redis.queued})
         return {"beat": Part(Status.OK, details=details), "work": late}
-    late = Part(Status.FAILING, f"no periodic task was started {since}", details)
-    return {"beat": late, "work": Part(Status.DEGRADED, "nothing was given to it", {"queued": 0})}
+    late = Part(Status.FAILING, f"no periodic task started {since}", details)
+    return {"beat": late, "work": Part(Status.DEGRADED, "no task was queued for it", {"queued": 0})}
 
 
 def check_disk(free_mb: object, *, min_mb: int) -> Part:
     """Check the disk space for logs and data. Degraded at most: a full disk makes other parts fail."""
     if not isinstance(free_mb, int):
-        return Part(Status.DEGRADED, f"the room left is not known: {free_mb}")
+        return Part(Status.DEGRADED, f"the free space is unknown: {free_mb}")
     details = {"free_mb": free_mb}
     if free_mb < min_mb:
         return Part(Status.DEGRADED, f"less than {min_mb} MB are free", details)
@@ -280,14 +280,14 @@ def check_web(taken: Sockets) -> Part:
     """Check this web process: whether it accepts more browser sockets."""
     details = {"sockets": taken.open, "most_sockets": taken.most}
     if taken.is_full:
-        return Part(Status.DEGRADED, "as many browsers as this process may take; the next are refused", details)
+        return Part(Status.DEGRADED, "the maximum of browser sockets is open; further ones are refused", details)
     return Part(Status.OK, details=details)
 
 
 def check_storage(database: Part, *, is_refused: bool) -> Part:
     """Return `database`, or failing if it answers but refused a write lately."""
     if database.status is Status.OK and is_refused:
-        return Part(Status.FAILING, "it could not store something in the last minute; its disk may be full")
+        return Part(Status.FAILING, "it refused a write in the last minute; its disk may be full")
     return database
 
 

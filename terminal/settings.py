@@ -1,7 +1,7 @@
-"""Settings of the whole project, every value from the environment, checked on load.
+"""Settings of the project, read from the environment and checked on load.
 
-A missing or contradictory value stops the start with a sentence that names the variable. Limits of the
-broker are not settings; they live beside their source in `marketdata.dhan`. Units are in the names.
+A missing or contradictory value stops the start with a sentence that names the variable. Limits of the broker are
+constants in `marketdata.dhan`. Names end in their unit. Defaults without a source are choices.
 """
 
 from datetime import date, timedelta
@@ -96,24 +96,24 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES: dict[str, Any] = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "broking-terminal"
-# The kernel accepts connections for a server that is frozen: no process waits longer than this for an answer.
+# In seconds. The kernel accepts connections for a frozen server, so without it a connect could block without end.
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 # TCP detects a dead machine within about 15 s, by missing acknowledgments or keepalives. It does not detect a frozen
 # server on a living machine; for that there is `terminal.postgres`.
 _DEAD_PEER = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3}
 DATABASES["default"]["OPTIONS"] = _DEAD_PEER | DATABASES["default"]["OPTIONS"]
 DATABASES["default"]["ENGINE"] = "terminal.postgres"
-# Deadline for one answer of the database; 0: none. The web process and feed workers
-# set their own (`terminal.asgi`, `terminal.celery`), longer than STATEMENT_TIMEOUT_MS.
+# Deadline for one answer of the database; 0: none. The web process and feed workers set their own (`terminal.asgi`,
+# `terminal.celery`), longer than STATEMENT_TIMEOUT_MS.
 DATABASE_PATIENCE_MS = _whole("DATABASE_PATIENCE_MS", 0, low=0, high=3_600_000)
-# How many connections to the database a process with DATABASE_PATIENCE_MS may have open at once.
+# Maximum of open database connections of one process with DATABASE_PATIENCE_MS.
 DATABASE_CONNECTIONS = _whole("DATABASE_CONNECTIONS", 20, low=2, high=1_000)
-# Bounds the wait for the placement lock; an intention that cannot start in time answers 503.
+# Bounds the wait for the placement lock; a request that does not get it in time is answered with 503.
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL: str = env.str("REDIS_URL")
-# One prefix per source of data: ids of a simulator never meet real ones.
+# One prefix per source of data: quotes of the simulator must never mix with real ones in one Redis.
 REDIS_PREFIX: str = env.str("REDIS_PREFIX", default="terminal")
 
 CHANNEL_LAYERS = {
@@ -141,7 +141,7 @@ NUM_PROXIES = _whole("NUM_PROXIES", 0, low=0, high=10)
 
 REST_FRAMEWORK: dict[str, Any] = {
     "NUM_PROXIES": NUM_PROXIES,
-    # Tokens first: its challenge makes a missing login 401; sessions come with CSRF checks.
+    # Tokens first: DRF answers 401 only if the first class has a challenge, else 403. Sessions have CSRF checks.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -156,7 +156,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "TEST_REQUEST_RENDERER_CLASSES": ["terminal.renderers.JsonRenderer"],
 }
-# How long an API token lasts; a new one costs one login.
+# Lifetime of an API token; a login returns a new one.
 REST_KNOX = {"TOKEN_TTL": timedelta(hours=_whole("API_TOKEN_HOURS", 24, low=1, high=24 * 365))}
 
 LANGUAGE_CODE = "en-us"
@@ -174,7 +174,7 @@ STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / ".run" / "static"))
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": f"{REDIS_PREFIX}:celery:",
-    # A dead connection must not block beat, or the probes of `ConsumerWatchdog`.
+    # In seconds: a dead connection must not block beat, or the probes of `ConsumerWatchdog`.
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -187,10 +187,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# How long a work worker may be connected to Celery's broker without receiving its probes; then it exits. 0: no limit.
+# A work worker that is connected to Celery's broker but receives no probes for this long exits. 0: no limit.
 SILENCE_SECONDS = _whole("SILENCE_SECONDS", 15, low=0, high=3_600)
 
-# The broker, or the simulator: only the host differs.
+# The broker (docs/dhan.md), or the simulator, which has the same paths.
 DHAN_FEED_URL: str = env.str("DHAN_FEED_URL", default="wss://api-feed.dhan.co")
 DHAN_REST_URL: str = env.str("DHAN_REST_URL", default="https://api.dhan.co/v2")
 DHAN_INSTRUMENTS_URL: str = env.str(
@@ -213,48 +213,49 @@ if DHAN_TOTP_SECRET:
         ) from None
 if DHAN_CLIENT_ID and not (DHAN_ACCESS_TOKEN or DHAN_PIN):
     raise ImproperlyConfigured(
-        "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both or neither; DHAN_PIN and DHAN_TOTP_SECRET may "
-        "stand in for the token"
+        "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together: set both or neither; DHAN_PIN and DHAN_TOTP_SECRET can "
+        "replace the token"
     )
 if (DHAN_ACCESS_TOKEN or DHAN_PIN) and not DHAN_CLIENT_ID:
-    raise ImproperlyConfigured("DHAN_ACCESS_TOKEN and DHAN_PIN are an account's: set DHAN_CLIENT_ID too")
-# Fernet keys under which access tokens are stored; the first encrypts, all decrypt.
+    raise ImproperlyConfigured("DHAN_ACCESS_TOKEN and DHAN_PIN need an account: set DHAN_CLIENT_ID too")
+# Fernet keys that encrypt stored access tokens: the first encrypts, all decrypt.
 TOKEN_KEYS: list[str] = env.list("TOKEN_KEYS", default=[])
 try:
     check_keys(TOKEN_KEYS)
 except ValueError as malformed:
     raise ImproperlyConfigured(str(malformed)) from None
-# How long before its expiry a token is renewed.
+# Time before the expiry (24 h after issue) at which a token is renewed.
 TOKEN_RENEW_MARGIN_MIN = _whole("TOKEN_RENEW_MARGIN_MIN", 120, low=5, high=1_380)
-# Pause between two openings of broker sockets, account-wide; 0 suits the simulator.
+# Pause between two openings of broker sockets of the account: 2 s (docs/dhan.md, after 805); 0 for the simulator.
 DHAN_OPEN_INTERVAL_MS = _whole("DHAN_OPEN_INTERVAL_MS", 2_000, low=0, high=60_000)
-# Pause between two subscribe messages on one socket.
+# Pause between two subscribe messages on one socket. The broker documents no rate; clients use 50 to 100 ms.
 DHAN_MESSAGE_INTERVAL_MS = _whole("DHAN_MESSAGE_INTERVAL_MS", 50, low=0, high=10_000)
 
-# How many connections one feed worker may own.
+# Maximum of connections that one feed worker owns; the broker allows five per account (docs/dhan.md).
 FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)
-# How long a connection may be lost before its instruments move to the others.
+# Grace period of a lost connection, before its instruments move to the others.
 FAILOVER_GRACE_S = _whole("FAILOVER_GRACE_S", 5, low=1, high=600)
-# How long a socket may be mute in a session: where packets are expected, and elsewhere.
+# Time without data after which a socket counts as mute in a session: where packets are expected, and elsewhere.
 MUTE_SECONDS = _whole("MUTE_SECONDS", 10, low=1, high=600)
 MUTE_QUIET_SECONDS = _whole("MUTE_QUIET_SECONDS", 90, low=1, high=3_600)
-# Keepalive timeouts: a ping after this time without data, and the time for its answer; the broker pings every 10 s.
+# Keepalive timeouts: a ping after this time without data, and the time for its answer. The broker pings every 10 s
+# (docs/dhan.md), so a longer silence is unusual.
 PING_QUIET_MS = _whole("PING_QUIET_MS", 13_000, low=100, high=60_000)
 PING_ANSWER_MS = _whole("PING_ANSWER_MS", 10_000, low=100, high=60_000)
-# Cooldown of the account after the broker demands it; up to five times as long after repeated refusals.
+# Cooldown of the account after 805 or 429, up to five times as long after repeated refusals: 1 to 5 min (docs/dhan.md).
 QUIET_SECONDS = _whole("QUIET_SECONDS", 60, low=1, high=3_600)
-# How long a frozen owner may still have a socket after its lease expired; the broker drops a silent one after 40 s.
+# Maximum age of a frozen owner's socket after its lease expired: the broker drops a silent one after 40 s, plus 5 s.
 FROZEN_OWNER_S = _whole("FROZEN_OWNER_S", 45, low=1, high=3_600)
-# Flush period: packets are collected this long for one frame.
+# Flush period: the packets of this time make one frame.
 FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 
-# How long the audit log is kept; a month goes as a whole, when all of it is older.
+# Retention of the audit log; a month is dropped as a whole, when all of it is older.
 AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
 
 # Maximum of live instruments of one trader, unless staff set another for the user.
 INSTRUMENT_QUOTA = _whole("INSTRUMENT_QUOTA", 5_000, low=0, high=25_000)
 
-# Which preload rules are in force.
+# The profile of preload rules that applies.
 PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
 # Scope of the end of the day: "all" at 15:30, or with "closed_segments" each segment after its session.
 EOD_SCOPE: str = env.str("EOD_SCOPE", default="all")
@@ -263,7 +264,7 @@ if EOD_SCOPE not in {"all", "closed_segments"}:
 # Replaces today's date in IST in all decisions about expiries (demos and tests).
 MARKET_DATE: date | None = _market_date()
 
-# Where logs and data are: /health says when less than DISK_FREE_MB is left at any of them.
+# Directories of logs and data: /health is degraded if one of them has less than DISK_FREE_MB left.
 _HERE = BASE_DIR / ".run"
 DISK_PATHS: list[str] = env.list("DISK_PATHS", default=[str(_HERE if _HERE.is_dir() else BASE_DIR)])
 if not DISK_PATHS:
@@ -278,7 +279,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
-        # These print whole request lines, tokens included, below WARNING.
+        # Below WARNING these print whole request lines, with tokens.
         "websockets": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},

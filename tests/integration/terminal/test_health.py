@@ -108,7 +108,7 @@ def test_a_disk_that_is_nearly_full_or_missing_degrades_health(own_board: str, s
 
     assert (scarce["status"], gone["status"]) == ("degraded", "degraded")
     assert scarce["free_mb"] > 0
-    assert gone["reason"] == "the room left is not known: FileNotFoundError"
+    assert gone["reason"] == "the free space is unknown: FileNotFoundError"
 
 
 @pytest.mark.django_db(transaction=True)

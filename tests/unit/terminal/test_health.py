@@ -137,7 +137,7 @@ def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
     part = check_tier_b(PreloadState([*LOADED.rules, waiting]))
 
     assert part.status is Status.FAILING
-    assert part.reason == "still loading, or waiting for a price: GOLD (MCX_COMM): 2 of 3"
+    assert part.reason == "loading, or waiting for a price: GOLD (MCX_COMM): 2 of 3"
     assert part.details == {"wanted": 5, "held": 3}
 
 
@@ -195,7 +195,7 @@ def test_a_connection_that_is_away_says_why() -> None:
     [
         (1_000, Status.OK, ""),
         (999, Status.DEGRADED, "less than 1000 MB are free"),
-        (NoAnswer("no answer within 1.5 s"), Status.DEGRADED, "the room left is not known: no answer within 1.5 s"),
+        (NoAnswer("no answer within 1.5 s"), Status.DEGRADED, "the free space is unknown: no answer within 1.5 s"),
     ],
 )
 def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: object, status: Status, reason: str) -> None:
@@ -214,7 +214,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: objec
         (
             replace(TOKEN, problem="Renewal failed 3 times: the broker said beef."),
             Status.DEGRADED,
-            "the access token was refused or cannot be renewed; the admin says more",
+            "the access token was refused or cannot be renewed; see the admin",
         ),
     ],
 )
@@ -248,7 +248,7 @@ def test_a_gate_that_is_closed_says_until_when_and_why() -> None:
     part = check_gate(AccountCooldown(NOW, closes_all=True, reason="805: too many requests or connections"))
 
     assert part.status is Status.DEGRADED
-    assert part.reason == "no socket is opened for a while: 805: too many requests or connections"
+    assert part.reason == "cooldown, no socket is opened: 805: too many requests or connections"
     assert (part.details["quiet_until"], part.details["closes_all"]) == (NOW, True)
     assert check_gate(None).status is Status.OK
 
