@@ -10,7 +10,7 @@ a message. The effect of a packet on a quote is defined in `marketdata.domain.ti
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
@@ -57,6 +57,14 @@ LENGTH_OF: dict[PacketCode, int] = {
     PacketCode.MARKET_STATUS: HEADER.size,
     PacketCode.FULL: FULL.size,
     PacketCode.DISCONNECT: DISCONNECT.size,
+}
+
+_LAYOUT_OF: dict[type[Tick], tuple[PacketCode, struct.Struct]] = {
+    TickerTick: (PacketCode.TICKER, TICKER),
+    PreviousCloseTick: (PacketCode.PREVIOUS_CLOSE, PREVIOUS_CLOSE),
+    OiTick: (PacketCode.OI, OI),
+    QuoteTick: (PacketCode.QUOTE, QUOTE),
+    FullTick: (PacketCode.FULL, FULL),
 }
 
 # IST is UTC+5:30. LTT is the IST wall clock written as an epoch as if IST were UTC: true epoch = LTT - this (verified
@@ -127,24 +135,17 @@ def decode(packet: bytes) -> Packet:
 
 def encode(packet: Packet) -> bytes:
     """Return `packet` as the broker sends it."""
-    match packet:
-        case TickerTick(key, ltp, ltt):
-            return TICKER.pack(PacketCode.TICKER, TICKER.size, key.segment, key.security_id, ltp, ltt)
-        case PreviousCloseTick(key, close, oi):
-            return PREVIOUS_CLOSE.pack(
-                PacketCode.PREVIOUS_CLOSE, PREVIOUS_CLOSE.size, key.segment, key.security_id, close, oi
-            )
-        case OiTick(key, oi):
-            return OI.pack(PacketCode.OI, OI.size, key.segment, key.security_id, oi)
-        case QuoteTick():
-            return _encode_quote(packet)
-        case FullTick():
-            return _encode_full(packet)
-        case MarketStatus():
-            # Packets about the connection have no instrument: segment and id are 0.
-            return HEADER.pack(PacketCode.MARKET_STATUS, HEADER.size, 0, 0)
-        case DisconnectPacket(reason):
-            return DISCONNECT.pack(PacketCode.DISCONNECT, DISCONNECT.size, 0, 0, reason)
+    # Packets about the connection have no instrument: segment and id are 0.
+    if isinstance(packet, MarketStatus):
+        return HEADER.pack(PacketCode.MARKET_STATUS, HEADER.size, 0, 0)
+    if isinstance(packet, DisconnectPacket):
+        return DISCONNECT.pack(PacketCode.DISCONNECT, DISCONNECT.size, 0, 0, packet.reason)
+    code, layout = _LAYOUT_OF[type(packet)]
+    # The fields of a tick after its key are in the order of the layout; the last one of a full tick is the depth.
+    values = [getattr(packet, name) for name in packet.__slots__ if name != "key"]
+    if isinstance(packet, FullTick):
+        values[-1:] = [value for level in packet.depth for value in astuple(level)]
+    return layout.pack(code, layout.size, packet.key.segment, packet.key.security_id, *values)
 
 
 def _code(raw: int) -> PacketCode:
@@ -181,57 +182,3 @@ def _decode_full(key: InstrumentKey, packet: bytes) -> FullTick:
     one, two, three, four, five = (DepthLevel(*fields[start : start + 6]) for start in range(18, 48, 6))
     values = (*fields[4:18], (one, two, three, four, five))
     return FullTick(key, *values)
-
-
-def _encode_quote(tick: QuoteTick) -> bytes:
-    return QUOTE.pack(
-        PacketCode.QUOTE,
-        QUOTE.size,
-        tick.key.segment,
-        tick.key.security_id,
-        tick.ltp,
-        tick.ltq,
-        tick.ltt,
-        tick.average_price,
-        tick.volume,
-        tick.total_sell_quantity,
-        tick.total_buy_quantity,
-        tick.day_open,
-        tick.day_close,
-        tick.day_high,
-        tick.day_low,
-    )
-
-
-def _encode_full(tick: FullTick) -> bytes:
-    levels: list[float] = []
-    for level in tick.depth:
-        levels += (
-            level.bid_quantity,
-            level.ask_quantity,
-            level.bid_orders,
-            level.ask_orders,
-            level.bid_price,
-            level.ask_price,
-        )
-    return FULL.pack(
-        PacketCode.FULL,
-        FULL.size,
-        tick.key.segment,
-        tick.key.security_id,
-        tick.ltp,
-        tick.ltq,
-        tick.ltt,
-        tick.average_price,
-        tick.volume,
-        tick.total_sell_quantity,
-        tick.total_buy_quantity,
-        tick.oi,
-        tick.oi_day_high,
-        tick.oi_day_low,
-        tick.day_open,
-        tick.day_close,
-        tick.day_high,
-        tick.day_low,
-        *levels,
-    )

@@ -9,25 +9,18 @@ accepted packet of a flush wins. Rejected packets (`tick_checks`) are counted by
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from marketdata.dhan.counters import Counters
-from marketdata.dhan.packets import DISCONNECT, FULL, HEADER, LENGTH_OF, QUOTE, PacketCode
+from marketdata.dhan.packets import DISCONNECT, HEADER, LENGTH_OF, PacketCode
+from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque, sliding
 from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_closes
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
 
-_FULL_BODY: Final = FULL.size - HEADER.size
-_QUOTE_BODY: Final = QUOTE.size - HEADER.size
-_TRADE_PART: Final = 26  # of a quote's body: LTP to total buy quantity, laid out as in a full packet
-_BODY_START: Final = 16  # where a row's bytes begin to be a full packet's body
-_DAY_PART_START: Final = _BODY_START + 38  # where a row holds open, close, high, low
-
-_PRICE_MARKS: Final = np.uint16(Known.SNAPSHOT | Known.EARLIER | Known.SUSPECT)
-_FULL_KNOWS: Final = Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH
 _CLOSES: Final = int(CLOSE_KNOWN)
 _NOTHING: Final = -1
 
@@ -201,7 +194,7 @@ class QuoteTable:
         return self._copies(slots)
 
     def _copies(self, slots: _Integers) -> Rows:
-        return _opaque(self._rows, 0, QUOTE_ROW.itemsize)[slots].view(QUOTE_ROW)
+        return opaque(self._rows, 0, QUOTE_ROW.itemsize)[slots].view(QUOTE_ROW)
 
     def _lay_out(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
         """Create blank rows for `keys`, which are sorted."""
@@ -225,7 +218,7 @@ class QuoteTable:
         stays = np.flatnonzero(found)
         stays = stays[ids[slots[stays]] == old_ids[stays]]
         size = QUOTE_ROW.itemsize
-        _opaque(self._rows, 0, size)[slots[stays]] = _opaque(old_rows, 0, size)[stays]
+        opaque(self._rows, 0, size)[slots[stays]] = opaque(old_rows, 0, size)[stays]
         self._memory.copy_from(old_memory, to=slots[stays], source=stays)
         for new, old in zip((self._has_packet, self._changed, self._uncached), old_marks, strict=True):
             new[slots[stays]] = old[stays]
@@ -283,7 +276,7 @@ class QuoteTable:
             self.disconnect_reason = DISCONNECT.unpack_from(buffer, int(disconnects[-1]))[4]
         # Without code and length (24 bits) a header is a key as `_word` makes it.
         slots, is_mine = _look_up(self._keys, headers >> np.uint64(24))
-        is_tick = _IS_TICK[codes]
+        is_tick = IS_TICK[codes]
         is_mine &= is_tick
         self.counters.strangers += int(np.count_nonzero(is_tick)) - int(np.count_nonzero(is_mine))
         self._write(Ticks(buffer, slots, offsets, codes).only(is_mine), received_at_ms)
@@ -295,87 +288,17 @@ class QuoteTable:
         # Rejected ticks count, too: they prove the subscription, and they can set the suspect mark.
         self._changed[ticks.slots] = self._uncached[ticks.slots] = self._has_packet[ticks.slots] = True
         accepted = ticks.only(check.is_accepted)
-        window = _Window(self._rows, ticks.buffer, received_at_ms)
-        window.stamp(accepted.slots)
+        writer = RowWriter(self._rows, ticks.buffer, received_at_ms)
+        writer.stamp(accepted.slots)
         newest = np.full(len(self._rows), _NOTHING, dtype=np.int64)
-        present = np.bincount(accepted.codes, minlength=len(_IS_TICK)) > 0
+        present = np.bincount(accepted.codes, minlength=len(IS_TICK)) > 0
         # A full packet writes all fields of a quote, a quote all of a ticker. So codes that write more fields come
         # first, and each other code is written only where it arrived later: `newest` has the last offset per row.
-        for code, write in _WRITERS:
+        for code, write in WRITERS:
             if present[code]:
                 chosen = accepted.only(accepted.codes == code)
-                write(window, chosen.slots, chosen.at, newest)
+                write(writer, chosen.slots, chosen.at, newest)
         write_closes(check, self._rows, self._memory)
-
-
-class _Window:
-    """Writes the packets of one flush into the rows, one method per packet code."""
-
-    __slots__ = ("_buffer", "_received_at_ms", "_rows")
-
-    def __init__(self, rows: Rows, buffer: bytes, received_at_ms: int) -> None:
-        self._rows = rows
-        self._buffer = buffer
-        self._received_at_ms = received_at_ms
-
-    def stamp(self, slots: _Integers) -> None:
-        self._rows["received_at_ms"][slots] = self._received_at_ms
-
-    # Where a slot repeats, numpy keeps the last assignment: packets are in arrival order.
-
-    def write_full(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
-        body = self._bodies(_FULL_BODY)
-        _opaque(self._rows, _BODY_START, _FULL_BODY)[slots] = body[at]
-        self._learn_price(slots, _FULL_KNOWS)
-        newest[slots] = at
-
-    def write_oi(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
-        slots, at = _later(slots, at, newest)
-        self._rows["oi"][slots] = self._fields("<u4", 8)[at]
-        self._rows["known"][slots] |= np.uint16(Known.OI)
-
-    def write_quote(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
-        slots, at = _later(slots, at, newest)
-        _opaque(self._rows, _BODY_START, _TRADE_PART)[slots] = self._bodies(_TRADE_PART)[at]
-        # Two copies: up to total buy the bodies of quote and full are alike. Then a full packet has three fields of
-        # open interest, so open, close, high and low are 12 bytes further in a row.
-        rest = _QUOTE_BODY - _TRADE_PART
-        _opaque(self._rows, _DAY_PART_START, rest)[slots] = self._fields(f"V{rest}", HEADER.size + _TRADE_PART)[at]
-        self._learn_price(slots, Known.TRADE | Known.DAY)
-        newest[slots] = at
-
-    def write_ticker(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
-        slots, at = _later(slots, at, newest)
-        self._rows["ltp"][slots] = self._fields("<f4", 8)[at]
-        self._rows["ltt"][slots] = self._fields("<u4", 12)[at]
-        self._learn_price(slots, Known.TRADE)
-        newest[slots] = at
-
-    def _learn_price(self, slots: _Integers, groups: Known) -> None:
-        known = self._rows["known"]
-        # A new price of this socket is neither a snapshot's, nor a former one's, nor suspect.
-        known[slots] = known[slots] & ~_PRICE_MARKS | np.uint16(groups)
-
-    def _bodies(self, size: int) -> npt.NDArray[Any]:
-        return self._fields(f"V{size}", HEADER.size)
-
-    def _fields(self, kind: str, start: int) -> npt.NDArray[Any]:
-        """Return the fields of `kind` that begin `start` bytes after every offset of the window."""
-        return _sliding(self._buffer, kind, start)
-
-
-_WRITERS: Final = (
-    (PacketCode.FULL, _Window.write_full),
-    # Directly after FULL: `newest` has only full packets then. After QUOTE, an OI packet would be dropped for the quote
-    # that follows it, and that is the order in which the broker sends them (docs/dhan.md).
-    (PacketCode.OI, _Window.write_oi),
-    (PacketCode.QUOTE, _Window.write_quote),
-    # An index packet is read as a ticker: its layout is not documented, one source says so.
-    (PacketCode.INDEX, _Window.write_ticker),
-    (PacketCode.TICKER, _Window.write_ticker),
-)
-_IS_TICK: Final = np.zeros(256, dtype=np.bool_)
-_IS_TICK[[PacketCode.PREVIOUS_CLOSE, *(code for code, _ in _WRITERS)]] = True
 
 
 def _word(key: InstrumentKey) -> int:
@@ -386,23 +309,8 @@ def _word(key: InstrumentKey) -> int:
 def _headers(buffer: bytes, offsets: _Integers) -> _Words:
     if not len(offsets):
         return np.empty(0, dtype=np.uint64)
-    headers: _Words = _sliding(buffer, "<u8", 0)[offsets]
+    headers: _Words = sliding(buffer, "<u8", 0)[offsets]
     return headers
-
-
-def _sliding(buffer: bytes, kind: str, start: int) -> npt.NDArray[Any]:
-    """Return a view whose element i is the `kind` at byte `start + i` of `buffer`; nothing is copied."""
-    dtype = np.dtype(kind)
-    # A stride of one byte: the elements overlap, so that each offset can be used as an index, aligned or not.
-    count = len(buffer) - start - dtype.itemsize + 1
-    return np.ndarray(shape=(count,), dtype=dtype, buffer=buffer, offset=start, strides=(1,))
-
-
-def _opaque(rows: Rows, start: int, size: int) -> npt.NDArray[np.void]:
-    """Return a view of `size` bytes of each row, as one opaque value each."""
-    # numpy assigns structured rows field by field: 11x slower for full packets (benchmarks/bench_quote_table.py). A
-    # void value is one block of memory, copied at once.
-    return np.ndarray(shape=(len(rows),), dtype=f"V{size}", buffer=rows, offset=start, strides=(QUOTE_ROW.itemsize,))
 
 
 def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bool_]]:
@@ -412,10 +320,3 @@ def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bo
     # A key above all others gets the last slot, where the comparison fails.
     slots = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
     return slots, keys[slots] == sought
-
-
-def _later(slots: _Integers, at: _Integers, newest: _Integers) -> tuple[_Integers, _Integers]:
-    """Return the packets that came after the newest packet that writes more fields of the same row."""
-    # Offsets in the joined buffer are the order of arrival.
-    keep = at > newest[slots]
-    return slots[keep], at[keep]

@@ -38,11 +38,7 @@ SUBSCRIBE_CODE: dict[Mode, RequestCode] = {
     Mode.FULL: RequestCode.SUBSCRIBE_FULL,
 }
 # Always the code of the subscribed mode plus one. Any other code removes nothing, and the connection fills up unseen.
-UNSUBSCRIBE_CODE: dict[Mode, RequestCode] = {
-    Mode.TICKER: RequestCode.UNSUBSCRIBE_TICKER,
-    Mode.QUOTE: RequestCode.UNSUBSCRIBE_QUOTE,
-    Mode.FULL: RequestCode.UNSUBSCRIBE_FULL,
-}
+UNSUBSCRIBE_CODE: dict[Mode, RequestCode] = {mode: RequestCode(code + 1) for mode, code in SUBSCRIBE_CODE.items()}
 
 
 @dataclass(frozen=True, slots=True)

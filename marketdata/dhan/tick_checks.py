@@ -98,7 +98,7 @@ class Ticks:
 
     def fields(self, dtype: str, at: _Integers | int) -> npt.NDArray[Any]:
         """Return the four-byte field that begins `at` bytes after the start of each tick."""
-        # A view of the four bytes at every offset of the buffer, see `quote_table`; only the last step copies.
+        # A view of the four bytes at every offset of the buffer, see `row_writer.sliding`; only the last step copies.
         view: npt.NDArray[Any] = np.ndarray(
             shape=(len(self.buffer) - 3,), dtype=dtype, buffer=self.buffer, strides=(1,)
         )
