@@ -53,11 +53,7 @@ class TokenView(GenericAPIView[Any]):
         # Only its hash is stored: this response is the only one that contains the token.
         held, token = get_token_model().objects.create(user=user)
         user_logged_in.send(sender=type(user), request=request, user=user)
-        answer = {
-            "token": token,
-            "expires_at": held.expiry,
-            "user": {"id": user.pk, "username": user.get_username()},
-        }
+        answer = {"token": token, "expires_at": held.expiry, "user": {"id": user.pk, "username": user.get_username()}}
         return Response(answer, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
 
     @staticmethod

@@ -18,14 +18,7 @@ from simulator import expiry_dates
 from simulator.expiry_dates import Weekday
 from simulator.fictional import make_fictional_stocks
 from simulator.listing import Listed
-from simulator.underlyings import (
-    COMMODITIES,
-    INDICES,
-    CommodityUnderlying,
-    IndexUnderlying,
-    Stock,
-    read_stocks,
-)
+from simulator.underlyings import COMMODITIES, INDICES, CommodityUnderlying, IndexUnderlying, Stock, read_stocks
 
 
 class Size(StrEnum):

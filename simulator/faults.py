@@ -183,8 +183,7 @@ _FAULTS: Final = (
     ),
     _switch("unsubscribe_ignored", "An unsubscribe has no effect."),
     _switch(
-        "no_snapshot",
-        "No packet after a subscribe until the instrument trades; indices send their previous close.",
+        "no_snapshot", "No packet after a subscribe until the instrument trades; indices send their previous close."
     ),
 )
 

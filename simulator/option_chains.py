@@ -25,10 +25,7 @@ OPTION_SEGMENTS = {
     ExchangeSegment.MCX_COMM: (ExchangeSegment.MCX_COMM,),
 }
 # In other segments the options are on stocks.
-OPTION_TYPES = {
-    ExchangeSegment.IDX_I: InstrumentType.OPTIDX,
-    ExchangeSegment.MCX_COMM: InstrumentType.OPTFUT,
-}
+OPTION_TYPES = {ExchangeSegment.IDX_I: InstrumentType.OPTIDX, ExchangeSegment.MCX_COMM: InstrumentType.OPTFUT}
 
 Chain = dict[str, object]
 
@@ -79,9 +76,7 @@ class OptionChains:
         }
 
 
-def _options_by_underlying(
-    listing: Listing,
-) -> dict[tuple[ExchangeSegment, InstrumentType, str], dict[date, Rows]]:
+def _options_by_underlying(listing: Listing) -> dict[tuple[ExchangeSegment, InstrumentType, str], dict[date, Rows]]:
     rows: dict[tuple[ExchangeSegment, InstrumentType, str], dict[date, list[int]]] = {}
     for row, listed in enumerate(listing):
         if listed.type.is_option and listed.expiry is not None:

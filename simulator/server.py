@@ -70,11 +70,7 @@ async def running(
     with listening_socket(host, port) as feed_socket, listening_socket(host, rest_port) as rest_socket:
         rest = _Rest(
             uvicorn.Config(
-                make_app(feed, files, logins),
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                ws="none",
+                make_app(feed, files, logins), log_level="warning", access_log=False, lifespan="off", ws="none"
             )
         )
         # One loop for both: a REST answer and the feed never show different prices.

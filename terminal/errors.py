@@ -28,7 +28,7 @@ from terminal.storage import is_refusal, refusals
 logger = logging.getLogger(__name__)
 
 PROBLEM_TYPE: Final = "application/problem+json"
-# Chosen: database and Redis restart within seconds; a client must not poll faster than that.
+# Chosen: about the time of a restart of the database or Redis; faster polling would only add load.
 RETRY_AFTER_SECONDS: Final = 2
 
 # The HTTP status of every DomainError, by its code. A code without an entry raises KeyError: a 500, and a failing test.

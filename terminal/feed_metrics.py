@@ -129,8 +129,7 @@ class FeedCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all families; a family without readings is empty."""
         answers = ask_all(
-            {"database": DatabaseProbe(read_database), "redis": BoardProbe(read_redis)},
-            seconds=DEADLINE_SECONDS,
+            {"database": DatabaseProbe(read_database), "redis": BoardProbe(read_redis)}, seconds=DEADLINE_SECONDS
         )
         database, redis = answers["database"], answers["redis"]
         return families(

@@ -31,7 +31,7 @@ from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
 from terminal.renderers import encode_json
 from terminal.storage import refusals
 
-# Chosen: below the usual 2 s timeout of load balancers.
+# Chosen: short, because load balancers and supervisors wait for the answer.
 DEADLINE_SECONDS: Final = 1.5
 PRELOAD_TASK: Final = "subscriptions.tasks.preload_tier_b"
 DEFAULT_QUEUE: Final = "default"
@@ -107,9 +107,7 @@ def health(_request: HttpRequest) -> HttpResponse:
     status = worst(parts)
     body = {"status": status, "parts": {name: part.body() for name, part in parts.items()}}
     return HttpResponse(
-        encode_json(body),
-        status=503 if status is Status.FAILING else 200,
-        content_type="application/json",
+        encode_json(body), status=503 if status is Status.FAILING else 200, content_type="application/json"
     )
 
 

@@ -17,9 +17,7 @@ handler500 = "terminal.errors.server_error"
 urlpatterns = [
     path("", pages.terminal, name="terminal"),
     path(
-        "login/",
-        LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True),
-        name="login",
+        "login/", LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True), name="login"
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

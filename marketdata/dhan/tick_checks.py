@@ -23,14 +23,7 @@ from marketdata.dhan.packets import HEADER, LENGTH_OF, PacketCode, decode_tick
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 from marketdata.domain.quotes import Quote
-from marketdata.domain.tick_rules import (
-    DAY_SECONDS,
-    STEADY_SEGMENTS,
-    TickFault,
-    TrackedQuote,
-    apply_tick,
-    day_in_india,
-)
+from marketdata.domain.tick_rules import DAY_SECONDS, STEADY_SEGMENTS, TickFault, TrackedQuote, apply_tick, day_in_india
 
 _Integers = npt.NDArray[np.int64]
 _Flags = npt.NDArray[np.bool_]

@@ -30,10 +30,7 @@ IMPORT_LOCK: Final = 0x494E5354
 LEAST_SHARE: Final = 0.8
 PROGRESS_ROWS: Final = 50_000  # Chosen: six lines for the real file of 273,027 rows (dhan-v2.md).
 # Segments with index derivatives -> their indices by id in IDX_I; without them the list is incomplete.
-KEY_INDICES: Final = {
-    ExchangeSegment.NSE_FNO: {13: "NIFTY", 25: "BANKNIFTY"},
-    ExchangeSegment.BSE_FNO: {51: "SENSEX"},
-}
+KEY_INDICES: Final = {ExchangeSegment.NSE_FNO: {13: "NIFTY", 25: "BANKNIFTY"}, ExchangeSegment.BSE_FNO: {51: "SENSEX"}}
 INDEX_DERIVATIVES: Final = frozenset({InstrumentType.OPTIDX, InstrumentType.FUTIDX})
 
 Progress = Callable[[str], None]

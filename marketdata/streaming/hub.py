@@ -46,7 +46,7 @@ REPORTS_EVERY_SECONDS: Final = 0.5
 CALENDAR_EVERY_SECONDS: Final = 30.0
 # Chosen: ten flushes (FLUSH_MS is 100): an owner that is alive answers a request with one of the next frames.
 ANSWER_WITHIN_SECONDS: Final = 1.0
-# Chosen: a restarted Redis answers in well under a second; the cap spares one that is down.
+# Chosen: short, to follow a restart of Redis closely; the cap spares one that is down.
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0  # Chosen: the longest wait of a browser after Redis is back.
 

@@ -34,7 +34,7 @@ from subscriptions.feed.threads import reraise_cancellation
 
 logger = logging.getLogger(__name__)
 
-_RELISTEN_SECONDS: Final = 1.0  # Chosen: a Redis that restarts is back within seconds.
+_RELISTEN_SECONDS: Final = 1.0  # Chosen: short, so that few nudges of a restarted Redis are missed.
 _RELEASE_SECONDS: Final = 2.0  # Chosen: twice the closing handshake (1 s), within the 5 s of a warm shutdown.
 _CANCEL_AGAIN_SECONDS: Final = 0.5  # Chosen: four cancellations within `_RELEASE_SECONDS`.
 

@@ -29,7 +29,7 @@ from marketdata.dhan.disconnects import Reaction, reaction_to_refusal
 from marketdata.dhan.requests import Request, RequestCode
 from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 
-HANDSHAKE_SECONDS: Final = 5.0  # Chosen: a healthy broker answers in well under a second.
+HANDSHAKE_SECONDS: Final = 5.0  # Chosen: far longer than a usual handshake.
 GOODBYE_SECONDS: Final = 1.0  # Chosen: within the 2 s of a warm shutdown (`worker._RELEASE_SECONDS`).
 
 

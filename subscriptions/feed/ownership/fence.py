@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-# Chosen: a Redis that restarts is back sooner.
+# Chosen: longer than a usual restart of Redis.
 BOARD_GONE_SECONDS: Final = 5.0
 
 RenewedAt = Callable[[], float]

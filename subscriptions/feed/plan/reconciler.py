@@ -19,7 +19,7 @@ from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
 
-# Chosen: the longest delay after a lost nudge; a read takes milliseconds.
+# Chosen: the longest delay after a lost nudge.
 BEAT_SECONDS: Final = 5.0
 # Chosen: the first read after an outage comes at most a second late.
 RETRY_SECONDS: Final = 1.0

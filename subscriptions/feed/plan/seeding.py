@@ -36,9 +36,7 @@ class Seeder:
     """Seeds the quote tables of one worker's connections."""
 
     def __init__(
-        self,
-        list_connections: Callable[[], Sequence[PlannedConnection]],
-        read_credentials: ReadCurrentCredentials,
+        self, list_connections: Callable[[], Sequence[PlannedConnection]], read_credentials: ReadCurrentCredentials
     ) -> None:
         self._list_connections = list_connections
         self._read_credentials = read_credentials

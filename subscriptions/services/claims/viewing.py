@@ -102,11 +102,7 @@ def _store_unclaimed(chain: Chain, *, is_first: bool) -> Chain:
 
 
 def note_viewed(
-    *,
-    user_id: int,
-    series: SeriesKey | None = None,
-    instrument_ids: Collection[int] = (),
-    now: datetime,
+    *, user_id: int, series: SeriesKey | None = None, instrument_ids: Collection[int] = (), now: datetime
 ) -> None:
     """Note that this user views a chain (its claims of every width) or single instruments.
 

@@ -75,11 +75,7 @@ def current_chains(chains: Iterable[Chain], claims: Mapping[WindowKey, Sequence[
 
 
 def set_windows(
-    moves: Iterable[tuple[Sequence[Claim], Sequence[int]]],
-    *,
-    actor: str,
-    now: datetime,
-    added: AddedItem | None = None,
+    moves: Iterable[tuple[Sequence[Claim], Sequence[int]]], *, actor: str, now: datetime, added: AddedItem | None = None
 ) -> MovedLegs:
     """Make all claims of each window hold exactly its instruments; return the legs that changed.
 

@@ -159,11 +159,7 @@ WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
 
 
 def add(
-    wanted: Mapping[int, Sequence[int]],
-    *,
-    tiers: Mapping[int, Tier],
-    now: datetime,
-    make_room: MakeRoom | None = None,
+    wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], now: datetime, make_room: MakeRoom | None = None
 ) -> Sequence[LegChange]:
     """Add instruments (ids by claim id) to what each claim holds; return the new legs, by claim.
 
