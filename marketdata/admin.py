@@ -4,6 +4,7 @@ Staff enter an access token here. It is never shown again, only its last four ch
 calendar is editable.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -27,24 +28,27 @@ def format_moment(at: datetime | None) -> str | None:
     return f"{timezone.localtime(at):%d\N{NO-BREAK SPACE}%b\N{NO-BREAK SPACE}%Y %H:%M:%S}" if at else None
 
 
+def moment_column(field: str, description: str) -> Callable[[Any, Any], str | None]:
+    """Return a column of an admin list that shows the time in `field` in IST, to the second."""
+
+    @admin.display(description=description, ordering=field)
+    def column(_admin: Any, row: Any) -> str | None:
+        return format_moment(getattr(row, field))
+
+    return column
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """A read-only table. Its lists count only the filtered rows: a full count of millions of rows is slow."""
+    """A table that services write. Its lists count filtered rows only: a full count of millions of rows is slow."""
 
     show_full_result_count = False
     # Each facet count would be one more count of the whole table.
     show_facets = admin.ShowFacets.NEVER
 
     def has_add_permission(self, *_: Any, **__: Any) -> bool:
-        """Return False: services write this table."""
         return False
 
-    def has_change_permission(self, *_: Any, **__: Any) -> bool:
-        """Return False: services write this table."""
-        return False
-
-    def has_delete_permission(self, *_: Any, **__: Any) -> bool:
-        """Return False: services write this table."""
-        return False
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 @admin.register(Instrument)
@@ -128,13 +132,13 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
 
     form = TokenForm
     list_display = ["client_id", "ending", "state", "expires", "method", "stored_moment", "stored_by"]
+    stored_moment = moment_column("stored_at", "stored")
     list_display_links = ["client_id"]
     # An allow-list: the ciphertext of the token is in a field that is not named here.
     fields = ["client_id", "ending", "state", "expires", "method", "stored_moment", "stored_by"]
     ordering = ["-id"]
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Return whether the user may enter a token."""
         return bool(request.user.has_perm("marketdata.add_brokersession"))
 
     def get_fields(
@@ -142,7 +146,6 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
         request: HttpRequest,  # noqa: ARG002  The framework's signature.
         obj: BrokerSession | None = None,
     ) -> list[Any]:
-        """Return the fields of the form for a new token, or of the page of a stored one."""
         return ["client_id", "access_token"] if obj is None else list(self.fields)
 
     @method_decorator(sensitive_post_parameters("access_token"))
@@ -170,11 +173,6 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
     def expires(self, row: BrokerSession) -> str | None:
         """Return the expiry of the token, or that it is unknown."""
         return format_moment(row.expires_at) or "unknown (opaque token)"
-
-    @admin.display(description="stored", ordering="stored_at")
-    def stored_moment(self, row: BrokerSession) -> str | None:
-        """Return when the token was stored."""
-        return format_moment(row.stored_at)
 
     @admin.display(description="state")
     def state(self, row: BrokerSession) -> str:
@@ -214,7 +212,6 @@ class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django'
 
     @admin.action(description="Make these days holidays", permissions=["change"])
     def make_holidays(self, request: HttpRequest, chosen: QuerySet[MarketSession]) -> None:
-        """Turn the chosen days into holidays of their segments."""
         count = services.make_holidays(
             session_ids=list(chosen.values_list("pk", flat=True)), source=f"entered by {request.user.get_username()}"
         )

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from marketdata.admin import ReadOnlyAdmin, format_moment
+from marketdata.admin import ReadOnlyAdmin, moment_column
 from subscriptions.domain.claims import LogReason, Tier
 from subscriptions.models import EndOfDayRun, SubscriptionLog
 
@@ -27,7 +27,6 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's clas
 
     @cached_property
     def count(self) -> int:
-        """Return the number of rows, exact or estimated."""
         rows = self.object_list.order_by()
         counted = rows[: COUNTED_UP_TO + 1].count()
         if counted <= COUNTED_UP_TO:
@@ -38,40 +37,36 @@ class EstimatingPaginator(Paginator):  # type: ignore[type-arg]  # Django's clas
 
     @property
     def is_estimate(self) -> bool:
-        """Whether `count` is an estimate."""
         return self.count > COUNTED_UP_TO
 
 
-class ReasonFilter(admin.SimpleListFilter):
-    """Filter by reason: those of this app, and those of the newest rows."""
+class ColumnFilter(admin.SimpleListFilter):
+    """Filter by the value of one column; unlike the default filter it runs no DISTINCT over the table."""
 
-    title = "reason"
-    parameter_name = "reason"
+    parameter_name: str
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
+class ReasonFilter(ColumnFilter):
+    """The reasons of this app, and those of the newest rows."""
+
+    title = parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """Return the reasons offered."""
         # DISTINCT would read the whole log; the newest rows come from the index on `at`.
         recent = SubscriptionLog.objects.order_by("-at").values_list("reason", flat=True)[:RECENT_ROWS]
         return [(one, one) for one in sorted({*recent, *LogReason})]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        """Return the rows with the chosen reason."""
-        return queryset.filter(reason=self.value()) if self.value() else queryset
 
+class TierFilter(ColumnFilter):
+    """The tiers, claimed or not."""
 
-class TierFilter(admin.SimpleListFilter):
-    """Filter by tier; unlike the default filter it runs no DISTINCT over the table."""
-
-    title = "tier"
-    parameter_name = "tier"
+    title = parameter_name = "tier"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002
-        """Return the tiers offered."""
         return [(one.value, one.value) for one in Tier]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-        """Return the rows of the chosen tier."""
-        return queryset.filter(tier=self.value()) if self.value() else queryset
 
 
 @admin.register(SubscriptionLog)
@@ -82,29 +77,14 @@ class SubscriptionLogAdmin(ReadOnlyAdmin):
     list_filter = ["at", "action", ReasonFilter, TierFilter]
     search_fields = ["subject", "actor"]
     search_help_text = "Part of a chain, a token or an actor's name"
-    fields = [
-        "moment",
-        "action",
-        "reason",
-        "actor",
-        "tier",
-        "subject",
-        "format_counts",
-        "format_connections",
-        "legs",
-    ]
+    fields = ["moment", "action", "reason", "actor", "tier", "subject", "format_counts", "format_connections", "legs"]
     ordering = ["-at"]
     sortable_by = ["moment"]
     paginator = EstimatingPaginator
-
-    @admin.display(description="at", ordering="at")
-    def moment(self, row: SubscriptionLog) -> str | None:
-        """Return the time, to the second."""
-        return format_moment(row.at)
+    moment = moment_column("at", "at")
 
     @admin.display(description="counts")
     def format_counts(self, row: SubscriptionLog) -> str:
-        """Return the number of legs, and the counts by result."""
         rest = sorted(f"{count:,} {name}" for name, count in row.counts.items() if count and name != "legs")
         legs = row.counts.get("legs", 0)
         return f"{legs:,} {'leg' if legs == 1 else 'legs'}" + (f": {', '.join(rest)}" if rest else "")
@@ -123,8 +103,4 @@ class EndOfDayRunAdmin(ReadOnlyAdmin):
     list_filter = ["exchange_segment"]
     fields = ["closes", "exchange_segment", "moment", "actor", "claims", "released"]
     ordering = ["-closes", "-id"]
-
-    @admin.display(description="ran at", ordering="ran_at")
-    def moment(self, row: EndOfDayRun) -> str | None:
-        """Return the time of the run, to the second."""
-        return format_moment(row.ran_at)
+    moment = moment_column("ran_at", "ran at")

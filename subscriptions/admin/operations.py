@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from marketdata.admin import ReadOnlyAdmin, format_moment
+from marketdata.admin import ReadOnlyAdmin, format_moment, moment_column
 from subscriptions import selectors, services
 from subscriptions.models import Claim, FeedConnection, Subscription
 from subscriptions.permissions import OPERATE
@@ -31,7 +31,6 @@ class SubscriptionList(ChangeList):
     """Change list that loads the claimants of the rows of one page in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Load the rows of this page."""
         super().get_results(request)
         # A list fixes the page, so its ids are known: one query for all rows instead of one per row.
         self.result_list: Any = list(self.result_list)
@@ -44,7 +43,6 @@ class ClaimList(ChangeList):
     """Change list that counts the legs of the rows of one page in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Load the rows of this page."""
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
         found = selectors.count_legs(claim_ids=[row.pk for row in self.result_list])
@@ -61,26 +59,15 @@ class FeedConnectionAdmin(ReadOnlyAdmin):
     list_select_related = ["lease"]
     fields = ["number", "state", "fill", "since_moment", "owner", "epoch", "lease_until", "last_error"]
     ordering = ["number"]
+    since_moment = moment_column("since", "since")
 
     @admin.display(description="load", ordering="load")
     def fill(self, row: FeedConnection) -> str:
-        """Return the load as a meter and in numbers."""
-        return format_html(
-            '<meter min="0" max="{}" value="{}"></meter> {} of {}',
-            row.capacity,
-            row.load,
-            f"{row.load:,}",
-            f"{row.capacity:,}",
-        )
-
-    @admin.display(description="since", ordering="since")
-    def since_moment(self, row: FeedConnection) -> str | None:
-        """Return the time of the last change of state."""
-        return format_moment(row.since)
+        meter = '<meter min="0" max="{}" value="{}"></meter> {} of {}'
+        return format_html(meter, row.capacity, row.load, f"{row.load:,}", f"{row.capacity:,}")
 
     @admin.display(ordering="lease__owner", empty_value="none")
     def owner(self, row: FeedConnection) -> str | None:
-        """Return the owner that the lease names."""
         return row.lease.owner or None
 
     @admin.display(ordering="lease__epoch")
@@ -90,7 +77,6 @@ class FeedConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="lease until", ordering="lease__expires_at", empty_value="free")
     def lease_until(self, row: FeedConnection) -> str | None:
-        """Return when the lease expires unless its owner renews it."""
         return format_moment(row.lease.expires_at)
 
 
@@ -108,6 +94,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         "claim_count",
         "held_by",
     ]
+    since_moment = moment_column("since", "since")
     list_filter = ["tier", "connection", ("leaving_connection", admin.EmptyFieldListFilter)]
     list_select_related = ["instrument"]
     search_fields = ["instrument__token", "instrument__underlying_symbol"]
@@ -116,12 +103,10 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002
-        """Return the change list that loads claimants."""
         return SubscriptionList
 
     @admin.display(description="connection", ordering="connection")
     def connection_number(self, row: Subscription) -> int:
-        """Return the number of the connection."""
         return row.connection_id
 
     @admin.display(description="leaving", ordering="leaving_connection")
@@ -129,26 +114,18 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         """Return the old connection of a move under way."""
         return row.leaving_connection_id
 
-    @admin.display(description="since", ordering="since")
-    def since_moment(self, row: Subscription) -> str | None:
-        """Return the time of the subscription or claim."""
-        return format_moment(row.since)
-
     @admin.display(description="claims")
     def claim_count(self, row: Any) -> int:
-        """Return the number of claims that hold it."""
         claimants: selectors.Claimants = row.claimants
         return claimants.claims
 
     @admin.display(description="held by", empty_value="no trader")
     def held_by(self, row: Any) -> str | None:
-        """Return the first claimants by name."""
         claimants: selectors.Claimants = row.claimants
         return ", ".join(claimants.users) + (" and others" if claimants.has_more else "") or None
 
     @admin.display(description="claims")
     def format_claims(self, row: Subscription) -> str:
-        """Return all claims that hold it, one a line."""
         claims = Claim.objects.filter(legs__subscription=row).select_related("instrument", "user", "rule")
         return "\n".join(f"{one.subject} · {one.kind} · tier {one.tier} · {_claimant(one)}" for one in claims)
 
@@ -163,45 +140,25 @@ class EvictForm(forms.Form):
 class ClaimAdmin(ReadOnlyAdmin):
     """Claims. Evicting and pinning concern the whole chain: all tier-A claims on the same chain or instrument."""
 
-    list_display = [
-        "subject",
-        "kind",
-        "tier",
-        "claimant",
-        "pinned",
-        "leg_count",
-        "viewed",
-        "claimed",
-    ]
+    list_display = ["subject", "kind", "tier", "claimant", "pinned", "leg_count", "viewed", "claimed"]
+    viewed = moment_column("last_viewed_at", "viewed")
+    claimed = moment_column("claimed_at", "claimed")
     list_filter = ["tier", "kind", "is_pinned"]
     list_select_related = ["instrument", "user", "rule"]
     search_fields = ["underlying_symbol", "instrument__token", "user__username"]
     search_help_text = "Part of an underlying, a token or a trader's name"
-    fields = [
-        "subject",
-        "kind",
-        "tier",
-        "claimant",
-        "pinned",
-        "viewed",
-        "claimed",
-        "format_connections",
-        "format_legs",
-    ]
+    fields = ["subject", "kind", "tier", "claimant", "pinned", "viewed", "claimed", "format_connections", "format_legs"]
     ordering = ["-id"]
     actions = ["evict", "pin", "unpin"]
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002
-        """Return the change list that counts legs."""
         return ClaimList
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may run the actions."""
         return request.user.has_perm(OPERATE)
 
     @admin.display(description="claim", ordering=Coalesce("instrument__token", F("underlying_symbol")))
     def subject(self, row: Claim) -> str:
-        """Return the chain or instrument."""
         return row.subject
 
     @admin.display(description="claimed by", ordering="user__username")
@@ -211,50 +168,33 @@ class ClaimAdmin(ReadOnlyAdmin):
 
     @admin.display(ordering="is_pinned", empty_value="")
     def pinned(self, row: Claim) -> str | None:
-        """Return "pinned" for a claim that is not evicted."""
         return "pinned" if row.is_pinned else None
-
-    @admin.display(ordering="last_viewed_at")
-    def viewed(self, row: Claim) -> str | None:
-        """Return the time of the last view."""
-        return format_moment(row.last_viewed_at)
-
-    @admin.display(ordering="claimed_at")
-    def claimed(self, row: Claim) -> str | None:
-        """Return the time of the subscription or claim."""
-        return format_moment(row.claimed_at)
 
     @admin.display(description="legs")
     def leg_count(self, row: Any) -> int:
-        """Return the number of its legs."""
         count: int = row.leg_count
         return count
 
     @admin.display(description="connections")
     def format_connections(self, row: Claim) -> str:
-        """Return the number of its legs by connection."""
         found = selectors.list_claim_connections([row.pk]).get(row.pk, {})
         return ", ".join(f"{count} on {number}" for number, count in found.items())
 
     @admin.display(description="legs")
     def format_legs(self, row: Claim) -> str:
-        """Return the tokens of its legs."""
         tokens = row.legs.order_by("subscription__instrument_id")
         return ", ".join(tokens.values_list("subscription__instrument__token", flat=True))
 
     @admin.action(permissions=["operate"], description="Evict: stop streaming and notify the traders")
     def evict(self, request: HttpRequest, queryset: QuerySet[Claim]) -> HttpResponse | None:
-        """Evict the chains of the chosen claims, after a confirmation."""
         return self._run(request, queryset, act="evict", verb="Evict")
 
     @admin.action(permissions=["operate"], description="Pin: never evict")
     def pin(self, request: HttpRequest, queryset: QuerySet[Claim]) -> HttpResponse | None:
-        """Pin the chains of the chosen claims, after a confirmation."""
         return self._run(request, queryset, act="pin", verb="Pin")
 
     @admin.action(permissions=["operate"], description="Unpin: may be evicted again")
     def unpin(self, request: HttpRequest, queryset: QuerySet[Claim]) -> HttpResponse | None:
-        """Unpin the chains of the chosen claims, after a confirmation."""
         return self._run(request, queryset, act="unpin", verb="Unpin")
 
     def _run(self, request: HttpRequest, queryset: QuerySet[Claim], *, act: str, verb: str) -> HttpResponse | None:

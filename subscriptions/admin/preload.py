@@ -3,7 +3,7 @@
 A rule is validated against the listing before it is saved. A dry run shows the targets of a rule, saved or not.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
@@ -18,6 +18,7 @@ from subscriptions.domain.preload import Rule
 from subscriptions.models import PreloadRule
 
 PREVIEW = "_preview"
+COUNTS: Final = ("weekly", "monthly", "quarterly", "strikes", "futures")
 
 
 class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
@@ -25,18 +26,7 @@ class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cl
 
     class Meta:
         model = PreloadRule
-        fields = [
-            "profile",
-            "position",
-            "exchange_segment",
-            "underlying_symbol",
-            "weekly",
-            "monthly",
-            "quarterly",
-            "strikes",
-            "futures",
-            "is_active",
-        ]
+        fields = ["profile", "position", "exchange_segment", "underlying_symbol", *COUNTS, "is_active"]
 
     def clean_underlying_symbol(self) -> str:
         """Accept aliases, as the search does."""
@@ -56,14 +46,13 @@ class PreloadRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cl
             self.add_error("strikes", "The rule has strikes, but no weekly, monthly or quarterly expiries.")
         if not expiries and not futures:
             self.add_error(None, "This rule takes nothing: enter expiries and strikes, or futures.")
-        segment, symbol = ExchangeSegment(cleaned["exchange_segment"]), cleaned["underlying_symbol"]
-        self._check_listed(segment, symbol)
+        self._check_listed(ExchangeSegment(cleaned["exchange_segment"]), cleaned["underlying_symbol"])
         return cleaned
 
     def rule(self) -> Rule:
         """Return the rule of a valid form."""
         values = self.cleaned_data
-        numbers = {name: values[name] for name in ("weekly", "monthly", "quarterly", "strikes", "futures")}
+        numbers = {name: values[name] for name in COUNTS}
         segment = ExchangeSegment(values["exchange_segment"])
         return Rule(self.instance.pk or 0, segment, values["underlying_symbol"], **numbers)
 
@@ -79,18 +68,7 @@ class PreloadRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
     """Preload rules: the targets of tier B by underlying."""
 
     form = PreloadRuleForm
-    list_display = [
-        "profile",
-        "position",
-        "underlying_symbol",
-        "exchange_segment",
-        "weekly",
-        "monthly",
-        "quarterly",
-        "strikes",
-        "futures",
-        "is_active",
-    ]
+    list_display = ["profile", "position", "underlying_symbol", "exchange_segment", *COUNTS, "is_active"]
     list_display_links = ["underlying_symbol"]
     list_filter = ["profile", "is_active"]
     ordering = ["profile", "position"]

@@ -32,11 +32,9 @@ class ClaimingUserAdmin(AccountAdmin):
         return lines, {"users": len(lines), "claims": sum(one.claims for one in totals)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: AbstractBaseUser) -> None:
-        """Delete one user."""
         self._delete([obj], request)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete the chosen users."""
         self._delete(queryset, request)
 
     def _delete(self, users: Iterable[AbstractBaseUser], request: HttpRequest) -> None:
