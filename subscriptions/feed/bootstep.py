@@ -18,7 +18,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from marketdata import selectors, services
-from marketdata.dhan.credentials import Credentials
 from subscriptions.domain.watchdog import Limits
 from subscriptions.feed.connection.socket import KeepaliveTimeouts
 from subscriptions.feed.ownership.processes import name_this_process
@@ -34,11 +33,6 @@ STOP_SECONDS: Final = 5.0
 EXIT_BROKEN: Final = 70
 
 
-def note_refusal(refused: Credentials, reason: str) -> None:
-    """Record that the broker refuses these credentials."""
-    services.note_refusal(credentials=refused, reason=reason, now=timezone.now())
-
-
 def read_settings() -> FeedSettings:
     """Return the settings of this worker, under a unique name."""
     calendar = selectors.MarketCalendar()
@@ -47,7 +41,7 @@ def read_settings() -> FeedSettings:
         limit=settings.FEED_CONNECTIONS,
         feed_url=settings.DHAN_FEED_URL,
         read_credentials=selectors.read_credentials,
-        note_refusal=note_refusal,
+        note_refusal=lambda used, why: services.note_refusal(credentials=used, reason=why, now=timezone.now()),
         database=connection_parameters(settings.DATABASES["default"]),
         # Milliseconds in the environment, seconds inside the feed.
         flush_seconds=settings.FLUSH_MS / 1_000,
@@ -100,11 +94,9 @@ class FeedWorkerStep(bootsteps.StartStopStep):
         self._thread: _WorkerThread | None = None
 
     def include_if(self, worker: WorkController) -> bool:
-        """Return whether the Celery worker consumes the queue "feed"."""
         return FEED_QUEUE in worker.app.amqp.queues.consume_from
 
     def start(self, _worker: WorkController) -> None:
-        """Start the feed worker."""
         self._thread = _WorkerThread()
         self._thread.start()
 

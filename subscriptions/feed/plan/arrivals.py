@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Final
 
 from django.db import Error as DatabaseError
@@ -58,14 +59,11 @@ class Arrivals:
     async def _finish(self, arrived: Collection[int]) -> bool:
         number = self._connection.lease.connection
         try:
-            count = await run_in_thread(_finish_moves, number, arrived)
+            finish = partial(services.finish_moves, connection=number, instrument_ids=arrived, now=timezone.now())
+            count = await run_in_thread(finish)
         except (DatabaseError, services.PlacementBusy) as error:
             logger.warning("connection %d: %d moves not finished (%s)", number, len(arrived), type(error).__name__)
             return False
         self._finished.update(arrived)
         logger.info("connection %d: %d moves finished", number, count)
         return True
-
-
-def _finish_moves(number: int, instrument_ids: Collection[int]) -> int:
-    return services.finish_moves(connection=number, instrument_ids=instrument_ids, now=timezone.now())

@@ -6,14 +6,13 @@ from the present sets. While PostgreSQL is unreachable the plan stays as it is.
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from django.db import Error as DatabaseError
 
 from subscriptions import selectors
-from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.feed.plan.plan import PlannedConnection
 from subscriptions.feed.threads import run_in_thread
 
@@ -50,7 +49,7 @@ class Reconciler:
             self._nudged.clear()
             wait = BEAT_SECONDS
             try:
-                self._connection.replace_plan(await run_in_thread(_list_wanted, number))
+                self._connection.replace_plan(await run_in_thread(partial(selectors.list_wanted, connection=number)))
             except DatabaseError as error:
                 logger.warning(
                     "connection %d: wanted set unreadable (%s); %d instruments stay subscribed",
@@ -76,7 +75,3 @@ class Reconciler:
                     break
                 self._connection.send(request)
                 await asyncio.sleep(self._pause_seconds)
-
-
-def _list_wanted(connection: int) -> Sequence[WantedInstrument]:
-    return selectors.list_wanted(connection=connection)

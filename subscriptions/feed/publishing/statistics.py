@@ -7,13 +7,7 @@ from typing import Final
 
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.trade_lags import TradeLags
-from marketdata.domain.feed_statistics import (
-    FLUSH_BOUNDS,
-    LAG_BOUNDS,
-    TRADE_LAG_BOUNDS,
-    FeedStatistics,
-    Histogram,
-)
+from marketdata.domain.feed_statistics import FLUSH_BOUNDS, LAG_BOUNDS, TRADE_LAG_BOUNDS, FeedStatistics, Histogram
 from marketdata.domain.quote_rows import Rows
 from marketdata.domain.quote_state import SegmentActivity
 from marketdata.domain.tick_rules import TickFault
