@@ -15,12 +15,7 @@ from typing import Any, Final
 from django.db import connection
 
 from marketdata import quote_board
-from marketdata.domain.instruments import (
-    Exchange,
-    ExchangeSegment,
-    InstrumentType,
-    OptionType,
-)
+from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType, OptionType
 from marketdata.domain.search import SearchQuery, parse_query
 from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import search_statements as statements
@@ -60,7 +55,6 @@ class SearchHit:
     strike: Decimal | None
     option_type: OptionType | None
     lot_size: int
-    spot_instrument_id: int | None
     # Represents its underlying: an index, a cash instrument, or the nearest future of an underlying without a spot.
     is_underlying: bool
     is_exact: bool = False
@@ -160,22 +154,11 @@ def _hits(sql: str, parameters: Mapping[str, Any]) -> list[SearchHit]:
 
 
 def _hit(row: tuple[Any, ...]) -> SearchHit:
-    return SearchHit(
-        instrument_id=row[0],
-        token=row[1],
-        display_name=row[2],
-        exchange=Exchange(row[3]),
-        segment=ExchangeSegment(row[4]),
-        instrument_type=InstrumentType(row[5]),
-        underlying=row[6],
-        expiry=row[7],
-        strike=row[8],
-        option_type=OptionType(row[9]) if row[9] else None,
-        lot_size=row[10],
-        spot_instrument_id=row[11],
-        is_underlying=row[12],
-        is_exact=row[13],
-    )
+    # The columns are in the order of the fields.
+    instrument_id, token, name, exchange, segment, kind, underlying, expiry, strike, option_type, *rest = row
+    market = Exchange(exchange), ExchangeSegment(segment), InstrumentType(kind)
+    side = OptionType(option_type) if option_type else None
+    return SearchHit(instrument_id, token, name, *market, underlying, expiry, strike, side, *rest)
 
 
 def _with_exchange(hits: Sequence[SearchHit]) -> list[SearchHit]:

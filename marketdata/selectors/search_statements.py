@@ -9,7 +9,7 @@ from typing import Final
 # Columns of a hit in the order of `search._hit`; the two flags follow.
 _COLUMNS: Final = """
     i.id, i.token, i.display_name, i.exchange, i.exchange_segment, i.instrument_type, i.underlying_symbol, i.expiry,
-    i.strike, i.option_type, i.lot_size, i.underlying_id
+    i.strike, i.option_type, i.lot_size
 """
 # Exactly the expression of the index instruments_words; otherwise the planner does not use it.
 _WORDS: Final = """to_tsvector('simple'::regconfig, COALESCE(i.token, '') || ' ' || COALESCE(i.display_name, ''))"""
@@ -43,7 +43,7 @@ def named(*, by_word: bool, has_derivatives: bool) -> str:
               AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s) AND ({match})
         )
         SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
-               strike, option_type, lot_size, underlying_id, stands, exact
+               strike, option_type, lot_size, stands, exact
         FROM found {only}
         ORDER BY (exact AND stands) DESC, stands DESC, derives DESC, prefixed DESC,
                  (series IN ('', 'EQ', 'BE', 'BZ', 'A', 'B', 'T', 'X', 'XT')) DESC,

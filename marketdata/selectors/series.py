@@ -29,12 +29,7 @@ from marketdata.domain.instruments import (
     format_expiry,
 )
 from marketdata.models import Instrument
-from marketdata.selectors.underlyings import (
-    Underlying,
-    UnknownSymbol,
-    find_underlying,
-    market_today,
-)
+from marketdata.selectors.underlyings import Underlying, UnknownSymbol, find_underlying, market_today
 
 INDEX_WIDTH: Final = 101  # As commissioned (design, section 3): 50 + 1 + 50.
 PLAIN_WIDTH: Final = 25  # As commissioned: 12 + 1 + 12.
@@ -184,7 +179,7 @@ def get_future(*, symbol: str, expiry: date | None = None, exchange: str | None 
     segment, today = underlying.derivative_segment, market_today()
     if segment is None:
         raise UnknownSymbol(f"No futures are listed on {underlying.symbol}.", symbol=underlying.symbol)
-    futures = _futures(segment, underlying.symbol, today).order_by("expiry", "id")
+    futures = _contracts(segment, underlying.symbol, today).filter(option_type="").order_by("expiry", "id")
     found = (futures.filter(expiry=expiry) if expiry else futures).first()
     if found is None:
         dates = [one for one in futures.values_list("expiry", flat=True) if one]
@@ -282,10 +277,6 @@ def _contracts(segment: ExchangeSegment, symbol: str, from_date: date) -> QueryS
     return Instrument.objects.filter(
         is_listed=True, underlying_symbol=symbol, exchange_segment=segment, expiry__gte=from_date
     )
-
-
-def _futures(segment: ExchangeSegment, symbol: str, from_date: date) -> QuerySet[Instrument]:
-    return _contracts(segment, symbol, from_date).filter(option_type="")
 
 
 def _unknown_expiry(contracts: str, expiry: date | None, listed: Sequence[date], today: date) -> UnknownExpiry:

@@ -15,7 +15,6 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -126,30 +125,15 @@ def reseal_tokens() -> int:
     return len(rows)
 
 
-@dataclass(frozen=True, slots=True)
-class _LoginSecrets:
-    """The secrets that generate a token."""
-
-    client_id: str
-    pin: str
-    totp_secret: str
-
-    def __repr__(self) -> str:
-        return f"_LoginSecrets({self.client_id!r})"
-
-
-def _login_secrets(found: BrokerLogin) -> _LoginSecrets | None:
-    """Return the secrets for the current account; None without a PIN or for an account other than DHAN_CLIENT_ID."""
-    client_id = settings.DHAN_CLIENT_ID
-    is_ours = found.credentials is None or found.credentials.client_id == client_id
-    if not settings.DHAN_PIN or not is_ours:
-        return None
-    return _LoginSecrets(client_id, settings.DHAN_PIN, settings.DHAN_TOTP_SECRET)
+def _can_generate(found: BrokerLogin) -> bool:
+    """Return whether a token can be generated: there is a PIN, and the current account is that of DHAN_CLIENT_ID."""
+    is_ours = found.credentials is None or found.credentials.client_id == settings.DHAN_CLIENT_ID
+    return is_ours and bool(settings.DHAN_PIN)
 
 
 def _step(found: BrokerLogin, now: datetime) -> Step:
-    secrets, row = _login_secrets(found), found.row
-    if found.credentials is None and secrets is None:
+    can_generate, row = _can_generate(found), found.row
+    if found.credentials is None and not can_generate:
         return Step.NOTHING
     return next_step(
         expires_at=found.expires_at,
@@ -158,7 +142,7 @@ def _step(found: BrokerLogin, now: datetime) -> Step:
         or (row is not None and row.refused_at is not None and may_be_the_token(row.refusal)),
         failures=row.failures if row is not None else 0,
         retry_at=row.retry_at if row is not None else None,
-        can_generate=secrets is not None,
+        can_generate=can_generate,
         margin=timedelta(minutes=settings.TOKEN_RENEW_MARGIN_MIN),
         now=now,
     )
@@ -205,11 +189,9 @@ def _renew(now: datetime) -> Renewal:
 
 
 def _ask_broker(step: Step, found: BrokerLogin, now: datetime) -> IssuedToken:
-    secrets = _login_secrets(found)
-    if step is Step.GENERATE and secrets is not None:
-        return dhan_api.generate_token(
-            client_id=secrets.client_id, pin=secrets.pin, totp_secret=secrets.totp_secret, now=now
-        )
+    if step is Step.GENERATE and _can_generate(found):
+        client_id, pin, totp_secret = settings.DHAN_CLIENT_ID, settings.DHAN_PIN, settings.DHAN_TOTP_SECRET
+        return dhan_api.generate_token(client_id=client_id, pin=pin, totp_secret=totp_secret, now=now)
     if found.credentials is None:
         raise ValueError("no access token to renew")
     return dhan_api.renew_token(found.credentials)
