@@ -11,6 +11,7 @@ from typing import Final
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from django.db import transaction
 
 from marketdata.quote_board import BoardError
 
@@ -19,23 +20,27 @@ logger = logging.getLogger(__name__)
 # Chosen: the change is committed; a Redis that hangs must not hold the request longer.
 TIMEOUT_SECONDS: Final = 2
 
+Message = Mapping[str, str]
+WATCHLIST_CHANGED: Final[Message] = {"type": "watchlist_changed"}
+"""The watchlist of the trader changed: open pages read it again."""
+
 
 def user_group(user_id: int) -> str:
     """Return the Channels group of all open browsers of a trader."""
     return f"user.{user_id}"
 
 
-def send_notice(*, user_ids: Collection[int], kind: str, text: str) -> None:
-    """Send these traders a notice to display; `kind` is its stable name for programs."""
-    send(user_ids=user_ids, messages=[{"type": "notice", "kind": kind, "text": text}])
+def notice(kind: str, text: str) -> Message:
+    """Return the message of a notice to display; `kind` is its stable name for programs."""
+    return {"type": "notice", "kind": kind, "text": text}
 
 
-def send_watchlist_changed(*, user_ids: Collection[int]) -> None:
-    """Notify the open pages of these traders that their watchlist changed, so that they read it."""
-    send(user_ids=user_ids, messages=[{"type": "watchlist_changed"}])
+def send_on_commit(user_ids: Collection[int], *messages: Message) -> None:
+    """Send messages to these traders once the transaction is committed; a failed delivery undoes nothing."""
+    transaction.on_commit(lambda: send(user_ids=user_ids, messages=messages))
 
 
-def send(*, user_ids: Collection[int], messages: Sequence[Mapping[str, str]]) -> None:
+def send(*, user_ids: Collection[int], messages: Sequence[Message]) -> None:
     """Send messages of the browser wire to these traders, in the given order. Logs a failure, raises none."""
     if not user_ids:
         return
@@ -45,7 +50,7 @@ def send(*, user_ids: Collection[int], messages: Sequence[Mapping[str, str]]) ->
         logger.warning("notice not delivered to the browsers of %d users (%s)", len(user_ids), type(error).__name__)
 
 
-async def _send_all(user_ids: Sequence[int], messages: Sequence[Mapping[str, str]]) -> None:
+async def _send_all(user_ids: Sequence[int], messages: Sequence[Message]) -> None:
     # Commands and tests may run without a layer: there is no browser to notify.
     layer = get_channel_layer()
     if layer is None:

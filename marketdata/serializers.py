@@ -22,11 +22,17 @@ from marketdata.services import Chain
 MAX_WIDTH: Final = 401  # Chosen: above the strikes of any listed series, so that a width can name all of them.
 
 
+def validated(bound: "serializers.BaseSerializer[Any]") -> dict[str, Any]:
+    """Return the validated fields of a serializer that has its input. Raises ValidationError."""
+    bound.is_valid(raise_exception=True)
+    found: dict[str, Any] = bound.validated_data
+    return found
+
+
 class ExpiryParam(serializers.Field):  # type: ignore[type-arg]  # The framework's class takes no parameter at run time.
     """A date as 26FEB2026 or 2026-02-26. Raises MalformedDate."""
 
     def to_internal_value(self, data: Any) -> date:
-        """Return the date."""
         return parse_expiry(str(data))
 
 

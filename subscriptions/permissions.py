@@ -14,6 +14,5 @@ class IsOperator(BasePermission):
     message = "You need the permission to operate the terminal."
 
     def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002  the framework's signature
-        """Return whether the caller may operate."""
         user = request.user
         return bool(user.is_authenticated and user.is_staff and user.has_perm(OPERATE))

@@ -53,7 +53,6 @@ class ExpiryField(serializers.Field[Any, Any, Any, Any]):
         super().__init__(required=False, allow_null=True)
 
     def to_internal_value(self, data: object) -> date | None:
-        """Return the date, or None."""
         if not isinstance(data, str | int):
             self.fail("invalid")
         text = str(data).strip()
@@ -64,27 +63,22 @@ class ExpiryField(serializers.Field[Any, Any, Any, Any]):
         return str(value)
 
 
-class SpotPriceField(serializers.DecimalField):
-    """The caller's price of an underlying, in rupees."""
-
-    def __init__(self) -> None:
-        super().__init__(max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False, allow_null=True)
-
-
 class NamesItsSpotPrice(serializers.Serializer[Any]):
     """A body in which `ltp` is another name of `underlying_ltp`."""
 
-    underlying_ltp = SpotPriceField()
+    # In rupees.
+    underlying_ltp = serializers.DecimalField(
+        max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False, allow_null=True
+    )
 
     def to_internal_value(self, data: Any) -> Any:
-        """Read `ltp` as `underlying_ltp`."""
         if isinstance(data, Mapping) and "ltp" in data and "underlying_ltp" not in data:
             data = {**data, "underlying_ltp": data["ltp"]}
         return super().to_internal_value(data)
 
 
 class ChainRequest(NamesItsSpotPrice):
-    """Body of an explicit chain subscription."""
+    """Body of an explicit chain subscription, and the fields that name a chain in other bodies."""
 
     user_id = OwnUserField()
     symbol = serializers.CharField(max_length=64)

@@ -1,6 +1,7 @@
 """Periodic tasks of subscriptions, on the default queue. All are idempotent and may run late."""
 
 import logging
+from collections.abc import Callable
 
 from celery import shared_task
 from django.db import OperationalError
@@ -15,18 +16,8 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name="subscriptions.tasks.preload_tier_b", time_limit=60)
 def preload_tier_b(**_: object) -> None:
-    """Preload tier B. A refused pass is tried again at the next beat."""
-    now = timezone.now()
-    try:
-        services.preload_tier_b(now=now)
-    except quote_board.BoardError as refusal:
-        logger.warning("preload failed, next attempt at the next beat: %s", refusal)
-        return
-    except DomainError as refusal:
-        logger.warning("preload failed, next attempt at the next beat: %s", refusal)
-    # Recorded even for a refused pass: health reads it as a sign that beat and worker run. The refusal shows in the
-    # tier_b part of health.
-    quote_board.connect().note_run(task="subscriptions.tasks.preload_tier_b", at=now)
+    """Preload tier B."""
+    _run_pass("preload_tier_b", services.preload_tier_b)
 
 
 @shared_task(name="subscriptions.tasks.make_log_months", time_limit=60)
@@ -46,13 +37,20 @@ def drop_log_months(**_: object) -> None:
 
 @shared_task(name="subscriptions.tasks.recentre", time_limit=60)
 def recentre(**_: object) -> None:
-    """Recentre the windows whose underlying moved a strike step. A refused pass is tried again at the next beat."""
+    """Recentre the windows whose underlying moved a strike step."""
+    _run_pass("recentre", services.recentre)
+
+
+def _run_pass(name: str, run: Callable[..., object]) -> None:
+    """Run a pass and record it; a refused pass is tried again at the next beat."""
     now = timezone.now()
     try:
-        services.recentre(now=now)
-    except quote_board.BoardError as refusal:
-        logger.warning("recentring failed, next attempt at the next beat: %s", refusal)
+        run(now=now)
+    except quote_board.BoardError as error:
+        logger.warning("%s failed, next attempt at the next beat: %s", name, error)
         return
     except DomainError as refusal:
-        logger.warning("recentring failed, next attempt at the next beat: %s", refusal)
-    quote_board.connect().note_run(task="subscriptions.tasks.recentre", at=now)
+        logger.warning("%s refused, next attempt at the next beat: %s", name, refusal)
+    # Recorded even for a refused pass: health reads it as a sign that beat and worker run. A refused preload shows in
+    # the tier_b part of health.
+    quote_board.connect().note_run(task=f"subscriptions.tasks.{name}", at=now)

@@ -13,28 +13,17 @@ from rest_framework.views import APIView
 
 from marketdata import selectors as market_selectors
 from marketdata import services as market_services
-from marketdata.serializers import ChainQuery, format_chain
-from subscriptions import selectors, services
+from marketdata.serializers import ChainQuery, format_chain, validated
+from subscriptions import selectors, serializers, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.permissions import IsOperator
-from subscriptions.serializers import (
-    ActiveQuery,
-    ChainRequest,
-    StatusOut,
-    format_active,
-    format_chain_claim,
-    format_detail,
-    format_rebalance_report,
-    format_ws_status,
-)
 
 
 class StatusView(APIView):
     """Totals, tiers and the five connections; `drift` is wanted minus confirmed streaming."""
 
     def get(self, _request: Request) -> Response:
-        """Return the present status."""
-        return Response(StatusOut(selectors.subscription_status()).data)
+        return Response(serializers.StatusOut(selectors.subscription_status()).data)
 
 
 class ActiveView(APIView):
@@ -44,10 +33,7 @@ class ActiveView(APIView):
     """
 
     def get(self, request: Request) -> Response:
-        """Return one page."""
-        asked = ActiveQuery(data=request.query_params.dict())
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
+        wanted = validated(serializers.ActiveQuery(data=request.query_params.dict()))
         page = selectors.list_active(
             tier=Tier(wanted["tier"]) if "tier" in wanted else None,
             connection=wanted.get("connection"),
@@ -58,7 +44,7 @@ class ActiveView(APIView):
         # The next address keeps the filters of the caller.
         here = request.build_absolute_uri()
         following = replace_query_param(here, "cursor", page.next_after) if page.next_after else None
-        return Response(format_active(page, next_address=following))
+        return Response(serializers.format_active(page, next_address=following))
 
 
 class SubscriptionView(APIView):
@@ -68,8 +54,7 @@ class SubscriptionView(APIView):
     """
 
     def get(self, _request: Request, token: str) -> Response:
-        """Return the subscription with its newest quote."""
-        return Response(format_detail(selectors.get_active(token=token)))
+        return Response(serializers.format_detail(selectors.get_active(token=token)))
 
 
 class WsStatusView(APIView):
@@ -78,8 +63,7 @@ class WsStatusView(APIView):
     permission_classes = [IsOperator]
 
     def get(self, _request: Request) -> Response:
-        """Return the connections, with the reports of their owners."""
-        return Response(format_ws_status(selectors.list_reported_connections()))
+        return Response(serializers.format_ws_status(selectors.list_reported_connections()))
 
 
 class RebalanceView(APIView):
@@ -88,9 +72,8 @@ class RebalanceView(APIView):
     permission_classes = [IsOperator]
 
     def post(self, request: Request) -> Response:
-        """Rebalance; return the moves and the loads before and after."""
         done = services.rebalance(actor=request.user.get_username(), now=timezone.now())
-        return Response(format_rebalance_report(done))
+        return Response(serializers.format_rebalance_report(done))
 
 
 class OptionChainView(APIView):
@@ -101,10 +84,7 @@ class OptionChainView(APIView):
     """
 
     def get(self, request: Request, symbol: str) -> Response:
-        """Return the chain."""
-        query = ChainQuery(data=request.query_params.dict())
-        query.is_valid(raise_exception=True)
-        asked, now = query.validated_data, timezone.now()
+        asked, now = validated(ChainQuery(data=request.query_params.dict())), timezone.now()
         underlying = market_selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
         chain = services.view_chain(
             underlying=underlying,
@@ -123,13 +103,10 @@ class ChainSubscribeView(GenericAPIView[Any]):
     """Subscribe an option chain without a watchlist entry; repeating the request changes nothing."""
 
     permission_classes = [IsAuthenticated]
-    serializer_class = ChainRequest
+    serializer_class = serializers.ChainRequest
 
     def post(self, request: Request) -> Response:
-        """Claim the chain for the caller."""
-        asked = self.get_serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
+        wanted = validated(self.get_serializer(data=request.data))
         underlying = market_selectors.find_underlying(symbol=wanted["symbol"], exchange=wanted.get("exchange"))
         listing = market_selectors.get_series(underlying=underlying, expiry=wanted.get("expiry"))
         now = timezone.now()
@@ -148,4 +125,4 @@ class ChainSubscribeView(GenericAPIView[Any]):
             reason="API_SUBSCRIBE",
             now=now,
         )
-        return Response(format_chain_claim(chain.key.series, placed), status=status.HTTP_201_CREATED)
+        return Response(serializers.format_chain_claim(chain.key.series, placed), status=status.HTTP_201_CREATED)

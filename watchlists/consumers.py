@@ -137,7 +137,11 @@ class MarketConsumer(AsyncWebsocketConsumer):
     async def _serve(self, client: Client) -> None:
         """Run the loops of the socket until one ends, then close with its code."""
         loops: list[Coroutine[Any, Any, CloseCode]] = [
-            self._send_frames(client),
+            self.hub.serve(
+                client,
+                send_bytes=lambda payload: self.send(bytes_data=payload),
+                send_text=lambda text: self.send(text_data=text),
+            ),
             self._answer_watches(client),
             self._review(),
         ]
@@ -245,13 +249,6 @@ class MarketConsumer(AsyncWebsocketConsumer):
         except DatabaseError:
             return True  # Unknown: the next review reads again.
         return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
-
-    async def _send_frames(self, client: Client) -> CloseCode:
-        return await self.hub.serve(
-            client,
-            send_bytes=lambda payload: self.send(bytes_data=payload),
-            send_text=lambda text: self.send(text_data=text),
-        )
 
     async def _end(self, code: CloseCode) -> None:
         # A plain int: daphne's WebSocket library rejects subclasses of int, and the socket would stay open.

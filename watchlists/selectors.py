@@ -18,6 +18,11 @@ from marketdata.selectors import PlainQuote
 from subscriptions import selectors as subscriptions
 from watchlists.models import EntryKind, WatchlistEntry
 
+OPTION_KIND_OF: Final = {
+    market.UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
+    market.UnderlyingKind.EQUITY: EntryKind.STOCK_OPTION,
+    market.UnderlyingKind.COMMODITY: EntryKind.COMMODITY_OPTION,
+}
 MAX_QUOTED: Final = 64  # Characters of the caller's text that an error repeats; the column's length.
 
 

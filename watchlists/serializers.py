@@ -4,38 +4,29 @@ Field names, aliases and date formats are checked here; services check that a ta
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
 from accounts.serializers import OwnUserField
 from marketdata.domain.instruments import Exchange, format_expiry
-from marketdata.selectors import PlainQuote
 from marketdata.services import Chain
-from subscriptions.serializers import MAX_WIDTH, ExpiryField, NamesItsSpotPrice, format_placed
+from subscriptions.serializers import ChainRequest, ExpiryField, format_placed
 from subscriptions.services import Release
 from watchlists import selectors
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.selectors import ListedEntry
 from watchlists.services import Added, RemovedEntries
 
-
-class TargetSerializer(serializers.Serializer[Any]):
-    """The fields that name the target of an entry."""
-
-    symbol = serializers.CharField(max_length=64)
-    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
-    expiry = ExpiryField()
-    instrument_type = serializers.ChoiceField(EntryKind.choices)
+QUOTE_FIELDS: Final = ("ltp", "change", "change_percent", "previous_close", "volume", "state", "source", "at")
 
 
-class AddSerializer(NamesItsSpotPrice, TargetSerializer):
+class AddSerializer(ChainRequest):
     """Body of an addition."""
 
-    user_id = OwnUserField()
+    instrument_type = serializers.ChoiceField(EntryKind.choices)
     # Claim it again in the morning after each end of day.
     keep = serializers.BooleanField(required=False, default=False)
-    strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False, allow_null=True)
 
 
 class RemoveSerializer(serializers.Serializer[Any]):
@@ -108,22 +99,9 @@ def _format_listed(listed: ListedEntry) -> dict[str, Any]:
         **_format_entry(listed.entry, listed.exchange),
         "state": listed.state,
         "quoted_instrument_id": listed.quoted_instrument_id,
-        "quote": _format_quote(listed.quote) if listed.quote else None,
+        "quote": {name: getattr(listed.quote, name) for name in QUOTE_FIELDS} if listed.quote else None,
         "width": listed.width,
         "legs": listed.legs,
-    }
-
-
-def _format_quote(quote: PlainQuote) -> dict[str, Any]:
-    return {
-        "ltp": quote.ltp,
-        "change": quote.change,
-        "change_percent": quote.change_percent,
-        "previous_close": quote.previous_close,
-        "volume": quote.volume,
-        "state": quote.state.value,
-        "source": quote.source,
-        "at": quote.at,
     }
 
 

@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.serializers import require_own_user
+from marketdata.serializers import validated
 from subscriptions.permissions import IsOperator
 from watchlists import selectors, serializers, services
 from watchlists.models import EntryKind
@@ -28,9 +29,7 @@ class AddView(GenericAPIView[Any]):
     serializer_class = serializers.AddSerializer
 
     def post(self, request: Request) -> Response:
-        asked = self.get_serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
+        wanted = validated(self.get_serializer(data=request.data))
         added = services.add_entry(
             user_id=trader_id(request),
             actor=request.user.get_username(),
@@ -54,9 +53,7 @@ class RemoveView(GenericAPIView[Any]):
     serializer_class = serializers.RemoveSerializer
 
     def post(self, request: Request) -> Response:
-        asked = self.get_serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        named = asked.validated_data
+        named = validated(self.get_serializer(data=request.data))
         user_id = trader_id(request)
         entry_id = named.get("entry_id")
         if entry_id is None:

@@ -8,23 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from marketdata import selectors as market
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import OptionType, format_expiry, format_strike
-from marketdata.selectors import UnderlyingKind
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
 from watchlists import selectors
-from watchlists.models import EntryKind
-
-_ENTRY_KIND_OF: Final = {
-    UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
-    UnderlyingKind.EQUITY: EntryKind.STOCK_OPTION,
-    UnderlyingKind.COMMODITY: EntryKind.COMMODITY_OPTION,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening
         "id": watch.watch_id,
         "symbol": underlying.symbol,
         "exchange": underlying.exchange.value,
-        "instrument_type": _ENTRY_KIND_OF.get(underlying.kind),
+        "instrument_type": selectors.OPTION_KIND_OF.get(underlying.kind),
         "expiry": listing.series.expiry.isoformat(),
         "expiry_display": format_expiry(listing.series.expiry),
         "days_left": (listing.series.expiry - market.market_today()).days,

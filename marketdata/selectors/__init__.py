@@ -15,7 +15,6 @@ from marketdata.selectors.prices import (
     Price,
     PriceSource,
     PriceUnknown,
-    find_broker_ltp,
     list_broker_ltps,
     list_ltps,
     list_prices,
@@ -39,12 +38,7 @@ from marketdata.selectors.series import (
     list_expiries,
     list_series,
 )
-from marketdata.selectors.sessions import (
-    MarketCalendar,
-    list_unknown_years,
-    next_trading_day_missing,
-    read_calendar,
-)
+from marketdata.selectors.sessions import MarketCalendar, list_unknown_years, next_trading_day_missing, read_calendar
 from marketdata.selectors.tokens import get_instrument
 from marketdata.selectors.underlyings import (
     IST,

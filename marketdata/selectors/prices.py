@@ -126,11 +126,6 @@ def _read_judge(
     return judge
 
 
-def find_broker_ltp(*, instrument_id: int) -> Decimal | None:
-    """Return the broker's snapshot price of one instrument; None without one or while the broker is unavailable."""
-    return list_broker_ltps(instrument_ids=[instrument_id]).get(instrument_id)
-
-
 def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal]:
     """Return the broker's snapshot prices, in one request; empty while the broker is unavailable."""
     instruments = Instrument.objects.only("exchange_segment", "security_id").filter(pk__in=instrument_ids)

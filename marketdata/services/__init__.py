@@ -1,13 +1,6 @@
 """Writes of marketdata: instruments, windows of chains, the access token, the calendar."""
 
-from marketdata.services.access_token import (
-    Renewal,
-    check_token,
-    note_refusal,
-    renew_token,
-    reseal_tokens,
-    store_token,
-)
+from marketdata.services.access_token import Renewal, check_token, note_refusal, renew_token, reseal_tokens, store_token
 from marketdata.services.chains import (
     Chain,
     chain_at,

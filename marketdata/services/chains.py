@@ -110,7 +110,7 @@ def _find_price(key: WindowKey, listing: SeriesListing, caller_ltp: Decimal | No
         # The broker allows the whole account one snapshot request a second: a recent calculation saves it.
         return _price_of(stored)
     # Before the quote from an earlier connection: the broker's answer is of now.
-    ltp = selectors.find_broker_ltp(instrument_id=spot_id)
+    ltp = selectors.list_broker_ltps(instrument_ids=[spot_id]).get(spot_id)
     if ltp is not None:
         return Price(ltp, PriceSource.SNAPSHOT, now)
     if quote is not None:

@@ -36,8 +36,4 @@ from subscriptions.selectors.preload import (
 )
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
 from subscriptions.selectors.status import Status, subscription_status
-from subscriptions.selectors.wanted import (
-    connection_of,
-    list_claim_connections,
-    list_wanted,
-)
+from subscriptions.selectors.wanted import connection_of, list_claim_connections, list_wanted

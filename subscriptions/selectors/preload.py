@@ -133,7 +133,7 @@ def preload_state() -> PreloadState:
     wanted = Counter(target.rule_id for target in plan.wanted)
     waiting: dict[int, list[str]] = defaultdict(list)
     out_of_room = set()
-    free = _count_free() if plan.missing else 0
+    free = count_free() if plan.missing else 0
     for target in plan.missing:
         # A pass claims every target that fits, so a missing one that exceeds the free slots was refused for room.
         is_too_large = target.most_legs > free
@@ -154,5 +154,6 @@ def preload_state() -> PreloadState:
     )
 
 
-def _count_free() -> int:
+def count_free() -> int:
+    """Return the number of free slots on all connections."""
     return FeedConnection.objects.aggregate(free=Sum(F("capacity") - F("load")))["free"] or 0

@@ -8,7 +8,7 @@ from marketdata.domain.expiries import ExpiryKind, classify
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import Contracts
 from subscriptions.domain.preload import Rule, expiries_to_hold, futures_to_hold
-from subscriptions.models import FeedConnection
+from subscriptions.selectors.preload import count_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,12 @@ def preview_rule(*, rule: Rule) -> RulePreview:
     for one in keys:
         strikes = min(rule.strikes, len(listings[one].strikes)) if one in listings else 0
         series.append(PreviewedSeries(one, kinds[one.expiry], strikes, 2 * strikes))
-    rows = FeedConnection.objects.values_list("capacity", "load")
     return RulePreview(
         series=series,
         futures=futures,
         legs=sum(one.legs for one in series) + len(futures),
         missing=[*_missing_expiries(rule, contracts), *_missing_strikes(rule, series)],
-        free=sum(capacity - load for capacity, load in rows),
+        free=count_free(),
     )
 
 

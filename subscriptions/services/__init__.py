@@ -6,13 +6,7 @@ repair).
 """
 
 from subscriptions.domain.claims import Cause
-from subscriptions.services.claims.claiming import (
-    Placed,
-    claim_chain,
-    claim_chain_locked,
-    claim_instrument,
-    claim_instrument_locked,
-)
+from subscriptions.services.claims.claiming import Placed, claim_chain, claim_chain_locked, claim_instrument_locked
 from subscriptions.services.claims.eviction import evict_chains, set_pinned
 from subscriptions.services.claims.quota import QuotaExceeded
 from subscriptions.services.claims.release import Release, UnknownClaim, delete_users, release_claim

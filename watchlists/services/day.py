@@ -11,11 +11,11 @@ from datetime import date, datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from marketdata import notices
 from marketdata.domain.instruments import ExchangeSegment
 from subscriptions import services as subscriptions
 from subscriptions.services.passes.end_of_day import cut_at
 from watchlists.models import WatchlistEntry
-from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +61,8 @@ def release_all_tier_a(*, actor: str, now: datetime) -> subscriptions.Release:
     """Release all claims of tier A now, by staff; entries stay without a claim. Raises PlacementBusy."""
     with transaction.atomic():
         release = subscriptions.release_tier_a(claimed_before=now, actor=actor, reason=BY_STAFF, now=now)
-        send_on_commit(
-            sorted(release.user_ids),
-            {"type": "watchlist_changed"},
-            {"type": "notice", "kind": "released", "text": "Staff stopped all on-demand streaming."},
-        )
+        text = notices.notice("released", "Staff stopped all on-demand streaming.")
+        notices.send_on_commit(sorted(release.user_ids), notices.WATCHLIST_CHANGED, text)
     return release
 
 
@@ -92,14 +89,7 @@ def _clear(entries: QuerySet[WatchlistEntry], losers: Collection[int], closes: d
     """Delete these entries; notify their users and `losers`, who lost a claim. Return the number of entries."""
     receivers = {*losers, *entries.values_list("user_id", flat=True)}
     _, deleted = entries.delete()
-    why = f"End of day {closes:%d %b}" if closes else "By staff"
-    send_on_commit(
-        sorted(receivers),
-        {"type": "watchlist_changed"},
-        {
-            "type": "notice",
-            "kind": "end_of_day" if closes else "cleared",
-            "text": f"{why}: your watchlist was cleared.",
-        },
-    )
+    kind, why = ("end_of_day", f"End of day {closes:%d %b}") if closes else ("cleared", "By staff")
+    text = notices.notice(kind, f"{why}: your watchlist was cleared.")
+    notices.send_on_commit(sorted(receivers), notices.WATCHLIST_CHANGED, text)
     return deleted.get("watchlists.WatchlistEntry", 0)

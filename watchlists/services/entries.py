@@ -12,6 +12,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Q
 
+from marketdata import notices
 from marketdata import selectors as market
 from marketdata import services as market_services
 from marketdata.domain.errors import DomainError
@@ -22,14 +23,6 @@ from subscriptions import services as subscriptions
 from watchlists import selectors
 from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
 from watchlists.services.claiming import claim_target
-from watchlists.services.notices import send_on_commit
-
-OPTION_KIND_OF: Final = {
-    UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
-    UnderlyingKind.EQUITY: EntryKind.STOCK_OPTION,
-    UnderlyingKind.COMMODITY: EntryKind.COMMODITY_OPTION,
-}
-
 
 _ARTICLE: Final = {
     UnderlyingKind.INDEX: "an index",
@@ -150,7 +143,7 @@ def add_entry(
         entry = next(iter(entries), None)
         if entry is None:  # Rolls the claim back.
             raise DuplicateEntry(f"{target} is on your list already.", symbol=target.symbol)
-        send_on_commit([user_id], {"type": "watchlist_changed"})
+        notices.send_on_commit([user_id], notices.WATCHLIST_CHANGED)
     return Added(entry, target.exchange, placed, is_new=entry.is_new)  # type: ignore[attr-defined]  # By RETURNING.
 
 
@@ -176,7 +169,7 @@ def _try_to_remove(
         deleted, _ = WatchlistEntry.objects.filter(Q(claim=None) | Q(claim_id=entry.claim_id), pk=entry_id).delete()
         if not deleted:
             return None
-        send_on_commit([user_id], {"type": "watchlist_changed"})
+        notices.send_on_commit([user_id], notices.WATCHLIST_CHANGED)
     return entry, released
 
 
@@ -207,8 +200,8 @@ def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Tar
 
 def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Target:
     underlying = market.find_underlying(symbol=symbol, exchange=exchange)
-    if OPTION_KIND_OF.get(underlying.kind) is not kind:
-        fitting = OPTION_KIND_OF.get(underlying.kind)
+    fitting = selectors.OPTION_KIND_OF.get(underlying.kind)
+    if fitting is not kind:
         advice = f"its options are {fitting}" if fitting else "its options are not served"
         raise UnfitKind(
             f"{underlying.symbol} is {_ARTICLE[underlying.kind]}: {advice}, not {kind}.", symbol=underlying.symbol

@@ -11,6 +11,7 @@ from typing import Final
 
 from django.db import DatabaseError, transaction
 
+from marketdata import notices
 from marketdata import selectors as market
 from marketdata import services as market_services
 from marketdata.domain.errors import DomainError
@@ -20,7 +21,6 @@ from subscriptions import services as subscriptions
 from watchlists.models import WatchlistEntry
 from watchlists.services.claiming import claim_target
 from watchlists.services.day import RemovedEntries
-from watchlists.services.notices import send_on_commit
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +49,7 @@ def release_expired(*, now: datetime) -> RemovedEntries:
         _, deleted = expired.delete()
         for user_id, targets in lost.items():
             text = f"Expired and removed from your watchlist: {', '.join(dict.fromkeys(targets))}."
-            send_on_commit(
-                [user_id], {"type": "watchlist_changed"}, {"type": "notice", "kind": "expired", "text": text}
-            )
+            notices.send_on_commit([user_id], notices.WATCHLIST_CHANGED, notices.notice("expired", text))
     return RemovedEntries(deleted.get("watchlists.WatchlistEntry", 0), release)
 
 
@@ -76,7 +74,7 @@ def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
         waiting.append(f"{target}: {why}")
         if is_last:
             text = f"{target} could not be subscribed again this morning: {why}"
-            send_on_commit([entry.user_id], {"type": "notice", "kind": "not_restored", "text": text})
+            notices.send_on_commit([entry.user_id], notices.notice("not_restored", text))
     return Restored(restored, tuple(waiting))
 
 
@@ -98,5 +96,5 @@ def _claim_again(entry: WatchlistEntry, *, now: datetime) -> bool:
         if not taken:
             transaction.set_rollback(True)
             return False
-        send_on_commit([entry.user_id], {"type": "watchlist_changed"})
+        notices.send_on_commit([entry.user_id], notices.WATCHLIST_CHANGED)
     return True

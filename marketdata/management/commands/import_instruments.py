@@ -17,7 +17,6 @@ class Command(BaseCommand):
     help = "Import the broker's instrument file (compact or detailed, plain or gzip)."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare source, date and the waiver for short files."""
         parser.add_argument("source", nargs="?", default=None, help="path or http(s) address; the broker's by default")
         parser.add_argument(
             "--as-of", type=date.fromisoformat, metavar="DATE", help="skip contracts that expired before this date"

@@ -19,13 +19,11 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Declare the year, the file of exceptional days and their source."""
         parser.add_argument("year", type=int)
         parser.add_argument("exceptions", type=Path)
         parser.add_argument("--source", default="load_market_calendar", help="the circular with these days")
 
     def handle(self, *_: Any, year: int, exceptions: Path, source: str, **__: Any) -> None:
-        """Replace the rows of the year."""
         try:
             with exceptions.open(newline="", encoding="utf-8") as lines:
                 read = [one for row in csv.DictReader(lines) for one in _sessions(row)]

@@ -17,7 +17,6 @@ class Command(BaseCommand):
     )
 
     def handle(self, *_: Any, **__: Any) -> None:
-        """Encrypt the stored tokens again and print their number."""
         try:
             count = services.reseal_tokens()
         except SealError as error:

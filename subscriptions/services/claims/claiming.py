@@ -84,20 +84,13 @@ def claim_chain_locked(*, chain: Chain, tier: Tier, kind: ClaimKind, user_id: in
     return _placed(claim.pk, AddedLegs(held.changes, evicted), added, chain)
 
 
-def claim_instrument(
-    *, instrument_id: int, tier: Tier, kind: ClaimKind, user_id: int | None, actor: str, reason: str, now: datetime
-) -> Placed:
-    """Claim one instrument in a new transaction. Raises QuotaExceeded, CapacityExceeded, PlacementBusy."""
-    with placement(now=now):
-        return claim_instrument_locked(
-            instrument_id=instrument_id, tier=tier, kind=kind, user_id=user_id, cause=Cause(reason, actor, now)
-        )
-
-
 def claim_instrument_locked(
     *, instrument_id: int, tier: Tier, kind: ClaimKind, user_id: int | None, cause: Cause
 ) -> Placed:
-    """Claim one instrument inside a transaction of the caller that holds the placement lock."""
+    """Claim one instrument inside a transaction of the caller that holds the placement lock.
+
+    Raises QuotaExceeded, CapacityExceeded; then nothing is changed.
+    """
     quota.check_instrument(instrument_id, user_id=user_id)
     claim = Claim.objects.create(
         kind=kind,

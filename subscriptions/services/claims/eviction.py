@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import connection
 
 from marketdata import notices
 from subscriptions.domain.claims import Cause, LegChange, LogAction, LogReason, Tier
@@ -244,8 +244,4 @@ def _notify_losers_on_commit(evicted: Sequence[Release], why: str, *, adder: int
 
 
 def _send_on_commit(user_id: int, text: str) -> None:
-    def send() -> None:
-        notices.send_notice(user_ids=[user_id], kind=EVICTED_NOTICE, text=text)
-        notices.send_watchlist_changed(user_ids=[user_id])
-
-    transaction.on_commit(send)
+    notices.send_on_commit([user_id], notices.notice(EVICTED_NOTICE, text), notices.WATCHLIST_CHANGED)

@@ -16,13 +16,13 @@ def no_redis(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("no_redis")
 def test_a_notice_that_cannot_be_delivered_is_logged_and_not_raised(caplog: pytest.LogCaptureFixture) -> None:
-    notices.send_notice(user_ids=[7, 8], kind="evicted", text="Added A, removed B")
+    notices.send(user_ids=[7, 8], messages=[notices.notice("evicted", "Added A, removed B")])
 
     assert "notice not delivered to the browsers of 2 users" in caplog.text
 
 
 @pytest.mark.usefixtures("no_redis")
 def test_without_users_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
-    notices.send_watchlist_changed(user_ids=[])
+    notices.send(user_ids=[], messages=[notices.WATCHLIST_CHANGED])
 
     assert caplog.text == ""

@@ -34,15 +34,11 @@ def claim_chain(
 
 
 def claim_instrument(instrument_id: int, *, user_id: int | None, tier: Tier = Tier.A, now: datetime = NOW) -> Placed:
-    return services.claim_instrument(
-        instrument_id=instrument_id,
-        tier=tier,
-        kind=ClaimKind.WATCHLIST,
-        user_id=user_id,
-        actor="trader1",
-        reason="WATCHLIST_ADD",
-        now=now,
-    )
+    cause = services.Cause("WATCHLIST_ADD", "trader1", now)
+    with services.placement(now=now):
+        return services.claim_instrument_locked(
+            instrument_id=instrument_id, tier=tier, kind=ClaimKind.WATCHLIST, user_id=user_id, cause=cause
+        )
 
 
 def release_claim(claim_id: int, *, now: datetime = NOW) -> Release:

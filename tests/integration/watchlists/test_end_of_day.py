@@ -47,15 +47,14 @@ def test_all_lists_are_cleared_and_all_streams_of_tier_a_end(asha: User, vikram:
 
 
 def test_tier_b_stays(asha: User, listing: Listing) -> None:
-    subscriptions.claim_instrument(
-        instrument_id=listing.spots["TCS"].pk,
-        tier=Tier.B,
-        kind=ClaimKind.SPOT,
-        user_id=None,
-        actor="preload",
-        reason="PRELOAD",
-        now=BEFORE_CUT,
-    )
+    with subscriptions.placement(now=BEFORE_CUT):
+        subscriptions.claim_instrument_locked(
+            instrument_id=listing.spots["TCS"].pk,
+            tier=Tier.B,
+            kind=ClaimKind.SPOT,
+            user_id=None,
+            cause=subscriptions.Cause("PRELOAD", "preload", BEFORE_CUT),
+        )
     add(asha, "TCS", now=BEFORE_CUT)
 
     close_tuesday()
