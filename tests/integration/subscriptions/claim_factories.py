@@ -1,4 +1,4 @@
-"""Acts with short names for tests that care about other things than their arguments."""
+"""Calls of services with default arguments."""
 
 from datetime import datetime
 
@@ -54,7 +54,7 @@ def count_subscribed() -> int:
 
 
 def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, now: datetime = NOW) -> None:
-    """Claim `count` shares that nobody else wants, one claim each, in one go."""
+    """Claim `count` new shares, one claim each, in one transaction."""
     shares = make_equities(count, prefix=prefix)
     claims = Claim.objects.bulk_create(
         [
@@ -63,7 +63,7 @@ def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, 
         ],
         batch_size=5_000,
     )
-    # Without the lock: nobody else is here yet, and so many rows at once may take longer than an act may.
+    # Without the placement lock: no other writer runs, and this many rows may exceed the statement timeout.
     with transaction.atomic():
         wanted = {claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}
         legs.add(wanted, tiers=dict.fromkeys(wanted, tier), now=now)

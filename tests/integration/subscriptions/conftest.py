@@ -1,4 +1,4 @@
-"""A small market with live prices, on a board of the test's own."""
+"""A small market with live prices, on a quote board per test."""
 
 from datetime import date
 
@@ -10,9 +10,9 @@ from tests.factories import Listing, make_listing, put_prices
 
 @pytest.fixture
 def listing(db: None, own_board: str, settings: Settings) -> Listing:
-    """Give a market on 10 February 2026: NIFTY 25,010, RELIANCE 2,604, TCS 3,000, CRUDEOIL 5,810."""
+    """Return a market on 10 February 2026: NIFTY 25,010, RELIANCE 2,604, TCS 3,000, CRUDEOIL 5,810."""
     settings.MARKET_DATE = date(2026, 2, 10)
-    settings.DHAN_REST_URL = "http://127.0.0.1:9/v2"  # nobody answers there
+    settings.DHAN_REST_URL = "http://127.0.0.1:9/v2"  # no server listens there
     market = make_listing()
     prices = {"NIFTY": 25_010.0, "RELIANCE": 2_604.0, "TCS": 3_000.0, "CRUDEOIL": 5_810.0}
     put_prices({market.spots[symbol].pk: price for symbol, price in prices.items()})

@@ -1,4 +1,4 @@
-"""Rules of connections for the state machine: owners die and come back, instruments move, rows are repaired."""
+"""Rules of connections for the state machine: loss and return of owners, moves of instruments, repair of rows."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ numbers = st.integers(1, 5)
 
 
 def make_live(*connections: int) -> None:
-    """Have these owned, and said to be live, for the rest of the test."""
+    """Give these connections an owner and the state live for the rest of the test."""
     FeedConnection.objects.filter(number__in=connections).update(state="live", lost_since=None)
     FeedLease.objects.filter(connection__in=connections).update(
         owner="a worker", epoch=1, expires_at=timezone.now() + timedelta(minutes=60)
@@ -22,14 +22,14 @@ def make_live(*connections: int) -> None:
 
 
 def lose(number: int) -> None:
-    """Have the owner of a connection dead for some seconds."""
+    """Let the lease of a connection have expired 5 seconds ago."""
     FeedLease.objects.filter(connection=number).update(
         owner="a dead worker", expires_at=timezone.now() - timedelta(seconds=5)
     )
 
 
 class ConnectionRules(RuleBasedStateMachine):
-    """What happens to connections, and what is done about it."""
+    """Events of connections and the services that react to them."""
 
     tick: Callable[[], datetime]
     placed_at: dict[int, int]
@@ -72,7 +72,7 @@ class ConnectionRules(RuleBasedStateMachine):
         assert services.finish_moves(connection=number, instrument_ids=wanted, now=self.tick()) == len(wanted)
 
     @rule()
-    def repair_what_is_right(self) -> None:
+    def repair_without_differences(self) -> None:
         found = services.check(repair=True, actor="operator1", now=self.tick())
         assert [str(one) for one in found if one.is_repaired] == []
 
@@ -83,10 +83,13 @@ class ConnectionRules(RuleBasedStateMachine):
         legs = list(ClaimLeg.objects.order_by("pk"))
         legs[position % len(legs)].delete()
         found = services.check(repair=True, actor="operator1", now=self.tick())
-        assert len([one for one in found if one.is_repaired]) in {1, 2}  # a leg, and the tier that follows from it
+        assert len([one for one in found if one.is_repaired]) in {
+            1,
+            2,
+        }  # the leg, and perhaps the tier that depends on it
         assert set(ClaimLeg.objects.values_list("claim_id", "subscription_id")) == held
 
     def note_placement(self) -> dict[int, int]:
-        """Remember where everything is: from here on it stays there, unless a rule says otherwise."""
+        """Record and return the placement; later steps may change it only by an explicit move."""
         self.placed_at = dict(Subscription.objects.values_list("pk", "connection_id"))
         return self.placed_at

@@ -1,8 +1,8 @@
-"""What must hold after every step, whatever was done: checked in SQL, on rows alone."""
+"""Invariants of the rows after every step, checked in SQL."""
 
 from django.db import connection
 
-# Each query names the rows that break its rule; none may.
+# Each query returns the rows that break its rule.
 RULES = {
     "a load differs from the rows on the connection": """
         SELECT number FROM feed_connections AS connection WHERE load <> (
@@ -11,11 +11,11 @@ RULES = {
         )
     """,
     "a connection carries more than its capacity": "SELECT number FROM feed_connections WHERE load > capacity",
-    "there are more than five connections or more than 25,000 places": """
+    "there are more than five connections or more than 25,000 slots": """
         SELECT count(*) FROM feed_connections HAVING count(*) > 5 OR sum(capacity) > 25000
     """,
     "more than 25,000 instruments are subscribed": "SELECT count(*) FROM subscriptions HAVING count(*) > 25000",
-    "a subscription is held by nobody": """
+    "a subscription has no claim": """
         SELECT id FROM subscriptions AS subscription
         WHERE NOT EXISTS (SELECT FROM claim_legs WHERE subscription_id = subscription.id)
     """,
@@ -74,7 +74,7 @@ RULES = {
 
 
 def check_invariants() -> None:
-    """Fail with the name of the first rule that is broken, and the rows that break it."""
+    """Fail with the name of the first broken rule and up to five rows that break it."""
     with connection.cursor() as cursor:
         for name, query in RULES.items():
             cursor.execute(query)

@@ -1,4 +1,4 @@
-"""What is subscribed, over REST: pages of it with filters, and one by its token or its key."""
+"""Active subscriptions over REST: filtered pages, and one subscription by token or key."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def read(client: Client, address: str = ACTIVE, **query: Any) -> Any:
     return answer.json()
 
 
-def test_an_active_subscription_says_where_and_for_how_many_it_streams(listing: Listing, trader: Client) -> None:
+def test_an_active_subscription_shows_its_connection_and_its_number_of_claims(listing: Listing, trader: Client) -> None:
     tcs = listing.spots["TCS"]
     claim_instrument(tcs.pk, user_id=make_user("vikram").pk)
     claim_instrument(tcs.pk, user_id=make_user("meera").pk)
@@ -56,7 +56,7 @@ def test_an_active_subscription_says_where_and_for_how_many_it_streams(listing: 
     }
 
 
-def test_pages_together_are_everything_once_although_rows_come_and_go(listing: Listing, trader: Client) -> None:
+def test_all_pages_list_each_row_once_although_rows_are_added_and_deleted(listing: Listing, trader: Client) -> None:
     chain = claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
     first = read(trader, limit=20)
     gone = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("vikram").pk, now=NOW + timedelta(seconds=1))
@@ -87,7 +87,9 @@ def test_pages_together_are_everything_once_although_rows_come_and_go(listing: L
         ({"tier": "", "underlying": ""}, 180),
     ],
 )
-def test_filters_narrow_what_is_listed(listing: Listing, trader: Client, query: dict[str, Any], count: int) -> None:
+def test_filters_limit_the_listed_subscriptions(
+    listing: Listing, trader: Client, query: dict[str, Any], count: int
+) -> None:
     services.preload_tier_b(now=NOW)
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
 
@@ -108,7 +110,7 @@ def test_filters_narrow_what_is_listed(listing: Listing, trader: Client, query: 
         ({"underlying": "\x00"}, "underlying"),
     ],
 )
-def test_a_filter_that_means_nothing_is_refused_by_name(trader: Client, query: dict[str, str], field: str) -> None:
+def test_an_invalid_filter_is_refused_with_its_name(trader: Client, query: dict[str, str], field: str) -> None:
     answer = trader.get(ACTIVE, query)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
@@ -116,7 +118,7 @@ def test_a_filter_that_means_nothing_is_refused_by_name(trader: Client, query: d
 
 
 @pytest.mark.parametrize("count", [3, 190])
-def test_a_page_asks_the_same_questions_at_any_size(
+def test_a_page_needs_the_same_number_of_queries_at_any_size(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries, count: int
 ) -> None:
     fill_with_shares(count)
@@ -153,7 +155,7 @@ def test_one_subscription_is_found_by_token_or_key(listing: Listing, trader: Cli
     assert (answer["quote"]["ltp"], answer["quote"]["oi"], answer["quote"]["source"]) == (61.25, None, "quote")
 
 
-def test_who_holds_a_subscription_is_told_by_kind_and_never_by_name(listing: Listing, trader: Client) -> None:
+def test_claims_are_counted_by_kind_and_never_named_by_trader(listing: Listing, trader: Client) -> None:
     services.preload_tier_b(now=NOW)
     claim_chain(listing.series_of("NIFTY"), user_id=make_user("vikram").pk)
 
@@ -164,7 +166,9 @@ def test_who_holds_a_subscription_is_told_by_kind_and_never_by_name(listing: Lis
     assert b"vikram" not in answer.content
 
 
-def test_a_token_on_two_exchanges_means_the_first_unless_it_says_which(listing: Listing, trader: Client) -> None:
+def test_a_token_of_two_exchanges_means_the_first_exchange_unless_it_is_prefixed(
+    listing: Listing, trader: Client
+) -> None:
     share = make_equity("RELIANCE", security_id=500_325, segment=ExchangeSegment.BSE_EQ)
     claim_instrument(share.pk, user_id=make_user().pk)
 
@@ -174,7 +178,9 @@ def test_a_token_on_two_exchanges_means_the_first_unless_it_says_which(listing: 
     assert answer.json()["detail"] == "RELIANCE is listed, but not subscribed."
 
 
-def test_what_is_not_subscribed_on_the_other_exchange_is_named_with_it(listing: Listing, trader: Client) -> None:
+def test_an_unsubscribed_token_of_the_second_exchange_is_named_with_its_prefix(
+    listing: Listing, trader: Client
+) -> None:
     make_equity("RELIANCE", security_id=500_325, segment=ExchangeSegment.BSE_EQ)
 
     answer = trader.get("/api/v2/subscriptions/bse:reliance").json()
@@ -188,12 +194,12 @@ def test_what_is_not_subscribed_on_the_other_exchange_is_named_with_it(listing: 
 @pytest.mark.parametrize(
     "name", ["NOSUCH", "NSE_FNO:999999999", "NSE_FNO:9999999999999999999", "NOWHERE:13", "%00", "_", "RELIANCE_FUT"]
 )
-def test_what_is_not_listed_is_said_not_to_be(trader: Client, name: str) -> None:
+def test_an_unlisted_instrument_is_answered_with_unknown_symbol(trader: Client, name: str) -> None:
     answer = trader.get(f"/api/v2/subscriptions/{name}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_symbol")
 
 
-def test_nobody_reads_it_without_a_login(client: Client, db: None) -> None:
+def test_an_anonymous_request_is_refused(client: Client, db: None) -> None:
     assert client.get(ACTIVE).status_code == 401
     assert client.get("/api/v2/subscriptions/NIFTY").status_code == 401

@@ -1,4 +1,4 @@
-"""Staff in the admin: lists ask a fixed number of questions, claims are evicted and pinned, the log is read."""
+"""The admin for staff: the number of queries of lists, eviction and pinning of claims, the audit log."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ def root(db: None, client: Client) -> Client:
 
 
 def make_clerk(*codenames: str) -> User:
-    """Make a member of staff who may look at claims, and has these permissions besides."""
+    """Create a member of staff with the permission to view claims and with these permissions."""
     clerk = make_user("clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_claim", *codenames]))
     return clerk
@@ -44,7 +44,7 @@ def send(client: Client, act: str, claim_id: int, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_every_list_shows_itself(listing: Listing, root: Client, model: str) -> None:
+def test_every_list_can_be_opened(listing: Listing, root: Client, model: str) -> None:
     services.preload_tier_b(now=NOW)
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user("asha").pk)
 
@@ -52,7 +52,7 @@ def test_every_list_shows_itself(listing: Listing, root: Client, model: str) -> 
 
 
 @pytest.mark.parametrize("model", LISTS)
-def test_a_list_asks_the_same_questions_at_any_size(listing: Listing, root: Client, model: str) -> None:
+def test_a_list_needs_the_same_number_of_queries_at_any_size(listing: Listing, root: Client, model: str) -> None:
     def count() -> int:
         with CaptureQueriesContext(
             connection,
@@ -71,7 +71,7 @@ def test_a_list_asks_the_same_questions_at_any_size(listing: Listing, root: Clie
 
 @pytest.mark.parametrize("model", ["feedconnection", "subscription", "claim", "subscriptionlog"])
 @pytest.mark.parametrize("page", ["add/", "{pk}/change/", "{pk}/delete/"])
-def test_what_machines_write_is_not_written_by_hand(listing: Listing, root: Client, model: str, page: str) -> None:
+def test_rows_written_by_the_system_are_read_only(listing: Listing, root: Client, model: str, page: str) -> None:
     claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
     row = {
         "feedconnection": 1,
@@ -85,7 +85,7 @@ def test_what_machines_write_is_not_written_by_hand(listing: Listing, root: Clie
     assert root.get(path).status_code == (200 if page.endswith("change/") else 403)
 
 
-def test_a_subscription_names_some_of_those_who_hold_it(listing: Listing, root: Client) -> None:
+def test_a_subscription_shows_the_names_of_three_traders(listing: Listing, root: Client) -> None:
     for name in ("asha", "meera", "vikram", "zoya"):
         claim_instrument(listing.spots["TCS"].pk, user_id=make_user(name).pk)
 
@@ -99,14 +99,14 @@ def test_a_subscription_names_some_of_those_who_hold_it(listing: Listing, root: 
     ("query", "shown"),
     [({}, 3), ({"tier__exact": "B"}, 0), ({"q": "asha"}, 1), ({"q": "TCS"}, 1), ({"kind__exact": "spot"}, 1)],
 )
-def test_claims_are_narrowed_and_searched(listing: Listing, root: Client, query: dict[str, str], shown: int) -> None:
+def test_claims_can_be_filtered_and_searched(listing: Listing, root: Client, query: dict[str, str], shown: int) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user("asha").pk)
     claim_instrument(listing.spots["TCS"].pk, user_id=make_user("vikram").pk)
 
     assert root.get(CLAIMS, query).context["cl"].result_count == shown
 
 
-def test_an_eviction_names_everybody_it_affects_before_anything_happens(listing: Listing, root: Client) -> None:
+def test_an_eviction_lists_all_affected_traders_before_it_is_confirmed(listing: Listing, root: Client) -> None:
     series = listing.series_of("RELIANCE")
     asked = claim_chain(series, user_id=make_user("asha").pk)
     claim_chain(series, user_id=make_user("vikram").pk)
@@ -120,7 +120,9 @@ def test_an_eviction_names_everybody_it_affects_before_anything_happens(listing:
     assert Claim.objects.filter(kind="watchlist").count() == 3
 
 
-def test_a_confirmed_eviction_takes_the_chain_from_everybody_and_says_why(listing: Listing, root: Client) -> None:
+def test_a_confirmed_eviction_releases_all_claims_of_the_chain_and_notifies_the_traders(
+    listing: Listing, root: Client
+) -> None:
     asha, vikram = make_user("asha"), make_user("vikram")
     entry = add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW).entry
     add_to_watchlist(vikram, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
@@ -141,7 +143,7 @@ def test_a_confirmed_eviction_takes_the_chain_from_everybody_and_says_why(listin
     check_invariants()
 
 
-def test_an_eviction_without_a_reason_is_asked_again(listing: Listing, root: Client) -> None:
+def test_an_eviction_without_a_reason_shows_the_form_again(listing: Listing, root: Client) -> None:
     asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
 
     answer = send(root, "evict", asked.claim_id, confirmed="yes", reason="")
@@ -151,7 +153,7 @@ def test_an_eviction_without_a_reason_is_asked_again(listing: Listing, root: Cli
     assert Claim.objects.exists()
 
 
-def test_pinning_pins_the_whole_chain_and_unpinning_frees_it(listing: Listing, root: Client) -> None:
+def test_pinning_and_unpinning_apply_to_all_claims_of_a_chain(listing: Listing, root: Client) -> None:
     series = listing.series_of("RELIANCE")
     asked = claim_chain(series, user_id=make_user("asha").pk)
     claim_chain(series, user_id=make_user("vikram").pk)
@@ -169,7 +171,7 @@ def test_pinning_pins_the_whole_chain_and_unpinning_frees_it(listing: Listing, r
 
 
 @pytest.mark.parametrize("act", ["evict", "pin", "unpin"])
-def test_staff_who_may_only_look_are_offered_no_act_and_obeyed_in_none(
+def test_staff_with_the_view_permission_only_get_no_action_and_cannot_run_one(
     listing: Listing, client: Client, act: str
 ) -> None:
     asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
@@ -181,7 +183,7 @@ def test_staff_who_may_only_look_are_offered_no_act_and_obeyed_in_none(
     assert list(Claim.objects.values_list("is_pinned", flat=True)) == [False]
 
 
-def test_staff_with_the_permission_to_operate_may_act(listing: Listing, client: Client) -> None:
+def test_staff_with_the_operate_permission_can_run_actions(listing: Listing, client: Client) -> None:
     asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
     client.force_login(make_clerk("operate"))
 
@@ -191,7 +193,7 @@ def test_staff_with_the_permission_to_operate_may_act(listing: Listing, client: 
     assert SubscriptionLog.objects.filter(action="evict", actor="clerk").count() == 1
 
 
-def test_what_is_always_on_is_not_evicted(listing: Listing, root: Client) -> None:
+def test_tier_b_is_not_evicted(listing: Listing, root: Client) -> None:
     services.preload_tier_b(now=NOW)
     preloaded = Claim.objects.filter(kind="preload").first()
     assert preloaded is not None
@@ -216,7 +218,9 @@ def test_what_is_always_on_is_not_evicted(listing: Listing, root: Client) -> Non
         ({"at__gte": "2026-02-11 00:00:00+05:30"}, 0),
     ],
 )
-def test_the_log_is_narrowed_and_searched(listing: Listing, root: Client, query: dict[str, str], shown: int) -> None:
+def test_the_log_can_be_filtered_and_searched(
+    listing: Listing, root: Client, query: dict[str, str], shown: int
+) -> None:
     user = make_user()
     gone = claim_instrument(listing.spots["TCS"].pk, user_id=user.pk)
     claim_instrument(listing.spots["RELIANCE"].pk, user_id=user.pk)
@@ -225,7 +229,7 @@ def test_the_log_is_narrowed_and_searched(listing: Listing, root: Client, query:
     assert root.get(address("subscriptionlog"), query).context["cl"].result_count == shown
 
 
-def test_a_long_log_is_not_counted_but_estimated(listing: Listing, root: Client) -> None:
+def test_the_length_of_a_long_log_is_estimated(listing: Listing, root: Client) -> None:
     claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -240,7 +244,7 @@ def test_a_long_log_is_not_counted_but_estimated(listing: Listing, root: Client)
     with CaptureQueriesContext(connection) as captured:
         page = root.get(address("subscriptionlog"))
 
-    # The planner adds a row or so for each month without any.
+    # The planner estimates about one row for each empty partition.
     assert re.search(r"about 200\d\d subscription logs", page.content.decode())
     assert not [one for one in captured if "COUNT(*)" in one["sql"] and "LIMIT" not in one["sql"]]
     assert root.get(address("subscriptionlog"), {"p": 150}).status_code == 200

@@ -1,4 +1,4 @@
-"""The connections over REST, for operators: how they are, and levelling them; by permission and not by rank."""
+"""Connections over REST for operators: states and rebalance; both need the operate permission."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ def operator(listing: Listing) -> APIClient:
 
 
 def crowd_one_connection(count: int) -> None:
-    """Have connection 1 carry everything, as after the others came back from a loss."""
+    """Place all subscriptions on connection 1, as after a loss of the other connections."""
     FeedConnection.objects.exclude(number=1).update(capacity=0)
     fill_with_shares(count)
     FeedConnection.objects.update(capacity=5_000)
@@ -63,7 +63,7 @@ def report(number: int) -> None:
     asyncio.run(write())
 
 
-def test_operators_see_what_an_owner_says_and_null_where_there_is_none(listing: Listing, operator: APIClient) -> None:
+def test_operators_see_connection_reports_and_null_without_an_owner(listing: Listing, operator: APIClient) -> None:
     FeedConnection.objects.update(since=NOW, last_error="")
     FeedConnection.objects.filter(number=2).update(state="reconnecting", last_error="code 805")
     FeedLease.objects.filter(connection=2).update(owner="worker-2", epoch=7)
@@ -106,7 +106,7 @@ def test_operators_see_what_an_owner_says_and_null_where_there_is_none(listing: 
     ]
 
 
-def test_levelling_tells_how_much_moved_from_what_to_what(listing: Listing, operator: APIClient) -> None:
+def test_a_rebalance_returns_the_moves_and_the_loads_before_and_after(listing: Listing, operator: APIClient) -> None:
     crowd_one_connection(100)
 
     answer = operator.post(REBALANCE)
@@ -119,13 +119,13 @@ def test_levelling_tells_how_much_moved_from_what_to_what(listing: Listing, oper
             "after": {"1": 20, "2": 20, "3": 20, "4": 20, "5": 20},
         },
     )
-    # Until they stream where they go, they count on both.
+    # A moving subscription counts on both connections until it streams on the new one.
     assert list_loads() == [100, 20, 20, 20, 20]
     assert set(SubscriptionLog.objects.filter(reason="REBALANCE").values_list("actor", flat=True)) == {"clerk"}
     check_invariants()
 
 
-def test_level_connections_stay_as_they_are(listing: Listing, operator: APIClient) -> None:
+def test_a_rebalance_of_level_connections_moves_nothing(listing: Listing, operator: APIClient) -> None:
     fill_with_shares(10)
 
     assert operator.post(REBALANCE).json()["moves"] == 0
@@ -133,7 +133,7 @@ def test_level_connections_stay_as_they_are(listing: Listing, operator: APIClien
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", WS_STATUS), ("post", REBALANCE)])
-def test_being_staff_is_not_enough_and_being_no_staff_is_not_either(listing: Listing, method: str, path: str) -> None:
+def test_staff_status_and_the_operate_permission_are_both_required(listing: Listing, method: str, path: str) -> None:
     crowd_one_connection(10)
     trader = make_user("asha")
     trader.user_permissions.add(Permission.objects.get(codename="operate"))
@@ -148,13 +148,13 @@ def test_being_staff_is_not_enough_and_being_no_staff_is_not_either(listing: Lis
 
 
 @pytest.mark.parametrize(("method", "path"), [("get", WS_STATUS), ("post", REBALANCE)])
-def test_a_superuser_may(listing: Listing, method: str, path: str) -> None:
+def test_a_superuser_is_accepted(listing: Listing, method: str, path: str) -> None:
     root = client_of(User.objects.create_superuser("root", password=PASSWORD))
 
     assert getattr(root, method)(path).status_code == 200
 
 
-def test_looking_moves_nothing(listing: Listing, operator: APIClient) -> None:
+def test_a_get_request_moves_nothing(listing: Listing, operator: APIClient) -> None:
     crowd_one_connection(10)
 
     assert operator.get(REBALANCE).status_code == 405

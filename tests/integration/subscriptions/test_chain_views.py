@@ -1,4 +1,4 @@
-"""What viewers of a chain see: REST and the browser socket show one window, at every instant."""
+"""Views of a chain: REST and the browser socket show the same window at any time."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ def asha(listing: Listing) -> User:
 
 @dataclass(frozen=True)
 class Shown:
-    """A chain on a screen."""
+    """The displayed window and legs of a chain."""
 
     atm: Decimal
     strikes: tuple[Decimal, ...]
@@ -79,7 +79,7 @@ def test_rest_and_the_socket_show_one_window_of_a_claimed_chain(listing: Listing
 def test_rest_and_the_socket_show_one_window_of_a_chain_without_claims(listing: Listing, asha: User) -> None:
     spot = listing.spots["RELIANCE"].pk
     atms = []
-    for price in (2_604.0, 2_625.0, 2_623.0):  # a whole step on, and back by less than one
+    for price in (2_604.0, 2_625.0, 2_623.0):  # one step up, and back by less than one step
         put_prices({spot: price})
         first, second = shown_by_rest(asha), shown_by_socket(asha)
         assert first == second
@@ -89,18 +89,18 @@ def test_rest_and_the_socket_show_one_window_of_a_chain_without_claims(listing: 
     assert AtmCache.objects.get().ltp == 2_625
 
 
-def test_a_chain_that_a_browser_opens_is_centered_for_every_viewer(listing: Listing, asha: User) -> None:
+def test_opening_a_chain_recentres_it_for_every_viewer(listing: Listing, asha: User) -> None:
     spot = listing.spots["RELIANCE"].pk
     assert shown_by_rest(asha).atm == 2_600
 
-    put_prices({spot: 2_615.0})  # less than a step
+    put_prices({spot: 2_615.0})  # less than one step
     looked, opened = shown_by_socket(asha), shown_by_socket(asha, is_opening=True)
 
     assert [looked.atm, opened.atm] == [2_600, 2_620]
     assert shown_by_rest(asha) == opened
 
 
-def test_a_claim_after_a_view_holds_the_window_that_was_shown(listing: Listing, asha: User) -> None:
+def test_a_claim_after_a_view_uses_the_displayed_window(listing: Listing, asha: User) -> None:
     shown = shown_by_rest(asha)
 
     placed = claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, now=timezone.now())
@@ -110,7 +110,7 @@ def test_a_claim_after_a_view_holds_the_window_that_was_shown(listing: Listing, 
     check_invariants()
 
 
-def test_a_view_stores_nothing_that_only_its_caller_said(listing: Listing) -> None:
+def test_a_view_does_not_store_a_price_of_its_caller(listing: Listing) -> None:
     drop_prices([listing.spots["RELIANCE"].pk])
 
     chain = view(caller_ltp=Decimal(2_471), now=timezone.now())
@@ -119,7 +119,7 @@ def test_a_view_stores_nothing_that_only_its_caller_said(listing: Listing) -> No
     assert not AtmCache.objects.exists()
 
 
-def test_a_claimed_chain_without_a_live_price_is_shown_with_its_last_calculation(listing: Listing, asha: User) -> None:
+def test_a_claimed_chain_without_a_live_price_shows_its_stored_window(listing: Listing, asha: User) -> None:
     now = timezone.now()
     claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, now=now)
     drop_prices([listing.spots["RELIANCE"].pk])
@@ -131,7 +131,7 @@ def test_a_claimed_chain_without_a_live_price_is_shown_with_its_last_calculation
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_view_does_not_wait_for_writers_and_shows_the_stored_window_until_they_are_done(
+def test_a_view_does_not_wait_for_writers_and_shows_the_window_before_their_commit(
     listing: Listing, asha: User
 ) -> None:
     assert shown_by_rest(asha).atm == 2_600

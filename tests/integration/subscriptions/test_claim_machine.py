@@ -1,4 +1,4 @@
-"""Claims over time: whatever traders, rules and the close do in whatever order, the invariants hold."""
+"""Claims over time: the invariants hold after traders, rules and the end of day in any order."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,7 +29,7 @@ widths = st.sampled_from([3, 5, 11, 21])
 
 
 class Claims(ConnectionRules):
-    """Three traders and the rules on the small listing, with room for about half of what they could ask for."""
+    """Three traders and preload rules on the small listing, with slots for about half of all instruments."""
 
     listing: Listing
     users: list[int]
@@ -138,24 +138,24 @@ class Claims(ConnectionRules):
         self.settings.MARKET_DATE = was
 
     @invariant()
-    def nothing_is_broken(self) -> None:
+    def invariants_hold(self) -> None:
         check_invariants()
 
     @invariant()
-    def nothing_that_stays_moves(self) -> None:
+    def unaffected_subscriptions_keep_their_connection(self) -> None:
         placed = dict(Subscription.objects.values_list("pk", "connection_id"))
         assert all(placed[one] == number for one, number in self.placed_at.items() if one in placed)
         self.placed_at = placed
 
 
 def chain_of(claim: Claim) -> list[Claim]:
-    """Return the tier-A claims of the chain, or of the instrument, that `claim` is of."""
+    """Return the tier-A claims of the same chain or instrument as `claim`."""
     same = Claim.objects.filter(tier="A", instrument=claim.instrument, expiry=claim.expiry, width=claim.width)
     return list(same.filter(underlying_symbol=claim.underlying_symbol).exclude(kind="spot"))
 
 
 @pytest.mark.timeout(400)
-def test_no_order_of_acts_breaks_an_invariant(listing: Listing, settings: Settings) -> None:
+def test_no_order_of_operations_breaks_an_invariant(listing: Listing, settings: Settings) -> None:
     users = [make_user(f"trader{number}").pk for number in range(3)]
     machine = type("ClaimsOfThisTest", (Claims,), {"listing": listing, "users": users, "settings": settings})
 

@@ -1,4 +1,4 @@
-"""Claiming and releasing: sharing, tiers, windows, spots, and what the log says."""
+"""Claiming and releasing: sharing, tiers, windows, spots and the audit log."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ def strikes_of(claim_id: int) -> set[int]:
     return {int(leg.subscription.instrument.strike or 0) for leg in Claim.objects.get(pk=claim_id).legs.all()}
 
 
-def test_a_stock_chain_is_fifty_legs_and_its_spot_spread_evenly(listing: Listing) -> None:
+def test_the_50_legs_and_the_spot_of_a_stock_chain_are_spread_evenly(listing: Listing) -> None:
     placed = claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
 
     assert (placed.legs, placed.subscribed, placed.shared) == (50, 50, 0)
@@ -39,7 +39,7 @@ def test_a_stock_chain_is_fifty_legs_and_its_spot_spread_evenly(listing: Listing
     check_invariants()
 
 
-def test_an_index_chain_is_two_hundred_and_two_legs_and_its_spot_is_told_by_ticker(listing: Listing) -> None:
+def test_an_index_chain_has_202_legs_and_a_spot_in_ticker_mode(listing: Listing) -> None:
     placed = claim_chain(listing.series_of("NIFTY"), user_id=make_user().pk, width=101)
 
     assert (placed.legs, count_subscribed()) == (202, 203)
@@ -49,7 +49,7 @@ def test_an_index_chain_is_two_hundred_and_two_legs_and_its_spot_is_told_by_tick
     check_invariants()
 
 
-def test_the_spot_of_a_commodity_chain_is_its_future_in_full(listing: Listing) -> None:
+def test_the_spot_of_a_commodity_chain_is_its_future_in_full_mode(listing: Listing) -> None:
     placed = claim_chain(listing.series_of("CRUDEOIL"), user_id=make_user().pk)
 
     assert placed.chain is not None
@@ -58,7 +58,7 @@ def test_the_spot_of_a_commodity_chain_is_its_future_in_full(listing: Listing) -
     check_invariants()
 
 
-def test_ten_claims_share_one_subscription_each_and_nine_releases_leave_it(listing: Listing) -> None:
+def test_ten_claims_share_the_subscriptions_until_the_last_release(listing: Listing) -> None:
     series = listing.series_of("RELIANCE")
     placed = [claim_chain(series, user_id=make_user(f"trader{number}").pk) for number in range(10)]
     assert [(one.subscribed, one.shared) for one in placed] == [(50, 0)] + [(0, 50)] * 9
@@ -73,7 +73,7 @@ def test_ten_claims_share_one_subscription_each_and_nine_releases_leave_it(listi
     assert (count_subscribed(), Claim.objects.count(), list_loads()) == (0, 0, [0, 0, 0, 0, 0])
 
 
-def test_a_spot_comes_with_the_first_chain_and_goes_with_the_last(listing: Listing) -> None:
+def test_a_spot_is_claimed_with_the_first_chain_and_released_with_the_last(listing: Listing) -> None:
     user = make_user()
     near = claim_chain(listing.series[0], user_id=user.pk)
     far = claim_chain(listing.series[1], user_id=user.pk)
@@ -88,7 +88,7 @@ def test_a_spot_comes_with_the_first_chain_and_goes_with_the_last(listing: Listi
     check_invariants()
 
 
-def test_a_leg_of_both_tiers_is_always_on_until_the_last_tier_b_claim_leaves(listing: Listing) -> None:
+def test_a_leg_of_both_tiers_is_tier_b_until_its_last_tier_b_claim_is_released(listing: Listing) -> None:
     series = listing.series_of("NIFTY")
     claim_chain(series, user_id=make_user().pk, width=5)
     assert set(Subscription.objects.values_list("tier", flat=True)) == {"A"}
@@ -104,7 +104,7 @@ def test_a_leg_of_both_tiers_is_always_on_until_the_last_tier_b_claim_leaves(lis
     check_invariants()
 
 
-def test_all_claims_of_a_window_move_together_when_the_money_has(listing: Listing) -> None:
+def test_all_claims_of_a_window_move_together_when_the_atm_has_moved(listing: Listing) -> None:
     series = listing.series_of("RELIANCE")
     first = claim_chain(series, user_id=make_user("early").pk, width=5)
     assert strikes_of(first.claim_id) == {2_560, 2_580, 2_600, 2_620, 2_640}
@@ -123,7 +123,7 @@ def test_all_claims_of_a_window_move_together_when_the_money_has(listing: Listin
     check_invariants()
 
 
-def test_a_window_stays_for_everybody_while_the_money_moved_less_than_a_step(listing: Listing) -> None:
+def test_a_window_stays_for_all_claims_while_the_price_moved_less_than_a_step(listing: Listing) -> None:
     series = listing.series_of("RELIANCE")
     first = claim_chain(series, user_id=make_user("early").pk, width=5)
 
@@ -134,7 +134,7 @@ def test_a_window_stays_for_everybody_while_the_money_moved_less_than_a_step(lis
     assert not SubscriptionLog.objects.filter(action="recentre").exists()
 
 
-def test_asking_again_for_ones_own_explicit_chain_gives_the_claim_that_stands(listing: Listing) -> None:
+def test_claiming_an_explicit_chain_again_returns_the_existing_claim(listing: Listing) -> None:
     series, user = listing.series_of("RELIANCE"), make_user()
     first = claim_chain(series, user_id=user.pk, kind=ClaimKind.CHAIN)
     rows = SubscriptionLog.objects.count()
@@ -148,7 +148,7 @@ def test_asking_again_for_ones_own_explicit_chain_gives_the_claim_that_stands(li
     assert Claim.objects.get(pk=first.claim_id).last_viewed_at == NOW + timedelta(seconds=9)
 
 
-def test_what_does_not_fit_is_refused_with_numbers_and_nothing_is_changed(listing: Listing) -> None:
+def test_a_claim_without_room_is_refused_with_numbers_and_changes_nothing(listing: Listing) -> None:
     FeedConnection.objects.update(capacity=10)
     user = make_user()
 
@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_refused_with_numbers_and_nothing_is_changed(listin
     assert (count_subscribed(), Claim.objects.count(), SubscriptionLog.objects.count()) == (0, 0, 0)
 
 
-def test_the_last_place_can_be_taken(listing: Listing) -> None:
+def test_the_last_free_slot_can_be_used(listing: Listing) -> None:
     FeedConnection.objects.update(capacity=10)
     FeedConnection.objects.filter(number=3).update(capacity=11)
 
@@ -170,7 +170,7 @@ def test_the_last_place_can_be_taken(listing: Listing) -> None:
     check_invariants()
 
 
-def test_sharing_needs_no_room(listing: Listing) -> None:
+def test_a_claim_of_shared_legs_needs_no_free_slots(listing: Listing) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user("first").pk)
     for connection in FeedConnection.objects.all():
         FeedConnection.objects.filter(pk=connection.pk).update(capacity=connection.load)
@@ -180,7 +180,7 @@ def test_sharing_needs_no_room(listing: Listing) -> None:
     assert (placed.subscribed, placed.shared) == (0, 50)
 
 
-def test_without_any_price_a_chain_is_refused(listing: Listing) -> None:
+def test_a_chain_without_any_price_is_refused(listing: Listing) -> None:
     drop_prices([listing.spots["RELIANCE"].pk])
 
     with pytest.raises(PriceUnknown):
@@ -189,14 +189,14 @@ def test_without_any_price_a_chain_is_refused(listing: Listing) -> None:
     assert not Claim.objects.exists()
 
 
-def test_an_expiry_that_is_not_listed_is_refused(listing: Listing) -> None:
+def test_an_unlisted_expiry_is_refused(listing: Listing) -> None:
     series = type(listing.series[0])(listing.series[0].segment, "NIFTY", NEAR + timedelta(days=1))
 
     with pytest.raises(UnknownExpiry):
         claim_chain(series, user_id=make_user().pk)
 
 
-def test_releasing_a_claim_that_is_gone_says_so(listing: Listing) -> None:
+def test_releasing_a_released_claim_raises_unknown_claim(listing: Listing) -> None:
     with pytest.raises(services.UnknownClaim):
         release_claim(17)
 
@@ -213,7 +213,7 @@ def test_one_equity_is_one_subscription(listing: Listing) -> None:
     check_invariants()
 
 
-def test_the_log_has_one_row_per_claim_and_act_with_legs_and_connections(listing: Listing) -> None:
+def test_the_log_has_one_row_per_claim_and_action_with_legs_and_connections(listing: Listing) -> None:
     first = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("first").pk, width=3)
     second = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("second").pk, width=5)
     release_claim(second.claim_id)
@@ -255,7 +255,7 @@ def test_a_commit_nudges_the_owners_and_a_refusal_does_not(
     assert nudges
 
 
-def test_a_board_that_is_down_does_not_fail_what_is_committed(
+def test_an_unreachable_board_does_not_undo_a_commit(
     listing: Listing,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
@@ -272,7 +272,7 @@ def test_a_board_that_is_down_does_not_fail_what_is_committed(
 
 
 @pytest.mark.parametrize("count", [3, 40])
-def test_a_claim_costs_the_same_number_of_queries_whatever_its_size(
+def test_a_claim_needs_the_same_number_of_queries_at_any_size(
     listing: Listing, django_assert_max_num_queries: object, count: int
 ) -> None:
     make_equities(5)

@@ -1,4 +1,4 @@
-"""Several writers at once, each with a connection of its own: never too much, never a torn count."""
+"""Concurrent writers, each with a database connection: no overflow and no inconsistent load."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,44 +25,44 @@ from tests.integration.subscriptions.claim_factories import (
 from tests.integration.subscriptions.invariants import check_invariants
 
 WRITERS = 8
-ACTS = 12
+OPERATIONS = 12
 
 
-def side_by_side(acts: Sequence[Callable[[], list[str]]]) -> list[str]:
-    """Run each act in a thread of its own, all starting together; return what they say."""
-    start = Barrier(len(acts))
+def run_in_parallel(operations: Sequence[Callable[[], list[str]]]) -> list[str]:
+    """Start all operations at once, each in a thread; return their outcomes."""
+    start = Barrier(len(operations))
 
-    def run(act: Callable[[], list[str]]) -> list[str]:
+    def run(operation: Callable[[], list[str]]) -> list[str]:
         try:
             start.wait(timeout=30)
-            return act()
+            return operation()
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return [word for said in pool.map(run, acts) for word in said]
+    with ThreadPoolExecutor(len(operations)) as pool:
+        return [outcome for outcomes in pool.map(run, operations) for outcome in outcomes]
 
 
 def add_and_remove(chains: Sequence[tuple[SeriesKey, int]], user_id: int, seed: int) -> list[str]:
-    """Claim chains, now and then release one; say how each act went."""
+    """Claim chains and sometimes release one; return the outcome of each operation."""
     chance = Random(seed)
     mine: list[int] = []
-    said = []
-    for _ in range(ACTS):
+    outcomes = []
+    for _ in range(OPERATIONS):
         series, width = chance.choice(chains)
         try:
             if mine and chance.random() < 0.3:
                 release_claim(mine.pop(chance.randrange(len(mine))))
             else:
                 mine.append(claim_chain(series, user_id=user_id, width=width).claim_id)
-            said.append("done")
+            outcomes.append("done")
         except DomainError as refusal:
-            said.append(refusal.code)
-    return said
+            outcomes.append(refusal.code)
+    return outcomes
 
 
 def watch_loads(finished: Event) -> list[str]:
-    """Look at what is committed until the writers have finished; name every moment that broke a promise."""
+    """Read the committed loads until the writers have finished; return every inconsistent reading."""
     broken = []
     while not finished.is_set():
         with connection.cursor() as cursor:
@@ -79,7 +79,7 @@ def watch_loads(finished: Event) -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_writers_near_the_cap_never_exceed_it_and_losers_are_told(listing: Listing) -> None:
+def test_eight_writers_at_the_capacity_never_exceed_it_and_some_are_refused(listing: Listing) -> None:
     fill_with_shares(24_900, tier=Tier.B)  # so that 61 strikes never fit, and narrower ones only by eviction
     users = [make_user(f"trader{number}").pk for number in range(WRITERS)]
     chains = [(series, width) for series in listing.series for width in (21, 41, 61)]
@@ -87,7 +87,7 @@ def test_eight_writers_near_the_cap_never_exceed_it_and_losers_are_told(listing:
 
     with ThreadPoolExecutor(1) as watcher:
         watching = watcher.submit(watch_loads, finished)
-        said = side_by_side(
+        outcomes = run_in_parallel(
             [
                 lambda user=user, seed=seed: add_and_remove(chains, user, seed)  # type: ignore[misc]
                 for seed, user in enumerate(users)
@@ -97,9 +97,9 @@ def test_eight_writers_near_the_cap_never_exceed_it_and_losers_are_told(listing:
         broken = watching.result(timeout=30)
 
     assert broken == []
-    assert len(said) == WRITERS * ACTS
-    assert set(said) <= {"done", "unknown_claim", "capacity", "placement_busy"}
-    assert {"done", "capacity"} <= set(said)
+    assert len(outcomes) == WRITERS * OPERATIONS
+    assert set(outcomes) <= {"done", "unknown_claim", "capacity", "placement_busy"}
+    assert {"done", "capacity"} <= set(outcomes)
     assert 24_900 < count_subscribed() <= 25_000
     assert max(FeedConnection.objects.values_list("load", flat=True)) <= 5_000
     check_invariants()
@@ -110,28 +110,30 @@ def test_writers_of_one_chain_share_its_subscriptions(listing: Listing) -> None:
     users = [make_user(f"trader{number}").pk for number in range(WRITERS)]
     series = listing.series_of("RELIANCE")
 
-    said = side_by_side(
+    outcomes = run_in_parallel(
         [lambda user=user: [str(claim_chain(series, user_id=user).subscribed)] for user in users]  # type: ignore[misc]
     )
 
-    assert sorted(said) == ["0"] * 7 + ["50"]
+    assert sorted(outcomes) == ["0"] * 7 + ["50"]
     assert count_subscribed() == 51
     assert Claim.objects.count() == WRITERS + 1
     check_invariants()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_preload_fired_twice_at_once_has_one_effect(listing: Listing) -> None:
-    said = side_by_side([lambda: [str(services.preload_tier_b(now=NOW).claimed)]] * 2)
+def test_two_preload_passes_at_once_have_one_effect(listing: Listing) -> None:
+    outcomes = run_in_parallel([lambda: [str(services.preload_tier_b(now=NOW).claimed)]] * 2)
 
-    assert sorted(said) == ["0", "5"]
+    assert sorted(outcomes) == ["0", "5"]
     assert Subscription.objects.count() == 129
     assert SubscriptionLog.objects.count() == 7
     check_invariants()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_waits_too_long_for_the_lock_is_told_to_come_again(listing: Listing, settings: Settings) -> None:
+def test_a_claim_that_waits_too_long_for_the_lock_is_refused_with_placement_busy(
+    listing: Listing, settings: Settings
+) -> None:
     settings.STATEMENT_TIMEOUT_MS = 150
     user = make_user().pk
     other = connection.copy()

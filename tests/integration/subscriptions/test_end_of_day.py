@@ -1,4 +1,4 @@
-"""The end of the day takes tier A of its date, and nothing else."""
+"""The end of day releases tier A of its date and nothing else."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -22,7 +22,7 @@ CLOSES = date(2026, 2, 10)
 CLOSE = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
 
 
-def test_all_tier_a_goes_and_tier_b_stays(listing: Listing) -> None:
+def test_tier_a_is_released_and_tier_b_stays(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
     always = count_subscribed()
     user = make_user()
@@ -54,7 +54,7 @@ def test_each_released_claim_has_one_row_in_the_log(listing: Listing) -> None:
     ]
 
 
-def test_what_was_claimed_at_the_cut_or_later_stays_with_its_spot(listing: Listing) -> None:
+def test_claims_from_the_cut_on_stay_with_their_spot(listing: Listing) -> None:
     early = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("early").pk, width=5)
     late = claim_chain(listing.series_of("RELIANCE"), user_id=make_user("late").pk, width=7, now=CLOSE)
 
@@ -66,7 +66,7 @@ def test_what_was_claimed_at_the_cut_or_later_stays_with_its_spot(listing: Listi
     check_invariants()
 
 
-def test_a_run_that_fires_days_late_takes_nothing_of_today(listing: Listing) -> None:
+def test_a_run_that_is_days_late_releases_nothing_of_today(listing: Listing) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, now=NOW + timedelta(days=2))
 
     released = services.end_of_day(closes=CLOSES, actor="beat", now=NOW + timedelta(days=2, hours=1))
@@ -75,7 +75,7 @@ def test_a_run_that_fires_days_late_takes_nothing_of_today(listing: Listing) -> 
     assert count_subscribed() == 51
 
 
-def test_a_second_run_finds_nothing(listing: Listing) -> None:
+def test_a_second_run_releases_nothing(listing: Listing) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
     services.end_of_day(closes=CLOSES, actor="beat", now=CLOSE)
     rows = SubscriptionLog.objects.count()
@@ -86,7 +86,7 @@ def test_a_second_run_finds_nothing(listing: Listing) -> None:
     assert SubscriptionLog.objects.count() == rows
 
 
-def test_the_log_names_every_released_share_in_as_many_queries_as_one(
+def test_the_log_of_many_released_shares_needs_as_many_queries_as_that_of_one(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     fill_with_shares(1, prefix="FIRST")

@@ -1,4 +1,4 @@
-"""Room for what is added: which chains go for it, what is released with them, and what is written of it."""
+"""Eviction for an added item: the evicted chains, their released legs, and the audit log."""
 
 from datetime import timedelta
 
@@ -35,13 +35,13 @@ def minutes(count: int) -> timedelta:
     return timedelta(minutes=count)
 
 
-def leave_free(places: int) -> None:
-    """Shrink the connections so that so many slots are free now."""
+def leave_free(slots: int) -> None:
+    """Shrink the connections to `slots` free slots."""
     FeedConnection.objects.update(capacity=F("load"))
-    FeedConnection.objects.filter(number=1).update(capacity=F("capacity") + places)
+    FeedConnection.objects.filter(number=1).update(capacity=F("capacity") + slots)
 
 
-def test_the_chain_that_nobody_looked_at_for_longest_goes(listing: Listing, asha: User, vikram: User) -> None:
+def test_the_least_recently_viewed_chain_is_evicted(listing: Listing, asha: User, vikram: User) -> None:
     tcs = claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW + minutes(2))
     crude = claim_chain(listing.series_of("CRUDEOIL"), user_id=asha.pk, now=NOW + minutes(1))
     leave_free(1)
@@ -57,7 +57,7 @@ def test_the_chain_that_nobody_looked_at_for_longest_goes(listing: Listing, asha
     check_invariants()
 
 
-def test_no_more_chains_go_than_are_needed(listing: Listing, asha: User, vikram: User) -> None:
+def test_no_more_chains_are_evicted_than_needed(listing: Listing, asha: User, vikram: User) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=11, now=NOW)
     claim_chain(listing.series_of("CRUDEOIL"), user_id=asha.pk, width=11, now=NOW + minutes(1))
     claim_instrument(listing.futures["CRUDEOIL"][1].pk, user_id=asha.pk, now=NOW + minutes(2))
@@ -70,7 +70,7 @@ def test_no_more_chains_go_than_are_needed(listing: Listing, asha: User, vikram:
     check_invariants()
 
 
-def test_a_chain_goes_with_all_its_claims_and_is_as_old_as_the_newest_view(
+def test_a_chain_is_evicted_with_all_its_claims_and_ranked_by_its_newest_view(
     listing: Listing, asha: User, vikram: User
 ) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
@@ -89,7 +89,7 @@ def test_a_chain_goes_with_all_its_claims_and_is_as_old_as_the_newest_view(
     ]
 
 
-def test_what_tier_b_holds_streams_on_and_frees_nothing(listing: Listing, asha: User, vikram: User) -> None:
+def test_legs_of_tier_b_keep_streaming_and_free_no_slots(listing: Listing, asha: User, vikram: User) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=25, now=NOW)
     claim_chain(
         listing.series_of("TCS"), user_id=None, width=11, tier=Tier.B, kind=ClaimKind.PRELOAD, now=NOW + minutes(1)
@@ -130,7 +130,7 @@ def test_preloading_evicts_tier_a(listing: Listing, asha: User) -> None:
     check_invariants()
 
 
-def test_a_pinned_chain_is_spared(listing: Listing, asha: User, vikram: User) -> None:
+def test_a_pinned_chain_is_not_evicted(listing: Listing, asha: User, vikram: User) -> None:
     pinned = claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
     claim_chain(listing.series_of("TCS"), user_id=vikram.pk, now=NOW)
     claim_chain(listing.series_of("CRUDEOIL"), user_id=asha.pk, now=NOW + minutes(1))
@@ -145,7 +145,7 @@ def test_a_pinned_chain_is_spared(listing: Listing, asha: User, vikram: User) ->
         claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101, now=LATER)
 
 
-def test_a_claim_that_joins_a_pinned_chain_keeps_it_pinned(listing: Listing, asha: User, vikram: User) -> None:
+def test_a_claim_that_joins_a_pinned_chain_is_pinned(listing: Listing, asha: User, vikram: User) -> None:
     first = claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
     services.set_pinned(claim_ids=[first.claim_id], is_pinned=True, actor="staff", now=NOW)
     second = claim_chain(listing.series_of("TCS"), user_id=vikram.pk, now=NOW)
@@ -157,7 +157,9 @@ def test_a_claim_that_joins_a_pinned_chain_keeps_it_pinned(listing: Listing, ash
     assert services.set_pinned(claim_ids=[second.claim_id], is_pinned=False, actor="staff", now=NOW) == 1
 
 
-def test_nothing_goes_where_everything_together_does_not_suffice(listing: Listing, asha: User, vikram: User) -> None:
+def test_nothing_is_evicted_when_all_evictions_together_are_not_enough(
+    listing: Listing, asha: User, vikram: User
+) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
     leave_free(10)
     before = (set(Claim.objects.values_list("pk", flat=True)), count_subscribed(), SubscriptionLog.objects.count())
@@ -177,7 +179,7 @@ def test_nothing_goes_where_everything_together_does_not_suffice(listing: Listin
     assert str(refusal.value).endswith(" ±14 strikes would fit.")
 
 
-def test_legs_that_the_added_item_needs_stay_where_they_stream(listing: Listing, asha: User, vikram: User) -> None:
+def test_legs_that_the_added_item_needs_keep_their_connection(listing: Listing, asha: User, vikram: User) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, width=5, now=NOW)
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=25, now=NOW + minutes(1))
     leave_free(0)
@@ -193,7 +195,7 @@ def test_legs_that_the_added_item_needs_stay_where_they_stream(listing: Listing,
     check_invariants()
 
 
-def test_a_narrow_and_a_wide_chain_of_one_series_go_together_when_nothing_else_is_left(
+def test_only_the_wide_chain_of_a_series_is_evicted_when_that_frees_enough(
     listing: Listing, asha: User, vikram: User
 ) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, width=21, now=NOW)
@@ -207,7 +209,7 @@ def test_a_narrow_and_a_wide_chain_of_one_series_go_together_when_nothing_else_i
     check_invariants()
 
 
-def test_what_goes_because_the_window_moved_with_the_claim_is_told_too(
+def test_an_eviction_for_a_window_that_moves_with_the_claim_is_reported(
     listing: Listing, asha: User, vikram: User
 ) -> None:
     reliance = listing.series_of("RELIANCE")
@@ -251,7 +253,7 @@ def test_chains_of_one_underlying_share_its_spot(listing: Listing, asha: User, v
     check_invariants()
 
 
-def test_staff_evict_a_chain_with_all_its_claims(listing: Listing, asha: User, vikram: User) -> None:
+def test_an_eviction_by_staff_releases_all_claims_of_the_chain(listing: Listing, asha: User, vikram: User) -> None:
     first = claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
     claim_chain(listing.series_of("TCS"), user_id=vikram.pk, now=NOW)
     kept = claim_chain(listing.series_of("TCS"), user_id=vikram.pk, width=5, now=NOW)
@@ -268,7 +270,7 @@ def test_staff_evict_a_chain_with_all_its_claims(listing: Listing, asha: User, v
     check_invariants()
 
 
-def test_staff_cannot_evict_what_is_always_on(listing: Listing) -> None:
+def test_staff_cannot_evict_tier_b(listing: Listing) -> None:
     claimed = claim_chain(listing.series_of("TCS"), user_id=None, tier=Tier.B, kind=ClaimKind.PRELOAD, now=NOW)
 
     evicted = services.evict_chains(claim_ids=[claimed.claim_id], actor="staff", reason="why not", now=LATER)

@@ -1,4 +1,4 @@
-"""What legs and subscriptions refer to is there, whatever code writes them: checked by the database, per statement."""
+"""Integrity of legs and subscriptions: the database checks the referenced rows of every statement."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,7 +19,7 @@ NOBODY = 987_654_321
 
 @pytest.fixture
 def held() -> Iterator[Subscription]:
-    """A share that one claim holds."""
+    """Return the subscription of a share with one claim."""
     share = make_equities(1)[0]
     claim_instrument(share.pk, user_id=None)
     yield Subscription.objects.get(instrument=share)
@@ -33,13 +33,13 @@ def held() -> Iterator[Subscription]:
 
 
 def execute(sql: str, *values: int | datetime) -> int:
-    """Run one statement in a transaction of its own; return how many rows it touched."""
+    """Run one statement in a transaction; return its row count."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(sql, values)
         return int(cursor.rowcount)
 
 
-def test_a_leg_of_no_claim_and_a_leg_on_no_subscription_are_refused(held: Subscription) -> None:
+def test_a_leg_without_its_claim_or_its_subscription_is_refused(held: Subscription) -> None:
     claim = Claim.objects.get()
     with pytest.raises(IntegrityError, match=f"claim {NOBODY} and subscription {held.pk}, which are not both there"):
         execute("INSERT INTO claim_legs (claim_id, subscription_id) VALUES (%s, %s)", NOBODY, held.pk)
@@ -47,12 +47,12 @@ def test_a_leg_of_no_claim_and_a_leg_on_no_subscription_are_refused(held: Subscr
         execute("INSERT INTO claim_legs (claim_id, subscription_id) VALUES (%s, %s)", claim.pk, NOBODY)
 
 
-def test_a_leg_cannot_be_turned_to_what_is_not_there(held: Subscription) -> None:
+def test_a_leg_cannot_be_updated_to_a_missing_row(held: Subscription) -> None:
     with pytest.raises(IntegrityError, match="not both there"):
         execute("UPDATE claim_legs SET subscription_id = %s WHERE subscription_id = %s", NOBODY, held.pk)
 
 
-def test_one_wrong_leg_among_many_refuses_the_statement(held: Subscription) -> None:
+def test_one_invalid_leg_of_many_fails_the_whole_statement(held: Subscription) -> None:
     shares = make_equities(3, prefix="MORE")
     other = Claim.objects.create(kind="watchlist", tier="A", instrument=shares[0], last_viewed_at=NOW, claimed_at=NOW)
     with pytest.raises(IntegrityError, match="not both there"):
@@ -69,7 +69,7 @@ def test_a_held_subscription_cannot_be_deleted(held: Subscription) -> None:
         execute("DELETE FROM subscriptions WHERE id = %s", held.pk)
 
 
-def test_a_deleted_claim_takes_its_legs_and_only_its_own(held: Subscription) -> None:
+def test_a_deleted_claim_deletes_its_legs_only(held: Subscription) -> None:
     first = Claim.objects.get()
     second = claim_instrument(held.instrument_id, user_id=None).claim_id
 
@@ -122,7 +122,7 @@ def test_a_subscribed_instrument_and_a_connection_in_use_cannot_be_deleted(held:
 
 
 @pytest.mark.parametrize("table", ["claims", "subscriptions"])
-def test_truncating_takes_the_legs_along(held: Subscription, table: str) -> None:
+def test_truncating_deletes_the_legs(held: Subscription, table: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(f"TRUNCATE {table} CASCADE")
@@ -130,7 +130,7 @@ def test_truncating_takes_the_legs_along(held: Subscription, table: str) -> None
     assert not ClaimLeg.objects.exists()
 
 
-def test_instruments_that_stream_cannot_be_truncated(held: Subscription) -> None:
+def test_subscribed_instruments_cannot_be_truncated(held: Subscription) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with pytest.raises(IntegrityError, match="instruments are subscribed"):

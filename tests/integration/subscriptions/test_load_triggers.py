@@ -1,4 +1,4 @@
-"""The database keeps promise 1 whatever code forgets: loads follow rows, and no connection overflows."""
+"""Triggers of the database: loads equal the row counts, and no connection exceeds its capacity."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def subscribe(instruments: Sequence[Instrument], *, number: int = 1, leaving: int | None = None) -> None:
-    """Write subscriptions as code would that knows nothing of placement."""
+    """Insert subscriptions without the placement service."""
     Subscription.objects.bulk_create(
         [
             Subscription(
@@ -37,7 +37,7 @@ def test_loads_follow_inserts_and_deletes() -> None:
     assert loads() == {1: 0, 2: 0, 3: 2, 4: 0, 5: 0}
 
 
-def test_a_moving_subscription_counts_on_both_connections_until_it_has_left() -> None:
+def test_a_moving_subscription_counts_on_both_connections_until_the_move_ends() -> None:
     subscribe(make_equities(4), number=1)
 
     Subscription.objects.update(connection_id=2, leaving_connection_id=1)
@@ -47,7 +47,7 @@ def test_a_moving_subscription_counts_on_both_connections_until_it_has_left() ->
     assert loads() == {1: 0, 2: 4, 3: 0, 4: 0, 5: 0}
 
 
-def test_a_moving_subscription_that_is_deleted_leaves_both_loads() -> None:
+def test_deleting_a_moving_subscription_reduces_both_loads() -> None:
     subscribe(make_equities(2), number=1, leaving=5)
     assert loads() == {1: 2, 2: 0, 3: 0, 4: 0, 5: 2}
 
@@ -55,7 +55,7 @@ def test_a_moving_subscription_that_is_deleted_leaves_both_loads() -> None:
     assert loads() == {1: 0, 2: 0, 3: 0, 4: 0, 5: 0}
 
 
-def test_an_update_that_moves_nothing_leaves_the_loads_alone() -> None:
+def test_an_update_without_a_move_changes_no_load() -> None:
     subscribe(make_equities(2), number=4)
 
     Subscription.objects.update(tier=Tier.B)
@@ -63,7 +63,7 @@ def test_an_update_that_moves_nothing_leaves_the_loads_alone() -> None:
     assert loads() == {1: 0, 2: 0, 3: 0, 4: 2, 5: 0}
 
 
-def test_code_that_forgets_the_capacity_is_refused_as_a_whole() -> None:
+def test_an_insert_over_capacity_fails_as_a_whole() -> None:
     instruments = make_equities(5_001)
 
     with pytest.raises(IntegrityError, match="feed_connections_load_within_capacity"), transaction.atomic():
@@ -73,7 +73,7 @@ def test_code_that_forgets_the_capacity_is_refused_as_a_whole() -> None:
     assert not Subscription.objects.exists()
 
 
-def test_raw_sql_that_moves_too_much_onto_one_connection_is_refused() -> None:
+def test_an_update_that_moves_too_many_rows_to_a_connection_is_refused() -> None:
     instruments = make_equities(5_001)
     subscribe(instruments[:2_501], number=1)
     subscribe(instruments[2_501:], number=2)
@@ -84,14 +84,14 @@ def test_raw_sql_that_moves_too_much_onto_one_connection_is_refused() -> None:
     assert loads() == {1: 2_501, 2: 2_500, 3: 0, 4: 0, 5: 0}
 
 
-def test_the_load_itself_cannot_be_written() -> None:
+def test_the_load_cannot_be_updated_directly() -> None:
     with pytest.raises(IntegrityError, match="kept by triggers"), transaction.atomic():
         FeedConnection.objects.filter(number=1).update(load=17)
 
     FeedConnection.objects.filter(number=1).update(state="live")
 
 
-def test_a_sixth_connection_or_a_wider_one_is_refused() -> None:
+def test_a_sixth_connection_and_a_capacity_over_5000_are_refused() -> None:
     with pytest.raises(IntegrityError, match="feed_connections_number_1_to_5"), transaction.atomic():
         FeedConnection.objects.create(number=6, since=NOW)
     with pytest.raises(IntegrityError, match="feed_connections_capacity_5000"), transaction.atomic():
@@ -108,7 +108,7 @@ def test_an_instrument_cannot_be_subscribed_twice() -> None:
     assert loads() == {1: 1, 2: 0, 3: 0, 4: 0, 5: 0}
 
 
-def test_truncating_subscriptions_empties_the_loads() -> None:
+def test_truncating_subscriptions_resets_the_loads() -> None:
     subscribe(make_equities(3), number=1)
 
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Failover and rebalance on a real PostgreSQL: what moves, what waits, what is on two connections, what is logged."""
+"""Failover and rebalance with PostgreSQL: moves, waiting subscriptions, overlaps and the audit log."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,26 +16,26 @@ from tests.integration.subscriptions.invariants import check_invariants
 pytestmark = pytest.mark.usefixtures("own_board")
 
 
-def on(number: int) -> Sequence[int]:
+def placed_on(number: int) -> Sequence[int]:
     return sorted(Subscription.objects.filter(connection=number).values_list("instrument_id", flat=True))
 
 
-def leaving() -> int:
+def count_leaving() -> int:
     return Subscription.objects.filter(leaving_connection__isnull=False).count()
 
 
 @pytest.mark.django_db
-def test_a_lost_connection_gives_all_it_carries_to_the_live_ones() -> None:
+def test_all_subscriptions_of_a_lost_connection_move_to_the_live_ones() -> None:
     fill_with_shares(25)
     make_live(1, 2, 3, 4)
     lose(5)
-    carried = on(5)
+    carried = placed_on(5)
 
     report = services.fail_over(connection=5, now=NOW)
 
     assert (report.moved, report.waiting, report.to) == (5, 0, {1: 2, 2: 1, 3: 1, 4: 1})
     assert list_loads() == [7, 6, 6, 6, 0]
-    assert leaving() == 0
+    assert count_leaving() == 0
     moves = SubscriptionLog.objects.filter(action="move").order_by("pk")
     assert [(row.subject, row.reason, row.actor, row.counts) for row in moves] == [
         ("connection 5 to 1", "FAILOVER", "feed", {"legs": 2}),
@@ -48,12 +48,12 @@ def test_a_lost_connection_gives_all_it_carries_to_the_live_ones() -> None:
 
 
 @pytest.mark.django_db
-def test_what_does_not_fit_waits_and_goes_first_tier_b_then_the_latest_viewed() -> None:
+def test_subscriptions_without_room_wait_and_tier_b_then_the_latest_viewed_move_first() -> None:
     FeedConnection.objects.filter(number__in=[2, 3, 4]).update(capacity=0)
     FeedConnection.objects.filter(number=1).update(capacity=2)
     FeedConnection.objects.filter(number=5).update(capacity=10)
     make_live(1)
-    lose(1)  # so that everything is placed on 5, which nobody has lost yet
+    lose(1)  # so that all are placed on connection 5, which is not lost yet
     user = make_user("trader1").pk
     old, viewed, always_on, newest = make_equities(4)
     claim_instrument(viewed.pk, user_id=user, now=NOW + timedelta(minutes=5))
@@ -67,12 +67,12 @@ def test_what_does_not_fit_waits_and_goes_first_tier_b_then_the_latest_viewed() 
     report = services.fail_over(connection=5, now=NOW)
 
     assert (report.moved, report.waiting) == (2, 2)
-    assert on(1) == sorted([always_on.pk, newest.pk])
-    assert on(5) == sorted([viewed.pk, old.pk])
+    assert placed_on(1) == sorted([always_on.pk, newest.pk])
+    assert placed_on(5) == sorted([viewed.pk, old.pk])
 
 
 @pytest.mark.django_db
-def test_two_workers_that_fire_move_it_once() -> None:
+def test_two_failovers_of_one_connection_move_its_subscriptions_once() -> None:
     fill_with_shares(10)
     make_live(1, 2, 3, 4)
     lose(5)
@@ -84,10 +84,10 @@ def test_two_workers_that_fire_move_it_once() -> None:
 
 
 @pytest.mark.django_db
-def test_one_that_is_back_or_has_nobody_to_go_to_keeps_what_it_has() -> None:
+def test_a_failover_of_a_live_connection_or_without_a_live_target_moves_nothing() -> None:
     fill_with_shares(10)
     lose(5)
-    assert services.fail_over(connection=5, now=NOW).moved == 0  # nobody is live
+    assert services.fail_over(connection=5, now=NOW).moved == 0  # no connection is live
 
     make_live(1, 5)
     assert services.fail_over(connection=5, now=NOW).moved == 0
@@ -96,7 +96,7 @@ def test_one_that_is_back_or_has_nobody_to_go_to_keeps_what_it_has() -> None:
 
 
 @pytest.mark.django_db
-def test_a_returned_connection_stays_empty_until_rebalance_levels_with_an_overlap() -> None:
+def test_a_returned_connection_stays_empty_until_a_rebalance_moves_with_an_overlap() -> None:
     fill_with_shares(25)
     make_live(1, 2, 3, 4)
     lose(5)
@@ -110,9 +110,9 @@ def test_a_returned_connection_stays_empty_until_rebalance_levels_with_an_overla
         {1: 7, 2: 6, 3: 6, 4: 6, 5: 0},
         {1: 5, 2: 5, 3: 5, 4: 5, 5: 5},
     )
-    assert leaving() == 5
-    assert list_loads() == [7, 6, 6, 6, 5]  # on both while the new one does not stream
-    arriving = on(5)
+    assert count_leaving() == 5
+    assert list_loads() == [7, 6, 6, 6, 5]  # on both connections until the new one streams
+    arriving = placed_on(5)
     assert len(selectors.list_wanted(connection=1)) == 7
     assert [one.instrument_id for one in selectors.list_wanted(connection=5) if one.is_arriving] == arriving
     assert SubscriptionLog.objects.filter(action="move", reason="REBALANCE", actor="operator1").count() == 4
@@ -127,7 +127,7 @@ def test_a_returned_connection_stays_empty_until_rebalance_levels_with_an_overla
 
 
 @pytest.mark.django_db
-def test_rebalance_leaves_a_lost_connection_out() -> None:
+def test_a_rebalance_does_not_use_a_lost_connection() -> None:
     fill_with_shares(20)
     make_live(1, 2, 3, 4)
     lose(5)
@@ -138,7 +138,7 @@ def test_rebalance_leaves_a_lost_connection_out() -> None:
 
 
 @pytest.mark.django_db
-def test_where_there_is_no_room_for_both_it_leaves_first() -> None:
+def test_a_move_leaves_the_old_connection_first_when_there_is_no_room_for_an_overlap() -> None:
     FeedConnection.objects.update(capacity=6)
     fill_with_shares(24)
     make_live(1, 2, 3, 4)
@@ -149,15 +149,15 @@ def test_where_there_is_no_room_for_both_it_leaves_first() -> None:
     services.rebalance(actor="operator1", now=NOW)
     assert list_loads() == [6, 6, 6, 6, 4]
 
-    fill_with_shares(6)  # 24 of 30 instruments: there is room, as soon as nothing is on two connections
+    fill_with_shares(6)  # 24 of 30 slots are used once all overlaps have ended
 
     assert list_loads() == [6, 6, 6, 6, 6]
-    assert leaving() == 0
+    assert count_leaving() == 0
     check_invariants()
 
 
 @pytest.mark.django_db
-def test_a_move_to_a_connection_that_is_lost_is_undone_and_one_away_from_it_is_done() -> None:
+def test_a_failover_reverts_moves_to_the_lost_connection_and_completes_moves_from_it() -> None:
     fill_with_shares(25)
     make_live(1, 2, 3, 4)
     lose(5)
@@ -168,19 +168,19 @@ def test_a_move_to_a_connection_that_is_lost_is_undone_and_one_away_from_it_is_d
 
     assert services.fail_over(connection=5, now=NOW).moved == 5
     assert list_loads() == [7, 6, 6, 6, 0]
-    assert leaving() == 0
+    assert count_leaving() == 0
 
     make_live(5)
     services.rebalance(actor="operator1", now=NOW)
     lose(1)
     assert services.fail_over(connection=1, now=NOW).moved == 5
     assert list_loads()[0] == 0
-    assert leaving() == 3  # those that move from 2, 3 and 4
+    assert count_leaving() == 3  # the moves from 2, 3 and 4
     check_invariants()
 
 
 @pytest.mark.django_db
-def test_new_legs_go_to_a_lost_connection_only_where_nobody_else_has_room() -> None:
+def test_new_legs_go_to_a_lost_connection_only_when_no_other_has_room() -> None:
     FeedConnection.objects.update(capacity=3)
     make_live(1, 2, 3, 4)
     lose(5)
@@ -192,7 +192,7 @@ def test_new_legs_go_to_a_lost_connection_only_where_nobody_else_has_room() -> N
     assert list_loads() == [3, 3, 3, 3, 2]
 
 
-def test_a_spot_is_as_important_as_its_latest_viewed_chain(listing: Listing) -> None:
+def test_a_spot_has_the_priority_of_its_latest_viewed_chain(listing: Listing) -> None:
     FeedConnection.objects.filter(number__gt=1).update(capacity=0)
     user = make_user("trader1").pk
     claim_chain(listing.series[0], user_id=user, width=3, now=NOW)
@@ -206,5 +206,5 @@ def test_a_spot_is_as_important_as_its_latest_viewed_chain(listing: Listing) -> 
     services.fail_over(connection=1, now=NOW)
 
     assert placed.chain is not None
-    assert placed.chain.listing.spot_instrument_id in on(2)
-    assert on(1) == [share.pk]
+    assert placed.chain.listing.spot_instrument_id in placed_on(2)
+    assert placed_on(1) == [share.pk]

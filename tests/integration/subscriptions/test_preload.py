@@ -1,4 +1,4 @@
-"""Tier B by rules: what is held, what waits, what ends, and that a pass may be repeated."""
+"""Preload of tier B by rules: claims, waiting targets, releases, and idempotent passes."""
 
 from datetime import date, timedelta
 
@@ -17,12 +17,12 @@ LATER = NOW + timedelta(seconds=10)
 
 
 def held() -> list[str]:
-    """Name what preload claims hold, in order."""
+    """Return the subjects of the preload claims in order."""
     claims = Claim.objects.filter(kind=ClaimKind.PRELOAD).select_related("instrument").order_by("pk")
     return [claim.instrument.token if claim.instrument else f"{claim.series} x{claim.width}" for claim in claims]
 
 
-def test_a_pass_holds_what_the_rules_want_of_what_is_listed(listing: Listing) -> None:
+def test_a_pass_claims_the_listed_targets_of_the_rules(listing: Listing) -> None:
     report = services.preload_tier_b(now=NOW)
 
     assert held() == [
@@ -33,7 +33,7 @@ def test_a_pass_holds_what_the_rules_want_of_what_is_listed(listing: Listing) ->
         "CRUDEOIL_19MAR2026_FUT",
     ]
     assert (report.wanted, report.claimed, report.released, report.waiting) == (5, 5, 0, ())
-    # 2 x 42 legs and the index; 42 legs, their spot, which is the nearest future, and the next future.
+    # NIFTY: 2 x 42 legs and the index. CRUDEOIL: 42 legs, the nearest future as their spot, and the next future.
     assert count_subscribed() == 84 + 1 + 42 + 2
     assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
     assert list_loads() == [26, 26, 26, 26, 25]
@@ -51,7 +51,7 @@ def test_a_second_pass_writes_nothing(listing: Listing, django_assert_num_querie
     assert SubscriptionLog.objects.count() == rows
 
 
-def test_an_idle_pass_costs_the_same_however_much_is_held(
+def test_a_pass_without_changes_needs_the_same_number_of_queries_at_any_size(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for weeks in range(8):
@@ -63,7 +63,7 @@ def test_an_idle_pass_costs_the_same_however_much_is_held(
         services.preload_tier_b(now=LATER)
 
 
-def test_every_claim_of_a_pass_has_its_row_in_the_log(listing: Listing) -> None:
+def test_every_claim_of_a_pass_has_a_row_in_the_log(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
 
     rows = SubscriptionLog.objects.all()
@@ -72,7 +72,7 @@ def test_every_claim_of_a_pass_has_its_row_in_the_log(listing: Listing) -> None:
     assert sum(row.counts["subscribed"] for row in rows) == count_subscribed()
 
 
-def test_a_series_without_a_price_gets_its_spot_first_and_its_legs_when_the_price_comes(listing: Listing) -> None:
+def test_a_series_without_a_price_gets_its_spot_first_and_its_legs_with_the_price(listing: Listing) -> None:
     drop_prices([listing.spots["NIFTY"].pk])
 
     report = services.preload_tier_b(now=NOW)
@@ -95,7 +95,7 @@ def test_a_series_without_a_price_gets_its_spot_first_and_its_legs_when_the_pric
     check_invariants()
 
 
-def test_the_spot_of_a_series_that_waited_until_it_expired_is_released(listing: Listing, settings: Settings) -> None:
+def test_the_spot_of_a_series_that_expires_while_it_waits_is_released(listing: Listing, settings: Settings) -> None:
     drop_prices([listing.spots["NIFTY"].pk])
     services.preload_tier_b(now=NOW)
 
@@ -106,7 +106,7 @@ def test_the_spot_of_a_series_that_waited_until_it_expired_is_released(listing: 
     check_invariants()
 
 
-def test_an_expired_series_is_released_and_the_next_takes_its_place(listing: Listing, settings: Settings) -> None:
+def test_an_expired_series_is_released_and_replaced_by_the_next(listing: Listing, settings: Settings) -> None:
     make_series(listing.spots["NIFTY"], expiry=date(2026, 3, 10))
     PreloadRule.objects.filter(underlying_symbol="NIFTY").update(weekly=1, monthly=0, quarterly=0)
     services.preload_tier_b(now=NOW)
@@ -124,7 +124,7 @@ def test_an_expired_series_is_released_and_the_next_takes_its_place(listing: Lis
     check_invariants()
 
 
-def test_a_rule_that_is_switched_off_ends_with_its_spot(listing: Listing) -> None:
+def test_an_inactive_rule_releases_its_claims_and_its_spot(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
 
     PreloadRule.objects.filter(underlying_symbol="NIFTY").update(is_active=False)
@@ -135,7 +135,7 @@ def test_a_rule_that_is_switched_off_ends_with_its_spot(listing: Listing) -> Non
     check_invariants()
 
 
-def test_a_rule_that_is_widened_moves_nothing_that_stays(listing: Listing) -> None:
+def test_a_widened_rule_moves_no_existing_subscription(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
     before = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
 
@@ -145,11 +145,11 @@ def test_a_rule_that_is_widened_moves_nothing_that_stays(listing: Listing) -> No
     after = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
     assert len(after) == len(before) + 40
     assert {one: after[one] for one in before} == before
-    assert SubscriptionLog.objects.filter(subject="NIFTY").count() == 1  # the spot was never let go
+    assert SubscriptionLog.objects.filter(subject="NIFTY").count() == 1  # the spot was not released in between
     check_invariants()
 
 
-def test_a_traders_chain_of_the_same_window_is_shared_and_raised_to_tier_b(listing: Listing) -> None:
+def test_a_chain_of_a_trader_with_the_same_window_is_shared_and_becomes_tier_b(listing: Listing) -> None:
     claim_chain(listing.series_of("NIFTY"), user_id=make_user().pk, width=21)
     services.preload_tier_b(now=NOW)
 
@@ -158,12 +158,12 @@ def test_a_traders_chain_of_the_same_window_is_shared_and_raised_to_tier_b(listi
     check_invariants()
 
 
-def test_rules_that_do_not_fit_take_whole_series_in_their_order_and_say_what_waits(listing: Listing) -> None:
+def test_rules_without_room_claim_whole_series_in_order_and_report_the_waiting_ones(listing: Listing) -> None:
     FeedConnection.objects.update(capacity=20)
 
     report = services.preload_tier_b(now=NOW)
 
-    # 100 places: two chains of 42 legs, the index, and of CRUDEOIL the futures but not the chain.
+    # 100 slots: two chains of 42 legs, the index, and the futures of CRUDEOIL without its chain.
     assert held() == [
         "NIFTY 17 Feb 2026 x21",
         "NIFTY 24 Feb 2026 x21",
@@ -177,7 +177,7 @@ def test_rules_that_do_not_fit_take_whole_series_in_their_order_and_say_what_wai
     check_invariants()
 
 
-def test_what_found_no_room_is_tried_again_without_a_trace_until_there_is_some(listing: Listing) -> None:
+def test_waiting_targets_are_retried_without_log_rows_until_there_is_room(listing: Listing) -> None:
     FeedConnection.objects.update(capacity=20)
     services.preload_tier_b(now=NOW)
     rows = SubscriptionLog.objects.count()
@@ -192,9 +192,9 @@ def test_what_found_no_room_is_tried_again_without_a_trace_until_there_is_some(l
     check_invariants()
 
 
-def test_tier_b_takes_the_place_of_tier_a_where_that_helps(listing: Listing) -> None:
+def test_preload_evicts_tier_a_when_that_frees_enough(listing: Listing) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
-    FeedConnection.objects.update(capacity=26)  # 130 places, 129 of them for the rules
+    FeedConnection.objects.update(capacity=26)  # 130 slots, of which the rules need 129
 
     report = services.preload_tier_b(now=LATER)
 
@@ -203,7 +203,7 @@ def test_tier_b_takes_the_place_of_tier_a_where_that_helps(listing: Listing) -> 
     check_invariants()
 
 
-def test_legs_kept_for_a_wider_window_that_found_no_room_are_not_left_behind(listing: Listing) -> None:
+def test_a_chain_whose_wider_window_finds_no_room_leaves_no_legs(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
     FeedConnection.objects.update(capacity=26)
     PreloadRule.objects.filter(underlying_symbol="NIFTY").update(strikes=101)
@@ -215,13 +215,13 @@ def test_legs_kept_for_a_wider_window_that_found_no_room_are_not_left_behind(lis
     check_invariants()
 
 
-def test_rules_of_another_profile_are_not_in_force(listing: Listing, settings: Settings) -> None:
+def test_rules_of_another_profile_are_ignored(listing: Listing, settings: Settings) -> None:
     settings.PRELOAD_PROFILE = "mine"
 
     assert services.preload_tier_b(now=NOW).wanted == 0
 
 
-def test_a_pass_asks_the_database_set_by_set(listing: Listing) -> None:
+def test_a_pass_runs_fewer_than_40_statements_under_the_lock(listing: Listing) -> None:
     for weeks in range(8):
         make_series(listing.spots["NIFTY"], expiry=date(2026, 4, 7) + timedelta(weeks=weeks))
     with CaptureQueriesContext(connection) as queries:
@@ -233,7 +233,7 @@ def test_a_pass_asks_the_database_set_by_set(listing: Listing) -> None:
     assert len(under_lock) - start < 40
 
 
-def test_two_thousand_two_hundred_and_seventy_two_instruments_land_evenly(listing: Listing) -> None:
+def test_2272_instruments_are_spread_evenly(listing: Listing) -> None:
     PreloadRule.objects.filter(underlying_symbol="NIFTY").update(weekly=60, monthly=20)
     PreloadRule.objects.exclude(underlying_symbol="NIFTY").update(is_active=False)
     for weeks in range(52):

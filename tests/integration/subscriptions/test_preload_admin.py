@@ -1,4 +1,4 @@
-"""Preload rules in the admin: refused when they make no sense, shown before they are saved."""
+"""Preload rules in the admin: validation, and a dry run before saving."""
 
 import pytest
 from django.core.checks import CheckMessage, run_checks
@@ -33,7 +33,7 @@ def client_of_staff(listing: Listing) -> Client:
     return client
 
 
-def test_a_dry_run_shows_what_a_new_rule_would_hold_and_saves_nothing(client_of_staff: Client) -> None:
+def test_a_dry_run_of_a_new_rule_shows_its_targets_and_saves_nothing(client_of_staff: Client) -> None:
     page = client_of_staff.post(ADD, {**NIFTY_WEEKLY, "_preview": "1"})
 
     assert page.status_code == 200
@@ -46,7 +46,7 @@ def test_a_dry_run_shows_what_a_new_rule_would_hold_and_saves_nothing(client_of_
     assert not Claim.objects.exists()
 
 
-def test_a_dry_run_of_a_rule_that_stands_shows_its_futures(client_of_staff: Client) -> None:
+def test_a_dry_run_of_a_saved_rule_shows_its_futures(client_of_staff: Client) -> None:
     rule = PreloadRule.objects.get(profile="lean", underlying_symbol="CRUDEOIL")
     body = {**NIFTY_WEEKLY, "profile": "lean", "exchange_segment": 5, "underlying_symbol": "CRUDEOIL", "weekly": 0}
 
@@ -72,7 +72,7 @@ def test_a_dry_run_of_a_rule_that_stands_shows_its_futures(client_of_staff: Clie
         ({"profile": "lean"}, "already exists"),
     ],
 )
-def test_a_rule_that_makes_no_sense_is_refused_in_words(
+def test_an_invalid_rule_is_refused_with_a_message(
     client_of_staff: Client, changes: dict[str, object], complaint: str
 ) -> None:
     page = client_of_staff.post(ADD, {**NIFTY_WEEKLY, **changes})
@@ -81,40 +81,42 @@ def test_a_rule_that_makes_no_sense_is_refused_in_words(
     assert not PreloadRule.objects.filter(profile="mine").exists()
 
 
-def test_a_rule_that_makes_sense_is_saved(client_of_staff: Client) -> None:
+def test_a_valid_rule_is_saved(client_of_staff: Client) -> None:
     assert client_of_staff.post(ADD, {**NIFTY_WEEKLY, "underlying_symbol": "nifty 50"}).status_code == 302
 
     assert PreloadRule.objects.get(profile="mine").underlying_symbol == "NIFTY"
 
 
-def warnings_of_the_database() -> list[CheckMessage]:
+def run_database_checks() -> list[CheckMessage]:
     found = run_checks(databases=["default"], tags=["database"])
     return [one for one in found if str(one.id).startswith("subscriptions.")]
 
 
-def test_a_profile_without_rules_is_warned_of(db: None, settings: Settings) -> None:
+def test_the_system_check_warns_of_a_profile_without_rules(db: None, settings: Settings) -> None:
     settings.EOD_SCOPE = "closed_segments"
-    assert warnings_of_the_database() == []
+    assert run_database_checks() == []
 
     settings.PRELOAD_PROFILE = "leen"
 
-    (warning,) = warnings_of_the_database()
+    (warning,) = run_database_checks()
     assert warning.id == "subscriptions.W001"
     assert warning.hint == "Profiles with rules: full, lean."
 
 
-def test_an_end_of_the_day_that_cuts_sessions_short_is_warned_of(listing: Listing, settings: Settings) -> None:
-    (warning,) = warnings_of_the_database()
+def test_the_system_check_warns_of_an_end_of_day_before_the_end_of_a_session(
+    listing: Listing, settings: Settings
+) -> None:
+    (warning,) = run_database_checks()
     assert warning.id == "subscriptions.W002"
     assert "at 15:30 IST cuts sessions short" in warning.msg
     assert "MCX_COMM trades until 23:55" in warning.msg
 
     late = CrontabSchedule.objects.create(hour="23", minute="59", timezone="Asia/Kolkata")
     PeriodicTask.objects.filter(task="watchlists.tasks.end_of_day").update(crontab=late)
-    assert warnings_of_the_database() == []
+    assert run_database_checks() == []
 
 
-def test_the_full_profile_is_as_commissioned(db: None) -> None:
+def test_the_full_profile_has_the_specified_rules(db: None) -> None:
     rules = PreloadRule.objects.filter(profile="full").order_by("position")
 
     numbers = rules.values_list("underlying_symbol", "weekly", "monthly", "quarterly", "strikes", "futures")
@@ -138,7 +140,7 @@ def test_the_full_profile_is_as_commissioned(db: None) -> None:
     assert most == 7_681
 
 
-def test_rules_of_the_full_profile_are_in_force_when_it_is_chosen(listing: Listing, settings: Settings) -> None:
+def test_rules_of_the_full_profile_apply_when_it_is_chosen(listing: Listing, settings: Settings) -> None:
     settings.PRELOAD_PROFILE = "full"
 
     assert [str(one) for one in selectors.plan_preload().wanted][:2] == [

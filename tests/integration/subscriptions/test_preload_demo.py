@@ -1,4 +1,4 @@
-"""The lean profile on the simulator's demo listing, with prices from its REST side: the terminal's first minute."""
+"""The lean profile on the simulator's demo listing with prices from its REST side, as after the first start."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -25,7 +25,7 @@ def simulator() -> Iterator[SimulatorAddress]:
         yield address
 
 
-def test_the_first_pass_holds_the_lean_profile_evenly(
+def test_the_first_pass_claims_the_lean_profile_evenly(
     simulator: SimulatorAddress, db: None, own_board: str, settings: Settings
 ) -> None:
     settings.MARKET_DATE = TODAY

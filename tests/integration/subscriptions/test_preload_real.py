@@ -1,4 +1,4 @@
-"""The lean profile on what the exchanges really listed on 10 February 2026."""
+"""The lean profile on the real listing of 10 February 2026."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ def price_the_spots() -> None:
     put_prices({spot.pk: LTPS[spot.underlying_symbol] for spot in spots})
 
 
-def test_each_rule_takes_what_is_listed_and_asks_for_no_more(
+def test_each_rule_claims_its_listed_targets_only(
     reference_data: Path, db: None, own_board: str, settings: Settings
 ) -> None:
     settings.MARKET_DATE = TODAY
@@ -64,7 +64,7 @@ def test_each_rule_takes_what_is_listed_and_asks_for_no_more(
         ("CRUDEOIL", 4, 86),
         ("NATURALGAS", 4, 86),
     ]
-    # 1,535 legs and the six indices; the commodities' spots are among the futures held.
+    # 1,535 legs and six indices; the spots of commodities are among the claimed futures.
     assert count_subscribed() == 1_541
     assert list_loads() == [309, 308, 308, 308, 308]
     check_invariants()

@@ -1,4 +1,4 @@
-"""What one trader may have live: refused with figures and an offer, before anybody is evicted."""
+"""The quota of one trader: a refusal has numbers and an offer and precedes every eviction."""
 
 import pytest
 from pytest_django import Settings
@@ -17,7 +17,7 @@ def asha(listing: Listing, settings: Settings) -> User:
     return make_user("asha")
 
 
-def test_a_chain_over_the_quota_is_refused_with_an_offer(listing: Listing, asha: User) -> None:
+def test_a_chain_over_the_quota_is_refused_with_a_narrower_offer(listing: Listing, asha: User) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, width=25)
     claim_instrument(listing.spots["RELIANCE"].pk, user_id=asha.pk)
     claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk)
@@ -31,7 +31,7 @@ def test_a_chain_over_the_quota_is_refused_with_an_offer(listing: Listing, asha:
     assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=75).legs == 150
 
 
-def test_the_last_place_of_the_quota_can_be_taken(listing: Listing, asha: User) -> None:
+def test_the_last_instrument_of_the_quota_can_be_claimed(listing: Listing, asha: User) -> None:
     assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).legs == 202
 
     with pytest.raises(services.QuotaExceeded, match=r"^This instrument needs 1; you have 0 left\.$"):
@@ -50,7 +50,7 @@ def test_spots_are_not_counted_and_shared_legs_count_once(listing: Listing, asha
     assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).subscribed == 52
 
 
-def test_what_others_hold_and_what_is_always_on_is_not_counted(listing: Listing, asha: User) -> None:
+def test_claims_of_others_and_tier_b_are_not_counted(listing: Listing, asha: User) -> None:
     other = make_user("vikram")
     claim_chain(listing.series_of("TCS"), user_id=other.pk)
     claim_chain(listing.series_of("RELIANCE"), user_id=None, tier=Tier.B)
@@ -58,7 +58,7 @@ def test_what_others_hold_and_what_is_always_on_is_not_counted(listing: Listing,
     assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).legs == 202
 
 
-def test_staff_may_raise_it_for_one_trader(listing: Listing, asha: User) -> None:
+def test_staff_can_raise_the_quota_of_one_trader(listing: Listing, asha: User) -> None:
     claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
     User.objects.filter(pk=asha.pk).update(instrument_quota=252)
 
@@ -67,7 +67,7 @@ def test_staff_may_raise_it_for_one_trader(listing: Listing, asha: User) -> None
         claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk)
 
 
-def test_staff_may_close_it_for_one_trader(listing: Listing, asha: User) -> None:
+def test_staff_can_set_the_quota_of_one_trader_to_zero(listing: Listing, asha: User) -> None:
     User.objects.filter(pk=asha.pk).update(instrument_quota=0)
 
     with pytest.raises(services.QuotaExceeded) as refusal:
@@ -77,18 +77,18 @@ def test_staff_may_close_it_for_one_trader(listing: Listing, asha: User) -> None
     assert str(refusal.value) == "This chain needs 50; you have 0 left."
 
 
-def test_removing_gives_it_back(listing: Listing, asha: User) -> None:
+def test_a_release_frees_quota(listing: Listing, asha: User) -> None:
     placed = claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
     release_claim(placed.claim_id)
 
     assert claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101).legs == 202
 
 
-def test_nobody_is_evicted_for_a_trader_who_is_over_the_quota(listing: Listing, asha: User) -> None:
+def test_a_claim_over_the_quota_evicts_nothing(listing: Listing, asha: User) -> None:
     vikram = make_user("vikram")
     claim_chain(listing.series_of("TCS"), user_id=vikram.pk)
     claim_chain(listing.series_of("NIFTY"), user_id=asha.pk, width=101)
-    FeedConnection.objects.update(capacity=51)  # 255 places, 254 taken
+    FeedConnection.objects.update(capacity=51)  # 255 slots, 254 used
     rows = SubscriptionLog.objects.count()
 
     with pytest.raises(services.QuotaExceeded):

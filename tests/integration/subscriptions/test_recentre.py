@@ -1,4 +1,4 @@
-"""Recentring: windows follow the money by their edges, all in one pass, and never flap."""
+"""Recentring: one pass moves the edges of all windows after their ATM, without oscillation."""
 
 from datetime import date, timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ def strikes_of(claim_id: int) -> list[int]:
     return sorted({int(strike) for strike in legs if strike is not None})
 
 
-def test_a_move_of_a_strike_step_moves_every_claim_of_the_window_by_its_edges(listing: Listing) -> None:
+def test_a_price_move_of_one_strike_step_moves_the_edges_of_every_claim_of_the_window(listing: Listing) -> None:
     reliance = listing.series_of("RELIANCE")
     claims = [claim_chain(reliance, user_id=make_user(name).pk, width=5).claim_id for name in ("one", "two")]
     before = dict(Subscription.objects.values_list("instrument_id", "connection_id"))
@@ -43,7 +43,7 @@ def test_a_move_of_a_strike_step_moves_every_claim_of_the_window_by_its_edges(li
     check_invariants()
 
 
-def test_each_moved_claim_has_one_row_in_the_log(listing: Listing) -> None:
+def test_each_recentred_claim_has_one_row_in_the_log(listing: Listing) -> None:
     for name in ("one", "two"):
         claim_chain(listing.series_of("RELIANCE"), user_id=make_user(name).pk, width=5)
 
@@ -69,7 +69,7 @@ def test_each_moved_claim_has_one_row_in_the_log(listing: Listing) -> None:
     ]
 
 
-def test_less_than_a_step_moves_nothing_and_costs_two_queries(
+def test_a_price_move_of_less_than_a_step_moves_nothing_and_needs_two_queries(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     placed = claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)
@@ -82,7 +82,7 @@ def test_less_than_a_step_moves_nothing_and_costs_two_queries(
     assert strikes_of(placed.claim_id)[2] == 2_600
 
 
-def test_a_price_older_than_the_calculation_and_an_unknown_one_move_nothing(listing: Listing) -> None:
+def test_a_price_older_than_the_stored_window_and_an_unknown_price_move_nothing(listing: Listing) -> None:
     placed = claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5, now=SOON)
     put_prices({listing.spots["RELIANCE"].pk: 2_700.0}, now=NOW)
 
@@ -90,7 +90,7 @@ def test_a_price_older_than_the_calculation_and_an_unknown_one_move_nothing(list
     assert strikes_of(placed.claim_id)[2] == 2_600
 
 
-def test_both_tiers_move_and_widths_of_one_series_move_apart(listing: Listing) -> None:
+def test_both_tiers_move_and_each_width_of_a_series_moves_separately(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
     nifty = listing.series_of("NIFTY")
     wide = claim_chain(nifty, user_id=make_user().pk, width=31)
@@ -106,12 +106,12 @@ def test_both_tiers_move_and_widths_of_one_series_move_apart(listing: Listing) -
     check_invariants()
 
 
-def test_a_window_that_does_not_fit_stays_where_it_is_and_moves_when_there_is_room(listing: Listing) -> None:
+def test_a_window_without_room_stays_and_moves_once_there_is_room(listing: Listing) -> None:
     users = [make_user(name).pk for name in ("one", "two")]
     five = claim_chain(listing.series_of("RELIANCE"), user_id=users[0], width=5)
     claim_chain(listing.series_of("RELIANCE"), user_id=users[1], width=9, now=LATER)
     tcs = claim_chain(listing.series_of("TCS"), user_id=users[0], width=5)
-    # The wide window is calculated later than the price: it stays, and the narrow one slides within it and beyond.
+    # The wide window is newer than the price and stays; the narrow one moves within it and beyond it.
     put_prices({listing.spots["RELIANCE"].pk: 2_665.0, listing.spots["TCS"].pk: 3_021.0}, now=SOON)
     FeedConnection.objects.update(capacity=F("load"))
 
@@ -137,7 +137,7 @@ def test_expired_windows_stay_until_they_are_released(listing: Listing, settings
     assert strikes_of(placed.claim_id)[2] == 2_600
 
 
-def test_a_refused_claim_does_not_move_the_window_of_others(listing: Listing) -> None:
+def test_a_refused_claim_does_not_move_the_window_of_other_claims(listing: Listing) -> None:
     reliance = listing.series_of("RELIANCE")
     claim_chain(reliance, user_id=make_user("one").pk, width=5)
     put_prices({listing.spots["RELIANCE"].pk: 2_700.0}, now=SOON)
@@ -152,7 +152,7 @@ def test_a_refused_claim_does_not_move_the_window_of_others(listing: Listing) ->
     check_invariants()
 
 
-def test_many_underlyings_cost_as_many_queries_as_one(listing: Listing) -> None:
+def test_many_underlyings_need_as_many_queries_as_one(listing: Listing) -> None:
     user = make_user().pk
     spots = [make_equity(f"COMPANY{number}") for number in range(12)]
     put_prices({spot.pk: 1_000.0 for spot in spots})
@@ -171,11 +171,11 @@ def test_many_underlyings_cost_as_many_queries_as_one(listing: Listing) -> None:
     check_invariants()
 
 
-def test_what_is_always_on_takes_places_of_tier_a_to_follow_the_money(listing: Listing) -> None:
+def test_a_recentre_of_tier_b_evicts_tier_a_when_it_needs_slots(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
     nifty = listing.series_of("NIFTY")
     user = make_user().pk
-    # Narrow and wide hold the edges of one another, so that following needs more places than it frees.
+    # The narrow and the wide window share their edges, so the move needs more slots than it frees.
     claim_chain(nifty, user_id=user, width=61, now=NOW + timedelta(seconds=1))
     reliance = claim_chain(listing.series_of("RELIANCE"), user_id=user, now=NOW + timedelta(seconds=2))
     Claim.objects.filter(tier=Tier.A, underlying_symbol="NIFTY").update(is_pinned=True)

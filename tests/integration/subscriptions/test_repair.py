@@ -1,4 +1,4 @@
-"""Every difference is reported and repaired once, and a repair removes nothing that a claim needs."""
+"""Every difference is reported and repaired once; a repair deletes no row that a claim needs."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from tests.integration.subscriptions.invariants import check_invariants
 
 
 def differences(*, repair: bool = False) -> list[str]:
-    """Return the differences of the rows; a connection without an owner is a difference of the board."""
+    """Return the differences of the rows, without those of the board such as a missing owner."""
     found = services.check(repair=repair, actor="operator1", now=NOW)
     return [str(one) for one in found if "it has no owner" not in one.text]
 
@@ -31,7 +31,7 @@ def subscribed() -> Sequence[int]:
     return sorted(Subscription.objects.values_list("instrument_id", flat=True))
 
 
-def test_what_is_right_is_left_alone(listing: Listing) -> None:
+def test_consistent_rows_are_not_changed(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=5)
     before = subscribed()
 
@@ -41,7 +41,7 @@ def test_what_is_right_is_left_alone(listing: Listing) -> None:
     assert not SubscriptionLog.objects.filter(reason="REPAIR").exists()
 
 
-def test_a_load_that_is_wrong_is_counted_again(listing: Listing) -> None:
+def test_a_wrong_load_is_recounted(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=5)
     right = list_loads()
     with connection.cursor() as cursor:
@@ -60,15 +60,15 @@ def test_a_load_that_is_wrong_is_counted_again(listing: Listing) -> None:
     assert differences(repair=True) == []
 
 
-def test_lost_legs_come_back_and_strangers_go(listing: Listing) -> None:
+def test_missing_legs_are_added_and_unrelated_legs_deleted(listing: Listing) -> None:
     user = make_user("trader1").pk
     chain = claim_chain(listing.series[0], user_id=user, width=5).claim_id
     share = claim_instrument(listing.spots["TCS"].pk, user_id=user).claim_id
     before = subscribed()
-    stranger = Subscription.objects.get(instrument=listing.spots["TCS"])
+    unrelated = Subscription.objects.get(instrument=listing.spots["TCS"])
     ClaimLeg.objects.filter(claim=chain)[0].delete()
     ClaimLeg.objects.filter(claim=chain)[0].delete()
-    ClaimLeg.objects.create(claim_id=chain, subscription=stranger)
+    ClaimLeg.objects.create(claim_id=chain, subscription=unrelated)
     ClaimLeg.objects.filter(claim=share).delete()
     Subscription.objects.filter(legs=None).delete()
 
@@ -83,7 +83,7 @@ def test_lost_legs_come_back_and_strangers_go(listing: Listing) -> None:
     assert differences(repair=True) == []
 
 
-def test_what_nobody_holds_is_released(listing: Listing) -> None:
+def test_a_subscription_without_a_claim_is_released(listing: Listing) -> None:
     placed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader1").pk)
     Claim.objects.get(pk=placed.claim_id).delete()
 
@@ -94,7 +94,7 @@ def test_what_nobody_holds_is_released(listing: Listing) -> None:
     assert (row.legs, row.counts["released"]) == ([listing.spots["TCS"].pk], 1)
 
 
-def test_tiers_and_modes_follow_from_claims_and_instruments(listing: Listing) -> None:
+def test_wrong_tiers_and_modes_are_recomputed_from_claims_and_instruments(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
     first, second = Subscription.objects.filter(mode="full").order_by("pk")[:2]
     Subscription.objects.filter(pk=first.pk).update(tier="B")
@@ -109,7 +109,7 @@ def test_tiers_and_modes_follow_from_claims_and_instruments(listing: Listing) ->
     assert differences(repair=True) == []
 
 
-def test_a_chain_without_its_spot_gets_it_and_a_spot_without_chains_goes(listing: Listing) -> None:
+def test_a_missing_spot_is_claimed_and_a_spot_without_chains_is_released(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
     spot = Claim.objects.get(kind=ClaimKind.SPOT)
     Claim.objects.filter(spot=spot).update(spot=None)
@@ -126,7 +126,7 @@ def test_a_chain_without_its_spot_gets_it_and_a_spot_without_chains_goes(listing
     assert differences(repair=True) == []
 
 
-def test_legs_that_do_not_fit_are_said_and_nothing_else_is_taken(listing: Listing) -> None:
+def test_missing_legs_without_room_are_reported_and_nothing_is_evicted(listing: Listing) -> None:
     placed = claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
     ClaimLeg.objects.filter(claim=placed.claim_id)[0].delete()
     Subscription.objects.filter(legs=None).delete()
@@ -139,7 +139,7 @@ def test_legs_that_do_not_fit_are_said_and_nothing_else_is_taken(listing: Listin
     assert len(subscribed()) == 6
 
 
-def test_the_board_is_compared_key_by_key(listing: Listing) -> None:
+def test_the_sent_set_on_the_board_is_compared_key_by_key(listing: Listing) -> None:
     claim_chain(listing.series[0], user_id=make_user("trader1").pk, width=3)
     sent: dict[int, list[InstrumentKey]] = {
         number: [one.key for one in selectors.list_wanted(connection=number)] for number in range(1, 6)
@@ -155,7 +155,7 @@ def test_the_board_is_compared_key_by_key(listing: Listing) -> None:
     ]
 
 
-def test_a_report_of_a_former_owner_is_a_difference(listing: Listing) -> None:
+def test_a_report_of_a_former_owner_is_reported_as_a_difference(listing: Listing) -> None:
     FeedLease.objects.filter(connection=3).update(owner="worker-2", epoch=8)
     asyncio.run(report_all({3: []}, epoch=7))
 
@@ -175,21 +175,24 @@ async def report_all(sent: dict[int, list[InstrumentKey]], *, epoch: int = 0) ->
             )
 
 
-def test_the_command_ends_with_one_as_long_as_something_differs(listing: Listing) -> None:
+def test_the_command_exits_with_1_while_differences_remain(listing: Listing) -> None:
     placed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader1").pk)
     Claim.objects.get(pk=placed.claim_id).delete()
-    said = StringIO()
+    output = StringIO()
 
     with pytest.raises(SystemExit) as ended:
-        call_command("check_subscriptions", wait=0.0, stdout=said)
+        call_command("check_subscriptions", wait=0.0, stdout=output)
 
     assert ended.value.code == 1
-    assert said.getvalue().splitlines() == [
+    assert output.getvalue().splitlines() == [
         "TCS is subscribed, but no claim holds it",
         "connection 1: it has no owner, 1 instruments wait",
         "0 repaired, 2 left",
     ]
 
-    said = StringIO()
-    call_command("check_subscriptions", repair=True, wait=0.0, stdout=said)
-    assert said.getvalue().splitlines() == ["TCS is subscribed, but no claim holds it (repaired)", "1 repaired, 0 left"]
+    output = StringIO()
+    call_command("check_subscriptions", repair=True, wait=0.0, stdout=output)
+    assert output.getvalue().splitlines() == [
+        "TCS is subscribed, but no claim holds it (repaired)",
+        "1 repaired, 0 left",
+    ]

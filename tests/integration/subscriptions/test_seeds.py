@@ -1,4 +1,4 @@
-"""What the migrations leave in a new database."""
+"""The rows that the migrations seed in a new database."""
 
 import pytest
 from django_celery_beat.models import PeriodicTask
@@ -8,14 +8,14 @@ from subscriptions.models import FeedConnection, FeedLease, PreloadRule
 pytestmark = pytest.mark.django_db
 
 
-def test_five_connections_of_five_thousand_each_stand_with_their_leases() -> None:
+def test_five_connections_of_5000_slots_are_seeded_with_their_leases() -> None:
     connections = FeedConnection.objects.order_by("number").values_list("number", "capacity", "load", "state")
 
     assert list(connections) == [(number, 5_000, 0, "wanted") for number in (1, 2, 3, 4, 5)]
     assert FeedLease.objects.filter(owner="", epoch=0, expires_at=None).count() == 5
 
 
-def test_the_lean_rules_are_as_commissioned() -> None:
+def test_the_lean_profile_has_the_specified_rules() -> None:
     rules = PreloadRule.objects.filter(profile="lean").order_by("position")
 
     assert list(
@@ -37,7 +37,7 @@ def test_the_lean_rules_are_as_commissioned() -> None:
     ]
 
 
-def test_the_schedule_runs_in_india_and_expires_with_its_interval() -> None:
+def test_the_schedule_is_in_indian_time_and_tasks_expire_after_their_interval() -> None:
     every = PeriodicTask.objects.get(task="subscriptions.tasks.preload_tier_b")
     close = PeriodicTask.objects.get(task="watchlists.tasks.end_of_day")
     opening = PeriodicTask.objects.get(task="marketdata.tasks.import_instruments")

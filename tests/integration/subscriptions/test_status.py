@@ -1,4 +1,4 @@
-"""What the status says, at any size, with and without owners and a board."""
+"""The subscription status at any size, with and without owners and a board."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ def report(number: int, *, sent: int, streaming: int, state: ConnectionState = C
     asyncio.run(write())
 
 
-def test_drift_is_what_is_wanted_and_not_confirmed_streaming(listing: Listing) -> None:
+def test_drift_is_the_wanted_count_minus_the_streaming_count(listing: Listing) -> None:
     services.preload_tier_b(now=NOW)
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
     report(1, sent=36, streaming=36)
@@ -49,7 +49,7 @@ def test_drift_is_what_is_wanted_and_not_confirmed_streaming(listing: Listing) -
     ]
 
 
-def test_a_connection_whose_owner_is_gone_is_not_called_live(listing: Listing) -> None:
+def test_a_connection_without_an_owner_is_not_live(listing: Listing) -> None:
     FeedConnection.objects.filter(number=3).update(state=ConnectionState.LIVE)
     FeedConnection.objects.filter(number=4).update(state=ConnectionState.RECONNECTING)
 
@@ -58,7 +58,7 @@ def test_a_connection_whose_owner_is_gone_is_not_called_live(listing: Listing) -
     assert states[2:4] == [ConnectionState.WANTED, ConnectionState.RECONNECTING]
 
 
-def test_without_a_board_streaming_is_unknown_not_zero(listing: Listing, settings: Settings) -> None:
+def test_without_a_board_the_streaming_counts_are_null(listing: Listing, settings: Settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
 
     status = selectors.subscription_status()
@@ -68,7 +68,7 @@ def test_without_a_board_streaming_is_unknown_not_zero(listing: Listing, setting
 
 
 @pytest.mark.parametrize("width", [3, 41])
-def test_the_status_asks_two_questions_at_any_size(
+def test_the_status_needs_two_queries_at_any_size(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries, width: int
 ) -> None:
     claim_chain(listing.series_of("NIFTY"), user_id=make_user().pk, width=width)
@@ -78,7 +78,7 @@ def test_the_status_asks_two_questions_at_any_size(
 
 
 @pytest.mark.parametrize("width", [3, 41])
-def test_what_a_connection_shall_stream_is_one_question_at_any_size(
+def test_the_wanted_set_of_a_connection_needs_one_query_at_any_size(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries, width: int
 ) -> None:
     claim_chain(listing.series_of("NIFTY"), user_id=make_user().pk, width=width)
@@ -89,7 +89,7 @@ def test_what_a_connection_shall_stream_is_one_question_at_any_size(
     assert len(wanted) == FeedConnection.objects.get(number=2).load
 
 
-def test_an_owner_is_told_key_and_mode(listing: Listing) -> None:
+def test_a_wanted_instrument_has_its_key_and_mode(listing: Listing) -> None:
     nifty = listing.spots["NIFTY"]
     claim_instrument(nifty.pk, user_id=make_user().pk)
 
@@ -106,7 +106,7 @@ def test_a_moving_subscription_is_wanted_on_both_connections(listing: Listing) -
     assert [len(selectors.list_wanted(connection=number)) for number in (1, 2, 3, 4, 5)] == [1, 0, 0, 1, 0]
 
 
-def test_legs_per_connection_are_counted_claim_by_claim(
+def test_legs_per_connection_are_counted_for_each_claim(
     listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     user = make_user()
@@ -121,7 +121,7 @@ def test_legs_per_connection_are_counted_claim_by_claim(
     assert selectors.connection_of([tcs]) == {tcs: next(iter(share.per_connection))}
 
 
-def test_the_endpoint_answers_members_and_refuses_strangers(listing: Listing, client: Client) -> None:
+def test_the_status_endpoint_requires_a_login(listing: Listing, client: Client) -> None:
     claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
     assert client.get("/api/v2/subscriptions/status").status_code in {401, 403}
 

@@ -1,4 +1,4 @@
-"""The audit log can only grow, and has a partition for every month."""
+"""The audit log is append-only and has a partition for every month."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ def partitions() -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def test_a_row_of_the_log_cannot_be_changed() -> None:
+def test_a_row_of_the_log_cannot_be_updated() -> None:
     row = write()
 
     with pytest.raises(IntegrityError, match="append-only: UPDATE is refused"), transaction.atomic():
@@ -55,7 +55,7 @@ def test_a_row_of_the_log_cannot_be_deleted(table: str) -> None:
         transaction.atomic(),
         connection.cursor() as cursor,
     ):
-        cursor.execute(f"DELETE FROM {table}")  # noqa: S608  the names are above
+        cursor.execute(f"DELETE FROM {table}")  # noqa: S608  the table names are constants above
 
     assert SubscriptionLog.objects.count() == 1
 
@@ -75,7 +75,7 @@ def test_the_log_cannot_be_truncated() -> None:
     assert SubscriptionLog.objects.count() == 1
 
 
-def test_months_are_months_in_india() -> None:
+def test_partitions_begin_at_midnight_ist() -> None:
     late_in_january_utc = datetime(2031, 1, 31, 18, 30, tzinfo=UTC)  # 00:00 IST on 1 February
 
     write(late_in_january_utc)
@@ -84,7 +84,7 @@ def test_months_are_months_in_india() -> None:
     assert "subscription_log_2031_01" not in partitions()
 
 
-def test_making_a_month_twice_makes_it_once() -> None:
+def test_creating_a_partition_twice_creates_it_once() -> None:
     make_month(NOW)
     before = partitions()
 
@@ -93,20 +93,20 @@ def test_making_a_month_twice_makes_it_once() -> None:
     assert partitions() == before
 
 
-def test_months_that_ended_longer_ago_than_the_log_is_kept_are_dropped(settings: Settings) -> None:
+def test_partitions_older_than_the_retention_are_dropped(settings: Settings) -> None:
     settings.AUDIT_KEEP_DAYS = 30
     now = datetime(2026, 3, 31, 6, tzinfo=UTC)
     for month, day in ((1, 15), (2, 1), (3, 1)):
         write(datetime(2026, month, day, tzinfo=UTC))
 
-    # The 30 days begin on 1 March: all of February is older.
+    # 30 days of retention begin on 1 March: all of February is older.
     assert services.drop_log_months(now=now) == ("subscription_log_2026_01", "subscription_log_2026_02")
 
     assert [row.at for row in SubscriptionLog.objects.all()] == [datetime(2026, 3, 1, tzinfo=UTC)]
     assert services.drop_log_months(now=now) == ()
 
 
-def test_a_month_of_which_one_day_is_kept_stays(settings: Settings) -> None:
+def test_a_partition_with_one_day_inside_the_retention_is_not_dropped(settings: Settings) -> None:
     settings.AUDIT_KEEP_DAYS = 31
 
     write(datetime(2026, 2, 1, tzinfo=UTC))
@@ -115,7 +115,7 @@ def test_a_month_of_which_one_day_is_kept_stays(settings: Settings) -> None:
     assert SubscriptionLog.objects.count() == 1
 
 
-def test_the_current_month_is_never_dropped_whatever_the_clock_says(settings: Settings) -> None:
+def test_the_current_partition_is_never_dropped_even_with_a_wrong_clock(settings: Settings) -> None:
     settings.AUDIT_KEEP_DAYS = 1
     today = timezone.now()
     row = write(today)
@@ -128,7 +128,7 @@ def test_the_current_month_is_never_dropped_whatever_the_clock_says(settings: Se
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_purge_that_meets_a_reader_waits_for_another_day(settings: Settings) -> None:
+def test_a_purge_gives_up_when_a_reader_blocks_it(settings: Settings) -> None:
     settings.AUDIT_KEEP_DAYS = 30
     write(datetime(2020, 1, 15, tzinfo=UTC))
     other = connection.copy()

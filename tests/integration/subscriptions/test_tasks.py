@@ -1,4 +1,4 @@
-"""The periodic tasks: one call each, and a refusal waits for the next beat."""
+"""The periodic tasks: one service call each; a refusal is retried on the next beat."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from tests.factories import Listing, make_user, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain
 
 
-def test_the_preload_task_holds_tier_b_and_notes_its_run(listing: Listing) -> None:
+def test_the_preload_task_claims_tier_b_and_records_its_run(listing: Listing) -> None:
     tasks.preload_tier_b()
 
     assert Claim.objects.filter(kind="preload").count() == 5
@@ -24,10 +24,10 @@ def test_the_preload_task_holds_tier_b_and_notes_its_run(listing: Listing) -> No
     assert timezone.now() - last < timedelta(minutes=1)
 
 
-def test_a_preload_that_finds_no_board_says_so_in_one_line_and_waits(
+def test_a_preload_without_a_board_logs_one_line_and_claims_nothing(
     listing: Listing, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"  # nobody answers there
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"  # no server listens there
 
     tasks.preload_tier_b()
 
@@ -36,7 +36,7 @@ def test_a_preload_that_finds_no_board_says_so_in_one_line_and_waits(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_preload_that_is_refused_has_run_all_the_same(
+def test_a_refused_preload_records_its_run(
     listing: Listing, settings: Settings, own_board: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.STATEMENT_TIMEOUT_MS = 150
@@ -52,7 +52,7 @@ def test_a_preload_that_is_refused_has_run_all_the_same(
     assert quote_board.connect().last_run("subscriptions.tasks.preload_tier_b") is not None
 
 
-def test_the_recentre_task_moves_what_has_moved_and_takes_what_a_newer_release_adds(listing: Listing) -> None:
+def test_the_recentre_task_moves_windows_and_accepts_arguments_of_a_newer_release(listing: Listing) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)
     put_prices({listing.spots["RELIANCE"].pk: 2_644.0}, now=timezone.now())
 
@@ -62,7 +62,7 @@ def test_the_recentre_task_moves_what_has_moved_and_takes_what_a_newer_release_a
     assert quote_board.connect().last_run("subscriptions.tasks.recentre") is not None
 
 
-def test_recentring_without_a_board_waits_for_the_next_beat(
+def test_a_recentre_without_a_board_moves_nothing_and_raises_nothing(
     listing: Listing, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)
@@ -74,7 +74,7 @@ def test_recentring_without_a_board_waits_for_the_next_beat(
 
 
 @pytest.mark.django_db
-def test_the_coming_months_of_the_log_are_made_ahead() -> None:
+def test_the_partitions_of_the_next_months_are_created_in_advance() -> None:
     tasks.make_log_months()
 
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Deleting a user: what they claimed is released with audit, what others hold stays, and no other way leads there."""
+"""Deleting a user releases their claims with audit rows; it is refused on every other path."""
 
 import pytest
 from django.db.models import ProtectedError
@@ -21,7 +21,7 @@ def root(db: None, client: Client) -> Client:
     return client
 
 
-def test_what_a_deleted_user_claimed_is_released_and_what_others_hold_stays(listing: Listing) -> None:
+def test_claims_of_a_deleted_user_are_released_and_those_of_others_stay(listing: Listing) -> None:
     asha, vikram = make_user("asha"), make_user("vikram")
     series = listing.series_of("RELIANCE")
     claim_chain(series, user_id=asha.pk)
@@ -36,7 +36,7 @@ def test_what_a_deleted_user_claimed_is_released_and_what_others_hold_stays(list
     check_invariants()
 
 
-def test_the_log_keeps_what_a_deleted_user_did_and_says_who_deleted_them(listing: Listing) -> None:
+def test_the_log_keeps_the_rows_of_a_deleted_user_and_records_who_deleted_them(listing: Listing) -> None:
     asha = make_user("asha")
     services.claim_chain(
         chain=open_chain(listing.series_of("TCS"), width=3),
@@ -57,7 +57,7 @@ def test_the_log_keeps_what_a_deleted_user_did_and_says_who_deleted_them(listing
     ]
 
 
-def test_a_user_who_holds_claims_cannot_go_by_another_way(listing: Listing) -> None:
+def test_a_user_with_claims_cannot_be_deleted_directly(listing: Listing) -> None:
     asha = make_user("asha")
     claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk)
 
@@ -90,7 +90,7 @@ def test_deleting_a_user_in_the_admin_releases_their_watchlist(listing: Listing,
     check_invariants()
 
 
-def test_one_who_may_not_delete_users_does_not(listing: Listing, client: Client) -> None:
+def test_staff_without_the_permission_cannot_delete_users(listing: Listing, client: Client) -> None:
     asha = make_user("asha")
     client.force_login(make_user("clerk", is_staff=True))
 

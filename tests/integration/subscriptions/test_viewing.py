@@ -1,4 +1,4 @@
-"""Views keep a chain young: of whom, how often they are written, and what they change about the next eviction."""
+"""Views of chains: the claims that they update, how often they are written, and their effect on eviction."""
 
 from datetime import datetime, timedelta
 
@@ -42,7 +42,7 @@ def test_a_view_is_written_at_most_once_in_thirty_seconds(listing: Listing, asha
     assert seen == [seconds(0), seconds(30), seconds(30), seconds(60)]
 
 
-def test_a_view_concerns_the_claims_of_who_looks(listing: Listing, asha: User) -> None:
+def test_a_view_updates_only_the_claims_of_the_viewer(listing: Listing, asha: User) -> None:
     vikram = make_user("vikram")
     series = listing.series_of("TCS")
     mine = claim_chain(series, user_id=asha.pk, now=NOW).claim_id
@@ -56,7 +56,7 @@ def test_a_view_concerns_the_claims_of_who_looks(listing: Listing, asha: User) -
     assert (viewed_at(theirs), viewed_at(other)) == (NOW, NOW)
 
 
-def test_a_view_is_one_statement(listing: Listing, asha: User) -> None:
+def test_a_view_needs_one_statement(listing: Listing, asha: User) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
 
     with CaptureQueriesContext(connection) as asked:
@@ -66,7 +66,7 @@ def test_a_view_is_one_statement(listing: Listing, asha: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_view_waits_for_nobody(listing: Listing, asha: User) -> None:
+def test_a_view_skips_claims_that_another_transaction_locks(listing: Listing, asha: User) -> None:
     series = listing.series_of("TCS")
     claim_id = claim_chain(series, user_id=asha.pk, now=NOW).claim_id
     other = connection.copy()
@@ -80,7 +80,7 @@ def test_a_view_waits_for_nobody(listing: Listing, asha: User) -> None:
     other.close()
 
 
-def test_watching_in_a_browser_keeps_a_chain_from_going(listing: Listing, asha: User) -> None:
+def test_a_watch_in_a_browser_protects_a_chain_from_eviction(listing: Listing, asha: User) -> None:
     watched = claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
     claim_chain(listing.series_of("CRUDEOIL"), user_id=asha.pk, now=NOW + seconds(1))
     watch = WatchChain(watch_id="chain", symbol="TCS", exchange=None, expiry=None, strikes=None)
@@ -93,13 +93,13 @@ def test_watching_in_a_browser_keeps_a_chain_from_going(listing: Listing, asha: 
     assert Claim.objects.filter(pk=watched.claim_id).exists()
 
 
-def test_watching_the_watchlist_is_a_view_of_its_instruments(listing: Listing, asha: User) -> None:
+def test_a_watch_of_the_watchlist_is_a_view_of_its_entries_only(listing: Listing, asha: User) -> None:
     instrument = claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk, now=NOW).claim_id
 
     services.note_viewed(user_id=asha.pk, instrument_ids=[listing.spots["TCS"].pk], now=NOW + seconds(40))
     resolve_watch(watch=WatchWatchlist(watch_id="list"), user_id=asha.pk, is_opening=True, now=NOW + seconds(80))
 
-    assert viewed_at(instrument) == NOW + seconds(40)  # there is no entry of it on the list
+    assert viewed_at(instrument) == NOW + seconds(40)  # the watchlist has no entry of it
 
 
 def test_reading_a_chain_through_the_api_is_a_view(listing: Listing, asha: User) -> None:
@@ -113,7 +113,7 @@ def test_reading_a_chain_through_the_api_is_a_view(listing: Listing, asha: User)
     assert before <= viewed_at(claim_id) <= timezone.now()
 
 
-def test_reading_what_one_has_not_claimed_changes_nothing(listing: Listing, asha: User) -> None:
+def test_reading_an_unclaimed_chain_updates_no_claim(listing: Listing, asha: User) -> None:
     claim_id = claim_chain(listing.series_of("TCS"), user_id=make_user("vikram").pk, now=NOW).claim_id
     client = APIClient()
     client.force_authenticate(asha)

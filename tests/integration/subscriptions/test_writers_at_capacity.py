@@ -1,7 +1,7 @@
-"""Sixty-four writers at 25,000: every answer is clean and in time, and at each turn the oldest chain went.
+"""64 writers at 25,000 instruments: every call returns in time, and each eviction takes the oldest chain.
 
-Ten seconds, or as long as `WRITERS_SECONDS` says. Every chain has legs and a spot of its own, so what an eviction
-frees and whose turn it was can be read off the audit log alone.
+It runs for ten seconds, or for `WRITERS_SECONDS`. No chain shares its legs or its spot, so the audit log alone shows
+which slots an eviction freed and which chain was the oldest.
 """
 
 import os
@@ -29,32 +29,32 @@ from tests.integration.subscriptions.test_concurrent_writers import watch_loads
 
 WRITERS = 64
 SECONDS = float(os.environ.get("WRITERS_SECONDS", "10"))
-# Three on a machine of its own; in the suite another file runs beside it.
+# 3 s on an idle machine; in the suite another test file runs in parallel.
 SLOWEST_SECONDS = 5
 CHAINS = 40
-PLACES = 1_020  # for twenty chains of 50 legs and their spots
+SLOTS = 1_020  # for twenty chains of 50 legs and their spots
 
 
 @dataclass
 class Writer:
-    """One trader who adds chains, and now and then removes one; `said` has each answer and how long it took."""
+    """One trader who adds and removes chains; `outcomes` has the result and the seconds of each call."""
 
     name: str
     user_id: int
     chance: Random
     mine: dict[SeriesKey, int] = field(default_factory=dict)
-    said: list[tuple[str, float]] = field(default_factory=list)
+    outcomes: list[tuple[str, float]] = field(default_factory=list)
 
     def write_until(self, deadline: float, chains: Sequence[SeriesKey]) -> None:
         try:
             while monotonic() < deadline:
                 started = monotonic()
-                answer = self.act(self.chance.choice(chains))
-                self.said.append((answer, monotonic() - started))
+                answer = self.call(self.chance.choice(chains))
+                self.outcomes.append((answer, monotonic() - started))
         finally:
             connections.close_all()
 
-    def act(self, series: SeriesKey) -> str:
+    def call(self, series: SeriesKey) -> str:
         now = datetime.now(tz=UTC)
         claim_id = self.mine.pop(series, None)
         try:
@@ -78,26 +78,26 @@ class Writer:
 
 @dataclass
 class Replay:
-    """The chains on demand as the log tells of them: who claimed which when."""
+    """The tier-A chains by the audit log: the time of each trader's claim."""
 
     claims: dict[str, dict[str, datetime]] = field(default_factory=dict)
     evictions: int = 0
 
-    def follow(self, rows: Iterable[SubscriptionLog]) -> None:
-        """Go through the log; fail where a victim was not the oldest at its turn."""
+    def apply(self, rows: Iterable[SubscriptionLog]) -> None:
+        """Apply the rows of the log; fail if an evicted chain was not the oldest."""
         for row in rows:
             if row.action == LogAction.SUBSCRIBE:
                 self.claims.setdefault(row.subject, {})[row.actor] = row.at
             elif row.action == LogAction.UNSUBSCRIBE:
                 self.claims[row.subject].pop(row.actor)
-            elif row.action == LogAction.EVICT and self.claims.get(row.subject):  # One row for each of its claims.
+            elif row.action == LogAction.EVICT and self.claims.get(row.subject):  # one row for each of its claims
                 self.assert_oldest(row.subject)
                 self.claims[row.subject] = {}
                 self.evictions += 1
 
     def assert_oldest(self, victim: str) -> None:
         viewed = {subject: max(claims.values()) for subject, claims in self.claims.items() if claims}
-        assert viewed[victim] == min(viewed.values()), f"{victim} went before its turn"
+        assert viewed[victim] == min(viewed.values()), f"{victim} was not the oldest"
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def chains(own_board: str, settings: Settings, transactional_db: None) -> Sequen
 
 @pytest.mark.timeout(int(SECONDS) + 170)
 def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
-    fill_with_shares(25_000 - PLACES, tier=Tier.B)
+    fill_with_shares(25_000 - SLOTS, tier=Tier.B)
     writers = [Writer(f"trader{one}", make_user(f"trader{one}").pk, Random(one)) for one in range(WRITERS)]
     finished = Event()
 
@@ -122,9 +122,9 @@ def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
         finished.set()
         broken = watching.result(timeout=30)
 
-    answers = [answer for writer in writers for answer in writer.said]
+    answers = [answer for writer in writers for answer in writer.outcomes]
     assert broken == []
-    assert {word for word, _ in answers} <= {
+    assert {outcome for outcome, _ in answers} <= {
         "added",
         "removed",
         "unknown_claim",
@@ -132,11 +132,11 @@ def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
         "placement_busy",
     }
     assert max(seconds for _, seconds in answers) <= SLOWEST_SECONDS
-    assert [word for word, _ in answers].count("added") > WRITERS
+    assert [outcome for outcome, _ in answers].count("added") > WRITERS
     check_invariants()
     assert Subscription.objects.count() <= 25_000
     assert max(FeedConnection.objects.values_list("load", flat=True)) <= 5_000
     rows = SubscriptionLog.objects.exclude(subject__startswith="STOCK").filter(subject__contains=" x25")
     replay = Replay()
-    replay.follow(rows.order_by("id"))
+    replay.apply(rows.order_by("id"))
     assert replay.evictions > 20
