@@ -1,4 +1,4 @@
-"""Tables that are missing for a while: each statement on them is a real database error."""
+"""Temporarily renamed tables: each statement on them fails with a real database error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

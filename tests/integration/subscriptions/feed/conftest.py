@@ -1,4 +1,4 @@
-"""Fixtures of the feed's tests: a simulator, lease statements, a database old enough for takeovers."""
+"""Fixtures of the feed's tests: a simulator, database sessions of owners, a server past its start-up period."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def simulator() -> Iterator[SimulatorAddress]:
 
 @pytest.fixture
 def open_session() -> Iterator[OpenSession]:
-    """Open sessions under names; closed at the end."""
+    """Yield a function that opens a database session of a named owner; all are closed on teardown."""
     opened: list[LeaseStatements] = []
 
     def open_one(owner: str) -> LeaseStatements:
@@ -39,11 +39,11 @@ def open_session() -> Iterator[OpenSession]:
 
 @pytest.fixture
 def settled_database(transactional_db: None) -> None:
-    """Wait until the server is past its first seconds, in which only former owners may take a connection."""
+    """Wait for the end of the server's start-up period, in which only former owners may take a connection."""
 
     def is_settled() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT extract(epoch FROM now() - {STARTED})")  # noqa: S608  A constant.
+            cursor.execute(f"SELECT extract(epoch FROM now() - {STARTED})")  # noqa: S608  The text is a constant.
             return bool(cursor.fetchone()[0] > FORMER_OWNERS_FIRST_SECONDS)
 
     wait_until(is_settled, seconds=FORMER_OWNERS_FIRST_SECONDS + 5, message="the database is past its first seconds")

@@ -1,7 +1,7 @@
-"""Start feed workers as real processes, make subscriptions for them, and read what the broker and the board see.
+"""Start feed workers as real processes, make subscriptions for them, and read the state at the broker and the board.
 
-A worker runs `celery worker -Q feed --pool solo` against the test database and the test's own Redis prefix, with
-its log in a file. Subscriptions are written as placement leaves them, spread over the five connections.
+A worker runs `celery worker -Q feed --pool solo` on the test database and the Redis prefix of the test, with its log
+in a file. Subscriptions are inserted without claims, spread over the five connections as by placement.
 """
 
 import csv
@@ -37,7 +37,7 @@ from tests.waiting import wait_until
 REPOSITORY = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
 START_SECONDS = 60.0
-"""A worker imports Django and Celery; on a busy machine that takes a while."""
+"""chosen: a worker imports Django and Celery, which is slow on a busy machine."""
 STOP_SECONDS = 10.0
 CONNECTIONS = 5
 
@@ -50,7 +50,7 @@ class Worker:
     log: Path
 
     def kill(self) -> None:
-        """End it without a warning, as the kernel would."""
+        """Kill the process with SIGKILL, as the kernel does when memory runs out."""
         self.process.kill()
         self.process.wait(STOP_SECONDS)
 
@@ -100,9 +100,9 @@ def running_worker(
     wrapper: Sequence[str] = (),
     **variables: str,
 ) -> Iterator[Worker]:
-    """Yield a worker on the test database and the test's Redis prefix; killed at the end if it still runs.
+    """Yield a worker on the test database and the test's Redis prefix; kill it on exit if it still runs.
 
-    `wrapper` is a command that becomes the worker, put before it.
+    `wrapper` is a command prefix that executes the worker in its process.
     """
     command = [*wrapper, sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
     command += ["--without-gossip", "--without-mingle", "--loglevel", log_level, "-n", f"{name}@%h"]
@@ -123,7 +123,7 @@ def running_worker(
 
 
 def make_subscriptions(simulator: SimulatorAddress, *, count: int, skip: int = 0) -> Sequence[Subscription]:
-    """Subscribe to `count` NSE options that the simulator lists, in turn on each connection."""
+    """Insert subscriptions of `count` NSE options of the simulator, in turn on each connection."""
     with urllib.request.urlopen(simulator.instruments_url, timeout=10) as answer:  # noqa: S310  a loopback address
         rows = csv.DictReader(io.TextIOWrapper(answer, encoding="utf-8"))
         ids = [
@@ -163,7 +163,7 @@ def list_reports() -> Sequence[ConnectionReport]:
 
 
 def is_streaming(count: int, *, but_not: Sequence[str] = ()) -> bool:
-    """Say whether all five connections are live, owned by none of `but_not`, and every instrument has ticked."""
+    """Return whether all five connections are live, none has an owner in `but_not`, and `count` instruments stream."""
     now = list_reports()
     return (
         [one.connection for one in now] == [1, 2, 3, 4, 5]
@@ -173,26 +173,26 @@ def is_streaming(count: int, *, but_not: Sequence[str] = ()) -> bool:
 
 
 def wait_until_streaming(count: int, *, seconds: float = START_SECONDS, but_not: Sequence[str] = ()) -> float:
-    """Wait until `is_streaming`; return after how many seconds."""
+    """Wait until `is_streaming`; return the seconds that it took."""
     return wait_until(
         lambda: is_streaming(count, but_not=but_not), seconds=seconds, message=f"{count} instruments streaming"
     )
 
 
 def list_subscribed_keys(simulator: SimulatorAddress) -> Sequence[str]:
-    """Return the keys that the broker's side streams to anyone."""
+    """Return the keys that are subscribed at the simulator on any socket."""
     with urllib.request.urlopen(f"{simulator.control_url}/subscribed", timeout=10) as answer:  # noqa: S310  loopback
         keys: list[str] = json.load(answer)
     return sorted(keys)
 
 
 def count_broker_sockets(simulator: SimulatorAddress) -> int:
-    """Return how many sockets the broker's side has open."""
+    """Return the number of open sockets at the simulator."""
     return len(_read_connections(simulator)["connections"])
 
 
 def count_opened_sockets(simulator: SimulatorAddress) -> int:
-    """Return how many sockets the broker's side has ever opened."""
+    """Return the number of sockets that the simulator has accepted since its start."""
     return int(_read_connections(simulator)["opened"])
 
 

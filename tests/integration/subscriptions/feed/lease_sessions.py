@@ -1,4 +1,4 @@
-"""Acts of tests on leases, with database sessions of the test."""
+"""Operations on leases through database sessions of the test."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ OpenSession = Callable[[str], LeaseStatements]
 
 
 def take(session: LeaseStatements, number: int) -> Lease | None:
-    """Try to take a connection as it stands."""
+    """Try to take a connection at its present epoch."""
     unowned = session.list_unowned(frozenset(), frozen_seconds=FROZEN_SECONDS)
     return session.take(next(one.lease for one in unowned if one.lease.connection == number))
 
 
 def is_free(session: LeaseStatements, number: int) -> bool:
-    """Return whether no session owns the lock of a connection; `session` frees it again."""
+    """Return whether the lock of a connection is free; `session` takes it and releases it."""
     if not session.lock(number):
         return False
     session.unlock(number)

@@ -1,4 +1,4 @@
-"""The account's cooldown: one row that closes every worker's gate."""
+"""The cooldown of the account: one row closes the gate of every worker."""
 
 import queue
 import threading
@@ -29,7 +29,7 @@ def left() -> float:
 
 @pytest.fixture
 def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]]:
-    """A keeper without connections, and its reports of the cooldown."""
+    """Yield a lease keeper without connections and the queue of its cooldown reports."""
     reports: queue.SimpleQueue[Cooldown | None] = queue.SimpleQueue()
     parameters = connection_parameters(connections["default"].settings_dict)
     keeper = LeaseKeeper(
@@ -56,7 +56,7 @@ def test_each_refusal_in_a_row_doubles_the_cooldown_up_to_five_times(open_sessio
     assert lengths == [1, 2, 4, 5, 5]
 
 
-def test_an_opening_makes_the_next_refusal_a_first_one(open_session: OpenSession) -> None:
+def test_an_opened_socket_resets_the_growth_of_the_cooldown(open_session: OpenSession) -> None:
     session = open_session("one")
     session.start_cooldown(REFUSED, grows=True)
     session.start_cooldown(REFUSED, grows=True)
@@ -68,7 +68,7 @@ def test_an_opening_makes_the_next_refusal_a_first_one(open_session: OpenSession
     assert 55 < left() <= 60
 
 
-def test_a_shorter_cooldown_ends_no_longer_one_and_a_refusal_lifts_no_stop(open_session: OpenSession) -> None:
+def test_a_shorter_cooldown_neither_shortens_nor_lifts_a_stop(open_session: OpenSession) -> None:
     session = open_session("one")
     session.start_cooldown(STOPPED, grows=False)
 
@@ -80,7 +80,7 @@ def test_a_shorter_cooldown_ends_no_longer_one_and_a_refusal_lifts_no_stop(open_
     assert cooldown.closes_all
 
 
-def test_a_gate_without_its_row_creates_it(open_session: OpenSession) -> None:
+def test_a_cooldown_creates_a_missing_gate_row(open_session: OpenSession) -> None:
     session = open_session("one")
     FeedGate.objects.all().delete()
     assert session.read_cooldown() is None
@@ -103,13 +103,13 @@ def test_the_cooldown_of_another_worker_is_reported_and_closes_the_gate(
     wait_until(
         lambda: (report := reports.get(timeout=5)) is not None and report.closes_all,
         seconds=5,
-        message="it is reported",
+        message="the cooldown is reported",
     )
     another = open_session("third")
-    assert another.lock(GATE)  # No worker owns it during a cooldown.
+    assert another.lock(GATE)  # No worker owns the gate during a cooldown.
 
 
-def test_a_cooldown_that_is_over_opens_the_gate(keeper: Keeping) -> None:
+def test_the_end_of_a_cooldown_opens_the_gate(keeper: Keeping) -> None:
     one, _ = keeper
     one.start_cooldown(REFUSED)
     assert not one.try_gate().result(timeout=5)
@@ -119,7 +119,7 @@ def test_a_cooldown_that_is_over_opens_the_gate(keeper: Keeping) -> None:
     wait_until(lambda: one.try_gate().result(timeout=5), seconds=5, message="the gate is open")
 
 
-def test_a_stop_that_is_not_recorded_does_not_end_by_time_alone() -> None:
+def test_a_stop_that_could_not_be_recorded_outlasts_its_time() -> None:
     alone = LeaseKeeper(NOWHERE, owner="alone", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=alone.run)
     thread.start()

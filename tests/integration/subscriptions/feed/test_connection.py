@@ -1,4 +1,4 @@
-"""Sockets to a broker that refuses, ends or falls silent, and the disconnect that each is reported as."""
+"""Sockets to a broker that refuses, closes or stops sending, and the `Disconnect` of each case."""
 
 import asyncio
 import struct
@@ -36,18 +36,18 @@ async def wait_lost(*, is_answering: bool) -> Disconnect:
             socket.abort()
 
 
-def test_a_socket_that_carries_nothing_and_answers_no_ping_is_dropped() -> None:
+def test_an_idle_socket_without_pongs_is_dropped() -> None:
     disconnect = asyncio.run(wait_lost(is_answering=False))
 
     assert disconnect == Disconnect(Reaction.COME_BACK, "dropped without a close frame")
 
 
-def test_an_idle_socket_that_answers_pings_stays_open() -> None:
+def test_an_idle_socket_with_pongs_stays_open() -> None:
     with pytest.raises(TimeoutError):
         asyncio.run(wait_lost(is_answering=True))
 
 
-def test_a_half_open_socket_is_noticed_within_25_seconds_and_later_than_the_brokers_own_ping() -> None:
+def test_a_half_open_socket_is_detected_within_25_seconds_and_after_the_brokers_ping() -> None:
     keepalive = socket.KEEPALIVE
 
     assert keepalive.idle_seconds > 10
@@ -58,7 +58,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 def answering(reply: bytes) -> Answer:
-    """Return a server that answers the upgrade with these bytes and closes."""
+    """Return a server callback that answers the upgrade with these bytes and closes."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -95,7 +95,7 @@ async def read_refusal(answer: Answer) -> Disconnect:
         (b"", None, None, "network", True),
     ],
 )
-def test_a_refused_handshake_has_its_reason_and_a_possible_refusal_of_the_token(
+def test_a_refused_handshake_has_a_reason_and_may_be_a_token_refusal(
     answer: bytes, reaction: Reaction | None, reason: str | None, cause: str, is_doubtful: bool
 ) -> None:
     disconnect = asyncio.run(read_refusal(answering(answer)))
@@ -105,14 +105,14 @@ def test_a_refused_handshake_has_its_reason_and_a_possible_refusal_of_the_token(
     assert reason in {None, disconnect.reason}
 
 
-def test_a_reset_during_the_handshake_may_be_the_token() -> None:
+def test_a_reset_during_the_handshake_may_be_a_token_refusal() -> None:
     disconnect = asyncio.run(read_refusal(reset))
 
     assert disconnect.is_doubtful
     assert disconnect.reaction is Reaction.COME_BACK
 
 
-def test_a_broker_that_cannot_be_reached_is_a_network_fault() -> None:
+def test_an_unreachable_broker_is_a_network_fault() -> None:
     async def refuse() -> Disconnect:
         with pytest.raises(RefusedError) as refused:
             await open_socket("ws://127.0.0.1:1", CREDENTIALS, lambda _message: None)
@@ -124,7 +124,7 @@ def test_a_broker_that_cannot_be_reached_is_a_network_fault() -> None:
     assert not disconnect.is_doubtful
 
 
-def test_a_fragmented_message_arrives_whole_and_a_close_frame_is_the_brokers_reason() -> None:
+def test_a_fragmented_message_is_joined_and_the_close_frame_gives_the_reason() -> None:
     received: list[bytes] = []
 
     async def send_pieces(socket: ServerConnection) -> None:
@@ -133,7 +133,7 @@ def test_a_fragmented_message_arrives_whole_and_a_close_frame_is_the_brokers_rea
         await socket.send(b"whole")
         await socket.close(4_001)
 
-    async def live() -> Disconnect:
+    async def scenario() -> Disconnect:
         async with serve(send_pieces, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             socket = await open_socket(url, CREDENTIALS, received.append)
@@ -141,7 +141,7 @@ def test_a_fragmented_message_arrives_whole_and_a_close_frame_is_the_brokers_rea
             async with asyncio.timeout(5):
                 return await socket.wait_lost()
 
-    assert asyncio.run(live()) == Disconnect(
+    assert asyncio.run(scenario()) == Disconnect(
         Reaction.COME_BACK, "closed by the broker with 4001", DisconnectCause.BROKER
     )
     assert received == [b"first second", b"whole"]

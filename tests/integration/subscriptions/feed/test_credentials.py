@@ -1,4 +1,4 @@
-"""The broker's credentials: the last ones stay in use while none can be read, and a problem is logged once."""
+"""Credentials of the broker: the last ones stay in use during read errors, and an error is logged once."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ FIRST, SECOND = Credentials("100", "the-first-token"), Credentials("100", "the-s
 
 
 def answering(*answers: Credentials | Exception) -> Callable[[], Credentials | None]:
-    """Return a reader that answers one after the other, and then the last one for ever."""
+    """Return a reader that returns or raises the answers in order and then repeats the last one."""
     left = list(answers)
 
     def read() -> Credentials:
@@ -27,12 +27,12 @@ def answering(*answers: Credentials | Exception) -> Callable[[], Credentials | N
     return read
 
 
-@pytest.mark.parametrize("trouble", [OperationalError("away"), TokenUnreadable()])
-def test_the_last_credentials_stay_in_use_while_none_can_be_read(
-    trouble: Exception, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("error", [OperationalError("away"), TokenUnreadable()])
+def test_the_last_credentials_stay_in_use_during_read_errors(
+    error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def read_thrice() -> list[Credentials | None]:
-        credentials_reader = CredentialsReader(answering(FIRST, trouble, trouble, SECOND))
+        credentials_reader = CredentialsReader(answering(FIRST, error, error, SECOND))
         return [await credentials_reader.read() for _ in range(4)]
 
     assert asyncio.run(read_thrice()) == [FIRST, FIRST, FIRST, SECOND]
@@ -41,7 +41,7 @@ def test_the_last_credentials_stay_in_use_while_none_can_be_read(
     assert not [one for one in (FIRST, SECOND) if one.access_token in caplog.text]
 
 
-def test_a_wait_ends_with_other_credentials_and_not_with_trouble() -> None:
+def test_a_wait_ends_with_other_credentials_and_not_with_a_read_error() -> None:
     async def wait() -> tuple[bool, bool]:
         changing = CredentialsReader(answering(FIRST, OperationalError("away"), SECOND))
         steady = CredentialsReader(answering(FIRST))
@@ -54,7 +54,7 @@ def test_a_wait_ends_with_other_credentials_and_not_with_trouble() -> None:
     assert asyncio.run(wait()) == (True, False)
 
 
-def test_a_refusal_is_recorded_and_an_unreachable_database_raises_nothing() -> None:
+def test_a_refusal_is_recorded_and_a_database_error_is_not_raised() -> None:
     noted: list[tuple[Credentials, str]] = []
 
     def note(refused: Credentials, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Database errors under the tasks of a feed worker: each logs them, keeps its state and goes on when they are over."""
+"""Database errors in the tasks of a feed worker: each task logs them, keeps its state and continues."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 @asynccontextmanager
 async def running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run a task until the end of the block, at which it must not have ended."""
+    """Run a task during the block; fail if it ended before the end of the block."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -48,7 +48,7 @@ def test_a_database_error_closes_the_connections_of_the_thread() -> None:
         raise OperationalError("away")
 
     def open_again() -> bool:
-        connection.ensure_connection()  # That of the thread: the proxy finds it by the thread that asks.
+        connection.ensure_connection()  # The proxy resolves to the connection of the calling thread.
         return connection.is_usable()
 
     async def read_states() -> tuple[bool, bool]:
@@ -62,10 +62,10 @@ def test_a_database_error_closes_the_connections_of_the_thread() -> None:
     assert asyncio.run(read_states()) == (True, True)
 
 
-def test_an_unreadable_wanted_set_changes_no_plan_and_is_read_again(logs: pytest.LogCaptureFixture) -> None:
+def test_the_plan_is_kept_and_the_wanted_set_read_again_after_a_database_error(logs: pytest.LogCaptureFixture) -> None:
     lifecycle = ConnectionLifecycle(Lease(1, 1))
 
-    async def live() -> None:
+    async def scenario() -> None:
         with ExitStack() as faults:
             faults.enter_context(missing_table("subscriptions"))
             async with running(Reconciler(lifecycle, pause_seconds=0).run()):
@@ -74,27 +74,27 @@ def test_an_unreadable_wanted_set_changes_no_plan_and_is_read_again(logs: pytest
                 faults.close()
                 await wait_until_async(lambda: lifecycle.plan.is_fulfilled, message="the wanted set is read")
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_a_failover_check_without_its_table_moves_nothing_and_is_repeated(logs: pytest.LogCaptureFixture) -> None:
+def test_a_failed_failover_check_moves_nothing_and_is_repeated(logs: pytest.LogCaptureFixture) -> None:
     def count() -> int:
         return logs.text.count("failover check failed (ProgrammingError)")
 
-    async def live() -> None:
+    async def scenario() -> None:
         async with running(FailoverMonitor(grace_seconds=5).run()):
             with missing_table("feed_connections"):
                 await wait_until_async(lambda: count() >= 2, message="two checks have failed")
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_an_unreadable_calendar_is_read_again_on_the_next_beat(logs: pytest.LogCaptureFixture) -> None:
+def test_the_calendar_is_read_again_after_a_database_error(logs: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise OperationalError("away")
 
-    async def live() -> None:
+    async def scenario() -> None:
         async with running(refresh_sessions_on_beat(fail)):
             await wait_until_async(lambda: "market calendar unreadable" in logs.text, message="the error is logged")
 
-    asyncio.run(live())
+    asyncio.run(scenario())

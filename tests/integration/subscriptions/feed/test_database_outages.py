@@ -1,4 +1,4 @@
-"""A task of the worker while PostgreSQL is unreachable: the plan read last stays, and the next read follows."""
+"""A task of the worker during an outage of PostgreSQL: the last plan stays, and reads continue afterwards."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -52,7 +52,7 @@ def run_through_outage(
     asyncio.run(run())
 
 
-def test_a_wanted_set_that_cannot_be_read_leaves_the_plan_and_is_read_afterwards(
+def test_the_plan_is_kept_during_an_outage_and_read_again_afterwards(
     database: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill_with_shares(10)

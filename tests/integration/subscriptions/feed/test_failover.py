@@ -1,4 +1,4 @@
-"""Losing one connection of five, and its return, with real workers; and restarts, which move nothing."""
+"""The loss and return of one connection of five with real workers, and restarts, which move nothing."""
 
 import os
 import signal
@@ -38,52 +38,52 @@ def placement() -> Mapping[int, int]:
     return dict(Subscription.objects.values_list("instrument_id", "connection_id"))
 
 
-def told_twice_or_never() -> list[str]:
-    """Return the wanted keys that were not sent to exactly one living socket."""
-    told = [str(key) for keys in quote_board.connect().list_sent().values() for key in keys]
-    return sorted({key for key in {*told, *list_wanted_keys()} if told.count(key) != 1})
+def list_not_sent_once() -> list[str]:
+    """Return the wanted or sent keys that are not in exactly one sent set."""
+    sent = [str(key) for keys in quote_board.connect().list_sent().values() for key in keys]
+    return sorted({key for key in {*sent, *list_wanted_keys()} if sent.count(key) != 1})
 
 
 def is_all_on(numbers: list[int], simulator: SimulatorAddress, *, count: int) -> bool:
-    """Return whether exactly the wanted set is sent, once each, and streams on these connections."""
+    """Return whether the wanted set is sent exactly once and streams on these connections."""
     streaming = sum(one.streaming for one in list_reports() if one.connection in numbers)
-    return streaming == count and list_subscribed_keys(simulator) == list_wanted_keys() and told_twice_or_never() == []
+    return streaming == count and list_subscribed_keys(simulator) == list_wanted_keys() and list_not_sent_once() == []
 
 
 def wait_for_owners(count: int) -> None:
     wait_until(lambda: len(list_reports()) == count, seconds=START_SECONDS, message=f"{count} connections reported")
 
 
-@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("end_signal", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_lost_connection_moves_to_the_others_and_back_only_by_rebalance(
-    simulator: SimulatorAddress, tmp_path: Path, death: signal.Signals
+    simulator: SimulatorAddress, tmp_path: Path, end_signal: signal.Signals
 ) -> None:
     make_subscriptions(simulator, count=40)
     with running_worker(tmp_path, name="four", simulator=simulator, FEED_CONNECTIONS="4"):
         wait_for_owners(4)
         with running_worker(tmp_path, name="one", simulator=simulator, FEED_CONNECTIONS="1") as one:
             wait_until_streaming(40)
-            os.kill(one.process.pid, death)
+            os.kill(one.process.pid, end_signal)
 
-            took = wait_until(lambda: list_loads()[4] == 0, seconds=15, message="connection 5 gave everything up")
+            took = wait_until(lambda: list_loads()[4] == 0, seconds=15, message="all moved from connection 5")
             took += wait_until(
                 lambda: sum(report.streaming for report in list_reports() if report.connection != 5) == 40,
                 seconds=10,
-                message="all stream on the others",
+                message="all stream on the other connections",
             )
 
             assert took > GRACE_SECONDS - 2
             assert list_loads() == [10, 10, 10, 10, 0]
             assert FeedConnection.objects.get(number=5).state == "failed_over"
-            if death is signal.SIGSTOP:
+            if end_signal is signal.SIGSTOP:
                 os.kill(one.process.pid, signal.SIGCONT)
             else:
                 one.process.wait(10)
                 wait_until(lambda: is_all_on([1, 2, 3, 4], simulator, count=40), seconds=5, message="once each")
-            come_back_and_rebalance(simulator, tmp_path, is_dead=death is signal.SIGKILL)
+            return_and_rebalance(simulator, tmp_path, is_dead=end_signal is signal.SIGKILL)
 
 
-def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_dead: bool) -> None:
+def return_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_dead: bool) -> None:
     before = placement()
     with running_worker(tmp_path, name="again", simulator=simulator, FEED_CONNECTIONS="1" if is_dead else "5"):
         wait_until(
@@ -105,9 +105,7 @@ def come_back_and_rebalance(simulator: SimulatorAddress, tmp_path: Path, *, is_d
         assert count_broker_sockets(simulator) == 5
 
 
-def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
-    simulator: SimulatorAddress, tmp_path: Path
-) -> None:
+def test_a_refused_connection_is_lost_from_its_failed_attempt_on(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=40)
     port = int(simulator.feed_url.rsplit(":", 1)[1].split("/")[0])
     with (
@@ -122,7 +120,7 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
             wait_until(
                 lambda: FeedConnection.objects.get(number=5).lost_since is not None,
                 seconds=8,
-                message="its turn failed",
+                message="its attempt failed",
             )
             assert list_loads() == [8, 8, 8, 8, 8]
 
@@ -138,18 +136,18 @@ def test_a_connection_that_is_refused_is_lost_from_its_own_failed_turn_on(
                 message="connection 5 is back",
             )
             wait_until(
-                lambda: FeedConnection.objects.get(number=5).lost_since is None, seconds=5, message="it is lost no more"
+                lambda: FeedConnection.objects.get(number=5).lost_since is None,
+                seconds=5,
+                message="it is not lost any more",
             )
             assert list_loads() == [10, 10, 10, 10, 0]
 
 
-def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
-    simulator: SimulatorAddress, tmp_path: Path
-) -> None:
+def test_the_move_of_a_silent_instrument_ends_after_a_timeout(simulator: SimulatorAddress, tmp_path: Path) -> None:
     rows = make_subscriptions(simulator, count=10)
-    stranger = rows[0].instrument
-    stranger.security_id = 999_999_999  # The broker lists no such thing and never says a word of it.
-    stranger.save()
+    unlisted = rows[0].instrument
+    unlisted.security_id = 999_999_999  # The broker does not list it and sends no packet for it.
+    unlisted.save()
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until(
             lambda: sum(one.streaming for one in list_reports()) == 9,
@@ -157,7 +155,7 @@ def test_a_silent_instrument_leaves_its_old_connection_after_a_while(
             message="nine of ten stream",
         )
 
-        Subscription.objects.filter(instrument=stranger).update(connection=2, leaving_connection=1)
+        Subscription.objects.filter(instrument=unlisted).update(connection=2, leaving_connection=1)
         quote_board.connect().nudge()
 
         took = wait_until(lambda: list_loads() == [1, 3, 2, 2, 2], seconds=20, message="it has left connection 1")
@@ -182,12 +180,12 @@ def test_a_subscription_without_a_claim_is_repaired_on_the_wire(simulator: Simul
         wait_until_streaming(20)
         ClaimLeg.objects.filter(claim=claims[0]).delete()
         claims[0].delete()
-        said = StringIO()
+        output = StringIO()
 
-        call_command("check_subscriptions", repair=True, wait=20.0, stdout=said)
+        call_command("check_subscriptions", repair=True, wait=20.0, stdout=output)
 
         token = rows[0].instrument.token
-        assert said.getvalue().splitlines() == [
+        assert output.getvalue().splitlines() == [
             f"{token} is subscribed, but no claim holds it (repaired)",
             "1 repaired, 0 left",
         ]

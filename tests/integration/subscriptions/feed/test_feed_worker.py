@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def read_frames(*, connection: int, count: int, ask: bool = False) -> list[BusFrame]:
-    """Listen to a connection's frames until `count` have come; with `ask`, ask for a full one once listening."""
+    """Receive `count` frames of a connection; with `ask`, request a full frame after joining."""
     frames: list[BusFrame] = []
     with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(f"{settings.REDIS_PREFIX}:frames:{connection}")
@@ -61,7 +61,7 @@ def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: Si
         assert [one.sent for one in list_reports()] == [8, 8, 8, 8, 8]
         ids = [one.instrument_id for one in subscriptions]
         board = quote_board.connect()
-        wait_until(lambda: len(board.read_cached(ids)) == 40, seconds=5, message="all rows kept")
+        wait_until(lambda: len(board.read_cached(ids)) == 40, seconds=5, message="all rows cached")
         assert {int(row["known"]) & Known.TRADE for _, row in board.read_cached(ids).values()} == {Known.TRADE}
         assert set(FeedConnection.objects.values_list("state", "load")) == {("live", 8)}
         frames = read_frames(connection=2, count=5)
@@ -70,7 +70,7 @@ def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: Si
         assert {frame.epoch for frame in frames} == {FeedLease.objects.get(connection_id=2).epoch}
 
 
-def test_an_ask_is_answered_with_one_full_frame_under_the_last_sequence(
+def test_a_request_is_answered_with_one_full_frame_at_the_last_sequence(
     simulator: SimulatorAddress, tmp_path: Path
 ) -> None:
     make_subscriptions(simulator, count=40)
@@ -86,7 +86,7 @@ def test_an_ask_is_answered_with_one_full_frame_under_the_last_sequence(
     assert frames[full[0] + 1].sequence == frames[full[0]].sequence + 1
 
 
-def test_added_subscriptions_go_on_the_wire_and_deleted_ones_come_off(
+def test_added_subscriptions_are_subscribed_and_deleted_ones_unsubscribed(
     simulator: SimulatorAddress, tmp_path: Path
 ) -> None:
     make_subscriptions(simulator, count=40)
@@ -97,22 +97,24 @@ def test_added_subscriptions_go_on_the_wire_and_deleted_ones_come_off(
         added = make_subscriptions(simulator, count=50, skip=40)
         board.nudge()
 
-        took = wait_until(lambda: len(list_subscribed_keys(simulator)) == 90, seconds=5, message="90 on the wire")
+        took = wait_until(
+            lambda: len(list_subscribed_keys(simulator)) == 90, seconds=5, message="90 subscribed at the broker"
+        )
         assert took < 2.0
         wait_until_streaming(90, seconds=10)
         assert list_subscribed_keys(simulator) == list_wanted_keys()
 
         ids = [one.instrument_id for one in added]
-        wait_until(lambda: len(board.read_cached(ids)) == 50, seconds=5, message="added rows kept")
+        wait_until(lambda: len(board.read_cached(ids)) == 50, seconds=5, message="added rows cached")
         Subscription.objects.filter(instrument_id__in=ids).delete()
         board.nudge()
 
-        wait_until(lambda: len(list_subscribed_keys(simulator)) == 40, seconds=5, message="40 on the wire")
+        wait_until(lambda: len(list_subscribed_keys(simulator)) == 40, seconds=5, message="40 subscribed at the broker")
         assert list_subscribed_keys(simulator) == list_wanted_keys()
-        wait_until(lambda: not board.read_cached(ids), seconds=5, message="released rows forgotten")
+        wait_until(lambda: not board.read_cached(ids), seconds=5, message="released rows deleted")
 
 
-def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_change_without_a_nudge_is_applied_by_the_next_beat(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until_streaming(10)
@@ -122,12 +124,12 @@ def test_a_lost_nudge_is_made_good_by_the_beat(simulator: SimulatorAddress, tmp_
         wait_until(
             lambda: list_subscribed_keys(simulator) == list_wanted_keys(),
             seconds=8,
-            message="the broker knows what is wanted",
+            message="the wanted set is subscribed at the broker",
         )
 
 
 @pytest.mark.usefixtures("settled_database")
-def test_a_spare_worker_takes_over_from_a_killed_one(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_spare_worker_takes_over_from_a_killed_worker(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=40)
     with running_worker(tmp_path, name="first", simulator=simulator) as first:
         wait_until_streaming(40)
@@ -149,7 +151,7 @@ def test_a_spare_worker_takes_over_from_a_killed_one(simulator: SimulatorAddress
             assert count_broker_sockets(simulator) == 5
 
 
-def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_warm_shutdown_is_fast_and_releases_all_leases(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
         wait_until_streaming(10)
@@ -167,7 +169,7 @@ def test_a_warm_shutdown_is_prompt_and_leaves_nothing_held(simulator: SimulatorA
     assert set(FeedConnection.objects.values_list("state", flat=True)) == {"wanted"}
 
 
-def test_a_restarted_broker_gets_the_whole_plan_again(tmp_path: Path) -> None:
+def test_the_whole_plan_is_sent_again_to_a_restarted_broker(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as broker:
         make_subscriptions(broker, count=40)
         with running_worker(tmp_path, name="feed", simulator=broker):
@@ -188,13 +190,13 @@ def test_a_restarted_broker_gets_the_whole_plan_again(tmp_path: Path) -> None:
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == epochs
 
 
-def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_socket_is_closed_when_another_owner_has_the_lease(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until_streaming(10)
         epoch = FeedLease.objects.get(connection_id=4).epoch
 
-        # Another owner, as far as the database can tell; whoever looks next finds the lock free again.
+        # The row shows another owner; its lock is free for the next owner.
         FeedLease.objects.filter(connection_id=4).update(epoch=epoch + 1, owner="")
 
         wait_until(
@@ -207,7 +209,7 @@ def test_a_lease_taken_by_another_ends_the_socket(simulator: SimulatorAddress, t
 
 
 def test_a_feed_worker_that_fails_ends_its_process(simulator: SimulatorAddress, tmp_path: Path) -> None:
-    address = database_url(database="postgres")  # No table of ours is there.
+    address = database_url(database="postgres")  # A database without the project's tables.
 
     with running_worker(tmp_path, name="feed", simulator=simulator, DATABASE_URL=address) as worker:
         code = worker.process.wait(START_SECONDS)
@@ -216,7 +218,7 @@ def test_a_feed_worker_that_fails_ends_its_process(simulator: SimulatorAddress, 
     assert b"the feed worker failed" in worker.log.read_bytes()
 
 
-def test_a_worker_takes_no_more_connections_than_it_may(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_worker_takes_no_more_connections_than_its_limit(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
 
     with running_worker(tmp_path, name="feed", simulator=simulator, FEED_CONNECTIONS="2"):
@@ -233,7 +235,9 @@ def test_a_worker_of_another_queue_owns_no_connection(simulator: SimulatorAddres
         assert FeedLease.objects.exclude(owner="").count() == 0
 
 
-def test_without_credentials_connections_wait_with_that_reason(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_connections_without_credentials_wait_and_report_the_reason(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_CLIENT_ID="", DHAN_ACCESS_TOKEN=""):
         wait_until(
             lambda: [(one.state, one.last_error) for one in list_reports()] == [("waiting", "no credentials")] * 5,
@@ -244,7 +248,7 @@ def test_without_credentials_connections_wait_with_that_reason(simulator: Simula
         assert count_broker_sockets(simulator) == 0
 
 
-def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path) -> None:
+def test_a_drop_for_a_sixth_connection_closes_all_connections_for_the_cooldown(tmp_path: Path) -> None:
     with running_simulator(rate=2_000) as broker:
         make_subscriptions(broker, count=10)
         with running_worker(tmp_path, name="feed", simulator=broker, QUIET_SECONDS="3"):
@@ -258,18 +262,18 @@ def test_a_connection_dropped_for_a_sixth_closes_all_for_a_while(tmp_path: Path)
                         == [("reconnecting", "805: too many requests or connections")] * 5
                     ),
                     seconds=5,
-                    message="all connections quiet with 805",
+                    message="all connections in cooldown with 805",
                 )
 
                 wait_until(
-                    lambda: count_broker_sockets(broker) == 1, seconds=1, message="only the stranger's socket is left"
+                    lambda: count_broker_sockets(broker) == 1, seconds=1, message="only the sixth socket is left"
                 )
                 assert count_opened_sockets(broker) == 6
             wait_until_streaming(10, seconds=10)
             assert count_opened_sockets(broker) == 11
 
 
-def test_a_wrong_token_is_reported_without_its_text(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_a_wrong_token_is_reported_without_the_token(simulator: SimulatorAddress, tmp_path: Path) -> None:
     make_subscriptions(simulator, count=10)
     with running_worker(tmp_path, name="feed", simulator=simulator, DHAN_ACCESS_TOKEN="canary-token") as worker:
         wait_until(

@@ -1,4 +1,4 @@
-"""The fence: which evidence on the board closes a socket, by a clock that the test sets."""
+"""The fence: the evidence that closes a socket, with a clock that the test sets."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ import pytest
 from subscriptions.feed.ownership.fence import BOARD_GONE_SECONDS, Fence
 
 FROZEN_SECONDS = 45.0
-ANOTHERS = "another owner has this connection"
-UNHEARD = "neither PostgreSQL nor Redis can be reached"
+SUPERSEDED = "another owner has this connection"
+UNREACHABLE = "neither PostgreSQL nor Redis can be reached"
 
 
 @dataclass
@@ -28,7 +28,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_without_postgres_alone_an_owner_goes_on_for_as_long_as_it_takes(clock: Clock) -> None:
+def test_an_owner_without_postgres_continues_while_redis_answers(clock: Clock) -> None:
     one = clock.make_fence()
     for _ in range(100):
         clock.now += BOARD_GONE_SECONDS - 1
@@ -37,19 +37,19 @@ def test_without_postgres_alone_an_owner_goes_on_for_as_long_as_it_takes(clock: 
         assert one.why_closed() is None
 
 
-def test_a_newer_epoch_on_the_board_closes_and_an_emptied_board_does_not_open_again(clock: Clock) -> None:
+def test_a_newer_epoch_on_the_board_closes_the_fence_and_an_emptied_board_does_not_open_it(clock: Clock) -> None:
     one = clock.make_fence()
     clock.now += 1
     one.note_superseded()
-    assert one.why_closed() == ANOTHERS
+    assert one.why_closed() == SUPERSEDED
 
     clock.now += 10
     one.note_announced()
 
-    assert one.why_closed() == ANOTHERS
+    assert one.why_closed() == SUPERSEDED
 
 
-def test_a_later_renewal_shows_that_the_board_is_wrong_and_its_next_newer_epoch_counts_again(
+def test_a_later_renewal_marks_the_board_as_wrong_until_the_epoch_is_announced(
     clock: Clock,
 ) -> None:
     one = clock.make_fence()
@@ -66,22 +66,22 @@ def test_a_later_renewal_shows_that_the_board_is_wrong_and_its_next_newer_epoch_
 
     clock.now += 1
     one.note_superseded()
-    assert one.why_closed() == ANOTHERS
+    assert one.why_closed() == SUPERSEDED
 
 
-def test_an_owner_without_postgres_and_redis_closes_after_the_frozen_time_and_not_before(clock: Clock) -> None:
+def test_an_owner_without_postgres_and_redis_closes_only_after_the_frozen_time(clock: Clock) -> None:
     one = clock.make_fence()
     clock.now = clock.renewed_at + FROZEN_SECONDS
     assert one.why_closed() is None
 
     clock.now += 0.1
-    assert one.why_closed() == UNHEARD
+    assert one.why_closed() == UNREACHABLE
 
     one.note_board()
     assert one.why_closed() is None
 
 
-def test_a_successor_waits_until_its_epoch_is_on_the_board_but_not_longer_than_the_frozen_time() -> None:
+def test_a_new_owner_waits_for_its_epoch_on_the_board_at_most_for_the_frozen_time() -> None:
     async def wait(*, announced: bool) -> bool:
         one = Fence(frozen_seconds=60.0 if announced else 0.05)
         waiting = asyncio.ensure_future(one.wait_announced())

@@ -1,4 +1,4 @@
-"""Frozen owners: whose database session is ended, and when."""
+"""Frozen owners: the conditions under which their database sessions are ended."""
 
 from datetime import timedelta
 
@@ -28,21 +28,21 @@ def is_alive(session: LeaseStatements) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def test_a_frozen_owners_session_is_ended_and_its_connection_taken(open_session: OpenSession) -> None:
+def test_the_session_of_a_frozen_owner_is_ended_and_its_connection_taken(open_session: OpenSession) -> None:
     frozen, other = open_session("frozen"), open_session("other")
     assert take(frozen, 3) == Lease(3, 1)
     expire(3, seconds=FROZEN_SECONDS + 1)
 
     assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) == "frozen"
 
-    wait_until(lambda: take(other, 3) == Lease(3, 2), seconds=5, message="the other takes over")
+    wait_until(lambda: take(other, 3) == Lease(3, 2), seconds=5, message="the other owner takes over")
     assert not is_alive(frozen)
 
 
 @pytest.mark.parametrize(
     ("expired", "epoch", "why"),
     [
-        (FROZEN_SECONDS - 1, 1, "it may still have its socket"),
+        (FROZEN_SECONDS - 1, 1, "its socket may still be open"),
         (FROZEN_SECONDS + 1, 0, "the lease has moved on"),
         (-2, 1, "it is alive"),
     ],
@@ -57,7 +57,7 @@ def test_no_other_session_is_ended(open_session: OpenSession, expired: float, ep
     assert is_alive(owner)
 
 
-def test_silence_while_the_server_was_down_ends_no_session(open_session: OpenSession) -> None:
+def test_a_lease_that_expired_while_the_server_was_down_ends_no_session(open_session: OpenSession) -> None:
     owner, other = open_session("owner"), open_session("other")
     take(owner, 3)
     expire(3, seconds=86_400)
@@ -68,18 +68,18 @@ def test_silence_while_the_server_was_down_ends_no_session(open_session: OpenSes
 
 
 def test_a_session_with_the_lock_under_another_name_is_not_ended(open_session: OpenSession) -> None:
-    owner, stranger, other = open_session("owner"), open_session("stranger"), open_session("other")
+    owner, third, other = open_session("owner"), open_session("third"), open_session("other")
     take(owner, 3)
     expire(3, seconds=100)
     owner.close()
-    wait_until(lambda: stranger.lock(3), seconds=5, message="a stranger has the lock")
+    wait_until(lambda: third.lock(3), seconds=5, message="another session has the lock")
 
     assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) is None
 
-    assert is_alive(stranger)
+    assert is_alive(third)
 
 
-def test_ending_one_owner_ends_no_other(open_session: OpenSession) -> None:
+def test_ending_the_session_of_one_owner_ends_no_other_session(open_session: OpenSession) -> None:
     frozen, healthy, other = open_session("frozen"), open_session("healthy"), open_session("other")
     take(frozen, 3)
     take(healthy, 4)
@@ -87,15 +87,15 @@ def test_ending_one_owner_ends_no_other(open_session: OpenSession) -> None:
 
     assert other.end_frozen(Lease(3, 1), after_seconds=FROZEN_SECONDS) == "frozen"
 
-    wait_until(lambda: not is_alive(frozen), seconds=5, message="the frozen one is gone")
+    wait_until(lambda: not is_alive(frozen), seconds=5, message="the frozen session has ended")
     assert healthy.renew(frozenset({Lease(4, 1)})) == frozenset({Lease(4, 1)})
 
 
-def test_a_lease_of_another_owner_is_inherited_and_a_released_one_is_not(open_session: OpenSession) -> None:
+def test_a_lease_taken_from_another_owner_is_inherited_and_a_released_one_is_not(open_session: OpenSession) -> None:
     first, second = open_session("first"), open_session("second")
-    given_up = take(first, 1)
-    assert given_up is not None
-    first.release(given_up)
+    released = take(first, 1)
+    assert released is not None
+    first.release(released)
     take(first, 2)
     first.close()
 

@@ -1,4 +1,4 @@
-"""The model of leases and locks against the statements themselves: the same acts in any order, the same answers."""
+"""The model of leases and locks compared with the real statements: equal results for any order of operations."""
 
 import random
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 STEPS = 150
 OWNERS = ("first", "second", "third")
-FROZEN_SECONDS = 4.0  # A server that has just started cannot know of longer silences.
+FROZEN_SECONDS = 4.0  # A server that has just started cannot measure a longer silence.
 
 
 class Twins:
-    """Sessions of both kinds, one owner each; leases age on both sides at once."""
+    """Real and model sessions, one pair per owner; leases age on both sides together."""
 
     def __init__(self) -> None:
         self.server = ModelServer(Clock())
@@ -39,14 +39,14 @@ class Twins:
             real.close()
             model.close()
 
-    def do(self, owner: str, act: str, *values: object, **named: object) -> object:
-        """Let both do it, and return their answer, which is one."""
-        real, model = (getattr(session, act)(*values, **named) for session in self.sessions[owner])
-        assert real == model, act
+    def run(self, owner: str, operation: str, *values: object, **named: object) -> object:
+        """Run the operation on both sides, assert equal results, and return the result."""
+        real, model = (getattr(session, operation)(*values, **named) for session in self.sessions[owner])
+        assert real == model, operation
         return real
 
     def list_unowned(self, owner: str, held: frozenset[Lease]) -> object:
-        """Let both look. When their servers started is not compared: leases are aged here, and no server is."""
+        """List the unowned leases on both sides; server start times are not compared, because only leases are aged."""
         real, model = (
             [
                 (one.lease, one.lease.is_inherited, one.owner, one.state is LeaseState.SILENT)
@@ -57,18 +57,18 @@ class Twins:
         assert real == model
         return real
 
-    def see(self, number: int) -> Lease:
-        """Return a connection's lease as it stands."""
+    def read_lease(self, number: int) -> Lease:
+        """Return the present lease of a connection."""
         return Lease(number, self.server.rows[number].epoch)
 
     def end_frozen(self, owner: str, number: int) -> bool:
-        """End a session as another owner does; the server's end of it takes a moment."""
+        """End the session of a frozen owner and wait until the server has closed it."""
         if self.server.rows[number].owner == owner:
             return False
-        frozen = self.do(owner, "end_frozen", self.see(number), after_seconds=FROZEN_SECONDS)
+        frozen = self.run(owner, "end_frozen", self.read_lease(number), after_seconds=FROZEN_SECONDS)
         if not isinstance(frozen, str):
             return False
-        wait_until(lambda: not is_there(frozen), seconds=5, message="the session is over")
+        wait_until(lambda: not has_session(frozen), seconds=5, message="the session is over")
         self.sessions[frozen][0].close()
         self.open(frozen)
         return True
@@ -81,7 +81,7 @@ class Twins:
         return True
 
 
-def is_there(owner: str) -> bool:
+def has_session(owner: str) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [f"lease {owner}"])
         return bool(cursor.fetchone()[0])
@@ -95,31 +95,33 @@ def twins() -> Iterator[Twins]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_model_answers_as_the_database_does(seed: int, twins: Twins) -> None:
+def test_the_model_returns_the_same_results_as_the_database(seed: int, twins: Twins) -> None:
     chance = random.Random(seed)
     held: dict[int, Lease] = {}
     answers: set[tuple[str, bool]] = set()
 
     for _ in range(STEPS):
         owner, number = chance.choice(OWNERS), chance.choice((1, 2))
-        act = chance.choice(("take", "take", "renew", "release", "lock", "unlock", "list_unheld", "end_frozen", "age"))
-        match act:
+        operation = chance.choice(
+            ("take", "take", "renew", "release", "lock", "unlock", "list_unheld", "end_frozen", "age")
+        )
+        match operation:
             case "take":
-                answer = twins.do(owner, act, twins.see(number))
+                answer = twins.run(owner, operation, twins.read_lease(number))
                 held |= {number: answer} if isinstance(answer, Lease) else {}
             case "renew":
-                answer = twins.do(owner, act, frozenset(held.values()))
+                answer = twins.run(owner, operation, frozenset(held.values()))
             case "list_unheld":
                 answer = twins.list_unowned(owner, frozenset(held.values()))
             case "release":
-                answer = twins.do(owner, act, held.get(number, Lease(number, 0)))
+                answer = twins.run(owner, operation, held.get(number, Lease(number, 0)))
             case "lock" | "unlock":
-                answer = twins.do(owner, act, number)
+                answer = twins.run(owner, operation, number)
             case "end_frozen":
                 answer = twins.end_frozen(owner, number)
             case _:
                 answer = twins.age(chance.choice((5.0, 10.0, 30.0, 60.0)))
-        answers.add((act, bool(answer)))
+        answers.add((operation, bool(answer)))
 
-    # Both answers were given, or it proves little.
-    assert answers >= {(act, is_so) for act in ("take", "renew", "lock") for is_so in (True, False)}
+    # Each operation succeeded and failed at least once; otherwise the comparison proves little.
+    assert answers >= {(operation, is_so) for operation in ("take", "renew", "lock") for is_so in (True, False)}

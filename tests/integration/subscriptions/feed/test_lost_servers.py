@@ -1,7 +1,6 @@
 """PostgreSQL and Redis failing under a running feed worker: the sockets stay open, and the worker recovers.
 
-Redis is shared with the tests that run at the same time, so only connections of this worker are held or dropped: it
-reaches Redis through a proxy.
+Tests that run in parallel share Redis, so the worker uses a proxy: only its connections are blocked or dropped.
 """
 
 from collections.abc import Iterator
@@ -32,18 +31,18 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def redis_proxy() -> Iterator[Proxy]:
-    """A proxy between the worker and Redis."""
+    """Yield a proxy between the worker and Redis."""
     with running_proxy(urlsplit(settings.REDIS_URL).port or 6_379) as proxy:
         yield proxy
 
 
 def url_through(proxy: Proxy) -> str:
-    """Return the address of the suite's Redis behind `proxy`."""
+    """Return the URL of the suite's Redis through `proxy`."""
     url = urlsplit(settings.REDIS_URL)
     return url._replace(netloc=url.netloc.rpartition(":")[0] + f":{proxy.port}").geturl()
 
 
-def test_a_worker_cut_off_from_the_database_streams_on_under_its_epochs(
+def test_a_worker_cut_off_from_the_database_keeps_streaming_with_its_epochs(
     simulator: SimulatorAddress, tmp_path: Path
 ) -> None:
     make_subscriptions(simulator, count=40)
@@ -67,7 +66,7 @@ def test_a_worker_cut_off_from_the_database_streams_on_under_its_epochs(
         assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == epochs
 
 
-def test_a_redis_that_hangs_costs_frames_and_no_socket(
+def test_a_redis_that_hangs_loses_frames_and_closes_no_socket(
     simulator: SimulatorAddress, tmp_path: Path, redis_proxy: Proxy
 ) -> None:
     make_subscriptions(simulator, count=40)
@@ -77,7 +76,7 @@ def test_a_redis_that_hangs_costs_frames_and_no_socket(
         before = {one.connection: one.statistics.lost_writes for one in list_reports()}
 
         redis_proxy.hold()
-        # Every write of every connection times out after a second; five seconds after the last, reports expire.
+        # Every write times out after one second; reports expire five seconds after the last write.
         wait_until(lambda: list_reports() == [], seconds=15, message="reports expire")
         redis_proxy.release()
 
@@ -86,7 +85,7 @@ def test_a_redis_that_hangs_costs_frames_and_no_socket(
         assert count_opened_sockets(simulator) == openings
 
 
-def test_nudges_are_heard_again_after_redis_dropped_its_listeners(
+def test_nudges_are_received_again_after_redis_dropped_its_listeners(
     simulator: SimulatorAddress, tmp_path: Path, redis_proxy: Proxy
 ) -> None:
     make_subscriptions(simulator, count=10)

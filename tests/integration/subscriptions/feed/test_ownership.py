@@ -1,4 +1,4 @@
-"""Leases and locks in a real PostgreSQL, several sessions at once."""
+"""Leases and locks in PostgreSQL with several sessions."""
 
 import queue
 import threading
@@ -20,13 +20,13 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("settled_database")]
 
 
-def test_a_connection_has_one_owner_and_each_taking_raises_the_epoch(open_session: OpenSession) -> None:
+def test_a_connection_has_one_owner_and_each_change_of_owner_raises_the_epoch(open_session: OpenSession) -> None:
     first, second = open_session("first"), open_session("second")
 
     assert take(first, 3) == Lease(3, 1)
     assert take(second, 3) is None
     first.close()
-    wait_until(lambda: take(second, 3) == Lease(3, 2), seconds=5, message="the second takes over")
+    wait_until(lambda: take(second, 3) == Lease(3, 2), seconds=5, message="the second owner takes over")
 
     assert FeedLease.objects.get(connection_id=3).owner == "second"
 
@@ -68,7 +68,7 @@ def test_unowned_leases_have_their_owner_and_state(open_session: OpenSession) ->
     assert all(one.state is LeaseState.VACANT for one in first.list_unowned(frozenset(), frozen_seconds=5))
 
 
-def test_a_free_lock_is_not_taken_while_the_process_of_the_lease_runs(
+def test_a_connection_with_a_free_lock_is_not_taken_while_its_owners_process_runs(
     open_session: OpenSession,
 ) -> None:
     former = open_session("former")
@@ -100,7 +100,7 @@ def test_only_leases_of_the_same_owner_and_epoch_are_renewed(open_session: OpenS
     assert session.renew(held) == frozenset({Lease(3, 1)})
 
 
-def test_the_gate_lets_one_worker_through(open_session: OpenSession) -> None:
+def test_one_worker_at_a_time_owns_the_gate(open_session: OpenSession) -> None:
     first, second = open_session("first"), open_session("second")
 
     assert first.lock(0)
@@ -111,7 +111,7 @@ def test_the_gate_lets_one_worker_through(open_session: OpenSession) -> None:
 
 @pytest.fixture
 def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]]:
-    """A keeper that runs in its thread, and the leases it reports."""
+    """Yield a lease keeper in its thread and the queue of the leases that it reports."""
     changes: queue.SimpleQueue[frozenset[Lease]] = queue.SimpleQueue()
     parameters = connection_parameters(connections["default"].settings_dict)
     keeper = LeaseKeeper(parameters, owner="keeper", limit=2, on_change=changes.put)
@@ -127,7 +127,7 @@ Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]
 
 
 def end_sessions_of(owner: str) -> int:
-    """Cut a worker off from PostgreSQL; return how many of its sessions were ended."""
+    """End the database sessions of a worker; return their number."""
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s",
@@ -147,7 +147,7 @@ def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: Keeping) ->
     wait_until(lambda: not FeedLease.objects.exclude(owner="").exists(), seconds=5, message="leases released")
 
 
-def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_gets_its_locks_again(
+def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_acquires_its_locks_again(
     keeper: Keeping, open_session: OpenSession
 ) -> None:
     _, changes = keeper
@@ -157,7 +157,7 @@ def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_gets_its_locks_a
     assert end_sessions_of("keeper") == 1
 
     other = open_session("other")
-    wait_until(lambda: not is_free(other, 1), seconds=5, message="the lock is held again")
+    wait_until(lambda: not is_free(other, 1), seconds=5, message="the lock is owned again")
     assert changes.empty()
     assert dict(FeedLease.objects.filter(owner="keeper").values_list("connection_id", "epoch")) == {1: 1, 2: 1}
 
@@ -175,7 +175,7 @@ def test_a_keeper_releases_a_connection_that_another_has_taken(keeper: Keeping, 
     assert FeedLease.objects.get(connection_id=1).owner == "other"
 
 
-def test_an_unreachable_database_keeps_the_gate_open() -> None:
+def test_the_gate_is_open_while_the_database_is_unreachable() -> None:
     keeper = LeaseKeeper({"host": "127.0.0.1", "port": 1}, owner="alone", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=keeper.run)
     thread.start()
@@ -189,15 +189,17 @@ def test_an_unreachable_database_keeps_the_gate_open() -> None:
         LeaseStatements({"host": "127.0.0.1", "port": 1}, "alone")
 
 
-def test_leases_stay_confirmed_while_the_thread_runs_even_without_a_database_and_not_while_it_stands_still() -> None:
+def test_leases_are_confirmed_without_a_database_only_while_the_thread_runs() -> None:
     nowhere = {"host": "127.0.0.1", "port": 1}
     alone = LeaseKeeper(nowhere, owner="alone", limit=1, on_change=lambda _leases: None)
-    still = LeaseKeeper(nowhere, owner="still", limit=1, on_change=lambda _leases: None)
+    stopped = LeaseKeeper(nowhere, owner="stopped", limit=1, on_change=lambda _leases: None)
     thread = threading.Thread(target=alone.run)
     thread.start()
-    assert still.is_confirmed()
+    assert stopped.is_confirmed()
 
-    wait_until(lambda: not still.is_confirmed(), seconds=5, message="who stands still is not sure")
+    wait_until(
+        lambda: not stopped.is_confirmed(), seconds=5, message="a keeper without a running thread is not confirmed"
+    )
 
     assert alone.is_confirmed()
     alone.stop()

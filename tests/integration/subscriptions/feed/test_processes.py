@@ -1,4 +1,4 @@
-"""The status of a real process by its name: running, stopped, ended, elsewhere."""
+"""The status of a real process by its name: running, stopped, killed, on another host."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ PRINT_NAME_AND_WAIT = (
 
 @pytest.fixture
 def process() -> Iterator["subprocess.Popen[str]"]:
-    """A process that prints its name and waits."""
+    """Yield a process that prints its name and waits."""
     one = subprocess.Popen(
         [sys.executable, "-c", PRINT_NAME_AND_WAIT],
         cwd=REPOSITORY,
@@ -48,7 +48,7 @@ def test_a_running_or_stopped_process_is_running(process: "subprocess.Popen[str]
     assert process_status(name) is ProcessStatus.RUNNING
 
 
-def test_a_process_that_was_killed_is_gone_before_and_after_it_was_waited_for(process: "subprocess.Popen[str]") -> None:
+def test_a_killed_process_is_gone_before_and_after_it_is_reaped(process: "subprocess.Popen[str]") -> None:
     name = read_name(process)
 
     process.kill()
@@ -59,7 +59,7 @@ def test_a_process_that_was_killed_is_gone_before_and_after_it_was_waited_for(pr
     assert process_status(name) is ProcessStatus.GONE
 
 
-def test_another_process_under_the_same_id_is_not_taken_for_the_one_that_ended() -> None:
+def test_another_process_with_the_same_id_does_not_count_as_the_ended_one() -> None:
     host, pid, start, chance = name_this_process().rsplit(":", 3)
 
     assert process_status(f"{host}:{pid}:{start}:{chance}") is ProcessStatus.RUNNING
@@ -69,7 +69,7 @@ def test_another_process_under_the_same_id_is_not_taken_for_the_one_that_ended()
 @pytest.mark.parametrize(
     "name", ["another-host:1:2:ab", "a name of another kind", "", "{host}:1:0:ab", "{host}:x:2:ab"]
 )
-def test_the_status_of_a_process_elsewhere_is_unknown(name: str) -> None:
+def test_the_status_of_a_process_on_another_host_is_unknown(name: str) -> None:
     host = name_this_process().rsplit(":", 3)[0]
 
     assert process_status(name.replace("{host}", host)) is ProcessStatus.ELSEWHERE

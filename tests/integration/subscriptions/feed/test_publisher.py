@@ -1,4 +1,4 @@
-"""The tasks of a publisher end when they are cancelled, at whatever step of their talk with Redis."""
+"""The tasks of a publisher end when they are cancelled, at any step of their calls to Redis."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,15 +16,15 @@ STEPS = 80
 END_SECONDS = 2.0
 LOOPS: dict[str, Callable[[Publisher], Awaitable[None]]] = {
     "flushes": Publisher._flush_forever,
-    "keeps": Publisher._cache_forever,
+    "caches": Publisher._cache_forever,
     "reports": Publisher._report_forever,
 }
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_publisher_ends_at_whatever_step_it_is_cancelled(loop: str) -> None:
-    async def count_deaf() -> int:
-        deaf = 0
+def test_a_publisher_ends_when_it_is_cancelled_at_any_step(loop: str) -> None:
+    async def count_not_ended() -> int:
+        not_ended = 0
         for steps in range(STEPS):
             board = quote_board.connect_owner()
             publisher = Publisher(ConnectionLifecycle(Lease(1, 1)), board, name="test", flush_seconds=0.0)
@@ -33,10 +33,10 @@ def test_a_publisher_ends_at_whatever_step_it_is_cancelled(loop: str) -> None:
                 await asyncio.sleep(0)
             task.cancel()
             ended, _ = await asyncio.wait([task], timeout=END_SECONDS)
-            deaf += not ended
+            not_ended += not ended
             task.cancel()
             await asyncio.wait([task], timeout=END_SECONDS)
             await board._redis.aclose()
-        return deaf
+        return not_ended
 
-    assert asyncio.run(count_deaf()) == 0
+    assert asyncio.run(count_not_ended()) == 0

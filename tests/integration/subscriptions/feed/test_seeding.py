@@ -1,4 +1,4 @@
-"""Silent instruments: a socket that accepts subscriptions and sends nothing, beside the simulator's REST."""
+"""Silent instruments: a feed that accepts subscriptions and sends nothing, and the simulator's REST side."""
 
 import threading
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def mute_feed() -> Iterator[str]:
         thread.join(5)
 
 
-def test_silent_instruments_show_the_brokers_snapshot_marked_as_one(
+def test_silent_instruments_are_seeded_from_a_snapshot_and_marked(
     simulator: SimulatorAddress, mute_feed: str, tmp_path: Path
 ) -> None:
     ids = [one.instrument_id for one in make_subscriptions(simulator, count=1_200)]

@@ -1,4 +1,4 @@
-"""The recorded state of a connection, and since when it counts as lost."""
+"""The recorded state of a connection, and the time since which it is lost."""
 
 from datetime import UTC, datetime
 
@@ -22,7 +22,7 @@ def lost_since(number: int) -> datetime | None:
     return FeedConnection.objects.get(number=number).lost_since
 
 
-def test_a_loss_lasts_from_the_first_failed_turn_while_another_connection_is_live() -> None:
+def test_a_loss_begins_at_the_first_failed_attempt_while_another_connection_is_live() -> None:
     make_live(1, 2)
     FeedConnection.objects.filter(number=2).update(since=LONG_AGO)
     write_state(Lease(1, 1), *REFUSED)
@@ -36,7 +36,7 @@ def test_a_loss_lasts_from_the_first_failed_turn_while_another_connection_is_liv
     assert lost_since(1) is None
 
 
-def test_a_turn_that_fails_while_none_is_live_restarts_the_loss() -> None:
+def test_a_failed_attempt_while_no_connection_is_live_restarts_the_loss() -> None:
     make_live(1)
     FeedConnection.objects.filter(number=1).update(lost_since=LONG_AGO)
 
@@ -47,7 +47,7 @@ def test_a_turn_that_fails_while_none_is_live_restarts_the_loss() -> None:
     assert since > LONG_AGO
 
 
-def test_a_failed_over_connection_stays_so_until_a_socket_is_open() -> None:
+def test_a_connection_stays_failed_over_until_a_socket_is_open() -> None:
     make_live(1, 2)
     write_state(Lease(1, 1), *REFUSED)
     FeedConnection.objects.filter(number=1).update(state="failed_over")
@@ -67,7 +67,7 @@ def test_a_former_owner_records_nothing() -> None:
     assert lost_since(1) is None
 
 
-def test_recording_a_state_again_does_not_change_its_age() -> None:
+def test_recording_the_same_state_again_does_not_change_its_time() -> None:
     make_live(1)
     FeedConnection.objects.filter(number=1).update(state="reconnecting", since=LONG_AGO)
 
@@ -76,7 +76,7 @@ def test_recording_a_state_again_does_not_change_its_age() -> None:
     assert FeedConnection.objects.get(number=1).since == LONG_AGO
 
 
-def test_health_tells_live_lost_and_waiting_apart() -> None:
+def test_the_listed_connections_distinguish_live_lost_and_waiting() -> None:
     make_live(1, 2, 3)
     lose(2)
     FeedConnection.objects.filter(number=3).update(state="reconnecting", lost_since=LONG_AGO)
@@ -88,4 +88,4 @@ def test_health_tells_live_lost_and_waiting_apart() -> None:
     assert connections[2].lost_since == LONG_AGO
     assert (
         7 < (connections[1].read_at - (connections[1].lost_since or connections[1].read_at)).total_seconds() < 10
-    )  # five since it ran out, three of lease
+    )  # 5 s since the expiry and 3 s of lease

@@ -1,4 +1,4 @@
-"""One connection on an event loop: sockets that end, a lease that is not confirmed, and what its publisher sends."""
+"""One connection on an event loop: ended sockets, an unconfirmed lease, and the frames of its publisher."""
 
 import asyncio
 import base64
@@ -83,20 +83,20 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     key = next(line.split(": ")[1] for line in request.split("\r\n") if line.lower().startswith("sec-websocket-key"))
     digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324  RFC 6455
     accept = base64.b64encode(digest).decode()
-    said = packets.encode(DisconnectPacket(806))
+    packet = packets.encode(DisconnectPacket(806))
     writer.write(
         f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-        + bytes([0x82, len(said)])
-        + said
+        + bytes([0x82, len(packet)])
+        + packet
         + bytes([0x88, 2, 0x03, 0xE8])
     )
     await writer.drain()
     writer.close()
 
 
-def test_a_reason_that_comes_with_the_upgrade_counts(keeper: LeaseKeeper) -> None:
-    async def live() -> None:
+def test_a_disconnect_packet_in_the_segment_of_the_upgrade_is_read(keeper: LeaseKeeper) -> None:
+    async def scenario() -> None:
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             async with running_lifecycle(keeper, f"ws://127.0.0.1:{port}") as lifecycle:
@@ -105,11 +105,11 @@ def test_a_reason_that_comes_with_the_upgrade_counts(keeper: LeaseKeeper) -> Non
                 assert lifecycle.last_error == "806: the account has no data subscription"
                 assert lifecycle.state is ConnectionState.STOPPED
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_instruments_removed_during_an_outage_are_forgotten(keeper: LeaseKeeper) -> None:
-    async def live() -> None:
+def test_instruments_removed_during_an_outage_are_deleted_from_the_table(keeper: LeaseKeeper) -> None:
+    async def scenario() -> None:
         sockets: list[ServerConnection] = []
 
         async def listen(socket: ServerConnection) -> None:
@@ -136,14 +136,14 @@ def test_instruments_removed_during_an_outage_are_forgotten(keeper: LeaseKeeper)
 
                 assert (len(lifecycle.table), lifecycle.take_removed_ids()) == (1, {2})
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
 def test_a_lifecycle_without_a_confirmed_lease_opens_nothing_and_sends_nothing(
     keeper: LeaseKeeper, open_session: OpenSession
 ) -> None:
-    sure = threading.Event()
-    first = iter([True])  # Sure before it goes to the gate, and there not any more.
+    confirmed = threading.Event()
+    first = iter([True])  # Confirmed before the gate, not confirmed in the gate.
     sockets: list[ServerConnection] = []
     messages: list[str | bytes] = []
     another = open_session("another")
@@ -151,34 +151,34 @@ def test_a_lifecycle_without_a_confirmed_lease_opens_nothing_and_sends_nothing(
     async def listen(socket: ServerConnection) -> None:
         sockets.append(socket)
         async for message in socket:
-            messages.append(message)  # noqa: PERF401  They are looked at as they come.
+            messages.append(message)  # noqa: PERF401  The test reads the list while messages arrive.
 
-    async def live() -> None:
+    async def scenario() -> None:
         async with serve(listen, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             async with running_lifecycle(
-                keeper, url, is_confirmed=lambda: next(first, False) or sure.is_set()
+                keeper, url, is_confirmed=lambda: next(first, False) or confirmed.is_set()
             ) as lifecycle:
-                await wait_until_async(lambda: not is_free(another, GATE), message="its turn at the gate")
+                await wait_until_async(lambda: not is_free(another, GATE), message="it owns the gate")
                 assert (sockets, lifecycle.state) == ([], ConnectionState.OPENING)
-                sure.set()
+                confirmed.set()
                 await wait_until_async(lambda: lifecycle.has_socket, message="a socket")
 
-                sure.clear()
+                confirmed.clear()
                 reconciler = Reconciler(lifecycle, pause_seconds=0)
                 sending = asyncio.create_task(reconciler.send_forever())
                 lifecycle.replace_plan(BOTH)
                 await wait_until_async(lambda: not lifecycle.plan.has_changed, message="the plan is read")
                 assert (messages, lifecycle.plan.sent) == ([], {})
-                sure.set()
+                confirmed.set()
                 await wait_until_async(lambda: len(messages) == 1, message="the plan is sent")
                 sending.cancel()
                 await asyncio.wait([sending])
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_the_monitor_leaves_packets_for_the_flush(keeper: LeaseKeeper) -> None:
+def test_the_monitor_does_not_drain_packets(keeper: LeaseKeeper) -> None:
     checks = 0
 
     async def send_one(socket: ServerConnection) -> None:
@@ -191,7 +191,7 @@ def test_the_monitor_leaves_packets_for_the_flush(keeper: LeaseKeeper) -> None:
         checks += 1
         return False
 
-    async def live() -> None:
+    async def scenario() -> None:
         async with serve(send_one, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             async with running_lifecycle(keeper, url) as lifecycle:
@@ -209,12 +209,10 @@ def test_the_monitor_leaves_packets_for_the_flush(keeper: LeaseKeeper) -> None:
                 monitoring.cancel()
                 await asyncio.wait([monitoring])
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_a_move_that_cannot_be_finished_is_finished_later(
-    keeper: LeaseKeeper, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_move_that_fails_to_finish_is_retried(keeper: LeaseKeeper, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "subscriptions.feed.plan.arrivals")
     arriving = [replace(one, is_arriving=True) for one in ONE]
 
@@ -223,7 +221,7 @@ def test_a_move_that_cannot_be_finished_is_finished_later(
         await socket.send(packets.encode(OiTick(FIRST, 7)))
         await socket.wait_closed()
 
-    async def live() -> None:
+    async def scenario() -> None:
         async with serve(send_one, "127.0.0.1", 0) as server:
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
             async with running_lifecycle(keeper, url) as lifecycle:
@@ -243,11 +241,11 @@ def test_a_move_that_cannot_be_finished_is_finished_later(
                 await asyncio.wait([finishing])
                 await sync_to_async(connections.close_all)()
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_removed_rows_reach_the_mirrors_by_a_full_frame(redis_url: str, redis_prefix: str) -> None:
-    async def live() -> None:
+def test_removed_rows_are_published_by_a_full_frame(redis_url: str, redis_prefix: str) -> None:
+    async def scenario() -> None:
         async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
             lifecycle = ConnectionLifecycle(Lease(1, 1))
             lifecycle.replace_plan(BOTH)
@@ -268,13 +266,13 @@ def test_removed_rows_reach_the_mirrors_by_a_full_frame(redis_url: str, redis_pr
                 await asyncio.wait([publishing])
                 await sync_to_async(connections.close_all)()
 
-    asyncio.run(live())
+    asyncio.run(scenario())
 
 
-def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: str) -> None:
+def test_reports_continue_while_the_database_hangs(redis_url: str, redis_prefix: str) -> None:
     lease = Lease(1, FeedLease.objects.get(connection_id=1).epoch)
 
-    async def live() -> None:
+    async def scenario() -> None:
         async with asyncio.timeout(10), redis.asyncio.Redis.from_url(redis_url) as client:
             hub, lifecycle = HubBoard(client, redis_prefix), ConnectionLifecycle(lease)
             publishing = asyncio.create_task(
@@ -288,9 +286,9 @@ def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: st
 
             await wait_until_async(has_reported, message="three reports")
             assert await asyncio.to_thread(read_state) == before
-            holder.rollback()
+            locking.rollback()
             await asyncio.to_thread(
-                wait_until, lambda: read_state() == "opening", seconds=5, message="the state is noted"
+                wait_until, lambda: read_state() == "opening", seconds=5, message="the state is recorded"
             )
             publishing.cancel()
             await asyncio.wait([publishing])
@@ -305,6 +303,6 @@ def test_reports_go_on_while_the_database_hangs(redis_url: str, redis_prefix: st
     before = read_state()
     assert before != "opening"
     parameters = connection_parameters(connections["default"].settings_dict)
-    with psycopg.connect(**parameters) as holder:
-        holder.execute("SELECT number FROM feed_connections WHERE number = 1 FOR UPDATE")
-        asyncio.run(live())
+    with psycopg.connect(**parameters) as locking:
+        locking.execute("SELECT number FROM feed_connections WHERE number = 1 FOR UPDATE")
+        asyncio.run(scenario())
