@@ -1,4 +1,4 @@
-"""A small market with live prices, traders who are logged in, and a broker that is not there."""
+"""A small market with live prices, API clients of two traders, and an unreachable broker."""
 
 from datetime import date
 
@@ -12,7 +12,7 @@ from tests.factories import Listing, make_listing, make_user, put_prices
 
 @pytest.fixture
 def listing(db: None, own_board: str, settings: Settings) -> Listing:
-    """Give a market on 10 February 2026: NIFTY 25,010, RELIANCE 2,604, TCS 3,000, CRUDEOIL 5,810."""
+    """Return a market on 10 February 2026: NIFTY 25,010, RELIANCE 2,604, TCS 3,000, CRUDEOIL 5,810."""
     settings.MARKET_DATE = date(2026, 2, 10)
     settings.DHAN_REST_URL = "http://127.0.0.1:9"
     market = make_listing()

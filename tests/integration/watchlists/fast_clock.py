@@ -1,6 +1,6 @@
-"""The web process with a hub whose clock runs five times as fast: a limit of 15 s is reached after 3 s.
+"""The web process with a hub clock that runs five times as fast: a limit of 15 s is reached after 3 s.
 
-`uvicorn` and `daphne` run this module's `application` in place of the one of `terminal.asgi`.
+`uvicorn` and `daphne` run the `application` of this module instead of `terminal.asgi`.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What reaches the open browsers of traders while something is committed."""
+"""The messages that a commit sends to the browsers of traders."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from channels.layers import get_channel_layer
 
 
 def record_notices(user_ids: Sequence[int], callbacks: Sequence[Callable[[], object]]) -> Mapping[int, list[Any]]:
-    """Run what was to run after a commit; return what it sends to the group of each of these users."""
+    """Run the on-commit callbacks; return the messages that they send to the group of each user."""
     return asyncio.run(_record_notices(user_ids, callbacks))
 
 
@@ -24,9 +24,9 @@ async def _record_notices(
     for callback in callbacks:
         await asyncio.to_thread(callback)
     await layer.group_send("test.end", {"type": "end"})
-    heard: dict[int, list[Any]] = {user_id: [] for user_id in user_ids}
+    received: dict[int, list[Any]] = {user_id: [] for user_id in user_ids}
     for user_id, channel in channels.items():
         async with asyncio.timeout(5):
             while (message := await layer.receive(channel))["type"] != "end":
-                heard[user_id].append(message)
-    return heard
+                received[user_id].append(message)
+    return received

@@ -1,4 +1,4 @@
-"""Who may touch what: every watchlist route, for nobody, its owner, another trader and staff."""
+"""Access to every watchlist route: anonymous, the owner, another trader and staff."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,12 +39,14 @@ def entry(asha: User) -> WatchlistEntry:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_the_owner_may(asha: User, entry: WatchlistEntry, call: Call) -> None:
+def test_the_owner_is_accepted(asha: User, entry: WatchlistEntry, call: Call) -> None:
     assert call(client_of(asha), asha, entry).status_code in {200, 201}
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_nobody_else_may_and_nothing_changes(asha: User, vikram: User, entry: WatchlistEntry, call: Call) -> None:
+def test_all_other_users_are_refused_and_nothing_changes(
+    asha: User, vikram: User, entry: WatchlistEntry, call: Call
+) -> None:
     staff = make_user("staff", is_staff=True)
 
     assert call(APIClient(), asha, entry).status_code == 401
@@ -54,22 +56,22 @@ def test_nobody_else_may_and_nothing_changes(asha: User, vikram: User, entry: Wa
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_one_who_does_not_exist_is_answered_like_another_trader(
+def test_an_unknown_trader_is_answered_like_another_trader(
     asha: User, vikram: User, entry: WatchlistEntry, call: Call
 ) -> None:
     absent = User(pk=999_999, username="nobody")
     missing = WatchlistEntry(pk=999_999)
 
     other = call(client_of(vikram), asha, entry)
-    nobody = call(client_of(vikram), absent, missing)
+    unknown = call(client_of(vikram), absent, missing)
 
-    assert (nobody.status_code, nobody.json()["code"]) == (other.status_code, other.json()["code"])
+    assert (unknown.status_code, unknown.json()["code"]) == (other.status_code, other.json()["code"])
 
 
 @pytest.mark.parametrize(
     "path", ["/api/v2/watchlist/add", "/api/v2/watchlist/remove", "/api/v2/option-chain/subscribe"]
 )
-def test_a_browser_session_needs_its_csrf_token_to_write(asha: User, path: str) -> None:
+def test_a_login_session_needs_its_csrf_token_to_write(asha: User, path: str) -> None:
     browser = APIClient(enforce_csrf_checks=True)
     browser.force_login(asha)
 
@@ -88,7 +90,7 @@ def test_a_token_needs_no_csrf_token(asha: User) -> None:
     assert integrator.post("/api/v2/watchlist/add", TCS).status_code == 201
 
 
-def test_fields_that_nobody_asked_for_are_ignored(asha: User, vikram: User) -> None:
+def test_undocumented_fields_are_ignored(asha: User, vikram: User) -> None:
     body = {**TCS, "user": vikram.pk, "claim": 1, "position": 7, "list_name": "Stolen"}
 
     client_of(asha).post("/api/v2/watchlist/add", body)

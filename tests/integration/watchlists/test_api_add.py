@@ -1,4 +1,4 @@
-"""Adding to a watchlist through the API: what it answers, what it writes, and what it refuses."""
+"""Adding to a watchlist through the API: responses, written rows and refusals."""
 
 from typing import Any
 
@@ -73,14 +73,14 @@ def test_a_stock_chain_is_added_with_its_fifty_legs(client_of_asha: APIClient, a
         {"symbol": "NIFTY 50", "expiry": "", "instrument_type": "INDEX_OPTION", "user_id": "me", "exchange": None},
     ],
 )
-def test_names_and_dates_are_read_in_every_promised_form(client_of_asha: APIClient, body: dict[str, Any]) -> None:
+def test_names_and_dates_are_accepted_in_every_documented_form(client_of_asha: APIClient, body: dict[str, Any]) -> None:
     answer = client_of_asha.post(ADD, body).json()
 
     assert (answer["entry"]["symbol"], answer["entry"]["expiry"]) == ("NIFTY", "2026-02-17")
     assert (answer["legs"], answer["chain"]["atm"]) == (202, 25_000.0)
 
 
-def test_a_second_trader_shares_what_streams_already(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
+def test_a_second_trader_shares_existing_subscriptions(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
     client_of_asha.post(ADD, RELIANCE)
 
     answer = client_of_vikram.post(ADD, RELIANCE).json()
@@ -137,7 +137,7 @@ def test_a_commodity_chain_centers_on_its_future(client_of_asha: APIClient) -> N
         ([1, 2], 400, "invalid"),
     ],
 )
-def test_a_refusal_leaves_nothing_half_done(client_of_asha: APIClient, body: Any, status: int, code: str) -> None:
+def test_a_refusal_writes_nothing(client_of_asha: APIClient, body: Any, status: int, code: str) -> None:
     answer = client_of_asha.post(ADD, body)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.content
@@ -145,13 +145,13 @@ def test_a_refusal_leaves_nothing_half_done(client_of_asha: APIClient, body: Any
     assert nothing_is_written()
 
 
-def test_a_wrong_type_is_answered_with_the_right_one(client_of_asha: APIClient) -> None:
+def test_the_error_for_a_wrong_instrument_type_names_the_right_one(client_of_asha: APIClient) -> None:
     answer = client_of_asha.post(ADD, {**RELIANCE, "instrument_type": "INDEX_OPTION"}).json()
 
     assert answer["detail"] == "RELIANCE is a stock: its options are STOCK_OPTION, not INDEX_OPTION."
 
 
-def test_the_same_thing_twice_is_a_conflict_that_changes_nothing(client_of_asha: APIClient) -> None:
+def test_adding_an_entry_twice_is_a_conflict_that_changes_nothing(client_of_asha: APIClient) -> None:
     client_of_asha.post(ADD, RELIANCE)
     before = (Claim.objects.count(), Subscription.objects.count(), SubscriptionLog.objects.count())
 
@@ -163,7 +163,7 @@ def test_the_same_thing_twice_is_a_conflict_that_changes_nothing(client_of_asha:
     assert (Claim.objects.count(), Subscription.objects.count(), SubscriptionLog.objects.count()) == before
 
 
-def test_a_duplicate_is_a_conflict_also_without_quota_or_capacity(
+def test_a_duplicate_is_reported_before_a_lack_of_quota_or_capacity(
     client_of_asha: APIClient, settings: Settings
 ) -> None:
     client_of_asha.post(ADD, RELIANCE)
@@ -176,7 +176,7 @@ def test_a_duplicate_is_a_conflict_also_without_quota_or_capacity(
     assert Claim.objects.filter(kind="watchlist").count() == 1
 
 
-def test_without_any_price_a_chain_cannot_be_centered(client_of_asha: APIClient, listing: Listing) -> None:
+def test_a_chain_without_any_price_is_refused(client_of_asha: APIClient, listing: Listing) -> None:
     drop_prices([listing.spots["RELIANCE"].pk])
 
     answer = client_of_asha.post(ADD, RELIANCE)
@@ -187,7 +187,9 @@ def test_without_any_price_a_chain_cannot_be_centered(client_of_asha: APIClient,
 
 
 @pytest.mark.parametrize("name", ["underlying_ltp", "ltp"])
-def test_the_callers_price_helps_where_nobody_knows_one(client_of_asha: APIClient, listing: Listing, name: str) -> None:
+def test_the_price_of_the_caller_is_used_without_another_price(
+    client_of_asha: APIClient, listing: Listing, name: str
+) -> None:
     drop_prices([listing.spots["RELIANCE"].pk])
 
     answer = client_of_asha.post(ADD, {**RELIANCE, name: 2_471.5})
@@ -196,13 +198,13 @@ def test_the_callers_price_helps_where_nobody_knows_one(client_of_asha: APIClien
     assert answer.json()["chain"]["atm"] == 2_480.0
 
 
-def test_a_live_price_is_believed_over_the_callers(client_of_asha: APIClient) -> None:
+def test_a_live_price_is_preferred_to_the_price_of_the_caller(client_of_asha: APIClient) -> None:
     answer = client_of_asha.post(ADD, {**RELIANCE, "underlying_ltp": 1}).json()
 
     assert answer["chain"]["underlying_ltp"] == 2604.0
 
 
-def test_what_does_not_fit_is_a_conflict_with_figures(client_of_asha: APIClient) -> None:
+def test_a_chain_without_room_is_refused_with_numbers(client_of_asha: APIClient) -> None:
     FeedConnection.objects.update(capacity=10)
 
     answer = client_of_asha.post(ADD, RELIANCE)
@@ -213,15 +215,15 @@ def test_what_does_not_fit_is_a_conflict_with_figures(client_of_asha: APIClient)
 
 
 @pytest.mark.parametrize("named", ["me", "asha"])
-def test_a_user_id_that_is_ones_own_is_accepted(client_of_asha: APIClient, named: str) -> None:
+def test_the_user_id_of_the_caller_is_accepted(client_of_asha: APIClient, named: str) -> None:
     assert client_of_asha.post(ADD, {**RELIANCE, "user_id": named}).status_code == 201
 
 
-def test_a_user_id_may_be_a_number(client_of_asha: APIClient, asha: User) -> None:
+def test_a_numeric_user_id_is_accepted(client_of_asha: APIClient, asha: User) -> None:
     assert client_of_asha.post(ADD, {**RELIANCE, "user_id": asha.pk}).status_code == 201
 
 
-def test_entries_are_listed_in_the_order_of_adding(client_of_asha: APIClient, asha: User) -> None:
+def test_entries_are_listed_in_the_order_of_their_addition(client_of_asha: APIClient, asha: User) -> None:
     for symbol in ("TCS", "RELIANCE"):
         client_of_asha.post(ADD, {"symbol": symbol, "instrument_type": "EQUITY"})
 
@@ -229,7 +231,7 @@ def test_entries_are_listed_in_the_order_of_adding(client_of_asha: APIClient, as
     assert dict(positions) == {"TCS": 0, "RELIANCE": 1}
 
 
-def test_an_entry_stands_though_nobody_could_be_told(
+def test_an_entry_is_added_although_its_notice_cannot_be_delivered(
     client_of_asha: APIClient,
     settings: Settings,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
@@ -253,7 +255,7 @@ def test_the_browsable_api_shows_a_form_with_the_fields(client_of_asha: APIClien
 
 @pytest.fixture
 def evicted(client_of_asha: APIClient) -> WatchlistEntry:
-    """Have asha lose the claim of her RELIANCE chain."""
+    """Return an entry of asha whose chain claim staff evicted."""
     client_of_asha.post(ADD, RELIANCE)
     entry = WatchlistEntry.objects.get()
     assert entry.claim is not None
@@ -261,7 +263,7 @@ def evicted(client_of_asha: APIClient) -> WatchlistEntry:
     return entry
 
 
-def test_an_evicted_entry_stays_and_is_claimed_again_by_adding_it(
+def test_an_evicted_entry_stays_and_is_claimed_again_when_it_is_added(
     client_of_asha: APIClient, evicted: WatchlistEntry
 ) -> None:
     assert [one["state"] for one in client_of_asha.get("/api/v2/watchlist/me").json()["entries"]] == ["evicted"]
@@ -273,7 +275,7 @@ def test_an_evicted_entry_stays_and_is_claimed_again_by_adding_it(
     assert client_of_asha.post(ADD, RELIANCE).json()["code"] == "duplicate_entry"
 
 
-def test_an_evicted_equity_is_claimed_again_too(client_of_asha: APIClient) -> None:
+def test_an_evicted_equity_is_claimed_again_when_it_is_added(client_of_asha: APIClient) -> None:
     body = {"symbol": "TCS", "instrument_type": "EQUITY"}
     client_of_asha.post(ADD, body)
     claim = Claim.objects.get()
@@ -283,13 +285,15 @@ def test_an_evicted_equity_is_claimed_again_too(client_of_asha: APIClient) -> No
     assert Claim.objects.get().pk != claim.pk
 
 
-def test_an_evicted_entry_of_another_trader_is_not_mine(client_of_vikram: APIClient, evicted: WatchlistEntry) -> None:
+def test_adding_an_evicted_entry_of_another_trader_creates_a_new_entry(
+    client_of_vikram: APIClient, evicted: WatchlistEntry
+) -> None:
     answer = client_of_vikram.post(ADD, RELIANCE)
 
     assert (answer.status_code, answer.json()["entry"]["id"] == evicted.pk) == (201, False)
 
 
-def test_a_chain_may_be_narrower_than_usual(client_of_asha: APIClient) -> None:
+def test_a_chain_can_be_narrower_than_the_default(client_of_asha: APIClient) -> None:
     answer = client_of_asha.post(ADD, {**RELIANCE, "strikes": 15})
 
     assert (answer.status_code, answer.json()["chain"]["width"], answer.json()["legs"]) == (201, 15, 30)
@@ -298,14 +302,18 @@ def test_a_chain_may_be_narrower_than_usual(client_of_asha: APIClient) -> None:
 @pytest.mark.parametrize(
     ("strikes", "code"), [(27, "wrong_width"), (4, "wrong_width"), (0, "invalid"), ("x", "invalid")]
 )
-def test_no_chain_is_wider_than_usual_or_lopsided(client_of_asha: APIClient, strikes: object, code: str) -> None:
+def test_a_width_over_the_default_or_an_even_width_is_refused(
+    client_of_asha: APIClient, strikes: object, code: str
+) -> None:
     answer = client_of_asha.post(ADD, {**RELIANCE, "strikes": strikes})
 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert nothing_is_written()
 
 
-def test_over_the_quota_a_narrower_chain_is_offered_and_taken(client_of_asha: APIClient, settings: Settings) -> None:
+def test_a_chain_over_the_quota_is_refused_and_the_offered_width_accepted(
+    client_of_asha: APIClient, settings: Settings
+) -> None:
     settings.INSTRUMENT_QUOTA = 32
 
     refused = client_of_asha.post(ADD, RELIANCE)

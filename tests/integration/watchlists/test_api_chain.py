@@ -37,7 +37,7 @@ def test_an_index_chain_is_claimed_without_an_entry(client_of_asha: APIClient, l
     assert not WatchlistEntry.objects.exists()
 
 
-def test_asking_again_changes_nothing(client_of_asha: APIClient) -> None:
+def test_a_repeated_subscribe_changes_nothing(client_of_asha: APIClient) -> None:
     first = client_of_asha.post(SUBSCRIBE, {"symbol": "RELIANCE"}).json()
     second = client_of_asha.post(SUBSCRIBE, {"symbol": "RELIANCE"}).json()
 
@@ -46,7 +46,7 @@ def test_asking_again_changes_nothing(client_of_asha: APIClient) -> None:
     assert Subscription.objects.count() == 51
 
 
-def test_the_width_may_be_chosen(client_of_asha: APIClient) -> None:
+def test_the_width_can_be_chosen(client_of_asha: APIClient) -> None:
     assert client_of_asha.post(SUBSCRIBE, {"symbol": "RELIANCE", "strikes": 5}).json()["legs"] == 10
 
 
@@ -69,7 +69,7 @@ def test_a_refusal_claims_nothing(client_of_asha: APIClient, body: dict[str, Any
     assert not Claim.objects.exists()
 
 
-def test_without_any_price_nothing_is_claimed(client_of_asha: APIClient, listing: Listing) -> None:
+def test_a_chain_without_any_price_is_refused(client_of_asha: APIClient, listing: Listing) -> None:
     drop_prices([listing.spots["RELIANCE"].pk])
 
     answer = client_of_asha.post(SUBSCRIBE, {"symbol": "RELIANCE"})

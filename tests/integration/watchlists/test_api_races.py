@@ -1,4 +1,4 @@
-"""Two requests for the same thing at the same time."""
+"""Concurrent requests for the same entry or the same day."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def asha(own_board: str, settings: Settings) -> User:
     return make_user("asha")
 
 
-def test_of_four_identical_additions_one_stands(asha: User) -> None:
+def test_one_of_four_identical_additions_succeeds(asha: User) -> None:
     start = threading.Barrier(4)
     outcomes: list[str] = []
 
@@ -56,7 +56,7 @@ def test_of_four_identical_additions_one_stands(asha: User) -> None:
     assert Subscription.objects.count() == 51
 
 
-def test_a_removal_and_the_end_of_the_day_do_not_wait_for_each_other_forever(asha: User) -> None:
+def test_a_removal_and_the_end_of_day_do_not_deadlock(asha: User) -> None:
     entry = add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW).entry
     start = threading.Barrier(2)
     outcomes: list[str] = []
@@ -92,22 +92,22 @@ def test_a_removal_and_the_end_of_the_day_do_not_wait_for_each_other_forever(ash
     assert not Subscription.objects.exists()
 
 
-def run_together(*acts: Callable[[], None]) -> None:
-    """Start all acts at once, each in a thread with a database connection of its own, and wait for them."""
-    start = threading.Barrier(len(acts))
+def run_together(*operations: Callable[[], None]) -> None:
+    """Start all operations at once, each in a thread with a database connection, and wait for their end."""
+    start = threading.Barrier(len(operations))
     failures: list[BaseException] = []
 
-    def run(act: Callable[[], None]) -> None:
+    def run(operation: Callable[[], None]) -> None:
         try:
             start.wait(timeout=10)
-            act()
+            operation()
         except BaseException as error:
             failures.append(error)
             raise
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=run, args=[act]) for act in acts]
+    threads = [threading.Thread(target=run, args=[operation]) for operation in operations]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,8 +115,8 @@ def run_together(*acts: Callable[[], None]) -> None:
     assert failures == []
 
 
-def wait_for_a_waiter() -> None:
-    """Return once somebody waits for the placement lock."""
+def wait_until_lock_is_awaited() -> None:
+    """Return once a session waits for the placement lock."""
     with connection.cursor() as cursor:
         for _ in range(100_000):
             cursor.execute(
@@ -126,10 +126,10 @@ def wait_for_a_waiter() -> None:
             )
             if cursor.fetchone() != (0,):
                 return
-    raise AssertionError("nobody came to wait for the placement lock")
+    raise AssertionError("no session waits for the placement lock")
 
 
-def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind(asha: User) -> None:
+def test_a_removal_concurrent_with_an_eviction_and_a_new_claim_leaves_no_claim(asha: User) -> None:
     entry = add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW).entry
     claim_id = WatchlistEntry.objects.get(pk=entry.pk).claim_id
     assert claim_id is not None
@@ -139,7 +139,7 @@ def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind
         with transaction.atomic():
             release_claim(claim_id=claim_id, actor="staff", reason="BY_HAND", now=NOW)
             is_locked.set()
-            wait_for_a_waiter()
+            wait_until_lock_is_awaited()
             add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
 
     def remove() -> None:
@@ -153,7 +153,7 @@ def test_a_removal_that_meets_an_eviction_and_a_new_claim_leaves_no_claim_behind
     assert not Subscription.objects.exists()
 
 
-def test_two_beats_that_end_the_day_at_the_same_second_have_one_effect(asha: User) -> None:
+def test_two_end_of_day_runs_at_once_have_one_effect(asha: User) -> None:
     add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, now=NOW)
     cleared: list[services.RemovedEntries] = []
 
@@ -164,10 +164,10 @@ def test_two_beats_that_end_the_day_at_the_same_second_have_one_effect(asha: Use
 
     assert sorted(one.release.claims for one in cleared) == [0, 1]
     assert EndOfDayRun.objects.count() == 1
-    assert SubscriptionLog.objects.filter(reason="EOD_CLEANUP").count() == 2  # the chain, and its spot
+    assert SubscriptionLog.objects.filter(reason="EOD_CLEANUP").count() == 2  # the chain and its spot
 
 
-def test_an_add_that_races_with_the_cut_is_released_and_reported_or_stays_whole(asha: User) -> None:
+def test_an_addition_concurrent_with_the_end_of_day_is_released_and_logged_or_stays(asha: User) -> None:
     shares = [one.token for one in make_equities(12)]
     early, racing, late = shares[:4], shares[4:8], shares[8:]
 

@@ -1,4 +1,4 @@
-"""Reading a watchlist through the API: order, quotes, states, and how many queries it costs."""
+"""Reading a watchlist through the API: order, quotes, states and the number of queries."""
 
 import asyncio
 from dataclasses import replace
@@ -36,7 +36,7 @@ REPORT = ConnectionReport(
     last_packet_at_ms=None,
     reported_at_ms=0,
     last_error="",
-    ticking=tuple(ExchangeSegment),  # Open, whatever day it is today.
+    ticking=tuple(ExchangeSegment),  # All segments tick, so that quotes are fresh on any day.
 )
 
 
@@ -54,7 +54,7 @@ def entries_of(client: APIClient) -> list[dict[str, Any]]:
     return entries
 
 
-def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, listing: Listing) -> None:
+def test_entries_are_in_list_order_with_live_quotes(client_of_asha: APIClient, listing: Listing) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
     client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
     asyncio.run(_report(ConnectionState.LIVE))
@@ -77,7 +77,7 @@ def test_entries_come_in_list_order_with_live_quotes(client_of_asha: APIClient, 
     assert reliance["quote"]["ltp"] == 2604.0
 
 
-async def _keep_full_quote(instrument_id: int) -> None:
+async def _cache_full_quote(instrument_id: int) -> None:
     row = np.zeros(1, dtype=QUOTE_ROW)
     row["instrument_id"] = instrument_id
     row["known"] = Known.TRADE | Known.DAY | Known.DAY_CLOSE | Known.OI | Known.DEPTH
@@ -90,7 +90,7 @@ async def _keep_full_quote(instrument_id: int) -> None:
 
 def test_a_full_quote_shows_its_change_against_the_previous_close(client_of_asha: APIClient, listing: Listing) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
-    asyncio.run(_keep_full_quote(listing.spots["TCS"].pk))
+    asyncio.run(_cache_full_quote(listing.spots["TCS"].pk))
 
     (tcs,) = entries_of(client_of_asha)
 
@@ -103,7 +103,7 @@ def test_a_full_quote_shows_its_change_against_the_previous_close(client_of_asha
     }
 
 
-def test_unknown_is_null(client_of_asha: APIClient, listing: Listing) -> None:
+def test_an_unknown_quote_is_null(client_of_asha: APIClient, listing: Listing) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
     drop_prices([listing.spots["TCS"].pk])
     asyncio.run(_report(ConnectionState.LIVE))
@@ -156,13 +156,13 @@ def test_a_quote_from_a_connection_that_does_not_stream_is_stale(
     assert [one["state"] for one in entries_of(client_of_asha)] == ["stale"]
 
 
-def test_without_an_owner_nothing_is_live(client_of_asha: APIClient) -> None:
+def test_entries_without_a_connection_owner_are_stale(client_of_asha: APIClient) -> None:
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
 
     assert [one["state"] for one in entries_of(client_of_asha)] == ["stale"]
 
 
-def test_an_entry_without_a_claim_says_so(client_of_asha: APIClient, asha: User) -> None:
+def test_an_entry_without_a_claim_has_the_state_evicted(client_of_asha: APIClient, asha: User) -> None:
     client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
     WatchlistEntry.objects.filter(user=asha).update(claim=None)
 
@@ -171,13 +171,13 @@ def test_an_entry_without_a_claim_says_so(client_of_asha: APIClient, asha: User)
     assert (entry["state"], entry["quote"], entry["legs"], entry["width"]) == ("evicted", None, 0, None)
 
 
-def test_a_list_shows_nothing_of_others(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
+def test_a_list_has_no_entries_of_other_traders(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
     client_of_vikram.post("/api/v2/watchlist/add", RELIANCE)
 
     assert client_of_asha.get(LIST).json() == {"count": 0, "entries": []}
 
 
-def test_the_quoted_instruments_are_named_once_each(client_of_asha: APIClient, asha: User, listing: Listing) -> None:
+def test_each_quoted_instrument_is_listed_once(client_of_asha: APIClient, asha: User, listing: Listing) -> None:
     client_of_asha.post("/api/v2/watchlist/add", RELIANCE)
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "RELIANCE", "instrument_type": "EQUITY"})
     client_of_asha.post("/api/v2/watchlist/add", {"symbol": "TCS", "instrument_type": "EQUITY"})
@@ -188,7 +188,7 @@ def test_the_quoted_instruments_are_named_once_each(client_of_asha: APIClient, a
 
 
 @pytest.mark.parametrize("count", [2, 12])
-def test_a_long_list_costs_no_more_queries_than_a_short_one(
+def test_a_list_needs_the_same_number_of_queries_at_any_length(
     asha: User, count: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for equity in make_equities(count):

@@ -24,7 +24,7 @@ def added(client: APIClient, body: dict[str, Any]) -> int:
     return entry_id
 
 
-def test_an_entry_goes_with_its_claim_and_its_streams(client_of_asha: APIClient) -> None:
+def test_a_removed_entry_releases_its_claim_and_its_subscriptions(client_of_asha: APIClient) -> None:
     entry_id = added(client_of_asha, RELIANCE)
 
     answer = client_of_asha.post(REMOVE, {"entry_id": entry_id})
@@ -39,7 +39,9 @@ def test_an_entry_goes_with_its_claim_and_its_streams(client_of_asha: APIClient)
     assert (logged.actor, logged.reason) == ("asha", "WATCHLIST_REMOVE")
 
 
-def test_what_another_trader_holds_keeps_streaming(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
+def test_instruments_that_another_trader_holds_keep_streaming(
+    client_of_asha: APIClient, client_of_vikram: APIClient
+) -> None:
     entry_id = added(client_of_asha, RELIANCE)
     added(client_of_vikram, RELIANCE)
 
@@ -58,14 +60,16 @@ def test_what_another_trader_holds_keeps_streaming(client_of_asha: APIClient, cl
         {"symbol": "RELIANCE", "exchange": "NSE", "instrument_type": "STOCK_OPTION"},
     ],
 )
-def test_an_entry_may_be_named_by_what_it_was_added_by(client_of_asha: APIClient, named: dict[str, Any]) -> None:
+def test_an_entry_can_be_removed_by_the_fields_of_its_addition(
+    client_of_asha: APIClient, named: dict[str, Any]
+) -> None:
     added(client_of_asha, RELIANCE)
 
     assert client_of_asha.post(REMOVE, named).status_code == 200
     assert not WatchlistEntry.objects.exists()
 
 
-def test_fields_that_fit_two_entries_remove_neither(client_of_asha: APIClient) -> None:
+def test_fields_that_match_two_entries_remove_neither(client_of_asha: APIClient) -> None:
     added(client_of_asha, {**NIFTY, "expiry": "17FEB2026"})
     added(client_of_asha, {**NIFTY, "expiry": "24FEB2026"})
 
@@ -90,7 +94,7 @@ def test_fields_that_fit_two_entries_remove_neither(client_of_asha: APIClient) -
         ({**RELIANCE, "expiry": "soon"}, 400, "malformed_date"),
     ],
 )
-def test_a_removal_that_names_nothing_removes_nothing(
+def test_a_removal_without_a_match_removes_nothing(
     client_of_asha: APIClient, body: dict[str, Any], status: int, code: str
 ) -> None:
     added(client_of_asha, RELIANCE)
@@ -102,7 +106,7 @@ def test_a_removal_that_names_nothing_removes_nothing(
     assert Subscription.objects.count() == 51
 
 
-def test_an_entry_of_another_trader_is_not_found_and_stays(
+def test_an_entry_of_another_trader_is_not_found_and_not_removed(
     client_of_asha: APIClient, client_of_vikram: APIClient
 ) -> None:
     entry_id = added(client_of_asha, RELIANCE)

@@ -1,4 +1,4 @@
-"""15:30 IST: tier A goes, the lists are cleared, browsers are told; a late run takes nothing of a later day."""
+"""15:30 IST: tier A is released, watchlists are cleared, browsers are notified; a late run spares later days."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -33,7 +33,7 @@ def counts(removed: services.RemovedEntries) -> tuple[int, int, int]:
     return removed.entries, removed.release.claims, removed.release.released
 
 
-def test_all_lists_are_cleared_and_all_streams_of_tier_a_end(asha: User, vikram: User) -> None:
+def test_all_watchlists_are_cleared_and_tier_a_is_released(asha: User, vikram: User) -> None:
     add(asha, "RELIANCE", now=BEFORE_CUT, kind=EntryKind.STOCK_OPTION)
     add(vikram, "TCS", now=BEFORE_CUT)
 
@@ -62,7 +62,7 @@ def test_tier_b_stays(asha: User, listing: Listing) -> None:
     assert Subscription.objects.get().tier == "B"
 
 
-def test_a_run_that_fires_late_takes_nothing_of_the_next_day(asha: User) -> None:
+def test_a_late_run_releases_nothing_of_the_next_day(asha: User) -> None:
     add(asha, "TCS", now=BEFORE_CUT)
     kept = add(asha, "RELIANCE", now=NEXT_MORNING)
 
@@ -73,13 +73,13 @@ def test_a_run_that_fires_late_takes_nothing_of_the_next_day(asha: User) -> None
     assert WatchlistEntry.objects.get().claim is not None
 
 
-def test_what_was_added_at_the_cut_belongs_to_the_evening(asha: User) -> None:
+def test_an_entry_added_at_the_cut_is_not_cleared(asha: User) -> None:
     add(asha, "TCS", now=CUT)
 
     assert close_tuesday().entries == 0
 
 
-def test_closing_a_date_twice_takes_nothing_more(asha: User) -> None:
+def test_closing_a_date_twice_releases_nothing_more(asha: User) -> None:
     add(asha, "TCS", now=BEFORE_CUT)
     close_tuesday()
 
@@ -88,7 +88,7 @@ def test_closing_a_date_twice_takes_nothing_more(asha: User) -> None:
     assert again == services.RemovedEntries(0, subscriptions.Release())
 
 
-def test_a_kept_entry_stays_without_its_claim(asha: User) -> None:
+def test_an_entry_with_keep_stays_without_its_claim(asha: User) -> None:
     entry = add(asha, "TCS", now=BEFORE_CUT)
     WatchlistEntry.objects.filter(pk=entry.pk).update(keep=True)
 
@@ -98,23 +98,23 @@ def test_a_kept_entry_stays_without_its_claim(asha: User) -> None:
     assert not Subscription.objects.exists()
 
 
-def test_an_entry_whose_claim_was_gone_before_is_cleared_too(asha: User) -> None:
+def test_an_entry_without_a_claim_is_cleared(asha: User) -> None:
     entry = add(asha, "TCS", now=BEFORE_CUT)
     WatchlistEntry.objects.filter(pk=entry.pk).update(claim=None)
 
     assert close_tuesday().entries == 1
 
 
-def test_the_browsers_of_those_who_lost_something_are_told(
+def test_only_browsers_of_affected_traders_are_notified(
     asha: User, vikram: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     add(asha, "TCS", now=BEFORE_CUT)
     with django_capture_on_commit_callbacks() as callbacks:
         close_tuesday()
 
-    told = record_notices([asha.pk, vikram.pk], callbacks)
+    notices = record_notices([asha.pk, vikram.pk], callbacks)
 
-    assert told == {
+    assert notices == {
         asha.pk: [
             {"type": "watchlist_changed"},
             {"type": "notice", "kind": "end_of_day", "text": "End of day 10 Feb: your watchlist was cleared."},
@@ -123,7 +123,7 @@ def test_the_browsers_of_those_who_lost_something_are_told(
     }
 
 
-def test_an_addition_tells_the_other_tabs_of_the_trader(
+def test_an_addition_notifies_the_other_tabs_of_the_trader(
     asha: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks() as callbacks:
@@ -132,7 +132,7 @@ def test_an_addition_tells_the_other_tabs_of_the_trader(
     assert record_notices([asha.pk], callbacks) == {asha.pk: [{"type": "watchlist_changed"}]}
 
 
-def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
+def test_the_task_closes_past_dates_and_is_idempotent(asha: User) -> None:
     add(asha, "TCS", now=BEFORE_CUT)
 
     tasks.end_of_day.apply()
@@ -141,9 +141,9 @@ def test_the_task_closes_what_is_past_and_may_run_twice(asha: User) -> None:
     assert not WatchlistEntry.objects.exists()
 
 
-# By segment, the calendar is read as well.
+# With `closed_segments` the market calendar is read too.
 @pytest.mark.parametrize(("scope", "queries"), [("all", 1), ("closed_segments", 2)])
-def test_an_end_of_the_day_that_failed_is_made_up_for_by_the_frequent_task(
+def test_a_missed_end_of_day_is_run_by_the_five_minute_task(
     asha: User, settings: Settings, scope: str, queries: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     settings.EOD_SCOPE = scope
@@ -156,7 +156,7 @@ def test_an_end_of_the_day_that_failed_is_made_up_for_by_the_frequent_task(
         tasks.close_segments.apply()
 
 
-def test_the_row_of_a_run_says_what_it_took(asha: User) -> None:
+def test_the_row_of_a_run_records_its_counts(asha: User) -> None:
     add(asha, "RELIANCE", now=BEFORE_CUT, kind=EntryKind.STOCK_OPTION)
 
     close_tuesday()
@@ -165,7 +165,7 @@ def test_the_row_of_a_run_says_what_it_took(asha: User) -> None:
     assert list(runs) == [(TUESDAY, None, CUT, "beat", 1, 50)]
 
 
-def test_after_days_without_beat_only_the_last_date_is_closed_and_today_is_spared(asha: User) -> None:
+def test_after_days_without_beat_only_the_last_past_date_is_closed(asha: User) -> None:
     add(asha, "TCS", now=BEFORE_CUT)
     friday_morning = datetime(2026, 2, 13, 4, 0, tzinfo=UTC)
     kept = add(asha, "RELIANCE", now=friday_morning)
@@ -186,7 +186,7 @@ def test_a_run_before_the_cut_does_not_close_the_date(asha: User) -> None:
     assert close_tuesday().entries == 1
 
 
-def test_closed_segments_leave_what_still_trades(asha: User, settings: Settings) -> None:
+def test_the_scope_closed_segments_keeps_entries_of_open_segments(asha: User, settings: Settings) -> None:
     settings.EOD_SCOPE = "closed_segments"
     add(asha, "TCS", now=BEFORE_CUT)
     oil = add(asha, "CRUDEOIL", now=BEFORE_CUT, kind=EntryKind.COMMODITY_OPTION)
@@ -202,7 +202,7 @@ def test_closed_segments_leave_what_still_trades(asha: User, settings: Settings)
     assert not Claim.objects.exists()
 
 
-def test_staff_release_tier_a_and_the_entries_stay_without_their_claim(asha: User) -> None:
+def test_a_release_of_tier_a_by_staff_keeps_the_entries_without_their_claims(asha: User) -> None:
     entry = add(asha, "TCS", now=BEFORE_CUT)
 
     report = services.release_all_tier_a(actor="operator", now=CUT)
@@ -214,7 +214,7 @@ def test_staff_release_tier_a_and_the_entries_stay_without_their_claim(asha: Use
     assert not EndOfDayRun.objects.exists()
 
 
-def test_staff_clear_the_watchlists_and_explicit_chains_go_on(asha: User, listing: Listing) -> None:
+def test_a_clearing_of_watchlists_by_staff_keeps_explicit_chains(asha: User, listing: Listing) -> None:
     entry = add(asha, "TCS", now=BEFORE_CUT)
     WatchlistEntry.objects.filter(pk=entry.pk).update(keep=True)
     subscriptions.claim_chain(

@@ -1,4 +1,4 @@
-"""The morning: what expired goes, what was kept comes back."""
+"""The morning: expired contracts are released, and entries with `keep` are claimed again."""
 
 from datetime import UTC, date, datetime
 
@@ -29,7 +29,7 @@ def counts(removed: services.RemovedEntries) -> tuple[int, int, int]:
     return removed.entries, removed.release.claims, removed.release.released
 
 
-def test_kept_entries_lose_their_claim_and_come_back_in_the_morning(asha: User, vikram: User) -> None:
+def test_kept_entries_lose_their_claim_and_are_restored_in_the_morning(asha: User, vikram: User) -> None:
     add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, keep=True, now=NOW)
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     add_to_watchlist(vikram, "TCS", EntryKind.EQUITY, now=NOW)
@@ -46,7 +46,7 @@ def test_kept_entries_lose_their_claim_and_come_back_in_the_morning(asha: User, 
     assert SubscriptionLog.objects.filter(reason="WATCHLIST_KEPT", actor="asha").count() == 3
 
 
-def test_bringing_back_twice_claims_once(asha: User) -> None:
+def test_restoring_twice_claims_once(asha: User) -> None:
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
 
@@ -56,7 +56,7 @@ def test_bringing_back_twice_claims_once(asha: User) -> None:
     assert Claim.objects.count() == 1
 
 
-def test_a_kept_entry_that_finds_no_room_stays_and_says_why_and_others_come_back(asha: User) -> None:
+def test_a_kept_entry_without_room_waits_with_its_reason_and_others_are_restored(asha: User) -> None:
     add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, keep=True, now=NOW)
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
@@ -70,7 +70,9 @@ def test_a_kept_entry_that_finds_no_room_stays_and_says_why_and_others_come_back
     assert Subscription.objects.count() == 1
 
 
-def test_an_entry_that_fails_costs_later_traders_nothing(asha: User, vikram: User, listing: Listing) -> None:
+def test_an_entry_that_fails_to_restore_does_not_affect_other_traders(
+    asha: User, vikram: User, listing: Listing
+) -> None:
     for trader, symbol in ((asha, "RELIANCE"), (vikram, "TCS")):
         add_to_watchlist(trader, symbol, EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
@@ -87,28 +89,28 @@ def test_an_entry_that_fails_costs_later_traders_nothing(asha: User, vikram: Use
     assert Claim.objects.get().user == vikram
 
 
-def test_traders_are_told_what_does_not_come_back_once_nothing_tries_again(
+def test_traders_are_notified_of_unrestored_entries_after_the_last_attempt(
     asha: User, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY, keep=True, now=NOW)
     close_tuesday()
     FeedConnection.objects.update(capacity=0)
 
-    heard = []
+    kinds = []
     for is_last in (False, True):
         with django_capture_on_commit_callbacks() as callbacks:
             services.restore_kept(now=NEXT_MORNING, is_last=is_last)
-        heard.append([one["kind"] for one in record_notices([asha.pk], callbacks)[asha.pk]])
+        kinds.append([one["kind"] for one in record_notices([asha.pk], callbacks)[asha.pk]])
 
-    assert heard == [[], ["not_restored"]]
+    assert kinds == [[], ["not_restored"]]
 
 
-def test_expired_contracts_are_released_and_their_entries_go(asha: User, settings: Settings) -> None:
+def test_expired_contracts_are_released_and_their_entries_deleted(asha: User, settings: Settings) -> None:
     add_to_watchlist(asha, "RELIANCE", EntryKind.STOCK_OPTION, keep=True, now=NOW)
     add_to_watchlist(asha, "CRUDEOIL", EntryKind.FUTURE, now=NOW)
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=NOW)
 
-    settings.MARKET_DATE = date(2026, 2, 24)  # the last day of RELIANCE, five days after that of CRUDEOIL
+    settings.MARKET_DATE = date(2026, 2, 24)  # the expiry of RELIANCE, five days after that of CRUDEOIL
     assert counts(services.release_expired(now=NEXT_MORNING)) == (1, 1, 1)
     settings.MARKET_DATE = date(2026, 2, 25)
     assert counts(services.release_expired(now=NEXT_MORNING)) == (1, 1, 50)
@@ -123,7 +125,7 @@ def test_expired_contracts_are_released_and_their_entries_go(asha: User, setting
     ]
 
 
-def test_where_nothing_expired_nothing_is_written(asha: User) -> None:
+def test_without_expired_contracts_nothing_is_released(asha: User) -> None:
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=NOW)
 
     assert counts(services.release_expired(now=NEXT_MORNING)) == (0, 0, 0)
@@ -131,7 +133,7 @@ def test_where_nothing_expired_nothing_is_written(asha: User) -> None:
 
 
 @pytest.mark.django_db
-def test_the_schedule_of_the_watchlists_is_in_india() -> None:
+def test_the_schedule_of_the_watchlists_is_in_indian_time() -> None:
     rows = PeriodicTask.objects.filter(task__startswith="watchlists.").order_by("task", "pk").select_related("crontab")
 
     assert [(row.task, row.crontab.hour, row.crontab.minute, row.kwargs) for row in rows] == [
@@ -147,7 +149,7 @@ def test_the_schedule_of_the_watchlists_is_in_india() -> None:
     assert all(row.expire_seconds for row in rows)
 
 
-def test_an_addition_may_ask_to_be_kept(asha: User, client_of_asha: APIClient) -> None:
+def test_an_entry_can_be_added_with_keep(asha: User, client_of_asha: APIClient) -> None:
     body = {"symbol": "TCS", "instrument_type": "EQUITY", "keep": True}
 
     answer = client_of_asha.post("/api/v2/watchlist/add", body)
@@ -155,7 +157,7 @@ def test_an_addition_may_ask_to_be_kept(asha: User, client_of_asha: APIClient) -
     assert (answer.status_code, answer.json()["entry"]["keep"]) == (201, True)
 
 
-def test_an_entry_that_lost_its_claim_may_be_kept_when_it_is_claimed_again(asha: User) -> None:
+def test_an_entry_can_get_keep_when_it_is_claimed_again(asha: User) -> None:
     first = add_to_watchlist(asha, "TCS", EntryKind.EQUITY, now=NOW).entry
     Claim.objects.all().delete()
 

@@ -1,4 +1,4 @@
-"""The socket behind real servers: it must work under both, and flow control may rely on neither."""
+"""The browser socket behind both real servers; flow control must not depend on the server."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def open_socket(web: str, cookie: str, *, origin: str | None = None) -> connect:
     )
 
 
-async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
+async def receive(socket: ClientConnection, kind: str) -> dict[str, Any]:
     async with asyncio.timeout(10):
         async for payload in socket:
             if isinstance(payload, str) and (message := json.loads(payload))["type"] == kind:
@@ -52,8 +52,8 @@ async def hear(socket: ClientConnection, kind: str) -> dict[str, Any]:
     raise AssertionError(f"closed before {kind}")
 
 
-async def see_prices(socket: ClientConnection, wanted: dict[int, float]) -> list[BrowserFrameKind]:
-    """Take frames in, acknowledging each, until `wanted` is held; return their kinds."""
+async def receive_prices(socket: ClientConnection, wanted: dict[int, float]) -> list[BrowserFrameKind]:
+    """Apply and acknowledge frames until all `wanted` prices are received; return the kinds of the frames."""
     held: dict[int, float] = {}
     kinds = []
     async with asyncio.timeout(10):
@@ -65,7 +65,7 @@ async def see_prices(socket: ClientConnection, wanted: dict[int, float]) -> list
                 await socket.send(json.dumps({"type": "ack", "seq": frame.sequence}))
                 if wanted.items() <= held.items():
                     return kinds
-    raise AssertionError("closed before the prices came")
+    raise AssertionError("closed before the prices were received")
 
 
 def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url: str) -> None:
@@ -76,11 +76,11 @@ def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url
             publisher = FramePublisher(client, own_board)
             await publisher.publish_changes({one: 10.0})
             async with running_publisher(publisher), open_socket(web, cookie) as socket:
-                assert (await hear(socket, "welcome"))["rate"] == 4
+                assert (await receive(socket, "welcome"))["rate"] == 4
                 await socket.send(json.dumps({"type": "watch", "id": "strip", "instruments": [one, other]}))
-                kinds = await see_prices(socket, {one: 10.0})
+                kinds = await receive_prices(socket, {one: 10.0})
                 await publisher.publish_changes({other: 20.0})
-                kinds += await see_prices(socket, {other: 20.0})
+                kinds += await receive_prices(socket, {other: 20.0})
             return kinds
 
     kinds = asyncio.run(browse())
@@ -89,7 +89,7 @@ def test_prices_reach_a_browser(web: str, cookie: str, own_board: str, redis_url
     assert kinds[-1] is BrowserFrameKind.CHANGES
 
 
-def test_nobody_without_a_login_is_told_to_stay_away_by_code(web: str) -> None:
+def test_a_socket_without_a_login_is_closed_with_4401(web: str) -> None:
     async def browse() -> int | None:
         async with open_socket(web, "") as socket:
             with suppress(ConnectionClosed):

@@ -1,4 +1,4 @@
-"""What one addition costs the database: every statement of the request, whatever else is stored."""
+"""The number of SQL statements of one addition, independent of the stored rows."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ RELIANCE = {"symbol": "RELIANCE", "expiry": "24FEB2026", "instrument_type": "STO
 
 @pytest.fixture(params=["small", "large"])
 def stored(request: pytest.FixtureRequest, listing: Listing) -> None:
-    """Store other instruments, claims of other chains, and subscriptions: few, or hundreds."""
+    """Store no other rows, or hundreds of instruments, claims and subscriptions."""
     if request.param == "large":
         make_equities(400, prefix="OTHER")
         fill_with_shares(300)
@@ -40,11 +40,11 @@ def client(request: pytest.FixtureRequest, asha: User) -> APIClient:
     return client
 
 
-# Session or token, and the user; two for the underlying, the legs; BEGIN; the lock, the claims of the window, atm_cache
-# read and written, the quota, the instruments held, the spot claim, the claim; missing legs, free slots, subscriptions,
-# legs held; the name of the spot, the audit log, the entry; COMMIT.
+# The statements: login session or token, the user; two for the underlying, the legs; BEGIN; the lock, the claims of the
+# window, atm_cache read and written, the quota, the claimed instruments, the spot claim, the claim; missing legs, free
+# slots, subscriptions, claimed legs; the name of the spot, the audit log, the entry; COMMIT.
 @pytest.mark.usefixtures("stored")
-def test_adding_a_chain_takes_22_statements(
+def test_adding_a_chain_runs_22_statements(
     client: APIClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(22):
@@ -53,7 +53,7 @@ def test_adding_a_chain_takes_22_statements(
     assert (answer.status_code, answer.json()["subscribed"]) == (201, 50)
 
 
-def test_the_answer_is_the_window_of_this_claim(client_of_asha: APIClient, listing: Listing) -> None:
+def test_the_response_has_the_window_of_the_claim(client_of_asha: APIClient, listing: Listing) -> None:
     body: dict[str, Any] = client_of_asha.post(ADD, RELIANCE).json()
 
     claim = Claim.objects.get(kind="watchlist")

@@ -1,4 +1,4 @@
-"""Open pages on the browser's socket, in the process of the test."""
+"""Browser sockets in the process of the test."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ HOST = "testserver"
 
 @dataclass
 class BrowserSocket:
-    """One open page."""
+    """One open browser socket with the prices, frames and kinds of messages that it received."""
 
     socket: WebsocketCommunicator
     prices: dict[int, float] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class BrowserSocket:
         await self.socket.send_to(text_data=json.dumps(message))
 
     async def receive(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Return the next message of that kind with those fields; frames before it are taken in."""
+        """Return the next message of this kind with these fields; apply the frames before it."""
         async with asyncio.timeout(8):
             while True:
                 message = await self._next()
@@ -46,7 +46,7 @@ class BrowserSocket:
                     return message
 
     async def receive_until(self, is_so: Callable[[dict[int, float]], bool]) -> None:
-        """Take frames in until the prices held satisfy `is_so`."""
+        """Apply frames until the prices satisfy `is_so`."""
         async with asyncio.timeout(8):
             while not is_so(self.prices):
                 await self._next()

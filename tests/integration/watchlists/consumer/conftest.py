@@ -1,4 +1,4 @@
-"""A hub with a publisher that answers it, a trader and a market, on the loop of the test."""
+"""A quote hub with a running publisher, a trader and a market, on the event loop of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from tests.integration.marketdata.streaming.frame_publishers import FramePublish
 
 @pytest_asyncio.fixture(autouse=True)
 async def closed_connections() -> AsyncIterator[None]:
-    """Close what watches opened: the communicator keeps Channels from closing old database connections."""
+    """Close the database connections of watches: with the communicator, Channels does not close old ones."""
     with ThreadPoolExecutor(max_workers=1) as executor:
         asyncio.get_running_loop().set_default_executor(executor)
         yield

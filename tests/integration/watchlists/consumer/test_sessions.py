@@ -1,4 +1,4 @@
-"""The browser's socket from the handshake on: sessions, origins, notices, faults."""
+"""The browser socket from the handshake on: login sessions, origins, notices, errors."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.integration.watchlists.consumer.browser_sockets import (
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
 
 
-async def test_a_trader_is_welcomed_and_told_how_the_feed_is(
+async def test_a_trader_gets_the_welcome_and_the_state_of_the_feed(
     hub: QuoteHub, publisher: FramePublisher, trader: User
 ) -> None:
     async with open_socket(hub, trader) as browser:
@@ -38,7 +38,7 @@ async def test_a_trader_is_welcomed_and_told_how_the_feed_is(
     assert (feed["live"], feed["total"]) == (1, 5)
 
 
-async def test_nobody_without_a_login_gets_in_and_is_told_not_to_come_back(hub: QuoteHub) -> None:
+async def test_a_socket_without_a_login_is_closed_with_4401(hub: QuoteHub) -> None:
     async with open_socket(hub, None) as browser:
         assert await browser.receive_close_code() == 4401
 
@@ -54,7 +54,7 @@ async def test_pages_of_other_origins_are_refused_at_the_handshake(hub: QuoteHub
     await socket.wait()
 
 
-async def test_a_logout_ends_the_socket(hub: QuoteHub, trader: User) -> None:
+async def test_the_end_of_the_login_session_closes_the_socket(hub: QuoteHub, trader: User) -> None:
     async with open_socket(hub, trader, review=0.1) as browser:
         await browser.receive("welcome")
 
@@ -63,7 +63,7 @@ async def test_a_logout_ends_the_socket(hub: QuoteHub, trader: User) -> None:
         assert await browser.receive_close_code() == 4401
 
 
-async def test_notices_and_changed_lists_reach_every_tab_of_a_trader(hub: QuoteHub, trader: User) -> None:
+async def test_notices_and_list_changes_reach_every_tab_of_a_trader(hub: QuoteHub, trader: User) -> None:
     layer = get_channel_layer()
     assert layer is not None
     async with open_socket(hub, trader) as one, open_socket(hub, trader) as two:
@@ -78,7 +78,9 @@ async def test_notices_and_changed_lists_reach_every_tab_of_a_trader(hub: QuoteH
             await browser.receive("watchlist_changed")
 
 
-async def test_what_is_not_understood_is_refused_and_the_socket_lives(hub: QuoteHub, trader: User) -> None:
+async def test_an_invalid_message_is_answered_with_an_error_and_the_socket_stays_open(
+    hub: QuoteHub, trader: User
+) -> None:
     async with open_socket(hub, trader) as browser:
         await browser.socket.send_to(text_data="{")
         assert (await browser.receive("error"))["code"] == "bad_json"
@@ -89,7 +91,7 @@ async def test_what_is_not_understood_is_refused_and_the_socket_lives(hub: Quote
 
 
 @pytest.mark.parametrize("payload", [{"text_data": " " * 16_385}, {"bytes_data": b"\0"}])
-async def test_a_client_that_speaks_no_language_of_ours_is_closed(
+async def test_a_message_that_is_too_large_or_binary_closes_the_socket(
     hub: QuoteHub, trader: User, payload: dict[str, Any]
 ) -> None:
     async with open_socket(hub, trader) as browser:
@@ -100,7 +102,7 @@ async def test_a_client_that_speaks_no_language_of_ours_is_closed(
         assert await browser.receive_close_code() == 4400
 
 
-async def test_a_fault_of_ours_closes_the_socket_and_the_browser_may_come_back(
+async def test_a_server_error_closes_the_socket_with_a_code_that_allows_to_reconnect(
     hub: QuoteHub, trader: User, settings: Any
 ) -> None:
     async with open_socket(hub, trader, review=0.1) as browser:

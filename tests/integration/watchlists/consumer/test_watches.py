@@ -1,4 +1,4 @@
-"""What a page watches: instruments, chains, lists; what they are answered, and their limits."""
+"""Watches of a page: instruments, chains and watchlists, their answers, and their limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def test_instruments_are_watched_by_id(
         await browser.receive_until(lambda held: held == {spot: 25_010.0})
 
 
-async def test_a_chain_is_answered_with_its_window_and_the_quotes_of_its_legs(
+async def test_a_chain_watch_is_answered_with_the_window_and_the_quotes_of_its_legs(
     hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
 ) -> None:
     settings.MARKET_DATE = NOW.date()
@@ -86,7 +86,7 @@ async def test_a_chain_is_answered_with_its_window_and_the_quotes_of_its_legs(
         ({"symbol": ""}, "bad_watch"),
     ],
 )
-async def test_a_chain_that_cannot_be_shown_is_refused_in_words(
+async def test_an_invalid_chain_watch_is_answered_with_an_error_message(
     hub: QuoteHub, trader: User, listing: Listing, settings: Any, chain: dict[str, str], code: str
 ) -> None:
     settings.MARKET_DATE = NOW.date()
@@ -99,7 +99,7 @@ async def test_a_chain_that_cannot_be_shown_is_refused_in_words(
     assert len(refusal["message"]) > 10
 
 
-async def test_a_chain_whose_window_moves_is_said_again(
+async def test_a_moved_window_is_sent_again(
     hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
 ) -> None:
     settings.MARKET_DATE = NOW.date()
@@ -118,7 +118,7 @@ async def test_a_chain_whose_window_moves_is_said_again(
     assert moved["strikes"][0][0] == "2400"
 
 
-async def test_what_starts_to_stream_is_said_again(
+async def test_the_watching_message_is_sent_again_when_an_instrument_starts_to_stream(
     hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
 ) -> None:
     spot = listing.spots["NIFTY"]
@@ -131,7 +131,7 @@ async def test_what_starts_to_stream_is_said_again(
         await browser.receive("watching", not_streaming=[])
 
 
-async def test_a_watchlist_is_the_traders_own(
+async def test_a_watchlist_watch_has_the_entries_of_its_trader_only(
     hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
 ) -> None:
     other = await database_sync_to_async(factories.make_user)("trader2")
@@ -144,7 +144,7 @@ async def test_a_watchlist_is_the_traders_own(
     assert watching["instruments"] == [listing.spots["TCS"].pk]
 
 
-async def test_a_changed_list_is_answered_again_without_another_watch(
+async def test_a_changed_watchlist_is_sent_again_without_another_watch(
     hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
 ) -> None:
     layer = get_channel_layer()
@@ -185,17 +185,17 @@ async def test_watches_are_limited_in_number_and_in_size(hub: QuoteHub, trader: 
 
 @asynccontextmanager
 async def silent_broker() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Give the address of a broker that takes requests and does not answer, and the event of the first one."""
-    asked, end = asyncio.Event(), asyncio.Event()
+    """Yield the URL of a broker that accepts requests without an answer, and an event that the first one sets."""
+    requested, end = asyncio.Event(), asyncio.Event()
 
     async def keep_waiting(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.set()
+        requested.set()
         await end.wait()
         writer.close()
 
     async with await asyncio.start_server(keep_waiting, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        yield f"http://{host}:{port}", asked
+        yield f"http://{host}:{port}", requested
         end.set()
 
 
@@ -204,7 +204,7 @@ async def test_prices_flow_while_a_watch_waits_for_the_broker(
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     spot = listing.spots["NIFTY"].pk
-    async with open_socket(hub, trader) as browser, silent_broker() as (url, asked):
+    async with open_socket(hub, trader) as browser, silent_broker() as (url, requested):
         settings.DHAN_REST_URL = url
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
         await publisher.publish_changes({spot: 25_000.0})
@@ -213,7 +213,7 @@ async def test_prices_flow_while_a_watch_waits_for_the_broker(
 
         await browser.send(type="watch", id="chain", chain={"symbol": "TCS"})
         async with asyncio.timeout(2):
-            await asked.wait()
+            await requested.wait()
             for price in (25_001.0, 25_002.0, 25_003.0, 25_004.0):
                 await publisher.publish_changes({spot: price})
                 await browser.receive_until(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
@@ -221,17 +221,17 @@ async def test_prices_flow_while_a_watch_waits_for_the_broker(
             await browser.receive("pong")
 
 
-async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
+async def test_only_the_newest_of_several_watches_with_one_id_is_answered(
     hub: QuoteHub, trader: User, listing: Listing, settings: Any
 ) -> None:
     settings.MARKET_DATE = NOW.date()
     spot = listing.spots["NIFTY"].pk
     async with open_socket(hub, trader) as browser:
-        async with silent_broker() as (url, asked):
+        async with silent_broker() as (url, requested):
             settings.DHAN_REST_URL = url
             settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
             await browser.send(type="watch", id="one", chain={"symbol": "TCS"})
-            await asked.wait()
+            await requested.wait()
             await browser.send(type="watch", id="one", chain={"symbol": "NOSUCH"})
             await browser.send(type="watch", id="one", instruments=[spot])
             await browser.send(type="ping")
@@ -242,7 +242,7 @@ async def test_of_several_watches_under_one_name_only_the_newest_is_answered(
     assert "error" not in browser.kinds
 
 
-async def test_ids_of_no_instrument_are_left_out_of_a_watch(hub: QuoteHub, trader: User, listing: Listing) -> None:
+async def test_unknown_instrument_ids_are_left_out_of_a_watch(hub: QuoteHub, trader: User, listing: Listing) -> None:
     spot = listing.spots["NIFTY"].pk
     async with open_socket(hub, trader) as browser:
         await browser.send(type="watch", id="strip", instruments=[4_000_000_000, spot, 4_000_000_001, spot])
