@@ -54,7 +54,7 @@ def supervise(
 
 
 def beats(count: int) -> Callable[[], bool]:
-    """Return a condition that is true after the supervisor has checked `count` times."""
+    """Return a condition that is true after the supervisor has called it `count` times."""
     left = iter(range(count))
     return lambda: next(left, None) is None
 

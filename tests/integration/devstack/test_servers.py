@@ -110,8 +110,8 @@ def test_servers_named_by_the_environment_are_used_and_none_is_started(
 
 
 def test_ports_stay_the_same_in_the_next_run_unless_they_are_occupied(tmp_path: Path) -> None:
-    book = PortRegistry(tmp_path / "ports.json")
-    first, second = book.port("first"), book.port("second")
+    ports = PortRegistry(tmp_path / "ports.json")
+    first, second = ports.port("first"), ports.port("second")
 
     with socket.socket() as other_program:
         other_program.bind(("127.0.0.1", second))

@@ -31,20 +31,20 @@ def pids(directory: Path, name: str) -> list[int]:
     return [int(pid) for pid in (directory / f"{name}.pids").read_text().split()]
 
 
-def live(directory: Path) -> set[int]:
-    everyone = [*pids(directory, "worker"), *pids(directory, "stubborn")]
-    return {pid for pid in everyone if is_alive(pid)}
+def list_running(directory: Path) -> set[int]:
+    all_pids = [*pids(directory, "worker"), *pids(directory, "stubborn")]
+    return {pid for pid in all_pids if is_alive(pid)}
 
 
 def test_a_killed_program_is_restarted_and_its_children_ended(
     supervisor_process: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    worker, offspring = pids(tmp_path, "worker")
+    worker, child = pids(tmp_path, "worker")
 
     os.kill(worker, signal.SIGKILL)
 
     assert wait_until(lambda: pids(tmp_path, "worker")[0] != worker, seconds=10)
-    assert not is_alive(offspring)
+    assert not is_alive(child)
     assert supervisor_process.poll() is None
 
 
@@ -57,7 +57,7 @@ def test_sigterm_stops_all_programs_within_ten_seconds_even_one_that_ignores_it(
 
     assert supervisor_process.wait(timeout=10) == 0
     assert time.monotonic() - began_at > 1.5  # the stubborn program got its whole grace period
-    assert live(tmp_path) == set()
+    assert list_running(tmp_path) == set()
 
 
 def test_a_second_ctrl_c_kills_the_remaining_programs_at_once(
@@ -70,7 +70,7 @@ def test_a_second_ctrl_c_kills_the_remaining_programs_at_once(
     assert wait_until(press_again, seconds=1.6)  # less than the grace period of the stubborn program
 
     assert supervisor_process.returncode == 0
-    assert live(tmp_path) == set()
+    assert list_running(tmp_path) == set()
 
 
 def test_programs_end_with_a_killed_supervisor_and_the_next_run_ends_their_children(
@@ -80,6 +80,6 @@ def test_programs_end_with_a_killed_supervisor_and_the_next_run_ends_their_child
 
     supervisor_process.kill()
 
-    assert wait_until(lambda: not leaders & live(tmp_path), seconds=10)
+    assert wait_until(lambda: not leaders & list_running(tmp_path), seconds=10)
     kill_processes_of(tmp_path)
-    assert live(tmp_path) == set()
+    assert list_running(tmp_path) == set()

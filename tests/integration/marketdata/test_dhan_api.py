@@ -120,8 +120,8 @@ def test_errors_of_both_shapes_are_distinguished(
 
 
 def test_a_refused_connection_raises_unreachable(settings: Settings) -> None:
-    with running_broker() as gone:
-        settings.DHAN_REST_URL = gone.url
+    with running_broker() as stopped:
+        settings.DHAN_REST_URL = stopped.url
 
     with pytest.raises(dhan_api.DhanUnreachable):
         dhan_api.fetch_ltp([RELIANCE], credentials=US)
@@ -151,7 +151,7 @@ def test_price_requests_within_one_second_are_all_answered(settings: Settings) -
     assert list(prices) == [RELIANCE]
 
 
-def test_a_refused_request_is_sent_three_times(broker: Broker) -> None:
+def test_a_rate_limited_request_is_sent_three_times(broker: Broker) -> None:
     broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
 
     with pytest.raises(dhan_api.RateLimited):

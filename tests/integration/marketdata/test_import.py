@@ -179,9 +179,9 @@ def test_missing_and_expired_instruments_are_unlisted_and_not_deleted(tmp_path: 
     record = run(write_master(tmp_path, *WHOLE), as_of=date(2026, 2, 18), now=NOW + timedelta(days=8))
 
     assert (record.skipped["expired"], record.delisted, record.inserted) == (2, 2, 0)
-    gone = Instrument.objects.filter(is_listed=False).order_by("token")
-    assert [one.token for one in gone] == ["CRUDEOIL_17FEB2026_5800CE", "NIFTY_17FEB2026_26000CE"]
-    assert {one.last_changed_at for one in gone} == {NOW + timedelta(days=8)}
+    unlisted = Instrument.objects.filter(is_listed=False).order_by("token")
+    assert [one.token for one in unlisted] == ["CRUDEOIL_17FEB2026_5800CE", "NIFTY_17FEB2026_26000CE"]
+    assert {one.last_changed_at for one in unlisted} == {NOW + timedelta(days=8)}
 
 
 def test_an_instrument_that_returns_keeps_its_row(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from marketdata.quote_board import (
 pytestmark = pytest.mark.asyncio
 
 LOST_AFTER_SECONDS = 2.0
-"""Scaled from 5 s; the ping goes out after 0.8 s of silence."""
+"""Scaled down from 5 s; the ping is sent after 0.8 s without a message."""
 
 
 @pytest_asyncio.fixture

@@ -138,10 +138,10 @@ def test_a_calendar_keeps_the_last_read_sessions_when_the_database_fails() -> No
     calendar.refresh(now=NOW)
 
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE market_sessions RENAME TO mislaid")
+        cursor.execute("ALTER TABLE market_sessions RENAME TO renamed_sessions")
         with pytest.raises(DatabaseError), transaction.atomic():
             calendar.refresh(now=NOW)
-        cursor.execute("ALTER TABLE mislaid RENAME TO market_sessions")
+        cursor.execute("ALTER TABLE renamed_sessions RENAME TO market_sessions")
 
     assert not calendar.is_streaming_expected(S.NSE_FNO, NOW)
 

@@ -87,20 +87,20 @@ def test_no_page_shows_the_token_again(operator: Client, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda: make_jwt(expires_at=timezone.now() - timedelta(hours=1)), "has expired already"),
         (lambda: make_jwt(claims={"dhanClientId": "2"}), "belongs to another client id"),
         (lambda: "with a-space-in-the-token", "holds a space"),
     ],
 )
-def test_an_invalid_token_is_refused_and_not_shown_in_the_response(operator: Client, make: Any, says: str) -> None:
+def test_an_invalid_token_is_refused_and_not_shown_in_the_response(operator: Client, make: Any, message: str) -> None:
     token = make()
 
     answer = enter(operator, token)
 
     assert answer.status_code == 200
-    assert says in answer.content.decode()
+    assert message in answer.content.decode()
     assert token not in answer.content.decode()
     assert not BrokerSession.objects.exists()
 

@@ -21,7 +21,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 OURS = "locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-"""Other tests use the same server, each in a database of its own; locks are seen of all of them."""
+"""Tests that run in parallel use other databases of this server, and pg_locks shows the locks of all databases."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +37,12 @@ def test_five_concurrent_renewals_make_one_request(broker: Broker) -> None:
     start = threading.Barrier(5)
 
     with ThreadPoolExecutor(max_workers=5) as threads:
-        asked = [threads.submit(_renew_in_new_database_session, start) for _ in range(5)]
+        renewals = [threads.submit(_renew_in_new_database_session, start) for _ in range(5)]
         try:
-            wait_until(lambda: sum(one.done() for one in asked) == 4, seconds=20, message="four renewals have returned")
+            wait_until(lambda: sum(one.done() for one in renewals) == 4, seconds=20, message="four renewals have ended")
         finally:
             broker.may_answer.set()
-        results = sorted(one.result(timeout=20) for one in asked)
+        results = sorted(one.result(timeout=20) for one in renewals)
 
     assert results == sorted([Renewal.DONE] + [Renewal.BUSY] * 4)
     assert len(broker.requests) == 1
@@ -55,8 +55,8 @@ def test_five_concurrent_renewals_make_one_request_when_the_broker_answers_at_on
     start = threading.Barrier(5)
 
     with ThreadPoolExecutor(max_workers=5) as threads:
-        asked = [threads.submit(_renew_in_new_database_session, start) for _ in range(5)]
-        results: Sequence[Renewal] = [one.result(timeout=20) for one in asked]
+        renewals = [threads.submit(_renew_in_new_database_session, start) for _ in range(5)]
+        results: Sequence[Renewal] = [one.result(timeout=20) for one in renewals]
 
     assert results.count(Renewal.DONE) == len(broker.requests) == 1
     assert not {Renewal.FAILED, Renewal.OVERTAKEN} & set(results)
@@ -68,12 +68,12 @@ def test_a_renewal_checks_the_expiry_again_after_it_gets_the_lock(broker: Broker
     with ThreadPoolExecutor(max_workers=1) as threads:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CURRENT_LOCK])
-            asked = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
+            renewal = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
             wait_until(
                 _is_current_lock_awaited, seconds=20, message="the renewal waits for the lock of the current token"
             )
             store(make_jwt(expires_at=timezone.now() + 24 * HOUR, client_id=US), now=timezone.now())
-        result = asked.result(timeout=20)
+        result = renewal.result(timeout=20)
 
     assert result is Renewal.NOT_DUE
     assert broker.requests == []
@@ -94,13 +94,13 @@ def test_a_token_entered_during_a_renewal_is_not_replaced(broker: Broker) -> Non
     broker.may_answer.clear()
 
     with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
+        renewal = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
         try:
-            wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker was asked")
+            wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker has received the request")
             store("entered-meanwhile-by-staff", now=timezone.now())
         finally:
             broker.may_answer.set()
-        result = asked.result(timeout=20)
+        result = renewal.result(timeout=20)
 
     assert result is Renewal.OVERTAKEN
     assert selectors.read_credentials() == Credentials(US, "entered-meanwhile-by-staff")
@@ -113,13 +113,13 @@ def test_a_renewed_token_is_stored_although_the_database_session_ended(broker: B
     broker.may_answer.clear()
 
     with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
+        renewal = threads.submit(_renew_in_new_database_session, threading.Barrier(1))
         try:
-            wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker was asked")
+            wait_until(lambda: len(broker.requests) == 1, seconds=20, message="the broker has received the request")
             assert _end_renewal_session() == 1
         finally:
             broker.may_answer.set()
-        result = asked.result(timeout=20)
+        result = renewal.result(timeout=20)
 
     assert result is Renewal.DONE
     assert selectors.read_credentials() == Credentials(US, new)

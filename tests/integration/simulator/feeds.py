@@ -78,7 +78,7 @@ async def client_of(running: RunningSimulator) -> AsyncIterator[ClientConnection
         yield client
 
 
-async def ask(client: ClientConnection, code: int, keys: Iterable[InstrumentKey] = ()) -> None:
+async def send_request(client: ClientConnection, code: int, keys: Iterable[InstrumentKey] = ()) -> None:
     """Send one request of any size."""
     named = [{"ExchangeSegment": key.segment.name, "SecurityId": str(key.security_id)} for key in keys]
     await client.send(json.dumps({"RequestCode": code, "InstrumentCount": len(named), "InstrumentList": named}))

@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
 TOKEN = ["--access-token", "sim-token"]
 SECONDS = 30
 LONGEST_STOP_SECONDS = 1.0
-"""A stop takes 0.2 s; the rest is for a busy machine."""
+"""Measured: a stop takes 0.2 s; the rest is a margin for a busy machine."""
 
 
 def run(*arguments: str) -> "subprocess.CompletedProcess[str]":

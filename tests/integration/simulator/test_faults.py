@@ -16,9 +16,9 @@ from simulator.faults import REGISTRY
 from simulator.server import RunningSimulator
 from tests.integration.simulator.feeds import (
     RELIANCE,
-    ask,
     client_of,
     next_packet,
+    send_request,
     small_simulator,
     until_closed,
     url_of,
@@ -54,7 +54,7 @@ async def switch_off(running: RunningSimulator) -> None:
 async def streaming(running: RunningSimulator) -> AsyncIterator[ClientConnection]:
     """Yield a client that has received a packet of its subscription."""
     async with client_of(running) as client:
-        await ask(client, 21, [RELIANCE])
+        await send_request(client, 21, [RELIANCE])
         assert isinstance(await next_packet(client), FullTick)
         yield client
 
@@ -288,7 +288,7 @@ async def test_shape_1_refuses_a_token_at_the_handshake() -> None:
 
 
 @pytest.mark.parametrize(("shape", "found"), [(3, 808), (807, 807), (809, 809)])
-async def test_shape_3_refuses_a_token_with_a_disconnect_code(shape: int, found: int) -> None:
+async def test_shapes_3_807_and_809_refuse_a_token_with_a_disconnect_code(shape: int, found: int) -> None:
     async with small_simulator() as running:
         await switch_on(running, "auth_shape", shape)
         async with connect(url_of(running, token="wrong")) as client:
@@ -320,7 +320,7 @@ async def test_token_rollover_closes_open_sockets_and_refuses_the_old_token() ->
         async with control(running) as http:
             token = (await http.post("/token", json={})).json()["access_token"]
         async with connect(url_of(running, token=token)) as renewed:
-            await ask(renewed, 21, [RELIANCE])
+            await send_request(renewed, 21, [RELIANCE])
             assert await is_streaming(renewed)
 
 

@@ -18,10 +18,10 @@ from tests.integration.simulator.feeds import (
     NIFTY,
     RELIANCE,
     SENSEX,
-    ask,
     client_of,
     derivatives,
     next_packet,
+    send_request,
     small_simulator,
     until_closed,
     url_of,
@@ -54,7 +54,7 @@ async def test_wrong_credentials_get_808_and_a_close(token: str, client_id: str)
 
 async def test_a_subscribed_index_sends_its_previous_close_and_then_a_ticker() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 15, [NIFTY])
+        await send_request(client, 15, [NIFTY])
 
         first, second = await next_packet(client), await next_packet(client)
 
@@ -67,7 +67,7 @@ async def test_a_subscribed_index_sends_its_previous_close_and_then_a_ticker() -
 async def test_a_quoted_derivative_sends_open_interest_before_each_quote() -> None:
     (future,) = derivatives("NIFTY", 1)
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 17, [future])
+        await send_request(client, 17, [future])
 
         found = [await next_packet(client) for _ in range(6)]
 
@@ -76,7 +76,7 @@ async def test_a_quoted_derivative_sends_open_interest_before_each_quote() -> No
 
 async def test_a_quoted_share_sends_quotes_only() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 17, [RELIANCE])
+        await send_request(client, 17, [RELIANCE])
 
         found = [await next_packet(client) for _ in range(3)]
 
@@ -85,14 +85,14 @@ async def test_a_quoted_share_sends_quotes_only() -> None:
 
 async def test_modes_of_one_instrument_are_subscribed_and_unsubscribed_separately() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 15, [RELIANCE])
-        await ask(client, 21, [RELIANCE])
+        await send_request(client, 15, [RELIANCE])
+        await send_request(client, 21, [RELIANCE])
         (session,) = running.feed.account.connections
         await wait_until_async(lambda: session.instruments == 2, message="two instruments are subscribed")
         kinds = {type(await next_packet(client)) for _ in range(6)}
         assert kinds == {TickerTick, FullTick}
 
-        await ask(client, 22, [RELIANCE])
+        await send_request(client, 22, [RELIANCE])
         await wait_until_async(lambda: session.instruments == 1, message="one instrument is subscribed")
         last = [await next_packet(client) for _ in range(6)]
 
@@ -101,9 +101,9 @@ async def test_modes_of_one_instrument_are_subscribed_and_unsubscribed_separatel
 
 async def test_the_unsubscribe_code_of_another_mode_has_no_effect() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 21, [RELIANCE])
-        await ask(client, 16, [RELIANCE])
-        await ask(client, 18, [RELIANCE])
+        await send_request(client, 21, [RELIANCE])
+        await send_request(client, 16, [RELIANCE])
+        await send_request(client, 18, [RELIANCE])
 
         found = [await next_packet(client) for _ in range(6)]
 
@@ -113,7 +113,7 @@ async def test_the_unsubscribe_code_of_another_mode_has_no_effect() -> None:
 
 async def test_an_unlisted_instrument_yields_no_packet() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 21, [UNLISTED, RELIANCE])
+        await send_request(client, 21, [UNLISTED, RELIANCE])
 
         found = [await next_packet(client) for _ in range(4)]
 
@@ -134,7 +134,7 @@ async def test_an_unlisted_instrument_yields_no_packet() -> None:
 async def test_an_invalid_message_is_ignored_and_the_connection_stays_open(nonsense: str | bytes) -> None:
     async with small_simulator() as running, client_of(running) as client:
         await client.send(nonsense)
-        await ask(client, 21, [RELIANCE])
+        await send_request(client, 21, [RELIANCE])
 
         assert isinstance(await next_packet(client), FullTick)
 
@@ -142,7 +142,7 @@ async def test_an_invalid_message_is_ignored_and_the_connection_stays_open(nonse
 async def test_the_sixth_connection_drops_the_oldest_with_805() -> None:
     async with small_simulator() as running:
         oldest = await connect(url_of(running), max_queue=None)
-        await ask(oldest, 21, [RELIANCE])
+        await send_request(oldest, 21, [RELIANCE])
         assert isinstance(await next_packet(oldest), FullTick)
         others = [await connect(url_of(running), max_queue=None) for _ in range(4)]
         assert len(running.feed.account.connections) == 5
@@ -150,7 +150,7 @@ async def test_the_sixth_connection_drops_the_oldest_with_805() -> None:
         sixth = await connect(url_of(running), max_queue=None)
 
         assert (await until_closed(oldest))[-1] == DisconnectPacket(805)
-        await ask(sixth, 21, [RELIANCE])
+        await send_request(sixth, 21, [RELIANCE])
         assert isinstance(await next_packet(sixth), FullTick)
         assert [session.number for session in running.feed.account.connections] == [2, 3, 4, 5, 6]
         for client in (*others, sixth):
@@ -161,11 +161,11 @@ async def test_five_thousand_instruments_are_streamed_and_the_next_is_answered_w
     keys = derivatives("NIFTY", 5_001)
     async with small_simulator() as running, client_of(running) as client:
         for start in range(0, 5_000, 100):
-            await ask(client, 21, keys[start : start + 100])
+            await send_request(client, 21, keys[start : start + 100])
         (session,) = running.feed.account.connections
         await wait_until_async(lambda: session.instruments == 5_000, message="5,000 instruments are subscribed")
 
-        await ask(client, 21, keys[5_000:])
+        await send_request(client, 21, keys[5_000:])
 
         found = await until_closed(client)
         assert found[-1] == DisconnectPacket(804)
@@ -174,7 +174,7 @@ async def test_five_thousand_instruments_are_streamed_and_the_next_is_answered_w
 
 async def test_a_message_of_more_than_a_hundred_is_answered_with_804() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 21, derivatives("NIFTY", 101))
+        await send_request(client, 21, derivatives("NIFTY", 101))
 
         found = await until_closed(client)
 
@@ -184,7 +184,7 @@ async def test_a_message_of_more_than_a_hundred_is_answered_with_804() -> None:
 
 async def test_a_disconnect_request_closes_the_socket_cleanly() -> None:
     async with small_simulator() as running, client_of(running) as client:
-        await ask(client, 12)
+        await send_request(client, 12)
 
         assert await until_closed(client) == []
         assert client.close_code == 1000
@@ -194,7 +194,7 @@ async def test_a_disconnect_request_closes_the_socket_cleanly() -> None:
 async def test_one_message_is_one_packet_unless_stacked() -> None:
     keys = derivatives("NIFTY", 60)
     async with small_simulator(faults={"stacked": 50}) as running, client_of(running) as client:
-        await ask(client, 21, keys)
+        await send_request(client, 21, keys)
 
         first, second = await client.recv(), await client.recv()
 
@@ -208,7 +208,7 @@ async def test_one_message_is_one_packet_unless_stacked() -> None:
 async def test_every_subscribed_instrument_keeps_sending() -> None:
     keys = [NIFTY, SENSEX, *derivatives("BANKNIFTY", 90)]
     async with small_simulator(rate=200) as running, client_of(running) as client:
-        await ask(client, 21, keys)
+        await send_request(client, 21, keys)
         seen: dict[InstrumentKey, int] = dict.fromkeys(keys, 0)
 
         async with asyncio.timeout(15):
@@ -223,9 +223,9 @@ async def test_every_subscribed_instrument_keeps_sending() -> None:
 async def test_the_control_api_counts_the_subscribed_instruments() -> None:
     keys = derivatives("NIFTY", 30)
     async with small_simulator() as running, client_of(running) as client, client_of(running) as other:
-        await ask(client, 21, keys)
-        await ask(other, 15, [NIFTY, keys[0]])
-        await ask(client, 22, keys[10:])
+        await send_request(client, 21, keys)
+        await send_request(other, 15, [NIFTY, keys[0]])
+        await send_request(client, 22, keys[10:])
         sessions = running.feed.account.connections
         await wait_until_async(
             lambda: [session.instruments for session in sessions] == [10, 2],
@@ -278,7 +278,7 @@ async def test_a_client_that_answers_pings_stays_connected_and_gets_pongs() -> N
         small_simulator(ping_every_seconds=0.1, pong_within_seconds=0.5) as running,
         client_of(running) as client,
     ):
-        await ask(client, 15, [NIFTY])
+        await send_request(client, 15, [NIFTY])
         opened_at = time.monotonic()
 
         while time.monotonic() - opened_at < 1.2:

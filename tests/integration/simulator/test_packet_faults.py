@@ -11,7 +11,15 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import HEADER, LENGTH_OF, DecodeError, PacketCode
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import FullTick, PreviousCloseTick, QuoteTick, TickerTick
-from tests.integration.simulator.feeds import NIFTY, RELIANCE, ask, client_of, derivatives, next_packet, small_simulator
+from tests.integration.simulator.feeds import (
+    NIFTY,
+    RELIANCE,
+    client_of,
+    derivatives,
+    next_packet,
+    send_request,
+    small_simulator,
+)
 from tests.integration.simulator.test_faults import is_silent, switch_off, switch_on
 from tests.waiting import wait_until_async
 
@@ -32,7 +40,7 @@ async def messages_with(
 ) -> list[bytes]:
     """Return the first messages of a simulator that began with `faults`."""
     async with small_simulator(faults=faults) as running, client_of(running) as client:
-        await ask(client, code, derivatives("NIFTY", 40) if keys is None else keys)
+        await send_request(client, code, derivatives("NIFTY", 40) if keys is None else keys)
         return await messages(client, count)
 
 
@@ -71,14 +79,14 @@ async def test_stacked_packets_share_messages_until_it_is_switched_off() -> None
     keys = derivatives("NIFTY", 60)
     async with small_simulator() as running, client_of(running) as client:
         await switch_on(running, "stacked", 25)
-        await ask(client, 21, keys)
+        await send_request(client, 21, keys)
         first = await messages(client, 3)
         assert [len(message) // FULL for message in first] == [25, 25, 10]
 
         await switch_off(running)
         await wait_until_async(lambda: not running.feed.faults.faults_of(1), message="the fault has ended")
-        await ask(client, 22, keys)
-        await ask(client, 15, keys)
+        await send_request(client, 22, keys)
+        await send_request(client, 15, keys)
 
         tickers = [message for message in await messages(client, 120) if message[0] == PacketCode.TICKER]
         assert {len(message) for message in tickers} == {LENGTH_OF[PacketCode.TICKER]}
@@ -136,10 +144,10 @@ async def test_out_of_order_packets_are_sent_after_a_newer_one() -> None:
 async def test_late_packets_follow_an_unsubscribe_for_a_limited_time() -> None:
     async with small_simulator(rate=1) as running, client_of(running) as client:
         await switch_on(running, "late_after_unsubscribe", 3)
-        await ask(client, 21, [RELIANCE])
+        await send_request(client, 21, [RELIANCE])
         assert isinstance(await next_packet(client), FullTick)
 
-        await ask(client, 22, [RELIANCE])
+        await send_request(client, 22, [RELIANCE])
         await wait_until_async(
             lambda: running.feed.account.connections[0].instruments == 0, message="nothing is subscribed"
         )
@@ -152,9 +160,9 @@ async def test_late_packets_follow_an_unsubscribe_for_a_limited_time() -> None:
 async def test_an_unsubscribe_can_be_ignored() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await switch_on(running, "unsubscribe_ignored")
-        await ask(client, 21, [RELIANCE])
-        await ask(client, 22, [RELIANCE])
-        await ask(client, 15, [NIFTY])
+        await send_request(client, 21, [RELIANCE])
+        await send_request(client, 22, [RELIANCE])
+        await send_request(client, 15, [NIFTY])
         while not isinstance(await next_packet(client), PreviousCloseTick):
             pass
 
@@ -166,7 +174,7 @@ async def test_no_snapshot_sends_only_the_previous_close_of_indices() -> None:
     async with small_simulator(rate=20) as running, client_of(running) as client:
         await switch_on(running, "no_snapshot")
         keys = derivatives("NIFTY", 50)
-        await ask(client, 21, [NIFTY, *keys])
+        await send_request(client, 21, [NIFTY, *keys])
 
         assert isinstance(await next_packet(client), PreviousCloseTick)
         await wait_until_async(
@@ -179,7 +187,7 @@ async def test_a_delayed_feed_has_past_trade_times() -> None:
     async with small_simulator() as running, client_of(running) as client:
         await switch_on(running, "delayed_feed", 2)
         asked_at = time.monotonic()
-        await ask(client, 21, [RELIANCE])
+        await send_request(client, 21, [RELIANCE])
 
         tick = await next_packet(client)
 
@@ -192,7 +200,7 @@ async def test_slow_drip_limits_the_bytes_per_second_and_keeps_frames_whole() ->
     async with small_simulator(ping_every_seconds=0.05) as running, client_of(running) as client:
         await switch_on(running, "slow_drip", 400)
         started_at = time.monotonic()
-        await ask(client, 21, derivatives("NIFTY", 90))
+        await send_request(client, 21, derivatives("NIFTY", 90))
 
         found = await messages(client, 5)
 

@@ -160,7 +160,7 @@ def read(feed: MarketFeed, count: int) -> list[Printed]:
 
 @pytest.mark.parametrize("mode", [MarketFeed.Ticker, MarketFeed.Quote, MarketFeed.Full])
 async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[RunningSimulator], None]) -> None:
-    """Includes prices at the limits of a 32-bit float: 5 paise, and more than 131,072 rupees."""
+    """Includes prices at the limits of float32 precision: 5 paise, and more than 131,072 rupees."""
     wanted = [(key, mode) for key in (RELIANCE, future_on("GOLD"), future_on("NIFTY"), cheapest_option())]
     sent = Sent()
 

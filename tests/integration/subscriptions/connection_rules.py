@@ -24,7 +24,7 @@ def make_live(*connections: int) -> None:
 def lose(number: int) -> None:
     """Let the lease of a connection have expired 5 seconds ago."""
     FeedLease.objects.filter(connection=number).update(
-        owner="a dead worker", expires_at=timezone.now() - timedelta(seconds=5)
+        owner="a killed worker", expires_at=timezone.now() - timedelta(seconds=5)
     )
 
 

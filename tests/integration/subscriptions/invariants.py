@@ -61,7 +61,7 @@ RULES = {
         GROUP BY claim.id, lying.id
         HAVING min(instrument.strike) <> lying.lowest_strike OR max(instrument.strike) <> lying.highest_strike
     """,
-    "a chain has no spot of its own tier": """
+    "a chain has no spot of the same tier": """
         SELECT chain.id FROM claims AS chain LEFT JOIN claims AS spot ON spot.id = chain.spot_id
         WHERE chain.expiry IS NOT NULL
             AND (spot.id IS NULL OR spot.kind <> 'spot' OR spot.tier <> chain.tier)

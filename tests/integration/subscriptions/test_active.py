@@ -59,8 +59,8 @@ def test_an_active_subscription_shows_its_connection_and_its_number_of_claims(li
 def test_all_pages_list_each_row_once_although_rows_are_added_and_deleted(listing: Listing, trader: Client) -> None:
     chain = claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk)
     first = read(trader, limit=20)
-    gone = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("vikram").pk, now=NOW + timedelta(seconds=1))
-    services.release_claim(claim_id=gone.claim_id, actor="vikram", reason="WATCHLIST_REMOVE", now=NOW)
+    released = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("vikram").pk, now=NOW + timedelta(seconds=1))
+    services.release_claim(claim_id=released.claim_id, actor="vikram", reason="WATCHLIST_REMOVE", now=NOW)
 
     second = trader.get(first["next"]).json()
     third = trader.get(second["next"]).json()

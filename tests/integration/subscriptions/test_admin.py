@@ -39,8 +39,8 @@ def make_clerk(*codenames: str) -> User:
     return clerk
 
 
-def send(client: Client, act: str, claim_id: int, **fields: Any) -> Any:
-    return client.post(CLAIMS, {"action": act, "_selected_action": claim_id, **fields})
+def send(client: Client, action: str, claim_id: int, **fields: Any) -> Any:
+    return client.post(CLAIMS, {"action": action, "_selected_action": claim_id, **fields})
 
 
 @pytest.mark.parametrize("model", LISTS)
@@ -108,11 +108,11 @@ def test_claims_can_be_filtered_and_searched(listing: Listing, root: Client, que
 
 def test_an_eviction_lists_all_affected_traders_before_it_is_confirmed(listing: Listing, root: Client) -> None:
     series = listing.series_of("RELIANCE")
-    asked = claim_chain(series, user_id=make_user("asha").pk)
+    claimed = claim_chain(series, user_id=make_user("asha").pk)
     claim_chain(series, user_id=make_user("vikram").pk)
     claim_chain(series, user_id=make_user("meera").pk, width=3)
 
-    page = send(root, "evict", asked.claim_id).content.decode()
+    page = send(root, "evict", claimed.claim_id).content.decode()
 
     assert "RELIANCE 24 Feb 2026 x25" in page
     assert "2 traders affected: <strong>asha, vikram</strong>." in page
@@ -144,9 +144,9 @@ def test_a_confirmed_eviction_releases_all_claims_of_the_chain_and_notifies_the_
 
 
 def test_an_eviction_without_a_reason_shows_the_form_again(listing: Listing, root: Client) -> None:
-    asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    claimed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
 
-    answer = send(root, "evict", asked.claim_id, confirmed="yes", reason="")
+    answer = send(root, "evict", claimed.claim_id, confirmed="yes", reason="")
 
     assert answer.status_code == 200
     assert b"This field is required." in answer.content
@@ -155,39 +155,39 @@ def test_an_eviction_without_a_reason_shows_the_form_again(listing: Listing, roo
 
 def test_pinning_and_unpinning_apply_to_all_claims_of_a_chain(listing: Listing, root: Client) -> None:
     series = listing.series_of("RELIANCE")
-    asked = claim_chain(series, user_id=make_user("asha").pk)
+    claimed = claim_chain(series, user_id=make_user("asha").pk)
     claim_chain(series, user_id=make_user("vikram").pk)
 
-    assert b"never evicted to make room" in send(root, "pin", asked.claim_id).content
+    assert b"never evicted to make room" in send(root, "pin", claimed.claim_id).content
     assert not Claim.objects.filter(is_pinned=True).exists()
 
-    send(root, "pin", asked.claim_id, confirmed="yes")
+    send(root, "pin", claimed.claim_id, confirmed="yes")
     assert Claim.objects.filter(is_pinned=True, kind="watchlist").count() == 2
 
-    send(root, "unpin", asked.claim_id, confirmed="yes")
+    send(root, "unpin", claimed.claim_id, confirmed="yes")
     assert not Claim.objects.filter(is_pinned=True).exists()
-    acts = SubscriptionLog.objects.filter(action__in=["pin", "unpin"]).order_by("pk")
-    assert [(row.action, row.actor) for row in acts] == [("pin", "root")] * 2 + [("unpin", "root")] * 2
+    logged = SubscriptionLog.objects.filter(action__in=["pin", "unpin"]).order_by("pk")
+    assert [(row.action, row.actor) for row in logged] == [("pin", "root")] * 2 + [("unpin", "root")] * 2
 
 
-@pytest.mark.parametrize("act", ["evict", "pin", "unpin"])
+@pytest.mark.parametrize("action", ["evict", "pin", "unpin"])
 def test_staff_with_the_view_permission_only_get_no_action_and_cannot_run_one(
-    listing: Listing, client: Client, act: str
+    listing: Listing, client: Client, action: str
 ) -> None:
-    asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    claimed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
     client.force_login(make_clerk())
 
     assert b"Evict" not in client.get(CLAIMS).content
-    send(client, act, asked.claim_id, confirmed="yes", reason="STAFF")
+    send(client, action, claimed.claim_id, confirmed="yes", reason="STAFF")
 
     assert list(Claim.objects.values_list("is_pinned", flat=True)) == [False]
 
 
 def test_staff_with_the_operate_permission_can_run_actions(listing: Listing, client: Client) -> None:
-    asked = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
+    claimed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user().pk)
     client.force_login(make_clerk("operate"))
 
-    send(client, "evict", asked.claim_id, confirmed="yes", reason="STAFF")
+    send(client, "evict", claimed.claim_id, confirmed="yes", reason="STAFF")
 
     assert not Claim.objects.exists()
     assert SubscriptionLog.objects.filter(action="evict", actor="clerk").count() == 1
@@ -222,9 +222,9 @@ def test_the_log_can_be_filtered_and_searched(
     listing: Listing, root: Client, query: dict[str, str], shown: int
 ) -> None:
     user = make_user()
-    gone = claim_instrument(listing.spots["TCS"].pk, user_id=user.pk)
+    released = claim_instrument(listing.spots["TCS"].pk, user_id=user.pk)
     claim_instrument(listing.spots["RELIANCE"].pk, user_id=user.pk)
-    services.release_claim(claim_id=gone.claim_id, actor="trader1", reason="WATCHLIST_REMOVE", now=NOW)
+    services.release_claim(claim_id=released.claim_id, actor="trader1", reason="WATCHLIST_REMOVE", now=NOW)
 
     assert root.get(address("subscriptionlog"), query).context["cl"].result_count == shown
 

@@ -94,9 +94,9 @@ def test_opening_a_chain_recentres_it_for_every_viewer(listing: Listing, asha: U
     assert shown_by_rest(asha).atm == 2_600
 
     put_prices({spot: 2_615.0})  # less than one step
-    looked, opened = shown_by_socket(asha), shown_by_socket(asha, is_opening=True)
+    viewed, opened = shown_by_socket(asha), shown_by_socket(asha, is_opening=True)
 
-    assert [looked.atm, opened.atm] == [2_600, 2_620]
+    assert [viewed.atm, opened.atm] == [2_600, 2_620]
     assert shown_by_rest(asha) == opened
 
 

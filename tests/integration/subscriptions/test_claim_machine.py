@@ -99,8 +99,8 @@ class Claims(ConnectionRules):
         chosen = claims[position % len(claims)]
         of_others = len(claims) - len(chain_of(chosen))
         services.evict_chains(claim_ids=[chosen.pk], actor="staff", reason="because", now=self.tick())
-        gone = 0 if chosen.tier == "B" else len(claims) - of_others
-        assert Claim.objects.exclude(kind="spot").count() == len(claims) - gone
+        released = 0 if chosen.tier == "B" else len(claims) - of_others
+        assert Claim.objects.exclude(kind="spot").count() == len(claims) - released
 
     @rule(symbol=st.sampled_from(sorted(PRICES)), percent=st.integers(-2, 2))
     def move_the_market(self, symbol: str, percent: int) -> None:

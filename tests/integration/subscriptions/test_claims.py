@@ -196,7 +196,7 @@ def test_an_unlisted_expiry_is_refused(listing: Listing) -> None:
         claim_chain(series, user_id=make_user().pk)
 
 
-def test_releasing_a_released_claim_raises_unknown_claim(listing: Listing) -> None:
+def test_releasing_a_missing_claim_raises_unknown_claim(listing: Listing) -> None:
     with pytest.raises(services.UnknownClaim):
         release_claim(17)
 

@@ -62,7 +62,7 @@ def test_the_recentre_task_moves_windows_and_accepts_arguments_of_a_newer_releas
     assert quote_board.connect().last_run("subscriptions.tasks.recentre") is not None
 
 
-def test_a_recentre_without_a_board_moves_nothing_and_raises_nothing(
+def test_a_recentre_without_a_board_logs_one_warning(
     listing: Listing, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)

@@ -78,10 +78,10 @@ def test_deleting_a_user_in_the_admin_releases_their_watchlist(listing: Listing,
         "action": ("/admin/accounts/user/", {"action": "delete_selected", "_selected_action": asha.pk}),
     }[way]
 
-    asked = root.get(page) if way == "page" else root.post(page, body)
+    confirmation = root.get(page) if way == "page" else root.post(page, body)
     answer = root.post(page, {**body, "post": "yes"})
 
-    assert "asha, with their watchlist, API tokens and 2 claims on 51 live instruments" in asked.content.decode()
+    assert "asha, with their watchlist, API tokens and 2 claims on 51 live instruments" in confirmation.content.decode()
     assert answer.status_code == 302
     assert not User.objects.filter(username="asha").exists()
     assert not WatchlistEntry.objects.exists()

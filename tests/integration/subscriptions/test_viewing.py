@@ -59,10 +59,10 @@ def test_a_view_updates_only_the_claims_of_the_viewer(listing: Listing, asha: Us
 def test_a_view_needs_one_statement(listing: Listing, asha: User) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
 
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         services.note_viewed(user_id=asha.pk, series=listing.series_of("TCS"), now=NOW + seconds(40))
 
-    assert len(asked) == 1
+    assert len(queries) == 1
 
 
 @pytest.mark.django_db(transaction=True)

@@ -23,7 +23,7 @@ from subscriptions.models import FeedConnection
 from terminal.process_metrics import HubCollector
 from tests.connection_factories import make_report
 
-STRANGER = "203.0.113.9"
+REMOTE_ADDRESS = "203.0.113.9"
 
 
 def lines_of(text: str) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_local_scrape_runs_no_query_without_a_timeout(
 @pytest.mark.django_db
 @pytest.mark.parametrize("headers", [{}, {"X-Forwarded-For": "127.0.0.1"}])
 def test_a_remote_anonymous_request_is_refused_with_a_json_problem(headers: dict[str, str]) -> None:
-    answer = Client(REMOTE_ADDR=STRANGER).get("/metrics", headers=headers)
+    answer = Client(REMOTE_ADDR=REMOTE_ADDRESS).get("/metrics", headers=headers)
 
     assert (answer.status_code, answer["Content-Type"]) == (403, "application/problem+json")
     assert answer.json()["code"] == "permission_denied"
@@ -87,7 +87,7 @@ def test_a_remote_request_through_a_local_proxy_is_refused(settings: Settings) -
 @pytest.mark.parametrize(("may_operate", "status"), [(True, 200), (False, 403)])
 def test_staff_need_the_operate_permission(own_board: str, may_operate: bool, status: int) -> None:
     _, token = get_token_model().objects.create(user=make_staff(may_operate=may_operate))
-    client = APIClient(REMOTE_ADDR=STRANGER)
+    client = APIClient(REMOTE_ADDR=REMOTE_ADDRESS)
 
     answer = client.get("/metrics", headers={"Authorization": f"Token {token}"})
 
@@ -96,7 +96,7 @@ def test_staff_need_the_operate_permission(own_board: str, may_operate: bool, st
 
 @pytest.mark.django_db(transaction=True)
 def test_a_trader_is_refused() -> None:
-    browser = Client(REMOTE_ADDR=STRANGER)
+    browser = Client(REMOTE_ADDR=REMOTE_ADDRESS)
     browser.force_login(User.objects.create_user("asha"))
 
     assert browser.get("/metrics").status_code == 403

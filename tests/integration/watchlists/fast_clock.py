@@ -11,7 +11,7 @@ from marketdata.streaming.hub import QuoteHub
 from terminal.asgi import http, socket_application
 
 SPEED = 5.0
-"""Chosen: with 3 s the limit stays longer than a busy machine needs for two frames."""
+"""chosen: a limit of 3 s is still longer than a busy machine needs for two frames."""
 
 
 def read_clock() -> float:

@@ -168,7 +168,7 @@ async def test_without_an_owner_cached_prices_are_shown_and_the_feed_is_not_live
 
     async with browsing(hub, 41) as browser:
         took = await wait_until_async(lambda: browser.held.get(41) == 10.0, message="the cached price", seconds=4.0)
-        await wait_until_async(lambda: browser.feed == "no_owner", message="the word on the feed")
+        await wait_until_async(lambda: browser.feed == "no_owner", message="the state of the feed")
 
     assert took < 3.0
 
@@ -198,7 +198,7 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
 async def test_the_error_of_a_connection_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:
     async with browsing(hub) as browser:
         await publisher.report(ConnectionState.RECONNECTING, error="code 805")
-        await wait_until_async(lambda: browser.feed == "reconnecting", message="the word on the feed")
+        await wait_until_async(lambda: browser.feed == "reconnecting", message="the state of the feed")
 
     assert browser.messages[-1]["connections"][0] == {"number": 1, "state": "reconnecting", "error": "code 805"}
 

@@ -42,7 +42,7 @@ def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"
     thread.join(10)
 
 
-Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]
+KeeperAndCooldowns = tuple[LeaseKeeper, "queue.SimpleQueue[Cooldown | None]"]
 
 
 def test_each_refusal_in_a_row_doubles_the_cooldown_up_to_five_times(open_session: OpenSession) -> None:
@@ -91,7 +91,7 @@ def test_a_cooldown_creates_a_missing_gate_row(open_session: OpenSession) -> Non
 
 
 def test_the_cooldown_of_another_worker_is_reported_and_closes_the_gate(
-    keeper: Keeping, open_session: OpenSession
+    keeper: KeeperAndCooldowns, open_session: OpenSession
 ) -> None:
     one, reports = keeper
     assert one.try_gate().result(timeout=5)
@@ -109,7 +109,7 @@ def test_the_cooldown_of_another_worker_is_reported_and_closes_the_gate(
     assert another.lock(GATE)  # No worker owns the gate during a cooldown.
 
 
-def test_the_end_of_a_cooldown_opens_the_gate(keeper: Keeping) -> None:
+def test_the_end_of_a_cooldown_opens_the_gate(keeper: KeeperAndCooldowns) -> None:
     one, _ = keeper
     one.start_cooldown(REFUSED)
     assert not one.try_gate().result(timeout=5)

@@ -32,13 +32,13 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
 
-def read_frames(*, connection: int, count: int, ask: bool = False) -> list[BusFrame]:
-    """Receive `count` frames of a connection; with `ask`, request a full frame after joining."""
+def read_frames(*, connection: int, count: int, requests_full: bool = False) -> list[BusFrame]:
+    """Receive `count` frames of a connection; with `requests_full`, request a full frame after joining."""
     frames: list[BusFrame] = []
     with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(f"{settings.REDIS_PREFIX}:frames:{connection}")
         listener.get_message(timeout=5)
-        if ask:
+        if requests_full:
             client.publish(f"{settings.REDIS_PREFIX}:full_frame_requests", str(connection))
 
         def read_next() -> bool:
@@ -78,7 +78,7 @@ def test_a_request_is_answered_with_one_full_frame_at_the_last_sequence(
     with running_worker(tmp_path, name="feed", simulator=simulator):
         wait_until_streaming(40)
 
-        frames = read_frames(connection=3, count=20, ask=True)
+        frames = read_frames(connection=3, count=20, requests_full=True)
 
     full = [number for number, frame in enumerate(frames) if frame.kind is FrameKind.FULL]
     assert len(full) == 1

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 FROZEN_SECONDS = 5
-"""The server has just started: what it has not heard for longer it cannot know."""
+"""Short, because the server has just started and cannot measure a longer silence."""
 
 
 def expire(number: int, *, seconds: float) -> None:

@@ -123,7 +123,7 @@ def keeper() -> Iterator[tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]
     assert not thread.is_alive()
 
 
-Keeping = tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]
+KeeperAndLeases = tuple[LeaseKeeper, "queue.SimpleQueue[frozenset[Lease]]"]
 
 
 def end_sessions_of(owner: str) -> int:
@@ -136,7 +136,7 @@ def end_sessions_of(owner: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: Keeping) -> None:
+def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: KeeperAndLeases) -> None:
     _, changes = keeper
     changes.get(timeout=5)
 
@@ -148,7 +148,7 @@ def test_a_keeper_takes_up_to_its_limit_and_releases_on_stop(keeper: Keeping) ->
 
 
 def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_acquires_its_locks_again(
-    keeper: Keeping, open_session: OpenSession
+    keeper: KeeperAndLeases, open_session: OpenSession
 ) -> None:
     _, changes = keeper
     changes.get(timeout=5)
@@ -162,7 +162,9 @@ def test_a_keeper_cut_off_from_the_database_keeps_its_epoch_and_acquires_its_loc
     assert dict(FeedLease.objects.filter(owner="keeper").values_list("connection_id", "epoch")) == {1: 1, 2: 1}
 
 
-def test_a_keeper_releases_a_connection_that_another_has_taken(keeper: Keeping, open_session: OpenSession) -> None:
+def test_a_keeper_releases_a_connection_that_another_has_taken(
+    keeper: KeeperAndLeases, open_session: OpenSession
+) -> None:
     _, changes = keeper
     changes.get(timeout=5)
     changes.get(timeout=5)

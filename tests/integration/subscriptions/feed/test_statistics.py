@@ -9,7 +9,7 @@ from subscriptions.feed.ownership.statements import Lease
 from subscriptions.feed.publishing.statistics import ConnectionStatistics
 
 OURS = InstrumentKey(ExchangeSegment.NSE_FNO, 40_472)
-STRANGER = InstrumentKey(ExchangeSegment.NSE_FNO, 40_473)
+UNSUBSCRIBED = InstrumentKey(ExchangeSegment.NSE_FNO, 40_473)
 
 
 def receive(connection: ConnectionLifecycle, *messages: bytes) -> None:
@@ -40,7 +40,7 @@ def test_decode_errors_are_counted_by_kind() -> None:
     connection = ConnectionLifecycle(Lease(1, 1))
     connection.table.add({OURS: 1})
 
-    receive(connection, packets.encode(OiTick(STRANGER, 5)), b"\x05", b"\x63\x08\x00" + bytes(5))
+    receive(connection, packets.encode(OiTick(UNSUBSCRIBED, 5)), b"\x05", b"\x63\x08\x00" + bytes(5))
 
     assert ConnectionStatistics(connection).read().decode_errors == {"malformed": 1, "unknown": 1, "stranger": 1}
 
