@@ -1,4 +1,4 @@
-"""Deleting a user releases their claims with audit rows; it is refused on every other path."""
+"""Deleting a user through the service releases their claims with audit rows; a direct deletion is refused."""
 
 import pytest
 from django.db.models import ProtectedError
