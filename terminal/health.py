@@ -6,7 +6,7 @@ servers are read under one deadline (`terminal.probes`); the checks of the readi
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.connections import ConnectionStatus
-from subscriptions.selectors import AccountCooldown, PreloadState
+from subscriptions.selectors import AccountCooldown, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets
 from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
@@ -71,7 +71,7 @@ class DatabaseReadings:
     """Readings from PostgreSQL."""
 
     last_import: LastImport | None
-    preload: PreloadState
+    preload: Sequence[RuleState]
     token: AccessTokenStatus
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
     cooldown: AccountCooldown | None
@@ -116,7 +116,7 @@ def read_database() -> DatabaseReadings:
     now = timezone.now()
     return DatabaseReadings(
         last_import=market.find_last_import(),
-        preload=subscriptions.preload_state(),
+        preload=subscriptions.list_rule_states(),
         token=market.get_access_token_status(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
         cooldown=subscriptions.find_cooldown(now=now),
@@ -177,17 +177,16 @@ def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
     return Part(Status.OK, details=details)
 
 
-def check_tier_b(preload: PreloadState) -> Part:
+def check_tier_b(rules: Sequence[RuleState]) -> Part:
     """Check that tier B is loaded; the reason names the rules with missing instruments."""
-    wanted, held = sum(rule.wanted for rule in preload.rules), sum(rule.held for rule in preload.rules)
-    details = {"wanted": wanted, "held": held}
-    if preload.is_complete:
-        return Part(Status.OK, details=details)
+    details = {"wanted": sum(rule.wanted for rule in rules), "held": sum(rule.held for rule in rules)}
     waiting = [
         f"{rule.rule}: {len(rule.waiting)} of {rule.wanted}{'' if rule.has_room else ' (no room)'}"
-        for rule in preload.rules
+        for rule in rules
         if rule.waiting
     ]
+    if not waiting:
+        return Part(Status.OK, details=details)
     return Part(Status.FAILING, "loading, or waiting for a price: " + "; ".join(waiting), details)
 
 

@@ -26,14 +26,7 @@ from subscriptions.selectors.connections import (
     list_reports,
 )
 from subscriptions.selectors.drift import compare_board
-from subscriptions.selectors.preload import (
-    PreloadPlan,
-    PreloadState,
-    PreloadTarget,
-    RuleState,
-    plan_preload,
-    preload_state,
-)
+from subscriptions.selectors.preload import PreloadPlan, PreloadTarget, RuleState, list_rule_states, plan_preload
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
 from subscriptions.selectors.status import Status, subscription_status
 from subscriptions.selectors.wanted import connection_of, list_claim_connections, list_wanted

@@ -64,18 +64,6 @@ class RuleState:
     has_room: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PreloadState:
-    """Progress of the preload of tier B."""
-
-    rules: Sequence[RuleState]
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every listed target of every rule is held."""
-        return not any(rule.waiting for rule in self.rules)
-
-
 def plan_preload() -> PreloadPlan:
     """Return the targets of the rules of PRELOAD_PROFILE, and the preload claims, in five queries."""
     rules = [
@@ -127,7 +115,7 @@ def _target_of(claim: Claim) -> PreloadTarget:
     return PreloadTarget(claim.rule_id or 0, claim.series, claim.width, claim.instrument_id)
 
 
-def preload_state() -> PreloadState:
+def list_rule_states() -> Sequence[RuleState]:
     """Return the progress of each active rule. A waiting target has no price yet, or is marked "no room"."""
     plan = plan_preload()
     wanted = Counter(target.rule_id for target in plan.wanted)
@@ -140,18 +128,16 @@ def preload_state() -> PreloadState:
         waiting[target.rule_id].append(f"{target}: no room" if is_too_large else str(target))
         if is_too_large:
             out_of_room.add(target.rule_id)
-    return PreloadState(
-        [
-            RuleState(
-                rule=str(rule),
-                wanted=wanted[rule.rule_id],
-                held=wanted[rule.rule_id] - len(waiting[rule.rule_id]),
-                waiting=tuple(waiting[rule.rule_id]),
-                has_room=rule.rule_id not in out_of_room,
-            )
-            for rule in plan.rules
-        ]
-    )
+    return [
+        RuleState(
+            rule=str(rule),
+            wanted=wanted[rule.rule_id],
+            held=wanted[rule.rule_id] - len(waiting[rule.rule_id]),
+            waiting=tuple(waiting[rule.rule_id]),
+            has_room=rule.rule_id not in out_of_room,
+        )
+        for rule in plan.rules
+    ]
 
 
 def count_free() -> int:

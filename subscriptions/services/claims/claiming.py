@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from marketdata.services import Chain
-from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, Tier
+from subscriptions.domain.claims import Cause, ClaimKind, LogAction, Tier
 from subscriptions.models import Claim, ClaimLeg
 from subscriptions.services.claims import eviction, quota, spots, windows, wording
 from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem, AddedLegs
@@ -77,7 +77,7 @@ def claim_chain_locked(*, chain: Chain, tier: Tier, kind: ClaimKind, user_id: in
     )
     spot_id = chain.listing.spot_instrument_id
     try:
-        held = _hold_chains({spot_id: [(claim, chain.instrument_ids)]}, tier=tier, cause=cause, added=added)
+        held = hold_chains({spot_id: [(claim, chain.instrument_ids)]}, tier=tier, cause=cause, added=added)
     except CapacityExceeded as refusal:
         raise quota.with_offer(refusal, chain) from None
     evicted = tuple(dict.fromkeys((*moved.evicted, *held.evicted)))
@@ -109,19 +109,17 @@ def claim_instrument_locked(
 
 
 def hold_chains(
-    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause
-) -> Sequence[LegChange]:
+    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]],
+    *,
+    tier: Tier,
+    cause: Cause,
+    added: AddedItem = ALWAYS_ON,
+) -> AddedLegs:
     """Write new chain claims of one tier with their spots and legs, under the lock; return the legs of the chains.
 
     `chains` is (unsaved claim, its instruments) by spot instrument; a spot without chains is claimed all the same.
     Where there is no room, chains of tier A are evicted. Raises CapacityExceeded.
     """
-    return _hold_chains(chains, tier=tier, cause=cause, added=ALWAYS_ON).changes
-
-
-def _hold_chains(
-    chains: Mapping[int, Sequence[tuple[Claim, Sequence[int]]]], *, tier: Tier, cause: Cause, added: AddedItem
-) -> AddedLegs:
     all_spots, new_spots = spots.find_or_create_spots(chains, tier=tier, now=cause.now)
     claims = []
     for spot_id, group in chains.items():

@@ -203,7 +203,7 @@ def _claim(
         key = _window_of(target)
         spot = prepared.opened[key].listing.spot_instrument_id
         groups.setdefault(spot, []).append((_claim_of(target, now=now), current[key].instrument_ids))
-    gained = claiming.hold_chains(groups, tier=Tier.B, cause=cause)
+    gained = claiming.hold_chains(groups, tier=Tier.B, cause=cause).changes
     return [*gained, *_claim_futures([target for target in targets if target.instrument_id], cause=cause)]
 
 

@@ -79,7 +79,7 @@ def test_a_series_without_a_price_gets_its_spot_first_and_its_legs_with_the_pric
 
     assert report.waiting == ("NIFTY 17 Feb 2026 x21: no price", "NIFTY 24 Feb 2026 x21: no price")
     assert Subscription.objects.get(instrument=listing.spots["NIFTY"]).tier == Tier.B
-    assert [rule.waiting for rule in selectors.preload_state().rules if rule.waiting] == [
+    assert [rule.waiting for rule in selectors.list_rule_states() if rule.waiting] == [
         ("NIFTY 17 Feb 2026 x21", "NIFTY 24 Feb 2026 x21")
     ]
     check_invariants()
@@ -90,7 +90,7 @@ def test_a_series_without_a_price_gets_its_spot_first_and_its_legs_with_the_pric
 
     put_prices({listing.spots["NIFTY"].pk: 25_010.0})
     assert services.preload_tier_b(now=LATER).waiting == ()
-    assert selectors.preload_state().is_complete
+    assert not any(rule.waiting for rule in selectors.list_rule_states())
     assert count_subscribed() == 129
     check_invariants()
 
@@ -171,7 +171,7 @@ def test_rules_without_room_claim_whole_series_in_order_and_report_the_waiting_o
         "CRUDEOIL_19MAR2026_FUT",
     ]
     assert report.waiting == ("CRUDEOIL 17 Feb 2026 x21: no room",)
-    crude = next(rule for rule in selectors.preload_state().rules if rule.waiting)
+    crude = next(rule for rule in selectors.list_rule_states() if rule.waiting)
     assert (crude.rule, crude.waiting) == ("CRUDEOIL (MCX_COMM)", ("CRUDEOIL 17 Feb 2026 x21: no room",))
     assert (crude.has_room, count_subscribed()) == (False, 87)
     check_invariants()
@@ -188,7 +188,7 @@ def test_waiting_targets_are_retried_without_log_rows_until_there_is_room(listin
     assert SubscriptionLog.objects.count() == rows
     FeedConnection.objects.update(capacity=5_000)
     assert services.preload_tier_b(now=LATER).waiting == ()
-    assert selectors.preload_state().is_complete
+    assert not any(rule.waiting for rule in selectors.list_rule_states())
     check_invariants()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport, TokenSource
-from subscriptions.selectors import AccountCooldown, PreloadState, RuleState
+from subscriptions.selectors import AccountCooldown, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
     DatabaseReadings,
@@ -30,7 +30,7 @@ from tests.connection_factories import make_connection, make_report
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 IMPORT = LastImport(listed=1_000, as_of=date(2026, 2, 10), finished_at=NOW, is_newest_refused=False)
 TOKEN = AccessTokenStatus(NOW + timedelta(hours=9), "beef", TokenSource.STORED, "entered", "")
-LOADED = PreloadState([RuleState("NIFTY (NSE_FNO)", wanted=2, held=2, waiting=())])
+LOADED = [RuleState("NIFTY (NSE_FNO)", wanted=2, held=2, waiting=())]
 
 
 def make_feed(
@@ -134,7 +134,7 @@ def test_instruments_are_there_and_of_today_or_yesterday(last: LastImport | None
 def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
     waiting = RuleState("GOLD (MCX_COMM)", wanted=3, held=1, waiting=("future 7", "future 8"))
 
-    part = check_tier_b(PreloadState([*LOADED.rules, waiting]))
+    part = check_tier_b([*LOADED, waiting])
 
     assert part.status is Status.FAILING
     assert part.reason == "loading, or waiting for a price: GOLD (MCX_COMM): 2 of 3"
