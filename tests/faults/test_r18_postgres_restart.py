@@ -87,7 +87,7 @@ def test_r18_a_database_restart_stops_no_tick_and_leaves_no_partial_write(server
     with running_market(tmp_path) as market, ThreadPoolExecutor() as pool:
         openings, over = count_opened_sockets(market.simulator), threading.Event()
         writing = pool.submit(write_until, market, over)
-        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, message="two writes have succeeded")
+        wait_until(lambda: WatchlistEntry.objects.count() > 2, seconds=10, message="writes have succeeded")
 
         began_at = time.monotonic()
         back_at = [restart(servers, how, over) for how in (signal.SIGINT, signal.SIGQUIT)]

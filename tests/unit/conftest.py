@@ -1,4 +1,4 @@
-"""Unit tests use no server: a database or Redis fixture fails the test, with servers there or not."""
+"""Unit tests use no server: a fixture of the database or Redis fails the test, even if servers run."""
 
 import pytest
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from devstack.logs import LogTail, last_lines, rotate_if_large, rotate_logs
 
 
-def test_a_tail_gives_each_line_once_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_tail_yields_each_complete_line_once(tmp_path: Path) -> None:
     log = tmp_path / "import.log"
     log.write_text("an earlier run\n")
     tail = LogTail(log)
@@ -21,7 +21,7 @@ def test_a_tail_gives_each_line_once_when_it_is_whole(tmp_path: Path) -> None:
     assert (first, second, tail.new_lines()) == (["100,000 rows"], ["200,000 rows"], [])
 
 
-def test_a_log_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
+def test_a_missing_log_has_no_lines(tmp_path: Path) -> None:
     assert LogTail(tmp_path / "none.log").new_lines() == []
     assert last_lines(tmp_path / "none.log", count=3) == []
 
@@ -33,7 +33,7 @@ def test_the_last_lines_of_a_long_log_are_returned(tmp_path: Path) -> None:
     assert last_lines(log, count=2) == ["two", "three"]
 
 
-def test_the_logs_of_the_run_before_are_kept_under_another_name(tmp_path: Path) -> None:
+def test_logs_of_the_previous_run_are_rotated(tmp_path: Path) -> None:
     (tmp_path / "web.log").write_text("before\n")
 
     rotate_logs(tmp_path)
@@ -42,7 +42,7 @@ def test_the_logs_of_the_run_before_are_kept_under_another_name(tmp_path: Path) 
     assert not (tmp_path / "web.log").exists()
 
 
-def test_a_large_log_is_kept_under_another_name_while_its_writer_appends(tmp_path: Path) -> None:
+def test_a_large_log_is_rotated_while_its_writer_appends(tmp_path: Path) -> None:
     log = tmp_path / "feed.log"
     with log.open("ab") as writer:
         writer.write(b"x" * 100)

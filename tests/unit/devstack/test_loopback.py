@@ -11,5 +11,5 @@ def test_loopback_is_excluded_from_any_proxy() -> None:
     }
 
 
-def test_earlier_exceptions_are_preserved() -> None:
+def test_existing_proxy_exceptions_are_preserved() -> None:
     assert without_proxy({"no_proxy": "intranet"})["NO_PROXY"] == "intranet,127.0.0.1,localhost"

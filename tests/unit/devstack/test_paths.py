@@ -5,7 +5,7 @@ from pathlib import Path
 from devstack.paths import external_directory_name
 
 
-def test_the_outside_name_is_short_and_belongs_to_one_checkout() -> None:
+def test_the_external_directory_name_is_short_and_unique_to_a_checkout() -> None:
     name = external_directory_name(Path("/srv/checkout"), "an-id")
 
     assert name == external_directory_name(Path("/srv/checkout"), "an-id")

@@ -24,7 +24,7 @@ def test_servers_run_as_ourselves_unless_we_are_root() -> None:
         (Ownership(uid=0, gid=65_534, mode=0o701), False),
     ],
 )
-def test_passing_needs_the_search_bit_of_the_closest_class(directory: Ownership, expected: bool) -> None:
+def test_entry_needs_the_search_bit_of_the_first_matching_class(directory: Ownership, expected: bool) -> None:
     assert may_pass(NOBODY, [directory]) is expected
 
 

@@ -29,7 +29,7 @@ def test_browser_frames_are_not_compressed() -> None:
     assert "--ws websockets-sansio --ws-per-message-deflate false" in arguments
 
 
-def test_daphne_serves_when_it_is_asked_for() -> None:
+def test_daphne_serves_if_the_environment_selects_it() -> None:
     arguments = web(launcher(ASGI_SERVER="daphne"), host="127.0.0.1", port=8_000).arguments
 
     assert list(arguments[2:7]) == ["daphne", "-b", "127.0.0.1", "-p", "8000"]

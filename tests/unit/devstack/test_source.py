@@ -1,4 +1,4 @@
-"""Which source of market data a run is for."""
+"""The source of market data of a run."""
 
 import gzip
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def test_without_credentials_the_source_is_the_demo_listing() -> None:
     assert (source.database, source.redis_prefix, source.is_simulated) == ("broking_demo", "demo", True)
 
 
-def test_a_dhan_account_has_a_database_of_its_own_and_the_brokers_addresses() -> None:
+def test_a_dhan_account_has_a_separate_database_and_the_brokers_addresses() -> None:
     environ = {"DHAN_CLIENT_ID": "1100000001", "DHAN_ACCESS_TOKEN": "eyJ"}
 
     source = choose_source(environ)
@@ -29,14 +29,14 @@ def test_a_dhan_account_has_a_database_of_its_own_and_the_brokers_addresses() ->
     assert variables_of(source, environ) == {"REDIS_PREFIX": "dhan-ee8a33b2"}
 
 
-def test_a_pin_stands_in_for_the_token_of_an_account() -> None:
+def test_a_pin_replaces_the_token_of_an_account() -> None:
     environ = {"DHAN_CLIENT_ID": "1100000001", "DHAN_PIN": "428913", "DHAN_TOTP_SECRET": "JBSW"}
 
     assert not choose_source(environ).is_simulated
 
 
 @pytest.mark.parametrize("name", ["DHAN_CLIENT_ID", "DHAN_ACCESS_TOKEN", "DHAN_PIN"])
-def test_half_of_the_credentials_is_refused(name: str) -> None:
+def test_incomplete_credentials_are_refused(name: str) -> None:
     with pytest.raises(DevstackError, match="go together"):
         choose_source({name: "x"})
 
@@ -64,7 +64,7 @@ def test_each_master_and_each_market_date_has_a_separate_database(tmp_path: Path
     assert len({database(first, "2026-02-10"), database(first, "2026-02-11"), database(other, "2026-02-10")}) == 3
 
 
-def test_the_simulator_is_addressed_like_the_broker_but_for_the_host() -> None:
+def test_addresses_of_the_simulator_differ_from_the_brokers_only_in_the_host() -> None:
     assert variables_of(choose_source({}), {}) == {
         "REDIS_PREFIX": "demo",
         "DHAN_FEED_URL": "ws://127.0.0.1:21000",
@@ -81,7 +81,7 @@ def test_the_simulator_is_addressed_like_the_broker_but_for_the_host() -> None:
     [("SEM_EXM_EXCH_ID,SEM_SEGMENT", "api-scrip-master.csv"), ("EXCH_ID,SEGMENT", "api-scrip-master-detailed.csv")],
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_instruments_are_imported_from_the_file_of_the_masters_own_layout(
+def test_instruments_are_imported_from_the_file_with_the_layout_of_the_master(
     header: str, name: str, pack: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
     master = tmp_path / "master"
@@ -92,7 +92,7 @@ def test_instruments_are_imported_from_the_file_of_the_masters_own_layout(
     assert variables_of(source, {})["DHAN_INSTRUMENTS_URL"] == f"http://127.0.0.1:21001/api-data/{name}"
 
 
-def test_a_master_that_is_cut_off_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_truncated_master_is_refused_by_name(tmp_path: Path) -> None:
     master = tmp_path / "master.csv.gz"
     master.write_bytes(gzip.compress(b"SEM_EXM_EXCH_ID")[:12])
 

@@ -1,4 +1,4 @@
-"""The decisions of `devstack run` that need nothing running."""
+"""The decisions of `devstack run` that need no running process."""
 
 import signal
 

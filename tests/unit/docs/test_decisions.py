@@ -25,7 +25,7 @@ def test_the_list_names_every_decision_with_its_number_date_and_status() -> None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_decision_states_situation_choice_cost_and_what_would_change_it(page: Path) -> None:
+def test_a_decision_states_situation_choice_cost_and_conditions_for_revision(page: Path) -> None:
     lines = page.read_text().splitlines()
 
     assert lines[0].startswith(f"# {page.name[:4]} — ")

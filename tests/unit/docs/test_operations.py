@@ -1,4 +1,4 @@
-"""docs/operations.md names everything there is, and nothing that is not: each set is read from the code."""
+"""docs/operations.md is complete and names nothing that does not exist: each set is read from the code."""
 
 import ast
 import importlib
@@ -58,14 +58,14 @@ def read_tables(text: str) -> Iterator[Table]:
 
 
 def table(first_column: str, heading: str) -> Table:
-    """Return the table of that heading whose first column is so called."""
+    """Return the table under `heading` whose first column is `first_column`."""
     found = [one for one in read_tables(PAGE.read_text()) if (one.columns[0], one.heading) == (first_column, heading)]
     assert len(found) == 1, f"{PAGE.name} has {len(found)} tables of {first_column} under {heading}"
     return found[0]
 
 
 def names(first_column: str, heading: str) -> set[str]:
-    """Return what that table lists; nothing stands there twice."""
+    """Return the first cells of a table; fail on duplicates."""
     listed = [row[0].strip("`") for row in table(first_column, heading).rows]
     assert len(listed) == len(set(listed))
     return set(listed)
@@ -78,7 +78,7 @@ def subclasses(base: type[Any]) -> Iterator[type[Any]]:
 
 
 def import_everything() -> None:
-    """Import all of our modules, so that every subclass of ours is known."""
+    """Import all modules of the apps, so that every subclass is registered."""
     for app in APPS:
         package = importlib.import_module(app)
         for module in pkgutil.walk_packages(package.__path__, f"{app}."):
@@ -98,7 +98,7 @@ def called_with(tree: ast.AST, callees: Iterable[str], *, position: int) -> set[
 
 
 def settings_read() -> set[str]:
-    """Return the variables that terminal/settings.py reads: whatever is asked of `env`, or of its own readers."""
+    """Return the variables that terminal/settings.py reads through `env` or through its reader functions."""
     tree = ast.parse((ROOT / "terminal" / "settings.py").read_text())
     readers = {f"env.{kind}" for kind in ("str", "int", "bool", "list", "db_url", "float", "url", "json")}
     own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -115,7 +115,7 @@ def problem_codes() -> set[str]:
 
 
 def metric_names() -> set[str]:
-    """Return the names under which samples are found, of a distribution the one without its ending."""
+    """Return the names of the metrics; of a histogram the name without its suffix."""
     families = [
         *feed_metrics.FeedCollector().describe(),
         *process_metrics.HubCollector(QuoteHub()).collect(),
@@ -206,13 +206,13 @@ def test_every_metric() -> None:
     assert names("Metric", "Metrics") == metric_names()
 
 
-def test_every_metric_the_page_speaks_of_is_there() -> None:
-    spoken = {
+def test_every_metric_on_the_page_exists() -> None:
+    mentioned = {
         re.sub(r"_(bucket|sum|count)$", "", one) for one in re.findall(r"terminal_[a-z_]*[a-z]", PAGE.read_text())
     }
     families = {"terminal_feed", "terminal_queue", "terminal_task", "terminal_token", "terminal_web"}
 
-    assert spoken - families <= metric_names()
+    assert mentioned - families <= metric_names()
 
 
 def test_every_cause_of_a_reconnect() -> None:
@@ -237,7 +237,7 @@ def test_every_fault_and_the_tests_that_show_it() -> None:
     shown: dict[str, set[str]] = {f"R{number}": set() for number in sorted(FAULTS)}
     for file in (ROOT / "tests" / "faults").glob("test_r*.py"):
         number = re.match(r"test_r(\d+)_", file.name)
-        assert number is not None, f"{file.name} names no fault"
+        assert number is not None, f"{file.name} has no fault number"
         shown[f"R{int(number[1])}"].add(f"tests/faults/{file.name}")
 
     rows = table("Fault", "Faults we survive").rows
@@ -245,7 +245,7 @@ def test_every_fault_and_the_tests_that_show_it() -> None:
     assert {row[0]: set(re.findall(r"`(tests/faults/[^`]+)`", row[3])) for row in rows} == shown
 
 
-def test_every_test_the_page_names_is_there() -> None:
+def test_every_test_file_on_the_page_exists() -> None:
     named = re.findall(r"`(tests/[^`]+\.py)`", PAGE.read_text())
 
     assert [one for one in named if not (ROOT / one).is_file()] == []

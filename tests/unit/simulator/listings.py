@@ -18,7 +18,7 @@ def listing_of(today: date = TODAY, size: Size = Size.DEMO) -> tuple[Listed, ...
     return _listing_of(today, size)
 
 
-# The cache takes `f(x)` and `f(today=x)` for different calls: only `listing_of` calls this.
+# The cache treats `f(x)` and `f(today=x)` as different calls; therefore only `listing_of` calls this.
 @cache
 def _listing_of(today: date, size: Size) -> tuple[Listed, ...]:
     return tuple(make_listing(today, size=size))

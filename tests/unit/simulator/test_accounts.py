@@ -80,7 +80,7 @@ def test_five_thousand_instruments_fit_and_one_more_does_not() -> None:
     assert connection.instruments == 5_000
 
 
-def test_the_part_that_fits_is_taken() -> None:
+def test_instruments_within_the_capacity_are_accepted() -> None:
     connection = make_connection()
     fill(connection, 4_990)
 

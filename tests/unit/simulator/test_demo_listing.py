@@ -22,11 +22,11 @@ LEAN = {
     "MIDCPNIFTY": (0, 5, 3),
     "BANKEX": (0, 5, 3),
 }
-"""Weekly, monthly and quarterly expiries that the lean rules ask for; 21 strikes each."""
+"""Weekly, monthly and quarterly expiries of the lean rules; 21 strikes each."""
 LEAN_FUTURES = 7
 LEAN_COMMODITY_SERIES = 4
 DAYS_OF_A_YEAR = [TODAY + timedelta(days=53 * step) for step in range(7)]
-"""Chosen: every quarter twice, at different distances from its last expiry, in half a second a day."""
+"""Chosen: each quarter twice, at different distances from its last expiry; a day takes half a second."""
 
 
 def option_expiries(listing: Sequence[Listed], underlying: str) -> list[date]:
@@ -41,7 +41,7 @@ def series_taken(expiries: list[date], rule: tuple[int, int, int]) -> set[date]:
     weeklies = [day for day in expiries if day not in monthlies]
     quarterlies = [day for day in monthlies if day.month in {3, 6, 9, 12}]
     taken = [kind[:count] for kind, count in zip((weeklies, monthlies, quarterlies), rule, strict=True)]
-    assert [len(kind) for kind in taken] == list(rule), "the listing has fewer than the rule asks for"
+    assert [len(kind) for kind in taken] == list(rule), "the listing has fewer expiries than the rule takes"
     return {day for kind in taken for day in kind}
 
 

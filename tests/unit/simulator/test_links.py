@@ -37,7 +37,7 @@ def test_finish_returns_the_rest_of_a_chunk_sent_in_part_and_discards_the_others
     assert link.take(2) == b""
 
 
-def test_without_a_bandwidth_limit_every_due_chunk_is_delivered() -> None:
+def test_without_a_bandwidth_limit_every_chunk_is_delivered_at_its_time() -> None:
     link = Link()
     link.put(b"0123", due_at=0)
     link.take(0, bytes_per_second=2)

@@ -1,4 +1,4 @@
-"""The seeded market: the same again with the same seed, and no tick that an exchange could not have sent."""
+"""The seeded market: reproducible, and without ticks that an exchange cannot send."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -51,7 +51,7 @@ def test_another_seed_gives_other_ticks() -> None:
     assert not np.array_equal(states_of_run()[-1]["ltp"], run(make_market(seed=8))[-1]["ltp"])
 
 
-def test_a_clock_that_stands_still_moves_nothing() -> None:
+def test_a_stopped_clock_changes_no_price() -> None:
     market = make_market()
     before = market.mark(everything(market))
 
@@ -220,7 +220,7 @@ def test_indices_move_together() -> None:
     assert np.corrcoef(moves.T).min() > 0.3
 
 
-def test_a_market_left_alone_for_a_week_stays_near_where_it_began() -> None:
+def test_a_market_stays_near_its_opening_prices_over_a_week() -> None:
     market = make_market()
     row = np.array([market.row_of[NIFTY]])
     levels = []

@@ -16,7 +16,7 @@ def zipf(count: int) -> npt.NDArray[np.float64]:
 
 
 def sent(count: int, *, rate: float, seconds: float) -> npt.NDArray[np.bool_]:
-    """Return turns x rows: which row was due at which turn."""
+    """Return turns x rows: whether each row sends at each turn."""
     pacer = Pacer(zipf(count), rate=rate, random=np.random.default_rng(7))
     pacer.set_demand(np.arange(count), np.ones(count))
     turns = np.zeros((round(seconds / TURN_SECONDS), count), dtype=bool)
@@ -25,7 +25,7 @@ def sent(count: int, *, rate: float, seconds: float) -> npt.NDArray[np.bool_]:
     return turns
 
 
-def test_the_rate_holds() -> None:
+def test_the_total_rate_is_constant() -> None:
     turns = sent(2_300, rate=2_000, seconds=20)
 
     assert turns.sum() / 20 == pytest.approx(2_000, rel=0.03)
@@ -41,7 +41,7 @@ def test_no_row_starves() -> None:
     assert waited * TURN_SECONDS <= 5.0
 
 
-def test_the_busy_send_more_often_than_the_others() -> None:
+def test_active_rows_send_more_often_than_the_others() -> None:
     updates = sent(2_300, rate=2_000, seconds=20).sum(axis=0) / 20
 
     assert updates[:5].min() > 3.0
@@ -55,7 +55,7 @@ def test_no_row_sends_more_than_four_times_a_second() -> None:
     assert 2.5 < turns.sum() / 100 <= 4.0
 
 
-def test_only_subscribed_rows_are_due() -> None:
+def test_only_subscribed_rows_send() -> None:
     pacer = Pacer(zipf(10), rate=100, random=np.random.default_rng(7))
     assert not len(pacer.due(1.0))
 
@@ -70,7 +70,7 @@ def test_only_subscribed_rows_are_due() -> None:
     packets=st.integers(1, 5),
     rate=st.floats(1, 20_000),
 )
-def test_rates_add_up_to_the_chosen_one_or_everyone_is_at_the_cap(
+def test_rates_sum_to_the_chosen_one_or_all_rows_are_at_the_cap(
     activity: list[float], packets: int, rate: float
 ) -> None:
     costs = np.full(len(activity), float(packets))

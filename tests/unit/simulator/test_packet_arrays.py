@@ -1,4 +1,4 @@
-"""Packets written by the thousand are the same bytes as packets encoded one by one."""
+"""The vectorized encoder writes the same bytes as the encoder of single packets."""
 
 import numpy as np
 import pytest
@@ -46,11 +46,11 @@ def writer(market: Market) -> PacketWriter:
     return PacketWriter(market.contracts.heads, market.bodies, framed=False)
 
 
-def test_fulls_are_the_definitions_bytes(market: Market, rows: list[int], writer: PacketWriter) -> None:
+def test_full_packets_equal_those_of_the_single_encoder(market: Market, rows: list[int], writer: PacketWriter) -> None:
     assert writer.fulls(np.array(rows)) == encoded([full_tick(market, row) for row in rows])
 
 
-def test_quotes_are_the_definitions_bytes(market: Market, rows: list[int], writer: PacketWriter) -> None:
+def test_quote_packets_equal_those_of_the_single_encoder(market: Market, rows: list[int], writer: PacketWriter) -> None:
     assert writer.quotes(np.array(rows)) == encoded([quote_tick(full_tick(market, row)) for row in rows])
 
 
@@ -62,7 +62,7 @@ def test_open_interest_comes_before_its_quote(market: Market, rows: list[int], w
     assert writer.oi_and_quotes(np.array(rows)) == encoded(expected)
 
 
-def test_tickers_and_previous_closes_are_the_definitions_bytes(
+def test_tickers_and_previous_closes_equal_those_of_the_single_encoder(
     market: Market, rows: list[int], writer: PacketWriter
 ) -> None:
     fulls = [full_tick(market, row) for row in rows]

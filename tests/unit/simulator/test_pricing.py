@@ -1,4 +1,4 @@
-"""Option prices against values worked out elsewhere, and the laws that any prices obey."""
+"""Option prices against published values, and the no-arbitrage rules that all prices obey."""
 
 import math
 
@@ -25,7 +25,7 @@ def price(forward: float, strike: float, years: float, volatility: float, *, is_
 
 
 @pytest.mark.parametrize("x", [-5.0, -1.96, -0.5, 0.0, 0.3, 1.0, 1.96, 4.0])
-def test_the_normal_distribution_is_the_error_functions(x: float) -> None:
+def test_the_normal_distribution_agrees_with_the_error_function(x: float) -> None:
     assert float(pricing.normal_cdf(one(x))[0]) == pytest.approx(0.5 * (1 + math.erf(x / math.sqrt(2))), abs=1e-7)
 
 

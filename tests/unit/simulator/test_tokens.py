@@ -21,7 +21,7 @@ def test_only_the_newest_token_is_valid() -> None:
     assert tokens.status("never", now=now) is TokenStatus.UNKNOWN
 
 
-def test_a_token_ends_when_its_claims_say() -> None:
+def test_a_token_expires_at_the_time_in_its_claims() -> None:
     issued = Tokens("1", "first", hours=1).issue(now=now)
     shown_again = Tokens("1", issued.text)
 
@@ -31,14 +31,14 @@ def test_a_token_ends_when_its_claims_say() -> None:
     assert shown_again.renew(issued.text, now=now + timedelta(hours=1)) is None
 
 
-def test_a_text_without_claims_never_ends() -> None:
+def test_a_token_without_claims_never_expires() -> None:
     assert Tokens("1", "a.b.c").expires_at() is None
     assert Tokens("1", "sim-token").expires_at() is None
 
 
 # RFC 6238, appendix B, with six digits.
 @pytest.mark.parametrize(("second", "code"), [(59, "287082"), (1111111109, "081804"), (20000000000, "353130")])
-def test_codes_are_those_of_the_standard(second: int, code: str) -> None:
+def test_totp_codes_equal_those_of_rfc_6238(second: int, code: str) -> None:
     assert totp_now(RFC_SECRET, now=second) == code
     assert is_totp(code, secret=RFC_SECRET, now=second + 30)
     assert not is_totp(code, secret=RFC_SECRET, now=second + 61)

@@ -1,4 +1,4 @@
-"""No test replaces a part of our own code: tests pass arguments and settings, or use real servers.
+"""No test replaces a part of the product's code: tests pass arguments and settings, or use real servers.
 
 The check reads the tests' syntax trees. An environment variable, or a class of another project, may be replaced.
 """
@@ -16,11 +16,11 @@ METHODS = frozenset(("setattr", "delattr", "setitem", "delitem", "patch", "objec
 FUNCTIONS = frozenset(("setattr", "delattr", "patch"))
 MOCKS = frozenset(("unittest.mock", "mock", "pytest_mock"))
 PLAIN_MOCK_NAMES = frozenset(("ANY", "sentinel"))
-"""These replace nothing: they stand for a value."""
+"""Values of `unittest.mock` that replace nothing."""
 
 
 def find_patches(source: str) -> Iterator[int]:
-    """Yield the lines in which a test replaces an attribute of a module or class of ours, or makes a mock."""
+    """Yield the lines in which a test replaces an attribute of the product's modules or classes, or makes a mock."""
     tree = ast.parse(source)
     imported = dict(_imports(tree))
     for node in ast.walk(tree):
@@ -56,7 +56,7 @@ def _is_replacing(called: ast.expr) -> bool:
 
 
 def _is_ours(target: ast.expr, imported: dict[str, str]) -> bool:
-    """Whether `target` is a name that is imported from us, an attribute of one, or a path to one as text."""
+    """Return whether `target` is a name imported from the product, its attribute, or its dotted path as text."""
     if isinstance(target, ast.Constant):
         return isinstance(target.value, str) and target.value.split(".")[0] in OURS
     while isinstance(target, ast.Attribute):
@@ -85,7 +85,7 @@ def _is_attribute_of_ours(target: ast.expr, imported: dict[str, str]) -> bool:
         "import unittest.mock",
     ],
 )
-def test_each_way_to_patch_is_found(statement: str) -> None:
+def test_each_kind_of_patch_is_found(statement: str) -> None:
     source = "from subscriptions.feed import fence\nfrom subscriptions.feed.fence import Fence\n" + statement
 
     assert list(find_patches(source)) == [3]
@@ -102,14 +102,14 @@ def test_each_way_to_patch_is_found(statement: str) -> None:
         "from unittest.mock import ANY",
     ],
 )
-def test_what_is_not_ours_may_be_replaced(statement: str) -> None:
+def test_code_of_other_projects_may_be_replaced(statement: str) -> None:
     imports = "from django.conf import settings\nfrom dhanhq import MarketFeed\nfrom subscriptions.feed import fence\n"
     source = imports + statement
 
     assert list(find_patches(source)) == []
 
 
-def test_no_test_patches_a_module_of_ours() -> None:
+def test_no_test_patches_the_product() -> None:
     found = [
         f"{path.relative_to(REPOSITORY)}:{line}"
         for path in sorted((REPOSITORY / "tests").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""No test sleeps for a fixed time: a sleep is too short on a busy machine, and wastes time on a quiet one."""
+"""No test sleeps for a fixed time: a sleep is too short on a busy machine and wastes time on an idle one."""
 
 import ast
 from collections.abc import Iterator

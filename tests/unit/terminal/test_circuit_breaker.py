@@ -1,4 +1,4 @@
-"""Who may wait for the database: so many at a time, and nobody while it is known to hang."""
+"""The circuit breaker limits concurrent database connections and refuses all while the database hangs."""
 
 import threading
 
@@ -8,7 +8,7 @@ import pytest
 from terminal.postgres.circuit_breaker import CircuitBreaker, DatabaseUnavailable
 
 
-def test_no_more_than_so_many_wait_at_a_time() -> None:
+def test_the_number_of_concurrent_connections_is_limited() -> None:
     breaker = CircuitBreaker(statement_seconds=1.0, connections=2)
     release_slot = breaker.acquire_slot()
     breaker.acquire_slot()
@@ -20,18 +20,18 @@ def test_no_more_than_so_many_wait_at_a_time() -> None:
     breaker.acquire_slot()
 
 
-def test_one_who_waited_in_vain_spares_the_others_until_there_is_an_answer() -> None:
+def test_after_a_timeout_connections_are_refused_until_a_probe_succeeds() -> None:
     breaker = CircuitBreaker(statement_seconds=1.0, connections=2)
-    answers, asked, freed = threading.Event(), threading.Event(), threading.Event()
+    answers, probed, freed = threading.Event(), threading.Event(), threading.Event()
 
     def probe() -> None:
-        asked.set()
+        probed.set()
         if not answers.is_set():
             raise psycopg.OperationalError("no answer")
 
     breaker.trip(probe)
     breaker.trip(probe)
-    assert asked.wait(5)
+    assert probed.wait(5)
     with pytest.raises(DatabaseUnavailable, match="does not answer"):
         breaker.acquire_slot()
 

@@ -1,4 +1,4 @@
-"""Refusals and failures as problem details, through a view that raises what it is given."""
+"""Refusals and failures as problem details, through a view that raises a given error."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def body_of(response: Response) -> dict[str, object]:
     return body
 
 
-def test_a_domain_error_becomes_its_own_problem() -> None:
+def test_a_domain_error_becomes_a_problem_with_its_code_and_members() -> None:
     response = answer_to(NoRoomError("This chain needs 202 streams; 150 are free.", needed=202, free=150))
 
     assert response["Content-Type"] == "application/problem+json"
@@ -68,8 +68,8 @@ def test_a_domain_error_becomes_its_own_problem() -> None:
     }
 
 
-def test_every_domain_error_has_a_status_in_the_one_table() -> None:
-    # Every module of an app, because an error is known only once its module is imported.
+def test_every_domain_error_has_a_status_in_the_table() -> None:
+    # Import every module of an app: a subclass is registered when its module is imported.
     for app in apps.get_app_configs():
         if (BASE_DIR / app.name).is_dir():
             for module in walk_packages([app.path], f"{app.name}."):
@@ -95,14 +95,14 @@ def test_extra_members_never_override_the_standard_ones() -> None:
     assert body["instance"] == "/api/v2/thing"
 
 
-def test_a_refusal_for_now_says_when_to_come_back() -> None:
+def test_a_temporary_refusal_carries_retry_after() -> None:
     response = answer_to(BusyError("Others are being placed."))
 
     assert (response.status_code, response["Retry-After"]) == (503, "2")
 
 
 @pytest.mark.parametrize("error", [OperationalError("connection refused"), InterfaceError("connection already closed")])
-def test_a_database_that_is_away_is_503_and_no_internals(error: Exception) -> None:
+def test_an_unavailable_database_is_503_without_internals(error: Exception) -> None:
     response = answer_to(error)
 
     assert (response.status_code, response["Retry-After"]) == (503, "2")
@@ -110,7 +110,7 @@ def test_a_database_that_is_away_is_503_and_no_internals(error: Exception) -> No
     assert b"connection" not in response.content
 
 
-def test_a_redis_that_is_away_is_503() -> None:
+def test_an_unavailable_redis_is_503() -> None:
     response = answer_to(BoardError("Error 111 connecting to 127.0.0.1:6379"))
 
     assert response.status_code == 503
@@ -131,16 +131,16 @@ def test_a_redis_that_is_away_is_503() -> None:
         (exceptions.ParseError("The body is not JSON"), 400, "parse_error"),
     ],
 )
-def test_what_the_framework_refuses_has_the_same_shape(error: Exception, status: int, code: str) -> None:
+def test_refusals_of_the_framework_have_the_same_form(error: Exception, status: int, code: str) -> None:
     response = answer_to(error)
 
-    # Without an authenticator there is no challenge, and the framework answers 403 for 401.
+    # Without an authenticator there is no challenge, and the framework answers 403 in place of 401.
     assert response.status_code == (403 if status == 401 else status)
     assert body_of(response)["code"] == code
     assert response["Content-Type"] == "application/problem+json"
 
 
-def test_fields_that_are_wrong_are_named_with_their_sentences() -> None:
+def test_invalid_fields_are_listed_with_their_messages() -> None:
     error = exceptions.ValidationError({"symbol": ["This field is required."], "width": ["Too wide.", "Not odd."]})
 
     body = body_of(answer_to(error))
@@ -150,18 +150,18 @@ def test_fields_that_are_wrong_are_named_with_their_sentences() -> None:
     assert body["detail"] == "symbol: This field is required. width: Too wide."
 
 
-def test_a_throttled_caller_is_told_how_long_to_wait() -> None:
+def test_a_throttled_request_carries_retry_after() -> None:
     response = answer_to(exceptions.Throttled(wait=11.2))
 
     assert (response.status_code, response["Retry-After"]) == (429, "12")
     assert body_of(response)["code"] == "throttled"
 
 
-def test_what_nobody_expected_is_left_to_the_log() -> None:
+def test_an_unexpected_error_is_left_to_the_log() -> None:
     assert errors.problem_response(RuntimeError("secret"), {"request": HttpRequest()}) is None
 
 
-def test_the_last_resort_says_nothing_of_the_inside() -> None:
+def test_an_internal_error_exposes_no_internals() -> None:
     request = APIRequestFactory().get("/api/v2/thing")
 
     try:

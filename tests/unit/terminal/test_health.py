@@ -1,4 +1,4 @@
-"""Judging what the servers said: which part is how, and which answer follows."""
+"""The status of each part of /health from the readings of PostgreSQL and Redis."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -49,7 +49,7 @@ def make_feed(
     )
 
 
-def test_all_is_well() -> None:
+def test_all_parts_are_ok_with_good_readings() -> None:
     parts = check_parts(
         {
             "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
@@ -77,7 +77,7 @@ def test_all_is_well() -> None:
     assert worst(parts) is Status.OK
 
 
-def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
+def test_a_hung_database_fails_the_parts_that_need_it() -> None:
     gone = NoAnswer("no answer within 1.5 s")
 
     parts = check_parts({"database": gone, "redis": RedisReadings(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
@@ -87,7 +87,7 @@ def test_a_database_that_hangs_leaves_what_it_knows_unknown() -> None:
     assert parts["database"].reason == "no answer within 1.5 s"
 
 
-def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
+def test_an_unavailable_redis_fails_the_periodic_work() -> None:
     parts = check_parts(
         {
             "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
@@ -110,7 +110,7 @@ def test_a_redis_that_is_away_leaves_the_periodic_work_unknown() -> None:
         ([Status.FAILING, Status.DEGRADED, Status.OK], Status.FAILING),
     ],
 )
-def test_the_worst_part_decides(statuses: list[Status], expected: Status) -> None:
+def test_the_overall_status_is_that_of_the_worst_part(statuses: list[Status], expected: Status) -> None:
     assert worst({str(number): Part(status) for number, status in enumerate(statuses)}) is expected
 
 
@@ -127,11 +127,11 @@ def test_the_worst_part_decides(statuses: list[Status], expected: Status) -> Non
         ),
     ],
 )
-def test_instruments_are_there_and_of_today_or_yesterday(last: LastImport | None, expected: Status) -> None:
+def test_instruments_must_be_imported_today_or_yesterday(last: LastImport | None, expected: Status) -> None:
     assert check_instruments(last, now=NOW).status is expected
 
 
-def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
+def test_tier_b_fails_while_it_loads_and_names_the_waiting_rules() -> None:
     waiting = RuleState("GOLD (MCX_COMM)", wanted=3, held=1, waiting=("future 7", "future 8"))
 
     part = check_tier_b([*LOADED, waiting])
@@ -153,11 +153,11 @@ def test_tier_b_that_still_loads_is_not_ready_and_says_what_waits() -> None:
         (make_feed(state=ConnectionState.WANTED, load=0, sent=0), Status.OK),
     ],
 )
-def test_a_connection_that_carries_something_must_be_live_and_told(feed: FeedStatus, expected: Status) -> None:
+def test_a_connection_with_a_load_must_be_live_and_have_sent_its_set(feed: FeedStatus, expected: Status) -> None:
     assert check_feed(feed).status is expected
 
 
-def test_what_a_feed_streams_is_unknown_where_one_owner_cannot_be_asked() -> None:
+def test_the_count_of_streaming_instruments_is_unknown_without_all_reports() -> None:
     assert check_feed(make_feed(sent=None)).details["streaming"] is None
     assert check_feed(make_feed()).details["streaming"] == 495
 
@@ -173,13 +173,13 @@ def test_what_a_feed_streams_is_unknown_where_one_owner_cannot_be_asked() -> Non
         (None, Status.FAILING, Status.FAILING),
     ],
 )
-def test_a_late_run_is_laid_at_the_right_door(redis: RedisReadings | None, beat: Status, work: Status) -> None:
+def test_a_late_run_fails_beat_or_work(redis: RedisReadings | None, beat: Status, work: Status) -> None:
     parts = check_periodic_work(redis, now=NOW)
 
     assert (parts["beat"].status, parts["work"].status) == (beat, work)
 
 
-def test_a_connection_that_is_away_says_why() -> None:
+def test_a_connection_that_is_not_live_shows_its_reason() -> None:
     feed = make_feed(state=ConnectionState.STOPPED)
     report = make_report(state=ConnectionState.STOPPED, last_error="808: authentication failed")
     stopped = replace(feed, connections=[feed.connections[0].with_report(report)])
@@ -198,7 +198,7 @@ def test_a_connection_that_is_away_says_why() -> None:
         (NoAnswer("no answer within 1.5 s"), Status.DEGRADED, "the free space is unknown: no answer within 1.5 s"),
     ],
 )
-def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: object, status: Status, reason: str) -> None:
+def test_a_nearly_full_disk_is_degraded(free_mb: object, status: Status, reason: str) -> None:
     part = check_disk(free_mb, min_mb=1_000)
 
     assert (part.status, part.reason) == (status, reason)
@@ -218,7 +218,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_anything_fails(free_mb: objec
         ),
     ],
 )
-def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(
+def test_a_token_problem_is_reported_without_quoting_the_token(
     life: AccessTokenStatus, status: Status, reason: str
 ) -> None:
     part = check_token(life, now=NOW)
@@ -227,7 +227,7 @@ def test_a_token_that_needs_somebody_is_said_without_a_word_of_it(
     assert "beef" not in str(part.body())
 
 
-def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
+def test_a_calendar_without_future_sessions_is_degraded_with_its_reason() -> None:
     lack = "No market session is known for Fri 01 Jan 2027: load the calendar."
 
     parts = check_parts(
@@ -244,7 +244,7 @@ def test_a_calendar_that_ends_is_said_in_its_own_words() -> None:
     assert worst(parts) is Status.DEGRADED
 
 
-def test_a_gate_that_is_closed_says_until_when_and_why() -> None:
+def test_a_closed_gate_shows_its_end_and_reason() -> None:
     part = check_gate(AccountCooldown(NOW, closes_all=True, reason="805: too many requests or connections"))
 
     assert part.status is Status.DEGRADED
@@ -253,6 +253,6 @@ def test_a_gate_that_is_closed_says_until_when_and_why() -> None:
     assert check_gate(None).status is Status.OK
 
 
-def test_a_connection_that_is_being_told_is_judged_by_how_much_it_was_told() -> None:
+def test_a_subscribing_connection_is_rated_by_its_sent_count() -> None:
     assert check_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=100)).status is Status.OK
     assert check_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=50)).status is Status.FAILING

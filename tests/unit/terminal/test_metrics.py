@@ -1,4 +1,4 @@
-"""Who may read the metrics, and what they say of what the servers said."""
+"""The clients that may read the metrics, and the samples from the readings of PostgreSQL and Redis."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def test_a_connection_is_in_exactly_one_state() -> None:
     ]
 
 
-def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() -> None:
+def test_a_connection_is_failed_over_until_its_owner_reports_it_live() -> None:
     away = replace(make_report(), state=ConnectionState.RECONNECTING)
     database = make_database(state=ConnectionState.FAILED_OVER)
 
@@ -59,7 +59,7 @@ def test_a_connection_whose_load_others_carry_is_failed_over_until_it_is_back() 
     assert current(make_report()) == ['terminal_feed_state{connection="1",state="live"} 1.0']
 
 
-def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
+def test_load_comes_from_the_database_and_drift_and_epoch_use_the_owners_report() -> None:
     lines = text_of(Scrape(make_database(), make_redis(make_report())))
 
     assert 'terminal_feed_load{connection="1"} 100.0' in lines
@@ -67,7 +67,7 @@ def test_the_database_knows_the_load_and_the_owner_what_streams() -> None:
     assert 'terminal_feed_epoch{connection="1"} 7.0' in lines
 
 
-def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -> None:
+def test_a_connection_without_a_report_is_wanted_with_its_whole_load_as_drift() -> None:
     lines = text_of(Scrape(make_database(), make_redis()))
 
     assert 'terminal_feed_state{connection="1",state="wanted"} 1.0' in lines
@@ -76,7 +76,7 @@ def test_a_connection_nobody_reports_on_is_not_live_and_all_of_it_is_missing() -
     assert not [line for line in lines if line.startswith("terminal_feed_packets")]
 
 
-def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
+def test_samples_of_an_unavailable_server_are_missing_and_not_zero() -> None:
     without_redis = text_of(Scrape(make_database(), None))
     without_database = text_of(Scrape(None, make_redis(make_report())))
 
@@ -87,7 +87,7 @@ def test_what_a_server_did_not_say_is_left_out_and_not_zero() -> None:
     assert 'terminal_feed_streaming{connection="1"} 90.0' in without_database
 
 
-def test_counts_and_distributions_are_those_of_the_owner() -> None:
+def test_counters_and_histograms_come_from_the_owners_report() -> None:
     lags = Histogram((1.0, 2.0))
     lags.add(1.5)
     statistics = FeedStatistics(
@@ -105,14 +105,14 @@ def test_counts_and_distributions_are_those_of_the_owner() -> None:
     assert 'terminal_feed_trade_lag_seconds_sum{connection="1"} 1.5' in lines
 
 
-def test_queues_are_counted_and_a_task_that_never_ran_has_no_time() -> None:
+def test_queues_have_their_lengths_and_a_task_that_never_ran_has_no_timestamp() -> None:
     lines = text_of(Scrape(None, make_redis()))
 
     assert 'terminal_queue_tasks{queue="default"} 3.0' in lines
     assert len([line for line in lines if line.startswith("terminal_task_last_run_timestamp_seconds")]) == 1
 
 
-def test_the_token_says_when_it_ends_and_nothing_else() -> None:
+def test_the_only_sample_of_the_token_is_its_expiry() -> None:
     lines = text_of(Scrape(make_database(token_ends_at=NOW), None))
 
     assert [line for line in lines if "token" in line] == ["terminal_token_expires_timestamp_seconds 1.7706978e+09"]
@@ -127,7 +127,7 @@ def test_a_peer_on_loopback_is_local(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["203.0.113.9", "10.0.0.1", "::ffff:203.0.113.9", "2001:db8::1", "", "unix:", "localhost"]
 )
-def test_any_other_peer_is_not(address: str) -> None:
+def test_a_peer_outside_loopback_is_not_local(address: str) -> None:
     assert not is_local({"REMOTE_ADDR": address}, proxies=0)
 
 
@@ -136,9 +136,9 @@ def test_any_other_peer_is_not(address: str) -> None:
     ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_FORWARDED_HOST"],
 )
 @pytest.mark.parametrize("value", ["127.0.0.1", "for=127.0.0.1", ""])
-def test_what_came_through_a_proxy_is_not_local_whatever_it_says(header: str, value: str) -> None:
+def test_a_request_with_a_proxy_header_is_never_local(header: str, value: str) -> None:
     assert not is_local({"REMOTE_ADDR": "127.0.0.1", header: value}, proxies=0)
 
 
-def test_behind_a_declared_proxy_nobody_is_local() -> None:
+def test_behind_a_declared_proxy_no_peer_is_local() -> None:
     assert not is_local({"REMOTE_ADDR": "127.0.0.1"}, proxies=1)

@@ -1,4 +1,4 @@
-"""JSON of the API: what goes out, and what is refused coming in."""
+"""JSON of the API: rendering of answers, and refusal of invalid requests."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,7 +29,7 @@ def test_unknown_is_null_and_never_zero() -> None:
     )
 
 
-def test_what_has_no_json_form_is_a_programming_error() -> None:
+def test_a_value_without_a_json_form_raises_an_error() -> None:
     with pytest.raises(TypeError):
         encode_json({"rows": {1, 2}})
 
@@ -44,6 +44,6 @@ def test_a_body_that_is_not_json_is_refused(body: bytes) -> None:
         JsonParser().parse(BytesIO(body))
 
 
-def test_a_body_beyond_the_bound_is_refused() -> None:
+def test_a_body_above_the_size_limit_is_refused() -> None:
     with pytest.raises(ParseError, match="longer than 1000000 bytes"):
         JsonParser().parse(BytesIO(b'"' + b"x" * MAX_BODY_BYTES + b'"'))

@@ -1,7 +1,7 @@
 from django.conf import settings
 
 
-def test_a_database_machine_that_is_gone_is_noticed_in_seconds() -> None:
+def test_a_lost_database_host_is_detected_within_seconds() -> None:
     options = settings.DATABASES["default"]["OPTIONS"]
 
     assert options["connect_timeout"] <= 5

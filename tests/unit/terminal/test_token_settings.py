@@ -1,4 +1,4 @@
-"""Settings of the account: what contradicts itself stops the start, by name, and quotes no secret."""
+"""Contradictory settings of the account stop the start; the error names the setting and quotes no secret."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ SECRET = "QUITE-A-SECRET"
 
 
 def start_with(**variables: str) -> "subprocess.CompletedProcess[str]":
-    """Load the settings in a process of their own, with only these variables of the account."""
+    """Load the settings in a separate process, with only these variables of the account."""
     environment = {name: value for name, value in os.environ.items() if name not in ACCOUNT}
     return subprocess.run(
         [sys.executable, "-c", "import terminal.settings"],
@@ -36,7 +36,7 @@ def start_with(**variables: str) -> "subprocess.CompletedProcess[str]":
         ({"TOKEN_KEYS": SECRET}, "TOKEN_KEYS: key 1 is no Fernet key"),
     ],
 )
-def test_a_contradiction_stops_the_start_by_name(variables: dict[str, str], says: str) -> None:
+def test_contradictory_settings_stop_the_start_and_are_named(variables: dict[str, str], says: str) -> None:
     started = start_with(**variables)
 
     assert started.returncode == 1
@@ -44,5 +44,5 @@ def test_a_contradiction_stops_the_start_by_name(variables: dict[str, str], says
     assert SECRET not in started.stderr
 
 
-def test_a_pin_and_a_totp_secret_stand_in_for_the_token() -> None:
+def test_a_pin_and_a_totp_secret_replace_the_token() -> None:
     assert start_with(DHAN_CLIENT_ID="1", DHAN_PIN="1", DHAN_TOTP_SECRET="jbsw y3dp " * 4).returncode == 0

@@ -1,4 +1,4 @@
-"""The steps of workers: who gets a deadline for database answers."""
+"""The worker step that sets the deadline for database answers."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def start_step(*queues: str) -> None:
 
 
 @override_settings(DATABASE_PATIENCE_MS=0)
-def test_a_feed_worker_gives_an_answer_of_the_database_four_seconds() -> None:
+def test_a_feed_worker_has_a_database_deadline_of_four_seconds() -> None:
     start_step("feed")
 
     breaker = base.process_breaker()
@@ -48,7 +48,7 @@ def test_the_setting_overrides_the_deadline_of_a_feed_worker() -> None:
 
 
 @override_settings(DATABASE_PATIENCE_MS=0)
-def test_a_work_worker_has_no_deadline() -> None:
+def test_a_work_worker_has_no_database_deadline() -> None:
     start_step("default")
 
     assert base.process_breaker() is None

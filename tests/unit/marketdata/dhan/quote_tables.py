@@ -1,4 +1,4 @@
-"""Instruments of a quote table under test, and how packets get into it and quotes out."""
+"""A quote table with four instruments, and helpers that feed it packets and read its quotes."""
 
 from marketdata.dhan import packets
 from marketdata.dhan.packets import Packet

@@ -18,7 +18,7 @@ from marketdata.dhan.disconnects import Reaction, describe, reaction_to, reactio
         (899, Reaction.COME_BACK),
     ],
 )
-def test_each_reason_has_its_reaction(code: int, reaction: Reaction) -> None:
+def test_each_disconnect_code_has_its_reaction(code: int, reaction: Reaction) -> None:
     assert reaction_to(code) is reaction
 
 
@@ -35,6 +35,6 @@ def test_a_refused_handshake_has_a_reaction(status: int, reaction: Reaction) -> 
     assert reaction_to_refusal(status) is reaction
 
 
-def test_a_reason_is_told_in_words() -> None:
+def test_a_disconnect_code_is_described_by_code_and_text() -> None:
     assert describe(807) == "807: the access token has expired"
     assert describe(899) == "899: not documented"

@@ -1,4 +1,4 @@
-"""The broker's packets, read back from bytes that others made, and from any bytes at all."""
+"""Decoding of the broker's packets: from bytes of other encoders, and from arbitrary bytes."""
 
 import json
 from pathlib import Path
@@ -44,21 +44,21 @@ def packet_of(vectors: dict[str, Any], name: str) -> bytes:
 
 
 def assert_reads(data: bytes, expected: Packet) -> None:
-    """Prices are as close as 32 bits hold them; everything else is equal."""
+    """Assert equality; prices may differ by the rounding of float32."""
     found = packets.decode(data)
     assert packets.encode(found) == data
     assert packets.encode(expected) == data
 
 
-def test_a_ticker_is_a_price_and_a_time(vectors: dict[str, Any]) -> None:
+def test_a_ticker_contains_a_price_and_a_time(vectors: dict[str, Any]) -> None:
     assert_reads(packet_of(vectors, "ticker-nifty"), TickerTick(NIFTY, ltp=23378.35, ltt=1781084997))
 
 
-def test_a_previous_close_carries_yesterdays_open_interest(vectors: dict[str, Any]) -> None:
+def test_a_previous_close_contains_yesterdays_open_interest(vectors: dict[str, Any]) -> None:
     assert_reads(packet_of(vectors, "prev-close-nse-eq"), PreviousCloseTick(HDFCBANK, 1691.2, 0))
 
 
-def test_an_oi_packet_is_one_number(vectors: dict[str, Any]) -> None:
+def test_an_oi_packet_contains_one_number(vectors: dict[str, Any]) -> None:
     data = packet_of(vectors, "oi-nse-fno")
 
     assert packets.decode(data) == OiTick(OPTION, 11_760_060)
@@ -113,11 +113,11 @@ def test_a_full_packet_ends_in_five_levels_best_first(vectors: dict[str, Any]) -
     assert_reads(packet_of(vectors, "full-nse-fno"), expected)
 
 
-def test_a_disconnect_says_why(vectors: dict[str, Any]) -> None:
+def test_a_disconnect_packet_contains_its_code(vectors: dict[str, Any]) -> None:
     assert packets.decode(packet_of(vectors, "disconnect-805")) == DisconnectPacket(805)
 
 
-def test_a_market_status_says_nothing(vectors: dict[str, Any]) -> None:
+def test_a_market_status_packet_has_no_content(vectors: dict[str, Any]) -> None:
     assert packets.decode(packet_of(vectors, "market-status")) == MarketStatus()
 
 
@@ -158,14 +158,14 @@ def test_published_bytes_of_real_full_packets_fit_the_layout(
         (bytes.fromhex("02100000 0d000000 b3a4b646"), "TICKER packet of 12 bytes says 16, should be 16"),
     ],
 )
-def test_bytes_that_are_no_packet_are_refused_with_the_reason(data: bytes, reason: str) -> None:
+def test_invalid_packets_are_refused_with_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(DecodeError) as refusal:
         packets.decode(data)
 
     assert refusal.value.reason == reason
 
 
-def test_packets_before_a_broken_one_are_kept_and_its_place_is_told() -> None:
+def test_packets_before_an_invalid_one_are_returned_and_the_error_has_its_offset() -> None:
     ticker = packets.encode(TickerTick(NIFTY, 25_900.0, 1_781_084_997))
     found: list[bytes] = []
 
@@ -178,14 +178,14 @@ def test_packets_before_a_broken_one_are_kept_and_its_place_is_told() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 7])
-def test_a_length_below_the_headers_ends_the_walk(length: int) -> None:
-    """A walk that accepted it would never end."""
+def test_a_length_below_that_of_the_header_ends_the_split(length: int) -> None:
+    """A loop that accepted such a length would never end."""
     with pytest.raises(DecodeError, match=f"length {length} is below the header's at offset 0"):
         list(packets.split(bytes((2, length, 0, 0, 13, 0, 0, 0))))
 
 
 @given(packet=any_packet)
-def test_what_is_encoded_is_what_is_decoded(packet: Packet) -> None:
+def test_decoding_an_encoded_packet_returns_it(packet: Packet) -> None:
     assert packets.decode(packets.encode(packet)) == packet
 
 
@@ -207,7 +207,7 @@ def test_a_message_cut_anywhere_yields_its_whole_packets_and_no_other(sent: list
 
     try:
         for packet in packets.split(message):
-            whole.append(packet)  # noqa: PERF402  # What was read before the refusal counts.
+            whole.append(packet)  # noqa: PERF402  # A comprehension would lose the packets before the refusal.
     except DecodeError as refusal:
         stopped_at = refusal.offset
 

@@ -1,4 +1,4 @@
-"""The fast path against its definition: `packets.split`, `packets.decode` and `quotes.updated`, packet by packet."""
+"""The vectorized table against the slow path: `packets.split`, `packets.decode` and `apply_tick` for each packet."""
 
 import json
 from collections import Counter
@@ -45,7 +45,7 @@ u32 = st.integers(0, 2**32 - 1)
 u16 = st.integers(0, 2**16 - 1)
 keys = st.sampled_from([*IDS, STRANGER])
 levels = st.builds(DepthLevel, u32, u32, u16, u16, prices, prices)
-# Prices of one size, so that most are accepted, and every kind that is not.
+# Prices of similar size, of which most are accepted, and every kind of rejected price.
 ltps = st.one_of(st.floats(50, 500, width=32), st.sampled_from([0.0, -0.0, -1.0, 5.0, 4_999.0]), st.floats(width=32))
 DAY = 86_400
 NOON = 20_700 * DAY + DAY // 2  # trade times: IST written as if UTC
@@ -74,7 +74,7 @@ anything = st.one_of(
 )
 index_packets = tickers.map(lambda tick: b"\x01" + packets.encode(tick)[1:])
 known_packets = st.one_of(anything.map(packets.encode), index_packets)
-# A code or a length that is none of ours, but a header that adds up.
+# An unknown code or a wrong length, with a consistent header.
 odd_packets = st.builds(
     lambda code, body: packets.HEADER.pack(code, 8 + len(body), 2, 40472) + body,
     st.sampled_from([0, 3, 41, 8, 2]),
@@ -85,48 +85,50 @@ cut_messages = st.builds(lambda whole, cut: whole[:-cut], messages.filter(lambda
 flushes = st.lists(st.lists(st.one_of(messages, messages, cut_messages), max_size=12), max_size=4)
 
 
-def readable(windows: Sequence[tuple[int, Sequence[bytes]]]) -> tuple[dict[InstrumentKey, TrackedQuote], Counter[str]]:
-    """Return what the definition makes of messages, one packet after the other, and what it did not believe."""
+def apply_slowly(
+    windows: Sequence[tuple[int, Sequence[bytes]]],
+) -> tuple[dict[InstrumentKey, TrackedQuote], Counter[str]]:
+    """Return the quotes and the rejected ticks of messages by the slow path, one packet after the other."""
     tracked = {key: TrackedQuote(Quote(key)) for key in IDS}
     faults: Counter[str] = Counter()
     for received_at_ms, window in windows:
-        for tick in (one for message in window for one in readable_ticks(message)):
+        for tick in (one for message in window for one in decode_slowly(message)):
             if tick.key in tracked:
                 tracked[tick.key], fault = apply_tick(tracked[tick.key], tick, received_at_ms=received_at_ms)
                 faults.update([] if fault is None else [fault.value])
     return tracked, faults
 
 
-def known(tracked: Mapping[InstrumentKey, TrackedQuote]) -> dict[InstrumentKey, tuple[Quote, bool]]:
+def known_quotes(tracked: Mapping[InstrumentKey, TrackedQuote]) -> dict[InstrumentKey, tuple[Quote, bool]]:
     return {
         key: (one.quote, one.is_suspect) for key, one in tracked.items() if one.quote != Quote(key) or one.is_suspect
     }
 
 
-def said(rows: Rows) -> dict[InstrumentKey, tuple[Quote, bool]]:
+def quotes_in(rows: Rows) -> dict[InstrumentKey, tuple[Quote, bool]]:
     quotes = quotes_of(rows)
     return {
         (key := KEY_OF[int(row["instrument_id"])]): (quotes[key], bool(row["known"] & Known.SUSPECT)) for row in rows
     }
 
 
-def readable_ticks(message: bytes) -> Sequence[Tick]:
+def decode_slowly(message: bytes) -> Sequence[Tick]:
     found: list[Tick] = []
     try:
         for packet in packets.split(message):
             try:
-                said = packets.decode(packet)
+                decoded = packets.decode(packet)
             except packets.DecodeError:
                 continue
-            if not isinstance(said, MarketStatus | DisconnectPacket):
-                found.append(said)
+            if not isinstance(decoded, MarketStatus | DisconnectPacket):
+                found.append(decoded)
     except packets.DecodeError:
         pass
     return found
 
 
 @given(flushes=flushes, days=st.lists(st.integers(-1, 2), min_size=4, max_size=4))
-def test_any_stream_flushed_anywhere_gives_what_the_definition_gives(
+def test_any_stream_with_any_flushes_gives_the_quotes_of_the_slow_path(
     flushes: list[list[bytes]], days: list[int]
 ) -> None:
     table = make_table()
@@ -137,16 +139,16 @@ def test_any_stream_flushed_anywhere_gives_what_the_definition_gives(
         for message in window:
             table.append(message)
         table.absorb(received_at_ms=at_ms)
-        mirror |= {key: one for key, one in said(table.take_changes()).items() if one != (Quote(key), False)}
+        mirror |= {key: one for key, one in quotes_in(table.take_changes()).items() if one != (Quote(key), False)}
 
-    tracked, faults = readable(windows)
-    assert said(table.all_rows()) == known(tracked)
-    assert mirror == known(tracked)
+    tracked, faults = apply_slowly(windows)
+    assert quotes_in(table.all_rows()) == known_quotes(tracked)
+    assert mirror == known_quotes(tracked)
     assert Counter({kind.value: getattr(table.counters, kind.value) for kind in TickFault}) == faults
 
 
 @given(flushes=st.lists(st.lists(st.sampled_from([100.0, 101.0, 5_000.0]), min_size=1, max_size=3), max_size=12))
-def test_jumps_count_in_a_row_whatever_the_flushes(flushes: list[list[float]]) -> None:
+def test_consecutive_jumps_are_counted_across_flushes(flushes: list[list[float]]) -> None:
     table = make_table()
     at_ms = (NOON - 19_800) * 1_000
     windows = [(at_ms, [packets.encode(TickerTick(NIFTY, ltp, NOON)) for ltp in flush]) for flush in flushes]
@@ -156,23 +158,23 @@ def test_jumps_count_in_a_row_whatever_the_flushes(flushes: list[list[float]]) -
             table.append(message)
         table.absorb(received_at_ms=at_ms)
 
-    tracked, faults = readable(windows)
-    assert said(table.all_rows()) == known(tracked)
+    tracked, faults = apply_slowly(windows)
+    assert quotes_in(table.all_rows()) == known_quotes(tracked)
     assert table.counters.jump == faults["jump"]
 
 
 @given(buffers=st.lists(st.binary(max_size=200), max_size=20))
-def test_any_bytes_are_read_or_counted(buffers: list[bytes]) -> None:
+def test_arbitrary_bytes_give_the_quotes_of_the_slow_path(buffers: list[bytes]) -> None:
     table = make_table()
     for buffer in buffers:
         table.append(buffer)
 
     table.absorb(received_at_ms=1)
 
-    assert said(table.all_rows()) == known(readable([(1, buffers)])[0])
+    assert quotes_in(table.all_rows()) == known_quotes(apply_slowly([(1, buffers)])[0])
 
 
-def test_a_change_is_given_once() -> None:
+def test_a_change_is_returned_once() -> None:
     table = make_table()
     feed(table, TickerTick(NIFTY, 23378.25, 1781084997), at_ms=1_781_065_197_817)
 
@@ -185,7 +187,7 @@ def test_a_change_is_given_once() -> None:
     assert len(table.take_changes()) == 0
 
 
-def test_changes_for_frames_and_changes_to_keep_are_taken_apart() -> None:
+def test_changes_for_frames_and_changes_for_the_cache_are_independent() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 5))
 
@@ -195,7 +197,7 @@ def test_changes_for_frames_and_changes_to_keep_are_taken_apart() -> None:
     assert len(table.take_uncached()) == 0
 
 
-def test_changes_taken_are_copies() -> None:
+def test_returned_changes_are_copies() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 5))
     changes = table.take_changes()
@@ -205,7 +207,7 @@ def test_changes_taken_are_copies() -> None:
     assert changes["oi"].tolist() == [5]
 
 
-def test_packets_before_a_broken_remainder_are_kept_and_the_remainder_is_counted() -> None:
+def test_packets_before_an_invalid_remainder_are_applied_and_the_remainder_is_counted() -> None:
     table = make_table()
     table.append(packets.encode(OiTick(OPTION, 7)) + packets.encode(OiTick(FUTURE, 8))[:11])
 
@@ -229,7 +231,7 @@ def test_unknown_codes_and_strangers_are_counted_and_change_nothing() -> None:
     assert table.counters.malformed == 0
 
 
-def test_a_disconnect_packet_leaves_its_reason_even_stacked() -> None:
+def test_the_code_of_a_disconnect_packet_is_stored_even_if_it_is_stacked() -> None:
     table = make_table()
     table.append(packets.encode(OiTick(OPTION, 7)) + packets.encode(DisconnectPacket(805)))
 
@@ -239,7 +241,7 @@ def test_a_disconnect_packet_leaves_its_reason_even_stacked() -> None:
     assert quotes_of(table.all_rows()) == {OPTION: Quote(OPTION, oi=7)}
 
 
-def test_a_table_without_instruments_takes_every_packet_for_a_stranger() -> None:
+def test_a_table_without_instruments_counts_every_packet_as_a_stranger() -> None:
     table = QuoteTable()
 
     feed(table, OiTick(OPTION, 7), TickerTick(NIFTY, 1.0, 1))
@@ -248,7 +250,7 @@ def test_a_table_without_instruments_takes_every_packet_for_a_stranger() -> None
     assert len(table.all_rows()) == 0
 
 
-def test_instruments_that_stay_keep_their_values_when_others_come_and_go() -> None:
+def test_values_are_unchanged_when_other_instruments_are_added_and_removed() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 7), TickerTick(NIFTY, 1.5, 9))
 
@@ -267,7 +269,7 @@ def test_instruments_that_stay_keep_their_values_when_others_come_and_go() -> No
     assert len(table) == 3
 
 
-def test_a_change_not_yet_taken_survives_a_rebuild() -> None:
+def test_a_pending_change_survives_a_rebuild() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 7))
 
@@ -288,7 +290,7 @@ def test_a_key_under_a_new_id_starts_unknown() -> None:
 
 
 @pytest.mark.parametrize("name", ["ticker-nifty", "prev-close-nse-eq", "oi-nse-fno", "quote-nse-fno", "full-nse-fno"])
-def test_reference_packets_read_as_the_definition_reads_them(name: str, reference_data: Path) -> None:
+def test_reference_packets_give_the_quotes_of_the_slow_path(name: str, reference_data: Path) -> None:
     vectors = json.loads((reference_data / "feed-vectors.json").read_text())["vectors"]
     packet = bytes.fromhex(next(one for one in vectors if one["name"] == name)["hex"])
     tick = packets.decode(packet)

@@ -1,4 +1,4 @@
-"""What a quote table knows across sockets: marked as of a former one, filled in by snapshots, replaced by packets."""
+"""Quotes across sockets: marked as earlier after a reconnect, seeded by snapshots, replaced by packets."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousClose
 from tests.unit.marketdata.dhan.quote_tables import FUTURE, NIFTY, OPTION, feed, make_table
 
 
-def test_a_new_socket_has_streamed_nothing_yet_and_values_stay() -> None:
+def test_a_new_socket_resets_counters_and_leaves_the_quotes() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 7), DisconnectPacket(800))
     table.append(packets.encode(OiTick(OPTION, 99)))
@@ -31,7 +31,7 @@ def snapshot_of(instrument_id: int, *, known: Known, at_ms: int = 2_000, **field
     return rows
 
 
-def test_what_a_former_socket_said_is_marked_until_a_price_comes_on_this_one() -> None:
+def test_a_quote_of_a_former_socket_is_marked_until_a_price_arrives_on_the_new_one() -> None:
     table = make_table()
     feed(table, TickerTick(NIFTY, 1.5, 9), TickerTick(OPTION, 2.5, 9))
     table.take_changes()
@@ -48,7 +48,7 @@ def test_what_a_former_socket_said_is_marked_until_a_price_comes_on_this_one() -
     assert table.ids_to_seed() == frozenset({102, 103, 104})
 
 
-def test_a_socket_that_is_not_had_marks_nothing_twice() -> None:
+def test_a_socket_without_a_packet_marks_no_quote_again() -> None:
     table = make_table()
     feed(table, TickerTick(NIFTY, 1.5, 9))
     table.begin_socket()
@@ -59,7 +59,7 @@ def test_a_socket_that_is_not_had_marks_nothing_twice() -> None:
     assert len(table.take_changes()) == 0
 
 
-def test_a_snapshot_replaces_what_a_former_socket_said() -> None:
+def test_a_snapshot_replaces_a_quote_of_a_former_socket() -> None:
     table = make_table()
     feed(table, FullTick(OPTION, 1.5, 1, 9, 1.5, 1, 1, 1, 5, 6, 4, *(1.0,) * 4, (DepthLevel(1, 1, 1, 1, 1, 2),) * 5))
     feed(table, PreviousCloseTick(OPTION, 1.25, 3))
@@ -76,7 +76,7 @@ def test_a_snapshot_replaces_what_a_former_socket_said() -> None:
     assert table.seed(snapshot_of(102, known=Known.TRADE, ltp=1.0)) == 0
 
 
-def test_a_snapshot_leaves_what_this_socket_said_of_an_old_price() -> None:
+def test_a_snapshot_replaces_an_old_price_but_no_field_from_the_new_socket() -> None:
     table = make_table()
     feed(table, TickerTick(OPTION, 1.5, 9))
     table.begin_socket()
@@ -90,7 +90,7 @@ def test_a_snapshot_leaves_what_this_socket_said_of_an_old_price() -> None:
     assert int(row["known"]) == Known.TRADE | Known.OI | Known.SNAPSHOT
 
 
-def test_a_snapshot_fills_what_is_unknown_and_never_overwrites_a_packet() -> None:
+def test_a_snapshot_fills_unknown_quotes_and_never_overwrites_a_packet() -> None:
     table = make_table()
     feed(table, TickerTick(OPTION, 7.0, 9))
     table.take_changes()
@@ -110,7 +110,7 @@ def test_a_snapshot_fills_what_is_unknown_and_never_overwrites_a_packet() -> Non
     assert table.take_changes()["known"].tolist() == [Known.OI | Known.TRADE]
 
 
-def test_a_price_is_filled_in_beside_what_packets_said_and_stays_a_snapshot_until_a_price_comes() -> None:
+def test_a_seeded_price_leaves_fields_of_packets_and_is_a_snapshot_until_a_price_arrives() -> None:
     table = make_table()
     feed(table, OiTick(OPTION, 7), PreviousCloseTick(OPTION, 1.25, 3))
     assert 102 in table.ids_to_seed()
@@ -120,7 +120,7 @@ def test_a_price_is_filled_in_beside_what_packets_said_and_stays_a_snapshot_unti
     assert taken == 1
     feed(table, OiTick(OPTION, 8), PreviousCloseTick(OPTION, 1.5, 3))
     (row,) = table.all_rows()
-    # The previous close of a day is the first that was told.
+    # The first previous close of a day is final.
     assert (float(row["ltp"]), int(row["oi"]), float(row["previous_close"])) == (1.75, 8, 1.25)
     assert int(row["known"]) == Known.TRADE | Known.OI | Known.PREVIOUS_CLOSE | Known.SNAPSHOT
     assert 102 not in table.ids_to_seed()

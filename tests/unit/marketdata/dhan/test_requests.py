@@ -1,4 +1,4 @@
-"""The JSON that a client sends to the feed: as documented, within its limits, and read back."""
+"""The JSON requests of a client: as documented, within the limits, and parsed again."""
 
 import json
 
@@ -29,11 +29,11 @@ def test_a_subscription_is_written_as_the_broker_documents_it() -> None:
     }
 
 
-def test_a_disconnect_is_its_code_and_nothing_else() -> None:
+def test_a_disconnect_request_contains_only_its_code() -> None:
     assert json.loads(requests.encode(Request(RequestCode.DISCONNECT))) == {"RequestCode": 12}
 
 
-def test_a_message_of_more_than_a_hundred_is_never_written() -> None:
+def test_a_request_for_more_than_a_hundred_instruments_is_refused() -> None:
     too_many = tuple(InstrumentKey(ExchangeSegment.NSE_FNO, number) for number in range(101))
 
     with pytest.raises(RequestError, match="101 instruments"):
@@ -41,7 +41,7 @@ def test_a_message_of_more_than_a_hundred_is_never_written() -> None:
 
 
 @pytest.mark.parametrize("security_id", ["1333", 1333], ids=["text", "number"])
-def test_ids_are_read_as_text_or_as_number(security_id: object) -> None:
+def test_ids_are_parsed_from_text_or_number(security_id: object) -> None:
     text = json.dumps(
         {"RequestCode": 21, "InstrumentList": [{"ExchangeSegment": "NSE_EQ", "SecurityId": security_id}], "extra": 1}
     )
@@ -67,13 +67,13 @@ def test_ids_are_read_as_text_or_as_number(security_id: object) -> None:
         pytest.param("[" * 100_000, id="nested too deep"),
     ],
 )
-def test_what_the_broker_ignores_is_no_request(text: str) -> None:
+def test_text_that_the_broker_ignores_is_refused(text: str) -> None:
     with pytest.raises(RequestError):
         requests.decode(text)
 
 
 @given(text=st.one_of(st.text(), st.binary()))
-def test_any_text_is_a_request_or_refused(text: str | bytes) -> None:
+def test_arbitrary_text_is_parsed_or_refused(text: str | bytes) -> None:
     try:
         request = requests.decode(text)
     except RequestError:
@@ -90,7 +90,7 @@ def test_batches_name_every_instrument_once_in_order(code: RequestCode, named: l
 
 
 @given(code=st.sampled_from([code for code in RequestCode if code is not RequestCode.DISCONNECT]), named=st.lists(keys))
-def test_what_is_encoded_is_what_is_decoded(code: RequestCode, named: list[InstrumentKey]) -> None:
+def test_parsing_an_encoded_request_returns_it(code: RequestCode, named: list[InstrumentKey]) -> None:
     request = Request(code, tuple(named[:100]))
 
     assert requests.decode(requests.encode(request)) == request

@@ -23,7 +23,7 @@ def read_one(line: str, *, header: str = made.COMPACT_HEADER, as_of: date = TODA
 
 
 def skipped_of(*lines: str) -> Counter[SkipReason]:
-    # Enough good rows that a few bad ones do not refuse the file.
+    # Enough valid rows that a few invalid ones do not cause the refusal of the file.
     reading = read_rows(made.compact(*lines, *[made.RELIANCE] * 500), as_of=TODAY)
     kept = list(reading)
     assert reading.rows_read == len(kept) + sum(reading.skipped.values()) == len(lines) + 500
@@ -88,7 +88,7 @@ def test_an_equity_of_the_detailed_file_has_its_isin_and_limits() -> None:
     assert row.freeze_quantity is None
 
 
-def test_a_row_that_went_through_a_spreadsheet() -> None:
+def test_a_row_saved_by_a_spreadsheet_is_parsed() -> None:
     row = read_one(made.RESAVED_FUTURE, header=made.DETAILED_2025)
 
     assert (row.token, row.expiry, row.lot_size) == ("INFY_27NOV2036_FUT", date(2036, 11, 27), 50)
@@ -109,12 +109,12 @@ def test_columns_are_found_by_name_in_every_generation(header: str, row: str) ->
     assert read_one(row, header=header).lot_size > 0
 
 
-def test_every_generation_is_known_by_its_header() -> None:
+def test_every_generation_is_recognized_by_its_header() -> None:
     assert read_rows([made.COMPACT_HEADER], as_of=TODAY).layout is Layout.COMPACT
     assert read_rows([made.DETAILED_2025], as_of=TODAY).layout is Layout.DETAILED
 
 
-def test_ticks_are_paise_but_rupees_on_index_rows() -> None:
+def test_tick_sizes_are_in_paise_but_in_rupees_on_index_rows() -> None:
     assert read_one(made.NIFTY_FUTURE).tick_size == Decimal("0.1")
     assert read_one(made.CRUDE_FUTURE).tick_size == Decimal(1)
     assert read_one(made.RUPEE_FUTURE).tick_size == Decimal("0.0025")
@@ -123,12 +123,12 @@ def test_ticks_are_paise_but_rupees_on_index_rows() -> None:
 
 
 @pytest.mark.parametrize("row", [made.NIFTY_FUTURE, made.SENSEX_FUTURE, made.CRUDE_FUTURE, made.RELIANCE, made.NIFTY])
-def test_only_options_have_strikes_whatever_the_file_writes(row: str) -> None:
+def test_strikes_of_rows_other_than_options_are_ignored(row: str) -> None:
     assert read_one(row).strike is None
     assert read_one(row).option_type is None
 
 
-def test_weekly_and_monthly_contracts_of_one_symbol_have_tokens_of_their_own() -> None:
+def test_weekly_and_monthly_contracts_of_one_symbol_have_different_tokens() -> None:
     assert read_one(made.NIFTY_WEEKLY_CALL).token == "NIFTY_17FEB2026_26000CE"
     assert read_one(made.NIFTY_MONTHLY_CALL).token == "NIFTY_24FEB2026_26000CE"
 
@@ -149,7 +149,7 @@ def test_weekly_and_monthly_contracts_of_one_symbol_have_tokens_of_their_own() -
         (made.NIFTY_FUTURE.replace("NIFTY-Feb", "BAJAJ-AUTO-Feb"), "BAJAJ-AUTO", "BAJAJ-AUTO_24FEB2026_FUT"),
     ],
 )
-def test_the_underlying_is_read_off_the_trading_symbol_not_off_mnemonics(row: str, underlying: str, token: str) -> None:
+def test_the_underlying_comes_from_the_trading_symbol(row: str, underlying: str, token: str) -> None:
     assert read_one(row).underlying_symbol == underlying
     assert read_one(row).token == token
 
@@ -158,7 +158,7 @@ def test_the_detailed_file_names_underlyings_although_its_symbols_are_mnemonics(
     assert read_one(made.SEPTEMBER_SENSEX_CALL, header=made.DETAILED_SEPTEMBER_2026).underlying_symbol == "SENSEX"
 
 
-def test_an_index_has_the_symbol_that_its_derivatives_write() -> None:
+def test_an_index_has_the_symbol_of_its_derivatives() -> None:
     assert read_one(made.NIFTY_NEXT_50).underlying_symbol == "NIFTYNXT50"
     assert read_one(made.SENSEX.replace(",51,", ",83,").replace("SENSEX", "SNSX50")).token == "SENSEX50"
     assert read_one(made.NIFTY.replace(",13,", ",21,").replace("NIFTY", "INDIA VIX")).token == "INDIA VIX"
@@ -170,7 +170,7 @@ def test_ids_that_collide_across_segments_are_different_instruments() -> None:
     assert [(row.segment.name, row.security_id) for row in rows] == [("IDX_I", 13), ("NSE_EQ", 13)]
 
 
-def test_every_row_left_out_has_a_reason() -> None:
+def test_every_skipped_row_has_a_reason() -> None:
     assert skipped_of(
         made.NO_FEED,
         made.TEST_FUTURE,
@@ -188,7 +188,7 @@ def test_every_row_left_out_has_a_reason() -> None:
     }
 
 
-def test_a_contract_is_listed_through_the_day_it_expires() -> None:
+def test_a_contract_is_listed_until_the_end_of_its_expiry() -> None:
     assert list(read_rows(made.compact(made.NIFTY_WEEKLY_CALL), as_of=date(2026, 2, 17)))
     assert not list(read_rows(made.compact(made.NIFTY_WEEKLY_CALL), as_of=date(2026, 2, 18)))
 
@@ -207,18 +207,18 @@ def test_a_contract_is_listed_through_the_day_it_expires() -> None:
         (",RELIANCE,", "," + "R" * 65 + ","),
     ],
 )
-def test_a_row_with_a_value_that_cannot_be_is_left_out(old: str, new: str) -> None:
+def test_a_row_with_an_invalid_value_is_skipped(old: str, new: str) -> None:
     assert skipped_of(made.RELIANCE.replace(old, new, 1)) == {SkipReason.MALFORMED: 1}
 
 
-def test_a_file_whose_last_line_is_cut_is_refused() -> None:
+def test_a_file_with_a_truncated_last_line_is_refused() -> None:
     cut = made.RELIANCE_CALL[: len(made.RELIANCE_CALL) // 2]
 
     with pytest.raises(MasterRefused, match="cut off: its last line has 8 columns, the one before 16"):
         list(read_rows(made.compact(*[made.RELIANCE] * 500, cut), as_of=TODAY))
 
 
-def test_a_detailed_file_cut_within_its_last_number_is_refused() -> None:
+def test_a_detailed_file_truncated_within_its_last_number_is_refused() -> None:
     lines = made.detailed(made.DETAILED_SEPTEMBER_2026, made.SEPTEMBER_CALL, made.SEPTEMBER_CALL.removesuffix("56,"))
 
     with pytest.raises(MasterRefused, match="cut off"):
@@ -235,7 +235,7 @@ def test_a_detailed_file_cut_within_its_last_number_is_refused() -> None:
         ([made.COMPACT_HEADER.replace("SEM_LOT_UNITS", "LOTS")], "no column SEM_LOT_UNITS"),
     ],
 )
-def test_what_is_no_instrument_file_is_refused_at_once(lines: list[str], sentence: str) -> None:
+def test_a_file_without_a_valid_header_is_refused(lines: list[str], sentence: str) -> None:
     with pytest.raises(MasterRefused, match=sentence):
         read_rows(lines, as_of=TODAY)
 
@@ -245,7 +245,7 @@ def test_a_header_without_rows_is_refused() -> None:
         list(read_rows([made.COMPACT_HEADER], as_of=TODAY))
 
 
-def test_a_file_of_which_more_than_a_hundredth_cannot_be_read_is_refused() -> None:
+def test_a_file_with_more_than_one_percent_invalid_rows_is_refused() -> None:
     bad = made.RELIANCE.replace("2885", "x")
 
     list(read_rows(made.compact(bad, *[made.RELIANCE] * 99), as_of=TODAY))
@@ -253,13 +253,13 @@ def test_a_file_of_which_more_than_a_hundredth_cannot_be_read_is_refused() -> No
         list(read_rows(made.compact(bad, bad, *[made.RELIANCE] * 99), as_of=TODAY))
 
 
-def test_a_line_without_end_is_refused() -> None:
+def test_a_line_without_an_end_is_refused() -> None:
     with pytest.raises(MasterRefused, match="is no table row"):
         list(read_rows([made.COMPACT_HEADER + "\n", "x" * 200_000], as_of=TODAY))
 
 
 @given(st.lists(st.text(max_size=200), max_size=8))
-def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
+def test_arbitrary_lines_are_parsed_or_refused(lines: list[str]) -> None:
     try:
         list(read_rows([made.COMPACT_HEADER + "\n", *lines], as_of=TODAY))
     except MasterRefused:
@@ -267,15 +267,15 @@ def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
 
 
 @given(st.lists(st.text(st.characters(exclude_characters=',"\n\r'), max_size=30), min_size=16, max_size=16))
-def test_any_fields_are_read_or_left_out(fields: list[str]) -> None:
+def test_arbitrary_fields_are_parsed_or_skipped(fields: list[str]) -> None:
     skipped_of(",".join(["NSE", "D", *fields[2:]]))
 
 
 @pytest.mark.parametrize("text", ["", "NA", "0001-01-01", "0001-01-01 00:00:00", "01/01/0001"])
-def test_no_expiry_is_written_in_several_ways(text: str) -> None:
+def test_each_form_of_a_missing_expiry_is_parsed_as_none(text: str) -> None:
     assert parse_date(text) is None
 
 
 @pytest.mark.parametrize("text", ["2026-02-24 23:30:00", "2026-02-24", "24/02/26", "24/2/2026", "24-02-2026"])
-def test_an_expiry_is_written_in_several_ways(text: str) -> None:
+def test_each_form_of_an_expiry_is_parsed(text: str) -> None:
     assert parse_date(text) == date(2026, 2, 24)

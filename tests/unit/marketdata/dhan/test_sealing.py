@@ -1,4 +1,4 @@
-"""A token at rest: only our keys open it, and no error quotes a token or a key."""
+"""Encryption of stored tokens: only the configured keys decrypt them, and no error quotes a token or a key."""
 
 import pytest
 from cryptography.fernet import Fernet
@@ -8,14 +8,14 @@ from marketdata.dhan.sealing import TokenKeysMissing, TokenUnreadable, check_key
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 
-def test_what_was_sealed_is_opened_by_any_of_the_keys_and_shows_nothing() -> None:
+def test_a_sealed_token_is_opened_by_any_of_the_keys_and_does_not_contain_the_token() -> None:
     sealed = seal("a-very-secret-token", keys=[OLD])
 
     assert "secret" not in sealed
     assert unseal(sealed, keys=[NEW, OLD]) == "a-very-secret-token"
 
 
-def test_after_sealing_again_the_old_key_may_go() -> None:
+def test_after_resealing_the_old_key_can_be_removed() -> None:
     resealed = reseal(seal("token", keys=[OLD]), keys=[NEW, OLD])
 
     assert unseal(resealed, keys=[NEW]) == "token"
@@ -35,7 +35,7 @@ def test_without_the_right_key_the_error_names_the_setting() -> None:
         seal("token", keys=[])
 
 
-def test_a_malformed_key_is_named_by_its_place_and_not_quoted() -> None:
+def test_a_malformed_key_is_named_by_its_position_and_not_quoted() -> None:
     check_keys([])
     check_keys([OLD, NEW])
 

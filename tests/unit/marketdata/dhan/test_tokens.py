@@ -1,4 +1,4 @@
-"""When a token ends and what is done about it, without a broker or a clock."""
+"""The expiry of access tokens and the choice of the next step, without a broker or a clock."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +45,7 @@ def step_for(
     )
 
 
-def test_the_end_of_a_token_is_read_from_its_claims() -> None:
+def test_the_expiry_of_a_token_is_read_from_its_claims() -> None:
     assert read_expiry(make_jwt(expires_at=NOW)) == NOW
 
 
@@ -62,16 +62,16 @@ def test_the_end_of_a_token_is_read_from_its_claims() -> None:
         make_jwt(claims={"exp": 1e300}),
     ],
 )
-def test_a_token_that_does_not_say_when_it_ends_has_no_known_end(token: str) -> None:
+def test_a_token_without_a_valid_exp_claim_has_an_unknown_expiry(token: str) -> None:
     assert read_expiry(token) is None
 
 
 @given(token=st.text() | st.builds(lambda payload: f"a.{payload}.c", st.text()))
-def test_no_text_breaks_the_reading_of_claims(token: str) -> None:
+def test_arbitrary_text_raises_no_error_when_claims_are_read(token: str) -> None:
     assert read_expiry(token) is None or isinstance(read_expiry(token), datetime)
 
 
-def test_only_the_end_of_a_long_token_is_shown() -> None:
+def test_only_the_last_characters_of_a_long_token_are_shown() -> None:
     assert last_four(make_jwt(expires_at=NOW, signature="xyzw9876")) == "9876"
     assert last_four("sim-token") == ""
 
@@ -87,12 +87,12 @@ def test_a_token_is_renewed_within_its_margin_and_not_before() -> None:
     assert step_for(expires_at=NOW + 2 * HOUR, can_generate=True) is Step.GENERATE
 
 
-def test_an_expired_token_can_only_be_generated_anew() -> None:
+def test_an_expired_token_can_only_be_replaced_by_generation() -> None:
     assert step_for(expires_at=NOW) is Step.NOTHING
     assert step_for(expires_at=NOW, can_generate=True) is Step.GENERATE
 
 
-def test_nothing_is_done_about_a_token_of_unknown_end_unless_it_is_refused() -> None:
+def test_a_token_of_unknown_expiry_is_renewed_only_if_it_is_refused() -> None:
     assert step_for() is Step.NOTHING
     assert step_for(is_refused=True) is Step.RENEW
     assert step_for(is_refused=True, can_generate=True) is Step.GENERATE
@@ -103,12 +103,12 @@ def test_a_refused_token_is_renewed_once_and_then_left_to_staff() -> None:
     assert step_for(is_refused=True, failures=1, can_generate=True) is Step.GENERATE
 
 
-def test_another_token_helps_against_no_missing_subscription() -> None:
+def test_a_missing_data_subscription_causes_no_renewal() -> None:
     assert [code for code in range(800, 815) if not may_be_the_token(describe(code))] == [806, 810]
     assert may_be_the_token("the handshake was refused with 400")
 
 
-def test_after_a_failure_nothing_is_tried_before_its_time() -> None:
+def test_after_a_failure_no_attempt_is_made_before_the_backoff_ends() -> None:
     due = NOW + HOUR
 
     assert step_for(expires_at=due, failures=1, retry_at=NOW + timedelta(seconds=1)) is Step.NOTHING
@@ -116,7 +116,7 @@ def test_after_a_failure_nothing_is_tried_before_its_time() -> None:
 
 
 @given(failures=st.integers(1, 10_000), chance=st.floats(0, 1))
-def test_waits_grow_to_a_quarter_of_an_hour_and_generation_keeps_its_distance(failures: int, chance: float) -> None:
+def test_backoff_grows_to_15_minutes_and_generation_has_a_minimum_interval(failures: int, chance: float) -> None:
     wait = retry_after(step=Step.RENEW, failures=failures, chance=chance)
 
     assert timedelta(seconds=15) <= wait <= RETRY_MOST
@@ -137,15 +137,13 @@ def test_waits_grow_to_a_quarter_of_an_hour_and_generation_keeps_its_distance(fa
         ("100", make_jwt(claims={"dhanClientId": "200"}), "another client id"),
     ],
 )
-def test_what_cannot_be_a_token_of_the_account_is_refused_without_being_quoted(
-    client_id: str, token: str, says: str
-) -> None:
+def test_an_invalid_token_is_refused_without_being_quoted(client_id: str, token: str, says: str) -> None:
     with pytest.raises(TokenMalformed, match=says) as refusal:
         check_entered(client_id=client_id, access_token=token, now=NOW)
 
     assert len(token) < 2 or token not in str(refusal.value)
 
 
-def test_an_opaque_token_and_a_fitting_one_are_taken() -> None:
+def test_an_opaque_token_and_one_of_the_account_are_accepted() -> None:
     check_entered(client_id="100", access_token="sim-token", now=NOW)
     check_entered(client_id="100", access_token=make_jwt(expires_at=NOW + HOUR, client_id="100"), now=NOW)

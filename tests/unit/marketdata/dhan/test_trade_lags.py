@@ -1,4 +1,4 @@
-"""How late trades arrive: which of them count, and how late they were."""
+"""Trade lags: the trades that are counted, and their lags."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def make_rows(*trades: tuple[int, int], received_at: float, known: Known = Known
     return rows
 
 
-def test_a_trade_that_follows_another_counts_with_its_age() -> None:
+def test_a_trade_soon_after_another_is_counted_with_its_lag() -> None:
     lags = TradeLags()
     lags.take(make_rows((1, NOON), (2, NOON), received_at=NOON + 0.5))
 
@@ -27,18 +27,18 @@ def test_a_trade_that_follows_another_counts_with_its_age() -> None:
     assert found.tolist() == [2.5, 3.5]
 
 
-def test_the_first_trade_heard_of_may_be_of_any_age_and_does_not_count() -> None:
+def test_the_first_trade_of_an_instrument_is_not_counted() -> None:
     assert TradeLags().take(make_rows((1, NOON - 3_600), received_at=NOON)).tolist() == []
 
 
-def test_a_quote_that_repeats_the_last_trade_does_not_count() -> None:
+def test_a_repeated_trade_is_not_counted() -> None:
     lags = TradeLags()
     lags.take(make_rows((1, NOON), received_at=NOON))
 
     assert lags.take(make_rows((1, NOON), received_at=NOON + 40)).tolist() == []
 
 
-def test_an_instrument_that_trades_now_and_then_does_not_count() -> None:
+def test_trades_of_an_illiquid_instrument_are_not_counted() -> None:
     lags = TradeLags()
     lags.take(make_rows((1, NOON), received_at=NOON))
 
@@ -46,7 +46,7 @@ def test_an_instrument_that_trades_now_and_then_does_not_count() -> None:
     assert lags.take(make_rows((1, later), received_at=later + 9)).tolist() == []
 
 
-def test_prices_that_came_otherwise_do_not_count() -> None:
+def test_prices_from_other_sources_are_not_counted() -> None:
     lags = TradeLags()
     lags.take(make_rows((1, NOON), received_at=NOON))
 
@@ -55,7 +55,7 @@ def test_prices_that_came_otherwise_do_not_count() -> None:
         assert lags.take(rows).tolist() == []
 
 
-def test_instruments_that_come_later_do_not_disturb_those_before() -> None:
+def test_new_instruments_do_not_affect_earlier_ones() -> None:
     lags = TradeLags()
     lags.take(make_rows((5, NOON), received_at=NOON))
     lags.take(make_rows((3, NOON), (9, NOON), received_at=NOON))
@@ -65,7 +65,7 @@ def test_instruments_that_come_later_do_not_disturb_those_before() -> None:
     assert found.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_what_is_remembered_stays_bounded() -> None:
+def test_the_memory_for_last_trades_is_bounded() -> None:
     lags = TradeLags()
     half = MOST_INSTRUMENTS // 2
     for begin in range(0, 5 * half, half):

@@ -1,4 +1,4 @@
-"""Strike step, ATM, window, and when a window is due again."""
+"""Strike step, ATM, window, and the rule for recentring a window."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def inside(strikes: Sequence[Decimal], found: chain.Window) -> tuple[Decimal, ..
         ("0.3", "5", "0"),
     ],
 )
-def test_atm_is_the_nearest_multiple_and_halves_go_up(ltp: str, step: str, expected: str) -> None:
+def test_atm_is_the_nearest_multiple_and_a_tie_goes_up(ltp: str, step: str, expected: str) -> None:
     assert chain.nearest_strike(Decimal(ltp), Decimal(step)) == Decimal(expected)
 
 
@@ -73,22 +73,22 @@ def test_a_missing_strike_does_not_widen_the_strike_step() -> None:
     assert chain.strike_step(strikes, near=Decimal(24_950)) == 50
 
 
-def test_two_gaps_as_frequent_give_the_smaller_strike_step() -> None:
+def test_of_equally_frequent_gaps_the_smaller_is_the_strike_step() -> None:
     assert chain.strike_step(decimals(100, 110, 130), near=Decimal(110)) == 10
 
 
 @pytest.mark.parametrize(("near", "expected"), [(1, 50), (99_999, 50)])
-def test_far_outside_the_listing_the_strike_step_is_that_of_its_end(near: int, expected: int) -> None:
+def test_outside_the_listing_the_strike_step_is_that_of_its_nearest_end(near: int, expected: int) -> None:
     assert chain.strike_step(NIFTY, near=Decimal(near)) == expected
 
 
-def test_a_lone_strike_has_a_strike_step_of_one_rupee_and_is_its_own_window() -> None:
+def test_a_single_strike_has_a_strike_step_of_one_rupee_and_is_the_whole_window() -> None:
     found = window(decimals(2_640), ltp=Decimal("2599.5"), width=25)
 
     assert found == chain.Window(Decimal("2599.5"), NOW, Decimal(1), *decimals(2_640, 2_640, 2_640))
 
 
-def test_a_window_is_as_many_strikes_below_the_money_as_above() -> None:
+def test_a_window_has_as_many_strikes_below_the_money_as_above() -> None:
     found = window(NIFTY, ltp=Decimal("25012.35"), width=5)
 
     assert found == chain.Window(Decimal("25012.35"), NOW, Decimal(50), *decimals(25_000, 24_900, 25_100))
@@ -115,13 +115,13 @@ def test_a_window_is_counted_in_listed_strikes_not_in_steps() -> None:
     assert inside(strikes, found) == decimals(24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500)
 
 
-def test_where_atm_is_not_listed_the_nearest_listed_strike_is_the_money_and_a_tie_goes_up() -> None:
+def test_a_window_is_centered_on_the_listed_strike_nearest_to_atm_and_a_tie_goes_up() -> None:
     strikes = decimals(24_700, 24_750, 24_800, 24_900, 24_950, 25_000)
 
     assert window(strikes, ltp=Decimal(24_850), width=1).atm == 24_900
 
 
-def test_a_window_of_nothing_is_refused() -> None:
+def test_a_window_of_no_strikes_is_refused() -> None:
     with pytest.raises(ValueError, match="no window"):
         window((), ltp=Decimal(100), width=25)
     with pytest.raises(ValueError, match="no window"):
@@ -165,18 +165,18 @@ def test_the_strike_step_is_a_gap_of_the_listing(strikes: Sequence[Decimal], nea
     assert chain.strike_step(strikes, near=near) in (gaps or {Decimal(1)})
 
 
-def test_a_window_never_calculated_is_due() -> None:
+def test_a_window_that_was_never_calculated_must_be_recentred() -> None:
     assert chain.is_recalculation_due(None, ltp=Decimal(25_000), now=NOW)
 
 
 @pytest.mark.parametrize(
     ("ltp", "expected"), [("25049.95", False), ("25050", True), ("24950.05", False), ("24950", True), ("25000", False)]
 )
-def test_a_window_is_due_when_the_underlying_moved_a_strike_step(ltp: str, expected: bool) -> None:
+def test_a_window_must_be_recentred_after_a_move_of_one_strike_step(ltp: str, expected: bool) -> None:
     assert chain.is_recalculation_due(make_window(), ltp=Decimal(ltp), now=NOW) is expected
 
 
-def test_a_window_is_due_after_five_minutes() -> None:
+def test_a_window_must_be_recentred_after_five_minutes() -> None:
     at_five = make_window(age=timedelta(minutes=5))
     later = make_window(age=timedelta(minutes=5, milliseconds=1))
 
@@ -191,7 +191,7 @@ def test_a_window_is_due_after_five_minutes() -> None:
 def test_a_price_that_swings_by_less_than_a_step_moves_a_window_once_at_most(
     start: Decimal, swings: list[Decimal]
 ) -> None:
-    lowest = start + 20  # wherever the band lies, however far from the last calculation
+    lowest = start + 20  # at any distance from the last calculation
     stored = make_window(ltp=start)
 
     moves = 0

@@ -1,4 +1,4 @@
-"""Kinds of expiry from dates, and the two forms of writing one."""
+"""The kind of an expiry from the listed dates, and its two text forms."""
 
 from datetime import date
 
@@ -37,11 +37,11 @@ def test_the_last_expiry_of_a_month_is_monthly_and_of_a_quarter_quarterly() -> N
     }
 
 
-def test_expiries_come_soonest_first() -> None:
+def test_expiries_are_sorted_by_date() -> None:
     assert list(classify([date(2026, 6, 30), date(2026, 2, 24)])) == [date(2026, 2, 24), date(2026, 6, 30)]
 
 
-def test_the_same_month_of_two_years_is_two_months() -> None:
+def test_the_same_month_of_two_years_counts_as_two_months() -> None:
     assert set(classify([date(2026, 12, 29), date(2027, 12, 28)]).values()) == {QUARTERLY}
 
 
@@ -54,14 +54,14 @@ def test_every_month_listed_has_exactly_one_monthly(listed: set[date]) -> None:
 
 
 @pytest.mark.parametrize("text", ["26FEB2026", "26feb2026", " 2026-02-26 "])
-def test_an_expiry_is_read_in_both_forms(text: str) -> None:
+def test_an_expiry_is_parsed_in_both_forms(text: str) -> None:
     assert parse_expiry(text) == date(2026, 2, 26)
 
 
 @pytest.mark.parametrize(
     "text", ["", "30FEB2026", "2026-13-01", "26-02-2026", "26FEB26", "2026-2-26", "next week", "٢٦FEB2026", "0FEB2026"]
 )
-def test_any_other_date_is_refused_in_words(text: str) -> None:
+def test_any_other_text_is_refused_with_a_message(text: str) -> None:
     with pytest.raises(MalformedDate, match="write it like 26FEB2026 or 2026-02-26") as refusal:
         parse_expiry(text)
 
@@ -69,6 +69,6 @@ def test_any_other_date_is_refused_in_words(text: str) -> None:
 
 
 @given(st.dates(date(1000, 1, 1), date(9999, 12, 31)))
-def test_what_is_displayed_is_read_again(expiry: date) -> None:
+def test_a_formatted_expiry_is_parsed_to_itself(expiry: date) -> None:
     assert parse_expiry(format_expiry(expiry)) == expiry
     assert parse_expiry(expiry.isoformat()) == expiry

@@ -1,4 +1,4 @@
-"""Rupees out of float32, and changes against the previous close."""
+"""Conversion of float32 prices to rupees, and changes against the previous close."""
 
 import json
 from decimal import Decimal
@@ -19,7 +19,7 @@ CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[3] / "data" / "
     ("quoted", "tick", "expected"),
     [
         ("248.30", "0.05", "248.3"),
-        ("24562.37", "0.05", "24562.37"),  # an index moves by paise, whatever its row says
+        ("24562.37", "0.05", "24562.37"),  # an index moves by paise, regardless of its tick size
         ("150000.05", "0.05", "150000.05"),
         ("97.4325", "0.0025", "97.4325"),
         ("5800", "1", "5800"),
@@ -28,19 +28,19 @@ CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[3] / "data" / "
         ("85000.51", "0.05", "85000.51"),  # not 85000.50, though that is less than one float32 step away
     ],
 )
-def test_a_float32_becomes_the_price_that_was_quoted(quoted: str, tick: str, expected: str) -> None:
+def test_a_float32_is_converted_to_the_quoted_price(quoted: str, tick: str, expected: str) -> None:
     assert str(rupees(float(np.float32(quoted)), Decimal(tick))) == expected
 
 
 @given(st.integers(1, 5_000_000), st.sampled_from([Decimal("0.05"), Decimal("0.1"), Decimal(1)]))
-def test_every_price_on_a_tick_survives_the_wire(ticks: int, tick: Decimal) -> None:
+def test_every_price_on_a_tick_survives_float32(ticks: int, tick: Decimal) -> None:
     price = ticks * tick
 
     assert rupees(float(np.float32(float(price))), tick) == price
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_the_change_is_that_of_the_shared_cases(case: dict[str, Any]) -> None:
+def test_the_change_agrees_with_the_shared_cases(case: dict[str, Any]) -> None:
     tick_size = Decimal(str(case["tick_size"] or 0))
 
     change = price_change(*(_received(case[name], tick_size) for name in ("ltp", "previous_close")))

@@ -26,7 +26,7 @@ def make_frame(*, count: int) -> BusFrame:
     return BusFrame(FrameKind.CHANGES, connection=3, epoch=2**40, sequence=17, sent_at_ms=1_781_065_197_817, rows=rows)
 
 
-def test_a_row_is_178_bytes_and_holds_a_full_body_from_byte_16() -> None:
+def test_a_row_has_178_bytes_and_contains_a_full_packet_body_from_byte_16() -> None:
     offsets = {name: QUOTE_ROW.fields[name][1] for name in QUOTE_ROW.names or ()} if QUOTE_ROW.fields else {}
 
     assert QUOTE_ROW.itemsize == 178
@@ -40,7 +40,7 @@ def test_fields_of_unknown_groups_are_none_and_zero_is_a_value() -> None:
     assert quote_of(row, OPTION) == Quote(OPTION, oi=0)
 
 
-def test_all_groups_known_leave_no_field_out() -> None:
+def test_a_row_with_all_groups_known_has_every_field() -> None:
     row = np.zeros(1, dtype=QUOTE_ROW)[0]
     row["known"] = 0xFFFF
 
@@ -49,7 +49,7 @@ def test_all_groups_known_leave_no_field_out() -> None:
     assert [name for name in Quote.__slots__ if getattr(quote, name) is None] == []
 
 
-def test_a_row_made_of_a_quote_reads_as_that_quote() -> None:
+def test_a_row_of_a_quote_is_read_back_as_that_quote() -> None:
     level = DepthLevel(130, 1885, 1, 9, 48.0, 48.5)
     quote = Quote(
         OPTION,
@@ -69,7 +69,7 @@ def test_a_row_made_of_a_quote_reads_as_that_quote() -> None:
     assert quote_of(rows[1], OPTION) == Quote(OPTION)
 
 
-def test_counts_too_large_for_the_wire_are_clipped_as_the_wire_clips_them() -> None:
+def test_counts_above_the_range_of_the_wire_are_clipped() -> None:
     quote = Quote(OPTION, oi=2**33, depth=(DepthLevel(2**33, 1, 70_000, 2, 48.0, 48.5),) * 5)
 
     read = quote_of(rows_of({7: quote}, received_at_ms=1_000)[0], OPTION)
@@ -87,7 +87,7 @@ def test_a_group_with_an_unknown_field_is_not_known() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])
-def test_a_frame_read_back_says_the_same(count: int) -> None:
+def test_decoding_an_encoded_frame_returns_it(count: int) -> None:
     frame = make_frame(count=count)
 
     read = decode_frame(encode_frame(frame))

@@ -1,4 +1,4 @@
-"""How far a price may be trusted, in the cases that the browser's twin is held to as well."""
+"""The state of a quote, in cases that the JavaScript implementation shares."""
 
 import json
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def moment(ms: int | None) -> datetime | None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_a_quote_is_judged_by_its_price_its_line_and_its_session(case: dict[str, Any]) -> None:
+def test_the_state_of_a_quote_follows_price_connection_and_session(case: dict[str, Any]) -> None:
     quote = case["quote"]
     facts = QuoteFacts(quote["hasPrice"], quote["isSuspect"], quote["isCurrent"], moment(quote["receivedAtMs"]))
 
@@ -41,11 +41,11 @@ def test_a_quote_is_judged_by_its_price_its_line_and_its_session(case: dict[str,
         (Known.TRADE | Known.SUSPECT, 10.0, (True, True, True)),
     ],
 )
-def test_a_row_says_what_matters_to_its_state(known: Known, ltp: float, facts: tuple[bool, bool, bool]) -> None:
+def test_the_facts_of_a_quote_come_from_its_row(known: Known, ltp: float, facts: tuple[bool, bool, bool]) -> None:
     assert facts_of(known, ltp=ltp, received_at=None) == QuoteFacts(*facts, None)
 
 
-def test_a_segment_that_ticks_is_open_whatever_the_calendar_says() -> None:
+def test_a_segment_with_ticks_is_open_regardless_of_the_calendar() -> None:
     saturday = datetime(2026, 11, 21, 12, 0, tzinfo=IST)
 
     closed = list_closed(SessionBook(), ticking={S.NSE_FNO}, now=saturday)
@@ -55,7 +55,7 @@ def test_a_segment_that_ticks_is_open_whatever_the_calendar_says() -> None:
     assert closed[S.MCX_COMM] == datetime(2026, 11, 20, 23, 55, tzinfo=IST)
 
 
-def test_a_segment_ticks_for_half_a_minute_after_its_last_trade() -> None:
+def test_a_segment_counts_as_ticking_for_30_seconds_after_its_last_trade() -> None:
     activity = SegmentActivity()
     activity.note([S.NSE_FNO], now=100.0)
     activity.note([S.MCX_COMM], now=120.0)

@@ -12,7 +12,7 @@ from marketdata.domain.search import QueryTooLong, SearchQuery, parse_query
 CE, PE = OptionType.CE, OptionType.PE
 
 
-def understood(text: str, **expected: object) -> None:
+def check(text: str, **expected: object) -> None:
     found = parse_query(text)
     wanted = SearchQuery(phrase=found.phrase, **{"words": found.words, **expected})  # type: ignore[arg-type]
     assert found == wanted
@@ -32,25 +32,25 @@ def understood(text: str, **expected: object) -> None:
         ("%_%", ("%", "%")),
     ],
 )
-def test_words_without_a_meaning_of_their_own_are_a_name(text: str, words: tuple[str, ...]) -> None:
-    understood(text, words=words)
+def test_terms_without_another_meaning_are_a_name(text: str, words: tuple[str, ...]) -> None:
+    check(text, words=words)
 
 
-def test_a_strike_an_option_type_and_an_expiry_are_understood() -> None:
-    understood("nifty 25000 ce 27 nov", words=("NIFTY",), strike=Decimal(25_000), option_type=CE, day=27, month=11)
+def test_a_strike_an_option_type_and_an_expiry_are_recognized() -> None:
+    check("nifty 25000 ce 27 nov", words=("NIFTY",), strike=Decimal(25_000), option_type=CE, day=27, month=11)
 
 
-def test_the_parts_may_come_in_another_order() -> None:
-    understood("nifty 27 nov 25000 put", words=("NIFTY",), strike=Decimal(25_000), option_type=PE, day=27, month=11)
+def test_the_parts_may_have_any_order() -> None:
+    check("nifty 27 nov 25000 put", words=("NIFTY",), strike=Decimal(25_000), option_type=PE, day=27, month=11)
 
 
 @pytest.mark.parametrize("text", ["nifty 25000ce", "nifty25000ce", "NIFTY 25,000 CALL", "nifty 25000 c"])
-def test_strike_and_option_type_are_understood_however_they_are_written(text: str) -> None:
-    understood(text, words=("NIFTY",), strike=Decimal(25_000), option_type=CE)
+def test_strike_and_option_type_are_recognized_in_every_form(text: str) -> None:
+    check(text, words=("NIFTY",), strike=Decimal(25_000), option_type=CE)
 
 
 @pytest.mark.parametrize("text", ["sbin 27nov 800 pe", "sbin 800 pe 2026-11-27", "SBIN_27NOV2026_800PE"])
-def test_an_expiry_is_understood_in_every_form(text: str) -> None:
+def test_an_expiry_is_recognized_in_every_form(text: str) -> None:
     found = parse_query(text)
 
     assert (found.words, found.day, found.month, found.strike, found.option_type) == (
@@ -62,21 +62,21 @@ def test_an_expiry_is_understood_in_every_form(text: str) -> None:
     )
 
 
-def test_a_year_after_a_month_is_a_year() -> None:
-    understood("nifty dec 2027 25000 ce", words=("NIFTY",), strike=Decimal(25_000), option_type=CE, month=12, year=2027)
+def test_a_number_after_a_month_is_a_year() -> None:
+    check("nifty dec 2027 25000 ce", words=("NIFTY",), strike=Decimal(25_000), option_type=CE, month=12, year=2027)
 
 
 @pytest.mark.parametrize("text", ["banknifty fut", "banknifty futures"])
-def test_futures_are_understood(text: str) -> None:
-    understood(text, words=("BANKNIFTY",), is_future=True)
+def test_futures_are_recognized(text: str) -> None:
+    check(text, words=("BANKNIFTY",), is_future=True)
 
 
-def test_a_future_of_a_month_is_understood() -> None:
-    understood("banknifty sep fut", words=("BANKNIFTY",), month=9, is_future=True)
+def test_a_future_of_a_month_is_recognized() -> None:
+    check("banknifty sep fut", words=("BANKNIFTY",), month=9, is_future=True)
 
 
 def test_strikes_may_have_paise() -> None:
-    understood("reliance 1612.5 ce", words=("RELIANCE",), strike=Decimal("1612.5"), option_type=CE)
+    check("reliance 1612.5 ce", words=("RELIANCE",), strike=Decimal("1612.5"), option_type=CE)
 
 
 def test_a_number_alone_may_be_a_strike_or_part_of_a_name() -> None:
@@ -87,18 +87,18 @@ def test_a_number_alone_may_be_a_strike_or_part_of_a_name() -> None:
     assert not found.names_contract
 
 
-def test_a_month_that_begins_a_longer_word_is_no_month() -> None:
-    understood("hdfc marine", words=("HDFC", "MARINE"))
+def test_a_longer_term_that_begins_with_a_month_is_not_a_month() -> None:
+    check("hdfc marine", words=("HDFC", "MARINE"))
 
 
-def test_a_query_longer_than_anyone_types_is_refused() -> None:
+def test_a_query_above_the_length_limit_is_refused() -> None:
     parse_query("x" * 64)
     with pytest.raises(QueryTooLong):
         parse_query("x" * 65)
 
 
 @given(st.text(max_size=64))
-def test_any_text_is_understood_somehow(text: str) -> None:
+def test_arbitrary_text_is_parsed_without_an_error(text: str) -> None:
     found = parse_query(text)
 
     assert (not found.phrase) == (not text.upper().replace("_", " ").replace(",", "").split())

@@ -1,4 +1,4 @@
-"""Names that mean the same underlying."""
+"""Aliases of underlyings, and exchanges in symbols."""
 
 import pytest
 
@@ -30,5 +30,5 @@ def test_an_exchange_is_split_off_only_if_it_is_one(text: str, exchange: Exchang
     assert split_exchange(text) == (exchange, rest)
 
 
-def test_what_cannot_be_printed_is_no_part_of_a_name() -> None:
+def test_unprintable_characters_are_removed_from_a_name() -> None:
     assert split_exchange("REL\x00IANCE\n") == (None, "REL IANCE")

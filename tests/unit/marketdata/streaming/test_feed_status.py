@@ -17,16 +17,16 @@ def reports_of(*states: ConnectionState | None) -> dict[int, ConnectionReport]:
     return {number: make_report(state, connection=number) for number, state in enumerate(states, start=1) if state}
 
 
-def test_five_live_connections_that_are_heard_are_a_live_feed() -> None:
+def test_five_live_connections_with_recent_frames_are_a_live_feed() -> None:
     feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=dict.fromkeys(ALL, 99.0), now=100.0)
 
     assert (feed.state, feed.live_count) == (FeedState.LIVE, 5)
 
 
-def test_a_connection_that_says_live_and_sends_nothing_is_silent() -> None:
-    heard = dict.fromkeys(ALL, 99.0) | {3: 98.3}
+def test_a_live_connection_without_recent_frames_is_silent() -> None:
+    received = dict.fromkeys(ALL, 99.0) | {3: 98.3}
 
-    feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=heard, now=100.0)
+    feed = judge_feed(reports=reports_of(*[S.LIVE] * 5), last_frame_at=received, now=100.0)
 
     assert (feed.state, feed.live_count) == (FeedState.PARTIAL, 4)
     assert feed.connections[2] is StreamState.SILENT
@@ -51,7 +51,9 @@ def test_a_frozen_feed_is_stale_within_two_seconds() -> None:
         ([S.SUBSCRIBING] * 5, FeedState.RECONNECTING),
     ],
 )
-def test_a_feed_without_a_live_connection_says_why(states: list[ConnectionState | None], state: FeedState) -> None:
+def test_a_feed_without_a_live_connection_shows_the_cause(
+    states: list[ConnectionState | None], state: FeedState
+) -> None:
     feed = judge_feed(reports=reports_of(*states), last_frame_at={}, now=100.0)
 
     assert (feed.state, feed.live_count) == (state, 0)
@@ -64,13 +66,13 @@ def test_frames_without_a_report_are_not_live() -> None:
     assert (feed.state, feed.live_count) == (FeedState.PARTIAL, 1)
 
 
-def test_a_lost_bus_is_said_even_while_the_last_frames_are_young() -> None:
+def test_a_lost_bus_is_reported_even_with_recent_frames() -> None:
     feed = judge_feed(reports=None, last_frame_at=dict.fromkeys(ALL, 99.9), now=100.0)
 
     assert feed.state is FeedState.BUS_LOST
 
 
-def test_the_error_of_an_owner_is_passed_on() -> None:
+def test_the_error_of_an_owner_is_forwarded() -> None:
     feed = judge_feed(
         reports={2: make_report(S.RECONNECTING, connection=2, error="code 805")}, last_frame_at={}, now=1.0
     )

@@ -24,7 +24,7 @@ VECTORS = Path(__file__).resolve().parents[3] / "data" / "browser_frames.json"
 
 
 def vector_frames() -> dict[str, bytes]:
-    """Return the bytes that the JavaScript twin is tested on, made anew."""
+    """Encode the frames on which the JavaScript decoder is tested."""
     known = wire_rows(make_row(41, ltp=2640.35, volume=12_34_567, oi=98_765, ltt=1_795_000_000), connection=3)
     unknown = wire_rows(make_row(42, known=Known(0)), connection=0)
     no_bid = wire_rows(make_row(43, ltp=0.05, bid=0.0, ask=0.05, previous_close=0.1), connection=5)
@@ -49,7 +49,7 @@ def vector_frames() -> dict[str, bytes]:
     return {"snapshot": encode_browser_frame(snapshot), "changes": encode_browser_frame(changes)}
 
 
-def test_the_bytes_are_those_the_javascript_twin_is_tested_on() -> None:
+def test_the_stored_frames_of_the_javascript_tests_are_current() -> None:
     written: dict[str, Any] = json.loads(VECTORS.read_text())
 
     made = {name: base64.b64encode(payload).decode() for name, payload in vector_frames().items()}
@@ -62,7 +62,7 @@ def test_a_row_takes_48_bytes_and_a_header_24() -> None:
     assert [len(payload) for payload in vector_frames().values()] == [24 + 3 * 48, 24 + 48]
 
 
-def test_what_is_known_is_shown() -> None:
+def test_known_fields_are_shown() -> None:
     (row,) = wire_rows(
         make_row(41, ltp=100.5, volume=900, oi=1_200, ltt=77, bid=100.25, ask=100.75, previous_close=99.0),
         connection=2,
@@ -94,7 +94,7 @@ def test_an_unknown_group_has_no_flag(missing: Known, flag: Shown) -> None:
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_price_that_is_no_price_is_unknown(price: float) -> None:
+def test_an_invalid_price_is_unknown(price: float) -> None:
     (row,) = wire_rows(make_row(41, ltp=price, bid=price, ask=price, previous_close=price), connection=1)
 
     assert Shown(int(row["known"])) == Shown.VOLUME | Shown.OI
@@ -115,26 +115,26 @@ def test_a_previous_close_is_shown_from_either_source(group: Known) -> None:
     assert row["previous_close"] == 88.0
 
 
-def test_the_close_field_of_an_earlier_day_is_no_previous_close() -> None:
+def test_the_close_field_of_an_earlier_day_is_not_a_previous_close() -> None:
     # A full packet of yesterday, then a ticker packet of today: the previous close is not known yet.
     (row,) = wire_rows(make_row(41, known=Known.TRADE | Known.DAY, day_close=88.0), connection=1)
 
     assert Shown.PREVIOUS_CLOSE not in Shown(int(row["known"]))
 
 
-def test_a_price_of_a_former_socket_is_streamed_by_nobody() -> None:
+def test_a_price_of_a_former_socket_has_no_streaming_connection() -> None:
     (row,) = wire_rows(make_row(41, ltp=10.0, known=FULLY_KNOWN | Known.EARLIER), connection=1)
 
     assert (float(row["ltp"]), int(row["connection"])) == (10.0, 0)
 
 
-def test_a_seeded_row_says_so() -> None:
+def test_a_seeded_row_is_flagged() -> None:
     (row,) = wire_rows(make_row(41, known=FULLY_KNOWN | Known.SNAPSHOT), connection=1)
 
     assert Shown.SEEDED in Shown(int(row["known"]))
 
 
-def test_a_frame_comes_back_as_it_was() -> None:
+def test_decoding_an_encoded_browser_frame_returns_it() -> None:
     frame = decode_browser_frame(vector_frames()["snapshot"])
 
     assert (frame.kind, frame.sequence, frame.epoch) == (BrowserFrameKind.SNAPSHOT, 1, 1_795_000_001)
@@ -143,14 +143,14 @@ def test_a_frame_comes_back_as_it_was() -> None:
     assert frame.rows["age_ms"].tolist() == [180, NEVER_HEARD, 61_000]
 
 
-def test_close_codes_below_4408_are_final_and_others_ask_for_a_reconnect() -> None:
+def test_close_codes_below_4408_are_final_and_others_permit_a_reconnect() -> None:
     final = {code for code in CloseCode if code < 4408}
 
     assert final == {CloseCode.BAD_CLIENT, CloseCode.LOGIN_REQUIRED}
     assert {code for code in CloseCode if 4408 <= code < 4500} == set(CloseCode) - final
 
 
-if __name__ == "__main__":  # Writes the file again after a change of the wire: python -m tests.unit....test_frames
+if __name__ == "__main__":  # Rewrites the file after a change of the wire: python -m tests.unit....test_frames
     VECTORS.write_text(
         json.dumps(
             {name: {"base64": base64.b64encode(one).decode()} for name, one in vector_frames().items()}, indent=1

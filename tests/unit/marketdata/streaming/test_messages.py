@@ -41,7 +41,7 @@ from marketdata.streaming.messages import (
         ({"type": "ping"}, Ping()),
     ],
 )
-def test_each_message_is_understood(body: dict[str, Any], expected: ClientMessage) -> None:
+def test_each_message_is_parsed(body: dict[str, Any], expected: ClientMessage) -> None:
     assert parse_client_message(json.dumps(body)) == expected
 
 
@@ -71,7 +71,7 @@ def test_each_message_is_understood(body: dict[str, Any], expected: ClientMessag
         ('{"type": "ack", "seq": -1}', "bad_message"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_code(text: str, code: str) -> None:
+def test_an_invalid_message_is_refused_with_a_code(text: str, code: str) -> None:
     with pytest.raises(MessageError) as refusal:
         parse_client_message(text)
 
@@ -92,6 +92,6 @@ def test_a_refused_watch_names_the_watch() -> None:
         st.sampled_from(["watch", "rate", "ack", "unwatch", 4, None, True, [], {}, [7], {"symbol": "A"}]),
     )
 )
-def test_any_json_is_understood_or_refused(body: Any) -> None:
+def test_arbitrary_json_is_parsed_or_refused(body: Any) -> None:
     with contextlib.suppress(MessageError):
         parse_client_message(json.dumps(body))

@@ -39,7 +39,7 @@ def test_changes_before_any_full_frame_leave_a_connection_incomplete() -> None:
     assert 1 in mirror.list_incomplete()
 
 
-def test_a_gap_is_seen_and_its_rows_are_kept() -> None:
+def test_a_gap_is_detected_and_its_rows_are_applied() -> None:
     mirror = complete_mirror(sequence=5)
 
     assert mirror.absorb(make_frame(make_row(41, ltp=12.0), sequence=7)) is Absorbed.GAP
@@ -47,7 +47,7 @@ def test_a_gap_is_seen_and_its_rows_are_kept() -> None:
     assert 1 in mirror.list_incomplete()
 
 
-def test_a_full_frame_mends_a_gap() -> None:
+def test_a_full_frame_ends_a_gap() -> None:
     mirror = complete_mirror(sequence=5)
     mirror.absorb(make_frame(sequence=8))
 
@@ -64,7 +64,7 @@ def test_changes_already_in_a_full_frame_are_dropped() -> None:
     assert ltp_of(mirror, 41) == 10.0
 
 
-def test_a_full_frame_that_was_overtaken_by_changes_is_dropped() -> None:
+def test_a_full_frame_older_than_the_applied_changes_is_dropped() -> None:
     mirror = complete_mirror(sequence=5)
     mirror.absorb(make_frame(make_row(41, ltp=11.0), sequence=6))
 
@@ -72,7 +72,7 @@ def test_a_full_frame_that_was_overtaken_by_changes_is_dropped() -> None:
     assert ltp_of(mirror, 41) == 11.0
 
 
-def test_what_a_former_owner_says_is_dropped() -> None:
+def test_a_frame_of_a_former_owner_is_dropped() -> None:
     mirror = complete_mirror(epoch=8)
 
     for kind in FrameKind:
@@ -80,14 +80,14 @@ def test_what_a_former_owner_says_is_dropped() -> None:
     assert ltp_of(mirror, 41) == 10.0
 
 
-def test_a_new_owner_has_to_say_everything_again() -> None:
+def test_a_new_owner_must_publish_a_full_frame() -> None:
     mirror = complete_mirror(epoch=7, sequence=5)
 
     assert mirror.absorb(make_frame(sequence=1, epoch=8)) is Absorbed.GAP
     assert 1 in mirror.list_incomplete()
 
 
-def test_what_a_full_frame_does_not_name_is_streamed_by_nobody() -> None:
+def test_an_instrument_missing_from_a_full_frame_has_no_connection() -> None:
     mirror = complete_mirror(sequence=5)
     before = mirror.version
 
@@ -98,7 +98,7 @@ def test_what_a_full_frame_does_not_name_is_streamed_by_nobody() -> None:
     assert mirror.changed_since(mirror.slots_of([41]), before).tolist() == mirror.slots_of([41]).tolist()
 
 
-def test_a_full_frame_of_one_connection_leaves_the_others_alone() -> None:
+def test_a_full_frame_of_one_connection_does_not_affect_the_others() -> None:
     mirror = complete_mirror()
 
     mirror.absorb(make_frame(make_row(42), sequence=1, kind=FrameKind.FULL, connection=2))
@@ -129,7 +129,7 @@ def test_a_moved_instrument_stays_live_when_the_connection_it_left_drops_it() ->
     assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (13.0, 2)
 
 
-def test_a_silent_instrument_that_moved_is_taken_from_its_new_connection() -> None:
+def test_a_moved_instrument_without_a_connection_is_taken_from_its_new_one() -> None:
     mirror = complete_mirror(sequence=5)
     mirror.absorb(make_frame(make_row(42), sequence=6, kind=FrameKind.FULL))
     assert connection_of(mirror, 41) == 0
@@ -139,18 +139,18 @@ def test_a_silent_instrument_that_moved_is_taken_from_its_new_connection() -> No
     assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (10.5, 2)
 
 
-def test_kept_rows_fill_what_is_missing_and_never_overwrite_newer_ones() -> None:
+def test_cached_rows_fill_missing_quotes_and_never_overwrite_newer_ones() -> None:
     mirror = QuoteMirror()
     mirror.absorb(make_frame(make_row(41, ltp=10.0, received_at_ms=500), sequence=1))
-    kept = np.concatenate([make_row(41, ltp=8.0, received_at_ms=300), make_row(42, ltp=20.0, received_at_ms=300)])
+    cached = np.concatenate([make_row(41, ltp=8.0, received_at_ms=300), make_row(42, ltp=20.0, received_at_ms=300)])
 
-    mirror.absorb_cached(1, 7, kept)
+    mirror.absorb_cached(1, 7, cached)
 
     assert (ltp_of(mirror, 41), ltp_of(mirror, 42)) == (10.0, 20.0)
     assert 1 in mirror.list_incomplete()
 
 
-def test_kept_rows_of_a_former_owner_are_dropped() -> None:
+def test_cached_rows_of_a_former_owner_are_dropped() -> None:
     mirror = complete_mirror(epoch=8)
 
     mirror.absorb_cached(1, 7, make_row(42, ltp=20.0))
@@ -158,7 +158,7 @@ def test_kept_rows_of_a_former_owner_are_dropped() -> None:
     assert ltp_of(mirror, 42) == 0.0
 
 
-def test_a_price_of_a_former_socket_is_shown_as_streamed_by_nobody_until_one_comes() -> None:
+def test_a_price_of_a_former_socket_has_no_connection_until_a_new_price_arrives() -> None:
     mirror = complete_mirror(sequence=5)
     before = mirror.version
 
@@ -172,7 +172,7 @@ def test_a_price_of_a_former_socket_is_shown_as_streamed_by_nobody_until_one_com
     assert connection_of(mirror, 41) == 1
 
 
-def test_a_row_that_looks_the_same_is_no_news() -> None:
+def test_a_row_without_a_visible_change_leaves_the_version_unchanged() -> None:
     mirror = complete_mirror(sequence=5)
     before = mirror.version
 
@@ -182,14 +182,14 @@ def test_a_row_that_looks_the_same_is_no_news() -> None:
     assert mirror.rows_at(mirror.slots_of([41]), now_ms=2_000)["age_ms"].tolist() == [100]
 
 
-def test_the_table_grows_and_keeps_what_it_has() -> None:
+def test_the_table_grows_without_losing_rows() -> None:
     mirror = QuoteMirror(capacity=2)
     mirror.absorb(make_frame(*(make_row(one, ltp=float(one)) for one in range(1, 50)), sequence=1))
 
     assert [ltp_of(mirror, one) for one in (1, 2, 3, 49)] == [1.0, 2.0, 3.0, 49.0]
 
 
-def test_looking_makes_no_slots() -> None:
+def test_reading_unknown_instruments_allocates_no_slots() -> None:
     mirror = complete_mirror()
 
     rows = mirror.rows_of([7, 41, 8], now_ms=2_000)
@@ -218,7 +218,7 @@ frames_of_two = st.builds(
 
 
 @given(st.lists(frames_of_two, max_size=30))
-def test_epochs_and_sequences_never_go_back(frames: list[BusFrame]) -> None:
+def test_epochs_and_sequences_never_decrease(frames: list[BusFrame]) -> None:
     mirror = QuoteMirror()
     newest: dict[int, tuple[int, int]] = {}
 

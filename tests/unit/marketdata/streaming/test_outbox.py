@@ -22,7 +22,7 @@ def ids_in(frame: BrowserFrame | None) -> list[int]:
 
 
 def watching(*instrument_ids: int) -> tuple[Outbox, QuoteMirror]:
-    """Return an outbox whose snapshot went out, acknowledged, at time 0."""
+    """Return an outbox whose snapshot was sent and acknowledged at time 0."""
     outbox, mirror = Outbox(epoch=3, now=0.0), QuoteMirror()
     mirror.absorb(make_frame(*(make_row(one) for one in instrument_ids), sequence=1))
     outbox.watch(instrument_ids)
@@ -31,7 +31,7 @@ def watching(*instrument_ids: int) -> tuple[Outbox, QuoteMirror]:
     return outbox, mirror
 
 
-def test_the_first_frame_is_a_snapshot_of_everything_watched_known_or_not() -> None:
+def test_the_first_frame_is_a_snapshot_of_all_watched_instruments() -> None:
     outbox, mirror = Outbox(epoch=3, now=0.0), QuoteMirror()
     mirror.absorb(make_frame(make_row(41), make_row(43), sequence=1))
     outbox.watch([41, 42, 41])
@@ -44,7 +44,7 @@ def test_the_first_frame_is_a_snapshot_of_everything_watched_known_or_not() -> N
     assert (frame.rows["known"] > 0).tolist() == [True, False]
 
 
-def test_later_frames_carry_only_what_changed() -> None:
+def test_later_frames_contain_only_changes() -> None:
     outbox, mirror = watching(41, 42)
     mirror.absorb(make_frame(make_row(42, ltp=7.0), make_row(99), sequence=2))
 
@@ -55,7 +55,7 @@ def test_later_frames_carry_only_what_changed() -> None:
     assert frame.rows["instrument_id"].tolist() == [42]
 
 
-def test_changes_between_two_frames_become_one_row() -> None:
+def test_changes_between_two_frames_are_conflated_to_one_row() -> None:
     outbox, mirror = watching(41)
     for sequence, price in enumerate([7.0, 8.0, 9.0], start=2):
         mirror.absorb(make_frame(make_row(41, ltp=price), sequence=sequence))
@@ -66,7 +66,7 @@ def test_changes_between_two_frames_become_one_row() -> None:
     assert frame.rows["ltp"].tolist() == [9.0]
 
 
-def test_frames_keep_to_the_rate_of_the_client() -> None:
+def test_frames_are_limited_to_the_rate_of_the_client() -> None:
     outbox, mirror = watching(41)
     mirror.absorb(make_frame(make_row(41, ltp=7.0), sequence=2))
 
@@ -75,14 +75,14 @@ def test_frames_keep_to_the_rate_of_the_client() -> None:
     assert ids_in(next_frame(outbox, mirror, now=0.24)) == [41]
 
 
-def test_a_quiet_market_sends_a_sign_of_life_and_nothing_else() -> None:
+def test_without_changes_only_empty_frames_are_sent_as_heartbeats() -> None:
     outbox, mirror = watching(41)
 
     assert next_frame(outbox, mirror, now=0.5) is None
     assert ids_in(next_frame(outbox, mirror, now=0.75)) == []
 
 
-def test_at_most_two_frames_are_unacknowledged_and_the_third_waits_conflated() -> None:
+def test_at_most_two_frames_are_unacknowledged_and_later_changes_are_conflated() -> None:
     outbox, mirror = watching(41, 42)
     for sequence, (now, price) in enumerate([(1.0, 7.0), (2.0, 8.0)], start=2):
         mirror.absorb(make_frame(make_row(41, ltp=price), sequence=sequence))
@@ -100,7 +100,7 @@ def test_at_most_two_frames_are_unacknowledged_and_the_third_waits_conflated() -
     assert dict(zip(ids_in(frame), frame.rows["ltp"].tolist(), strict=True)) == {41: 9.0, 42: 5.0}
 
 
-def test_a_browser_that_owes_an_acknowledgement_for_5_s_gets_one_frame_a_second() -> None:
+def test_a_client_without_an_acknowledgement_for_5_s_gets_one_frame_a_second() -> None:
     outbox, mirror = watching(41)
     next_frame(outbox, mirror, now=1.0)
 
@@ -110,7 +110,7 @@ def test_a_browser_that_owes_an_acknowledgement_for_5_s_gets_one_frame_a_second(
     assert outbox.interval_seconds(6.1) == 0.25
 
 
-def test_a_browser_that_owes_an_acknowledgement_for_15_s_is_given_up() -> None:
+def test_a_client_without_an_acknowledgement_for_15_s_is_stalled() -> None:
     outbox, mirror = watching(41)
     next_frame(outbox, mirror, now=1.0)
 

@@ -1,4 +1,4 @@
-"""When nonsense on a socket calls for another one, and when it is borne."""
+"""The share of invalid packets at which a socket is replaced."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,23 +12,23 @@ def begun(now: float = 0.0) -> BadDataMonitor:
     return watch
 
 
-def test_more_than_one_in_a_hundred_within_ten_seconds_is_too_much() -> None:
+def test_a_share_above_one_percent_within_ten_seconds_exceeds_the_limit() -> None:
     watch = begun()
 
     assert watch.check(packets=1_000, bad=10, now=5.0) is None
     assert watch.check(packets=2_000, bad=21, now=9.0) == 21 / 2_000
 
 
-def test_a_few_bad_packets_are_no_evidence_however_few_came() -> None:
+def test_fewer_bad_packets_than_the_minimum_never_exceed_the_limit() -> None:
     assert begun().check(packets=20, bad=FEWEST_BAD - 1, now=1.0) is None
     assert begun().check(packets=20, bad=FEWEST_BAD, now=1.0) == 0.5
 
 
-def test_messages_without_any_packet_count_as_well() -> None:
+def test_messages_without_a_valid_packet_are_counted() -> None:
     assert begun().check(packets=0, bad=FEWEST_BAD, now=1.0) == 1.0
 
 
-def test_bad_packets_before_the_period_are_forgotten() -> None:
+def test_bad_packets_before_the_period_are_not_counted() -> None:
     watch = begun()
     watch.check(packets=5_000, bad=50, now=1.0)
 
@@ -36,7 +36,7 @@ def test_bad_packets_before_the_period_are_forgotten() -> None:
     assert watch.check(packets=6_100, bad=72, now=1.0 + PERIOD_SECONDS + 1.0) == 12 / 100
 
 
-def test_the_next_socket_is_kept_though_it_is_no_better() -> None:
+def test_the_next_socket_is_not_replaced_before_the_pause_ends() -> None:
     watch = begun()
     assert watch.check(packets=100, bad=50, now=1.0) is not None
 
@@ -48,7 +48,7 @@ def test_the_next_socket_is_kept_though_it_is_no_better() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 3.0), st.integers(0, 5_000), st.floats(0, LARGEST_SHARE)), max_size=60))
-def test_no_socket_is_ended_that_is_never_worse_than_allowed(steps: list[tuple[float, int, float]]) -> None:
+def test_a_socket_below_the_limit_is_never_replaced(steps: list[tuple[float, int, float]]) -> None:
     watch, now, packets, bad = begun(), 0.0, 0, 0
     for seconds, came, share in steps:
         now, packets, bad = now + seconds, packets + came, bad + int(came * share)

@@ -18,11 +18,11 @@ told = st.dictionaries(
 )
 
 
-def test_equal_sets_need_no_message() -> None:
+def test_equal_sets_give_no_command() -> None:
     assert commands_between({CALL: Mode.FULL}, {CALL: Mode.FULL}) == []
 
 
-def test_unsubscribes_go_first_and_with_the_mode_that_was_subscribed() -> None:
+def test_unsubscribes_come_first_and_name_the_subscribed_mode() -> None:
     commands = commands_between({PUT: Mode.QUOTE}, {CALL: Mode.FULL, NIFTY: Mode.TICKER})
 
     assert commands == [
@@ -41,7 +41,7 @@ def test_a_change_of_mode_is_an_unsubscribe_and_a_subscribe() -> None:
     ]
 
 
-def test_one_message_names_at_most_a_hundred() -> None:
+def test_one_command_names_at_most_a_hundred_instruments() -> None:
     wanted = {InstrumentKey(FNO, number): Mode.FULL for number in range(250)}
 
     commands = commands_between({}, wanted)

@@ -38,20 +38,20 @@ def test_every_state_is_in_the_graph_and_can_be_left_and_reached() -> None:
     assert set().union(*FOLLOWS.values()) == set(State)
 
 
-def test_the_picture_in_the_documents_is_the_graph() -> None:
+def test_the_diagram_in_the_documents_equals_the_graph() -> None:
     drawn = re.findall(r"^    (\w+) --> (\w+)", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
 
     assert sorted(drawn) == sorted((before.value, one.value) for before, after in FOLLOWS.items() for one in after)
 
 
-def test_from_every_state_another_socket_or_another_owner_may_follow() -> None:
+def test_every_state_can_change_to_a_new_socket_or_a_new_owner() -> None:
     for state in set(State) - {State.WANTED, State.OPENING, State.SUBSCRIBING, State.LIVE}:
         assert State.OPENING in FOLLOWS[state]
     assert all(may_follow(state, State.WANTED) for state in State)
 
 
 @pytest.mark.parametrize(
-    "way",
+    "path",
     [
         [State.WANTED, State.OPENING, State.SUBSCRIBING, State.LIVE, State.WANTED],
         [State.LIVE, State.MUTE, State.OPENING, State.SUBSCRIBING, State.MUTE],
@@ -60,8 +60,8 @@ def test_from_every_state_another_socket_or_another_owner_may_follow() -> None:
         [State.SUBSCRIBING, State.STOPPED, State.OPENING],
     ],
 )
-def test_ways_that_happen_are_edges(way: list[State]) -> None:
-    assert all(may_follow(before, after) for before, after in pairwise(way))
+def test_known_paths_consist_of_edges(path: list[State]) -> None:
+    assert all(may_follow(before, after) for before, after in pairwise(path))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_ways_that_happen_are_edges(way: list[State]) -> None:
         (State.WAITING, State.RECONNECTING),
     ],
 )
-def test_nothing_streams_without_an_opening(before: State, after: State) -> None:
+def test_no_state_is_live_without_an_opening(before: State, after: State) -> None:
     assert not may_follow(before, after)
 
 
@@ -92,18 +92,18 @@ def test_nothing_streams_without_an_opening(before: State, after: State) -> None
         (Reaction.FIX_PLAN, RetryPlan(State.STOPPED, None)),
     ],
 )
-def test_each_reaction_has_its_state_and_its_wait(reaction: Reaction, expected: RetryPlan) -> None:
+def test_each_reaction_has_its_state_and_its_delay(reaction: Reaction, expected: RetryPlan) -> None:
     assert follow(Attempts(), Disconnect(reaction, "said")) == [expected]
 
 
-def test_waits_grow_with_failures_and_a_good_socket_resets_them() -> None:
+def test_delays_grow_with_failures_and_a_good_socket_resets_them() -> None:
     attempts = Attempts()
 
     assert [one.delay_seconds for one in follow(attempts, CUT, CUT, CUT)] == [2.0, 4.0, 8.0]
     assert [one.delay_seconds for one in follow(attempts, CUT, lifetime=SHORT)] == [2.0]
 
 
-def test_only_own_failed_turns_are_counted() -> None:
+def test_only_failed_turns_of_the_connection_are_counted() -> None:
     attempts = Attempts()
 
     follow(attempts, CUT, CUT)
@@ -114,7 +114,7 @@ def test_only_own_failed_turns_are_counted() -> None:
     assert attempts.failed_turns == 0
 
 
-def test_a_second_silence_waits_longer_and_is_a_failed_turn() -> None:
+def test_a_second_mute_socket_has_a_longer_delay_and_is_a_failed_turn() -> None:
     attempts = Attempts()
 
     first, second, third = follow(attempts, MUTE, MUTE, MUTE, lifetime=SHORT)
@@ -127,7 +127,7 @@ def test_a_second_silence_waits_longer_and_is_a_failed_turn() -> None:
     assert attempts.failed_turns == 2
 
 
-def test_a_silence_after_a_long_good_time_is_a_first_one() -> None:
+def test_a_mute_socket_after_a_long_good_lifetime_counts_as_the_first() -> None:
     attempts = Attempts()
     follow(attempts, MUTE, MUTE, lifetime=SHORT)
     attempts.opened()
@@ -140,7 +140,7 @@ def test_a_silence_after_a_long_good_time_is_a_first_one() -> None:
     ("disconnect", "lifetime"),
     [(CUT, BRIEF), (Disconnect(Reaction.COME_BACK, "400", DisconnectCause.BROKER, is_doubtful=True), None)],
 )
-def test_three_doubtful_refusals_in_a_row_wait_for_a_token_and_try_on(
+def test_after_three_consecutive_doubtful_refusals_the_connection_waits_for_a_token(
     disconnect: Disconnect, lifetime: SocketLifetime | None
 ) -> None:
     states = [one.state for one in follow(Attempts(), disconnect, disconnect, disconnect, lifetime=lifetime)]
@@ -148,7 +148,7 @@ def test_three_doubtful_refusals_in_a_row_wait_for_a_token_and_try_on(
     assert states == [State.RECONNECTING, State.RECONNECTING, State.WAITING]
 
 
-def test_a_broker_out_of_reach_casts_no_doubt_on_the_token() -> None:
+def test_an_unreachable_broker_raises_no_doubt_about_the_token() -> None:
     assert {one.state for one in follow(Attempts(), *[CUT] * 10)} == {State.RECONNECTING}
 
 

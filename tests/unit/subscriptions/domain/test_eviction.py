@@ -1,4 +1,4 @@
-"""Who goes when room is short: examples of each rule, properties, and a brute-force reading of the same sentence."""
+"""The chains that are evicted when room is short: examples, properties, and comparison with a brute-force search."""
 
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ MORNING = datetime(2026, 2, 10, 3, 45, tzinfo=UTC)
 
 
 def viewed(minutes: int, key: int, holds: Set[int]) -> Candidate:
-    """Return a candidate viewed last so many minutes after the open."""
+    """Return a candidate that was last viewed `minutes` after the open."""
     return Candidate(key, MORNING + timedelta(minutes=minutes), frozenset(holds))
 
 
@@ -21,7 +21,7 @@ def keys(chosen: Sequence[Candidate]) -> list[int]:
     return [one.key for one in chosen]
 
 
-def test_the_least_recently_viewed_goes_first_and_only_as_many_as_needed() -> None:
+def test_the_least_recently_viewed_is_evicted_first_and_only_as_many_as_needed() -> None:
     candidates = [viewed(30, 1, {1, 2}), viewed(10, 2, {3, 4}), viewed(20, 3, {5, 6})]
 
     assert keys(choose(candidates, shortfall=2)) == [2]
@@ -34,35 +34,35 @@ def test_a_chain_that_frees_nothing_is_skipped() -> None:
     assert keys(choose(candidates, shortfall=1)) == [2]
 
 
-def test_two_chains_of_the_same_legs_go_together_when_their_turn_comes() -> None:
+def test_two_chains_with_the_same_legs_are_evicted_together() -> None:
     twins = [viewed(10, 1, {1, 2}), viewed(20, 2, {1, 2})]
 
     assert keys(choose([*twins, viewed(30, 3, {3, 4})], shortfall=2)) == [1, 2]
     assert keys(choose([*twins, viewed(15, 3, {3, 4})], shortfall=2)) == [3]
 
 
-def test_a_narrow_chain_inside_a_wide_one_stays_while_the_edges_of_the_wide_one_suffice() -> None:
+def test_a_narrow_chain_inside_a_wide_one_stays_if_the_edges_of_the_wide_one_suffice() -> None:
     narrow, wide = viewed(10, 1, {2, 3}), viewed(20, 2, {1, 2, 3, 4})
 
     assert keys(choose([narrow, wide], shortfall=2)) == [2]
     assert keys(choose([narrow, wide], shortfall=3)) == [2, 1]
 
 
-def test_a_chain_freed_of_its_sharer_is_older_than_what_comes_next() -> None:
+def test_a_chain_whose_legs_are_no_longer_shared_is_evicted_before_younger_ones() -> None:
     narrow, wide, young = viewed(10, 1, {2, 3}), viewed(20, 2, {1, 2, 3, 4}), viewed(30, 3, {5, 6, 7})
 
     assert keys(choose([narrow, wide, young], shortfall=5)) == [2, 1, 3]
 
 
-def test_nobody_goes_when_all_together_do_not_suffice() -> None:
+def test_no_chain_is_evicted_if_all_together_do_not_suffice() -> None:
     assert keys(choose([viewed(10, 1, {1, 2}), viewed(20, 2, {2})], shortfall=3)) == []
 
 
-def test_nobody_goes_where_nothing_is_short() -> None:
+def test_no_chain_is_evicted_without_a_shortfall() -> None:
     assert keys(choose([viewed(10, 1, {1})], shortfall=0)) == []
 
 
-def test_equally_old_chains_go_by_key() -> None:
+def test_equally_old_chains_are_evicted_in_order_of_their_keys() -> None:
     assert keys(choose([viewed(10, 2, {1}), viewed(10, 1, {2})], shortfall=1)) == [1]
 
 
@@ -72,13 +72,14 @@ candidates_of_a_small_world = st.lists(
 
 
 def freed(candidates: Sequence[Candidate], gone: Set[int]) -> set[int]:
-    """Return what streams no more once those of these keys have gone."""
+    """Return the instruments that stop streaming after the eviction of the chains `gone`."""
     lost = set().union(*(one.holds for one in candidates if one.key in gone))
     return lost - set().union(*(one.holds for one in candidates if one.key not in gone))
 
 
 def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int]) -> set[int] | None:
-    """Return the next to go: the set whose newest member is oldest, then the smallest, of all that free something."""
+    """Return the next chains to evict: of all sets that free something, the one with the oldest newest member; then the
+    smallest."""
     order = {one.key: (one.last_viewed_at, one.key) for one in candidates}
     rest = [one.key for one in candidates if one.key not in gone]
     before = len(freed(candidates, gone))
@@ -95,7 +96,7 @@ def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int]) 
 
 
 @given(candidates=candidates_of_a_small_world, shortfall=st.integers(1, 9))
-def test_the_choice_is_what_trying_everything_finds(candidates: list[Candidate], shortfall: int) -> None:
+def test_the_choice_equals_that_of_a_brute_force_search(candidates: list[Candidate], shortfall: int) -> None:
     gone: set[int] = set()
     while len(freed(candidates, gone)) < shortfall:
         following = oldest_that_free_something(candidates, gone)
@@ -122,10 +123,10 @@ def test_a_choice_suffices_and_every_chain_in_it_is_needed(candidates: list[Cand
 
 
 @given(candidates=candidates_of_a_small_world, shortfall=st.integers(1, 9), first=st.integers())
-def test_looking_at_the_oldest_only_finds_the_same_once_it_suffices(
+def test_the_oldest_candidates_give_the_same_choice_if_they_suffice(
     candidates: list[Candidate], shortfall: int, first: int
 ) -> None:
-    """What the others hold frees nothing; then younger candidates need not be looked at."""
+    """Instruments that younger candidates hold count as not freed, so that those candidates need not be loaded."""
     ordered = sorted(candidates, key=lambda one: (one.last_viewed_at, one.key))
     cut = first % (len(ordered) + 1)
     old, young = ordered[:cut], ordered[cut:]
@@ -140,7 +141,7 @@ def test_looking_at_the_oldest_only_finds_the_same_once_it_suffices(
 @given(
     oldest_first=st.lists(st.integers(1, 4), min_size=1, max_size=12), shortfall=st.integers(1, 60), seed=st.integers()
 )
-def test_without_sharing_it_is_a_prefix_of_the_oldest(oldest_first: list[int], shortfall: int, seed: int) -> None:
+def test_without_shared_legs_the_oldest_are_chosen(oldest_first: list[int], shortfall: int, seed: int) -> None:
     candidates = [viewed(key, key, {key * 10 + leg for leg in range(size)}) for key, size in enumerate(oldest_first)]
     shuffled = sorted(candidates, key=lambda one: hash((one.key, seed)))
 

@@ -1,4 +1,4 @@
-"""The table of ownership rules: complete, safe, and the one that docs/architecture.md shows."""
+"""The table of ownership rules: complete, safe, and equal to that of docs/architecture.md."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_every_combination_has_one_action() -> None:
     }
 
 
-def test_the_table_in_the_documents_is_the_table_in_the_code() -> None:
+def test_the_table_in_the_documents_equals_that_in_the_code() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     drawn = {}
     for lease, process, free, taken in re.findall(ROW, text, re.MULTILINE):
@@ -29,7 +29,7 @@ def test_the_table_in_the_documents_is_the_table_in_the_code() -> None:
     assert drawn == dict(ACTIONS)
 
 
-def test_only_a_silent_owner_loses_its_session_and_a_taken_lock_is_never_ignored() -> None:
+def test_only_the_database_session_of_a_silent_owner_is_ended_and_an_owned_lock_is_never_ignored() -> None:
     ending = {lease for (_, lease, _), action in ACTIONS.items() if action is Action.END_SESSION}
 
     assert ending == {LeaseState.SILENT}
@@ -38,16 +38,16 @@ def test_only_a_silent_owner_loses_its_session_and_a_taken_lock_is_never_ignored
 
 
 @pytest.mark.parametrize("lease", sorted(OTHERS - {LeaseState.SILENT}))
-def test_a_running_process_keeps_its_connection_and_a_dead_one_does_not(lease: LeaseState) -> None:
+def test_a_running_process_stays_the_owner_and_a_dead_one_does_not(lease: LeaseState) -> None:
     assert ACTIONS[LockState.FREE, lease, ProcessStatus.RUNNING] is Action.WAIT
     assert ACTIONS[LockState.FREE, lease, ProcessStatus.GONE] is Action.TAKE_OVER
 
 
-def test_the_end_of_a_session_elsewhere_counts_unless_the_server_ended_them_all() -> None:
+def test_an_ended_database_session_of_another_host_counts_unless_the_server_ended_all() -> None:
     assert ACTIONS[LockState.FREE, LeaseState.CURRENT, ProcessStatus.ELSEWHERE] is Action.TAKE_OVER
     assert ACTIONS[LockState.FREE, LeaseState.UNPROVEN, ProcessStatus.ELSEWHERE] is Action.WAIT
 
 
 @pytest.mark.parametrize("process", ProcessStatus)
-def test_an_owner_silent_for_longer_than_the_broker_allows_has_no_socket(process: ProcessStatus) -> None:
+def test_an_owner_that_is_silent_beyond_the_brokers_limit_has_no_socket(process: ProcessStatus) -> None:
     assert ACTIONS[LockState.FREE, LeaseState.SILENT, process] is Action.TAKE_OVER

@@ -1,4 +1,4 @@
-"""Water-filling: always to the emptiest, ties to the lowest number, never over capacity."""
+"""Water-filling: the emptiest connection first, ties to the lowest number, never above capacity."""
 
 from hypothesis import given
 from hypothesis.strategies import SearchStrategy, builds, integers, lists, tuples
@@ -6,7 +6,7 @@ from hypothesis.strategies import SearchStrategy, builds, integers, lists, tuple
 from subscriptions.domain.placement import ConnectionLoad, Failover, Filling, Shift, fill, plan_failover, plan_rebalance
 
 
-def rooms_of(*loads: int, capacity: int = 5_000) -> list[ConnectionLoad]:
+def loads_of(*loads: int, capacity: int = 5_000) -> list[ConnectionLoad]:
     return [ConnectionLoad(number, load, capacity) for number, load in enumerate(loads, start=1)]
 
 
@@ -19,7 +19,7 @@ def connections() -> SearchStrategy[list[ConnectionLoad]]:
 
 
 def filled_one_by_one(count: int, connections: list[ConnectionLoad]) -> Filling:
-    """Place like the definition says, one instrument at a time."""
+    """Place one instrument at a time, as the definition requires."""
     loads = [one.load for one in connections]
     for placed in range(count):
         open_positions = [position for position, one in enumerate(connections) if loads[position] < one.capacity]
@@ -29,28 +29,28 @@ def filled_one_by_one(count: int, connections: list[ConnectionLoad]) -> Filling:
     return Filling(tuple(load - one.load for load, one in zip(loads, connections, strict=True)), 0)
 
 
-def test_the_lean_profile_into_empty_connections_differs_by_one_at_most() -> None:
-    assert fill(2_272, rooms_of(0, 0, 0, 0, 0)) == Filling((455, 455, 454, 454, 454), 0)
+def test_the_lean_profile_loads_empty_connections_within_one_of_each_other() -> None:
+    assert fill(2_272, loads_of(0, 0, 0, 0, 0)) == Filling((455, 455, 454, 454, 454), 0)
 
 
 def test_new_instruments_go_to_the_emptiest_connection() -> None:
-    assert fill(50, rooms_of(100, 40, 100, 100, 100)) == Filling((0, 50, 0, 0, 0), 0)
+    assert fill(50, loads_of(100, 40, 100, 100, 100)) == Filling((0, 50, 0, 0, 0), 0)
 
 
-def test_a_hollow_is_levelled_before_the_rest_rises() -> None:
-    assert fill(7, rooms_of(3, 0, 2, 9, 9)) == Filling((1, 4, 2, 0, 0), 0)
+def test_emptier_connections_are_leveled_before_the_others_are_filled() -> None:
+    assert fill(7, loads_of(3, 0, 2, 9, 9)) == Filling((1, 4, 2, 0, 0), 0)
 
 
-def test_what_finds_no_room_is_left_out_and_counted() -> None:
-    assert fill(25, rooms_of(4_990, 5_000, 5_000, 5_000, 4_995)) == Filling((10, 0, 0, 0, 5), 10)
+def test_instruments_without_room_are_left_out_and_counted() -> None:
+    assert fill(25, loads_of(4_990, 5_000, 5_000, 5_000, 4_995)) == Filling((10, 0, 0, 0, 5), 10)
 
 
-def test_a_smaller_connection_is_filled_to_its_own_capacity() -> None:
+def test_a_smaller_connection_is_filled_to_its_capacity() -> None:
     assert fill(10, [ConnectionLoad(1, 0, 2), ConnectionLoad(2, 0, 5_000)]) == Filling((2, 8), 0)
 
 
-def test_nothing_to_place_places_nothing() -> None:
-    assert fill(0, rooms_of(5, 0, 5, 5, 5)) == Filling((0, 0, 0, 0, 0), 0)
+def test_a_count_of_zero_fills_no_connection() -> None:
+    assert fill(0, loads_of(5, 0, 5, 5, 5)) == Filling((0, 0, 0, 0, 0), 0)
 
 
 def test_without_connections_everything_is_left_out() -> None:
@@ -58,13 +58,13 @@ def test_without_connections_everything_is_left_out() -> None:
 
 
 @given(connections=connections(), count=integers(0, 320))
-def test_the_closed_form_is_what_placing_one_by_one_gives(connections: list[ConnectionLoad], count: int) -> None:
+def test_the_closed_form_equals_placement_one_by_one(connections: list[ConnectionLoad], count: int) -> None:
     assert fill(count, connections) == filled_one_by_one(count, connections)
 
 
 @given(loads=lists(integers(0, 5_000), min_size=5, max_size=5), count=integers(0, 25_000))
-def test_water_filling_never_overfills_and_levels_what_it_can(loads: list[int], count: int) -> None:
-    filling = fill(count, rooms_of(*loads))
+def test_water_filling_never_exceeds_a_capacity_and_levels_the_filled_connections(loads: list[int], count: int) -> None:
+    filling = fill(count, loads_of(*loads))
 
     after = [load + added for load, added in zip(loads, filling.counts, strict=True)]
     assert max(after) <= 5_000
@@ -75,15 +75,15 @@ def test_water_filling_never_overfills_and_levels_what_it_can(loads: list[int], 
     assert not touched or max(touched) - min(after) <= 1
 
 
-def test_legs_of_a_lost_connection_fill_the_others_the_most_important_first() -> None:
+def test_legs_of_a_lost_connection_are_placed_on_the_others_most_important_first() -> None:
     others = [ConnectionLoad(1, 3, 5), ConnectionLoad(2, 4, 5), ConnectionLoad(5, 3, 5)]
     plan = plan_failover([11, 12, 13, 14, 15, 16], others)
 
     assert plan == Failover({1: [11, 12], 2: [13], 5: [14, 15]}, [16])
 
 
-def test_a_connection_that_came_back_empty_gets_its_fifth_from_each() -> None:
-    assert plan_rebalance(rooms_of(25, 25, 0, 25, 25)) == [
+def test_a_connection_that_returns_empty_gets_a_fifth_from_each() -> None:
+    assert plan_rebalance(loads_of(25, 25, 0, 25, 25)) == [
         Shift(1, 3, 5),
         Shift(2, 3, 5),
         Shift(4, 3, 5),
@@ -91,16 +91,16 @@ def test_a_connection_that_came_back_empty_gets_its_fifth_from_each() -> None:
     ]
 
 
-def test_what_differs_by_one_is_level_wherever_the_one_is() -> None:
-    assert plan_rebalance(rooms_of(4, 5, 4, 5, 5)) == []
+def test_loads_that_differ_by_one_are_not_moved() -> None:
+    assert plan_rebalance(loads_of(4, 5, 4, 5, 5)) == []
 
 
-def test_the_one_too_many_stays_where_most_are() -> None:
-    assert plan_rebalance(rooms_of(0, 9)) == [Shift(2, 1, 4)]
+def test_an_odd_remainder_stays_on_the_fullest_connection() -> None:
+    assert plan_rebalance(loads_of(0, 9)) == [Shift(2, 1, 4)]
 
 
 @given(connections=connections(), legs=lists(integers(), max_size=320, unique=True))
-def test_every_leg_moves_once_or_waits_and_nothing_is_over_capacity(
+def test_every_leg_moves_once_or_waits_and_no_capacity_is_exceeded(
     connections: list[ConnectionLoad], legs: list[int]
 ) -> None:
     plan = plan_failover(legs, connections)
@@ -128,7 +128,7 @@ def test_rebalancing_levels_within_one_and_never_exceeds_a_capacity(connections:
 
 
 @given(connections=connections())
-def test_rebalancing_moves_no_more_than_what_is_above_the_level(connections: list[ConnectionLoad]) -> None:
+def test_rebalancing_needs_the_fewest_moves(connections: list[ConnectionLoad]) -> None:
     shifts = plan_rebalance(connections)
 
     after = {one.number: one.load for one in connections}
@@ -142,7 +142,7 @@ def test_rebalancing_moves_no_more_than_what_is_above_the_level(connections: lis
 
 
 def _fewest_moves(connections: list[ConnectionLoad]) -> int:
-    """Move one instrument after another from the fullest to the emptiest with room, while that levels anything."""
+    """Count the single moves from the fullest to the emptiest connection with room until the loads are level."""
     loads = {one.number: one.load for one in connections}
     capacity = {one.number: one.capacity for one in connections}
     moves = 0

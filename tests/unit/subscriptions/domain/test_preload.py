@@ -1,4 +1,4 @@
-"""What a preload rule takes of the listed expiries."""
+"""The expiries that a preload rule takes from the listing."""
 
 from datetime import date
 
@@ -10,7 +10,7 @@ from subscriptions.domain.preload import Rule, expiries_to_hold, futures_to_hold
 
 TODAY = date(2026, 2, 10)
 
-# NIFTY as listed on 10 February 2026 (shared instrument master), as far as it shows each kind.
+# NIFTY as listed on 10 February 2026 (shared instrument master), reduced to examples of each kind.
 NIFTY = [
     date(2026, 2, 10),
     date(2026, 2, 17),
@@ -30,7 +30,7 @@ def rule(*, weekly: int = 0, monthly: int = 0, quarterly: int = 0, strikes: int 
     return Rule(1, ExchangeSegment.NSE_FNO, "NIFTY", weekly, monthly, quarterly, strikes, futures)
 
 
-def test_weeklies_are_the_nearest_that_end_no_month() -> None:
+def test_weeklies_are_the_nearest_that_are_not_monthly() -> None:
     assert expiries_to_hold(rule(weekly=3), NIFTY, today=TODAY) == (
         date(2026, 2, 10),
         date(2026, 2, 17),
@@ -38,7 +38,7 @@ def test_weeklies_are_the_nearest_that_end_no_month() -> None:
     )
 
 
-def test_a_quarterly_counts_among_the_monthlies_too() -> None:
+def test_a_quarterly_counts_as_a_monthly_too() -> None:
     assert expiries_to_hold(rule(monthly=3), NIFTY, today=TODAY) == (
         date(2026, 2, 24),
         date(2026, 3, 30),
@@ -50,11 +50,11 @@ def test_a_rule_takes_the_union_of_the_nearest_of_each_kind() -> None:
     assert expiries_to_hold(rule(weekly=8, monthly=3, quarterly=4), NIFTY, today=TODAY) == tuple(NIFTY[:10])
 
 
-def test_a_rule_that_asks_for_more_takes_what_is_listed() -> None:
+def test_a_rule_beyond_the_listing_takes_all_listed_expiries() -> None:
     assert expiries_to_hold(rule(monthly=9), NIFTY[:4], today=TODAY) == (date(2026, 2, 24), date(2026, 3, 2))
 
 
-def test_expiries_of_the_past_are_not_taken_and_todays_is() -> None:
+def test_past_expiries_are_not_taken_and_todays_is() -> None:
     listed = [date(2026, 2, 3), date(2026, 2, 10), date(2026, 2, 24)]
 
     assert expiries_to_hold(rule(weekly=5), listed, today=TODAY) == (date(2026, 2, 10),)
@@ -77,7 +77,7 @@ def test_futures_are_the_nearest_that_have_not_expired() -> None:
     monthly=integers(0, 9),
     quarterly=integers(0, 9),
 )
-def test_a_rule_holds_only_what_is_listed_and_no_more_than_it_asks_for(
+def test_a_rule_takes_only_listed_expiries_and_at_most_its_counts(
     listed: list[date], today: date, weekly: int, monthly: int, quarterly: int
 ) -> None:
     held = expiries_to_hold(rule(weekly=weekly, monthly=monthly, quarterly=quarterly), listed, today=today)

@@ -1,4 +1,4 @@
-"""When sessions end, and which ends of the day are due."""
+"""The ends of sessions, and the end-of-day runs that have not happened yet."""
 
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
@@ -39,11 +39,11 @@ def at(day: int, hour: int, minute: int, *, month: int = 2) -> datetime:
         (S.MCX_COMM, date(2026, 11, 2), time(23, 55)),
     ],
 )
-def test_sessions_end_as_the_exchanges_say(segment: ExchangeSegment, day: date, end: time) -> None:
+def test_sessions_end_at_the_times_of_the_exchanges(segment: ExchangeSegment, day: date, end: time) -> None:
     assert ORDINARY.end_of(segment, day) == end
 
 
-def test_everything_at_once_is_cut_at_half_past_three_whatever_still_trades() -> None:
+def test_the_end_of_day_of_all_segments_is_at_half_past_three() -> None:
     assert cut_of(None, date(2026, 11, 20)) == time(15, 30)
     assert cut_of(S.NSE_FNO, date(2026, 11, 20)) == time(15, 40)
 
@@ -57,15 +57,15 @@ def test_everything_at_once_is_cut_at_half_past_three_whatever_still_trades() ->
         (at(11, 14, 30), date(2026, 2, 10)),
     ],
 )
-def test_what_is_due_is_the_last_date_whose_cut_has_passed(now: datetime, closes: date) -> None:
+def test_the_pending_end_of_day_is_that_of_the_last_date_whose_cut_has_passed(now: datetime, closes: date) -> None:
     assert list(list_due(EndOfDayScope.ALL, now=now, closed=[])) == [(closes, None)]
 
 
-def test_a_date_that_was_closed_is_not_due_and_neither_are_older_ones() -> None:
+def test_a_closed_date_and_older_ones_are_not_pending() -> None:
     assert list(list_due(EndOfDayScope.ALL, now=at(10, 16, 0), closed=[(date(2026, 2, 10), None)])) == []
 
 
-def test_segments_are_due_each_after_its_own_session() -> None:
+def test_each_segment_is_pending_after_the_end_of_its_session() -> None:
     def due(now: datetime) -> set[ExchangeSegment | None]:
         scope = EndOfDayScope.CLOSED_SEGMENTS
         return {segment for day, segment in list_due(scope, now=now, closed=[]) if day == now.date()}
@@ -75,7 +75,7 @@ def test_segments_are_due_each_after_its_own_session() -> None:
     assert due(at(20, 23, 55, month=11)) == set(S)
 
 
-def test_a_segment_that_does_not_trade_has_no_end_of_that_day() -> None:
+def test_a_segment_without_trading_has_no_end_of_day() -> None:
     holiday, thursday = date(2026, 2, 13), date(2026, 2, 12)
     book = SessionBook([Session(S.NSE_FNO, holiday, SessionKind.HOLIDAY)])
 
@@ -87,7 +87,7 @@ def test_a_segment_that_does_not_trade_has_no_end_of_that_day() -> None:
     assert list_closings(EndOfDayScope.ALL, now=at(14, 18, 0), book=book) == [(date(2026, 2, 14), None)]
 
 
-def test_a_session_that_ends_late_in_the_rows_ends_late() -> None:
+def test_the_rows_of_a_late_session_set_its_end() -> None:
     muhurat = date(2026, 2, 15)  # a Sunday
     book = SessionBook([Session(S.NSE_EQ, muhurat, SessionKind.MUHURAT, time(18, 0), time(19, 0))])
 
@@ -97,7 +97,7 @@ def test_a_session_that_ends_late_in_the_rows_ends_late() -> None:
     assert (muhurat, S.NSE_EQ) in list_closings(EndOfDayScope.CLOSED_SEGMENTS, now=at(15, 19, 0), book=book)
 
 
-def test_a_date_closed_as_a_whole_has_no_segments_left() -> None:
+def test_a_date_closed_for_all_segments_has_no_pending_segment() -> None:
     closed = [(date(2026, 2, 10), None), (date(2026, 2, 9), None)]
 
     assert list(list_due(EndOfDayScope.CLOSED_SEGMENTS, now=at(10, 16, 0), closed=closed)) == []

@@ -11,7 +11,7 @@ CLOSED: frozenset[ExchangeSegment] = frozenset()
 
 
 class Socket:
-    """A socket under watch, on a clock of its own; packets come at a rate, the first of each instrument first."""
+    """A simulated socket with a watchdog and a clock; the first packets are the first of each instrument."""
 
     def __init__(self, *, sent: int = 1_000, expected: frozenset[ExchangeSegment] = OPTIONS) -> None:
         self.now = 0.0
@@ -30,7 +30,7 @@ class Socket:
         self.streaming = self.sent
 
     def run(self, seconds: float, *, rate: float = 0.0) -> float | None:
-        """Let time pass; return after how many seconds the socket was found mute, if it was."""
+        """Advance the clock by up to `seconds`; return the time until the watchdog reports a mute socket, or None."""
         began_at = self.now
         while self.now - began_at < seconds:
             self.now += BEAT
@@ -49,22 +49,22 @@ def streaming_socket(*, rate: float = 100.0, seconds: float = 70.0, sent: int = 
     return socket
 
 
-def test_a_busy_socket_is_mute_after_ten_seconds() -> None:
+def test_a_busy_socket_is_mute_after_ten_seconds_without_data() -> None:
     assert streaming_socket(rate=100).run(600) == 10.0
 
 
-def test_a_socket_with_twenty_packets_due_in_ten_seconds_is_a_busy_one() -> None:
+def test_a_socket_with_twenty_expected_packets_in_ten_seconds_is_busy() -> None:
     assert streaming_socket(rate=4).run(600) == 10.0
 
 
-def test_a_sparse_socket_is_mute_after_ninety_seconds() -> None:
+def test_a_sparse_socket_is_mute_after_ninety_seconds_without_data() -> None:
     took = streaming_socket(rate=0.5).run(600)
 
     assert took is not None
     assert 85 < took <= 90
 
 
-def test_first_packets_prove_no_rate() -> None:
+def test_first_packets_are_not_counted_in_the_rate() -> None:
     socket = Socket()
     socket.run(0.5)
     socket.burst()
@@ -76,7 +76,7 @@ def test_first_packets_prove_no_rate() -> None:
     assert took > 85
 
 
-def test_a_burst_then_silence_is_mute_after_ten_seconds_where_much_came_before() -> None:
+def test_a_formerly_busy_socket_is_mute_ten_seconds_after_a_burst() -> None:
     socket = streaming_socket(rate=100)
     socket.reopen()
     socket.run(1.0)
@@ -88,7 +88,7 @@ def test_a_burst_then_silence_is_mute_after_ten_seconds_where_much_came_before()
     assert took <= 10.25
 
 
-def test_nothing_at_all_after_an_opening_is_mute_after_ten_seconds_where_twenty_streamed_before() -> None:
+def test_a_new_socket_without_data_is_mute_after_ten_seconds_if_twenty_streamed_before() -> None:
     socket = streaming_socket(rate=0.5, sent=20)
     socket.reopen()
 
@@ -98,7 +98,7 @@ def test_nothing_at_all_after_an_opening_is_mute_after_ten_seconds_where_twenty_
     assert took <= 10.25
 
 
-def test_nothing_at_all_after_an_opening_is_borne_where_few_streamed_before() -> None:
+def test_a_new_socket_without_data_is_tolerated_longer_if_few_streamed_before() -> None:
     socket = streaming_socket(rate=0.2, sent=19)
     socket.reopen()
 
@@ -108,7 +108,7 @@ def test_nothing_at_all_after_an_opening_is_borne_where_few_streamed_before() ->
     assert took > 85
 
 
-def test_a_rate_of_long_ago_is_not_held_against_a_socket_of_today() -> None:
+def test_the_rate_of_an_earlier_socket_expires() -> None:
     socket = streaming_socket(rate=100)
     socket.reopen()
     socket.burst()
@@ -120,7 +120,7 @@ def test_a_rate_of_long_ago_is_not_held_against_a_socket_of_today() -> None:
     assert took > 80
 
 
-def test_where_pauses_are_usual_the_rate_does_not_count() -> None:
+def test_after_a_pause_the_rate_is_not_used() -> None:
     socket = Socket()
     socket.burst()
     socket.run(8)
@@ -129,14 +129,14 @@ def test_where_pauses_are_usual_the_rate_does_not_count() -> None:
         assert socket.run(30) is None
 
 
-def test_off_hours_no_silence_is_too_long() -> None:
+def test_no_socket_is_mute_while_no_data_is_expected() -> None:
     socket = streaming_socket(rate=500)
     socket.expected = CLOSED
 
     assert socket.run(8 * 3_600) is None
 
 
-def test_the_night_is_not_held_against_the_morning() -> None:
+def test_time_without_expected_data_does_not_count_as_silence() -> None:
     socket = streaming_socket(rate=500)
     socket.expected = CLOSED
     socket.run(3_600)
@@ -148,7 +148,7 @@ def test_the_night_is_not_held_against_the_morning() -> None:
     assert took >= 89
 
 
-def test_the_rate_of_other_segments_is_forgotten_when_they_freeze() -> None:
+def test_the_rate_is_reset_when_a_segment_stops_trading() -> None:
     socket = Socket(expected=WITH_SPOTS)
     socket.burst()
     socket.run(70, rate=100)
@@ -157,7 +157,7 @@ def test_the_rate_of_other_segments_is_forgotten_when_they_freeze() -> None:
     assert socket.run(80) is None
 
 
-def test_the_rate_before_most_instruments_were_released_is_forgotten() -> None:
+def test_the_rate_is_reset_when_most_instruments_are_released() -> None:
     socket = streaming_socket(rate=100)
     socket.sent = 100
 
@@ -180,13 +180,13 @@ def test_a_socket_without_instruments_is_never_mute() -> None:
     rates=st.lists(st.floats(0, 500), max_size=8),
     expected=st.sampled_from([OPTIONS, WITH_SPOTS]),
 )
-def test_no_silence_shorter_than_ten_seconds_is_mute_and_none_longer_than_ninety_is_borne(
+def test_a_socket_becomes_mute_between_ten_and_ninety_seconds_without_data(
     sent: int, rates: list[float], expected: frozenset[ExchangeSegment]
 ) -> None:
     socket = Socket(sent=sent, expected=expected)
     socket.burst()
     for rate in rates:
-        socket.run(20, rate=rate + 0.2)  # A packet each five seconds at least.
+        socket.run(20, rate=rate + 0.2)  # At least one packet in five seconds.
     socket.burst()
     socket.run(BEAT)
 

@@ -1,4 +1,4 @@
-"""Heartbeats reach the supervisor's socket; a supervisor that is not there costs nothing."""
+"""Heartbeats reach the supervisor's socket; a missing supervisor causes no error."""
 
 import asyncio
 import socket
@@ -9,7 +9,7 @@ import pytest
 from subscriptions.feed.heartbeat import MESSAGE, send_heartbeats
 
 
-def test_heartbeats_begin_before_the_supervisor_listens_and_arrive_once_it_does(
+def test_heartbeats_start_before_the_supervisor_listens_and_arrive_once_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = str(tmp_path / "notify")

@@ -1,4 +1,4 @@
-"""The lease keeper by a clock of the test and a modelled server: when its leases count as confirmed."""
+"""The lease keeper with a simulated clock and a model server: the times at which leases count as confirmed."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ def server(clock: Clock) -> ModelServer:
 
 @pytest.fixture
 def owned() -> list[frozenset[Lease]]:
-    """Every set of leases that the keeper has reported."""
+    """Return the list to which the keeper appends each reported set of leases."""
     return []
 
 
@@ -54,16 +54,18 @@ def test_an_unreachable_database_confirms_leases_but_not_after_a_freeze(
     wait_until(lambda: len(owned) == 2, message="two connections are owned")
     server.stop()
     clock.now += TTL_SECONDS + 1
-    wait_until(keeper.is_confirmed, message="a failed attempt confirms: no other worker can take over either")
+    wait_until(
+        keeper.is_confirmed, message="a failed attempt confirms the leases: no other worker can take over either"
+    )
 
     clock.now += LONGEST_UNSURE_SECONDS + 1
     renewed_at = keeper.renewed_at()
     assert not keeper.is_confirmed()
-    for _ in range(3):  # Attempts of the keeper's thread, each answered after a failed one.
+    for _ in range(3):  # Attempts of the keeper's thread; each follows a failed one.
         keeper.try_gate().result(timeout=5)
     assert not keeper.is_confirmed()
 
     server.start()
-    wait_until(keeper.is_confirmed, message="a renewal confirms")
+    wait_until(keeper.is_confirmed, message="a renewal confirms the leases")
     assert keeper.renewed_at() > renewed_at
     assert owned[-1] == frozenset({Lease(1, 1), Lease(2, 1)})
