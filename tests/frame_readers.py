@@ -1,4 +1,4 @@
-"""Readers of what the product only writes: the frames of the browser, and quote rows as values."""
+"""Decoders for formats that the product only encodes: browser frames, and quote rows as values."""
 
 import numpy as np
 

@@ -127,8 +127,8 @@ def _address(process: "subprocess.Popen[str]", *, client_id: str, access_token: 
     assert process.stdout is not None
     ready = READY.search(process.stdout.readline())
     if ready is None:
-        said = process.stderr.read() if process.stderr else "see its log"
-        raise RuntimeError(f"the simulator did not start: {said}")
+        output = process.stderr.read() if process.stderr else "see its log"
+        raise RuntimeError(f"the simulator did not start: {output}")
     feed_url, host_url = ready.groups()
     return SimulatorAddress(
         feed_url=feed_url,

@@ -131,9 +131,9 @@ def running_relay(directory: Path, *, simulator: SimulatorAddress, count: int) -
 
 def is_ready(worker: Worker) -> bool:
     """Return whether a worker consumes tasks; fail with the end of its log if it has exited."""
-    said = worker.log.read_bytes()
-    assert worker.process.poll() is None, said[-2_000:].decode(errors="replace")
-    return b" ready." in said
+    log = worker.log.read_bytes()
+    assert worker.process.poll() is None, log[-2_000:].decode(errors="replace")
+    return b" ready." in log
 
 
 def owner_name(worker: Worker) -> str:

@@ -73,7 +73,7 @@ class Gate:
     """`OpeningGate`: one turn at a time, with the account's lock, and a pause after it."""
 
     turn: OwnedConnection | None = None
-    asked: "Future[bool] | None" = None
+    request: "Future[bool] | None" = None
     ask_again_at: float = 0.0
     is_over: bool = False
 
@@ -244,12 +244,12 @@ class Worker:
             gate.turn = waiting[0] if waiting else None
         if gate.turn is None or gate.turn.has_turn:
             self._open_if_confirmed()
-        elif gate.asked is None and now >= gate.ask_again_at:
-            gate.asked = self.keeper.try_gate()
+        elif gate.request is None and now >= gate.ask_again_at:
+            gate.request = self.keeper.try_gate()
             self._schedule_calls()
-        elif gate.asked is not None and gate.asked.done():
-            gate.turn.has_turn = gate.asked.result()
-            gate.asked, gate.ask_again_at = None, now + LOOP_SECONDS
+        elif gate.request is not None and gate.request.done():
+            gate.turn.has_turn = gate.request.result()
+            gate.request, gate.ask_again_at = None, now + LOOP_SECONDS
             self._open_if_confirmed()
 
     def _open_if_confirmed(self) -> None:

@@ -161,27 +161,27 @@ class ModelSession:
 
     def lock(self, number: int) -> bool:
         self._check_open()
-        holder, times = self._server.locks.get(number, (self, 0))
-        if holder is self:
+        lock_owner, times = self._server.locks.get(number, (self, 0))
+        if lock_owner is self:
             self._server.locks[number] = self, times + 1
-        return holder is self
+        return lock_owner is self
 
     def unlock(self, number: int) -> None:
         self._check_open()
-        holder, times = self._server.locks.get(number, (None, 0))
-        if holder is self and times == 1:
+        lock_owner, times = self._server.locks.get(number, (None, 0))
+        if lock_owner is self and times == 1:
             del self._server.locks[number]
-        elif holder is self:
+        elif lock_owner is self:
             self._server.locks[number] = self, times - 1
 
     def end_frozen(self, seen: Lease, *, after_seconds: float) -> str | None:
-        row, (holder, _) = self._rows()[seen.connection], self._server.locks.get(seen.connection, (None, 0))
-        if holder is None or row.owner == "" or row.epoch != seen.epoch or holder._owner != row.owner:
+        row, (lock_owner, _) = self._rows()[seen.connection], self._server.locks.get(seen.connection, (None, 0))
+        if lock_owner is None or row.owner == "" or row.epoch != seen.epoch or lock_owner._owner != row.owner:
             return None
         if not self._is_long_silent(row, after_seconds):
             return None
         self._server.follow(LockState.TAKEN, self._see(seen.connection), Action.END_SESSION)
-        self._server.end(holder)
+        self._server.end(lock_owner)
         return row.owner
 
     def read_cooldown(self) -> Cooldown | None:

@@ -104,10 +104,10 @@ def test_metrics_show_a_market_and_lack_only_database_values_while_postgres_hang
             seconds=20,
             message="no owner reports it as streaming",
         )
-        quiet = scrape(market)
-        assert quiet["terminal_feed_quiet_seconds"] > 0
-        assert total(quiet, "terminal_feed_drift") == COUNT
-        assert total(quiet, "terminal_feed_reconnects_total") >= 5
+        in_cooldown = scrape(market)
+        assert in_cooldown["terminal_feed_quiet_seconds"] > 0
+        assert total(in_cooldown, "terminal_feed_drift") == COUNT
+        assert total(in_cooldown, "terminal_feed_reconnects_total") >= 5
         _, parts = ask_health(market)
         assert (parts["gate"]["status"], parts["feed"]["status"]) == ("degraded", "failing")
         assert "805" in str(parts["gate"]["reason"])

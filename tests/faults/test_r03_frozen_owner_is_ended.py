@@ -43,8 +43,8 @@ def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> No
 
 @pytest.mark.usefixtures("servers")
 def test_r3_the_supervisor_ends_a_frozen_worker_and_its_successor_streams(tmp_path: Path) -> None:
-    said: list[str] = []
-    supervisor = Supervisor(signals=SignalWaiter(), report=said.append)
+    reports: list[str] = []
+    supervisor = Supervisor(signals=SignalWaiter(), report=reports.append)
     with running_simulator() as simulator:
         make_subscriptions(simulator, count=20)
         program = feed_worker(Launcher(root=REPOSITORY, logs=tmp_path, environment=worker_environment(simulator)))
@@ -58,7 +58,7 @@ def test_r3_the_supervisor_ends_a_frozen_worker_and_its_successor_streams(tmp_pa
             os.kill(frozen.pid, signal.SIGSTOP)
             wait_supervised(supervisor, lambda: is_streaming(20, but_not=[owner]))
 
-            assert said[0] == "feed sent no heartbeat for 3 s"
+            assert reports[0] == "feed sent no heartbeat for 3 s"
             assert frozen.has_exited()
             assert dict(FeedLease.objects.values_list("connection_id", "epoch")) == {
                 number: epoch + 1 for number, epoch in epochs.items()

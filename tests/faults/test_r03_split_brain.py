@@ -58,5 +58,5 @@ def test_r3_a_frozen_owner_is_replaced_and_detects_it_when_it_wakes(tmp_path: Pa
                     assert simulator.connections()["high_water"] == 5
                     assert list_subscribed_keys(simulator) == list_wanted_keys()
                     assert {report.connection: report.epoch for report in list_reports()} == epochs()
-                    told = [key for keys in quote_board.connect().list_sent().values() for key in keys]
-                    assert len(told) == len(set(told)) == 40
+                    sent = [key for keys in quote_board.connect().list_sent().values() for key in keys]
+                    assert len(sent) == len(set(sent)) == 40

@@ -19,7 +19,7 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import OiTick
 from tests.faults.fuzzed_buffers import make_messages
 from tests.unit.marketdata.dhan.quote_tables import IDS, make_table
-from tests.unit.marketdata.dhan.test_quote_table import known, readable, said
+from tests.unit.marketdata.dhan.test_quote_table import apply_slowly, known_quotes, quotes_in
 
 BUFFERS = 1_000_000
 ROUND = 20_000
@@ -86,8 +86,8 @@ def test_r13_both_decoders_agree_on_a_million_fuzzed_buffers() -> None:
             fresh = make_table()
             absorb(fresh, messages)
             # Compared as text, because NaN is not equal to itself.
-            expected_rows = known(readable([(RECEIVED_AT_MS, messages)])[0])
-            assert repr(said(fresh.all_rows())) == repr(dict(sorted(expected_rows.items(), key=by_id)))
+            expected_rows = known_quotes(apply_slowly([(RECEIVED_AT_MS, messages)])[0])
+            assert repr(quotes_in(fresh.all_rows())) == repr(dict(sorted(expected_rows.items(), key=by_id)))
 
     assert buffers == BUFFERS
     # The fuzz must reach every branch often to prove anything.

@@ -18,7 +18,7 @@ from tests.proxies import running_proxy
 from tests.waiting import wait_until
 
 LIST = "/api/v2/watchlist/me"
-CROWD = 8
+THREADS = 8
 PAUSE_SECONDS = 0.1
 BOUNDED = {"DATABASE_PATIENCE_MS": "1000", "DATABASE_CONNECTIONS": "4"}
 
@@ -27,23 +27,23 @@ def send_concurrent_requests(market: Market, *, seconds: float) -> Sequence[Answ
     """Send requests from many threads for `seconds`; return all answers."""
     over_at = time.monotonic() + seconds
 
-    def ask_on(_number: int) -> list[Answer]:
+    def repeat_requests(_number: int) -> list[Answer]:
         answers, pause = [], threading.Event()
         while time.monotonic() < over_at:
             answers.append(market.ask(LIST))
             pause.wait(PAUSE_SECONDS)
         return answers
 
-    with ThreadPoolExecutor(CROWD) as crowd:
-        return [answer for answers in crowd.map(ask_on, range(CROWD)) for answer in answers]
+    with ThreadPoolExecutor(THREADS) as executor:
+        return [answer for answers in executor.map(repeat_requests, range(THREADS)) for answer in answers]
 
 
 def assert_prompt_refusals(market: Market) -> None:
     """Assert that every concurrent request is refused with Retry-After, most at once, while ticks continue."""
     began_at = time.monotonic()
     answers = send_concurrent_requests(market, seconds=2.5)
-    said = {(one.status, one.body.get("code"), one.retry_after) for one in answers}
-    assert said == {(503, "database_unavailable", "2")}
+    refusals = {(one.status, one.body.get("code"), one.retry_after) for one in answers}
+    assert refusals == {(503, "database_unavailable", "2")}
     assert median(one.seconds for one in answers) < 2.0
     assert market.browser.longest_gap(began_at) <= 2.0
 

@@ -54,7 +54,7 @@ def test_r20_after_a_full_restart_each_instrument_is_on_its_former_connection(
         cookie = log_in("asha")
         placed = placement()
         with running_stack(tmp_path, "first", simulator, watched, cookie) as (feed, web, browser):
-            told = quote_board.connect().list_sent()
+            sent = quote_board.connect().list_sent()
 
             os.kill(web, signal.SIGTERM)
             feed.process.send_signal(signal.SIGTERM)
@@ -68,7 +68,7 @@ def test_r20_after_a_full_restart_each_instrument_is_on_its_former_connection(
             assert browser.close_code == 1012
 
         with running_stack(tmp_path, "second", simulator, watched, cookie) as (feed, web, _):
-            assert quote_board.connect().list_sent() == told
+            assert quote_board.connect().list_sent() == sent
             assert placement() == placed
 
             feed.kill()
@@ -80,6 +80,6 @@ def test_r20_after_a_full_restart_each_instrument_is_on_its_former_connection(
         servers.start_postgres()
         servers.start_redis()
         with running_stack(tmp_path, "third", simulator, watched, cookie):
-            assert quote_board.connect().list_sent() == told
+            assert quote_board.connect().list_sent() == sent
             assert placement() == placed
             assert list_subscribed_keys(simulator) == list_wanted_keys()

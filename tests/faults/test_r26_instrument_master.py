@@ -182,10 +182,10 @@ def write_next_days_list(simulator: SimulatorAddress, directory: Path, *, reused
     later = Instrument.objects.filter(
         underlying_symbol=reused.underlying_symbol, option_type="CE", expiry__gt=reused.expiry
     ).order_by("expiry", "strike")[0]
-    twin = next(line for line in lines if f",{later.security_id}," in line)
+    model_line = next(line for line in lines if f",{later.security_id}," in line)
     strike = f"{later.strike:.5f}"
-    assert strike in twin
-    new = twin.replace(f",{later.security_id},", f",{reused.security_id},", 1).replace(strike, "99950.00000")
+    assert strike in model_line
+    new = model_line.replace(f",{later.security_id},", f",{reused.security_id},", 1).replace(strike, "99950.00000")
     rest = [line for line in lines if not line.startswith(f"NSE,D,{reused.security_id},")]
     path = directory / "next.csv"
     path.write_text("\n".join([*rest, new]))

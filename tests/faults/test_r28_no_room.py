@@ -70,14 +70,14 @@ def test_r28_on_a_full_disk_writes_are_refused_and_no_data_is_damaged(servers: O
 
 
 def test_r28_processes_without_space_for_logs_or_sockets_continue(servers: OwnServers, tmp_path: Path) -> None:
-    with running_market(tmp_path) as market, ExitStack() as crowd:
+    with running_market(tmp_path) as market, ExitStack() as browser_stack:
         for pid, log in ((market.feed.process.pid, market.feed.log), (market.web_pid, tmp_path / "web.log")):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (log.stat().st_size, resource.RLIM_INFINITY))
         resource.prlimit(market.web_pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
         most = market.ask("/health").body["parts"]["web"]["most_sockets"]
 
         browsers = [
-            crowd.enter_context(watching_browser(market.web, market.cookie, market.watched[:1]))
+            browser_stack.enter_context(watching_browser(market.web, market.cookie, market.watched[:1]))
             for _ in range(most + 5)
         ]
 

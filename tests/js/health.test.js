@@ -29,7 +29,7 @@ test("a live feed shows the age of the newest frame", () => {
   assert.deepEqual([tone, label, detail], ["live", "Live", "0.2 s"]);
 });
 
-test("no state but live has the tone of live", () => {
+test("only the live state has the tone of a live feed", () => {
   for (const state of ["partial", "reconnecting", "stale", "no_owner", "bus_lost", "anything new"]) {
     assert.notEqual(see({}, state, 3).tone, "live", state);
   }
@@ -40,7 +40,7 @@ test("no state but live has the tone of live", () => {
   }
 });
 
-test("a feed that lost connections shows how many are live and why", () => {
+test("a feed with lost connections shows the number of live ones and the cause", () => {
   const { label, detail, cause } = see({}, "partial", 4);
 
   assert.deepEqual([label, detail], ["Live", "4/5"]);
@@ -62,7 +62,7 @@ test("a server that sends nothing makes the page stale after any feed status", (
   assert.equal(see({}, "live", 5, false).label, "Stale");
 });
 
-test("a closed market raises no alarm and names its last session in every state of the feed", () => {
+test("a closed market shows no warning and its last session in every state of the feed", () => {
   const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
   const closedSinceMs = Date.parse("2026-11-20T10:10:00Z");
   for (const state of ["live", "reconnecting", "no_owner"]) {

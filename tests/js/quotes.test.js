@@ -63,7 +63,7 @@ test("a gap, another epoch or changes before a snapshot are rejected", () => {
   assert.equal(cache.find(41)?.ltp, 2);
 });
 
-test("a snapshot replaces what was there", () => {
+test("a snapshot replaces all quotes", () => {
   const cache = new QuoteCache();
   cache.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
   cache.takeChanged();
@@ -74,7 +74,7 @@ test("a snapshot replaces what was there", () => {
   assert.deepEqual([...cache.takeChanged()].sort(), [41, 42]);
 });
 
-test("an old snapshot and the frames since are a fresh snapshot", () => {
+test("an old snapshot with all later frames equals a fresh snapshot", () => {
   let seed = 7;
   const random = (/** @type {number} */ below) => {
     seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
@@ -150,7 +150,7 @@ test("a new socket keeps the prices, as stale, until its snapshot arrives", () =
   assert.equal(cache.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 3 })])), true);
 });
 
-test("the change is that of the shared cases", () => {
+test("the change agrees with the cases shared with the server", () => {
   const cases = JSON.parse(readFileSync(new URL("../data/price_changes.json", import.meta.url), "utf8"));
   const received = (/** @type {number | null} */ quoted) => (quoted === null ? null : Math.fround(quoted));
 
@@ -165,14 +165,14 @@ test("an instrument without a quote has no change", () => {
   assert.deepEqual(changeOf(null), { change: null, percent: null });
 });
 
-test("a price on a tick survives float32, and one off the tick keeps its paise", () => {
+test("a price on a tick survives float32, and a price between ticks is rounded to paise", () => {
   for (const [quoted, tickSize] of [[248.3, 0.05], [85_000.51, 0.05], [24_562.37, 0.05], [150_000.15, 0.05], [83.1225, 0.0025]]) {
     assert.equal(priceOf(Math.fround(Number(quoted)), tickSize), quoted);
   }
   assert.deepEqual([null, 0, -1, NaN].map((price) => priceOf(price)), [null, null, null, null]);
 });
 
-test("states follow the cases shared with the server", () => {
+test("states agree with the cases shared with the server", () => {
   const cases = JSON.parse(readFileSync(new URL("../data/quote_states.json", import.meta.url), "utf8"));
 
   for (const { name, quote, isConnectionLive, closedSinceMs, state } of cases) {
@@ -181,7 +181,7 @@ test("states follow the cases shared with the server", () => {
   assert.ok(cases.length > 10);
 });
 
-test("prices of a closed segment are closed, those of another segment are not", () => {
+test("prices of a closed segment are closed, and those of other segments are not", () => {
   const cache = new QuoteCache();
   cache.setReceiving(true);
   const [option, future] = [makeQuote(41), makeQuote(42, { segment: 5 })];
@@ -197,7 +197,7 @@ test("prices of a closed segment are closed, those of another segment are not", 
   assert.equal(cache.stateOf(option), "stale");
 });
 
-test("a rejected price leaves the previous one suspect, and an instrument without a price is waiting", () => {
+test("after a rejected price the previous one is suspect, and an instrument without a price is waiting", () => {
   const cache = new QuoteCache();
   cache.setReceiving(true);
   cache.setFeed(makeFeed());

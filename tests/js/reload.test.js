@@ -1,11 +1,11 @@
-// One change of the list is announced several times, and read once.
+// A change of the list is announced several times and causes one read.
 
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
 
 import { ReloadCoalescer } from "../../watchlists/static/watchlists/reload.js";
 
-/** What the server holds, what the screen shows, and what the server's last `watching` list was. */
+/** The list at the server, the list on the screen, and the last `watching` list of the server. */
 let server = ["TCS"];
 let screen = ["TCS"];
 let watching = ["TCS"];
@@ -24,7 +24,7 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout"] });
 });
 
-/** A read of the list takes its answer from the server when it starts, and shows it when `answer` is called. */
+/** A read copies the server's list when it starts, and shows it when `answer` is called. */
 function makeCoalescer() {
   const load = () => {
     reads += 1;
@@ -41,14 +41,14 @@ function makeCoalescer() {
   return new ReloadCoalescer(load, () => String(watching) === String(screen));
 }
 
-/** Let promises that are resolved run their continuations. */
+/** Run the continuations of resolved promises. */
 async function settle() {
   for (let turn = 0; turn < 10; turn += 1) {
     await Promise.resolve();
   }
 }
 
-/** Let the time go by in which announcements are coalesced, and answer the read that follows. */
+/** Wait for the end of the coalescing interval, and answer the read that follows. */
 async function answer() {
   mock.timers.tick(50);
   await settle();
@@ -69,7 +69,7 @@ function add(name, reloads, announcements = 1) {
   });
 }
 
-test("an add that is announced before its answer is read once, and its caller waits for the read", async () => {
+test("an add announced before its answer causes one read, and its caller waits for the read", async () => {
   const reloads = makeCoalescer();
   let result = "";
   const added = add("INFY", reloads).then((name) => (result = name));
@@ -84,7 +84,7 @@ test("an add that is announced before its answer is read once, and its caller wa
   assert.deepEqual([reads, screen, result], [1, ["TCS", "INFY"], "INFY"]);
 });
 
-test("an add that evicts is announced twice and read once", async () => {
+test("an add that evicts is announced twice and causes one read", async () => {
   const reloads = makeCoalescer();
   const added = add("INFY", reloads, 2);
 
@@ -95,7 +95,7 @@ test("an add that evicts is announced twice and read once", async () => {
   assert.equal(reads, 1);
 });
 
-test("an announcement after the answer of an add is read once", async () => {
+test("an announcement after the answer of an add causes one read", async () => {
   const reloads = makeCoalescer();
   const added = add("INFY", reloads, 0);
   watching = ["TCS"];
@@ -111,7 +111,7 @@ test("an announcement after the answer of an add is read once", async () => {
   assert.deepEqual([reads, screen], [1, ["TCS", "INFY"]]);
 });
 
-test("an add that is never announced is read all the same", async () => {
+test("an add without an announcement causes a read", async () => {
   const reloads = makeCoalescer();
   const added = reloads.after(async () => (server = ["TCS", "INFY"]));
   await settle();
@@ -123,7 +123,7 @@ test("an add that is never announced is read all the same", async () => {
   assert.deepEqual([reads, screen], [1, ["TCS", "INFY"]]);
 });
 
-test("a change announced during a read is read after it", async () => {
+test("a change announced during a read causes another read after it", async () => {
   const reloads = makeCoalescer();
   reloads.request();
   mock.timers.tick(50);
@@ -138,7 +138,7 @@ test("a change announced during a read is read after it", async () => {
   assert.deepEqual([reads, screen], [2, ["TCS", "INFY"]]);
 });
 
-test("a watched list that differs from the screen is read once, one that equals it is not", async () => {
+test("a watched list that differs from the screen causes one read, an equal one causes none", async () => {
   const reloads = makeCoalescer();
   reloads.check();
   await answer();
@@ -153,7 +153,7 @@ test("a watched list that differs from the screen is read once, one that equals 
   assert.deepEqual([reads, screen], [1, ["TCS", "INFY"]]);
 });
 
-test("a watched list that comes during a read is compared with its result", async () => {
+test("a watched list that arrives during a read is compared with its result", async () => {
   const reloads = makeCoalescer();
   reloads.request();
   mock.timers.tick(50);
@@ -167,7 +167,7 @@ test("a watched list that comes during a read is compared with its result", asyn
   assert.deepEqual([reads, screen], [2, ["TCS", "INFY"]]);
 });
 
-test("a refused change is not read and rejects with its reason", async () => {
+test("a refused change causes no read and rejects with its reason", async () => {
   const reloads = makeCoalescer();
 
   await assert.rejects(

@@ -1,4 +1,4 @@
-// A rejected add offers fewer strikes where the server names their number.
+// A rejected add offers fewer strikes if the server gives their number.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,7 +16,7 @@ test("a chain that is too wide is offered with fewer strikes", () => {
   assert.equal(messageOf(refusal), "This chain needs 202; you have 150 left.");
 });
 
-test("no offer is made where no narrower chain would be accepted", () => {
+test("no offer is made if no narrower chain would be accepted", () => {
   assert.equal(offerOf(new ApiError("It is on your list already.", 409, "duplicate_entry"), request), null);
   assert.equal(offerOf(new TypeError("a fault in the page"), request), null);
 });

@@ -8,7 +8,7 @@ const { MarketSocket, isRetryable, backoffMs } = await import(
   "../../watchlists/static/watchlists/socket.js"
 );
 
-/** The browser's WebSocket, as far as a page sees it. */
+/** A substitute for the browser's WebSocket. */
 class FakeSocket extends EventTarget {
   static OPEN = 1;
   /** @type {FakeSocket[]} */
@@ -83,7 +83,7 @@ function socket(index) {
   return one;
 }
 
-test("watches are sent after the welcome, and again on every new socket", () => {
+test("watches are sent after the welcome message on every new socket", () => {
   const market = makeSocket();
   market.watch("chain", { chain: { symbol: "NIFTY" } });
   assert.deepEqual(socket(0).sent, []);
@@ -101,7 +101,7 @@ test("watches are sent after the welcome, and again on every new socket", () => 
   }
 });
 
-test("frames come decoded and are acknowledged by sequence", () => {
+test("frames are decoded and acknowledged by sequence", () => {
   const market = makeSocket();
   socket(0).deliver({ type: "welcome" });
   const vectors = JSON.parse(readFileSync(new URL("../data/browser_frames.json", import.meta.url), "utf8"));

@@ -16,25 +16,25 @@ test("the same symbol on another exchange is another underlying", () => {
   assert.equal(isOpen({ symbol: "TCS", exchange: "NSE" }, nse, nse), false);
 });
 
-test("an exchange that was left out is the one the server answered with", () => {
+test("a missing exchange is filled from the server's answer", () => {
   assert.equal(isOpen({ symbol: "SENSEX", exchange: "BSE" }, { symbol: "SENSEX" }, { exchange: "BSE" }), true);
   assert.equal(isOpen({ symbol: "SENSEX" }, { symbol: "SENSEX" }, { exchange: "BSE" }), true);
   assert.equal(isOpen({ symbol: "RELIANCE" }, bse, bse), false);
 });
 
-test("nothing is open before the server answered", () => {
+test("no chain is open before the server's answer", () => {
   assert.equal(isOpen(nse, nse, null), false);
   assert.equal(isOpen(nse, null, null), false);
 });
 
-test("chains are the same where symbol, exchange and expiry are", () => {
+test("chains are equal if symbol, exchange and expiry are equal", () => {
   assert.equal(isSameChain(nse, { ...nse }), true);
   assert.equal(isSameChain(nse, bse), false);
   assert.equal(isSameChain(nse, { ...nse, expiry: "2026-12-29" }), false);
   assert.equal(isSameChain(null, null), false);
 });
 
-test("an address names the exchange unless it is the usual one, and reads back", () => {
+test("an address contains the exchange unless it is the default, and is parsed again", () => {
   assert.equal(addressOf(nse), "RELIANCE/2026-11-24");
   assert.equal(addressOf(bse), "BSE:RELIANCE/2026-11-24");
   assert.equal(addressOf({ symbol: "NIFTY" }), "NIFTY");
@@ -45,7 +45,7 @@ test("an address names the exchange unless it is the usual one, and reads back",
   assert.equal(parseAddress("BSE:"), null);
 });
 
-test("an address leads elsewhere when its underlying or its expiry differs", () => {
+test("an address with another underlying or expiry leads to another chain", () => {
   assert.equal(isOtherChain({ symbol: "RELIANCE" }, nse), false);
   assert.equal(isOtherChain({ symbol: "RELIANCE" }, bse), true);
   assert.equal(isOtherChain({ symbol: "RELIANCE", exchange: "BSE" }, bse), false);

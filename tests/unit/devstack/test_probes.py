@@ -12,9 +12,9 @@ def test_only_failing_parts_are_named_with_their_reasons() -> None:
         "beat": {"status": "degraded"},
     }
 
-    said = describe_health(Answer(status=503, text=json.dumps({"status": "failing", "parts": parts})))
+    description = describe_health(Answer(status=503, text=json.dumps({"status": "failing", "parts": parts})))
 
-    assert said == "feed: no connection is owned; beat: degraded"
+    assert description == "feed: no connection is owned; beat: degraded"
 
 
 def test_another_page_is_shown_unchanged() -> None:

@@ -163,10 +163,10 @@ def test_every_action_and_reason_of_the_subscription_log() -> None:
 def test_every_disconnect_code_with_its_text_and_its_reaction() -> None:
     rows = table("Code", "Broker's disconnect codes").rows
 
-    listed = {int(code.strip("`")): (says, reaction.strip("`")) for code, says, reaction, _ in rows}
+    listed = {int(code.strip("`")): (text, reaction.strip("`")) for code, text, reaction, _ in rows}
     documented = {code: describe(code).partition(": ")[2] for code in range(1, 1_000)}
     assert listed == {
-        code: (says, reaction_to(code).value) for code, says in documented.items() if says != NOT_DOCUMENTED
+        code: (text, reaction_to(code).value) for code, text in documented.items() if text != NOT_DOCUMENTED
     }
 
 

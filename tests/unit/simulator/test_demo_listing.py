@@ -132,7 +132,7 @@ def test_options_on_commodities_expire_before_their_future() -> None:
         assert len(set(mapped)) == 3
 
 
-def whole(chunks: Iterator[bytes] | None) -> str:
+def join_chunks(chunks: Iterator[bytes] | None) -> str:
     assert chunks is not None
     return b"".join(chunks).decode("ascii")
 
@@ -140,7 +140,7 @@ def whole(chunks: Iterator[bytes] | None) -> str:
 @pytest.mark.parametrize("layout", scrip_master.Layout)
 def test_both_files_parse_to_the_listing(layout: scrip_master.Layout) -> None:
     listing = listing_of(size=Size.SMALL)
-    text = whole(InstrumentFiles(listing).chunks(layout))
+    text = join_chunks(InstrumentFiles(listing).chunks(layout))
 
     reading = scrip_master.read_rows(text.split("\n"), as_of=TODAY)
     rows = list(reading)
@@ -158,8 +158,8 @@ def test_both_files_parse_to_the_listing(layout: scrip_master.Layout) -> None:
 
 def test_the_files_end_as_the_brokers_do() -> None:
     files = InstrumentFiles(listing_of(size=Size.SMALL))
-    compact = whole(files.chunks(scrip_master.Layout.COMPACT))
-    detailed = whole(files.chunks(scrip_master.Layout.DETAILED))
+    compact = join_chunks(files.chunks(scrip_master.Layout.COMPACT))
+    detailed = join_chunks(files.chunks(scrip_master.Layout.DETAILED))
 
     assert not compact.endswith("\n")
     assert not detailed.endswith("\n")

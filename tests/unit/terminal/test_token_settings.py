@@ -27,7 +27,7 @@ def start_with(**variables: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize(
-    ("variables", "says"),
+    ("variables", "message"),
     [
         ({"DHAN_CLIENT_ID": "1"}, "DHAN_CLIENT_ID and DHAN_ACCESS_TOKEN go together"),
         ({"DHAN_ACCESS_TOKEN": SECRET}, "set DHAN_CLIENT_ID too"),
@@ -36,11 +36,11 @@ def start_with(**variables: str) -> "subprocess.CompletedProcess[str]":
         ({"TOKEN_KEYS": SECRET}, "TOKEN_KEYS: key 1 is no Fernet key"),
     ],
 )
-def test_contradictory_settings_stop_the_start_and_are_named(variables: dict[str, str], says: str) -> None:
+def test_contradictory_settings_stop_the_start_and_are_named(variables: dict[str, str], message: str) -> None:
     started = start_with(**variables)
 
     assert started.returncode == 1
-    assert says in started.stderr
+    assert message in started.stderr
     assert SECRET not in started.stderr
 
 

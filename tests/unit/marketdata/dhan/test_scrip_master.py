@@ -25,8 +25,8 @@ def read_one(line: str, *, header: str = made.COMPACT_HEADER, as_of: date = TODA
 def skipped_of(*lines: str) -> Counter[SkipReason]:
     # Enough valid rows that a few invalid ones do not cause the refusal of the file.
     reading = read_rows(made.compact(*lines, *[made.RELIANCE] * 500), as_of=TODAY)
-    kept = list(reading)
-    assert reading.rows_read == len(kept) + sum(reading.skipped.values()) == len(lines) + 500
+    parsed = list(reading)
+    assert reading.rows_read == len(parsed) + sum(reading.skipped.values()) == len(lines) + 500
     return reading.skipped
 
 

@@ -124,7 +124,7 @@ def test_backoff_grows_to_15_minutes_and_generation_has_a_minimum_interval(failu
 
 
 @pytest.mark.parametrize(
-    ("client_id", "token", "says"),
+    ("client_id", "token", "message"),
     [
         ("", "x", "client id"),
         ("100 1", "x", "client id"),
@@ -137,8 +137,8 @@ def test_backoff_grows_to_15_minutes_and_generation_has_a_minimum_interval(failu
         ("100", make_jwt(claims={"dhanClientId": "200"}), "another client id"),
     ],
 )
-def test_an_invalid_token_is_refused_without_being_quoted(client_id: str, token: str, says: str) -> None:
-    with pytest.raises(TokenMalformed, match=says) as refusal:
+def test_an_invalid_token_is_refused_without_being_quoted(client_id: str, token: str, message: str) -> None:
+    with pytest.raises(TokenMalformed, match=message) as refusal:
         check_entered(client_id=client_id, access_token=token, now=NOW)
 
     assert len(token) < 2 or token not in str(refusal.value)

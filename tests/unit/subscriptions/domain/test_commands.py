@@ -11,7 +11,7 @@ NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
 CALL = InstrumentKey(FNO, 1)
 PUT = InstrumentKey(FNO, 2)
 
-told = st.dictionaries(
+sent_sets = st.dictionaries(
     st.builds(InstrumentKey, st.sampled_from([FNO, ExchangeSegment.BSE_FNO]), st.integers(1, 300)),
     st.sampled_from(Mode),
     max_size=400,
@@ -49,7 +49,7 @@ def test_one_command_names_at_most_a_hundred_instruments() -> None:
     assert [len(command.instruments) for command in commands] == [100, 100, 50]
 
 
-@given(sent=told, wanted=told)
+@given(sent=sent_sets, wanted=sent_sets)
 def test_applying_the_commands_to_the_sent_set_gives_the_wanted_set(
     sent: dict[InstrumentKey, Mode], wanted: dict[InstrumentKey, Mode]
 ) -> None:
@@ -64,7 +64,7 @@ def test_applying_the_commands_to_the_sent_set_gives_the_wanted_set(
     assert state == wanted
 
 
-@given(sent=told, wanted=told)
+@given(sent=sent_sets, wanted=sent_sets)
 def test_the_order_of_the_wanted_set_does_not_matter(
     sent: dict[InstrumentKey, Mode], wanted: dict[InstrumentKey, Mode]
 ) -> None:
