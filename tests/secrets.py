@@ -36,7 +36,7 @@ def read_rows() -> bytes:
         )
         texts = []
         for (table,) in cursor.fetchall():
-            cursor.execute(f"SELECT one::text FROM {table} AS one")  # noqa: S608  the server's own names
+            cursor.execute(f"SELECT one::text FROM {table} AS one")  # noqa: S608  names from the database
             texts += [text for (text,) in cursor.fetchall()]
     return "\n".join(texts).encode()
 

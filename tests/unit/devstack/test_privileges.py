@@ -7,7 +7,7 @@ from devstack.privileges import Account, Ownership, may_pass, server_account
 NOBODY = Account(uid=65_534, gid=65_534)
 
 
-def test_servers_run_as_ourselves_unless_we_are_root() -> None:
+def test_servers_run_as_the_present_user_unless_it_is_root() -> None:
     assert server_account(euid=1_000) is None
     assert server_account(euid=0) is not None
 

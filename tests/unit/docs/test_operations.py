@@ -77,7 +77,7 @@ def subclasses(base: type[Any]) -> Iterator[type[Any]]:
         yield from subclasses(one)
 
 
-def import_everything() -> None:
+def import_all_modules() -> None:
     """Import all modules of the apps, so that every subclass is registered."""
     for app in APPS:
         package = importlib.import_module(app)
@@ -106,7 +106,7 @@ def settings_read() -> set[str]:
 
 
 def problem_codes() -> set[str]:
-    import_everything()
+    import_all_modules()
     ours = {one.code for one in subclasses(DomainError)}
     theirs = {one.default_code for one in subclasses(APIException)}
     tree = ast.parse(Path(errors.__file__).read_text())

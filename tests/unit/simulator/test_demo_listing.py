@@ -156,7 +156,7 @@ def test_both_files_parse_to_the_listing(layout: scrip_master.Layout) -> None:
     assert [float(row.tick_size) for row in rows] == pytest.approx([row.tick for row in listing])
 
 
-def test_the_files_end_as_the_brokers_do() -> None:
+def test_the_files_end_like_the_brokers() -> None:
     files = InstrumentFiles(listing_of(size=Size.SMALL))
     compact = join_chunks(files.chunks(scrip_master.Layout.COMPACT))
     detailed = join_chunks(files.chunks(scrip_master.Layout.DETAILED))

@@ -1,4 +1,4 @@
-"""Expiry days by the exchanges' rules, checked against those that were listed."""
+"""Expiry days by the exchanges' rules, compared with the listed ones."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -36,7 +36,7 @@ def test_the_weeklies_of_february_2026_are_those_the_exchange_listed() -> None:
     ]
 
 
-def test_the_monthly_of_november_2026_comes_a_day_early() -> None:
+def test_the_monthly_of_november_2026_is_a_day_early() -> None:
     """Tuesday the 24th is Guru Nanak Jayanti."""
     assert expiry_dates.last_weekday_of_month(2026, 11, Weekday.TUESDAY) == date(2026, 11, 23)
 
@@ -62,7 +62,7 @@ def test_expiries_are_trading_days_from_today_on_and_ascend(today: date, weekday
 
 
 @given(today=days)
-def test_no_week_without_an_expiry(today: date) -> None:
+def test_every_week_has_an_expiry(today: date) -> None:
     weeklies = expiry_dates.weekly_expiries(today, weekday=Weekday.TUESDAY, count=6)
     monthlies = expiry_dates.monthly_expiries(today, weekday=Weekday.TUESDAY, count=6)
     expiries = sorted({*weeklies, *(day for day in monthlies if day <= weeklies[-1])})

@@ -20,17 +20,17 @@ RELIANCE_ON_BSE = InstrumentKey(ExchangeSegment.BSE_EQ, 500325)
 STEPS = 12
 
 
-def everything(market: Market) -> Rows:
+def all_rows(market: Market) -> Rows:
     return np.arange(len(market.contracts))
 
 
 def run(market: Market, *, steps: int = STEPS, step_seconds: float = 0.5) -> list[Records]:
-    """Trade everything at every step and return the state after each."""
+    """Trade all rows at every step; return the states."""
     states = [market.bodies.copy()]
     for step in range(1, steps + 1):
         now = NOW + step * step_seconds
         market.advance(now)
-        market.trade(everything(market), now)
+        market.trade(all_rows(market), now)
         states.append(market.bodies.copy())
     return states
 
@@ -53,12 +53,12 @@ def test_another_seed_gives_other_ticks() -> None:
 
 def test_a_stopped_clock_changes_no_price() -> None:
     market = make_market()
-    before = market.mark(everything(market))
+    before = market.mark(all_rows(market))
 
     market.advance(NOW)
     market.advance(NOW - 60)
 
-    assert np.array_equal(market.mark(everything(market)), before)
+    assert np.array_equal(market.mark(all_rows(market)), before)
 
 
 def test_prices_of_a_day_agree_with_each_other() -> None:
@@ -132,7 +132,7 @@ def test_depth_steps_away_from_the_money_and_ends_at_zero() -> None:
     assert np.all(depth["bid_quantity"][bids > 0] > 0)
 
 
-def test_an_index_has_a_price_and_nothing_else() -> None:
+def test_an_index_has_only_a_price() -> None:
     body = make_market().bodies[small_contracts().is_index]
 
     assert np.all(body["ltp"] > 0)
@@ -170,7 +170,7 @@ def test_rows_that_do_not_trade_keep_their_state() -> None:
 def test_only_old_trades_are_caught_up() -> None:
     market = make_market()
     market.advance(NOW + 1)
-    market.refresh_stale(everything(market), NOW + 1)
+    market.refresh_stale(all_rows(market), NOW + 1)
     assert np.all(market.bodies["ltt"] == NOW + 19_800)
 
     market.advance(NOW + 10)

@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_messages() -> None:
     assert one != other
 
 
-def test_nothing_happens_to_packets_without_faults() -> None:
+def test_packets_without_faults_are_unchanged() -> None:
     assert list(PacketFaults(7).messages(good_packets(3), {})) == good_packets(3)
 
 

@@ -30,11 +30,11 @@ def find_patches(source: str) -> Iterator[int]:
                     yield node.lineno
             case ast.Import() if MOCKS & {alias.name for alias in node.names}:
                 yield node.lineno
-            case ast.Call(args=[target, *_]) if _is_replacing(node.func) and _is_ours(target, imported):
+            case ast.Call(args=[target, *_]) if _is_replacing(node.func) and _belongs_to_product(target, imported):
                 yield node.lineno
-            case ast.Assign(targets=targets) if any(_is_attribute_of_ours(one, imported) for one in targets):
+            case ast.Assign(targets=targets) if any(_is_attribute_of_product(one, imported) for one in targets):
                 yield node.lineno
-            case ast.AugAssign(target=target) if _is_attribute_of_ours(target, imported):
+            case ast.AugAssign(target=target) if _is_attribute_of_product(target, imported):
                 yield node.lineno
 
 
@@ -55,7 +55,7 @@ def _is_replacing(called: ast.expr) -> bool:
     return isinstance(called, ast.Name) and called.id in FUNCTIONS
 
 
-def _is_ours(target: ast.expr, imported: dict[str, str]) -> bool:
+def _belongs_to_product(target: ast.expr, imported: dict[str, str]) -> bool:
     """Return whether `target` is a name imported from the product, its attribute, or its dotted path as text."""
     if isinstance(target, ast.Constant):
         return isinstance(target.value, str) and target.value.split(".")[0] in OURS
@@ -64,8 +64,8 @@ def _is_ours(target: ast.expr, imported: dict[str, str]) -> bool:
     return isinstance(target, ast.Name) and imported.get(target.id) in OURS
 
 
-def _is_attribute_of_ours(target: ast.expr, imported: dict[str, str]) -> bool:
-    return isinstance(target, ast.Attribute) and _is_ours(target, imported)
+def _is_attribute_of_product(target: ast.expr, imported: dict[str, str]) -> bool:
+    return isinstance(target, ast.Attribute) and _belongs_to_product(target, imported)
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_of_two_connections_the_newer_packet_wins() -> None:
     assert (ltp_of(mirror, 41), connection_of(mirror, 41)) == (11.0, 2)
 
 
-def test_a_moved_instrument_stays_live_when_the_connection_it_left_drops_it() -> None:
+def test_a_moved_instrument_stays_live_when_its_former_connection_drops_it() -> None:
     mirror = complete_mirror(sequence=5)
     mirror.absorb(make_frame(make_row(99), sequence=1, kind=FrameKind.FULL, connection=2))
     mirror.absorb(make_frame(make_row(41, ltp=11.0, received_at_ms=1_100), sequence=2, connection=2))

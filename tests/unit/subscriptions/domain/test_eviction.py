@@ -77,7 +77,7 @@ def freed(candidates: Sequence[Candidate], gone: Set[int]) -> set[int]:
     return lost - set().union(*(one.holds for one in candidates if one.key not in gone))
 
 
-def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int]) -> set[int] | None:
+def find_oldest_useful_set(candidates: Sequence[Candidate], gone: Set[int]) -> set[int] | None:
     """Return the next chains to evict: of all sets that free something, the one with the oldest newest member; then the
     smallest."""
     order = {one.key: (one.last_viewed_at, one.key) for one in candidates}
@@ -99,7 +99,7 @@ def oldest_that_free_something(candidates: Sequence[Candidate], gone: Set[int]) 
 def test_the_choice_equals_that_of_a_brute_force_search(candidates: list[Candidate], shortfall: int) -> None:
     gone: set[int] = set()
     while len(freed(candidates, gone)) < shortfall:
-        following = oldest_that_free_something(candidates, gone)
+        following = find_oldest_useful_set(candidates, gone)
         if following is None:
             gone = set()
             break
