@@ -19,7 +19,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from terminal.celery import FEED_QUEUE
-from terminal.postgres.base import deadline
+from terminal.postgres.base import set_default_deadline
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class FeedDatabaseDeadline(bootsteps.Step):
 
     def create(self, _worker: Any) -> None:
         """Set the deadline; DATABASE_PATIENCE_MS overrides it."""
-        deadline.default_ms = FEED_DEADLINE_MS
+        set_default_deadline(FEED_DEADLINE_MS)
 
 
 class ConsumerWatchdog(bootsteps.StartStopStep):

@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
 from typing import Any, Final, Self
@@ -17,19 +16,17 @@ from terminal.postgres.circuit_breaker import ANSWER_MARGIN_SECONDS, CONNECT_SEC
 _INTERVAL: Final = 0.1  # The default of psycopg's `wait`: how often it checks for signals.
 
 
-@dataclass(slots=True)
-class _Deadline:
-    """The deadline of this process where DATABASE_PATIENCE_MS names none; a worker step sets it at start."""
-
-    default_ms: int = 0
+_default_deadline_ms: Final = [0]  # one value per process, where DATABASE_PATIENCE_MS names none
 
 
-deadline: Final = _Deadline()
+def set_default_deadline(milliseconds: int) -> None:
+    """Set the deadline of this process for answers, 0 for none; a worker step calls it before the first connection."""
+    _default_deadline_ms[0] = milliseconds
 
 
 def process_breaker() -> CircuitBreaker | None:
     """Return the circuit breaker of this process; None without a deadline."""
-    milliseconds = settings.DATABASE_PATIENCE_MS or deadline.default_ms
+    milliseconds = settings.DATABASE_PATIENCE_MS or _default_deadline_ms[0]
     return _breaker(milliseconds) if milliseconds else None
 
 

@@ -14,10 +14,9 @@ from terminal.worker_steps import FeedDatabaseDeadline
 
 @pytest.fixture(autouse=True)
 def process_without_deadline() -> Iterator[None]:
-    before = base.deadline.default_ms
-    base.deadline.default_ms = 0
+    base.set_default_deadline(0)
     yield
-    base.deadline.default_ms = before
+    base.set_default_deadline(0)
 
 
 def start_step(*queues: str) -> None:
