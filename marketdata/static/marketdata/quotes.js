@@ -54,7 +54,7 @@ export class QuoteCache {
   #notStreaming = new Set();
   /** @type {{epoch: number, sequence: number} | null} */
   #position = null;
-  #isReceiving = false;
+  isReceiving = false;
 
   /** @type {Feed | null} */
   feed = null;
@@ -75,23 +75,14 @@ export class QuoteCache {
     this.#position = { epoch: frame.epoch, sequence: frame.sequence };
     // A snapshot holds all watched instruments: others are no longer watched, and their quotes would age unnoticed.
     if (frame.kind === "snapshot") {
-      this.#forgetAllBut(new Set(frame.quotes.map((quote) => quote.instrumentId)));
+      this.markAll();
+      this.#quotes.clear();
     }
     for (const quote of frame.quotes) {
       this.#quotes.set(quote.instrumentId, quote);
       this.#changed.add(quote.instrumentId);
     }
     return true;
-  }
-
-  /** @param {Set<number>} kept */
-  #forgetAllBut(kept) {
-    for (const instrumentId of this.#quotes.keys()) {
-      if (!kept.has(instrumentId)) {
-        this.#quotes.delete(instrumentId);
-        this.#changed.add(instrumentId);
-      }
-    }
   }
 
   /** @param {number} instrumentId */
@@ -114,14 +105,10 @@ export class QuoteCache {
    * @param {boolean} isReceiving
    */
   setReceiving(isReceiving) {
-    if (isReceiving !== this.#isReceiving) {
-      this.#isReceiving = isReceiving;
+    if (isReceiving !== this.isReceiving) {
+      this.isReceiving = isReceiving;
       this.markAll();
     }
-  }
-
-  get isReceiving() {
-    return this.#isReceiving;
   }
 
   /** Begin with a new socket, whose sequence restarts at 1. Prices stay on the screen, as stale. */
@@ -166,8 +153,8 @@ export class QuoteCache {
       receivedAtMs: quote.receivedAtMs,
     };
     // Without frames from the server, the last reports of connections and sessions are outdated.
-    const isConnectionLive = this.#isReceiving && this.#liveConnections.has(quote.connection);
-    return judgeQuote(facts, isConnectionLive, this.#isReceiving ? this.#closedSince(quote.segment) : null);
+    const isConnectionLive = this.isReceiving && this.#liveConnections.has(quote.connection);
+    return judgeQuote(facts, isConnectionLive, this.isReceiving ? this.#closedSince(quote.segment) : null);
   }
 
   /** End of the last session of all displayed prices, epoch in ms; null while one of their segments trades. */

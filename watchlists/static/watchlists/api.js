@@ -16,14 +16,6 @@ export class ApiError extends Error {
   }
 }
 
-/**
- * @typedef {object} ProblemDetails
- * @property {string} [detail]
- * @property {string} [title]
- * @property {string} [code]
- * @property {number | null} [offer_strikes]
- */
-
 const ROOT = "/api/v2/";
 
 /**
@@ -74,7 +66,7 @@ async function request(path, options) {
  * @param {Response} response
  */
 async function errorOf(response) {
-  /** @type {ProblemDetails} */
+  /** @type {{detail?: string, title?: string, code?: string, offer_strikes?: number | null}} */
   let problem = {};
   // A proxy or a crashed worker answers with HTML, which would fail to parse and hide the status.
   if (response.headers.get("Content-Type")?.includes("json")) {

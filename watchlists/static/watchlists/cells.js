@@ -1,8 +1,10 @@
 // Cells that touch the DOM only when their text differs, and that flash when their price changes. Paint only.
 
-import { formatTradeTime } from "../marketdata/format.js";
+import { ARROWS, directionOf, formatPrice, formatTradeTime } from "../marketdata/format.js";
+import { changeOf } from "../marketdata/quotes.js";
 
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
+/** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 
 /** Length of a flash. Chosen: at most two flashes start in a cell per second; WCAG 2.3.1 allows three. */
@@ -42,15 +44,14 @@ export class PriceCell extends Cell {
   /** @type {number | null} */
   #price = null;
 
-  /**
-   * @param {number | null} price
-   * @param {string} text
-   * @param {boolean} isLive  Only live prices flash.
-   */
-  writePrice(price, text, isLive) {
+  /** @param {Quote | null} quote @param {State} state @param {number | null} [tickSize] */
+  writePrice(quote, state, tickSize = null) {
     const before = this.#price;
+    const price = quote?.ltp ?? null;
     this.#price = price;
-    if (this.write(text) && isLive && before !== null && price !== null && price !== before) {
+    const hasChanged = this.write(formatPrice(price, tickSize));
+    // Only live prices flash.
+    if (hasChanged && state === "live" && before !== null && price !== null && price !== before) {
       flash(this.node, price > before ? "up" : "down");
     }
   }
@@ -91,26 +92,34 @@ export function endFlashes(now) {
 }
 
 /**
- * Set a data attribute only when it differs: an equal write would still invalidate style.
+ * Set an attribute only when it differs: an equal write would still invalidate style.
  * @param {HTMLElement} node
  * @param {string} name
  * @param {string} value
  */
-export function setData(node, name, value) {
-  if (node.dataset[name] !== value) {
-    node.dataset[name] = value;
+export function setAttribute(node, name, value) {
+  if (node.getAttribute(name) !== value) {
+    node.setAttribute(name, value);
   }
 }
 
 /**
- * Set the tooltip only when it differs.
- * @param {HTMLElement} node
- * @param {string} text
+ * Write the price of an instrument, and set the direction of its change and its state on `item`, for the styles.
+ * @param {QuoteCache} quotes
+ * @param {number | null} instrumentId
+ * @param {PriceCell} price
+ * @param {HTMLElement} item
+ * @returns {{change: number | null, percent: number | null, arrow: string, stateTitle: string}}
  */
-export function setTitle(node, text) {
-  if (node.title !== text) {
-    node.title = text;
-  }
+export function paintQuote(quotes, instrumentId, price, item) {
+  const quote = instrumentId === null ? null : quotes.find(instrumentId);
+  const state = quotes.stateOf(quote);
+  const { change, percent } = changeOf(quote);
+  const direction = directionOf(change);
+  price.writePrice(quote, state);
+  setAttribute(item, "data-direction", direction);
+  setAttribute(item, "data-quote", state);
+  return { change, percent, arrow: ARROWS[direction], stateTitle: stateTitleOf(state, quote) };
 }
 
 /**

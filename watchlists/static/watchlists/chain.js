@@ -3,7 +3,7 @@
 
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
-import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
+import { Cell, PriceCell, setAttribute, stateTitleOf } from "./cells.js";
 import { make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
 
@@ -32,42 +32,39 @@ import { isSameChain } from "./underlying.js";
 
 /** @type {Record<Column, string>} */
 const LABELS = { oi: "OI", volume: "Volume", change: "Chg", bid: "Bid", ltp: "LTP", ask: "Ask" };
-/** @type {Column[]} */
-const CALL_COLUMNS = ["oi", "volume", "change", "bid", "ltp", "ask"];
-/** @type {Column[]} */
-const PUT_COLUMNS = ["bid", "ltp", "ask", "change", "volume", "oi"];
+/** @type {Record<"call" | "put", Column[]>} */
+const COLUMNS = {
+  call: ["oi", "volume", "change", "bid", "ltp", "ask"],
+  put: ["bid", "ltp", "ask", "change", "volume", "oi"],
+};
 
 /** One side of one strike. */
 class LegCells {
-  /** @type {Record<Column, Cell>} */
+  /** @type {Record<Exclude<Column, "ltp">, Cell> & {ltp: PriceCell}} */
   #cells;
-  #ltp;
 
   /** @param {HTMLElement} row @param {"call" | "put"} side */
   constructor(row, side) {
     this.side = side;
     this.row = row;
-    const columns = side === "call" ? CALL_COLUMNS : PUT_COLUMNS;
-    const nodes = columns.map((column) => make("div", { role: "gridcell", class: `${side} ${column}` }));
-    row.append(...nodes);
-    this.#ltp = new PriceCell(/** @type {HTMLElement} */ (nodes[columns.indexOf("ltp")]));
-    const entries = columns.map((column, index) => [
-      column,
-      column === "ltp" ? this.#ltp : new Cell(/** @type {HTMLElement} */ (nodes[index])),
-    ]);
+    const entries = COLUMNS[side].map((column) => {
+      const node = make("div", { role: "gridcell", class: `${side} ${column}` });
+      row.append(node);
+      return [column, column === "ltp" ? new PriceCell(node) : new Cell(node)];
+    });
     this.#cells = Object.fromEntries(entries);
   }
 
   /** @param {Quote | null} quote @param {State} state @param {number | null} tickSize */
   write(quote, state, tickSize) {
-    setData(this.row, this.side, state);
-    setTitle(this.#ltp.node, stateTitleOf(state, quote).replace(/^ · /, ""));
+    setAttribute(this.row, `data-${this.side}`, state);
+    setAttribute(this.#cells.ltp.node, "title", stateTitleOf(state, quote).replace(/^ · /, ""));
     const { change } = changeOf(quote, tickSize);
-    this.#ltp.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null, tickSize), state === "live");
+    this.#cells.ltp.writePrice(quote, state, tickSize);
     this.#cells.bid.write(format.formatPrice(quote?.bid ?? null, tickSize));
     this.#cells.ask.write(format.formatPrice(quote?.ask ?? null, tickSize));
     if (this.#cells.change.write(format.formatChange(change))) {
-      setData(this.#cells.change.node, "direction", format.directionOf(change));
+      setAttribute(this.#cells.change.node, "data-direction", format.directionOf(change));
     }
     // Counts are abbreviated; the tooltip has the full number.
     this.#writeCount(this.#cells.volume, quote?.volume ?? null);
@@ -111,10 +108,9 @@ export class ChainLadder {
   show(chain) {
     const previous = this.#chain;
     const isSame = isSameChain(previous, chain);
-    const hasSameStrikes = previous !== null && isSame && JSON.stringify(previous.strikes) === JSON.stringify(chain.strikes);
     this.#chain = chain;
     // The server repeats the chain when its streaming legs change; rebuilding equal rows would drop focus and flashes.
-    if (hasSameStrikes) {
+    if (isSame && JSON.stringify(previous?.strikes) === JSON.stringify(chain.strikes)) {
       return;
     }
     // A recentred window has other strikes: the trader's scroll position stays, only another chain moves it.
@@ -132,39 +128,28 @@ export class ChainLadder {
     this.#chain = null;
     this.#legs.clear();
     this.#rows = [];
+    this.#atmRow = null;
     this.#container.replaceChildren();
   }
 
   /** @param {Chain} chain */
   #build(chain) {
-    this.#legs.clear();
-    this.#rows = [];
-    this.#atmRow = null;
-    const body = make("div", { role: "rowgroup", class: "ladder-body" });
-    for (const [index, [strike, call, put]] of chain.strikes.entries()) {
-      body.append(this.#buildRow(index, strike, call, put));
-    }
-    const grid = make(
-      "div",
-      {
-        role: "grid",
-        class: "ladder",
-        "aria-label": `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`,
-        "aria-rowcount": String(chain.strikes.length + 2),
-        "aria-colcount": "13",
-      },
-      [buildHead(), body],
-    );
-    this.#container.replaceChildren(grid);
+    this.clear();
+    this.#chain = chain;
+    const rows = chain.strikes.map((strike, index) => this.#buildRow(index, strike));
+    const attributes = {
+      role: "grid",
+      class: "ladder",
+      "aria-label": `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`,
+      "aria-rowcount": String(chain.strikes.length + 2),
+      "aria-colcount": "13",
+    };
+    const body = make("div", { role: "rowgroup" }, rows);
+    this.#container.append(make("div", attributes, [buildHead(), body]));
   }
 
-  /**
-   * @param {number} index
-   * @param {string} strike
-   * @param {number | null} call
-   * @param {number | null} put
-   */
-  #buildRow(index, strike, call, put) {
+  /** @param {number} index @param {Chain["strikes"][number]} strike */
+  #buildRow(index, [strike, call, put]) {
     const row = make("div", { role: "row", class: "strike-row", "aria-rowindex": String(index + 3) });
     const callCells = new LegCells(row, "call");
     const heading = make("div", { role: "rowheader", class: "strike", tabindex: "-1", text: format.formatStrike(strike) });
@@ -209,7 +194,7 @@ export class ChainLadder {
     const spot = this.#quotes.find(chain.spot_instrument_id)?.ltp ?? Number(chain.atm);
     let nearest = this.#rows[0];
     for (const one of this.#rows) {
-      setData(one.row, "money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");
+      setAttribute(one.row, "data-money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");
       // `<=`: a tie goes to the higher strike, as in marketdata/domain/chain.py.
       if (nearest !== undefined && Math.abs(one.strike - spot) <= Math.abs(nearest.strike - spot)) {
         nearest = one;
@@ -271,9 +256,9 @@ function buildHead() {
     make("div", { role: "columnheader", class: "side-name", "aria-colspan": "6", text: "Puts" }),
   ]);
   const columns = make("div", { role: "row", class: "column-row", "aria-rowindex": "2" }, [
-    ...CALL_COLUMNS.map((column) => buildColumnHead("call", column)),
+    ...COLUMNS.call.map((column) => buildColumnHead("call", column)),
     make("div", { role: "columnheader", class: "strike", text: "Strike" }),
-    ...PUT_COLUMNS.map((column) => buildColumnHead("put", column)),
+    ...COLUMNS.put.map((column) => buildColumnHead("put", column)),
   ]);
   return make("div", { role: "rowgroup", class: "ladder-head" }, [sides, columns]);
 }

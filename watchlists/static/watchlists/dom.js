@@ -22,6 +22,18 @@ export function make(tag, attributes = {}, children = []) {
 }
 
 /**
+ * Make a button.
+ * @param {Record<string, string>} attributes
+ * @param {() => void} onClick
+ * @param {(Node | string)[]} [children]
+ */
+export function makeButton(attributes, onClick, children) {
+  const button = make("button", { type: "button", ...attributes }, children);
+  button.addEventListener("click", onClick);
+  return button;
+}
+
+/**
  * Return the element with this id, which the template contains. Throws Error if it does not.
  * @param {string} id
  */

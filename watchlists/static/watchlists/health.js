@@ -47,12 +47,8 @@ export function judgeHealth({ socket, feed, isReceiving, ageMs, now, closedSince
 function judgeClosed(feed, closedSinceMs) {
   const session = formatDay(closedSinceMs);
   const feedCause = feed.state === "live" ? "" : ` ${judgeFeed(feed, null).cause}`;
-  return {
-    tone: "wait",
-    label: "Market closed",
-    detail: session,
-    cause: `The market is closed. Prices are from the last session, ${session}.${feedCause}`,
-  };
+  const cause = `The market is closed. Prices are from the last session, ${session}.${feedCause}`;
+  return { tone: "wait", label: "Market closed", detail: session, cause };
 }
 
 /** @param {SocketStatus} socket @param {number} now @returns {Health} */
@@ -67,61 +63,41 @@ function judgeSocket(socket, now) {
   }
   const seconds = Math.max(0, Math.ceil((socket.retryAt - now) / 1_000));
   const detail = socket.state === "waiting" ? `(${socket.attempt}) in ${seconds} s` : `(${socket.attempt})`;
-  return {
-    tone: "down",
-    label: "Reconnecting",
-    detail,
-    cause: "The connection to the server is lost. Prices are outdated.",
-  };
+  const cause = "The connection to the server is lost. Prices are outdated.";
+  return { tone: "down", label: "Reconnecting", detail, cause };
 }
 
 /** @param {Feed} feed @param {number | null} ageMs @returns {Health} */
 function judgeFeed(feed, ageMs) {
-  const count = `${feed.live}/${feed.total}`;
+  const { live, total } = feed;
+  const errors = [...new Set(feed.connections.map((one) => one.error).filter(Boolean))];
+  const reasons = errors.length ? ` Reason: ${errors.join("; ")}.` : "";
+  const detail = `${live}/${total}`;
+  /** @type {Health} */
+  const down = { tone: "down", label: "Market data down", detail: "", cause: "" };
   switch (feed.state) {
     case "live":
-      return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${feed.total} broker connections are live.` };
+      return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${total} broker connections are live.` };
     case "partial":
       return {
         tone: "warn",
         label: "Live",
-        detail: count,
-        cause: `${feed.live} of ${feed.total} broker connections are live. Other prices may be outdated.${reasons(feed)}`,
+        detail,
+        cause: `${live} of ${total} broker connections are live. Other prices may be outdated.${reasons}`,
       };
     case "reconnecting":
-      return { tone: "warn", label: "Reconnecting", detail: count, cause: `Reconnecting to the broker.${reasons(feed)}` };
+      return { tone: "warn", label: "Reconnecting", detail, cause: `Reconnecting to the broker.${reasons}` };
     case "stale":
-      return {
-        tone: "warn",
-        label: "Stale",
-        detail: age(ageMs),
-        cause: `No data from the broker. Prices are outdated.${reasons(feed)}`,
-      };
+      return { tone: "warn", label: "Stale", detail: age(ageMs), cause: `No data from the broker. Prices are outdated.${reasons}` };
     case "no_owner":
-      return {
-        tone: "down",
-        label: "Market data down",
-        detail: "",
-        cause: "No feed worker is running. Prices are outdated.",
-      };
+      return { ...down, cause: "No feed worker is running. Prices are outdated." };
     // bus_lost, and any state that a newer server may add: no state that this page does not know is live.
     default:
-      return {
-        tone: "down",
-        label: "Market data down",
-        detail: "",
-        cause: "The server does not receive the feed. Prices are outdated.",
-      };
+      return { ...down, cause: "The server does not receive the feed. Prices are outdated." };
   }
 }
 
 /** @param {number | null} ageMs */
 function age(ageMs) {
   return ageMs === null ? "" : formatAge(ageMs);
-}
-
-/** @param {Feed} feed */
-function reasons(feed) {
-  const errors = [...new Set(feed.connections.map((one) => one.error).filter(Boolean))];
-  return errors.length ? ` Reason: ${errors.join("; ")}.` : "";
 }

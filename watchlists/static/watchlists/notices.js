@@ -2,7 +2,7 @@
 // the bottom, and beyond MAX_NOTICES the oldest is removed. Paint only.
 
 import { formatTime } from "../marketdata/format.js";
-import { make } from "./dom.js";
+import { make, makeButton } from "./dom.js";
 
 /** Chosen: more would cover the ladder. */
 const MAX_NOTICES = 5;
@@ -29,20 +29,19 @@ export class Notices {
         shown.remove();
       }
     }
-    const close = make("button", { type: "button", class: "icon-button", "aria-label": `Dismiss: ${text}`, title: "Dismiss", text: "×" });
     const body = make("div", { class: "notice-body" }, [
       make("time", { class: "notice-time", text: formatTime(Date.now()) }),
       make("span", { class: "notice-text", text }),
     ]);
-    const notice = make("div", { class: "notice" }, [body, close]);
-    close.addEventListener("click", () => notice.remove());
+    const notice = make("div", { class: "notice" }, [body]);
+    const labels = { "aria-label": `Dismiss: ${text}`, title: "Dismiss", text: "×" };
+    notice.append(makeButton({ class: "icon-button", ...labels }, () => notice.remove()));
     if (action !== null) {
-      const button = make("button", { type: "button", class: "button", text: action.label });
-      button.addEventListener("click", () => {
+      const act = () => {
         notice.remove();
         action.onClick();
-      });
-      body.append(button);
+      };
+      body.append(makeButton({ class: "button", text: action.label }, act));
     }
     this.#region.append(notice);
     while (this.#region.children.length > MAX_NOTICES) {

@@ -1,11 +1,10 @@
 // The chain panel around the ladder: header, expiries, spot, and the empty, loading and error states. Paint only.
 
 import * as format from "../marketdata/format.js";
-import { changeOf } from "../marketdata/quotes.js";
-import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
+import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
 import { ChainLadder } from "./chain.js";
-import { byId, byIdAs, make } from "./dom.js";
-import { isSameChain } from "./underlying.js";
+import { byId, byIdAs, make, makeButton } from "./dom.js";
+import { isSameChain, legsOf } from "./underlying.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
@@ -55,28 +54,31 @@ export class ChainPanel {
     this.#expiries.replaceChildren();
     this.#title.textContent = symbol;
     this.#sentence.textContent = `Loading the option chain of ${symbol}${expiry ? `, ${format.formatExpiry(expiry)}` : ""} …`;
-    this.#panel.dataset["state"] = "loading";
-    this.#panel.setAttribute("aria-busy", "true");
+    this.#setState("loading");
   }
 
   /** @param {string} sentence */
   showError(sentence) {
     this.#sentence.textContent = sentence;
-    this.#panel.dataset["state"] = "error";
-    this.#panel.removeAttribute("aria-busy");
+    this.#setState("error");
+  }
+
+  /** @param {"loading" | "error" | "full"} state */
+  #setState(state) {
+    this.#panel.dataset["state"] = state;
+    this.#panel.ariaBusy = String(state === "loading");
   }
 
   /** @param {Chain} chain */
   show(chain) {
     const isOther = !isSameChain(this.#chain, chain);
     this.#chain = chain;
-    this.#panel.dataset["state"] = "full";
-    this.#panel.removeAttribute("aria-busy");
+    this.#setState("full");
     this.#title.textContent = chain.symbol;
     byId("chain-exchange").textContent = chain.exchange;
     byId("step").textContent = format.formatStrike(chain.strike_step);
     byId("lot").textContent = format.formatWhole(chain.lot_size);
-    byId("legs").textContent = format.formatWhole(countLegs(chain));
+    byId("legs").textContent = format.formatWhole(legsOf(chain).length);
     // A recentred window of the same chain keeps its price, so that the next tick still flashes as a change.
     if (isOther) {
       this.#spot.forget();
@@ -89,12 +91,9 @@ export class ChainPanel {
   /** @param {Expiry[]} expiries */
   showExpiries(expiries) {
     const tabs = expiries.map(({ expiry, days_left: daysLeft, kind }) => {
-      const tab = make("button", { type: "button", class: "chip", "data-expiry": expiry, title: `${expiry}, ${kind}` }, [
-        format.formatExpiry(expiry),
-        make("span", { class: "days", text: format.formatDaysLeft(daysLeft) }),
-      ]);
-      tab.addEventListener("click", () => this.onExpiry(expiry));
-      return tab;
+      const attributes = { class: "chip", "data-expiry": expiry, title: `${expiry}, ${kind}` };
+      const days = make("span", { class: "days", text: format.formatDaysLeft(daysLeft) });
+      return makeButton(attributes, () => this.onExpiry(expiry), [format.formatExpiry(expiry), days]);
     });
     this.#expiries.replaceChildren(...tabs);
     this.#markExpiry();
@@ -128,25 +127,19 @@ export class ChainPanel {
     }
     this.#ladder.paint(changed);
     if (changed === null || changed.has(chain.spot_instrument_id)) {
-      this.#paintSpot(chain);
+      this.#paintSpot(chain.spot_instrument_id);
     }
     this.#paintBanner();
   }
 
-  /** @param {Chain} chain */
-  #paintSpot(chain) {
-    const quote = this.#quotes.find(chain.spot_instrument_id);
-    const state = this.#quotes.stateOf(quote);
-    const { change, percent } = changeOf(quote);
-    const direction = format.directionOf(change);
-    this.#spot.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
-    const text = `${format.ARROWS[direction]} ${format.formatChange(change)} (${format.formatPercent(percent)})`;
+  /** @param {number} instrumentId */
+  #paintSpot(instrumentId) {
+    const figure = byId("spot-figure");
+    const { change, percent, arrow, stateTitle } = paintQuote(this.#quotes, instrumentId, this.#spot, figure);
+    const text = `${arrow} ${format.formatChange(change)} (${format.formatPercent(percent)})`;
     this.#spotChange.write(change === null ? "" : text.trim());
     this.#atm.write(this.#ladder.atmText());
-    const figure = byId("spot-figure");
-    setData(figure, "direction", direction);
-    setData(figure, "quote", state);
-    setTitle(figure, stateTitleOf(state, quote).replace(/^ · /, ""));
+    setAttribute(figure, "title", stateTitle.replace(/^ · /, ""));
   }
 
   #paintBanner() {
@@ -160,7 +153,7 @@ export class ChainPanel {
     let text = "";
     if (notStreaming > 0) {
       // One more than the options: the spot is part of the chain.
-      text = `${notStreaming} of ${countLegs(chain) + 1} instruments of this chain are not streaming.`;
+      text = `${notStreaming} of ${legsOf(chain).length + 1} instruments of this chain are not streaming.`;
       text += isListed ? "" : " Add the chain to your watchlist to stream them.";
     }
     // Painted with every frame: an equal text is not written, because screen readers would read it again.
@@ -177,9 +170,4 @@ export class ChainPanel {
       one.setAttribute("aria-pressed", String(one === button));
     }
   }
-}
-
-/** @param {Chain} chain */
-function countLegs(chain) {
-  return chain.strikes.flatMap(([, call, put]) => [call, put]).filter((id) => id !== null).length;
 }

@@ -3,7 +3,7 @@
 
 import * as format from "../marketdata/format.js";
 import * as api from "./api.js";
-import { make } from "./dom.js";
+import { make, makeButton } from "./dom.js";
 
 /**
  * One hit as the API answers it.
@@ -38,11 +38,6 @@ const LIMIT = 12;
 const NOUNS = { EQUITY: "share", FUTURE: "future" };
 /** @type {Record<string, string>} */
 const KINDS = { INDEX: "Index", EQUITY: "Equity", FUT: "Future", OPT: "Option" };
-
-/** @param {Hit} hit */
-function kindOf(hit) {
-  return KINDS[hit.instrument_type] ?? KINDS[hit.instrument_type.slice(0, 3)] ?? hit.instrument_type;
-}
 
 export class SearchBox {
   #input;
@@ -162,11 +157,12 @@ export class SearchBox {
     }
     const list = make("ul", { role: "listbox", id: "search-hits", class: "hits", "aria-label": "Instruments" });
     for (const [index, hit] of hits.entries()) {
+      const type = hit.instrument_type;
       const item = make("li", { role: "option", id: `hit-${index}`, class: "hit", "aria-selected": "false" }, [
         make("span", { class: "hit-name", text: titleOf(hit) }),
         make("span", { class: "hit-detail", text: hit.display_name }),
         make("span", { class: "badge", text: hit.exchange }),
-        make("span", { class: "badge kind", text: kindOf(hit) }),
+        make("span", { class: "badge kind", text: KINDS[type] ?? KINDS[type.slice(0, 3)] ?? type }),
       ]);
       item.addEventListener("click", () => this.#choose(hit));
       list.append(item);
@@ -247,7 +243,8 @@ export class SearchBox {
     for (const [index, { expiry }] of offer.expiries.entries()) {
       const chip = this.#addButton("", { symbol, exchange, instrument_type: kind, expiry });
       chip.className = index === 0 && kind.endsWith("_OPTION") ? "chip preferred" : "chip";
-      const days = make("span", { class: "days", text: format.formatDaysLeft(daysBetween(this.#today, expiry)) });
+      const daysLeft = Math.round((Date.parse(expiry) - Date.parse(this.#today)) / 86_400_000);
+      const days = make("span", { class: "days", text: format.formatDaysLeft(daysLeft) });
       chip.replaceChildren(format.formatExpiry(expiry), days);
       group.append(chip);
     }
@@ -256,8 +253,7 @@ export class SearchBox {
 
   /** @param {string} label @param {AddRequest} request */
   #addButton(label, request) {
-    const button = make("button", { type: "button", class: "button", text: label });
-    button.addEventListener("click", () => this.#add(button, request));
+    const button = makeButton({ class: "button", text: label }, () => this.#add(button, request));
     return button;
   }
 
@@ -293,14 +289,6 @@ function titleOf(hit) {
     return `${hit.symbol} ${format.formatExpiry(hit.expiry)} ${format.formatStrike(hit.strike)} ${hit.option_type ?? ""}`;
   }
   return hit.expiry === null ? hit.symbol : `${hit.symbol} ${format.formatExpiry(hit.expiry)} FUT`;
-}
-
-/**
- * @param {string} from  ISO dates.
- * @param {string} to
- */
-function daysBetween(from, to) {
-  return Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000);
 }
 
 /**

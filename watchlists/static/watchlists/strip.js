@@ -1,9 +1,8 @@
 // The index strip in the top bar: a price and a change for each index. Paint only.
 
-import * as format from "../marketdata/format.js";
-import { changeOf } from "../marketdata/quotes.js";
-import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
-import { make } from "./dom.js";
+import { formatPercent } from "../marketdata/format.js";
+import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
+import { make, makeButton } from "./dom.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {{symbol: string, instrument_id: number}} Index */
@@ -24,12 +23,8 @@ export class IndexStrip {
     for (const { symbol, instrument_id: instrumentId } of indices) {
       const price = make("span", { class: "price" });
       const percent = make("span", { class: "percent" });
-      const item = make("button", { type: "button", class: "index", title: `Open the option chain of ${symbol}` }, [
-        make("span", { class: "name", text: symbol }),
-        price,
-        percent,
-      ]);
-      item.addEventListener("click", () => onOpen(symbol));
+      const name = make("span", { class: "name", text: symbol });
+      const item = makeButton({ class: "index" }, () => onOpen(symbol), [name, price, percent]);
       container.append(item);
       this.#items.set(instrumentId, { item, symbol, price: new PriceCell(price), percent: new Cell(percent) });
     }
@@ -44,15 +39,9 @@ export class IndexStrip {
   paint(changed) {
     for (const [instrumentId, { item, symbol, price, percent }] of this.#items) {
       if (changed === null || changed.has(instrumentId)) {
-        const quote = this.#quotes.find(instrumentId);
-        const state = this.#quotes.stateOf(quote);
-        const { change, percent: points } = changeOf(quote);
-        const direction = format.directionOf(change);
-        price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
-        percent.write(points === null ? "" : `${format.ARROWS[direction]} ${format.formatPercent(points)}`.trim());
-        setData(item, "direction", direction);
-        setData(item, "quote", state);
-        setTitle(item, `Open the option chain of ${symbol}${stateTitleOf(state, quote)}`);
+        const { percent: points, arrow, stateTitle } = paintQuote(this.#quotes, instrumentId, price, item);
+        percent.write(points === null ? "" : `${arrow} ${formatPercent(points)}`.trim());
+        setAttribute(item, "title", `Open the option chain of ${symbol}${stateTitle}`);
       }
     }
   }

@@ -5,7 +5,7 @@ import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 import * as api from "./api.js";
 import { endFlashes } from "./cells.js";
 import { announce, ConnectionChip } from "./chip.js";
-import { byId, byIdAs, make } from "./dom.js";
+import { byId, byIdAs, makeButton } from "./dom.js";
 import { judgeHealth } from "./health.js";
 import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
@@ -13,7 +13,7 @@ import { ReloadCoalescer } from "./reload.js";
 import { messageOf, offerOf, SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
-import { addressOf, isOpen, isOtherChain, isSameChain, parseAddress } from "./underlying.js";
+import { addressOf, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -37,7 +37,7 @@ class Terminal {
   #quotes = new QuoteCache();
   #chip = new ConnectionChip();
   #notices = new Notices(byId("notices"));
-  #socket = new MarketSocket(socketUrl(), {
+  #socket = new MarketSocket(`${window.location.origin.replace(/^http/, "ws")}/ws/market/`, {
     onMessage: (message) => this.#dispatch(message),
     onFrame: (frame) => this.#applyFrame(frame),
     onStatus: (status) => this.#noteSocketStatus(status.state),
@@ -90,9 +90,7 @@ class Terminal {
 
   #offerShortcuts() {
     for (const { symbol } of this.#boot.indices.slice(0, SHORTCUTS)) {
-      const chip = make("button", { type: "button", class: "chip", text: symbol });
-      chip.addEventListener("click", () => this.#openChain({ symbol }));
-      byId("shortcuts").append(chip);
+      byId("shortcuts").append(makeButton({ class: "chip", text: symbol }, () => this.#openChain({ symbol })));
     }
   }
 
@@ -124,7 +122,7 @@ class Terminal {
         this.#paintSoon();
         break;
       case "chain":
-        this.#setNotStreaming([message.spot_instrument_id, ...message.strikes.flatMap(idsOf)], message.not_streaming);
+        this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
         this.#panel.show(message);
         this.#markListed();
         break;
@@ -266,7 +264,7 @@ class Terminal {
       (entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.exchange === chain.exchange,
     );
     this.#panel.showListed(new Set(listed.flatMap((entry) => entry.expiry ?? [])));
-    this.#watchlist.markOpen((entry) => isChain(entry) && isSameChain(entry, chain));
+    this.#watchlist.markOpen((entry) => isChain(entry) && isSameChain(chain, entry));
   }
 
   /** @param {AddRequest} request */
@@ -379,16 +377,6 @@ class Terminal {
       }
     }
   }
-}
-
-/** @param {[string, number | null, number | null]} strike */
-function idsOf([, call, put]) {
-  return [call, put].filter((id) => id !== null);
-}
-
-function socketUrl() {
-  const scheme = window.location.protocol === "https:" ? "wss" : "ws";
-  return `${scheme}://${window.location.host}/ws/market/`;
 }
 
 new Terminal().start();

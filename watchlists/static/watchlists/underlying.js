@@ -22,16 +22,22 @@ export function isOpen(request, current, chain) {
   return request.exchange === current.exchange || request.exchange === chain.exchange;
 }
 
-/**
- * Whether both name the same chain; false where one is missing.
- * @param {{symbol: string, exchange: string, expiry: string | null} | null | undefined} one
- * @param {{symbol: string, exchange: string, expiry: string | null} | null | undefined} other
- */
+/** @typedef {{symbol: string, exchange: string, expiry: string | null} | null} ChainName */
+
+/** @param {ChainName} one @param {ChainName} other  Whether both name the same chain; false where one is missing. */
 export function isSameChain(one, other) {
-  if (!one || !other) {
+  if (one === null || other === null) {
     return false;
   }
   return one.symbol === other.symbol && one.exchange === other.exchange && one.expiry === other.expiry;
+}
+
+/**
+ * Return the ids of the options of a chain; a strike may lack its call or its put.
+ * @param {{strikes: [string, number | null, number | null][]}} chain
+ */
+export function legsOf(chain) {
+  return chain.strikes.flatMap(([, call, put]) => [call, put]).filter((id) => id !== null);
 }
 
 /**

@@ -1,9 +1,8 @@
 // The watchlist: one row per entry with its live price. Paint only; entries come from GET watchlist/me.
 
 import * as format from "../marketdata/format.js";
-import { changeOf } from "../marketdata/quotes.js";
-import { Cell, PriceCell, setData, setTitle, stateTitleOf } from "./cells.js";
-import { make } from "./dom.js";
+import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
+import { make, makeButton } from "./dom.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
@@ -67,7 +66,7 @@ class EntryRow {
     const change = make("span", { class: "change" });
     const percent = make("span", { class: "percent" });
     const kind = isChain(entry) && entry.legs > 0 ? `${entry.legs} options` : (KINDS[entry.instrument_type] ?? "");
-    const open = make("button", { type: "button", class: "entry-open" }, [
+    this.openButton = makeButton({ class: "entry-open" }, () => actions.onOpen(entry), [
       make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
@@ -76,24 +75,17 @@ class EntryRow {
       price,
       make("span", { class: "entry-change" }, [change, percent]),
     ]);
-    open.addEventListener("click", () => actions.onOpen(entry));
-    this.removeButton = make("button", {
-      type: "button",
-      class: "icon-button entry-remove",
-      "aria-label": `Remove ${nameOf(entry)}`,
-      title: `Remove ${nameOf(entry)}`,
-      text: "×",
-    });
-    this.removeButton.addEventListener("click", () => actions.onRemove(entry));
-    this.item = make("li", { class: "entry", "data-entry": String(entry.id), "data-state": entry.state }, [
-      open,
-      this.removeButton,
-    ]);
+    const label = `Remove ${nameOf(entry)}`;
+    this.removeButton = makeButton(
+      { class: "icon-button entry-remove", "aria-label": label, title: label, text: "×" },
+      () => actions.onRemove(entry),
+    );
+    const attributes = { class: "entry", "data-entry": String(entry.id), "data-state": entry.state };
+    this.item = make("li", attributes, [this.openButton, this.removeButton]);
     const why = NOT_STREAMING[entry.state];
     if (why !== undefined) {
       this.item.append(this.#buildStreamAgain(why, actions));
     }
-    this.openButton = open;
     this.#price = new PriceCell(price);
     this.#change = new Cell(change);
     this.#percent = new Cell(percent);
@@ -106,8 +98,7 @@ class EntryRow {
    */
   #buildStreamAgain(why, actions) {
     const label = `Stream ${nameOf(this.entry)} again`;
-    const again = make("button", { type: "button", class: "button", "aria-label": label, text: "Stream again" });
-    again.addEventListener("click", async () => {
+    const again = makeButton({ class: "button", "aria-label": label, text: "Stream again" }, async () => {
       again.disabled = true;
       await actions.onStreamAgain(this.entry);
       again.disabled = false;
@@ -118,16 +109,10 @@ class EntryRow {
   /** @param {QuoteCache} quotes */
   paint(quotes) {
     const id = this.entry.quoted_instrument_id;
-    const quote = id === null ? null : quotes.find(id);
-    const state = quotes.stateOf(quote);
-    const { change, percent } = changeOf(quote);
-    const direction = format.directionOf(change);
-    this.#price.writePrice(quote?.ltp ?? null, format.formatPrice(quote?.ltp ?? null), state === "live");
-    this.#change.write(change === null ? "" : `${format.ARROWS[direction]} ${format.formatChange(change)}`.trim());
+    const { change, percent, arrow, stateTitle } = paintQuote(quotes, id, this.#price, this.item);
+    this.#change.write(change === null ? "" : `${arrow} ${format.formatChange(change)}`.trim());
     this.#percent.write(percent === null ? "" : format.formatPercent(percent));
-    setData(this.item, "direction", direction);
-    setData(this.item, "quote", state);
-    setTitle(this.openButton, `Open ${nameOf(this.entry)}${stateTitleOf(state, quote)}`);
+    setAttribute(this.openButton, "title", `Open ${nameOf(this.entry)}${stateTitle}`);
   }
 }
 
@@ -181,11 +166,7 @@ export class WatchlistPanel {
    */
   markOpen(isOpen) {
     for (const row of this.#rows) {
-      if (isOpen(row.entry)) {
-        row.openButton.setAttribute("aria-current", "true");
-      } else {
-        row.openButton.removeAttribute("aria-current");
-      }
+      row.openButton.ariaCurrent = isOpen(row.entry) ? "true" : null;
     }
   }
 
@@ -196,7 +177,7 @@ export class WatchlistPanel {
    */
   markRemoving(entry, isRemoving) {
     const row = this.#rows.find((one) => one.entry.id === entry.id);
-    row?.item.classList.toggle("leaving", isRemoving);
+    row?.item.classList.toggle("removing", isRemoving);
     row?.removeButton.toggleAttribute("disabled", isRemoving);
   }
 
