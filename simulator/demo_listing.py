@@ -9,9 +9,10 @@ a stock's options on BSE repeat ids of those on NSE.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from itertools import islice
 
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey, InstrumentType, OptionType
 from simulator import expiry_dates
@@ -84,15 +85,17 @@ def index_expiries(index: IndexUnderlying, today: date) -> list[date]:
     """Return the expiries of the options on `index` as of `today`, ascending."""
     weekday = index.weekday
     expiries = {
-        *(expiry_dates.weekly_expiries(today, weekday=weekday, count=index.weeklies) if index.weeklies else ()),
-        *expiry_dates.monthly_expiries(today, weekday=weekday, count=index.monthlies),
+        *expiry_dates.weekly_expiries(today, weekday=weekday, count=index.weeklies),
+        *(
+            expiry
+            for months, count in (
+                (None, index.monthlies),
+                (expiry_dates.QUARTER_MONTHS, index.quarterlies),
+                (expiry_dates.HALF_YEAR_MONTHS, index.half_yearlies),
+            )
+            for expiry in expiry_dates.monthly_expiries(today, weekday=weekday, count=count, months=months)
+        ),
     }
-    for months, count in (
-        (expiry_dates.QUARTER_MONTHS, index.quarterlies),
-        (expiry_dates.HALF_YEAR_MONTHS, index.half_yearlies),
-    ):
-        if count:
-            expiries |= set(expiry_dates.monthly_expiries(today, weekday=weekday, count=count, months=months))
     return sorted(expiries)
 
 
@@ -148,9 +151,17 @@ def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
         # Sizes are powers of two above the listed numbers, so ids of two listed contracts never collide.
         far = _Block(near.end, 64, 64)
         first = far.end
-        factory = _Derivatives(segment, index.exchange, index.symbol, index.lot, index.mnemonic)
+        factory = _Derivatives(
+            segment,
+            index.exchange,
+            InstrumentType.FUTIDX,
+            InstrumentType.OPTIDX,
+            index.symbol,
+            index.lot,
+            index.mnemonic,
+        )
         for expiry in expiry_dates.monthly_expiries(today, weekday=index.weekday, count=FUTURES):
-            yield factory.future(near.future(expiry), InstrumentType.FUTIDX, expiry, tick=index.future_tick)
+            yield factory.future(near.future(expiry), expiry, tick=index.future_tick)
         for expiry in index_expiries(index, today):
             # Near series have fine strikes; far ones have few coarse strikes in a separate block of ids.
             if expiry <= today + timedelta(days=NEAR_DAYS):
@@ -158,12 +169,8 @@ def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
                 step, count = index.strike_step, NEAR_STRIKES[size]
             else:
                 block, number, step, count = far, _month_number(expiry), index.far_strike_step, MIN_STRIKES
-            for strike in strikes_around(index.level, step, count):
-                for option_type in OptionType:
-                    security_id = block.option(number, round(strike / step), option_type)
-                    yield factory.option(
-                        *(security_id, InstrumentType.OPTIDX, expiry, strike, option_type), tick=INDEX_OPTION_TICK
-                    )
+            strikes = strikes_around(index.level, step, count)
+            yield from factory.options(block, number, expiry, strikes, step=step, tick=INDEX_OPTION_TICK)
 
 
 def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Listed]:
@@ -173,12 +180,28 @@ def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Liste
     for rank, stock in enumerate(one for one in stocks if one.lot):
         block = _Block(first, 8, 64)
         first = block.end
-        factory = _Derivatives(ExchangeSegment.NSE_FNO, Exchange.NSE, stock.symbol, stock.lot, "")
+        factory = _Derivatives(
+            ExchangeSegment.NSE_FNO,
+            Exchange.NSE,
+            InstrumentType.FUTSTK,
+            InstrumentType.OPTSTK,
+            stock.symbol,
+            stock.lot,
+            "",
+        )
         for expiry in nse_expiries:
-            yield factory.future(block.future(expiry), InstrumentType.FUTSTK, expiry, tick=stock.future_tick)
+            yield factory.future(block.future(expiry), expiry, tick=stock.future_tick)
         yield from _stock_options(factory, block, stock, nse_expiries, count=STOCK_STRIKES)
         if rank < BSE_STOCK_OPTIONS:
-            factory = _Derivatives(ExchangeSegment.BSE_FNO, Exchange.BSE, stock.symbol, stock.lot, stock.symbol[:4])
+            factory = _Derivatives(
+                ExchangeSegment.BSE_FNO,
+                Exchange.BSE,
+                InstrumentType.FUTSTK,
+                InstrumentType.OPTSTK,
+                stock.symbol,
+                stock.lot,
+                stock.symbol[:4],
+            )
             yield from _stock_options(factory, block, stock, bse_expiries, count=BSE_STOCK_STRIKES)
 
 
@@ -187,13 +210,10 @@ def _stock_options(
 ) -> Iterator[Listed]:
     if stock.level is None:
         return
+    strikes = strikes_around(stock.level, stock.strike_step, count)
     for expiry in expiries:
-        for strike in strikes_around(stock.level, stock.strike_step, count):
-            for option_type in OptionType:
-                security_id = block.option(_month_number(expiry), round(strike / stock.strike_step), option_type)
-                yield factory.option(
-                    *(security_id, InstrumentType.OPTSTK, expiry, strike, option_type), tick=STOCK_OPTION_TICK
-                )
+        number = _month_number(expiry)
+        yield from factory.options(block, number, expiry, strikes, step=stock.strike_step, tick=STOCK_OPTION_TICK)
 
 
 def _commodities(today: date) -> Iterator[Listed]:
@@ -201,34 +221,35 @@ def _commodities(today: date) -> Iterator[Listed]:
     for commodity in COMMODITIES:
         block = _Block(first, 16, 96)
         first = block.end
-        factory = _Derivatives(ExchangeSegment.MCX_COMM, Exchange.MCX, commodity.symbol, 1, commodity.symbol)
+        factory = _Derivatives(
+            ExchangeSegment.MCX_COMM,
+            Exchange.MCX,
+            InstrumentType.FUTCOM,
+            InstrumentType.OPTFUT,
+            commodity.symbol,
+            1,
+            commodity.symbol,
+        )
         # Only the nearest future gets the level: the others follow it by carry.
         for at, expiry in enumerate(commodity_expiries(commodity, today)):
             level = commodity.level if at == 0 else None
-            yield factory.future(
-                block.future(expiry), InstrumentType.FUTCOM, expiry, tick=commodity.future_tick, level=level
-            )
+            yield factory.future(block.future(expiry), expiry, tick=commodity.future_tick, level=level)
+        step, tick = commodity.strike_step, commodity.option_tick
         for expiry in commodity_option_expiries(commodity, today):
-            for strike in strikes_around(commodity.level, commodity.strike_step, STOCK_STRIKES):
-                for option_type in OptionType:
-                    security_id = block.option(
-                        _month_number(expiry), round(strike / commodity.strike_step), option_type
-                    )
-                    yield factory.option(
-                        *(security_id, InstrumentType.OPTFUT, expiry, strike, option_type), tick=commodity.option_tick
-                    )
+            strikes = strikes_around(commodity.level, step, STOCK_STRIKES)
+            yield from factory.options(block, _month_number(expiry), expiry, strikes, step=step, tick=tick)
 
 
 def commodity_expiries(commodity: CommodityUnderlying, today: date) -> list[date]:
     """Return the expiries of its futures on `today`, ascending."""
-    found: list[date] = []
-    for year, month in expiry_dates.months_from(today):
-        expiry = _commodity_expiry(commodity, year, month)
-        if month in commodity.months and expiry >= today:
-            found.append(expiry)
-        if len(found) == commodity.futures:
-            break
-    return found
+    expiries = (
+        expiry_dates.trading_day_at_or_before(
+            expiry_dates.last_day_of_month(year, month) - timedelta(days=commodity.days_before_month_end)
+        )
+        for year, month in expiry_dates.months_from(today)
+        if month in commodity.months
+    )
+    return list(islice((expiry for expiry in expiries if expiry >= today), commodity.futures))
 
 
 def commodity_option_expiries(commodity: CommodityUnderlying, today: date) -> list[date]:
@@ -238,11 +259,6 @@ def commodity_option_expiries(commodity: CommodityUnderlying, today: date) -> li
         for expiry in commodity_expiries(commodity, today)
     )
     return [expiry for expiry in expiries if expiry >= today][: commodity.options]
-
-
-def _commodity_expiry(commodity: CommodityUnderlying, year: int, month: int) -> date:
-    first_of_next = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
-    return expiry_dates.trading_day_at_or_before(first_of_next - timedelta(days=1 + commodity.days_before_month_end))
 
 
 def _month_number(day: date) -> int:
@@ -255,52 +271,42 @@ class _Derivatives:
 
     segment: ExchangeSegment
     exchange: Exchange
+    future_type: InstrumentType
+    option_type: InstrumentType
     underlying: str
     lot: int
     mnemonic: str
 
-    def future(
-        self, security_id: int, kind: InstrumentType, expiry: date, *, tick: float, level: float | None = None
-    ) -> Listed:
-        month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
+    def future(self, security_id: int, expiry: date, *, tick: float, level: float | None = None) -> Listed:
         separator = "  " if self.exchange is Exchange.BSE else " "  # The real file has two spaces in BSE futures.
-        return Listed(
-            key=InstrumentKey(self.segment, security_id),
-            exchange=self.exchange,
-            type=kind,
-            underlying=self.underlying,
-            symbol=f"{self.underlying}-{month}-FUT",
-            display_name=f"{self.underlying} {expiry:%b}".upper() + f"{separator}FUT",
-            tick=tick,
-            lot=self.lot,
-            expiry=expiry,
-            level=level,
-            company=f"{self.mnemonic}FUT" if self.exchange is Exchange.BSE else self.mnemonic,
-        )
+        listed = self._listed(security_id, self.future_type, expiry, "FUT", tick=tick)
+        display_name = f"{self.underlying} {expiry:%b}".upper() + f"{separator}FUT"
+        return replace(listed, display_name=display_name, level=level)
 
-    def option(
-        self,
-        security_id: int,
-        kind: InstrumentType,
-        expiry: date,
-        strike: float,
-        option_type: OptionType,
-        *,
-        tick: float,
-    ) -> Listed:
+    def options(
+        self, block: _Block, number: int, expiry: date, strikes: list[float], *, step: float, tick: float
+    ) -> Iterator[Listed]:
+        """Yield call and put of each strike; `number` selects the ids of the series in `block`."""
+        for strike in strikes:
+            for option_type, side in ((OptionType.CE, "CALL"), (OptionType.PE, "PUT")):
+                security_id = block.option(number, round(strike / step), option_type)
+                listed = self._listed(security_id, self.option_type, expiry, f"{strike:g}-{option_type}", tick=tick)
+                display_name = f"{self.underlying} {expiry:%d %b} {strike:g} {side}".upper()
+                yield replace(listed, display_name=display_name, strike=strike, option_type=option_type)
+
+    def _listed(self, security_id: int, kind: InstrumentType, expiry: date, name: str, *, tick: float) -> Listed:
+        """Return what a future and an option have in common."""
         month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
-        side = "CALL" if option_type is OptionType.CE else "PUT"
+        suffix = ("OPT" if kind.is_option else "FUT") if self.exchange is Exchange.BSE else ""
         return Listed(
             key=InstrumentKey(self.segment, security_id),
             exchange=self.exchange,
             type=kind,
             underlying=self.underlying,
-            symbol=f"{self.underlying}-{month}-{strike:g}-{option_type}",
-            display_name=f"{self.underlying} {expiry:%d %b} {strike:g} {side}".upper(),
+            symbol=f"{self.underlying}-{month}-{name}",
+            display_name="",
             tick=tick,
             lot=self.lot,
             expiry=expiry,
-            strike=strike,
-            option_type=option_type,
-            company=f"{self.mnemonic}OPT" if self.exchange is Exchange.BSE else self.mnemonic,
+            company=f"{self.mnemonic}{suffix}",
         )

@@ -5,9 +5,11 @@ last such day of the month. Holidays are those of NSE and BSE on weekdays. The c
 only its fixed dates are here. The trading calendar of the product is separate (`marketdata`).
 """
 
+from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, timedelta
 from enum import IntEnum
+from itertools import islice
 
 HOLIDAYS = frozenset(
     date.fromisoformat(text)
@@ -50,23 +52,22 @@ def months_from(day: date) -> Iterator[tuple[int, int]]:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
+def last_day_of_month(year: int, month: int) -> date:
+    """Return the last calendar day of the month."""
+    return date(year, month, monthrange(year, month)[1])
+
+
 def last_weekday_of_month(year: int, month: int, weekday: Weekday) -> date:
     """Return the last `weekday` of the month, or the trading day before it if it is a holiday."""
-    first_of_next = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
-    last = first_of_next - timedelta(days=1)
+    last = last_day_of_month(year, month)
     return trading_day_at_or_before(last - timedelta(days=(last.weekday() - weekday) % 7))
 
 
 def monthly_expiries(today: date, *, weekday: Weekday, count: int, months: frozenset[int] | None = None) -> list[date]:
     """Return the next `count` monthly expiries from `today`, inclusive; with `months`, of these months only."""
-    found: list[date] = []
-    for year, month in months_from(today):
-        expiry = last_weekday_of_month(year, month, weekday)
-        if expiry >= today and (months is None or month in months):
-            found.append(expiry)
-        if len(found) >= count:
-            break
-    return found
+    named = (one for one in months_from(today) if months is None or one[1] in months)
+    expiries = (last_weekday_of_month(year, month, weekday) for year, month in named)
+    return list(islice((expiry for expiry in expiries if expiry >= today), count))
 
 
 def weekly_expiries(today: date, *, weekday: Weekday, count: int) -> list[date]:

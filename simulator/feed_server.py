@@ -197,7 +197,7 @@ class FeedServer:
         rules = self._rules
         return Client(
             self,
-            answer.refusal,
+            answer,
             seed=rules.seed,
             ping_every=rules.ping_every_seconds,
             pong_within=rules.pong_within_seconds,

@@ -34,17 +34,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The refusal of a token."""
+    """The refusal of a token, after the handshake."""
 
     shape: RefusalShape
     reason: int
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """An accepted WebSocket; with `refusal` it is refused after the handshake."""
-
-    refusal: Refusal | None
 
 
 class Handshake:
@@ -59,8 +52,8 @@ class Handshake:
         """Count a closed socket: with first_reconnect_refused, one later handshake is rejected for it."""
         self._rejections_left += self._faults.dial("first_reconnect_refused") is not None
 
-    def answer(self, path: str, *, now: datetime) -> Rejection | Upgrade:
-        """Return the answer to a handshake for `path`, query included."""
+    def answer(self, path: str, *, now: datetime) -> Rejection | Refusal | None:
+        """Return the answer to a handshake for `path`, query included; None accepts the client."""
         if (rejection := self._injected_rejection()) is not None:
             return rejection
         shown = parse_qs(urlsplit(path).query)
@@ -71,7 +64,7 @@ class Handshake:
         refusal = None if reason is None else self.refusal_for(reason)
         if refusal is not None and refusal.shape is RefusalShape.BAD_REQUEST:
             return Rejection(400, b"bad request")
-        return Upgrade(refusal)
+        return refusal
 
     def refusal_for(self, reason: Reason) -> Refusal:
         """Return the refusal for `reason`, in the shape of the fault auth_shape."""

@@ -72,7 +72,7 @@ def compact_lines(listing: Listing) -> Iterator[str]:
                 _tick(row),
                 _expiry_flag(row, flags),
                 _exchange_type(row),
-                _compact_series(row),
+                _series(row),
                 row.company,
             )
         )
@@ -96,7 +96,7 @@ def detailed_lines(listing: Listing) -> Iterator[str]:
                 _symbol_name(row),
                 row.display_name,
                 _exchange_type(row),
-                _detailed_series(row),
+                _series(row) or "NA",
                 f"{row.lot}.0",
                 "0001-01-01" if row.type is InstrumentType.INDEX else str(row.expiry or ""),
                 _strike(row),
@@ -180,12 +180,8 @@ def _exchange_type(row: Listed) -> str:
     return row.type
 
 
-def _compact_series(row: Listed) -> str:
+def _series(row: Listed) -> str:
     return "2" if row.exchange is Exchange.MCX else row.series
-
-
-def _detailed_series(row: Listed) -> str:
-    return _compact_series(row) or "NA"
 
 
 def _symbol_name(row: Listed) -> str:

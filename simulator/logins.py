@@ -20,6 +20,12 @@ from simulator.rate_limits import RateLimit
 from simulator.tokens import Token, is_totp
 
 IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
+# The broker's error for a wrong client id or access token, verbatim.
+UNAUTHENTICATED = {
+    "errorType": "Invalid_Authentication",
+    "errorCode": "DH-901",
+    "errorMessage": "Client ID or user generated access token is invalid or expired.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,7 @@ class _Logins:
         is_ours = request.headers.get("dhanClientId") == self._account.client_id
         token = self._account.tokens.renew(shown, now=datetime.now(UTC)) if is_ours else None
         if token is None:
-            message = "Client ID or user generated access token is invalid or expired."
-            body = {"errorType": "Invalid_Authentication", "errorCode": "DH-901", "errorMessage": message}
-            return Response(orjson.dumps(body), status_code=401, media_type="application/json")
+            return Response(orjson.dumps(UNAUTHENTICATED), status_code=401, media_type="application/json")
         return self._issued(token)
 
     async def generate(self, request: Request) -> Response:

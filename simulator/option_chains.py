@@ -109,7 +109,7 @@ def _legs(market: Market, rows: Rows) -> list[Chain]:
     sensitivities = greeks(forward, contracts.strike[rows], years, volatility, contracts.is_call[rows])
     return [
         {
-            "average_price": _price(body["average_price"]),
+            "average_price": rupees(body["average_price"]),
             "greeks": {
                 "delta": round(float(sensitivities.delta[at]), 5),
                 "theta": round(float(sensitivities.theta[at]), 5),
@@ -117,15 +117,15 @@ def _legs(market: Market, rows: Rows) -> list[Chain]:
                 "vega": round(float(sensitivities.vega[at]), 5),
             },
             "implied_volatility": float(volatility[at] * 100),
-            "last_price": _price(body["ltp"]),
+            "last_price": rupees(body["ltp"]),
             "oi": int(body["oi"]),
-            "previous_close_price": _price(body["day_close"]),
+            "previous_close_price": rupees(body["day_close"]),
             "previous_oi": int(market.previous_oi[row]),
             "previous_volume": int(market.previous_volume[row]),
             "security_id": contracts.keys[row].security_id,
-            "top_ask_price": _price(body["depth"]["ask_price"][0]),
+            "top_ask_price": rupees(body["depth"]["ask_price"][0]),
             "top_ask_quantity": int(body["depth"]["ask_quantity"][0]),
-            "top_bid_price": _price(body["depth"]["bid_price"][0]),
+            "top_bid_price": rupees(body["depth"]["bid_price"][0]),
             "top_bid_quantity": int(body["depth"]["bid_quantity"][0]),
             "volume": int(body["volume"]),
         }
@@ -133,5 +133,6 @@ def _legs(market: Market, rows: Rows) -> list[Chain]:
     ]
 
 
-def _price(value: np.float32) -> float:
+def rupees(value: np.float32) -> float:
+    """Return a price of the feed with two decimals."""
     return round(float(value), 2)

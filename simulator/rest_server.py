@@ -7,7 +7,7 @@ those of the market of the feed.
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from simulator import control, logins
 from simulator.accounts import Credentials, Reason
 from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
-from simulator.logins import LoginRules
-from simulator.option_chains import OptionChains
-from simulator.rate_limits import CHAIN_SECONDS, KeyedRateLimit, RateLimit
+from simulator.logins import IST, UNAUTHENTICATED, LoginRules
+from simulator.option_chains import OptionChains, rupees
+from simulator.rate_limits import CHAIN_SECONDS, RateLimit
 
 MAX_INSTRUMENTS = 1_000  # documented: of one call of marketfeed (Market Quote)
-IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS))
 TOO_MANY_REQUESTS = "Too many requests. Further requests may result in the user being blocked."
 TOO_MANY_INSTRUMENTS = "Requested number of instruments exceeds limit"
 
@@ -55,17 +53,6 @@ def trading_error(status: int, kind: str, code: str, message: str) -> RefusalErr
 def data_error(status: int, code: int, message: str) -> RefusalError:
     """Return an error in the format of the Data APIs."""
     return RefusalError(status, {"data": {str(code): message}, "status": "failed"})
-
-
-def unauthenticated() -> RefusalError:
-    """Return the broker's error for a wrong client id or access token, verbatim."""
-    message = "Client ID or user generated access token is invalid or expired."
-    return trading_error(401, "Invalid_Authentication", "DH-901", message)
-
-
-def token_replaced() -> RefusalError:
-    """Return the broker's error for a revoked token, verbatim."""
-    return trading_error(400, "Order_Error", "DH-906", "Invalid Token")
 
 
 def bad_input() -> RefusalError:
@@ -131,7 +118,7 @@ class _Api:
         self._chains = chains
         self._quote_calls = RateLimit(1, 1.0)
         self._data_calls = RateLimit(5, 1.0)
-        self._chain_calls = KeyedRateLimit(CHAIN_SECONDS)
+        self._chain_calls = RateLimit(1, CHAIN_SECONDS)
 
     async def ltp(self, request: Request) -> Response:
         return await self._marketfeed(request, self._last_price)
@@ -157,7 +144,7 @@ class _Api:
         if wanted is None:
             raise bad_input()
         now = time.monotonic()
-        self._allow(self._chain_calls.take((segment, security_id, wanted), now) and self._data_calls.take(now))
+        self._allow(self._chain_calls.take(now, (segment, security_id, wanted)) and self._data_calls.take(now))
         try:
             expiry = date.fromisoformat(wanted)
         except ValueError:
@@ -217,35 +204,34 @@ class _Api:
                 return
             # The broker answers a revoked token as an order error, with status 400 (recorded).
             case Reason.TOKEN_INVALID:
-                raise token_replaced()
+                raise trading_error(400, "Order_Error", "DH-906", "Invalid Token")
             case _:
-                raise unauthenticated()
+                raise RefusalError(401, UNAUTHENTICATED)
 
     def _allow(self, is_allowed: bool) -> None:  # noqa: FBT001  # The one argument of a private method.
         if not is_allowed:
             raise data_error(429, 805, TOO_MANY_REQUESTS)
 
     def _last_price(self, row: int) -> Body:
-        return {"last_price": _price(self._market.bodies["ltp"][row])}
+        return {"last_price": rupees(self._market.bodies["ltp"][row])}
 
     def _day(self, row: int) -> Body:
         body = self._market.bodies[row]
-        ohlc = {name: _price(body[f"day_{name}"]) for name in ("open", "close", "high", "low")}
-        return {"last_price": _price(body["ltp"]), "ohlc": ohlc}
+        ohlc = {name: rupees(body[f"day_{name}"]) for name in ("open", "close", "high", "low")}
+        return {"last_price": rupees(body["ltp"]), "ohlc": ohlc}
 
     def _everything(self, row: int) -> Body:
         body = self._market.bodies[row]
-        close = _price(body["day_close"])
+        close = rupees(body["day_close"])
         return {
-            "average_price": _price(body["average_price"]),
+            "average_price": rupees(body["average_price"]),
             "buy_quantity": int(body["total_buy_quantity"]),
             "depth": {"buy": _levels(body["depth"], "bid"), "sell": _levels(body["depth"], "ask")},
-            "last_price": _price(body["ltp"]),
             "last_quantity": int(body["ltq"]),
             "last_trade_time": f"{datetime.fromtimestamp(int(body['ltt']), UTC):%d/%m/%Y %H:%M:%S}",
             "lower_circuit_limit": round(close * 0.8, 2),
-            "net_change": round(_price(body["ltp"]) - close, 2),
-            "ohlc": {name: _price(body[f"day_{name}"]) for name in ("open", "close", "high", "low")},
+            "net_change": round(rupees(body["ltp"]) - close, 2),
+            **self._day(row),
             "oi": int(body["oi"]),
             "oi_day_high": int(body["oi_day_high"]),
             "oi_day_low": int(body["oi_day_low"]),
@@ -294,11 +280,7 @@ def _levels(depth: np.ndarray[Any, np.dtype[np.void]], side: str) -> list[Body]:
         {
             "quantity": int(level[f"{side}_quantity"]),
             "orders": int(level[f"{side}_orders"]),
-            "price": _price(level[f"{side}_price"]),
+            "price": rupees(level[f"{side}_price"]),
         }
         for level in depth
     ]
-
-
-def _price(value: np.float32) -> float:
-    return round(float(value), 2)

@@ -34,11 +34,11 @@ class IndexUnderlying:
     far_strike_step: int = 0
     future_tick: float = 0.05
     exchange_token: int = 0
-    mnemonic: str = ""
     weeklies: int = 0
     monthlies: int = 0
     quarterlies: int = 0
     half_yearlies: int = 0
+    mnemonic: str = ""  # on BSE
 
     @property
     def weekday(self) -> Weekday:
@@ -81,79 +81,32 @@ class Stock:
     future_tick: float = 0.0
 
 
+NSE, BSE = Exchange.NSE, Exchange.BSE
 # In the order of the fields: symbols, id, exchange, name, level, tick, lot, strike steps, tick of futures, token of the
-# exchange, mnemonic (BSE), then the numbers of weekly, monthly, quarterly and half-yearly expiries.
+# exchange, then the numbers of weekly, monthly, quarterly and half-yearly expiries.
 INDICES = (
+    IndexUnderlying("NIFTY", "NIFTY", 13, NSE, "Nifty 50", 25_920.0, 0.05, 65, 50, 500, 0.10, 26_000, 9, 4, 4, 7),
     IndexUnderlying(
-        "NIFTY", "NIFTY", 13, Exchange.NSE, "Nifty 50", 25_920.0, 0.05, 65, 50, 500, 0.10, 26_000, "", 9, 4, 4, 7
+        "BANKNIFTY", "BANKNIFTY", 25, NSE, "Nifty Bank", 60_150.0, 0.05, 30, 100, 500, 0.20, 26_009, 0, 5, 4
+    ),
+    IndexUnderlying("FINNIFTY", "FINNIFTY", 27, NSE, "Finnifty", 27_850.0, 0.05, 60, 50, 500, 0.10, 26_037, 0, 5, 3),
+    IndexUnderlying(
+        "MIDCPNIFTY", "MIDCPNIFTY", 442, NSE, "Nifty Midcap Select", 13_780.0, 0.05, 120, 25, 250, 0.05, 26_074, 0, 5, 3
     ),
     IndexUnderlying(
-        "BANKNIFTY",
-        "BANKNIFTY",
-        25,
-        Exchange.NSE,
-        "Nifty Bank",
-        60_150.0,
-        0.05,
-        30,
-        100,
-        500,
-        0.20,
-        26_009,
-        "",
-        0,
-        5,
-        4,
+        "NIFTYNXT50", "NIFTY NEXT 50", 38, NSE, "Nifty Next 50", 69_400.0, 0.05, 25, 100, 500, 0.20, 26_013, 0, 3
     ),
     IndexUnderlying(
-        "FINNIFTY", "FINNIFTY", 27, Exchange.NSE, "Finnifty", 27_850.0, 0.05, 60, 50, 500, 0.10, 26_037, "", 0, 5, 3
+        "SENSEX", "SENSEX", 51, BSE, "Sensex", 84_250.0, 0.01, 20, 100, 1_000, 0.05, 1, 5, 4, 4, 7, mnemonic="BSX"
     ),
     IndexUnderlying(
-        "MIDCPNIFTY",
-        "MIDCPNIFTY",
-        442,
-        Exchange.NSE,
-        "Nifty Midcap Select",
-        13_780.0,
-        0.05,
-        120,
-        25,
-        250,
-        0.05,
-        26_074,
-        "",
-        0,
-        5,
-        3,
+        "BANKEX", "BANKEX", 69, BSE, "BSE BANKEX", 67_300.0, 0.01, 30, 100, 500, 0.05, 12, 0, 5, 3, mnemonic="BKX"
     ),
     IndexUnderlying(
-        "NIFTYNXT50",
-        "NIFTY NEXT 50",
-        38,
-        Exchange.NSE,
-        "Nifty Next 50",
-        69_400.0,
-        0.05,
-        25,
-        100,
-        500,
-        0.20,
-        26_013,
-        "",
-        0,
-        3,
+        "SENSEX50", "SNSX50", 83, BSE, "BSE Sensex 50", 26_900.0, 0.01, 75, 50, 250, 0.05, 83, 0, 3, mnemonic="SX50"
     ),
-    IndexUnderlying(
-        "SENSEX", "SENSEX", 51, Exchange.BSE, "Sensex", 84_250.0, 0.01, 20, 100, 1_000, 0.05, 1, "BSX", 5, 4, 4, 7
-    ),
-    IndexUnderlying(
-        "BANKEX", "BANKEX", 69, Exchange.BSE, "BSE BANKEX", 67_300.0, 0.01, 30, 100, 500, 0.05, 12, "BKX", 0, 5, 3
-    ),
-    IndexUnderlying(
-        "SENSEX50", "SNSX50", 83, Exchange.BSE, "BSE Sensex 50", 26_900.0, 0.01, 75, 50, 250, 0.05, 83, "SX50", 0, 3
-    ),
-    IndexUnderlying("INDIA VIX", "INDIA VIX", 21, Exchange.NSE, "India VIX", 12.40, 0.01),
-    IndexUnderlying("GIFTNIFTY", "GIFTNIFTY", 5_024, Exchange.NSE, "Gift Nifty", 26_010.0, 0.50),
+    IndexUnderlying("INDIA VIX", "INDIA VIX", 21, NSE, "India VIX", 12.40, 0.01),
+    IndexUnderlying("GIFTNIFTY", "GIFTNIFTY", 5_024, NSE, "Gift Nifty", 26_010.0, 0.50),
 )
 
 EVERY_MONTH = tuple(range(1, 13))  # MCX contract specifications: a contract in each month
