@@ -23,7 +23,7 @@ from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.connections import ConnectionStatus
 from terminal.health import DEADLINE_SECONDS, PRELOAD_TASK
-from terminal.probes import BoardProbe, DatabaseProbe, ask_all
+from terminal.probes import DatabaseProbe, Probe, ask_all
 
 QUEUES: Final = ("default", "feed")
 TASKS: Final = (PRELOAD_TASK, "subscriptions.tasks.recentre")
@@ -94,14 +94,6 @@ class DatabaseReadings:
     cooldown_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scrape:
-    """The readings of one scrape; None for a server without an answer."""
-
-    database: DatabaseReadings | None
-    redis: RedisReadings | None
-
-
 def read_database() -> DatabaseReadings:
     """Read PostgreSQL. Raises django.db.Error."""
     now = timezone.now()
@@ -129,14 +121,13 @@ class FeedCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return all families; a family without readings is empty."""
         answers = ask_all(
-            {"database": DatabaseProbe(read_database), "redis": BoardProbe(read_redis)}, seconds=DEADLINE_SECONDS
+            {"database": DatabaseProbe(read_database), "redis": Probe(read_redis, quote_board.BoardError)},
+            seconds=DEADLINE_SECONDS,
         )
         database, redis = answers["database"], answers["redis"]
         return families(
-            Scrape(
-                database if isinstance(database, DatabaseReadings) else None,
-                redis if isinstance(redis, RedisReadings) else None,
-            )
+            database if isinstance(database, DatabaseReadings) else None,
+            redis if isinstance(redis, RedisReadings) else None,
         )
 
     def describe(self) -> Iterable[Metric]:
@@ -166,17 +157,17 @@ class _MetricFamilies:
         return [*self._values.values(), *self._histograms.values()]
 
 
-def families(scrape: Scrape) -> list[Metric]:
-    """Return the readings as metric families."""
+def families(database: DatabaseReadings | None, redis: RedisReadings | None) -> list[Metric]:
+    """Return the readings as metric families; None for a server without an answer."""
     metrics = _MetricFamilies()
-    metrics.add("terminal_up", ["database"], scrape.database is not None)
-    metrics.add("terminal_up", ["redis"], scrape.redis is not None)
-    if scrape.redis is not None:
-        _add_tasks(metrics, scrape.redis)
-    reports = {report.connection: report for report in scrape.redis.reports} if scrape.redis else {}
-    if scrape.database is not None:
-        _add_database(metrics, scrape.database, reports if scrape.redis is not None else None)
-    recorded = {one.number: one for one in scrape.database.connections} if scrape.database else {}
+    metrics.add("terminal_up", ["database"], database is not None)
+    metrics.add("terminal_up", ["redis"], redis is not None)
+    if redis is not None:
+        _add_tasks(metrics, redis)
+    reports = {report.connection: report for report in redis.reports} if redis else {}
+    if database is not None:
+        _add_database(metrics, database, reports if redis is not None else None)
+    recorded = {one.number: one for one in database.connections} if database else {}
     for report in reports.values():
         known = recorded.get(report.connection)
         _add_state(metrics, report.connection, known.with_report(report).state if known else report.state)

@@ -27,7 +27,7 @@ from subscriptions.domain.connections import ConnectionStatus
 from subscriptions.selectors import AccountCooldown, RuleState
 from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets
-from terminal.probes import BoardProbe, DatabaseProbe, DiskProbe, ask_all
+from terminal.probes import DatabaseProbe, Probe, ask_all
 from terminal.renderers import encode_json
 from terminal.storage import refusals
 
@@ -93,10 +93,10 @@ def health(_request: HttpRequest) -> HttpResponse:
         ask_all(
             {
                 "database": DatabaseProbe(read_database),
-                "redis": BoardProbe(read_redis),
+                "redis": Probe(read_redis, quote_board.BoardError),
                 # Reads PostgreSQL and Redis, so it fails with either of them.
                 "feed": DatabaseProbe(subscriptions.subscription_status),
-                "disk": DiskProbe(read_free_mb),
+                "disk": Probe(read_free_mb, OSError),
             },
             seconds=DEADLINE_SECONDS,
         ),

@@ -10,13 +10,12 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-
-from marketdata.quote_board import BoardError
 
 # Chosen: below DEADLINE_SECONDS of /health, so that a slow but healthy server ends the statement itself.
 STATEMENT_TIMEOUT_MS: Final = 1_000
@@ -26,67 +25,42 @@ class NoAnswer(Exception):
     """The reason why a probe has no answer; safe to show to anonymous users."""
 
 
-class Probe(Protocol):
-    """A read that can be aborted."""
+class Probe:
+    """A read that may raise `failure`, in a separate thread.
 
-    def ask(self) -> object:
-        """Return the answer; runs in a separate thread."""
+    Nothing aborts it: the timeouts of the store end a read from Redis, and no call can wake a thread that waits for the
+    file system, which can hang on a network.
+    """
 
-    def give_up(self) -> None:
-        """Wake the thread of `ask` if it hangs; called from another thread."""
-
-
-class BoardProbe:
-    """A read from Redis; the timeouts of the store end it."""
-
-    def __init__(self, read: Callable[[], object]) -> None:
+    def __init__(self, read: Callable[[], object], failure: type[Exception]) -> None:
         self._read = read
+        self._failure = failure
 
     def ask(self) -> object:
-        """Return the reading."""
+        """Return the reading. Raises NoAnswer."""
         try:
             return self._read()
-        except BoardError as error:
+        except self._failure as error:
             raise NoAnswer(type(error).__name__) from error
 
     def give_up(self) -> None:
-        """Do nothing: the timeouts of the store end the read."""
+        """Wake the thread of `ask` if it hangs and can be woken; called from another thread."""
 
 
-class DiskProbe:
-    """A read from the file system; a network file system can hang."""
-
-    def __init__(self, read: Callable[[], object]) -> None:
-        self._read = read
-
-    def ask(self) -> object:
-        """Return the reading."""
-        try:
-            return self._read()
-        except OSError as error:
-            raise NoAnswer(type(error).__name__) from error
-
-    def give_up(self) -> None:
-        """Do nothing: no call can wake a thread that waits for the file system."""
-
-
-class DatabaseProbe:
+class DatabaseProbe(Probe):
     """A read from PostgreSQL on a separate connection."""
 
-    def __init__(self, read: Callable[[], object], *, alias: str = DEFAULT_DB_ALIAS) -> None:
-        self._read = read
-        self._alias = alias
+    def __init__(self, read: Callable[[], object]) -> None:
+        super().__init__(partial(self._read_within_timeout, read), Error)
         self._connection: BaseDatabaseWrapper | None = None
 
-    def ask(self) -> object:
+    def _read_within_timeout(self, read: Callable[[], object]) -> object:
         """Return the reading; the connection belongs to this thread and is closed afterwards."""
-        self._connection = connections[self._alias]
+        self._connection = connections[DEFAULT_DB_ALIAS]
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(STATEMENT_TIMEOUT_MS)])
-            return self._read()
-        except Error as error:
-            raise NoAnswer(type(error).__name__) from error
+            return read()
         finally:
             self._connection.close()
 

@@ -15,9 +15,10 @@ from pytest_django import Settings
 
 from marketdata import quote_board
 from marketdata.models import InstrumentImport
+from marketdata.quote_board import BoardError
 from subscriptions.models import FeedGate, PreloadRule
 from terminal.health import PRELOAD_TASK
-from terminal.probes import BoardProbe, DatabaseProbe, NoAnswer, ask_all
+from terminal.probes import DatabaseProbe, NoAnswer, Probe, ask_all
 from tests.factories import NOW
 
 
@@ -157,7 +158,7 @@ def test_a_slow_statement_ends_by_the_statement_timeout() -> None:
 def test_answers_have_the_names_of_their_probes(own_board: str) -> None:
     board = quote_board.connect()
 
-    answers = ask_all({"queued": BoardProbe(lambda: board.count_queued("default"))}, seconds=5)
+    answers = ask_all({"queued": Probe(lambda: board.count_queued("default"), BoardError)}, seconds=5)
 
     assert answers == {"queued": 0}
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, Histogram
-from terminal.feed_metrics import DatabaseReadings, RedisReadings, Scrape, families
+from terminal.feed_metrics import DatabaseReadings, RedisReadings, families
 from terminal.metrics import is_local
 from tests.connection_factories import make_connection, make_report
 
@@ -27,10 +27,10 @@ def make_redis(*reports: ConnectionReport) -> RedisReadings:
     return RedisReadings(reports=reports, queued={"default": 3}, last_runs={"a.task": NOW, "b.task": None})
 
 
-def text_of(scrape: Scrape) -> list[str]:
+def text_of(database: DatabaseReadings | None, redis: RedisReadings | None) -> list[str]:
     class Fixed(Collector):
         def collect(self) -> list[Metric]:
-            return families(scrape)
+            return families(database, redis)
 
     registry = CollectorRegistry()
     registry.register(Fixed())
@@ -38,7 +38,7 @@ def text_of(scrape: Scrape) -> list[str]:
 
 
 def test_a_connection_is_in_exactly_one_state() -> None:
-    lines = text_of(Scrape(make_database(), make_redis(make_report())))
+    lines = text_of(make_database(), make_redis(make_report()))
 
     states = [line for line in lines if line.startswith("terminal_feed_state{")]
     assert len(states) == len(ConnectionState)
@@ -52,7 +52,7 @@ def test_a_connection_is_failed_over_until_its_owner_reports_it_live() -> None:
     database = make_database(state=ConnectionState.FAILED_OVER)
 
     def current(report: ConnectionReport) -> list[str]:
-        lines = text_of(Scrape(database, make_redis(report)))
+        lines = text_of(database, make_redis(report))
         return [line for line in lines if line.startswith("terminal_feed_state{") and line.endswith(" 1.0")]
 
     assert current(away) == ['terminal_feed_state{connection="1",state="failed_over"} 1.0']
@@ -60,7 +60,7 @@ def test_a_connection_is_failed_over_until_its_owner_reports_it_live() -> None:
 
 
 def test_load_comes_from_the_database_and_drift_and_epoch_use_the_owners_report() -> None:
-    lines = text_of(Scrape(make_database(), make_redis(make_report())))
+    lines = text_of(make_database(), make_redis(make_report()))
 
     assert 'terminal_feed_load{connection="1"} 100.0' in lines
     assert 'terminal_feed_drift{connection="1"} 10.0' in lines
@@ -68,7 +68,7 @@ def test_load_comes_from_the_database_and_drift_and_epoch_use_the_owners_report(
 
 
 def test_a_connection_without_a_report_is_wanted_with_its_whole_load_as_drift() -> None:
-    lines = text_of(Scrape(make_database(), make_redis()))
+    lines = text_of(make_database(), make_redis())
 
     assert 'terminal_feed_state{connection="1",state="wanted"} 1.0' in lines
     assert 'terminal_feed_drift{connection="1"} 100.0' in lines
@@ -77,8 +77,8 @@ def test_a_connection_without_a_report_is_wanted_with_its_whole_load_as_drift() 
 
 
 def test_samples_of_an_unavailable_server_are_missing_and_not_zero() -> None:
-    without_redis = text_of(Scrape(make_database(), None))
-    without_database = text_of(Scrape(None, make_redis(make_report())))
+    without_redis = text_of(make_database(), None)
+    without_database = text_of(None, make_redis(make_report()))
 
     assert without_redis[:2] == ['terminal_up{server="database"} 1.0', 'terminal_up{server="redis"} 0.0']
     assert not [line for line in without_redis if line.startswith(("terminal_feed_state", "terminal_feed_drift"))]
@@ -94,7 +94,7 @@ def test_counters_and_histograms_come_from_the_owners_report() -> None:
         packets=9, decode_errors={"malformed": 2}, reconnects={"mute": 1}, trade_lag=lags.read()
     )
 
-    lines = text_of(Scrape(None, make_redis(make_report(statistics=statistics))))
+    lines = text_of(None, make_redis(make_report(statistics=statistics)))
 
     assert 'terminal_feed_packets_total{connection="1"} 9.0' in lines
     assert 'terminal_feed_decode_errors_total{connection="1",kind="malformed"} 2.0' in lines
@@ -106,17 +106,17 @@ def test_counters_and_histograms_come_from_the_owners_report() -> None:
 
 
 def test_queues_have_their_lengths_and_a_task_that_never_ran_has_no_timestamp() -> None:
-    lines = text_of(Scrape(None, make_redis()))
+    lines = text_of(None, make_redis())
 
     assert 'terminal_queue_tasks{queue="default"} 3.0' in lines
     assert len([line for line in lines if line.startswith("terminal_task_last_run_timestamp_seconds")]) == 1
 
 
 def test_the_only_sample_of_the_token_is_its_expiry() -> None:
-    lines = text_of(Scrape(make_database(token_ends_at=NOW), None))
+    lines = text_of(make_database(token_ends_at=NOW), None)
 
     assert [line for line in lines if "token" in line] == ["terminal_token_expires_timestamp_seconds 1.7706978e+09"]
-    assert not [line for line in text_of(Scrape(make_database(), None)) if "token" in line]
+    assert not [line for line in text_of(make_database(), None) if "token" in line]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
