@@ -40,11 +40,8 @@ def run_suite(arguments: Sequence[str]) -> int:
 def run_browser_tests(_arguments: Sequence[str]) -> int:
     """Run the tests of the browser code with Node."""
     tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/js").rglob("*.test.*js"))
-    node = find_node()
-    if node is None:
-        print("No Node found, neither on the PATH nor from PyPI: the tests of the browser code cannot run.", flush=True)
-        return 1
-    return _run("node --test", str(node.node), "--test", *tests)
+    node = _find_node()
+    return _run("node --test", str(node.node), "--test", *tests) if node else 1
 
 
 def lint(_arguments: Sequence[str]) -> int:
@@ -74,13 +71,16 @@ def check_locks(_arguments: Sequence[str]) -> int:
     return 1 if outdated else 0
 
 
-def _check_browser_types() -> int:
+def _find_node() -> Node | None:
     node = find_node()
     if node is None:
-        print(
-            "No Node found, neither on the PATH nor from PyPI: the types of the browser code cannot be checked.",
-            flush=True,
-        )
+        print("No Node found, neither on the PATH nor from PyPI: the browser code cannot be checked.", flush=True)
+    return node
+
+
+def _check_browser_types() -> int:
+    node = _find_node()
+    if node is None:
         return 1
     return _install_node_modules(node) or _run("tsc", str(node.node), "node_modules/typescript/bin/tsc", "-p", ".")
 

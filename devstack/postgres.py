@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +174,10 @@ def _connect(server: PostgresServer) -> psycopg.Connection[tuple[object, ...]]:
 def ensure_database(server: PostgresServer, name: str) -> None:
     """Create the role of the product and its database `name`, if they do not exist."""
     with _connect(server) as connection:
-        has = _existence_query(connection)
+
+        def has(question: str, value: str) -> bool:
+            return connection.execute(question.encode(), [value]).fetchone() is not None
+
         if not has("SELECT 1 FROM pg_roles WHERE rolname = %s", DATABASE_USER):
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
@@ -186,10 +188,3 @@ def ensure_database(server: PostgresServer, name: str) -> None:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(DATABASE_USER))
             )
-
-
-def _existence_query(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str, str], bool]:
-    def has(question: str, value: str) -> bool:
-        return connection.execute(question.encode(), [value]).fetchone() is not None
-
-    return has

@@ -4,7 +4,6 @@ A server named by DATABASE_URL or REDIS_URL is used instead, and none is started
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from devstack import binaries, postgres, redis
 from devstack.paths import Paths
@@ -16,12 +15,6 @@ from devstack.supervisor import Supervisor
 PROBE_INTERVAL_SECONDS = 0.02  # chosen: the servers start in about 100 ms
 
 
-@dataclass(frozen=True, slots=True)
-class ServerUrls:
-    database: str
-    redis: str
-
-
 def start(
     supervisor: Supervisor,
     *,
@@ -30,12 +23,12 @@ def start(
     ports: PortRegistry,
     environ: Mapping[str, str],
     database: str,
-) -> ServerUrls:
-    """Start the servers that the environment does not name; return the URLs of both."""
-    return ServerUrls(
-        redis=environ.get("REDIS_URL") or _redis(supervisor, paths, account, ports),
-        database=environ.get("DATABASE_URL") or _postgres(supervisor, paths, account, ports, database),
-    )
+) -> dict[str, str]:
+    """Start the servers that the environment does not name; return the variables with the URLs of both."""
+    return {
+        "REDIS_URL": environ.get("REDIS_URL") or _redis(supervisor, paths, account, ports),
+        "DATABASE_URL": environ.get("DATABASE_URL") or _postgres(supervisor, paths, account, ports, database),
+    }
 
 
 def _redis(supervisor: Supervisor, paths: Paths, account: Account | None, ports: PortRegistry) -> str:

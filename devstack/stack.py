@@ -90,15 +90,13 @@ def _start_all(
 
 
 def _variables(
-    paths: Paths, environ: Mapping[str, str], source: Source, ports: PortRegistry, urls: servers.ServerUrls
+    paths: Paths, environ: Mapping[str, str], source: Source, ports: PortRegistry, urls: Mapping[str, str]
 ) -> dict[str, str]:
     token = load_or_create_secret(paths.run / "simulator-token")
     dhan = source_variables(
         source, environ, feed_port=ports.port("simulator-feed"), rest_port=ports.port("simulator-rest"), token=token
     )
     own = {
-        "DATABASE_URL": urls.database,
-        "REDIS_URL": urls.redis,
         "SECRET_KEY": environ.get("SECRET_KEY") or load_or_create_secret(paths.run / "secret-key", length_bytes=48),
         # 32 bytes are 43 characters of base64; a Fernet key needs the padding too.
         "TOKEN_KEYS": environ.get("TOKEN_KEYS")
@@ -108,7 +106,7 @@ def _variables(
         "PYTHONUNBUFFERED": "1",
         CHECKOUT_VARIABLE: str(paths.root),
     }
-    return {**without_proxy(environ), **own, **dhan}
+    return {**without_proxy(environ), **urls, **own, **dhan}
 
 
 def _start_simulator(supervisor: Supervisor, launcher: programs.Launcher, source: Source, ports: PortRegistry) -> None:
