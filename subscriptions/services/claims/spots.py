@@ -6,7 +6,9 @@ spot before its chains: the chains need a price, and the subscription delivers i
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+from django.db import DEFAULT_DB_ALIAS
 
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim
@@ -19,9 +21,11 @@ WITH created AS (
     WHERE NOT EXISTS (SELECT FROM claims WHERE kind = 'spot' AND tier = %(tier)s AND instrument_id = wanted.id)
     RETURNING *
 )
-SELECT *, true AS is_new FROM created UNION ALL
-SELECT *, false FROM claims WHERE kind = 'spot' AND tier = %(tier)s AND instrument_id = ANY(%(wanted)s)
-ORDER BY id
+SELECT spot.*, instrument.token FROM (
+    SELECT *, true AS is_new FROM created UNION ALL
+    SELECT *, false FROM claims WHERE kind = 'spot' AND tier = %(tier)s AND instrument_id = ANY(%(wanted)s)
+) AS spot JOIN instruments AS instrument ON instrument.id = spot.instrument_id
+ORDER BY spot.id
 """
 
 
@@ -34,6 +38,11 @@ def find_or_create_spots(
         return {}, []
     claims = list(Claim.objects.raw(_FIND_OR_CREATE, {"tier": tier, "wanted": wanted, "now": now}))
     created = [claim for claim in claims if claim.is_new]  # type: ignore[attr-defined]  # Annotated by the query.
+    instruments: Any = Claim.instrument.field.related_model  # the table belongs to marketdata; the field knows it
+    for claim in created:
+        # The audit log names the spot by its token; read here, it costs no statement. Other fields load when used.
+        token = claim.token  # type: ignore[attr-defined]  # Annotated by the query.
+        claim.instrument = instruments.from_db(DEFAULT_DB_ALIAS, ["id", "token"], [claim.instrument_id, token])
     return {claim.instrument_id: claim.pk for claim in claims if claim.instrument_id}, created
 
 
