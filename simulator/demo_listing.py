@@ -9,7 +9,7 @@ a stock's options on BSE repeat ids of those on NSE.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -279,9 +279,8 @@ class _Derivatives:
 
     def future(self, security_id: int, expiry: date, *, tick: float, level: float | None = None) -> Listed:
         separator = "  " if self.exchange is Exchange.BSE else " "  # The real file has two spaces in BSE futures.
-        listed = self._listed(security_id, self.future_type, expiry, "FUT", tick=tick)
         display_name = f"{self.underlying} {expiry:%b}".upper() + f"{separator}FUT"
-        return replace(listed, display_name=display_name, level=level)
+        return self._listed(security_id, self.future_type, expiry, "FUT", display_name, tick=tick, level=level)
 
     def options(
         self, block: _Block, number: int, expiry: date, strikes: list[float], *, step: float, tick: float
@@ -290,11 +289,32 @@ class _Derivatives:
         for strike in strikes:
             for option_type, side in ((OptionType.CE, "CALL"), (OptionType.PE, "PUT")):
                 security_id = block.option(number, round(strike / step), option_type)
-                listed = self._listed(security_id, self.option_type, expiry, f"{strike:g}-{option_type}", tick=tick)
+                name = f"{strike:g}-{option_type}"
                 display_name = f"{self.underlying} {expiry:%d %b} {strike:g} {side}".upper()
-                yield replace(listed, display_name=display_name, strike=strike, option_type=option_type)
+                yield self._listed(
+                    security_id,
+                    self.option_type,
+                    expiry,
+                    name,
+                    display_name,
+                    tick=tick,
+                    strike=strike,
+                    option_type=option_type,
+                )
 
-    def _listed(self, security_id: int, kind: InstrumentType, expiry: date, name: str, *, tick: float) -> Listed:
+    def _listed(
+        self,
+        security_id: int,
+        kind: InstrumentType,
+        expiry: date,
+        name: str,
+        display_name: str,
+        *,
+        tick: float,
+        strike: float | None = None,
+        option_type: OptionType | None = None,
+        level: float | None = None,
+    ) -> Listed:
         """Return what a future and an option have in common."""
         month = f"{expiry:%d%b%Y}" if self.exchange is Exchange.MCX else f"{expiry:%b%Y}"
         suffix = ("OPT" if kind.is_option else "FUT") if self.exchange is Exchange.BSE else ""
@@ -304,9 +324,12 @@ class _Derivatives:
             type=kind,
             underlying=self.underlying,
             symbol=f"{self.underlying}-{month}-{name}",
-            display_name="",
-            tick=tick,
+            display_name=display_name,
             lot=self.lot,
             expiry=expiry,
             company=f"{self.mnemonic}{suffix}",
+            tick=tick,
+            strike=strike,
+            option_type=option_type,
+            level=level,
         )
