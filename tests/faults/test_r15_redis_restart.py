@@ -98,4 +98,4 @@ def test_r15_a_connected_worker_that_consumes_nothing_exits(servers: OwnServers,
             control.cancel_consumer(queue["name"], destination=[name])
 
         assert work.process.wait(15) == EXIT_NOT_CONSUMING
-        assert b"nothing has come through the broker" in work.log.read_bytes()
+        assert b"no probe task returned" in work.log.read_bytes()
