@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # No deadline for one example: on a busy machine any example may be slow. `pytest tests/unit` in an IDE must be fast;
 # `make test` uses the profile with Hypothesis' default number of examples (`devstack.commands`).
-settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("quick", deadline=None, max_examples=15)
 settings.register_profile("suite", deadline=None, max_examples=100)
 settings.load_profile("quick")
 
