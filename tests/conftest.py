@@ -1,6 +1,8 @@
-"""Fixtures of every test: the address of Redis, a Redis prefix for each test, the reference data.
+"""Fixtures of every test: the seeded database, the address of Redis, a Redis prefix for each test, the reference data.
 
-Packages add their fixtures in conftests next to their tests.
+Packages add their fixtures in conftests next to their tests. A transactional test ends with a flush, which deletes the
+rows that migrations seed; the next test copies them back. The trigger that refuses to truncate the audit log is
+disabled here; the tests of the audit log enable it.
 """
 
 import os
@@ -10,15 +12,51 @@ from pathlib import Path
 
 import pytest
 import redis
-from hypothesis import settings
+from django.apps import apps
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from hypothesis import settings as hypothesis_settings
+from pytest_django import DjangoDbBlocker, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+SEEDS = "seeds"
+"""The schema with a copy of each table that contains rows after the migrations."""
+REFILLED_BY_DJANGO = ("django_content_type", "auth_permission")
+"""A flush fills these tables again."""
 
 # No deadline for one example: on a busy machine any example may be slow. `pytest tests/unit` in an IDE must be fast;
 # `make test` uses the profile with Hypothesis' default number of examples (`devstack.commands`).
-settings.register_profile("quick", deadline=None, max_examples=15)
-settings.register_profile("suite", deadline=None, max_examples=100)
-settings.load_profile("quick")
+hypothesis_settings.register_profile("quick", deadline=None, max_examples=15)
+hypothesis_settings.register_profile("suite", deadline=None, max_examples=100)
+hypothesis_settings.load_profile("quick")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(suite_servers: None, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Disable the trigger that refuses to truncate the audit log; end all other database sessions on teardown."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE subscription_log DISABLE TRIGGER subscription_log_refuses_truncate")
+        _save_seeds(cursor)
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        # The server may not have noticed yet that some processes were killed; their sessions block DROP DATABASE.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+@pytest.fixture(autouse=True)
+def seeded(request: pytest.FixtureRequest) -> None:
+    """Restore the rows that the migrations seed in every test with a database."""
+    wants_database = request.node.get_closest_marker("django_db") is not None
+    if not wants_database and not {"db", "transactional_db"} & set(request.fixturenames):
+        return
+    request.getfixturevalue("_django_db_helper")
+    if not apps.get_model("subscriptions", "FeedConnection").objects.exists():
+        with transaction.atomic(), connection.cursor() as cursor:  # Foreign keys are checked at its end.
+            for table in _list_tables(cursor, SEEDS):
+                cursor.execute(f"INSERT INTO {table} TABLE {SEEDS}.{table}")
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +75,13 @@ def redis_prefix(redis_url: str) -> Iterator[str]:
             client.delete(key)
 
 
+@pytest.fixture
+def own_board(settings: Settings, redis_prefix: str) -> str:
+    """Point the quote board at keys that only this test uses; return their prefix."""
+    settings.REDIS_PREFIX = redis_prefix
+    return redis_prefix
+
+
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """Return the directory of real broker data beside the checkout; skip the test where it is missing."""
@@ -44,3 +89,16 @@ def reference_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"the reference data is not at {directory}")
     return directory
+
+
+def _save_seeds(cursor: CursorWrapper) -> None:
+    cursor.execute(f"CREATE SCHEMA {SEEDS}")
+    for table in set(connection.introspection.django_table_names(only_existing=True)) - set(REFILLED_BY_DJANGO):
+        cursor.execute(f"SELECT EXISTS (TABLE {table})")
+        if cursor.fetchone()[0]:
+            cursor.execute(f"CREATE TABLE {SEEDS}.{table} AS TABLE {table}")
+
+
+def _list_tables(cursor: CursorWrapper, schema: str) -> list[str]:
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema])
+    return [name for (name,) in cursor.fetchall()]

@@ -9,10 +9,6 @@ from django.core.management import call_command
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.stack import Stack, running_stack
-from tests.integration.conftest import django_db_setup, own_board, seeded
-
-# The fixtures of databases and boards are those of the integration tests.
-__all__ = ["django_db_setup", "own_board", "seeded"]
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

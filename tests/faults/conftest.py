@@ -11,12 +11,12 @@ from pytest_django import DjangoDbBlocker
 
 from devstack.paths import Paths, prepare_paths
 from devstack.privileges import Account, server_account
-from tests.integration.conftest import django_db_setup, own_board, quick_passwords, seeded
+from tests.integration.conftest import quick_passwords
 from tests.integration.subscriptions.feed.conftest import settled_database
 from tests.own_servers import OwnServers, make_template, running_servers
 
 # Tests of faults that break no server use the suite's servers, as the integration tests do.
-__all__ = ["django_db_setup", "own_board", "quick_passwords", "seeded", "settled_database"]
+__all__ = ["quick_passwords", "settled_database"]
 
 
 @pytest.fixture(scope="session")
