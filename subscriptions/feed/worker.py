@@ -102,28 +102,10 @@ class FeedWorker:
 
     async def run(self) -> None:
         """Own connections up to the limit until stopped; raises every unexpected error."""
-        loop = asyncio.get_running_loop()
-
         # The order of things at a stop: connections close, reports are deleted, then the keeper releases the leases.
-        # Both callbacks are called from the keeper's thread.
-        def on_change(leases: frozenset[Lease]) -> None:
-            loop.call_soon_threadsafe(self._set_leases, leases)
-
-        def on_cooldown_change(cooldown: Cooldown | None) -> None:
-            loop.call_soon_threadsafe(self._apply_cooldown, gate, cooldown)
-
+        loop = asyncio.get_running_loop()
         board = quote_board.connect_owner()
-        keeper = LeaseKeeper(
-            self._settings.database,
-            owner=self._settings.name,
-            limit=self._settings.limit,
-            on_change=on_change,
-            on_cooldown_change=on_cooldown_change,
-            frozen_seconds=self._settings.frozen_seconds,
-        )
-        gate = OpeningGate(
-            keeper, pause_seconds=self._settings.open_pause_seconds, cooldown_seconds=self._settings.cooldown_seconds
-        )
+        keeper, gate = self._make_keeper(loop)
         credentials = CredentialsReader(self._settings.read_credentials, self._settings.note_refusal)
         failover = FailoverMonitor(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(self._list_lifecycles, credentials.read)
@@ -162,6 +144,28 @@ class FeedWorker:
                 keeper.stop()
                 await asyncio.wait([keeper_done], timeout=_RELEASE_SECONDS)
         logger.info("%s: all connections released", self._settings.name)
+
+    def _make_keeper(self, loop: asyncio.AbstractEventLoop) -> tuple[LeaseKeeper, OpeningGate]:
+        # The keeper calls both callbacks from its thread.
+        def on_change(leases: frozenset[Lease]) -> None:
+            loop.call_soon_threadsafe(self._set_leases, leases)
+
+        def on_cooldown_change(cooldown: Cooldown | None) -> None:
+            loop.call_soon_threadsafe(self._apply_cooldown, gate, cooldown)
+
+        settings = self._settings
+        keeper = LeaseKeeper(
+            settings.database,
+            owner=settings.name,
+            limit=settings.limit,
+            on_change=on_change,
+            on_cooldown_change=on_cooldown_change,
+            frozen_seconds=settings.frozen_seconds,
+        )
+        gate = OpeningGate(
+            keeper, pause_seconds=settings.open_pause_seconds, cooldown_seconds=settings.cooldown_seconds
+        )
+        return keeper, gate
 
     def _list_lifecycles(self) -> Sequence[ConnectionLifecycle]:
         return [owned.lifecycle for owned, _ in self._connections.values()]

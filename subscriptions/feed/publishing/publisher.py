@@ -189,9 +189,7 @@ class Publisher:
         try:
             await run_in_thread(write_state, connection.lease, *state)
         except DatabaseError as error:
-            logger.warning(
-                "connection %d: state %s not recorded (%s)", connection.lease.connection, connection.state, error
-            )
+            logger.warning("connection %d: state %s not recorded (%s)", connection.lease.connection, state[0], error)
         else:
             self._recorded = state
 
