@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
 from typing import Any, Final, Self
@@ -16,17 +17,25 @@ from terminal.postgres.circuit_breaker import ANSWER_MARGIN_SECONDS, CONNECT_SEC
 _INTERVAL: Final = 0.1  # The default of psycopg's `wait`: how often it checks for signals.
 
 
-_default_deadline_ms: Final = [0]  # one value per process, where DATABASE_PATIENCE_MS names none
+@dataclass
+class _ProcessDeadline:
+    milliseconds: int = 0  # no deadline
+
+
+_default_deadline: Final = _ProcessDeadline()
 
 
 def set_default_deadline(milliseconds: int) -> None:
-    """Set the deadline of this process for answers, 0 for none; a worker step calls it before the first connection."""
-    _default_deadline_ms[0] = milliseconds
+    """Set the deadline of this process for answers, 0 for none; a worker step calls it before the first connection.
+
+    DATABASE_PATIENCE_MS overrides it.
+    """
+    _default_deadline.milliseconds = milliseconds
 
 
 def process_breaker() -> CircuitBreaker | None:
     """Return the circuit breaker of this process; None without a deadline."""
-    milliseconds = settings.DATABASE_PATIENCE_MS or _default_deadline_ms[0]
+    milliseconds = settings.DATABASE_PATIENCE_MS or _default_deadline.milliseconds
     return _breaker(milliseconds) if milliseconds else None
 
 
