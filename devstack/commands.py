@@ -3,6 +3,7 @@
 Those that need servers run inside `devstack exec` and read their URLs from the environment, as the product does.
 """
 
+import argparse
 import hashlib
 import os
 import resource
@@ -100,13 +101,15 @@ def _install_node_modules(node: Node) -> int:
 def bench(arguments: Sequence[str]) -> int:
     """Run all benchmarks, or those whose name contains one of `arguments`.
 
-    With `--against DIR` first, each benchmark runs in that checkout too, right before: paired runs see the same load.
+    With `--against DIR`, each benchmark runs in that checkout too, right before: paired runs see the same load.
     """
-    roots = [ROOT]
-    if arguments[:1] == ["--against"]:
-        roots, arguments = [Path(arguments[1]).resolve(), ROOT], arguments[2:]
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--against", type=Path)
+    options = parser.parse_args(arguments)
+    roots = [options.against.resolve(), ROOT] if options.against else [ROOT]
     names = sorted(script.stem for script in (ROOT / "benchmarks").glob("bench_*.py"))
-    chosen = [name for name in names if not arguments or any(part in name for part in arguments)]
+    chosen = [name for name in names if not options.names or any(part in name for part in options.names)]
     return max((_run_benchmark(name, root) for name in chosen for root in roots), default=0)
 
 
