@@ -11,6 +11,7 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import HEADER, LENGTH_OF, DecodeError, PacketCode
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import FullTick, PreviousCloseTick, QuoteTick, TickerTick
+from tests.integration.simulator.faults import is_silent, switch_off, switch_on
 from tests.integration.simulator.feeds import (
     NIFTY,
     RELIANCE,
@@ -20,7 +21,6 @@ from tests.integration.simulator.feeds import (
     send_request,
     small_simulator,
 )
-from tests.integration.simulator.test_faults import is_silent, switch_off, switch_on
 from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
