@@ -1,24 +1,19 @@
 """The window of a chain: strike step, ATM, the strikes around it, and when it is recalculated.
 
-All figures come from the listed strikes; no underlying has settings. ATM is the multiple of the strike step nearest
-to the price, then the listed strike nearest to that multiple; ties go up both times.
+All figures come from the listed strikes; no underlying has settings. ATM is the listed strike nearest to the price; a
+tie goes up. See docs/decisions/0012-nearest-listed-strike.md.
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from marketdata.domain.instruments import SeriesKey
 
-HALF: Final = Decimal("0.5")  # A tie of `nearest_strike`: half a strike step.
-# Chosen: the gaps among five strikes on either side of the price decide the strike step. Listings widen further out
-# (NIFTY lists 50 near the money, 100 and 500 in the wings), so more neighbors would mix in the wider gaps.
-NEIGHBORS: Final = 5
 MAX_AGE: Final = timedelta(minutes=5)  # design.md, section 4, ATM.
 
 
@@ -47,31 +42,16 @@ class Window:
     highest_strike: Decimal
 
 
-def nearest_strike(ltp: Decimal, strike_step: Decimal) -> Decimal:
-    """Return the multiple of `strike_step` closest to `ltp`; a tie goes up.
-
-    Both in rupees; `strike_step` is positive.
-
-    >>> nearest_strike(Decimal("24562.49"), Decimal("50"))
-    Decimal('24550')
-    """
-    # floor(x + 1/2) sends each tie up. Rounding half to even would send ties up and down in turn.
-    return (ltp / strike_step + HALF).to_integral_value(ROUND_FLOOR) * strike_step
-
-
 def strike_step(strikes: Sequence[Decimal], *, near: Decimal) -> Decimal:
-    """Return the most frequent gap between neighboring `strikes` around `near`; a tie gives the smaller.
+    """Return the gap between ATM at the price `near` and its nearest listed neighbor.
 
     `strikes` ascend without repeats. A single strike has no gap: the step is then one rupee.
     """
-    # Only the strikes near the price count: the wings of a listing have wider gaps.
-    position = bisect_left(strikes, near)
-    around = strikes[max(0, position - NEIGHBORS) : position + NEIGHBORS]
-    if len(around) < 2:  # `near` is outside the listing: use the two strikes at that end.
-        around = strikes[-2:] if position else strikes[:2]
-    gaps = Counter(upper - lower for lower, upper in pairwise(around))
-    # The most frequent gap, not the smallest: one extra strike between two regular ones must not halve the step.
-    return min(gaps, key=lambda gap: (-gaps[gap], gap), default=Decimal(1))
+    position = nearest_listed(strikes, near)
+    beside = strikes[max(0, position - 1) : position + 2]
+    # The smaller gap of the two: a price that moves from one listed strike to another always moves by a step, also
+    # where the gap below ATM differs from the gap above it.
+    return min((upper - lower for lower, upper in pairwise(beside)), default=Decimal(1))
 
 
 def nearest_listed(strikes: Sequence[Decimal], price: Decimal) -> int:
@@ -102,11 +82,9 @@ def calculate_window(strikes: Sequence[Decimal], *, ltp: Decimal, width: int, no
     """
     if not strikes or width < 1:
         raise ValueError(f"no window of {width} among {len(strikes)} strikes")
-    step = strike_step(strikes, near=ltp)
-    # Two steps: the multiple is ATM as the market quotes it, but it may be missing from the listing.
-    position = nearest_listed(strikes, nearest_strike(ltp, step))
+    position = nearest_listed(strikes, ltp)
     inside = strikes_around(strikes, position, width=width)
-    return Window(ltp, now, step, strikes[position], inside[0], inside[-1])
+    return Window(ltp, now, strike_step(strikes, near=ltp), strikes[position], inside[0], inside[-1])
 
 
 def is_recalculation_due(stored: Window | None, *, ltp: Decimal, now: datetime) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 TODAY = date(2026, 2, 10)
 NOW = datetime(2026, 2, 10, 2, 30, tzinfo=UTC)
+PAISA = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,27 @@ def test_the_strike_step_of_a_real_series_is_derived(imported: Imported, symbol:
     listing = selectors.get_series(underlying=selectors.find_underlying(symbol=symbol), expiry=None)
 
     assert chain.strike_step(listing.strikes, near=Decimal(ltp)) == step
+
+
+def test_atm_of_every_real_series_is_its_nearest_listed_strike_at_each_strike_and_between(imported: Imported) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT array_agg(DISTINCT strike ORDER BY strike) FROM instruments WHERE is_listed AND strike IS NOT NULL"
+            " AND underlying_id IS NOT NULL GROUP BY exchange_segment, underlying_symbol, expiry"
+        )
+        listings: list[list[Decimal]] = [strikes for (strikes,) in cursor.fetchall()]
+
+    wrong = []
+    for strikes in listings:
+        expected = {strike: strike for strike in strikes}
+        for lower, upper in pairwise(strikes):
+            middle = (lower + upper) / 2
+            expected |= {middle - PAISA: lower, middle: upper, middle + PAISA: upper}
+        found = {ltp: chain.calculate_window(strikes, ltp=ltp, width=1, now=NOW).atm for ltp in expected}
+        wrong += [(ltp, atm) for ltp, atm in found.items() if atm != expected[ltp]]
+
+    assert len(listings) == 1_344
+    assert wrong == []
 
 
 def test_a_real_series_has_a_leg_of_each_type_once_per_strike(imported: Imported) -> None:

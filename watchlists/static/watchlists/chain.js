@@ -2,7 +2,7 @@
 // changed cells. Paint only: the strikes and legs come from the server's chain message.
 
 import * as format from "../marketdata/format.js";
-import { changeOf } from "../marketdata/quotes.js";
+import { changeOf, priceOf } from "../marketdata/quotes.js";
 import { Cell, PriceCell, setAttribute, stateTitleOf } from "./cells.js";
 import { make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
@@ -191,7 +191,8 @@ export class ChainLadder {
    * @param {Chain} chain
    */
   #paintMoneyness(chain) {
-    const spot = this.#quotes.find(chain.spot_instrument_id)?.ltp ?? Number(chain.atm);
+    // As quoted: a float32 of 303.3 is below the strike 303.3.
+    const spot = priceOf(this.#quotes.find(chain.spot_instrument_id)?.ltp ?? null) ?? Number(chain.atm);
     let nearest = this.#rows[0];
     for (const one of this.#rows) {
       setAttribute(one.row, "data-money", one.strike < spot ? "call" : one.strike > spot ? "put" : "at");

@@ -1,9 +1,11 @@
 """Strike step, ATM, window, and the rule for recentring a window."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from marketdata.domain import chain
 
+LISTED: list[dict[str, Any]] = json.loads((Path(__file__).parents[3] / "data" / "listed_strikes.json").read_text())
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 
 
@@ -34,6 +37,14 @@ def inside(strikes: Sequence[Decimal], found: chain.Window) -> tuple[Decimal, ..
     return tuple(one for one in strikes if found.lowest_strike <= one <= found.highest_strike)
 
 
+@pytest.mark.parametrize("series", LISTED, ids=lambda series: series["name"])
+def test_atm_is_the_nearest_listed_strike_and_the_step_is_the_gap_beside_it(series: dict[str, Any]) -> None:
+    strikes = decimals(*series["strikes"])
+    found = [window(strikes, ltp=Decimal(at["ltp"]), width=3) for at in series["at"]]
+
+    assert [(at.atm, at.strike_step) for at in found] == [decimals(at["atm"], at["step"]) for at in series["at"]]
+
+
 @pytest.mark.parametrize(
     ("ltp", "step", "expected"),
     [
@@ -43,19 +54,14 @@ def inside(strikes: Sequence[Decimal], found: chain.Window) -> tuple[Decimal, ..
         ("24525", "50", "24550"),
         ("24475", "50", "24500"),
         ("1448.75", "2.5", "1450.0"),
-        ("0.3", "5", "0"),
     ],
 )
-def test_atm_is_the_nearest_multiple_and_a_tie_goes_up(ltp: str, step: str, expected: str) -> None:
-    assert chain.nearest_strike(Decimal(ltp), Decimal(step)) == Decimal(expected)
+def test_where_all_multiples_are_listed_atm_is_the_nearest_multiple_of_the_step(
+    ltp: str, step: str, expected: str
+) -> None:
+    strikes = [number * Decimal(step) for number in range(1, 1_000)]
 
-
-@given(st.decimals("0.05", "200000", places=2), st.sampled_from(decimals("0.5", "1", "2.5", "5", "50", "100")))
-def test_no_multiple_is_nearer_than_atm(ltp: Decimal, step: Decimal) -> None:
-    atm = chain.nearest_strike(ltp, step)
-
-    assert atm % step == 0
-    assert -step / 2 <= ltp - atm < step / 2
+    assert window(strikes, ltp=Decimal(ltp), width=1).atm == Decimal(expected)
 
 
 def test_the_strike_step_is_the_gap_around_the_money_not_the_most_frequent_one() -> None:
@@ -65,21 +71,6 @@ def test_the_strike_step_is_the_gap_around_the_money_not_the_most_frequent_one()
 
     assert chain.strike_step(strikes, near=Decimal(24_620)) == 50
     assert chain.strike_step(strikes, near=Decimal(21_000)) == 500
-
-
-def test_a_missing_strike_does_not_widen_the_strike_step() -> None:
-    strikes = decimals(24_800, 24_850, 24_900, 25_000, 25_050, 25_100)
-
-    assert chain.strike_step(strikes, near=Decimal(24_950)) == 50
-
-
-def test_of_equally_frequent_gaps_the_smaller_is_the_strike_step() -> None:
-    assert chain.strike_step(decimals(100, 110, 130), near=Decimal(110)) == 10
-
-
-@pytest.mark.parametrize(("near", "expected"), [(1, 50), (99_999, 50)])
-def test_outside_the_listing_the_strike_step_is_that_of_its_nearest_end(near: int, expected: int) -> None:
-    assert chain.strike_step(NIFTY, near=Decimal(near)) == expected
 
 
 def test_a_single_strike_has_a_strike_step_of_one_rupee_and_is_the_whole_window() -> None:
@@ -115,12 +106,6 @@ def test_a_window_is_counted_in_listed_strikes_not_in_steps() -> None:
     assert inside(strikes, found) == decimals(24_500, 24_900, 24_950, 25_000, 25_050, 25_100, 25_500)
 
 
-def test_a_window_is_centered_on_the_listed_strike_nearest_to_atm_and_a_tie_goes_up() -> None:
-    strikes = decimals(24_700, 24_750, 24_800, 24_900, 24_950, 25_000)
-
-    assert window(strikes, ltp=Decimal(24_850), width=1).atm == 24_900
-
-
 def test_a_window_of_no_strikes_is_refused() -> None:
     with pytest.raises(ValueError, match="no window"):
         window((), ltp=Decimal(100), width=25)
@@ -134,7 +119,7 @@ listings = st.sets(st.integers(1, 4_000), min_size=1, max_size=60).map(
 
 
 @given(listings, st.decimals("0.05", "12000", places=2), st.integers(1, 121))
-def test_a_window_is_at_most_its_width_around_the_listed_strike_nearest_to_atm(
+def test_a_window_is_at_most_its_width_around_the_listed_strike_nearest_to_the_price(
     strikes: Sequence[Decimal], ltp: Decimal, width: int
 ) -> None:
     found = window(strikes, ltp=ltp, width=width)
@@ -142,10 +127,8 @@ def test_a_window_is_at_most_its_width_around_the_listed_strike_nearest_to_atm(
     assert found.atm in inside(strikes, found)
     assert {found.lowest_strike, found.highest_strike} <= set(strikes)
     assert len(inside(strikes, found)) <= width
-    ideal = chain.nearest_strike(ltp, found.strike_step)
-    nearest = min(abs(one - ideal) for one in strikes)
-    assert abs(found.atm - ideal) == nearest
-    assert found.atm == max(one for one in strikes if abs(one - ideal) == nearest)
+    nearest = min(abs(one - ltp) for one in strikes)
+    assert found.atm == max(one for one in strikes if abs(one - ltp) == nearest)
 
 
 @given(listings, st.decimals("0.05", "12000", places=2), st.integers(1, 121))
@@ -159,10 +142,20 @@ def test_a_window_is_short_only_where_the_listing_ends(strikes: Sequence[Decimal
 
 
 @given(listings, st.decimals("0.05", "12000", places=2))
-def test_the_strike_step_is_a_gap_of_the_listing(strikes: Sequence[Decimal], near: Decimal) -> None:
-    gaps = {upper - lower for lower, upper in pairwise(strikes)}
+def test_the_strike_step_is_the_gap_from_atm_to_its_nearest_neighbor(strikes: Sequence[Decimal], ltp: Decimal) -> None:
+    found = window(strikes, ltp=ltp, width=1)
 
-    assert chain.strike_step(strikes, near=near) in (gaps or {Decimal(1)})
+    others = [abs(one - found.atm) for one in strikes if one != found.atm]
+    assert found.strike_step == min(others, default=Decimal(1))
+
+
+@given(listings, st.data())
+def test_a_price_that_moves_from_one_listed_strike_to_another_moves_the_window(
+    strikes: Sequence[Decimal], data: st.DataObject
+) -> None:
+    start, end = data.draw(st.sampled_from(strikes)), data.draw(st.sampled_from(strikes))
+
+    assert chain.has_moved(window(strikes, ltp=start, width=3), ltp=end) is (start != end)
 
 
 def test_a_window_that_was_never_calculated_must_be_recentred() -> None:
