@@ -39,6 +39,12 @@ from marketdata.selectors.series import (
     list_series,
 )
 from marketdata.selectors.sessions import MarketCalendar, list_unknown_years, next_trading_day_missing, read_calendar
+from marketdata.selectors.succession import (
+    SeriesSuccessor,
+    Successor,
+    list_series_successors,
+    list_successors,
+)
 from marketdata.selectors.tokens import get_instrument
 from marketdata.selectors.underlyings import (
     IST,

@@ -8,7 +8,7 @@ end with the transaction.
 from typing import Final
 
 # Two imports in one transaction, as in tests: the second finds the tables of the first.
-CLEAR: Final = "DROP TABLE IF EXISTS pg_temp.staged, pg_temp.resolved, pg_temp.links"
+CLEAR: Final = "DROP TABLE IF EXISTS pg_temp.staged, pg_temp.continued, pg_temp.resolved, pg_temp.links"
 
 STAGE: Final = """
 CREATE TEMP TABLE staged (
@@ -32,17 +32,63 @@ _CASH_ORDER: Final = """
     s.security_type = 'ES' DESC, s.security_id
 """
 
-# A derivative equals a stored one with the same key, type, expiry, strike and option type: exchanges reuse ids, so the
-# key alone is not enough. A cash instrument needs the same symbol or ISIN: companies change their names.
+# The listed rows whose key has other terms in the file. `domain.succession` decides which of them continue under the
+# new terms; the columns are those of `selectors.succession.read_pair`. Expired contracts are left out: their ids are
+# free.
+CHANGED_TERMS: Final = """
+WITH pairs AS MATERIALIZED (
+    SELECT i.id, i.exchange_segment AS segment, i.security_id, i.instrument_type AS type, i.underlying_symbol AS symbol,
+        i.token, i.isin, i.expiry, i.strike, i.option_type, s.underlying_symbol AS symbol_now, s.token AS token_now,
+        s.isin AS isin_now, s.expiry AS expiry_now, s.strike AS strike_now, s.option_type AS option_type_now
+    FROM staged s JOIN instruments i USING (exchange_segment, security_id)
+    WHERE i.is_listed AND i.instrument_type = s.instrument_type AND (i.expiry IS NULL OR i.expiry >= %(as_of)s)
+      AND (i.underlying_symbol, i.expiry, i.strike, i.option_type)
+          IS DISTINCT FROM (s.underlying_symbol, s.expiry, s.strike, s.option_type)
+), symbols AS MATERIALIZED (
+    SELECT DISTINCT exchange_segment, underlying_symbol FROM staged
+), listed AS MATERIALIZED (
+    SELECT DISTINCT exchange_segment, underlying_symbol FROM instruments WHERE is_listed
+)
+SELECT p.id, p.segment, p.type, p.security_id, p.symbol, p.token, p.isin, p.expiry, p.strike, p.option_type,
+    p.id, p.security_id, p.symbol_now, p.token_now, p.isin_now, p.expiry_now, p.strike_now, p.option_type_now,
+    contract.security_id IS NULL, symbols.underlying_symbol IS NULL, listed.underlying_symbol IS NULL
+FROM pairs p
+LEFT JOIN staged contract ON contract.exchange_segment = p.segment AND contract.instrument_type = p.type
+    AND contract.underlying_symbol = p.symbol AND contract.expiry = p.expiry AND contract.option_type = p.option_type
+    AND contract.strike IS NOT DISTINCT FROM p.strike
+LEFT JOIN symbols ON symbols.exchange_segment = p.segment AND symbols.underlying_symbol = p.symbol
+LEFT JOIN listed ON listed.exchange_segment = p.segment AND listed.underlying_symbol = p.symbol_now
+"""
+
+CONTINUE: Final = "CREATE TEMP TABLE continued ON COMMIT DROP AS SELECT unnest(%s::bigint[]) AS id"
+
+# A contract that continues under other terms leaves a row with its former terms, which is not listed: whatever refers
+# to the former series finds the present one through it.
+KEEP_FORMER_TERMS: Final = """
+INSERT INTO instruments (
+    exchange_segment, security_id, exchange, instrument_type, underlying_symbol, token, display_name, isin, series,
+    expiry, strike, option_type, lot_size, tick_size, upper_limit, lower_limit, freeze_quantity, underlying_id,
+    is_listed, first_seen_at, last_changed_at
+)
+SELECT exchange_segment, security_id, exchange, instrument_type, underlying_symbol, token, display_name, isin, series,
+    expiry, strike, option_type, lot_size, tick_size, upper_limit, lower_limit, freeze_quantity, underlying_id,
+    false, first_seen_at, %(now)s
+FROM instruments JOIN continued USING (id) WHERE expiry IS NOT NULL
+"""
+
+# A row stays the same if its key and terms stay, or if it continues under other terms. Exchanges reuse ids, so the key
+# alone is not enough, and the terms of a contract include its underlying. An ISIN proves a renamed share. Of a key's
+# former rows the listed one is first.
 RESOLVE: Final = f"""
 CREATE TEMP TABLE resolved ON COMMIT DROP AS
 WITH known AS (
     SELECT DISTINCT ON (s.exchange_segment, s.security_id) s.exchange_segment, s.security_id, i.id, i.isin
-    FROM staged s JOIN instruments i USING (exchange_segment, security_id)
+    FROM staged s JOIN instruments i USING (exchange_segment, security_id) LEFT JOIN continued c ON c.id = i.id
     WHERE i.instrument_type = s.instrument_type
-      AND CASE WHEN s.expiry IS NULL
+      AND (c.id IS NOT NULL OR CASE WHEN s.expiry IS NULL
           THEN i.underlying_symbol = s.underlying_symbol OR (s.isin <> '' AND i.isin = s.isin)
-          ELSE i.expiry = s.expiry AND i.option_type = s.option_type AND i.strike IS NOT DISTINCT FROM s.strike END
+          ELSE i.underlying_symbol = s.underlying_symbol AND i.expiry = s.expiry AND i.option_type = s.option_type
+              AND i.strike IS NOT DISTINCT FROM s.strike END)
     ORDER BY s.exchange_segment, s.security_id, i.is_listed DESC, i.id DESC
 ), cash AS (
     SELECT s.exchange_segment, s.security_id,

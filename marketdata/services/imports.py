@@ -19,7 +19,9 @@ from marketdata import dhan_api, selectors
 from marketdata.dhan import scrip_master
 from marketdata.dhan.scrip_master import MasterRefused, MasterRow
 from marketdata.domain.instruments import ExchangeSegment, InstrumentType
+from marketdata.domain.succession import find_change_of_row
 from marketdata.models import InstrumentImport
+from marketdata.selectors.succession import read_pair
 from marketdata.services import import_statements
 
 logger = logging.getLogger(__name__)
@@ -108,17 +110,26 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         report(f"Comparing {record.rows_kept:,} instruments with the stored ones ...")
         # A temporary table has no statistics, and autovacuum never sees it: the joins below would use nested loops.
         cursor.execute("ANALYZE staged")
+        _continue_rows(cursor, record)
         cursor.execute(import_statements.RESOLVE)
         cursor.execute("ANALYZE resolved")
         cursor.execute(import_statements.LINK)
         cursor.execute("ANALYZE links")
         cursor.execute(import_statements.DELIST, {"now": record.started_at})
         record.delisted = cursor.rowcount
+        cursor.execute(import_statements.KEEP_FORMER_TERMS, {"now": record.started_at})
         cursor.execute(import_statements.UPSERT, {"now": record.started_at})
         record.inserted, record.changed = cursor.fetchone()
         if record.inserted + record.changed + record.delisted > record.rows_kept // 10:
             # Without it the planner works with old statistics until autovacuum runs, minutes later.
             cursor.execute("ANALYZE instruments")
+
+
+def _continue_rows(cursor: Any, record: InstrumentImport) -> None:
+    """Decide which listed rows continue under the other terms that the file has for their key."""
+    cursor.execute(import_statements.CHANGED_TERMS, {"as_of": record.as_of})
+    pairs = [read_pair(row) for row in cursor.fetchall()]
+    cursor.execute(import_statements.CONTINUE, [[pair.former_id for pair in pairs if find_change_of_row(pair)]])
 
 
 def _stage(cursor: Any, reading: scrip_master.Reading, record: InstrumentImport, report: Progress) -> _Seen:
