@@ -17,9 +17,10 @@ import numpy.typing as npt
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.packets import DISCONNECT, HEADER, LENGTH_OF, PacketCode
 from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque, sliding
-from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_closes
+from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_results
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
+from marketdata.domain.tick_rules import DayVolume, day_in_india, unwrap_volume
 
 _CLOSES: Final = int(CLOSE_KNOWN)
 _NOTHING: Final = -1
@@ -132,7 +133,10 @@ class QuoteTable:
         return taken
 
     def _merge(self, slot: int, snapshot: np.void) -> None:
-        """Replace a row with a snapshot; open interest and closes of packets stay unless they are older."""
+        """Replace a row with a snapshot.
+
+        Open interest and closes of packets stay unless they are older, and the volume continues theirs.
+        """
         # A copy: `self._rows[slot]` is a view, and the assignment below overwrites it.
         held = self._rows[slot].copy()
         stays = int(held["known"]) & (Known.OI | Known.PREVIOUS_CLOSE | Known.DAY_CLOSE)
@@ -141,7 +145,11 @@ class QuoteTable:
             stays &= ~Known.OI
         self._rows[slot] = snapshot
         row = self._rows[slot]
-        row["segment"] = held["segment"]
+        row["segment"], row["volume"] = held["segment"], held["volume"]
+        if snapshot["known"] & Known.DAY:
+            self._write_volume(
+                slot, DayVolume(int(snapshot["volume"]), int(snapshot["ltt"])), snapshot["received_at_ms"]
+            )
         said = int(snapshot["known"])
         if stays & Known.OI:
             row["oi"] = held["oi"]
@@ -150,6 +158,11 @@ class QuoteTable:
             said &= ~_CLOSES
         row["known"] = said | stays | Known.SNAPSHOT
         self._changed[slot] = self._uncached[slot] = True
+
+    def _write_volume(self, slot: int, sent: DayVolume, received_at_ms: int) -> None:
+        known = DayVolume(int(self._rows["volume"][slot]), int(self._memory.volume_ltt[slot]))
+        self._rows["volume"][slot] = unwrap_volume(sent, known, today=day_in_india(int(received_at_ms)))
+        self._memory.volume_ltt[slot] = sent.ltt
 
     def _fill_close(self, slot: int, snapshot: np.void) -> None:
         """Set the previous close from a snapshot, for a row whose close was an earlier day's."""
@@ -298,7 +311,7 @@ class QuoteTable:
             if present[code]:
                 chosen = accepted.only(accepted.codes == code)
                 write(writer, chosen.slots, chosen.at, newest)
-        write_closes(check, self._rows, self._memory)
+        write_results(check, accepted, self._rows, self._memory)
 
 
 def _word(key: InstrumentKey) -> int:

@@ -1,13 +1,14 @@
-"""Which packets of one flush are accepted, and the previous closes they set: the fast twin of `domain.tick_rules`.
+"""Which packets of one flush are accepted, and the closes and volumes they set: the fast twin of `domain.tick_rules`.
 
 Theory of operation, in three steps:
 
 1. Comparisons over whole arrays find the packets that are certainly accepted: a positive finite price, a trade time
-   that is plausible and not below any before it, and no large move of a share or an index. Nearly all are.
+   that is plausible and not below any before it, no large move of a share or an index, and volumes too small for a
+   wrap. Nearly all are.
 2. The other instruments are in doubt. All their packets go, in order of arrival, through `tick_rules.apply_tick`
    itself, so that no second version of a rule exists here. A packet may be in doubt without need, never the reverse.
-3. The previous closes of instruments without doubt are set for all at once, because in the first flush of a day, and
-   after a reconnect, every instrument sets one.
+3. Volumes and previous closes of instruments without doubt are set for all at once: every packet has a volume, and in
+   the first flush of a day, and after a reconnect, every instrument sets a close.
 
 Packet layouts are those of `packets`. The gain over step 2 alone: benchmarks/bench_quote_table.py.
 """
@@ -23,7 +24,15 @@ from marketdata.dhan.packets import HEADER, LENGTH_OF, PacketCode, decode_tick
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 from marketdata.domain.quotes import Quote
-from marketdata.domain.tick_rules import DAY_SECONDS, STEADY_SEGMENTS, TickFault, TrackedQuote, apply_tick, day_in_india
+from marketdata.domain.tick_rules import (
+    DAY_SECONDS,
+    LARGEST_VOLUME_FALL,
+    STEADY_SEGMENTS,
+    TickFault,
+    TrackedQuote,
+    apply_tick,
+    day_in_india,
+)
 
 _Integers = npt.NDArray[np.int64]
 _Flags = npt.NDArray[np.bool_]
@@ -45,6 +54,7 @@ def _by_code(values: dict[PacketCode, int]) -> _Integers:
 # Byte offsets in a packet (docs/dhan.md; the layouts of `packets`); 0: the packet has no such field.
 _LTP_AT: Final = 8
 _LTT_AT: Final = _by_code({PacketCode.INDEX: 12, PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14})
+_VOLUME_AT: Final = _by_code({PacketCode.QUOTE: 22, PacketCode.FULL: 22})
 _DAY_CLOSE_AT: Final = _by_code({PacketCode.QUOTE: 38, PacketCode.FULL: 50})
 
 
@@ -54,6 +64,8 @@ class Memory:
 
     # First trade time of the day after the row's `close_day`: from it on, the known previous close is an earlier day's.
     settled_to: _Integers
+    # Trade time with which the row's volume came.
+    volume_ltt: _Integers
     jumps: npt.NDArray[np.uint8]
     is_steady: _Flags
 
@@ -62,7 +74,8 @@ class Memory:
         """Return the state of new rows."""
         count = len(segments)
         is_steady = np.isin(segments, [int(one) for one in STEADY_SEGMENTS])
-        return cls(np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.uint8), is_steady)
+        settled_to, volume_ltt = (np.zeros(count, dtype=np.int64) for _ in range(2))
+        return cls(settled_to, volume_ltt, np.zeros(count, dtype=np.uint8), is_steady)
 
     def has_lost_close(self, rows: Rows) -> _Flags:
         """Return which rows had a previous close of an earlier day and have none of the current one."""
@@ -72,6 +85,7 @@ class Memory:
         """Copy the state of rows that stay."""
         # Not `is_steady`: it follows from the segment, and `blank` has set it.
         self.settled_to[to], self.jumps[to] = other.settled_to[source], other.jumps[source]
+        self.volume_ltt[to] = other.volume_ltt[source]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +163,10 @@ def _find_doubts(priced: Ticks, ltt: npt.NDArray[np.uint32], rows: Rows, memory:
         # because after a price in the same flush the zero would be a fault.
         is_untraded = (ltp == 0) & (rows["ltp"][slots] == 0) & (np.bincount(slots, minlength=len(rows))[slots] == 1)
         is_doubtful |= ~is_price & ~is_untraded
+    # A wrap needs a volume above half the range before it, as a late packet from before one has. In a ticker the header
+    # is read as a number; at worst it is in doubt without need.
+    sent = priced.fields("<u4", _VOLUME_AT[priced.codes])
+    is_doubtful |= (sent > LARGEST_VOLUME_FALL) | (rows["volume"][slots] > LARGEST_VOLUME_FALL)
     is_steady = memory.is_steady[slots]
     if is_steady.any():
         # float64, because three times a large float32 would be infinite. An unknown price is 0, so a first price is
@@ -218,6 +236,8 @@ def _track(key: InstrumentKey, row: np.void, memory: Memory, slot: int) -> Track
         ltt=int(row["ltt"]) if has_price else None,
         previous_close=float(row["previous_close"]) if known & _CLOSES else None,
         previous_oi=int(row["previous_oi"]) if known & Known.PREVIOUS_CLOSE else None,
+        # Also without Known.DAY: then it is only the reference for a wrap, 0 if there is none.
+        volume=int(row["volume"]),
     )
     return TrackedQuote(
         quote,
@@ -226,21 +246,34 @@ def _track(key: InstrumentKey, row: np.void, memory: Memory, slot: int) -> Track
         # `settled_to` is the start of the following day. For a new row (0) this is -1, before any trade.
         close_day=int(memory.settled_to[slot]) // DAY_SECONDS - 1,
         jumps=int(memory.jumps[slot]),
+        volume_ltt=int(memory.volume_ltt[slot]),
     )
 
 
-def write_closes(check: TickCheck, rows: Rows, memory: Memory) -> None:
-    """Write previous closes and suspect marks. Call it after the prices are written: writing them clears the marks."""
+def write_results(check: TickCheck, accepted: Ticks, rows: Rows, memory: Memory) -> None:
+    """Write volumes, previous closes and suspect marks.
+
+    Call it after the prices of the `accepted` ticks are written: writing them clears the marks.
+    """
     known = rows["known"]
+    _write_volumes(accepted.only(_VOLUME_AT[accepted.codes] > 0), rows, memory)
     if check.day_closes is not None:
         _write_day_closes(check.day_closes, rows, memory)
     # Instruments in doubt come last: for them the rule decides.
     for slot, tracked in check.tracked.items():
         close, oi = tracked.quote.previous_close, tracked.quote.previous_oi
         rows["previous_close"][slot], rows["previous_oi"][slot] = close or 0.0, oi or 0
+        rows["volume"][slot], memory.volume_ltt[slot] = tracked.quote.volume or 0, tracked.volume_ltt
         memory.settled_to[slot], memory.jumps[slot] = (tracked.close_day + 1) * DAY_SECONDS, tracked.jumps
         flag = 0 if close is None else int(Known.DAY_CLOSE if oi is None else Known.PREVIOUS_CLOSE)
         known[slot] = int(known[slot]) & ~(_CLOSES | _SUSPECT) | flag | (_SUSPECT if tracked.is_suspect else 0)
+
+
+def _write_volumes(ticks: Ticks, rows: Rows, memory: Memory) -> None:
+    # Where a slot repeats, numpy keeps the last assignment: ticks are in order of arrival.
+    if len(ticks.at):
+        rows["volume"][ticks.slots] = ticks.fields("<u4", _VOLUME_AT[ticks.codes])
+        memory.volume_ltt[ticks.slots] = ticks.fields("<u4", _LTT_AT[ticks.codes])
 
 
 def _write_day_closes(found: _DayCloses, rows: Rows, memory: Memory) -> None:

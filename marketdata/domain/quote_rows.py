@@ -25,7 +25,7 @@ DEPTH_LEVEL: Final = np.dtype(
     ]
 )
 
-# 178 bytes, no padding.
+# 186 bytes, no padding. A change of this layout changes ROW_LAYOUT.
 QUOTE_ROW: Final = np.dtype(
     [
         ("instrument_id", "<u4"),
@@ -43,7 +43,8 @@ QUOTE_ROW: Final = np.dtype(
         ("ltq", "<u2"),
         ("ltt", "<u4"),
         ("average_price", "<f4"),
-        ("volume", "<u4"),
+        # Part of that copy only: 32 bits, less than the volume of the day after a wrap. Readers use `volume`.
+        ("wire_volume", "<u4"),
         ("total_sell_quantity", "<u4"),
         ("total_buy_quantity", "<u4"),
         ("oi", "<u4"),
@@ -56,8 +57,12 @@ QUOTE_ROW: Final = np.dtype(
         ("depth", DEPTH_LEVEL, (5,)),
         ("previous_close", "<f4"),
         ("previous_oi", "<u4"),
+        # Cumulative for the day, unwrapped (`tick_rules.unwrap_volume`).
+        ("volume", "<u8"),
     ]
 )
+ROW_LAYOUT: Final = 2
+"""Version of QUOTE_ROW, in bus frames and in the last-value cache: rows of another version are refused, never read."""
 
 Rows = npt.NDArray[np.void]
 
@@ -108,10 +113,15 @@ class FrameError(ValueError):
     """Bytes that are not a frame of this layout."""
 
 
+class OtherLayout(FrameError):
+    """A frame of a process with another ROW_LAYOUT, as during an upgrade."""
+
+
 # Magic, kind, connection, 2 bytes padding, epoch, sequence, sent_at_ms, number of rows. The magic ends with the version
 # of the layout: a process of another version must not read rows of this one.
 _HEADER = struct.Struct("<4sBBxxQQQI")
-_MAGIC = b"BTQ1"
+_MAGIC_NAME = b"BTQ"
+_MAGIC = _MAGIC_NAME + str(ROW_LAYOUT).encode()
 
 
 def encode_frame(frame: BusFrame) -> bytes:
@@ -123,10 +133,12 @@ def encode_frame(frame: BusFrame) -> bytes:
 
 
 def decode_frame(payload: bytes) -> BusFrame:
-    """Return the frame in `payload`; its rows are a read-only view. Raises FrameError."""
+    """Return the frame in `payload`; its rows are a read-only view. Raises FrameError or OtherLayout."""
     if len(payload) < _HEADER.size:
         raise FrameError(f"{len(payload)} bytes are too short for a frame")
     magic, kind, connection, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
+    if magic != _MAGIC and magic.startswith(_MAGIC_NAME):
+        raise OtherLayout(f"frame of row layout {magic[len(_MAGIC_NAME) :].decode(errors='replace')}, not {ROW_LAYOUT}")
     # The exact length, so that a truncated frame is never read as a shorter one.
     if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != _HEADER.size + count * QUOTE_ROW.itemsize:
         raise FrameError("not a frame of this layout")

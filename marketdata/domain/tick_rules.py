@@ -4,6 +4,8 @@
 * **Validity.** An invalid price is rejected and counted by kind (`TickFault`). The quote keeps its last good price.
 * **Previous close.** The first one of a trading day stands until the first trade of a later day removes it. It is the
   broker's packet for it (code 6), else the close field of quote and full packets. Days begin at midnight IST.
+* **Volume.** The wire has the lower 32 bits of the day's volume. A fall of more than half their range within a day is a
+  wrap (`unwrap_volume`).
 
 `marketdata.dhan.tick_checks` is the fast twin for all packets of a flush; a property test compares both on any stream.
 The reception time is an argument: this module reads no clock. Sources: docs/dhan.md, section "Live feed".
@@ -26,6 +28,11 @@ LARGEST_JUMP: Final = 10.0
 # Chosen: a demerger or a share without circuit limits can move tenfold. So after this many rejected jumps in a row the
 # next one is accepted; a single damaged packet never is.
 MAX_REJECTED_JUMPS: Final = 3
+
+# The volume field of quote and full packets has 32 bits (docs/dhan.md).
+WIRE_VOLUMES: Final = 2**32
+# Half the range: no instrument trades as much between two packets, and no late packet is as old.
+LARGEST_VOLUME_FALL: Final = 2**31
 
 # Only these are checked for jumps: an option can move tenfold within days.
 STEADY_SEGMENTS: Final = frozenset({ExchangeSegment.IDX_I, ExchangeSegment.NSE_EQ, ExchangeSegment.BSE_EQ})
@@ -52,7 +59,8 @@ class TrackedQuote:
     """A quote with the state that the rules need beside it.
 
     `close_day` is the day of its previous close, as `day_in_india` counts. `jumps` were rejected in a row. A price that
-    `is_snapshot` came in the broker's REST answer: a packet replaces it whatever its trade time.
+    `is_snapshot` came in the broker's REST answer: a packet replaces it whatever its trade time. `volume_ltt` is the
+    trade time with which the volume came; a ticker moves that of the quote, but has no volume.
     """
 
     quote: Quote
@@ -60,6 +68,7 @@ class TrackedQuote:
     is_snapshot: bool = False
     close_day: int = -1
     jumps: int = 0
+    volume_ltt: int = 0
 
 
 def day_in_india(received_at_ms: int) -> int:
@@ -134,7 +143,11 @@ def _apply_price(
         # The price stays and is marked suspect until the next accepted one; a late tick proves nothing about it.
         jumps = tracked.jumps + (fault is TickFault.JUMP)
         return replace(tracked, is_suspect=tracked.is_suspect or fault.is_impossible, jumps=jumps), fault
-    quote, close_day = updated(tracked.quote, tick), tracked.close_day
+    quote, close_day, volume_ltt = updated(tracked.quote, tick), tracked.close_day, tracked.volume_ltt
+    if not isinstance(tick, TickerTick):
+        known = DayVolume(tracked.quote.volume or 0, volume_ltt)
+        quote = replace(quote, volume=unwrap_volume(DayVolume(tick.volume, tick.ltt), known, today=today))
+        volume_ltt = tick.ltt
     day = tick.ltt // DAY_SECONDS
     if day > close_day:
         # The previous close is of an earlier day: take this day's from the close field, or leave it unknown. Later
@@ -144,7 +157,36 @@ def _apply_price(
         quote = replace(quote, previous_close=day_close if has_close else None, previous_oi=None)
         # Without a close the day stays open: the next packet of this day may still set one.
         close_day = day if has_close else close_day
-    return TrackedQuote(quote, close_day=close_day), None
+    return TrackedQuote(quote, close_day=close_day, volume_ltt=volume_ltt), None
+
+
+@dataclass(frozen=True, slots=True)
+class DayVolume:
+    """Cumulative volume of a day, and the trade time with which it came."""
+
+    volume: int
+    ltt: int
+
+
+def unwrap_volume(sent: DayVolume, known: DayVolume, *, today: int) -> int:
+    """Return the volume of the day that `sent` stands for, given the volume known before it.
+
+    Within a day it is the value closest to the known one whose lower 32 bits are those of `sent`. So a late packet from
+    before a wrap causes no second one, and a new socket continues the count. A volume of more than 32 bits, from REST,
+    is returned as it is.
+    """
+    if sent.volume >= WIRE_VOLUMES or sent.ltt // DAY_SECONDS != known.ltt // DAY_SECONDS:
+        return sent.volume
+    wraps, lower = divmod(known.volume, WIRE_VOLUMES)
+    # Zero without a newer trade, or before today's first one, is the reset of the broker's counter.
+    if sent.volume == 0 and lower and (sent.ltt <= known.ltt or sent.ltt // DAY_SECONDS < today):
+        return 0
+    rise = sent.volume - lower
+    if rise < -LARGEST_VOLUME_FALL:
+        wraps += 1
+    elif rise > LARGEST_VOLUME_FALL and wraps:
+        wraps -= 1
+    return wraps * WIRE_VOLUMES + sent.volume
 
 
 def is_close(price: float) -> bool:

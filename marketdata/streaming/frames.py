@@ -1,4 +1,4 @@
-"""The binary browser wire: rows of 48 bytes, the frames that carry them, and the close codes of a socket.
+"""The binary browser wire: rows of 52 bytes, the frames that carry them, and the close codes of a socket.
 
 Theory of operation. After a browser changes its watched set, the next frame is a SNAPSHOT: one row of every watched
 instrument, known or unknown, which replaces the browser's state. CHANGES frames follow, each with the newest row of
@@ -10,8 +10,8 @@ An unknown field has no flag and is never shown as zero. Staleness is not part o
 (0: no connection streams it), and the `feed` message states which connections are live. The JavaScript twin is
 `static/marketdata/frames.js`; both are tested with the bytes in `tests/data/browser_frames.json`.
 
-    header, 24 bytes, little-endian           row, 48 bytes: see WIRE_ROW
-     0 u8   version, 1                        16 u32 epoch
+    header, 24 bytes, little-endian           row, 52 bytes: see WIRE_ROW
+     0 u8   version, 2                        16 u32 epoch
      1 u8   kind: 0 changes, 1 snapshot       20 u32 age in ms of the newest bus frame; NEVER_HEARD
      2 u16  rows
      4 u32  sequence
@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 
-WIRE_VERSION: Final = 1  # Chosen: the first version; a browser rejects frames of any other.
+WIRE_VERSION: Final = 2  # 2: volume has 64 bits. A browser rejects frames of any other version.
 NEVER_HEARD: Final = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
 NO_CONNECTION: Final = 0  # Connections are numbered from 1.
 
@@ -44,7 +44,8 @@ WIRE_ROW: Final = np.dtype(
         ("ask", "<f4"),
         ("bid_quantity", "<u4"),
         ("ask_quantity", "<u4"),
-        ("volume", "<u4"),
+        # 64 bits: the day's volume exceeds 32 where lots are large. A browser reads it exactly up to 2**53.
+        ("volume", "<u8"),
         ("oi", "<u4"),
         # Seconds as the broker sends them: IST wall clock, encoded as if it were UTC.
         ("ltt", "<u4"),
@@ -52,7 +53,7 @@ WIRE_ROW: Final = np.dtype(
         ("age_ms", "<u4"),
     ]
 )
-"""48 bytes, no padding, prices in rupees as received."""
+"""52 bytes, no padding, prices in rupees as received."""
 
 WireRows = npt.NDArray[np.void]
 

@@ -308,7 +308,7 @@ class QuoteHub:
         for connection in self.mirror.list_incomplete():
             if not self._may_request(connection, now):
                 continue
-            # Once after each loss of the bus: the cache is up to 890 kB and does not change without an owner.
+            # Once after each loss of the bus: the cache is up to 930 kB and does not change without an owner.
             if connection not in self._has_read_cache:
                 self._has_read_cache.add(connection)
                 self.mirror.absorb_cached(connection, *await board.read_cache(connection))

@@ -7,7 +7,7 @@ Epoch and sequence of each connection are checked here, the fencing of readers. 
 gap in the sequence makes the connection incomplete until a FULL frame arrives. A row is always whole, never a
 difference, so a row received after a gap is correct even while others are missing.
 
-A streamed instrument has a slot for the rest of the process: at most one per listed instrument, about 50 bytes each.
+A streamed instrument has a slot for the rest of the process: at most one per listed instrument, about 70 bytes each.
 Reading allocates no slot: an instrument that was never streamed gets a blank row.
 """
 
@@ -24,8 +24,8 @@ from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.streaming.frames import NEVER_HEARD, NO_CONNECTION, WIRE_ROW, WireRows, wire_rows
 
 Slots = npt.NDArray[np.intp]
-# Rows are compared as 64-bit words: 48 bytes are six comparisons instead of one per field.
-_WORDS_PER_ROW: Final = WIRE_ROW.itemsize // 8
+# Rows are compared as 32-bit words: one comparison of 13 columns instead of one per field.
+_WORDS_PER_ROW: Final = WIRE_ROW.itemsize // 4
 
 
 class Absorbed(Enum):
@@ -180,5 +180,5 @@ class QuoteMirror:
         self._rows["instrument_id"][[self._slot_of[one] for one in instrument_ids]] = instrument_ids
 
 
-def _words(rows: WireRows) -> npt.NDArray[np.uint64]:
-    return rows.view("<u8").reshape(len(rows), _WORDS_PER_ROW)
+def _words(rows: WireRows) -> npt.NDArray[np.uint32]:
+    return rows.view("<u4").reshape(len(rows), _WORDS_PER_ROW)

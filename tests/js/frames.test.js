@@ -78,13 +78,19 @@ test("changes of a feed without any frame have no age", () => {
   assert.equal(frame.quotes.length, 1);
 });
 
+test("a volume is exact up to 2**53", () => {
+  const [quote] = decodeFrame(bytesOf("changes")).quotes;
+
+  assert.equal(quote?.volume, Number.MAX_SAFE_INTEGER);
+});
+
 test("bytes that are not a frame are rejected", () => {
-  for (const size of [0, 10, 24, 25, 71]) {
+  for (const size of [0, 10, 24, 25, 75]) {
     const bytes = new Uint8Array(size);
-    bytes.set([1, 1, 1, 0].slice(0, size));
+    bytes.set([2, 1, 1, 0].slice(0, size));
     assert.throws(() => decodeFrame(bytes.buffer), RangeError);
   }
   const foreign = new Uint8Array(bytesOf("changes"));
-  foreign[0] = 2;
+  foreign[0] = 1;
   assert.throws(() => decodeFrame(foreign.buffer), RangeError);
 });

@@ -1,9 +1,9 @@
 // Decodes the binary frames of the browser's wire. Definition and Python twin: marketdata/streaming/frames.py; both are
 // tested with the bytes of tests/data/browser_frames.json. Pure: no state, no DOM.
 
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;
 export const HEADER_BYTES = 24;
-export const ROW_BYTES = 48;
+export const ROW_BYTES = 52;
 // The three numbers above and this one: marketdata/streaming/frames.py.
 const NEVER_HEARD = 0xffffffff;
 
@@ -80,11 +80,13 @@ export function decodeFrame(buffer) {
  */
 function decodeRow(view, at, serverTimeMs) {
   const known = view.getUint16(at + 4, true);
-  const age = view.getUint32(at + 44, true);
+  const age = view.getUint32(at + 48, true);
   /** @param {number} flag @param {number} offset */
   const price = (flag, offset) => (known & flag ? view.getFloat32(at + offset, true) : null);
   /** @param {number} flag @param {number} offset */
   const count = (flag, offset) => (known & flag ? view.getUint32(at + offset, true) : null);
+  // Of 64 bits, as two words: a BigInt per row would cost more, and a number is exact up to 2**53.
+  const volume = view.getUint32(at + 32, true) + view.getUint32(at + 36, true) * 2 ** 32;
   return {
     instrumentId: view.getUint32(at, true),
     connection: view.getUint8(at + 6),
@@ -97,9 +99,9 @@ function decodeRow(view, at, serverTimeMs) {
     ask: price(Shown.ASK, 20),
     bidQuantity: count(Shown.BID, 24),
     askQuantity: count(Shown.ASK, 28),
-    volume: count(Shown.VOLUME, 32),
-    oi: count(Shown.OI, 36),
-    ltt: count(Shown.LTP, 40),
+    volume: known & Shown.VOLUME ? volume : null,
+    oi: count(Shown.OI, 40),
+    ltt: count(Shown.LTP, 44),
     // The wire has ages, which fit in 32 bits. Server time, not the browser's clock: the two may differ by minutes.
     receivedAtMs: age === NEVER_HEARD ? null : serverTimeMs - age,
   };

@@ -12,7 +12,7 @@ import redis
 import redis.asyncio
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
-from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows
+from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows, encode_frame
 from marketdata.quote_board import (
     BoardError,
     HubBoard,
@@ -169,6 +169,49 @@ async def test_an_owner_can_overrule_a_newer_epoch_on_the_board(owner: OwnerBoar
     assert is_cached
     epoch, rows = await hub.read_cache(1)
     assert (epoch, prices_of(rows)) == (3, {8: 2.5})
+
+
+async def test_rows_of_another_layout_are_not_read_and_their_epoch_still_counts(
+    owner: OwnerBoard, hub: HubBoard, board: QuoteBoard, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
+    # 93 rows of the former layout are as long as 89 of the present one.
+    for number in range(1, 94):
+        await client.hset(f"{redis_prefix}:quotes:1", str(number), bytes(178))
+    await client.hset(f"{redis_prefix}:quotes:1", "epoch", "3")
+    await client.hset(f"{redis_prefix}:quotes:2", mapping={"epoch": 3, "layout": 3, "7": bytes(186)})
+
+    epoch, rows = await hub.read_cache(1)
+
+    assert (epoch, len(rows)) == (3, 0)
+    assert len((await hub.read_cache(2))[1]) == 0
+    assert board.read_cached([1, 7]) == {}
+    assert not any(board.list_cached().values())
+    with pytest.raises(StaleEpoch):
+        await owner.cache_rows(connection=1, epoch=2, rows=make_rows({7: 1.5}), dropped=(), replace_all=False)
+    is_complete = await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5}), dropped=(), replace_all=False)
+    assert not is_complete
+    assert prices_of((await hub.read_cache(1))[1]) == {7: 1.5}
+    assert board.list_cached()[1] == {7}
+
+
+async def test_frames_of_another_layout_are_skipped_and_logged_once(
+    owner: OwnerBoard,
+    hub: HubBoard,
+    client: "redis.asyncio.Redis",
+    redis_prefix: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    former = b"BTQ1" + encode_frame(make_frame(sequence=1))[4:]
+    async with asyncio.timeout(10), hub.frames() as frames:
+        for _ in range(3):
+            await client.publish(f"{redis_prefix}:frames:1", former)
+        await owner.publish(make_frame(sequence=9))
+
+        received = await anext(frames)
+
+    assert (received.connection, received.sequence) == (2, 9)
+    skipped = [one.message for one in caplog.records if "another version" in one.message]
+    assert skipped == [f"frames of another version skipped on {redis_prefix}:frames:1 (frame of row layout 1, not 2)"]
 
 
 async def test_five_thousand_rows_are_cached_in_one_call(owner: OwnerBoard, hub: HubBoard) -> None:

@@ -82,7 +82,7 @@ async def _cache_full_quote(instrument_id: int) -> None:
     row["instrument_id"] = instrument_id
     row["known"] = Known.TRADE | Known.DAY | Known.DAY_CLOSE | Known.OI | Known.DEPTH
     row["received_at_ms"] = int(NOW.timestamp() * 1_000) + 1
-    row["ltp"], row["volume"], row["previous_close"] = 3_015.45, 1_200, 3_000.0
+    row["ltp"], row["volume"], row["previous_close"] = 3_015.45, 2**32 + 1_200, 3_000.0
     async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
         board = OwnerBoard(client, settings.REDIS_PREFIX)
         await board.cache_rows(connection=1, epoch=1, rows=row, dropped=(), replace_all=False)
@@ -99,7 +99,7 @@ def test_a_full_quote_shows_its_change_against_the_previous_close(client_of_asha
         "change": 15.45,
         "change_percent": 0.52,
         "previous_close": 3000.0,
-        "volume": 1200,
+        "volume": 4_294_968_496,
     }
 
 

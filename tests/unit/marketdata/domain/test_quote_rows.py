@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import (
+    FIELDS_OF,
     QUOTE_ROW,
     BusFrame,
     FrameError,
     FrameKind,
     Known,
+    OtherLayout,
     decode_frame,
     encode_frame,
     rows_of,
@@ -26,11 +30,12 @@ def make_frame(*, count: int) -> BusFrame:
     return BusFrame(FrameKind.CHANGES, connection=3, epoch=2**40, sequence=17, sent_at_ms=1_781_065_197_817, rows=rows)
 
 
-def test_a_row_has_178_bytes_and_contains_a_full_packet_body_from_byte_16() -> None:
+def test_a_row_has_186_bytes_and_contains_a_full_packet_body_from_byte_16() -> None:
     offsets = {name: QUOTE_ROW.fields[name][1] for name in QUOTE_ROW.names or ()} if QUOTE_ROW.fields else {}
 
-    assert QUOTE_ROW.itemsize == 178
+    assert QUOTE_ROW.itemsize == 186
     assert (offsets["ltp"], offsets["day_open"], offsets["depth"], offsets["previous_close"]) == (16, 54, 70, 170)
+    assert QUOTE_ROW["volume"] == np.uint64
 
 
 def test_fields_of_unknown_groups_are_none_and_zero_is_a_value() -> None:
@@ -78,6 +83,23 @@ def test_counts_above_the_range_of_the_wire_are_clipped() -> None:
     assert read.depth == (DepthLevel(4_294_967_295, 1, 65_535, 2, 48.0, 48.5),) * 5
 
 
+def test_a_volume_above_32_bits_is_kept() -> None:
+    fields = dict.fromkeys(FIELDS_OF[Known.DAY], 1) | {"volume": 2**53 - 1}
+    quote = replace(Quote(OPTION), **fields)  # type: ignore[arg-type]  # The names are those of the group.
+
+    (row,) = rows_of({7: quote}, received_at_ms=1_000)
+
+    assert quote_of(row, OPTION).volume == 9_007_199_254_740_991
+
+
+@pytest.mark.parametrize("layout", [b"1", b"3"])
+def test_a_frame_of_another_layout_is_told_from_damaged_bytes(layout: bytes) -> None:
+    payload = encode_frame(make_frame(count=2))
+
+    with pytest.raises(OtherLayout):
+        decode_frame(b"BTQ" + layout + payload[4:])
+
+
 def test_a_group_with_an_unknown_field_is_not_known() -> None:
     quote = Quote(OPTION, ltp=48.25, oi_day_high=47)
 
@@ -104,7 +126,7 @@ def test_decoding_an_encoded_frame_returns_it(count: int) -> None:
         encode_frame(make_frame(count=2))[:-1],
         encode_frame(make_frame(count=0)) + b"x",
         b"XXXX" + encode_frame(make_frame(count=0))[4:],
-        b"BTQ1\x02" + encode_frame(make_frame(count=0))[5:],
+        b"BTQ2\x02" + encode_frame(make_frame(count=0))[5:],
     ],
 )
 def test_bytes_of_another_layout_are_refused(payload: bytes) -> None:

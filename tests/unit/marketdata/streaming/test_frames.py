@@ -37,7 +37,7 @@ def vector_frames() -> dict[str, bytes]:
         feed_age_ms=95,
         rows=np.concatenate([known, unknown, no_bid]),
     )
-    moved = wire_rows(make_row(41, ltp=2641.0, volume=12_34_642, oi=98_765, ltt=1_795_000_001), connection=3)
+    moved = wire_rows(make_row(41, ltp=2641.0, volume=2**53 - 1, oi=98_765, ltt=1_795_000_001), connection=3)
     changes = BrowserFrame(
         kind=BrowserFrameKind.CHANGES,
         sequence=2,
@@ -57,9 +57,9 @@ def test_the_stored_frames_of_the_javascript_tests_are_current() -> None:
     assert {name: one["base64"] for name, one in written.items()} == made
 
 
-def test_a_row_takes_48_bytes_and_a_header_24() -> None:
-    assert WIRE_ROW.itemsize == 48
-    assert [len(payload) for payload in vector_frames().values()] == [24 + 3 * 48, 24 + 48]
+def test_a_row_takes_52_bytes_and_a_header_24() -> None:
+    assert WIRE_ROW.itemsize == 52
+    assert [len(payload) for payload in vector_frames().values()] == [24 + 3 * 52, 24 + 52]
 
 
 def test_known_fields_are_shown() -> None:
