@@ -181,6 +181,17 @@ _FAULTS: Final = (
         maximum=1_000,
         is_integer=True,
     ),
+    Fault(
+        "volume_wrap",
+        2,
+        "lots before the wrap",
+        "The day's volume of every share and derivative rises to this many lots below 2**32; the next trades wrap it.",
+        minimum=1,
+        maximum=1_000,
+        is_integer=True,
+        is_per_connection=False,
+        one_shot_dials=None,
+    ),
     _switch("unsubscribe_ignored", "An unsubscribe has no effect."),
     _switch(
         "no_snapshot", "No packet after a subscribe until the instrument trades; indices send their previous close."

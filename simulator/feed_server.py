@@ -129,6 +129,8 @@ class FeedServer:
         self.faults.switch_off(name)
         if name == "token_rollover":
             self.account.tokens.revoke()
+        elif name == "volume_wrap":
+            self.market.raise_volumes(lots_left=int(dial))
         for client in list(self._clients.values()):
             if number in {None, client.number}:
                 self._apply_once(client, name, int(dial))

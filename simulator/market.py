@@ -5,8 +5,9 @@ start (Ornstein-Uhlenbeck), so after a week the market is still among its listed
 `trade` executes a trade in the given rows at the price of their driver; rows are priced at no other time. Time and seed
 are arguments: the same listing, seed and calls give the same ticks.
 
-Prices are multiples of the tick. Open, high, low and last are consistent. Volume only grows, and open interest changes
-slowly. Quantities are multiples of the lot, as exchanges report them, unless the 16 bits of LTQ are too small.
+Prices are multiples of the tick. Open, high, low and last are consistent. Volume only grows; packets have its
+lower 32 bits, as the broker's do. Open interest changes slowly. Quantities are multiples of the lot, as exchanges
+report them, unless the 16 bits of LTQ are too small.
 """
 
 import numpy as np
@@ -24,7 +25,8 @@ MEAN_REVERSION_PER_SECOND = 1.0 / 7_200.0  # chosen: excursions of about two hou
 MAX_STEP_SECONDS = 5.0  # chosen: after a suspended machine the market continues without a jump
 COMMON_VOLATILITY = 0.12  # chosen: close to INDEX_VOLATILITY, so indices move mostly with the factor
 LTQ_LIMIT = 65_535  # the field has 16 bits (dhan/packets.py)
-QUANTITY_LIMIT = 2**32 - 1  # volume, open interest and depth have 32 bits (dhan/packets.py)
+VOLUME_RANGE = 2**32  # of the volume field (dhan/packets.py)
+QUANTITY_LIMIT = 2**32 - 1  # open interest and depth have 32 bits (dhan/packets.py)
 STALE_SECONDS = 2.0  # chosen: a liquid instrument updates more often, so few rows are refreshed
 
 
@@ -35,6 +37,8 @@ class Market:
         self.contracts = contracts
         self.row_of: dict[InstrumentKey, int] = {key: row for row, key in enumerate(contracts.keys)}
         self.bodies: Records = np.zeros(len(contracts), dtype=BODY)
+        self.volume = np.zeros(len(contracts), dtype=np.uint64)
+        """Cumulative volume of the day; the volume of `bodies` wraps at 2**32."""
         self.previous_oi = np.zeros(len(contracts), dtype=np.uint32)
         self.previous_volume = np.zeros(len(contracts), dtype=np.uint32)
         self._random = np.random.default_rng(seed)
@@ -74,6 +78,16 @@ class Market:
         stale = rows[now - self._traded_at[rows] > STALE_SECONDS]
         if len(stale):
             self.trade(stale, now)
+
+    def raise_volumes(self, *, lots_left: int) -> None:
+        """Raise the volume of every share and derivative to `lots_left` lots below the next wrap."""
+        rows = np.flatnonzero(~self.contracts.is_index)
+        next_wrap = (self.volume[rows] // VOLUME_RANGE + 1) * VOLUME_RANGE
+        lot = self.contracts.lot[rows]
+        # Whole lots: the last one of the range may end in the next.
+        raised = (next_wrap // lot - lots_left) * lot
+        self._turnover[rows] += (raised - self.volume[rows]) * self.bodies["ltp"][rows]
+        self._set_volume(rows, raised)
 
     def mark(self, rows: Rows) -> Floats:
         """Return the theoretical price of each of `rows` now, unrounded."""
@@ -164,16 +178,20 @@ class Market:
         contracts = self.contracts
         # Chosen: thousands of lots in the most active rows, one in the least active.
         lots = 1.0 + np.floor(self.activity() * (4_000.0 + 16_000.0 * self._random.random(len(rows))))
-        # A quarter of the field: hours of trades still fit. The remainder makes it a multiple of the lot.
+        # Chosen: a quarter of the field of packets. The remainder makes it a multiple of the lot.
         volume = np.where(contracts.is_index, 0.0, np.minimum(lots * contracts.lot * 3.0, QUANTITY_LIMIT // 4))
         volume -= volume % contracts.lot
         interest = np.where(contracts.is_derivative, np.minimum(lots * contracts.lot, QUANTITY_LIMIT // 8), 0.0)
         interest -= interest % contracts.lot
-        self.bodies["volume"] = volume
+        self._set_volume(rows, volume)
         self._turnover = volume * (self.bodies["day_high"].astype(np.float64) + self.bodies["day_low"]) / 2.0
         self.bodies["oi"] = self.bodies["oi_day_high"] = self.bodies["oi_day_low"] = interest
         self.previous_oi[:] = interest
         self.previous_volume[:] = lots * 3.0
+
+    def _set_volume(self, rows: Rows, volume: Floats) -> None:
+        self.volume[rows] = volume
+        self.bodies["volume"][rows] = self.volume[rows] % VOLUME_RANGE
 
     def _rounded(self, prices: Floats, rows: Rows) -> Floats:
         tick = self.contracts.tick[rows]
@@ -204,11 +222,11 @@ class Market:
         is_traded = ~contracts.is_index[rows]
         bodies["ltq"] = np.where(is_traded, np.minimum(np.minimum(lots, most_lots) * lot, LTQ_LIMIT), 0.0)
         added = np.where(is_traded, lots * lot, 0.0)
-        before = bodies["volume"].astype(np.float64)
-        # A full field stays as it is: wrapped around, volume would fall, which readers take for a new day.
-        volume = np.where(before + added > QUANTITY_LIMIT, before, before + added)
-        bodies["volume"] = volume
-        self._turnover[rows] += (volume - before) * last
+        # Exact: a float64 holds every volume below 2**53.
+        volume = self.volume[rows].astype(np.float64) + added
+        self._set_volume(rows, volume)
+        bodies["volume"] = self.bodies["volume"][rows]
+        self._turnover[rows] += added * last
         average = self._turnover[rows] / np.maximum(volume, 1.0)
         # Rounding of float32 may move the average outside the range of the day.
         average = np.clip(average, bodies["day_low"], bodies["day_high"])

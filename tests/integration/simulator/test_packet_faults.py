@@ -1,5 +1,6 @@
 """Faults that alter or delay packets, observed on the wire by a plain client."""
 
+import asyncio
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from marketdata.dhan import packets
 from marketdata.dhan.packets import HEADER, LENGTH_OF, DecodeError, PacketCode
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quotes import FullTick, PreviousCloseTick, QuoteTick, TickerTick
+from marketdata.domain.tick_rules import WIRE_VOLUMES
 from tests.integration.simulator.faults import is_silent, switch_off, switch_on
 from tests.integration.simulator.feeds import (
     NIFTY,
@@ -42,6 +44,15 @@ async def messages_with(
     async with small_simulator(faults=faults) as running, client_of(running) as client:
         await send_request(client, code, derivatives("NIFTY", 40) if keys is None else keys)
         return await messages(client, count)
+
+
+async def next_volume(client: ClientConnection, *, above: bool) -> int:
+    """Return the next volume above half the range of the field, or below it."""
+    async with asyncio.timeout(10):
+        while True:
+            tick = await next_packet(client)
+            if isinstance(tick, FullTick) and (tick.volume > WIRE_VOLUMES // 2) == above:
+                return tick.volume
 
 
 def invalid_property_of(tick: TickerTick | QuoteTick | FullTick) -> list[str]:
@@ -139,6 +150,18 @@ async def test_out_of_order_packets_are_sent_after_a_newer_one() -> None:
     ticks = [packets.decode(message) for message in found]
     volumes = [tick.volume for tick in ticks if isinstance(tick, FullTick)]
     assert [volumes.index(volume) for volume in sorted(volumes)] == [1, 0, 3, 2]
+
+
+async def test_volumes_wrap_on_the_wire_and_grow_in_the_market() -> None:
+    async with small_simulator() as running, client_of(running) as client:
+        await send_request(client, 21, [RELIANCE])
+        assert isinstance(await next_packet(client), FullTick)
+
+        await switch_on(running, "volume_wrap", 20)
+
+        assert await next_volume(client, above=True) < WIRE_VOLUMES
+        wrapped = await next_volume(client, above=False)
+        assert running.feed.market.volume[running.feed.market.row_of[RELIANCE]] >= WIRE_VOLUMES + wrapped
 
 
 async def test_late_packets_follow_an_unsubscribe_for_a_limited_time() -> None:

@@ -83,6 +83,22 @@ def test_prices_are_multiples_of_the_tick() -> None:
         assert np.array_equal(nearest.astype(np.float32), sent)
 
 
+def test_a_packet_has_the_lower_32_bits_of_the_volume() -> None:
+    market = make_market()
+    traded = ~small_contracts().is_index
+    market.raise_volumes(lots_left=2)
+    before = market.volume.copy()
+
+    states = run(market)
+
+    assert np.all(market.volume[traded] > before[traded])
+    assert np.all(market.volume[traded] > 2**32)
+    assert np.array_equal(states[-1]["volume"], market.volume % 2**32)
+    assert not np.any(market.volume % small_contracts().lot)
+    assert np.all(states[-1]["average_price"] <= states[-1]["day_high"])
+    assert not market.volume[~traded].any()
+
+
 def test_volume_only_grows_and_extremes_only_widen() -> None:
     for before, after in pairwise(states_of_run()):
         assert np.all(after["volume"] >= before["volume"])
