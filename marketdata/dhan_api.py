@@ -3,35 +3,68 @@
 The only module that knows the broker's HTTP paths and responses. No URL, error or log line contains an access token, a
 PIN or a one-time password. Only `fetch_ltp_in_turn` retries, because a trader waits for it.
 
-    DhanError
-    ├── DhanUnreachable     no response, or one that is not JSON: retry later
-    ├── RateLimited         over the rate limit of the account: retry after a second
-    ├── LoginRefused        token or client id refused: log in again
-    └── RequestRefused      any other refusal: a retry cannot succeed
+Every answer is read item by item (`dhan.rest_answers`): odd items are left out, counted on the quote board for
+`/metrics`, and logged once for each kind. `dhan_http` has the errors.
 """
 
 import gzip
+import logging
 import random
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 import httpx
 import pyotp
 from django.conf import settings
 
+from marketdata import quote_board
+from marketdata.dhan import rest_answers
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan.tokens import read_expiry
-from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
-from marketdata.domain.quotes import Depth, DepthLevel, Quote
+from marketdata.dhan.rest_answers import ItemReading, OddItems, OddKind, OddValue
+from marketdata.dhan.tokens import has_token_form, parse_expiry, read_expiry
+from marketdata.dhan_http import (
+    DhanError,
+    DhanUnreachable,
+    LoginRefused,
+    RateLimited,
+    Request,
+    RequestRefused,
+    error_of,
+    send,
+)
+from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.quotes import Quote
+from marketdata.quote_board import BoardError
+
+logger = logging.getLogger(__name__)
+
+# The errors are part of the interface of this module.
+__all__ = [
+    "Answer",
+    "DhanError",
+    "DhanUnreachable",
+    "InstrumentFileError",
+    "IssuedToken",
+    "LoginRefused",
+    "RateLimited",
+    "RequestRefused",
+    "fetch_ltp",
+    "fetch_ltp_in_turn",
+    "fetch_quotes",
+    "generate_token",
+    "open_instrument_file",
+    "renew_token",
+]
 
 # docs/dhan.md, REST: instruments in one request, over all segments.
 MAX_KEYS_PER_REQUEST: Final = 1_000
@@ -41,54 +74,42 @@ QUOTE_INTERVAL_SECONDS: Final = 1.1
 QUOTE_ATTEMPTS: Final = 3
 # Chosen: as short as a trader's patience allows; a missing price is requested again.
 QUOTE_TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
+QUOTE_SECONDS: Final = 6.0  # Chosen: twice the timeout of a read. An answer that drips never exceeds that one.
 # Chosen: long. The broker ends the old token even if its response comes too late, and then the new one is lost.
 TOKEN_TIMEOUT: Final = httpx.Timeout(20.0, connect=5.0)
+TOKEN_SECONDS: Final = 25.0  # Chosen: with the 28 s of storing below the 60 s of the task (`tasks`).
 # Chosen: per read, not for the whole download.
 FILE_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+FILE_SECONDS: Final = 300.0  # Chosen: half of the time limit of the task, so that the refusal is recorded.
 # Chosen: seven times the usual file (about 35 MB). Bounds the temporary file.
 MAX_FILE_BYTES: Final = 256 * 1024 * 1024
 # Chosen: far above a row. Bounds the memory for a file without line ends.
 MAX_LINE_CHARACTERS: Final = 64 * 1024
 GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
-# docs/dhan.md: errors come in two shapes. The numbers are those of the feed's disconnect packets.
-RATE_CODES: Final = frozenset({"805", "DH-904"})
-LOGIN_CODES: Final = frozenset({"806", "807", "808", "809", "810", "DH-901", "DH-902"})
-NEVER_TRADED_YEAR: Final = 1980  # REST has 01/01/1980 as the trade time of an instrument that never traded
-IST: Final = timezone(timedelta(hours=5, minutes=30))
 
-
-class DhanError(Exception):
-    """A request to the broker failed."""
-
-
-class DhanUnreachable(DhanError):
-    """No response, or one in an unknown form."""
-
-
-class RateLimited(DhanError):
-    """The request was over the rate limit."""
-
-
-class LoginRefused(DhanError):
-    """The access token or client id is invalid, or the account has no data plan."""
-
-
-class RequestRefused(DhanError):
-    """The broker refused the request for another reason."""
+Item = TypeVar("Item")
 
 
 class InstrumentFileError(Exception):
     """An instrument file cannot be read or is incomplete; the text is a sentence."""
 
 
-def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
-    """Return last prices of at most MAX_KEYS_PER_REQUEST instruments; those without one are missing.
+class Answer(StrEnum):
+    """An answer of the broker whose odd items are counted; the values are labels of the metric."""
 
-    Raises DhanError.
+    LTP = "ltp"
+    QUOTE = "quote"
+    TOKEN = "token"  # noqa: S105  a label, no secret
+    INSTRUMENT_FILE = "instrument_file"
+
+
+def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
+    """Return last prices of at most MAX_KEYS_PER_REQUEST instruments, in rupees with at most four decimals.
+
+    Unknown, zero and odd ones are missing. Raises DhanError.
     """
-    found = _post_keys("/marketfeed/ltp", keys, credentials)
-    prices = {key: Decimal(str(fields.get("last_price") or 0)) for key, fields in found.items()}
-    return {key: round(price, 4) for key, price in prices.items() if price > 0}
+    content = _fetch_content(Answer.LTP, keys, credentials)
+    return _readable(Answer.LTP, lambda: rest_answers.read_prices(content, keys))
 
 
 def fetch_ltp_in_turn(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
@@ -106,15 +127,12 @@ def fetch_ltp_in_turn(keys: Sequence[InstrumentKey], *, credentials: Credentials
 
 
 def fetch_quotes(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Quote]:
-    """Return full snapshots of at most MAX_KEYS_PER_REQUEST instruments; unknown ones are missing.
+    """Return full snapshots of at most MAX_KEYS_PER_REQUEST instruments; unknown and odd ones are missing.
 
     Raises DhanError.
     """
-    found = _post_keys("/marketfeed/quote", keys, credentials)
-    try:
-        return {key: _quote_of(key, fields) for key, fields in found.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DhanUnreachable(f"a quote has an unknown form: {error!r}") from error
+    content = _fetch_content(Answer.QUOTE, keys, credentials)
+    return _readable(Answer.QUOTE, lambda: rest_answers.read_quotes(content, keys, now=datetime.now(UTC)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,45 +149,31 @@ class IssuedToken:
 def renew_token(credentials: Credentials) -> IssuedToken:
     """Return a new token for one that is still valid. Raises DhanError."""
     headers = {"access-token": credentials.access_token, "dhanClientId": credentials.client_id}
-    request = httpx.Request("GET", f"{settings.DHAN_REST_URL}/RenewToken", headers=headers)
-    return _issue("/RenewToken", request, secrets=[credentials.access_token])
+    return _issue(Request("GET", settings.DHAN_REST_URL, "/RenewToken", headers=headers))
 
 
 def generate_token(*, client_id: str, pin: str, totp_secret: str, now: datetime) -> IssuedToken:
     """Return a new token, from the PIN and the one-time password at `now`. Raises DhanError."""
     totp = pyotp.TOTP(totp_secret).at(now)
     query = {"dhanClientId": client_id, "pin": pin, "totp": totp}
-    path = "/app/generateAccessToken"
-    request = httpx.Request("POST", f"{settings.DHAN_AUTH_URL}{path}", params=query)
-    return _issue(path, request, secrets=[pin, totp])
+    return _issue(Request("POST", settings.DHAN_AUTH_URL, "/app/generateAccessToken", query=query, secrets=(pin, totp)))
 
 
-def _issue(path: str, request: httpx.Request, *, secrets: Sequence[str]) -> IssuedToken:
-    """Request a token. Errors have no cause: httpx errors contain the request and its secrets."""
-    try:
-        with httpx.Client(timeout=TOKEN_TIMEOUT) as client:
-            response = client.send(request)
-    except httpx.HTTPError as error:
-        raise DhanUnreachable(f"{path}: {type(error).__name__}") from None
-    answer = _read_object(path, response)
+def _issue(request: Request) -> IssuedToken:
+    status, answer = _send(Answer.TOKEN, request, timeout=TOKEN_TIMEOUT, seconds=TOKEN_SECONDS)
     # Users report both names; the response of a renewal is not documented.
     token = answer.get("accessToken") or answer.get("token")
-    if not response.is_success or not isinstance(token, str):
-        refusal = _error_of(path, response.status_code, answer)
-        sentence = str(refusal)
-        for secret in secrets:  # The broker may quote the request in its error.
-            sentence = sentence.replace(secret, "***")
-        raise type(refusal)(sentence)
-    return IssuedToken(token, read_expiry(token) or _expiry_of(answer.get("expiryTime")))
-
-
-def _expiry_of(text: Any) -> datetime | None:
-    """Return the datetime of an ISO text; without an offset it is in IST. None for any other text."""
-    try:
-        stamp = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return stamp.replace(tzinfo=stamp.tzinfo or IST) if stamp is not None else None
+    if not httpx.codes.is_success(status):
+        raise error_of(request, status, answer)
+    if not has_token_form(token):
+        _note_odd_value(Answer.TOKEN, OddKind.MISSING if token is None else OddKind.FORM, "accessToken")
+        raise error_of(request, status, answer)
+    expires_at, stated = read_expiry(token), answer.get("expiryTime")
+    if expires_at is None and stated is not None:
+        expires_at = parse_expiry(stated)
+        if expires_at is None:
+            _note_odd_value(Answer.TOKEN, OddKind.TIME, "expiryTime")
+    return IssuedToken(token, expires_at)
 
 
 @contextmanager
@@ -194,7 +198,7 @@ def open_instrument_file(source: str) -> Iterator[Iterator[str]]:
 
 
 def _download(url: str, file: IO[bytes]) -> None:
-    size = 0
+    size, ends_at = 0, time.monotonic() + FILE_SECONDS
     try:
         with httpx.stream("GET", url, timeout=FILE_TIMEOUT, follow_redirects=True) as response:
             if response.status_code != httpx.codes.OK:
@@ -203,6 +207,8 @@ def _download(url: str, file: IO[bytes]) -> None:
                 size += len(chunk)
                 if size > MAX_FILE_BYTES:
                     raise InstrumentFileError(f"{url} is longer than {MAX_FILE_BYTES:,} bytes.")
+                if time.monotonic() > ends_at:
+                    raise InstrumentFileError(f"{url} was not downloaded within {FILE_SECONDS:.0f} s.")
                 file.write(chunk)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise InstrumentFileError(f"{url} cannot be downloaded: {error}.") from error
@@ -226,9 +232,8 @@ def _lines(text: TextIOWrapper, source: str) -> Iterator[str]:
         raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
 
 
-def _post_keys(
-    path: str, keys: Sequence[InstrumentKey], credentials: Credentials
-) -> Mapping[InstrumentKey, Mapping[str, Any]]:
+def _fetch_content(answer: Answer, keys: Sequence[InstrumentKey], credentials: Credentials) -> object:
+    """Return the content of a market-data answer: an object, unless the broker sends another form."""
     if not keys:
         return {}
     if len(keys) > MAX_KEYS_PER_REQUEST:
@@ -236,110 +241,58 @@ def _post_keys(
     body: dict[str, list[int]] = {}
     for key in keys:
         body.setdefault(key.segment.name, []).append(key.security_id)
-    answer = _post(path, body, credentials)
-    try:
-        return {
-            InstrumentKey(ExchangeSegment[segment], int(security_id)): fields
-            for segment, listed in answer["data"].items()
-            for security_id, fields in listed.items()
-        }
-    except (KeyError, AttributeError, ValueError) as error:
-        raise DhanUnreachable(f"{path} answers in an unknown form: {error!r}") from error
-
-
-def _post(path: str, body: Mapping[str, Any], credentials: Credentials) -> dict[str, Any]:
     headers = {"access-token": credentials.access_token, "client-id": credentials.client_id}
+    request = Request("POST", settings.DHAN_REST_URL, f"/marketfeed/{answer}", headers=headers, body=body)
+    status, found = _send(answer, request, timeout=QUOTE_TIMEOUT, seconds=QUOTE_SECONDS)
+    if httpx.codes.is_success(status) and found.get("status") == "success":
+        return found.get("data")
+    raise error_of(request, status, found)
+
+
+def _send(answer: Answer, request: Request, *, timeout: httpx.Timeout, seconds: float) -> tuple[int, dict[str, Any]]:
     try:
-        response = httpx.post(f"{settings.DHAN_REST_URL}{path}", json=body, headers=headers, timeout=QUOTE_TIMEOUT)
-    except httpx.HTTPError as error:
-        raise DhanUnreachable(f"{path}: {type(error).__name__}") from error
-    answer = _read_object(path, response)
-    if response.is_success and answer.get("status") == "success":
-        return answer
-    raise _error_of(path, response.status_code, answer)
+        return send(request, timeout=timeout, seconds=seconds)
+    except DhanUnreachable as error:
+        if error.is_answered:
+            _note_odd_value(answer, OddKind.ANSWER, "without a JSON object")
+        raise
 
 
-def _read_object(path: str, response: httpx.Response) -> dict[str, Any]:
+def _readable(answer: Answer, read: Callable[[], ItemReading[Item]]) -> Mapping[InstrumentKey, Item]:
+    """Return the items that `read` finds, and note the odd ones. Raises DhanUnreachable for another outer form."""
     try:
-        answer = response.json()
-    except ValueError as error:
-        raise DhanUnreachable(f"{path} answers {response.status_code} without JSON") from error
-    if not isinstance(answer, dict):
-        raise DhanUnreachable(f"{path} answers {response.status_code} in an unknown form")
-    return answer
+        reading = read()
+    except OddValue as error:
+        _note_odd_value(answer, OddKind.ANSWER, error.kind)
+        raise DhanUnreachable(f"{answer} answers in an unknown form: {error.kind}", is_answered=True) from None
+    _note_odd(answer, reading.odd)
+    return reading.items
 
 
-def _error_of(path: str, status: int, answer: Mapping[str, Any]) -> DhanError:
-    """Return the error in either form: errorCode and errorMessage, or codes as keys of `data`."""
-    nested = answer.get("data")
-    if "errorCode" in answer:
-        code, said = str(answer["errorCode"]), str(answer.get("errorMessage", ""))
-    elif isinstance(nested, dict) and nested:
-        code, said = next((str(key), str(value)) for key, value in nested.items())
-    else:
-        code, said = str(status), str(answer.get("error") or answer.get("message") or "")
-    sentence = f"{path} answers {status} {code}: {said[:200]}"
-    if status == httpx.codes.TOO_MANY_REQUESTS or code in RATE_CODES:
-        return RateLimited(sentence)
-    # A token that was replaced is refused with 400, DH-906 and this text (docs/dhan.md).
-    if status == httpx.codes.UNAUTHORIZED or code in LOGIN_CODES or "invalid token" in said.lower():
-        return LoginRefused(sentence)
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return DhanUnreachable(sentence)
-    return RequestRefused(sentence)
+def _note_odd_value(answer: Answer, kind: OddKind, name: str) -> None:
+    odd = OddItems()
+    odd.note(kind, name)
+    _note_odd(answer, odd)
 
 
-def _quote_of(key: InstrumentKey, fields: Mapping[str, Any]) -> Quote:
-    day = fields.get("ohlc") or {}
-    ltp = _positive(fields.get("last_price"))
-    ltt = _ltt_of(str(fields.get("last_trade_time") or ""))
-    return Quote(
-        key,
-        ltp=ltp,
-        ltq=int(fields.get("last_quantity") or 0),
-        ltt=ltt,
-        average_price=float(fields.get("average_price") or 0),
-        volume=int(fields.get("volume") or 0),
-        total_sell_quantity=int(fields.get("sell_quantity") or 0),
-        total_buy_quantity=int(fields.get("buy_quantity") or 0),
-        oi=int(fields.get("oi") or 0),
-        oi_day_high=int(fields.get("oi_day_high") or 0),
-        oi_day_low=int(fields.get("oi_day_low") or 0),
-        day_open=float(day.get("open") or 0),
-        day_close=float(day.get("close") or 0),
-        day_high=float(day.get("high") or 0),
-        day_low=float(day.get("low") or 0),
-        depth=_depth_of(fields.get("depth")),
-        # During a session the broker's close is that of the session before.
-        previous_close=_positive(day.get("close")),
-    )
+def _note_odd(answer: Answer, odd: OddItems) -> None:
+    """Count odd items on the quote board, and log each kind once in the life of this process."""
+    if not odd.counts:
+        return
+    for kind, example in odd.examples.items():
+        # By address: a test, or another broker, begins again.
+        if (settings.DHAN_REST_URL, answer, kind) not in _logged:
+            _logged.add((settings.DHAN_REST_URL, answer, kind))
+            logger.warning(
+                "odd items in the broker's answer %s are left out: %s, first %s; /metrics counts further ones",
+                answer,
+                kind,
+                example,
+            )
+    try:
+        quote_board.connect().count_odd_items(answer, {kind.value: count for kind, count in odd.counts.items()})
+    except BoardError as error:
+        logger.warning("%d odd items of %s not counted: %s", odd.counts.total(), answer, type(error).__name__)
 
 
-def _positive(value: Any) -> float | None:
-    number = float(value or 0)
-    return number if number > 0 else None
-
-
-def _ltt_of(text: str) -> int | None:
-    """Return `DD/MM/YYYY HH:MM:SS` as LTT (IST wall clock as if UTC); None if the instrument never traded."""
-    if not text:
-        return None
-    stamp = datetime.strptime(text, "%d/%m/%Y %H:%M:%S").replace(tzinfo=UTC)
-    return None if stamp.year <= NEVER_TRADED_YEAR else int(stamp.timestamp())
-
-
-def _depth_of(sides: Any) -> Depth | None:
-    if not sides:
-        return None
-    one, two, three, four, five = (
-        DepthLevel(
-            int(buy["quantity"]),
-            int(sell["quantity"]),
-            int(buy["orders"]),
-            int(sell["orders"]),
-            float(buy["price"]),
-            float(sell["price"]),
-        )
-        for buy, sell in zip(sides["buy"], sides["sell"], strict=True)
-    )
-    return (one, two, three, four, five)
+_logged: set[tuple[str, Answer, OddKind]] = set()

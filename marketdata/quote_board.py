@@ -9,7 +9,8 @@ so that a former owner changes nothing after a freeze.
 Keys, under the prefix of the source: `frames:<n>` (channel), `full_frame_requests` (channel; payload: connection
 number), `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, `epoch`, and `layout`, the version of the
 rows), `owner:<n>` (JSON, expires), `sent:<n>` (packed keys of the instruments sent to the broker's socket, expires with
-it), `run:<task>` (epoch seconds, expires), and for reading only the list `celery:<queue>` of Celery.
+it), `run:<task>` (epoch seconds, expires), `odd_items` (hash: answer:kind -> number of odd items), and for reading only
+the list `celery:<queue>` of Celery.
 """
 
 import asyncio
@@ -142,6 +143,19 @@ class QuoteBoard:
         """Return when a periodic task last finished; None if not within RUN_TTL_SECONDS."""
         value: Any = self._redis.get(f"{self._prefix}:run:{task}")
         return datetime.fromtimestamp(float(value), tz=UTC) if value else None
+
+    def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
+        """Add the odd items of one answer of the broker's REST API, by kind."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for kind, count in counts.items():
+            pipeline.hincrby(f"{self._prefix}:odd_items", f"{answer}:{kind}", count)
+        pipeline.execute()
+
+    def read_odd_items(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of odd items since Redis was emptied, by answer and kind."""
+        counts: Any = self._redis.hgetall(f"{self._prefix}:odd_items")
+        names = {name: name.decode().partition(":") for name in counts}
+        return {(names[name][0], names[name][2]): int(count) for name, count in counts.items()}
 
     def count_queued(self, queue: str) -> int:
         """Return the number of tasks that wait in a Celery queue."""

@@ -7,9 +7,9 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 # Chosen: real tokens have about 300 characters; a longer text was pasted by mistake.
 MAX_TOKEN_CHARACTERS: Final = 4_096
@@ -18,6 +18,9 @@ RETRY_FIRST: Final = timedelta(seconds=30)
 RETRY_MOST: Final = timedelta(minutes=15)
 # docs/dhan.md: the broker accepts about one generation in two minutes. Chosen: ten seconds more than that.
 GENERATE_INTERVAL: Final = timedelta(seconds=130)
+# Chosen: a token lives for a day. Another year is no time, and PostgreSQL or a change of zone may refuse it.
+EXPIRY_YEARS: Final = range(2001, 2100)
+IST: Final = timezone(timedelta(hours=5, minutes=30))
 
 
 class TokenMalformed(ValueError):
@@ -48,9 +51,29 @@ def read_expiry(access_token: str) -> datetime | None:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     try:
-        return datetime.fromtimestamp(seconds, tz=UTC)
+        return _plausible(datetime.fromtimestamp(seconds, tz=UTC))
     except (OverflowError, ValueError, OSError):  # Which one depends on the platform.
         return None
+
+
+def parse_expiry(text: object) -> datetime | None:
+    """Return the expiry in an ISO text; without an offset it is in IST. None for anything else."""
+    try:
+        stamp = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return _plausible(stamp.replace(tzinfo=stamp.tzinfo or IST)) if stamp is not None else None
+
+
+def has_token_form(value: object) -> TypeGuard[str]:
+    """Whether `value` may be a token: printable ASCII without a space, which a header can carry."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_TOKEN_CHARACTERS
+        and value.isascii()
+        and value.isprintable()
+        and " " not in value
+    )
 
 
 def last_four(access_token: str) -> str:
@@ -65,7 +88,7 @@ def check_entered(*, client_id: str, access_token: str, now: datetime) -> None:
         raise TokenMalformed("The client id is letters and digits.")
     if not access_token or len(access_token) > MAX_TOKEN_CHARACTERS:
         raise TokenMalformed(f"The access token must have between 1 and {MAX_TOKEN_CHARACTERS:,} characters.")
-    if not access_token.isascii() or not access_token.isprintable() or " " in access_token:
+    if not has_token_form(access_token):
         raise TokenMalformed("The access token holds a space, a line break or a letter that no token has.")
     # A token without readable claims passes both checks: only the broker can say whether it is valid.
     expires_at = read_expiry(access_token)
@@ -119,6 +142,10 @@ def retry_after(*, step: Step, failures: int, chance: float) -> timedelta:
     # Half of the wait is random, so that two processes that failed together do not retry together.
     wait = most / 2 + most / 2 * chance
     return max(wait, GENERATE_INTERVAL) if step is Step.GENERATE else wait
+
+
+def _plausible(stamp: datetime) -> datetime | None:
+    return stamp if stamp.year in EXPIRY_YEARS else None
 
 
 def _claims(access_token: str) -> Mapping[str, Any]:

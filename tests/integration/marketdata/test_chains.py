@@ -13,6 +13,7 @@ from marketdata.domain.quote_rows import Known
 from marketdata.models import AtmCache, Instrument
 from marketdata.selectors import Price, PriceSource, PriceUnknown, SeriesListing
 from marketdata.services import Chain
+from tests.broker_answers import ODD_PRICES
 from tests.brokers import Broker, running_broker
 from tests.factories import Listing, make_listing, put_prices
 
@@ -97,6 +98,26 @@ def test_without_a_price_of_the_broker_the_price_of_the_caller_is_used(reliance:
     chain = open_chain(reliance, caller_ltp=Decimal(2651))
 
     assert (chain.window.atm, chain.spot.source) == (Decimal(2_660), PriceSource.CALLER)
+
+
+@pytest.mark.parametrize("name", ODD_PRICES)
+def test_with_an_odd_price_of_the_broker_the_price_of_the_caller_is_used(
+    reliance: SeriesListing, broker: Broker, name: str
+) -> None:
+    broker.answer(200, {"data": {"NSE_EQ": {"2885": {"last_price": ODD_PRICES[name][0]}}}, "status": "success"})
+
+    chain = open_chain(reliance, caller_ltp=Decimal(2651))
+
+    assert (chain.window.atm, chain.spot.source) == (Decimal(2_660), PriceSource.CALLER)
+
+
+@pytest.mark.parametrize("data", [None, [], {"NSE_EQ": None}, {"NSE_EQ": {"2885": None}}, {"NSE_XX": {"2885": {}}}])
+def test_with_an_unreadable_answer_of_the_broker_the_price_of_the_caller_is_used(
+    reliance: SeriesListing, broker: Broker, data: object
+) -> None:
+    broker.answer(200, {"data": data, "status": "success"})
+
+    assert open_chain(reliance, caller_ltp=Decimal(2651)).spot.source is PriceSource.CALLER
 
 
 def test_without_any_other_price_the_stored_window_is_used_unchanged(reliance: SeriesListing) -> None:

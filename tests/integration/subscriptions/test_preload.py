@@ -9,6 +9,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
+from tests.brokers import running_broker
 from tests.factories import NOW, Listing, drop_prices, make_future, make_series, make_user, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, count_subscribed, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
@@ -38,6 +39,21 @@ def test_a_pass_claims_the_listed_targets_of_the_rules(listing: Listing) -> None
     assert set(Subscription.objects.values_list("tier", flat=True)) == {"B"}
     assert list_loads() == [26, 26, 26, 26, 25]
     check_invariants()
+
+
+def test_one_odd_price_of_the_broker_holds_back_its_own_chains_only(listing: Listing, settings: Settings) -> None:
+    nifty, crude = listing.spots["NIFTY"], listing.spots["CRUDEOIL"]
+    drop_prices([nifty.pk, crude.pk])
+    with running_broker() as broker:
+        settings.DHAN_REST_URL = broker.url
+        settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
+        prices = {"IDX_I": {str(nifty.security_id): None}, "MCX_COMM": {str(crude.security_id): {"last_price": 5_810}}}
+        broker.answer(200, {"data": prices, "status": "success"})
+
+        report = services.preload_tier_b(now=NOW)
+
+    assert held() == ["CRUDEOIL 17 Feb 2026 x21", "CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT"]
+    assert report.waiting == ("NIFTY 17 Feb 2026 x21: no price", "NIFTY 24 Feb 2026 x21: no price")
 
 
 def test_a_second_pass_writes_nothing(listing: Listing, django_assert_num_queries: DjangoAssertNumQueries) -> None:
