@@ -7,7 +7,7 @@ one epoch of one connection: they begin at nothing with a new owner, which Prome
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -33,6 +33,11 @@ TASKS: Final = (PRELOAD_TASK, "subscriptions.tasks.recentre")
 VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], str, Sequence[str]]]] = {
     "terminal_up": (GaugeMetricFamily, "1 if the server answered this scrape, else 0.", ["server"]),
     "terminal_queue_tasks": (GaugeMetricFamily, "Tasks that wait for a worker.", ["queue"]),
+    "terminal_rest_odd_items": (
+        CounterMetricFamily,
+        "Items of the broker's REST answers that were left out.",
+        ["answer", "kind"],
+    ),
     "terminal_task_last_run_timestamp_seconds": (GaugeMetricFamily, "When a periodic task last finished.", ["task"]),
     "terminal_token_expires_timestamp_seconds": (GaugeMetricFamily, "When the access token ends, if it says so.", []),
     "terminal_feed_quiet_seconds": (GaugeMetricFamily, "How long no socket is opened from now on.", []),
@@ -83,6 +88,7 @@ class RedisReadings:
     reports: Sequence[ConnectionReport]
     queued: Mapping[str, int]
     last_runs: Mapping[str, datetime | None]
+    odd_items: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by answer and kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ def read_redis() -> RedisReadings:
         reports=board.list_reports(),
         queued={queue: board.count_queued(queue) for queue in QUEUES},
         last_runs={task: board.last_run(task) for task in TASKS},
+        odd_items=board.read_odd_items(),
     )
 
 
@@ -164,6 +171,8 @@ def families(database: DatabaseReadings | None, redis: RedisReadings | None) -> 
     metrics.add("terminal_up", ["redis"], redis is not None)
     if redis is not None:
         _add_tasks(metrics, redis)
+        for labels, count in redis.odd_items.items():
+            metrics.add("terminal_rest_odd_items", labels, count)
     reports = {report.connection: report for report in redis.reports} if redis else {}
     if database is not None:
         _add_database(metrics, database, reports if redis is not None else None)

@@ -15,6 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from marketdata import quote_board
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.feed_statistics import FeedStatistics
 from marketdata.quote_board import OwnerBoard
@@ -56,6 +57,17 @@ def test_a_scraper_on_this_machine_reads_the_statistics_of_the_feed(own_board: s
     assert 'terminal_feed_state{connection="2",state="wanted"} 1.0' in lines
     assert 'terminal_feed_capacity{connection="5"} 5000.0' in lines
     assert 'terminal_queue_tasks{queue="feed"} 0.0' in lines
+
+
+@pytest.mark.django_db(transaction=True)
+def test_odd_items_of_every_process_are_in_the_scrape(own_board: str) -> None:
+    quote_board.connect().count_odd_items("quote", {"null": 2, "text": 1})
+    quote_board.connect().count_odd_items("quote", {"null": 1})
+
+    lines = lines_of(Client().get("/metrics").content.decode())
+
+    assert 'terminal_rest_odd_items_total{answer="quote",kind="null"} 3.0' in lines
+    assert 'terminal_rest_odd_items_total{answer="quote",kind="text"} 1.0' in lines
 
 
 @pytest.mark.django_db(transaction=True)

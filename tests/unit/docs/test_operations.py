@@ -14,6 +14,7 @@ from django.core.management import get_commands
 from rest_framework.exceptions import APIException
 
 from marketdata.dhan.disconnects import Reaction, describe, reaction_to
+from marketdata.dhan.rest_answers import OddKind
 from marketdata.dhan.tokens import TokenMethod
 from marketdata.domain.errors import DomainError
 from marketdata.domain.feed import ConnectionState
@@ -210,7 +211,7 @@ def test_every_metric_on_the_page_exists() -> None:
     mentioned = {
         re.sub(r"_(bucket|sum|count)$", "", one) for one in re.findall(r"terminal_[a-z_]*[a-z]", PAGE.read_text())
     }
-    families = {"terminal_feed", "terminal_queue", "terminal_task", "terminal_token", "terminal_web"}
+    families = {"terminal_feed", "terminal_queue", "terminal_rest", "terminal_task", "terminal_token", "terminal_web"}
 
     assert mentioned - families <= metric_names()
 
@@ -221,6 +222,10 @@ def test_every_cause_of_a_reconnect() -> None:
 
 def test_every_kind_of_invalid_price() -> None:
     assert names("Kind", "Metrics") == set(TickFault)
+
+
+def test_every_kind_of_odd_item() -> None:
+    assert names("Odd item", "Metrics") == set(OddKind)
 
 
 def test_every_setting() -> None:

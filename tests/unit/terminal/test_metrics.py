@@ -112,6 +112,17 @@ def test_queues_have_their_lengths_and_a_task_that_never_ran_has_no_timestamp() 
     assert len([line for line in lines if line.startswith("terminal_task_last_run_timestamp_seconds")]) == 1
 
 
+def test_odd_items_are_counted_by_answer_and_kind() -> None:
+    redis = replace(make_redis(), odd_items={("quote", "null"): 2, ("ltp", "text"): 1})
+
+    lines = text_of(None, redis)
+
+    assert [line for line in lines if line.startswith("terminal_rest_odd_items")] == [
+        'terminal_rest_odd_items_total{answer="quote",kind="null"} 2.0',
+        'terminal_rest_odd_items_total{answer="ltp",kind="text"} 1.0',
+    ]
+
+
 def test_the_only_sample_of_the_token_is_its_expiry() -> None:
     lines = text_of(make_database(token_ends_at=NOW), None)
 
