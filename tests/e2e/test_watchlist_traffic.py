@@ -8,6 +8,7 @@ from playwright.sync_api import Page, Request, WebSocket, expect
 
 from tests.e2e.stack import Stack
 from tests.e2e.test_terminal import STREAMS_WITHIN_MS, add_reliance
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -59,21 +60,23 @@ def record_message(messages: list[dict[str, object]], payload: str | bytes) -> N
         messages.append(json.loads(payload))
 
 
-def load(page: Page, stack: Stack) -> None:
+def load(page: Page, stack: Stack, traffic: Traffic) -> None:
+    """Load the page, wait until it has the answer to its watch of the watchlist, and forget that traffic."""
     page.goto(stack.url)
     page.reload()  # A URL that differs only in its fragment would load nothing.
     expect(page.locator("#entries")).not_to_have_attribute("aria-busy", "true")
     expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=30_000)
+    # Playwright reports messages of the socket only during a call.
+    wait_until(lambda: page.title() != "" and traffic.listed != [], message="the watchlist is watched")
+    traffic.clear()
 
 
 def test_one_add_reads_the_list_once_and_watches_once_in_each_tab(page: Page, stack: Stack) -> None:
     other = page.context.new_page()
     elsewhere, here = record_traffic(other), record_traffic(page)
-    load(other, stack)
+    load(other, stack, elsewhere)
     page.bring_to_front()
-    load(page, stack)
-    here.clear()
-    elsewhere.clear()
+    load(page, stack, here)
 
     add_reliance(page)
 
@@ -94,7 +97,7 @@ def test_one_add_reads_the_list_once_and_watches_once_in_each_tab(page: Page, st
 
 def test_a_removal_reads_the_list_once(page: Page, stack: Stack) -> None:
     traffic = record_traffic(page)
-    load(page, stack)
+    load(page, stack, traffic)
     add_reliance(page)
     expect(page.locator(".entry")).to_have_attribute("data-quote", "live")
     traffic.clear()
