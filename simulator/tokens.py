@@ -1,9 +1,9 @@
 """Access tokens of the account: their status, and the issue of new ones. Pure: time is an argument.
 
 A token is a JWT that is valid for a day and contains the client id and its expiry (`exp`, true UTC). Its signature is
-random, because clients cannot check the broker's either. A new token revokes the one before. Only a valid token made on
-the web can be renewed, not one generated with PIN and TOTP (https://dhanhq.co/docs/v2/authentication/, read November
-2026).
+random, because clients cannot check the broker's either. A new token revokes the one before. The claim
+`tokenConsumerType` is SELF for a token made on the web, APP for one generated with PIN and TOTP. Only a valid SELF
+token can be renewed (https://dhanhq.co/docs/v2/authentication/, read November 2026).
 """
 
 import base64
@@ -61,7 +61,7 @@ class Tokens:
         """Issue a new token; it revokes the one before."""
         expires_at = now + timedelta(hours=self.hours if hours is None else hours)
         self.revoke()
-        self._current = Token(self._sign(now, expires_at), expires_at, is_renewable)
+        self._current = Token(self._sign(now, expires_at, "SELF" if is_renewable else "APP"), expires_at, is_renewable)
         return self._current
 
     def revoke(self) -> None:
@@ -84,13 +84,13 @@ class Tokens:
         """Return the expiry of the present token; None if it never expires, or there is none."""
         return self._current.expires_at if self._current is not None else None
 
-    def _sign(self, now: datetime, expires_at: datetime) -> str:
+    def _sign(self, now: datetime, expires_at: datetime, consumer_type: str) -> str:
         claims = {
             "iss": "dhan",
             "partnerId": "",
             "exp": int(expires_at.timestamp()),
             "iat": int(now.timestamp()),
-            "tokenConsumerType": "SELF",
+            "tokenConsumerType": consumer_type,
             "webhookUrl": "",
             "dhanClientId": self.client_id,
         }

@@ -1,7 +1,9 @@
 """Status of access tokens."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
 from simulator.tokens import Tokens, TokenStatus, is_totp, totp_now
@@ -19,6 +21,18 @@ def test_only_the_newest_token_is_valid() -> None:
     assert tokens.status("first", now=now) is TokenStatus.REVOKED
     assert tokens.status(newer.text, now=now) is TokenStatus.VALID
     assert tokens.status("never", now=now) is TokenStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(("is_renewable", "consumer_type"), [(True, "SELF"), (False, "APP")])
+def test_a_generated_token_states_another_consumer_than_one_of_the_web(
+    *, is_renewable: bool, consumer_type: str
+) -> None:
+    issued = Tokens("1", "first").issue(now=now, is_renewable=is_renewable)
+
+    claims = issued.text.split(".")[1]
+    stated = orjson.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+
+    assert (stated["tokenConsumerType"], stated["dhanClientId"]) == (consumer_type, "1")
 
 
 def test_a_token_expires_at_the_time_in_its_claims() -> None:
