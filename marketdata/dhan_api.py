@@ -30,6 +30,7 @@ from django.conf import settings
 from marketdata import quote_board
 from marketdata.dhan import rest_answers
 from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.profiles import Profile, read_profile
 from marketdata.dhan.rest_answers import ItemReading, OddItems, OddKind, OddValue
 from marketdata.dhan.tokens import has_token_form, parse_expiry, read_expiry
 from marketdata.dhan_http import (
@@ -60,6 +61,7 @@ __all__ = [
     "RequestRefused",
     "fetch_ltp",
     "fetch_ltp_in_turn",
+    "fetch_profile",
     "fetch_quotes",
     "generate_token",
     "open_instrument_file",
@@ -99,6 +101,7 @@ class Answer(StrEnum):
 
     LTP = "ltp"
     QUOTE = "quote"
+    PROFILE = "profile"
     TOKEN = "token"  # noqa: S105  a label, no secret
     INSTRUMENT_FILE = "instrument_file"
 
@@ -144,6 +147,25 @@ class IssuedToken:
 
     def __repr__(self) -> str:
         return f"IssuedToken(expires_at={self.expires_at!r})"
+
+
+def fetch_profile(credentials: Credentials) -> Profile:
+    """Return the account of an access token, which need not be the current one.
+
+    Raises LoginRefused if the broker refuses the token, DhanUnreachable also for an answer that names no account.
+    """
+    headers = {"access-token": credentials.access_token}
+    request = Request("GET", settings.DHAN_REST_URL, "/profile", headers=headers)
+    status, answer = _send(Answer.PROFILE, request, timeout=QUOTE_TIMEOUT, seconds=QUOTE_SECONDS)
+    if not httpx.codes.is_success(status):
+        raise error_of(request, status, answer)
+    profile = read_profile(answer)
+    if profile.client_id is None:
+        _note_odd_value(Answer.PROFILE, OddKind.FORM if "dhanClientId" in answer else OddKind.MISSING, "dhanClientId")
+        raise DhanUnreachable("/profile answers without a client id", is_answered=True)
+    if profile.valid_until is None:
+        _note_odd_value(Answer.PROFILE, OddKind.TIME, "tokenValidity")
+    return profile
 
 
 def renew_token(credentials: Credentials) -> IssuedToken:

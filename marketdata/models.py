@@ -161,11 +161,12 @@ class AtmCache(models.Model):
 class BrokerSession(models.Model):
     """A current or former access token. Former rows stay as an audit record, without their token.
 
-    The row of an environment's token holds no token, only its record of refusals and failures.
+    Except the previous one: staff can go back to it, so it keeps its token until the next one is entered. The row of an
+    environment's token holds no token while it is current, only its record of refusals and failures.
     """
 
     client_id = models.CharField(max_length=32)
-    # Ciphertext of marketdata.dhan.sealing; empty for former rows.
+    # Ciphertext of marketdata.dhan.sealing; empty for former rows but the previous one.
     token_sealed = models.TextField(blank=True)
     last_four = models.CharField(max_length=4, blank=True)
     # Null for an opaque token.
@@ -175,6 +176,8 @@ class BrokerSession(models.Model):
     # A copy of the name, not a foreign key: the record survives the user.
     stored_by = models.CharField(max_length=150)
     is_current = models.BooleanField(default=True)
+    # The token that the current one, or the one that it renews, replaced when staff entered it.
+    is_previous = models.BooleanField(default=False)
     # Keyed hash of the environment's account and token at that time; empty without a token.
     environment_mark = models.CharField(max_length=64, blank=True)
     # When the broker first refused it, and the reason.
@@ -192,8 +195,15 @@ class BrokerSession(models.Model):
             models.UniqueConstraint(
                 fields=["is_current"], condition=Q(is_current=True), name="broker_sessions_one_current"
             ),
+            models.UniqueConstraint(
+                fields=["is_previous"], condition=Q(is_previous=True), name="broker_sessions_one_previous"
+            ),
             models.CheckConstraint(
-                condition=Q(is_current=True) | Q(token_sealed=""), name="broker_sessions_only_current_has_token"
+                condition=Q(is_current=False) | Q(is_previous=False), name="broker_sessions_current_or_previous"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_current=True) | Q(is_previous=True) | Q(token_sealed=""),
+                name="broker_sessions_former_have_no_token",
             ),
         ]
 

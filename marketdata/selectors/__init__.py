@@ -3,8 +3,10 @@
 from marketdata.selectors.broker_login import (
     AccessTokenStatus,
     BrokerLogin,
+    PreviousLogin,
     TokenSource,
     environment_mark,
+    find_previous_login,
     get_access_token_status,
     get_broker_login,
     read_credentials,

@@ -42,6 +42,14 @@ class BrokerLogin:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviousLogin:
+    """The account and token that staff replaced last, and its row."""
+
+    credentials: Credentials
+    row: BrokerSession
+
+
+@dataclass(frozen=True, slots=True)
 class AccessTokenStatus:
     """Public facts about the current access token. `problem` is a sentence for staff, empty without a problem."""
 
@@ -74,6 +82,17 @@ def get_broker_login() -> BrokerLogin:
     if named is None:
         return BrokerLogin(None, None, TokenSource.NONE, own)
     return BrokerLogin(named, read_expiry(named.access_token), TokenSource.ENVIRONMENT, own)
+
+
+def find_previous_login(*, now: datetime) -> PreviousLogin | None:
+    """Return the token to which staff can go back; None if there is none, or it has expired.
+
+    Raises SealError if it cannot be decrypted.
+    """
+    row = BrokerSession.objects.filter(is_previous=True).first()
+    if row is None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    return PreviousLogin(Credentials(row.client_id, unseal(row.token_sealed, keys=settings.TOKEN_KEYS)), row)
 
 
 def environment_mark() -> str:

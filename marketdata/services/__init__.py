@@ -1,6 +1,14 @@
 """Writes of marketdata: instruments, windows of chains, the access token, the calendar."""
 
-from marketdata.services.access_token import Renewal, check_token, note_refusal, renew_token, reseal_tokens, store_token
+from marketdata.services.access_token import (
+    Renewal,
+    check_token,
+    note_refusal,
+    renew_token,
+    reseal_tokens,
+    restore_previous_token,
+    store_token,
+)
 from marketdata.services.chains import (
     Chain,
     chain_at,
@@ -10,5 +18,6 @@ from marketdata.services.chains import (
     stored_chain,
     with_current_window,
 )
+from marketdata.services.entered_token import TokenRefused, TokenUntested, test_token
 from marketdata.services.imports import import_instruments
 from marketdata.services.sessions import load_market_calendar, make_holidays

@@ -1,7 +1,9 @@
 """The access token: stored when staff enter one, and renewed before it expires, by one process at a time.
 
 Theory of operation. At most one row is current. A new token is a new row, inserted in the transaction that also
-deletes the token of the former row. Renewal calls the broker, and no remote call happens inside a transaction:
+deletes the token of the former row. A token that staff replaced stays stored as the previous one, so that they can go
+back to it (`entered_token` has the test before). Renewal calls the broker, and no remote call happens inside a
+transaction:
 
 1. Try a session-level advisory lock, so that of many processes one renews. If it is taken, there is nothing to do.
 2. Under the lock, read the login again: another process may have renewed it before us.
@@ -41,7 +43,7 @@ from marketdata.dhan_api import DhanError, IssuedToken
 from marketdata.domain.feed import ConnectionState
 from marketdata.models import BrokerSession
 from marketdata.quote_board import BoardError
-from marketdata.selectors import BrokerLogin, environment_mark, get_broker_login
+from marketdata.selectors import BrokerLogin, PreviousLogin, environment_mark, get_broker_login
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +85,31 @@ def store_token(*, client_id: str, access_token: str, stored_by: str, now: datet
         now=now,
     )
     with _current_row_lock():
+        _keep_as_previous(Credentials(client_id, access_token), now)
         _make_current(row)
     logger.info("access token entered by %s, expires at %s", stored_by, row.expires_at or "an unknown time")
+    return row
+
+
+def restore_previous_token(*, previous: PreviousLogin, restored_by: str, now: datetime) -> BrokerSession | None:
+    """Make the previous token the current one and return its new row; the token that it replaces is the previous then.
+
+    None, and nothing changes, if another token was entered since `previous` was read. Raises TokenKeysMissing.
+    """
+    former = previous.row
+    row = _row(
+        previous.credentials,
+        expires_at=former.expires_at,
+        method=TokenMethod.ENTERED,
+        stored_by=restored_by,
+        now=now,
+    )
+    with _current_row_lock():
+        if not BrokerSession.objects.filter(pk=former.pk, is_previous=True).exists():
+            return None
+        _keep_as_previous(previous.credentials, now)
+        _make_current(row)
+    logger.info("previous access token restored by %s", restored_by)
     return row
 
 
@@ -225,6 +250,10 @@ def _store_renewed(renewed: BrokerSession, step: Step, issued: IssuedToken, now:
         if not BrokerSession.objects.filter(pk=renewed.pk, is_current=True).exists():
             logger.warning("renewed access token discarded: another one was entered during the renewal")
             return Renewal.OVERTAKEN
+        # The broker issues a new token of an account and ends all others of it.
+        BrokerSession.objects.filter(is_previous=True, client_id=row.client_id).update(
+            is_previous=False, token_sealed=""
+        )
         _make_current(row)
     logger.info("access token %s, expires at %s", row.method, row.expires_at or "an unknown time")
     return Renewal.DONE
@@ -242,6 +271,21 @@ def _note_failure(row: BrokerSession, step: Step, reason: str, now: datetime) ->
     at = now + retry_after(step=step, failures=failures, chance=random.random())  # noqa: S311  jitter is no secret
     BrokerSession.objects.filter(pk=row.pk).update(failures=failures, failure=reason[:200], retry_at=at)
     logger.error("renewal of the access token failed, attempt %d: %s", failures, reason)
+
+
+def _keep_as_previous(new: Credentials, now: datetime) -> None:
+    """Mark the current token as the previous one, if it is not `new` itself; delete the one that was it so far."""
+    try:
+        found = get_broker_login()
+    except SealError:
+        return  # It cannot be decrypted, and so not be restored.
+    if found.credentials is None or found.credentials == new:
+        return
+    row = found.row or _insert_tokenless(found, now)
+    # The environment's token may be another one tomorrow: it is stored like an entered one.
+    sealed = row.token_sealed or seal(found.credentials.access_token, keys=settings.TOKEN_KEYS)
+    BrokerSession.objects.filter(is_previous=True).update(is_previous=False, token_sealed="")
+    BrokerSession.objects.filter(pk=row.pk).update(is_current=False, is_previous=True, token_sealed=sealed)
 
 
 def _insert_tokenless(found: BrokerLogin, now: datetime) -> BrokerSession:

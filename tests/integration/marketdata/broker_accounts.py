@@ -29,6 +29,19 @@ def running_account_broker(settings: Settings) -> Iterator[Broker]:
         yield broker
 
 
+def make_profile(**changed: object) -> dict[str, object]:
+    """Return the broker's answer about a valid token, as it was recorded, of this account."""
+    return {
+        "dhanClientId": US,
+        "tokenValidity": "31/12/2099 23:59",
+        "activeSegment": "Equity, Derivative, Currency, Commodity",
+        "ddpi": "Active",
+        "mtf": "Active",
+        "dataPlan": "Active",
+        "dataValidity": "2099-12-05 09:37:52.0",
+    } | changed
+
+
 def store(token: str, *, now: datetime) -> BrokerSession:
     """Store a token as staff do."""
     return services.store_token(client_id=US, access_token=token, stored_by="staff", now=now)

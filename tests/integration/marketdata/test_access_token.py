@@ -60,13 +60,21 @@ def test_a_stored_token_can_be_read_and_is_never_stored_unencrypted() -> None:
     assert OLD not in str(BrokerSession.objects.get())
 
 
-def test_a_new_token_deletes_the_ciphertext_of_the_previous_one() -> None:
+def test_a_new_token_deletes_the_ciphertext_of_all_but_the_previous_one() -> None:
+    store("an-opaque-token-cccc", now=NOW)
     store(OLD, now=NOW)
     store(NEW, now=NOW)
 
     assert selectors.read_credentials() == Credentials(US, NEW)
-    earlier, current = BrokerSession.objects.order_by("pk")
-    assert (earlier.is_current, earlier.token_sealed, earlier.last_four) == (False, "", "aaaa")
+    earlier, previous, current = BrokerSession.objects.order_by("pk")
+    assert (earlier.is_current, earlier.is_previous, earlier.token_sealed, earlier.last_four) == (
+        False,
+        False,
+        "",
+        "cccc",
+    )
+    assert (previous.is_current, previous.is_previous, previous.last_four) == (False, True, "aaaa")
+    assert OLD not in previous.token_sealed
     assert current.is_current
 
 

@@ -1,5 +1,6 @@
 """Staff enter an access token: the permissions, the stored columns, and that no page shows it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,20 +18,23 @@ from marketdata import selectors
 from marketdata.checks import check_token_keys
 from marketdata.dhan.credentials import Credentials
 from marketdata.models import BrokerSession
+from tests.brokers import Broker
 from tests.factories import make_user
+from tests.integration.marketdata.broker_accounts import US, make_profile, running_account_broker
 from tests.jwts import make_jwt
 
 LIST = "/admin/marketdata/brokersession/"
 ADD = f"{LIST}add/"
-US = "1000000001"
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def keys(settings: Settings) -> None:
-    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
-    settings.DHAN_CLIENT_ID = settings.DHAN_ACCESS_TOKEN = ""
+def broker(settings: Settings) -> Iterator[Broker]:
+    """A broker that accepts every token of the account."""
+    with running_account_broker(settings) as broker:
+        broker.answer(200, make_profile())
+        yield broker
 
 
 @pytest.fixture
