@@ -81,6 +81,7 @@ def format_expiries(underlying: Underlying, rows: Iterable[ExpiryRow]) -> dict[s
                 "days_left": row.days_left,
                 "has_options": row.has_options,
                 "has_futures": row.has_futures,
+                "over": row.is_over,
             }
             for row in rows
         ],
@@ -105,6 +106,7 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
                 "strike": hit.strike,
                 "option_type": hit.option_type.value if hit.option_type else None,
                 "lot_size": hit.lot_size,
+                "over": hit.is_over,
                 "offers": [
                     {
                         "instrument_type": offer.instrument_type,

@@ -108,8 +108,8 @@ class ChainSubscribeView(GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         wanted = validated(self.get_serializer(data=request.data))
         underlying = market_selectors.find_underlying(symbol=wanted["symbol"], exchange=wanted.get("exchange"))
-        listing = market_selectors.get_series(underlying=underlying, expiry=wanted.get("expiry"))
         now = timezone.now()
+        listing = market_selectors.get_series(underlying=underlying, expiry=wanted.get("expiry"), now=now)
         chain = market_services.open_chain(
             listing=listing,
             width=wanted.get("strikes") or listing.default_width,

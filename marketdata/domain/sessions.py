@@ -155,6 +155,26 @@ class SessionBook:
                 return max(past)
         return None
 
+    def current_from(self, segment: ExchangeSegment, at: datetime) -> date:
+        """Return the first day whose last session has not ended by `at`: contracts that expire before it are over.
+
+        A session without known hours lasts the whole day. Without a session in LOOK_BACK_DAYS, the day of `at`.
+        """
+        here = at.astimezone(IST)
+        for offset in range(LOOK_BACK_DAYS + 1):
+            day = here.date() + timedelta(days=offset)
+            # A day without a session is passed over: what expires on a holiday trades last in the session before it.
+            if any(offset or one.closes is None or here.time() < one.closes for one in self._trading(segment, day)):
+                return day
+        return here.date()
+
+    def _trading(self, segment: ExchangeSegment, day: date) -> Sequence[Session]:
+        """Return the sessions of a day, also those without known hours."""
+        rows = self._sessions.get((segment, day))
+        if rows is None:
+            return self.list_sessions(segment, day)
+        return [one for one in rows if one.kind is not SessionKind.HOLIDAY]
+
     def closed_since(self, segment: ExchangeSegment, at: datetime) -> datetime | None:
         """Return the end of the last session while `segment` is closed by the calendar; None while it is open.
 

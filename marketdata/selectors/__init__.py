@@ -38,9 +38,16 @@ from marketdata.selectors.series import (
     get_series_by_key,
     list_contracts,
     list_expiries,
+    list_first_current,
     list_series,
 )
-from marketdata.selectors.sessions import MarketCalendar, list_unknown_years, next_trading_day_missing, read_calendar
+from marketdata.selectors.sessions import (
+    MarketCalendar,
+    list_current_from,
+    list_unknown_years,
+    next_trading_day_missing,
+    read_calendar,
+)
 from marketdata.selectors.succession import (
     SeriesSuccessor,
     Successor,
@@ -59,6 +66,7 @@ from marketdata.selectors.underlyings import (
     get_instrument_by_id,
     is_token_prefixed,
     list_existing,
+    market_now,
     market_today,
     parse_exchange,
 )

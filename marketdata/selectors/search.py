@@ -8,7 +8,7 @@ derivatives that can be added to a watchlist, each with its nearest expiries.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ from marketdata.domain.search import SearchQuery, parse_query
 from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import search_statements as statements
 from marketdata.selectors.prices import list_ltps
-from marketdata.selectors.underlyings import is_token_prefixed, market_today
+from marketdata.selectors.sessions import list_current_from
+from marketdata.selectors.underlyings import is_token_prefixed, market_now, market_today
 
 DEFAULT_LIMIT: Final = 20  # Chosen: one screen of results.
 MAX_LIMIT: Final = 50  # Chosen: keeps an answer below 30 kB.
@@ -30,6 +31,9 @@ DERIVATIVE_SEGMENT: Final = {
     ExchangeSegment.NSE_EQ: ExchangeSegment.NSE_FNO,
     ExchangeSegment.BSE_EQ: ExchangeSegment.BSE_FNO,
 }
+
+
+_CurrentFrom = Mapping[ExchangeSegment, date]  # the first day that is not over, by segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class SearchHit:
     is_underlying: bool
     is_exact: bool = False
     offers: tuple[Offer, ...] = field(default=())
+    is_over: bool = False  # the last session of this contract has ended
 
     @property
     def derivative_segment(self) -> ExchangeSegment:
@@ -68,29 +73,36 @@ class SearchHit:
         return DERIVATIVE_SEGMENT.get(self.segment, self.segment)
 
 
-def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT) -> list[SearchHit]:
-    """Return the hits of `query`, best first. Raises QueryTooLong.
+def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime | None = None) -> list[SearchHit]:
+    """Return the hits of `query` at `now`, by default the clock, best first. Raises QueryTooLong.
 
-    Order: exact symbols before prefixes, underlyings before their derivatives, derivatives by nearest expiry. A query
-    that names a contract returns contracts only, if any match.
+    Order: exact symbols before prefixes, underlyings before their derivatives, derivatives by nearest expiry, those
+    that are over last. A query that names a contract returns contracts only, if any match.
     """
     exchange, words = split_exchange(query)
     asked = parse_query(words)
     if not asked.phrase:
         return []
     limit = max(1, min(limit, MAX_LIMIT))
+    current_from = list_current_from(at=market_now(now))
     is_contract = asked.names_contract or asked.strike is not None
-    contracts = _list_contracts(asked, exchange=exchange, limit=limit) if is_contract else []
+    contracts = _list_contracts(asked, current_from, exchange=exchange, limit=limit) if is_contract else []
     is_answered = bool(contracts) and asked.names_contract
-    named = [] if is_answered else _list_named(asked.phrase, exchange=exchange, limit=limit)
+    named = [] if is_answered else _list_named(asked.phrase, current_from, exchange=exchange, limit=limit)
     found = [*named, *contracts]
     # A contract may match by name and by column: the first, better ranked hit stays.
     unique = list({hit.instrument_id: hit for hit in found}.values())[:limit]
-    return _with_offers(_with_exchange(unique))
+    marked = [replace(hit, is_over=hit.expiry is not None and hit.expiry < current_from[hit.segment]) for hit in unique]
+    return _with_offers(_with_exchange(marked), current_from)
 
 
 def _list_named(
-    words: Sequence[str], *, exchange: Exchange | None, limit: int, has_derivatives: bool = False
+    words: Sequence[str],
+    current_from: _CurrentFrom,
+    *,
+    exchange: Exchange | None,
+    limit: int,
+    has_derivatives: bool = False,
 ) -> list[SearchHit]:
     phrase = " ".join(words)
     pieces = re.findall(r"[A-Z0-9]+", phrase)
@@ -102,13 +114,18 @@ def _list_named(
         "words": " & ".join(f"{piece.lower()}:*" for piece in pieces),
         "exchange": exchange,
         "today": market_today(),
+        "current_from": _by_number(current_from),
         "limit": limit,
     }
     return _hits(statements.named(by_word=is_word, has_derivatives=has_derivatives), parameters)
 
 
-def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int) -> list[SearchHit]:
-    underlyings = _list_named(asked.words, exchange=exchange, limit=UNDERLYINGS_TRIED, has_derivatives=True)
+def _list_contracts(
+    asked: SearchQuery, current_from: _CurrentFrom, *, exchange: Exchange | None, limit: int
+) -> list[SearchHit]:
+    underlyings = _list_named(
+        asked.words, current_from, exchange=exchange, limit=UNDERLYINGS_TRIED, has_derivatives=True
+    )
     # "NIFTY 25000" means NIFTY: contracts of NIFTYNXT50 would only push those of NIFTY down.
     if underlyings and underlyings[0].is_exact:
         underlyings = [one for one in underlyings if one.underlying == underlyings[0].underlying]
@@ -120,6 +137,7 @@ def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int
         "symbols": [one.underlying for one in underlyings],
         "near": [ltps.get(one.instrument_id) for one in underlyings],
         "today": market_today(),
+        "current_from": _by_number(current_from),
         "strike": asked.strike,
         "strike_prefix": f"{asked.strike}%",
         "option_type": asked.option_type,
@@ -137,6 +155,12 @@ def _list_contracts(asked: SearchQuery, *, exchange: Exchange | None, limit: int
     if asked.option_type is not None:
         return _hits(statements.contracts(("option",)), parameters)
     return _hits(statements.contracts(("future",)), parameters) + _hits(statements.contracts(("option",)), parameters)
+
+
+def _by_number(current_from: _CurrentFrom) -> list[date | None]:
+    """Return these days at the places of the segments' numbers, as the statements expect them."""
+    days: dict[int, date] = {int(segment): day for segment, day in current_from.items()}
+    return [days.get(number) for number in range(max(ExchangeSegment) + 1)]
 
 
 def _known_ltps(underlyings: Iterable[SearchHit]) -> Mapping[int, Decimal]:
@@ -169,7 +193,7 @@ def _with_exchange(hits: Sequence[SearchHit]) -> list[SearchHit]:
     ]
 
 
-def _with_offers(hits: Sequence[SearchHit]) -> list[SearchHit]:
+def _with_offers(hits: Sequence[SearchHit], current_from: _CurrentFrom) -> list[SearchHit]:
     keys = {(hit.derivative_segment, hit.underlying) for hit in hits if hit.is_underlying}
     with connection.cursor() as cursor:
         cursor.execute(
@@ -177,7 +201,7 @@ def _with_offers(hits: Sequence[SearchHit]) -> list[SearchHit]:
             {
                 "segments": [int(segment) for segment, _ in keys],
                 "symbols": [symbol for _, symbol in keys],
-                "today": market_today(),
+                "current_from": _by_number(current_from),
                 "count": EXPIRIES_OFFERED,
             },
         )

@@ -14,12 +14,14 @@ _COLUMNS: Final = """
 # Exactly the expression of the index instruments_words; otherwise the planner does not use it.
 _WORDS: Final = """to_tsvector('simple'::regconfig, COALESCE(i.token, '') || ' ' || COALESCE(i.display_name, ''))"""
 
-# Commodities and currencies have no listed spot: their nearest future represents the underlying.
-_STANDS_FOR_UNDERLYING: Final = """
-    (i.expiry IS NULL OR i.underlying_id IS NULL AND NOT EXISTS (
+# `current_from` has the first day that is not over for each segment, at the place of its number.
+_CURRENT_FROM: Final = "(%(current_from)s::date[])[i.exchange_segment + 1]"
+# Commodities and currencies have no listed spot: their nearest future that is not over represents the underlying.
+_STANDS_FOR_UNDERLYING: Final = f"""
+    (i.expiry IS NULL OR i.underlying_id IS NULL AND i.expiry >= {_CURRENT_FROM} AND NOT EXISTS (
         SELECT FROM instruments e WHERE e.is_listed AND e.option_type = '' AND e.expiry IS NOT NULL
         AND e.underlying_symbol = i.underlying_symbol AND e.exchange_segment = i.exchange_segment
-        AND e.expiry >= %(today)s AND (e.expiry, e.id) < (i.expiry, i.id)))
+        AND e.expiry >= {_CURRENT_FROM} AND (e.expiry, e.id) < (i.expiry, i.id)))
 """
 _HAS_DERIVATIVES: Final = """
     (i.expiry IS NOT NULL OR i.id IN (
@@ -37,7 +39,8 @@ def named(*, by_word: bool, has_derivatives: bool) -> str:
     return f"""
         WITH found AS (
             SELECT {_COLUMNS}, i.series, i.underlying_symbol = %(symbol)s AS exact, i.token LIKE %(prefix)s AS prefixed,
-                   {_STANDS_FOR_UNDERLYING} AS stands, {_HAS_DERIVATIVES} AS derives
+                   {_STANDS_FOR_UNDERLYING} AS stands, {_HAS_DERIVATIVES} AS derives,
+                   coalesce(i.expiry < {_CURRENT_FROM}, false) AS is_over
             FROM instruments i
             WHERE i.is_listed AND i.option_type = '' AND (i.expiry IS NULL OR i.expiry >= %(today)s)
               AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s) AND ({match})
@@ -48,7 +51,7 @@ def named(*, by_word: bool, has_derivatives: bool) -> str:
         ORDER BY (exact AND stands) DESC, stands DESC, derives DESC, prefixed DESC,
                  (series IN ('', 'EQ', 'BE', 'BZ', 'A', 'B', 'T', 'X', 'XT')) DESC,
                  array_position(ARRAY['NSE', 'MCX', 'BSE'], exchange::text), length(underlying_symbol),
-                 underlying_symbol, expiry NULLS FIRST, token
+                 underlying_symbol, is_over, expiry NULLS FIRST, token
         LIMIT %(limit)s
     """  # noqa: S608  Built from constants of this module.
 
@@ -81,8 +84,8 @@ def contracts(conditions: Sequence[str]) -> str:
         WHERE (%(month)s::int IS NULL OR extract(month FROM i.expiry) = %(month)s)
           AND (%(year)s::int IS NULL OR extract(year FROM i.expiry) = %(year)s)
           AND {" AND ".join(_CONDITIONS[name] for name in conditions)}
-        ORDER BY u.place, abs(extract(day FROM i.expiry) - %(day)s::int) NULLS FIRST, i.expiry,
-                 abs(i.strike - u.middle), i.strike, i.option_type, i.id
+        ORDER BY u.place, abs(extract(day FROM i.expiry) - %(day)s::int) NULLS FIRST,
+                 i.expiry < {_CURRENT_FROM}, i.expiry, abs(i.strike - u.middle), i.strike, i.option_type, i.id
         LIMIT %(limit)s
     """  # noqa: S608  Built from constants of this module.
 
@@ -95,7 +98,7 @@ CROSS JOIN LATERAL (
     WITH RECURSIVE next_one AS (
         (SELECT i.expiry, i.instrument_type, 1 AS place FROM instruments i
          WHERE i.is_listed AND i.underlying_symbol = k.symbol AND i.exchange_segment = k.segment
-           AND i.expiry >= %(today)s AND i.strike IS NOT NULL
+           AND i.expiry >= (%(current_from)s::date[])[k.segment + 1] AND i.strike IS NOT NULL
          ORDER BY i.expiry LIMIT 1)
         UNION ALL
         SELECT later.expiry, later.instrument_type, n.place + 1 FROM next_one n CROSS JOIN LATERAL (
@@ -108,7 +111,7 @@ CROSS JOIN LATERAL (
     SELECT expiry, instrument_type FROM next_one
     UNION ALL
     (SELECT f.expiry, f.instrument_type FROM instruments f
-     WHERE f.is_listed AND f.option_type = '' AND f.expiry >= %(today)s
+     WHERE f.is_listed AND f.option_type = '' AND f.expiry >= (%(current_from)s::date[])[k.segment + 1]
        AND f.underlying_symbol = k.symbol AND f.exchange_segment = k.segment
      ORDER BY f.expiry LIMIT %(count)s)
 ) o

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -29,7 +29,8 @@ from marketdata.domain.instruments import (
     format_expiry,
 )
 from marketdata.models import Instrument
-from marketdata.selectors.underlyings import Underlying, UnknownSymbol, find_underlying, market_today
+from marketdata.selectors.sessions import LONGEST_CLOSURE_DAYS, list_current_from
+from marketdata.selectors.underlyings import Underlying, UnknownSymbol, find_underlying, market_now, market_today
 
 INDEX_WIDTH: Final = 101  # As commissioned (design, section 3): 50 + 1 + 50.
 PLAIN_WIDTH: Final = 25  # As commissioned: 12 + 1 + 12.
@@ -69,6 +70,7 @@ class ExpiryRow:
     days_left: int
     has_options: bool
     has_futures: bool
+    is_over: bool = False  # its last session has ended: it is listed, and never the default
 
 
 class Leg(NamedTuple):
@@ -134,8 +136,8 @@ class Contracts:
     futures: tuple[FutureRow, ...]
 
 
-def list_expiries(*, underlying: Underlying, options_only: bool) -> list[ExpiryRow]:
-    """Return the expiries on `underlying`, soonest first; empty for one without derivatives."""
+def list_expiries(*, underlying: Underlying, options_only: bool, now: datetime | None = None) -> list[ExpiryRow]:
+    """Return the expiries on `underlying`, soonest first, those that are over last; empty without derivatives."""
     segment = underlying.option_segment if options_only else underlying.derivative_segment
     if segment is None:
         return []
@@ -144,11 +146,11 @@ def list_expiries(*, underlying: Underlying, options_only: bool) -> list[ExpiryR
     dates = list(listed.values_list("expiry", "is_option").distinct())
     options = classify(expiry for expiry, is_option in dates if is_option and expiry)
     futures = classify(expiry for expiry, is_option in dates if not is_option and expiry)
+    kinds = options if options_only else {**futures, **options}
+    current_from = _current_from(segment, kinds, now)
     return [
-        ExpiryRow(
-            one, (options if one in options else futures)[one], (one - today).days, one in options, one in futures
-        )
-        for one in sorted(options if options_only else {*options, *futures})
+        ExpiryRow(one, kinds[one], (one - today).days, one in options, one in futures, one < current_from)
+        for one in sorted(kinds, key=lambda one: (one < current_from, one))
     ]
 
 
@@ -173,28 +175,56 @@ def list_contracts(
     return {key: Contracts(tuple(expiries[key]), tuple(futures[key])) for key in underlyings}
 
 
-def get_future(*, symbol: str, expiry: date | None = None, exchange: str | None = None) -> Instrument:
-    """Return the future on `symbol`; without `expiry` the nearest. Raises UnknownSymbol, UnknownExpiry."""
+def list_first_current(
+    listed: Mapping[tuple[ExchangeSegment, str], Contracts], *, now: datetime | None = None
+) -> Mapping[ExchangeSegment, date]:
+    """Return the first day that is not over at `now`, by default the clock, for each segment of `listed`."""
+    near = market_today() + timedelta(days=LONGEST_CLOSURE_DAYS)
+    segments = {
+        segment
+        for (segment, _), contracts in listed.items()
+        for expiry in (*contracts.option_expiries, *(one.expiry for one in contracts.futures))
+        if expiry <= near
+    }
+    read = list_current_from(at=market_now(now), segments=segments)
+    return {segment: read.get(segment, market_today()) for segment, _ in listed}
+
+
+def get_future(
+    *, symbol: str, expiry: date | None = None, exchange: str | None = None, now: datetime | None = None
+) -> Instrument:
+    """Return the future on `symbol`; without `expiry` the nearest that is not over at `now`, by default the clock.
+
+    Raises UnknownSymbol, UnknownExpiry.
+    """
     underlying = find_underlying(symbol=symbol, exchange=exchange)
     segment, today = underlying.derivative_segment, market_today()
     if segment is None:
         raise UnknownSymbol(f"No futures are listed on {underlying.symbol}.", symbol=underlying.symbol)
     futures = _contracts(segment, underlying.symbol, today).filter(option_type="").order_by("expiry", "id")
-    found = (futures.filter(expiry=expiry) if expiry else futures).first()
+    found = futures.filter(expiry=expiry).first() if expiry else _nearest(futures, segment, now)
     if found is None:
         dates = [one for one in futures.values_list("expiry", flat=True) if one]
         raise _unknown_expiry(f"{underlying.symbol} futures", expiry, dates, today)
     return found
 
 
-def get_series(*, underlying: Underlying, expiry: date | None) -> SeriesListing:
-    """Return the series of that expiry; without `expiry` the nearest. Raises NoOptions, UnknownExpiry, NoSpot."""
+def get_series(*, underlying: Underlying, expiry: date | None, now: datetime | None = None) -> SeriesListing:
+    """Return the series of that expiry; without `expiry` the nearest that is not over at `now`, by default the clock.
+
+    Raises NoOptions, UnknownExpiry, NoSpot.
+    """
     segment, today = underlying.option_segment, market_today()
     if segment is None:
         raise NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
     if expiry is None:
-        expiry = _contracts(segment, underlying.symbol, today).filter(strike__isnull=False).earliest("expiry").expiry
-    return get_series_by_key(SeriesKey(segment, underlying.symbol, expiry))  # type: ignore[arg-type]  # Options have one.
+        listed = _contracts(segment, underlying.symbol, today).filter(strike__isnull=False).order_by("expiry")
+        nearest = _nearest(listed, segment, now)
+        if nearest is None or nearest.expiry is None:
+            dates = [one for one in listed.values_list("expiry", flat=True).distinct() if one]
+            raise _unknown_expiry(f"{underlying.symbol} options", None, dates, today)
+        expiry = nearest.expiry
+    return get_series_by_key(SeriesKey(segment, underlying.symbol, expiry))
 
 
 def get_series_by_key(key: SeriesKey) -> SeriesListing:
@@ -279,9 +309,32 @@ def _contracts(segment: ExchangeSegment, symbol: str, from_date: date) -> QueryS
     )
 
 
+def _nearest(contracts: QuerySet[Instrument], segment: ExchangeSegment, now: datetime | None) -> Instrument | None:
+    """Return the first of `contracts`, which are ordered by expiry, that is not over."""
+    found = contracts.first()
+    if found is None or found.expiry is None:
+        return found
+    current_from = _current_from(segment, [found.expiry], now)
+    return found if found.expiry >= current_from else contracts.filter(expiry__gte=current_from).first()
+
+
+def _current_from(segment: ExchangeSegment, expiries: Iterable[date], now: datetime | None) -> date:
+    """Return the first day that is not over in `segment`; the calendar is read only if one of `expiries` is near."""
+    today = market_today()
+    if min(expiries, default=today) > today + timedelta(days=LONGEST_CLOSURE_DAYS):
+        return today
+    return list_current_from(at=market_now(now), segments=[segment])[segment]
+
+
 def _unknown_expiry(contracts: str, expiry: date | None, listed: Sequence[date], today: date) -> UnknownExpiry:
-    if expiry is None or not listed:
+    if not listed:
         return UnknownExpiry(f"No {contracts} are listed.")
+    if expiry is None:
+        named = ", ".join(format_expiry(one) for one in listed[:EXPIRIES_NAMED])
+        return UnknownExpiry(
+            f"Every listed expiry of {contracts} is over: {named}.",
+            expiries=[one.isoformat() for one in listed[:EXPIRIES_NAMED]],
+        )
     nearest = sorted(sorted(listed, key=lambda one: abs((one - expiry).days))[:EXPIRIES_NAMED])
     named = ", ".join(format_expiry(one) for one in nearest)
     kind = PastExpiry if expiry < today else UnknownExpiry

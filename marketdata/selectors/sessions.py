@@ -4,7 +4,7 @@ Every function reads the database when it is called; nothing is cached behind th
 which must not wait for the database, asks a `MarketCalendar`: its process makes one and refreshes it in a thread.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -12,6 +12,8 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import IST, LOOK_BACK_DAYS, Session, SessionBook, SessionKind
 from marketdata.models import MarketSession
 
+LONGEST_CLOSURE_DAYS: Final = 5
+"""Chosen: longer than a weekend with holidays on both sides. A contract that expires later cannot be over."""
 WARN_AHEAD_DAYS: Final = 45
 """Chosen: operators hear of a year without rows this long before it begins; circulars appear in December."""
 
@@ -23,12 +25,27 @@ def read_calendar(*, about: date, segments: Collection[ExchangeSegment] = tuple(
     """
     # Twice: a question on the first day that it answers looks back LOOK_BACK_DAYS further for the last close.
     span = timedelta(days=2 * LOOK_BACK_DAYS)
-    rows = MarketSession.objects.filter(day__range=(about - span, about + span), exchange_segment__in=segments)
+    return _read(segments, about - span, about + span)
+
+
+def _read(segments: Collection[ExchangeSegment], first: date, last: date) -> SessionBook:
+    rows = MarketSession.objects.filter(day__range=(first, last), exchange_segment__in=segments)
     columns = ("exchange_segment", "day", "kind", "opens", "closes", "frozen_from")
     return SessionBook(
         Session(ExchangeSegment(segment), day, SessionKind(kind), *times)
         for segment, day, kind, *times in rows.values_list(*columns)
     )
+
+
+def list_current_from(
+    *, at: datetime, segments: Collection[ExchangeSegment] = tuple(ExchangeSegment)
+) -> Mapping[ExchangeSegment, date]:
+    """Return by segment the first day whose last session has not ended by `at`: earlier expiries are over."""
+    if not segments:
+        return {}
+    today = at.astimezone(IST).date()
+    book = _read(segments, today, today + timedelta(days=LOOK_BACK_DAYS))
+    return {segment: book.current_from(segment, at) for segment in segments}
 
 
 class MarketCalendar:

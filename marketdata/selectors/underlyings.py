@@ -6,7 +6,7 @@ SILVER is the commodity, not the fund.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -61,6 +61,18 @@ class Underlying:
 def market_today() -> date:
     """Return the market's date, by which contracts expire: today in IST, or MARKET_DATE where it is set."""
     return settings.MARKET_DATE or timezone.localdate(timezone=IST)
+
+
+def market_now(now: datetime | None = None) -> datetime:
+    """Return the market's moment, by which sessions end: `now`, by default the clock.
+
+    Where MARKET_DATE replaces another date it is the start of that day in IST: the clock tells nothing about its hours.
+    """
+    moment = now or timezone.now()
+    today = market_today()
+    if settings.MARKET_DATE is None or moment.astimezone(IST).date() == today:
+        return moment
+    return datetime.combine(today, time(), tzinfo=IST)
 
 
 def find_underlying(*, symbol: str, exchange: str | None = None) -> Underlying:

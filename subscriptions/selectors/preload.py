@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import F, Sum
@@ -64,8 +65,11 @@ class RuleState:
     has_room: bool = True
 
 
-def plan_preload() -> PreloadPlan:
-    """Return the targets of the rules of PRELOAD_PROFILE, and the preload claims, in five queries."""
+def plan_preload(*, now: datetime | None = None) -> PreloadPlan:
+    """Return the targets of the rules of PRELOAD_PROFILE at `now`, and the preload claims, in five queries.
+
+    `now` is the clock by default. An expiry that is over is no target; one more query where an expiry is near.
+    """
     rules = [
         Rule(
             rule_id=row.pk,
@@ -85,20 +89,20 @@ def plan_preload() -> PreloadPlan:
     idle = Claim.objects.filter(kind=ClaimKind.SPOT, tier=Tier.B, chains=None)
     return PreloadPlan(
         rules=rules,
-        wanted=_list_targets(rules),
+        wanted=_list_targets(rules, now),
         held={_target_of(claim): claim.pk for claim in Claim.objects.filter(kind=ClaimKind.PRELOAD)},
         idle_spots={spot: pk for spot, pk in idle.values_list("instrument_id", "pk") if spot is not None},
     )
 
 
-def _list_targets(rules: Sequence[Rule]) -> Sequence[PreloadTarget]:
-    today = market_selectors.market_today()
-    listed = market_selectors.list_contracts(
-        underlyings=[(rule.segment, rule.underlying) for rule in rules], from_date=today
-    )
+def _list_targets(rules: Sequence[Rule], now: datetime | None) -> Sequence[PreloadTarget]:
+    underlyings = [(rule.segment, rule.underlying) for rule in rules]
+    listed = market_selectors.list_contracts(underlyings=underlyings, from_date=market_selectors.market_today())
+    current_from = market_selectors.list_first_current(listed, now=now)
     targets: list[PreloadTarget] = []
     for rule in rules:
         contracts = listed[rule.segment, rule.underlying]
+        today = current_from[rule.segment]  # after the session of an expiry the rule takes the next one
         expiries = expiries_to_hold(rule, contracts.option_expiries, today=today)
         series = [SeriesKey(rule.segment, rule.underlying, expiry) for expiry in expiries]
         futures = set(futures_to_hold(rule, [one.expiry for one in contracts.futures], today=today))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from marketdata import selectors as market_selectors
 from marketdata.domain.expiries import ExpiryKind, classify
@@ -34,9 +35,9 @@ class RulePreview:
 
 def preview_rule(*, rule: Rule) -> RulePreview:
     """Return the targets of `rule`, saved or not. Counts of strikes need no price; their window would."""
-    today = market_selectors.market_today()
     key = (rule.segment, rule.underlying)
-    contracts = market_selectors.list_contracts(underlyings=[key], from_date=today)[key]
+    contracts = market_selectors.list_contracts(underlyings=[key], from_date=market_selectors.market_today())[key]
+    today = market_selectors.list_first_current({key: contracts})[rule.segment]
     kinds = classify(contracts.option_expiries)
     expiries = expiries_to_hold(rule, contracts.option_expiries, today=today)
     keys = [SeriesKey(rule.segment, rule.underlying, expiry) for expiry in expiries]
@@ -52,14 +53,14 @@ def preview_rule(*, rule: Rule) -> RulePreview:
         series=series,
         futures=futures,
         legs=sum(one.legs for one in series) + len(futures),
-        missing=[*_missing_expiries(rule, contracts), *_missing_strikes(rule, series)],
+        missing=[*_missing_expiries(rule, contracts, today), *_missing_strikes(rule, series)],
         free=count_free(),
     )
 
 
-def _missing_expiries(rule: Rule, contracts: Contracts) -> list[str]:
-    kinds = list(classify(contracts.option_expiries).values())
-    futures = len({one.expiry for one in contracts.futures})
+def _missing_expiries(rule: Rule, contracts: Contracts, today: date) -> list[str]:
+    kinds = [kind for expiry, kind in classify(contracts.option_expiries).items() if expiry >= today]
+    futures = len({one.expiry for one in contracts.futures if one.expiry >= today})
     asked = [
         (rule.weekly, sum(kind is ExpiryKind.WEEKLY for kind in kinds), "weekly expiries"),
         (rule.monthly, sum(kind.is_monthly for kind in kinds), "monthly expiries"),

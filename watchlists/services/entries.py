@@ -116,7 +116,7 @@ def add_entry(
     than the default of its series. An entry without a claim gets a new one. Raises UnknownSymbol, UnknownExpiry,
     UnfitKind, UnfitWidth, PriceUnknown, DuplicateEntry, QuotaExceeded, CapacityExceeded, PlacementBusy.
     """
-    target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind)
+    target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind, now=now)
     chain = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
     with subscriptions.placement(now=now):
         placed = claim_target(
@@ -173,16 +173,16 @@ def _try_to_remove(
     return entry, released
 
 
-def _find_target(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Target:
+def _find_target(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind, now: datetime) -> _Target:
     match kind:
         case EntryKind.EQUITY:
             return _find_equity(symbol, exchange, expiry)
         case EntryKind.FUTURE:
-            future = market.get_future(symbol=symbol, expiry=expiry, exchange=exchange)
+            future = market.get_future(symbol=symbol, expiry=expiry, exchange=exchange, now=now)
             listed = Exchange(future.exchange)
             return _Target(kind, future.underlying_symbol, listed, future.expiry, future.pk, None)
         case _:
-            return _find_series(symbol, exchange, expiry, kind)
+            return _find_series(symbol, exchange, expiry, kind, now)
 
 
 def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Target:
@@ -198,7 +198,7 @@ def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Tar
     return _Target(EntryKind.EQUITY, share.underlying_symbol, Exchange(share.exchange), None, share.pk, None)
 
 
-def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind) -> _Target:
+def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind, now: datetime) -> _Target:
     underlying = market.find_underlying(symbol=symbol, exchange=exchange)
     fitting = selectors.OPTION_KIND_OF.get(underlying.kind)
     if fitting is not kind:
@@ -206,7 +206,7 @@ def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: E
         raise UnfitKind(
             f"{underlying.symbol} is {_ARTICLE[underlying.kind]}: {advice}, not {kind}.", symbol=underlying.symbol
         )
-    listing = market.get_series(underlying=underlying, expiry=expiry)
+    listing = market.get_series(underlying=underlying, expiry=expiry, now=now)
     return _Target(kind, underlying.symbol, listing.exchange, listing.series.expiry, None, listing)
 
 

@@ -57,10 +57,11 @@ def view_chain(
 ) -> Chain:
     """Return a chain as every viewer sees it at `now`, and note the view on the claims of this user.
 
-    `expiry` None is the nearest, `width` None the default of the series. `is_opening` is true when a browser opens
-    the chain, false for a repeated view. Subscribes nothing. Raises NoOptions, UnknownExpiry, NoSpot, PriceUnknown.
+    `expiry` None is the nearest that is not over, `width` None the default of the series. `is_opening` is true when a
+    browser opens the chain, false for a repeated view. Subscribes nothing. Raises NoOptions, UnknownExpiry, NoSpot,
+    PriceUnknown.
     """
-    listing = market_selectors.get_series(underlying=underlying, expiry=expiry)
+    listing = market_selectors.get_series(underlying=underlying, expiry=expiry, now=now)
     chain = _view(listing, width or listing.default_width, caller_ltp=caller_ltp, is_opening=is_opening, now=now)
     if user_id is not None:
         note_viewed(user_id=user_id, series=listing.series, now=now)

@@ -68,12 +68,12 @@ def preload_tier_b(*, now: datetime) -> PreloadReport:
     If the targets do not all fit, they are claimed in the order of the rules, a whole series at a time. Those that find
     no room stay in `waiting`, without a log row, until a later pass claims them.
     """
-    plan = selectors.plan_preload()
+    plan = selectors.plan_preload(now=now)
     prepared = _prepare(plan, now=now)
     if _is_settled(plan, prepared):
         return PreloadReport(len(plan.wanted), claimed=0, subscribed=0, released=0, waiting=prepared.waiting)
     with placement(now=now):
-        report = _apply(selectors.plan_preload(), prepared, now=now)
+        report = _apply(selectors.plan_preload(now=now), prepared, now=now)
     if report.claimed or report.released:
         logger.info(
             "preload: %d targets claimed, %d instruments subscribed, %d claims released, %d targets waiting",

@@ -150,6 +150,7 @@ def test_the_default_list_has_expiries_with_options(market: Listing, client: API
             "days_left": 7,
             "has_options": True,
             "has_futures": False,
+            "over": False,
         },
         {
             "expiry": "2026-02-24",
@@ -158,6 +159,7 @@ def test_the_default_list_has_expiries_with_options(market: Listing, client: API
             "days_left": 14,
             "has_options": True,
             "has_futures": False,
+            "over": False,
         },
     ]
 
@@ -187,6 +189,7 @@ def test_a_search_returns_hits_and_the_items_that_can_be_added(market: Listing, 
         "strike": None,
         "option_type": None,
         "lot_size": 1,
+        "over": False,
         "offers": [
             {"instrument_type": "EQUITY", "expiries": []},
             {"instrument_type": "STOCK_OPTION", "expiries": [{"expiry": "2026-02-24", "display": "24FEB2026"}]},

@@ -90,9 +90,9 @@ export class ChainPanel {
 
   /** @param {Expiry[]} expiries */
   showExpiries(expiries) {
-    const tabs = expiries.map(({ expiry, days_left: daysLeft, kind }) => {
-      const attributes = { class: "chip", "data-expiry": expiry, title: `${expiry}, ${kind}` };
-      const days = make("span", { class: "days", text: format.formatDaysLeft(daysLeft) });
+    const tabs = expiries.map(({ expiry, days_left: daysLeft, kind, over }) => {
+      const attributes = { class: "chip", "data-expiry": expiry, title: `${expiry}, ${kind}${over ? ", over" : ""}` };
+      const days = make("span", { class: "days", text: over ? "over" : format.formatDaysLeft(daysLeft) });
       return makeButton(attributes, () => this.onExpiry(expiry), [format.formatExpiry(expiry), days]);
     });
     this.#expiries.replaceChildren(...tabs);

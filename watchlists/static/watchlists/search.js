@@ -22,7 +22,7 @@ import { make, makeButton } from "./dom.js";
 
 /** @typedef {{instrument_type: string, expiries: {expiry: string, display: string}[]}} Offer */
 
-/** @typedef {{expiry: string, days_left: number, kind: string}} Expiry  One of GET option-chain/…/expiries. */
+/** @typedef {{expiry: string, days_left: number, kind: string, over: boolean}} Expiry  One of GET option-chain/…/expiries. */
 
 /**
  * Body of POST watchlist/add.
