@@ -1,8 +1,8 @@
 """The ends of the day (closings) that are past, from the market calendar.
 
-The scope "all" closes everything at 15:30 IST of every date, as commissioned. The scope "closed_segments" closes each
-segment when its session ends, never before 15:30, and not on a day without a session: claims made on such a day are
-released at the end of the segment's next session. `marketdata.domain.sessions` knows when sessions end.
+The scope "all" closes everything at 15:30 IST of every trading day, as commissioned. The scope "closed_segments" closes
+each segment when its session ends, never before 15:30. On a day without a session nothing is closed: claims made after
+the last closing stay until the next one. `marketdata.domain.sessions` knows the sessions.
 """
 
 from collections.abc import Collection, Iterator
@@ -61,15 +61,23 @@ def list_due(
 
 def _last_closed(segment: ExchangeSegment | None, now: datetime, book: SessionBook) -> date | None:
     today = now.date()
-    if segment is None:
-        return today if now.time() >= CUT else today - timedelta(days=1)
     # Today counts only after its cut; days without a session are skipped, back to the last one with a session.
     for offset in range(LOOK_BACK_DAYS + 1):
         day = today - timedelta(days=offset)
         is_past = offset > 0 or now.time() >= cut_of(segment, day, book=book)
-        if is_past and book.end_of(segment, day) is not None:
+        if is_past and _has_session(segment, day, book):
             return day
     return None
+
+
+def _has_session(segment: ExchangeSegment | None, day: date, book: SessionBook) -> bool:
+    """Return whether that day has a session to close: of all segments, one that opened before the cut."""
+    if segment is not None:
+        return book.end_of(segment, day) is not None
+    # Not one that opens later, such as the evening session of MCX on a holiday or Muhurat trading: entries that were
+    # prepared for it must not be cleared before it.
+    sessions = (one for each in ExchangeSegment for one in book.list_sessions(each, day))
+    return any(one.opens is not None and one.opens < CUT for one in sessions)
 
 
 def _next_end(segment: ExchangeSegment, day: date, book: SessionBook) -> time | None:

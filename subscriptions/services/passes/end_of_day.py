@@ -6,30 +6,46 @@ the cut of that date. So a run that fires days late releases no claim of today. 
 in the same transaction.
 """
 
+import logging
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.sessions import LOOK_BACK_DAYS
 from marketdata.selectors import IST, read_calendar
 from subscriptions.domain.claims import Cause, ClaimKind, LogReason, Tier
-from subscriptions.domain.sessions import ORDINARY, Closing, EndOfDayScope, cut_of, list_closings, list_due
+from subscriptions.domain.sessions import CUT, ORDINARY, Closing, EndOfDayScope, cut_of, list_due
 from subscriptions.models import Claim, EndOfDayRun
 from subscriptions.services.claims.release import Release, release
 from subscriptions.services.placement.lock import placement
 
+logger = logging.getLogger(__name__)
+
 
 def list_due_closings(*, now: datetime) -> Sequence[Closing]:
-    """Return the closings under `EOD_SCOPE` that are past and have not run; of each segment the latest date only."""
+    """Return the closings under `EOD_SCOPE` that are past and have not run; of each segment the latest date only.
+
+    Deletes runs that lie in the future: a clock that was ahead made them, and their days are still to be closed.
+    """
     scope, here = EndOfDayScope(settings.EOD_SCOPE), now.astimezone(IST)
-    # The scope "all" cuts at 15:30 on every date, so it needs no calendar and no query for one.
-    book = ORDINARY if scope is EndOfDayScope.ALL else read_calendar(about=here.date())
-    days = {day for day, _ in list_closings(scope, now=here, book=book)}
-    runs = EndOfDayRun.objects.filter(closes__in=days).values_list("closes", "exchange_segment")
-    closed = {(day, None if segment is None else ExchangeSegment(segment)) for day, segment in runs}
-    return list(list_due(scope, now=here, closed=closed, book=book))
+    runs = EndOfDayRun.objects.filter(closes__gte=here.date() - timedelta(days=LOOK_BACK_DAYS))
+    rows = list(runs.values_list("closes", "exchange_segment", "ran_at"))
+    if any(ran_at > now for _, _, ran_at in rows):
+        deleted, _ = runs.filter(ran_at__gt=now).delete()
+        logger.warning("%d runs of the end of day lie in the future: deleted", deleted)
+    closed = {(day, None if segment is None else ExchangeSegment(segment)) for day, segment, at in rows if at <= now}
+    # Mostly everything is closed that any calendar could ask for: then the calendar is not read.
+    if scope is EndOfDayScope.ALL and (_last_cut(here), None) in closed:
+        return []
+    return list(list_due(scope, now=here, closed=closed, book=read_calendar(about=here.date())))
+
+
+def _last_cut(here: datetime) -> date:
+    """Return the date of the last cut of all segments, whether that was a trading day or not."""
+    return here.date() if here.time() >= CUT else here.date() - timedelta(days=1)
 
 
 def end_of_day(*, closes: date, actor: str, now: datetime, segment: ExchangeSegment | None = None) -> Release | None:

@@ -6,6 +6,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
+from marketdata.selectors import IST
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, EndOfDayRun, Subscription, SubscriptionLog
@@ -18,6 +19,11 @@ TUESDAY = date(2026, 2, 10)
 BEFORE_CUT = datetime(2026, 2, 10, 9, 59, tzinfo=UTC)  # 15:29 IST
 CUT = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
 NEXT_MORNING = datetime(2026, 2, 11, 4, 0, tzinfo=UTC)
+
+
+def ist(day: int, hour: int, minute: int = 0) -> datetime:
+    """Return a time of November 2026 in IST."""
+    return datetime(2026, 11, day, hour, minute, tzinfo=IST)
 
 
 def add(user: User, symbol: str, *, now: datetime, kind: EntryKind = EntryKind.EQUITY) -> WatchlistEntry:
@@ -154,6 +160,48 @@ def test_a_missed_end_of_day_is_run_by_the_five_minute_task(
     assert not WatchlistEntry.objects.exists()
     with django_assert_num_queries(queries):
         tasks.close_segments.apply()
+
+
+def test_a_weekend_releases_nothing(asha: User) -> None:
+    friday_noon, friday_evening = ist(20, 12), ist(20, 20)
+    add(asha, "TCS", now=friday_noon)
+
+    assert [removed.entries for removed in services.close_past_days(actor="beat", now=ist(20, 15, 31))] == [1]
+    prepared = [add(asha, "RELIANCE", now=friday_evening), add(asha, "TCS", now=ist(21, 11))]
+
+    for now in (ist(21, 15, 31), ist(22, 15, 31), ist(23, 9, 15)):
+        assert services.close_past_days(actor="beat", now=now) == []
+        assert set(WatchlistEntry.objects.exclude(claim=None)) == set(prepared)
+    assert [removed.entries for removed in services.close_past_days(actor="beat", now=ist(23, 15, 30))] == [2]
+
+
+def test_what_is_prepared_for_the_evening_session_of_a_holiday_stays(asha: User) -> None:
+    # 24 Nov 2026: the exchanges are closed, commodities trade from 17:00.
+    services.close_past_days(actor="beat", now=ist(23, 15, 31))
+    prepared = add(asha, "CRUDEOIL", now=ist(23, 20), kind=EntryKind.FUTURE)
+
+    assert services.close_past_days(actor="beat", now=ist(24, 15, 31)) == []
+    assert WatchlistEntry.objects.get() == prepared
+    assert [removed.entries for removed in services.close_past_days(actor="beat", now=ist(25, 15, 31))] == [1]
+
+
+def test_a_friday_that_was_missed_is_closed_on_saturday_without_the_entries_after_it(asha: User) -> None:
+    add(asha, "TCS", now=ist(20, 12))
+    prepared = add(asha, "RELIANCE", now=ist(20, 20))
+
+    assert [removed.entries for removed in services.close_past_days(actor="beat", now=ist(21, 8))] == [1]
+    assert WatchlistEntry.objects.get() == prepared
+
+
+def test_the_run_of_a_clock_that_was_ahead_does_not_replace_the_run_of_the_day(asha: User) -> None:
+    services.close_past_days(actor="beat", now=ist(23, 15, 31))  # ahead by three days
+    entry = add(asha, "TCS", now=ist(20, 12))
+    services.close_past_days(actor="beat", now=ist(20, 12, 5))
+    assert WatchlistEntry.objects.get() == entry
+
+    assert [removed.entries for removed in services.close_past_days(actor="beat", now=ist(20, 15, 30))] == [1]
+    add(asha, "TCS", now=ist(23, 12))
+    assert [removed.entries for removed in services.close_past_days(actor="beat", now=ist(23, 15, 30))] == [1]
 
 
 def test_the_row_of_a_run_records_its_counts(asha: User) -> None:

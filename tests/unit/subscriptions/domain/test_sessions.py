@@ -55,6 +55,11 @@ def test_the_end_of_day_of_all_segments_is_at_half_past_three() -> None:
         (at(10, 15, 30), date(2026, 2, 10)),
         (at(11, 0, 0), date(2026, 2, 10)),
         (at(11, 14, 30), date(2026, 2, 10)),
+        # A weekend closes nothing.
+        (at(14, 15, 30), date(2026, 2, 13)),
+        (at(15, 23, 59), date(2026, 2, 13)),
+        (at(16, 15, 29), date(2026, 2, 13)),
+        (at(16, 15, 30), date(2026, 2, 16)),
     ],
 )
 def test_the_pending_end_of_day_is_that_of_the_last_date_whose_cut_has_passed(now: datetime, closes: date) -> None:
@@ -84,7 +89,23 @@ def test_a_segment_without_trading_has_no_end_of_day() -> None:
     }
 
     assert (closings[S.NSE_FNO], closings[S.BSE_FNO]) == (thursday, holiday)
-    assert list_closings(EndOfDayScope.ALL, now=at(14, 18, 0), book=book) == [(date(2026, 2, 14), None)]
+    assert list_closings(EndOfDayScope.ALL, now=at(14, 18, 0), book=book) == [(holiday, None)]
+
+
+def test_the_end_of_day_of_all_segments_belongs_to_days_with_a_session_before_it() -> None:
+    holiday, sunday = date(2026, 2, 12), date(2026, 2, 15)
+    evening = Session(S.MCX_COMM, holiday, SessionKind.SPECIAL, time(17, 0), time(23, 55))
+    closed = [Session(one, holiday, SessionKind.HOLIDAY) for one in S if one is not S.MCX_COMM]
+    special = [Session(S.NSE_EQ, sunday, SessionKind.SPECIAL, time(9, 15), time(15, 30))]
+    book = SessionBook([*closed, evening, *special])
+
+    def closes(now: datetime) -> date:
+        return list_closings(EndOfDayScope.ALL, now=now, book=book)[0][0]
+
+    # On a holiday with an evening session of commodities, what is prepared for the evening stays.
+    assert closes(at(12, 15, 30)) == date(2026, 2, 11)
+    assert closes(at(13, 15, 30)) == date(2026, 2, 13)
+    assert closes(at(15, 15, 30)) == sunday
 
 
 def test_the_rows_of_a_late_session_set_its_end() -> None:
