@@ -130,7 +130,6 @@ def find_process(*words: str) -> int:
 def running_beat(directory: Path) -> Iterator[int]:
     """Yield the id of a process that fires the scheduled tasks, as in the stack."""
     command = [sys.executable, "-m", "celery", "-A", "terminal", "beat", "--pidfile=", "--loglevel", "INFO"]
-    command += ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"]
     with (directory / "beat.log").open("wb") as output:
         process = subprocess.Popen(
             command, cwd=REPOSITORY, env=server_environment(), stdout=output, stderr=subprocess.STDOUT

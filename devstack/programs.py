@@ -67,8 +67,7 @@ def work_worker(launcher: Launcher) -> Program:
 
 
 def beat(launcher: Launcher) -> Program:
-    schedule = ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler", "--pidfile=", "--loglevel", "INFO"]
-    return launcher.program("beat", ["-m", "celery", "-A", "terminal", "beat", *schedule])
+    return launcher.program("beat", ["-m", "celery", "-A", "terminal", "beat", "--pidfile=", "--loglevel", "INFO"])
 
 
 def web(launcher: Launcher, *, host: str, port: int) -> Program:

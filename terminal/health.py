@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django_celery_beat.models import PeriodicTask
 
 from marketdata import quote_board
 from marketdata import selectors as market
@@ -75,6 +76,7 @@ class DatabaseReadings:
     token: AccessTokenStatus
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
     cooldown: AccountCooldown | None
+    ahead: int = 0  # periodic tasks whose last run lies in the future
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ def read_database() -> DatabaseReadings:
         token=market.get_access_token_status(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
         cooldown=subscriptions.find_cooldown(now=now),
+        ahead=PeriodicTask.objects.filter(enabled=True, last_run_at__gt=now + RUN_MAX_AGE).count(),
     )
 
 
@@ -153,7 +156,11 @@ def check_parts(answers: Mapping[str, object], *, now: datetime) -> dict[str, Pa
         else unknown_degraded,
         "gate": check_gate(database.cooldown) if isinstance(database, DatabaseReadings) else unknown_degraded,
         "feed": check_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
-        **check_periodic_work(redis if isinstance(redis, RedisReadings) else None, now=now),
+        **check_periodic_work(
+            redis if isinstance(redis, RedisReadings) else None,
+            ahead=database.ahead if isinstance(database, DatabaseReadings) else 0,
+            now=now,
+        ),
         "disk": check_disk(answers["disk"], min_mb=settings.DISK_FREE_MB),
     }
 
@@ -247,15 +254,25 @@ def check_feed(status: FeedStatus) -> Part:
     return Part(Status.OK, details=details)
 
 
-def check_periodic_work(redis: RedisReadings | None, *, now: datetime) -> dict[str, Part]:
-    """Check beat and the work worker. A recent run proves both; without one, a filled queue means that beat works."""
+def check_periodic_work(redis: RedisReadings | None, *, ahead: int = 0, now: datetime) -> dict[str, Part]:
+    """Check beat and the work worker. A recent run proves both; without one, a filled queue means that beat works.
+
+    A run in the future proves nothing; `ahead` tasks have one.
+    """
     if redis is None:
         unknown = Part(Status.FAILING, "unknown while Redis does not answer")
         return {"beat": unknown, "work": unknown}
     details = {"last_run_at": redis.last_run}
-    if redis.last_run is not None and now - redis.last_run <= RUN_MAX_AGE:
-        return {"beat": Part(Status.OK, details=details), "work": Part(Status.OK, details={"queued": redis.queued})}
+    # Some seconds in the future are a difference between the clocks of two hosts.
+    if redis.last_run is not None and abs(now - redis.last_run) <= RUN_MAX_AGE:
+        beat = Part(Status.OK, details=details)
+        if ahead:
+            reason = f"{ahead} periodic tasks have last runs in the future, of a clock that was ahead; they run now"
+            beat = Part(Status.DEGRADED, reason, details)
+        return {"beat": beat, "work": Part(Status.OK, details={"queued": redis.queued})}
     since = f"since {redis.last_run:%Y-%m-%d %H:%M:%S} UTC" if redis.last_run else "yet"
+    if ahead or (redis.last_run is not None and redis.last_run > now):
+        since += f"; last runs in the future: {max(ahead, 1)}, of a clock that was ahead"
     if redis.queued:
         late = Part(Status.FAILING, f"no periodic task finished {since}; {redis.queued} wait", {"queued": redis.queued})
         return {"beat": Part(Status.OK, details=details), "work": late}

@@ -187,7 +187,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = TIME_ZONE
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "terminal.beat:Scheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A work worker that is connected to Celery's broker but receives no probes for this long exits. 0: no limit.
 SILENCE_SECONDS = _whole("SILENCE_SECONDS", 15, low=0, high=3_600)

@@ -170,6 +170,9 @@ def test_the_count_of_streaming_instruments_is_unknown_without_all_reports() -> 
         (RedisReadings(NOW - timedelta(seconds=61), 0), Status.FAILING, Status.DEGRADED),
         (RedisReadings(None, 0), Status.FAILING, Status.DEGRADED),
         (RedisReadings(None, 1), Status.OK, Status.FAILING),
+        (RedisReadings(NOW + timedelta(seconds=60), 3), Status.OK, Status.OK),
+        (RedisReadings(NOW + timedelta(days=2), 0), Status.FAILING, Status.DEGRADED),
+        (RedisReadings(NOW + timedelta(days=2), 3), Status.OK, Status.FAILING),
         (None, Status.FAILING, Status.FAILING),
     ],
 )
@@ -177,6 +180,17 @@ def test_a_late_run_fails_beat_or_work(redis: RedisReadings | None, beat: Status
     parts = check_periodic_work(redis, now=NOW)
 
     assert (parts["beat"].status, parts["work"].status) == (beat, work)
+
+
+def test_last_runs_in_the_future_are_reported() -> None:
+    starting = check_periodic_work(RedisReadings(NOW, 0), ahead=12, now=NOW)["beat"]
+    stopped = check_periodic_work(RedisReadings(NOW + timedelta(days=2), 0), ahead=12, now=NOW)["beat"]
+
+    assert (starting.status, stopped.status) == (Status.DEGRADED, Status.FAILING)
+    assert starting.reason == (
+        "12 periodic tasks have last runs in the future, of a clock that was ahead; they run now"
+    )
+    assert "last runs in the future: 12" in stopped.reason
 
 
 def test_a_connection_that_is_not_live_shows_its_reason() -> None:
