@@ -183,9 +183,9 @@ _FAULTS: Final = (
     ),
     Fault(
         "volume_wrap",
-        2,
+        20,
         "lots before the wrap",
-        "The day's volume of every share and derivative rises to this many lots below 2**32; the next trades wrap it.",
+        "The day's volume of every share and derivative rises to this many lots below 2**32; later trades wrap it.",
         minimum=1,
         maximum=1_000,
         is_integer=True,
