@@ -9,8 +9,9 @@ so that a former owner changes nothing after a freeze.
 Keys, under the prefix of the source: `frames:<n>` (channel), `full_frame_requests` (channel; payload: connection
 number), `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, `epoch`, and `layout`, the version of the
 rows), `owner:<n>` (JSON, expires), `sent:<n>` (packed keys of the instruments sent to the broker's socket, expires with
-it), `run:<task>` (epoch seconds, expires), `odd_items` (hash: answer:kind -> number of odd items), and for reading only
-the list `celery:<queue>` of Celery.
+it), `volumes:<day>` (hash: instrument id -> volume and trade time as text, expires), `run:<task>` (epoch seconds,
+expires), `odd_items` (hash: answer:kind -> number of odd items), and for reading only the list `celery:<queue>` of
+Celery.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, ROW_LAYOUT, BusFrame, OtherLayout, Rows, decode_frame, encode_frame
+from marketdata.domain.tick_rules import DayVolume
 
 logger = logging.getLogger(__name__)
 
@@ -236,6 +238,20 @@ class OwnerBoard:
         words = np.fromiter((key.segment << 32 | key.security_id for key in sent), dtype="<u8")
         pipeline.set(f"{self._prefix}:sent:{report.connection}", words.tobytes(), ex=REPORT_TTL_SECONDS)
         await pipeline.execute()
+
+    async def read_volumes(self, day: int) -> Mapping[int, DayVolume]:
+        """Return the volumes that owners have noted on this day (as `day_in_india` counts), by instrument id."""
+        fields: dict[Any, Any] = await self._redis.hgetall(f"{self._prefix}:volumes:{day}")
+        return {int(one): DayVolume(*map(int, value.split())) for one, value in fields.items()}
+
+    async def note_volumes(self, day: int, volumes: Mapping[int, DayVolume]) -> None:
+        """Note volumes for the next owner of their instruments: on another connection, or after a restart."""
+        if volumes:
+            pipeline = self._redis.pipeline(transaction=False)
+            noted: Any = {str(one): f"{known.volume} {known.ltt}" for one, known in volumes.items()}
+            pipeline.hset(f"{self._prefix}:volumes:{day}", mapping=noted)
+            pipeline.expire(f"{self._prefix}:volumes:{day}", CACHE_TTL_SECONDS)
+            await pipeline.execute()
 
     async def withdraw(self, connection: int) -> None:
         """Delete the report of a connection that its owner releases, ahead of its expiry."""

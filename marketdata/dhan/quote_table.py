@@ -20,7 +20,7 @@ from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque, slid
 from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_results
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
-from marketdata.domain.tick_rules import DayVolume, day_in_india, unwrap_volume
+from marketdata.domain.tick_rules import LARGEST_VOLUME_FALL, DayVolume, day_in_india, unwrap_volume
 
 _CLOSES: Final = int(CLOSE_KNOWN)
 _NOTHING: Final = -1
@@ -46,6 +46,7 @@ class QuoteTable:
         self.counters = Counters()
         self.disconnect_reason: int | None = None
         self._messages: list[bytes] = []
+        self._recalled: Mapping[int, DayVolume] = {}
         # Takes one message of the socket, whole. The list's own method, because it runs once per message; the list must
         # therefore be cleared and never replaced.
         self.append = self._messages.append
@@ -81,6 +82,8 @@ class QuoteTable:
             # The added entry replaces one with the same key: with another id it is another instrument (ids are reused).
             known = np.isin(self._keys, keys, invert=True)
             self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
+            for slot in self._slots_of(self._recalled):
+                self._refer_to(slot, self._recalled[int(self._ids[slot])])
 
     def remove(self, instruments: Iterable[InstrumentKey]) -> list[int]:
         """Remove instruments and return their ids; their later packets count as strangers."""
@@ -177,6 +180,37 @@ class QuoteTable:
         # EARLIER counts as missing: the price of a former socket may be minutes old.
         is_silent = known & np.uint16(Known.TRADE | Known.SNAPSHOT) == 0
         return np.asarray(is_silent | (known & np.uint16(Known.EARLIER) != 0))
+
+    def list_large_volumes(self) -> Mapping[int, DayVolume]:
+        """Return the volumes by instrument id that may wrap or have wrapped: those above half the range of the wire."""
+        slots = np.flatnonzero(self._rows["volume"] > LARGEST_VOLUME_FALL)
+        volumes, ltts = self._rows["volume"][slots].tolist(), self._memory.volume_ltt[slots].tolist()
+        return dict(zip(self._ids[slots].tolist(), map(DayVolume, volumes, ltts), strict=True))
+
+    def recall_volumes(self, volumes: Mapping[int, DayVolume], *, now_ms: int) -> None:
+        """Continue volumes that other owners have counted today, by instrument id, in present rows and in later ones.
+
+        The packets of this connection alone do not show the wraps before its first one.
+        """
+        self._recalled = volumes
+        for slot in self._slots_of(volumes):
+            counted = volumes[int(self._ids[slot])]
+            volume = int(self._rows["volume"][slot])
+            here = DayVolume(volume, int(self._memory.volume_ltt[slot]))
+            if (continued := unwrap_volume(here, counted, today=day_in_india(now_ms))) != volume:
+                self._rows["volume"][slot] = continued
+                self._changed[slot] = self._uncached[slot] = True
+            self._refer_to(slot, counted)
+
+    def _slots_of(self, instrument_ids: Iterable[int]) -> list[int]:
+        slots: list[int] = np.flatnonzero(np.isin(self._ids, np.fromiter(instrument_ids, dtype=np.uint32))).tolist()
+        return slots
+
+    def _refer_to(self, slot: int, counted: DayVolume) -> None:
+        """Let the first packet of a row continue `counted`."""
+        # The bytes of an unknown volume have no other meaning (`Known.DAY`).
+        if not self._memory.volume_ltt[slot] and not self._rows["known"][slot] & Known.DAY:
+            self._rows["volume"][slot], self._memory.volume_ltt[slot] = counted.volume, counted.ltt
 
     def ids_with_packets(self) -> frozenset[int]:
         """Return the ids of instruments that had at least one packet since the socket opened."""

@@ -15,6 +15,7 @@ from django.db import Error as DatabaseError
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
+from marketdata.domain.tick_rules import day_in_india
 from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
 from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.publishing.states import write_state
@@ -107,6 +108,8 @@ class Publisher:
         loop = asyncio.get_running_loop()
         rewrite_at = loop.time()
         while True:
+            # First, because volumes that change by it belong to the rows that are written below.
+            await self._write(self._share_volumes())
             # Redis may have been emptied since the last write, so all rows are written at the start, after a failure
             # and on a slow beat. Both takes come before the await, so no change falls between them.
             is_rewrite = loop.time() >= rewrite_at
@@ -138,6 +141,14 @@ class Publisher:
             return False
         fence.note_announced()
         return is_cached
+
+    async def _share_volumes(self) -> None:
+        """Continue the volumes that other owners of these instruments have counted, and note ours for the next one."""
+        # In this order: a volume of which this owner has not seen all wraps must not replace a noted one.
+        now_ms, table = _now_ms(), self._connection.table
+        day = day_in_india(now_ms)
+        table.recall_volumes(await self._board.read_volumes(day), now_ms=now_ms)
+        await self._board.note_volumes(day, table.list_large_volumes())
 
     async def _report_forever(self) -> None:
         packets, at = 0, time.monotonic()

@@ -13,6 +13,7 @@ import redis.asyncio
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows, encode_frame
+from marketdata.domain.tick_rules import DayVolume
 from marketdata.quote_board import (
     BoardError,
     HubBoard,
@@ -220,6 +221,21 @@ async def test_five_thousand_rows_are_cached_in_one_call(owner: OwnerBoard, hub:
     await owner.cache_rows(connection=1, epoch=1, rows=rows, dropped=list(range(6_000, 11_000)), replace_all=True)
 
     assert len((await hub.read_cache(1))[1]) == 5_000
+
+
+async def test_volumes_are_read_on_the_day_on_which_they_were_noted(
+    owner: OwnerBoard, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
+    await owner.note_volumes(20_700, {7: DayVolume(2**32 + 65, 1_788_500_000), 8: DayVolume(2**31 + 1, 0)})
+    await owner.note_volumes(20_700, {7: DayVolume(2**32 + 130, 1_788_500_001)})
+    await owner.note_volumes(20_701, {})
+
+    assert await owner.read_volumes(20_700) == {
+        7: DayVolume(2**32 + 130, 1_788_500_001),
+        8: DayVolume(2**31 + 1, 0),
+    }
+    assert await owner.read_volumes(20_701) == {}
+    assert 0 < await client.ttl(f"{redis_prefix}:volumes:20700") <= 86_400
 
 
 async def test_reports_are_read_by_number_until_they_are_withdrawn(

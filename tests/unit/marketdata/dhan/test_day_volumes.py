@@ -14,7 +14,7 @@ from marketdata.dhan import packets
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
 from marketdata.domain.quotes import DepthLevel, FullTick, Quote, QuoteTick, TickerTick
-from marketdata.domain.tick_rules import TrackedQuote, apply_tick
+from marketdata.domain.tick_rules import DayVolume, TrackedQuote, apply_tick
 from tests.unit.marketdata.dhan.quote_tables import IDS, OPTION, feed, make_table
 
 VECTORS: dict[str, list[dict[str, int]]] = json.loads(
@@ -165,3 +165,56 @@ def test_the_count_of_wraps_outlives_a_rebuild_of_the_rows() -> None:
     feed(table, full(6_000, NOON + 2), at_ms=at_ms(0))
 
     assert volume_in(table) == WIRE + 6_000
+
+
+def test_only_volumes_above_half_the_range_are_listed_for_the_next_owner() -> None:
+    table = make_table()
+    feed(table, full(2**31, NOON), at_ms=at_ms(0))
+    assert table.list_large_volumes() == {}
+
+    feed(table, full(4_294_900_000, NOON + 1), full(5_000, NOON + 2), at_ms=at_ms(0))
+
+    assert table.list_large_volumes() == {IDS[OPTION]: DayVolume(WIRE + 5_000, NOON + 2)}
+
+
+@pytest.mark.parametrize(
+    ("counted", "sent", "volume"),
+    [
+        (DayVolume(WIRE + 5_000, NOON), 6_000, WIRE + 6_000),
+        # The wrap came after the last volume that the former owner saw.
+        (DayVolume(4_294_900_000, NOON), 6_000, WIRE + 6_000),
+        # Noted by the former owner after the packet left.
+        (DayVolume(WIRE + 5_000, NOON + 2), 4_294_900_000, 4_294_900_000),
+        (DayVolume(WIRE + 5_000, NOON - DAY), 6_000, 6_000),
+    ],
+)
+@pytest.mark.parametrize("moment", ["before the instrument", "before the first packet", "after it"])
+def test_the_volume_of_another_owner_continues_at_whatever_moment_it_is_recalled(
+    counted: DayVolume, sent: int, volume: int, moment: str
+) -> None:
+    table = QuoteTable()
+
+    for step in ("before the instrument", "add", "before the first packet", "packet", "after it"):
+        if step == "add":
+            table.add(IDS)
+        elif step == "packet":
+            feed(table, full(sent, NOON + 1), at_ms=at_ms(0))
+        elif step == moment:
+            table.recall_volumes({IDS[OPTION]: counted}, now_ms=at_ms(0))
+
+    assert volume_in(table) == volume
+    feed(table, full((sent + 1_000) % WIRE, NOON + 2), at_ms=at_ms(0))
+    assert volume_in(table) == volume + 1_000
+
+
+def test_a_recalled_volume_is_published_only_where_it_changes_one() -> None:
+    table = make_table()
+    feed(table, full(6_000, NOON + 1), at_ms=at_ms(0))
+    table.take_changes()
+
+    table.recall_volumes({IDS[OPTION]: DayVolume(WIRE + 5_000, NOON), 104: DayVolume(WIRE, NOON)}, now_ms=at_ms(0))
+
+    assert table.take_changes()["volume"].tolist() == [WIRE + 6_000]
+    assert len(table.all_rows()) == 1
+    table.recall_volumes({IDS[OPTION]: DayVolume(WIRE + 6_000, NOON + 1)}, now_ms=at_ms(0))
+    assert len(table.take_changes()) == 0
