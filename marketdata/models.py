@@ -117,6 +117,8 @@ class InstrumentImport(models.Model):
     delisted = models.PositiveIntegerField(default=0)
     # The reason of a refused import; empty on success.
     refusal = models.TextField(blank=True)
+    # When the held items were compared with the new list; null until then.
+    followed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "instrument_imports"

@@ -10,6 +10,7 @@ from watchlists import services
 TIME_LIMIT_SECONDS: Final = 120  # Chosen: far above the end of day at 25,000 subscriptions (benchmarks/bench_day.py).
 RESTORE_TIME_LIMIT_SECONDS: Final = 600  # Chosen: a price request a second for hundreds of entries.
 EXPIRES_SECONDS: Final = 24 * 3600  # The interval of these daily tasks: the next run does the same work.
+FOLLOW_EXPIRES_SECONDS: Final = 10  # The interval of `follow_contracts` in the schedule.
 SEGMENTS_EXPIRES_SECONDS: Final = 300  # The interval of `close_segments` in the schedule.
 ACTOR: Final = "beat"
 
@@ -27,6 +28,12 @@ def close_segments(**_: Any) -> None:
     One query where nothing is left to close.
     """
     services.close_past_days(actor=ACTOR, now=timezone.now())
+
+
+@shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=FOLLOW_EXPIRES_SECONDS)
+def follow_contracts(**_: Any) -> None:
+    """Make claims and entries follow the contracts that the last import changed; one query without a new import."""
+    services.follow_contracts(now=timezone.now())
 
 
 @shared_task(ignore_result=True, time_limit=TIME_LIMIT_SECONDS, expires=EXPIRES_SECONDS)

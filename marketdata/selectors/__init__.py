@@ -11,7 +11,7 @@ from marketdata.selectors.broker_login import (
     get_broker_login,
     read_credentials,
 )
-from marketdata.selectors.imports import LastImport, find_last_import
+from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.prices import (
     PlainQuote,
     Price,
@@ -66,6 +66,7 @@ from marketdata.selectors.underlyings import (
     get_instrument_by_id,
     is_token_prefixed,
     list_existing,
+    list_instruments,
     market_now,
     market_today,
     parse_exchange,

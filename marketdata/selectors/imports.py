@@ -16,6 +16,13 @@ class LastImport:
     is_newest_refused: bool
 
 
+def find_unfollowed_import() -> int | None:
+    """Return the id of the last accepted import if the held items were not compared with its list yet."""
+    good = InstrumentImport.objects.filter(finished_at__isnull=False, refusal="").order_by("-finished_at", "-pk")
+    newest = good.values_list("pk", "followed_at").first()
+    return None if newest is None or newest[1] is not None else newest[0]
+
+
 def find_last_import() -> LastImport | None:
     """Return the last accepted import; None before the first."""
     finished = InstrumentImport.objects.filter(finished_at__isnull=False)

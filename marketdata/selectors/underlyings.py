@@ -4,7 +4,7 @@ Of a name on several exchanges the order is NSE, MCX, BSE, except that an underl
 SILVER is the commodity, not the fund.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -99,6 +99,11 @@ def get_index(*, symbol: str, exchange: str | None = None) -> Instrument:
 def get_instrument_by_id(*, instrument_id: int) -> Instrument:
     """Return the instrument, listed or not. Raises `Instrument.DoesNotExist`."""
     return Instrument.objects.get(pk=instrument_id)
+
+
+def list_instruments(*, instrument_ids: Collection[int]) -> Mapping[int, Instrument]:
+    """Return those of these instruments that exist, listed or not, by id."""
+    return Instrument.objects.in_bulk(list(instrument_ids))
 
 
 def list_existing(instrument_ids: Collection[int]) -> Sequence[int]:

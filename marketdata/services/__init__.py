@@ -12,6 +12,7 @@ from marketdata.services.access_token import (
 from marketdata.services.chains import (
     Chain,
     chain_at,
+    move_windows,
     open_chain,
     store_first_window,
     store_windows,
@@ -19,5 +20,5 @@ from marketdata.services.chains import (
     with_current_window,
 )
 from marketdata.services.entered_token import TokenRefused, TokenUntested, test_token
-from marketdata.services.imports import import_instruments
+from marketdata.services.imports import import_instruments, note_followed
 from marketdata.services.sessions import load_market_calendar, make_holidays

@@ -5,13 +5,17 @@ by all claims of the chain and moves together with their legs, so claims decide 
 `subscriptions.services.claims` and docs/decisions/0011-one-view-of-a-chain.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
+
+from django.db import connection
 
 from marketdata import selectors
 from marketdata.domain.chain import MAX_AGE, Window, WindowKey, calculate_window, is_recalculation_due
+from marketdata.domain.instruments import SeriesKey
 from marketdata.models import AtmCache
 from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
 
@@ -97,6 +101,43 @@ def store_windows(chains: Iterable[Chain]) -> None:
 def store_first_window(chain: Chain) -> None:
     """Store the window of a chain unless one is stored already."""
     AtmCache.objects.bulk_create([_row(chain)], ignore_conflicts=True)
+
+
+def move_windows(series: Mapping[SeriesKey, SeriesKey]) -> None:
+    """Give the stored windows of former series to the present ones; a window that is stored there already stays."""
+    # Two former series may have become one: the windows of the first are taken.
+    former_of: dict[SeriesKey, SeriesKey] = {}
+    for former, present in series.items():
+        former_of.setdefault(present, former)
+    with connection.cursor() as cursor:
+        cursor.execute(_MOVE_WINDOWS, [*_columns(former_of.values()), *_columns(former_of)])
+        cursor.execute(_DELETE_WINDOWS, _columns(series.keys() - former_of.keys()))
+
+
+def _columns(keys: Iterable[SeriesKey]) -> list[list[object]]:
+    rows = [(int(key.segment), key.underlying, key.expiry) for key in keys]
+    return [[row[place] for row in rows] for place in range(3)]
+
+
+_MOVE_WINDOWS: Final = """
+UPDATE atm_cache AS stored
+SET exchange_segment = moved.segment, underlying_symbol = moved.symbol, expiry = moved.expiry
+FROM unnest(%s::smallint[], %s::varchar[], %s::date[], %s::smallint[], %s::varchar[], %s::date[])
+    AS moved (former_segment, former_symbol, former_expiry, segment, symbol, expiry)
+WHERE (stored.exchange_segment, stored.underlying_symbol, stored.expiry)
+        = (former_segment, former_symbol, former_expiry)
+    AND NOT EXISTS (
+        SELECT FROM atm_cache AS other WHERE other.width = stored.width
+        AND (other.exchange_segment, other.underlying_symbol, other.expiry)
+            = (moved.segment, moved.symbol, moved.expiry)
+    )
+"""
+_DELETE_WINDOWS: Final = """
+DELETE FROM atm_cache AS stored
+USING unnest(%s::smallint[], %s::varchar[], %s::date[]) AS former (segment, symbol, expiry)
+WHERE (stored.exchange_segment, stored.underlying_symbol, stored.expiry)
+    = (former.segment, former.symbol, former.expiry)
+"""
 
 
 def _find_price(key: WindowKey, listing: SeriesListing, caller_ltp: Decimal | None, now: datetime) -> Price:

@@ -86,6 +86,11 @@ def import_instruments(
     return record
 
 
+def note_followed(*, import_id: int, now: datetime) -> None:
+    """Record that the held items were compared with the list of this import."""
+    InstrumentImport.objects.filter(pk=import_id).update(followed_at=now)
+
+
 def _discard_progress(_: str) -> None:
     """Ignore a progress line."""
 

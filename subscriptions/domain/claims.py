@@ -39,6 +39,7 @@ class LogAction(StrEnum):
     UNPIN = "unpin"
     MOVE = "move"  # to another connection
     REPAIR = "repair"
+    FOLLOW = "follow"  # the claim refers to the instrument, series or spot that continues its former one
 
 
 class LogReason(StrEnum):
@@ -55,6 +56,13 @@ class LogReason(StrEnum):
     FAILOVER = "FAILOVER"  # the connection was lost for longer than the grace period
     REBALANCE = "REBALANCE"
     REPAIR = "REPAIR"
+    # An import of the instrument file changed the contract; the first three are the values of `Change`.
+    NEW_ID = "NEW_ID"
+    EXPIRY_MOVED = "EXPIRY_MOVED"
+    RENAMED = "RENAMED"
+    SPOT_CHANGED = "SPOT_CHANGED"
+    NOT_LISTED = "NOT_LISTED"  # and nothing continues it
+    DUPLICATE = "DUPLICATE"  # it continues as an item that the same trader or rule holds already
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ until the market opens; only its last run notifies traders of refusals.
 
 import logging
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from django.db import DatabaseError, transaction
@@ -21,6 +21,8 @@ from subscriptions import services as subscriptions
 from watchlists.models import WatchlistEntry
 from watchlists.services.claiming import claim_target
 from watchlists.services.day import RemovedEntries
+from watchlists.services.follow_contracts import follow_contracts
+from watchlists.services.wording import describe_target
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class Restored:
 
 def release_expired(*, now: datetime) -> RemovedEntries:
     """Release the claims of expired contracts, remove their entries, and notify their users."""
+    # An entry whose contract has another expiry now is not expired.
+    follow_contracts(now=now)
     today = market.market_today()
     with transaction.atomic():
         # Lock order, as in all services: the placement lock (taken with the claims) before the rows of entries.
@@ -45,7 +49,7 @@ def release_expired(*, now: datetime) -> RemovedEntries:
         expired = WatchlistEntry.objects.filter(expiry__lt=today)
         lost: dict[int, list[str]] = {}
         for user_id, symbol, expiry in expired.order_by("pk").values_list("user_id", "underlying_symbol", "expiry"):
-            lost.setdefault(user_id, []).append(_describe(symbol, expiry))
+            lost.setdefault(user_id, []).append(describe_target(symbol, expiry))
         _, deleted = expired.delete()
         for user_id, targets in lost.items():
             text = f"Expired and removed from your watchlist: {', '.join(dict.fromkeys(targets))}."
@@ -58,10 +62,12 @@ def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
 
     With `is_last` no retry follows, and the traders of refused entries are notified with the reason.
     """
+    # On the instruments that are listed today: an entry without a claim follows its contract as well.
+    follow_contracts(now=now)
     entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user").order_by("pk")
     restored, waiting = 0, []
     for entry in entries:
-        target = _describe(entry.underlying_symbol, entry.expiry)
+        target = describe_target(entry.underlying_symbol, entry.expiry)
         try:
             restored += _claim_again(entry, now=now)
             continue
@@ -76,10 +82,6 @@ def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
             text = f"{target} could not be subscribed again this morning: {why}"
             notices.send_on_commit([entry.user_id], notices.notice("not_restored", text))
     return Restored(restored, tuple(waiting))
-
-
-def _describe(symbol: str, expiry: date | None) -> str:
-    return f"{symbol} {expiry:%d %b}" if expiry else symbol
 
 
 def _claim_again(entry: WatchlistEntry, *, now: datetime) -> bool:

@@ -26,6 +26,7 @@ from subscriptions.selectors import PreloadPlan, PreloadTarget
 from subscriptions.services.claims import claiming, eviction, windows
 from subscriptions.services.claims.eviction import ALWAYS_ON
 from subscriptions.services.claims.release import release
+from subscriptions.services.passes.follow_contracts import follow_contracts
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
@@ -68,6 +69,9 @@ def preload_tier_b(*, now: datetime) -> PreloadReport:
     If the targets do not all fit, they are claimed in the order of the rules, a whole series at a time. Those that find
     no room stay in `waiting`, without a log row, until a later pass claims them.
     """
+    # A claim of a changed contract follows it; otherwise its series would be claimed a second time under its new terms.
+    if market_selectors.find_unfollowed_import() is not None:
+        follow_contracts(now=now)
     plan = selectors.plan_preload(now=now)
     prepared = _prepare(plan, now=now)
     if _is_settled(plan, prepared):

@@ -13,11 +13,15 @@ from typing import Final
 from django.db import connection, transaction
 
 from marketdata import selectors as market_selectors
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.selectors import Price
 from subscriptions.domain.claims import Cause, ClaimKind, LogAction, LogReason, Tier
 from subscriptions.models import Claim, ClaimLeg, Subscription, SubscriptionLog
 from subscriptions.selectors import compare_board
 from subscriptions.services.claims import spots
 from subscriptions.services.claims.release import release
+from subscriptions.services.passes.contract_review import review_claims
+from subscriptions.services.passes.follow_contracts import apply_review, list_spot_prices
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
@@ -34,6 +38,14 @@ class Difference:
     def __str__(self) -> str:
         return f"{self.text} (repaired)" if self.is_repaired else self.text
 
+
+# Only listed instruments have a key of their own. Two rows with one key on one connection share one stream: the
+# broker's packets reach the newer row, and the other one stands still.
+_SHARED_KEYS: Final = """
+SELECT instrument.exchange_segment, instrument.security_id, count(*) FROM subscriptions AS subscription
+JOIN instruments AS instrument ON instrument.id = subscription.instrument_id
+GROUP BY instrument.exchange_segment, instrument.security_id HAVING count(*) > 1 ORDER BY 1, 2
+"""
 
 # An instrument that moves counts on both connections, as in the triggers.
 _COUNT_LOADS: Final = """
@@ -69,8 +81,11 @@ RETURNING wrong.instrument_id
 def check(*, repair: bool, actor: str, now: datetime) -> list[Difference]:
     """Return every difference; with `repair`, repair those that can be repaired. Raises PlacementBusy."""
     cause = Cause(LogReason.REPAIR, actor, now)
-    found: list[Difference] = []
+    # Before the lock, because it may ask the broker.
+    prices = list_spot_prices(review_claims(), now=now) if repair else {}
     with placement(now=now):
+        # First, because legs and spots are compared with the listing.
+        found = [*_check_keys(repair=repair), *_check_contracts(prices, cause, repair=repair)]
         # In this order: legs need the spots of their chains, and columns follow from the legs.
         for look in (_check_loads, _check_spots, _check_legs, _check_idle_spots, _check_unheld, _check_columns):
             found += look(cause, repair=repair)
@@ -82,6 +97,23 @@ def check(*, repair: bool, actor: str, now: datetime) -> list[Difference]:
 def check_owners() -> list[Difference]:
     """Return the differences of sent sets and last-value cache; without a lock, so changes under way show too."""
     return [Difference(text, is_of_owners=True) for text in compare_board()]
+
+
+def _check_keys(*, repair: bool) -> list[Difference]:
+    """Find keys that several subscribed instruments share; the repair of contracts and legs leaves one of each."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SHARED_KEYS)
+        rows = cursor.fetchall()
+    keys = ((InstrumentKey(ExchangeSegment(segment), number), count) for segment, number, count in rows)
+    return [Difference(f"{key} is subscribed as {count} instruments", repair) for key, count in keys]
+
+
+def _check_contracts(prices: Mapping[int, Price], cause: Cause, *, repair: bool) -> list[Difference]:
+    """Find claims of items that are not listed any more, or whose spot is another instrument now."""
+    review = review_claims()
+    if repair and review.changes:
+        apply_review(review, prices, actor=cause.actor, now=cause.now)
+    return [Difference(str(change), repair) for change in review.changes]
 
 
 def _check_loads(cause: Cause, *, repair: bool) -> list[Difference]:

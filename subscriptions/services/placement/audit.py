@@ -21,8 +21,11 @@ MONTHS_AHEAD: Final = 3  # chosen: a monthly task that fails twice in a row stil
 DROP_LOCK_TIMEOUT: Final = "1s"
 _BATCH_ROWS: Final = 500  # chosen: bounds one INSERT to about 5,000 parameters (10 columns a row)
 
-_GAINING: Final = frozenset({LogAction.SUBSCRIBE, LogAction.RECENTRE, LogAction.REPAIR})
-_LOSING: Final = frozenset({LogAction.UNSUBSCRIBE, LogAction.RECENTRE, LogAction.EVICT, LogAction.REPAIR})
+_GAINING: Final = frozenset({LogAction.SUBSCRIBE, LogAction.RECENTRE, LogAction.REPAIR, LogAction.FOLLOW})
+_LOSING: Final = frozenset(
+    {LogAction.UNSUBSCRIBE, LogAction.RECENTRE, LogAction.EVICT, LogAction.REPAIR, LogAction.FOLLOW}
+)
+MAX_SUBJECT: Final = 128  # The length of the column.
 
 
 def record(
@@ -32,8 +35,12 @@ def record(
     cause: Cause,
     gained: Sequence[LegChange] = (),
     lost: Sequence[LegChange] = (),
+    subjects: Mapping[int, str] | None = None,
 ) -> None:
-    """Write one row for each of `claims` with the changes of that claim."""
+    """Write one row for each of `claims` with the changes of that claim.
+
+    `subjects` has the subject by claim id where it is not the claim's present one.
+    """
     # One query for the tokens of all claims on instruments; none for instruments that the caller has loaded.
     prefetch_related_objects([claim for claim in claims if claim.instrument_id is not None], "instrument")
     gained_by, lost_by = _group_by_claim(gained), _group_by_claim(lost)
@@ -44,7 +51,7 @@ def record(
             reason=cause.reason,
             actor=cause.actor,
             tier=claim.tier,
-            subject=claim.subject,
+            subject=(subjects or {}).get(claim.pk, claim.subject)[:MAX_SUBJECT],
             legs=[one.instrument_id for one in (*gained_by[claim.pk], *lost_by[claim.pk])],
             connections=_count_by_connection((*gained_by[claim.pk], *lost_by[claim.pk])),
             counts=_counts(action, gained_by[claim.pk], lost_by[claim.pk]) | _idle(action, claim, cause),

@@ -1,4 +1,5 @@
-"""`manage.py check_subscriptions [--repair]`: compares claims, subscriptions, loads, sent sets and the quote board.
+"""`manage.py check_subscriptions [--repair]`: compares claims, subscriptions, entries, loads, sent sets and the
+quote board.
 
 Exits with 1 if a difference remains. Owners need a moment to reconcile a recent change, so a difference that only they
 can remove is checked again until `--wait` seconds have passed.
@@ -11,7 +12,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from subscriptions import services
+from subscriptions import services as subscriptions
+from watchlists import services
 
 ACTOR: Final = "check_subscriptions"
 RECHECK_SECONDS: Final = 0.5  # chosen: owners reconcile about once a second
@@ -20,7 +22,7 @@ RECHECK_SECONDS: Final = 0.5  # chosen: owners reconcile about once a second
 class Command(BaseCommand):
     """Compares, and repairs on request."""
 
-    help = "Compares claims, subscriptions, loads, owners and the quote board; exits with 1 if they differ."
+    help = "Compares claims, subscriptions, entries, loads, owners and the quote board; exits with 1 if they differ."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--repair", action="store_true", help="repair rows, in one transaction")
@@ -34,7 +36,7 @@ class Command(BaseCommand):
         owners = [one for one in found if one.is_of_owners]
         while owners and time.monotonic() < deadline:
             time.sleep(RECHECK_SECONDS)
-            owners = services.check_owners()
+            owners = subscriptions.check_owners()
         left = rows + owners
         for one in (*repaired, *left):
             self.stdout.write(str(one))

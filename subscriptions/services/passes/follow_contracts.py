@@ -1,0 +1,286 @@
+"""The pass after an import of the instrument file: every claim refers to what is listed, or is released.
+
+A claim follows its instrument or series to the one that continues it (`marketdata.domain.succession`); a claim that
+nothing continues is released. A chain whose spot is another instrument now gets it, and its window is calculated from
+the price of that one. Afterwards every claimed instrument is listed, so that no two have one key.
+
+The pass reads the state and writes the difference, so it may run twice or late. Steps: (1) review the claims without a
+lock; most runs end here; (2) read the prices of changed spots, also from the broker; (3) under the lock, review again
+and write. The entries of watchlists follow in `watchlists.services`, in the same transaction.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection, transaction
+
+from marketdata import notices
+from marketdata import selectors as market_selectors
+from marketdata import services as market_services
+from marketdata.domain.chain import Window, WindowKey
+from marketdata.domain.instruments import SeriesKey
+from marketdata.selectors import Price, PriceSource
+from marketdata.services import Chain
+from subscriptions.domain.claims import Cause, ClaimKind, LogAction, LogReason, Tier
+from subscriptions.models import Claim, SubscriptionLog
+from subscriptions.services.claims import eviction, spots, windows, wording
+from subscriptions.services.claims.eviction import AddedItem
+from subscriptions.services.claims.release import release
+from subscriptions.services.passes.contract_review import ClaimChange, Review, review_claims
+from subscriptions.services.placement import audit, legs
+from subscriptions.services.placement.legs import CapacityExceeded
+from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
+
+logger = logging.getLogger(__name__)
+
+ACTOR: Final = "follow_contracts"
+FOLLOWED_NOTICE: Final = "followed"
+NOT_LISTED_NOTICE: Final = "not_listed"
+CHANGED_CONTRACTS: Final = AddedItem("contracts that the exchange changed")
+
+_SET_SERIES: Final = """
+UPDATE claims SET exchange_segment = followed.segment, underlying_symbol = followed.symbol, expiry = followed.expiry
+FROM unnest(%s::bigint[], %s::smallint[], %s::varchar[], %s::date[]) AS followed (id, segment, symbol, expiry)
+WHERE claims.id = followed.id
+"""
+_SET_INSTRUMENT: Final = """
+UPDATE claims SET instrument_id = followed.instrument_id
+FROM unnest(%s::bigint[], %s::bigint[]) AS followed (id, instrument_id) WHERE claims.id = followed.id
+"""
+_SET_SPOT: Final = """
+UPDATE claims SET spot_id = followed.spot_id
+FROM unnest(%s::bigint[], %s::bigint[]) AS followed (id, spot_id) WHERE claims.id = followed.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowReport:
+    """Result of a pass: claims that followed or were released, chains with a new spot, windows whose legs changed."""
+
+    followed: int = 0
+    released: int = 0
+    spots: int = 0
+    windows: int = 0
+
+
+def follow_contracts(*, now: datetime) -> FollowReport:
+    """Make every claim refer to listed items, and every window hold the listed strikes. Raises PlacementBusy."""
+    prices = list_spot_prices(review_claims(), now=now)
+    with placement(now=now):
+        report = apply_review(review_claims(), prices, now=now)
+    if report != FollowReport():
+        logger.info(
+            "contracts changed: %d claims followed, %d released, %d chains got another spot, %d windows changed",
+            report.followed,
+            report.released,
+            report.spots,
+            report.windows,
+        )
+    return report
+
+
+def list_spot_prices(review: Review, *, now: datetime) -> Mapping[int, Price]:
+    """Return the prices of the spots that chains get; may ask the broker, so call it before the lock."""
+    wanted = review.new_spots
+    if not wanted:
+        return {}
+    live = market_selectors.list_ltps(instrument_ids=wanted)
+    asked = market_selectors.list_broker_ltps(instrument_ids=[one for one in wanted if one not in live])
+    return {one: Price(ltp, PriceSource.SNAPSHOT, now) for one, ltp in asked.items()} | {
+        one: Price(ltp, PriceSource.QUOTE, now) for one, ltp in live.items()
+    }
+
+
+def apply_review(review: Review, prices: Mapping[int, Price], *, actor: str = ACTOR, now: datetime) -> FollowReport:
+    """Write what `review` found; the caller owns the placement lock and read the review under it.
+
+    `prices` are of the new spots; a window whose spot has no price keeps its price of calculation.
+    """
+    held_next = {one.present for one in review.followed if isinstance(one.present, int)} | review.new_spots
+    # Spots that preload claimed before their chains stay.
+    waiting = {one.instrument_id for one in spots.list_idle_spots(tier=Tier.B) if one.instrument_id}
+    for reason, group in _by_reason(review.released).items():
+        claims = [one.claim for one in group]
+        release(claims, cause=Cause(reason, actor, now), held_next=held_next, spared_spots=waiting)
+    _follow(review.followed, actor=actor, now=now)
+    left = _set_spots(review, actor=actor, now=now)
+    moved = _set_windows(review, prices, actor=actor, now=now)
+    _release_spots(left, cause=Cause(LogReason.SPOT_CHANGED, actor, now))
+    _notify_on_commit(review)
+    if review.changes or moved:
+        nudge_owners_on_commit()
+    return FollowReport(len(review.followed), len(review.released), len(review.respotted), moved)
+
+
+def record_followed(subjects: Iterable[tuple[str, str]], *, actor: str, now: datetime) -> None:
+    """Log items that follow and whose claim does not change, or that have none: (reason, subject) of each."""
+    SubscriptionLog.objects.bulk_create(
+        SubscriptionLog(
+            at=now,
+            action=LogAction.FOLLOW,
+            reason=reason,
+            actor=actor,
+            tier=Tier.A,
+            subject=subject[: audit.MAX_SUBJECT],
+        )
+        for reason, subject in subjects
+    )
+
+
+def _by_reason(changes: Iterable[ClaimChange]) -> Mapping[LogReason, Sequence[ClaimChange]]:
+    grouped: dict[LogReason, list[ClaimChange]] = defaultdict(list)
+    for one in changes:
+        grouped[one.reason].append(one)
+    return grouped
+
+
+def _follow(changes: Sequence[ClaimChange], *, actor: str, now: datetime) -> None:
+    """Make the claims refer to their present targets; single instruments change their legs, chains with the windows."""
+    if not changes:
+        return
+    former = {one.claim.pk: one.claim.subject for one in changes}
+    moved = {one.claim.pk: one for one in changes}
+    lost = {pk: [one.claim.instrument_id] for pk, one in moved.items() if one.claim.instrument_id}
+    gained = {pk: [one.present] for pk, one in moved.items() if isinstance(one.present, int)}
+    series = {pk: one.present for pk, one in moved.items() if isinstance(one.present, SeriesKey)}
+    tiers = {pk: Tier(one.claim.tier) for pk, one in moved.items()}
+    gone = legs.remove(lost, tiers=set(tiers.values()), held_next=[one for ids in gained.values() for one in ids])
+    keys = list(series.values())
+    with connection.cursor() as cursor:
+        cursor.execute(_SET_INSTRUMENT, [list(gained), [one for (one,) in gained.values()]])
+        cursor.execute(
+            _SET_SERIES,
+            [list(series), [int(k.segment) for k in keys], [k.underlying for k in keys], [k.expiry for k in keys]],
+        )
+    market_services.move_windows({was: key for pk, key in series.items() if (was := moved[pk].claim.series)})
+    cause = Cause(LogReason.NEW_ID, actor, now)
+    come = eviction.add_legs(gained, tiers=tiers, cause=cause, added=CHANGED_CONTRACTS).changes if gained else ()
+    present = Claim.objects.select_related("instrument").in_bulk(list(moved))
+    for reason, group in _by_reason(changes).items():
+        # Where there was no room, the addition above may have evicted some of them.
+        claims = [present[one.claim.pk] for one in group if one.claim.pk in present]
+        subjects = {claim.pk: f"{former[claim.pk]} to {claim.subject}" for claim in claims}
+        cause = Cause(reason, actor, now)
+        audit.record(claims, action=LogAction.FOLLOW, cause=cause, gained=come, lost=gone, subjects=subjects)
+
+
+def _set_spots(review: Review, *, actor: str, now: datetime) -> Sequence[int]:
+    """Give chains the spots of their series; return the ids of the spot claims that they leave."""
+    cause = Cause(LogReason.SPOT_CHANGED, actor, now)
+    for tier in Tier:
+        claims = [one.claim for one in review.respotted if one.claim.tier == tier]
+        instrument_of = {
+            one.claim.pk: review.listings[one.present].spot_instrument_id
+            for one in review.respotted
+            if one.claim.tier == tier and isinstance(one.present, SeriesKey)
+        }
+        known, created = spots.find_or_create_spots(instrument_of.values(), tier=tier, now=now)
+        wanted = {spot.pk: [spot.instrument_id] for spot in created if spot.instrument_id}
+        if wanted:
+            tiers = dict.fromkeys(wanted, tier)
+            come = eviction.add_legs(wanted, tiers=tiers, cause=cause, added=CHANGED_CONTRACTS).changes
+            audit.record(created, action=LogAction.SUBSCRIBE, cause=cause, gained=come)
+        with connection.cursor() as cursor:
+            cursor.execute(_SET_SPOT, [list(instrument_of), [known[one] for one in instrument_of.values()]])
+        present = Claim.objects.in_bulk([claim.pk for claim in claims])
+        audit.record(list(present.values()), action=LogAction.FOLLOW, cause=cause)
+    return [one.claim.spot_id for one in review.respotted if one.claim.spot_id]
+
+
+def _release_spots(left: Collection[int], *, cause: Cause) -> None:
+    for tier in Tier:
+        idle = spots.list_idle_spots(tier=tier)
+        unlisted = market_selectors.list_successors(
+            instrument_ids=[one.instrument_id for one in idle if one.instrument_id]
+        )
+        # In tier B only these: preload claims other spots before their chains.
+        gone = [one for one in idle if tier is Tier.A or one.pk in left or one.instrument_id in unlisted]
+        release(gone, cause=cause)
+
+
+def _set_windows(review: Review, prices: Mapping[int, Price], *, actor: str, now: datetime) -> int:
+    """Make every window hold the listed strikes around its ATM; return the number of windows that changed."""
+    keys = {
+        key
+        for claim in Claim.objects.filter(expiry__isnull=False)
+        if (key := claim.window_key) and key.series in review.listings
+    }
+    respotted = {
+        WindowKey(one.present, one.claim.width)
+        for one in review.respotted
+        if isinstance(one.present, SeriesKey) and one.claim.width
+    }
+    stored = market_selectors.list_windows(keys=keys)
+    chains = {key: _chain_of(key, review, stored.get(key), prices, is_due=key in respotted, now=now) for key in keys}
+    opened = [chain for _, chain in sorted(chains.items()) if chain is not None]
+    try:
+        with transaction.atomic():
+            return _move(opened, stored, actor=actor, now=now)
+    except CapacityExceeded:
+        moved = 0
+        for chain in opened:
+            try:
+                with transaction.atomic():
+                    moved += _move([chain], stored, actor=actor, now=now)
+            except CapacityExceeded as refusal:
+                logger.warning("window %s keeps its former legs: %s", chain.key, refusal)
+        return moved
+
+
+def _chain_of(
+    key: WindowKey,
+    review: Review,
+    stored: Window | None,
+    prices: Mapping[int, Price],
+    *,
+    is_due: bool,
+    now: datetime,
+) -> Chain | None:
+    """Return the chain with its stored window, or with a new one where that is due or has strikes that are gone."""
+    listing = review.listings[key.series]
+    if stored is not None:
+        # Not newer than the stored calculation, so that the next price of the spot can move the window.
+        earlier = Price(stored.ltp, PriceSource.CACHE, stored.calculated_at)
+        edges = {stored.atm, stored.lowest_strike, stored.highest_strike}
+        if not is_due and edges <= set(listing.strikes):
+            return Chain(listing, key.width, stored, earlier)
+        if listing.spot_instrument_id not in prices:
+            return market_services.chain_at(listing=listing, width=key.width, price=earlier, now=stored.calculated_at)
+    price = prices.get(listing.spot_instrument_id)
+    if price is None:
+        return None  # There is nothing to center it on; the check reports a claim without a window.
+    return market_services.chain_at(listing=listing, width=key.width, price=price, now=now)
+
+
+def _move(opened: Sequence[Chain], stored: Mapping[WindowKey, Window], *, actor: str, now: datetime) -> int:
+    """Store the new windows and set the legs of all claims; return the number of windows whose legs changed."""
+    new = [chain for chain in opened if chain.window is not stored.get(chain.key)]
+    if new:
+        market_services.store_windows(new)
+    claims = windows.list_claims([chain.key for chain in opened])
+    moves = [(claims[chain.key], chain.instrument_ids) for chain in opened]
+    moved = windows.set_windows(moves, actor=actor, now=now, added=CHANGED_CONTRACTS)
+    changed = {change.claim_id for change in (*moved.gained, *moved.lost)}
+    return sum(any(claim.pk in changed for claim in of_window) for of_window in claims.values())
+
+
+def _notify_on_commit(review: Review) -> None:
+    """Notify the traders of explicit chain subscriptions; entries of watchlists have their own message."""
+    noticed: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for one in (*review.followed, *review.released):
+        if one.claim.kind != ClaimKind.CHAIN or one.claim.user_id is None:
+            continue
+        former = wording.describe_claim(one.claim)
+        if isinstance(one.present, SeriesKey):
+            text = f"{former} is {wording.describe_series(one.present)} now"
+            noticed[one.claim.user_id, FOLLOWED_NOTICE].append(text)
+        else:
+            noticed[one.claim.user_id, NOT_LISTED_NOTICE].append(former)
+    for (user_id, kind), names in noticed.items():
+        what = wording.format_list(names)
+        text = f"{what}." if kind == FOLLOWED_NOTICE else f"No longer listed, streaming stopped: {what}."
+        notices.send_on_commit([user_id], notices.notice(kind, text))
