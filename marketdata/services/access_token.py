@@ -278,14 +278,20 @@ def _keep_as_previous(new: Credentials, now: datetime) -> None:
     try:
         found = get_broker_login()
     except SealError:
-        return  # It cannot be decrypted, and so not be restored.
+        # The key is lost: neither can be restored, and one that stays would stop `reseal_tokens`.
+        _delete_previous()
+        return
     if found.credentials is None or found.credentials == new:
         return
     row = found.row or _insert_tokenless(found, now)
     # The environment's token may be another one tomorrow: it is stored like an entered one.
     sealed = row.token_sealed or seal(found.credentials.access_token, keys=settings.TOKEN_KEYS)
-    BrokerSession.objects.filter(is_previous=True).update(is_previous=False, token_sealed="")
+    _delete_previous()
     BrokerSession.objects.filter(pk=row.pk).update(is_current=False, is_previous=True, token_sealed=sealed)
+
+
+def _delete_previous() -> None:
+    BrokerSession.objects.filter(is_previous=True).update(is_previous=False, token_sealed="")
 
 
 def _insert_tokenless(found: BrokerLogin, now: datetime) -> BrokerSession:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
@@ -280,6 +281,19 @@ def test_a_renewal_deletes_the_previous_token_of_the_account(staff: Client, brok
 
     assert selectors.find_previous_login(now=timezone.now()) is None
     assert BrokerSession.objects.exclude(token_sealed="").count() == 1
+
+
+def test_tokens_of_a_lost_key_are_deleted_when_a_new_one_is_entered(staff: Client, settings: Settings) -> None:
+    enter(staff, make_token("aaaa"))
+    enter(staff, make_token("bbbb"))
+    settings.TOKEN_KEYS = [Fernet.generate_key().decode()]
+    assert "TOKEN_KEYS lacks the key" in go_back(staff, row_of("bbbb"))
+
+    third = make_token("cccc")
+    assert enter(staff, third) == ""
+
+    assert selectors.read_credentials() == Credentials(US, third)
+    assert services.reseal_tokens() == 1
 
 
 def test_a_token_entered_meanwhile_is_not_replaced(staff: Client) -> None:
