@@ -2,20 +2,23 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import httpx
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-READY = re.compile(r"feed (ws://\S+), REST (http://\S+)/v2,")
-STOP_SECONDS = 10
+from tests.processes import PythonProcess
+from tests.waiting import wait_until
+
+READY = re.compile(r"feed (ws://\S+), REST (http://\S+)/v2,.*\n")
+START_SECONDS = 60.0
+"""chosen: a start takes a second, and many times that on a busy machine"""
+STOP_SECONDS = 10.0
 ACCESS_TOKEN = os.environ.get("SUITE_ACCESS_TOKEN", "sim-token")
 """Valid only for these simulators; `tests.canary` sets another one."""
 
@@ -97,38 +100,40 @@ def running_simulator(
     Starts with `faults` (names with dials), by default EVERYDAY_FAULTS; `{}` is a broker without faults. Its verbose
     log goes to `log`.
     """
-    command = [sys.executable, "-m", "simulator", "--port", str(port), "--rest-port", str(rest_port)]
-    command += ["--client-id", client_id]
-    command += ["--seed", str(seed), "--rate", str(rate), *(["--verbose"] if log else [])]
-    command += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
-    command += ["--market-date", market_date.isoformat()] if market_date else []
-    command += ["--token-hours", str(token_hours), "--generate-every", str(generate_every)]
-    command += [
+    arguments = ["--port", str(port), "--rest-port", str(rest_port), "--client-id", client_id]
+    arguments += ["--seed", str(seed), "--rate", str(rate), *(["--verbose"] if log else [])]
+    arguments += ["--master", str(master)] if master else ["--listing", "small" if small else "demo"]
+    arguments += ["--market-date", market_date.isoformat()] if market_date else []
+    arguments += ["--token-hours", str(token_hours), "--generate-every", str(generate_every)]
+    arguments += [
         part
         for name, dial in (EVERYDAY_FAULTS if faults is None else faults).items()
         for part in ("--fault", f"{name}={dial:g}")
     ]
-    command += ["--ping-every", str(ping_every), "--pong-within", str(pong_within)]
+    arguments += ["--ping-every", str(ping_every), "--pong-within", str(pong_within)]
     environment = {name: value for name, value in os.environ.items() if name != "MARKET_DATE"}
     # Not as an argument: every user of the machine can read those.
     environment["SIMULATOR_ACCESS_TOKEN"] = access_token
-    with log.open("w") if log else nullcontext(subprocess.PIPE) as errors:
-        process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-    try:
-        yield _address(process, client_id=client_id, access_token=access_token)
-    finally:
-        process.terminate()
-        process.communicate(timeout=STOP_SECONDS)
+    with ExitStack() as ended:
+        output = log or Path(ended.enter_context(NamedTemporaryFile(prefix="simulator-", suffix=".log")).name)
+        process = PythonProcess("simulator", arguments, environment=environment, output=output)
+        ended.callback(process.wait, STOP_SECONDS)
+        ended.callback(process.terminate)
+        yield _address(process, output, client_id=client_id, access_token=access_token)
 
 
-def _address(process: "subprocess.Popen[str]", *, client_id: str, access_token: str) -> SimulatorAddress:
-    assert process.stdout is not None
-    ready = READY.search(process.stdout.readline())
+def _address(process: PythonProcess, output: Path, *, client_id: str, access_token: str) -> SimulatorAddress:
+    def find_ready_line() -> re.Match[str] | None:
+        return READY.search(output.read_text(errors="replace"))
+
+    wait_until(
+        lambda: find_ready_line() is not None or process.poll() is not None,
+        seconds=START_SECONDS,
+        message="the simulator is ready",
+    )
+    ready = find_ready_line()
     if ready is None:
-        output = process.stderr.read() if process.stderr else "see its log"
-        raise RuntimeError(f"the simulator did not start: {output}")
+        raise RuntimeError(f"the simulator did not start: {output.read_text(errors='replace')}")
     feed_url, host_url = ready.groups()
     return SimulatorAddress(
         feed_url=feed_url,

@@ -1,8 +1,6 @@
 """The web process as a separate process on the test database, under either ASGI server."""
 
 import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,9 +8,9 @@ from pathlib import Path
 from urllib.error import URLError
 
 from tests.integration.subscriptions.feed.feed_workers import server_environment
+from tests.processes import PythonProcess
 from tests.waiting import wait_until
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 SERVERS = ("uvicorn", "daphne")
@@ -30,18 +28,19 @@ def running_web(
 @contextmanager
 def running_web_process(
     directory: Path, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
-) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+) -> Iterator[tuple[str, PythonProcess]]:
     """Yield the process as well, for tests that end it."""
     port = _free_port()
-    uvicorn = ["uvicorn", f"{module}:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
+    uvicorn = [f"{module}:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
     uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
-    daphne = ["daphne", "-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]
+    daphne = ["-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]
     daphne += [f"{module}:application"]
-    command = [sys.executable, "-m", *{"uvicorn": uvicorn, "daphne": daphne}[server]]
-    with (directory / "web.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=REPOSITORY, env={**server_environment(), **variables}, stdout=log, stderr=subprocess.STDOUT
-        )
+    process = PythonProcess(
+        server,
+        {"uvicorn": uvicorn, "daphne": daphne}[server],
+        environment={**server_environment(), **variables},
+        output=directory / "web.log",
+    )
     try:
         _wait_until_up(f"http://127.0.0.1:{port}/login/", process, directory / "web.log")
         yield f"127.0.0.1:{port}", process
@@ -49,7 +48,7 @@ def running_web_process(
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        except TimeoutError:
             process.kill()
             process.wait(STOP_SECONDS)
 
@@ -61,7 +60,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_up(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait_until_up(url: str, process: PythonProcess, log: Path) -> None:
     def is_up() -> bool:
         assert process.poll() is None, f"the web process ended:\n{log.read_text()[-2_000:]}"
         with suppress(URLError), urllib.request.urlopen(url, timeout=5):  # noqa: S310  loopback

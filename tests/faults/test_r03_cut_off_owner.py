@@ -2,8 +2,9 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,9 +21,12 @@ from tests.integration.subscriptions.feed.feed_workers import (
     make_subscriptions,
     running_worker,
     wait_until_streaming,
+    worker_arguments,
+    worker_environment,
 )
+from tests.processes import REPOSITORY
 from tests.proxies import Proxy, running_proxy
-from tests.simulators import running_simulator
+from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board", "settled_database")]
@@ -39,6 +43,25 @@ ELSEWHERE = ["unshare", "--uts", "sh", "-c", 'hostname elsewhere && exec "$@"', 
 def can_be_elsewhere() -> bool:
     """Return whether a process can run under another host name than this one."""
     return shutil.which("unshare") is not None and subprocess.run([*ELSEWHERE, "true"], check=False).returncode == 0
+
+
+@contextmanager
+def running_elsewhere(log: Path, *, simulator: SimulatorAddress) -> Iterator[Path]:
+    """Run a feed worker under another host name; yield its log."""
+    command = [*ELSEWHERE, sys.executable, "-m", "celery", *worker_arguments("spare")]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env={**worker_environment(simulator), **SCALED},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield log
+    finally:
+        process.kill()
+        process.wait()
 
 
 def database_through(proxy: Proxy) -> str:
@@ -84,9 +107,9 @@ def test_r3_a_successor_on_another_host_opens_after_the_former_owner_learned_of_
         with running_worker(tmp_path, name="cut", simulator=simulator, **through) as cut:
             wait_until_streaming(COUNT)
             former = FeedLease.objects.values_list("owner", flat=True).distinct().get()
-            with running_worker(tmp_path, name="spare", simulator=simulator, wrapper=ELSEWHERE, **SCALED) as spare:
+            with running_elsewhere(tmp_path / "spare.log", simulator=simulator) as log:
                 wait_until(
-                    lambda: b" ready." in spare.log.read_bytes(),
+                    lambda: b" ready." in log.read_bytes(),
                     seconds=START_SECONDS,
                     message="both workers are ready",
                 )

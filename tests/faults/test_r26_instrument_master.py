@@ -26,12 +26,12 @@ from tests import master_lines as made
 from tests.factories import make_user, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 from tests.integration.subscriptions.feed.feed_workers import (
-    REPOSITORY,
     database_url,
     list_subscribed_keys,
     list_wanted_keys,
     running_worker,
 )
+from tests.processes import REPOSITORY
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
 

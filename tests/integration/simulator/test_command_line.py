@@ -16,7 +16,8 @@ import pytest
 from websockets.sync.client import connect
 
 from simulator.faults import REGISTRY
-from tests.simulators import ACCESS_TOKEN, EVERYDAY_FAULTS, READY, REPOSITORY, running_simulator
+from tests.processes import REPOSITORY
+from tests.simulators import ACCESS_TOKEN, EVERYDAY_FAULTS, READY, running_simulator
 
 COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
 TOKEN = ["--access-token", "sim-token"]

@@ -9,8 +9,6 @@ import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,10 +29,10 @@ from marketdata.domain.quotes import Mode
 from marketdata.models import Instrument
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
+from tests.processes import PythonProcess
 from tests.simulators import SimulatorAddress
 from tests.waiting import wait_until
 
-REPOSITORY = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
 START_SECONDS = 60.0
 """chosen: a worker imports Django and Celery, which is slow on a busy machine."""
@@ -46,7 +44,7 @@ CONNECTIONS = 5
 class Worker:
     """A running Celery worker."""
 
-    process: "subprocess.Popen[bytes]"
+    process: PythonProcess
     log: Path
 
     def kill(self) -> None:
@@ -97,29 +95,27 @@ def running_worker(
     simulator: SimulatorAddress,
     queue: str = "feed",
     log_level: str = "INFO",
-    wrapper: Sequence[str] = (),
     **variables: str,
 ) -> Iterator[Worker]:
-    """Yield a worker on the test database and the test's Redis prefix; kill it on exit if it still runs.
-
-    `wrapper` is a command prefix that executes the worker in its process.
-    """
-    command = [*wrapper, sys.executable, "-m", "celery", "-A", "terminal", "worker", "-Q", queue, "--pool", "solo"]
-    command += ["--without-gossip", "--without-mingle", "--loglevel", log_level, "-n", f"{name}@%h"]
+    """Yield a worker on the test database and the test's Redis prefix; kill it on exit if it still runs."""
     log = directory / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env={**worker_environment(simulator), **variables},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    process = PythonProcess(
+        "celery",
+        worker_arguments(name, queue=queue, log_level=log_level),
+        environment={**worker_environment(simulator), **variables},
+        output=log,
+    )
     try:
         yield Worker(process, log)
     finally:
         process.kill()
         process.wait(STOP_SECONDS)
+
+
+def worker_arguments(name: str, *, queue: str = "feed", log_level: str = "INFO") -> Sequence[str]:
+    """Return the arguments of `celery` for a worker."""
+    command = ["-A", "terminal", "worker", "-Q", queue, "--pool", "solo", "--without-gossip", "--without-mingle"]
+    return [*command, "--loglevel", log_level, "-n", f"{name}@%h"]
 
 
 def make_subscriptions(simulator: SimulatorAddress, *, count: int, skip: int = 0) -> Sequence[Subscription]:

@@ -10,7 +10,7 @@ import pytest
 
 from subscriptions.domain.ownership import ProcessStatus
 from subscriptions.feed.ownership.processes import name_this_process, process_status
-from tests.integration.subscriptions.feed.feed_workers import REPOSITORY
+from tests.processes import REPOSITORY
 
 PRINT_NAME_AND_WAIT = (
     "from subscriptions.feed.ownership.processes import name_this_process; "
