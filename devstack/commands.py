@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # import-linter has no module entry point, and its console script breaks at long paths.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
+WORKERS = "3"  # measured on two cores: many tests wait for other processes
+
 
 def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
@@ -33,8 +35,10 @@ def main() -> int:
 def run_suite(arguments: Sequence[str]) -> int:
     """Run the tests of the browser code, then pytest, so that its summary is at the end of the output."""
     browser_code = 0 if arguments else run_browser_tests([])
-    # Two workers: most tests wait for other processes. Tests of one file share fixtures, so they stay together.
-    chosen = arguments or ["-n", "2", "--dist", "loadfile", "--hypothesis-profile", "suite"]
+    # Tests of one file share fixtures, so they stay together. `tests.servers` orders them; xdist would put the files
+    # with most tests first.
+    parallel = ["-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"]
+    chosen = arguments or [*parallel, "--hypothesis-profile", "suite"]
     return _run("pytest", sys.executable, "-m", "pytest", *chosen) or browser_code
 
 

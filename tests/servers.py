@@ -7,7 +7,7 @@ variables, before any conftest.
 """
 
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Final
 
 import pytest
@@ -24,6 +24,9 @@ ADVICE: Final = (
     ".venv/bin/python -m pytest ...` for a part of the suite; `pytest tests/unit` needs no server."
 )
 
+SLOWEST: Final = ("tests/e2e/", "tests/faults/", "tests/integration/subscriptions/feed/")
+"""The directories with the slowest files come first, so that no worker gets one of them last."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests() -> Generator[None, object, object]:
@@ -32,10 +35,13 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
     return (yield)
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Stop before the first test if a selected test needs servers and none are named."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stop before the first test if a selected test needs servers and none are named; order the tests."""
     if MISSING and (count := sum(_needs_servers(item) for item in items)):
         raise pytest.UsageError(f"{count} of {len(items)} tests need servers: {ADVICE}")
+    # After pytest-django, which sorts by kind of database access: files go to the workers whole and in this order.
+    items.sort(key=lambda item: not item.nodeid.startswith(SLOWEST))
 
 
 def _needs_servers(item: pytest.Item) -> bool:
