@@ -85,6 +85,7 @@ def _run(module: str, arguments: list[str], environment: dict[str, str], output:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(REPOSITORY)
+    sys.dont_write_bytecode = False  # Otherwise each process may compile our modules again.
     with output.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
