@@ -1,4 +1,4 @@
-"""Tables of marketdata: instruments and their imports, the ATM cache, access tokens, the market calendar.
+"""Tables of marketdata: instruments, imports, the ATM cache, closing quotes, access tokens, the market calendar.
 
 Only the import of the broker's instrument file writes `Instrument`. An id that the exchange reuses gets a new row, and
 referenced rows are never deleted.
@@ -212,6 +212,31 @@ class BrokerSession(models.Model):
     def __str__(self) -> str:
         ending = f" ...{self.last_four}" if self.last_four else ""
         return f"{self.client_id}{ending}, {self.method} by {self.stored_by}"
+
+
+class ClosingQuote(models.Model):
+    """Closing price and closing open interest of one instrument on one session day; written once."""
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="+")
+    # A copy of the instrument's: "is this segment recorded?" must not join thousands of rows.
+    exchange_segment = models.SmallIntegerField(choices=SEGMENT_CHOICES)
+    day = models.DateField()
+    # Rupees, of the last trade of the day; null where nothing was traded.
+    price = models.DecimalField(max_digits=14, decimal_places=4, null=True)
+    # Units, on MCX lots; null for shares and indices.
+    oi = models.BigIntegerField(null=True)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "closing_quotes"
+        constraints = [
+            models.UniqueConstraint(fields=["instrument", "day"], name="closing_quotes_once_per_day"),
+            models.CheckConstraint(condition=Q(price__gt=0) | Q(price=None), name="closing_quotes_price_positive"),
+        ]
+        indexes = [models.Index(fields=["day", "exchange_segment"], name="closing_quotes_segments")]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.day}: {self.price}"
 
 
 class MarketSession(models.Model):

@@ -1,4 +1,4 @@
-"""Periodic tasks: the daily instrument import and the renewal of the access token."""
+"""Periodic tasks: the daily instrument import, the renewal of the access token, the record of closing prices."""
 
 import logging
 from typing import Final
@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from marketdata import services
+from marketdata import quote_board, services
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 TIME_LIMIT_SECONDS: Final = 600
 # Chosen: above the 20 s of dhan_api.TOKEN_TIMEOUT plus the 28 s of STORE_RETRY_SECONDS.
 RENEWAL_LIMIT_SECONDS: Final = 60
+# Chosen: far above the record of 25,000 instruments.
+CLOSES_LIMIT_SECONDS: Final = 120
 
 
 @shared_task(name="marketdata.tasks.import_instruments", ignore_result=True, time_limit=TIME_LIMIT_SECONDS)
@@ -27,3 +29,12 @@ def import_instruments(**_: object) -> None:
 def renew_broker_token(**_: object) -> None:
     """Renew or generate the access token if its expiry is near; failures appear in log, health and admin."""
     services.renew_token(now=timezone.now())
+
+
+@shared_task(name="marketdata.tasks.record_closes", ignore_result=True, time_limit=CLOSES_LIMIT_SECONDS)
+def record_closes(**_: object) -> None:
+    """Record closing prices and open interest of segments that have closed; nothing else where all are recorded."""
+    try:
+        services.record_closes(now=timezone.now())
+    except quote_board.BoardError as error:
+        logger.warning("closing prices not recorded, next attempt at the next run: %s", error)

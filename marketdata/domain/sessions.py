@@ -155,6 +155,19 @@ class SessionBook:
                 return max(past)
         return None
 
+    def session_day(self, segment: ExchangeSegment, at: datetime) -> date | None:
+        """Return the last day of which a session has opened by `at`; None without one in LOOK_BACK_DAYS."""
+        here = at.astimezone(IST)
+        for day in _days_back(here.date()):
+            opened = (one.opens for one in self.list_sessions(segment, day) if one.opens is not None)
+            if any(day < here.date() or opens <= here.time() for opens in opened):
+                return day
+        return None
+
+    def session_day_before(self, segment: ExchangeSegment, day: date) -> date | None:
+        """Return the last day before `day` with a session; None without one in LOOK_BACK_DAYS."""
+        return next((one for one in _days_back(day) if one < day and self.list_sessions(segment, one)), None)
+
     def current_from(self, segment: ExchangeSegment, at: datetime) -> date:
         """Return the first day whose last session has not ended by `at`: contracts that expire before it are over.
 

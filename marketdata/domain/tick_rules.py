@@ -13,6 +13,7 @@ The reception time is an argument: this module reads no clock. Sources: docs/dha
 
 import math
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
@@ -20,6 +21,7 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quotes import FullTick, OiTick, PreviousCloseTick, Quote, QuoteTick, Tick, TickerTick, updated
 
 DAY_SECONDS: Final = 86_400  # 24 * 60 * 60
+_EPOCH: Final = date(1970, 1, 1)
 IST_SECONDS: Final = 19_800  # IST is UTC+5:30
 # 9 Sep 2001. Chosen: between the placeholder dates of untraded instruments (1970, 1980) and any trade of a listed one.
 FIRST_REAL_LTT: Final = 1_000_000_000
@@ -75,6 +77,11 @@ def day_in_india(received_at_ms: int) -> int:
     """Return the number of the day in IST since 1970, the same count as `ltt // DAY_SECONDS` (LTT is in IST)."""
     # The reception time is true UTC, LTT is not: adding the offset makes both counts comparable.
     return (received_at_ms // 1_000 + IST_SECONDS) // DAY_SECONDS
+
+
+def day_number(day: date) -> int:
+    """Return the number of a date since 1970, as `day_in_india` counts."""
+    return (day - _EPOCH).days
 
 
 def find_fault(ltp: float, ltt: int, tracked: TrackedQuote, *, today: int) -> TickFault | None:

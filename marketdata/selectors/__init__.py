@@ -11,6 +11,7 @@ from marketdata.selectors.broker_login import (
     get_broker_login,
     read_credentials,
 )
+from marketdata.selectors.closes import PreviousClose, list_previous_closes
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.prices import (
     PlainQuote,
