@@ -30,7 +30,6 @@ from subscriptions.feed.connection.monitor import REFRESH_SECONDS
 from tests.browsers import log_in, watching_browser
 from tests.faults.connections import close_all_day, open_all_day
 from tests.integration.subscriptions.feed.feed_workers import (
-    REPOSITORY,
     STOP_SECONDS,
     make_subscriptions,
     list_reports,
@@ -38,6 +37,7 @@ from tests.integration.subscriptions.feed.feed_workers import (
     server_environment,
     wait_until_streaming,
 )
+from tests.processes import REPOSITORY
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.web_servers import running_web
 
