@@ -73,6 +73,19 @@ def _per_packet(name: str, about: str) -> Fault:
     return Fault(name, 0.05, "share of packets", about)
 
 
+def _of_items(name: str, about: str) -> Fault:
+    return Fault(
+        name,
+        1,
+        "first items of each REST answer, -1 all",
+        about,
+        minimum=-1,
+        maximum=1_000,
+        is_integer=True,
+        is_per_connection=False,
+    )
+
+
 _FAULTS: Final = (
     *(
         Fault(name, 0, "seconds after opening, 0 now and once", about, maximum=DAY_SECONDS, one_shot_dials=NOW)
@@ -195,6 +208,32 @@ _FAULTS: Final = (
     _switch("unsubscribe_ignored", "An unsubscribe has no effect."),
     _switch(
         "no_snapshot", "No packet after a subscribe until the instrument trades; indices send their previous close."
+    ),
+    # Items of REST answers: `answer_faults`.
+    _of_items("rest_null", "The item is null."),
+    _of_items("rest_missing", "The last price is missing."),
+    _of_items("rest_text", "The last price is the text '-'."),
+    _of_items("rest_nan", "The last price is NaN."),
+    _of_items("rest_infinity", "The last price is Infinity."),
+    _of_items("rest_negative", "The last price is below 0."),
+    _of_items("rest_huge", "The last price is an integer of 401 digits."),
+    _of_items("rest_list", "The item is a list with the item."),
+    _of_items("rest_null_sides", "Both sides of the depth are null."),
+    _of_items("rest_short_depth", "The depth has three levels."),
+    _of_items("rest_long_depth", "The depth has twenty levels."),
+    _of_items("rest_iso_time", "The last trade time is an ISO time."),
+    _switch("rest_unknown_segment", "A segment that does not exist is in the answer too.", is_per_connection=False),
+    _switch("rest_no_data", "The content of each REST answer is null.", is_per_connection=False),
+    _switch("rest_no_json", "Each REST answer is a page of HTML, with status 200.", is_per_connection=False),
+    Fault(
+        "rest_status",
+        500,
+        "status",
+        "Each REST request is refused with this status.",
+        minimum=400,
+        maximum=599,
+        is_integer=True,
+        is_per_connection=False,
     ),
 )
 

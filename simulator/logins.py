@@ -15,7 +15,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from simulator import answer_faults
 from simulator.accounts import Account
+from simulator.faults import Faults
 from simulator.rate_limits import RateLimit
 from simulator.tokens import Token, is_totp
 
@@ -40,9 +42,9 @@ class LoginRules:
 DEFAULT_LOGINS = LoginRules()
 
 
-def routes(account: Account, rules: LoginRules) -> list[Route]:
+def routes(account: Account, rules: LoginRules, faults: Faults) -> list[Route]:
     """Return the routes that issue tokens of `account`."""
-    logins = _Logins(account, rules)
+    logins = _Logins(account, rules, faults)
     return [
         Route("/v2/RenewToken", logins.renew, methods=["GET", "POST"]),
         Route("/app/generateAccessToken", logins.generate, methods=["POST"]),
@@ -52,8 +54,9 @@ def routes(account: Account, rules: LoginRules) -> list[Route]:
 class _Logins:
     """The endpoints."""
 
-    def __init__(self, account: Account, rules: LoginRules) -> None:
+    def __init__(self, account: Account, rules: LoginRules, faults: Faults) -> None:
         self._account = account
+        self._faults = faults
         self._rules = rules
         self._generations = RateLimit(1, rules.every_seconds)
 
@@ -89,7 +92,7 @@ class _Logins:
             "accessToken": token.text,
             "expiryTime": end and f"{end:%Y-%m-%dT%H:%M:%S}.000",
         }
-        return Response(orjson.dumps(body), media_type="application/json")
+        return answer_faults.respond(body, self._faults)
 
 
 def _failed(message: str, *, status: int = 400) -> Response:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
-from simulator import control, logins
+from simulator import answer_faults, control, logins
 from simulator.accounts import Credentials, Reason
 from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
@@ -85,7 +85,7 @@ def make_app(feed: FeedServer, files: InstrumentFiles, login_rules: LoginRules) 
             Route("/v2/profile", api.profile, methods=["GET"]),
             Route("/api-data/api-scrip-master.csv", instrument_file(Layout.COMPACT)),
             Route("/api-data/api-scrip-master-detailed.csv", instrument_file(Layout.DETAILED)),
-            *logins.routes(feed.account, login_rules),
+            *logins.routes(feed.account, login_rules, feed.faults),
             *control.routes(feed),
         ],
         exception_handlers={RefusalError: _refused, HTTPException: _no_such_path},
@@ -136,7 +136,7 @@ class _Api:
         expiries = self._chains.expiries(segment, security_id)
         if expiries is None:
             raise data_error(400, 813, "Invalid SecurityId")
-        return _json({"data": [str(expiry) for expiry in expiries], "status": "success"})
+        return self._respond({"data": [str(expiry) for expiry in expiries], "status": "success"})
 
     async def option_chain(self, request: Request) -> Response:
         self._authenticate(request)
@@ -152,13 +152,13 @@ class _Api:
         chain = self._chains.chain(segment, security_id, expiry, market=self._market, now=time.time())
         if chain is None:
             raise data_error(400, 811, "Invalid Expiry Date")
-        return _json({"data": chain, "status": "success"})
+        return self._respond({"data": chain, "status": "success"})
 
     async def profile(self, request: Request) -> Response:
         self._authenticate(request, needs_client_id=False)
         now = datetime.now(IST)
         end = self._feed.account.tokens.expires_at() or now + timedelta(hours=24)
-        return _json(
+        return self._respond(
             {
                 "dhanClientId": self._feed.account.client_id,
                 "tokenValidity": f"{end.astimezone(IST):%d/%m/%Y %H:%M}",
@@ -183,7 +183,7 @@ class _Api:
         # Distinct rows: a trade in a row must happen once.
         rows = sorted({row for ids in found.values() for row in ids.values()})
         self._market.refresh_stale(np.array(rows, dtype=np.intp), time.time())
-        return _json(
+        return self._respond(
             {
                 "data": {
                     segment.name: {str(one): shape(row) for one, row in ids.items()} for segment, ids in found.items()
@@ -191,6 +191,9 @@ class _Api:
                 "status": "success",
             }
         )
+
+    def _respond(self, body: Body) -> Response:
+        return answer_faults.respond(body, self._feed.faults)
 
     def _row(self, segment: ExchangeSegment, security_id: int) -> int | None:
         return self._market.row_of.get(InstrumentKey(segment, security_id))

@@ -79,8 +79,11 @@ def test_the_printed_list_of_faults_is_the_registry() -> None:
     assert [line.split()[0] for line in ended.stdout.splitlines()] == list(REGISTRY)
 
 
+TESTS_OF_FAULTS = ("test_faults.py", "test_packet_faults.py", "test_answer_faults.py")
+
+
 def test_every_fault_is_tested_on_the_wire() -> None:
-    tests = [Path(__file__).with_name(name).read_text() for name in ("test_faults.py", "test_packet_faults.py")]
+    tests = [Path(__file__).with_name(name).read_text() for name in TESTS_OF_FAULTS]
     switched = {name for text in tests for name in re.findall(r'"(\w+)"', text)} | {"handshake_400", "handshake_429"}
 
     assert switched >= set(REGISTRY)
