@@ -3,6 +3,9 @@
 So a closed market shows closing values, and an illiquid strike shows its last ones. A snapshot never overwrites a
 packet of the same socket, and its row says that it is a snapshot. One task seeds for all connections of a worker,
 because the broker's rate limit is for the account.
+
+A request that fails as a whole is split (`domain.snapshot_batches`); one that says nothing about its instruments (no
+response, rate limit, login) is followed by a growing pause. No failure ends the task: prices come without snapshots.
 """
 
 import asyncio
@@ -13,10 +16,11 @@ from typing import Final
 
 from marketdata import dhan_api
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan_api import DhanError, RateLimited
+from marketdata.dhan_api import DhanError, DhanUnreachable, RequestRefused
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import rows_of
 from marketdata.domain.quotes import Quote
+from subscriptions.domain.snapshot_batches import SnapshotBatches
 from subscriptions.feed.plan.plan import PlannedConnection
 
 logger = logging.getLogger(__name__)
@@ -25,8 +29,10 @@ logger = logging.getLogger(__name__)
 CALL_INTERVAL_SECONDS: Final = 1.1
 # Chosen: leaves time for first packets, so that few instruments that trade are requested.
 SILENT_SECONDS: Final = 3.0
-# Chosen: an error of the REST side lasts minutes, and packets come without it.
-PAUSE_AFTER_ERROR_SECONDS: Final = 30.0
+# Chosen: no response, a rate limit or a refused login lasts minutes, and packets come without snapshots.
+LONGEST_PAUSE_SECONDS: Final = 300.0
+# Chosen: shorter where the broker answered. The next request names other instruments and may succeed.
+LONGEST_PAUSE_AFTER_ANSWER_SECONDS: Final = 30.0
 
 ReadCurrentCredentials = Callable[[], Awaitable[Credentials | None]]
 """Return the present credentials; None while none are stored."""
@@ -41,45 +47,76 @@ class Seeder:
         self._list_connections = list_connections
         self._read_credentials = read_credentials
         self._silent_since: dict[int, float] = {}
-        self._requested: set[int] = set()
+        self._batches = SnapshotBatches(most=dhan_api.MAX_KEYS_PER_REQUEST)
+        self._failures_in_a_row = 0
+        self._problem = ""
 
     async def run(self) -> None:
         """Request one batch per interval until cancelled."""
+        pause = CALL_INTERVAL_SECONDS
         while True:
-            await asyncio.sleep(CALL_INTERVAL_SECONDS)
+            await asyncio.sleep(pause)
             batch = self._choose(time.monotonic())
-            credentials = await self._read_credentials() if batch else None
-            if credentials is None:
-                continue
             try:
-                quotes = await asyncio.to_thread(dhan_api.fetch_quotes, list(batch), credentials=credentials)
-            except RateLimited:
-                continue  # Another process used the account's quota; the next interval tries again.
-            except DhanError as error:
-                logger.warning("%d silent instruments not seeded: %s", len(batch), error)
-                await asyncio.sleep(PAUSE_AFTER_ERROR_SECONDS)
-                continue
-            self._requested.update(batch.values())
-            self._seed(batch, quotes)
+                pause = await self._request(batch)
+            except Exception:  # The outermost loop of this task: an error in it must not close five sockets.
+                logger.exception("seeding failed; the batch of %d instruments is split", len(batch))
+                pause = self._note_failed(batch)
+
+    async def _request(self, batch: Mapping[InstrumentKey, int]) -> float:
+        """Request and seed one batch; return the pause before the next one, in seconds."""
+        credentials = await self._read_credentials() if batch else None
+        if credentials is None:
+            return CALL_INTERVAL_SECONDS
+        try:
+            quotes = await asyncio.to_thread(dhan_api.fetch_quotes, list(batch), credentials=credentials)
+        except DhanError as error:
+            self._log_once(f"{len(batch)} silent instruments not seeded: {error}", problem=str(error))
+            return self._note_failed(batch) if _is_about_batch(error) else self._pause(LONGEST_PAUSE_SECONDS)
+        self._failures_in_a_row, self._problem = 0, ""
+        self._batches.note_answered(batch.values())
+        self._seed(batch, quotes)
+        return CALL_INTERVAL_SECONDS
 
     def _choose(self, now: float) -> Mapping[InstrumentKey, int]:
-        """Return at most one request's worth of silent instruments not requested before: ids by key."""
+        """Return at most one request's worth of silent instruments: ids by key."""
         silent: dict[InstrumentKey, int] = {}
         # In the order in which they were sent: spots first, since every chain depends on one.
         for connection in self._list_connections():
             silent |= connection.list_silent()
         self._silent_since = {one: self._silent_since.get(one, now) for one in silent.values()}
-        # An instrument with a packet leaves both sets; if a later socket finds it silent, it is requested again.
-        self._requested.intersection_update(self._silent_since)
-        candidates = [
-            (key, one)
-            for key, one in silent.items()
-            if one not in self._requested and now - self._silent_since[one] >= SILENT_SECONDS
-        ]
-        return dict(candidates[: dhan_api.MAX_KEYS_PER_REQUEST])
+        self._batches.retain(self._silent_since.keys())
+        key_of = {one: key for key, one in silent.items() if now - self._silent_since[one] >= SILENT_SECONDS}
+        return {key_of[one]: one for one in self._batches.choose(key_of, now=now)}
+
+    def _note_failed(self, batch: Mapping[InstrumentKey, int]) -> float:
+        self._batches.note_failed(batch.values(), now=time.monotonic())
+        return self._pause(LONGEST_PAUSE_AFTER_ANSWER_SECONDS)
+
+    def _pause(self, longest: float) -> float:
+        """Return the pause after one more failure in a row, in seconds: doubled each time, up to `longest`."""
+        self._failures_in_a_row += 1
+        doublings = min(self._failures_in_a_row, 10)  # Chosen: 2**10 intervals are above `longest`.
+        return min(longest, CALL_INTERVAL_SECONDS * 2.0**doublings)
+
+    def _log_once(self, line: str, *, problem: str) -> None:
+        """Log a problem when it begins."""
+        if problem != self._problem:
+            logger.warning(line)
+        self._problem = problem
 
     def _seed(self, batch: Mapping[InstrumentKey, int], quotes: Mapping[InstrumentKey, Quote]) -> None:
-        by_id = {batch[key]: quote for key, quote in quotes.items() if key in batch}
+        by_id = {batch[key]: quote for key, quote in quotes.items()}
         rows = rows_of(by_id, received_at_ms=time.time_ns() // 1_000_000)
         taken = sum(one.table.seed(rows[rows["known"] != 0]) for one in self._list_connections())
-        logger.info("%d silent instruments requested, %d seeded from the broker's snapshot", len(batch), taken)
+        logger.info(
+            "%d silent instruments requested, %d answered, %d seeded from the broker's snapshot",
+            len(batch),
+            len(quotes),
+            taken,
+        )
+
+
+def _is_about_batch(error: DhanError) -> bool:
+    """Return whether the broker's answer to another batch may be another one."""
+    return isinstance(error, RequestRefused) or (isinstance(error, DhanUnreachable) and error.is_answered)
