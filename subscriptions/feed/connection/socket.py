@@ -30,6 +30,8 @@ from marketdata.dhan.requests import Request, RequestCode
 from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 
 HANDSHAKE_SECONDS: Final = 5.0  # Chosen: far longer than a usual handshake.
+# Chosen: the limit that picows has for one frame. A message of fragments without an end would fill the memory.
+MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
 GOODBYE_SECONDS: Final = 1.0  # Chosen: within the 2 s of a warm shutdown (`worker._RELEASE_SECONDS`).
 
 
@@ -60,6 +62,7 @@ class _Listener(WSListener):
     def __init__(self, receive: Callable[[bytes], object]) -> None:
         self._receive = receive
         self._pieces: list[bytes] = []
+        self._size = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Pass on a message, joined if it is fragmented."""
@@ -71,9 +74,15 @@ class _Listener(WSListener):
             transport.disconnect()
         elif frame.msg_type in {WSMsgType.BINARY, WSMsgType.CONTINUATION}:
             self._pieces.append(frame.get_payload_as_bytes())
-            if frame.fin:
+            self._size += frame.payload_size
+            if self._size > MAX_MESSAGE_BYTES:
+                transport.disconnect(graceful=False)
+            elif frame.fin:
                 self._receive(b"".join(self._pieces))
-                self._pieces.clear()
+            else:
+                return
+            self._pieces.clear()
+            self._size = 0
         # Ignored: text, which the broker's documentation does not mention, and pongs, which picows evaluates itself.
 
 
