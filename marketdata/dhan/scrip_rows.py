@@ -28,6 +28,11 @@ MAX_NAME_LENGTH: Final = 128
 MAX_SECURITY_ID: Final = 2**32 - 1  # 32 bits in the packets of the feed
 MAX_QUANTITY: Final = 2**31 - 1  # PostgreSQL's integer
 MAX_STRIKE: Final = 100_000_000  # eight digits before the point, as the database column has
+MAX_PRICE: Final = 10**10  # ten digits before the point, as the columns of the price limits have
+PRICE_DECIMALS: Final = 4  # of the same columns
+# Chosen: above every number of the file. A larger exponent would make a text of as many zeros: up to 10^18.
+MAX_EXPONENT: Final = 20
+MAX_CODE_LENGTH: Final = 32  # Chosen: the codes of security types have at most six letters.
 
 # Segment of the feed by exchange and segment letter. Commodities of NSE (NSE, M) have no segment in the feed.
 SEGMENT_OF: Final[Mapping[tuple[str, str], tuple[ExchangeSegment, Exchange]]] = {
@@ -188,7 +193,7 @@ class RowParser:
         if instrument_type.is_option:
             option_type = OptionType(fields[at["option_type"]].strip())
             strike = self._price(fields[at["strike"]])
-            if strike is None or strike >= MAX_STRIKE:
+            if strike is None or strike >= MAX_STRIKE or strike != round(strike, PRICE_DECIMALS):
                 raise ValueError("an option without a valid strike")
             token = option_token(underlying=symbol, expiry=expiry, strike=strike, option_type=option_type)
         else:
@@ -236,7 +241,7 @@ class RowParser:
             company=_name(self._text(fields, "company")) if is_cash else "",
             isin=_none_as_empty(self._text(fields, "isin"))[:12],
             series=_none_as_empty(fields[at["series"]])[:16] if is_cash else "",
-            security_type=fields[at["security_type"]].strip() if is_cash else "",
+            security_type=_none_as_empty(fields[at["security_type"]])[:MAX_CODE_LENGTH] if is_cash else "",
             expiry=expiry,
             strike=strike,
             option_type=option_type,
@@ -286,6 +291,8 @@ class RowParser:
 
     def _price(self, text: str) -> Decimal | None:
         value = self._number(text)
+        if value is not None and value >= MAX_PRICE:
+            raise ValueError("the price is out of range")
         return value if value is not None and value > 0 else None
 
     def _lot(self, text: str) -> int:
@@ -325,8 +332,8 @@ def _decimal(text: str) -> Decimal | None:
     if stripped in _NONE_WORDS:
         return None
     value = Decimal(stripped)
-    if not value.is_finite():
-        raise ValueError("the number is not finite")
+    if not value.is_finite() or abs(value.adjusted()) > MAX_EXPONENT:
+        raise ValueError("the number is not finite, or of an impossible size")
     # Without trailing zeros, so that equal values have equal texts.
     return Decimal(format_strike(value))
 
