@@ -16,8 +16,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -198,28 +199,37 @@ def _issue(request: Request) -> IssuedToken:
     return IssuedToken(token, expires_at)
 
 
+@dataclass(frozen=True, slots=True)
+class InstrumentFile:
+    """An open instrument file: its lines, and the time at the server that sent it, None for a path."""
+
+    lines: Iterator[str]
+    served_at: datetime | None = None
+
+
 @contextmanager
-def open_instrument_file(source: str) -> Iterator[Iterator[str]]:
-    """Yield the lines of the file at a path or http(s) URL, plain or gzip.
+def open_instrument_file(source: str) -> Iterator[InstrumentFile]:
+    """Yield the file at a path or http(s) URL, plain or gzip.
 
     Raises InstrumentFileError, also while lines are read.
     """
     if source.startswith(("http://", "https://")):
         # The whole file first: callers read the lines inside a transaction, which must not wait for the network.
         with tempfile.TemporaryFile() as downloaded:
-            _download(source, downloaded)
+            served_at = _download(source, downloaded)
             with _text_of(downloaded) as text:
-                yield _lines(text, source)
+                yield InstrumentFile(_lines(text, source), served_at)
         return
     try:
         file = Path(source).open("rb")  # noqa: SIM115  Only errors of opening get this text.
     except OSError as error:
         raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
     with file, _text_of(file) as text:
-        yield _lines(text, source)
+        yield InstrumentFile(_lines(text, source))
 
 
-def _download(url: str, file: IO[bytes]) -> None:
+def _download(url: str, file: IO[bytes]) -> datetime | None:
+    """Write the response to `file`; return the time at the server, None without a valid one."""
     size, ends_at = 0, time.monotonic() + FILE_SECONDS
     try:
         with httpx.stream("GET", url, timeout=FILE_TIMEOUT, follow_redirects=True) as response:
@@ -232,8 +242,19 @@ def _download(url: str, file: IO[bytes]) -> None:
                 if time.monotonic() > ends_at:
                     raise InstrumentFileError(f"{url} was not downloaded within {FILE_SECONDS:.0f} s.")
                 file.write(chunk)
+            return _served_at(response.headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise InstrumentFileError(f"{url} cannot be downloaded: {error}.") from error
+
+
+def _served_at(headers: httpx.Headers) -> datetime | None:
+    # A cache answers with the Date of the original response, and its Age in seconds (RFC 9111, section 5.1).
+    age = headers.get("Age", "0").strip()
+    try:
+        sent = parsedate_to_datetime(headers.get("Date", ""))
+    except ValueError:
+        return None
+    return sent + timedelta(seconds=int(age)) if age.isdecimal() and len(age) < 10 and sent.tzinfo else None
 
 
 def _text_of(file: IO[bytes]) -> TextIOWrapper:

@@ -119,12 +119,43 @@ class InstrumentImport(models.Model):
     refusal = models.TextField(blank=True)
     # When the held items were compared with the new list; null until then.
     followed_at = models.DateTimeField(null=True, blank=True)
+    # A dry run writes nothing but its record.
+    is_dry_run = models.BooleanField(default=False)
+    # The file beside the list: {exchange, segment, kind, listed, remaining, kept} of each group (domain.list_rules).
+    groups = models.JSONField(default=list)
+    # {rule, subject, before, after, sentence} of each finding.
+    findings = models.JSONField(default=list)
+    # Sentences on what was imported and needs attention: series without a spot, contracts under two ids.
+    notes = models.JSONField(default=list)
+    # The record whose findings staff accepted with this import.
+    accepts = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    # Who started it; empty for the schedule.
+    actor = models.CharField(max_length=150, blank=True)
 
     class Meta:
         db_table = "instrument_imports"
+        permissions = [("accept_import", "Can compare an instrument file with the list, and accept the difference")]
 
     def __str__(self) -> str:
         return f"{self.source} as of {self.as_of}"
+
+
+class IndexSpelling(models.Model):
+    """The symbol in the row of an index, where its derivatives have another one. Edited by staff.
+
+    Key indices need none: the import identifies them by their id.
+    """
+
+    # Upper case, as the import compares it.
+    spelling = models.CharField(max_length=64, unique=True)
+    symbol = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "index_spellings"
+        verbose_name = "index spelling"
+
+    def __str__(self) -> str:
+        return f"{self.spelling} for {self.symbol}"
 
 
 class AtmCache(models.Model):

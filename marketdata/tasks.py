@@ -20,9 +20,20 @@ CLOSES_LIMIT_SECONDS: Final = 120
 
 
 @shared_task(name="marketdata.tasks.import_instruments", ignore_result=True, time_limit=TIME_LIMIT_SECONDS)
-def import_instruments(**_: object) -> None:
-    """Import the broker's instrument file; after a refusal, in record and log, the former list stays."""
-    services.import_instruments(source=settings.DHAN_INSTRUMENTS_URL, now=timezone.now())
+def import_instruments(
+    *, accepts: int | None = None, is_dry_run: bool = False, actor: str = "", source: str = "", **_: object
+) -> None:
+    """Import the broker's instrument file, or `source`; after a refusal, in record and log, the former list stays.
+
+    Staff start a dry run, or accept the findings of a record, with their name as `actor`.
+    """
+    services.import_instruments(
+        source=source or settings.DHAN_INSTRUMENTS_URL,
+        now=timezone.now(),
+        accepts=accepts,
+        is_dry_run=is_dry_run,
+        actor=actor,
+    )
 
 
 @shared_task(name="marketdata.tasks.renew_broker_token", ignore_result=True, time_limit=RENEWAL_LIMIT_SECONDS)

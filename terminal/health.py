@@ -175,10 +175,14 @@ def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
     if last is None:
         return Part(Status.FAILING, "no instruments were imported yet")
     details = {"listed": last.listed, "as_of": last.as_of, "last_import_at": last.finished_at}
+    if last.notes:
+        details["notes"] = list(last.notes)
     if last.listed == 0:
         return Part(Status.FAILING, "no instruments are listed", details)
     if last.is_newest_refused:
-        return Part(Status.DEGRADED, "the newest import was refused; the list of the import before it remains", details)
+        difference = f": {last.difference}" if last.difference else "."
+        reason = f"the newest import was refused, the list of the import before it remains{difference}"
+        return Part(Status.DEGRADED, reason, details)
     if now - last.finished_at > IMPORT_MAX_AGE:
         return Part(Status.DEGRADED, "the last import is more than 36 hours old", details)
     return Part(Status.OK, details=details)

@@ -6,13 +6,16 @@ input is an iterable of text lines. The rules for the fields of a row are in `sc
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final
 
-from marketdata.dhan.scrip_rows import COLUMNS, OPTIONAL_FIELDS, Layout, MasterRow, RowParser, SkipReason
+from marketdata.dhan.scrip_rows import COLUMNS, OPTIONAL_FIELDS, ExpiredRow, Layout, MasterRow, RowParser
+from marketdata.domain.list_rules import SkipReason
 
-__all__ = ["Layout", "MasterRefused", "MasterRow", "Reading", "SkipReason", "read_rows"]
+__all__ = ["ExpiredRow", "Layout", "MasterRefused", "MasterRow", "Reading", "SkipReason", "read_rows"]
+
+NO_SPELLINGS: Final[Mapping[str, str]] = {}
 
 # Chosen: seven times the rows of the largest file seen (273,027 on 10 Feb 2026); bounds memory and time of an import.
 MAX_ROWS: Final = 2_000_000
@@ -22,28 +25,30 @@ class MasterRefused(ValueError):
     """A file that is not a complete instrument master; the text is a sentence for operators."""
 
 
-def read_rows(lines: Iterable[str], *, as_of: date) -> "Reading":
+def read_rows(lines: Iterable[str], *, as_of: date, spellings: Mapping[str, str] = NO_SPELLINGS) -> "Reading":
     """Return an iterable of the instruments in `lines` that expire on `as_of` or later.
 
+    `spellings` maps the upper-case symbol in the row of an index to the symbol of its derivatives.
     Raises MasterRefused at once for an unknown header, and during the iteration for an incomplete file. The counts of
     the result are final after the iteration.
     """
-    return Reading(lines, as_of=as_of)
+    return Reading(lines, as_of=as_of, spellings=spellings)
 
 
 class Reading:
     """One pass over one file. `rows_read` is the number of rows yielded and skipped."""
 
-    def __init__(self, lines: Iterable[str], *, as_of: date) -> None:
+    def __init__(self, lines: Iterable[str], *, as_of: date, spellings: Mapping[str, str]) -> None:
         self.rows_read = 0
         self.skipped: Counter[SkipReason] = Counter()
+        self.expired: list[ExpiredRow] = []
         self._as_of = as_of
         self._records = csv.reader(lines)
         header = [name.strip().upper() for name in self._read_header()]
         self.layout = _layout_of(header)
         # Each line of the present detailed file ends in a comma: an unnamed, empty column.
         self._width = len(header) - (header[-1] == "")
-        self._parser = RowParser(self.layout, header)
+        self._parser = RowParser(self.layout, header, spellings)
 
     def __iter__(self) -> Iterator[MasterRow]:
         """Yield the instruments in the order of the file."""
@@ -59,6 +64,9 @@ class Reading:
                 found, broken = SkipReason.MALFORMED, f": line {self._records.line_num} has {columns} columns"
             if isinstance(found, MasterRow):
                 yield found
+            elif isinstance(found, ExpiredRow):
+                self.expired.append(found)
+                self.skipped[SkipReason.EXPIRED] += 1
             else:
                 self.skipped[found] += 1
         if self.rows_read == 0:

@@ -21,6 +21,8 @@ from marketdata.domain.instruments import (
     future_token,
     option_token,
 )
+from marketdata.domain.list_rules import SkipReason
+from marketdata.domain.symbols import canonical_symbol
 
 # The lengths of the database columns (`marketdata.models`).
 MAX_SYMBOL_LENGTH: Final = 64
@@ -47,8 +49,21 @@ SEGMENT_OF: Final[Mapping[tuple[str, str], tuple[ExchangeSegment, Exchange]]] = 
     ("MCX", "M"): (ExchangeSegment.MCX_COMM, Exchange.MCX),
 }
 
-# Security ids (IDX_I) of the indices whose row has another symbol than their derivatives.
-DERIVATIVE_SYMBOL_OF_INDEX: Final[Mapping[int, str]] = {38: "NIFTYNXT50", 83: "SENSEX50"}
+# Security ids (IDX_I) of the indices with derivatives, and the symbol of these. The id identifies a key index: the name
+# in its row differs from file to file (NIFTY 50 for NIFTY), or always (38 is NIFTY NEXT 50, 83 is SNSX50).
+KEY_INDICES: Final[Mapping[int, str]] = {
+    13: "NIFTY",
+    25: "BANKNIFTY",
+    27: "FINNIFTY",
+    38: "NIFTYNXT50",
+    51: "SENSEX",
+    69: "BANKEX",
+    83: "SENSEX50",
+    442: "MIDCPNIFTY",
+}
+_KEY_SYMBOLS: Final = frozenset(KEY_INDICES.values())
+# 00:00 IST as UTC: the day before the timestamp's time is not the day in IST.
+_UTC_MIDNIGHT: Final = "18:30:00"
 
 # Security type of ordinary shares; the cash segments also list bonds, funds, bills and rights.
 SHARE: Final = "ES"
@@ -59,16 +74,6 @@ class Layout(StrEnum):
 
     COMPACT = "compact"
     DETAILED = "detailed"
-
-
-class SkipReason(StrEnum):
-    """Why a row is skipped."""
-
-    EXPIRED = "expired"
-    TEST = "test"
-    NO_FEED_SEGMENT = "no feed segment"
-    UNKNOWN_TYPE = "unknown instrument type"
-    MALFORMED = "malformed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,16 @@ class MasterRow:
     upper_limit: Decimal | None
     lower_limit: Decimal | None
     freeze_quantity: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredRow:
+    """The key of a contract that expired before the date of the import."""
+
+    segment: ExchangeSegment
+    security_id: int
+    instrument_type: InstrumentType
+    expiry: date
 
 
 COLUMNS: Final[Mapping[Layout, Mapping[str, str]]] = {
@@ -146,15 +161,16 @@ _NONE_WORDS: Final = frozenset({"", "NA", "N", "0001-01-01", "01/01/0001", "1/1/
 class RowParser:
     """Parser of the rows of one file. It caches conversions, because the same texts repeat thousands of times."""
 
-    def __init__(self, layout: Layout, header: Sequence[str]) -> None:
+    def __init__(self, layout: Layout, header: Sequence[str], spellings: Mapping[str, str]) -> None:
         self._is_compact = layout is Layout.COMPACT
+        self._spellings = spellings
         self._at = {field: header.index(name) for field, name in COLUMNS[layout].items() if name in header}
         self._types = {one.value: one for one in InstrumentType}
         self._dates: dict[str, date | None] = {}
         self._numbers: dict[str, Decimal | None] = {}
 
-    def parse(self, fields: Sequence[str], as_of: date) -> MasterRow | SkipReason:
-        """Return the instrument in one row of the right width, or why it is skipped."""
+    def parse(self, fields: Sequence[str], as_of: date) -> MasterRow | ExpiredRow | SkipReason:
+        """Return the instrument in one row of the right width, the key of an expired one, or why it is skipped."""
         at = self._at
         place = SEGMENT_OF.get((fields[at["exchange"]].strip(), fields[at["segment"]].strip()))
         if place is None:
@@ -170,10 +186,12 @@ class RowParser:
             expiry = self._date(fields[at["expiry"]])
             # Expired rows stay in the file: most of the currency derivatives, others for a day.
             if expiry is not None and expiry < as_of:
-                return SkipReason.EXPIRED
+                return ExpiredRow(place[0], self._security_id(fields), instrument_type, expiry)
             if instrument_type.is_option or instrument_type.is_future:
                 return self._derivative(fields, place, instrument_type, symbol, expiry)
             return self._plain(fields, place, instrument_type, symbol)
+        except NoIstDay:
+            return SkipReason.NO_IST_DAY
         except (ValueError, InvalidOperation):
             return SkipReason.MALFORMED
 
@@ -208,8 +226,7 @@ class RowParser:
         symbol: str,
     ) -> MasterRow:
         if instrument_type is InstrumentType.INDEX:
-            security_id = self._security_id(fields)
-            symbol = DERIVATIVE_SYMBOL_OF_INDEX.get(security_id, symbol.upper())
+            symbol = self._index_symbol(self._security_id(fields), symbol.upper())
         return self._row(fields, place, instrument_type, symbol, symbol, (None, None, None))
 
     def _row(
@@ -251,6 +268,15 @@ class RowParser:
             lower_limit=self._price(self._text(fields, "lower_limit")),
             freeze_quantity=self._freeze(self._text(fields, "freeze")),
         )
+
+    def _index_symbol(self, security_id: int, written: str) -> str:
+        symbol = KEY_INDICES.get(security_id)
+        if symbol is None:
+            return self._spellings.get(written, written)
+        named = canonical_symbol(written)
+        if named != symbol and named in _KEY_SYMBOLS:
+            raise ValueError("the row of a key index has the symbol of another one")
+        return symbol
 
     def _text(self, fields: Sequence[str], name: str) -> str:
         position = self._at.get(name)
@@ -310,21 +336,35 @@ class RowParser:
 _SLASHED = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4}|\d{2})", re.ASCII)
 
 
+_SEPARATOR = re.compile(r"(?<=\d)T(?=\d)", re.ASCII)
+# A zone after the time of the day, unless it is that of IST: Z, UTC, +00:00.
+_ZONE = re.compile(r"[A-Za-z]|[+-](?!05:?30$)", re.ASCII)
+
+
+class NoIstDay(ValueError):
+    """A date text from which the day in IST cannot be read: a timestamp of another zone, a serial number, a month."""
+
+
 def parse_date(text: str) -> date | None:
-    """Return the date at the start of `text`; None for the broker's texts for no date. Raises ValueError.
+    """Return the date at the start of `text`; None for the broker's texts for no date. Raises NoIstDay.
 
     >>> parse_date("2026-02-17 14:30:00"), parse_date("27/11/36"), parse_date("0001-01-01")
     (datetime.date(2026, 2, 17), datetime.date(2036, 11, 27), None)
     """
-    # The time has no meaning: it differs by exchange and by month of the file.
-    day = text.strip().partition(" ")[0]
+    # The time of the day differs by exchange and by month of the file. It is read only to recognize another time zone.
+    day, _, time = _SEPARATOR.sub(" ", text.strip()).partition(" ")
     if day in _NONE_WORDS:
         return None
-    # A file that a spreadsheet saved has the day first (27/11/36), and 1 instead of 1.0.
-    if slashed := _SLASHED.fullmatch(day):
-        year = int(slashed[3])
-        return date(year if year > 99 else 2000 + year, int(slashed[2]), int(slashed[1]))
-    return date.fromisoformat(day)
+    if time.startswith(_UTC_MIDNIGHT) or _ZONE.search(time.removesuffix("IST")):
+        raise NoIstDay("the time of the day is not in IST")
+    try:
+        # A file that a spreadsheet saved has the day first (27/11/36), and 1 instead of 1.0.
+        if slashed := _SLASHED.fullmatch(day):
+            year = int(slashed[3])
+            return date(year if year > 99 else 2000 + year, int(slashed[2]), int(slashed[1]))
+        return date.fromisoformat(day)
+    except ValueError as error:
+        raise NoIstDay("the text has no day") from error
 
 
 def _decimal(text: str) -> Decimal | None:

@@ -1,33 +1,48 @@
 """The age of the instrument list."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+
+from django.db.models import QuerySet
 
 from marketdata.models import InstrumentImport
 
 
 @dataclass(frozen=True, slots=True)
 class LastImport:
-    """The last accepted import, and whether a newer one was refused."""
+    """The last accepted import, and whether a newer one was refused.
+
+    `difference` has the sentences of the newest refusal, where the file differs too much from the list. A refusal for
+    another reason can name a path, so it is shown to staff only.
+    """
 
     listed: int
     as_of: date
     finished_at: datetime
     is_newest_refused: bool
+    difference: str = ""
+    notes: Sequence[str] = ()
 
 
 def find_unfollowed_import() -> int | None:
     """Return the id of the last accepted import if the held items were not compared with its list yet."""
-    good = InstrumentImport.objects.filter(finished_at__isnull=False, refusal="").order_by("-finished_at", "-pk")
-    newest = good.values_list("pk", "followed_at").first()
+    newest = _accepted().values_list("pk", "followed_at").first()
     return None if newest is None or newest[1] is not None else newest[0]
 
 
 def find_last_import() -> LastImport | None:
     """Return the last accepted import; None before the first."""
-    finished = InstrumentImport.objects.filter(finished_at__isnull=False)
-    good = finished.filter(refusal="").order_by("-finished_at", "-pk").first()
+    good = _accepted().first()
     if good is None or good.finished_at is None:
         return None
-    refused = finished.filter(finished_at__gt=good.finished_at).exists()
-    return LastImport(good.rows_kept, good.as_of, good.finished_at, refused)
+    later = InstrumentImport.objects.filter(finished_at__gt=good.finished_at, is_dry_run=False)
+    refused = later.order_by("-finished_at", "-pk").first()
+    difference = " ".join(one["sentence"] for one in refused.findings) if refused else ""
+    return LastImport(good.rows_kept, good.as_of, good.finished_at, refused is not None, difference, good.notes)
+
+
+def _accepted() -> QuerySet[InstrumentImport]:
+    """Return the imports that replaced the list, the newest first."""
+    accepted = InstrumentImport.objects.filter(finished_at__isnull=False, is_dry_run=False, refusal="")
+    return accepted.order_by("-finished_at", "-pk")

@@ -8,7 +8,7 @@ end with the transaction.
 from typing import Final
 
 # Two imports in one transaction, as in tests: the second finds the tables of the first.
-CLEAR: Final = "DROP TABLE IF EXISTS pg_temp.staged, pg_temp.continued, pg_temp.resolved, pg_temp.links"
+CLEAR: Final = "DROP TABLE IF EXISTS pg_temp.staged, pg_temp.past, pg_temp.continued, pg_temp.resolved, pg_temp.links"
 
 STAGE: Final = """
 CREATE TEMP TABLE staged (

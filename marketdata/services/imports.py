@@ -1,17 +1,19 @@
-"""Import of the broker's instrument file: stage all rows, validate them, then merge them into `instruments`.
+"""Import of the broker's instrument file: stage all rows, judge them, then merge them into `instruments`.
 
-A file is refused, with a sentence in the record, if it is incomplete, lists nothing, names an instrument twice, lacks
-the underlying indices of its derivatives, or is much shorter than the last good file of its source. The former list
-then stays. Instruments are never deleted: a missing or expired one loses its `is_listed`. One transaction, so that
-readers see either list; an advisory lock serializes imports.
+A file is refused, with a sentence in the record, if it is incomplete, lists nothing, names an instrument twice with
+different rows, lacks the underlying indices of its derivatives, or if a rule of `domain.list_rules` has a finding. The
+former list then stays. Staff may accept the findings of a record: the next import passes if it has no others.
+Instruments are never deleted: a missing or expired one loses its `is_listed`. One transaction, so that readers see
+either list; an advisory lock serializes imports.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
@@ -19,20 +21,33 @@ from marketdata import dhan_api, selectors
 from marketdata.dhan import scrip_master
 from marketdata.dhan.scrip_master import MasterRefused, MasterRow
 from marketdata.domain.instruments import ExchangeSegment, InstrumentType
+from marketdata.domain.list_rules import (
+    FileFacts,
+    Finding,
+    GroupChange,
+    LastFile,
+    ListRule,
+    SkipReason,
+    is_covered,
+    judge,
+)
 from marketdata.domain.succession import find_change_of_row
-from marketdata.models import InstrumentImport
+from marketdata.models import IndexSpelling, InstrumentImport
 from marketdata.selectors.succession import read_pair
-from marketdata.services import import_statements
+from marketdata.services import import_statements, list_comparison
 
 logger = logging.getLogger(__name__)
 
 # pg_advisory_xact_lock key, the letters "INST".
 IMPORT_LOCK: Final = 0x494E5354
-# Chosen: a file with a fifth fewer rows than the last good one counts as truncated; staff can accept it.
-LEAST_SHARE: Final = 0.8
 PROGRESS_ROWS: Final = 50_000  # Chosen: six lines for the real file of 273,027 rows (dhan-v2.md).
+# Chosen: around midnight two right clocks show different dates; clocks that differ by more are not both right.
+CLOCK_TOLERANCE: Final = timedelta(hours=1)
 # Segments with index derivatives -> their indices by id in IDX_I; without them the list is incomplete.
-KEY_INDICES: Final = {ExchangeSegment.NSE_FNO: {13: "NIFTY", 25: "BANKNIFTY"}, ExchangeSegment.BSE_FNO: {51: "SENSEX"}}
+REQUIRED_INDICES: Final = {
+    ExchangeSegment.NSE_FNO: {13: "NIFTY", 25: "BANKNIFTY"},
+    ExchangeSegment.BSE_FNO: {51: "SENSEX"},
+}
 INDEX_DERIVATIVES: Final = frozenset({InstrumentType.OPTIDX, InstrumentType.FUTIDX})
 
 Progress = Callable[[str], None]
@@ -51,32 +66,53 @@ def import_instruments(
     source: str,
     as_of: date | None = None,
     now: datetime,
-    accept_fewer: bool = False,
+    accepts: int | None = None,
+    is_dry_run: bool = False,
+    actor: str = "",
     progress: Progress | None = None,
 ) -> InstrumentImport:
     """Import the instrument file at `source` (path or HTTP address) and return its record.
 
     A refusal is in the record, not raised. Contracts that expired before `as_of` (default: the market's date) are
-    skipped. `accept_fewer` waives the comparison with the last good import.
+    skipped. `accepts` is the id of the record whose findings staff accept. A dry run writes only its record.
     """
-    record = InstrumentImport(source=source, as_of=as_of or selectors.market_today(), started_at=now)
+    record = InstrumentImport(
+        source=source,
+        as_of=as_of or selectors.market_today(),
+        started_at=now,
+        is_dry_run=is_dry_run,
+        accepts=None if accepts is None else InstrumentImport.objects.filter(pk=accepts).first(),
+        actor=actor,
+    )
     report = progress or _discard_progress
     report(f"Reading {source} as of {record.as_of} ...")
     try:
-        with dhan_api.open_instrument_file(source) as lines, transaction.atomic():
-            reading = scrip_master.read_rows(lines, as_of=record.as_of)
+        if accepts is not None and record.accepts is None:
+            raise MasterRefused(f"There is no import {accepts} to accept.")
+        with dhan_api.open_instrument_file(source) as file, transaction.atomic():
+            reading = scrip_master.read_rows(file.lines, as_of=record.as_of, spellings=_read_spellings())
             record.layout = reading.layout
-            _swap_in(reading, record, accept_fewer=accept_fewer, report=report)
-            _finish(record)
+            # Only the date of the host can be wrong: a date that was given, or is set for a demo, is meant.
+            is_host_date = as_of is None and settings.MARKET_DATE is None
+            served_on = _other_date(file.served_at, as_of=record.as_of, now=now) if is_host_date else None
+            _swap_in(reading, record, served_on=served_on, report=report)
+            if is_dry_run:
+                transaction.set_rollback(True)
+            else:
+                _finish(record)
     except (MasterRefused, dhan_api.InstrumentFileError) as refusal:
         record.refusal = str(refusal)
         # The transaction was rolled back: counts set before the refusal are no longer true.
         record.inserted = record.changed = record.delisted = 0
         _finish(record)
-        logger.error("instrument import refused, the former list stays: %s", refusal)
+        if not is_dry_run:
+            logger.error("instrument import refused, the former list stays: %s", refusal)
     else:
+        if is_dry_run:
+            _finish(record)
         logger.info(
-            "instruments imported: %s rows read, %s kept, %s new, %s changed, %s delisted",
+            "instruments %s: %s rows read, %s kept, %s new, %s changed, %s delisted",
+            "compared in a dry run" if is_dry_run else "imported",
             record.rows_read,
             record.rows_kept,
             record.inserted,
@@ -101,7 +137,21 @@ def _finish(record: InstrumentImport) -> None:
     record.refresh_from_db(fields=["finished_at"])
 
 
-def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_fewer: bool, report: Progress) -> None:
+def _read_spellings() -> dict[str, str]:
+    return dict(IndexSpelling.objects.values_list("spelling", "symbol"))
+
+
+def _other_date(served_at: datetime | None, *, as_of: date, now: datetime) -> date | None:
+    """Return the date at the server of the file, in IST, if it is not the date of this host."""
+    if served_at is None or abs(served_at - now) <= CLOCK_TOLERANCE:
+        return None
+    there = served_at.astimezone(selectors.IST).date()
+    return there if there != as_of else None
+
+
+def _swap_in(
+    reading: scrip_master.Reading, record: InstrumentImport, *, served_on: date | None, report: Progress
+) -> None:
     with connection.cursor() as cursor:
         # An import takes longer than the statement limit of a request.
         cursor.execute("SET LOCAL statement_timeout = 0")
@@ -110,16 +160,19 @@ def _swap_in(reading: scrip_master.Reading, record: InstrumentImport, *, accept_
         cursor.execute(import_statements.CLEAR)
         cursor.execute(import_statements.STAGE)
         seen = _stage(cursor, reading, record, report)
-        _check_whole(record, seen, accept_fewer=accept_fewer)
-        _check_unique(cursor)
+        _check_whole(record, seen)
+        _remove_repetitions(cursor, record)
         report(f"Comparing {record.rows_kept:,} instruments with the stored ones ...")
+        list_comparison.stage_expired(cursor, reading.expired)
         # A temporary table has no statistics, and autovacuum never sees it: the joins below would use nested loops.
         cursor.execute("ANALYZE staged")
+        _judge(record, list_comparison.compare(cursor, as_of=record.as_of, expired=reading.expired), served_on)
         _continue_rows(cursor, record)
         cursor.execute(import_statements.RESOLVE)
         cursor.execute("ANALYZE resolved")
         cursor.execute(import_statements.LINK)
         cursor.execute("ANALYZE links")
+        _note_series_without_spot(cursor, record)
         cursor.execute(import_statements.DELIST, {"now": record.started_at})
         record.delisted = cursor.rowcount
         cursor.execute(import_statements.KEEP_FORMER_TERMS, {"now": record.started_at})
@@ -178,31 +231,102 @@ def _staged(row: MasterRow) -> tuple[Any, ...]:
     )
 
 
-def _check_whole(record: InstrumentImport, seen: _Seen, *, accept_fewer: bool) -> None:
+def _check_whole(record: InstrumentImport, seen: _Seen) -> None:
     if record.rows_kept == 0:
         raise MasterRefused(f"None of the {record.rows_read:,} rows can be kept: {_reasons(record)}.")
-    for segment, indices in KEY_INDICES.items():
+    for segment, indices in REQUIRED_INDICES.items():
         missing = [name for security_id, name in indices.items() if security_id not in seen.indices]
         if segment in seen.segments and missing:
             raise MasterRefused(f"The file lists index derivatives of {segment.name} but not {', '.join(missing)}.")
-    last = (
-        InstrumentImport.objects.filter(source=record.source, refusal="", finished_at__isnull=False)
-        .order_by("-started_at", "-id")
-        .first()
-    )
-    if last is not None and not accept_fewer and record.rows_read < last.rows_read * LEAST_SHARE:
-        raise MasterRefused(
-            f"The file has {record.rows_read:,} rows, more than 20 % fewer than the {last.rows_read:,} of the last "
-            f"import of {last.started_at:%d %b %Y}."
-        )
 
 
 def _reasons(record: InstrumentImport) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in record.skipped.items())
 
 
-def _check_unique(cursor: Any) -> None:
+def _remove_repetitions(cursor: Any, record: InstrumentImport) -> None:
+    """Take repeated lines and contracts under two ids once. Raises MasterRefused for one key with different rows."""
     cursor.execute(import_statements.DUPLICATES)
+    if cursor.fetchall():
+        _skip(record, SkipReason.REPEATED, list_comparison.remove_repeated_lines(cursor))
+        cursor.execute(import_statements.DUPLICATES)
     twice = [f"{ExchangeSegment(segment).name}:{security_id}" for segment, security_id, _ in cursor.fetchall()]
     if twice:
-        raise MasterRefused(f"The file lists instruments twice: {', '.join(twice)}.")
+        raise MasterRefused(f"The file lists instruments twice, with different rows: {', '.join(twice)}.")
+    second_ids = list_comparison.remove_second_ids(cursor)
+    if second_ids:
+        _skip(record, SkipReason.SECOND_ID, len(second_ids))
+        _note(record, f"Contracts under a second id, left out: {list_comparison.enumerate_names(second_ids)}.")
+
+
+def _skip(record: InstrumentImport, reason: SkipReason, count: int) -> None:
+    record.rows_kept -= count
+    record.skipped[reason.value] = count
+
+
+def _note_series_without_spot(cursor: Any, record: InstrumentImport) -> None:
+    names = list_comparison.list_series_without_spot(cursor)
+    if names:
+        _note(record, f"Series without a spot: {list_comparison.enumerate_names(names)}.")
+
+
+def _note(record: InstrumentImport, sentence: str) -> None:
+    record.notes.append(sentence)
+    logger.warning("instrument import: %s", sentence)
+
+
+def _judge(record: InstrumentImport, compared: list_comparison.Comparison, served_on: date | None) -> None:
+    """Write the comparison and the findings into `record`. Raises MasterRefused for a finding that is not accepted."""
+    found = judge(
+        FileFacts(
+            as_of=record.as_of,
+            rows_read=record.rows_read,
+            skipped=_skips_of(record),
+            groups=compared.groups,
+            last=_find_last_file(record.source),
+            ended=compared.ended,
+            long_over=compared.long_over,
+            contracts=compared.contracts,
+            nearest_expiry=compared.nearest_expiry,
+            served_on=served_on,
+            lost_indices=compared.lost_indices,
+        )
+    )
+    record.groups = [_group_row(one) for one in compared.groups]
+    record.findings = [asdict(one) for one in found]
+    if not found:
+        return
+    sentences = " ".join(one.sentence for one in found)
+    if record.accepts is None:
+        raise MasterRefused(sentences)
+    if not is_covered(found, _findings_of(record.accepts)):
+        raise MasterRefused(f"The difference is not the one of import {record.accepts.pk}. {sentences}")
+
+
+def _find_last_file(source: str) -> LastFile | None:
+    last = (
+        InstrumentImport.objects.filter(source=source, refusal="", is_dry_run=False, finished_at__isnull=False)
+        .order_by("-started_at", "-id")
+        .first()
+    )
+    return None if last is None else LastFile(last.as_of, _skips_of(last))
+
+
+def _skips_of(record: InstrumentImport) -> dict[SkipReason, int]:
+    return {reason: record.skipped[reason] for reason in SkipReason if reason in record.skipped}
+
+
+def _group_row(change: GroupChange) -> dict[str, str | int]:
+    group = change.group
+    return {
+        "exchange": group.exchange,
+        "segment": group.segment.name,
+        "kind": group.kind,
+        "listed": change.listed,
+        "remaining": change.remaining,
+        "kept": change.kept,
+    }
+
+
+def _findings_of(record: InstrumentImport) -> Sequence[Finding]:
+    return [Finding(**{**one, "rule": ListRule(one["rule"])}) for one in record.findings]

@@ -42,7 +42,7 @@ GOOD = made.compact_text(made.NIFTY, made.BANKNIFTY, *SHARES, made.NIFTY_MONTHLY
 BAD = {
     "empty": "",
     "truncated": GOOD[:-40],
-    "an instrument twice": f"{GOOD}\n{SHARES[7]}",
+    "an instrument twice": f"{GOOD}\n{SHARES[7].replace(',1.0,', ',2.0,')}",
     "half the rows": made.compact_text(made.NIFTY, made.BANKNIFTY, *SHARES[:48]),
 }
 
@@ -72,6 +72,7 @@ def test_r26_a_bad_file_is_reported_in_health_and_its_record_and_changes_no_list
     part = Client().get("/health").json()["parts"]["instruments"]
     assert (part["status"], part["listed"]) == ("degraded", 103)
     assert "refused" in part["reason"]
+    assert (kind == "half the rows") == (" fell from 100 to 48 rows" in part["reason"])
     master.write_text(GOOD)
     tasks.import_instruments()
     assert Client().get("/health").json()["parts"]["instruments"]["status"] == "ok"

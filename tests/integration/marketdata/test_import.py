@@ -46,8 +46,8 @@ def write_master(directory: Path, *rows: str, header: str = made.COMPACT_HEADER,
     return str(path)
 
 
-def run(source: str, *, as_of: date = TODAY, now: datetime = NOW, accept_fewer: bool = False) -> InstrumentImport:
-    return services.import_instruments(source=source, as_of=as_of, now=now, accept_fewer=accept_fewer)
+def run(source: str, *, as_of: date = TODAY, now: datetime = NOW) -> InstrumentImport:
+    return services.import_instruments(source=source, as_of=as_of, now=now)
 
 
 def listed(token: str, *, exchange: str = "NSE") -> Instrument:

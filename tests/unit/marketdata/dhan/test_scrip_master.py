@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata.dhan.scrip_master import MasterRefused, MasterRow, SkipReason, read_rows
+from marketdata.dhan.scrip_master import ExpiredRow, MasterRefused, MasterRow, SkipReason, read_rows
 from marketdata.dhan.scrip_rows import Layout, parse_date
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType, OptionType
 from tests import master_lines as made
@@ -186,6 +186,38 @@ def test_every_skipped_row_has_a_reason() -> None:
         SkipReason.UNKNOWN_TYPE: 1,
         SkipReason.MALFORMED: 3,
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-02-16 18:30:00",
+        "2026-02-16T18:30:00.000Z",
+        "2026-02-17T09:00:00+00:00",
+        "1771286400",
+        "46070",
+        "2026-02",
+        "Feb2026",
+        "02/24/2026",
+        "2026-02-30",
+    ],
+)
+def test_a_date_without_an_ist_day_is_skipped_for_that_reason(text: str) -> None:
+    assert skipped_of(made.NIFTY_WEEKLY_CALL.replace("2026-02-17 14:30:00", text)) == {SkipReason.NO_IST_DAY: 1}
+
+
+@pytest.mark.parametrize("text", ["2026-02-24T14:30:00", "2026-02-24T00:00:00+05:30", "2026-02-24 14:30:00 IST"])
+def test_a_timestamp_in_ist_has_its_day(text: str) -> None:
+    assert parse_date(text) == date(2026, 2, 24)
+
+
+def test_expired_rows_are_returned_by_their_key() -> None:
+    reading = read_rows(made.compact(made.NIFTY_WEEKLY_CALL, made.RELIANCE), as_of=date(2026, 2, 18))
+
+    assert [row.security_id for row in reading] == [2885]
+    assert reading.expired == [
+        ExpiredRow(ExchangeSegment.NSE_FNO, 48236, InstrumentType.OPTIDX, date(2026, 2, 17)),
+    ]
 
 
 def test_a_contract_is_listed_until_the_end_of_its_expiry() -> None:
