@@ -1,108 +1,29 @@
-"""Admin pages of marketdata. Instruments, imports and windows are read-only: imports and services write them.
+"""Access tokens in the admin: the form for a new one, and the current and former ones.
 
-Staff enter an access token here; the broker is asked about it before it takes effect. It is never shown again, only its
-last four characters and its expiry. The market calendar is editable.
+The broker is asked about a token before it takes effect. A token is never shown again, only its last four characters
+and its expiry.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Case, QuerySet, When
-from django.db.models.expressions import Combinable
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
 from marketdata import selectors, services
+from marketdata.admin.read_only import ReadOnlyAdmin, format_moment, moment_column
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import SealError
 from marketdata.dhan.tokens import TokenMalformed
-from marketdata.models import AtmCache, BrokerSession, Instrument, InstrumentImport, MarketSession
+from marketdata.models import BrokerSession
 
 # Attribute of the request of the token form: the result of the test.
 _TEST: Final = "token_test"
-
-
-def format_moment(at: datetime | None) -> str | None:
-    """Return a time in IST to the second; no-break spaces let a narrow column break only between date and time."""
-    return f"{timezone.localtime(at):%d\N{NO-BREAK SPACE}%b\N{NO-BREAK SPACE}%Y %H:%M:%S}" if at else None
-
-
-def moment_column(field: str, description: str) -> Callable[[Any, Any], str | None]:
-    """Return a column of an admin list that shows the time in `field` in IST, to the second."""
-
-    @admin.display(description=description, ordering=field)
-    def column(_admin: Any, row: Any) -> str | None:
-        return format_moment(getattr(row, field))
-
-    return column
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """A table that services write. Its lists count filtered rows only: a full count of millions of rows is slow."""
-
-    show_full_result_count = False
-    # Each facet count would be one more count of the whole table.
-    show_facets = admin.ShowFacets.NEVER
-
-    def has_add_permission(self, *_: Any, **__: Any) -> bool:
-        return False
-
-    has_change_permission = has_delete_permission = has_add_permission
-
-
-@admin.register(Instrument)
-class InstrumentAdmin(ReadOnlyAdmin):
-    """Listed and former instruments; the search matches the start of a token, by index."""
-
-    list_display = [
-        "token",
-        "exchange",
-        "instrument_type",
-        "expiry",
-        "strike",
-        "option_type",
-        "lot_size",
-        "underlying",
-        "is_listed",
-    ]
-    list_filter = ["is_listed", "exchange_segment", "instrument_type"]
-    list_select_related = ["underlying"]
-    search_fields = ["token__startswith"]
-    ordering = ["-id"]
-    raw_id_fields = ["underlying"]
-
-
-@admin.register(InstrumentImport)
-class InstrumentImportAdmin(ReadOnlyAdmin):
-    """All imports with their counts, newest first."""
-
-    list_display = [
-        "started_at",
-        "source",
-        "as_of",
-        "rows_read",
-        "rows_kept",
-        "inserted",
-        "changed",
-        "delisted",
-        "refusal",
-    ]
-    ordering = ["-id"]
-
-
-@admin.register(AtmCache)
-class AtmCacheAdmin(ReadOnlyAdmin):
-    """The last calculated windows."""
-
-    list_display = ["underlying_symbol", "expiry", "width", "ltp", "atm", "strike_step", "calculated_at"]
-    list_filter = ["underlying_symbol"]
-    ordering = ["-calculated_at"]
 
 
 class TokenForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
@@ -270,39 +191,3 @@ class BrokerSessionAdmin(ReadOnlyAdmin):
             is_usable = row.is_previous and (row.expires_at is None or row.expires_at > now)
             return "previous, still stored" if is_usable else "replaced"
         return selectors.get_access_token_status(now=now).problem or "in force"
-
-
-@admin.register(MarketSession)
-class MarketSessionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time.
-    """The market calendar: staff add holidays and the hours of Muhurat, and see missing days."""
-
-    list_display = ["day", "exchange_segment", "kind", "opens", "closes", "frozen_from", "note", "source"]
-    list_filter = ["exchange_segment", "kind"]
-    list_editable = ["opens", "closes"]
-    list_per_page = 40
-    date_hierarchy = "day"
-    search_fields = ["note", "source"]
-    show_full_result_count = False
-    actions = ["make_holidays"]
-
-    def get_ordering(self, _request: HttpRequest) -> list[str | Combinable]:
-        """Return the order: today and later first, past days last."""
-        is_over = Case(When(day__lt=selectors.market_today(), then=1), default=0)
-        return [is_over, "day", "exchange_segment"]
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the calendar, with a warning about missing days above it."""
-        today = selectors.market_today()
-        lack = selectors.next_trading_day_missing(today=today)
-        years = selectors.list_unknown_years(today=today)
-        if lack is not None or years:
-            unknown = "".join(f" {year} has no sessions yet." for year in years)
-            self.message_user(request, f"{lack or ''}{unknown}".strip(), messages.WARNING)
-        return super().changelist_view(request, extra_context)
-
-    @admin.action(description="Make these days holidays", permissions=["change"])
-    def make_holidays(self, request: HttpRequest, chosen: QuerySet[MarketSession]) -> None:
-        count = services.make_holidays(
-            session_ids=list(chosen.values_list("pk", flat=True)), source=f"entered by {request.user.get_username()}"
-        )
-        self.message_user(request, f"{count} days are holidays now.", messages.SUCCESS)
