@@ -100,6 +100,8 @@ def test_without_redis_odd_items_are_left_out_all_the_same(broker: Broker, setti
     assert dhan_api.fetch_ltp([NIFTY, BANKNIFTY], credentials=US) == {NIFTY: Decimal("25445.4")}
 
 
+EXAMPLES = 30
+"""Chosen: each example asks a server several times; the pure readers get the profile's number in the unit tests."""
 ITEMS = st.dictionaries(st.sampled_from(["131533", "131534", "7"]), JSON | QUOTE_ITEMS, max_size=3)
 OUTER = st.fixed_dictionaries(
     {"status": st.just("success"), "data": st.dictionaries(st.sampled_from(["NSE_FNO", "NSE_XX"]), JSON | ITEMS)}
@@ -107,7 +109,7 @@ OUTER = st.fixed_dictionaries(
 
 
 @given(body=OUTER)
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_answer_of_the_right_outer_form_is_read(broker: Broker, body: dict[str, object]) -> None:
     broker.answer(200, body)
 
@@ -132,7 +134,7 @@ ANY_OBJECT = st.fixed_dictionaries(
 @given(status=st.sampled_from([200, 201, 301, 400, 401, 404, 429, 500]), body=JSON | ANY_OBJECT)
 @example(status=200, body={"accessToken": "tökën"})
 @example(status=400, body={"errorCode": ["DH-905"], "errorMessage": "\x00\ud800"})
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_answer_is_read_or_raises_an_error_of_the_broker(broker: Broker, status: int, body: object) -> None:
     broker.answer(status, body)
 

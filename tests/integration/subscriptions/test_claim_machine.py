@@ -163,7 +163,7 @@ def test_no_order_of_operations_breaks_an_invariant(listing: Listing, settings: 
 
 
 SETTINGS = settings(
-    max_examples=50,
+    max_examples=30,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
