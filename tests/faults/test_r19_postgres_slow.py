@@ -41,11 +41,11 @@ def send_concurrent_requests(market: Market, *, seconds: float) -> Sequence[Answ
 def assert_prompt_refusals(market: Market) -> None:
     """Assert that every concurrent request is refused with Retry-After, most at once, while ticks continue."""
     began_at = time.monotonic()
-    answers = send_concurrent_requests(market, seconds=2.5)
+    answers = send_concurrent_requests(market, seconds=3.5)
     refusals = {(one.status, one.body.get("code"), one.retry_after) for one in answers}
     assert refusals == {(503, "database_unavailable", "2")}
     assert median(one.seconds for one in answers) < 2.0
-    assert market.browser.longest_gap(began_at) <= 2.0
+    assert market.browser.longest_gap(began_at) <= 3.0
 
 
 def wait_for_answers(market: Market) -> None:
