@@ -14,7 +14,7 @@ class ExpiriesView(APIView):
 
     def get(self, request: Request, symbol: str) -> Response:
         asked = serializers.validated(serializers.ExchangeQuery(data=request.query_params.dict()))
-        underlying = selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
+        underlying = selectors.resolve_symbol(symbol=symbol, exchange=asked.get("exchange")).underlying
         rows = selectors.list_expiries(underlying=underlying, options_only=self.options_only)
         if self.options_only and not rows:
             raise selectors.NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)

@@ -85,10 +85,12 @@ class OptionChainView(APIView):
 
     def get(self, request: Request, symbol: str) -> Response:
         asked, now = validated(ChainQuery(data=request.query_params.dict())), timezone.now()
-        underlying = market_selectors.find_underlying(symbol=symbol, exchange=asked.get("exchange"))
+        named = market_selectors.resolve_symbol(
+            symbol=symbol, exchange=asked.get("exchange"), expiry=asked.get("expiry")
+        )
         chain = services.view_chain(
-            underlying=underlying,
-            expiry=asked.get("expiry"),
+            underlying=named.underlying,
+            expiry=named.expiry,
             width=asked.get("strikes"),
             user_id=request.user.pk,
             caller_ltp=asked.get("underlying_ltp"),
@@ -107,9 +109,11 @@ class ChainSubscribeView(GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         wanted = validated(self.get_serializer(data=request.data))
-        underlying = market_selectors.find_underlying(symbol=wanted["symbol"], exchange=wanted.get("exchange"))
+        named = market_selectors.resolve_symbol(
+            symbol=wanted["symbol"], exchange=wanted.get("exchange"), expiry=wanted.get("expiry")
+        )
         now = timezone.now()
-        listing = market_selectors.get_series(underlying=underlying, expiry=wanted.get("expiry"), now=now)
+        listing = market_selectors.get_series(underlying=named.underlying, expiry=named.expiry, now=now)
         chain = market_services.open_chain(
             listing=listing,
             width=wanted.get("strikes") or listing.default_width,

@@ -13,7 +13,6 @@ from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, format_expiry
 from marketdata.domain.quote_state import QuoteState
-from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import PlainQuote
 from subscriptions import selectors as subscriptions
 from watchlists.models import EntryKind, WatchlistEntry
@@ -93,21 +92,39 @@ def get_entry_of(
     *, user_id: int, kind: EntryKind, symbol: str, exchange: str | None = None, expiry: date | None = None
 ) -> WatchlistEntry:
     """Return the entry that these fields name. Raises UnknownEntry, or AmbiguousEntry if they match several."""
-    prefixed, name = split_exchange(symbol)
-    wanted = market.parse_exchange(exchange) if exchange else prefixed
-    found = _rows(user_id).filter(kind=kind, underlying_symbol=canonical_symbol(name))
-    if expiry is not None:
-        found = found.filter(expiry=expiry)
-    entries = [one for one in found if wanted in {None, exchange_of(one)}]
+    spellings = market.spell(symbol, exchange)
+    entries = _list_matching(
+        user_id, kind, symbols=[one.symbol for one in spellings], exchange=spellings[-1].exchange, expiry=expiry
+    ) or _list_named(user_id, kind, symbol, exchange, expiry)
+    name = spellings[0].symbol[:MAX_QUOTED]
     if not entries:
         when = f" of {format_expiry(expiry)}" if expiry else ""
-        raise UnknownEntry(f"There is no {kind} entry of {name[:MAX_QUOTED]!r}{when} on your lists.")
+        raise UnknownEntry(f"There is no {kind} entry of {name!r}{when} on your lists.")
     if len(entries) > 1:
         expiries = [one.expiry.isoformat() for one in entries if one.expiry]
-        raise AmbiguousEntry(
-            f"Several entries match {name[:MAX_QUOTED]!r}; give the expiry or the exchange.", expiries=expiries
-        )
+        raise AmbiguousEntry(f"Several entries match {name!r}; give the expiry or the exchange.", expiries=expiries)
     return entries[0]
+
+
+def _list_named(
+    user_id: int, kind: EntryKind, symbol: str, exchange: str | None, expiry: date | None
+) -> Sequence[WatchlistEntry]:
+    """Return the entries of the contract or key that `symbol` names; empty where it is not listed."""
+    try:
+        named = market.resolve_symbol(symbol=symbol, exchange=exchange, expiry=expiry)
+    except market.UnknownSymbol:
+        return []
+    underlying = named.underlying
+    return _list_matching(user_id, kind, symbols=[underlying.symbol], exchange=underlying.exchange, expiry=named.expiry)
+
+
+def _list_matching(
+    user_id: int, kind: EntryKind, *, symbols: Sequence[str], exchange: Exchange | None, expiry: date | None
+) -> Sequence[WatchlistEntry]:
+    found = _rows(user_id).filter(kind=kind, underlying_symbol__in=symbols)
+    if expiry is not None:
+        found = found.filter(expiry=expiry)
+    return [one for one in found if exchange in {None, exchange_of(one)}]
 
 
 def exchange_of(entry: WatchlistEntry) -> Exchange:

@@ -13,6 +13,7 @@ from marketdata.selectors.broker_login import (
 )
 from marketdata.selectors.closes import PreviousClose, list_previous_closes
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
+from marketdata.selectors.named_symbols import ContradictoryExpiry, NamedUnderlying, resolve_symbol
 from marketdata.selectors.prices import (
     PlainQuote,
     Price,
@@ -55,7 +56,7 @@ from marketdata.selectors.succession import (
     list_series_successors,
     list_successors,
 )
-from marketdata.selectors.tokens import get_instrument
+from marketdata.selectors.tokens import AmbiguousSymbol, get_instrument
 from marketdata.selectors.underlyings import (
     IST,
     Underlying,
@@ -71,5 +72,6 @@ from marketdata.selectors.underlyings import (
     market_now,
     market_today,
     parse_exchange,
+    spell,
 )
 from marketdata.selectors.windows import find_window, list_windows

@@ -6,7 +6,7 @@ derivatives that can be added to a watchlist, each with its nearest expiries.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,17 +16,34 @@ from django.db import connection
 
 from marketdata import quote_board
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType, OptionType
-from marketdata.domain.search import SearchQuery, parse_query
-from marketdata.domain.symbols import canonical_symbol, split_exchange
+from marketdata.domain.search import SearchQuery, parse_loosely, parse_query
+from marketdata.domain.symbols import list_spellings, parse_key, split_exchange
+from marketdata.domain.trading_symbols import list_meanings
 from marketdata.selectors import search_statements as statements
 from marketdata.selectors.prices import list_ltps
 from marketdata.selectors.sessions import list_current_from
+from marketdata.selectors.spelling import get_spelling_index
 from marketdata.selectors.underlyings import is_token_prefixed, market_now, market_today
 
 DEFAULT_LIMIT: Final = 20  # Chosen: one screen of results.
 MAX_LIMIT: Final = 50  # Chosen: keeps an answer below 30 kB.
 UNDERLYINGS_TRIED: Final = 4  # Chosen: contracts of worse matches than the fourth never reach the first screen.
+CORRECTIONS_TRIED: Final = 2  # Chosen: the nearest word, and one more where that one has no such contract.
 EXPIRIES_OFFERED: Final = 4  # Chosen: the buttons that fit beside a hit.
+# Segments in which an id alone is looked up, in this order: one id can exist in several.
+ID_SEGMENTS: Final = (
+    ExchangeSegment.IDX_I,
+    ExchangeSegment.NSE_EQ,
+    ExchangeSegment.NSE_FNO,
+    ExchangeSegment.MCX_COMM,
+    ExchangeSegment.BSE_EQ,
+    ExchangeSegment.BSE_FNO,
+    ExchangeSegment.NSE_CURRENCY,
+    ExchangeSegment.BSE_CURRENCY,
+)
+# Chosen: shorter numbers begin names (360ONE, 63MOONS) and strikes; they count as ids only in a key.
+_ID: Final = re.compile(r"[0-9]{4,18}", re.ASCII)
+_ISIN: Final = re.compile(r"IN[A-Z0-9]{9}[0-9]", re.ASCII)
 DERIVATIVE_SEGMENT: Final = {
     ExchangeSegment.NSE_EQ: ExchangeSegment.NSE_FNO,
     ExchangeSegment.BSE_EQ: ExchangeSegment.BSE_FNO,
@@ -73,62 +90,136 @@ class SearchHit:
         return DERIVATIVE_SEGMENT.get(self.segment, self.segment)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What limits every statement of one search."""
+
+    exchange: Exchange | None
+    current_from: _CurrentFrom
+    limit: int
+
+    def on(self, exchange: Exchange | None) -> "_Scope":
+        """Return the scope on `exchange`, which a part of the query names, unless the query has a prefix."""
+        return replace(self, exchange=self.exchange or exchange)
+
+
 def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime | None = None) -> list[SearchHit]:
     """Return the hits of `query` at `now`, by default the clock, best first. Raises QueryTooLong.
 
     Order: exact symbols before prefixes, underlyings before their derivatives, derivatives by nearest expiry, those
-    that are over last. A query that names a contract returns contracts only, if any match.
+    that are over last. A query that names a contract returns contracts only, if any match. Forms of other platforms,
+    parts in another order and misspelled words are tried in turn, and only while nothing is found.
     """
     exchange, words = split_exchange(query)
     asked = parse_query(words)
     if not asked.phrase:
         return []
-    limit = max(1, min(limit, MAX_LIMIT))
     current_from = list_current_from(at=market_now(now))
-    is_contract = asked.names_contract or asked.strike is not None
-    contracts = _list_contracts(asked, current_from, exchange=exchange, limit=limit) if is_contract else []
-    is_answered = bool(contracts) and asked.names_contract
-    named = [] if is_answered else _list_named(asked.phrase, current_from, exchange=exchange, limit=limit)
-    found = [*named, *contracts]
+    scope = _Scope(exchange, current_from, max(1, min(limit, MAX_LIMIT)))
+    found = next((hits for hits in _attempts(query, words, asked, scope) if hits), [])
     # A contract may match by name and by column: the first, better ranked hit stays.
-    unique = list({hit.instrument_id: hit for hit in found}.values())[:limit]
+    unique = list({hit.instrument_id: hit for hit in found}.values())[: scope.limit]
     marked = [replace(hit, is_over=hit.expiry is not None and hit.expiry < current_from[hit.segment]) for hit in unique]
     return _with_offers(_with_exchange(marked), current_from)
 
 
-def _list_named(
-    words: Sequence[str],
-    current_from: _CurrentFrom,
-    *,
-    exchange: Exchange | None,
-    limit: int,
-    has_derivatives: bool = False,
-) -> list[SearchHit]:
+def _attempts(query: str, words: str, asked: SearchQuery, scope: _Scope) -> Iterator[list[SearchHit]]:
+    """Yield the hits of each meaning of `query`, the most literal meaning first; `words` are without its exchange."""
+    bare = list_spellings(words)[-1]
+    yield _list_by_key(query, bare.symbol, scope.on(bare.exchange))
+    meanings = list_meanings(words)
+    is_word = len(asked.phrase) == 1
+    # In one word it is a trading symbol where its contract is listed: NIFTY1! is not the beginning of NIFTY100.
+    if is_word:
+        yield from (_list_contracts(one, scope) for one in meanings)
+    yield _list_meant(asked, scope)
+    if is_word and meanings:
+        # Its parts would find another expiry for one that is not listed.
+        yield from (_list_contracts(one, scope) for one in _respelled(meanings))
+        return
+    yield from (_list_contracts(one, scope) for one in meanings)
+    loose = parse_loosely(words)
+    if not loose.words:
+        return
+    if loose != asked:
+        # One or two letters begin too many names: there only the symbol itself is meant (LT).
+        is_short = all(len(word) < 3 for word in loose.words)
+        yield _list_meant(replace(loose, is_exact=is_short), scope.on(loose.exchange))
+    yield from (_list_meant(one, scope.on(loose.exchange)) for one in _corrections(loose))
+
+
+def _list_meant(asked: SearchQuery, scope: _Scope) -> list[SearchHit]:
+    contracts = _list_contracts(asked, scope) if asked.is_contract else []
+    is_answered = bool(contracts) and asked.names_contract
+    named = [] if is_answered else _list_named(asked.phrase, scope)
+    return [*named, *contracts]
+
+
+def _respelled(meanings: Iterable[SearchQuery]) -> Iterator[SearchQuery]:
+    """Yield the meanings whose name is misspelled, with the name as listed."""
+    index = get_spelling_index()
+    for one in meanings:
+        (name,) = one.words
+        if not index.is_beginning(name):
+            yield from (replace(one, words=(symbol,)) for symbol in index.correct(name, limit=1))
+
+
+def _corrections(asked: SearchQuery) -> Iterator[SearchQuery]:
+    """Yield `asked` with its name spelled as listed: as one symbol, then word by word."""
+    index = get_spelling_index()
+    rest = tuple(word for word in asked.phrase if word not in asked.words)
+    for symbol in index.correct("".join(asked.words), limit=CORRECTIONS_TRIED):
+        yield replace(asked, words=(symbol,), phrase=(symbol, *rest))
+    unknown = [word for word in asked.words if not index.is_beginning(word)]
+    corrected = {word: near[0] for word in unknown if (near := index.correct(word, limit=1))}
+    if len(asked.words) > 1 and corrected:
+        words, phrase = (tuple(corrected.get(word, word) for word in part) for part in (asked.words, asked.phrase))
+        yield replace(asked, words=words, phrase=phrase)
+
+
+def _list_by_key(query: str, name: str, scope: _Scope) -> list[SearchHit]:
+    """Return the instruments with the broker's key, id or ISIN that is the whole query, `name` without its suffix."""
+    parameters: dict[str, Any] = {
+        "exchange": scope.exchange,
+        "today": market_today(),
+        "current_from": _by_number(scope.current_from),
+    }
+    if key := parse_key(query):
+        parameters |= {"exchange": None, "segments": [int(key.segment)], "security_id": key.security_id}
+        return _hits(statements.BY_KEY, parameters)
+    if _ISIN.fullmatch(name):
+        return _hits(statements.BY_ISIN, {**parameters, "isin": name})
+    if _ID.fullmatch(name):
+        segments = [int(segment) for segment in ID_SEGMENTS]
+        return _hits(statements.BY_KEY, {**parameters, "segments": segments, "security_id": int(name)})
+    return []
+
+
+def _list_named(words: Sequence[str], scope: _Scope, *, has_derivatives: bool = False) -> list[SearchHit]:
     phrase = " ".join(words)
     pieces = re.findall(r"[A-Z0-9]+", phrase)
     # One letter starts every tenth word, too many for the word index; the token prefix alone answers it.
     is_word = any(len(piece) > 1 for piece in pieces)
+    spellings = list_spellings(phrase)
     parameters = {
-        "symbol": canonical_symbol(phrase),
+        "symbols": [one.symbol for one in spellings],
         "prefix": re.sub(r"([\\%_])", r"\\\1", phrase) + "%",
         "words": " & ".join(f"{piece.lower()}:*" for piece in pieces),
-        "exchange": exchange,
+        "exchange": scope.on(spellings[-1].exchange).exchange,
         "today": market_today(),
-        "current_from": _by_number(current_from),
-        "limit": limit,
+        "current_from": _by_number(scope.current_from),
+        "limit": UNDERLYINGS_TRIED if has_derivatives else scope.limit,
     }
     return _hits(statements.named(by_word=is_word, has_derivatives=has_derivatives), parameters)
 
 
-def _list_contracts(
-    asked: SearchQuery, current_from: _CurrentFrom, *, exchange: Exchange | None, limit: int
-) -> list[SearchHit]:
-    underlyings = _list_named(
-        asked.words, current_from, exchange=exchange, limit=UNDERLYINGS_TRIED, has_derivatives=True
-    )
+def _list_contracts(asked: SearchQuery, scope: _Scope) -> list[SearchHit]:
+    underlyings = _list_named(asked.words, scope, has_derivatives=True)
     # "NIFTY 25000" means NIFTY: contracts of NIFTYNXT50 would only push those of NIFTY down.
     if underlyings and underlyings[0].is_exact:
         underlyings = [one for one in underlyings if one.underlying == underlyings[0].underlying]
+    elif asked.is_exact:
+        return []
     if not underlyings:
         return []
     ltps = {} if asked.strike is not None else _known_ltps(underlyings)
@@ -137,24 +228,37 @@ def _list_contracts(
         "symbols": [one.underlying for one in underlyings],
         "near": [ltps.get(one.instrument_id) for one in underlyings],
         "today": market_today(),
-        "current_from": _by_number(current_from),
+        "current_from": _by_number(scope.current_from),
         "strike": asked.strike,
         "strike_prefix": f"{asked.strike}%",
         "option_type": asked.option_type,
         "day": asked.day,
         "month": asked.month,
         "year": asked.year,
-        "limit": limit,
+        "limit": max(scope.limit, asked.place or 0),
     }
+    return _contract_hits(asked, parameters)
+
+
+def _contract_hits(asked: SearchQuery, parameters: Mapping[str, Any]) -> list[SearchHit]:
+    dated = ("day",) if asked.is_exact and asked.day else ()
+    dated = (*dated, "monthly") if asked.is_monthly else dated
     if asked.is_future:
-        return _hits(statements.contracts(("future",)), parameters)
+        futures = _hits(statements.contracts(("future", *dated)), parameters)
+        if asked.place is not None:
+            # One exchange: the place after its last future is none of the next exchange.
+            futures = [one for one in futures if one.segment is futures[0].segment][asked.place - 1 : asked.place]
+        return futures
+    options = ("option", *dated)
     if asked.strike is not None:
         # "25000" is the strike 25000 where it is listed, else the start of one: 2500 finds 25000 while it is typed.
-        exact = _hits(statements.contracts(("option", "strike")), parameters)
-        return exact or _hits(statements.contracts(("option", "strike_prefix")), parameters)
+        exact = _hits(statements.contracts((*options, "strike")), parameters)
+        is_whole = asked.is_exact and asked.option_type is not None
+        return exact if exact or is_whole else _hits(statements.contracts((*options, "strike_prefix")), parameters)
+    found = _hits(statements.contracts(options), parameters)
     if asked.option_type is not None:
-        return _hits(statements.contracts(("option",)), parameters)
-    return _hits(statements.contracts(("future",)), parameters) + _hits(statements.contracts(("option",)), parameters)
+        return found
+    return _hits(statements.contracts(("future", *dated)), parameters) + found
 
 
 def _by_number(current_from: _CurrentFrom) -> list[date | None]:

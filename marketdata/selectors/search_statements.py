@@ -32,13 +32,16 @@ _HAS_DERIVATIVES: Final = """
 
 def named(*, by_word: bool, has_derivatives: bool) -> str:
     """Return the statement that finds instruments other than options by name; `has_derivatives`: underlyings only."""
-    match = "i.token LIKE %(prefix)s OR i.token = %(symbol)s"
+    # The second condition finds the futures of commodities and currencies, which have no row with the plain symbol.
+    match = """i.token LIKE %(prefix)s OR i.token = ANY(%(symbols)s::text[])
+              OR i.underlying_symbol = ANY(%(symbols)s::text[]) AND i.expiry IS NOT NULL"""
     if by_word:
         match += f" OR {_WORDS} @@ to_tsquery('simple'::regconfig, %(words)s)"
     only = "WHERE stands AND derives" if has_derivatives else ""
     return f"""
         WITH found AS (
-            SELECT {_COLUMNS}, i.series, i.underlying_symbol = %(symbol)s AS exact, i.token LIKE %(prefix)s AS prefixed,
+            SELECT {_COLUMNS}, i.series, i.underlying_symbol = ANY(%(symbols)s::text[]) AS exact,
+                   i.token LIKE %(prefix)s AS prefixed,
                    {_STANDS_FOR_UNDERLYING} AS stands, {_HAS_DERIVATIVES} AS derives,
                    coalesce(i.expiry < {_CURRENT_FROM}, false) AS is_over
             FROM instruments i
@@ -48,7 +51,9 @@ def named(*, by_word: bool, has_derivatives: bool) -> str:
         SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
                strike, option_type, lot_size, stands, exact
         FROM found {only}
-        ORDER BY (exact AND stands) DESC, stands DESC, derives DESC, prefixed DESC,
+        ORDER BY (exact AND stands) DESC,
+                 CASE WHEN exact AND stands THEN array_position(%(symbols)s::text[], underlying_symbol::text) END,
+                 stands DESC, derives DESC, prefixed DESC,
                  (series IN ('', 'EQ', 'BE', 'BZ', 'A', 'B', 'T', 'X', 'XT')) DESC,
                  array_position(ARRAY['NSE', 'MCX', 'BSE'], exchange::text), length(underlying_symbol),
                  underlying_symbol, is_over, expiry NULLS FIRST, token
@@ -60,6 +65,11 @@ _CONDITIONS: Final = {
     "future": "i.option_type = ''",
     "option": "i.strike IS NOT NULL AND (%(option_type)s::text IS NULL OR i.option_type = %(option_type)s)",
     "strike": "i.strike = %(strike)s",
+    "day": "extract(day FROM i.expiry) = %(day)s",
+    "monthly": """NOT EXISTS (
+        SELECT FROM instruments later WHERE later.is_listed AND later.underlying_symbol = i.underlying_symbol
+        AND later.exchange_segment = i.exchange_segment AND (later.strike IS NULL) = (i.strike IS NULL)
+        AND later.expiry > i.expiry AND later.expiry < date_trunc('month', i.expiry) + interval '1 month')""",
     "strike_prefix": "i.strike::text LIKE %(strike_prefix)s",
 }
 
@@ -89,6 +99,21 @@ def contracts(conditions: Sequence[str]) -> str:
         LIMIT %(limit)s
     """  # noqa: S608  Built from constants of this module.
 
+
+BY_KEY: Final = f"""
+SELECT {_COLUMNS}, {_STANDS_FOR_UNDERLYING}, true FROM instruments i
+WHERE i.is_listed AND i.security_id = %(security_id)s AND i.exchange_segment = ANY(%(segments)s::smallint[])
+  AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s) AND (i.expiry IS NULL OR i.expiry >= %(today)s)
+ORDER BY array_position(%(segments)s::smallint[], i.exchange_segment)
+"""  # noqa: S608  Built from constants of this module.
+
+# By the condition on the option type it uses an index of a tenth of the rows.
+BY_ISIN: Final = f"""
+SELECT {_COLUMNS}, {_STANDS_FOR_UNDERLYING}, true FROM instruments i
+WHERE i.is_listed AND i.option_type = '' AND i.isin = %(isin)s
+  AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s)
+ORDER BY array_position(ARRAY['NSE', 'MCX', 'BSE'], i.exchange::text), i.id
+"""  # noqa: S608  Built from constants of this module.
 
 # A loose index scan, expiry by expiry: reading all contracts of a symbol would visit thousands of entries for four.
 EXPIRIES: Final = """

@@ -29,8 +29,9 @@ from marketdata.domain.instruments import (
     format_expiry,
 )
 from marketdata.models import Instrument
+from marketdata.selectors.named_symbols import resolve_symbol
 from marketdata.selectors.sessions import LONGEST_CLOSURE_DAYS, list_current_from
-from marketdata.selectors.underlyings import Underlying, UnknownSymbol, find_underlying, market_now, market_today
+from marketdata.selectors.underlyings import Underlying, UnknownSymbol, market_now, market_today
 
 INDEX_WIDTH: Final = 101  # As commissioned (design, section 3): 50 + 1 + 50.
 PLAIN_WIDTH: Final = 25  # As commissioned: 12 + 1 + 12.
@@ -195,9 +196,11 @@ def get_future(
 ) -> Instrument:
     """Return the future on `symbol`; without `expiry` the nearest that is not over at `now`, by default the clock.
 
-    Raises UnknownSymbol, UnknownExpiry.
+    A `symbol` that names a contract states its expiry. Raises UnknownSymbol, UnknownExpiry, and the errors of
+    `resolve_symbol`.
     """
-    underlying = find_underlying(symbol=symbol, exchange=exchange)
+    named = resolve_symbol(symbol=symbol, exchange=exchange, expiry=expiry)
+    underlying, expiry = named.underlying, named.expiry
     segment, today = underlying.derivative_segment, market_today()
     if segment is None:
         raise UnknownSymbol(f"No futures are listed on {underlying.symbol}.", symbol=underlying.symbol)

@@ -5,7 +5,7 @@ SILVER is the commodity, not the fund.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Final
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import EXCHANGE_OF, OPTION_SEGMENT_OF, Exchange, ExchangeSegment, InstrumentType
-from marketdata.domain.symbols import canonical_symbol, split_exchange
+from marketdata.domain.symbols import Spelling, list_spellings, split_exchange
 from marketdata.models import Instrument
 
 IST: Final = ZoneInfo("Asia/Kolkata")
@@ -76,18 +76,20 @@ def market_now(now: datetime | None = None) -> datetime:
 
 
 def find_underlying(*, symbol: str, exchange: str | None = None) -> Underlying:
-    """Return the underlying named `symbol`, an alias or a name with an exchange prefix too. Raises UnknownSymbol."""
-    wanted, name = _name_and_exchange(symbol, exchange)
-    found = _list_underlyings(name)
-    if wanted is not None:
-        found = [one for one in found if one.exchange is wanted]
-    if not found:
-        raise _unknown(name, wanted)
-    return min(found, key=_order)
+    """Return the underlying named `symbol`, in any spelling of `list_spellings`, with an exchange prefix or without.
+
+    Raises UnknownSymbol.
+    """
+    spellings = spell(symbol, exchange)
+    for one in spellings:
+        found = [each for each in _list_underlyings(one.symbol) if one.exchange in {None, each.exchange}]
+        if found:
+            return min(found, key=_order)
+    raise _unknown(spellings)
 
 
 def get_equity(*, symbol: str, exchange: str | None = None) -> Instrument:
-    """Return the listed share, fund or bond with that token. Raises UnknownSymbol."""
+    """Return the listed share, fund or bond with that token, in any spelling. Raises UnknownSymbol."""
     return _get_cash(symbol, exchange, (InstrumentType.EQUITY,))
 
 
@@ -134,24 +136,27 @@ def parse_exchange(text: str) -> Exchange:
         ) from None
 
 
-def _name_and_exchange(symbol: str, exchange: str | None) -> tuple[Exchange | None, str]:
+def spell(symbol: str, exchange: str | None) -> Sequence[Spelling]:
+    """Return the spellings of a caller's `symbol`, most literal first; `exchange` overrides the one in the symbol."""
     prefixed, name = split_exchange(symbol)
     wanted = parse_exchange(exchange) if exchange else prefixed
-    return wanted, canonical_symbol(name)
+    spellings = list_spellings(name) or (Spelling(name),)
+    return [replace(one, exchange=wanted or one.exchange) for one in spellings]
 
 
-def _unknown(name: str, exchange: Exchange | None) -> UnknownSymbol:
+def _unknown(spellings: Sequence[Spelling]) -> UnknownSymbol:
+    name, exchange = spellings[0].symbol[:MAX_QUOTED], spellings[0].exchange
     where = f" on {exchange}" if exchange else ""
-    return UnknownSymbol(f"No instrument named {name[:MAX_QUOTED]!r} is listed{where}.", symbol=name[:MAX_QUOTED])
+    return UnknownSymbol(f"No instrument named {name!r} is listed{where}.", symbol=name)
 
 
 def _get_cash(symbol: str, exchange: str | None, types: Sequence[InstrumentType]) -> Instrument:
-    wanted, name = _name_and_exchange(symbol, exchange)
-    rows = Instrument.objects.filter(is_listed=True, token=name, instrument_type__in=types)
-    found = order_by_exchange(rows, wanted).first()
-    if found is None:
-        raise _unknown(name, wanted)
-    return found
+    spellings = spell(symbol, exchange)
+    for one in spellings:
+        rows = Instrument.objects.filter(is_listed=True, token=one.symbol, instrument_type__in=types)
+        if found := order_by_exchange(rows, one.exchange).first():
+            return found
+    raise _unknown(spellings)
 
 
 def order_by_exchange(rows: QuerySet[Instrument], wanted: Exchange | None) -> QuerySet[Instrument]:

@@ -15,7 +15,6 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from marketdata.domain.symbols import canonical_symbol, split_exchange
 from marketdata.selectors import PlainQuote
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import ClaimLeg, Subscription
@@ -80,8 +79,9 @@ def list_active(
     if connection is not None:
         rows = rows.filter(connection=connection)
     if underlying is not None:
-        exchange, symbol = split_exchange(underlying)
-        rows = rows.filter(instrument__underlying_symbol=canonical_symbol(symbol))
+        spellings = market_selectors.spell(underlying, None)
+        rows = rows.filter(instrument__underlying_symbol__in=[one.symbol for one in spellings])
+        exchange = spellings[-1].exchange
         rows = rows.filter(instrument__exchange=exchange) if exchange else rows
     # One row more than asked for shows whether there is a next page.
     found = list(rows.filter(pk__gt=after).select_related("instrument").order_by("pk")[: limit + 1])

@@ -191,22 +191,31 @@ def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Tar
     try:
         share = market.get_equity(symbol=symbol, exchange=exchange)
     except UnknownSymbol:
-        underlying = market.find_underlying(symbol=symbol, exchange=exchange)
-        raise UnfitKind(
-            f"{underlying.symbol} is {_ARTICLE[underlying.kind]}, not an equity.", symbol=underlying.symbol
-        ) from None
+        return _find_equity_by_key(symbol, exchange)
     return _Target(EntryKind.EQUITY, share.underlying_symbol, Exchange(share.exchange), None, share.pk, None)
 
 
+def _find_equity_by_key(symbol: str, exchange: str | None) -> _Target:
+    """Return the equity with the broker's key `symbol`. Raises UnfitKind if it names another instrument."""
+    underlying = market.resolve_symbol(symbol=symbol, exchange=exchange).underlying
+    if underlying.kind is not UnderlyingKind.EQUITY:
+        raise UnfitKind(f"{underlying.symbol} is {_ARTICLE[underlying.kind]}, not an equity.", symbol=underlying.symbol)
+    found = market.get_instrument(name=symbol, exchange=exchange)
+    if found.expiry is not None:
+        raise UnfitKind(f"{found.token} is a contract on {underlying.symbol}, not an equity.", symbol=underlying.symbol)
+    return _Target(EntryKind.EQUITY, found.underlying_symbol, Exchange(found.exchange), None, found.pk, None)
+
+
 def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind, now: datetime) -> _Target:
-    underlying = market.find_underlying(symbol=symbol, exchange=exchange)
+    named = market.resolve_symbol(symbol=symbol, exchange=exchange, expiry=expiry)
+    underlying = named.underlying
     fitting = selectors.OPTION_KIND_OF.get(underlying.kind)
     if fitting is not kind:
         advice = f"its options are {fitting}" if fitting else "its options are not served"
         raise UnfitKind(
             f"{underlying.symbol} is {_ARTICLE[underlying.kind]}: {advice}, not {kind}.", symbol=underlying.symbol
         )
-    listing = market.get_series(underlying=underlying, expiry=expiry, now=now)
+    listing = market.get_series(underlying=underlying, expiry=named.expiry, now=now)
     return _Target(kind, underlying.symbol, listing.exchange, listing.series.expiry, None, listing)
 
 

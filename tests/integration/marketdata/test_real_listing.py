@@ -15,6 +15,7 @@ from marketdata import selectors, services
 from marketdata.domain import chain
 from marketdata.domain.expiries import ExpiryKind
 from marketdata.domain.instruments import ExchangeSegment, InstrumentType
+from marketdata.domain.symbols import ALIASES
 from marketdata.models import Instrument, InstrumentImport
 from tests.factories import all_legs
 
@@ -220,6 +221,64 @@ def test_a_search_of_the_real_list_finds_the_expected_instrument_first(
     hits = selectors.search_instruments(query=query)
 
     assert hits[0].token == first
+
+
+def test_a_query_in_any_written_form_finds_the_expected_instrument_first(imported: Imported) -> None:
+    # Forms of platforms, the broker's names, keys and ids, other orders of the words, and misspelled words.
+    lines = (Path(__file__).parents[2] / "data" / "search_queries.tsv").read_text(encoding="utf-8").splitlines()
+    expected = [line.split("\t") for line in lines[1:]]
+
+    wrong = {
+        query: (first, found)
+        for query, first in expected
+        if (found := next((hit.token for hit in selectors.search_instruments(query=query, limit=1)), "nothing"))
+        != first
+    }
+
+    assert wrong == {}
+    assert len(expected) >= 120
+
+
+def test_no_alias_hides_a_listed_symbol_and_each_means_a_listed_one(imported: Imported) -> None:
+    hidden = [name for name, symbol in ALIASES.items() if name != symbol]
+    listed = Instrument.objects.filter(is_listed=True)
+
+    assert list(listed.filter(token__in=hidden).values_list("token", flat=True)) == []
+    symbols = set(listed.filter(underlying_symbol__in=ALIASES.values()).values_list("underlying_symbol", flat=True))
+    assert set(ALIASES.values()) - symbols == set()
+
+
+@pytest.mark.parametrize(
+    ("symbol", "underlying", "expiry"),
+    [
+        ("NSE:NIFTY50-INDEX", "NIFTY", None),
+        ("^NSEBANK", "BANKNIFTY", None),
+        ("RELIANCE.NS", "RELIANCE", None),
+        ("m & m", "M&M", None),
+        ("natural gas", "NATURALGAS", None),
+        ("NSE_EQ:2885", "RELIANCE", None),
+        ("NSE_FNO:59182", "NIFTY", date(2026, 2, 24)),
+        ("NIFTY2621725000CE", "NIFTY", date(2026, 2, 17)),
+        ("NIFTY26FEB25000CE", "NIFTY", date(2026, 2, 24)),
+        ("CRUDEOIL26MARFUT", "CRUDEOIL", date(2026, 3, 19)),
+        ("RELIANCE-Feb2026-1400-CE", "RELIANCE", date(2026, 2, 24)),
+        ("NIFTY2!", "NIFTY", date(2026, 3, 30)),
+    ],
+)
+def test_a_symbol_of_a_request_may_have_any_unambiguous_form(
+    imported: Imported, symbol: str, underlying: str, expiry: date | None
+) -> None:
+    named = selectors.resolve_symbol(symbol=symbol)
+
+    assert (named.underlying.symbol, named.expiry) == (underlying, expiry)
+
+
+def test_a_symbol_that_several_weeklies_share_needs_the_expiry(imported: Imported) -> None:
+    with pytest.raises(selectors.AmbiguousSymbol, match="10FEB2026, 17FEB2026, 24FEB2026"):
+        selectors.resolve_symbol(symbol="NIFTY-Feb2026-26000-CE")
+
+    named = selectors.resolve_symbol(symbol="NIFTY-Feb2026-26000-CE", expiry=date(2026, 2, 17))
+    assert (named.underlying.symbol, named.expiry) == ("NIFTY", date(2026, 2, 17))
 
 
 @pytest.mark.parametrize("query", ["%", "_", "' or 1=1", "\\", "x" * 64, "%%%%"])

@@ -1,6 +1,6 @@
 """Search over a small market: ranking, offers, contracts, and a bounded number of queries."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection
@@ -10,10 +10,11 @@ from pytest_django import Settings
 from marketdata import selectors
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.search import QueryTooLong
-from marketdata.models import Instrument
+from marketdata.models import Instrument, InstrumentImport
 from marketdata.selectors import Offer
 from tests.factories import (
     NEAR,
+    NOW,
     WEEKLY,
     Listing,
     make_equities,
@@ -150,3 +151,68 @@ def test_a_search_runs_as_many_queries_for_many_hits_as_for_few(market: Listing)
         assert len(tokens("many", limit=40)) == 40
 
     assert len(many) == len(few) == 4  # one of them reads the calendar
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("NIFTY2621725000CE", "NIFTY_17FEB2026_25000CE"),
+        ("NIFTY26FEB25000CE", "NIFTY_24FEB2026_25000CE"),
+        ("NIFTY24FEB2625000PE", "NIFTY_24FEB2026_25000PE"),
+        ("NIFTY17FEB25000CE", "NIFTY_17FEB2026_25000CE"),
+        ("NIFTY-Feb2026-25000-CE", "NIFTY_17FEB2026_25000CE"),
+        ("CRUDEOIL2!", "CRUDEOIL_19MAR2026_FUT"),
+        ("RELIANCE.NS", "RELIANCE"),
+        ("NSE_EQ:2885", "RELIANCE"),
+        ("2885", "RELIANCE"),
+        ("25k nifty pe", "NIFTY_17FEB2026_25000PE"),
+        ("crude oil", "CRUDEOIL_19FEB2026_FUT"),
+        ("relaince", "RELIANCE"),
+        ("nfity 25000 ce", "NIFTY_17FEB2026_25000CE"),
+        ("crud oil fut", "CRUDEOIL_19FEB2026_FUT"),
+        ("NFITY26FEB25000CE", "NIFTY_24FEB2026_25000CE"),
+    ],
+)
+def test_forms_of_other_platforms_and_misspelled_names_are_found(market: Listing, query: str, first: str) -> None:
+    assert tokens(query)[0] == first
+
+
+@pytest.mark.parametrize("query", ["NIFTY2620325000CE", "NIFTY26MAR25000CE", "NIFTY17FEB26123CE", "CRUDEOIL3!"])
+def test_a_trading_symbol_finds_its_own_contract_or_none(market: Listing, query: str) -> None:
+    assert tokens(query) == []
+
+
+def test_a_dated_trading_symbol_is_not_answered_with_another_expiry(market: Listing) -> None:
+    assert tokens("NIFTY17FEB25000CE") == ["NIFTY_17FEB2026_25000CE"]
+    assert tokens("NIFTY26FEB25000CE") == ["NIFTY_24FEB2026_25000CE"]
+
+
+def test_a_name_that_is_found_as_written_is_not_corrected(market: Listing) -> None:
+    make_equity("RELIANC")
+
+    assert tokens("relianc") == ["RELIANC", "RELIANCE", "RELIANCE_24FEB2026_FUT"]
+    assert tokens("relianec")[0] in {"RELIANC", "RELIANCE"}
+
+
+def test_the_second_series_of_a_share_is_not_its_key(market: Listing) -> None:
+    second = make_equity("RELIANCE", security_id=99_001)
+    Instrument.objects.filter(pk=second.pk).update(token="RELIANCE-N2", series="N2")
+
+    assert tokens("RELIANCE-N2")[0] == "RELIANCE-N2"
+    assert tokens("NSE_EQ:99001") == ["RELIANCE-N2"]
+    with pytest.raises(selectors.UnknownSymbol, match="RELIANCE-N2 is not the main series"):
+        selectors.resolve_symbol(symbol="NSE_EQ:99001")
+
+
+def test_corrections_know_what_the_last_import_listed(market: Listing) -> None:
+    InstrumentImport.objects.create(
+        source="first", as_of=date(2026, 2, 10), started_at=NOW, finished_at=NOW, rows_kept=1
+    )
+    assert tokens("zomtao") == []
+
+    make_equity("ZOMATO")
+    InstrumentImport.objects.create(
+        source="second", as_of=date(2026, 2, 10), started_at=NOW, finished_at=NOW + timedelta(days=1), rows_kept=2
+    )
+
+    assert tokens("zomtao") == ["ZOMATO"]

@@ -137,6 +137,9 @@ def test_a_page_needs_the_same_number_of_queries_at_any_size(
         "NSE:RELIANCE_24FEB2026_2600CE",
         "RELIANCE_24FEB2026_2600.0CE",
         "NSE_FNO:{security_id}",
+        "NSE_FO|{security_id}",
+        "RELIANCE26FEB2600CE",
+        "NSE:RELIANCE260224C2600",
     ],
 )
 def test_one_subscription_is_found_by_token_or_key(listing: Listing, trader: Client, name: str) -> None:

@@ -323,3 +323,57 @@ def test_a_chain_over_the_quota_is_refused_and_the_offered_width_accepted(
     assert nothing_is_written()
     taken = client_of_asha.post(ADD, {**RELIANCE, "strikes": refused.json()["offer_strikes"]})
     assert (taken.status_code, taken.json()["legs"]) == (201, 30)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "kind", "wanted"),
+    [
+        ("NSE:NIFTY50-INDEX", "INDEX_OPTION", ("NIFTY", "2026-02-17")),
+        ("NIFTY26FEB25000CE", "INDEX_OPTION", ("NIFTY", "2026-02-24")),
+        ("NIFTY2621725000CE", "INDEX_OPTION", ("NIFTY", "2026-02-17")),
+        ("RELIANCE.NS", "EQUITY", ("RELIANCE", None)),
+        ("NSE_EQ:2885", "EQUITY", ("RELIANCE", None)),
+        ("RELIANCE-EQ", "STOCK_OPTION", ("RELIANCE", "2026-02-24")),
+        ("RELIANCE-Feb2026-2600-CE", "STOCK_OPTION", ("RELIANCE", "2026-02-24")),
+        ("CRUDEOIL26MARFUT", "FUTURE", ("CRUDEOIL", "2026-03-19")),
+        ("CRUDEOIL2!", "FUTURE", ("CRUDEOIL", "2026-03-19")),
+        ("crude oil", "COMMODITY_OPTION", ("CRUDEOIL", "2026-02-17")),
+    ],
+)
+def test_an_entry_is_added_and_removed_by_a_symbol_of_another_platform(
+    client_of_asha: APIClient, symbol: str, kind: str, wanted: tuple[str, str | None]
+) -> None:
+    body = {"symbol": symbol, "instrument_type": kind}
+    entry = client_of_asha.post(ADD, body).json()["entry"]
+
+    assert (entry["symbol"], entry["expiry"]) == wanted
+    assert client_of_asha.post("/api/v2/watchlist/remove", body).json()["entry"]["id"] == entry["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"symbol": "NIFTY-Feb2026-25000-CE", "instrument_type": "INDEX_OPTION"}, 409, "ambiguous_symbol"),
+        (
+            {"symbol": "NIFTY26FEB25000CE", "instrument_type": "INDEX_OPTION", "expiry": "17FEB2026"},
+            400,
+            "contradictory_expiry",
+        ),
+        ({"symbol": "NIFTY2620325000CE", "instrument_type": "INDEX_OPTION"}, 404, "unknown_symbol"),
+        ({"symbol": "RELIANCE26FEB2600CE", "instrument_type": "EQUITY"}, 400, "wrong_instrument_type"),
+        ({"symbol": "relaince", "instrument_type": "EQUITY"}, 404, "unknown_symbol"),
+    ],
+)
+def test_a_symbol_that_does_not_name_one_target_writes_nothing(
+    client_of_asha: APIClient, body: dict[str, str], status: int, code: str
+) -> None:
+    answer = client_of_asha.post(ADD, body)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.content
+    assert nothing_is_written()
+
+
+def test_the_expiry_selects_one_of_the_weeklies_that_share_a_trading_symbol(client_of_asha: APIClient) -> None:
+    body = {"symbol": "NIFTY-Feb2026-25000-CE", "instrument_type": "INDEX_OPTION", "expiry": "17FEB2026"}
+
+    assert client_of_asha.post(ADD, body).json()["entry"]["expiry"] == "2026-02-17"

@@ -82,3 +82,18 @@ def test_the_callers_price_centers_the_chain(client_of_asha: APIClient, listing:
     drop_prices([listing.spots["RELIANCE"].pk])
 
     assert client_of_asha.post(SUBSCRIBE, {"symbol": "RELIANCE", "ltp": "2471.5"}).json()["atm"] == 2480.0
+
+
+def test_a_chain_is_claimed_and_read_at_the_expiry_of_the_contract_that_names_it(client_of_asha: APIClient) -> None:
+    claimed = client_of_asha.post(SUBSCRIBE, {"symbol": "NFO:NIFTY26FEB25000CE"}).json()
+    read = client_of_asha.get("/api/v2/option-chain/NIFTY26FEB25000CE?strikes=3").json()
+    nearest = client_of_asha.get("/api/v2/option-chain/NSE:NIFTY50-INDEX?strikes=3").json()
+
+    assert [one["expiry"] for one in (claimed, read, nearest)] == ["2026-02-24", "2026-02-24", "2026-02-17"]
+
+
+@pytest.mark.parametrize("symbol", ["^NSEI", "NIFTY-INDEX", "NIFTY24FEB2625000PE", "IDX_I:13"])
+def test_expiries_are_read_by_any_name_of_the_underlying(client_of_asha: APIClient, symbol: str) -> None:
+    answer = client_of_asha.get(f"/api/v2/instruments/{symbol}/expiries").json()
+
+    assert (answer["symbol"], len(answer["expiries"])) == ("NIFTY", 2)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata.domain.instruments import OptionType
-from marketdata.domain.search import QueryTooLong, SearchQuery, parse_query
+from marketdata.domain.instruments import Exchange, OptionType
+from marketdata.domain.search import QueryTooLong, SearchQuery, parse_loosely, parse_query
 
 CE, PE = OptionType.CE, OptionType.PE
 
@@ -44,12 +44,28 @@ def test_the_parts_may_have_any_order() -> None:
     check("nifty 27 nov 25000 put", words=("NIFTY",), strike=Decimal(25_000), option_type=PE, day=27, month=11)
 
 
-@pytest.mark.parametrize("text", ["nifty 25000ce", "nifty25000ce", "NIFTY 25,000 CALL", "nifty 25000 c"])
+@pytest.mark.parametrize(
+    "text", ["nifty 25000ce", "nifty25000ce", "NIFTY 25,000 CALL", "nifty 25000 c", "nifty 25k ce", "nifty 25kce"]
+)
 def test_strike_and_option_type_are_recognized_in_every_form(text: str) -> None:
     check(text, words=("NIFTY",), strike=Decimal(25_000), option_type=CE)
 
 
-@pytest.mark.parametrize("text", ["sbin 27nov 800 pe", "sbin 800 pe 2026-11-27", "SBIN_27NOV2026_800PE"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sbin 27nov 800 pe",
+        "sbin 800 pe 2026-11-27",
+        "SBIN_27NOV2026_800PE",
+        "sbin 27/11/2026 800 pe",
+        "sbin 27-11-26 800 pe",
+        "sbin 27-Nov-2026 800 pe",
+        "sbin 20261127 800 pe",
+        "sbin 27th nov 800 pe",
+        "sbin 800 pe 27 nov 26",
+        "sbin 11/27/26 800 pe",
+    ],
+)
 def test_an_expiry_is_recognized_in_every_form(text: str) -> None:
     found = parse_query(text)
 
@@ -97,6 +113,27 @@ def test_a_query_above_the_length_limit_is_refused() -> None:
         parse_query("x" * 65)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["25000 nifty ce", "ce nifty 25000", "25000ce nifty", "25k call nifty", "NIFTY/25000/CE", "buy nifty C25000"],
+)
+def test_the_name_may_have_any_place(text: str) -> None:
+    found = parse_loosely(text)
+
+    assert (found.words, found.strike, found.option_type) == (("NIFTY",), Decimal(25_000), CE)
+
+
+@pytest.mark.parametrize("text", ["Reliance Ltd.", "reliance share price", "reliance option chain", "$RELIANCE"])
+def test_words_that_select_nothing_are_dropped(text: str) -> None:
+    assert parse_loosely(text).phrase == ("RELIANCE",)
+
+
+def test_an_exchange_and_the_word_monthly_are_recognized() -> None:
+    found = parse_loosely("bse reliance monthly 1400 pe")
+
+    assert (found.words, found.exchange, found.is_monthly) == (("RELIANCE",), Exchange.BSE, True)
+
+
 @given(st.text(max_size=64))
 def test_arbitrary_text_is_parsed_without_an_error(text: str) -> None:
     found = parse_query(text)
@@ -105,3 +142,4 @@ def test_arbitrary_text_is_parsed_without_an_error(text: str) -> None:
     assert found.words[:1] == found.phrase[:1]
     assert found.month is None or 1 <= found.month <= 12
     assert found.strike is None or found.strike >= 0
+    assert all(parse_loosely(text).words)
