@@ -14,13 +14,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from marketdata.dhan.closes import RecordedClose, lacks_close, learn_close, needs_snapshot, without_doubtful_close
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.packets import DISCONNECT, HEADER, LENGTH_OF, PacketCode
 from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque, sliding
 from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_results
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
-from marketdata.domain.tick_rules import LARGEST_VOLUME_FALL, DayVolume, day_in_india, unwrap_volume
+from marketdata.domain.tick_rules import (
+    LARGEST_VOLUME_FALL,
+    NONE_ENDED,
+    DayVolume,
+    EndedDays,
+    day_in_india,
+    unwrap_volume,
+)
 
 _CLOSES: Final = int(CLOSE_KNOWN)
 _NOTHING: Final = -1
@@ -45,6 +53,7 @@ class QuoteTable:
     def __init__(self) -> None:
         self.counters = Counters()
         self.disconnect_reason: int | None = None
+        self._ended: EndedDays = NONE_ENDED
         self._messages: list[bytes] = []
         self._recalled: Mapping[int, DayVolume] = {}
         # Takes one message of the socket, whole. The list's own method, because it runs once per message; the list must
@@ -101,8 +110,12 @@ class QuoteTable:
             self._rebuild(self._keys[~goes], self._ids[~goes])
         return ids
 
-    def absorb(self, *, received_at_ms: int) -> int:
-        """Read the messages appended since the last call; return how many packets they held."""
+    def absorb(self, *, received_at_ms: int, ended: EndedDays = NONE_ENDED) -> int:
+        """Read the messages appended since the last call; return how many packets they held.
+
+        `ended` also holds for snapshots until the next call.
+        """
+        self._ended = ended
         if not self._messages:
             return 0
         buffer = b"".join(self._messages)
@@ -120,12 +133,13 @@ class QuoteTable:
         without marks.
         """
         place = {int(instrument_id): slot for slot, instrument_id in enumerate(self._ids)}
-        lacks_price, lacks_close = self._lacks_price(), self._memory.has_lost_close(self._rows)
+        lacks_price, needs_close = self._lacks_price(), needs_snapshot(self._rows, self._memory, self._ended)
         taken = 0
-        for row in rows:
-            slot = place.get(int(row["instrument_id"]))
-            if slot is None or not (lacks_price[slot] or lacks_close[slot]):
+        for sent in rows:
+            slot = place.get(int(sent["instrument_id"]))
+            if slot is None or not (lacks_price[slot] or needs_close[slot]):
                 continue
+            row = without_doubtful_close(sent, ended_day=self._ended.get(int(self._rows["segment"][slot]), -1))
             # A price of this socket is newer than any snapshot: only a lost close is taken.
             if not lacks_price[slot]:
                 self._fill_close(slot, row)
@@ -219,9 +233,25 @@ class QuoteTable:
     def ids_to_seed(self) -> frozenset[int]:
         """Return the ids of instruments that a snapshot can help.
 
-        They have no price on this socket, of a packet or a snapshot, or their previous close was an earlier day's.
+        They have no price on this socket, of a packet or a snapshot, or no previous close of the session that runs.
         """
-        return frozenset(self._ids[self._lacks_price() | self._memory.has_lost_close(self._rows)].tolist())
+        return frozenset(
+            self._ids[self._lacks_price() | needs_snapshot(self._rows, self._memory, self._ended)].tolist()
+        )
+
+    def ids_without_close(self) -> frozenset[int]:
+        """Return the ids of instruments with a price and without a previous close."""
+        return frozenset(self._ids[lacks_close(self._rows)].tolist())
+
+    def learn_closes(self, closes: Mapping[int, RecordedClose]) -> int:
+        """Take recorded closes, by instrument id, where none is known; return how many were taken."""
+        taken = 0
+        for slot in np.flatnonzero(lacks_close(self._rows)).tolist():
+            close = closes.get(int(self._ids[slot]))
+            if close is not None and learn_close(self._rows, self._memory, slot, close):
+                self._changed[slot] = self._uncached[slot] = True
+                taken += 1
+        return taken
 
     def take_changes(self) -> Rows:
         """Return copies of the rows that changed since the last call."""
@@ -329,7 +359,7 @@ class QuoteTable:
         self._write(Ticks(buffer, slots, offsets, codes).only(is_mine), received_at_ms)
 
     def _write(self, ticks: Ticks, received_at_ms: int) -> None:
-        check = check_ticks(ticks, self._rows, self._memory, received_at_ms=received_at_ms)
+        check = check_ticks(ticks, self._rows, self._memory, received_at_ms=received_at_ms, ended=self._ended)
         for fault, count in check.faults.items():
             setattr(self.counters, fault.value, getattr(self.counters, fault.value) + count)
         # Rejected ticks count, too: they prove the subscription, and they can set the suspect mark.

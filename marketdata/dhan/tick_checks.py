@@ -14,7 +14,7 @@ Packet layouts are those of `packets`. The gain over step 2 alone: benchmarks/be
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +27,9 @@ from marketdata.domain.quotes import Quote
 from marketdata.domain.tick_rules import (
     DAY_SECONDS,
     LARGEST_VOLUME_FALL,
+    NONE_ENDED,
     STEADY_SEGMENTS,
+    EndedDays,
     TickFault,
     TrackedQuote,
     apply_tick,
@@ -78,7 +80,7 @@ class Memory:
         return cls(settled_to, volume_ltt, np.zeros(count, dtype=np.uint8), is_steady)
 
     def has_lost_close(self, rows: Rows) -> _Flags:
-        """Return which rows had a previous close of an earlier day and have none of the current one."""
+        """Return which rows have no previous close of the current day, although one of an earlier day was sent."""
         return np.asarray((self.settled_to > 0) & (rows["known"] & np.uint16(_CLOSES) == 0))
 
     def copy_from(self, other: "Memory", *, to: _Integers, source: _Integers) -> None:
@@ -133,7 +135,9 @@ class TickCheck:
     day_closes: _DayCloses | None = None
 
 
-def check_ticks(ticks: Ticks, rows: Rows, memory: Memory, *, received_at_ms: int) -> TickCheck:
+def check_ticks(
+    ticks: Ticks, rows: Rows, memory: Memory, *, received_at_ms: int, ended: EndedDays = NONE_ENDED
+) -> TickCheck:
     """Return which of `ticks` are accepted; `rows` and `memory` do not change."""
     check = TickCheck(np.ones(len(ticks.at), dtype=np.bool_))
     in_doubt = np.zeros(len(rows), dtype=np.bool_)
@@ -145,9 +149,11 @@ def check_ticks(ticks: Ticks, rows: Rows, memory: Memory, *, received_at_ms: int
         ltt = priced.fields("<u4", _LTT_AT[priced.codes])
         in_doubt[priced.slots[_find_doubts(priced, ltt, rows, memory, day_in_india(received_at_ms))]] = True
         _find_day_closes(priced, ltt, rows, memory, in_doubt, check)
+        if ended and check.day_closes is not None:
+            check.day_closes = _only_trusted(check.day_closes, rows, ended)
     if in_doubt.any():
         is_for_rule = in_doubt[ticks.slots] & (ticks.codes != PacketCode.OI)  # Open interest is never rejected.
-        _apply_rule(ticks, np.flatnonzero(is_for_rule), rows, memory, received_at_ms, check)
+        _apply_rule(ticks, np.flatnonzero(is_for_rule), rows, memory, received_at_ms, ended, check)
     return check
 
 
@@ -208,8 +214,21 @@ def _find_day_closes(
     check.day_closes = _DayCloses(set_slots, closes[has_close][first], removed, int(days[0]))
 
 
+def _only_trusted(found: _DayCloses, rows: Rows, ended: EndedDays) -> _DayCloses:
+    """Leave out the closes that may be those of the session that ended."""
+    doubtful = [segment for segment, day in ended.items() if found.day <= day]
+    is_trusted = np.isin(rows["segment"][found.slots], doubtful, invert=True)
+    return replace(found, slots=found.slots[is_trusted], closes=found.closes[is_trusted])
+
+
 def _apply_rule(
-    ticks: Ticks, chosen: _Integers, rows: Rows, memory: Memory, received_at_ms: int, check: TickCheck
+    ticks: Ticks,
+    chosen: _Integers,
+    rows: Rows,
+    memory: Memory,
+    received_at_ms: int,
+    ended: EndedDays,
+    check: TickCheck,
 ) -> None:
     """Put the chosen ticks through the rule, in order of arrival."""
     for number in chosen.tolist():
@@ -220,7 +239,7 @@ def _apply_rule(
         # From the second tick on, the state after the first one counts, not that of the row.
         tracked = check.tracked.get(slot) or _track(key, rows[slot], memory, slot)
         tick = decode_tick(code, key, packet)
-        check.tracked[slot], fault = apply_tick(tracked, tick, received_at_ms=received_at_ms)
+        check.tracked[slot], fault = apply_tick(tracked, tick, received_at_ms=received_at_ms, ended=ended)
         if fault is not None:
             check.is_accepted[number] = False
             check.faults[fault] += 1

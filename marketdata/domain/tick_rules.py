@@ -3,7 +3,9 @@
 * **Order.** An older trade time never overwrites a newer one; of equal trade times the later arrival wins.
 * **Validity.** An invalid price is rejected and counted by kind (`TickFault`). The quote keeps its last good price.
 * **Previous close.** The first one of a trading day stands until the first trade of a later day removes it. It is the
-  broker's packet for it (code 6), else the close field of quote and full packets. Days begin at midnight IST.
+  broker's packet for it (code 6), else the close field of quote and full packets. Days begin at midnight IST. Both are
+  the previous close only before the end of the session: after it they may be the close of the session that ended, so
+  they set nothing for a price of that session (`EndedDays`).
 * **Volume.** The wire has the lower 32 bits of the day's volume. A fall of more than half their range within a day is a
   wrap (`unwrap_volume`).
 
@@ -12,9 +14,11 @@ The reception time is an argument: this module reads no clock. Sources: docs/dha
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from marketdata.domain.instruments import ExchangeSegment
@@ -54,6 +58,11 @@ class TickFault(StrEnum):
     def is_impossible(self) -> bool:
         """Whether the price is invalid; an older tick is valid, but late."""
         return self is not TickFault.OLDER
+
+
+EndedDays = Mapping[int, int]
+"""The day of the last session, as `day_in_india` counts, of each segment without a session now, by its number."""
+NONE_ENDED: Final[EndedDays] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +131,21 @@ def is_jump(ltp: float, reference: float) -> bool:
     return reference > 0 and not reference / LARGEST_JUMP <= ltp <= reference * LARGEST_JUMP
 
 
-def apply_tick(tracked: TrackedQuote, tick: Tick, *, received_at_ms: int) -> tuple[TrackedQuote, TickFault | None]:
+def apply_tick(
+    tracked: TrackedQuote, tick: Tick, *, received_at_ms: int, ended: EndedDays = NONE_ENDED
+) -> tuple[TrackedQuote, TickFault | None]:
     """Return the quote after `tick`, and the fault if the tick was rejected."""
     match tick:
         # Open interest carries no price and no trade time, so no rule can reject it.
         case OiTick():
             return replace(tracked, quote=updated(tracked.quote, tick)), None
         case PreviousCloseTick():
+            if tick.key.segment in ended:
+                return _skip_previous_close(tracked, ended[tick.key.segment]), None
             return _apply_previous_close(tracked, tick, day_in_india(received_at_ms)), None
         case TickerTick() | QuoteTick() | FullTick():
-            return _apply_price(tracked, tick, day_in_india(received_at_ms))
+            ended_day = ended.get(tick.key.segment, -1)
+            return _apply_price(tracked, tick, day_in_india(received_at_ms), ended_day)
 
 
 def _apply_previous_close(tracked: TrackedQuote, tick: PreviousCloseTick, today: int) -> TrackedQuote:
@@ -142,8 +156,16 @@ def _apply_previous_close(tracked: TrackedQuote, tick: PreviousCloseTick, today:
     return replace(tracked, quote=updated(tracked.quote, tick), close_day=today)
 
 
+def _skip_previous_close(tracked: TrackedQuote, ended_day: int) -> TrackedQuote:
+    """Take no previous close from a packet of code 6 without a session: it does not tell which session it precedes."""
+    if tracked.quote.previous_close is not None:
+        return tracked
+    # The packet comes once per subscription. As for a close that was lost, a snapshot sets it in the next session.
+    return replace(tracked, close_day=max(tracked.close_day, ended_day))
+
+
 def _apply_price(
-    tracked: TrackedQuote, tick: TickerTick | QuoteTick | FullTick, today: int
+    tracked: TrackedQuote, tick: TickerTick | QuoteTick | FullTick, today: int, ended_day: int
 ) -> tuple[TrackedQuote, TickFault | None]:
     fault = find_fault(tick.ltp, tick.ltt, tracked, today=today)
     if fault is not None:
@@ -160,7 +182,7 @@ def _apply_price(
         # The previous close is of an earlier day: take this day's from the close field, or leave it unknown. Later
         # close fields of the same day are ignored, because after the session the broker sends today's close in them.
         day_close = 0.0 if isinstance(tick, TickerTick) else tick.day_close
-        has_close = is_close(day_close)
+        has_close = is_close(day_close) and day > ended_day
         quote = replace(quote, previous_close=day_close if has_close else None, previous_oi=None)
         # Without a close the day stays open: the next packet of this day may still set one.
         close_day = day if has_close else close_day

@@ -10,6 +10,7 @@ from typing import Final
 
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import IST, LOOK_BACK_DAYS, Session, SessionBook, SessionKind
+from marketdata.domain.tick_rules import EndedDays, day_number
 from marketdata.models import MarketSession
 
 LONGEST_CLOSURE_DAYS: Final = 5
@@ -57,11 +58,22 @@ class MarketCalendar:
 
     def __init__(self) -> None:
         self._book = SessionBook()
+        self._ended: tuple[int, EndedDays] = (0, {})
 
     def refresh(self, *, now: datetime) -> SessionBook:
         """Read the calendar around `now` and return it. After a DatabaseError the former reading stays."""
         self._book = read_calendar(about=now.astimezone(IST).date())
         return self._book
+
+    def list_ended(self, at: datetime) -> EndedDays:
+        """Return the day of the last session of each segment without a session at `at`."""
+        # Asked with every flush of every connection: one answer serves a second.
+        second = int(at.timestamp())
+        if self._ended[0] != second:
+            book = self._book
+            days = {one: book.session_day(one, at) for one in ExchangeSegment if not book.is_open(one, at)}
+            self._ended = second, {int(one): day_number(day) for one, day in days.items() if day is not None}
+        return self._ended[1]
 
     def is_streaming_expected(self, segment: ExchangeSegment, at: datetime) -> bool:
         """Return whether packets of `segment` are expected: in session, and not while spots await the auction."""

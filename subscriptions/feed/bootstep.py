@@ -50,6 +50,8 @@ def read_settings() -> FeedSettings:
         failover_grace_seconds=settings.FAILOVER_GRACE_S,
         is_streaming_expected=calendar.is_streaming_expected,
         refresh_sessions=lambda: calendar.refresh(now=timezone.now()),
+        list_ended=lambda: calendar.list_ended(timezone.now()),
+        read_closes=lambda ids: selectors.list_previous_closes(instrument_ids=ids, now=timezone.now()),
         limits=Limits(settings.MUTE_SECONDS, settings.MUTE_QUIET_SECONDS),
         keepalive=KeepaliveTimeouts(settings.PING_QUIET_MS / 1_000, settings.PING_ANSWER_MS / 1_000),
         cooldown_seconds=settings.QUIET_SECONDS,

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from marketdata import quote_board
 from marketdata.dhan.disconnects import Reaction
+from marketdata.domain.tick_rules import EndedDays
 from marketdata.quote_board import BoardError, OwnerBoard, OwnerRequest
 from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 from subscriptions.domain.watchdog import Limits
@@ -26,6 +27,7 @@ from subscriptions.feed.ownership.fence import Fence
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Cooldown, Lease
 from subscriptions.feed.plan.arrivals import Arrivals
+from subscriptions.feed.plan.closes import CloseReader, ReadCloses
 from subscriptions.feed.plan.failover import FailoverMonitor
 from subscriptions.feed.plan.reconciler import Reconciler
 from subscriptions.feed.plan.seeding import Seeder
@@ -55,6 +57,8 @@ class FeedSettings:
     failover_grace_seconds: float
     is_streaming_expected: IsStreamingExpected
     refresh_sessions: Callable[[], object]
+    list_ended: Callable[[], EndedDays]
+    read_closes: ReadCloses
     limits: Limits
     keepalive: KeepaliveTimeouts
     cooldown_seconds: float
@@ -66,7 +70,9 @@ class OwnedConnection:
 
     def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings, keeper: LeaseKeeper) -> None:
         fence = Fence(keeper.renewed_at, frozen_seconds=settings.frozen_seconds)
-        self.lifecycle = ConnectionLifecycle(lease, is_confirmed=keeper.is_confirmed, fence=fence)
+        self.lifecycle = ConnectionLifecycle(
+            lease, is_confirmed=keeper.is_confirmed, fence=fence, list_ended=settings.list_ended
+        )
         self.reconciler = Reconciler(self.lifecycle, pause_seconds=settings.message_pause_seconds)
         self.publisher = Publisher(self.lifecycle, board, name=settings.name, flush_seconds=settings.flush_seconds)
         self._arrivals = Arrivals(self.lifecycle)
@@ -109,6 +115,7 @@ class FeedWorker:
         credentials = CredentialsReader(self._settings.read_credentials, self._settings.note_refusal)
         failover = FailoverMonitor(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(self._list_lifecycles, credentials.read)
+        closes = CloseReader(self._list_lifecycles, self._settings.read_closes)
         # One thread, for the keeper alone: Django's database calls have another one.
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
             keeper_done = loop.run_in_executor(thread, keeper.run)
@@ -119,6 +126,7 @@ class FeedWorker:
                         gate.run(),
                         self._listen_forever(board),
                         seeder.run(),
+                        closes.run(),
                         failover.run(),
                         refresh_sessions_on_beat(self._settings.refresh_sessions),
                         send_heartbeats(),

@@ -19,6 +19,7 @@ from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan.requests import SUBSCRIBE_CODE, Request
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.tick_rules import EndedDays
 from subscriptions.domain.connection_life import Attempts, Disconnect, DisconnectCause, SocketLifetime, may_follow
 from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.feed.connection.credentials import CredentialsReader
@@ -55,6 +56,7 @@ class ConnectionLifecycle:
         plan: Plan | None = None,
         is_confirmed: Callable[[], bool] = lambda: True,
         fence: Fence | None = None,
+        list_ended: Callable[[], EndedDays] = dict,
     ) -> None:
         self.lease = lease
         self.plan = plan or Plan()
@@ -67,6 +69,9 @@ class ConnectionLifecycle:
         self.sockets = 0
         """Sockets opened in this epoch."""
         self.last_packet_at_ms: int | None = None
+        self.ticking: Collection[int] = ()
+        """Segments with recent trades, whatever the calendar says, as the publisher observes them."""
+        self._list_ended = list_ended
         self._is_confirmed = is_confirmed
         self._is_data_expected = True
         self._removed_ids: set[int] = set()
@@ -121,7 +126,9 @@ class ConnectionLifecycle:
         packets.
         """
         now_ms = time.time_ns() // 1_000_000
-        packets = self.table.absorb(received_at_ms=now_ms)
+        # Trades override the calendar: in a segment that trades, packets are those of a session.
+        ended = {segment: day for segment, day in self._list_ended().items() if segment not in self.ticking}
+        packets = self.table.absorb(received_at_ms=now_ms, ended=ended)
         if packets:
             self.last_packet_at_ms = now_ms
             self._become_live_if_ready()

@@ -26,7 +26,7 @@ from marketdata.domain.quotes import (
     TickerTick,
     updated,
 )
-from marketdata.domain.tick_rules import TickFault, TrackedQuote, apply_tick
+from marketdata.domain.tick_rules import NONE_ENDED, EndedDays, TickFault, TrackedQuote, apply_tick
 from tests.frame_readers import quote_of
 from tests.unit.marketdata.dhan.quote_tables import (
     FUTURE,
@@ -86,7 +86,7 @@ flushes = st.lists(st.lists(st.one_of(messages, messages, cut_messages), max_siz
 
 
 def apply_slowly(
-    windows: Sequence[tuple[int, Sequence[bytes]]],
+    windows: Sequence[tuple[int, Sequence[bytes]]], ended: EndedDays = NONE_ENDED
 ) -> tuple[dict[InstrumentKey, TrackedQuote], Counter[str]]:
     """Return the quotes and the rejected ticks of messages by the slow path, one packet after the other."""
     tracked = {key: TrackedQuote(Quote(key)) for key in IDS}
@@ -94,7 +94,9 @@ def apply_slowly(
     for received_at_ms, window in windows:
         for tick in (one for message in window for one in decode_slowly(message)):
             if tick.key in tracked:
-                tracked[tick.key], fault = apply_tick(tracked[tick.key], tick, received_at_ms=received_at_ms)
+                tracked[tick.key], fault = apply_tick(
+                    tracked[tick.key], tick, received_at_ms=received_at_ms, ended=ended
+                )
                 faults.update([] if fault is None else [fault.value])
     return tracked, faults
 
@@ -127,9 +129,17 @@ def decode_slowly(message: bytes) -> Sequence[Tick]:
     return found
 
 
-@given(flushes=flushes, days=st.lists(st.integers(-1, 2), min_size=4, max_size=4))
+# The segments without a session now, and the day of their last one: some before, some after the ticks.
+ended_days = st.dictionaries(
+    st.sampled_from([int(key.segment) for key in IDS]),
+    st.integers(-2, 1).map(lambda day: NOON // DAY + day),
+    max_size=3,
+)
+
+
+@given(flushes=flushes, days=st.lists(st.integers(-1, 2), min_size=4, max_size=4), ended=ended_days)
 def test_any_stream_with_any_flushes_gives_the_quotes_of_the_slow_path(
-    flushes: list[list[bytes]], days: list[int]
+    flushes: list[list[bytes]], days: list[int], ended: dict[int, int]
 ) -> None:
     table = make_table()
     mirror: dict[InstrumentKey, tuple[Quote, bool]] = {}
@@ -138,10 +148,10 @@ def test_any_stream_with_any_flushes_gives_the_quotes_of_the_slow_path(
     for at_ms, window in windows:
         for message in window:
             table.append(message)
-        table.absorb(received_at_ms=at_ms)
+        table.absorb(received_at_ms=at_ms, ended=ended)
         mirror |= {key: one for key, one in quotes_in(table.take_changes()).items() if one != (Quote(key), False)}
 
-    tracked, faults = apply_slowly(windows)
+    tracked, faults = apply_slowly(windows, ended)
     assert quotes_in(table.all_rows()) == known_quotes(tracked)
     assert mirror == known_quotes(tracked)
     assert Counter({kind.value: getattr(table.counters, kind.value) for kind in TickFault}) == faults
