@@ -25,7 +25,7 @@ from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.connections import ConnectionStatus
-from subscriptions.selectors import AccountCooldown, RuleState
+from subscriptions.selectors import AccountCooldown, RuleState, TierBHeld
 from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets
 from terminal.probes import DatabaseProbe, Probe, ask_all
@@ -42,6 +42,7 @@ RUN_MAX_AGE: Final = timedelta(seconds=60)
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
 # Chosen: the instruments of new claims are unsent for a moment, so a few of them are normal.
 MIN_SENT_RATIO: Final = 0.9
+NAMED: Final = 10  # Chosen: a reason that names more is not read.
 # States with an open socket; the number of sent instruments is checked separately.
 _OPEN: Final = frozenset({ConnectionState.SUBSCRIBING, ConnectionState.LIVE})
 
@@ -76,6 +77,8 @@ class DatabaseReadings:
     token: AccessTokenStatus
     sessions_lack: str | None  # a sentence, where the calendar does not reach far enough
     cooldown: AccountCooldown | None
+    tier_b: TierBHeld | None = None
+    vanished: Sequence[str] = ()  # held items that left the list before their end date
     ahead: int = 0  # periodic tasks whose last run lies in the future
 
 
@@ -122,6 +125,8 @@ def read_database() -> DatabaseReadings:
         token=market.get_access_token_status(now=now),
         sessions_lack=market.next_trading_day_missing(today=market.market_today()),
         cooldown=subscriptions.find_cooldown(now=now),
+        tier_b=subscriptions.get_tier_b_held(now=now),
+        vanished=subscriptions.list_vanished(now=now),
         ahead=PeriodicTask.objects.filter(enabled=True, last_run_at__gt=now + RUN_MAX_AGE).count(),
     )
 
@@ -146,10 +151,12 @@ def check_parts(answers: Mapping[str, object], *, now: datetime) -> dict[str, Pa
         "web": Part(Status.OK),
         "database": Part(Status.OK) if isinstance(database, DatabaseReadings) else Part(Status.FAILING, str(database)),
         "redis": Part(Status.OK) if isinstance(redis, RedisReadings) else Part(Status.FAILING, str(redis)),
-        "instruments": check_instruments(database.last_import, now=now)
+        "instruments": check_instruments(database.last_import, vanished=database.vanished, now=now)
         if isinstance(database, DatabaseReadings)
         else unknown,
-        "tier_b": check_tier_b(database.preload) if isinstance(database, DatabaseReadings) else unknown,
+        "tier_b": check_tier_b(database.preload, database.tier_b)
+        if isinstance(database, DatabaseReadings)
+        else unknown,
         "token": check_token(database.token, now=now) if isinstance(database, DatabaseReadings) else unknown_degraded,
         "sessions": check_sessions(database.sessions_lack)
         if isinstance(database, DatabaseReadings)
@@ -170,8 +177,8 @@ def worst(parts: Mapping[str, Part]) -> Status:
     return max((part.status for part in parts.values()), key=list(Status).index)
 
 
-def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
-    """Check the instrument list: present, and imported today or yesterday."""
+def check_instruments(last: LastImport | None, *, now: datetime, vanished: Sequence[str] = ()) -> Part:
+    """Check the instrument list: present, imported today or yesterday, and with every item that was held."""
     if last is None:
         return Part(Status.FAILING, "no instruments were imported yet")
     details = {"listed": last.listed, "as_of": last.as_of, "last_import_at": last.finished_at}
@@ -185,17 +192,24 @@ def check_instruments(last: LastImport | None, *, now: datetime) -> Part:
         return Part(Status.DEGRADED, reason, details)
     if now - last.finished_at > IMPORT_MAX_AGE:
         return Part(Status.DEGRADED, "the last import is more than 36 hours old", details)
+    if vanished:
+        names = ", ".join(vanished[:NAMED]) + (f" and {len(vanished) - NAMED} more" if len(vanished) > NAMED else "")
+        reason = f"held items left the list before their end date, in the last day: {names}"
+        return Part(Status.DEGRADED, reason, details)
     return Part(Status.OK, details=details)
 
 
-def check_tier_b(rules: Sequence[RuleState]) -> Part:
-    """Check that tier B is loaded; the reason names the rules with missing instruments."""
+def check_tier_b(rules: Sequence[RuleState], held: TierBHeld | None) -> Part:
+    """Check that tier B is loaded, and holds no less than an hour ago; the reason names what is missing."""
     details = {"wanted": sum(rule.wanted for rule in rules), "held": sum(rule.held for rule in rules)}
     waiting = [
         f"{rule.rule}: {len(rule.waiting)} of {rule.wanted}{'' if rule.has_room else ' (no room)'}"
         for rule in rules
         if rule.waiting
     ]
+    if not waiting and held is not None and held.now < held.hour_ago:
+        fell = f"tier B fell from {held.hour_ago:,} to {held.now:,} instruments within an hour"
+        return Part(Status.DEGRADED, f"{fell}; see the subscription log", details)
     if not waiting:
         return Part(Status.OK, details=details)
     return Part(Status.FAILING, "loading, or waiting for a price: " + "; ".join(waiting), details)

@@ -26,6 +26,7 @@ from subscriptions.selectors.connections import (
     list_reports,
 )
 from subscriptions.selectors.drift import compare_board
+from subscriptions.selectors.held import TierBHeld, get_tier_b_held, list_vanished
 from subscriptions.selectors.preload import PreloadPlan, PreloadTarget, RuleState, list_rule_states, plan_preload
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
 from subscriptions.selectors.status import Status, subscription_status

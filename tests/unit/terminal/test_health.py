@@ -7,7 +7,7 @@ import pytest
 
 from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport, TokenSource
-from subscriptions.selectors import AccountCooldown, RuleState
+from subscriptions.selectors import AccountCooldown, RuleState, TierBHeld
 from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
     DatabaseReadings,
@@ -134,11 +134,53 @@ def test_instruments_must_be_imported_today_or_yesterday(last: LastImport | None
 def test_tier_b_fails_while_it_loads_and_names_the_waiting_rules() -> None:
     waiting = RuleState("GOLD (MCX_COMM)", wanted=3, held=1, waiting=("future 7", "future 8"))
 
-    part = check_tier_b([*LOADED, waiting])
+    part = check_tier_b([*LOADED, waiting], TierBHeld(84, 84))
 
     assert part.status is Status.FAILING
     assert part.reason == "loading, or waiting for a price: GOLD (MCX_COMM): 2 of 3"
     assert part.details == {"wanted": 5, "held": 3}
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (TierBHeld(1_660, 1_660), (Status.OK, "")),
+        (TierBHeld(1_700, 1_660), (Status.OK, "")),
+        (
+            TierBHeld(1_598, 1_660),
+            (Status.DEGRADED, "tier B fell from 1,660 to 1,598 instruments within an hour; see the subscription log"),
+        ),
+    ],
+)
+def test_tier_b_is_degraded_while_it_holds_less_than_an_hour_ago(held: TierBHeld, expected: tuple[Status, str]) -> None:
+    part = check_tier_b(LOADED, held)
+
+    assert (part.status, part.reason) == expected
+
+
+def test_a_refused_import_shows_which_count_fell() -> None:
+    last = replace(IMPORT, is_newest_refused=True, difference="MCX MCX_COMM OPTFUT fell from 36 to 0 rows.")
+
+    part = check_instruments(last, now=NOW)
+
+    assert part.status is Status.DEGRADED
+    assert part.reason == (
+        "the newest import was refused, the list of the import before it remains: "
+        "MCX MCX_COMM OPTFUT fell from 36 to 0 rows."
+    )
+
+
+def test_held_items_that_left_the_list_are_named() -> None:
+    part = check_instruments(IMPORT, vanished=[f"S{number}" for number in range(12)], now=NOW)
+
+    assert part.status is Status.DEGRADED
+    assert part.reason.endswith("in the last day: S0, S1, S2, S3, S4, S5, S6, S7, S8, S9 and 2 more")
+
+
+def test_notes_of_an_import_are_shown() -> None:
+    part = check_instruments(replace(IMPORT, notes=["Series without a spot: FOCIT."]), now=NOW)
+
+    assert (part.status, part.details["notes"]) == (Status.OK, ["Series without a spot: FOCIT."])
 
 
 @pytest.mark.parametrize(
