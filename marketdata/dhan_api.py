@@ -3,7 +3,7 @@
 The only module that knows the broker's HTTP paths and responses. No URL, error or log line contains an access token, a
 PIN or a one-time password. Only `fetch_ltp_in_turn` retries, because a trader waits for it.
 
-Every answer is read item by item (`dhan.rest_answers`): odd items are left out, counted on the quote board for
+Every answer is read item by item (`dhan.rest_answers`): odd items are left out, counted on the rest board for
 `/metrics`, and logged once for each kind. `dhan_http` has the errors.
 """
 
@@ -28,7 +28,7 @@ import httpx
 import pyotp
 from django.conf import settings
 
-from marketdata import quote_board
+from marketdata import rest_board
 from marketdata.dhan import rest_answers
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.profiles import Profile, read_profile
@@ -319,7 +319,7 @@ def _note_odd_value(answer: Answer, kind: OddKind, name: str) -> None:
 
 
 def _note_odd(answer: Answer, odd: OddItems) -> None:
-    """Count odd items on the quote board, and log each kind once in the life of this process."""
+    """Count odd items on the rest board, and log each kind once in the life of this process."""
     if not odd.counts:
         return
     for kind, example in odd.examples.items():
@@ -333,7 +333,7 @@ def _note_odd(answer: Answer, odd: OddItems) -> None:
                 example,
             )
     try:
-        quote_board.connect().count_odd_items(answer, {kind.value: count for kind, count in odd.counts.items()})
+        rest_board.connect().count_odd_items(answer, {kind.value: count for kind, count in odd.counts.items()})
     except BoardError as error:
         logger.warning("%d odd items of %s not counted: %s", odd.counts.total(), answer, type(error).__name__)
 

@@ -10,8 +10,7 @@ Keys, under the prefix of the source: `frames:<n>` (channel), `full_frame_reques
 number), `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, `epoch`, and `layout`, the version of the
 rows), `owner:<n>` (JSON, expires), `sent:<n>` (packed keys of the instruments sent to the broker's socket, expires with
 it), `volumes:<day>` (hash: instrument id -> volume and trade time as text, expires), `run:<task>` (epoch seconds,
-expires), `odd_items` (hash: answer:kind -> number of odd items), and for reading only the list `celery:<queue>` of
-Celery.
+expires), and for reading only the list `celery:<queue>` of Celery.
 """
 
 import asyncio
@@ -145,19 +144,6 @@ class QuoteBoard:
         """Return when a periodic task last finished; None if not within RUN_TTL_SECONDS."""
         value: Any = self._redis.get(f"{self._prefix}:run:{task}")
         return datetime.fromtimestamp(float(value), tz=UTC) if value else None
-
-    def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
-        """Add the odd items of one answer of the broker's REST API, by kind."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for kind, count in counts.items():
-            pipeline.hincrby(f"{self._prefix}:odd_items", f"{answer}:{kind}", count)
-        pipeline.execute()
-
-    def read_odd_items(self) -> Mapping[tuple[str, str], int]:
-        """Return the number of odd items since Redis was emptied, by answer and kind."""
-        counts: Any = self._redis.hgetall(f"{self._prefix}:odd_items")
-        names = {name: name.decode().partition(":") for name in counts}
-        return {(names[name][0], names[name][2]): int(count) for name, count in counts.items()}
 
     def count_queued(self, queue: str) -> int:
         """Return the number of tasks that wait in a Celery queue."""
@@ -366,14 +352,15 @@ async def _messages(
 
 
 @functools.cache
-def _client(url: str) -> redis.Redis:
+def pooled_client(url: str) -> redis.Redis:
+    """Return the client for code that may block; one per process and address."""
     # Chosen: 2 s, so that a request waits less than its database limit of 4 s for a Redis that hangs.
     return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
 def connect() -> QuoteBoard:
     """Return the board of the configured Redis; opens no connection. Connections are pooled per process."""
-    return QuoteBoard(_client(settings.REDIS_URL), settings.REDIS_PREFIX)
+    return QuoteBoard(pooled_client(settings.REDIS_URL), settings.REDIS_PREFIX)
 
 
 def _async_client() -> "redis.asyncio.Redis":

@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from marketdata import quote_board
+from marketdata import quote_board, rest_board
 from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
@@ -118,7 +118,7 @@ def read_redis() -> RedisReadings:
         reports=board.list_reports(),
         queued={queue: board.count_queued(queue) for queue in QUEUES},
         last_runs={task: board.last_run(task) for task in TASKS},
-        odd_items=board.read_odd_items(),
+        odd_items=rest_board.connect().read_odd_items(),
     )
 
 

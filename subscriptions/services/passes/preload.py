@@ -130,11 +130,14 @@ def _prepare(plan: PreloadPlan, *, now: datetime) -> _Prepared:
 
 
 def _list_prices(spots: Collection[int], *, now: datetime) -> Mapping[int, Price]:
-    """Return prices from the quote board; those that are missing there come from one broker request."""
+    """Return prices from the quote board; missing ones come from at most one broker request.
+
+    A price that the broker does not give is requested again later and later.
+    """
     if not spots:
         return {}
     live = market_selectors.list_ltps(instrument_ids=spots)
-    asked = market_selectors.list_broker_ltps(instrument_ids=[one for one in spots if one not in live])
+    asked = market_services.request_ltps(instrument_ids=[one for one in spots if one not in live], now=now)
     # A live price wins over the snapshot of the broker.
     return {one: Price(ltp, PriceSource.SNAPSHOT, now) for one, ltp in asked.items()} | {
         one: Price(ltp, PriceSource.QUOTE, now) for one, ltp in live.items()

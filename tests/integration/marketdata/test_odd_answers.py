@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from marketdata import dhan_api, quote_board
+from marketdata import dhan_api, rest_board
 from marketdata.dhan.credentials import Credentials
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from tests.broker_answers import JSON, QUOTE_ITEMS, make_body, make_item
@@ -39,7 +39,7 @@ def broker(settings: Settings) -> Iterator[Broker]:
 
 
 def counted() -> Mapping[tuple[str, str], int]:
-    return quote_board.connect().read_odd_items()
+    return rest_board.connect().read_odd_items()
 
 
 @pytest.mark.parametrize("name", ["quote-one-null.json", "quote-one-with-null-sides.json"])

@@ -1,15 +1,18 @@
 """Preload of tier B by rules: claims, waiting targets, releases, and idempotent passes."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from marketdata import rest_board
 from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
-from tests.brokers import running_broker
+from tests.brokers import Broker, running_broker
 from tests.factories import NOW, Listing, drop_prices, make_future, make_series, make_user, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, count_subscribed, list_loads
 from tests.integration.subscriptions.invariants import check_invariants
@@ -41,19 +44,52 @@ def test_a_pass_claims_the_listed_targets_of_the_rules(listing: Listing) -> None
     check_invariants()
 
 
-def test_one_odd_price_of_the_broker_holds_back_its_own_chains_only(listing: Listing, settings: Settings) -> None:
-    nifty, crude = listing.spots["NIFTY"], listing.spots["CRUDEOIL"]
-    drop_prices([nifty.pk, crude.pk])
+@pytest.fixture
+def broker(settings: Settings) -> Iterator[Broker]:
     with running_broker() as broker:
         settings.DHAN_REST_URL = broker.url
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
-        prices = {"IDX_I": {str(nifty.security_id): None}, "MCX_COMM": {str(crude.security_id): {"last_price": 5_810}}}
-        broker.answer(200, {"data": prices, "status": "success"})
+        yield broker
 
-        report = services.preload_tier_b(now=NOW)
+
+def test_one_odd_price_of_the_broker_holds_back_its_own_chains_only(listing: Listing, broker: Broker) -> None:
+    nifty, crude = listing.spots["NIFTY"], listing.spots["CRUDEOIL"]
+    drop_prices([nifty.pk, crude.pk])
+    prices = {"IDX_I": {str(nifty.security_id): None}, "MCX_COMM": {str(crude.security_id): {"last_price": 5_810}}}
+    broker.answer(200, {"data": prices, "status": "success"})
+
+    report = services.preload_tier_b(now=NOW)
 
     assert held() == ["CRUDEOIL 17 Feb 2026 x21", "CRUDEOIL_19FEB2026_FUT", "CRUDEOIL_19MAR2026_FUT"]
     assert report.waiting == ("NIFTY 17 Feb 2026 x21: no price", "NIFTY 24 Feb 2026 x21: no price")
+
+
+def test_a_price_that_the_broker_does_not_give_is_requested_less_and_less_often(
+    listing: Listing, broker: Broker
+) -> None:
+    nifty = listing.spots["NIFTY"]
+    drop_prices([nifty.pk])
+    broker.answer(200, {"data": {"IDX_I": {str(nifty.security_id): None}}, "status": "success"})
+
+    for seconds in range(0, 600, 10):
+        services.preload_tier_b(now=NOW + timedelta(seconds=seconds))
+
+    assert len(broker.requests) == 6
+    broker.answer(200, {"data": {"IDX_I": {str(nifty.security_id): {"last_price": 25_010}}}, "status": "success"})
+    services.preload_tier_b(now=NOW + timedelta(seconds=630))
+    assert "NIFTY 17 Feb 2026 x21" in held()
+    assert rest_board.connect().list_price_waits([nifty.pk]) == {}
+
+
+def test_prices_whose_request_failed_as_a_whole_are_requested_in_halves(listing: Listing, broker: Broker) -> None:
+    drop_prices([listing.spots["NIFTY"].pk, listing.spots["CRUDEOIL"].pk])
+    broker.answer(400, {"errorCode": "DH-905", "errorMessage": "bad values"})
+
+    for seconds in (0, 10, 20):
+        services.preload_tier_b(now=NOW + timedelta(seconds=seconds))
+
+    assert [sum(len(ids) for ids in body.values()) for _, body in broker.requests] == [2, 1, 1]
+    assert broker.requests[1] != broker.requests[2]
 
 
 def test_a_second_pass_writes_nothing(listing: Listing, django_assert_num_queries: DjangoAssertNumQueries) -> None:

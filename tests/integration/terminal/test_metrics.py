@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from marketdata import quote_board
+from marketdata import rest_board
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.feed_statistics import FeedStatistics
 from marketdata.quote_board import OwnerBoard
@@ -61,8 +61,8 @@ def test_a_scraper_on_this_machine_reads_the_statistics_of_the_feed(own_board: s
 
 @pytest.mark.django_db(transaction=True)
 def test_odd_items_of_every_process_are_in_the_scrape(own_board: str) -> None:
-    quote_board.connect().count_odd_items("quote", {"null": 2, "text": 1})
-    quote_board.connect().count_odd_items("quote", {"null": 1})
+    rest_board.connect().count_odd_items("quote", {"null": 2, "text": 1})
+    rest_board.connect().count_odd_items("quote", {"null": 1})
 
     lines = lines_of(Client().get("/metrics").content.decode())
 
