@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 
 class Exchange(StrEnum):
@@ -107,6 +108,8 @@ OPTION_SEGMENT_OF: dict[Exchange, ExchangeSegment] = {
 }
 
 
+# The import formats 190,000 expiries of a few hundred dates.
+@lru_cache(maxsize=4_096)
 def format_expiry(expiry: date) -> str:
     """Return the display form of the API and of tokens.
 
