@@ -104,7 +104,6 @@ class Answer(StrEnum):
     QUOTE = "quote"
     PROFILE = "profile"
     TOKEN = "token"  # noqa: S105  a label, no secret
-    INSTRUMENT_FILE = "instrument_file"
 
 
 def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
