@@ -6,13 +6,14 @@ module does not know sockets.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from marketdata import selectors as market
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import OptionType, format_expiry, format_strike
+from marketdata.domain.instruments import OptionType, SeriesKey, format_expiry, format_strike
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
@@ -55,9 +56,22 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
 def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening: bool) -> ResolvedWatch:
     underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
-    chain = subscription_services.view_chain(
-        underlying=underlying, expiry=expiry, width=watch.strikes, user_id=user_id, is_opening=is_opening, now=now
+    view = partial(
+        subscription_services.view_chain,
+        underlying=underlying,
+        width=watch.strikes,
+        user_id=user_id,
+        is_opening=is_opening,
+        now=now,
     )
+    try:
+        chain = view(expiry=expiry)
+    except market.UnknownExpiry:
+        # A page that is open while the exchange moves the expiry goes on with the same contracts.
+        moved = _find_moved_expiry(underlying, expiry)
+        if moved is None:
+            raise
+        chain = view(expiry=moved)
     listing, window, legs = chain.listing, chain.window, chain.legs
     ids = [leg.instrument_id for leg in legs]
     message = {
@@ -79,6 +93,14 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening
         "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
     }
     return ResolvedWatch(message, (listing.spot_instrument_id, *ids))
+
+
+def _find_moved_expiry(underlying: market.Underlying, expiry: date | None) -> date | None:
+    if underlying.option_segment is None or expiry is None:
+        return None
+    key = SeriesKey(underlying.option_segment, underlying.symbol, expiry)
+    successor = market.list_series_successors(keys=[key]).get(key)
+    return None if successor is None or successor.series.underlying != underlying.symbol else successor.series.expiry
 
 
 def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:

@@ -83,16 +83,22 @@ class QuoteTable:
         self._changed |= ages
         self._uncached |= ages
 
-    def add(self, instruments: Mapping[InstrumentKey, int]) -> None:
-        """Add instruments with their ids; one that is present with the same id keeps its values."""
+    def add(self, instruments: Mapping[InstrumentKey, int]) -> list[int]:
+        """Add instruments with their ids and return the ids that they replace.
+
+        An instrument that is present with the same id keeps its values.
+        """
+        replaced: list[int] = []
         if instruments:
             keys = np.fromiter(map(_word, instruments), dtype=np.uint64, count=len(instruments))
             ids = np.fromiter(instruments.values(), dtype=np.uint32, count=len(instruments))
             # The added entry replaces one with the same key: with another id it is another instrument (ids are reused).
             known = np.isin(self._keys, keys, invert=True)
+            replaced = np.setdiff1d(self._ids[~known], ids).tolist()
             self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
             for slot in self._slots_of(self._recalled):
                 self._refer_to(slot, self._recalled[int(self._ids[slot])])
+        return replaced
 
     def remove(self, instruments: Iterable[InstrumentKey]) -> list[int]:
         """Remove instruments and return their ids; their later packets count as strangers."""

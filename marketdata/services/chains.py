@@ -5,7 +5,7 @@ by all claims of the chain and moves together with their legs, so claims decide 
 `subscriptions.services.claims` and docs/decisions/0011-one-view-of-a-chain.md.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -103,13 +103,17 @@ def store_first_window(chain: Chain) -> None:
     AtmCache.objects.bulk_create([_row(chain)], ignore_conflicts=True)
 
 
-def move_windows(series: Mapping[SeriesKey, SeriesKey]) -> None:
-    """Give the stored windows of former series to the present ones; a window that is stored there already stays."""
+def move_windows(series: Mapping[SeriesKey, SeriesKey], *, claimed: Collection[SeriesKey]) -> None:
+    """Give the stored windows of former series to the present ones.
+
+    A window that is stored there already stays if its series is `claimed`; otherwise only views have stored it.
+    """
     # Two former series may have become one: the windows of the first are taken.
     former_of: dict[SeriesKey, SeriesKey] = {}
     for former, present in series.items():
         former_of.setdefault(present, former)
     with connection.cursor() as cursor:
+        cursor.execute(_DELETE_WINDOWS, _columns(former_of.keys() - claimed))
         cursor.execute(_MOVE_WINDOWS, [*_columns(former_of.values()), *_columns(former_of)])
         cursor.execute(_DELETE_WINDOWS, _columns(series.keys() - former_of.keys()))
 

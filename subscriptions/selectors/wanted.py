@@ -12,18 +12,24 @@ from subscriptions.models import ClaimLeg, Subscription
 
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:
-    """Return the wanted set of `connection`, including instruments that move away until their move ends."""
+    """Return the wanted set of `connection`, including instruments that move away until their move ends.
+
+    One instrument of each key: of two with one key, the listed one.
+    """
     # An instrument that moves is wanted on both connections. Its old one goes on streaming until the move ends.
     rows = (
         Subscription.objects.filter(Q(connection=connection) | Q(leaving_connection=connection))
-        .order_by("instrument_id")
+        # Listed ones last: the broker streams a key once, and the last one of a key takes it. Two have one key only
+        # between an import that gave an id to another contract and the pass after it.
+        .order_by("instrument__is_listed", "instrument_id")
         .values_list("instrument_id", "instrument__exchange_segment", "instrument__security_id", "mode")
         .annotate(is_arriving=Q(connection=connection, leaving_connection__isnull=False))
     )
-    return [
+    wanted = [
         WantedInstrument(instrument_id, InstrumentKey(ExchangeSegment(segment), security_id), Mode(mode), is_arriving)
         for instrument_id, segment, security_id, mode, is_arriving in rows
     ]
+    return list({one.key: one for one in wanted}.values())
 
 
 def connection_of(instrument_ids: Collection[int]) -> Mapping[int, int]:

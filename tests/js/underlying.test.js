@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { addressOf, isOtherChain, isOpen, isSameChain, parseAddress } = await import(
+const { addressOf, isMovedExpiry, isOtherChain, isOpen, isSameChain, parseAddress } = await import(
   "../../watchlists/static/watchlists/underlying.js"
 );
 
@@ -51,4 +51,13 @@ test("an address with another underlying or expiry leads to another chain", () =
   assert.equal(isOtherChain({ symbol: "RELIANCE", exchange: "BSE" }, bse), false);
   assert.equal(isOtherChain({ symbol: "RELIANCE", expiry: "2026-12-29" }, nse), true);
   assert.equal(isOtherChain({ symbol: "RELIANCE" }, null), true);
+});
+
+test("the open chain follows an expiry that the exchange moved, and no answer to an earlier request", () => {
+  const moved = { ...nse, expiry: "2026-11-23" };
+  assert.equal(isMovedExpiry(moved, nse, nse), true);
+  assert.equal(isMovedExpiry(nse, nse, nse), false);
+  assert.equal(isMovedExpiry(nse, nse, moved), false);
+  assert.equal(isMovedExpiry(moved, null, nse), false);
+  assert.equal(isMovedExpiry(moved, nse, { symbol: "RELIANCE" }), false);
 });

@@ -95,7 +95,9 @@ class ConnectionLifecycle:
 
     def replace_plan(self, wanted: Sequence[WantedInstrument]) -> None:
         """Replace the wanted set, and drop the rows of instruments that are neither wanted nor sent."""
-        self.table.add(self.plan.replace(wanted))
+        # An id that gives its key to another leaves the table and the last-value cache, as a removed one does.
+        # Otherwise its last price would stand still in every mirror.
+        self._note_removed(self.table.add(self.plan.replace(wanted)))
         self._drop_unplanned_rows()
         self._become_live_if_ready()
 
@@ -111,7 +113,7 @@ class ConnectionLifecycle:
         if is_subscribe:
             # The rows come first: a packet of an instrument without a row would count as a stranger's.
             ids = self.plan.ids_of(request.instruments)
-            self.table.add(ids)
+            self._note_removed(self.table.add(ids))
             self._removed_ids.difference_update(ids.values())
         self._socket.send(request)
         self.plan.note_sent(request)

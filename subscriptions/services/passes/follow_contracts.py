@@ -156,7 +156,11 @@ def _follow(changes: Sequence[ClaimChange], *, actor: str, now: datetime) -> Non
             _SET_SERIES,
             [list(series), [int(k.segment) for k in keys], [k.underlying for k in keys], [k.expiry for k in keys]],
         )
-    market_services.move_windows({was: key for pk, key in series.items() if (was := moved[pk].claim.series)})
+    stays = Claim.objects.filter(expiry__isnull=False).exclude(pk__in=series)
+    market_services.move_windows(
+        {was: key for pk, key in series.items() if (was := moved[pk].claim.series)},
+        claimed={claim.series for claim in stays if claim.series},
+    )
     cause = Cause(LogReason.NEW_ID, actor, now)
     come = eviction.add_legs(gained, tiers=tiers, cause=cause, added=CHANGED_CONTRACTS).changes if gained else ()
     present = Claim.objects.select_related("instrument").in_bulk(list(moved))

@@ -11,7 +11,7 @@ from marketdata import selectors as market
 from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.models import Instrument
-from subscriptions import services
+from subscriptions import selectors, services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, PreloadRule, Subscription, SubscriptionLog
 from subscriptions.services import FollowReport
@@ -280,3 +280,30 @@ def differences(*, repair: bool = False) -> list[str]:
     """Return the differences of the rows, without those of the board such as a missing owner."""
     found = services.check(repair=repair, actor="operator1", now=LATER)
     return [str(one) for one in found if not one.is_of_owners]
+
+
+def test_of_two_subscribed_rows_with_one_key_the_listed_one_is_wanted(rows: list[str], tmp_path: Path) -> None:
+    # Between an import that gave the id to another contract and the pass after it.
+    first, second = (make_user(name).pk for name in ("asha", "vikram"))
+    claim_instrument(listed(59460).pk, user_id=first)
+    lists.import_list(tmp_path, lists.replaced(rows, ("RELIANCE-Feb2026-FUT", "NEWCO-Feb2026-FUT")), now=LATER)
+    claim_instrument(listed(59460).pk, user_id=second)
+    Subscription.objects.update(connection=1)
+
+    (wanted,) = selectors.list_wanted(connection=1)
+
+    assert (wanted.instrument_id, wanted.key.security_id) == (listed(59460).pk, 59460)
+
+
+def test_the_window_of_the_claims_replaces_one_that_a_view_stored(rows: list[str], tmp_path: Path) -> None:
+    claim_chain(WEEKLY, user_id=make_user().pk, width=5)
+    before = list(Subscription.objects.order_by("pk").values())
+    lists.import_list(tmp_path, lists.replaced(rows, ("2026-02-17", "2026-02-16")), now=LATER)
+    put_prices({listed(13).pk: 25_210.0}, now=LATER)
+    nifty = market.find_underlying(symbol="NIFTY")
+    services.view_chain(underlying=nifty, expiry=MOVED.expiry, width=5, user_id=None, now=LATER)
+
+    services.follow_contracts(now=LATER)
+
+    assert list(Subscription.objects.order_by("pk").values()) == before
+    check_invariants()

@@ -13,7 +13,7 @@ import { ReloadCoalescer } from "./reload.js";
 import { messageOf, offerOf, SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
-import { addressOf, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
+import { addressOf, isMovedExpiry, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -123,6 +123,9 @@ class Terminal {
         break;
       case "chain":
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
+        if (isMovedExpiry(message, this.#panel.chain, this.#requested)) {
+          this.#followExpiry(message.expiry);
+        }
         this.#panel.show(message);
         this.#markListed();
         break;
@@ -360,6 +363,14 @@ class Terminal {
     if (STACKED.matches) {
       byId("chain").scrollIntoView({ block: "start" });
     }
+  }
+
+  /** @param {string} expiry  To which the exchange moved the expiry of the open chain. */
+  #followExpiry(expiry) {
+    const request = { ...this.#requested, symbol: this.#requested?.symbol ?? "", expiry };
+    this.#openChain(request);
+    this.#openedRequest = request;
+    this.#loadExpiries(request);
   }
 
   /** @param {ChainRequest} request */

@@ -33,6 +33,21 @@ export function isSameChain(one, other) {
 }
 
 /**
+ * Whether an answer shows that the exchange moved the expiry of the open chain: the chain on the screen is the requested
+ * one, and its next answer names another expiry. An answer to an earlier request names another chain than the request.
+ * @param {{symbol: string, expiry: string}} answer
+ * @param {{symbol: string, expiry: string} | null} shown
+ * @param {ChainRequest | null} request
+ */
+export function isMovedExpiry(answer, shown, request) {
+  if (shown === null || request === null || request.expiry === undefined) {
+    return false;
+  }
+  const isShown = shown.symbol === answer.symbol && shown.expiry === request.expiry;
+  return isShown && answer.symbol === request.symbol && answer.expiry !== request.expiry;
+}
+
+/**
  * Return the ids of the options of a chain; a strike may lack its call or its put.
  * @param {{strikes: [string, number | null, number | null][]}} chain
  */

@@ -33,6 +33,8 @@ class BrowserSocket:
     prices: dict[int, float] = field(default_factory=dict)
     frames: list[BrowserFrame] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
+    chains: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Each answer to a watch of a chain, with the number of frames received before it."""
 
     async def send(self, **message: Any) -> None:
         await self.socket.send_to(text_data=json.dumps(message))
@@ -51,6 +53,11 @@ class BrowserSocket:
             while not is_so(self.prices):
                 await self._next()
 
+    async def receive_frame(self) -> None:
+        """Apply messages up to the next frame."""
+        frames = len(self.frames)
+        await self.receive_until(lambda _: len(self.frames) > frames)
+
     async def receive_close_code(self) -> int:
         async with asyncio.timeout(8):
             while True:
@@ -64,6 +71,8 @@ class BrowserSocket:
         if event.get("text") is not None:
             message: dict[str, Any] = json.loads(event["text"])
             self.kinds.append(message["type"])
+            if message["type"] == "chain":
+                self.chains.append((len(self.frames), message))
             return message
         frame = decode_browser_frame(event["bytes"])
         self.frames.append(frame)

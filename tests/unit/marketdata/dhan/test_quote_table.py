@@ -315,3 +315,10 @@ def test_reference_packets_give_the_quotes_of_the_slow_path(name: str, reference
     if isinstance(tick, QuoteTick | FullTick) and tick.day_close > 0:
         expected = replace(expected, previous_close=tick.day_close)
     assert quote_of(table.all_rows()[0], tick.key) == expected
+
+
+def test_a_key_with_another_id_returns_the_id_that_it_replaces() -> None:
+    table = make_table()
+
+    assert table.add({NIFTY: IDS[NIFTY], OPTION: 999}) == [IDS[OPTION]]
+    assert table.add({OPTION: 999}) == []
