@@ -43,6 +43,18 @@ def without_doubtful_close(snapshot: np.void, *, ended_day: int) -> Any:
     return copied
 
 
+def fill_close(rows: Rows, memory: Memory, slot: int, snapshot: np.void) -> bool:
+    """Write the previous close of a snapshot and return True; False if the snapshot has none."""
+    if not snapshot["known"] & Known.DAY_CLOSE:
+        return False
+    row = rows[slot]
+    row["previous_close"], row["previous_oi"] = snapshot["previous_close"], 0
+    row["known"] = int(row["known"]) | Known.DAY_CLOSE
+    # The close is settled for the day of the price: the next tick of that day must not remove it.
+    memory.settled_to[slot] = max(int(memory.settled_to[slot]), (int(row["ltt"]) // DAY_SECONDS + 1) * DAY_SECONDS)
+    return True
+
+
 def learn_close(rows: Rows, memory: Memory, slot: int, close: RecordedClose) -> bool:
     """Write a recorded close and return True, if the price of the row is of the day that the close precedes."""
     row = rows[slot]

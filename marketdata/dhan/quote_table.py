@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from marketdata.dhan.closes import RecordedClose, lacks_close, learn_close, needs_snapshot, without_doubtful_close
+from marketdata.dhan import closes as close_rules
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.packets import DISCONNECT, HEADER, LENGTH_OF, PacketCode
 from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque, sliding
@@ -139,16 +139,19 @@ class QuoteTable:
         without marks.
         """
         place = {int(instrument_id): slot for slot, instrument_id in enumerate(self._ids)}
-        lacks_price, needs_close = self._lacks_price(), needs_snapshot(self._rows, self._memory, self._ended)
+        lacks_price = self._lacks_price()
+        needs_close = close_rules.needs_snapshot(self._rows, self._memory, self._ended)
         taken = 0
         for sent in rows:
             slot = place.get(int(sent["instrument_id"]))
             if slot is None or not (lacks_price[slot] or needs_close[slot]):
                 continue
-            row = without_doubtful_close(sent, ended_day=self._ended.get(int(self._rows["segment"][slot]), -1))
+            ended_day = self._ended.get(int(self._rows["segment"][slot]), -1)
+            row = close_rules.without_doubtful_close(sent, ended_day=ended_day)
             # A price of this socket is newer than any snapshot: only a lost close is taken.
             if not lacks_price[slot]:
-                self._fill_close(slot, row)
+                if close_rules.fill_close(self._rows, self._memory, slot, row):
+                    self._changed[slot] = self._uncached[slot] = True
             # A snapshot without a price must not erase the older price: that is still the best that is known.
             elif row["known"] & Known.TRADE or not self._rows["known"][slot] & Known.TRADE:
                 self._merge(slot, row)
@@ -186,14 +189,6 @@ class QuoteTable:
         known = DayVolume(int(self._rows["volume"][slot]), int(self._memory.volume_ltt[slot]))
         self._rows["volume"][slot] = unwrap_volume(sent, known, today=day_in_india(int(received_at_ms)))
         self._memory.volume_ltt[slot] = sent.ltt
-
-    def _fill_close(self, slot: int, snapshot: np.void) -> None:
-        """Set the previous close from a snapshot, for a row whose close was an earlier day's."""
-        if snapshot["known"] & Known.DAY_CLOSE:
-            row = self._rows[slot]
-            row["previous_close"], row["previous_oi"] = snapshot["previous_close"], 0
-            row["known"] = int(row["known"]) | Known.DAY_CLOSE
-            self._changed[slot] = self._uncached[slot] = True
 
     def _lacks_price(self) -> npt.NDArray[np.bool_]:
         known = self._rows["known"]
@@ -242,19 +237,19 @@ class QuoteTable:
         They have no price on this socket, of a packet or a snapshot, or no previous close of the session that runs.
         """
         return frozenset(
-            self._ids[self._lacks_price() | needs_snapshot(self._rows, self._memory, self._ended)].tolist()
+            self._ids[self._lacks_price() | close_rules.needs_snapshot(self._rows, self._memory, self._ended)].tolist()
         )
 
     def ids_without_close(self) -> frozenset[int]:
         """Return the ids of instruments with a price and without a previous close."""
-        return frozenset(self._ids[lacks_close(self._rows)].tolist())
+        return frozenset(self._ids[close_rules.lacks_close(self._rows)].tolist())
 
-    def learn_closes(self, closes: Mapping[int, RecordedClose]) -> int:
+    def learn_closes(self, closes: Mapping[int, close_rules.RecordedClose]) -> int:
         """Take recorded closes, by instrument id, where none is known; return how many were taken."""
         taken = 0
-        for slot in np.flatnonzero(lacks_close(self._rows)).tolist():
+        for slot in np.flatnonzero(close_rules.lacks_close(self._rows)).tolist():
             close = closes.get(int(self._ids[slot]))
-            if close is not None and learn_close(self._rows, self._memory, slot, close):
+            if close is not None and close_rules.learn_close(self._rows, self._memory, slot, close):
                 self._changed[slot] = self._uncached[slot] = True
                 taken += 1
         return taken

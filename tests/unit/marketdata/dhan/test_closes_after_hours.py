@@ -135,6 +135,7 @@ def test_an_index_without_a_close_is_asked_for_when_its_session_runs() -> None:
     feed(table, TickerTick(NIFTY, 26_100.0, wall(at(23, 9, 15))), now=at(23, 9, 15), ended={})
     assert 4 in table.ids_to_seed()
     table.seed(snapshot(4, ltp=26_100.0, close=26_068.15, traded=at(23, 9, 15)))
+    feed(table, TickerTick(NIFTY, 26_110.0, wall(at(23, 9, 16))), now=at(23, 9, 16), ended={})
 
     assert closes(table) == {4: 26_068.15}
 
