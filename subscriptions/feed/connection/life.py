@@ -69,8 +69,7 @@ class ConnectionLifecycle:
         self.sockets = 0
         """Sockets opened in this epoch."""
         self.last_packet_at_ms: int | None = None
-        self.ticking: Collection[int] = ()
-        """Segments with recent trades, whatever the calendar says, as the publisher observes them."""
+        self._ticking: Collection[int] = ()
         self._list_ended = list_ended
         self._is_confirmed = is_confirmed
         self._is_data_expected = True
@@ -121,6 +120,10 @@ class ConnectionLifecycle:
             self._note_removed(self.table.remove(request.instruments))
         self._become_live_if_ready()
 
+    def note_ticking(self, segments: Collection[int]) -> None:
+        """Note the segments with recent trades, as the publisher observes them, whatever the calendar says."""
+        self._ticking = segments
+
     def drain(self) -> int:
         """Decode the packets received since the last call and return their number.
 
@@ -129,7 +132,7 @@ class ConnectionLifecycle:
         """
         now_ms = time.time_ns() // 1_000_000
         # Trades override the calendar: in a segment that trades, packets are those of a session.
-        ended = {segment: day for segment, day in self._list_ended().items() if segment not in self.ticking}
+        ended = {segment: day for segment, day in self._list_ended().items() if segment not in self._ticking}
         packets = self.table.absorb(received_at_ms=now_ms, ended=ended)
         if packets:
             self.last_packet_at_ms = now_ms

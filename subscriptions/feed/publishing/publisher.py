@@ -76,7 +76,7 @@ class Publisher:
         while True:
             # The delay of the flush is the lag of the event loop; decoding is measured apart from publishing.
             begun_at = loop.time()
-            self._connection.ticking = self._statistics.list_ticking()
+            self._connection.note_ticking(self._statistics.list_ticking())
             self._connection.drain()
             rows = self._connection.table.take_changes()
             self._statistics.note_flush(rows, late_seconds=begun_at - next_at, took_seconds=loop.time() - begun_at)
