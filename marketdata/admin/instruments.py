@@ -69,11 +69,11 @@ class InstrumentImportAdmin(ReadOnlyAdmin):
         "inserted",
         "changed",
         "delisted",
-        "refusal",
+        "first_finding",
     ]
     fields = [
         "outcome",
-        "refusal",
+        "format_refusal",
         "format_notes",
         "format_groups",
         "source",
@@ -83,7 +83,7 @@ class InstrumentImportAdmin(ReadOnlyAdmin):
         "finished_at",
         "rows_read",
         "rows_kept",
-        "skipped",
+        "format_skipped",
         "inserted",
         "changed",
         "delisted",
@@ -99,6 +99,24 @@ class InstrumentImportAdmin(ReadOnlyAdmin):
         """Return what became of the file."""
         refused = "refused" if row.refusal else "accepted"
         return f"dry run, would be {refused}" if row.is_dry_run else refused
+
+    @admin.display(description="refusal")
+    def first_finding(self, row: InstrumentImport) -> str:
+        """Return the first finding and the number of the others, or the refusal for another reason."""
+        first, *others = [one["sentence"] for one in row.findings] or [row.refusal]
+        return f"{first} {len(others)} more." if others else first
+
+    @admin.display(description="refusal", empty_value="none")
+    def format_refusal(self, row: InstrumentImport) -> str | None:
+        """Return the findings as a list; the text of a refusal for another reason."""
+        sentences = [one["sentence"] for one in row.findings]
+        if not sentences:
+            return row.refusal or None
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((one,) for one in sentences)))
+
+    @admin.display(description="skipped", empty_value="none")
+    def format_skipped(self, row: InstrumentImport) -> str | None:
+        return ", ".join(f"{count:,} {reason}" for reason, count in row.skipped.items()) or None
 
     @admin.display(description="notes", empty_value="none")
     def format_notes(self, row: InstrumentImport) -> str | None:

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from django.db.models import QuerySet
 
 from marketdata.models import InstrumentImport
+
+SENTENCES_SHOWN: Final = 6  # chosen: a file with wrong dates has over 30; the first ones state which rows are missing
 
 
 @dataclass(frozen=True, slots=True)
 class LastImport:
     """The last accepted import, and whether a newer one was refused.
 
-    `difference` has the sentences of the newest refusal, where the file differs too much from the list. A refusal for
-    another reason can name a path, so it is shown to staff only.
+    `difference` has the first sentences of the newest refusal, where the file differs too much from the list. A refusal
+    for another reason can name a path, so it is shown to staff only.
     """
 
     listed: int
@@ -38,8 +41,14 @@ def find_last_import() -> LastImport | None:
         return None
     later = InstrumentImport.objects.filter(finished_at__gt=good.finished_at, is_dry_run=False)
     refused = later.order_by("-finished_at", "-pk").first()
-    difference = " ".join(one["sentence"] for one in refused.findings) if refused else ""
+    difference = _summarize([one["sentence"] for one in refused.findings]) if refused else ""
     return LastImport(good.rows_kept, good.as_of, good.finished_at, refused is not None, difference, good.notes)
+
+
+def _summarize(sentences: Sequence[str]) -> str:
+    left = len(sentences) - SENTENCES_SHOWN
+    more = [f"{left} more in the admin."] if left > 0 else []
+    return " ".join([*sentences[:SENTENCES_SHOWN], *more])
 
 
 def _accepted() -> QuerySet[InstrumentImport]:
