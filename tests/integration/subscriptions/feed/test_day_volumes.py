@@ -60,7 +60,7 @@ def test_the_volume_stays_whole_after_a_wrap_for_the_next_worker_and_the_next_co
         board = quote_board.connect()
         with running_worker(tmp_path, name="first", simulator=simulator):
             wait_until_streaming(COUNT)
-            simulator.set_fault("volume_wrap", 1)
+            simulator.set_fault("volume_wrap", 60)
             wait_until(
                 lambda: all(row["volume"] > WIRE_VOLUMES for _, row in board.read_cached(ids).values()),
                 seconds=START_SECONDS,
