@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any, Final, TypeGuard
 
+from marketdata.domain.backoff import wait_after
+
 # Chosen: real tokens have about 300 characters; a longer text was pasted by mistake.
 MAX_TOKEN_CHARACTERS: Final = 4_096
 # Chosen: quick for a passing failure; the maximum still gives eight attempts in TOKEN_RENEW_MARGIN_MIN (2 hours).
@@ -137,8 +139,7 @@ def next_step(
 
 def retry_after(*, step: Step, failures: int, chance: float) -> timedelta:
     """Return the wait after the `failures`-th failure in a row: exponential with jitter; `chance` is from 0 to 1."""
-    # 2**10 is far beyond RETRY_MOST; the limit only prevents an overflow.
-    most = min(RETRY_FIRST * float(2 ** min(failures - 1, 10)), RETRY_MOST)
+    most = wait_after(failures, first=RETRY_FIRST, longest=RETRY_MOST)
     # Half of the wait is random, so that two processes that failed together do not retry together.
     wait = most / 2 + most / 2 * chance
     return max(wait, GENERATE_INTERVAL) if step is Step.GENERATE else wait

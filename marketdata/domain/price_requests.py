@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from marketdata.domain import backoff
+
 # Chosen: the interval of the preload, so that its next pass may request again.
 FIRST_WAIT: Final = timedelta(seconds=10)
 LONGEST_WAIT: Final = timedelta(minutes=10)  # Chosen: the feed usually delivers the price long before.
@@ -26,5 +28,4 @@ def choose_batch(due: Iterable[int], failures: Mapping[int, int]) -> Sequence[in
 
 def wait_after(failures: int) -> timedelta:
     """Return the wait after this many requests in vain, from 1."""
-    # 2**10 first waits are above the longest one; a larger power could overflow.
-    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(failures - 1, 10))
+    return backoff.wait_after(failures, first=FIRST_WAIT, longest=LONGEST_WAIT)
