@@ -30,13 +30,13 @@ class LastImport:
 
 def find_unfollowed_import() -> int | None:
     """Return the id of the last accepted import if the held items were not compared with its list yet."""
-    newest = _accepted().values_list("pk", "followed_at").first()
+    newest = accepted_imports().values_list("pk", "followed_at").first()
     return None if newest is None or newest[1] is not None else newest[0]
 
 
 def find_last_import() -> LastImport | None:
     """Return the last accepted import; None before the first."""
-    good = _accepted().first()
+    good = accepted_imports().first()
     if good is None or good.finished_at is None:
         return None
     later = InstrumentImport.objects.filter(finished_at__gt=good.finished_at, is_dry_run=False)
@@ -51,7 +51,7 @@ def _summarize(sentences: Sequence[str]) -> str:
     return " ".join([*sentences[:SENTENCES_SHOWN], *more])
 
 
-def _accepted() -> QuerySet[InstrumentImport]:
-    """Return the imports that replaced the list, the newest first."""
+def accepted_imports() -> QuerySet[InstrumentImport]:
+    """Return the imports that replaced the list, the last finished one first."""
     accepted = InstrumentImport.objects.filter(finished_at__isnull=False, is_dry_run=False, refusal="")
     return accepted.order_by("-finished_at", "-pk")

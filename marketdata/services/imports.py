@@ -33,6 +33,7 @@ from marketdata.domain.list_rules import (
 )
 from marketdata.domain.succession import find_change_of_row
 from marketdata.models import IndexSpelling, InstrumentImport
+from marketdata.selectors.imports import accepted_imports
 from marketdata.selectors.succession import read_pair
 from marketdata.services import import_statements, list_comparison
 
@@ -304,11 +305,7 @@ def _judge(record: InstrumentImport, compared: list_comparison.Comparison, serve
 
 
 def _find_last_file(source: str) -> LastFile | None:
-    last = (
-        InstrumentImport.objects.filter(source=source, refusal="", is_dry_run=False, finished_at__isnull=False)
-        .order_by("-started_at", "-id")
-        .first()
-    )
+    last = accepted_imports().filter(source=source).order_by("-started_at", "-id").first()
     return None if last is None else LastFile(last.as_of, _skips_of(last))
 
 
