@@ -55,7 +55,7 @@ def seeded(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("_django_db_helper")
     if not apps.get_model("subscriptions", "FeedConnection").objects.exists():
         with transaction.atomic(), connection.cursor() as cursor:  # Foreign keys are checked at its end.
-            for table in _list_tables(cursor, SEEDS):
+            for table in _list_saved_tables(cursor):
                 cursor.execute(f"INSERT INTO {table} TABLE {SEEDS}.{table}")
 
 
@@ -99,6 +99,6 @@ def _save_seeds(cursor: CursorWrapper) -> None:
             cursor.execute(f"CREATE TABLE {SEEDS}.{table} AS TABLE {table}")
 
 
-def _list_tables(cursor: CursorWrapper, schema: str) -> list[str]:
-    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema])
+def _list_saved_tables(cursor: CursorWrapper) -> list[str]:
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SEEDS])
     return [name for (name,) in cursor.fetchall()]
