@@ -7,6 +7,7 @@ variables, before any conftest.
 """
 
 import os
+import uuid
 from collections.abc import Generator
 from typing import Final
 
@@ -30,8 +31,13 @@ SLOWEST: Final = ("tests/e2e/", "tests/faults/", "tests/integration/subscription
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests() -> Generator[None, object, object]:
-    """Set the missing variables before the settings are loaded."""
+    """Set the missing variables before the settings are loaded, and a Redis prefix of this process.
+
+    The workers of one run share a Redis. Without a prefix each, a message to the group of a trader would also reach
+    the tests of the other workers.
+    """
     os.environ |= {name: PLACEHOLDERS[name] for name in MISSING}
+    os.environ["REDIS_PREFIX"] = f"test-{uuid.uuid4().hex[:12]}"
     return (yield)
 
 
