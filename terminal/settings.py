@@ -278,7 +278,8 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # Counts repeated lines. Every process logs through it, and through nothing else.
+    "handlers": {"console": {"class": "terminal.log_repeats.ConsoleHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # Below WARNING these print whole request lines, with tokens.
@@ -286,5 +287,8 @@ LOGGING: dict[str, Any] = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "picows": {"level": "WARNING"},
+        # Uvicorn gives them handlers of its own before it loads this application.
+        "uvicorn": {"handlers": [], "level": "INFO", "propagate": True},
+        "uvicorn.access": {"handlers": [], "level": "INFO", "propagate": True},
     },
 }
