@@ -29,6 +29,8 @@ from devstack.waiting import wait_until
 DATABASE_USER = "terminal"
 SHARED_MEMORY_LINE = 6  # of postmaster.pid, from 0: miscadmin.h (LOCK_FILE_LINE_SHMEM_KEY)
 ATTACHED_COLUMN = 6  # of /proc/sysvipc/shm, from 0: proc_sysvipc(5)
+# Chosen: the last checkpoint of a server that was busy takes seconds.
+STOP_SECONDS = 10.0
 # A fixed environment: ours may contain the access token of the broker.
 SERVER_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -136,11 +138,13 @@ def check_version(server: PostgresServer) -> None:
         )
 
 
-def clear_stale_lock(cluster: Path) -> None:
+def clear_stale_lock(cluster: Path, *, seconds: float = STOP_SECONDS) -> None:
     """Clean up after a crashed run: end its server if it still runs, and delete its lock file.
 
     The caller must know that no other run uses this cluster. Without the clean-up PostgreSQL refuses to start if the
     process id in `postmaster.pid` now belongs to an unrelated process of the same account.
+
+    Raises DevstackError, and leaves the lock file, if processes of the former server live on after `seconds`.
     """
     lock = cluster / "postmaster.pid"
     if not lock.exists():
@@ -150,10 +154,25 @@ def clear_stale_lock(cluster: Path) -> None:
     with suppress(psutil.Error, FileNotFoundError):
         process = psutil.Process(int(lines[0]))
         if Path(process.cwd()).samefile(cluster):
-            end(process, stop_signal=signal.SIGINT, seconds=10.0)
+            end(process, stop_signal=signal.SIGINT, seconds=seconds)
     # The children of a killed server end a moment after it; until then PostgreSQL refuses to start.
-    wait_until(lambda: not _is_attached(lines[SHARED_MEMORY_LINE:]), seconds=10.0)
+    if not wait_until(lambda: not _is_attached(lines[SHARED_MEMORY_LINE:]), seconds=seconds):
+        left = ", ".join(map(str, _processes_in(cluster))) or "not found"
+        raise DevstackError(
+            f"Processes of the former PostgreSQL still use the memory of {cluster} after {seconds:g} s, so a new one "
+            f"cannot start. End them and run again (process ids: {left})."
+        )
     lock.unlink(missing_ok=True)
+
+
+def _processes_in(cluster: Path) -> list[int]:
+    """Return the ids of the processes that work in the directory of a cluster, as a server and its children do."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, FileNotFoundError):  # It has ended, or another account owns it.
+            if Path(process.cwd()).samefile(cluster):
+                found.append(process.pid)
+    return found
 
 
 def _is_attached(shared_memory_line: Sequence[str]) -> bool:

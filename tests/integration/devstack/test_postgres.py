@@ -106,6 +106,26 @@ def test_a_server_of_a_previous_run_is_ended(postgres_server: PostgresServer, tm
         assert child.has_exited()
 
 
+def test_a_process_of_a_previous_run_that_does_not_end_is_named(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    with (
+        running(postgres_server, tmp_path / "log") as child,
+        psycopg.connect(postgres_server.url("market")) as connection,
+    ):
+        frozen = connection.info.backend_pid
+        os.kill(frozen, signal.SIGSTOP)
+        os.kill(child.pid, signal.SIGKILL)
+
+        with pytest.raises(DevstackError, match=rf"after 0\.5 s.*\b{frozen}\b"):
+            postgres.clear_stale_lock(postgres_server.cluster, seconds=0.5)
+        assert (postgres_server.cluster / "postmaster.pid").exists()
+
+        os.kill(frozen, signal.SIGCONT)
+    postgres.clear_stale_lock(postgres_server.cluster)
+    assert not (postgres_server.cluster / "postmaster.pid").exists()
+
+
 def test_data_of_another_postgresql_version_are_refused(postgres_server: PostgresServer) -> None:
     (postgres_server.cluster / "PG_VERSION").write_text("12\n")
 
