@@ -3,7 +3,7 @@
 The only module that knows the broker's HTTP paths and responses. No URL, error or log line contains an access token, a
 PIN or a one-time password. Only `fetch_ltp_in_turn` retries, because a trader waits for it.
 
-Every answer is read item by item (`dhan.rest_answers`): odd items are left out, counted on the rest board for
+Every answer is read item by item (`dhan.rest_answers`): what is odd is left out, counted on the rest board for
 `/metrics`, and logged once for each kind. `dhan_http` has the errors.
 """
 
@@ -326,7 +326,7 @@ def _note_odd(answer: Answer, odd: OddItems) -> None:
         if (settings.DHAN_REST_URL, answer, kind) not in _logged:
             _logged.add((settings.DHAN_REST_URL, answer, kind))
             logger.warning(
-                "odd items in the broker's answer %s are left out: %s, first %s; /metrics counts further ones",
+                "odd values in the broker's answer %s are left out: %s, first %s; /metrics counts further ones",
                 answer,
                 kind,
                 example,

@@ -35,7 +35,7 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
     "terminal_queue_tasks": (GaugeMetricFamily, "Tasks that wait for a worker.", ["queue"]),
     "terminal_rest_odd_items": (
         CounterMetricFamily,
-        "Items of the broker's REST answers that were left out.",
+        "Items of the broker's REST answers that were left out, or taken without their depth (null_depth).",
         ["answer", "kind"],
     ),
     "terminal_task_last_run_timestamp_seconds": (GaugeMetricFamily, "When a periodic task last finished.", ["task"]),

@@ -67,14 +67,9 @@ ODD_ITEMS: Final[Mapping[str, tuple[object, OddKind]]] = {
     "fraction of a unit": (make_item(oi=4_000.5), OddKind.FORM),
     "null ohlc": (make_item(ohlc=None), OddKind.NULL),
     "close is text": (make_item(ohlc={"close": "18.5"}), OddKind.TEXT),
-    "null depth": (make_item(depth=None), OddKind.NULL),
-    "null sides": (make_item(depth={"buy": None, "sell": None}), OddKind.NULL),
-    "one side": (make_item(depth={"buy": make_side(20.0)}), OddKind.MISSING),
     "short depth": (make_item(depth={"buy": make_side(20.0, levels=4), "sell": make_side(21.0)}), OddKind.DEPTH),
     "long depth": (make_item(depth={"buy": make_side(20.0, levels=20), "sell": make_side(21.0)}), OddKind.DEPTH),
-    "no depth in lists": (make_item(depth={"buy": [], "sell": []}), OddKind.DEPTH),
     "depth as list": (make_item(depth=[make_side(20.0), make_side(21.0)]), OddKind.FORM),
-    "null level": (make_item(depth={"buy": [None] * 5, "sell": make_side(21.0)}), OddKind.NULL),
     "level without orders": (
         make_item(depth={"buy": [{"quantity": 1, "price": 20.0}] * 5, "sell": make_side(21.0)}),
         OddKind.MISSING,
@@ -85,6 +80,17 @@ ODD_ITEMS: Final[Mapping[str, tuple[object, OddKind]]] = {
     "null time": (make_item(last_trade_time=None), OddKind.NULL),
 }
 """Items of `marketfeed/quote` that are left out: name -> item and kind."""
+
+NULL_DEPTHS: Final[Mapping[str, object]] = {
+    "null": None,
+    "null sides": {"buy": None, "sell": None},
+    "one null side": {"buy": make_side(20.0), "sell": None},
+    "one side": {"buy": make_side(20.0)},
+    "empty sides": {"buy": [], "sell": []},
+    "null levels": {"buy": [None] * 5, "sell": make_side(21.0)},
+    "null price of a level": {"buy": [{"quantity": 0, "orders": 0, "price": None}] * 5, "sell": make_side(21.0)},
+}
+"""Depths of an item that is taken without its depth, with the name of each."""
 
 SCALARS: Final = (
     st.none()

@@ -3,7 +3,8 @@
 Theory of operation. The content of an answer is segment name -> security id -> item, one item for each instrument. The
 reader looks up names and ids among the requested instruments and parses no others. An item is taken whole or not at
 all: with one odd value, its other values may be of another instrument or moment. A member that is absent is unknown
-(None), never zero; only the last price must be present. Odd items are counted by `OddKind`; no content raises.
+(None), never zero; only the last price must be present. A null in the depth costs the depth alone, and what an index
+does not have may be null there. Odd items are counted by `OddKind`; no content raises.
 
 Forms and values: docs/dhan.md, section "REST". JSON has NaN, Infinity and integers of any length here, because Python's
 parser accepts them.
@@ -30,6 +31,10 @@ MAX_COUNT: Final = 2**32 - 1  # 32 bits in the packets of the feed, for every co
 DEPTH_LEVELS: Final = 5  # docs/dhan.md, REST: five levels of each side
 # Chosen: LTT is in IST and our clock may be behind the broker's; the same bound as `tick_rules.find_fault`.
 LATEST_TRADE: Final = timedelta(days=2)
+NOT_OF_INDICES: Final = frozenset(
+    {"last_quantity", "average_price", "volume", "sell_quantity", "buy_quantity", "oi", "oi_day_high", "oi_day_low"}
+)
+"""Members that an index does not have: nothing of an index is traded. The broker sends 0; null says the same."""
 MAX_TEXT: Final = 40  # Chosen: above the longest name of an instrument at the broker (segment and ten digits).
 
 Item = TypeVar("Item")
@@ -46,6 +51,7 @@ class OddKind(StrEnum):
     TOO_LARGE = "too_large"
     FORM = "form"  # another type than documented: a list, true, a fraction of a unit
     DEPTH = "depth"  # more or fewer levels than five
+    NULL_DEPTH = "null_depth"  # null or nothing in the depth: the item is taken without it
     TIME = "time"  # a time in another format, or of a day to come
     UNKNOWN_SEGMENT = "unknown_segment"
     UNKNOWN_ID = "unknown_id"  # an instrument that was not requested
@@ -86,7 +92,7 @@ def read_prices(content: object, keys: Iterable[InstrumentKey]) -> ItemReading[D
 
     Raises OddValue if the content is no object.
     """
-    reading = read_items(content, keys, lambda _, item: read_price(item, "last_price"))
+    reading = read_items(content, keys, lambda _, item: read_price(item, "last_price"), OddItems())
     # After rounding, so that no price of zero remains.
     prices = {key: Decimal(str(price)) for key, price in reading.items.items() if price}
     return ItemReading(prices, reading.odd)
@@ -94,20 +100,23 @@ def read_prices(content: object, keys: Iterable[InstrumentKey]) -> ItemReading[D
 
 def read_quotes(content: object, keys: Iterable[InstrumentKey], *, now: datetime) -> ItemReading[Quote]:
     """Return the quotes in the content of `marketfeed/quote`. Raises OddValue if the content is no object."""
-    return read_items(content, keys, lambda key, item: _read_quote(key, item, now))
+    odd = OddItems()
+    return read_items(content, keys, lambda key, item: _read_quote(key, item, now, odd), odd)
 
 
 def read_items(
-    content: object, keys: Iterable[InstrumentKey], read: Callable[[InstrumentKey, Mapping[str, Any]], Item]
+    content: object,
+    keys: Iterable[InstrumentKey],
+    read: Callable[[InstrumentKey, Mapping[str, Any]], Item],
+    odd: OddItems,
 ) -> ItemReading[Item]:
     """Return the result of `read` for the item of each of `keys`; `read` raises OddValue for an odd item.
 
-    Raises OddValue if the content is no object.
+    Odd items are noted in `odd`. Raises OddValue if the content is no object.
     """
     segments = _as_object(content)
     requested = {(key.segment.name, str(key.security_id)): key for key in keys}
     items: dict[InstrumentKey, Item] = {}
-    odd = OddItems()
     for segment, listed in segments.items():
         try:
             if segment not in ExchangeSegment.__members__:
@@ -154,7 +163,9 @@ def printable(text: str, most: int) -> str:
     return "".join(one if one.isprintable() else " " for one in text[:most])
 
 
-def _read_quote(key: InstrumentKey, item: Mapping[str, Any], now: datetime) -> Quote:
+def _read_quote(key: InstrumentKey, item: Mapping[str, Any], now: datetime, odd: OddItems) -> Quote:
+    if key.segment is ExchangeSegment.IDX_I:
+        item = {name: value for name, value in item.items() if name not in NOT_OF_INDICES or value is not None}
     day = _as_object(item.get("ohlc", {}))
     # During a session the broker's close is that of the session before.
     day_close = _optional(read_price, day, "close")
@@ -174,8 +185,9 @@ def _read_quote(key: InstrumentKey, item: Mapping[str, Any], now: datetime) -> Q
         day_close=day_close,
         day_high=_optional(read_price, day, "high"),
         day_low=_optional(read_price, day, "low"),
-        depth=_read_depth(item.get("depth", {})),
         previous_close=day_close or None,
+        # Last, so that an item which is left out is not counted for its depth, too.
+        depth=_find_depth(key, item.get("depth", {}), odd),
     )
 
 
@@ -200,12 +212,26 @@ def _read_ltt(text: object, now: datetime) -> int | None:
     return ltt if ltt >= FIRST_REAL_LTT else None
 
 
+def _find_depth(key: InstrumentKey, value: object, odd: OddItems) -> Depth | None:
+    """Return the depth; None of an index, which has none, and where a null takes the place of levels or their values.
+
+    Null means that the broker has no such value. It does not put the price in doubt, as another odd value does.
+    """
+    if key.segment is ExchangeSegment.IDX_I:
+        return None
+    try:
+        return _read_depth(value)
+    except OddValue as error:
+        if error.kind is not OddKind.NULL:
+            raise
+        odd.note(OddKind.NULL_DEPTH, f"{key.segment.name}:{key.security_id}")
+        return None
+
+
 def _read_depth(value: object) -> Depth | None:
     sides = _as_object(value)
     if not sides:
         return None
-    if "buy" not in sides or "sell" not in sides:
-        raise OddValue(OddKind.MISSING)
     one, two, three, four, five = (
         DepthLevel(
             read_count(buy, "quantity"),
@@ -215,16 +241,17 @@ def _read_depth(value: object) -> Depth | None:
             read_price(buy, "price"),
             read_price(sell, "price"),
         )
-        for buy, sell in zip(_levels(sides["buy"]), _levels(sides["sell"]), strict=True)
+        for buy, sell in zip(_levels(sides.get("buy")), _levels(sides.get("sell")), strict=True)
     )
     return (one, two, three, four, five)
 
 
 def _levels(side: object) -> Sequence[Mapping[str, Any]]:
+    """Return the five levels of one side. Raises OddValue, of kind NULL for a side that is absent or empty."""
     if not isinstance(side, list):
         raise OddValue(_kind_of(side))
     if len(side) != DEPTH_LEVELS:
-        raise OddValue(OddKind.DEPTH)
+        raise OddValue(OddKind.DEPTH if side else OddKind.NULL)
     return [_as_object(level) for level in side]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from pytest_django import Settings
 
 from marketdata import dhan_api, rest_board
 from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.profiles import Profile, find_objection
+from marketdata.dhan.tokens import EXPIRY_YEARS
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from tests.broker_answers import JSON, QUOTE_ITEMS, make_body, make_item
 from tests.brokers import Broker, running_broker
@@ -42,14 +45,26 @@ def counted() -> Mapping[tuple[str, str], int]:
     return rest_board.connect().read_odd_items()
 
 
-@pytest.mark.parametrize("name", ["quote-one-null.json", "quote-one-with-null-sides.json"])
-def test_one_odd_quote_does_not_spoil_the_others(broker: Broker, reference_data: Path, name: str) -> None:
-    broker.answer(200, (reference_data / FOLDER / name).read_bytes())
+def test_one_odd_quote_does_not_spoil_the_others(broker: Broker, reference_data: Path) -> None:
+    broker.answer(200, (reference_data / FOLDER / "quote-one-null.json").read_bytes())
 
     quotes = dhan_api.fetch_quotes([CALL, OTHER_CALL, THIRD_CALL], credentials=US)
 
     assert {key: quote.ltp for key, quote in quotes.items()} == {OTHER_CALL: 20.5, THIRD_CALL: 31.2}
     assert counted() == {("quote", "null"): 1}
+
+
+def test_a_quote_with_null_sides_of_the_depth_keeps_its_price(broker: Broker, reference_data: Path) -> None:
+    broker.answer(200, (reference_data / FOLDER / "quote-one-with-null-sides.json").read_bytes())
+
+    quotes = dhan_api.fetch_quotes([CALL, OTHER_CALL, THIRD_CALL], credentials=US)
+
+    assert {key: (quote.ltp, quote.depth is None) for key, quote in quotes.items()} == {
+        CALL: (12.5, True),
+        OTHER_CALL: (20.5, False),
+        THIRD_CALL: (31.2, False),
+    }
+    assert counted() == {("quote", "null_depth"): 1}
 
 
 def test_one_odd_price_does_not_spoil_the_others(broker: Broker, reference_data: Path) -> None:
@@ -151,6 +166,50 @@ def test_any_answer_is_read_or_raises_an_error_of_the_broker(broker: Broker, sta
         else:
             assert one.access_token.isascii()
             assert one.expires_at is None or 2001 <= one.expires_at.year < 2100
+
+
+PROFILES = st.fixed_dictionaries(
+    {},
+    optional={
+        "dhanClientId": JSON | st.just("1000000001"),
+        "tokenValidity": JSON | st.datetimes().map(lambda one: f"{one:%d/%m/%Y %H:%M}"),
+        "dataPlan": JSON | st.just("Active"),
+        "status": JSON,
+        "errorCode": JSON,
+        "errorMessage": JSON | st.just(f"{TOKEN} is invalid"),
+    },
+)
+
+
+@given(status=st.sampled_from([200, 200, 201, 400, 401, 429, 500]), body=PROFILES)
+@example(status=200, body={"dhanClientId": 10**400, "tokenValidity": "31/12/9999 23:59"})
+@example(status=200, body={"dhanClientId": " \x00\ud800 ", "tokenValidity": math.nan, "dataPlan": ["Active"]})
+@hypothesis_settings(max_examples=EXAMPLES // 2, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_profile_is_read_field_by_field_or_raises_an_error_of_the_broker(
+    broker: Broker, status: int, body: dict[str, object]
+) -> None:
+    broker.answer(status, body)
+
+    profile = profile_of_answer()
+
+    if isinstance(profile, str):
+        # Only an error, or an answer without a client id, says nothing about the token.
+        assert status >= 400 or body.get("dhanClientId") not in ("1000000001", 1000000001)
+        assert profile.isprintable()
+        assert TOKEN not in profile
+    else:
+        assert (status < 300, bool(profile.client_id)) == (True, True)
+        assert profile.valid_until is None or profile.valid_until.year in EXPIRY_YEARS
+        assert profile.data_plan is None or isinstance(body["dataPlan"], str | int)
+        assert find_objection(profile, client_id="1000000001", now=NOW).isprintable()
+
+
+def profile_of_answer() -> Profile | str:
+    """Return the profile, or the text of the error."""
+    try:
+        return dhan_api.fetch_profile(US)
+    except dhan_api.DhanError as error:
+        return str(error)
 
 
 def issue(request: Callable[[], dhan_api.IssuedToken]) -> dhan_api.IssuedToken | str:

@@ -9,10 +9,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from marketdata.dhan.rest_answers import MAX_PRICE, OddItems, OddKind, OddValue, printable, read_prices, read_quotes
+from marketdata.dhan.rest_answers import (
+    MAX_PRICE,
+    NOT_OF_INDICES,
+    OddItems,
+    OddKind,
+    OddValue,
+    printable,
+    read_prices,
+    read_quotes,
+)
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import Known, rows_of
-from tests.broker_answers import JSON, ODD_ITEMS, ODD_PRICES, QUOTE_ITEMS, make_item
+from tests.broker_answers import JSON, NULL_DEPTHS, ODD_ITEMS, ODD_PRICES, QUOTE_ITEMS, make_item
 
 NOW = datetime(2026, 2, 10, 12, 0, tzinfo=UTC)
 NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
@@ -54,6 +63,46 @@ def test_an_odd_quote_is_left_out_and_the_others_are_taken(name: str) -> None:
     assert list(reading.items) == [PUT]
     assert reading.items[PUT].ltp == 20.5
     assert reading.odd.counts == {kind: 1}
+
+
+@pytest.mark.parametrize("depth", NULL_DEPTHS.values(), ids=NULL_DEPTHS)
+def test_a_null_in_the_depth_costs_the_depth_alone(depth: object) -> None:
+    reading = read_quotes({"NSE_FNO": {"131533": make_item(20.5, depth=depth)}}, KEYS, now=NOW)
+
+    quote = reading.items[CALL]
+    assert (quote.ltp, quote.oi, quote.previous_close, quote.depth) == (20.5, 4_000, 18.5, None)
+    assert (reading.odd.counts, reading.odd.examples) == (
+        {OddKind.NULL_DEPTH: 1},
+        {OddKind.NULL_DEPTH: "NSE_FNO:131533"},
+    )
+
+
+def test_an_item_that_is_left_out_is_not_counted_for_its_depth_too() -> None:
+    odd = make_item(depth=None, ohlc={"close": "18.5"})
+
+    reading = read_quotes({"NSE_FNO": {"131533": odd}}, KEYS, now=NOW)
+
+    assert (reading.items, reading.odd.counts) == ({}, {OddKind.TEXT: 1})
+
+
+@pytest.mark.parametrize("depth", [*NULL_DEPTHS.values(), {"buy": [], "sell": [None]}, [], "-", make_item()["depth"]])
+def test_an_index_has_a_price_whatever_its_depth_is(depth: object) -> None:
+    reading = read_quotes({"IDX_I": {"13": make_item(25_445.4, depth=depth)}}, KEYS, now=NOW)
+
+    assert (reading.items[NIFTY].ltp, reading.items[NIFTY].depth) == (25_445.4, None)
+    assert reading.odd == OddItems()
+
+
+def test_nulls_of_what_an_index_does_not_have_cost_nothing_else() -> None:
+    nulls = dict.fromkeys(NOT_OF_INDICES)
+
+    reading = read_quotes(
+        {"IDX_I": {"13": make_item(25_445.4, **nulls)}, "NSE_FNO": {"131533": make_item(20.5, **nulls)}}, KEYS, now=NOW
+    )
+
+    index = reading.items[NIFTY]
+    assert (index.ltp, index.day_high, index.previous_close, index.volume) == (25_445.4, 25_448.4, 25_443.4, None)
+    assert (list(reading.items), reading.odd.counts) == ([NIFTY], {OddKind.NULL: 1})
 
 
 def test_an_absent_member_is_unknown_and_never_zero() -> None:
