@@ -12,17 +12,13 @@ from pathlib import Path
 
 import pytest
 import redis
-from django.apps import apps
-from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import connection
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker, Settings
 
+from tests.database import quick_flush, restore_seeds, save_seeds
+
 ROOT = Path(__file__).resolve().parent.parent
-SEEDS = "seeds"
-"""The schema with a copy of each table that contains rows after the migrations."""
-REFILLED_BY_DJANGO = ("django_content_type", "auth_permission")
-"""A flush fills these tables again."""
 
 # No deadline for one example: on a busy machine any example may be slow. `pytest tests/unit` in an IDE must be fast;
 # `make test` uses the profile with Hypothesis' default number of examples (`devstack.commands`).
@@ -36,8 +32,10 @@ def django_db_setup(suite_servers: None, django_db_setup: None, django_db_blocke
     """Disable the trigger that refuses to truncate the audit log; end all other database sessions on teardown."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE subscription_log DISABLE TRIGGER subscription_log_refuses_truncate")
-        _save_seeds(cursor)
-    yield
+        save_seeds(cursor)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.ops, "sql_flush", quick_flush(connection.ops.sql_flush))
+        yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         # The server may not have noticed yet that some processes were killed; their sessions block DROP DATABASE.
         cursor.execute(
@@ -53,10 +51,7 @@ def seeded(request: pytest.FixtureRequest) -> None:
     if not wants_database and not {"db", "transactional_db"} & set(request.fixturenames):
         return
     request.getfixturevalue("_django_db_helper")
-    if not apps.get_model("subscriptions", "FeedConnection").objects.exists():
-        with transaction.atomic(), connection.cursor() as cursor:  # Foreign keys are checked at its end.
-            for table in _list_saved_tables(cursor):
-                cursor.execute(f"INSERT INTO {table} TABLE {SEEDS}.{table}")
+    restore_seeds()
 
 
 @pytest.fixture(scope="session")
@@ -89,16 +84,3 @@ def reference_data() -> Path:
     if not directory.is_dir():
         pytest.skip(f"the reference data is not at {directory}")
     return directory
-
-
-def _save_seeds(cursor: CursorWrapper) -> None:
-    cursor.execute(f"CREATE SCHEMA {SEEDS}")
-    for table in set(connection.introspection.django_table_names(only_existing=True)) - set(REFILLED_BY_DJANGO):
-        cursor.execute(f"SELECT EXISTS (TABLE {table})")
-        if cursor.fetchone()[0]:
-            cursor.execute(f"CREATE TABLE {SEEDS}.{table} AS TABLE {table}")
-
-
-def _list_saved_tables(cursor: CursorWrapper) -> list[str]:
-    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SEEDS])
-    return [name for (name,) in cursor.fetchall()]

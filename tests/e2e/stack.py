@@ -1,19 +1,27 @@
 """Processes of the terminal on the test's database and Redis prefix."""
 
+import json
 import signal
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.core.management import call_command
+from django.db import connection
 from django.test import override_settings
 from django.utils import timezone
 
+from accounts.models import User
 from marketdata import services
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
 from tests.web_servers import running_web
+from watchlists import services as watchlists
+
+PASSWORD = "a demo password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,18 @@ class Stack:
 
     def thaw_feed(self) -> None:
         self.feed.process.send_signal(signal.SIGCONT)
+
+    def count_streams(self) -> int:
+        """Return how many instruments the broker streams."""
+        with urllib.request.urlopen(f"{self.simulator.control_url}/subscribed", timeout=10) as answer:  # noqa: S310
+            return len(json.load(answer))
+
+    def reset(self) -> None:
+        """Remove what traders added and what staff set for them; return once nothing streams."""
+        watchlists.clear_watchlists(actor="test", now=timezone.now())
+        User.objects.update(instrument_quota=None)
+        connection.close()
+        wait_until(lambda: self.count_streams() == 0, message="nothing streams")
 
 
 @contextmanager

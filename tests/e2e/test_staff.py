@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.stack import Stack
+from tests.e2e.stack import PASSWORD, Stack
 from tests.e2e.test_terminal import add_reliance
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def admin_page(browser: Browser, stack: Stack) -> Iterator[Page]:
     one = context.new_page()
     one.goto(f"{stack.url}/admin/login/")
     one.fill("#id_username", "staff")
-    one.fill("#id_password", "a demo password")
+    one.fill("#id_password", PASSWORD)
     one.click("input[type=submit]")
     one.wait_for_url(f"{stack.url}/admin/")
     yield one

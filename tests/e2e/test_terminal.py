@@ -1,15 +1,13 @@
 """A trader's workflows in a real browser on a running terminal."""
 
-import json
 import re
-import urllib.request
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.stack import Stack
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
 MOVES_WITHIN_MS = 2_000
 STREAMS_WITHIN_MS = 5_000  # for most legs; illiquid ones tick rarely
@@ -28,11 +26,6 @@ def add_reliance(page: Page) -> None:
 def prices_on(page: Page) -> list[str]:
     texts: list[str] = page.locator(".strike-row .ltp").all_inner_texts()
     return texts
-
-
-def broker_streams(stack: Stack) -> int:
-    with urllib.request.urlopen(f"{stack.simulator.control_url}/subscribed", timeout=10) as answer:  # noqa: S310
-        return len(json.load(answer))
 
 
 def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: Stack) -> None:
@@ -56,7 +49,7 @@ def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: St
     expect(page.locator(".entry .price")).to_contain_text(".")
     expect(page.locator("#connection")).to_have_attribute("data-tone", "live")
     # Fifty legs and their spot.
-    assert broker_streams(stack) == 51
+    assert stack.count_streams() == 51
 
     page.locator(".entry-remove").click()
 
@@ -64,7 +57,7 @@ def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: St
     expect(page.locator("#entries-empty")).to_be_visible()
     expect(page.locator("#chain-banner")).to_contain_text("not streaming", timeout=15_000)
     page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length === 0")
-    assert broker_streams(stack) == 0
+    assert stack.count_streams() == 0
 
 
 def test_a_frozen_feed_is_shown_as_stale_and_its_prices_turn_gray(page: Page, stack: Stack) -> None:

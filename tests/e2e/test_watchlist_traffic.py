@@ -10,7 +10,7 @@ from tests.e2e.stack import Stack
 from tests.e2e.test_terminal import STREAMS_WITHIN_MS, add_reliance
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
 
 @dataclass
