@@ -8,7 +8,7 @@ accepted packet of a flush wins. Rejected packets (`tick_checks`) are counted by
 `QUOTE_ROW`s in the order of their keys. Times are arguments: this module reads no clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import numpy as np
@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from marketdata.dhan import closes as close_rules
 from marketdata.dhan.counters import Counters
-from marketdata.dhan.packets import DISCONNECT, HEADER, LENGTH_OF, PacketCode
-from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque, sliding
+from marketdata.dhan.framing import find_packets, headers_at
+from marketdata.dhan.packets import DISCONNECT, PacketCode
+from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque
 from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_results
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
@@ -35,16 +36,6 @@ _NOTHING: Final = -1
 
 _Integers = npt.NDArray[np.int64]
 _Words = npt.NDArray[np.uint64]
-
-
-def _lengths() -> _Integers:
-    lengths = np.zeros(256, dtype=np.int64)
-    for code, length in LENGTH_OF.items():
-        lengths[code] = length
-    return lengths
-
-
-_LENGTH_BY_CODE: Final = _lengths()
 
 
 class QuoteTable:
@@ -94,7 +85,8 @@ class QuoteTable:
             ids = np.fromiter(instruments.values(), dtype=np.uint32, count=len(instruments))
             # The added entry replaces one with the same key: with another id it is another instrument (ids are reused).
             known = np.isin(self._keys, keys, invert=True)
-            replaced = np.setdiff1d(self._ids[~known], ids).tolist()
+            if not known.all():
+                replaced = np.setdiff1d(self._ids[~known], ids).tolist()
             self._rebuild(np.concatenate((self._keys[known], keys)), np.concatenate((self._ids[known], ids)))
             for slot in self._slots_of(self._recalled):
                 self._refer_to(slot, self._recalled[int(self._ids[slot])])
@@ -126,7 +118,7 @@ class QuoteTable:
             return 0
         buffer = b"".join(self._messages)
         self.counters.bytes += len(buffer)
-        offsets = self._find_packets(buffer)
+        offsets = find_packets(self._messages, buffer, self.counters)
         self._messages.clear()
         if len(offsets):
             self._scatter(buffer, offsets, received_at_ms)
@@ -187,8 +179,12 @@ class QuoteTable:
 
     def _write_volume(self, slot: int, sent: DayVolume, received_at_ms: int) -> None:
         known = DayVolume(int(self._rows["volume"][slot]), int(self._memory.volume_ltt[slot]))
-        self._rows["volume"][slot] = unwrap_volume(sent, known, today=day_in_india(int(received_at_ms)))
+        self._set_volume(slot, unwrap_volume(sent, known, today=day_in_india(int(received_at_ms))))
         self._memory.volume_ltt[slot] = sent.ltt
+
+    def _set_volume(self, slot: int, volume: int) -> None:
+        self._rows["volume"][slot] = volume
+        self._memory.note_volume(volume)
 
     def _lacks_price(self) -> npt.NDArray[np.bool_]:
         known = self._rows["known"]
@@ -213,11 +209,13 @@ class QuoteTable:
             volume = int(self._rows["volume"][slot])
             here = DayVolume(volume, int(self._memory.volume_ltt[slot]))
             if (continued := unwrap_volume(here, counted, today=day_in_india(now_ms))) != volume:
-                self._rows["volume"][slot] = continued
+                self._set_volume(slot, continued)
                 self._changed[slot] = self._uncached[slot] = True
             self._refer_to(slot, counted)
 
-    def _slots_of(self, instrument_ids: Iterable[int]) -> list[int]:
+    def _slots_of(self, instrument_ids: Collection[int]) -> list[int]:
+        if not instrument_ids:
+            return []
         slots: list[int] = np.flatnonzero(np.isin(self._ids, np.fromiter(instrument_ids, dtype=np.uint32))).tolist()
         return slots
 
@@ -225,7 +223,8 @@ class QuoteTable:
         """Let the first packet of a row continue `counted`."""
         # The bytes of an unknown volume have no other meaning (`Known.DAY`).
         if not self._memory.volume_ltt[slot] and not self._rows["known"][slot] & Known.DAY:
-            self._rows["volume"][slot], self._memory.volume_ltt[slot] = counted.volume, counted.ltt
+            self._set_volume(slot, counted.volume)
+            self._memory.volume_ltt[slot] = counted.ltt
 
     def ids_with_packets(self) -> frozenset[int]:
         """Return the ids of instruments that had at least one packet since the socket opened."""
@@ -301,53 +300,8 @@ class QuoteTable:
         for new, old in zip((self._has_packet, self._changed, self._uncached), old_marks, strict=True):
             new[slots[stays]] = old[stays]
 
-    def _find_packets(self, buffer: bytes) -> _Integers:
-        """Return where whole, known packets start in `buffer`, in arrival order; count the rest."""
-        # 1. Where each message starts in the joined buffer.
-        sizes = np.fromiter(map(len, self._messages), dtype=np.int64, count=len(self._messages))
-        starts = np.cumsum(sizes) - sizes
-        # 2. The headers of all messages as one array of u64: code, length, segment and id are exactly eight bytes.
-        # Little-endian: the code is in bits 0 to 7, the length in 8 to 23, the segment in 24 to 31, the id above.
-        is_long = sizes >= HEADER.size
-        lengths = np.full(len(sizes), _NOTHING, dtype=np.int64)
-        codes = np.zeros(len(sizes), dtype=np.int64)
-        headers = _headers(buffer, starts[is_long])
-        codes[is_long] = headers & 0xFF
-        lengths[is_long] = headers >> 8 & 0xFFFF
-        # 3. The usual message is one packet: its stated length is its size and fits its code.
-        is_single = (lengths == sizes) & (lengths == _LENGTH_BY_CODE[codes])
-        offsets: _Integers = starts[is_single]
-        # 4. The others are stacked or damaged and are walked one by one. Sorting restores the order of arrival.
-        others = np.flatnonzero(~is_single)
-        if len(others):
-            walked = [offset for one in others for offset in self._walk(buffer, int(starts[one]), int(sizes[one]))]
-            offsets = np.sort(np.concatenate((offsets, np.array(walked, dtype=np.int64))))
-        self.counters.packets += len(offsets)
-        return offsets
-
-    def _walk(self, buffer: bytes, start: int, size: int) -> list[int]:
-        """Return the offsets of the known packets of one stacked or malformed message, one by one: slow."""
-        found: list[int] = []
-        offset, end = start, start + size
-        while offset < end:
-            if end - offset < HEADER.size:
-                self.counters.malformed += 1
-                break
-            code, length, _, _ = HEADER.unpack_from(buffer, offset)
-            # After a wrong length the start of the next packet is unknown: the rest of the message is lost, the packets
-            # before it count. An unknown code with a whole length is skipped.
-            if length < HEADER.size or offset + length > end:
-                self.counters.malformed += 1
-                break
-            if length == _LENGTH_BY_CODE[code]:
-                found.append(offset)
-            else:
-                self.counters.unknown += 1
-            offset += length
-        return found
-
     def _scatter(self, buffer: bytes, offsets: _Integers, received_at_ms: int) -> None:
-        headers = _headers(buffer, offsets)
+        headers = headers_at(buffer, offsets)
         codes = (headers & 0xFF).astype(np.uint8)
         disconnects = offsets[codes == PacketCode.DISCONNECT]
         if len(disconnects):
@@ -376,19 +330,12 @@ class QuoteTable:
             if present[code]:
                 chosen = accepted.only(accepted.codes == code)
                 write(writer, chosen.slots, chosen.at, newest)
-        write_results(check, accepted, self._rows, self._memory)
+        write_results(check, self._rows, self._memory)
 
 
 def _word(key: InstrumentKey) -> int:
     """Return `key` as a header without its code and length reads: security id above segment."""
     return key.security_id << 8 | key.segment
-
-
-def _headers(buffer: bytes, offsets: _Integers) -> _Words:
-    if not len(offsets):
-        return np.empty(0, dtype=np.uint64)
-    headers: _Words = sliding(buffer, "<u8", 0)[offsets]
-    return headers
 
 
 def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bool_]]:

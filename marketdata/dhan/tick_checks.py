@@ -70,6 +70,8 @@ class Memory:
     volume_ltt: _Integers
     jumps: npt.NDArray[np.uint8]
     is_steady: _Flags
+    # Whether any row may have a volume above half the range of the wire: without one, no row needs to be looked at.
+    has_large_volumes: bool = False
 
     @classmethod
     def blank(cls, segments: npt.NDArray[np.uint8]) -> "Memory":
@@ -88,6 +90,11 @@ class Memory:
         # Not `is_steady`: it follows from the segment, and `blank` has set it.
         self.settled_to[to], self.jumps[to] = other.settled_to[source], other.jumps[source]
         self.volume_ltt[to] = other.volume_ltt[source]
+        self.has_large_volumes |= other.has_large_volumes
+
+    def note_volume(self, volume: int) -> None:
+        """Take notice of a volume that is written to a row, except one that the wire can send without a wrap."""
+        self.has_large_volumes |= volume > LARGEST_VOLUME_FALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,20 @@ class _DayCloses:
     day: int
 
 
+@dataclass(frozen=True, slots=True)
+class _DayVolumes:
+    """Volumes of the day as sent, by slot in order of arrival, and the trade times with which they came."""
+
+    slots: _Integers
+    sent: npt.NDArray[np.uint32]
+    ltts: npt.NDArray[np.uint32]
+
+    def only(self, chosen: _Flags) -> "_DayVolumes":
+        if chosen.all():
+            return self
+        return _DayVolumes(self.slots[chosen], self.sent[chosen], self.ltts[chosen])
+
+
 @dataclass(slots=True)
 class TickCheck:
     """Result of checking a flush. `is_accepted` has one flag per tick."""
@@ -133,6 +154,7 @@ class TickCheck:
     faults: Counter[TickFault] = field(default_factory=Counter)
     tracked: dict[int, TrackedQuote] = field(default_factory=dict)  # instruments in doubt, after the flush, by slot
     day_closes: _DayCloses | None = None
+    volumes: _DayVolumes | None = None
 
 
 def check_ticks(
@@ -146,8 +168,11 @@ def check_ticks(
     in_doubt[ticks.slots[ticks.codes == PacketCode.PREVIOUS_CLOSE]] = True
     priced = ticks.only(_LTT_AT[ticks.codes] > 0)
     if len(priced.at):
-        ltt = priced.fields("<u4", _LTT_AT[priced.codes])
-        in_doubt[priced.slots[_find_doubts(priced, ltt, rows, memory, day_in_india(received_at_ms))]] = True
+        ltt, volume_at = priced.fields("<u4", _LTT_AT[priced.codes]), _VOLUME_AT[priced.codes]
+        # A ticker has no volume: at offset 0 its header is read as a number; at worst it is in doubt without need.
+        sent = priced.fields("<u4", volume_at)
+        in_doubt[priced.slots[_find_doubts(priced, ltt, sent, rows, memory, day_in_india(received_at_ms))]] = True
+        check.volumes = _DayVolumes(priced.slots, sent, ltt).only((volume_at > 0) & ~in_doubt[priced.slots])
         _find_day_closes(priced, ltt, rows, memory, in_doubt, check)
         if ended and check.day_closes is not None:
             check.day_closes = _only_trusted(check.day_closes, rows, ended)
@@ -157,7 +182,14 @@ def check_ticks(
     return check
 
 
-def _find_doubts(priced: Ticks, ltt: npt.NDArray[np.uint32], rows: Rows, memory: Memory, today: int) -> _Flags:
+def _find_doubts(
+    priced: Ticks,
+    ltt: npt.NDArray[np.uint32],
+    sent: npt.NDArray[np.uint32],
+    rows: Rows,
+    memory: Memory,
+    today: int,
+) -> _Flags:
     """Return which ticks may be rejected."""
     slots = priced.slots
     ltp = priced.fields("<f4", _LTP_AT)
@@ -169,10 +201,10 @@ def _find_doubts(priced: Ticks, ltt: npt.NDArray[np.uint32], rows: Rows, memory:
         # because after a price in the same flush the zero would be a fault.
         is_untraded = (ltp == 0) & (rows["ltp"][slots] == 0) & (np.bincount(slots, minlength=len(rows))[slots] == 1)
         is_doubtful |= ~is_price & ~is_untraded
-    # A wrap needs a volume above half the range before it, as a late packet from before one has. In a ticker the header
-    # is read as a number; at worst it is in doubt without need.
-    sent = priced.fields("<u4", _VOLUME_AT[priced.codes])
-    is_doubtful |= (sent > LARGEST_VOLUME_FALL) | (rows["volume"][slots] > LARGEST_VOLUME_FALL)
+    # A wrap needs a volume above half the range before it, as a late packet from before one has.
+    is_doubtful |= sent > LARGEST_VOLUME_FALL
+    if memory.has_large_volumes:
+        is_doubtful |= rows["volume"][slots] > LARGEST_VOLUME_FALL
     is_steady = memory.is_steady[slots]
     if is_steady.any():
         # float64, because three times a large float32 would be infinite. An unknown price is 0, so a first price is
@@ -269,13 +301,16 @@ def _track(key: InstrumentKey, row: np.void, memory: Memory, slot: int) -> Track
     )
 
 
-def write_results(check: TickCheck, accepted: Ticks, rows: Rows, memory: Memory) -> None:
+def write_results(check: TickCheck, rows: Rows, memory: Memory) -> None:
     """Write volumes, previous closes and suspect marks.
 
-    Call it after the prices of the `accepted` ticks are written: writing them clears the marks.
+    Call it after the prices of the accepted ticks are written: writing them clears the marks.
     """
     known = rows["known"]
-    _write_volumes(accepted.only(_VOLUME_AT[accepted.codes] > 0), rows, memory)
+    if check.volumes is not None:
+        # Where a slot repeats, numpy keeps the last assignment.
+        rows["volume"][check.volumes.slots] = check.volumes.sent
+        memory.volume_ltt[check.volumes.slots] = check.volumes.ltts
     if check.day_closes is not None:
         _write_day_closes(check.day_closes, rows, memory)
     # Instruments in doubt come last: for them the rule decides.
@@ -283,16 +318,10 @@ def write_results(check: TickCheck, accepted: Ticks, rows: Rows, memory: Memory)
         close, oi = tracked.quote.previous_close, tracked.quote.previous_oi
         rows["previous_close"][slot], rows["previous_oi"][slot] = close or 0.0, oi or 0
         rows["volume"][slot], memory.volume_ltt[slot] = tracked.quote.volume or 0, tracked.volume_ltt
+        memory.note_volume(tracked.quote.volume or 0)
         memory.settled_to[slot], memory.jumps[slot] = (tracked.close_day + 1) * DAY_SECONDS, tracked.jumps
         flag = 0 if close is None else int(Known.DAY_CLOSE if oi is None else Known.PREVIOUS_CLOSE)
         known[slot] = int(known[slot]) & ~(_CLOSES | _SUSPECT) | flag | (_SUSPECT if tracked.is_suspect else 0)
-
-
-def _write_volumes(ticks: Ticks, rows: Rows, memory: Memory) -> None:
-    # Where a slot repeats, numpy keeps the last assignment: ticks are in order of arrival.
-    if len(ticks.at):
-        rows["volume"][ticks.slots] = ticks.fields("<u4", _VOLUME_AT[ticks.codes])
-        memory.volume_ltt[ticks.slots] = ticks.fields("<u4", _LTT_AT[ticks.codes])
 
 
 def _write_day_closes(found: _DayCloses, rows: Rows, memory: Memory) -> None:

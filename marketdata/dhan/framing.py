@@ -1,0 +1,96 @@
+"""Where packets start in the messages of a socket: whole arrays at a time, not packet by packet.
+
+The definition is `packets.split`; property tests compare both. Damaged and unknown packets are counted, never returned.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from marketdata.dhan.counters import Counters
+from marketdata.dhan.packets import HEADER, LENGTH_OF
+from marketdata.dhan.row_writer import sliding
+
+_Integers = npt.NDArray[np.int64]
+_Words = npt.NDArray[np.uint64]
+
+# No packet is that long, so a message without a header is not taken for a single packet.
+_NO_LENGTH: Final = -1
+
+
+def _lengths() -> _Integers:
+    lengths = np.zeros(256, dtype=np.int64)  # A code is one byte.
+    for code, length in LENGTH_OF.items():
+        lengths[code] = length
+    return lengths
+
+
+_LENGTH_BY_CODE: Final = _lengths()
+
+
+def headers_at(buffer: bytes, offsets: _Integers) -> _Words:
+    """Return the packet headers at `offsets` as numbers.
+
+    A header has eight bytes, little-endian: the code is in bits 0 to 7, the length in 8 to 23, the segment in 24 to 31,
+    the security id above.
+    """
+    if not len(offsets):
+        return np.empty(0, dtype=np.uint64)
+    headers: _Words = sliding(buffer, "<u8", 0)[offsets]
+    return headers
+
+
+def find_packets(messages: Sequence[bytes], buffer: bytes, counters: Counters) -> _Integers:
+    """Return where whole, known packets start in `buffer`, the joined `messages`; count the rest.
+
+    In order of arrival.
+    """
+    # 1. Where each message starts in the joined buffer.
+    sizes = np.fromiter(map(len, messages), dtype=np.int64, count=len(messages))
+    starts = np.cumsum(sizes) - sizes
+    # 2. The first header of every message.
+    is_long = sizes >= HEADER.size
+    lengths = np.full(len(sizes), _NO_LENGTH, dtype=np.int64)
+    codes = np.zeros(len(sizes), dtype=np.int64)
+    headers = headers_at(buffer, starts[is_long])
+    codes[is_long] = headers & 0xFF
+    lengths[is_long] = headers >> 8 & 0xFFFF
+    # 3. The usual message is one packet: its stated length is its size and fits its code.
+    is_single = (lengths == sizes) & (lengths == _LENGTH_BY_CODE[codes])
+    offsets: _Integers = starts[is_single]
+    # 4. The others are stacked or damaged and are walked. Sorting restores the order of arrival.
+    is_walked = ~is_single & (sizes > 0)
+    if is_walked.any():
+        walked = _walk(buffer, starts[is_walked], starts[is_walked] + sizes[is_walked], counters)
+        offsets = np.sort(np.concatenate((offsets, *walked)))
+    counters.packets += len(offsets)
+    return offsets
+
+
+def _walk(buffer: bytes, at: _Integers, ends: _Integers, counters: Counters) -> list[_Integers]:
+    """Return the offsets of the known packets in the messages from `at` to `ends`; no message is empty.
+
+    The n-th step reads the n-th packet of every message, so there are as many steps as the longest one has packets.
+    """
+    found: list[_Integers] = []
+    while len(at):
+        # Too few bytes for a header end the message.
+        has_header = ends - at >= HEADER.size
+        counters.malformed += len(at) - int(np.count_nonzero(has_header))
+        at, ends = at[has_header], ends[has_header]
+        headers = headers_at(buffer, at)
+        codes, lengths = headers & 0xFF, (headers >> 8 & 0xFFFF).astype(np.int64)
+        following = at + lengths
+        # After a wrong length the start of the next packet is unknown: the rest of the message is lost, the packets
+        # before it count. An unknown code with a whole length is skipped.
+        is_whole = (lengths >= HEADER.size) & (following <= ends)
+        is_known = is_whole & (lengths == _LENGTH_BY_CODE[codes])
+        whole = int(np.count_nonzero(is_whole))
+        counters.malformed += len(at) - whole
+        counters.unknown += whole - int(np.count_nonzero(is_known))
+        found.append(at[is_known])
+        goes_on = is_whole & (following < ends)
+        at, ends = following[goes_on], ends[goes_on]
+    return found
