@@ -55,7 +55,9 @@ def quick_flush(truncate: Callable[..., list[str]]) -> Callable[..., list[str]]:
 
     def sql_flush(style: object, tables: Sequence[str], **options: Any) -> list[str]:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT sum(pg_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name", [list(tables)])
+            cursor.execute(
+                "SELECT sum(pg_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name", [list(tables)]
+            )
             if options.get("reset_sequences") or cursor.fetchone()[0] > MAX_DELETED_BYTES:
                 return truncate(style, tables, **options)
             cursor.execute(f"SELECT EXISTS (TABLE {NEVER_DELETED})")

@@ -116,7 +116,9 @@ def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime 
         return []
     current_from = list_current_from(at=market_now(now))
     scope = _Scope(exchange, current_from, max(1, min(limit, MAX_LIMIT)))
-    found = next((hits for hits in _attempts(query, words, asked, scope) if hits), [])
+    found = next((hits for hits in _attempts(query, words, asked, scope) if hits), None)
+    if found is None:
+        return []
     # A contract may match by name and by column: the first, better ranked hit stays.
     unique = list({hit.instrument_id: hit for hit in found}.values())[: scope.limit]
     marked = [replace(hit, is_over=hit.expiry is not None and hit.expiry < current_from[hit.segment]) for hit in unique]

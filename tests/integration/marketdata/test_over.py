@@ -96,6 +96,18 @@ def test_what_expires_on_a_holiday_is_over_with_the_session_before_it(nifty: Ins
     )
 
 
+def test_a_closure_of_nine_days_ends_with_the_first_session_after_it() -> None:
+    closed = MarketSession.objects.filter(
+        exchange_segment=ExchangeSegment.MCX_COMM, day__range=(TODAY, date(2026, 2, 18))
+    )
+    closed.update(kind="holiday", opens=None, closes=None)
+
+    current_from = selectors.list_current_from(at=at(12))
+
+    assert current_from[ExchangeSegment.MCX_COMM] == date(2026, 2, 19)
+    assert current_from[ExchangeSegment.NSE_FNO] == TODAY
+
+
 def test_a_market_date_of_another_day_has_no_hours(nifty: Instrument, settings: Settings) -> None:
     # A demo with a fixed date shows the same at any hour of the clock.
     assert nearest_options("NIFTY", datetime(2026, 11, 28, 18, tzinfo=IST)) == TODAY
