@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.stack import Stack
 
@@ -85,6 +85,24 @@ def test_searching_by_contract_offers_its_expiry(page: Page) -> None:
     expect(first).to_contain_text("NIFTY")
     expect(first).to_contain_text("25,000 CE")
     expect(first.locator(".kind")).to_have_text("Option")
+
+
+def test_a_late_answer_of_the_search_does_not_replace_the_offers_of_a_chosen_hit(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("relia")
+    expect(page.locator("[role=option]").first).to_contain_text("RELIANCE")
+    late: list[Route] = []
+    page.route("**/instruments/search?*", lambda route: late.append(route))
+    with page.expect_request("**/instruments/search?*"):
+        page.keyboard.type("n")
+    page.keyboard.press("Enter")
+    expect(page.locator(".chip.preferred")).to_be_visible()
+
+    late[0].fulfill(json={"results": []})
+    page.evaluate("new Promise((done) => setTimeout(done))")
+
+    expect(page.locator(".chip.preferred")).to_be_visible()
+    expect(page.locator("#search-panel")).not_to_contain_text("No instrument matches")
 
 
 def test_an_unknown_symbol_and_a_search_without_hits_show_a_message(page: Page, stack: Stack) -> None:

@@ -75,12 +75,16 @@ export class SearchBox {
   }
 
   close() {
-    clearTimeout(this.#timer);
-    this.#abortController.abort();
+    this.#cancelSearch();
     this.#chosen = null;
     this.#panel.hidden = true;
     this.#input.setAttribute("aria-expanded", "false");
     this.#input.removeAttribute("aria-activedescendant");
+  }
+
+  #cancelSearch() {
+    clearTimeout(this.#timer);
+    this.#abortController.abort();
   }
 
   /** @param {Event} event */
@@ -204,6 +208,8 @@ export class SearchBox {
    * @param {Hit} hit
    */
   #choose(hit) {
+    // The answer to a later keystroke would replace the offers under the pointer.
+    this.#cancelSearch();
     this.#chosen = hit;
     const choices = make("div", { class: "choices" }, [
       make("p", { class: "choices-title" }, [
