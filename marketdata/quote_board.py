@@ -28,6 +28,7 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
+from marketdata.board_scripts import CACHE_ROWS, REPORT, WITHDRAW
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
@@ -56,32 +57,6 @@ RUN_TTL_SECONDS: Final = 24 * 3600
 # Fields of a connection's hash that are no instrument.
 _EPOCH: Final = b"epoch"
 _LAYOUT: Final = b"layout"
-
-# KEYS: the hash of one connection. ARGV: epoch, mode, ttl, layout, number of ids to drop, the ids, then id and row in
-# turn. Mode "0" merges the rows, "1" replaces the hash, "2" replaces it even if its epoch is newer. Step by step:
-# 1. The hash has a newer epoch: a successor writes here. Answer -1 and change nothing. This holds for a hash of another
-#    layout too: the epoch is the fencing token between versions of this program.
-# 2. Another layout, another epoch, or a replacing mode: delete the hash, because its rows belong to another owner.
-# 3. Drop ids, then write rows. A full replacement comes in one call, so no reader sees the hash half filled.
-# 4. There was no hash of this layout although the caller merged: Redis was emptied, and only this part is cached.
-#    Answer 0.
-_CACHE_ROWS: Final = """
-local held = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
-local epoch = tonumber(ARGV[1])
-if held > epoch and ARGV[2] ~= '2' then return -1 end
-if redis.call('HGET', KEYS[1], 'layout') ~= ARGV[4] then
-  redis.call('DEL', KEYS[1])
-  held = 0
-end
-if held ~= epoch or ARGV[2] ~= '0' then redis.call('DEL', KEYS[1]) end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'layout', ARGV[4])
-local gone = tonumber(ARGV[5])
-for i = 6, 5 + gone do redis.call('HDEL', KEYS[1], ARGV[i]) end
-for i = 6 + gone, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-if held == 0 and ARGV[2] == '0' then return 0 end
-return 1
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +156,9 @@ class OwnerBoard:
         self._redis = client
         self._prefix = prefix
         self._lost_after_seconds = lost_after_seconds
-        self._cache_script = client.register_script(_CACHE_ROWS)
+        self._cache_script = client.register_script(CACHE_ROWS)
+        self._report_script = client.register_script(REPORT)
+        self._withdraw_script = client.register_script(WITHDRAW)
 
     async def publish(self, frame: BusFrame) -> None:
         """Publish one frame to all subscribed web and analytics processes."""
@@ -215,15 +192,17 @@ class OwnerBoard:
         return bool(answer)
 
     async def report(self, report: ConnectionReport, sent: Iterable[InstrumentKey] = ()) -> None:
-        """Write the report and the sent set of a connection; both expire after REPORT_TTL_SECONDS."""
-        # A transaction, so that no reader combines a report with the sent set of another second.
-        pipeline = self._redis.pipeline(transaction=True)
-        name = f"{self._prefix}:owner:{report.connection}"
-        pipeline.set(name, orjson.dumps(asdict(report)), ex=REPORT_TTL_SECONDS)
+        """Write the report and the sent set of a connection; both expire after REPORT_TTL_SECONDS.
+
+        Changes nothing if an owner with a newer epoch has reported.
+        """
         # Segment and security id packed into one u64: 5,000 keys are 40 kB.
         words = np.fromiter((key.segment << 32 | key.security_id for key in sent), dtype="<u8")
-        pipeline.set(f"{self._prefix}:sent:{report.connection}", words.tobytes(), ex=REPORT_TTL_SECONDS)
-        await pipeline.execute()
+        # One script, so that no reader combines a report with the sent set of another second.
+        await self._report_script(
+            keys=self._report_keys(report.connection),
+            args=[report.epoch, orjson.dumps(asdict(report)), words.tobytes(), REPORT_TTL_SECONDS],
+        )
 
     async def read_volumes(self, day: int) -> Mapping[int, DayVolume]:
         """Return the volumes that owners have noted on this day (as `day_in_india` counts), by instrument id."""
@@ -239,9 +218,15 @@ class OwnerBoard:
             pipeline.expire(f"{self._prefix}:volumes:{day}", CACHE_TTL_SECONDS)
             await pipeline.execute()
 
-    async def withdraw(self, connection: int) -> None:
-        """Delete the report of a connection that its owner releases, ahead of its expiry."""
-        await self._redis.delete(f"{self._prefix}:owner:{connection}", f"{self._prefix}:sent:{connection}")
+    async def withdraw(self, *, connection: int, epoch: int) -> None:
+        """Delete the report of a connection that its owner releases, ahead of its expiry.
+
+        Changes nothing if an owner with a newer epoch has reported.
+        """
+        await self._withdraw_script(keys=self._report_keys(connection), args=[epoch])
+
+    def _report_keys(self, connection: int) -> list[str]:
+        return [f"{self._prefix}:owner:{connection}", f"{self._prefix}:sent:{connection}"]
 
     async def requests(self) -> AsyncGenerator[OwnerRequest, None]:
         """Yield nudges and full-frame requests. Raises BoardError or OSError when Redis is lost."""

@@ -92,7 +92,11 @@ def test_a_late_answer_of_the_search_does_not_replace_the_offers_of_a_chosen_hit
     page.keyboard.type("relia")
     expect(page.locator("[role=option]").first).to_contain_text("RELIANCE")
     late: list[Route] = []
-    page.route("**/instruments/search?*", lambda route: late.append(route))
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    page.route("**/instruments/search?*", hold)
     with page.expect_request("**/instruments/search?*"):
         page.keyboard.type("n")
     page.keyboard.press("Enter")

@@ -67,7 +67,8 @@ class Publisher:
 
     async def withdraw(self) -> None:
         """Delete the report and record the last state, after the connection was released."""
-        await self._write(self._board.withdraw(self._connection.lease.connection))
+        lease = self._connection.lease
+        await self._write(self._board.withdraw(connection=lease.connection, epoch=lease.epoch))
         await self._record_state()
 
     async def _flush_forever(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -12,6 +13,7 @@ import redis
 import redis.asyncio
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows, encode_frame
 from marketdata.domain.tick_rules import DayVolume
 from marketdata.quote_board import (
@@ -246,8 +248,33 @@ async def test_reports_are_read_by_number_until_they_are_withdrawn(
 
     assert board.list_reports() == [make_report(connection=2), make_report(connection=5)]
     assert await hub.list_reports() == board.list_reports()
-    await owner.withdraw(2)
+    await owner.withdraw(connection=2, epoch=5)
     assert [one.connection for one in board.list_reports()] == [5]
+
+
+async def test_a_former_owner_neither_replaces_nor_withdraws_the_report_of_its_successor(
+    owner: OwnerBoard, board: QuoteBoard
+) -> None:
+    successor = replace(make_report(), owner="host:2", epoch=6)
+    key = InstrumentKey(ExchangeSegment.NSE_FNO, 41)
+    await owner.report(make_report())
+    await owner.report(successor, [key])
+
+    await owner.report(make_report())
+    await owner.withdraw(connection=2, epoch=5)
+
+    assert board.list_reports() == [successor]
+    assert board.list_sent() == {2: frozenset({key})}
+
+
+async def test_an_unreadable_report_is_replaced(
+    owner: OwnerBoard, board: QuoteBoard, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
+    await client.set(f"{redis_prefix}:owner:2", b"{no report")
+
+    await owner.report(make_report())
+
+    assert board.list_reports() == [make_report()]
 
 
 async def test_a_report_expires_within_5_seconds(

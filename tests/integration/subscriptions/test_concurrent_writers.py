@@ -6,7 +6,7 @@ from random import Random
 from threading import Barrier, Event
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from pytest_django import Settings
 
 from marketdata.domain.errors import DomainError
@@ -147,3 +147,20 @@ def test_a_claim_that_waits_too_long_for_the_lock_is_refused_with_placement_busy
     assert not Claim.objects.exists()
     other.close()
     assert claim_chain(listing.series_of("RELIANCE"), user_id=user).legs == 50
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_database_session_is_no_refusal_of_the_claim_and_leaves_nothing_behind(listing: Listing) -> None:
+    user = make_user().pk
+
+    def lose_session() -> None:
+        with services.placement(now=NOW), connection.cursor() as cursor:
+            claim_chain(listing.series_of("RELIANCE"), user_id=user)
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(OperationalError):
+        lose_session()
+
+    connection.close()
+    assert not Claim.objects.exists()
+    assert not Subscription.objects.exists()

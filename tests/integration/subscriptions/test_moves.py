@@ -157,6 +157,27 @@ def test_a_move_leaves_the_old_connection_first_when_there_is_no_room_for_an_ove
 
 
 @pytest.mark.django_db
+def test_a_failover_ends_overlaps_whose_slots_it_needs() -> None:
+    FeedConnection.objects.update(capacity=6)
+    fill_with_shares(24)
+    make_live(1, 2, 3, 4)
+    lose(5)
+    services.fail_over(connection=5, now=NOW)
+    make_live(5)
+    services.rebalance(actor="operator1", now=NOW)
+    assert list_loads() == [6, 6, 6, 6, 4]
+    lose(4)
+
+    report = services.fail_over(connection=4, now=NOW)
+
+    # With their overlaps the other connections had two free slots.
+    assert (report.moved, report.waiting) == (5, 0)
+    assert list_loads() == [6, 6, 6, 0, 6]
+    assert count_leaving() == 0
+    check_invariants()
+
+
+@pytest.mark.django_db
 def test_a_failover_reverts_moves_to_the_lost_connection_and_completes_moves_from_it() -> None:
     fill_with_shares(25)
     make_live(1, 2, 3, 4)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -18,6 +19,7 @@ from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
 from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
+from tests.proxies import running_proxy
 from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
@@ -105,6 +107,25 @@ async def test_after_undecodable_bytes_the_hub_subscribes_again_and_requests_eve
         await publisher.publish_changes({41: 11.0})
         await wait_until_async(lambda: screen.shows(41, 11.0), message="the price after the bytes")
     assert "bus lost" in caplog.text
+
+
+async def test_a_redis_that_hangs_shows_the_bus_as_lost_until_it_answers(
+    publisher: FramePublisher, redis_url: str, redis_prefix: str
+) -> None:
+    port = urlsplit(redis_url).port
+    assert port is not None
+    with running_proxy(port) as proxy:
+        through = redis_url.replace(f":{port}", f":{proxy.port}")
+        hub = QuoteHub(connect=lambda: HubBoard(redis.asyncio.Redis.from_url(through), redis_prefix))
+        async with running_publisher(publisher), watching(hub, 41) as screen:
+            await wait_until_async(lambda: screen.states[-1:] == ["partial"], message="the state with reports")
+
+            proxy.hold()
+            await wait_until_async(lambda: screen.states[-1:] == ["bus_lost"], message="the loss")
+
+            proxy.release()
+            await wait_until_async(lambda: screen.states[-1:] == ["partial"], message="the return")
+        await hub.aclose()
 
 
 async def test_prices_flow_while_the_calendar_is_unreadable(
