@@ -4,8 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
+from pytest_django import Settings
+
 from marketdata import services
+from marketdata.models import Instrument
 from tests import master_lines as made
+from tests.factories import NOW, put_prices
 
 TODAY = date(2026, 2, 10)
 OPTION = (
@@ -104,3 +108,19 @@ def import_list(directory: Path, rows: Sequence[str], *, now: datetime) -> None:
     if record.findings:
         record = services.import_instruments(source=str(path), as_of=TODAY, now=now, accepts=record.pk)
     assert record.refusal == ""
+
+
+def start_market(settings: Settings, directory: Path) -> list[str]:
+    """Import the small market at NOW, with prices of the spots; the broker does not answer. Return its rows."""
+    settings.MARKET_DATE = TODAY
+    settings.DHAN_REST_URL = "http://127.0.0.1:9/v2"  # no server listens there
+    rows = small_market()
+    import_list(directory, rows, now=NOW)
+    prices = {13: 25_010.0, 2885: 2_604.0, 472789: 5_810.0, 486502: 5_990.0}
+    put_prices({listed(one).pk: price for one, price in prices.items()})
+    return rows
+
+
+def listed(security_id: int) -> Instrument:
+    """Return the listed instrument with this id."""
+    return Instrument.objects.get(is_listed=True, security_id=security_id)

@@ -16,6 +16,7 @@ from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, PreloadRule, Subscription, SubscriptionLog
 from subscriptions.services import FollowReport
 from tests import changing_lists as lists
+from tests.changing_lists import listed
 from tests.factories import NOW, make_user, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 from tests.integration.subscriptions.invariants import check_invariants
@@ -29,19 +30,7 @@ CRUDE = SeriesKey(ExchangeSegment.MCX_COMM, "CRUDEOIL", lists.CRUDE_EXPIRY)
 
 @pytest.fixture
 def rows(db: None, own_board: str, settings: Settings, tmp_path: Path) -> list[str]:
-    """Import the small market with prices; the broker does not answer. Return its rows."""
-    settings.MARKET_DATE = lists.TODAY
-    settings.DHAN_REST_URL = "http://127.0.0.1:9/v2"  # no server listens there
-    rows = lists.small_market()
-    lists.import_list(tmp_path, rows, now=NOW)
-    put_prices(
-        {listed(13).pk: 25_010.0, listed(2885).pk: 2_604.0, listed(472789).pk: 5_810.0, listed(486502).pk: 5_990.0}
-    )
-    return rows
-
-
-def listed(security_id: int) -> Instrument:
-    return Instrument.objects.get(is_listed=True, security_id=security_id)
+    return lists.start_market(settings, tmp_path)
 
 
 def follow(directory: Path, rows: Sequence[str]) -> FollowReport:

@@ -10,10 +10,11 @@ from django.core.management import call_command
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
-from marketdata.models import Instrument, InstrumentImport
+from marketdata.models import InstrumentImport
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from tests import changing_lists as lists
-from tests.factories import NOW, add_to_watchlist, make_user, put_prices
+from tests.changing_lists import listed
+from tests.factories import NOW, add_to_watchlist, make_user
 from tests.integration.subscriptions.invariants import check_invariants
 from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists import services, tasks
@@ -25,13 +26,7 @@ MORNING = datetime(2026, 2, 11, 3, 15, tzinfo=UTC)  # 08:45 IST
 
 @pytest.fixture
 def rows(db: None, own_board: str, settings: Settings, tmp_path: Path) -> list[str]:
-    """Import the small market with prices; the broker does not answer. Return its rows."""
-    settings.MARKET_DATE = lists.TODAY
-    settings.DHAN_REST_URL = "http://127.0.0.1:9/v2"  # no server listens there
-    rows = lists.small_market()
-    lists.import_list(tmp_path, rows, now=NOW)
-    put_prices({listed(13).pk: 25_010.0, listed(2885).pk: 2_604.0, listed(472789).pk: 5_810.0})
-    return rows
+    return lists.start_market(settings, tmp_path)
 
 
 @pytest.fixture
@@ -70,10 +65,6 @@ class Follower:
 @pytest.fixture
 def follower(tmp_path: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks) -> Follower:
     return Follower(tmp_path, django_capture_on_commit_callbacks)
-
-
-def listed(security_id: int) -> Instrument:
-    return Instrument.objects.get(is_listed=True, security_id=security_id)
 
 
 def entry_of(user: User) -> WatchlistEntry:
