@@ -120,8 +120,8 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
     }
 
 
-def format_chain(chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote]) -> dict[str, Any]:
-    """Return a chain with the newest quotes of its legs."""
+def format_chain(chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote], *, is_over: bool) -> dict[str, Any]:
+    """Return a chain with the newest quotes of its legs; `is_over`: the last session of its expiry has ended."""
     sides: dict[Decimal, dict[OptionType, Leg]] = {}
     for leg in chain.legs:
         sides.setdefault(leg.strike, {})[leg.option_type] = leg
@@ -131,6 +131,7 @@ def format_chain(chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote
         "exchange": chain.listing.exchange.value,
         "expiry": series.expiry,
         "expiry_display": format_expiry(series.expiry),
+        "over": is_over,
         "spot": {
             "instrument_id": spot.pk,
             "token": spot.token,

@@ -98,7 +98,8 @@ class OptionChainView(APIView):
         )
         quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in chain.legs})
         spot = market_selectors.get_instrument_by_id(instrument_id=chain.listing.spot_instrument_id)
-        return Response(format_chain(chain, spot, quotes))
+        is_over = bool(market_selectors.list_over(contracts=[chain.listing.contract], now=now))
+        return Response(format_chain(chain, spot, quotes, is_over=is_over))
 
 
 class ChainSubscribeView(GenericAPIView[Any]):

@@ -58,6 +58,7 @@ class ListedEntry:
     legs: int
     state: EntryState
     quote: PlainQuote | None
+    is_over: bool = False  # the last session of its contract has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,16 @@ class _Quoted:
 
 
 def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
-    """Return the entries of a user in list order, with quotes. Raises BoardError."""
+    """Return the entries of a user in list order, with quotes. Raises BoardError.
+
+    One more query where the expiry of an entry is near.
+    """
     rows = list(_rows(user_id).annotate(leg_count=Count("claim__legs")))
     ticks = {one.instrument_id: one.tick_size for row in rows if (one := _quoted(row))}
     quotes = market.list_quotes(tick_sizes=ticks)
     subscribed = subscriptions.connection_of(list(ticks)).keys()
-    return [_listed(row, quotes, subscribed) for row in rows]
+    over = market.list_over(contracts=[one for row in rows if (one := _contract(row))])
+    return [_listed(row, quotes, subscribed, is_over=_contract(row) in over) for row in rows]
 
 
 def list_quoted_instruments(*, user_id: int) -> Sequence[int]:
@@ -151,7 +156,15 @@ def _quoted(entry: WatchlistEntry) -> _Quoted | None:
     return _Quoted(instrument.pk, instrument.tick_size) if instrument is not None else None
 
 
-def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], subscribed: Set[int]) -> ListedEntry:
+def _contract(entry: WatchlistEntry) -> tuple[ExchangeSegment, date] | None:
+    """Return segment and expiry of the contracts of an entry; None for an entry without an expiry."""
+    segment = entry.exchange_segment if entry.instrument is None else entry.instrument.exchange_segment
+    return None if entry.expiry is None or segment is None else (ExchangeSegment(segment), entry.expiry)
+
+
+def _listed(
+    entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], subscribed: Set[int], *, is_over: bool
+) -> ListedEntry:
     quoted = _quoted(entry)
     quoted_id = quoted.instrument_id if quoted is not None else None
     quote = quotes.get(quoted_id) if quoted_id is not None else None
@@ -163,6 +176,7 @@ def _listed(entry: WatchlistEntry, quotes: Mapping[int, PlainQuote], subscribed:
         legs=entry.leg_count,  # type: ignore[attr-defined]  # Annotated by the caller.
         state=_state(entry, is_subscribed=quoted_id in subscribed, quote=quote),
         quote=quote,
+        is_over=is_over,
     )
 
 

@@ -97,6 +97,7 @@ def _format_chain(chain: Chain) -> dict[str, Any]:
 def _format_listed(listed: ListedEntry) -> dict[str, Any]:
     return {
         **_format_entry(listed.entry, listed.exchange),
+        "over": listed.is_over,
         "state": listed.state,
         "quoted_instrument_id": listed.quoted_instrument_id,
         "quote": {name: getattr(listed.quote, name) for name in QUOTE_FIELDS} if listed.quote else None,

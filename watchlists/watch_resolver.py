@@ -83,6 +83,7 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening
         "expiry": listing.series.expiry.isoformat(),
         "expiry_display": format_expiry(listing.series.expiry),
         "days_left": (listing.series.expiry - market.market_today()).days,
+        "over": bool(market.list_over(contracts=[listing.contract], now=now)),
         "spot_instrument_id": listing.spot_instrument_id,
         "atm": format_strike(window.atm),
         "strike_step": format_strike(window.strike_step),

@@ -41,6 +41,7 @@ from marketdata.selectors.series import (
     list_contracts,
     list_expiries,
     list_first_current,
+    list_over,
     list_series,
 )
 from marketdata.selectors.sessions import (

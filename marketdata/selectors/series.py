@@ -5,7 +5,7 @@ An expired contract stays marked as listed until the next import, so every query
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -107,6 +107,11 @@ class SeriesListing:
         """The exchange that lists the series."""
         return EXCHANGE_OF[self.series.segment]
 
+    @property
+    def contract(self) -> tuple[ExchangeSegment, date]:
+        """Segment and expiry, by which a contract is over."""
+        return self.series.segment, self.series.expiry
+
     def legs_in(self, window: Window) -> tuple[Leg, ...]:
         """Return the legs inside `window`; a strike that is listed on one side only has one."""
         return _legs(self._rows_in(window))
@@ -189,6 +194,19 @@ def list_first_current(
     }
     read = list_current_from(at=market_now(now), segments=segments)
     return {segment: read.get(segment, market_today()) for segment, _ in listed}
+
+
+def list_over(
+    *, contracts: Collection[tuple[ExchangeSegment, date]], now: datetime | None = None
+) -> Set[tuple[ExchangeSegment, date]]:
+    """Return those `contracts`, by segment and expiry, that are over at `now`, by default the clock.
+
+    The calendar is read only if one of them is near.
+    """
+    near = market_today() + timedelta(days=LONGEST_CLOSURE_DAYS)
+    candidates = {(segment, expiry) for segment, expiry in contracts if expiry <= near}
+    current_from = list_current_from(at=market_now(now), segments={segment for segment, _ in candidates})
+    return {(segment, expiry) for segment, expiry in candidates if expiry < current_from[segment]}
 
 
 def get_future(

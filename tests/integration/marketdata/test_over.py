@@ -4,20 +4,24 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
+from rest_framework.test import APIClient
 
 from accounts.models import User
 from marketdata import selectors
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType, SeriesKey
 from marketdata.models import Instrument, MarketSession
 from marketdata.selectors import Offer, UnknownExpiry
+from marketdata.streaming.messages import WatchChain
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim
 from tests.factories import make_equity, make_future, make_index, make_series, make_user, put_prices
 from watchlists.models import EntryKind
+from watchlists.selectors import list_entries
 from watchlists.services import add_entry
+from watchlists.watch_resolver import resolve_watch
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_board")]
 
@@ -37,7 +41,7 @@ def market_date(settings: Settings) -> None:
 
 
 @pytest.fixture
-def nifty() -> Instrument:
+def nifty(own_board: str) -> Instrument:
     """Return NIFTY with options that expire today and in a week, and a future that expires today and in a week."""
     spot = make_index("NIFTY", security_id=13)
     for expiry in (TODAY, NEXT):
@@ -179,3 +183,67 @@ def test_tier_b_takes_the_next_expiry_when_one_is_over(nifty: Instrument) -> Non
     evening = set(Claim.objects.filter(kind=ClaimKind.PRELOAD).values_list("expiry", flat=True))
     assert evening == {NEXT, date(2026, 2, 24)}
     assert {target.series.expiry for target in subscriptions.plan_preload(now=at(12)).wanted if target.series} == noon
+
+
+@pytest.fixture
+def holiday(nifty: Instrument) -> None:
+    """Make today a holiday, so that what expires today is over at any hour of the clock."""
+    MarketSession.objects.filter(exchange_segment=ExchangeSegment.NSE_FNO, day=TODAY).update(
+        kind="holiday", opens=None, closes=None
+    )
+
+
+def client_of(user: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(user)
+    return client
+
+
+@pytest.mark.usefixtures("holiday")
+def test_a_chain_in_the_api_states_that_it_is_over() -> None:
+    client = client_of(make_user())
+
+    over, nearest = (
+        client.get("/api/v2/option-chain/NIFTY", {"strikes": 3, **query}).json() for query in ({"expiry": TODAY}, {})
+    )
+
+    assert (over["expiry"], over["over"]) == ("2026-02-10", True)
+    assert (nearest["expiry"], nearest["over"]) == ("2026-02-17", False)
+
+
+def test_a_chain_in_the_browser_states_that_it_is_over(nifty: Instrument) -> None:
+    watch = WatchChain("chain", "NIFTY", TODAY.isoformat(), None, 3)
+    user = make_user().pk
+
+    states = [
+        resolve_watch(watch=watch, user_id=user, is_opening=True, now=now).message["over"] for now in (at(12), at(18))
+    ]
+
+    assert states == [False, True]
+
+
+@pytest.mark.usefixtures("holiday")
+def test_entries_in_the_api_state_which_are_over() -> None:
+    user: User = make_user()
+    make_equity("TCS")
+    targets = [("NIFTY", EntryKind.INDEX_OPTION, TODAY), ("NIFTY", EntryKind.INDEX_OPTION, NEXT)]
+    targets += [("NIFTY", EntryKind.FUTURE, TODAY), ("TCS", EntryKind.EQUITY, None)]
+    for symbol, kind, expiry in targets:
+        add_entry(user_id=user.pk, actor="trader1", symbol=symbol, kind=kind, now=at(8), expiry=expiry, strikes=3)
+
+    entries = client_of(user).get("/api/v2/watchlist/me").json()["entries"]
+
+    assert [one["over"] for one in entries] == [True, False, True, False]
+
+
+@pytest.mark.usefixtures("holiday")
+@pytest.mark.parametrize("expiries", [[TODAY], [TODAY, NEXT]])
+def test_a_list_with_near_expiries_reads_the_calendar_once(
+    expiries: list[date], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    user: User = make_user()
+    for one in expiries:
+        add_entry(user_id=user.pk, actor="trader1", symbol="NIFTY", kind=EntryKind.FUTURE, now=at(8), expiry=one)
+
+    with django_assert_num_queries(3):
+        assert [one.is_over for one in list_entries(user_id=user.pk)] == [one == TODAY for one in expiries]

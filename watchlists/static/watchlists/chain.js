@@ -19,6 +19,7 @@ import { isSameChain } from "./underlying.js";
  * @property {string} instrument_type  The kind of watchlist entry that this chain is.
  * @property {string} expiry
  * @property {number} days_left
+ * @property {boolean} over  Whether the last session of the expiry has ended.
  * @property {number} spot_instrument_id
  * @property {string} atm
  * @property {string} strike_step

@@ -76,6 +76,7 @@ export class ChainPanel {
     this.#setState("full");
     this.#title.textContent = chain.symbol;
     byId("chain-exchange").textContent = chain.exchange;
+    byId("chain-over").hidden = !chain.over;
     byId("step").textContent = format.formatStrike(chain.strike_step);
     byId("lot").textContent = format.formatWhole(chain.lot_size);
     byId("legs").textContent = format.formatWhole(legsOf(chain).length);

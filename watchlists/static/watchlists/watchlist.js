@@ -14,6 +14,7 @@ import { make, makeButton } from "./dom.js";
  * @property {string} exchange
  * @property {string} instrument_type
  * @property {string | null} expiry
+ * @property {boolean} over  Whether the last session of the expiry has ended.
  * @property {number | null} instrument_id
  * @property {number | null} quoted_instrument_id  The instrument whose price the row shows; for a chain, its spot.
  * @property {number} legs
@@ -70,6 +71,7 @@ class EntryRow {
       make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
+        ...(entry.over ? [make("span", { class: "badge", text: "over" })] : []),
       ]),
       make("span", { class: "entry-kind", text: `${entry.exchange} · ${kind}` }),
       price,
