@@ -72,6 +72,12 @@ class Instrument(models.Model):
                 name="instruments_series",
             ),
             models.Index(fields=["token"], condition=Q(is_listed=True), name="instruments_token"),
+            # The former terms of contracts that go on under others, and contracts that have ended.
+            models.Index(
+                fields=["underlying_symbol", "exchange_segment", "expiry"],
+                condition=Q(is_listed=False, strike__isnull=False),
+                name="instruments_former_series",
+            ),
             # The next three index a tenth of the rows, all but the options: the search finds only these by name.
             models.Index(
                 fields=["token"],

@@ -6,14 +6,14 @@ module does not know sockets.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from marketdata import selectors as market
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import OptionType, SeriesKey, format_expiry, format_strike
+from marketdata.domain.instruments import EXCHANGE_OF, OptionType, format_expiry, format_strike
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
@@ -54,24 +54,23 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
 
 
 def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening: bool) -> ResolvedWatch:
-    underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
     view = partial(
-        subscription_services.view_chain,
-        underlying=underlying,
-        width=watch.strikes,
-        user_id=user_id,
-        is_opening=is_opening,
-        now=now,
+        subscription_services.view_chain, width=watch.strikes, user_id=user_id, is_opening=is_opening, now=now
     )
+    followed = None
     try:
-        chain = view(expiry=expiry)
-    except market.UnknownExpiry:
-        # A page that is open while the exchange moves the expiry goes on with the same contracts.
-        moved = _find_moved_expiry(underlying, expiry)
-        if moved is None:
+        underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
+        chain = view(underlying=underlying, expiry=expiry)
+    except (market.UnknownSymbol, market.NoOptions, market.UnknownExpiry):
+        # A page that is open while the exchange moves the expiry, or renames the underlying, goes on with the same
+        # contracts.
+        followed = market.find_followed_series(symbol=watch.symbol, exchange=watch.exchange, expiry=expiry)
+        if followed is None:
             raise
-        chain = view(expiry=moved)
+        present = followed.present
+        underlying = market.find_underlying(symbol=present.underlying, exchange=EXCHANGE_OF[present.segment])
+        chain = view(underlying=underlying, expiry=present.expiry if expiry else None)
     listing, window, legs = chain.listing, chain.window, chain.legs
     ids = [leg.instrument_id for leg in legs]
     message = {
@@ -82,6 +81,8 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening
         "instrument_type": selectors.OPTION_KIND_OF.get(underlying.kind),
         "expiry": listing.series.expiry.isoformat(),
         "expiry_display": format_expiry(listing.series.expiry),
+        # The symbol of the watch, if the exchange has renamed it: the page goes on under the present one.
+        "former_symbol": watch.symbol if followed and followed.is_renamed else None,
         "days_left": (listing.series.expiry - market.market_today()).days,
         "over": bool(market.list_over(contracts=[listing.contract], now=now)),
         "spot_instrument_id": listing.spot_instrument_id,
@@ -94,14 +95,6 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening
         "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
     }
     return ResolvedWatch(message, (listing.spot_instrument_id, *ids))
-
-
-def _find_moved_expiry(underlying: market.Underlying, expiry: date | None) -> date | None:
-    if underlying.option_segment is None or expiry is None:
-        return None
-    key = SeriesKey(underlying.option_segment, underlying.symbol, expiry)
-    successor = market.list_series_successors(keys=[key]).get(key)
-    return None if successor is None or successor.series.underlying != underlying.symbol else successor.series.expiry
 
 
 def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:

@@ -52,8 +52,10 @@ from marketdata.selectors.sessions import (
     read_calendar,
 )
 from marketdata.selectors.succession import (
+    FollowedSeries,
     SeriesSuccessor,
     Successor,
+    find_followed_series,
     list_series_successors,
     list_successors,
 )

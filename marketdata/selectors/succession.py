@@ -7,14 +7,15 @@ successor and is not reviewed: the release of expired contracts ends it.
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from django.db import connection
 
-from marketdata.domain.instruments import ExchangeSegment, InstrumentType, SeriesKey
+from marketdata.domain.instruments import EXCHANGE_OF, ExchangeSegment, InstrumentType, SeriesKey
 from marketdata.domain.succession import Change, Pair, Terms, choose_series, choose_successor
 from marketdata.models import Instrument
-from marketdata.selectors.underlyings import market_today
+from marketdata.selectors.underlyings import EXCHANGE_ORDER, market_today, spell
 
 # Candidates have the key, the token or the ISIN of the former instrument. A token contains all terms of a contract.
 _CANDIDATES_SQL: Final = """
@@ -54,6 +55,19 @@ WHERE NOT EXISTS (
         AND i.exchange_segment = wanted.segment AND i.expiry = wanted.expiry AND i.strike IS NOT NULL
 )
 """
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedSeries:
+    """A series that is listed no longer under its terms, and the listed one that continues it."""
+
+    former: SeriesKey
+    present: SeriesKey
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether the underlying has another symbol now."""
+        return self.former.underlying != self.present.underlying
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,32 @@ def list_series_successors(*, keys: Collection[SeriesKey]) -> Mapping[SeriesKey,
             series_of[pair.former_id] = SeriesKey(present.segment, present.symbol, present.expiry), change
     chosen = {key: choose_series(series_of[one] for one in ids if one in series_of) for key, ids in options.items()}
     return {key: None if one is None else SeriesSuccessor(*one) for key, one in chosen.items()}
+
+
+def find_followed_series(*, symbol: str, exchange: str | None, expiry: date | None) -> FollowedSeries | None:
+    """Return the former series on `symbol`, in any spelling, that a listed one continues; None if there is none.
+
+    Without `expiry` the nearest one. Raises UnknownSymbol for an unknown exchange.
+    """
+    spellings = spell(symbol, exchange)
+    former = Instrument.objects.filter(
+        is_listed=False,
+        strike__isnull=False,
+        underlying_symbol__in={one.symbol for one in spellings},
+        expiry__gte=market_today(),
+    )
+    if expiry is not None:
+        former = former.filter(expiry=expiry)
+    # The most literal spelling is first; an exchange that the caller gives is in every one.
+    if wanted := spellings[0].exchange:
+        former = former.filter(exchange=wanted)
+    rows = former.values_list("exchange_segment", "underlying_symbol", "expiry").distinct()
+    keys = sorted(
+        (SeriesKey(ExchangeSegment(segment), name, day) for segment, name, day in rows if day),
+        key=lambda key: (EXCHANGE_ORDER.index(EXCHANGE_OF[key.segment]), key.expiry),
+    )
+    successors = list_series_successors(keys=keys)
+    return next((FollowedSeries(key, one.series) for key in keys if (one := successors.get(key))), None)
 
 
 def read_pair(row: Sequence[Any]) -> Pair:

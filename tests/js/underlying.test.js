@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { addressOf, isMovedExpiry, isOtherChain, isOpen, isSameChain, parseAddress } = await import(
+const { addressOf, followedRequest, isOtherChain, isOpen, isSameChain, parseAddress } = await import(
   "../../watchlists/static/watchlists/underlying.js"
 );
 
@@ -53,11 +53,29 @@ test("an address with another underlying or expiry leads to another chain", () =
   assert.equal(isOtherChain({ symbol: "RELIANCE" }, null), true);
 });
 
+const answer = { ...nse, former_symbol: null };
+
 test("the open chain follows an expiry that the exchange moved, and no answer to an earlier request", () => {
-  const moved = { ...nse, expiry: "2026-11-23" };
-  assert.equal(isMovedExpiry(moved, nse, nse), true);
-  assert.equal(isMovedExpiry(nse, nse, nse), false);
-  assert.equal(isMovedExpiry(nse, nse, moved), false);
-  assert.equal(isMovedExpiry(moved, null, nse), false);
-  assert.equal(isMovedExpiry(moved, nse, { symbol: "RELIANCE" }), false);
+  const moved = { ...answer, expiry: "2026-11-23" };
+  assert.deepEqual(followedRequest(moved, nse, nse), { ...nse, expiry: "2026-11-23" });
+  assert.equal(followedRequest(answer, nse, nse), null);
+  assert.equal(followedRequest(answer, nse, moved), null);
+  assert.equal(followedRequest(moved, null, nse), null);
+  assert.equal(followedRequest(moved, nse, { symbol: "RELIANCE" }), null);
+  assert.equal(followedRequest(moved, nse, null), null);
+});
+
+test("the open chain follows an underlying that the exchange renamed, at its expiry or at the nearest", () => {
+  const renamed = { symbol: "JIOREL", exchange: "NSE", expiry: "2026-11-23", former_symbol: "RELIANCE" };
+  const { former_symbol: _, expiry, ...underlying } = renamed;
+  assert.deepEqual(followedRequest(renamed, nse, nse), { ...underlying, expiry });
+  assert.deepEqual(followedRequest(renamed, nse, { symbol: "RELIANCE" }), underlying);
+  // A page that was opened by an address with the former symbol shows no chain yet.
+  assert.deepEqual(followedRequest(renamed, null, { symbol: "RELIANCE" }), underlying);
+});
+
+test("an answer under a former symbol that is no longer requested changes nothing", () => {
+  const renamed = { symbol: "JIOREL", exchange: "NSE", expiry: "2026-11-24", former_symbol: "RELIANCE" };
+  assert.equal(followedRequest(renamed, nse, { symbol: "TCS" }), null);
+  assert.equal(followedRequest(renamed, nse, { symbol: "JIOREL" }), null);
 });

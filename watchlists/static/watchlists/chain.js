@@ -18,6 +18,7 @@ import { isSameChain } from "./underlying.js";
  * @property {string} exchange
  * @property {string} instrument_type  The kind of watchlist entry that this chain is.
  * @property {string} expiry
+ * @property {string | null} former_symbol  The symbol of the watch, if the exchange has renamed the underlying.
  * @property {number} days_left
  * @property {boolean} over  Whether the last session of the expiry has ended.
  * @property {number} spot_instrument_id

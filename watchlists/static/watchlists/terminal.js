@@ -13,10 +13,11 @@ import { ReloadCoalescer } from "./reload.js";
 import { messageOf, offerOf, SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
-import { addressOf, isMovedExpiry, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
+import { addressOf, followedRequest, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
+/** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 /** @typedef {import("./search.js").AddRequest} AddRequest */
 /** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
@@ -123,9 +124,7 @@ class Terminal {
         break;
       case "chain":
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
-        if (isMovedExpiry(message, this.#panel.chain, this.#requested)) {
-          this.#followExpiry(message.expiry);
-        }
+        this.#follow(message);
         this.#panel.show(message);
         this.#markListed();
         break;
@@ -365,12 +364,19 @@ class Terminal {
     }
   }
 
-  /** @param {string} expiry  To which the exchange moved the expiry of the open chain. */
-  #followExpiry(expiry) {
-    const request = { ...this.#requested, symbol: this.#requested?.symbol ?? "", expiry };
-    this.#openChain(request);
-    this.#openedRequest = request;
+  /** @param {Chain} answer  Of a chain whose underlying or expiry may have another name than the requested one. */
+  #follow(answer) {
+    const request = followedRequest(answer, this.#panel.chain, this.#requested);
+    if (request === null) {
+      return;
+    }
+    this.#requested = this.#openedRequest = request;
+    window.history.replaceState(null, "", `#${addressOf(request)}`);
+    this.#socket.watch("chain", { chain: request });
     this.#loadExpiries(request);
+    if (answer.former_symbol !== null) {
+      this.#notices.show(`${answer.former_symbol} is called ${answer.symbol} now.`);
+    }
   }
 
   /** @param {ChainRequest} request */

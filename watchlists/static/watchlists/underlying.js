@@ -33,18 +33,25 @@ export function isSameChain(one, other) {
 }
 
 /**
- * Whether an answer shows that the exchange moved the expiry of the open chain: the chain on the screen is the requested
- * one, and its next answer names another expiry. An answer to an earlier request names another chain than the request.
- * @param {{symbol: string, expiry: string}} answer
+ * Return the request that goes on with the contracts of the open chain, after the exchange renamed their underlying or
+ * moved their expiry; null where the answer shows no such change. The server states the former symbol. An expiry has
+ * moved if the chain on the screen is the requested one, and its next answer names another: an answer to an earlier
+ * request names another chain than the request.
+ * @param {{symbol: string, exchange: string, expiry: string, former_symbol: string | null}} answer
  * @param {{symbol: string, expiry: string} | null} shown
  * @param {ChainRequest | null} request
+ * @returns {ChainRequest | null}
  */
-export function isMovedExpiry(answer, shown, request) {
-  if (shown === null || request === null || request.expiry === undefined) {
-    return false;
+export function followedRequest(answer, shown, request) {
+  if (request === null) {
+    return null;
   }
-  const isShown = shown.symbol === answer.symbol && shown.expiry === request.expiry;
-  return isShown && answer.symbol === request.symbol && answer.expiry !== request.expiry;
+  const { symbol, exchange, expiry } = answer;
+  if (answer.former_symbol !== null && answer.former_symbol === request.symbol) {
+    return { symbol, exchange, ...(request.expiry !== undefined && { expiry }) };
+  }
+  const isShown = shown !== null && shown.symbol === symbol && shown.expiry === request.expiry;
+  return isShown && symbol === request.symbol && expiry !== request.expiry ? { ...request, expiry } : null;
 }
 
 /**
