@@ -49,3 +49,9 @@ def record_closes(**_: object) -> None:
         services.record_closes(now=timezone.now())
     except quote_board.BoardError as error:
         logger.warning("closing prices not recorded, next attempt at the next run: %s", error)
+
+
+@shared_task(name="marketdata.tasks.remove_old_closes", ignore_result=True, time_limit=CLOSES_LIMIT_SECONDS)
+def remove_old_closes(**_: object) -> None:
+    """Remove recorded closing prices beyond the newest CLOSES_KEEP_DAYS, a bounded number of days each run."""
+    services.remove_old_closes()

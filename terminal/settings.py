@@ -254,6 +254,10 @@ FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
 # Retention of the audit log; a month is dropped as a whole, when all of it is older.
 AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
 
+# Retention of recorded closing prices and open interest, in session days. Chosen: analytics compares a day with the one
+# of a year before, and a year has some 250. At 25,000 instruments a day, 300 days are 7.5 million rows, about 1 GB.
+CLOSES_KEEP_DAYS = _whole("CLOSES_KEEP_DAYS", 300, low=30, high=10_000)
+
 # Maximum of live instruments of one trader, unless staff set another for the user.
 INSTRUMENT_QUOTA = _whole("INSTRUMENT_QUOTA", 5_000, low=0, high=25_000)
 

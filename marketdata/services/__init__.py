@@ -19,7 +19,7 @@ from marketdata.services.chains import (
     stored_chain,
     with_current_window,
 )
-from marketdata.services.closes import RecordedCloses, record_closes
+from marketdata.services.closes import RecordedCloses, record_closes, remove_old_closes
 from marketdata.services.entered_token import TokenRefused, TokenUntested, test_token
 from marketdata.services.imports import import_instruments, note_followed
 from marketdata.services.price_requests import request_ltps

@@ -1,7 +1,8 @@
 """The record of each day's end: closing price and closing open interest of every instrument that streams.
 
 The base of the next day's figures: the broker's close field holds the previous close only during a session. A segment
-is recorded once per session day, from the last-value cache, in one statement for all segments that have closed.
+is recorded once per session day, from the last-value cache, in one statement for all segments that have closed. Days
+beyond the newest CLOSES_KEEP_DAYS are removed.
 """
 
 import logging
@@ -11,6 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
 
 from marketdata import quote_board, selectors
@@ -38,6 +40,22 @@ SELECT id, segment, day, price, oi, %s
 FROM unnest(%s::bigint[], %s::smallint[], %s::date[], %s::numeric[], %s::bigint[]) AS q (id, segment, day, price, oi)
 ON CONFLICT ON CONSTRAINT closing_quotes_once_per_day DO NOTHING
 """
+# Counted in recorded days, not from the clock: one that runs ahead by years must not remove the record. One index
+# look-up per day.
+_FIND_NEWEST_OLD_DAY: Final = """
+WITH RECURSIVE days (day) AS (
+    SELECT max(day) FROM closing_quotes
+    UNION ALL
+    SELECT (SELECT max(c.day) FROM closing_quotes c WHERE c.day < days.day) FROM days WHERE days.day IS NOT NULL
+)
+SELECT day FROM days WHERE day IS NOT NULL OFFSET %s LIMIT 1
+"""
+_REMOVE_OLDEST_DAY: Final = """
+DELETE FROM closing_quotes WHERE day = (SELECT min(day) FROM closing_quotes WHERE day <= %s)
+"""
+# Chosen: usually one day is old; after the setting was lowered, a run removes at most a month, 500,000 rows.
+REMOVED_DAYS: Final = 20
+
 _ClosingRow = tuple[int, int, date, Decimal | None, int | None]
 
 
@@ -64,6 +82,23 @@ def record_closes(*, now: datetime) -> RecordedCloses:
         logger.info("closing prices of %d instruments recorded, %d segments", len(rows), len(recorded))
         return RecordedCloses(recorded, len(rows))
     return RecordedCloses({}, 0)
+
+
+def remove_old_closes() -> int:
+    """Remove the oldest recorded days, at most REMOVED_DAYS, beyond the newest CLOSES_KEEP_DAYS; return the rows.
+
+    One statement a day, each its own transaction where the caller has none: at most 25,000 rows.
+    """
+    removed = 0
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND_NEWEST_OLD_DAY, [settings.CLOSES_KEEP_DAYS])
+        if found := cursor.fetchone():
+            for _ in range(REMOVED_DAYS):
+                cursor.execute(_REMOVE_OLDEST_DAY, found)
+                removed += cursor.rowcount
+    if removed:
+        logger.info("closing prices removed: %d rows of days before the newest %d", removed, settings.CLOSES_KEEP_DAYS)
+    return removed
 
 
 def _list_unrecorded(now: datetime) -> Mapping[ExchangeSegment, date]:

@@ -1,16 +1,16 @@
 """The record of closing prices and open interest, and the previous closes that are read from it."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 import redis.asyncio
-from django.conf import settings
+from django.conf import settings as django_settings
 from django_celery_beat.models import PeriodicTask
-from pytest_django import DjangoAssertNumQueries
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from marketdata import quote_board, selectors, services, tasks
 from marketdata.domain.instruments import ExchangeSegment as S
@@ -44,8 +44,8 @@ def quote(instrument: Instrument, ltp: float, *, at: datetime, traded_at: dateti
 
 def put(*rows: Rows) -> None:
     async def write() -> None:
-        async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
-            board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
+        async with redis.asyncio.Redis.from_url(django_settings.REDIS_URL) as client:
+            board = quote_board.OwnerBoard(client, django_settings.REDIS_PREFIX)
             await board.cache_rows(
                 connection=1, epoch=1, rows=np.concatenate(rows), dropped=(), replace_all=True, overrule=False
             )
@@ -126,7 +126,7 @@ def record(instrument: Instrument, day: date, price: str | None, oi: int | None 
         day=day,
         price=None if price is None else Decimal(price),
         oi=oi,
-        recorded_at=ist(day.day, 15, 35),
+        recorded_at=datetime.combine(day, time(15, 35), tzinfo=IST),
     )
 
 
@@ -162,3 +162,58 @@ def test_the_task_is_scheduled_and_runs_without_a_board() -> None:
     tasks.record_closes.apply()
 
     assert PeriodicTask.objects.get(name="Record closing prices").task == tasks.record_closes.name
+
+
+def record_days(count: int) -> list[date]:
+    """Record `count` days up to Friday for two shares; return them, oldest first."""
+    shares = make_equities(2)
+    days = [FRIDAY - timedelta(days=count - number) for number in range(1, count + 1)]
+    for share in shares:
+        for day in days:
+            record(share, day, "100")
+    return days
+
+
+def days_kept() -> list[date]:
+    return list(ClosingQuote.objects.values_list("day", flat=True).order_by("day").distinct())
+
+
+def test_days_beyond_the_newest_ones_are_removed_whole(settings: Settings) -> None:
+    settings.CLOSES_KEEP_DAYS = 3
+    days = record_days(5)
+
+    assert services.remove_old_closes() == 4
+    assert days_kept() == days[2:]
+    assert services.remove_old_closes() == 0
+
+
+def test_a_run_removes_a_bounded_number_of_days_oldest_first(settings: Settings) -> None:
+    settings.CLOSES_KEEP_DAYS = 3
+    days = record_days(25)
+
+    assert [services.remove_old_closes(), days_kept()] == [40, days[20:]]
+    assert [services.remove_old_closes(), days_kept()] == [4, days[22:]]
+
+
+def test_a_record_of_a_clock_that_ran_ahead_removes_one_day_and_not_the_others(settings: Settings) -> None:
+    settings.CLOSES_KEEP_DAYS = 3
+    days = record_days(3)
+    record(Instrument.objects.earliest("pk"), date(2036, 11, 20), "100")
+
+    services.remove_old_closes()
+
+    assert days_kept() == [*days[1:], date(2036, 11, 20)]
+
+
+def test_without_a_record_nothing_is_removed() -> None:
+    assert services.remove_old_closes() == 0
+
+
+def test_the_removal_is_scheduled() -> None:
+    record_days(1)
+
+    tasks.remove_old_closes.apply()
+
+    row = PeriodicTask.objects.get(task=tasks.remove_old_closes.name)
+    assert (row.name, row.queue, row.enabled) == ("Remove old closing prices", "default", True)
+    assert len(days_kept()) == 1
