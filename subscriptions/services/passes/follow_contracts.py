@@ -4,6 +4,9 @@ A claim follows its instrument or series to the one that continues it (`marketda
 nothing continues is released. A chain whose spot is another instrument now gets it, and its window is calculated from
 the price of that one. Afterwards every claimed instrument is listed, so that no two have one key.
 
+What goes makes room for what comes, so a full terminal evicts nothing for a contract that only has another id. A claim
+whose changed contracts need more room than there is, even after every eviction, is released with a notice.
+
 The pass reads the state and writes the difference, so it may run twice or late. Steps: (1) review the claims without a
 lock; most runs end here; (2) read the prices of changed spots, also from the broker; (3) under the lock, review again
 and write. The entries of watchlists follow in `watchlists.services`, in the same transaction.
@@ -11,12 +14,13 @@ and write. The entries of watchlists follow in `watchlists.services`, in the sam
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from marketdata import notices
 from marketdata import selectors as market_selectors
@@ -25,8 +29,8 @@ from marketdata.domain.chain import Window, WindowKey
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import Price, PriceSource
 from marketdata.services import Chain
-from subscriptions.domain.claims import Cause, ClaimKind, LogAction, LogReason, Tier
-from subscriptions.models import Claim, SubscriptionLog
+from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
+from subscriptions.models import Claim, ClaimLeg, SubscriptionLog
 from subscriptions.services.claims import eviction, spots, windows, wording
 from subscriptions.services.claims.eviction import AddedItem
 from subscriptions.services.claims.release import release
@@ -106,10 +110,14 @@ def apply_review(review: Review, prices: Mapping[int, Price], *, actor: str = AC
     for reason, group in _by_reason(review.released).items():
         claims = [one.claim for one in group]
         release(claims, cause=Cause(reason, actor, now), held_next=held_next, spared_spots=waiting)
-    _follow(review.followed, actor=actor, now=now)
-    left = _set_spots(review, actor=actor, now=now)
+    former = {one.claim.pk: one.claim.subject for one in review.followed}
+    gone = _follow(review.followed, held_next=held_next)
+    created, left = _set_spots(review, now=now)
+    _release_spots(left, held_next=held_next, cause=Cause(LogReason.SPOT_CHANGED, actor, now))
+    # After everything that goes: an instrument that takes the place of another needs no room beside it.
+    come = _add_legs(review.followed, created, actor=actor, now=now)
+    _record(review, created, former, gained=come, lost=gone, actor=actor, now=now)
     moved = _set_windows(review, prices, actor=actor, now=now)
-    _release_spots(left, cause=Cause(LogReason.SPOT_CHANGED, actor, now))
     _notify_on_commit(review)
     if review.changes or moved:
         nudge_owners_on_commit()
@@ -138,20 +146,21 @@ def _by_reason(changes: Iterable[ClaimChange]) -> Mapping[LogReason, Sequence[Cl
     return grouped
 
 
-def _follow(changes: Sequence[ClaimChange], *, actor: str, now: datetime) -> None:
-    """Make the claims refer to their present targets; single instruments change their legs, chains with the windows."""
+def _follow(changes: Sequence[ClaimChange], *, held_next: Collection[int]) -> Sequence[LegChange]:
+    """Make the claims refer to their present targets; return the legs that single instruments lose.
+
+    Chains change their legs with the windows.
+    """
     if not changes:
-        return
-    former = {one.claim.pk: one.claim.subject for one in changes}
+        return []
     moved = {one.claim.pk: one for one in changes}
     lost = {pk: [one.claim.instrument_id] for pk, one in moved.items() if one.claim.instrument_id}
-    gained = {pk: [one.present] for pk, one in moved.items() if isinstance(one.present, int)}
+    instrument_of = {pk: one.present for pk, one in moved.items() if isinstance(one.present, int)}
     series = {pk: one.present for pk, one in moved.items() if isinstance(one.present, SeriesKey)}
-    tiers = {pk: Tier(one.claim.tier) for pk, one in moved.items()}
-    gone = legs.remove(lost, tiers=set(tiers.values()), held_next=[one for ids in gained.values() for one in ids])
+    gone = legs.remove(lost, tiers={Tier(one.claim.tier) for one in changes}, held_next=held_next)
     keys = list(series.values())
     with connection.cursor() as cursor:
-        cursor.execute(_SET_INSTRUMENT, [list(gained), [one for (one,) in gained.values()]])
+        cursor.execute(_SET_INSTRUMENT, [list(instrument_of), list(instrument_of.values())])
         cursor.execute(
             _SET_SERIES,
             [list(series), [int(k.segment) for k in keys], [k.underlying for k in keys], [k.expiry for k in keys]],
@@ -161,41 +170,26 @@ def _follow(changes: Sequence[ClaimChange], *, actor: str, now: datetime) -> Non
         {was: key for pk, key in series.items() if (was := moved[pk].claim.series)},
         claimed={claim.series for claim in stays if claim.series},
     )
-    cause = Cause(LogReason.NEW_ID, actor, now)
-    come = eviction.add_legs(gained, tiers=tiers, cause=cause, added=CHANGED_CONTRACTS).changes if gained else ()
-    present = Claim.objects.select_related("instrument").in_bulk(list(moved))
-    for reason, group in _by_reason(changes).items():
-        # Where there was no room, the addition above may have evicted some of them.
-        claims = [present[one.claim.pk] for one in group if one.claim.pk in present]
-        subjects = {claim.pk: f"{former[claim.pk]} to {claim.subject}" for claim in claims}
-        cause = Cause(reason, actor, now)
-        audit.record(claims, action=LogAction.FOLLOW, cause=cause, gained=come, lost=gone, subjects=subjects)
+    return gone
 
 
-def _set_spots(review: Review, *, actor: str, now: datetime) -> Sequence[int]:
-    """Give chains the spots of their series; return the ids of the spot claims that they leave."""
-    cause = Cause(LogReason.SPOT_CHANGED, actor, now)
+def _set_spots(review: Review, *, now: datetime) -> tuple[Sequence[Claim], Collection[int]]:
+    """Give chains the spots of their series; return the new spot claims, without legs, and the ids of those left."""
+    created: list[Claim] = []
     for tier in Tier:
-        claims = [one.claim for one in review.respotted if one.claim.tier == tier]
         instrument_of = {
             one.claim.pk: review.listings[one.present].spot_instrument_id
             for one in review.respotted
             if one.claim.tier == tier and isinstance(one.present, SeriesKey)
         }
-        known, created = spots.find_or_create_spots(instrument_of.values(), tier=tier, now=now)
-        wanted = {spot.pk: [spot.instrument_id] for spot in created if spot.instrument_id}
-        if wanted:
-            tiers = dict.fromkeys(wanted, tier)
-            come = eviction.add_legs(wanted, tiers=tiers, cause=cause, added=CHANGED_CONTRACTS).changes
-            audit.record(created, action=LogAction.SUBSCRIBE, cause=cause, gained=come)
+        known, new = spots.find_or_create_spots(instrument_of.values(), tier=tier, now=now)
+        created += new
         with connection.cursor() as cursor:
             cursor.execute(_SET_SPOT, [list(instrument_of), [known[one] for one in instrument_of.values()]])
-        present = Claim.objects.in_bulk([claim.pk for claim in claims])
-        audit.record(list(present.values()), action=LogAction.FOLLOW, cause=cause)
-    return [one.claim.spot_id for one in review.respotted if one.claim.spot_id]
+    return created, [one.claim.spot_id for one in review.respotted if one.claim.spot_id]
 
 
-def _release_spots(left: Collection[int], *, cause: Cause) -> None:
+def _release_spots(left: Collection[int], *, held_next: Collection[int], cause: Cause) -> None:
     for tier in Tier:
         idle = spots.list_idle_spots(tier=tier)
         unlisted = market_selectors.list_successors(
@@ -203,7 +197,95 @@ def _release_spots(left: Collection[int], *, cause: Cause) -> None:
         )
         # In tier B only these: preload claims other spots before their chains.
         gone = [one for one in idle if tier is Tier.A or one.pk in left or one.instrument_id in unlisted]
-        release(gone, cause=cause)
+        release(gone, cause=cause, held_next=held_next)
+
+
+def _add_legs(
+    followed: Sequence[ClaimChange], created: Sequence[Claim], *, actor: str, now: datetime
+) -> Sequence[LegChange]:
+    """Make the claims that follow to another instrument, and the new spot claims, hold their instruments."""
+    wanted = {one.claim.pk: [one.present] for one in followed if isinstance(one.present, int)}
+    tiers = {one.claim.pk: Tier(one.claim.tier) for one in followed}
+    wanted |= {spot.pk: [spot.instrument_id] for spot in created if spot.instrument_id}
+    tiers |= {spot.pk: Tier(spot.tier) for spot in created}
+    if not wanted:
+        return []
+    cause = Cause(LogReason.NEW_ID, actor, now)
+
+    def add(some: Mapping[int, Sequence[int]]) -> Sequence[LegChange]:
+        # The chains of a new spot gain no leg here. They are named, so that they are not evicted for it.
+        chains = {pk: Tier(tier) for pk, tier in Claim.objects.filter(spot__in=some).values_list("pk", "tier")}
+        return eviction.add_legs(
+            {**some, **dict.fromkeys(chains, ())}, tiers=tiers | chains, cause=cause, added=CHANGED_CONTRACTS
+        ).changes
+
+    try:
+        return add(wanted)
+    except CapacityExceeded:
+        return _add_one_by_one(wanted, add, actor=actor, now=now)
+
+
+def _add_one_by_one(
+    wanted: Mapping[int, Sequence[int]],
+    add: Callable[[Mapping[int, Sequence[int]]], Sequence[LegChange]],
+    *,
+    actor: str,
+    now: datetime,
+) -> Sequence[LegChange]:
+    """Add the legs that fit; give up the claims, or the chains of the spots, whose legs do not."""
+    changes: list[LegChange] = []
+    for pk, ids in wanted.items():
+        # An earlier one may have evicted it.
+        if not Claim.objects.filter(pk=pk).exists():
+            continue
+        try:
+            changes += add({pk: ids})
+        except CapacityExceeded as refusal:
+            claims = Claim.objects.filter(Q(pk=pk) & ~Q(kind=ClaimKind.SPOT) | Q(spot=pk))
+            _give_up(list(claims.select_related("instrument").order_by("pk")), refusal, actor=actor, now=now)
+    return changes
+
+
+def _give_up(claims: Sequence[Claim], refusal: CapacityExceeded, *, actor: str, now: datetime) -> None:
+    """Release claims whose changed contracts do not fit, and notify their traders; their entries stay, evicted."""
+    logger.warning("%d claims released, no room for their changed contracts: %s", len(claims), refusal)
+    release(claims, cause=Cause(LogReason.CAPACITY, actor, now))
+    names: dict[int, list[str]] = defaultdict(list)
+    for claim in claims:
+        if claim.user_id is not None:
+            names[claim.user_id].append(wording.describe_claim(claim))
+    for user_id, lost in names.items():
+        text = f"Streaming stopped, no room for the changed contracts: {wording.format_list(lost)}."
+        notices.send_on_commit([user_id], notices.notice(eviction.EVICTED_NOTICE, text), notices.WATCHLIST_CHANGED)
+
+
+def _record(
+    review: Review,
+    created: Sequence[Claim],
+    former: Mapping[int, str],
+    *,
+    gained: Sequence[LegChange],
+    lost: Sequence[LegChange],
+    actor: str,
+    now: datetime,
+) -> None:
+    """Write the audit rows of the claims that followed, of new spots, and of chains with another spot.
+
+    `former` has the former subjects of the claims that followed.
+    """
+    # Where there was no room, some of them are released.
+    claim_ids = [*(one.claim.pk for one in review.changes), *(spot.pk for spot in created)]
+    present = Claim.objects.select_related("instrument").in_bulk(claim_ids)
+    for reason, group in _by_reason(review.followed).items():
+        claims = [present[one.claim.pk] for one in group if one.claim.pk in present]
+        subjects = {claim.pk: f"{former[claim.pk]} to {claim.subject}" for claim in claims}
+        cause = Cause(reason, actor, now)
+        audit.record(claims, action=LogAction.FOLLOW, cause=cause, gained=gained, lost=lost, subjects=subjects)
+    cause = Cause(LogReason.SPOT_CHANGED, actor, now)
+    come = [present[spot.pk] for spot in created if spot.pk in present]
+    audit.record(come, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
+    respotted = [present[one.claim.pk] for one in review.respotted if one.claim.pk in present]
+    audit.record(respotted, action=LogAction.FOLLOW, cause=cause)
 
 
 def _set_windows(review: Review, prices: Mapping[int, Price], *, actor: str, now: datetime) -> int:
@@ -225,14 +307,25 @@ def _set_windows(review: Review, prices: Mapping[int, Price], *, actor: str, now
         with transaction.atomic():
             return _move(opened, stored, actor=actor, now=now)
     except CapacityExceeded:
-        moved = 0
-        for chain in opened:
-            try:
-                with transaction.atomic():
-                    moved += _move([chain], stored, actor=actor, now=now)
-            except CapacityExceeded as refusal:
-                logger.warning("window %s keeps its former legs: %s", chain.key, refusal)
-        return moved
+        return sum(_move_alone(chain, stored, actor=actor, now=now) for chain in opened)
+
+
+def _move_alone(chain: Chain, stored: Mapping[WindowKey, Window], *, actor: str, now: datetime) -> int:
+    """Set the legs of one window as `_move`; where they do not fit, keep the former ones, or end its claims.
+
+    Former legs that are not listed any more would stand still, so their claims are released and the traders notified.
+    """
+    try:
+        with transaction.atomic():
+            return _move([chain], stored, actor=actor, now=now)
+    except CapacityExceeded as refusal:
+        claims = windows.list_claims([chain.key])[chain.key]
+        held = ClaimLeg.objects.filter(claim__in=claims)
+        if not held.filter(subscription__instrument__is_listed=False).exists():
+            logger.warning("window %s keeps its former legs: %s", chain.key, refusal)
+            return 0
+        _give_up(claims, refusal, actor=actor, now=now)
+        return len(claims)
 
 
 def _chain_of(

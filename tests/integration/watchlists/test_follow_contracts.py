@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.db.models import F
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts.models import User
 from marketdata.models import InstrumentImport
-from subscriptions.models import Claim, Subscription, SubscriptionLog
+from subscriptions.models import Claim, FeedConnection, Subscription, SubscriptionLog
 from tests import changing_lists as lists
 from tests.changing_lists import listed
 from tests.factories import NOW, add_to_watchlist, make_user
@@ -19,8 +20,10 @@ from tests.integration.subscriptions.invariants import check_invariants
 from tests.integration.watchlists.notice_listeners import record_notices
 from watchlists import services, tasks
 from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.services import add_entry
 
 LATER = NOW + timedelta(hours=22)
+APRIL = date(2026, 4, 20)
 MORNING = datetime(2026, 2, 11, 3, 15, tzinfo=UTC)  # 08:45 IST
 
 
@@ -232,3 +235,87 @@ def test_the_check_command_repairs_entries_and_claims(asha: User, rows: list[str
     assert services.check(repair=True, actor="operator1", now=LATER) != []
     assert [one for one in services.check(repair=False, actor="operator1", now=LATER) if not one.is_of_owners] == []
     check_invariants()
+
+
+def fill_every_slot(*, pinned: bool = True) -> None:
+    """Leave no free slot, and nothing to evict if all claims are `pinned`."""
+    FeedConnection.objects.update(capacity=F("load"))
+    Claim.objects.update(is_pinned=pinned)
+
+
+def hold_reliance(user: User) -> None:
+    """Add the share, its chain, whose spot is the share, and its future to the list of `user`."""
+    for kind in (EntryKind.EQUITY, EntryKind.STOCK_OPTION, EntryKind.FUTURE):
+        add_to_watchlist(user, "RELIANCE", kind)
+
+
+def evicted_of(user: User) -> list[str]:
+    lost = WatchlistEntry.objects.filter(user=user, claim=None).order_by("pk")
+    return [one.underlying_symbol for one in lost]
+
+
+NEW_IDS = [(",2885,", ",2889,"), (",59460,", ",59466,")]
+
+
+def test_at_full_capacity_items_take_the_slots_of_their_former_ids(
+    asha: User, rows: list[str], follower: Follower
+) -> None:
+    hold_reliance(asha)
+    fill_every_slot()
+
+    received = follower.follow(asha, lists.replaced(rows, *NEW_IDS))
+
+    assert [kind for kind, _ in received] == ["followed"]
+    assert evicted_of(asha) == []
+    held = set(Subscription.objects.filter(instrument__strike=None).values_list("instrument__security_id", flat=True))
+    assert held == {2889, 59466}
+
+
+def test_at_full_capacity_nobody_loses_a_chain_to_a_new_id(
+    asha: User, vikram: User, rows: list[str], follower: Follower
+) -> None:
+    hold_reliance(asha)
+    add_to_watchlist(vikram, "NIFTY", EntryKind.INDEX_OPTION)
+    fill_every_slot(pinned=False)
+
+    follower.follow(vikram, lists.replaced(rows, *NEW_IDS))
+
+    assert evicted_of(asha) == evicted_of(vikram) == []
+    assert not SubscriptionLog.objects.filter(action="evict").exists()
+
+
+def test_a_chain_whose_new_spot_has_no_slot_ends_with_a_notice_and_the_others_follow(
+    asha: User, vikram: User, rows: list[str], follower: Follower, tmp_path: Path
+) -> None:
+    # Without March, April is the spot of the chain; it stays on the list of another trader.
+    lists.import_list(tmp_path, lists.without(rows, ",472789,"), now=NOW)
+    add_to_watchlist(asha, "CRUDEOIL", EntryKind.COMMODITY_OPTION)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.FUTURE)
+    add_entry(user_id=vikram.pk, actor="vikram", symbol="CRUDEOIL", kind=EntryKind.FUTURE, now=NOW, expiry=APRIL)
+    fill_every_slot()
+
+    received = follower.follow(asha, lists.replaced(rows, *NEW_IDS))
+
+    assert ("evicted", "Streaming stopped, no room for the changed contracts: CRUDEOIL 17 Mar.") in received
+    assert evicted_of(asha) == ["CRUDEOIL"]
+    assert evicted_of(vikram) == []
+    assert Subscription.objects.filter(instrument__security_id=59466).exists()
+    ended = SubscriptionLog.objects.get(action="unsubscribe", subject__startswith="CRUDEOIL 17 Mar 2026 x")
+    assert (ended.reason, ended.actor) == ("CAPACITY", "follow_contracts")
+
+
+def test_a_chain_whose_contracts_are_others_and_more_now_ends_with_a_notice(
+    asha: User, rows: list[str], follower: Follower
+) -> None:
+    add_to_watchlist(asha, "NIFTY", EntryKind.INDEX_OPTION)
+    fill_every_slot()
+
+    # Every strike is 5 rupees lower, the ids stay, and four more strikes are listed.
+    adjusted = lists.options("NIFTY", lists.WEEKLY, first_id=48200, lowest=24495, step=50, strikes=25)
+    received = follower.follow(asha, [*lists.without(rows, "2026-02-17"), *adjusted])
+
+    assert received == [("evicted", "Streaming stopped, no room for the changed contracts: NIFTY 17 Feb.")]
+    assert evicted_of(asha) == ["NIFTY"]
+    # The trader can have it back as soon as there is room.
+    FeedConnection.objects.update(capacity=5_000)
+    assert add_to_watchlist(asha, "NIFTY", EntryKind.INDEX_OPTION).placed.legs == 50
