@@ -8,4 +8,9 @@ MOST_DOUBLINGS: Final = 10  # Chosen: a thousand first waits are above every lon
 
 def wait_after(failures: int, *, first: timedelta, longest: timedelta) -> timedelta:
     """Return the wait after this many failures in a row, from 1: doubled each time, up to `longest`."""
-    return min(longest, first * float(2 ** min(failures - 1, MOST_DOUBLINGS)))
+    return timedelta(seconds=seconds_after(failures, first=first.total_seconds(), longest=longest.total_seconds()))
+
+
+def seconds_after(failures: int, *, first: float, longest: float) -> float:
+    """Return the same as `wait_after`, in seconds."""
+    return min(longest, first * 2.0 ** min(failures - 1, MOST_DOUBLINGS))

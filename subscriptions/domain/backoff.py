@@ -5,6 +5,8 @@
 
 from typing import Final
 
+from marketdata.domain.backoff import seconds_after
+
 # docs/dhan.md: a handshake may fail once and succeed at once after.
 FLOOR_SECONDS: Final = 1.0
 CEILING_SECONDS: Final = 60.0  # Chosen: an outage of the broker ends for us at most a minute late.
@@ -37,5 +39,4 @@ def mute_seconds(*, attempt: int, chance: float) -> float:
 def _jittered(floor: float, ceiling: float, attempt: int, chance: float) -> float:
     """Return a random wait from `floor` up to `floor` doubled `attempt` times, at most `ceiling`."""
     # Jitter over the whole range: the five connections fail together and must not come back together.
-    doublings = min(attempt, 10)  # Chosen: 2**10 floors are above every ceiling; a larger power could overflow.
-    return floor + chance * (min(ceiling, floor * 2.0**doublings) - floor)
+    return floor + chance * (seconds_after(attempt + 1, first=floor, longest=ceiling) - floor)

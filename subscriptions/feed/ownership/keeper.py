@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 
+from marketdata.domain.backoff import seconds_after
 from subscriptions.domain.ownership import ACTIONS, Action, LeaseState, LockState, ProcessStatus
 from subscriptions.feed.ownership.processes import process_status
 from subscriptions.feed.ownership.statements import GATE, TTL_SECONDS, Cooldown, Lease, LeaseStatements
@@ -32,7 +33,7 @@ LONGEST_ATTEMPT_SECONDS: Final = 10.0
 # The longest time without an answer of a thread that runs: one failed attempt and the pause after it.
 LONGEST_UNSURE_SECONDS: Final = LONGEST_ATTEMPT_SECONDS + BEAT_SECONDS
 
-_RETRY_SECONDS: Final = 0.05  # Chosen: the first retry; it doubles up to a beat.
+_RETRY_SECONDS: Final = 0.1  # Chosen: the first retry; it doubles up to a beat.
 
 Answer = TypeVar("Answer")
 
@@ -160,7 +161,7 @@ class LeaseKeeper:
         """Return the seconds to the next beat; short after a failure, since a lost database session freed its locks."""
         # Another worker could see the free locks; it waits while this process runs, but one on another host does not.
         self._failures = 0 if is_renewed else self._failures + 1
-        return BEAT_SECONDS if is_renewed else min(BEAT_SECONDS, _RETRY_SECONDS * 2.0**self._failures)
+        return BEAT_SECONDS if is_renewed else seconds_after(self._failures, first=_RETRY_SECONDS, longest=BEAT_SECONDS)
 
     def _is_granted(self) -> bool:
         # 1. A cooldown that this worker knows needs no query.

@@ -1,5 +1,6 @@
 """The lease keeper with a simulated clock and a model server: the times at which leases count as confirmed."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
@@ -69,3 +70,34 @@ def test_an_unreachable_database_confirms_leases_but_not_after_a_freeze(
     wait_until(keeper.is_confirmed, message="a renewal confirms the leases")
     assert keeper.renewed_at() > renewed_at
     assert owned[-1] == frozenset({Lease(1, 1), Lease(2, 1)})
+
+
+def test_an_outage_of_a_day_leaves_the_keeper_running(server: ModelServer) -> None:
+    attempts = itertools.count(1)
+    tried = 0
+
+    def connect(parameters: Mapping[str, Any], owner: str) -> ModelSession:
+        nonlocal tried
+        tried = next(attempts)
+        return ModelSession(parameters, owner)
+
+    seconds = itertools.count()
+    owned: list[frozenset[Lease]] = []
+    server.stop()
+    keeper = LeaseKeeper(
+        {"server": server},
+        owner="keeper",
+        limit=2,
+        on_change=owned.append,
+        connect=cast("Callable[[Mapping[str, Any], str], LeaseStatements]", connect),
+        clock=lambda: float(next(seconds)),  # no beat waits
+    )
+    thread = threading.Thread(target=keeper.run)
+    thread.start()
+    try:
+        wait_until(lambda: tried > 1_100, message="more attempts than a float has doublings")
+        server.start()
+        wait_until(lambda: bool(owned), message="leases after the outage")
+    finally:
+        keeper.stop()
+        thread.join(10)
