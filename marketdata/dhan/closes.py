@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketdata.dhan.tick_checks import Memory
+from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 from marketdata.domain.tick_rules import DAY_SECONDS, EndedDays
 
@@ -30,8 +31,13 @@ def lacks_close(rows: Rows) -> _Flags:
 
 
 def needs_snapshot(rows: Rows, memory: Memory, ended: EndedDays) -> _Flags:
-    """Return which rows have no previous close and can get it from a snapshot: only during a session."""
-    return np.asarray(memory.has_lost_close(rows) & np.isin(rows["segment"], list(ended), invert=True))
+    """Return which rows have no previous close and can get it from a snapshot: only during a session.
+
+    Rows that lost one, and indices: their packets have no close field, so the close comes once (code 6) or not at all.
+    """
+    is_index = lacks_close(rows) & (rows["segment"] == ExchangeSegment.IDX_I)
+    in_session = np.isin(rows["segment"], list(ended), invert=True)
+    return np.asarray((memory.has_lost_close(rows) | is_index) & in_session)
 
 
 def without_doubtful_close(snapshot: np.void, *, ended_day: int) -> Any:

@@ -165,11 +165,9 @@ class ConnectionLifecycle:
         return {one: one in with_packets for one in arriving}
 
     def list_silent(self) -> Mapping[InstrumentKey, int]:
-        """Return the sent instruments without any price, not even a snapshot's: ids by key."""
+        """Return the sent instruments that a snapshot can help, ids by key, spots first."""
         ids = self.table.ids_to_seed() if self._socket is not None else frozenset()
-        if not ids:
-            return {}
-        return {key: one for key, one in self.plan.ids_of(self.plan.sent).items() if one in ids}
+        return self.plan.list_sent(ids) if ids else {}
 
     def take_removed_ids(self) -> Collection[int]:
         """Return the ids of rows removed since the last call; the last-value cache must delete them."""

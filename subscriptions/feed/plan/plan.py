@@ -81,6 +81,12 @@ class Plan:
         arriving = (one for one in self._wanted.values() if one.is_arriving)
         return {one.instrument_id for one in arriving if one.key in self._sent}
 
+    def list_sent(self, instrument_ids: Set[int]) -> Mapping[InstrumentKey, int]:
+        """Return those of the instruments that were sent, ids by key; tickers first, which are the spots."""
+        # The ids first: they rule out nearly all instruments, and the hash of a key is expensive.
+        found = [one for one in self._wanted.values() if one.instrument_id in instrument_ids and one.key in self._sent]
+        return {one.key: one.instrument_id for one in sorted(found, key=lambda one: one.mode is not Mode.TICKER)}
+
     def ids_of(self, keys: Iterable[InstrumentKey]) -> Mapping[InstrumentKey, int]:
         """Return the database id of each wanted instrument among `keys`."""
         return {key: self._wanted[key].instrument_id for key in keys if key in self._wanted}
@@ -103,7 +109,6 @@ class PlannedConnection(Protocol):
     def send(self, request: Request) -> None: ...
     async def wait_confirmed(self) -> None: ...
     def list_arriving(self) -> Mapping[int, bool]: ...
-    def list_silent(self) -> Mapping[InstrumentKey, int]: ...
 
 
 def _modes(wanted: Mapping[InstrumentKey, WantedInstrument]) -> Mapping[InstrumentKey, Mode]:

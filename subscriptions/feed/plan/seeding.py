@@ -1,27 +1,29 @@
-"""Seeds instruments without a packet from the broker's REST snapshot, once each.
+"""Seeds instruments without a packet from the broker's REST snapshot.
 
 So a closed market shows closing values, and an illiquid strike shows its last ones. A snapshot never overwrites a
 packet of the same socket, and its row says that it is a snapshot. One task seeds for all connections of a worker,
 because the broker's rate limit is for the account.
 
-A request that fails as a whole is split (`domain.snapshot_batches`); one that says nothing about its instruments (no
-response, rate limit, login) is followed by a growing pause. No failure ends the task: prices come without snapshots.
+What an answer lacks is requested again later, and a request that fails as a whole is split (`domain.snapshot_batches`);
+one that says nothing about its instruments (no response, rate limit, login) is followed by a growing pause. No failure
+ends the task: prices come without snapshots.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from marketdata import dhan_api
 from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan_api import DhanError, DhanUnreachable, RequestRefused
+from marketdata.domain.backoff import seconds_after
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import rows_of
 from marketdata.domain.quotes import Quote
-from subscriptions.domain.snapshot_batches import SnapshotBatches
-from subscriptions.feed.plan.plan import PlannedConnection
+from subscriptions.domain.snapshot_batches import FIRST_WAIT_SECONDS, SnapshotBatches
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 CALL_INTERVAL_SECONDS: Final = 1.1
 # Chosen: leaves time for first packets, so that few instruments that trade are requested.
 SILENT_SECONDS: Final = 3.0
+FIRST_PAUSE_SECONDS: Final = 2.2  # Chosen: twice the interval.
 # Chosen: no response, a rate limit or a refused login lasts minutes, and packets come without snapshots.
 LONGEST_PAUSE_SECONDS: Final = 300.0
 # Chosen: shorter where the broker answered. The next request names other instruments and may succeed.
@@ -38,16 +41,28 @@ ReadCurrentCredentials = Callable[[], Awaitable[Credentials | None]]
 """Return the present credentials; None while none are stored."""
 
 
+class SilentConnection(Protocol):
+    """The part of a connection that seeding uses."""
+
+    @property
+    def table(self) -> QuoteTable: ...
+    def list_silent(self) -> Mapping[InstrumentKey, int]: ...
+
+
 class Seeder:
     """Seeds the quote tables of one worker's connections."""
 
     def __init__(
-        self, list_connections: Callable[[], Sequence[PlannedConnection]], read_credentials: ReadCurrentCredentials
+        self,
+        list_connections: Callable[[], Sequence[SilentConnection]],
+        read_credentials: ReadCurrentCredentials,
+        *,
+        first_wait_seconds: float = FIRST_WAIT_SECONDS,
     ) -> None:
         self._list_connections = list_connections
         self._read_credentials = read_credentials
         self._silent_since: dict[int, float] = {}
-        self._batches = SnapshotBatches(most=dhan_api.MAX_KEYS_PER_REQUEST)
+        self._batches = SnapshotBatches(most=dhan_api.MAX_KEYS_PER_REQUEST, first_wait_seconds=first_wait_seconds)
         self._failures_in_a_row = 0
         self._problem = ""
 
@@ -74,14 +89,14 @@ class Seeder:
             self._log_once(f"{len(batch)} silent instruments not seeded: {error}", problem=str(error))
             return self._note_failed(batch) if _is_about_batch(error) else self._pause(LONGEST_PAUSE_SECONDS)
         self._failures_in_a_row, self._problem = 0, ""
-        self._batches.note_answered(batch.values())
         self._seed(batch, quotes)
+        self._batches.note_answered(batch.values(), now=time.monotonic())
         return CALL_INTERVAL_SECONDS
 
     def _choose(self, now: float) -> Mapping[InstrumentKey, int]:
         """Return at most one request's worth of silent instruments: ids by key."""
         silent: dict[InstrumentKey, int] = {}
-        # In the order in which they were sent: spots first, since every chain depends on one.
+        # Spots first, since every chain depends on one.
         for connection in self._list_connections():
             silent |= connection.list_silent()
         self._silent_since = {one: self._silent_since.get(one, now) for one in silent.values()}
@@ -96,8 +111,7 @@ class Seeder:
     def _pause(self, longest: float) -> float:
         """Return the pause after one more failure in a row, in seconds: doubled each time, up to `longest`."""
         self._failures_in_a_row += 1
-        doublings = min(self._failures_in_a_row, 10)  # Chosen: 2**10 intervals are above `longest`.
-        return min(longest, CALL_INTERVAL_SECONDS * 2.0**doublings)
+        return seconds_after(self._failures_in_a_row, first=FIRST_PAUSE_SECONDS, longest=longest)
 
     def _log_once(self, line: str, *, problem: str) -> None:
         """Log a problem when it begins."""

@@ -1,17 +1,26 @@
 """Silent instruments: a feed that accepts subscriptions and sends nothing, and the simulator's REST side."""
 
+import asyncio
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from django.test import override_settings
 from websockets.sync.server import ServerConnection, serve
 
 from marketdata import quote_board, rest_board
+from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.quote_table import QuoteTable
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import Known
+from marketdata.domain.quotes import Mode
+from subscriptions.domain.wanted import WantedInstrument
+from subscriptions.feed.plan.plan import Plan
+from subscriptions.feed.plan.seeding import Seeder
 from tests.broker_answers import make_body, make_item
-from tests.brokers import running_broker
+from tests.brokers import Broker, running_broker
 from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     count_opened_sockets,
@@ -19,7 +28,7 @@ from tests.integration.subscriptions.feed.feed_workers import (
     running_worker,
 )
 from tests.simulators import SimulatorAddress, running_simulator
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_async
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
@@ -96,3 +105,55 @@ def test_a_request_that_fails_as_a_whole_is_split_until_the_others_are_seeded(
 
     sizes = [len(body["NSE_FNO"]) for _, body in broker.requests]
     assert sizes[:3] == [40, 20, 10]
+
+
+class SilentConnection:
+    """A connection to which everything was sent and nothing came, with a real plan and quote table."""
+
+    def __init__(self, instruments: Sequence[WantedInstrument]) -> None:
+        self.plan, self.table = Plan(), QuoteTable()
+        self.plan.replace(instruments)
+        self.table.add({one.key: one.instrument_id for one in instruments})
+        for request in self.plan.list_commands():
+            self.plan.note_sent(request)
+
+    def list_silent(self) -> Mapping[InstrumentKey, int]:
+        return self.plan.list_sent(self.table.ids_to_seed())
+
+
+def test_what_an_answer_lacks_is_requested_again_and_what_it_has_is_not() -> None:
+    nifty, share, rare = (
+        WantedInstrument(1, InstrumentKey(ExchangeSegment.IDX_I, 13), Mode.TICKER),
+        WantedInstrument(2, InstrumentKey(ExchangeSegment.NSE_EQ, 2885), Mode.FULL),
+        WantedInstrument(3, InstrumentKey(ExchangeSegment.NSE_EQ, 99), Mode.FULL),
+    )
+    connection = SilentConnection([rare, share, nifty])
+    # One item is null, and one is missing.
+    first = make_body({"IDX_I": {"13": None}, "NSE_EQ": {"2885": make_item()}})
+    later = make_body({"IDX_I": {"13": make_item(25_445.4)}, "NSE_EQ": {}})
+    with running_broker() as broker:
+        broker.answer(200, first)
+        asyncio.run(seed_until(connection, broker, later))
+        bodies = [body for _, body in broker.requests]
+
+    assert bodies[0] == {"IDX_I": [13], "NSE_EQ": [99, 2885]}
+    assert bodies[1] == {"IDX_I": [13], "NSE_EQ": [99]}
+    assert {int(row["instrument_id"]) for row in connection.table.all_rows()} == {1, 2}
+
+
+async def seed_until(connection: SilentConnection, broker: Broker, later: object) -> None:
+    """Seed until the index has a price; after the first request the broker gives the answer `later`."""
+
+    async def credentials() -> Credentials:
+        return Credentials("1000000001", "token")
+
+    with override_settings(DHAN_REST_URL=broker.url):
+        seeder = Seeder(lambda: [connection], credentials, first_wait_seconds=0.1)
+        task = asyncio.create_task(seeder.run())
+        await wait_until_async(lambda: len(broker.requests) >= 1, message="a request")
+        broker.answer(200, later)
+        await wait_until_async(
+            lambda: any(row["instrument_id"] == 1 for row in connection.table.all_rows()),
+            message="a price of the index",
+        )
+        task.cancel()

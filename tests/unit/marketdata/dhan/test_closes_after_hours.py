@@ -184,3 +184,23 @@ def test_a_recorded_close_fills_a_price_of_the_day_that_it_precedes(oi: int | No
     assert closes(table) == {1: 1_402.5}
     feed(table, quote(SHARE, 1_395.0, 1_391.2, traded=at(23, 9, 15)), now=at(23, 9, 15), ended={})
     assert closes(table) == {1: 1_391.2}
+
+
+def test_an_index_that_never_got_a_close_is_asked_for_in_its_session_alone() -> None:
+    table = make_table()
+
+    feed(
+        table,
+        TickerTick(NIFTY, 26_100.0, wall(at(20, 11))),
+        TickerTick(SHARE, 1_391.2, wall(at(20, 11))),
+        now=at(20, 11),
+        ended={},
+    )
+    assert table.ids_to_seed() == {2, 3, 4}  # 2 and 3 have no price
+    table.seed(snapshot(4, ltp=26_100.0, close=26_068.15, traded=at(20, 11)))
+
+    assert 4 not in table.ids_to_seed()
+    assert closes(table) == {1: None, 4: 26_068.15}
+    evening = make_table()
+    feed(evening, TickerTick(NIFTY, 26_100.0, wall(at(20, 15, 29))), now=at(20, 18))
+    assert 4 not in evening.ids_to_seed()

@@ -42,9 +42,9 @@ def test_a_quote_of_a_former_socket_is_marked_until_a_price_arrives_on_the_new_o
     assert table.ids_to_seed() == frozenset({101, 102, 103, 104})
     assert table.take_changes()["known"].tolist() == [Known.TRADE | Known.EARLIER] * 2
     assert table.take_uncached()["instrument_id"].tolist() == [101, 102]
-    feed(table, TickerTick(NIFTY, 1.75, 10), OiTick(OPTION, 7))
+    feed(table, TickerTick(NIFTY, 1.75, 10), PreviousCloseTick(NIFTY, 1.5, 0), OiTick(OPTION, 7))
     changes = {int(row["instrument_id"]): int(row["known"]) for row in table.take_changes()}
-    assert changes == {101: Known.TRADE, 102: Known.TRADE | Known.OI | Known.EARLIER}
+    assert changes == {101: Known.TRADE | Known.PREVIOUS_CLOSE, 102: Known.TRADE | Known.OI | Known.EARLIER}
     assert table.ids_to_seed() == frozenset({102, 103, 104})
 
 
