@@ -1,8 +1,8 @@
 """Odd items in REST answers: one spoiler for each fault of items, and the faults of whole answers.
 
-An item is one instrument of a marketfeed answer, one leg of an option chain, one date of an expiry list, or one field
-of a profile or of a new token. A fault of items changes the first items of an answer, as many as its dial says, or all.
-Bodies are written by Python's encoder, which knows NaN, Infinity and integers of any length.
+An item is one instrument of a marketfeed answer, one leg of an option chain, one date of an expiry list, one value of a
+candle, or one field of a profile or of a new token. A fault of items changes the first items of an answer, as many as
+its dial says, or all. Bodies are written by Python's encoder, which knows NaN, Infinity and integers of any length.
 """
 
 import json
@@ -69,7 +69,7 @@ SPOILERS: Final[Mapping[str, Callable[[Item], Item]]] = {
 }
 
 
-def respond(body: dict[str, Any], faults: Faults) -> Response:
+def respond(body: dict[str, Any], faults: Faults, encode: Callable[[object], str] = json.dumps) -> Response:
     """Return a successful answer with the active faults; `body` may change."""
     if (status := faults.dial("rest_status")) is not None:
         refusal = {"errorType": "Others", "errorCode": "DH-910", "errorMessage": "Refused by a fault."}
@@ -85,7 +85,7 @@ def respond(body: dict[str, Any], faults: Faults) -> Response:
         body["data"] = {UNKNOWN_SEGMENT: {"1": {"last_price": 1.0}}, **body["data"]}
     if faults.dial("rest_no_data") is not None:
         body = {**body, "data": None}
-    return Response(json.dumps(body), media_type="application/json")
+    return Response(encode(body), media_type="application/json")
 
 
 def _places(body: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
@@ -96,6 +96,9 @@ def _places(body: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
                 yield from ((legs, side) for side in legs)
         case list(dates):
             yield from ((dates, position) for position in range(len(dates)))
+        case {"timestamp": list(days), **columns}:
+            for position in range(len(days)):
+                yield from ((column, position) for column in (*columns.values(), days))
         case dict(fields) if fields is body:
             yield from ((body, name) for name in body)
         case dict(segments):

@@ -1,8 +1,8 @@
 """The broker's REST endpoints that the terminal uses, and both instrument files.
 
 Bodies follow recorded answers (2024-2026) and the documentation: marketfeed/ltp, ohlc and quote, optionchain, its
-expirylist, profile, and errors in both formats of the broker. The paths of `logins` and `control` are added. Prices are
-those of the market of the feed.
+expirylist, charts/historical, profile, and errors in both formats of the broker. The paths of `logins` and `control`
+are added. Prices are those of the market of the feed.
 """
 
 import time
@@ -19,11 +19,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from marketdata.dhan.scrip_master import Layout
-from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
-from simulator import answer_faults, control, logins
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
+from simulator import answer_faults, control, daily_candles, logins
 from simulator.accounts import Credentials, Reason
 from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
+from simulator.listing import Listing
 from simulator.logins import IST, UNAUTHENTICATED, LoginRules
 from simulator.option_chains import OptionChains, rupees
 from simulator.rate_limits import CHAIN_SECONDS, RateLimit
@@ -60,9 +61,15 @@ def bad_input() -> RefusalError:
     return trading_error(400, "Input_Exception", "DH-905", "Missing required fields, bad values for parameters etc.")
 
 
+def no_data() -> RefusalError:
+    """Return the broker's error for a range without candles, or an instrument that it does not know."""
+    message = "System is unable to fetch data due to incorrect parameters or no data present"
+    return trading_error(400, "Data_Error", "DH-907", message)
+
+
 def make_app(feed: FeedServer, files: InstrumentFiles, login_rules: LoginRules) -> Starlette:
     """Return the application over the market of `feed`, the files of its listing and the tokens of its account."""
-    api = _Api(feed, OptionChains(files.listing))
+    api = _Api(feed, files.listing)
 
     def instrument_file(wanted: Layout) -> Endpoint:
         async def answer(_request: Request) -> Response:
@@ -82,6 +89,7 @@ def make_app(feed: FeedServer, files: InstrumentFiles, login_rules: LoginRules) 
             Route("/v2/marketfeed/quote", api.quote, methods=["POST"]),
             Route("/v2/optionchain", api.option_chain, methods=["POST"]),
             Route("/v2/optionchain/expirylist", api.expiry_list, methods=["POST"]),
+            Route("/v2/charts/historical", api.historical, methods=["POST"]),
             Route("/v2/profile", api.profile, methods=["GET"]),
             Route("/api-data/api-scrip-master.csv", instrument_file(Layout.COMPACT)),
             Route("/api-data/api-scrip-master-detailed.csv", instrument_file(Layout.DETAILED)),
@@ -112,10 +120,11 @@ def _json(body: object, *, status: int = 200) -> Response:
 class _Api:
     """The broker's endpoints."""
 
-    def __init__(self, feed: FeedServer, chains: OptionChains) -> None:
+    def __init__(self, feed: FeedServer, listing: Listing) -> None:
         self._feed = feed
         self._market = feed.market
-        self._chains = chains
+        self._listing = listing
+        self._chains = OptionChains(listing)
         self._quote_calls = RateLimit(1, 1.0)
         self._data_calls = RateLimit(5, 1.0)
         self._chain_calls = RateLimit(1, CHAIN_SECONDS)
@@ -153,6 +162,26 @@ class _Api:
         if chain is None:
             raise data_error(400, 811, "Invalid Expiry Date")
         return self._respond({"data": chain, "status": "success"})
+
+    async def historical(self, request: Request) -> Response:
+        self._authenticate(request, needs_client_id=False)
+        body = await _read_json(request)
+        try:
+            key = InstrumentKey(ExchangeSegment[body["exchangeSegment"]], int(body["securityId"]))
+            first, end = (date.fromisoformat(body[name]) for name in ("fromDate", "toDate"))
+            kind = InstrumentType(body["instrument"])
+        except (KeyError, TypeError, ValueError):
+            raise bad_input() from None
+        self._allow(self._data_calls.take(time.monotonic()))
+        row = self._market.row_of.get(key)
+        if row is None or self._listing[row].type is not kind:
+            raise no_data()
+        columns = daily_candles.list_candles(
+            self._market, row, first=first, end=end, today=datetime.now(IST).date(), with_oi=body.get("oi") is True
+        )
+        if not columns["timestamp"]:
+            raise no_data()
+        return answer_faults.respond(columns, self._feed.faults, daily_candles.encode)
 
     async def profile(self, request: Request) -> Response:
         self._authenticate(request, needs_client_id=False)

@@ -288,6 +288,24 @@ async def test_the_sdk_reads_expiries_and_a_chain(pointed_at: Callable[[RunningS
     assert 0.2 < option["greeks"]["delta"] < 0.8
 
 
+async def test_the_sdk_reads_daily_candles(pointed_at: Callable[[RunningSimulator], None]) -> None:
+    def judge() -> Printed:
+        with sdk_context() as context:
+            answer: Printed = dhanhq(context).historical_daily_data(
+                "2885", "NSE_EQ", "EQUITY", "2026-02-02", "2026-02-07", oi=True
+            )
+            return answer
+
+    async with small_simulator() as running:
+        pointed_at(running)
+        answer = await in_thread(judge)
+
+    assert answer["status"] == "success"
+    assert {name: len(column) for name, column in answer["data"].items()} == dict.fromkeys(
+        ("open", "high", "low", "close", "volume", "timestamp", "open_interest"), 5
+    )
+
+
 async def test_the_sdk_reads_the_profile(pointed_at: Callable[[RunningSimulator], None]) -> None:
     async with small_simulator() as running:
         pointed_at(running)
