@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -30,6 +30,7 @@ from django.conf import settings
 
 from marketdata import rest_board
 from marketdata.dhan import rest_answers
+from marketdata.dhan.candles import DailyCandle, read_candle
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.profiles import Profile, read_profile
 from marketdata.dhan.rest_answers import ItemReading, OddItems, OddKind, OddValue
@@ -44,7 +45,7 @@ from marketdata.dhan_http import (
     error_of,
     send,
 )
-from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.instruments import InstrumentKey, InstrumentType
 from marketdata.domain.quotes import Quote
 from marketdata.quote_board import BoardError
 
@@ -60,6 +61,7 @@ __all__ = [
     "LoginRefused",
     "RateLimited",
     "RequestRefused",
+    "fetch_candle",
     "fetch_ltp",
     "fetch_ltp_in_turn",
     "fetch_profile",
@@ -102,6 +104,7 @@ class Answer(StrEnum):
 
     LTP = "ltp"
     QUOTE = "quote"
+    HISTORICAL = "historical"
     PROFILE = "profile"
     TOKEN = "token"  # noqa: S105  a label, no secret
 
@@ -136,6 +139,37 @@ def fetch_quotes(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> 
     """
     content = _fetch_content(Answer.QUOTE, keys, credentials)
     return _readable(Answer.QUOTE, lambda: rest_answers.read_quotes(content, keys, now=datetime.now(UTC)))
+
+
+def fetch_candle(
+    key: InstrumentKey, instrument_type: InstrumentType, day: date, *, credentials: Credentials
+) -> DailyCandle | None:
+    """Return the daily candle of one instrument; None if the broker has no readable one. Raises DhanError.
+
+    The broker refuses a request about a day without a candle: RequestRefused is such an answer, too.
+    """
+    body = {
+        "securityId": str(key.security_id),
+        "exchangeSegment": key.segment.name,
+        "instrument": instrument_type.value,
+        "expiryCode": 0,
+        "oi": True,
+        "fromDate": day.isoformat(),
+        "toDate": (day + timedelta(days=1)).isoformat(),  # exclusive
+    }
+    headers = {"access-token": credentials.access_token}
+    request = Request("POST", settings.DHAN_REST_URL, "/charts/historical", headers=headers, body=body)
+    status, answer = _send(Answer.HISTORICAL, request, timeout=QUOTE_TIMEOUT, seconds=QUOTE_SECONDS)
+    # Candles come without a status; errors of both shapes have a member of their own.
+    if not httpx.codes.is_success(status) or "errorCode" in answer or answer.get("status") == "failed":
+        raise error_of(request, status, answer)
+    try:
+        candle, odd = read_candle(answer, day)
+    except OddValue as error:
+        _note_odd_value(Answer.HISTORICAL, error.kind, str(key))
+        return None
+    _note_odd(Answer.HISTORICAL, odd)
+    return candle
 
 
 @dataclass(frozen=True, slots=True)

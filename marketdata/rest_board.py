@@ -1,13 +1,14 @@
 """STORE. The rest board in Redis: the answers of the broker's REST API, as all processes know them together.
 
 The only module that knows these keys, under the prefix of the source: `odd_items` (hash: answer:kind -> number of odd
-items) and `price_waits` (hash: instrument id -> failures:epoch milliseconds, expires). Redis may lose both: counters
-begin again, and each price is requested once more.
+items), `price_waits` and `candle_waits` (hash: instrument id -> failures:epoch milliseconds, expires) and
+`candles_requested:<day>` (a counter, expires). Redis may lose all of them: counters begin again, and each price and
+each candle is requested once more.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import redis
@@ -17,11 +18,13 @@ from marketdata import quote_board
 
 # Chosen: above the longest wait (`domain.price_requests`), so that a wait ends by its time and not by this one.
 WAITS_TTL_SECONDS: Final = 3_600
+# Chosen: above a day, the longest wait for a candle.
+CANDLES_TTL_SECONDS: Final = 2 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class PriceWait:
-    """How often the price of an instrument was requested in vain, and when it may be requested again."""
+    """How often a price or candle of an instrument was requested in vain, and when it may be requested again."""
 
     failures: int
     due_at: datetime
@@ -33,6 +36,7 @@ class RestBoard:
     def __init__(self, client: "redis.Redis", prefix: str) -> None:
         self._redis = client
         self._odd_items, self._waits = f"{prefix}:odd_items", f"{prefix}:price_waits"
+        self._candle_waits, self._candles = f"{prefix}:candle_waits", f"{prefix}:candles_requested"
 
     def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
         """Add the odd items of one answer, by kind."""
@@ -49,9 +53,37 @@ class RestBoard:
 
     def list_price_waits(self, instrument_ids: Collection[int]) -> Mapping[int, PriceWait]:
         """Return the waits of those of the instruments that have one."""
+        return self._list_waits(self._waits, instrument_ids)
+
+    def replace_price_waits(self, waits: Mapping[int, PriceWait], *, ended: Collection[int]) -> None:
+        """Write `waits` and delete those of the instruments in `ended`."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for one in ended:
+            pipeline.hdel(self._waits, str(one))
+        _write_waits(pipeline, self._waits, waits, ttl_seconds=WAITS_TTL_SECONDS)
+        pipeline.execute()
+
+    def list_candle_waits(self, instrument_ids: Collection[int]) -> Mapping[int, PriceWait]:
+        """Return the waits for candles of those of the instruments that have one."""
+        return self._list_waits(self._candle_waits, instrument_ids)
+
+    def count_candle_requests(self, day: date) -> int:
+        """Return how many candles were requested on this day."""
+        value: Any = self._redis.get(f"{self._candles}:{day}")
+        return int(value or 0)
+
+    def note_candle_requests(self, day: date, count: int, waits: Mapping[int, PriceWait]) -> None:
+        """Add to the requests of this day, and write the waits of the requested instruments."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.incrby(f"{self._candles}:{day}", count)
+        pipeline.expire(f"{self._candles}:{day}", CANDLES_TTL_SECONDS)
+        _write_waits(pipeline, self._candle_waits, waits, ttl_seconds=CANDLES_TTL_SECONDS)
+        pipeline.execute()
+
+    def _list_waits(self, key: str, instrument_ids: Collection[int]) -> Mapping[int, PriceWait]:
         if not instrument_ids:
             return {}
-        values: Any = self._redis.hmget(self._waits, [str(one) for one in instrument_ids])
+        values: Any = self._redis.hmget(key, [str(one) for one in instrument_ids])
         found = {}
         for one, value in zip(instrument_ids, values, strict=True):
             if value is not None:
@@ -59,15 +91,11 @@ class RestBoard:
                 found[one] = PriceWait(int(failures), datetime.fromtimestamp(int(due_at_ms) / 1_000, tz=UTC))
         return found
 
-    def replace_price_waits(self, waits: Mapping[int, PriceWait], *, ended: Collection[int]) -> None:
-        """Write `waits` and delete those of the instruments in `ended`."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for one in ended:
-            pipeline.hdel(self._waits, str(one))
-        for one, wait in waits.items():
-            pipeline.hset(self._waits, str(one), f"{wait.failures}:{round(wait.due_at.timestamp() * 1_000)}")
-        pipeline.expire(self._waits, WAITS_TTL_SECONDS)
-        pipeline.execute()
+
+def _write_waits(pipeline: Any, key: str, waits: Mapping[int, PriceWait], *, ttl_seconds: int) -> None:
+    for one, wait in waits.items():
+        pipeline.hset(key, str(one), f"{wait.failures}:{round(wait.due_at.timestamp() * 1_000)}")
+    pipeline.expire(key, ttl_seconds)
 
 
 def connect() -> RestBoard:

@@ -17,6 +17,8 @@ TIME_LIMIT_SECONDS: Final = 600
 RENEWAL_LIMIT_SECONDS: Final = 60
 # Chosen: far above the record of 25,000 instruments.
 CLOSES_LIMIT_SECONDS: Final = 120
+# Chosen: twice the time of a run (`services.missing_closes`); the next one follows after this time.
+CANDLES_LIMIT_SECONDS: Final = 60
 
 
 @shared_task(name="marketdata.tasks.import_instruments", ignore_result=True, time_limit=TIME_LIMIT_SECONDS)
@@ -55,3 +57,12 @@ def record_closes(**_: object) -> None:
 def remove_old_closes(**_: object) -> None:
     """Remove recorded closing prices beyond the newest CLOSES_KEEP_DAYS, a bounded number of days each run."""
     services.remove_old_closes()
+
+
+@shared_task(name="marketdata.tasks.fill_closes", ignore_result=True, time_limit=CANDLES_LIMIT_SECONDS)
+def fill_closes(**_: object) -> None:
+    """Record previous closes that no other source has, from the broker's daily candles; a few in each run."""
+    try:
+        services.fill_closes(now=timezone.now())
+    except quote_board.BoardError as error:
+        logger.warning("previous closes not completed, next attempt at the next run: %s", error)

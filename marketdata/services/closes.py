@@ -6,7 +6,7 @@ beyond the newest CLOSES_KEEP_DAYS are removed.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -56,7 +56,8 @@ DELETE FROM closing_quotes WHERE day = (SELECT min(day) FROM closing_quotes WHER
 # Chosen: usually one day is old; after the setting was lowered, a run removes at most a month, 500,000 rows.
 REMOVED_DAYS: Final = 20
 
-_ClosingRow = tuple[int, int, date, Decimal | None, int | None]
+ClosingRow = tuple[int, int, date, Decimal | None, int | None]
+"""Instrument id, exchange segment, day, price in rupees, open interest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ def record_closes(*, now: datetime) -> RecordedCloses:
     days = _list_unrecorded(now)
     rows = _read_rows(days) if days else []
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(_WRITE, [now, *(list(column) for column in zip(*rows, strict=True))])
+        write_closes(rows, now=now)
         recorded = {ExchangeSegment(segment): day for _, segment, day, _, _ in rows}
         logger.info("closing prices of %d instruments recorded, %d segments", len(rows), len(recorded))
         return RecordedCloses(recorded, len(rows))
@@ -101,6 +101,12 @@ def remove_old_closes() -> int:
     return removed
 
 
+def write_closes(rows: Sequence[ClosingRow], *, now: datetime) -> None:
+    """Write closing prices in one statement; one that is recorded already stays. `rows` is not empty."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WRITE, [now, *(list(column) for column in zip(*rows, strict=True))])
+
+
 def _list_unrecorded(now: datetime) -> Mapping[ExchangeSegment, date]:
     """Return the session day of each closed segment that has no record."""
     book = selectors.read_calendar(about=now.astimezone(IST).date())
@@ -119,7 +125,7 @@ def _list_unrecorded(now: datetime) -> Mapping[ExchangeSegment, date]:
         return {ExchangeSegment(segment): day for segment, day in cursor.fetchall()}
 
 
-def _read_rows(days: Mapping[ExchangeSegment, date]) -> list[_ClosingRow]:
+def _read_rows(days: Mapping[ExchangeSegment, date]) -> list[ClosingRow]:
     board = quote_board.connect()
     cached = board.read_cached(set().union(*board.list_cached().values()))
     listed = Instrument.objects.filter(pk__in=cached, exchange_segment__in=days)

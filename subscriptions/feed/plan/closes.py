@@ -22,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 # Chosen: a page that opens after the session shows the change after about as long as a price.
 INTERVAL_SECONDS: Final = 1.0
-# Chosen: most instruments without a close have no record either; a new session day is noticed after this time.
-ASK_AGAIN_SECONDS: Final = 300.0
+# Chosen: the interval of the task that fills gaps of the record (`marketdata.tasks.fill_closes`). Most instruments
+# without a close have no record either.
+ASK_AGAIN_SECONDS: Final = 60.0
 
 ReadCloses = Callable[[Collection[int]], Mapping[int, PreviousClose]]
 """Return the recorded closes of these instruments, by id; blocks. Raises DatabaseError."""

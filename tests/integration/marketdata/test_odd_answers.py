@@ -19,7 +19,7 @@ from marketdata import dhan_api, rest_board
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.profiles import Profile, find_objection
 from marketdata.dhan.tokens import EXPIRY_YEARS
-from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
 from tests.broker_answers import JSON, QUOTE_ITEMS, make_body, make_item
 from tests.brokers import Broker, running_broker
 
@@ -155,6 +155,8 @@ def test_any_answer_is_read_or_raises_an_error_of_the_broker(broker: Broker, sta
 
     with suppress(dhan_api.DhanError):
         dhan_api.fetch_quotes([CALL], credentials=US)
+    with suppress(dhan_api.DhanError):
+        dhan_api.fetch_candle(NIFTY, InstrumentType.INDEX, NOW.date(), credentials=US)
     renewed = issue(lambda: dhan_api.renew_token(US))
     generated = issue(
         lambda: dhan_api.generate_token(client_id="1000000001", pin="112233", totp_secret=TOTP_SECRET, now=NOW)
