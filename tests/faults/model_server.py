@@ -131,12 +131,12 @@ class ModelSession:
         since = max(row.expires_at, self._server.started_at + TTL_SECONDS)
         return since < self._server.clock.now - frozen_seconds
 
-    def take(self, seen: Lease) -> Lease | None:
+    def take(self, seen: Lease, *, is_owner_gone: bool = False) -> Lease | None:
         if not self.lock(seen.connection):
             return None
         row = self._rows()[seen.connection]
         is_settled = self._server.clock.now - self._server.started_at > FORMER_OWNERS_FIRST_SECONDS
-        if row.epoch != seen.epoch or not (row.owner in {"", self._owner} or is_settled):
+        if row.epoch != seen.epoch or not (row.owner in {"", self._owner} or is_owner_gone or is_settled):
             self.unlock(seen.connection)
             return None
         self._server.takeovers += row.owner not in {"", self._owner}

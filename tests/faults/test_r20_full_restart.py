@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.web_servers import running_web_process
 
 COUNT = 40
 DRAIN_SECONDS = 5
+FIRST_TICK_SECONDS = 10
 ALL_SECONDS = 30
 
 
@@ -77,9 +79,11 @@ def test_r20_after_a_full_restart_each_instrument_is_on_its_former_connection(
             connection.close()
             servers.stop_postgres(signal.SIGQUIT)
 
+        began_at = time.monotonic()
         servers.start_postgres()
         servers.start_redis()
         with running_stack(tmp_path, "third", simulator, watched, cookie):
+            assert time.monotonic() - began_at < FIRST_TICK_SECONDS
             assert quote_board.connect().list_sent() == sent
             assert placement() == placed
             assert list_subscribed_keys(simulator) == list_wanted_keys()

@@ -268,7 +268,8 @@ class LeaseKeeper:
             process = self._process_status(unowned.owner) if unowned.owner else ProcessStatus.GONE
             # Whether the lock is free shows only when it is tried: first the action for a free lock.
             may_take = ACTIONS[LockState.FREE, state, process] is Action.TAKE_OVER
-            taken = statements.take(seen) if may_take else None
+            is_owner_gone = process is ProcessStatus.GONE
+            taken = statements.take(seen, is_owner_gone=is_owner_gone) if may_take else None
             if taken is not None:
                 self._set_owned(self._owned | {taken})
             elif ACTIONS[LockState.TAKEN, state, process] is Action.END_SESSION:

@@ -45,12 +45,13 @@ SELECT connection_id, epoch, CASE WHEN owner <> %(owner)s THEN owner ELSE '' END
 _LOCK: Final = "SELECT pg_try_advisory_lock(%s, %s)"
 _UNLOCK: Final = "SELECT pg_advisory_unlock(%s, %s)"
 # Compare-and-set on the epoch: of two workers that read the same lease one takes it. While PostgreSQL is young only the
-# former owner may, since owners may still stream under leases that they could not renew.
+# former owner may, since owners may still stream under leases that they could not renew. An owner whose process is gone
+# streams nothing, so after a power cut its successor need not wait.
 _TAKE: Final = f"""
 UPDATE feed_leases
    SET owner = %(owner)s, epoch = epoch + 1, expires_at = now() + make_interval(secs => %(ttl)s)
  WHERE connection_id = %(number)s AND epoch = %(epoch)s
-   AND (owner IN ('', %(owner)s) OR now() - {STARTED} > make_interval(secs => %(former_first)s))
+   AND (owner IN ('', %(owner)s) OR %(is_gone)s OR now() - {STARTED} > make_interval(secs => %(former_first)s))
 RETURNING epoch
 """  # noqa: S608  Only a constant is put in.
 # One statement for all leases. Rows with another owner or epoch stay as they are and are missing from the answer.
@@ -172,13 +173,17 @@ class LeaseStatements:
             for number, epoch, name, is_silent, is_proven in self._connection.execute(_UNOWNED, values)
         ]
 
-    def take(self, seen: Lease) -> Lease | None:
-        """Take a connection over under the next epoch; None if its lock is taken or its lease has changed."""
+    def take(self, seen: Lease, *, is_owner_gone: bool = False) -> Lease | None:
+        """Take a connection over under the next epoch; None if its lock is taken or its lease has changed.
+
+        `is_owner_gone`: the process that the lease names has ended.
+        """
         # The lock first: it is the proof that no other session has the connection now.
         if not self.lock(seen.connection):
             return None
         values = {"owner": self.owner, "ttl": TTL_SECONDS, "number": seen.connection, "epoch": seen.epoch}
-        taken = self._connection.execute(_TAKE, values | {"former_first": FORMER_OWNERS_FIRST_SECONDS}).fetchone()
+        values |= {"former_first": FORMER_OWNERS_FIRST_SECONDS, "is_gone": is_owner_gone}
+        taken = self._connection.execute(_TAKE, values).fetchone()
         if taken is None:
             # The lease changed since it was read, or PostgreSQL is too young: the lock must not block its owner.
             self.unlock(seen.connection)
