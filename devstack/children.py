@@ -26,6 +26,8 @@ FRONTENDS, WORKERS, SOURCES, SERVERS = range(4)
 # Seconds a stage has to stop. Chosen: together below 10 s, after which container runtimes kill (docker stop). Measured:
 # an idle prefork worker needs up to 3 s.
 STOP_TIMEOUT_SECONDS = {FRONTENDS: 1.8, WORKERS: 4.0, SOURCES: 0.8, SERVERS: 2.4}
+# Chosen: far above a start on a loaded machine, which takes 30 s.
+HEARTBEAT_START_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Program:
     must_finish: bool = False  # a second Ctrl-C does not shorten its `stop_seconds`
     death_signal: signal.Signals = signal.SIGKILL
     heartbeat_seconds: float | None = None  # sends heartbeats; killed after this time without one
+    heartbeat_start_seconds: float = HEARTBEAT_START_SECONDS  # killed after this time without a first one
+    niceness: int = 0  # added to that of the supervisor (nice(2)): others have the CPU first
 
     @property
     def stop_seconds(self) -> float:
@@ -91,8 +95,8 @@ class Child:
         self.kill_group()
 
 
-def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
-    """Return the function for `preexec_fn` that makes a child die with its parent."""
+def die_with_parent(death_signal: signal.Signals, *, niceness: int = 0) -> Callable[[], None]:
+    """Return the function for `preexec_fn` that makes a child die with its parent, and sets its niceness."""
     # Loaded before the fork: the child must not allocate or import between fork and exec.
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
@@ -101,6 +105,7 @@ def die_with_parent(death_signal: signal.Signals) -> Callable[[], None]:
         libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != parent:  # The parent died before prctl was called: no signal will come.
             os._exit(1)
+        os.nice(niceness)
 
     return set_death_signal
 
@@ -120,6 +125,6 @@ def start(program: Program) -> Child:
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
-            preexec_fn=die_with_parent(program.death_signal),  # noqa: PLW1509  this process has a single thread
+            preexec_fn=die_with_parent(program.death_signal, niceness=program.niceness),  # noqa: PLW1509  this process has a single thread
         )
     return Child(program=program, process=process)

@@ -4,12 +4,13 @@ Every process runs as `python -m ...`: the first line of a console script breaks
 (execve(2)).
 """
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devstack.children import FRONTENDS, SOURCES, WORKERS, Program
+from devstack.children import FRONTENDS, HEARTBEAT_START_SECONDS, SOURCES, WORKERS, Program
 from devstack.errors import DevstackError
 from devstack.source import SIMULATED_CLIENT_ID, Source
 
@@ -17,6 +18,11 @@ WORKER = ["celery", "-A", "terminal", "worker", "--without-gossip", "--without-m
 
 # Chosen: ten heartbeats of a feed worker, which sends one a second. Its lease has expired after three.
 HEARTBEAT_TIMEOUT_SECONDS = 10.0
+# Chosen: a frozen web server is ended, and its successor answers, within 15 s; a start takes some 3 s.
+WEB_HEARTBEAT_TIMEOUT_SECONDS = 8.0
+# Chosen: beat sends one between two looks at the schedule. A look takes 30 s while Redis hangs: three attempts to send
+# a task, each of which may take the 10 s of `socket_timeout`.
+BEAT_HEARTBEAT_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +69,18 @@ def feed_worker(launcher: Launcher) -> Program:
 
 def work_worker(launcher: Launcher) -> Program:
     arguments = ["-m", *WORKER, "-Q", "default", "-c", "2", "-n", "work@%h"]
-    return launcher.program("work", arguments, stop_stage=WORKERS)
+    program = launcher.program("work", arguments, stop_stage=WORKERS)
+    return replace(program, heartbeat_seconds=HEARTBEAT_TIMEOUT_SECONDS)
 
 
 def beat(launcher: Launcher) -> Program:
-    return launcher.program("beat", ["-m", "celery", "-A", "terminal", "beat", "--pidfile=", "--loglevel", "INFO"])
+    arguments = ["-m", "celery", "-A", "terminal", "beat", "--pidfile=", "--loglevel", "INFO"]
+    return replace(launcher.program("beat", arguments), heartbeat_seconds=BEAT_HEARTBEAT_TIMEOUT_SECONDS)
 
 
 def web(launcher: Launcher, *, host: str, port: int) -> Program:
     """Return the web server: uvicorn, or daphne with ASGI_SERVER=daphne."""
+    start_seconds = HEARTBEAT_START_SECONDS
     match launcher.environment.get("ASGI_SERVER") or "uvicorn":
         case "uvicorn":
             # No compression. Measured: it costs three times the CPU and memory of sending a frame.
@@ -81,6 +90,12 @@ def web(launcher: Launcher, *, host: str, port: int) -> Program:
         case "daphne":
             server = ["daphne", "-b", host, "-p", str(port), "--application-close-timeout", "1"]
             server += ["--access-log", "/dev/null", "terminal.asgi:application"]
+            # It calls the application for the first time when a request comes, and that may be never.
+            start_seconds = math.inf
         case other:
             raise DevstackError(f"ASGI_SERVER={other} is neither uvicorn nor daphne.")
-    return launcher.program("web", ["-m", *server])
+    return replace(
+        launcher.program("web", ["-m", *server]),
+        heartbeat_seconds=WEB_HEARTBEAT_TIMEOUT_SECONDS,
+        heartbeat_start_seconds=start_seconds,
+    )

@@ -1,33 +1,41 @@
 """`devstack run`: starts the whole stack, prints `Ready`, and stops it again.
 
-Each step needs the steps before: servers, broker, tables, instruments, users, workers, web. The start after a crash
-is the same path. `source` and `programs` decide which processes run; `supervisor` restarts and stops them.
+Prices come first. The simulator, the servers and the collection of static files start together; the feed worker starts
+when the tables are migrated, the web server when the static files are collected too. Everything else follows the first
+answer of the web server, with less priority: the other workers, the demo users, the import. Each of these may take
+long or fail, and none of them is needed for the prices of a former run. The start after a crash is the same path.
+`source` and `programs` decide which processes run; `supervisor` restarts and stops them; `preparations` knows what need
+not be prepared again.
 """
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from devstack import programs, servers
 from devstack.address import Address, check_is_free, choose_address
-from devstack.children import Program
-from devstack.errors import DevstackError
 from devstack.locking import single_run
-from devstack.logs import LogTail, last_lines, rotate_logs
+from devstack.logs import rotate_logs
 from devstack.loopback import without_proxy
 from devstack.paths import Paths
 from devstack.port_registry import PortRegistry
+from devstack.preparations import Preparations, fingerprint_of_static_files, fingerprint_of_tables
 from devstack.privileges import Account
 from devstack.probes import ask, describe_health
 from devstack.processes import CHECKOUT_VARIABLE, kill_processes_of
 from devstack.secret_files import load_or_create_secret, write_private
 from devstack.signal_waiter import SignalWaiter
 from devstack.source import Source, choose_source, source_variables
+from devstack.steps import StartStep, announce
 from devstack.supervisor import StopRequestedError, Supervisor
 
 START_TIMEOUT_SECONDS = 120.0  # chosen: far above a start on a loaded machine
 PROBE_INTERVAL_SECONDS = 0.5  # chosen: "Ready" comes within half a second, at a negligible load
+# Chosen: as long as R20 promises for the first price; then the other workers start, whatever the web server does.
+PRICES_FIRST_SECONDS = 10.0
+BACKGROUND_NICENESS = 10  # nice(1): its default for work that may wait
 DEMO_USERS = "trader1, trader2, staff"
 
 
@@ -67,31 +75,55 @@ def _start_all(
 ) -> None:
     ports = PortRegistry(paths.run / "ports.json")
     announce(f"Source of data: {source.name} (database {source.database})")
+    launcher = programs.Launcher(
+        root=paths.root, logs=paths.logs, environment=_variables(paths, environ, source, ports)
+    )
+    if source.is_simulated:
+        _start_simulator(supervisor, launcher, source, ports)
     announce("Starting PostgreSQL and Redis ...")
     urls = servers.start(
         supervisor, paths=paths, account=account, ports=ports, environ=environ, database=source.database
     )
-    launcher = programs.Launcher(
-        root=paths.root, logs=paths.logs, environment=_variables(paths, environ, source, ports, urls)
-    )
-    if source.is_simulated:
-        _start_simulator(supervisor, launcher, source, ports)
-    _prepare(supervisor, launcher, source)
-    hint = _make_demo_users(supervisor, launcher, paths, source)
-    announce("Starting the feed worker, the work worker, beat and the web server ...")
-    supervisor.supervise(programs.feed_worker(launcher))
+    launcher = replace(launcher, environment={**launcher.environment, **urls})
+    _start_prices(supervisor, launcher, Preparations(paths.run / "preparations.json"), address)
+    announce("Starting the work worker and beat ...")
     supervisor.supervise(programs.work_worker(launcher))
     supervisor.supervise(programs.beat(launcher))
-    supervisor.supervise(programs.web(launcher, host=address.host, port=address.port))
-    _wait_until_healthy(supervisor, address)
+    users, hint = _begin_demo_users(supervisor, launcher, paths, source)
+    importing = _begin_import(supervisor, launcher, source, ports)
+    _wait_until_healthy(supervisor, address, [*users, importing])
+    for step in users:
+        step.finish()
     announce(f"Ready {address.url}")
     if hint:
         announce(f"Log in as one of {DEMO_USERS}; {hint}")
+    importing.finish()
 
 
-def _variables(
-    paths: Paths, environ: Mapping[str, str], source: Source, ports: PortRegistry, urls: Mapping[str, str]
-) -> dict[str, str]:
+def _start_prices(
+    supervisor: Supervisor, launcher: programs.Launcher, preparations: Preparations, address: Address
+) -> None:
+    """Start what a price passes on its way to a browser, and wait until the web server answers."""
+    collecting = _begin_collecting(supervisor, launcher, preparations)
+    database_url = launcher.environment["DATABASE_URL"]
+    if not preparations.is_done("tables", fingerprint_of_tables(launcher.root, database_url)):
+        StartStep(supervisor, launcher.command("migrate", "--noinput"), "Preparing the tables").finish()
+        preparations.note("tables", fingerprint_of_tables(launcher.root, database_url))
+    announce("Starting the feed worker and the web server ...")
+    supervisor.supervise(programs.feed_worker(launcher))
+    if collecting is not None:
+        collecting.finish()
+        preparations.note("static", _fingerprint_of_static_files(launcher))
+    supervisor.supervise(programs.web(launcher, host=address.host, port=address.port))
+    give_up_at = time.monotonic() + PRICES_FIRST_SECONDS
+    supervisor.wait_until(
+        lambda: ask(f"{address.url}/health").status != 0 or time.monotonic() > give_up_at,
+        every_seconds=PROBE_INTERVAL_SECONDS,
+    )
+
+
+def _variables(paths: Paths, environ: Mapping[str, str], source: Source, ports: PortRegistry) -> dict[str, str]:
+    """Return the variables of all programs, without the addresses of PostgreSQL and Redis."""
     token = load_or_create_secret(paths.run / "simulator-token")
     dhan = source_variables(
         source, environ, feed_port=ports.port("simulator-feed"), rest_port=ports.port("simulator-rest"), token=token
@@ -106,44 +138,55 @@ def _variables(
         "PYTHONUNBUFFERED": "1",
         CHECKOUT_VARIABLE: str(paths.root),
     }
-    return {**without_proxy(environ), **urls, **own, **dhan}
+    return {**without_proxy(environ), **own, **dhan}
 
 
 def _start_simulator(supervisor: Supervisor, launcher: programs.Launcher, source: Source, ports: PortRegistry) -> None:
     announce("Starting the simulator ...")
-    rest_port = ports.port("simulator-rest")
-    program = programs.simulator(launcher, source, feed_port=ports.port("simulator-feed"), rest_port=rest_port)
-    supervisor.supervise(program)
-    listing = f"http://127.0.0.1:{rest_port}/api-data/{source.instrument_file}"
-    deadline = time.monotonic() + START_TIMEOUT_SECONDS
-
-    def is_listing() -> bool:
-        if time.monotonic() > deadline:
-            raise DevstackError(
-                _with_log_tail(f"The simulator does not answer after {START_TIMEOUT_SECONDS:.0f} s.", program)
-            )
-        return ask(listing).status == 200
-
-    supervisor.wait_until(is_listing, every_seconds=PROBE_INTERVAL_SECONDS)
+    feed_port, rest_port = ports.port("simulator-feed"), ports.port("simulator-rest")
+    supervisor.supervise(programs.simulator(launcher, source, feed_port=feed_port, rest_port=rest_port))
 
 
-def _prepare(supervisor: Supervisor, launcher: programs.Launcher, source: Source) -> None:
-    _run_command(supervisor, launcher.command("migrate", "--noinput"), "Preparing the tables")
-    _run_command(supervisor, launcher.command("collectstatic", "--noinput"), "Gathering static files")
-    command = launcher.command("import_instruments")
-    _run_command(supervisor, command, f"Importing the instruments of {source.name}", is_shown=True)
+def _begin_collecting(
+    supervisor: Supervisor, launcher: programs.Launcher, preparations: Preparations
+) -> StartStep | None:
+    """Begin to collect the static files, which needs no server; return None if they are collected already."""
+    if preparations.is_done("static", _fingerprint_of_static_files(launcher)):
+        return None
+    return StartStep(supervisor, launcher.command("collectstatic", "--noinput"), "Gathering static files")
 
 
-def _make_demo_users(supervisor: Supervisor, launcher: programs.Launcher, paths: Paths, source: Source) -> str | None:
-    """Create the demo users; return a sentence about their password, or None if there are no demo users."""
+def _fingerprint_of_static_files(launcher: programs.Launcher) -> str | None:
+    return fingerprint_of_static_files(launcher.root, Path(launcher.environment["STATIC_ROOT"]))
+
+
+def _begin_import(
+    supervisor: Supervisor, launcher: programs.Launcher, source: Source, ports: PortRegistry
+) -> StartStep:
+    """Begin to import the instrument file of this source. After a failure the stack goes on with the former list."""
+    if source.is_simulated:
+        listing = f"http://127.0.0.1:{ports.port('simulator-rest')}/api-data/{source.instrument_file}"
+        give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
+        supervisor.wait_until(
+            lambda: ask(listing).status == 200 or time.monotonic() > give_up_at, every_seconds=PROBE_INTERVAL_SECONDS
+        )
+    command = replace(launcher.command("import_instruments"), niceness=BACKGROUND_NICENESS)
+    advice = 'The former list stays. To import again: make manage ARGS="import_instruments"'
+    return StartStep(supervisor, command, f"Importing the instruments of {source.name}", is_shown=True, advice=advice)
+
+
+def _begin_demo_users(
+    supervisor: Supervisor, launcher: programs.Launcher, paths: Paths, source: Source
+) -> tuple[list[StartStep], str]:
+    """Begin to create the demo users; also return a sentence about their password. Both are empty without any."""
     given = launcher.environment.get("DEMO_PASSWORD")
     if not source.is_simulated and not given:
-        return None
+        return [], ""
     password, hint = (given, "the password is the value of DEMO_PASSWORD") if given else _demo_password(paths.run)
     environment = {**launcher.environment, "DEMO_PASSWORD": password}
-    command = programs.Launcher(root=launcher.root, logs=launcher.logs, environment=environment)
-    _run_command(supervisor, command.command("create_demo_users"), "Making the demo users")
-    return hint
+    command = replace(launcher.command("create_demo_users"), environment=environment, niceness=BACKGROUND_NICENESS)
+    advice = "Users of a former run stay. The next start tries again."
+    return [StartStep(supervisor, command, "Making the demo users", advice=advice)], hint
 
 
 def _demo_password(run: Path) -> tuple[str, str]:
@@ -155,28 +198,15 @@ def _demo_password(run: Path) -> tuple[str, str]:
     return password, f"password {password} (stored in {path})"
 
 
-def _run_command(supervisor: Supervisor, program: Program, what: str, *, is_shown: bool = False) -> None:
-    """Run a management command; with `is_shown`, print its output as it comes. Raises DevstackError if it fails."""
-    announce(f"{what} ...")
-    began_at = time.monotonic()
-    tail = LogTail(program.log)
-
-    def show() -> None:
-        for line in tail.new_lines():
-            announce(f"  {line}")
-
-    code = supervisor.run_once(program, on_check=show) if is_shown else supervisor.run_once(program)
-    if code != 0:
-        raise DevstackError(_with_log_tail(f"{what} failed with exit code {code}.", program))
-    announce(f"  done in {time.monotonic() - began_at:.1f} s")
-
-
-def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
+def _wait_until_healthy(supervisor: Supervisor, address: Address, steps: Sequence[StartStep]) -> None:
+    """Wait until /health answers 200, and show the progress of `steps` meanwhile."""
     announce("Waiting for /health ...")
     warn_at = time.monotonic() + START_TIMEOUT_SECONDS
 
     def is_healthy() -> bool:
         nonlocal warn_at
+        for step in steps:
+            step.poll()
         answer = ask(f"{address.url}/health")
         if answer.status != 200 and time.monotonic() > warn_at:
             announce(f"Not healthy yet (status {answer.status}): {describe_health(answer)}")
@@ -184,11 +214,3 @@ def _wait_until_healthy(supervisor: Supervisor, address: Address) -> None:
         return answer.status == 200
 
     supervisor.wait_until(is_healthy, every_seconds=PROBE_INTERVAL_SECONDS)
-
-
-def _with_log_tail(sentence: str, program: Program) -> str:
-    return "\n  ".join([f"{sentence} The end of {program.log}:", *last_lines(program.log, count=15)])
-
-
-def announce(line: str) -> None:
-    print(line, flush=True)

@@ -20,7 +20,7 @@ from devstack.logs import last_lines, rotate_if_large
 from devstack.signal_waiter import SignalWaiter
 
 IDLE_SECONDS = 1.0  # chosen: heartbeat timeouts are checked this often; exits wake it at once by SIGCHLD
-LOG_BYTES = 64 * 1024 * 1024  # chosen: a program occupies at most twice this with its old log
+LOG_BYTES = 64 * 1024 * 1024  # chosen: days of ordinary lines, and still opened by any editor
 
 
 class StopRequestedError(Exception):
@@ -44,33 +44,39 @@ class Supervisor:
         self._report = report
         self._random = random.Random()  # noqa: S311  spreads restarts
         self._services: list[Service] = []
+        self._commands: list[Child] = []
 
     def supervise(self, program: Program) -> Child:
         """Start `program` and restart it from now on when it exits."""
-        heartbeat = None if program.heartbeat_seconds is None else HeartbeatMonitor(program.heartbeat_seconds)
-        if heartbeat is not None:
+        heartbeat = None
+        if program.heartbeat_seconds is not None:
+            heartbeat = HeartbeatMonitor(program.heartbeat_seconds, program.heartbeat_start_seconds)
             program = replace(program, environment={**program.environment, **heartbeat.environment})
         child = start(program)
         self._services.append(Service(program=program, child=child, heartbeat=heartbeat))
         return child
 
-    def run_once(self, program: Program, *, on_check: Callable[[], None] = lambda: None) -> int:
-        """Run `program` until it exits, without restarts, while the services are supervised; return its exit code.
+    def begin(self, program: Program) -> Child:
+        """Start a command that ends by itself and is not restarted; `finish` waits for it."""
+        child = start(program)
+        self._commands.append(child)
+        return child
+
+    def finish(self, command: Child, *, on_check: Callable[[], None] = lambda: None) -> int:
+        """Wait until a command exits, while the services are supervised; return its exit code.
 
         `on_check` is called about once a second, and once after the exit. Raises StopRequestedError.
         """
-        child = start(program)
 
         def has_exited() -> bool:
-            ended = child.has_exited()
+            ended = command.has_exited()
             on_check()
             return ended
 
-        try:
-            self.wait_until(has_exited)
-        finally:
-            child.stop()
-        return child.exit_code
+        self.wait_until(has_exited)
+        command.kill_group()  # Reaps it.
+        self._commands.remove(command)
+        return command.exit_code
 
     def wait_until(self, condition: Callable[[], bool], *, every_seconds: float = IDLE_SECONDS) -> None:
         """Supervise until `condition` holds. Raises StopRequestedError if the user stops the stack before."""
@@ -90,14 +96,14 @@ class Supervisor:
         for service in self._services:
             rotate_if_large(service.program.log, most_bytes=LOG_BYTES)
             if service.restart_at is None and service.heartbeat is not None and service.heartbeat.has_timed_out(now):
-                self._report(f"{service.program.name} sent no heartbeat for {service.program.heartbeat_seconds:g} s")
+                self._report(f"{service.program.name} sent no heartbeat for {service.heartbeat.limit_seconds:g} s")
                 service.child.kill_group()
             # After the kill above this is true at once: frozen and exited services take the same path.
             if service.restart_at is None and service.child.has_exited():
                 self._schedule_restart(service, now)
             if service.restart_at is not None and now >= service.restart_at:
                 if service.heartbeat is not None:
-                    service.heartbeat.reset()
+                    service.heartbeat.reset(now)
                 service.child = start(service.program)
                 service.restart_at = None
 
@@ -116,10 +122,11 @@ class Supervisor:
         return min(waits, default=IDLE_SECONDS)
 
     def stop_all(self) -> None:
-        """Stop all services, stage by stage. A second request to stop kills the rest at once, except `must_finish`."""
-        by_stage = sorted(self._services, key=lambda service: service.program.stop_stage)
-        for _, services in groupby(by_stage, key=lambda service: service.program.stop_stage):
-            self._stop_together([service.child for service in services])
+        """Stop all programs, stage by stage. A second request to stop kills the rest at once, except `must_finish`."""
+        children = [*self._commands, *(service.child for service in self._services)]
+        by_stage = sorted(children, key=lambda child: child.program.stop_stage)
+        for _, stage in groupby(by_stage, key=lambda child: child.program.stop_stage):
+            self._stop_together(list(stage))
         for service in self._services:
             if service.heartbeat is not None:
                 service.heartbeat.close()

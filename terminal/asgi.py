@@ -23,6 +23,7 @@ from marketdata.domain.sessions import IST, SessionBook  # noqa: E402
 from marketdata.selectors import read_calendar as read_market_calendar  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
+from terminal.heartbeats import Heartbeats  # noqa: E402
 from terminal.metrics import watch_hub  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
 from watchlists.consumers import REVIEW_EVERY_SECONDS, MarketConsumer  # noqa: E402
@@ -43,4 +44,4 @@ async def read_calendar() -> SessionBook:
 take_all_descriptors()
 hub = QuoteHub(read_calendar=read_calendar)
 watch_hub(hub)
-application = ProtocolTypeRouter({"http": http, "websocket": Admission(socket_application(hub))})
+application = Heartbeats(ProtocolTypeRouter({"http": http, "websocket": Admission(socket_application(hub))}))

@@ -1,4 +1,4 @@
-"""The scheduler of beat: that of django-celery-beat, where a last run in the future counts as none.
+"""The scheduler of beat: that of django-celery-beat, with heartbeats, where a last run in the future counts as none.
 
 A clock that ran ahead and was put right leaves last runs in the future, and the library would start nothing until they
 have passed. Every periodic task may run late or twice, so such a task runs at once.
@@ -6,13 +6,15 @@ have passed. Every periodic task may run late or twice, so such a task runs at o
 
 import logging
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from celery.schedules import schedstate
 from celery.utils.time import maybe_make_aware
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+from subscriptions.feed.heartbeat import HeartbeatSender
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,16 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # The library has no 
     """The periodic tasks in the database."""
 
     Entry = Entry
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._heartbeats = HeartbeatSender()
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        """Start the due tasks, after a heartbeat; return the seconds to the next look, at most five."""
+        self._heartbeats.send()
+        seconds: float = super().tick(*args, **options)
+        return seconds
 
     def enabled_models(self) -> list[PeriodicTask]:
         """Return the tasks of the hours around now, as the library does, and those whose last run lies ahead."""

@@ -20,6 +20,7 @@ app.autodiscover_tasks()
 app.steps["worker"].add("terminal.worker_steps:FeedDatabaseDeadline")
 app.steps["worker"].add("subscriptions.feed.bootstep:FeedWorkerStep")
 app.steps["worker"].add("terminal.worker_steps:ConsumerWatchdog")
+app.steps["worker"].add("terminal.worker_steps:WorkerHeartbeat")
 
 
 @app.task(name="terminal.probe", ignore_result=True)

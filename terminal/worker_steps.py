@@ -1,4 +1,4 @@
-"""Worker steps: the database deadline of feed workers, and the watchdog of work workers.
+"""Worker steps: the database deadline of feed workers, the watchdog and the heartbeats of work workers.
 
 After a Redis outage a worker can be connected again and consume nothing, without an error (celery #8030, #9054,
 #10205). So a work worker sends a probe task to itself, over the same broker connection, on a queue that only it
@@ -18,6 +18,7 @@ from celery.worker import state
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from subscriptions.feed.heartbeat import BEAT_SECONDS, HeartbeatSender
 from terminal.celery import FEED_QUEUE
 from terminal.postgres.base import set_default_deadline
 
@@ -103,6 +104,41 @@ class ConsumerWatchdog(bootsteps.StartStopStep):
             logger.debug("broker unreachable, no probe sent: %s", error)
             return False
         return True
+
+
+class WorkerHeartbeat(bootsteps.StartStopStep):
+    """Sends heartbeats of a work worker to its supervisor. Feed workers send theirs from the loop of the connections.
+
+    They show that the process is not frozen as a whole; whether it consumes is the matter of `ConsumerWatchdog`.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._stopped = threading.Event()
+
+    def include_if(self, worker: Any) -> bool:
+        """Take part in every worker but a feed worker, whose event loop must not look alive through this thread."""
+        return FEED_QUEUE not in worker.app.amqp.queues.consume_from
+
+    def start(self, _worker: Any) -> None:
+        """Start the thread that sends."""
+        threading.Thread(target=self._send, name="heartbeats", daemon=True).start()
+
+    def stop(self, _worker: Any) -> None:
+        """Stop sending: the supervisor bounds the time of a shutdown by itself."""
+        self._stopped.set()
+
+    def terminate(self, worker: Any) -> None:
+        """Stop sending."""
+        self.stop(worker)
+
+    def _send(self) -> None:
+        with HeartbeatSender() as sender:
+            sender.send()
+            while not self._stopped.wait(BEAT_SECONDS):
+                sender.send()
 
 
 def _exit() -> None:

@@ -21,7 +21,7 @@ def services() -> dict[str, Any]:
 
 
 def test_every_process_of_the_design_is_a_service(services: dict[str, Any]) -> None:
-    assert set(services) == {"postgres", "redis", "migrate", "web", "feed", "work", "beat"}
+    assert set(services) == {"postgres", "redis", "migrate", "instruments", "web", "feed", "work", "beat"}
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,20 @@ def test_the_image_serves_as_the_local_runner_does() -> None:
 
 
 def test_services_that_need_tables_wait_for_the_migration(services: dict[str, Any]) -> None:
-    for name in ("web", "feed", "work", "beat"):
+    for name in ("instruments", "web", "feed", "work", "beat"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
 
 
-def test_every_service_is_restarted_except_the_migration(services: dict[str, Any]) -> None:
+def test_no_process_waits_for_the_import(services: dict[str, Any]) -> None:
+    assert "import_instruments" not in services["migrate"]["command"]
+    assert services["instruments"]["command"][-1] == "import_instruments"
+    assert not [name for name, service in services.items() if "instruments" in service.get("depends_on", {})]
+
+
+def test_every_service_is_restarted_except_the_migration_and_the_import(services: dict[str, Any]) -> None:
     policies = {name: service["restart"] for name, service in services.items()}
 
-    assert policies.pop("migrate") == "no"
+    assert policies.pop("migrate") == policies.pop("instruments") == "no"
     assert set(policies.values()) == {"unless-stopped"}
 
 

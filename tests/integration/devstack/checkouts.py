@@ -1,0 +1,136 @@
+"""A checkout whose programs are small scripts: the runner knows the product only by its command lines.
+
+Each program writes its name to `started` and goes on until it is ended; a management command ends at once. A file
+`hang-NAME` makes the program or command NAME hang before it does anything, `fail-NAME` makes it fail.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack.paths import prepare_paths
+from devstack.stack import run
+from tests.waiting import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+SECONDS = 60.0  # of a step that takes one on an idle machine
+COMMON = """
+import os, pathlib, sys, time
+def begin(name):
+    if pathlib.Path(f"fail-{name}").exists():
+        sys.exit(f"{name} fails")
+    while pathlib.Path(f"hang-{name}").exists():
+        time.sleep(0.02)
+    with open("started", "a") as file:
+        file.write(name + "\\n")
+def serve(port):
+    import http.server
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+        def log_message(self, *_):
+            pass
+    http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+"""
+SCRIPTS = {
+    "common.py": COMMON,
+    "manage.py": """
+import json
+from common import *
+name = sys.argv[1]
+begin(name)
+if name == "collectstatic":
+    pathlib.Path(os.environ["STATIC_ROOT"]).mkdir(exist_ok=True)
+    pathlib.Path(os.environ["STATIC_ROOT"], "staticfiles.json").write_text("{}")
+if name == "print_environment":
+    print(json.dumps({"arguments": sys.argv[2:], **os.environ}))
+""",
+    "celery.py": """
+from common import *
+begin("beat" if "beat" in sys.argv else "feed" if "feed" in sys.argv else "work")
+time.sleep(600)
+""",
+    "uvicorn.py": """
+from common import *
+begin("web")
+serve(sys.argv[sys.argv.index("--port") + 1])
+""",
+    "simulator.py": """
+from common import *
+begin("simulator")
+serve(sys.argv[sys.argv.index("--rest-port") + 1])
+""",
+    "app/static/page.js": "// a page",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """`devstack run` in a checkout."""
+
+    checkout: Path
+    process: "subprocess.Popen[str]"
+    output: Path
+
+    def started(self) -> list[str]:
+        """Return the programs and commands that have started in this run, in order."""
+        file = self.checkout / "started"
+        return file.read_text().split() if file.exists() else []
+
+    def wait_for(self, *names: str) -> None:
+        """Wait until all these programs and commands have started."""
+        wait_until(
+            lambda: set(names) <= set(self.started()), message=f"{', '.join(names)} have started", seconds=SECONDS
+        )
+
+    def wait_for_line(self, text: str) -> None:
+        """Wait until the runner has printed a line with `text`."""
+        wait_until(lambda: text in self.output.read_text(), message=f"{text!r} is printed", seconds=SECONDS)
+
+
+def make_checkout(directory: Path) -> Path:
+    """Return a checkout with the scripts above."""
+    checkout = directory / "checkout"
+    for name, text in SCRIPTS.items():
+        path = checkout / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return checkout
+
+
+def block(checkout: Path, *names: str) -> None:
+    """Let these programs and commands hang when they start."""
+    for name in names:
+        (checkout / f"hang-{name}").touch()
+
+
+@contextmanager
+def running_stack(checkout: Path, *, port: int, **variables: str) -> Iterator[RunningStack]:
+    """Run the stack of a checkout; the addresses of its servers lead nowhere, unless `variables` has others."""
+    output = checkout / "output"
+    (checkout / "started").unlink(missing_ok=True)
+    addresses = {"DATABASE_URL": "postgres://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    environment = {"PATH": os.environ["PATH"], "PORT": str(port), **addresses, **variables}
+    command = [sys.executable, "-m", "tests.integration.devstack.checkouts", str(checkout)]
+    with (
+        output.open("w") as file,
+        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=file, stderr=file, text=True) as process,
+    ):
+        try:
+            yield RunningStack(checkout, process, output)
+        finally:
+            process.terminate()
+            process.wait(SECONDS)
+
+
+def main(root: Path, environ: Mapping[str, str]) -> int:
+    return run(paths=prepare_paths(root, None), account=None, environ=environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), os.environ))
