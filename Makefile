@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 
-.PHONY: help setup setup-dev run test test-unit test-js check lint fmt lock bench soak clean
+.PHONY: help setup setup-dev run manage test test-unit test-js check lint fmt lock bench soak clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ setup-dev:
 
 run: setup ## Start the whole stack in the foreground (PORT=8000); Ctrl-C stops it
 	@exec $(PY) -m devstack run
+
+manage: setup ## Run a management command on the stack of `make run` (ARGS="check_subscriptions --repair")
+	@exec $(PY) -m devstack manage -- $(ARGS)
 
 test: setup-dev ## Run all tests; starts a temporary PostgreSQL and Redis (ARGS="tests/e2e -k chain")
 	@exec $(PY) -m devstack exec -- $(PY) -m devstack.commands suite $(ARGS)

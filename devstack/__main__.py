@@ -1,11 +1,11 @@
-"""The command line: `python -m devstack run` and `python -m devstack exec -- COMMAND ...`."""
+"""The command line: `python -m devstack run`, `... exec -- COMMAND ...` and `... manage -- COMMAND ...`."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from devstack import ephemeral, stack
+from devstack import ephemeral, management, stack
 from devstack.errors import DevstackError
 from devstack.paths import prepare_paths
 from devstack.privileges import server_account
@@ -23,6 +23,8 @@ def main() -> int:
 
 
 def _execute(arguments: argparse.Namespace) -> int:
+    if arguments.verb == "manage":
+        management.run_command(arguments.command, root=ROOT, environ=os.environ)
     account = server_account(euid=os.geteuid())
     paths = prepare_paths(ROOT, account)
     if arguments.verb == "run":
@@ -36,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m devstack", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("run", help="run the whole stack in the foreground")
+    manage = verbs.add_parser("manage", help="run a management command of Django on the running stack")
+    manage.add_argument("command", nargs="*", metavar="COMMAND")
     execute = verbs.add_parser("exec", help="run a command with a temporary PostgreSQL and Redis")
     execute.add_argument(
         "--durable", action="store_true", help="write to disk as the server of `run` does, for benchmarks"
