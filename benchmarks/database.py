@@ -66,5 +66,5 @@ def hold(claims: Sequence[Claim], groups: Sequence[Sequence[int]]) -> None:
     with placement(now=NOW):
         made = Claim.objects.bulk_create(claims)
         wanted = {claim.pk: group for claim, group in zip(made, groups, strict=True)}
-        gained = legs.add(wanted, tiers={claim.pk: Tier(claim.tier) for claim in made}, now=NOW)
+        gained = legs.add(wanted, tiers={claim.pk: Tier(claim.tier) for claim in made})
         audit.record(made, action=LogAction.SUBSCRIBE, cause=CAUSE, gained=gained)

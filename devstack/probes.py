@@ -31,7 +31,7 @@ def ask(url: str) -> Answer:
 
 
 def describe_health(answer: Answer) -> str:
-    """Return one line with the ffailing parts of /health and their reasons."""
+    """Return one line with the failing parts of /health and their reasons."""
     try:
         parts = json.loads(answer.text)["parts"].items()
         failing = [f"{name}: {part.get('reason', part['status'])}" for name, part in parts if part["status"] != "ok"]

@@ -86,6 +86,22 @@ class QuoteBoard:
         values = self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
         return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
+    def list_report_ages(self) -> Sequence[tuple[ConnectionReport, float]]:
+        """Return the unexpired reports, each with the seconds since it was written, in order of connection number.
+
+        The age is that of the key, by the clock of Redis: the clocks of owner and reader may differ.
+        """
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in CONNECTION_NUMBERS:
+            pipeline.get(f"{self._prefix}:owner:{number}")
+            pipeline.pttl(f"{self._prefix}:owner:{number}")
+        answers = pipeline.execute()
+        return [
+            (ConnectionReport.parse(orjson.loads(value)), REPORT_TTL_SECONDS - left_ms / 1_000)
+            for value, left_ms in zip(answers[::2], answers[1::2], strict=True)
+            if value
+        ]
+
     def list_sent(self) -> Mapping[int, frozenset[InstrumentKey]]:
         """Return the sent set of each connection with an owner, by connection number."""
         values: Any = self._redis.mget([f"{self._prefix}:sent:{number}" for number in CONNECTION_NUMBERS])

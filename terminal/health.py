@@ -1,16 +1,16 @@
-"""`/health`: the state of each part, for supervisors, load balancers and people. It contains no secrets.
+"""`/health`: the state of each part, for people and monitoring. It contains no secrets.
 
-The answer is 503 if a part is *failing*: prices are missing or do not move now. Else it is 200, also for a *degraded*
-part: it works, but is late, old, or soon needs an operator. Tier B fails while it loads, so 200 means ready. All
-servers are read under one deadline (`terminal.probes`); the checks of the readings are pure functions.
+The answer is 503 if a part is *failing*: prices that traders have asked for are missing, or do not move. Else it is
+200, also for a *degraded* part: it works, but is late, old, or needs an operator. So a database that does not answer is
+degraded: prices do not pass through it. All servers are read under one deadline (`terminal.probes`); the checks of the
+readings are pure functions. Load balancers read `terminal.readiness` instead.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -21,13 +21,12 @@ from django_celery_beat.models import PeriodicTask
 
 from marketdata import quote_board
 from marketdata import selectors as market
-from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport
 from subscriptions import selectors as subscriptions
-from subscriptions.domain.connections import ConnectionStatus
 from subscriptions.selectors import AccountCooldown, RuleState, TierBHeld
-from subscriptions.selectors import Status as FeedStatus
 from terminal.admission import Sockets, sockets
+from terminal.feed_health import Placement, Report, check_feed, known_loads, read_placement, read_reports
+from terminal.health_parts import Part, Status
 from terminal.probes import DatabaseProbe, Probe, ask_all
 from terminal.renderers import encode_json
 from terminal.storage import refusals
@@ -40,32 +39,7 @@ DEFAULT_QUEUE: Final = "default"
 RUN_MAX_AGE: Final = timedelta(seconds=60)
 # Chosen: imports are daily; one may fail.
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
-# Chosen: the instruments of new claims are unsent for a moment, so a few of them are normal.
-MIN_SENT_RATIO: Final = 0.9
 NAMED: Final = 10  # Chosen: a reason that names more is not read.
-# States with an open socket; the number of sent instruments is checked separately.
-_OPEN: Final = frozenset({ConnectionState.SUBSCRIBING, ConnectionState.LIVE})
-
-
-class Status(StrEnum):
-    """State of a part, worst last."""
-
-    OK = "ok"
-    DEGRADED = "degraded"
-    FAILING = "failing"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """State of one part, and the reason if it is not ok."""
-
-    status: Status
-    reason: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def body(self) -> dict[str, Any]:
-        """Return the part as JSON members."""
-        return {"status": self.status, **({"reason": self.reason} if self.reason else {}), **self.details}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +58,30 @@ class DatabaseReadings:
 
 @dataclass(frozen=True, slots=True)
 class RedisReadings:
-    """Readings from Redis: last run and queue of the periodic tasks."""
+    """Readings from Redis: last run and queue of the periodic tasks, and the reports of the owners."""
 
     last_run: datetime | None
     queued: int
+    reports: Sequence[Report] = ()
 
 
 @never_cache
 @require_safe
 def health(_request: HttpRequest) -> HttpResponse:
     """Answer 200 or 503 with the state of each part."""
-    parts = check_parts(
-        ask_all(
-            {
-                "database": DatabaseProbe(read_database),
-                "redis": Probe(read_redis, quote_board.BoardError),
-                # Reads PostgreSQL and Redis, so it fails with either of them.
-                "feed": DatabaseProbe(subscriptions.subscription_status),
-                "disk": Probe(read_free_mb, OSError),
-            },
-            seconds=DEADLINE_SECONDS,
-        ),
-        now=timezone.now(),
+    answers = ask_all(
+        {
+            "database": DatabaseProbe(read_database),
+            "redis": Probe(read_redis, quote_board.BoardError),
+            # Beside the other queries: it answers in time where a slow server delays them.
+            "placement": DatabaseProbe(read_placement),
+            "disk": Probe(read_free_mb, OSError),
+        },
+        seconds=DEADLINE_SECONDS,
     )
+    if isinstance(answers["placement"], Placement):
+        known_loads.note(answers["placement"])
+    parts = check_parts(answers, known=known_loads.by_number, now=timezone.now())
     parts["web"] = check_web(sockets)
     parts["database"] = check_storage(parts["database"], is_refused=refusals.is_recent())
     status = worst(parts)
@@ -134,7 +109,7 @@ def read_database() -> DatabaseReadings:
 def read_redis() -> RedisReadings:
     """Read Redis. Raises BoardError."""
     board = quote_board.connect()
-    return RedisReadings(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE))
+    return RedisReadings(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE), read_reports(board))
 
 
 def read_free_mb() -> int:
@@ -142,34 +117,53 @@ def read_free_mb() -> int:
     return min(shutil.disk_usage(path).free for path in settings.DISK_PATHS) // 1_000_000
 
 
-def check_parts(answers: Mapping[str, object], *, now: datetime) -> dict[str, Part]:
-    """Return the state of each part, from the readings, or from the NoAnswer of a server."""
-    database, redis, feed = answers["database"], answers["redis"], answers["feed"]
-    unknown = Part(Status.FAILING, "unknown while the database does not answer")
-    unknown_degraded = replace(unknown, status=Status.DEGRADED)
+def check_parts(
+    answers: Mapping[str, object], *, known: Mapping[int, int] | None = None, now: datetime
+) -> dict[str, Part]:
+    """Return the state of each part, from the readings, or from the NoAnswer of a server.
+
+    `known` holds the loads that were read last, by connection number.
+    """
+    redis = answers["redis"]
+    readings = redis if isinstance(redis, RedisReadings) else None
+    database = answers["database"]
+    ahead = database.ahead if isinstance(database, DatabaseReadings) else 0
     return {
         "web": Part(Status.OK),
-        "database": Part(Status.OK) if isinstance(database, DatabaseReadings) else Part(Status.FAILING, str(database)),
-        "redis": Part(Status.OK) if isinstance(redis, RedisReadings) else Part(Status.FAILING, str(redis)),
-        "instruments": check_instruments(database.last_import, vanished=database.vanished, now=now)
-        if isinstance(database, DatabaseReadings)
-        else unknown,
-        "tier_b": check_tier_b(database.preload, database.tier_b)
-        if isinstance(database, DatabaseReadings)
-        else unknown,
-        "token": check_token(database.token, now=now) if isinstance(database, DatabaseReadings) else unknown_degraded,
-        "sessions": check_sessions(database.sessions_lack)
-        if isinstance(database, DatabaseReadings)
-        else unknown_degraded,
-        "gate": check_gate(database.cooldown) if isinstance(database, DatabaseReadings) else unknown_degraded,
-        "feed": check_feed(feed) if isinstance(feed, FeedStatus) else Part(Status.FAILING, str(feed)),
-        **check_periodic_work(
-            redis if isinstance(redis, RedisReadings) else None,
-            ahead=database.ahead if isinstance(database, DatabaseReadings) else 0,
-            now=now,
-        ),
+        "database": check_database(database),
+        "redis": Part(Status.OK) if readings else Part(Status.FAILING, f"{redis}: no price reaches a browser"),
+        **check_database_readings(database if isinstance(database, DatabaseReadings) else None, now=now),
+        "feed": _check_feed(answers["placement"], readings, known or {}),
+        **check_periodic_work(readings, ahead=ahead, now=now),
         "disk": check_disk(answers["disk"], min_mb=settings.DISK_FREE_MB),
     }
+
+
+def check_database(answer: object) -> Part:
+    """Check that PostgreSQL answers. Degraded at most: prices do not pass through it."""
+    if isinstance(answer, DatabaseReadings):
+        return Part(Status.OK)
+    return Part(Status.DEGRADED, f"{answer}: prices continue, but nothing can be added or removed")
+
+
+def check_database_readings(readings: DatabaseReadings | None, *, now: datetime) -> dict[str, Part]:
+    """Check what only PostgreSQL knows; unknown and degraded without an answer."""
+    if readings is None:
+        unknown = Part(Status.DEGRADED, "unknown while the database does not answer")
+        return dict.fromkeys(("instruments", "tier_b", "token", "sessions", "gate"), unknown)
+    return {
+        "instruments": check_instruments(readings.last_import, vanished=readings.vanished, now=now),
+        "tier_b": check_tier_b(readings.preload, readings.tier_b),
+        "token": check_token(readings.token, now=now),
+        "sessions": check_sessions(readings.sessions_lack),
+        "gate": check_gate(readings.cooldown),
+    }
+
+
+def _check_feed(placement: object, redis: RedisReadings | None, known: Mapping[int, int]) -> Part:
+    if redis is None:
+        return Part(Status.FAILING, "unknown while Redis does not answer")
+    return check_feed(placement if isinstance(placement, Placement) else None, redis.reports, known)
 
 
 def worst(parts: Mapping[str, Part]) -> Status:
@@ -243,42 +237,13 @@ def check_gate(cooldown: AccountCooldown | None) -> Part:
     return Part(Status.DEGRADED, f"cooldown, no socket is opened: {cooldown.reason}", details)
 
 
-def check_feed(status: FeedStatus) -> Part:
-    """Check the connections: each one with subscriptions must be live, with its instruments sent to the broker."""
-    details = {
-        "streaming": _total(one.streaming for one in status.connections),
-        "drift": status.drift,
-        "connections": [
-            {
-                "ws_id": one.number,
-                "state": one.state,
-                **({"reason": one.last_error} if one.last_error else {}),
-                "load": one.load,
-                "sent": one.sent,
-                "streaming": one.streaming,
-            }
-            for one in status.connections
-        ],
-    }
-    loaded = [one for one in status.connections if one.load]
-    down = [_describe_down(one) for one in loaded if one.sent is None or one.state not in _OPEN]
-    if down:
-        return Part(Status.FAILING, f"not live: connection {', '.join(down)}", details)
-    load, sent = sum(one.load for one in loaded), sum(one.sent or 0 for one in loaded)
-    if sent < load * MIN_SENT_RATIO:
-        return Part(Status.FAILING, f"{sent} of {load} instruments were requested from the broker so far", details)
-    if sent < load:
-        return Part(Status.DEGRADED, f"{sent} of {load} instruments were requested from the broker so far", details)
-    return Part(Status.OK, details=details)
-
-
 def check_periodic_work(redis: RedisReadings | None, *, ahead: int = 0, now: datetime) -> dict[str, Part]:
     """Check beat and the work worker. A recent run proves both; without one, a filled queue means that beat works.
 
-    A run in the future proves nothing; `ahead` tasks have one.
+    A run in the future proves nothing; `ahead` tasks have one. Degraded at most: prices continue without both.
     """
     if redis is None:
-        unknown = Part(Status.FAILING, "unknown while Redis does not answer")
+        unknown = Part(Status.DEGRADED, "unknown while Redis does not answer")
         return {"beat": unknown, "work": unknown}
     details = {"last_run_at": redis.last_run}
     # Some seconds in the future are a difference between the clocks of two hosts.
@@ -292,9 +257,11 @@ def check_periodic_work(redis: RedisReadings | None, *, ahead: int = 0, now: dat
     if ahead or (redis.last_run is not None and redis.last_run > now):
         since += f"; last runs in the future: {max(ahead, 1)}, of a clock that was ahead"
     if redis.queued:
-        late = Part(Status.FAILING, f"no periodic task finished {since}; {redis.queued} wait", {"queued": redis.queued})
+        late = Part(
+            Status.DEGRADED, f"no periodic task finished {since}; {redis.queued} wait", {"queued": redis.queued}
+        )
         return {"beat": Part(Status.OK, details=details), "work": late}
-    late = Part(Status.FAILING, f"no periodic task started {since}", details)
+    late = Part(Status.DEGRADED, f"no periodic task started {since}", details)
     return {"beat": late, "work": Part(Status.DEGRADED, "no task was queued for it", {"queued": 0})}
 
 
@@ -317,17 +284,7 @@ def check_web(taken: Sockets) -> Part:
 
 
 def check_storage(database: Part, *, is_refused: bool) -> Part:
-    """Return `database`, or failing if it answers but refused a write lately."""
+    """Return `database`, or degraded if it answers but refused a write lately."""
     if database.status is Status.OK and is_refused:
-        return Part(Status.FAILING, "it refused a write in the last minute; its disk may be full")
+        return Part(Status.DEGRADED, "it refused a write in the last minute; its disk may be full")
     return database
-
-
-def _describe_down(one: ConnectionStatus) -> str:
-    return f"{one.number} ({one.state}{': ' if one.last_error else ''}{one.last_error})"
-
-
-def _total(counts: Iterable[int | None]) -> int | None:
-    """Return the sum, unknown where one of them is."""
-    known = list(counts)
-    return None if None in known else sum(one or 0 for one in known)

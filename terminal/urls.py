@@ -7,6 +7,7 @@ from django.urls import include, path
 from terminal.api_root import ApiRootView
 from terminal.health import health
 from terminal.metrics import MetricsView
+from terminal.readiness import ready
 from watchlists import pages
 
 handler400 = "terminal.errors.bad_request"
@@ -27,5 +28,6 @@ urlpatterns = [
     path("api/v2/", include("subscriptions.urls")),
     path("api/v2/", include("marketdata.urls")),
     path("health", health, name="health"),
+    path("ready", ready, name="ready"),
     path("metrics", MetricsView.as_view(), name="metrics"),
 ]

@@ -93,6 +93,15 @@ class OwnServers:
             _signal(_list_process_tree(self.postgres_child.pid), signal.SIGCONT)
 
     @contextmanager
+    def frozen_redis(self) -> Iterator[None]:
+        """Suspend Redis; the kernel still accepts connections and acknowledges bytes."""
+        try:
+            os.kill(self.redis_child.pid, signal.SIGSTOP)
+            yield
+        finally:
+            os.kill(self.redis_child.pid, signal.SIGCONT)
+
+    @contextmanager
     def full_disk(self, *, bytes_per_file: int) -> Iterator[None]:
         """Restart PostgreSQL with a limit on its file size, which has the effect of a full disk."""
         self.stop_postgres(signal.SIGINT)

@@ -29,5 +29,11 @@ from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.held import TierBHeld, get_tier_b_held, list_vanished
 from subscriptions.selectors.preload import PreloadPlan, PreloadTarget, RuleState, list_rule_states, plan_preload
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
-from subscriptions.selectors.status import Status, subscription_status
+from subscriptions.selectors.status import (
+    ON_THEIR_WAY_SECONDS,
+    PlacedCounts,
+    Status,
+    count_placed,
+    subscription_status,
+)
 from subscriptions.selectors.wanted import connection_of, list_claim_connections, list_wanted

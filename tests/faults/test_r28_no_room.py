@@ -59,7 +59,7 @@ def test_r28_on_a_full_disk_writes_are_refused_and_no_data_is_damaged(servers: O
 
         assert (refused.status, refused.body["code"], refused.retry_after) == (503, "database_unavailable", "2")
         assert listed.status == 200
-        assert (database["status"], "refused a write" in database["reason"]) == ("failing", True)
+        assert (database["status"], "refused a write" in database["reason"]) == ("degraded", True)
         connection.close()
         assert WatchlistEntry.objects.count() == 1
         again = {"symbol": "STOCK1", "instrument_type": "EQUITY"}

@@ -119,7 +119,7 @@ def add_legs(
 ) -> AddedLegs:
     """Add legs to claims (`legs.add`), evicting chains if the legs do not fit. Raises CapacityExceeded."""
     eviction = _Eviction(wanted, cause)
-    changes = legs.add(wanted, tiers=tiers, now=cause.now, make_room=eviction.make_room)
+    changes = legs.add(wanted, tiers=tiers, make_room=eviction.make_room)
     if eviction.evicted:
         _notify_on_commit(eviction.evicted, added)
     return AddedLegs(changes, tuple(dict.fromkeys(one.subject for one in eviction.evicted)))

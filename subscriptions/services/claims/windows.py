@@ -104,7 +104,7 @@ def set_windows(
     if added:
         come = eviction.add_legs(gained, tiers=tiers, cause=cause, added=added)
     else:
-        come = AddedLegs(legs.add(gained, tiers=tiers, now=now))
+        come = AddedLegs(legs.add(gained, tiers=tiers))
     audit.record(moved, action=LogAction.RECENTRE, cause=cause, gained=come.changes, lost=gone)
     return MovedLegs(come.changes, gone, come.evicted)
 

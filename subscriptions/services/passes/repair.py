@@ -189,7 +189,7 @@ def _repair_legs(claim: Claim, lacks: Sequence[int], extra: Sequence[int], text:
     try:
         with transaction.atomic():
             lost = legs.remove({claim.pk: extra}, tiers=tiers.values(), held_next=lacks)
-            gained = legs.add({claim.pk: lacks}, tiers=tiers, now=cause.now) if lacks else ()
+            gained = legs.add({claim.pk: lacks}, tiers=tiers) if lacks else ()
             audit.record([claim], action=LogAction.REPAIR, cause=cause, gained=gained, lost=lost)
     except CapacityExceeded as refusal:
         return Difference(f"{text}; they do not fit: {refusal}")

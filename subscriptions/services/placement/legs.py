@@ -7,7 +7,6 @@ holds nor writes the audit log.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import connection
 
@@ -78,10 +77,12 @@ GROUP BY wanted.instrument_id
 ORDER BY min(wanted.place)
 """
 
-# Parallel arrays keep the statement's text the same for any number of rows: it is parsed once and has five parameters.
+# Parallel arrays keep the statement's text the same for any number of rows: it is parsed once and has four parameters.
+# `since` is the clock of now and not of the request, which may have waited for the broker and for the placement lock:
+# health counts from it how long the owner of the connection has had the subscription.
 _SUBSCRIBE = """
 INSERT INTO subscriptions (instrument_id, connection_id, tier, mode, since)
-SELECT placed.instrument_id, placed.connection_id, placed.tier, placed.mode, %s
+SELECT placed.instrument_id, placed.connection_id, placed.tier, placed.mode, clock_timestamp()
 FROM unnest(%s::bigint[], %s::smallint[], %s::varchar[], %s::varchar[])
     AS placed (instrument_id, connection_id, tier, mode)
 """
@@ -159,7 +160,7 @@ WHERE subscription.id = ANY(%s) AND subscription.tier = 'B' AND NOT EXISTS (
 
 
 def add(
-    wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], now: datetime, make_room: MakeRoom | None = None
+    wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], make_room: MakeRoom | None = None
 ) -> Sequence[LegChange]:
     """Add instruments (ids by claim id) to what each claim holds; return the new legs, by claim.
 
@@ -172,7 +173,7 @@ def add(
         cursor.execute(_FIND_MISSING, [[tiers[one] for one in claim_ids], instrument_ids])
         missing = [_Missing(one, tier, mode_of(InstrumentType(kind))) for one, tier, kind in cursor.fetchall()]
         if missing:
-            _subscribe(missing, make_room, now=now)
+            _subscribe(missing, make_room)
         cursor.execute(_ADD_LEGS, [claim_ids, instrument_ids])
         rows = cursor.fetchall()
         always_on = [claim_id for claim_id in wanted if tiers[claim_id] == Tier.B]
@@ -187,7 +188,7 @@ def add(
     return changes
 
 
-def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: datetime) -> None:
+def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None) -> None:
     slots = find_slots(len(missing))
     if slots.left_out:
         shortage = Shortage(frozenset(one.instrument_id for one in missing), slots.free, slots.capacity)
@@ -200,7 +201,6 @@ def _subscribe(missing: Sequence[_Missing], make_room: MakeRoom | None, *, now: 
         cursor.execute(
             _SUBSCRIBE,
             [
-                now,
                 [one.instrument_id for one in missing],
                 slots.numbers,
                 [one.tier for one in missing],

@@ -66,4 +66,4 @@ def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, 
     # Without the placement lock: no other writer runs, and this many rows may exceed the statement timeout.
     with transaction.atomic():
         wanted = {claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}
-        legs.add(wanted, tiers=dict.fromkeys(wanted, tier), now=now)
+        legs.add(wanted, tiers=dict.fromkeys(wanted, tier))

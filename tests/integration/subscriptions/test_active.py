@@ -33,6 +33,8 @@ def test_an_active_subscription_shows_its_connection_and_its_number_of_claims(li
     tcs = listing.spots["TCS"]
     claim_instrument(tcs.pk, user_id=make_user("vikram").pk)
     claim_instrument(tcs.pk, user_id=make_user("meera").pk)
+    # The database's clock sets it.
+    Subscription.objects.update(since=NOW)
 
     assert read(trader) == {
         "count": 1,

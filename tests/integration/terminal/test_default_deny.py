@@ -12,6 +12,7 @@ from accounts.models import User
 # Address -> statuses of anonymous requests. Each line states its reason.
 PUBLIC = {
     "health": {200, 503},  # for load balancers; contains no secret
+    "ready": {200, 503},  # for load balancers; contains no secret
     "metrics": {200},  # the test client is on loopback; test_metrics.py covers remote addresses
     "login/": {200},
     "logout/": {302},  # a POST; an anonymous request has no login session to end

@@ -42,7 +42,7 @@ def test_health_of_an_empty_terminal_is_failing_and_lists_every_part(own_board: 
         "sessions": "ok",
         "gate": "ok",
         "feed": "ok",
-        "beat": "failing",
+        "beat": "degraded",
         "work": "degraded",
         "disk": "ok",
     }
@@ -119,7 +119,10 @@ def test_an_unreachable_redis_fails_its_part_only(settings: Settings) -> None:
     answer = Client().get("/health")
 
     assert answer.status_code == 503
-    assert answer.json()["parts"]["redis"] == {"status": "failing", "reason": "ConnectionError"}
+    assert answer.json()["parts"]["redis"] == {
+        "status": "failing",
+        "reason": "ConnectionError: no price reaches a browser",
+    }
     assert answer.json()["parts"]["database"] == {"status": "ok"}
 
 
@@ -132,7 +135,7 @@ def test_a_redis_that_hangs_does_not_delay_the_response(settings: Settings) -> N
         took = time.monotonic() - begun
 
     assert answer.status_code == 503
-    assert answer.json()["parts"]["redis"]["reason"] == "no answer within 1.5 s"
+    assert answer.json()["parts"]["redis"]["reason"] == "no answer within 1.5 s: no price reaches a browser"
     assert took < 2
 
 

@@ -5,17 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from marketdata.domain.feed import ConnectionState
 from marketdata.selectors import AccessTokenStatus, LastImport, TokenSource
 from subscriptions.selectors import AccountCooldown, RuleState, TierBHeld
-from subscriptions.selectors import Status as FeedStatus
 from terminal.health import (
     DatabaseReadings,
-    Part,
     RedisReadings,
-    Status,
     check_disk,
-    check_feed,
     check_gate,
     check_instruments,
     check_parts,
@@ -24,8 +19,9 @@ from terminal.health import (
     check_token,
     worst,
 )
+from terminal.health_parts import Part, Status
 from terminal.probes import NoAnswer
-from tests.connection_factories import make_connection, make_report
+from tests.unit.terminal.feed_readings import make_placement, make_reports
 
 NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 IMPORT = LastImport(listed=1_000, as_of=date(2026, 2, 10), finished_at=NOW, is_newest_refused=False)
@@ -33,28 +29,12 @@ TOKEN = AccessTokenStatus(NOW + timedelta(hours=9), "beef", TokenSource.STORED, 
 LOADED = [RuleState("NIFTY (NSE_FNO)", wanted=2, held=2, waiting=())]
 
 
-def make_feed(
-    *,
-    state: ConnectionState = ConnectionState.LIVE,
-    load: int = 100,
-    sent: int | None = 100,
-    streaming: int = 99,
-) -> FeedStatus:
-    connections = [make_connection(number, load=load, recorded_state=state) for number in range(1, 6)]
-    if sent is not None:
-        report = make_report(state=state, sent=sent, streaming=streaming)
-        connections = [one.with_report(report) for one in connections]
-    return FeedStatus(
-        total=load * 5, capacity=25_000, tier_a=0, tier_b=load * 5, utilisation=2.0, connections=connections, drift=5
-    )
-
-
 def test_all_parts_are_ok_with_good_readings() -> None:
     parts = check_parts(
         {
             "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
-            "redis": RedisReadings(NOW, 0),
-            "feed": make_feed(),
+            "redis": RedisReadings(NOW, 0, make_reports()),
+            "placement": make_placement(),
             "disk": 5_000,
         },
         now=NOW,
@@ -77,29 +57,48 @@ def test_all_parts_are_ok_with_good_readings() -> None:
     assert worst(parts) is Status.OK
 
 
-def test_a_hung_database_fails_the_parts_that_need_it() -> None:
+def test_a_hung_database_only_degrades_health_while_all_prices_flow() -> None:
     gone = NoAnswer("no answer within 1.5 s")
 
-    parts = check_parts({"database": gone, "redis": RedisReadings(NOW, 0), "feed": gone, "disk": 5_000}, now=NOW)
+    parts = check_parts(
+        {"database": gone, "redis": RedisReadings(NOW, 0, make_reports()), "placement": gone, "disk": 5_000}, now=NOW
+    )
 
-    failing = {name for name, part in parts.items() if part.status is Status.FAILING}
-    assert failing == {"database", "instruments", "tier_b", "feed"}
-    assert parts["database"].reason == "no answer within 1.5 s"
+    degraded = {name for name, part in parts.items() if part.status is Status.DEGRADED}
+    assert degraded == {"database", "instruments", "tier_b", "token", "sessions", "gate"}
+    assert parts["feed"].status is Status.OK
+    assert worst(parts) is Status.DEGRADED
+    assert parts["database"].reason == "no answer within 1.5 s: prices continue, but nothing can be added or removed"
 
 
-def test_an_unavailable_redis_fails_the_periodic_work() -> None:
+def test_a_hung_database_fails_health_where_an_owner_is_gone_too() -> None:
+    gone = NoAnswer("no answer within 1.5 s")
+    reports = [one for one in make_reports() if one.report.connection != 4]
+
+    parts = check_parts(
+        {"database": gone, "redis": RedisReadings(NOW, 0, reports), "placement": gone, "disk": 5_000},
+        known={4: 100},
+        now=NOW,
+    )
+
+    assert parts["feed"].status is Status.FAILING
+    assert parts["feed"].reason == "not live: connection 4 (wanted)"
+
+
+def test_an_unavailable_redis_fails_the_feed() -> None:
     parts = check_parts(
         {
             "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
             "redis": NoAnswer("ConnectionError"),
-            "feed": make_feed(),
+            "placement": make_placement(),
             "disk": 5_000,
         },
         now=NOW,
     )
 
     failing = {name for name, part in parts.items() if part.status is Status.FAILING}
-    assert failing == {"redis", "beat", "work"}
+    assert failing == {"redis", "feed"}
+    assert (parts["beat"].status, parts["work"].status) == (Status.DEGRADED, Status.DEGRADED)
 
 
 @pytest.mark.parametrize(
@@ -184,41 +183,20 @@ def test_notes_of_an_import_are_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("feed", "expected"),
-    [
-        (make_feed(), Status.OK),
-        (make_feed(state=ConnectionState.RECONNECTING), Status.FAILING),
-        (make_feed(state=ConnectionState.WANTED, sent=0), Status.FAILING),
-        (make_feed(sent=None), Status.FAILING),
-        (make_feed(sent=50), Status.FAILING),
-        (make_feed(sent=95), Status.DEGRADED),
-        (make_feed(state=ConnectionState.WANTED, load=0, sent=0), Status.OK),
-    ],
-)
-def test_a_connection_with_a_load_must_be_live_and_have_sent_its_set(feed: FeedStatus, expected: Status) -> None:
-    assert check_feed(feed).status is expected
-
-
-def test_the_count_of_streaming_instruments_is_unknown_without_all_reports() -> None:
-    assert check_feed(make_feed(sent=None)).details["streaming"] is None
-    assert check_feed(make_feed()).details["streaming"] == 495
-
-
-@pytest.mark.parametrize(
     ("redis", "beat", "work"),
     [
         (RedisReadings(NOW - timedelta(seconds=60), 3), Status.OK, Status.OK),
-        (RedisReadings(NOW - timedelta(seconds=61), 3), Status.OK, Status.FAILING),
-        (RedisReadings(NOW - timedelta(seconds=61), 0), Status.FAILING, Status.DEGRADED),
-        (RedisReadings(None, 0), Status.FAILING, Status.DEGRADED),
-        (RedisReadings(None, 1), Status.OK, Status.FAILING),
+        (RedisReadings(NOW - timedelta(seconds=61), 3), Status.OK, Status.DEGRADED),
+        (RedisReadings(NOW - timedelta(seconds=61), 0), Status.DEGRADED, Status.DEGRADED),
+        (RedisReadings(None, 0), Status.DEGRADED, Status.DEGRADED),
+        (RedisReadings(None, 1), Status.OK, Status.DEGRADED),
         (RedisReadings(NOW + timedelta(seconds=60), 3), Status.OK, Status.OK),
-        (RedisReadings(NOW + timedelta(days=2), 0), Status.FAILING, Status.DEGRADED),
-        (RedisReadings(NOW + timedelta(days=2), 3), Status.OK, Status.FAILING),
-        (None, Status.FAILING, Status.FAILING),
+        (RedisReadings(NOW + timedelta(days=2), 0), Status.DEGRADED, Status.DEGRADED),
+        (RedisReadings(NOW + timedelta(days=2), 3), Status.OK, Status.DEGRADED),
+        (None, Status.DEGRADED, Status.DEGRADED),
     ],
 )
-def test_a_late_run_fails_beat_or_work(redis: RedisReadings | None, beat: Status, work: Status) -> None:
+def test_a_late_run_degrades_beat_or_work(redis: RedisReadings | None, beat: Status, work: Status) -> None:
     parts = check_periodic_work(redis, now=NOW)
 
     assert (parts["beat"].status, parts["work"].status) == (beat, work)
@@ -228,22 +206,11 @@ def test_last_runs_in_the_future_are_reported() -> None:
     starting = check_periodic_work(RedisReadings(NOW, 0), ahead=12, now=NOW)["beat"]
     stopped = check_periodic_work(RedisReadings(NOW + timedelta(days=2), 0), ahead=12, now=NOW)["beat"]
 
-    assert (starting.status, stopped.status) == (Status.DEGRADED, Status.FAILING)
+    assert (starting.status, stopped.status) == (Status.DEGRADED, Status.DEGRADED)
     assert starting.reason == (
         "12 periodic tasks have last runs in the future, of a clock that was ahead; they run now"
     )
     assert "last runs in the future: 12" in stopped.reason
-
-
-def test_a_connection_that_is_not_live_shows_its_reason() -> None:
-    feed = make_feed(state=ConnectionState.STOPPED)
-    report = make_report(state=ConnectionState.STOPPED, last_error="808: authentication failed")
-    stopped = replace(feed, connections=[feed.connections[0].with_report(report)])
-
-    part = check_feed(stopped)
-
-    assert part.reason == "not live: connection 1 (stopped: 808: authentication failed)"
-    assert part.body()["connections"][0]["reason"] == "808: authentication failed"
 
 
 @pytest.mark.parametrize(
@@ -289,8 +256,8 @@ def test_a_calendar_without_future_sessions_is_degraded_with_its_reason() -> Non
     parts = check_parts(
         {
             "database": DatabaseReadings(IMPORT, LOADED, TOKEN, lack, None),
-            "redis": RedisReadings(NOW, 0),
-            "feed": make_feed(),
+            "redis": RedisReadings(NOW, 0, make_reports()),
+            "placement": make_placement(),
             "disk": 5_000,
         },
         now=NOW,
@@ -307,8 +274,3 @@ def test_a_closed_gate_shows_its_end_and_reason() -> None:
     assert part.reason == "cooldown, no socket is opened: 805: too many requests or connections"
     assert (part.details["quiet_until"], part.details["closes_all"]) == (NOW, True)
     assert check_gate(None).status is Status.OK
-
-
-def test_a_subscribing_connection_is_rated_by_its_sent_count() -> None:
-    assert check_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=100)).status is Status.OK
-    assert check_feed(make_feed(state=ConnectionState.SUBSCRIBING, sent=50)).status is Status.FAILING

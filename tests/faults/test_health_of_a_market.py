@@ -1,0 +1,81 @@
+"""/health and /ready of a running market while the feed worker, PostgreSQL or Redis is frozen."""
+
+import signal
+import time
+from pathlib import Path
+
+from tests.faults.markets import Answer, Market, running_market
+from tests.own_servers import OwnServers
+from tests.waiting import wait_until
+
+SHOWN_WITHIN_SECONDS = 2.0
+"""docs/operations.md, Health: how fast a frozen feed shows, and how long an answer takes at most."""
+
+
+def wait_for_feed(market: Market, status: str, *, seconds: float) -> float:
+    """Wait until /health shows this status of the feed; return when the first such request was sent."""
+    asked_at = 0.0
+
+    def has_status() -> bool:
+        nonlocal asked_at
+        asked_at = time.monotonic()
+        return bool(market.ask("/health").body["parts"]["feed"]["status"] == status)
+
+    wait_until(has_status, seconds=seconds, message=f"/health shows the feed as {status}")
+    return asked_at
+
+
+def statuses(answer: Answer) -> tuple[int, str, str, str]:
+    """Return the HTTP status, that of all parts, and those of database and feed."""
+    parts = answer.body["parts"]
+    return answer.status, answer.body["status"], parts["database"]["status"], parts["feed"]["status"]
+
+
+def test_a_frozen_feed_worker_shows_within_two_seconds(servers: OwnServers, tmp_path: Path) -> None:
+    with running_market(tmp_path) as market:
+        wait_for_feed(market, "ok", seconds=10)
+
+        market.feed.process.send_signal(signal.SIGSTOP)
+        frozen_at = time.monotonic()
+        shown_at = wait_for_feed(market, "failing", seconds=10)
+        reason = market.ask("/health").body["parts"]["feed"]["reason"]
+        with servers.frozen_postgres():
+            without_database = market.ask("/health")
+        market.feed.process.send_signal(signal.SIGCONT)
+
+        assert shown_at - frozen_at <= SHOWN_WITHIN_SECONDS
+        assert "frozen, or cut off" in reason
+        assert statuses(without_database)[:2] == (503, "failing")
+        assert market.ask("/ready").status == 200
+        wait_for_feed(market, "ok", seconds=30)
+
+
+def test_a_frozen_database_degrades_health_while_prices_flow(servers: OwnServers, tmp_path: Path) -> None:
+    with running_market(tmp_path) as market:
+        wait_for_feed(market, "ok", seconds=10)
+        assert market.ask("/ready").status == 200
+
+        with servers.frozen_postgres():
+            answers = [market.ask("/health") for _ in range(3)]
+            ready = market.ask("/ready")
+            market.wait_for_ticks(seconds=5)
+
+        assert {statuses(one) for one in answers} == {(200, "degraded", "degraded", "ok")}
+        assert max(one.seconds for one in answers) <= SHOWN_WITHIN_SECONDS
+        reason = answers[0].body["parts"]["database"]["reason"]
+        assert reason.endswith("prices continue, but nothing can be added or removed")
+        assert (ready.status, ready.seconds < 1) == (200, True)
+
+
+def test_a_frozen_redis_fails_health_and_leaves_the_process_ready(servers: OwnServers, tmp_path: Path) -> None:
+    with running_market(tmp_path) as market:
+        wait_for_feed(market, "ok", seconds=10)
+        assert market.ask("/ready").status == 200
+
+        with servers.frozen_redis():
+            answers = [market.ask("/health") for _ in range(3)]
+            ready = market.ask("/ready")
+
+        assert {statuses(one) for one in answers} == {(503, "failing", "ok", "failing")}
+        assert max(one.seconds for one in answers) <= SHOWN_WITHIN_SECONDS
+        assert (ready.status, ready.seconds < 1) == (200, True)
