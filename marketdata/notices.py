@@ -10,15 +10,17 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from asgiref.sync import async_to_sync
-from channels.layers import get_channel_layer
+from channels.layers import BaseChannelLayer, get_channel_layer
+from django.conf import settings
 from django.db import transaction
 
 from marketdata.quote_board import BoardError
+from marketdata.redis_client import TIMEOUT_SECONDS, breaker_of
 
 logger = logging.getLogger(__name__)
 
-# Chosen: the change is committed; a Redis that hangs must not hold the request longer.
-TIMEOUT_SECONDS: Final = 2
+# Chosen: the change is committed; many messages to a slow Redis must not hold the request longer.
+TOTAL_SECONDS: Final = 2.0
 
 Message = Mapping[str, str]
 WATCHLIST_CHANGED: Final[Message] = {"type": "watchlist_changed"}
@@ -42,20 +44,25 @@ def send_on_commit(user_ids: Collection[int], *messages: Message) -> None:
 
 def send(*, user_ids: Collection[int], messages: Sequence[Message]) -> None:
     """Send messages of the browser wire to these traders, in the given order. Logs a failure, raises none."""
-    if not user_ids:
+    # Commands and tests may run without a layer: there is no browser to notify.
+    layer = get_channel_layer()
+    if layer is None or not user_ids:
         return
+    # The layer has its own connections to the same Redis: one wait for both.
+    breaker = breaker_of(settings.REDIS_URL)
     try:
-        async_to_sync(_send_all)(list(user_ids), messages)
+        breaker.admit()
+        async_to_sync(_send_all)(layer, list(user_ids), messages)
+        breaker.note_answer()
     except (TimeoutError, OSError, BoardError) as error:
+        if isinstance(error, TimeoutError):
+            breaker.note_timeout()
         logger.warning("notice not delivered to the browsers of %d users (%s)", len(user_ids), type(error).__name__)
 
 
-async def _send_all(user_ids: Sequence[int], messages: Sequence[Message]) -> None:
-    # Commands and tests may run without a layer: there is no browser to notify.
-    layer = get_channel_layer()
-    if layer is None:
-        return
-    async with asyncio.timeout(TIMEOUT_SECONDS):
+async def _send_all(layer: BaseChannelLayer, user_ids: Sequence[int], messages: Sequence[Message]) -> None:
+    async with asyncio.timeout(TOTAL_SECONDS):
         for user_id in user_ids:
             for message in messages:
-                await layer.group_send(user_group(user_id), dict(message))
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    await layer.group_send(user_group(user_id), dict(message))

@@ -14,7 +14,6 @@ expires), and for reading only the list `celery:<queue>` of Celery.
 """
 
 import asyncio
-import functools
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +33,7 @@ from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, ROW_LAYOUT, BusFrame, OtherLayout, Rows, decode_frame, encode_frame
 from marketdata.domain.tick_rules import DayVolume
+from marketdata.redis_client import pooled_client
 
 logger = logging.getLogger(__name__)
 
@@ -350,13 +350,6 @@ async def _messages(
             raise redis.ConnectionError(f"no message and no answer to a ping for {silent_seconds:.0f} s")
         elif silent_seconds >= ping_after_seconds:
             await listener.ping()
-
-
-@functools.cache
-def pooled_client(url: str) -> redis.Redis:
-    """Return the client for code that may block; one per process and address."""
-    # Chosen: 2 s, so that a request waits less than its database limit of 4 s for a Redis that hangs.
-    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
 
 
 def connect() -> QuoteBoard:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import redis
 from django.conf import settings
 
-from marketdata import quote_board
+from marketdata.redis_client import pooled_client
 
 # Chosen: above the longest wait (`domain.price_requests`), so that a wait ends by its time and not by this one.
 WAITS_TTL_SECONDS: Final = 3_600
@@ -100,4 +100,4 @@ def _write_waits(pipeline: Any, key: str, waits: Mapping[int, PriceWait], *, ttl
 
 def connect() -> RestBoard:
     """Return the board of the configured Redis; opens no connection. Connections are pooled per process."""
-    return RestBoard(quote_board.pooled_client(settings.REDIS_URL), settings.REDIS_PREFIX)
+    return RestBoard(pooled_client(settings.REDIS_URL), settings.REDIS_PREFIX)

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from kombu.exceptions import OperationalError
 
+from marketdata import quote_board
 from marketdata.admin.read_only import ReadOnlyAdmin
 from marketdata.models import AtmCache, IndexSpelling, Instrument, InstrumentImport
 
@@ -165,9 +166,11 @@ class InstrumentImportAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         actor = request.user.get_username()
         try:
+            # First, within the deadline of a request: Celery's own timeouts are those of a worker, ten seconds.
+            quote_board.connect().ping()
             # By name: tasks and admin are both shells, and neither imports the other.
             current_app.send_task(IMPORT_TASK, kwargs={**options, "actor": actor}, queue=IMPORT_QUEUE, retry=False)
-        except OperationalError as error:
+        except (OperationalError, quote_board.BoardError) as error:
             self.message_user(request, f"Not started, Redis does not answer: {error}", messages.ERROR)
         else:
             self.message_user(request, "Started. The record appears here in some seconds; reload.", messages.SUCCESS)
