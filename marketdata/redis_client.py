@@ -89,7 +89,7 @@ def _informing(connection_class: Any, breaker: RedisBreaker) -> Any:
 
 
 @functools.cache
-def breaker_of(url: str) -> RedisBreaker:
+def breaker_of(url: str) -> RedisBreaker:  # noqa: ARG001  the key of the cache
     """Return the breaker of this process for this address."""
     return RedisBreaker()
 

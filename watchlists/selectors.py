@@ -76,7 +76,7 @@ def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
     ticks = {one.instrument_id: one.tick_size for row in rows if (one := _quoted(row))}
     quotes = market.list_quotes(tick_sizes=ticks)
     subscribed = subscriptions.connection_of(list(ticks)).keys()
-    over = market.list_over(contracts=[one for row in rows if (one := _contract(row))])
+    over = market.list_over(contracts=[contract for row in rows if (contract := _contract(row))])
     return [_listed(row, quotes, subscribed, is_over=_contract(row) in over) for row in rows]
 
 

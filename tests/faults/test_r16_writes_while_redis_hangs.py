@@ -51,7 +51,7 @@ def write(web: str, token: str, path: str, body: object) -> tuple[int, float]:
 
 def make_token() -> str:
     _, token = get_token_model().objects.create(user=User.objects.get(username="boss"))
-    return token
+    return str(token)
 
 
 def list_write_routes() -> set[str]:

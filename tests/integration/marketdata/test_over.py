@@ -204,7 +204,7 @@ def test_a_chain_in_the_api_states_that_it_is_over() -> None:
     client = client_of(make_user())
 
     over, nearest = (
-        client.get("/api/v2/option-chain/NIFTY", {"strikes": 3, **query}).json() for query in ({"expiry": TODAY}, {})
+        client.get(f"/api/v2/option-chain/NIFTY?strikes=3{query}").json() for query in (f"&expiry={TODAY}", "")
     )
 
     assert (over["expiry"], over["over"]) == ("2026-02-10", True)
@@ -226,7 +226,10 @@ def test_a_chain_in_the_browser_states_that_it_is_over(nifty: Instrument) -> Non
 def test_entries_in_the_api_state_which_are_over() -> None:
     user: User = make_user()
     make_equity("TCS")
-    targets = [("NIFTY", EntryKind.INDEX_OPTION, TODAY), ("NIFTY", EntryKind.INDEX_OPTION, NEXT)]
+    targets: list[tuple[str, EntryKind, date | None]] = [
+        ("NIFTY", EntryKind.INDEX_OPTION, TODAY),
+        ("NIFTY", EntryKind.INDEX_OPTION, NEXT),
+    ]
     targets += [("NIFTY", EntryKind.FUTURE, TODAY), ("TCS", EntryKind.EQUITY, None)]
     for symbol, kind, expiry in targets:
         add_entry(user_id=user.pk, actor="trader1", symbol=symbol, kind=kind, now=at(8), expiry=expiry, strikes=3)
