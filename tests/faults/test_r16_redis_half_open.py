@@ -14,7 +14,7 @@ def test_r16_a_half_open_redis_connection_is_detected_and_replaced(servers: OwnS
         through_proxy = {"REDIS_URL": servers.redis.url.replace(f":{servers.redis.port}/", f":{proxy.port}/")}
         with running_market(tmp_path, feed_variables=through_proxy, web_variables=through_proxy) as market:
             log, before = (tmp_path / "web.log"), placement()
-            lost, joined = log.read_bytes().count(b"bus lost ("), log.read_bytes().count(b"subscribed to the frames of")
+            lost = log.read_bytes().count(b"bus lost (")
 
             # Open connections stay open and carry nothing; new ones work.
             proxy.make_half_open()
@@ -23,11 +23,6 @@ def test_r16_a_half_open_redis_connection_is_detected_and_replaced(servers: OwnS
                 lambda: log.read_bytes().count(b"bus lost (") > lost,
                 seconds=8,
                 message="the loss of the bus is logged",
-            )
-            wait_until(
-                lambda: log.read_bytes().count(b"subscribed to the frames of") > joined,
-                seconds=5,
-                message="the bus is joined again",
             )
             market.wait_for_ticks(seconds=10)
             wait_until_streaming(COUNT, seconds=10)
