@@ -3,14 +3,14 @@
 The definition is `packets.split`; property tests compare both. Damaged and unknown packets are counted, never returned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from marketdata.dhan.counters import Counters
-from marketdata.dhan.packets import HEADER, LENGTH_OF
+from marketdata.dhan.packets import HEADER, LENGTH_OF, PacketCode
 from marketdata.dhan.row_writer import sliding
 
 _Integers = npt.NDArray[np.int64]
@@ -20,14 +20,15 @@ _Words = npt.NDArray[np.uint64]
 _NO_LENGTH: Final = -1
 
 
-def _lengths() -> _Integers:
-    lengths = np.zeros(256, dtype=np.int64)  # A code is one byte.
-    for code, length in LENGTH_OF.items():
-        lengths[code] = length
-    return lengths
+def by_code(values: Mapping[PacketCode, int]) -> _Integers:
+    """Return the values as an array that a packet code indexes; 0 for all other codes."""
+    table = np.zeros(256, dtype=np.int64)  # A code is one byte.
+    for code, value in values.items():
+        table[code] = value
+    return table
 
 
-_LENGTH_BY_CODE: Final = _lengths()
+_LENGTH_BY_CODE: Final = by_code(LENGTH_OF)
 
 
 def headers_at(buffer: bytes, offsets: _Integers) -> _Words:

@@ -20,7 +20,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from marketdata.dhan.framing import by_code
 from marketdata.dhan.packets import HEADER, LENGTH_OF, PacketCode, decode_tick
+from marketdata.dhan.row_writer import sliding
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 from marketdata.domain.quotes import Quote
@@ -46,18 +48,11 @@ _CLOSES: Final = int(CLOSE_KNOWN)
 _SUSPECT: Final = int(Known.SUSPECT)
 
 
-def _by_code(values: dict[PacketCode, int]) -> _Integers:
-    table = np.zeros(256, dtype=np.int64)  # A code is one byte.
-    for code, value in values.items():
-        table[code] = value
-    return table
-
-
 # Byte offsets in a packet (docs/dhan.md; the layouts of `packets`); 0: the packet has no such field.
 _LTP_AT: Final = 8
-_LTT_AT: Final = _by_code({PacketCode.INDEX: 12, PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14})
-_VOLUME_AT: Final = _by_code({PacketCode.QUOTE: 22, PacketCode.FULL: 22})
-_DAY_CLOSE_AT: Final = _by_code({PacketCode.QUOTE: 38, PacketCode.FULL: 50})
+_LTT_AT: Final = by_code({PacketCode.INDEX: 12, PacketCode.TICKER: 12, PacketCode.QUOTE: 14, PacketCode.FULL: 14})
+_VOLUME_AT: Final = by_code({PacketCode.QUOTE: 22, PacketCode.FULL: 22})
+_DAY_CLOSE_AT: Final = by_code({PacketCode.QUOTE: 38, PacketCode.FULL: 50})
 
 
 @dataclass(slots=True)
@@ -114,11 +109,7 @@ class Ticks:
 
     def fields(self, dtype: str, at: _Integers | int) -> npt.NDArray[Any]:
         """Return the four-byte field that begins `at` bytes after the start of each tick."""
-        # A view of the four bytes at every offset of the buffer, see `row_writer.sliding`; only the last step copies.
-        view: npt.NDArray[Any] = np.ndarray(
-            shape=(len(self.buffer) - 3,), dtype=dtype, buffer=self.buffer, strides=(1,)
-        )
-        found: npt.NDArray[Any] = view[self.at + at]
+        found: npt.NDArray[Any] = sliding(self.buffer, dtype, 0)[self.at + at]
         return found
 
 
@@ -172,7 +163,7 @@ def check_ticks(
         # A ticker has no volume: at offset 0 its header is read as a number; at worst it is in doubt without need.
         sent = priced.fields("<u4", volume_at)
         in_doubt[priced.slots[_find_doubts(priced, ltt, sent, rows, memory, day_in_india(received_at_ms))]] = True
-        check.volumes = _DayVolumes(priced.slots, sent, ltt).only((volume_at > 0) & ~in_doubt[priced.slots])
+        check.volumes = _DayVolumes(priced.slots, sent, ltt).only(volume_at > 0)
         _find_day_closes(priced, ltt, rows, memory, in_doubt, check)
         if ended and check.day_closes is not None:
             check.day_closes = _only_trusted(check.day_closes, rows, ended)
