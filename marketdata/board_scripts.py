@@ -28,18 +28,18 @@ if held == 0 and ARGV[2] == '0' then return 0 end
 return 1
 """
 
-# KEYS: report and sent set of one connection. ARGV: epoch, report, sent set, ttl. A former owner that has lost the
+# KEYS: report and sent set of one connection. ARGV[1]: the epoch of the caller. A former owner that has lost the
 # database still reports until it learns of its successor, and to the end of its process: the newer epoch stands.
-REPORT: Final = """
+_UNLESS_NEWER: Final = """
 local is_read, held = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
 if is_read and (held['epoch'] or 0) > tonumber(ARGV[1]) then return 0 end
+"""
+# ARGV from 2: report, sent set, ttl.
+REPORT: Final = f"""{_UNLESS_NEWER}
 redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[4])
 redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4])
 return 1
 """
-# KEYS as above. ARGV: epoch. Deletes both unless a newer epoch has reported.
-WITHDRAW: Final = """
-local is_read, held = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
-if is_read and (held['epoch'] or 0) > tonumber(ARGV[1]) then return 0 end
+WITHDRAW: Final = f"""{_UNLESS_NEWER}
 return redis.call('DEL', KEYS[1], KEYS[2])
 """

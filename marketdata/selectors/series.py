@@ -185,14 +185,12 @@ def list_first_current(
     listed: Mapping[tuple[ExchangeSegment, str], Contracts], *, now: datetime | None = None
 ) -> Mapping[ExchangeSegment, date]:
     """Return the first day that is not over at `now`, by default the clock, for each segment of `listed`."""
-    near = market_today() + timedelta(days=LONGEST_CLOSURE_DAYS)
-    segments = {
-        segment
+    expiring = (
+        (segment, expiry)
         for (segment, _), contracts in listed.items()
         for expiry in (*contracts.option_expiries, *(one.expiry for one in contracts.futures))
-        if expiry <= near
-    }
-    read = list_current_from(at=market_now(now), segments=segments)
+    )
+    read = list_current_from(at=market_now(now), segments={segment for segment, _ in _near(expiring)})
     return {segment: read.get(segment, market_today()) for segment, _ in listed}
 
 
@@ -203,10 +201,15 @@ def list_over(
 
     The calendar is read only if one of them is near.
     """
-    near = market_today() + timedelta(days=LONGEST_CLOSURE_DAYS)
-    candidates = {(segment, expiry) for segment, expiry in contracts if expiry <= near}
+    candidates = _near(contracts)
     current_from = list_current_from(at=market_now(now), segments={segment for segment, _ in candidates})
     return {(segment, expiry) for segment, expiry in candidates if expiry < current_from[segment]}
+
+
+def _near(contracts: Iterable[tuple[ExchangeSegment, date]]) -> Set[tuple[ExchangeSegment, date]]:
+    """Return those `contracts`, by segment and expiry, that can be over: only for them the calendar is read."""
+    near = market_today() + timedelta(days=LONGEST_CLOSURE_DAYS)
+    return {(segment, expiry) for segment, expiry in contracts if expiry <= near}
 
 
 def get_future(

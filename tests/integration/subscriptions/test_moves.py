@@ -20,6 +20,19 @@ def placed_on(number: int) -> Sequence[int]:
     return sorted(Subscription.objects.filter(connection=number).values_list("instrument_id", flat=True))
 
 
+def fill_with_overlaps() -> None:
+    """Fill four connections, whose overlaps with the returned fifth one take the slots that it relieved."""
+    FeedConnection.objects.update(capacity=6)
+    fill_with_shares(24)
+    make_live(1, 2, 3, 4)
+    lose(5)
+    assert services.fail_over(connection=5, now=NOW).moved == 4
+    make_live(5)
+    assert list_loads() == [6, 6, 6, 6, 0]
+    services.rebalance(actor="operator1", now=NOW)
+    assert list_loads() == [6, 6, 6, 6, 4]
+
+
 def count_leaving() -> int:
     return Subscription.objects.filter(leaving_connection__isnull=False).count()
 
@@ -139,15 +152,7 @@ def test_a_rebalance_does_not_use_a_lost_connection() -> None:
 
 @pytest.mark.django_db
 def test_a_move_leaves_the_old_connection_first_when_there_is_no_room_for_an_overlap() -> None:
-    FeedConnection.objects.update(capacity=6)
-    fill_with_shares(24)
-    make_live(1, 2, 3, 4)
-    lose(5)
-    assert services.fail_over(connection=5, now=NOW).moved == 4
-    make_live(5)
-    assert list_loads() == [6, 6, 6, 6, 0]
-    services.rebalance(actor="operator1", now=NOW)
-    assert list_loads() == [6, 6, 6, 6, 4]
+    fill_with_overlaps()
 
     fill_with_shares(6)  # 24 of 30 slots are used once all overlaps have ended
 
@@ -158,14 +163,7 @@ def test_a_move_leaves_the_old_connection_first_when_there_is_no_room_for_an_ove
 
 @pytest.mark.django_db
 def test_a_failover_ends_overlaps_whose_slots_it_needs() -> None:
-    FeedConnection.objects.update(capacity=6)
-    fill_with_shares(24)
-    make_live(1, 2, 3, 4)
-    lose(5)
-    services.fail_over(connection=5, now=NOW)
-    make_live(5)
-    services.rebalance(actor="operator1", now=NOW)
-    assert list_loads() == [6, 6, 6, 6, 4]
+    fill_with_overlaps()
     lose(4)
 
     report = services.fail_over(connection=4, now=NOW)
