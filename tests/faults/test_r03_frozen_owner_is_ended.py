@@ -3,8 +3,6 @@
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,19 +24,9 @@ from tests.integration.subscriptions.feed.feed_workers import (
 )
 from tests.own_servers import REPOSITORY
 from tests.simulators import running_simulator
+from tests.supervisors import wait_supervised
 
 HEARTBEAT_SECONDS = 3.0
-
-
-def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    """Run the supervisor until `condition` holds, with a deadline."""
-    deadline = time.monotonic() + START_SECONDS
-
-    def is_so() -> bool:
-        assert time.monotonic() < deadline
-        return condition()
-
-    supervisor.wait_until(is_so, every_seconds=0.1)
 
 
 @pytest.mark.usefixtures("servers")
@@ -51,12 +39,12 @@ def test_r3_the_supervisor_ends_a_frozen_worker_and_its_successor_streams(tmp_pa
         assert program.arguments[0] == sys.executable
         try:
             frozen = supervisor.supervise(replace(program, heartbeat_seconds=HEARTBEAT_SECONDS))
-            wait_supervised(supervisor, lambda: is_streaming(20))
+            wait_supervised(supervisor, lambda: is_streaming(20), seconds=START_SECONDS)
             (owner,) = {one.owner for one in list_reports()}
             epochs = dict(FeedLease.objects.values_list("connection_id", "epoch"))
 
             os.kill(frozen.pid, signal.SIGSTOP)
-            wait_supervised(supervisor, lambda: is_streaming(20, but_not=[owner]))
+            wait_supervised(supervisor, lambda: is_streaming(20, but_not=[owner]), seconds=START_SECONDS)
 
             assert reports[0] == "feed sent no heartbeat for 3 s"
             assert frozen.has_exited()

@@ -3,13 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from devstack.children import Child, Program
-from devstack.signal_waiter import SignalWaiter
 from devstack.supervisor import Supervisor
 
 HEARTBEAT_SECONDS = 1.0
@@ -22,18 +19,6 @@ while True:
     time.sleep(0.1)
 """
 SILENT = "import time; print('alive', flush=True); time.sleep(600)"
-
-
-@pytest.fixture
-def reports() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def supervisor(reports: list[str]) -> Iterator[Supervisor]:
-    supervisor = Supervisor(signals=SignalWaiter(), report=reports.append)
-    yield supervisor
-    supervisor.stop_all()
 
 
 def supervise(

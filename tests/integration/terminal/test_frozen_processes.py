@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from devstack.children import Child, Program
 from devstack.ports import choose_port
 from devstack.probes import ask
 from devstack.programs import Launcher, beat, web, work_worker
-from devstack.signal_waiter import SignalWaiter
 from devstack.supervisor import Supervisor
 from tests.integration.subscriptions.feed.feed_workers import server_environment
 from tests.own_servers import REPOSITORY
+from tests.supervisors import wait_supervised
 
 # Short, and long enough for a process that gets little CPU time.
 HEARTBEAT_SECONDS = 3.0
@@ -29,31 +29,8 @@ WEB_START_SECONDS = 5.0
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def reports() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def supervisor(reports: list[str]) -> Iterator[Supervisor]:
-    supervisor = Supervisor(signals=SignalWaiter(), report=reports.append)
-    yield supervisor
-    supervisor.stop_all()
-
-
 def launcher(logs: Path, **variables: str) -> Launcher:
     return Launcher(root=REPOSITORY, logs=logs, environment={**server_environment(), **variables})
-
-
-def wait_supervised(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    """Run the supervisor until `condition` holds, with a deadline."""
-    deadline = time.monotonic() + START_SECONDS
-
-    def is_so() -> bool:
-        assert time.monotonic() < deadline
-        return condition()
-
-    supervisor.wait_until(is_so, every_seconds=0.1)
 
 
 def freeze(child: Child) -> None:
@@ -70,13 +47,13 @@ def test_a_frozen_web_server_is_ended_and_answers_again(
     program = web(launcher(tmp_path, ASGI_SERVER=server), host="127.0.0.1", port=port)
     assert program.heartbeat_seconds is not None
     frozen = supervisor.supervise(replace(program, heartbeat_seconds=HEARTBEAT_SECONDS))
-    wait_supervised(supervisor, lambda: ask(f"http://127.0.0.1:{port}/login/").status == 200)
+    wait_supervised(supervisor, lambda: ask(f"http://127.0.0.1:{port}/login/").status == 200, seconds=START_SECONDS)
 
     freeze(frozen)
     frozen_at = time.monotonic()
-    wait_supervised(supervisor, frozen.has_exited)
+    wait_supervised(supervisor, frozen.has_exited, seconds=START_SECONDS)
     ended_after = time.monotonic() - frozen_at
-    wait_supervised(supervisor, lambda: ask(f"http://127.0.0.1:{port}/login/").status == 200)
+    wait_supervised(supervisor, lambda: ask(f"http://127.0.0.1:{port}/login/").status == 200, seconds=START_SECONDS)
 
     assert reports[0] == "web sent no heartbeat for 3 s"
     assert ended_after + (program.heartbeat_seconds - HEARTBEAT_SECONDS) < PROMISED_SECONDS - WEB_START_SECONDS
@@ -94,13 +71,13 @@ def test_a_frozen_celery_process_is_ended(
     limit = HEARTBEAT_SECONDS + 5
     frozen = supervisor.supervise(replace(program, heartbeat_seconds=limit))
     ready = {"work": b"ready.", "beat": b"beat: Starting..."}[program.name]
-    wait_supervised(supervisor, lambda: ready in program.log.read_bytes())
+    wait_supervised(supervisor, lambda: ready in program.log.read_bytes(), seconds=START_SECONDS)
     began_at = time.monotonic()
-    wait_supervised(supervisor, lambda: time.monotonic() - began_at > 1)
+    wait_supervised(supervisor, lambda: time.monotonic() - began_at > 1, seconds=START_SECONDS)
     assert reports == []
 
     freeze(frozen)
-    wait_supervised(supervisor, frozen.has_exited)
+    wait_supervised(supervisor, frozen.has_exited, seconds=START_SECONDS)
 
     assert reports[0] == f"{program.name} sent no heartbeat for {limit:g} s"
 
@@ -113,6 +90,6 @@ def test_a_web_server_that_hangs_while_it_starts_is_ended(
     frozen = supervisor.supervise(replace(program, heartbeat_start_seconds=0.5))
 
     freeze(frozen)
-    wait_supervised(supervisor, frozen.has_exited)
+    wait_supervised(supervisor, frozen.has_exited, seconds=START_SECONDS)
 
     assert reports[0] == "web sent no heartbeat for 0.5 s"
