@@ -220,6 +220,10 @@ class OwnerBoard:
             args=[report.epoch, orjson.dumps(asdict(report)), words.tobytes(), REPORT_TTL_SECONDS],
         )
 
+    async def list_reports(self) -> Sequence[ConnectionReport]:
+        """Return the unexpired reports of all owners, in order of connection number."""
+        return await _read_reports(self._redis, self._prefix)
+
     async def read_volumes(self, day: int) -> Mapping[int, DayVolume]:
         """Return the volumes that owners have noted on this day (as `day_in_india` counts), by instrument id."""
         fields: dict[Any, Any] = await self._redis.hgetall(f"{self._prefix}:volumes:{day}")
@@ -313,8 +317,12 @@ class HubBoard:
 
     async def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the unexpired reports, in order of connection number."""
-        values = await self._redis.mget([f"{self._prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
-        return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
+        return await _read_reports(self._redis, self._prefix)
+
+
+async def _read_reports(client: "redis.asyncio.Redis", prefix: str) -> Sequence[ConnectionReport]:
+    values = await client.mget([f"{prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
+    return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
 
 def _unpack(layout: bytes | None, packed: Iterable[bytes]) -> Rows:

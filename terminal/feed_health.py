@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from marketdata.domain.feed import ConnectionReport, ConnectionState
+from marketdata.domain.feed import LATE_SECONDS, ConnectionReport, ConnectionState, Delivery
 from marketdata.quote_board import CONNECTION_NUMBERS, QuoteBoard
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.connections import ConnectionStatus
@@ -68,6 +68,7 @@ class _Connection:
     streaming: int
     on_their_way: int
     age_seconds: float | None  # of the report; None without an owner
+    report: ConnectionReport | None
 
     @property
     def is_silent(self) -> bool:
@@ -93,6 +94,17 @@ class _Connection:
             "load": self.load,
             "sent": self.sent,
             "streaming": self.streaming,
+            **(self._delivery(self.report) if self.report else {}),
+        }
+
+    @staticmethod
+    def _delivery(report: ConnectionReport) -> dict[str, Any]:
+        return {
+            "delivery": report.delivery.condition.name.lower(),
+            "packet_age_seconds": report.packet_age_seconds,
+            "received": report.delivery.received,
+            "due": report.delivery.due,
+            "trade_lag_seconds": report.trade_lag_seconds,
         }
 
     def describe(self) -> str:
@@ -131,6 +143,9 @@ def check_feed(placement: Placement | None, reports: Sequence[Report], known: Ma
     down = [one.describe() for one in loaded if one.is_down]
     if down:
         return Part(Status.FAILING, f"not live: connection {', '.join(down)}", details)
+    live = [one.report for one in loaded if one.report is not None]
+    if (old_prices := _describe_old_prices(live)) is not None:
+        return Part(Status.FAILING, old_prices, details)
     load, overdue = sum(one.load for one in loaded), sum(one.overdue for one in loaded)
     reason = f"{load - unsent} of {load} instruments were requested from the broker so far"
     if overdue > load * (1 - MIN_SENT_RATIO):
@@ -140,7 +155,21 @@ def check_feed(placement: Placement | None, reports: Sequence[Report], known: Ma
         return Part(Status.DEGRADED, f"{reason}; {late}", details)
     if unsent >= load * MAX_UNSENT_RATIO and unsent:
         return Part(Status.DEGRADED, reason, details)
+    if delay_seconds := max((one.delay_seconds for one in live), default=0):
+        return Part(Status.DEGRADED, f"trades arrive up to {delay_seconds} s late", details)
     return Part(Status.OK, details=details)
+
+
+def _describe_old_prices(live: Iterable[ConnectionReport]) -> str | None:
+    """Return which connections have prices that stand still or are far too late, or None."""
+    # Out of session nothing is due, and prices that stand still are the last ones.
+    reports = list(live)
+    still = [one for one in reports if one.delivery.due and one.delivery.condition is not Delivery.FLOWING]
+    if still:
+        names = ", ".join(f"{one.connection} ({one.delivery.condition.name.lower()})" for one in still)
+        return f"packets are due and do not come: connection {names}"
+    late = [str(one.connection) for one in reports if one.is_late]
+    return f"trades arrive over {LATE_SECONDS:.0f} s late: connection {', '.join(late)}" if late else None
 
 
 def _placed(placement: Placement, reports: Mapping[int, Report]) -> Sequence[_Connection]:
@@ -166,6 +195,7 @@ def _connection(status: ConnectionStatus, *, on_their_way: int, age_seconds: flo
         streaming=status.streaming or 0,
         on_their_way=on_their_way,
         age_seconds=age_seconds,
+        report=status.report,
     )
 
 
@@ -174,7 +204,7 @@ def _reported(reports: Mapping[int, Report], known: Mapping[int, int]) -> Sequen
     return [
         _of_report(reports[number])
         if number in reports
-        else _Connection(number, ConnectionState.WANTED, "", known.get(number, 0), 0, 0, 0, None)
+        else _Connection(number, ConnectionState.WANTED, "", known.get(number, 0), 0, 0, 0, None, None)
         for number in CONNECTION_NUMBERS
     ]
 
@@ -191,6 +221,7 @@ def _of_report(one: Report) -> _Connection:
         streaming=report.streaming,
         on_their_way=0,
         age_seconds=one.age_seconds,
+        report=report,
     )
 
 

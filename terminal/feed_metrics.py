@@ -57,6 +57,22 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
     ),
     "terminal_feed_epoch": (GaugeMetricFamily, "Number of the owner; grows with every change.", ["connection"]),
     "terminal_feed_last_packet_timestamp_seconds": (GaugeMetricFamily, "When the newest packet came.", ["connection"]),
+    "terminal_feed_received_packets": (GaugeMetricFamily, "Packets of the last ten seconds.", ["connection"]),
+    "terminal_feed_due_packets": (
+        GaugeMetricFamily,
+        "Packets that were due in the last ten seconds; 0 out of session.",
+        ["connection"],
+    ),
+    "terminal_feed_trade_lag_median_seconds": (
+        GaugeMetricFamily,
+        "Median trade lag of the last seconds.",
+        ["connection"],
+    ),
+    "terminal_feed_delivery": (
+        GaugeMetricFamily,
+        "How the packets arrive: 0 as due, 1 silent, 2 starved.",
+        ["connection"],
+    ),
     "terminal_feed_packets": (CounterMetricFamily, "Packets received.", ["connection"]),
     "terminal_feed_bytes": (CounterMetricFamily, "Bytes of messages received.", ["connection"]),
     "terminal_feed_decode_errors": (
@@ -219,6 +235,11 @@ def _add_report(metrics: _MetricFamilies, report: ConnectionReport) -> None:
     metrics.add("terminal_feed_streaming", name, report.streaming)
     if report.last_packet_at_ms is not None:
         metrics.add("terminal_feed_last_packet_timestamp_seconds", name, report.last_packet_at_ms / 1_000)
+    metrics.add("terminal_feed_received_packets", name, report.delivery.received)
+    metrics.add("terminal_feed_due_packets", name, report.delivery.due)
+    if report.trade_lag_seconds is not None:
+        metrics.add("terminal_feed_trade_lag_median_seconds", name, report.trade_lag_seconds)
+    metrics.add("terminal_feed_delivery", name, report.delivery.condition)
     _add_statistics(metrics, report.connection, report.statistics)
 
 

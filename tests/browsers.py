@@ -30,6 +30,8 @@ class Browser:
         """Arrival time of the newest quote of each instrument."""
         self.snapshots = 0
         self.feed: dict[str, Any] = {}
+        self.feeds: list[tuple[int, dict[str, Any]]] = []
+        """All statuses of the feed with their arrival, true UTC epoch in ms."""
         self.notes: list[dict[str, Any]] = []
         self.close_code: int | None = None
 
@@ -57,6 +59,14 @@ class Browser:
         """Return whether a message of that type arrived."""
         return any(one["type"] == kind for one in self.notes)
 
+    def shown_at_ms(self, connection: int, state: str, *, since_ms: int) -> int | None:
+        """Return when a connection was first shown in that state after `since_ms`, both true UTC epochs."""
+        for at, feed in list(self.feeds):
+            states = {one["number"]: one["state"] for one in feed["connections"]}
+            if at >= since_ms and states[connection] == state:
+                return at
+        return None
+
     def list_updated_since(self, when: float) -> set[int]:
         """Return the instruments with a quote after `when`."""
         return {one for one, at in list(self.seen_at.items()) if at > when}
@@ -78,6 +88,7 @@ class Browser:
     def _receive_message(self, message: dict[str, Any]) -> None:
         if message["type"] == "feed":
             self.feed = message
+            self.feeds.append((time.time_ns() // 1_000_000, message))
         else:
             self.notes.append(message)
 

@@ -56,6 +56,11 @@ class QuoteTable:
         return len(self._rows)
 
     @property
+    def waiting(self) -> int:
+        """How many messages were appended since the last call of `absorb`."""
+        return len(self._messages)
+
+    @property
     def streaming(self) -> int:
         """How many instruments had at least one packet since the socket opened."""
         return int(np.count_nonzero(self._has_packet))

@@ -1,5 +1,6 @@
 """Trade lag: the time from a trade to the receipt of its packet, measured on liquid instruments only."""
 
+from collections import deque
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,13 @@ from marketdata.domain.quote_rows import Known, Rows
 LIQUID_SECONDS: Final = 10
 # Chosen: twice the capacity of a connection. Beyond it most remembered instruments are unsubscribed; all are dropped.
 MOST_INSTRUMENTS: Final = 10_000
+
+MEDIAN_SECONDS: Final = 5.0
+"""Chosen: short, so that a delay shows within seconds; at 0.1 s a flush it has fifty samples of a busy connection."""
+FEWEST_TRADES: Final = 5
+"""Chosen: the median of fewer can be that of one odd trade time."""
+_ROUNDING_SECONDS: Final = 0.5
+"""LTT has whole seconds (docs/dhan.md), rounded down: a lag is too high by half a second on average."""
 
 _PRICE_MARKS: Final = int(Known.TRADE | Known.SNAPSHOT | Known.EARLIER)
 
@@ -58,3 +66,24 @@ class TradeLags:
         self._traded_at = np.zeros(len(self._ids), dtype=np.int64)
         self._traded_at[np.searchsorted(self._ids, known)] = times
         return np.searchsorted(self._ids, ids)
+
+
+class RecentLags:
+    """The lags of the last MEDIAN_SECONDS. `now` is in monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._lags: deque[tuple[float, npt.NDArray[np.float64]]] = deque()
+
+    def add(self, lags: npt.NDArray[np.float64], *, now: float) -> None:
+        """Add the lags of one flush, in seconds."""
+        if len(lags):
+            self._lags.append((now, lags))
+
+    def median(self, *, now: float) -> float | None:
+        """Return the median lag in seconds, corrected for the rounding of LTT; None if too few trades were measured."""
+        while self._lags and now - self._lags[0][0] > MEDIAN_SECONDS:
+            self._lags.popleft()
+        if sum(len(lags) for _, lags in self._lags) < FEWEST_TRADES:
+            return None
+        lag = float(np.median(np.concatenate([lags for _, lags in self._lags])))
+        return max(0.0, lag - _ROUNDING_SECONDS)

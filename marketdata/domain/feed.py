@@ -6,8 +6,8 @@ owner that writes it to every reader. The store `marketdata.quote_board` encodes
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from enum import StrEnum
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Any, Final
 
 from marketdata.domain.feed_statistics import FeedStatistics
 
@@ -35,6 +35,48 @@ class ConnectionState(StrEnum):
         return next((one for one in cls if one.value == value), cls.OPENING)
 
 
+STARVED_SECONDS: Final = 10.0
+"""Required: the period in which a starved connection received less than a tenth of what was due."""
+
+
+DELAYED_SECONDS: Final = 3.0
+"""Required: a longer trade lag is shown as delayed."""
+LATE_SECONDS: Final = 30.0
+"""Required: a longer trade lag is shown as stale."""
+
+
+class Delivery(IntEnum):
+    """How the packets of a live connection arrive. The values are part of the bus frame."""
+
+    FLOWING = 0  # as they are due, or none are due
+    SILENT = 1  # packets were due and none came: no row is live
+    STARVED = 2  # far fewer than due: only rows with a packet within STARVED_SECONDS are live
+
+    @classmethod
+    def parse(cls, value: int) -> "Delivery":
+        """Return the delivery with this value; SILENT for a value that only another version knows."""
+        # An unknown condition must never read as live.
+        return next((one for one in cls if one.value == value), cls.SILENT)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReading:
+    """The delivery, and the packets received and due in the last STARVED_SECONDS.
+
+    `due` is 0 while no packet is due: out of session, or before the rate of the connection is known.
+    """
+
+    condition: Delivery = Delivery.FLOWING
+    received: int = 0
+    due: int = 0
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> "DeliveryReading":
+        """Return the reading in `values`; unknown names of another version are ignored."""
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+        return cls(**known | {"condition": Delivery.parse(known.get("condition", 0))})
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionReport:
     """Report of an owner on its connection, about once a second; it expires when the owner stops writing."""
@@ -54,6 +96,9 @@ class ConnectionReport:
     # Fields of a later version have defaults: during a deploy readers also parse reports of older owners.
     statistics: FeedStatistics = field(default_factory=FeedStatistics)  # since the owner took the connection
     ticking: tuple[int, ...] = ()  # exchange segments with trades in the last seconds
+    delivery: DeliveryReading = field(default_factory=DeliveryReading)
+    trade_lag_seconds: float | None = None  # median of liquid instruments; None where too few trade
+    is_retrying: bool = False  # the next attempt follows by itself, also while the state is WAITING
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> "ConnectionReport":
@@ -62,4 +107,30 @@ class ConnectionReport:
         known["state"] = ConnectionState.parse(values["state"])
         known["statistics"] = FeedStatistics.parse(values.get("statistics", {}))
         known["ticking"] = tuple(values.get("ticking", ()))
+        known["delivery"] = DeliveryReading.parse(values.get("delivery", {}))
         return cls(**known)
+
+    def is_live_at(self, *, received_at_ms: int, now_ms: int) -> bool:
+        """Return whether a price of this connection may be shown as live; times are true UTC epochs."""
+        if self.state is not ConnectionState.LIVE or self.delivery.condition is Delivery.SILENT or self.is_late:
+            return False
+        is_starved = self.delivery.condition is Delivery.STARVED
+        return not is_starved or now_ms - received_at_ms <= STARVED_SECONDS * 1_000
+
+    @property
+    def packet_age_seconds(self) -> float | None:
+        """Seconds from the last packet to the report; None if there was none in this epoch."""
+        if self.last_packet_at_ms is None:
+            return None
+        return max(0, self.reported_at_ms - self.last_packet_at_ms) / 1_000
+
+    @property
+    def delay_seconds(self) -> int:
+        """The trade lag in whole seconds where it is so long that prices are delayed, else 0."""
+        lag = self.trade_lag_seconds or 0.0
+        return round(lag) if lag > DELAYED_SECONDS else 0
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the trade lag is so long that prices are stale."""
+        return (self.trade_lag_seconds or 0.0) > LATE_SECONDS

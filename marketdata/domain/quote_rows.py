@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from marketdata.domain.feed import Delivery
 from marketdata.domain.quotes import Quote
 
 DEPTH_LEVEL: Final = np.dtype(
@@ -107,6 +108,7 @@ class BusFrame:
     sequence: int  # a gap means a lost frame
     sent_at_ms: int
     rows: Rows
+    delivery: Delivery = Delivery.FLOWING  # in the frame, because reports are up to a second old
 
 
 class FrameError(ValueError):
@@ -117,9 +119,9 @@ class OtherLayout(FrameError):
     """A frame of a process with another ROW_LAYOUT, as during an upgrade."""
 
 
-# Magic, kind, connection, 2 bytes padding, epoch, sequence, sent_at_ms, number of rows. The magic ends with the version
-# of the layout: a process of another version must not read rows of this one.
-_HEADER = struct.Struct("<4sBBxxQQQI")
+# Magic, kind, connection, delivery, 1 byte padding, epoch, sequence, sent_at_ms, number of rows. The magic ends with
+# the version of the layout: a process of another version must not read rows of this one.
+_HEADER = struct.Struct("<4sBBBxQQQI")
 _MAGIC_NAME = b"BTQ"
 _MAGIC = _MAGIC_NAME + str(ROW_LAYOUT).encode()
 
@@ -127,7 +129,14 @@ _MAGIC = _MAGIC_NAME + str(ROW_LAYOUT).encode()
 def encode_frame(frame: BusFrame) -> bytes:
     """Return the bytes of `frame`: a 36-byte header and its rows."""
     header = _HEADER.pack(
-        _MAGIC, frame.kind, frame.connection, frame.epoch, frame.sequence, frame.sent_at_ms, len(frame.rows)
+        _MAGIC,
+        frame.kind,
+        frame.connection,
+        frame.delivery,
+        frame.epoch,
+        frame.sequence,
+        frame.sent_at_ms,
+        len(frame.rows),
     )
     return header + frame.rows.tobytes()
 
@@ -136,14 +145,14 @@ def decode_frame(payload: bytes) -> BusFrame:
     """Return the frame in `payload`; its rows are a read-only view. Raises FrameError or OtherLayout."""
     if len(payload) < _HEADER.size:
         raise FrameError(f"{len(payload)} bytes are too short for a frame")
-    magic, kind, connection, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
+    magic, kind, connection, delivery, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
     if magic != _MAGIC and magic.startswith(_MAGIC_NAME):
         raise OtherLayout(f"frame of row layout {magic[len(_MAGIC_NAME) :].decode(errors='replace')}, not {ROW_LAYOUT}")
     # The exact length, so that a truncated frame is never read as a shorter one.
     if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != _HEADER.size + count * QUOTE_ROW.itemsize:
         raise FrameError("not a frame of this layout")
     rows = np.frombuffer(payload, dtype=QUOTE_ROW, offset=_HEADER.size)
-    return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows)
+    return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows, Delivery.parse(delivery))
 
 
 def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:

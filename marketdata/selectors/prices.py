@@ -17,7 +17,6 @@ from django.utils import timezone
 from marketdata import dhan_api, quote_board
 from marketdata.dhan.sealing import SealError
 from marketdata.domain.errors import DomainError
-from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import known_price, price_change
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
@@ -111,7 +110,8 @@ def _read_judge(
 ) -> Callable[[int, np.void], QuoteState]:
     """Return the function that judges each of `rows`, from the owners' reports and the calendar at `now`."""
     reports = board.list_reports()
-    live = {report.connection for report in reports if report.state is ConnectionState.LIVE}
+    report_of = {report.connection: report for report in reports}
+    now_ms = round(now.timestamp() * 1_000)
     ticking = {ExchangeSegment(one) for report in reports for one in report.ticking}
     # Trades outrank the calendar. So in market hours, when polls are frequent, most calls read no calendar at all.
     silent = {ExchangeSegment(int(row["segment"])) for row in rows} - ticking
@@ -121,7 +121,9 @@ def _read_judge(
     def judge(number: int, row: np.void) -> QuoteState:
         facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), received_at=_received_at(row))
         closed_since = closed.get(ExchangeSegment(int(row["segment"])))
-        return judge_quote(facts, is_connection_live=number in live, closed_since=closed_since)
+        report = report_of.get(number)
+        is_live = report is not None and report.is_live_at(received_at_ms=int(row["received_at_ms"]), now_ms=now_ms)
+        return judge_quote(facts, is_connection_live=is_live, closed_since=closed_since)
 
     return judge
 

@@ -7,10 +7,11 @@ connection that is reported live without a recent frame is SILENT. Knows nothing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
-from marketdata.domain.feed import ConnectionReport, ConnectionState
+from marketdata.domain.feed import ConnectionReport, ConnectionState, Delivery
 
 SILENT_AFTER_SECONDS: Final = 1.6
 """Chosen: one missed heartbeat of 1 s plus 0.6 s for a busy machine, so that browsers know within 2 s."""
@@ -20,8 +21,13 @@ class StreamState(StrEnum):
     """Status of one connection, seen from a web process."""
 
     LIVE = "live"
+    DELAYED = "delayed"  # its trades arrive over three seconds late
+    STALE = "stale"  # reported live, but packets are due and none come, or trades arrive over 30 s late
+    STARVED = "starved"  # reported live, but far fewer packets come than are due
     OPENING = "opening"
     RECONNECTING = "reconnecting"
+    CARRIED = "carried"  # not live, but nothing is left on it: failover moved its instruments to live connections
+    TOKEN = "token"  # noqa: S105  it waits for another access token
     STOPPED = "stopped"
     SILENT = "silent"  # reported live, but without a recent frame
     NO_OWNER = "no_owner"
@@ -31,9 +37,12 @@ class FeedState(StrEnum):
     """State of the feed as a whole."""
 
     LIVE = "live"
+    DELAYED = "delayed"  # all connections deliver, some of them late
+    CARRIED = "carried"  # some connections are live and carry all instruments
     PARTIAL = "partial"  # some connections are live
     RECONNECTING = "reconnecting"
     STALE = "stale"  # owners report, but no connection delivers
+    TOKEN = "token"  # noqa: S105  no connection delivers, and one waits for another access token
     NO_OWNER = "no_owner"  # no connection has an owner
     BUS_LOST = "bus_lost"  # this process cannot reach Redis
 
@@ -45,20 +54,22 @@ class FeedStatus:
     state: FeedState
     connections: tuple[StreamState, ...]
     errors: tuple[str, ...]
+    delays: tuple[int, ...] = ()  # seconds by connection, 0 where prices are not delayed
     closed: tuple[tuple[int, int], ...] = ()
     """Closed segments with the time of their close (true UTC epoch in ms)."""
 
     @property
     def live_count(self) -> int:
-        """Number of live connections."""
-        return self.connections.count(StreamState.LIVE)
+        """Number of connections that deliver, also late."""
+        return sum(one in _DELIVERING for one in self.connections)
 
+
+_DELIVERING: Final = frozenset({StreamState.LIVE, StreamState.DELAYED})
 
 _STREAM_STATE_OF: Final[Mapping[ConnectionState, StreamState]] = {
     ConnectionState.LIVE: StreamState.LIVE,
     ConnectionState.STOPPED: StreamState.STOPPED,
-    # Both need a person, a token or a change of the account: a trader's page shows them alike.
-    ConnectionState.WAITING: StreamState.STOPPED,
+    ConnectionState.WAITING: StreamState.TOKEN,
     ConnectionState.RECONNECTING: StreamState.RECONNECTING,
     ConnectionState.MUTE: StreamState.RECONNECTING,
     ConnectionState.FAILED_OVER: StreamState.RECONNECTING,
@@ -68,32 +79,78 @@ _STREAM_STATE_OF: Final[Mapping[ConnectionState, StreamState]] = {
 }
 
 
+_STREAM_STATE_BY_DELIVERY: Final[Mapping[Delivery, StreamState]] = {
+    Delivery.FLOWING: StreamState.LIVE,
+    Delivery.SILENT: StreamState.STALE,
+    Delivery.STARVED: StreamState.STARVED,
+}
+
+
 def judge_feed(
-    *, reports: Mapping[int, ConnectionReport] | None, last_frame_at: Mapping[int, float], now: float
+    *,
+    reports: Mapping[int, ConnectionReport] | None,
+    last_frame_at: Mapping[int, float],
+    now: float,
+    deliveries: Mapping[int, Delivery] = MappingProxyType({}),
 ) -> FeedStatus:
-    """Return the status of the feed; `reports` is None while Redis is unreachable. Times are monotonic seconds."""
+    """Return the status of the feed; `reports` is None while Redis is unreachable. Times are monotonic seconds.
+
+    `deliveries` are those of the newest frames.
+    """
     known = reports or {}
     numbers = range(1, MAX_CONNECTIONS + 1)
-    connections = tuple(_judge_connection(known.get(one), last_frame_at.get(one), now) for one in numbers)
+    connections = tuple(
+        _judge_connection(known.get(one), last_frame_at.get(one), deliveries.get(one, Delivery.FLOWING), now)
+        for one in numbers
+    )
     errors = tuple(known[one].last_error if one in known else "" for one in numbers)
     state = FeedState.BUS_LOST if reports is None else _state_of(set(connections))
-    return FeedStatus(state, connections, errors)
+    # Only where the state is shown: a number that changes each second is another status for all browsers.
+    delays = tuple(
+        known[number].delay_seconds if status is StreamState.DELAYED else 0
+        for number, status in zip(numbers, connections, strict=True)
+    )
+    return FeedStatus(state, connections, errors, delays)
 
 
-def _judge_connection(report: ConnectionReport | None, frame_at: float | None, now: float) -> StreamState:
+def _judge_connection(
+    report: ConnectionReport | None, frame_at: float | None, delivery: Delivery, now: float
+) -> StreamState:
     has_frames = frame_at is not None and now - frame_at <= SILENT_AFTER_SECONDS
     if report is None:
         # An owner publishes with and without a broker socket: frames prove an owner, not a live connection.
         return StreamState.OPENING if has_frames else StreamState.NO_OWNER
     status = _STREAM_STATE_OF[report.state]
-    return StreamState.SILENT if status is StreamState.LIVE and not has_frames else status
+    # A refusal may be the network's as well as the token's: as long as attempts continue, it is no wait for a token.
+    if status is StreamState.TOKEN and report.is_retrying:
+        status = StreamState.RECONNECTING
+    # Failover leaves nothing on a lost connection. OPENING is left out: a new stack has nothing anywhere.
+    if status in {StreamState.RECONNECTING, StreamState.TOKEN, StreamState.STOPPED} and report.wanted == 0:
+        return StreamState.CARRIED
+    if status is not StreamState.LIVE:
+        return status
+    return _judge_delivery(report, delivery) if has_frames else StreamState.SILENT
+
+
+def _judge_delivery(report: ConnectionReport, delivery: Delivery) -> StreamState:
+    if delivery is Delivery.FLOWING and report.is_late:
+        return StreamState.STALE
+    if delivery is Delivery.FLOWING and report.delay_seconds:
+        return StreamState.DELAYED
+    return _STREAM_STATE_BY_DELIVERY[delivery]
 
 
 def _state_of(connections: set[StreamState]) -> FeedState:
-    if StreamState.LIVE in connections:
-        return FeedState.LIVE if connections == {StreamState.LIVE} else FeedState.PARTIAL
-    if connections & {StreamState.OPENING, StreamState.RECONNECTING}:
+    if connections & _DELIVERING:
+        if not connections <= _DELIVERING | {StreamState.CARRIED}:
+            return FeedState.PARTIAL
+        if StreamState.DELAYED in connections:
+            return FeedState.DELAYED
+        return FeedState.CARRIED if StreamState.CARRIED in connections else FeedState.LIVE
+    if connections & {StreamState.OPENING, StreamState.RECONNECTING, StreamState.CARRIED}:
         return FeedState.RECONNECTING
-    if connections & {StreamState.SILENT, StreamState.STOPPED}:
+    if StreamState.TOKEN in connections:
+        return FeedState.TOKEN
+    if connections & {StreamState.SILENT, StreamState.STALE, StreamState.STARVED, StreamState.STOPPED}:
         return FeedState.STALE
     return FeedState.NO_OWNER

@@ -25,7 +25,7 @@ import orjson
 from django.db import Error as DatabaseError
 
 from marketdata import quote_board
-from marketdata.domain.feed import ConnectionReport
+from marketdata.domain.feed import ConnectionReport, Delivery
 from marketdata.domain.quote_rows import BusFrame, FrameError
 from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
@@ -122,6 +122,7 @@ class QuoteHub:
         self._reports: dict[int, ConnectionReport] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
+        self._deliveries: dict[int, Delivery] = {}
         self._requested_at: dict[int, float] = {}
         self._has_read_cache: set[int] = set()
 
@@ -246,6 +247,11 @@ class QuoteHub:
         now = self._clock()
         if verdict is Absorbed.APPLIED:
             self._last_frame_at[frame.connection] = now
+        if verdict is not Absorbed.OLD and self._deliveries.get(frame.connection) is not frame.delivery:
+            self._deliveries[frame.connection] = frame.delivery
+            # At once and not with the next beat: rows that stand still must not be shown as live.
+            if self._has_read_reports:
+                self._judge()
         # The changes between a request and its FULL frame read as gaps too: they must not cause a second request.
         if verdict is Absorbed.GAP and self._may_request(frame.connection, now):
             await self._request_full_frame(frame.connection, board)
@@ -295,7 +301,9 @@ class QuoteHub:
                 logger.debug("last-value cache not readable: %s", error)
 
     def _judge(self) -> None:
-        feed = judge_feed(reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock())
+        feed = judge_feed(
+            reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock(), deliveries=self._deliveries
+        )
         feed = replace(feed, closed=self._list_closed(datetime.now(tz=UTC)))
         if feed != self.feed:
             logger.info("feed is %s: %d of %d connections live", feed.state, feed.live_count, len(feed.connections))

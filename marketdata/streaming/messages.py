@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import orjson
 
-from marketdata.streaming.feed_status import FeedStatus
+from marketdata.streaming.feed_status import FeedStatus, StreamState
 from marketdata.streaming.outbox import RATES_HZ
 
 # Chosen: the largest useful message, MAX_INSTRUMENTS ids of seven digits without spaces, has 16,060 bytes.
@@ -218,6 +218,7 @@ def feed_message(feed: FeedStatus) -> dict[str, Any]:
         "total": len(feed.connections),
         "connections": [
             {"number": number, "state": status.value, "error": error}
+            | ({"delay_seconds": feed.delays[number - 1]} if status is StreamState.DELAYED else {})
             for number, (status, error) in enumerate(zip(feed.connections, feed.errors, strict=True), start=1)
         ],
         "closed": {str(segment): since_ms for segment, since_ms in feed.closed},

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.feed import Delivery
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.streaming.frames import NEVER_HEARD, NO_CONNECTION, WIRE_ROW, WireRows, wire_rows
 
@@ -122,7 +123,7 @@ class QuoteMirror:
         # Sequence 1 opens an epoch, but the rows of the former owner stand: the connection stays incomplete.
         position.is_complete = position.is_complete and follows
         slots = self._slots_for(frame.rows["instrument_id"].tolist())
-        self._write(slots, frame.rows, frame.connection)
+        self._write(slots, frame.rows, frame.connection, is_starved=frame.delivery is Delivery.STARVED)
         return Absorbed.APPLIED if position.is_complete else Absorbed.GAP
 
     def _absorb_full(self, frame: BusFrame, position: _Position) -> Absorbed:
@@ -134,7 +135,7 @@ class QuoteMirror:
         self._detach(frame.connection, spare=slots)
         return Absorbed.APPLIED
 
-    def _write(self, slots: Slots, rows: Rows, connection: int) -> None:
+    def _write(self, slots: Slots, rows: Rows, connection: int, *, is_starved: bool = False) -> None:
         """Write bus rows into the table, except over a later row of another connection."""
         # While a subscription moves, two connections send the same instrument: the later packet wins.
         held = self._rows["connection"][slots]
@@ -147,7 +148,8 @@ class QuoteMirror:
         # The time is no part of the comparison: a repeated price is fresh, but nothing to send.
         self._received_at_ms[slots] = rows["received_at_ms"]
         self._rows[slots[differs]] = fresh[differs]
-        self._mark(slots[differs])
+        # Of a starved connection only rows with a recent packet are live, so browsers need the time of every packet.
+        self._mark(slots if is_starved else slots[differs])
 
     def _detach(self, connection: int, *, spare: Slots) -> None:
         """Mark the rows that `connection` no longer streams, all but those at `spare`, as not streamed."""

@@ -22,7 +22,7 @@ PERIOD_SECONDS: Final = 60.0
 """Chosen: long enough to average bursts, short enough to follow the market's pace."""
 UNCHECKED_SECONDS: Final = 2.0
 """Chosen: eight beats of the monitor; after a longer gap the process was frozen, and the silence was its own."""
-_KEPT_SHARE: Final = 0.8
+KEPT_SHARE: Final = 0.8
 """Chosen: with a fifth fewer instruments the former rate is no guide."""
 
 
@@ -76,7 +76,7 @@ class Watchdog:
             beat = 0.0
         self._checked_at = now
         # 2. Other segments in session, or far fewer instruments: the known rate does not apply any more.
-        if seen.expected != self._expected or seen.sent < _KEPT_SHARE * self._sent:
+        if seen.expected != self._expected or seen.sent < KEPT_SHARE * self._sent:
             self._expected = seen.expected
             self._forget(now)
         self._sent = max(seen.sent, self._sent)

@@ -21,6 +21,7 @@ from subscriptions.feed.connection.credentials import CredentialsReader, NoteRef
 from subscriptions.feed.connection.gate import OpeningGate
 from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.connection.monitor import DataMonitor, IsStreamingExpected, refresh_sessions_on_beat
+from subscriptions.feed.connection.other_trades import OtherTrades
 from subscriptions.feed.connection.socket import KeepaliveTimeouts
 from subscriptions.feed.heartbeat import send_heartbeats
 from subscriptions.feed.ownership.fence import Fence
@@ -68,7 +69,14 @@ class FeedSettings:
 class OwnedConnection:
     """One lease with the tasks that run under it."""
 
-    def __init__(self, lease: Lease, board: OwnerBoard, settings: FeedSettings, keeper: LeaseKeeper) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        board: OwnerBoard,
+        settings: FeedSettings,
+        keeper: LeaseKeeper,
+        other_trades: OtherTrades,
+    ) -> None:
         fence = Fence(keeper.renewed_at, frozen_seconds=settings.frozen_seconds)
         self.lifecycle = ConnectionLifecycle(
             lease, is_confirmed=keeper.is_confirmed, fence=fence, list_ended=settings.list_ended
@@ -76,7 +84,12 @@ class OwnedConnection:
         self.reconciler = Reconciler(self.lifecycle, pause_seconds=settings.message_pause_seconds)
         self.publisher = Publisher(self.lifecycle, board, name=settings.name, flush_seconds=settings.flush_seconds)
         self._arrivals = Arrivals(self.lifecycle)
-        self._monitor = DataMonitor(self.lifecycle, limits=settings.limits, is_expected=settings.is_streaming_expected)
+        self._monitor = DataMonitor(
+            self.lifecycle,
+            limits=settings.limits,
+            is_expected=settings.is_streaming_expected,
+            other_trades=other_trades,
+        )
 
     async def run(self, gate: OpeningGate, credentials: CredentialsReader, settings: FeedSettings) -> None:
         async with asyncio.TaskGroup() as group:
@@ -115,6 +128,7 @@ class FeedWorker:
         credentials = CredentialsReader(self._settings.read_credentials, self._settings.note_refusal)
         failover = FailoverMonitor(grace_seconds=self._settings.failover_grace_seconds)
         seeder = Seeder(self._list_lifecycles, credentials.read)
+        other_trades = OtherTrades()
         closes = CloseReader(self._list_lifecycles, self._settings.read_closes)
         # One thread, for the keeper alone: Django's database calls have another one.
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="leases") as thread:
@@ -125,6 +139,7 @@ class FeedWorker:
                     services = (
                         gate.run(),
                         self._listen_forever(board),
+                        other_trades.run(board),
                         seeder.run(),
                         closes.run(),
                         failover.run(),
@@ -139,7 +154,7 @@ class FeedWorker:
                     )
 
                     def start(lease: Lease) -> tuple[OwnedConnection, asyncio.Task[None]]:
-                        owned = OwnedConnection(lease, board, self._settings, keeper)
+                        owned = OwnedConnection(lease, board, self._settings, keeper, other_trades)
                         return owned, group.create_task(owned.run(gate, credentials, self._settings))
 
                     await self._follow_leases(start)

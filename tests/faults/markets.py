@@ -84,10 +84,17 @@ def wait_for_ticks(browser: Browser, *, seconds: float) -> float:
 
 @contextmanager
 def running_market(
-    directory: Path, *, feed_variables: dict[str, str] | None = None, web_variables: dict[str, str] | None = None
+    directory: Path,
+    *,
+    rate: int = 2_000,
+    feed_variables: dict[str, str] | None = None,
+    web_variables: dict[str, str] | None = None,
 ) -> Iterator[Market]:
-    """Yield a market of COUNT instruments, all streaming, and a browser that has received a tick."""
-    with running_simulator(rate=2_000) as simulator:
+    """Yield a market of COUNT instruments, all streaming, and a browser that has received a tick.
+
+    `rate` is in packets a second over all listed instruments; those that stream get their share.
+    """
+    with running_simulator(rate=rate) as simulator:
         watched = [one.instrument_id for one in make_subscriptions(simulator, count=COUNT)]
         variables = {"DHAN_REST_URL": simulator.rest_url} | (web_variables or {})
         with (

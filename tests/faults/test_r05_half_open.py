@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.connections import count_disconnects, epochs
+from tests.faults.connections import count_disconnects, epochs, open_all_day
+from tests.faults.markets import running_market
+from tests.faults.standstills import RATE, assert_stops_in_time
 from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
     make_subscriptions,
@@ -38,3 +40,9 @@ def test_r5_a_half_open_socket_is_replaced_and_only_that_one(tmp_path: Path) -> 
             wait_until_streaming(40, seconds=10)
             assert (count_disconnects("mute"), epochs()) == (0, before)
             assert count_opened_sockets(simulator) == openings + 1
+
+
+def test_r5_rows_of_a_half_open_socket_are_stale_within_three_seconds(tmp_path: Path) -> None:
+    open_all_day()
+    with running_market(tmp_path, rate=RATE) as market:
+        assert_stops_in_time(market, "half_open")

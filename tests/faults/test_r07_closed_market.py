@@ -18,7 +18,8 @@ from tests.simulators import running_simulator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
-SCALED = {"MUTE_SECONDS": "1", "MUTE_QUIET_SECONDS": "2"}
+# Longer than the evidence of a session lasts after the last packet (`other_trades`).
+SCALED = {"MUTE_SECONDS": "5", "MUTE_QUIET_SECONDS": "6"}
 
 
 def test_r7_no_socket_is_replaced_for_missing_data_while_the_market_is_closed(tmp_path: Path) -> None:
@@ -31,6 +32,6 @@ def test_r7_no_socket_is_replaced_for_missing_data_while_the_market_is_closed(tm
 
             simulator.set_fault("mute")
 
-            wait_for_silence(5)
+            wait_for_silence(8)
             assert (states(), count_disconnects("mute")) == (["live"] * 5, 0)
             assert count_opened_sockets(simulator) == openings

@@ -30,7 +30,7 @@ test("a live feed shows the age of the newest frame", () => {
 });
 
 test("only the live state has the tone of a live feed", () => {
-  for (const state of ["partial", "reconnecting", "stale", "no_owner", "bus_lost", "anything new"]) {
+  for (const state of ["partial", "reconnecting", "stale", "token", "no_owner", "bus_lost", "anything new"]) {
     assert.notEqual(see({}, state, 3).tone, "live", state);
   }
   assert.notEqual(see({}, "live", 5, false).tone, "live");
@@ -45,6 +45,32 @@ test("a feed with lost connections shows the number of live ones and the cause",
 
   assert.deepEqual([label, detail], ["Live", "4/5"]);
   assert.match(cause, /code 805/);
+});
+
+test("while other connections carry all instruments the chip says so and stays green", () => {
+  const { tone, label, detail, cause } = see({}, "carried", 4);
+
+  assert.deepEqual([tone, label, detail], ["live", "Live", "4/5"]);
+  assert.match(cause, /carry all instruments/);
+});
+
+test("a delayed feed shows the longest delay", () => {
+  const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+  const connections = [5, 8].map((delay, index) => ({
+    number: index + 1,
+    state: "delayed",
+    error: "",
+    delay_seconds: delay,
+  }));
+  const feed = { state: "delayed", live: 2, total: 2, connections };
+
+  const { tone, label, detail } = judgeHealth({ socket, feed, isReceiving: true, ageMs: 0, now: 0 });
+
+  assert.deepEqual([tone, label, detail], ["warn", "Delayed", "8 s"]);
+});
+
+test("a feed that waits for a token says so", () => {
+  assert.deepEqual([see({}, "token", 0).tone, see({}, "token", 0).label], ["down", "Token"]);
 });
 
 test("a feed without a worker is down, a feed without data is stale", () => {

@@ -206,3 +206,26 @@ test("after a rejected price the previous one is suspect, and an instrument with
   assert.equal(cache.stateOf(makeQuote(41, { ltp: null })), "waiting");
   assert.equal(cache.stateOf(null), "waiting");
 });
+
+test("a connection that delivers nothing is not live, of a starved one rows with a recent packet are", () => {
+  const cache = new QuoteCache();
+  cache.setReceiving(true);
+  const rows = [makeQuote(41, { connection: 1, receivedAtMs: 1_000 }), makeQuote(42, { connection: 1, receivedAtMs: -9_000 })];
+  cache.apply(makeFrame("snapshot", 1, rows));
+
+  cache.setFeed(makeFeed("stale"));
+  assert.deepEqual(rows.map((one) => cache.stateOf(one)), ["stale", "stale"]);
+  cache.setFeed(makeFeed("starved"));
+  assert.deepEqual(rows.map((one) => cache.stateOf(one)), ["live", "stale"]);
+});
+
+test("rows of a starved connection are painted with every frame, because they age", () => {
+  const cache = new QuoteCache();
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41)]));
+  cache.setFeed(makeFeed("starved"));
+  cache.takeChanged();
+
+  cache.apply(makeFrame("changes", 2, []));
+
+  assert.deepEqual([...cache.takeChanged()], [41]);
+});

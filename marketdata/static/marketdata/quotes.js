@@ -7,10 +7,10 @@
 /**
  * State of the feed, from the server's `feed` message.
  * @typedef {object} Feed
- * @property {string} state  live, partial, reconnecting, stale, no_owner, bus_lost
+ * @property {string} state  live, delayed, carried, partial, token, reconnecting, stale, no_owner, bus_lost
  * @property {number} live
  * @property {number} total
- * @property {{number: number, state: string, error: string}[]} connections
+ * @property {{number: number, state: string, error: string, delay_seconds?: number}[]} connections
  * @property {Record<string, number>} [closed]  End of the last session of each closed segment, epoch in ms.
  */
 
@@ -43,6 +43,9 @@ export function judgeQuote(quote, isConnectionLive, closedSinceMs) {
 /** No price is live without a frame for this long. Chosen: two missed frames; the server sends one a second or more. */
 export const RECEIVING_WITHIN_MS = 2_000;
 
+/** On a starved connection only rows with a packet in this time are live. STARVED_SECONDS: marketdata/domain/feed.py. */
+const STARVED_MS = 10_000;
+
 export class QuoteCache {
   /** @type {Map<number, Quote>} */
   #quotes = new Map();
@@ -51,9 +54,12 @@ export class QuoteCache {
   /** @type {Set<number>} */
   #liveConnections = new Set();
   /** @type {Set<number>} */
+  #starvedConnections = new Set();
+  /** @type {Set<number>} */
   #notStreaming = new Set();
   /** @type {{epoch: number, sequence: number} | null} */
   #position = null;
+  #serverTimeMs = 0;
   isReceiving = false;
 
   /** @type {Feed | null} */
@@ -73,6 +79,11 @@ export class QuoteCache {
       return false;
     }
     this.#position = { epoch: frame.epoch, sequence: frame.sequence };
+    this.#serverTimeMs = frame.serverTimeMs;
+    // Rows of a starved connection become stale with time, without a packet.
+    if (this.#starvedConnections.size > 0) {
+      this.markAll();
+    }
     // A snapshot holds all watched instruments: others are no longer watched, and their quotes would age unnoticed.
     if (frame.kind === "snapshot") {
       this.markAll();
@@ -94,8 +105,12 @@ export class QuoteCache {
   setFeed(feed) {
     this.feed = feed;
     // Without the bus the server has no current report of any connection.
-    const live = feed.state === "bus_lost" ? [] : feed.connections.filter((one) => one.state === "live");
-    this.#liveConnections = new Set(live.map((one) => one.number));
+    const connections = feed.state === "bus_lost" ? [] : feed.connections;
+    const numbersIn = (/** @type {string[]} */ ...states) =>
+      new Set(connections.filter((one) => states.includes(one.state)).map((one) => one.number));
+    // Delayed prices move: the chip says how late they are.
+    this.#liveConnections = numbersIn("live", "delayed");
+    this.#starvedConnections = numbersIn("starved");
     // A state may change without a new quote: all cells are painted again.
     this.markAll();
   }
@@ -153,8 +168,18 @@ export class QuoteCache {
       receivedAtMs: quote.receivedAtMs,
     };
     // Without frames from the server, the last reports of connections and sessions are outdated.
-    const isConnectionLive = this.isReceiving && this.#liveConnections.has(quote.connection);
+    const isConnectionLive =
+      this.isReceiving && (this.#liveConnections.has(quote.connection) || this.#hasPacketWhileStarved(quote));
     return judgeQuote(facts, isConnectionLive, this.isReceiving ? this.#closedSince(quote.segment) : null);
+  }
+
+  /** @param {Quote} quote */
+  #hasPacketWhileStarved(quote) {
+    return (
+      this.#starvedConnections.has(quote.connection) &&
+      quote.receivedAtMs !== null &&
+      this.#serverTimeMs - quote.receivedAtMs <= STARVED_MS
+    );
   }
 
   /** End of the last session of all displayed prices, epoch in ms; null while one of their segments trades. */

@@ -17,8 +17,8 @@ from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.disconnects import Reaction, describe, reaction_to
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan.requests import SUBSCRIBE_CODE, Request
-from marketdata.domain.feed import ConnectionState
-from marketdata.domain.instruments import InstrumentKey
+from marketdata.domain.feed import ConnectionState, DeliveryReading
+from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.tick_rules import EndedDays
 from subscriptions.domain.connection_life import Attempts, Disconnect, DisconnectCause, SocketLifetime, may_follow
 from subscriptions.domain.wanted import WantedInstrument
@@ -64,12 +64,17 @@ class ConnectionLifecycle:
         self.table = QuoteTable()
         self.state = ConnectionState.OPENING
         self.last_error = ""
+        self.is_retrying = False
+        """Whether the next attempt follows a lost or refused socket by itself, without other credentials."""
         self.reconnects: Counter[DisconnectCause] = Counter()
         """Sockets lost or refused in this epoch, by cause."""
         self.sockets = 0
         """Sockets opened in this epoch."""
         self.last_packet_at_ms: int | None = None
-        self._ticking: Collection[int] = ()
+        self.delivery = DeliveryReading()
+        """How the packets arrive, as the monitor found it last."""
+        self.ticking: frozenset[ExchangeSegment] = frozenset()
+        """Segments with recent trades on this connection."""
         self._list_ended = list_ended
         self._is_confirmed = is_confirmed
         self._is_data_expected = True
@@ -120,9 +125,9 @@ class ConnectionLifecycle:
             self._note_removed(self.table.remove(request.instruments))
         self._become_live_if_ready()
 
-    def note_ticking(self, segments: Collection[int]) -> None:
+    def note_ticking(self, segments: Collection[ExchangeSegment]) -> None:
         """Note the segments with recent trades, as the publisher observes them, whatever the calendar says."""
-        self._ticking = segments
+        self.ticking = frozenset(segments)
 
     def drain(self) -> int:
         """Decode the packets received since the last call and return their number.
@@ -132,7 +137,7 @@ class ConnectionLifecycle:
         """
         now_ms = time.time_ns() // 1_000_000
         # Trades override the calendar: in a segment that trades, packets are those of a session.
-        ended = {segment: day for segment, day in self._list_ended().items() if segment not in self._ticking}
+        ended = {segment: day for segment, day in self._list_ended().items() if segment not in self.ticking}
         packets = self.table.absorb(received_at_ms=now_ms, ended=ended)
         if packets:
             self.last_packet_at_ms = now_ms
@@ -145,6 +150,21 @@ class ConnectionLifecycle:
         """Record whether any sent instrument is in session, as the monitor found it."""
         self._is_data_expected = is_expected
         self._become_live_if_ready()
+
+    def note_delivery(self, delivery: DeliveryReading) -> None:
+        """Record how the packets arrive; another condition is reported at once."""
+        is_news = delivery.condition is not self.delivery.condition
+        self.delivery = delivery
+        if is_news:
+            logger.warning(
+                "connection %d, epoch %d: %s; %d of %d due packets came",
+                self.lease.connection,
+                self.lease.epoch,
+                delivery.condition.name.lower(),
+                delivery.received,
+                delivery.due,
+            )
+            self._reportable.set()
 
     def close_socket(self, reason: Disconnect) -> None:
         """Close the socket, if one is open, for our own reason; the first reason counts."""
@@ -206,6 +226,7 @@ class ConnectionLifecycle:
             used = await credentials.read()
             # Without credentials no opening can succeed: wait for them, outside the gate.
             if used is None:
+                self.is_retrying = False
                 self._become(ConnectionState.WAITING, "no credentials")
                 await credentials.wait_for_other_than(None, seconds=None)
                 continue
@@ -217,6 +238,7 @@ class ConnectionLifecycle:
             # The domain decides about state and wait; chance is drawn here, since it has no randomness.
             retry = self._attempts.after(disconnect, lifetime, chance=random.random())  # noqa: S311
             self.reconnects[disconnect.cause] += 1
+            self.is_retrying = disconnect.reaction is Reaction.COME_BACK
             self._become(retry.state, disconnect.reason)
             self._reportable.set()  # Failed turns count even where state and reason stay.
             # Recorded for the token renewal, which may store a new one and so end the wait below. A plan that is too

@@ -1,6 +1,6 @@
-"""Monitors the socket of one connection: closes it if it is mute, sends bad data or may belong to another owner.
+"""Monitors the socket of one connection: closes it if it is mute, starved, sends bad data or may be another owner's.
 
-The limits are decided in `subscriptions.domain.watchdog` and `subscriptions.domain.bad_data`. The monitor reads the
+The limits are decided in `subscriptions.domain`: `watchdog`, `delivery` and `bad_data`. The monitor reads the
 counters that the flush fills and decodes nothing itself. Each closing has its own cause, apart from network failures.
 """
 
@@ -8,18 +8,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from django.db import Error as DatabaseError
 
 from marketdata.dhan.disconnects import Reaction
+from marketdata.domain.feed import STARVED_SECONDS, Delivery
 from marketdata.domain.instruments import ExchangeSegment
 from subscriptions.domain.bad_data import BadDataMonitor
 from subscriptions.domain.commands import Modes
 from subscriptions.domain.connection_life import Disconnect, DisconnectCause
+from subscriptions.domain.delivery import DeliveryMonitor
 from subscriptions.domain.watchdog import Limits, Reading, Watchdog
 from subscriptions.feed.connection.life import ConnectionLifecycle
+from subscriptions.feed.connection.other_trades import OtherTrades
 from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
@@ -46,10 +50,19 @@ async def refresh_sessions_on_beat(refresh: Callable[[], object]) -> None:
 class DataMonitor:
     """Checks the sockets of one connection."""
 
-    def __init__(self, connection: ConnectionLifecycle, *, limits: Limits, is_expected: IsStreamingExpected) -> None:
+    def __init__(
+        self,
+        connection: ConnectionLifecycle,
+        *,
+        limits: Limits,
+        is_expected: IsStreamingExpected,
+        other_trades: OtherTrades | None = None,
+    ) -> None:
         self._connection = connection
+        self._other_trades = other_trades or OtherTrades()
         self._is_expected = is_expected
         self._watchdog = Watchdog(limits)
+        self._delivery = DeliveryMonitor()
         self._bad_data = BadDataMonitor()
         self._sockets = 0
         self._streaming = 0
@@ -70,22 +83,39 @@ class DataMonitor:
         if connection.sockets != self._sockets:
             self._sockets = connection.sockets
             self._watchdog.begin_socket(now=now, streamed_before=self._streaming)
+            self._delivery.begin_socket(now=now)
             self._bad_data.begin_socket(now=now)
-        expected = frozenset(one for one in self._list_segments() if self._is_expected(one, at))
+        segments = self._list_segments()
+        expected = frozenset(one for one in segments if self._is_expected(one, at)) | (segments & self._traded(now))
         connection.expect_data(is_expected=bool(expected))
         counters, sent = connection.table.counters, len(connection.plan.sent)
         seen = Reading(counters.packets, connection.table.streaming, sent, expected)
         # The last positive number: the watchdog of the next socket expects as many first packets again.
         self._streaming = seen.streaming or self._streaming
+        # A flush waits while Redis hangs: its packets have arrived, although no counter has them yet.
+        arrived = counters.packets + connection.table.waiting
+        # Trades of this connection show a session too, but only to the display: where all connections are without
+        # packets at once, the session that the calendar does not have is over, and no socket is closed for it.
+        shown = replace(seen, packets=arrived, expected=expected | (segments & frozenset(connection.ticking)))
+        delivery = self._delivery.check(shown, now=now)
+        connection.note_delivery(delivery)
         silence = self._watchdog.check(seen, now=now)
         if silence is not None:
             reason = f"mute: no packet for {silence:.1f} s with {sent} instruments subscribed"
+            connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.MUTE))
+            return
+        if delivery.condition is Delivery.STARVED and expected:
+            reason = f"starved: {delivery.received} of {delivery.due} packets due in {STARVED_SECONDS:.0f} s"
             connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.MUTE))
             return
         share = self._bad_data.check(packets=counters.packets, bad=counters.bad, now=now)
         if share is not None:
             reason = f"bad data: {share:.1%} of the packets were malformed or impossible"
             connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.BAD_DATA))
+
+    def _traded(self, now: float) -> frozenset[ExchangeSegment]:
+        """Return the segments in which other connections receive trades now, whatever the calendar says."""
+        return self._other_trades.list_segments(self._connection.lease.connection, now=now)
 
     def _list_segments(self) -> frozenset[ExchangeSegment]:
         """Return the segments of the sent set."""

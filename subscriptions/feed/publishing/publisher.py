@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
-from marketdata.domain.feed import ConnectionReport, ConnectionState
+from marketdata.domain.feed import ConnectionReport, ConnectionState, Delivery
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.domain.tick_rules import day_in_india
 from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
@@ -48,6 +48,7 @@ class Publisher:
         self._flush_seconds = flush_seconds
         self._sequence = 0
         self._is_full_frame_requested = False
+        self._published_delivery = Delivery.FLOWING
         self._statistics = ConnectionStatistics(connection)
         self._lost_in_a_row = 0
         self._recorded: tuple[ConnectionState, str, int] | None = None
@@ -81,7 +82,8 @@ class Publisher:
             self._connection.drain()
             rows = self._connection.table.take_changes()
             self._statistics.note_flush(rows, late_seconds=begun_at - next_at, took_seconds=loop.time() - begun_at)
-            if len(rows) or loop.time() - published_at >= KEEPALIVE_FRAME_SECONDS:
+            is_news = self._connection.delivery.condition is not self._published_delivery
+            if len(rows) or is_news or loop.time() - published_at >= KEEPALIVE_FRAME_SECONDS:
                 # The sequence grows even if Redis does not take the frame: a reader sees the gap and asks.
                 self._sequence += 1
                 is_taken = await self._publish(FrameKind.CHANGES, rows)
@@ -101,10 +103,12 @@ class Publisher:
             await asyncio.sleep(next_at - loop.time())
 
     async def _publish(self, kind: FrameKind, rows: Rows) -> bool:
-        lease = self._connection.lease
-        return await self._write(
-            self._board.publish(BusFrame(kind, lease.connection, lease.epoch, self._sequence, _now_ms(), rows))
-        )
+        lease, delivery = self._connection.lease, self._connection.delivery.condition
+        frame = BusFrame(kind, lease.connection, lease.epoch, self._sequence, _now_ms(), rows, delivery)
+        is_taken = await self._write(self._board.publish(frame))
+        if is_taken:
+            self._published_delivery = delivery
+        return is_taken
 
     async def _cache_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -191,6 +195,9 @@ class Publisher:
             last_error=connection.last_error,
             statistics=self._statistics.read(),
             ticking=tuple(self._statistics.list_ticking()),
+            delivery=connection.delivery,
+            is_retrying=connection.is_retrying,
+            trade_lag_seconds=self._statistics.trade_lag_seconds(),
         )
 
     async def _record_state(self) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from marketdata.dhan.counters import Counters
-from marketdata.dhan.trade_lags import TradeLags
+from marketdata.dhan.trade_lags import RecentLags, TradeLags
 from marketdata.domain.feed_statistics import FLUSH_BOUNDS, LAG_BOUNDS, TRADE_LAG_BOUNDS, FeedStatistics, Histogram
+from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quote_rows import Rows
 from marketdata.domain.quote_state import SegmentActivity
 from marketdata.domain.tick_rules import TickFault
@@ -31,6 +32,7 @@ class ConnectionStatistics:
         self._loop_lag = Histogram(LAG_BOUNDS)
         self._trade_lag = Histogram(TRADE_LAG_BOUNDS)
         self._trades = TradeLags()
+        self._recent_lags = RecentLags()
         self._activity = SegmentActivity()
         self._lost_writes = 0
 
@@ -39,8 +41,10 @@ class ConnectionStatistics:
         self._loop_lag.add(late_seconds)
         self._flush.add(took_seconds)
         if len(rows):
-            self._trade_lag.add_all(self._trades.take(rows))
-            self._activity.note(self._trades.segments, now=time.monotonic())
+            lags, now = self._trades.take(rows), time.monotonic()
+            self._trade_lag.add_all(lags)
+            self._recent_lags.add(lags, now=now)
+            self._activity.note(self._trades.segments, now=now)
         self._follow_socket()
 
     def note_published(self, *, lag_seconds: float) -> None:
@@ -51,7 +55,12 @@ class ConnectionStatistics:
         """Record a write that Redis did not take in time."""
         self._lost_writes += 1
 
-    def list_ticking(self) -> Sequence[int]:
+    def trade_lag_seconds(self) -> float | None:
+        """Return the median trade lag of the last seconds; None where too few liquid instruments trade."""
+        lag = self._recent_lags.median(now=time.monotonic())
+        return None if lag is None else round(lag, 1)
+
+    def list_ticking(self) -> Sequence[ExchangeSegment]:
         """Return the segments with recent trades, independent of the calendar."""
         return sorted(self._activity.list_ticking(now=time.monotonic()))
 

@@ -1,6 +1,7 @@
 """Readings of five connections with default values, for the checks of /health."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from marketdata.domain.feed import ConnectionState
 from subscriptions.selectors import PlacedCounts
@@ -26,9 +27,13 @@ def make_reports(
     streaming: int = 99,
     age_seconds: float = 0.5,
     last_error: str = "",
+    **report_values: Any,
 ) -> Sequence[Report]:
     """Return the same report of the owner of each connection, written `age_seconds` ago."""
     return [
-        Report(make_report(number, state=state, sent=sent, streaming=streaming, last_error=last_error), age_seconds)
+        Report(
+            make_report(number, state=state, sent=sent, streaming=streaming, last_error=last_error, **report_values),
+            age_seconds,
+        )
         for number in range(1, 6)
     ]

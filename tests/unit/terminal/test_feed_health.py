@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketdata.domain.feed import ConnectionState
+from marketdata.domain.feed import ConnectionState, Delivery, DeliveryReading
 from terminal.feed_health import KnownLoads, Placement, Report, check_feed
 from terminal.health_parts import Status
 from tests.connection_factories import make_report
@@ -110,3 +110,21 @@ def test_streaming_and_drift_are_counted() -> None:
     details = check_feed(make_placement(), make_reports(), {}).details
 
     assert (details["streaming"], details["drift"]) == (495, 5)
+
+
+@pytest.mark.parametrize(
+    ("delivery", "expected"),
+    [
+        (DeliveryReading(Delivery.FLOWING, 400, 400), Status.OK),
+        (DeliveryReading(Delivery.SILENT, 0, 400), Status.FAILING),
+        (DeliveryReading(Delivery.STARVED, 12, 4_000), Status.FAILING),
+        (DeliveryReading(Delivery.SILENT, 0, 0), Status.OK),  # the session is over
+    ],
+)
+def test_the_feed_fails_while_packets_are_due_and_do_not_come(delivery: DeliveryReading, expected: Status) -> None:
+    assert check_feed(make_placement(), make_reports(delivery=delivery), {}).status is expected
+
+
+@pytest.mark.parametrize(("lag", "expected"), [(None, "ok"), (3.0, "ok"), (8.0, "degraded"), (31.0, "failing")])
+def test_a_late_feed_is_degraded_and_a_far_too_late_one_fails(lag: float | None, expected: str) -> None:
+    assert check_feed(make_placement(), make_reports(trade_lag_seconds=lag), {}).status == expected

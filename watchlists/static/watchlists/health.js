@@ -78,6 +78,18 @@ function judgeFeed(feed, ageMs) {
   switch (feed.state) {
     case "live":
       return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${total} broker connections are live.` };
+    case "delayed": {
+      const seconds = Math.max(...feed.connections.map((one) => one.delay_seconds ?? 0));
+      const cause = `Trades arrive ${seconds} s late. The broker is slow, or the clock of the server is wrong.`;
+      return { tone: "warn", label: "Delayed", detail: `${seconds} s`, cause };
+    }
+    case "carried":
+      return {
+        tone: "live",
+        label: "Live",
+        detail,
+        cause: `${live} of ${total} broker connections are live and carry all instruments.${reasons}`,
+      };
     case "partial":
       return {
         tone: "warn",
@@ -89,6 +101,8 @@ function judgeFeed(feed, ageMs) {
       return { tone: "warn", label: "Reconnecting", detail, cause: `Reconnecting to the broker.${reasons}` };
     case "stale":
       return { tone: "warn", label: "Stale", detail: age(ageMs), cause: `No data from the broker. Prices are outdated.${reasons}` };
+    case "token":
+      return { tone: "down", label: "Token", detail: "", cause: `The broker needs another access token. Prices are outdated.${reasons}` };
     case "no_owner":
       return { ...down, cause: "No feed worker is running. Prices are outdated." };
     // bus_lost, and any state that a newer server may add: no state that this page does not know is live.

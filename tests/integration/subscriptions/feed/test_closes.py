@@ -100,7 +100,7 @@ def test_the_calendar_names_the_last_session_of_each_closed_segment() -> None:
 
 def test_a_segment_that_trades_is_in_session_whatever_the_calendar_says() -> None:
     connection, share = make_connection(1), make_equity("TCS")
-    connection.note_ticking([int(S.NSE_EQ)])
+    connection.note_ticking([S.NSE_EQ])
 
     hear(connection, share)
 

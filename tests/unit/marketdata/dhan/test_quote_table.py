@@ -322,3 +322,14 @@ def test_a_key_with_another_id_returns_the_id_that_it_replaces() -> None:
 
     assert table.add({NIFTY: IDS[NIFTY], OPTION: 999}) == [IDS[OPTION]]
     assert table.add({OPTION: 999}) == []
+
+
+def test_messages_wait_until_they_are_absorbed() -> None:
+    table = make_table()
+    table.append(packets.encode(TickerTick(NIFTY, 25_000.0, 1)))
+    table.append(b"")
+
+    waiting = table.waiting
+    table.absorb(received_at_ms=1)
+
+    assert (waiting, table.waiting) == (2, 0)

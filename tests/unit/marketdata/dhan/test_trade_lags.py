@@ -3,7 +3,7 @@
 import numpy as np
 
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
-from marketdata.dhan.trade_lags import LIQUID_SECONDS, MOST_INSTRUMENTS, TradeLags
+from marketdata.dhan.trade_lags import LIQUID_SECONDS, MOST_INSTRUMENTS, RecentLags, TradeLags
 from marketdata.domain.quote_rows import QUOTE_ROW, Known, Rows
 
 NOON = 1_770_000_000  # true UTC epoch seconds
@@ -74,3 +74,19 @@ def test_the_memory_for_last_trades_is_bounded() -> None:
     last = make_rows((5 * half - 1, NOON + 1), received_at=NOON + 2)
     assert lags.take(last).tolist() == [1.0]
     assert lags.take(make_rows((0, NOON + 1), received_at=NOON + 2)).tolist() == []
+
+
+def test_the_median_is_of_the_last_seconds_and_without_the_rounding_of_the_trade_time() -> None:
+    lags = RecentLags()
+    lags.add(np.array([100.0] * 9), now=0.0)
+    lags.add(np.array([8.0, 8.5, 9.0]), now=10.0)
+    lags.add(np.array([8.5, 60.0]), now=11.0)
+
+    assert lags.median(now=12.0) == 8.0
+
+
+def test_a_few_trades_have_no_median() -> None:
+    lags = RecentLags()
+    lags.add(np.array([8.0] * 4), now=0.0)
+
+    assert lags.median(now=1.0) is None

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from marketdata.domain.feed import Delivery
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import (
     FIELDS_OF,
@@ -36,6 +37,20 @@ def test_a_row_has_186_bytes_and_contains_a_full_packet_body_from_byte_16() -> N
     assert QUOTE_ROW.itemsize == 186
     assert (offsets["ltp"], offsets["day_open"], offsets["depth"], offsets["previous_close"]) == (16, 54, 70, 170)
     assert QUOTE_ROW["volume"] == np.uint64
+
+
+def test_the_delivery_of_a_connection_is_part_of_its_frame() -> None:
+    starved = replace(make_frame(count=1), delivery=Delivery.STARVED)
+
+    assert decode_frame(encode_frame(starved)).delivery is Delivery.STARVED
+    assert decode_frame(encode_frame(make_frame(count=0))).delivery is Delivery.FLOWING
+
+
+def test_a_delivery_of_another_version_does_not_read_as_flowing() -> None:
+    payload = bytearray(encode_frame(make_frame(count=1)))
+    payload[6] = 99
+
+    assert decode_frame(bytes(payload)).delivery is Delivery.SILENT
 
 
 def test_fields_of_unknown_groups_are_none_and_zero_is_a_value() -> None:
