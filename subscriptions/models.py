@@ -71,7 +71,7 @@ class FeedLease(models.Model):
 
 
 class FeedGate(models.Model):
-    """One row for the account: the cooldown during which no broker socket may be opened."""
+    """One row for the account: its cooldown, and whether the broker holds slots."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     cooldown_until = models.DateTimeField(null=True, blank=True)
@@ -81,6 +81,11 @@ class FeedGate(models.Model):
     set_by = models.CharField(max_length=128, blank=True)
     # Consecutive refusals by the broker; each makes the next cooldown longer.
     refusals = models.PositiveSmallIntegerField(default=0)
+    # Until when the terminal waits for the slot of a lost socket: the end of the day on which the broker held one.
+    slots_held_until = models.DateTimeField(null=True, blank=True)
+    # The last opening while the broker may have counted a lost socket, and how many of them no 805 has followed.
+    risked_at = models.DateTimeField(null=True, blank=True)
+    risks = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         db_table = "feed_gate"

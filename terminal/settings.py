@@ -246,6 +246,8 @@ PING_QUIET_MS = _whole("PING_QUIET_MS", 13_000, low=100, high=60_000)
 PING_ANSWER_MS = _whole("PING_ANSWER_MS", 10_000, low=100, high=60_000)
 # Cooldown of the account after 805 or 429, up to five times as long after repeated refusals: 1 to 5 min (docs/dhan.md).
 QUIET_SECONDS = _whole("QUIET_SECONDS", 60, low=1, high=3_600)
+# Time for which the broker may count a lost socket: clients reconnect well after about 30 s (docs/dhan.md).
+HELD_SLOT_S = _whole("HELD_SLOT_S", 30, low=1, high=600)
 # Maximum age of a frozen owner's socket after its lease expired: the broker drops a silent one after 40 s, plus 5 s.
 FROZEN_OWNER_S = _whole("FROZEN_OWNER_S", 45, low=1, high=3_600)
 # Flush period: the packets of this time make one frame.

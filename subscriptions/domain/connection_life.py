@@ -45,6 +45,7 @@ class DisconnectCause(StrEnum):
     BAD_DATA = "bad_data"  # too many packets were malformed or impossible
     COOLDOWN = "quiet"  # closed by us: the account is in a cooldown
     FENCED = "fenced"  # closed by us: another owner may have the connection
+    HELD_SLOT = "held_slot"  # the broker still counts a lost socket of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,10 @@ class Attempts:
     def opened(self) -> None:
         """Record that the broker accepted a socket. Only its lifetime shows whether it works."""
         self.failed_turns = 0
+
+    def wait_for_slot(self) -> None:
+        """Count the wait for a held slot as a failed turn: the connection is lost, and failover need not wait."""
+        self.failed_turns = max(self.failed_turns, 1)
 
     def after(self, disconnect: Disconnect, lifetime: SocketLifetime | None, *, chance: float) -> RetryPlan:
         """Return the retry plan; `lifetime` is None if the opening was refused."""

@@ -55,6 +55,7 @@ def read_settings() -> FeedSettings:
         limits=Limits(settings.MUTE_SECONDS, settings.MUTE_QUIET_SECONDS),
         keepalive=KeepaliveTimeouts(settings.PING_QUIET_MS / 1_000, settings.PING_ANSWER_MS / 1_000),
         cooldown_seconds=settings.QUIET_SECONDS,
+        held_seconds=settings.HELD_SLOT_S,
         frozen_seconds=settings.FROZEN_OWNER_S,
     )
 

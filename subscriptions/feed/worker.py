@@ -63,6 +63,7 @@ class FeedSettings:
     limits: Limits
     keepalive: KeepaliveTimeouts
     cooldown_seconds: float
+    held_seconds: float
     frozen_seconds: float
 
 
@@ -186,7 +187,10 @@ class FeedWorker:
             frozen_seconds=settings.frozen_seconds,
         )
         gate = OpeningGate(
-            keeper, pause_seconds=settings.open_pause_seconds, cooldown_seconds=settings.cooldown_seconds
+            keeper,
+            pause_seconds=settings.open_pause_seconds,
+            cooldown_seconds=settings.cooldown_seconds,
+            held_seconds=settings.held_seconds,
         )
         return keeper, gate
 

@@ -1,6 +1,6 @@
 """Helpers for faults of a connection: the owners' reports, an open or closed market, a new token."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
@@ -61,6 +61,11 @@ def wait_for_disconnects(cause: str, count: int) -> None:
     wait_until(
         lambda: count_disconnects(cause) == count, seconds=5, message=f"{count} disconnects are caused by {cause}"
     )
+
+
+def list_sockets(simulator: SimulatorAddress) -> Set[int]:
+    """Return the numbers of the sockets that are open at the broker; each socket has a number of its own."""
+    return {one["number"] for one in simulator.connections()["connections"]}
 
 
 def epochs() -> Mapping[int, int]:

@@ -2,16 +2,20 @@
 
 The broker blocks accounts that open sockets too fast. One task grants turns in the order of the requests. It owns the
 account-wide advisory lock during an opening and the pause after it, so the other workers wait too. A cooldown (after
-429: open nothing; after 805: close everything) is a row in PostgreSQL that closes the gate of every worker.
+429: open nothing; after 805: close everything) is a row in PostgreSQL that closes the gate of every worker. An 805 that
+a held slot explains starts none (`slots`).
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from marketdata.dhan.disconnects import Reaction
-from subscriptions.domain.connection_life import Disconnect
+from subscriptions.domain.backoff import HELD_SECONDS
+from subscriptions.domain.connection_life import Disconnect, DisconnectCause
+from subscriptions.feed.connection.slots import HeldSlots
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import Cooldown
 
@@ -32,8 +36,14 @@ class OpeningGate:
     """Grants turns while `run` runs."""
 
     def __init__(
-        self, keeper: LeaseKeeper, *, pause_seconds: float, cooldown_seconds: float = COOLDOWN_SECONDS
+        self,
+        keeper: LeaseKeeper,
+        *,
+        pause_seconds: float,
+        cooldown_seconds: float = COOLDOWN_SECONDS,
+        held_seconds: float = HELD_SECONDS,
     ) -> None:
+        self.slots = HeldSlots(keeper, held_seconds=held_seconds)
         self._keeper = keeper
         self._pause_seconds = pause_seconds
         self._cooldown_seconds = cooldown_seconds
@@ -69,10 +79,19 @@ class OpeningGate:
             finally:
                 self._keeper.release_gate()
 
-    def apply(self, disconnect: Disconnect) -> None:
-        """Start the cooldown that `disconnect` asks for, if it asks for one."""
-        if disconnect.reaction not in {Reaction.WAIT, Reaction.STOP_ALL}:
-            return
+    async def apply(self, disconnect: Disconnect) -> Disconnect:
+        """Start the cooldown that `disconnect` asks for, if any; return it with the reaction that is due.
+
+        Where a held slot explains an 805, the other sockets stay open and only the closed one waits.
+        """
+        if disconnect.reaction is Reaction.STOP_ALL and await self.slots.explain_refusal():
+            reason = f"{disconnect.reason}; the broker still counts a lost socket"
+            return replace(disconnect, reaction=Reaction.COME_BACK, reason=reason, cause=DisconnectCause.HELD_SLOT)
+        if disconnect.reaction in {Reaction.WAIT, Reaction.STOP_ALL}:
+            self._start_cooldown(disconnect)
+        return disconnect
+
+    def _start_cooldown(self, disconnect: Disconnect) -> None:
         cooldown = Cooldown(self._cooldown_seconds, disconnect.reaction is Reaction.STOP_ALL, disconnect.reason)
         # In force at once, before the keeper's thread has recorded it.
         self.update_cooldown(cooldown)

@@ -35,10 +35,12 @@ logger = logging.getLogger(__name__)
 # A running former owner learns of its successor at its next beat; chosen: half a second more for closing.
 HAND_OVER_SECONDS: Final = BEAT_SECONDS + 0.5
 _CONFIRM_POLL_SECONDS: Final = 0.1  # Chosen: a tenth of the keeper's beat; only polled while unconfirmed.
+_SLOT_POLL_SECONDS: Final = 0.5  # Chosen: a query twice a second; polled only while a slot may be held.
 _PLAN_POLL_SECONDS: Final = 1.0  # Chosen: an operator who removes instruments sees the retry within a second.
 # States in which the broker may have refused our credentials.
 _REFUSED: Final = frozenset({ConnectionState.WAITING, ConnectionState.STOPPED})
 _SUBSCRIBE_CODES: Final = frozenset(SUBSCRIBE_CODE.values())
+_SLOT_HELD: Final = "it opens again when the broker no longer counts the lost socket"
 _LOG_LEVELS: Final = {
     ConnectionState.STOPPED: logging.ERROR,
     ConnectionState.WAITING: logging.ERROR,
@@ -222,6 +224,8 @@ class ConnectionLifecycle:
             # cache write finds it; then it has one beat to close. Only after that this owner opens.
             await self.fence.wait_announced()
             await asyncio.sleep(HAND_OVER_SECONDS)
+            # Nobody closed the former owner's socket with a handshake, as far as this one knows.
+            gate.slots.note_lost(self.lease.connection)
         while True:
             used = await credentials.read()
             # Without credentials no opening can succeed: wait for them, outside the gate.
@@ -233,6 +237,7 @@ class ConnectionLifecycle:
             # Waits here and not inside the turn, where it would block the other connections.
             await self.wait_confirmed()
             await gate.wait_cooldown()
+            await self._wait_for_slot(gate)
             self._become(ConnectionState.OPENING, self.last_error)
             disconnect, lifetime = await self._run_socket(url, gate, used, keepalive)
             # The domain decides about state and wait; chance is drawn here, since it has no randomness.
@@ -245,6 +250,8 @@ class ConnectionLifecycle:
             # large says nothing about the token.
             if retry.state in _REFUSED and disconnect.reaction is not Reaction.FIX_PLAN:
                 await credentials.note_refused(used, disconnect.reason)
+            # Before the backoff too: failover may begin at once where the wait is long.
+            await self._wait_for_slot(gate)
             await self._wait_for_retry(disconnect, retry.delay_seconds, credentials, used)
 
     async def leave(self) -> None:
@@ -267,8 +274,7 @@ class ConnectionLifecycle:
         try:
             await self._open(url, gate, credentials, keepalive)
         except RefusedError as error:
-            self.drain()  # The broker may send a disconnect packet and drop the socket during the handshake.
-            return self._broker_disconnect() or error.disconnect, None
+            return error.disconnect, None
         opened_at = time.monotonic()
         disconnect = await self._stay_open(gate)
         return disconnect, SocketLifetime(time.monotonic() - opened_at, is_heard=self.table.counters.packets > 0)
@@ -282,14 +288,16 @@ class ConnectionLifecycle:
             self.table.begin_socket()
             self.plan.begin_socket()
             self._close_reason = None
+            if not await gate.slots.may_open(self.lease.connection):
+                raise RefusedError(Disconnect(Reaction.COME_BACK, _SLOT_HELD, DisconnectCause.HELD_SLOT))
             # No unsubscribe will remove these rows: the socket that was sent them is gone.
             self._drop_unplanned_rows()
             try:
                 self._socket = await open_socket(url, credentials, self.table.append, keepalive=keepalive)
             except RefusedError as error:
                 # Inside the turn: no other connection may open between the refusal and the cooldown.
-                gate.apply(error.disconnect)
-                raise
+                self.drain()  # The broker may send a disconnect packet and drop the socket during the handshake.
+                raise RefusedError(await gate.apply(self._broker_disconnect() or error.disconnect)) from None
         self.sockets += 1
         gate.note_opened()
 
@@ -310,9 +318,25 @@ class ConnectionLifecycle:
         self._socket = None
         broker_reason = self._broker_disconnect()
         if broker_reason is not None:
-            gate.apply(broker_reason)
+            broker_reason = await gate.apply(broker_reason)
+        # A socket that the broker closed itself, by packet or close frame, has no slot any more. After an 805 for
+        # another socket's slot this connection waits for that slot.
+        is_slot_held = broker_reason is not None and broker_reason.cause is DisconnectCause.HELD_SLOT
+        if is_slot_held or (broker_reason is None and dropped.cause is not DisconnectCause.BROKER):
+            gate.slots.note_lost(self.lease.connection)
+        else:
+            gate.slots.note_closed(self.lease.connection)
         # In this order: the broker's reason, our own, the end of the WebSocket without either.
         return broker_reason or self._close_reason or dropped
+
+    async def _wait_for_slot(self, gate: OpeningGate) -> None:
+        """Wait until the broker no longer counts the lost socket; failover carries the instruments meanwhile."""
+        while await gate.slots.is_held(self.lease.connection):
+            if not self.failed_turns:
+                self._attempts.wait_for_slot()
+                self._become(self.state, f"{self.last_error or 'the former owner is gone'}; {_SLOT_HELD}")
+                self._reportable.set()
+            await asyncio.sleep(_SLOT_POLL_SECONDS)
 
     async def _wait_for_retry(
         self, disconnect: Disconnect, seconds: float | None, credentials: CredentialsReader, used: Credentials

@@ -138,6 +138,17 @@ class LeaseKeeper:
         self._inbox.put(ask)
         return answer
 
+    def ask(self, act: Callable[[LeaseStatements], Answer]) -> "Future[Answer | None]":
+        """Run statements between two beats; the future has their answer, None while PostgreSQL is unreachable."""
+        answer: Future[Answer | None] = Future()
+
+        def run() -> None:
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(self._with_database(act))
+
+        self._inbox.put(run)
+        return answer
+
     def start_cooldown(self, cooldown: Cooldown, *, grows: bool = False) -> None:
         """Start a cooldown for every worker; with `grows` it doubles with each refusal in a row."""
 

@@ -1,4 +1,4 @@
-"""The SQL of ownership: leases, advisory locks, and the row of the account's cooldown.
+"""The SQL of ownership: leases, advisory locks, and the row of the account: cooldown, held slots.
 
 One `LeaseStatements` is one database connection. Its end frees every lock it owns, which makes a lock a sign of life of
 its process. Statements run in autocommit: each is one atomic compare-and-set.
@@ -103,6 +103,31 @@ ON CONFLICT (id) DO UPDATE
        reason = %(reason)s, set_by = %(owner)s, refusals = least(gate.refusals + %(grows)s, 10)
 """
 _NOTE_OPENED: Final = "UPDATE feed_gate SET refusals = 0 WHERE refusals > 0"
+# SQL: whether another connection is live, so that there is something to lose, and a place to move instruments to.
+_OTHER_IS_LIVE: Final = """
+EXISTS (SELECT FROM feed_connections AS other JOIN feed_leases AS lease ON lease.connection_id = other.number
+         WHERE other.number <> %(number)s AND other.state = 'live' AND lease.expires_at > clock_timestamp())
+"""
+_IS_SLOT_HELD: Final = f"""
+SELECT EXISTS (SELECT FROM feed_gate WHERE slots_held_until > clock_timestamp()) AND {_OTHER_IS_LIVE}
+"""  # noqa: S608  Only a constant is put in.
+_RISK_SLOT: Final = f"""
+INSERT INTO feed_gate AS gate (id, closes_all, reason, set_by, refusals, risked_at, risks)
+SELECT 1, false, '', '', 0, clock_timestamp(), 1 WHERE {_OTHER_IS_LIVE}
+ON CONFLICT (id) DO UPDATE
+   SET risks = CASE WHEN gate.risked_at > clock_timestamp() - make_interval(secs => %(window)s)
+           THEN gate.risks + 1 ELSE 1 END,
+       risked_at = clock_timestamp()
+"""  # noqa: S608  Only a constant is put in.
+# Each risk explains one 805. The day ends at midnight in India, when no market is open.
+_EXPLAIN_REFUSAL: Final = """
+UPDATE feed_gate
+   SET risks = risks - 1, slots_held_until =
+           (date_trunc('day', clock_timestamp() AT TIME ZONE 'Asia/Kolkata') + interval '1 day')
+           AT TIME ZONE 'Asia/Kolkata'
+ WHERE risks > 0 AND risked_at > clock_timestamp() - make_interval(secs => %(window)s)
+RETURNING id
+"""
 
 
 # The epoch orders all owners of a connection, so two of them never publish under the same one.
@@ -258,6 +283,25 @@ class LeaseStatements:
     def note_opened(self) -> None:
         """Record that the broker accepted a socket: the next refusal is the first in a row."""
         self._connection.execute(_NOTE_OPENED)
+
+    def is_slot_held(self, number: int) -> bool:
+        """Return whether a lost connection must wait: the broker held a slot today, and another connection is live."""
+        row = self._connection.execute(_IS_SLOT_HELD, {"number": number}).fetchone()
+        return row is not None and bool(row[0])
+
+    def risk_slot(self, number: int, *, window_seconds: float) -> bool:
+        """Record an opening while the broker may count a lost socket; False, and nothing recorded, if it must wait.
+
+        An opening while no other connection is live is none: there is nothing to lose.
+        """
+        if self.is_slot_held(number):
+            return False
+        self._connection.execute(_RISK_SLOT, {"number": number, "window": window_seconds})
+        return True
+
+    def explain_refusal(self, *, window_seconds: float) -> bool:
+        """Return whether a recorded risk of the last `window_seconds` explains an 805; if so slots count as held."""
+        return self._connection.execute(_EXPLAIN_REFUSAL, {"window": window_seconds}).fetchone() is not None
 
 
 def lease_state(owner: str, is_silent: bool | None, is_proven: bool) -> LeaseState:  # noqa: FBT001  Columns of a row.

@@ -48,5 +48,6 @@ def test_decode_errors_are_counted_by_kind() -> None:
 def test_every_cause_and_every_kind_is_listed_from_the_start() -> None:
     read = ConnectionStatistics(ConnectionLifecycle(Lease(1, 1))).read()
 
-    assert read.reconnects == dict.fromkeys(("network", "broker", "mute", "bad_data", "quiet", "fenced"), 0)
+    causes = ("network", "broker", "mute", "bad_data", "quiet", "fenced", "held_slot")
+    assert read.reconnects == dict.fromkeys(causes, 0)
     assert set(read.impossible_ticks) == set(TickFault)
