@@ -71,7 +71,7 @@ class FeedLease(models.Model):
 
 
 class FeedGate(models.Model):
-    """One row for the account: its cooldown, and whether the broker holds slots."""
+    """One row for the account: its cooldown, whether the broker holds slots, and the socket that is being replaced."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     cooldown_until = models.DateTimeField(null=True, blank=True)
@@ -86,6 +86,9 @@ class FeedGate(models.Model):
     # The last opening while the broker may have counted a lost socket, and how many of them no 805 has followed.
     risked_at = models.DateTimeField(null=True, blank=True)
     risks = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # The connection whose socket was replaced for bad data, and until when no other may be.
+    replaced_connection = models.PositiveSmallIntegerField(null=True, blank=True)
+    replaced_until = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "feed_gate"

@@ -22,6 +22,7 @@ from subscriptions.feed.connection.gate import OpeningGate
 from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.connection.monitor import DataMonitor, IsStreamingExpected, refresh_sessions_on_beat
 from subscriptions.feed.connection.other_trades import OtherTrades
+from subscriptions.feed.connection.replacements import Replacements
 from subscriptions.feed.connection.socket import KeepaliveTimeouts
 from subscriptions.feed.heartbeat import send_heartbeats
 from subscriptions.feed.ownership.fence import Fence
@@ -90,6 +91,7 @@ class OwnedConnection:
             limits=settings.limits,
             is_expected=settings.is_streaming_expected,
             other_trades=other_trades,
+            replacements=Replacements(keeper, lease.connection),
         )
 
     async def run(self, gate: OpeningGate, credentials: CredentialsReader, settings: FeedSettings) -> None:

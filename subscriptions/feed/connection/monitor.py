@@ -1,7 +1,8 @@
 """Monitors the socket of one connection: closes it if it is mute, starved, sends bad data or may be another owner's.
 
-The limits are decided in `subscriptions.domain`: `watchdog`, `delivery` and `bad_data`. The monitor reads the
-counters that the flush fills and decodes nothing itself. Each closing has its own cause, apart from network failures.
+The limits are decided in `subscriptions.domain`: `watchdog`, `delivery` and `bad_data`. For bad data one socket of the
+account is replaced at a time (`replacements`). The monitor reads the counters that the flush fills and decodes nothing
+itself. Each closing has its own cause, apart from network failures.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from subscriptions.domain.delivery import DeliveryMonitor
 from subscriptions.domain.watchdog import Limits, Reading, Watchdog
 from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.connection.other_trades import OtherTrades
+from subscriptions.feed.connection.replacements import Replacements
 from subscriptions.feed.threads import run_in_thread
 
 logger = logging.getLogger(__name__)
@@ -56,9 +58,11 @@ class DataMonitor:
         *,
         limits: Limits,
         is_expected: IsStreamingExpected,
+        replacements: Replacements,
         other_trades: OtherTrades | None = None,
     ) -> None:
         self._connection = connection
+        self._replacements = replacements
         self._other_trades = other_trades or OtherTrades()
         self._is_expected = is_expected
         self._watchdog = Watchdog(limits)
@@ -73,6 +77,8 @@ class DataMonitor:
         """Check on a beat until cancelled."""
         while True:
             self._check(time.monotonic(), datetime.now(UTC))
+            if self._connection.has_socket:
+                await self._check_bad_data(time.monotonic())
             await asyncio.sleep(BEAT_SECONDS)
 
     def _check(self, now: float, at: datetime) -> None:
@@ -107,11 +113,16 @@ class DataMonitor:
         if delivery.condition is Delivery.STARVED and expected:
             reason = f"starved: {delivery.received} of {delivery.due} packets due in {STARVED_SECONDS:.0f} s"
             connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.MUTE))
-            return
+
+    async def _check_bad_data(self, now: float) -> None:
+        counters, replacements = self._connection.table.counters, self._replacements
         share = self._bad_data.check(packets=counters.packets, bad=counters.bad, now=now)
-        if share is not None:
+        if share is not None and await replacements.claim(now=now):
+            self._bad_data.note_replaced(now=now)
             reason = f"bad data: {share:.1%} of the packets were malformed or impossible"
-            connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.BAD_DATA))
+            self._connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.BAD_DATA))
+        elif replacements.is_ours and self._bad_data.is_good(packets=counters.packets, bad=counters.bad, now=now):
+            replacements.end()
 
     def _traded(self, now: float) -> frozenset[ExchangeSegment]:
         """Return the segments in which other connections receive trades now, whatever the calendar says."""

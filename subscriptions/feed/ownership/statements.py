@@ -1,4 +1,4 @@
-"""The SQL of ownership: leases, advisory locks, and the row of the account: cooldown, held slots.
+"""The SQL of ownership: leases, advisory locks, and the row of the account: cooldown, held slots, replacement.
 
 One `LeaseStatements` is one database connection. Its end frees every lock it owns, which makes a lock a sign of life of
 its process. Statements run in autocommit: each is one atomic compare-and-set.
@@ -128,6 +128,16 @@ UPDATE feed_gate
  WHERE risks > 0 AND risked_at > clock_timestamp() - make_interval(secs => %(window)s)
 RETURNING id
 """
+# Compare-and-set: of two workers with bad sockets one may replace its own.
+_CLAIM_REPLACEMENT: Final = """
+INSERT INTO feed_gate AS gate (id, closes_all, reason, set_by, refusals, replaced_connection, replaced_until)
+VALUES (1, false, '', '', 0, %(number)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (id) DO UPDATE
+   SET replaced_connection = EXCLUDED.replaced_connection, replaced_until = EXCLUDED.replaced_until
+ WHERE gate.replaced_until IS NULL OR gate.replaced_until <= clock_timestamp()
+RETURNING id
+"""
+_END_REPLACEMENT: Final = "UPDATE feed_gate SET replaced_until = NULL WHERE replaced_connection = %(number)s"
 
 
 # The epoch orders all owners of a connection, so two of them never publish under the same one.
@@ -302,6 +312,15 @@ class LeaseStatements:
     def explain_refusal(self, *, window_seconds: float) -> bool:
         """Return whether a recorded risk of the last `window_seconds` explains an 805; if so slots count as held."""
         return self._connection.execute(_EXPLAIN_REFUSAL, {"window": window_seconds}).fetchone() is not None
+
+    def claim_replacement(self, number: int, *, seconds: float) -> bool:
+        """Claim the account's only replacement for bad data for so long; return whether no other is under way."""
+        values = {"number": number, "seconds": seconds}
+        return self._connection.execute(_CLAIM_REPLACEMENT, values).fetchone() is not None
+
+    def end_replacement(self, number: int) -> None:
+        """Allow the next replacement: the one of this connection helped."""
+        self._connection.execute(_END_REPLACEMENT, {"number": number})
 
 
 def lease_state(owner: str, is_silent: bool | None, is_proven: bool) -> LeaseState:  # noqa: FBT001  Columns of a row.

@@ -1,4 +1,4 @@
-"""The account's row as workers share it: held slots."""
+"""The account's row as workers share it: held slots, and one replacement for bad data at a time."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -88,9 +88,35 @@ def test_no_connection_waits_for_its_slot_while_no_other_is_live(open_session: O
     assert not session.is_slot_held(2)
 
 
+def test_one_connection_of_the_account_is_replaced_for_bad_data_until_it_is_proven_good(
+    open_session: OpenSession,
+) -> None:
+    one, other = open_session("one"), open_session("other")
+    assert one.claim_replacement(1, seconds=300)
+    assert not other.claim_replacement(2, seconds=300)
+
+    one.end_replacement(1)
+
+    assert other.claim_replacement(2, seconds=300)
+    one.end_replacement(1)  # Not its own any more.
+    assert not one.claim_replacement(1, seconds=300)
+
+
+def test_a_claim_to_the_replacement_expires(open_session: OpenSession) -> None:
+    session = open_session("one")
+    assert session.claim_replacement(1, seconds=300)
+
+    FeedGate.objects.update(replaced_until=timezone.now())
+
+    assert session.claim_replacement(2, seconds=300)
+
+
 def test_a_missing_row_is_created(open_session: OpenSession) -> None:
     session = open_session("one")
     FeedGate.objects.all().delete()
     assert session.risk_slot(1, window_seconds=WINDOW)
-
     assert session.explain_refusal(window_seconds=WINDOW)
+
+    FeedGate.objects.all().delete()
+
+    assert session.claim_replacement(1, seconds=300)

@@ -31,6 +31,7 @@ from subscriptions.feed.connection.credentials import CredentialsReader
 from subscriptions.feed.connection.gate import OpeningGate
 from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.connection.monitor import DataMonitor
+from subscriptions.feed.connection.replacements import Replacements
 from subscriptions.feed.ownership.keeper import LeaseKeeper
 from subscriptions.feed.ownership.statements import GATE, Lease, connection_parameters
 from subscriptions.feed.plan.arrivals import Arrivals
@@ -197,7 +198,8 @@ def test_the_monitor_does_not_drain_packets(keeper: LeaseKeeper) -> None:
             async with running_lifecycle(keeper, url) as lifecycle:
                 await wait_until_async(lambda: lifecycle.has_socket, message="a socket")
                 lifecycle.replace_plan(ONE)
-                monitor = DataMonitor(lifecycle, limits=Limits(), is_expected=is_expected)
+                replacements = Replacements(keeper, 1)
+                monitor = DataMonitor(lifecycle, limits=Limits(), is_expected=is_expected, replacements=replacements)
                 monitoring = asyncio.create_task(monitor.run())
                 for request in lifecycle.list_commands():
                     lifecycle.send(request)
