@@ -1,7 +1,8 @@
 """HTTP client of the broker: snapshot prices, the instrument file, and access tokens.
 
 The only module that knows the broker's HTTP paths and responses. No URL, error or log line contains an access token, a
-PIN or a one-time password. Only `fetch_ltp_in_turn` retries, because a trader waits for it.
+PIN or a one-time password. Nothing here retries or waits for the account's turn: callers of market data take it on the
+rest board.
 
 Every answer is read item by item (`dhan.rest_answers`): what is odd is left out, counted on the rest board for
 `/metrics`, and logged once for each kind. `dhan_http` has the errors.
@@ -9,7 +10,6 @@ Every answer is read item by item (`dhan.rest_answers`): what is odd is left out
 
 import gzip
 import logging
-import random
 import tempfile
 import time
 import zlib
@@ -63,7 +63,6 @@ __all__ = [
     "RequestRefused",
     "fetch_candle",
     "fetch_ltp",
-    "fetch_ltp_in_turn",
     "fetch_profile",
     "fetch_quotes",
     "generate_token",
@@ -73,10 +72,6 @@ __all__ = [
 
 # docs/dhan.md, REST: instruments in one request, over all segments.
 MAX_KEYS_PER_REQUEST: Final = 1_000
-# docs/dhan.md, REST: the limit is one request a second; at exactly one second users still see refusals.
-QUOTE_INTERVAL_SECONDS: Final = 1.1
-# Chosen: at most two waits, because a trader waits for the answer.
-QUOTE_ATTEMPTS: Final = 3
 # Chosen: as short as a trader's patience allows; a missing price is requested again.
 QUOTE_TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
 QUOTE_SECONDS: Final = 6.0  # Chosen: twice the timeout of a read. An answer that drips never exceeds that one.
@@ -116,20 +111,6 @@ def fetch_ltp(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Map
     """
     content = _fetch_content(Answer.LTP, keys, credentials)
     return _readable(Answer.LTP, lambda: rest_answers.read_prices(content, keys))
-
-
-def fetch_ltp_in_turn(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Decimal]:
-    """Return last prices as `fetch_ltp`; retry over the rate limit, at most QUOTE_ATTEMPTS attempts in all.
-
-    A retry blocks for seconds: do not call it in an event loop or a transaction. Raises DhanError.
-    """
-    for _ in range(QUOTE_ATTEMPTS - 1):
-        try:
-            return fetch_ltp(keys, credentials=credentials)
-        except RateLimited:
-            # Jitter: processes that were refused together must not retry together.
-            time.sleep(QUOTE_INTERVAL_SECONDS * random.uniform(1.0, 1.4))  # noqa: S311  jitter is no secret
-    return fetch_ltp(keys, credentials=credentials)
 
 
 def fetch_quotes(keys: Sequence[InstrumentKey], *, credentials: Credentials) -> Mapping[InstrumentKey, Quote]:

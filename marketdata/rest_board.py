@@ -1,14 +1,17 @@
 """STORE. The rest board in Redis: the answers of the broker's REST API, as all processes know them together.
 
 The only module that knows these keys, under the prefix of the source: `odd_items` (hash: answer:kind -> number of odd
-items), `price_waits` and `candle_waits` (hash: instrument id -> failures:epoch milliseconds, expires) and
-`candles_requested:<day>` (a counter, expires). Redis may lose all of them: counters begin again, and each price and
-each candle is requested once more.
+items), `price_waits` and `candle_waits` (hash: instrument id -> failures:epoch milliseconds, expires),
+`candles_requested:<day>` (a counter, expires), `rest_turn` (a `Turn`, expires), `wanted_spots` (sorted set: instrument
+id by epoch seconds, expires) and `spot_answers` (hash: instrument id -> price:epoch milliseconds, expires). Redis may
+lose all of them: counters begin again, and each price and each candle is requested once more.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final
 
 import redis
@@ -20,6 +23,16 @@ from marketdata.redis_client import pooled_client
 WAITS_TTL_SECONDS: Final = 3_600
 # Chosen: above a day, the longest wait for a candle.
 CANDLES_TTL_SECONDS: Final = 2 * 86_400
+# Chosen: above the time for which an answer is used (`services.price_requests`), for the same reason.
+ANSWERS_TTL_SECONDS: Final = 300
+
+
+class Turn(StrEnum):
+    """Whether the caller may send the account's next market-data request."""
+
+    TAKEN = "taken"
+    BUSY = "busy"  # less than an interval ago another caller took a turn
+    FAILED = "failed"  # as BUSY, and that request found the broker unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,14 @@ class PriceWait:
     due_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class SpotAnswer:
+    """The broker's latest answer about a spot: its price in rupees, None where the answer did not contain it."""
+
+    ltp: Decimal | None
+    at: datetime
+
+
 class RestBoard:
     """The board for code that may block. Each method raises BoardError when Redis is unreachable."""
 
@@ -37,6 +58,8 @@ class RestBoard:
         self._redis = client
         self._odd_items, self._waits = f"{prefix}:odd_items", f"{prefix}:price_waits"
         self._candle_waits, self._candles = f"{prefix}:candle_waits", f"{prefix}:candles_requested"
+        self._turn, self._wanted = f"{prefix}:rest_turn", f"{prefix}:wanted_spots"
+        self._answers = f"{prefix}:spot_answers"
 
     def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
         """Add the odd items of one answer, by kind."""
@@ -78,6 +101,50 @@ class RestBoard:
         pipeline.incrby(f"{self._candles}:{day}", count)
         pipeline.expire(f"{self._candles}:{day}", CANDLES_TTL_SECONDS)
         _write_waits(pipeline, self._candle_waits, waits, ttl_seconds=CANDLES_TTL_SECONDS)
+        pipeline.execute()
+
+    def take_turn(self, milliseconds: int) -> Turn:
+        """Take the turn of the account for `milliseconds`, if no caller has it; return what came of it."""
+        if self._redis.set(self._turn, Turn.BUSY, nx=True, px=milliseconds):
+            return Turn.TAKEN
+        return Turn.FAILED if self._redis.get(self._turn) == Turn.FAILED.encode() else Turn.BUSY
+
+    def note_failed_turn(self, milliseconds: int) -> None:
+        """Tell other callers for `milliseconds` that the broker is unavailable."""
+        self._redis.set(self._turn, Turn.FAILED, px=milliseconds)
+
+    def note_wanted(self, instrument_id: int, *, at: datetime) -> None:
+        """Record that a caller waits for the price of this spot."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.zadd(self._wanted, {str(instrument_id): at.timestamp()})
+        pipeline.expire(self._wanted, ANSWERS_TTL_SECONDS)
+        pipeline.execute()
+
+    def list_wanted(self, *, since: datetime) -> Sequence[int]:
+        """Return the spots that callers have waited for `since` then, the longest first."""
+        found: Any = self._redis.zrangebyscore(self._wanted, since.timestamp(), "+inf")
+        return [int(one) for one in found]
+
+    def read_answer(self, instrument_id: int) -> SpotAnswer | None:
+        """Return the latest answer about this spot; None if there is none."""
+        value: Any = self._redis.hget(self._answers, str(instrument_id))
+        if value is None:
+            return None
+        ltp, _, at_ms = value.decode().partition(":")
+        return SpotAnswer(Decimal(ltp) if ltp else None, datetime.fromtimestamp(int(at_ms) / 1_000, tz=UTC))
+
+    def write_answers(self, answers: Mapping[int, Decimal | None], *, at: datetime) -> None:
+        """Write the latest answer about each of these spots; nobody waits for them any more."""
+        if not answers:
+            return
+        at_ms = round(at.timestamp() * 1_000)
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hset(
+            self._answers,
+            mapping={str(one): f"{'' if ltp is None else ltp}:{at_ms}" for one, ltp in answers.items()},
+        )
+        pipeline.expire(self._answers, ANSWERS_TTL_SECONDS)
+        pipeline.zrem(self._wanted, *(str(one) for one in answers))
         pipeline.execute()
 
     def _list_waits(self, key: str, instrument_ids: Collection[int]) -> Mapping[int, PriceWait]:

@@ -232,6 +232,8 @@ TOKEN_RENEW_MARGIN_MIN = _whole("TOKEN_RENEW_MARGIN_MIN", 120, low=5, high=1_380
 DHAN_OPEN_INTERVAL_MS = _whole("DHAN_OPEN_INTERVAL_MS", 2_000, low=0, high=60_000)
 # Pause between two subscribe messages on one socket. The broker documents no rate; clients use 50 to 100 ms.
 DHAN_MESSAGE_INTERVAL_MS = _whole("DHAN_MESSAGE_INTERVAL_MS", 50, low=0, high=10_000)
+# Pause between two market-data requests of the account: the limit is one a second, and 1.1 s is safe (docs/dhan.md).
+DHAN_QUOTE_INTERVAL_MS = _whole("DHAN_QUOTE_INTERVAL_MS", 1_100, low=1, high=60_000)
 
 # Maximum of connections that one feed worker owns; the broker allows five per account (docs/dhan.md).
 FEED_CONNECTIONS = _whole("FEED_CONNECTIONS", 5, low=1, high=5)

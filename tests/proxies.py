@@ -21,6 +21,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.passes.set()
         self.generation = 0
         self.delay_seconds = 0.0
+        self.accepted = 0
         super().__init__(address, _Pipe)
 
 
@@ -31,6 +32,7 @@ class _Pipe(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         generation = self.server.generation
+        self.server.accepted += 1
         with socket.create_connection(self.server.target) as onward:
             self.server.open += [self.request, onward]
             ways = {self.request: onward, onward: self.request}
@@ -79,6 +81,11 @@ class Proxy:
     def slow_down(self, delay_seconds: float) -> None:
         """Delay every chunk in both directions by `delay_seconds`; 0 removes the delay."""
         self._serving().delay_seconds = delay_seconds
+
+    @property
+    def accepted(self) -> int:
+        """The number of connections since the last `restore`: for an HTTP client without a pool, its requests."""
+        return self._serving().accepted
 
     def _serving(self) -> _Server:
         assert self._server is not None, "the proxy is cut"

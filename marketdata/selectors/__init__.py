@@ -19,7 +19,6 @@ from marketdata.selectors.prices import (
     Price,
     PriceSource,
     PriceUnknown,
-    list_broker_ltps,
     list_ltps,
     list_prices,
     list_quotes,
@@ -43,6 +42,7 @@ from marketdata.selectors.series import (
     list_first_current,
     list_over,
     list_series,
+    list_spots,
 )
 from marketdata.selectors.sessions import (
     MarketCalendar,

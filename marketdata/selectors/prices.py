@@ -1,10 +1,9 @@
-"""Prices: newest quotes from the quote board, and the broker's REST snapshot of a spot.
+"""Prices: newest quotes from the quote board.
 
 Every price states its source and its time. An unknown value is None, never zero.
 """
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,19 +13,14 @@ from typing import Final
 import numpy as np
 from django.utils import timezone
 
-from marketdata import dhan_api, quote_board
-from marketdata.dhan.sealing import SealError
+from marketdata import quote_board
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import known_price, price_change
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
 from marketdata.domain.quote_state import QuoteState, facts_of, judge_quote, list_closed
 from marketdata.domain.sessions import IST, SessionBook
-from marketdata.models import Instrument
-from marketdata.selectors.broker_login import read_credentials
 from marketdata.selectors.sessions import read_calendar
-
-logger = logging.getLogger(__name__)
 
 
 class PriceSource(StrEnum):
@@ -126,23 +120,6 @@ def _read_judge(
         return judge_quote(facts, is_connection_live=is_live, closed_since=closed_since)
 
     return judge
-
-
-def list_broker_ltps(*, instrument_ids: Collection[int]) -> Mapping[int, Decimal]:
-    """Return the broker's snapshot prices, in one request; empty while the broker is unavailable."""
-    instruments = Instrument.objects.only("exchange_segment", "security_id").filter(pk__in=instrument_ids)
-    id_of = {instrument.key: instrument.pk for instrument in instruments}
-    if not id_of:
-        return {}
-    try:
-        credentials = read_credentials()
-        if credentials is None:
-            return {}
-        found = dhan_api.fetch_ltp_in_turn(list(id_of), credentials=credentials)
-        return {id_of[key]: ltp for key, ltp in found.items() if key in id_of}
-    except (dhan_api.DhanError, SealError) as error:
-        logger.warning("snapshot prices of %d instruments not available: %s", len(id_of), error)
-        return {}
 
 
 _AT: Final = {name: position for position, name in enumerate(QUOTE_ROW.names or ())}

@@ -273,6 +273,25 @@ def list_series(*, keys: Collection[SeriesKey]) -> Mapping[SeriesKey, SeriesList
     return {key: listing for key, listing in found.items() if listing is not None}
 
 
+# One index probe per spot: to compare all derivatives would read most of the table.
+_SPOTS_SQL: Final = """
+WITH RECURSIVE spots AS (
+    SELECT min(underlying_id) AS id FROM instruments
+    UNION ALL
+    SELECT (SELECT min(underlying_id) FROM instruments WHERE underlying_id > spots.id) FROM spots
+    WHERE spots.id IS NOT NULL
+)
+SELECT id FROM spots JOIN instruments USING (id) WHERE is_listed ORDER BY id
+"""
+
+
+def list_spots() -> Sequence[int]:
+    """Return the ids of all listed instruments on which derivatives are written."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SPOTS_SQL)
+        return [instrument_id for (instrument_id,) in cursor.fetchall()]
+
+
 # One index range per series. Rows stay plain tuples: named ones for the whole market cost as much as the query.
 _OPTIONS_SQL: Final = """
 SELECT wanted.place, i.id, i.strike, i.option_type, i.token, i.lot_size, i.tick_size, i.underlying_id,

@@ -18,6 +18,7 @@ from marketdata.domain.chain import MAX_AGE, Window, WindowKey, calculate_window
 from marketdata.domain.instruments import SeriesKey
 from marketdata.models import AtmCache
 from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
+from marketdata.services.price_requests import request_spot
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +156,9 @@ def _find_price(key: WindowKey, listing: SeriesListing, caller_ltp: Decimal | No
         # The broker allows the whole account one snapshot request a second: a recent calculation saves it.
         return _price_of(stored)
     # Before the quote from an earlier connection: the broker's answer is of now.
-    ltp = selectors.list_broker_ltps(instrument_ids=[spot_id]).get(spot_id)
-    if ltp is not None:
-        return Price(ltp, PriceSource.SNAPSHOT, now)
+    snapshot = request_spot(instrument_id=spot_id, now=now)
+    if snapshot is not None:
+        return snapshot
     if quote is not None:
         return quote
     if caller_ltp is not None:

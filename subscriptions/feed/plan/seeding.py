@@ -2,7 +2,8 @@
 
 So a closed market shows closing values, and an illiquid strike shows its last ones. A snapshot never overwrites a
 packet of the same socket, and its row says that it is a snapshot. One task seeds for all connections of a worker,
-because the broker's rate limit is for the account.
+because the broker's rate limit is for the account; it shares the turn of the account with other processes
+(`rest_board`).
 
 What an answer lacks is requested again later, and a request that fails as a whole is split (`domain.snapshot_batches`);
 one that says nothing about its instruments (no response, rate limit, login) is followed by a growing pause. No failure
@@ -15,7 +16,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
-from marketdata import dhan_api
+from django.conf import settings
+
+from marketdata import dhan_api, rest_board
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.quote_table import QuoteTable
 from marketdata.dhan_api import DhanError, DhanUnreachable, RequestRefused
@@ -23,12 +26,16 @@ from marketdata.domain.backoff import seconds_after
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import rows_of
 from marketdata.domain.quotes import Quote
+from marketdata.quote_board import BoardError
+from marketdata.rest_board import Turn
 from subscriptions.domain.snapshot_batches import FIRST_WAIT_SECONDS, SnapshotBatches
 
 logger = logging.getLogger(__name__)
 
 # docs/dhan.md: one quote request a second for the account; 1.1 s is safe.
 CALL_INTERVAL_SECONDS: Final = 1.1
+# Chosen: longer than the pause of a trader who waits for the turn (`price_requests.PAUSE_SECONDS`), who goes first.
+TURN_PAUSE_SECONDS: Final = 0.2
 # Chosen: leaves time for first packets, so that few instruments that trade are requested.
 SILENT_SECONDS: Final = 3.0
 FIRST_PAUSE_SECONDS: Final = 2.2  # Chosen: twice the interval.
@@ -84,6 +91,11 @@ class Seeder:
         if credentials is None:
             return CALL_INTERVAL_SECONDS
         try:
+            if await asyncio.to_thread(_take_turn) is not Turn.TAKEN:
+                return TURN_PAUSE_SECONDS
+        except BoardError:  # Redis is unreachable: no frame would show a seeded price either.
+            return CALL_INTERVAL_SECONDS
+        try:
             quotes = await asyncio.to_thread(dhan_api.fetch_quotes, list(batch), credentials=credentials)
         except DhanError as error:
             self._log_once(f"{len(batch)} silent instruments not seeded: {error}", problem=str(error))
@@ -129,6 +141,10 @@ class Seeder:
             len(quotes),
             taken,
         )
+
+
+def _take_turn() -> Turn:
+    return rest_board.connect().take_turn(settings.DHAN_QUOTE_INTERVAL_MS)
 
 
 def _is_about_batch(error: DhanError) -> bool:

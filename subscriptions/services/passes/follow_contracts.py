@@ -93,7 +93,7 @@ def list_spot_prices(review: Review, *, now: datetime) -> Mapping[int, Price]:
     if not wanted:
         return {}
     live = market_selectors.list_ltps(instrument_ids=wanted)
-    asked = market_selectors.list_broker_ltps(instrument_ids=[one for one in wanted if one not in live])
+    asked = market_services.request_spots(instrument_ids=[one for one in wanted if one not in live], now=now)
     return {one: Price(ltp, PriceSource.SNAPSHOT, now) for one, ltp in asked.items()} | {
         one: Price(ltp, PriceSource.QUOTE, now) for one, ltp in live.items()
     }

@@ -25,6 +25,7 @@ NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def broker(settings: Settings) -> Iterator[Broker]:
     settings.MARKET_DATE = date(2026, 2, 10)
+    settings.DHAN_QUOTE_INTERVAL_MS = 1
     with running_broker() as broker:
         settings.DHAN_REST_URL = broker.url
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
@@ -78,7 +79,8 @@ def test_without_a_live_price_the_broker_is_requested(reliance: SeriesListing, b
     chain = open_chain(reliance, caller_ltp=Decimal(1))
 
     assert (chain.window.atm, chain.spot.source) == (Decimal(2_600), PriceSource.SNAPSHOT)
-    assert broker.requests == [("/marketfeed/ltp", {"NSE_EQ": [2885]})]
+    (path, keys), *others = broker.requests
+    assert (path, keys["NSE_EQ"][0], others) == ("/marketfeed/ltp", 2885, [])
 
 
 def test_a_price_from_before_an_outage_is_not_live(reliance: SeriesListing, spot: int, broker: Broker) -> None:

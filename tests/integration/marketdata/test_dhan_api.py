@@ -140,23 +140,12 @@ def test_no_error_and_no_log_contains_the_token(broker: Broker, caplog: pytest.L
     assert TOKEN not in caplog.text
 
 
-def test_price_requests_within_one_second_are_all_answered(settings: Settings) -> None:
+def test_a_second_request_within_one_second_is_refused_as_rate_limited(settings: Settings) -> None:
     with running_simulator() as simulator:
         settings.DHAN_REST_URL = simulator.rest_url
         credentials = Credentials(simulator.client_id, simulator.access_token)
-        dhan_api.fetch_ltp([RELIANCE], credentials=credentials)
+        prices = dhan_api.fetch_ltp([RELIANCE], credentials=credentials)
         with pytest.raises(dhan_api.RateLimited):
             dhan_api.fetch_ltp([RELIANCE], credentials=credentials)
 
-        prices = dhan_api.fetch_ltp_in_turn([RELIANCE], credentials=credentials)
-
     assert list(prices) == [RELIANCE]
-
-
-def test_a_rate_limited_request_is_sent_three_times(broker: Broker) -> None:
-    broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
-
-    with pytest.raises(dhan_api.RateLimited):
-        dhan_api.fetch_ltp_in_turn([RELIANCE], credentials=US)
-
-    assert len(broker.requests) == 3

@@ -49,6 +49,7 @@ def broker(settings: Settings) -> Iterator[Broker]:
     with running_broker() as broker:
         settings.DHAN_REST_URL = broker.url
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
+        settings.DHAN_QUOTE_INTERVAL_MS = 1
         yield broker
 
 
