@@ -41,10 +41,11 @@ CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
 # Owners report once a second (`publisher.REPORT_SECONDS`): five missed reports and the connection has no owner.
 REPORT_TTL_SECONDS: Final = 5
 
-# Chosen: frames arrive at least once a second, so 2 s of silence are unusual and cost one ping.
-PING_AFTER_SECONDS: Final = 2.0
-# Chosen: three seconds for the answer to that ping; then the subscription is dead and the caller subscribes again.
-LOST_AFTER_SECONDS: Final = 5.0
+# Chosen: frames arrive at least once a second, so longer silence is unusual and costs one ping.
+PING_AFTER_SECONDS: Final = 1.5
+# Chosen: with the pause between two checks (half of the above) less than the 5 s within which a half-open connection is
+# detected (docs/operations.md, R16). Then the subscription is dead and the caller subscribes again.
+LOST_AFTER_SECONDS: Final = 4.0
 
 BoardError = redis.RedisError
 """Raised by every method when Redis is unreachable; this name serves callers that may not import redis."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 PAUSE_SECONDS = 0.02
 """Chosen: short against every time limit that tests check, and 50 polls a second cost little CPU."""
+MOST_PAUSE_SECONDS = 0.1
+"""Chosen: five pauses. A longer one means that this process got no CPU time, and the product hardly any."""
 SECONDS = 10.0
 """Default deadline. Chosen: a step of milliseconds on an idle machine takes some seconds on a busy one."""
 
@@ -24,6 +26,20 @@ def wait_until(condition: Callable[[], bool], *, message: str, seconds: float = 
             raise _failure(message, seconds)
         pause.wait(PAUSE_SECONDS)
     return time.monotonic() - started_at
+
+
+def wait_promised(condition: Callable[[], bool], *, seconds: float, message: str) -> float:
+    """Wait as `wait_until` for what is promised within `seconds`; return how many of them it took.
+
+    Of a pause that is longer than MOST_PAUSE_SECONDS only so much counts: a promise holds for a machine that runs.
+    """
+    counted, seen_at, pause = 0.0, time.monotonic(), threading.Event()
+    while not condition():
+        if counted > seconds:
+            raise _failure(message, seconds)
+        pause.wait(PAUSE_SECONDS)
+        counted, seen_at = counted + min(MOST_PAUSE_SECONDS, time.monotonic() - seen_at), time.monotonic()
+    return counted
 
 
 async def wait_until_async(

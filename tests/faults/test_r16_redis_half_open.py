@@ -6,7 +6,9 @@ from tests.faults.markets import COUNT, placement, running_market
 from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, wait_until_streaming
 from tests.own_servers import OwnServers
 from tests.proxies import running_proxy
-from tests.waiting import wait_until
+from tests.waiting import wait_promised, wait_until
+
+DETECT_SECONDS = 5.0
 
 
 def test_r16_a_half_open_redis_connection_is_detected_and_replaced(servers: OwnServers, tmp_path: Path) -> None:
@@ -19,9 +21,9 @@ def test_r16_a_half_open_redis_connection_is_detected_and_replaced(servers: OwnS
             # Open connections stay open and carry nothing; new ones work.
             proxy.make_half_open()
 
-            wait_until(
+            wait_promised(
                 lambda: log.read_bytes().count(b"bus lost (") > lost,
-                seconds=8,
+                seconds=DETECT_SECONDS,
                 message="the loss of the bus is logged",
             )
             market.wait_for_ticks(seconds=10)
