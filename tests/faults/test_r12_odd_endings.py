@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from marketdata import quote_board
+from subscriptions.domain.backoff import backoff_seconds
 from subscriptions.models import Subscription
 from tests.faults.connections import count_disconnects, errors, states, wait_for_disconnects, wait_without_opening
 from tests.integration.subscriptions.feed.feed_workers import (
@@ -58,3 +59,12 @@ def test_r12_a_plan_that_is_too_large_is_not_retried_until_it_is_smaller(tmp_pat
             quote_board.connect().nudge()
             wait_until_streaming(39, seconds=10)
             assert list_subscribed_keys(simulator) == list_wanted_keys()
+
+
+@pytest.mark.parametrize(("attempt", "longest"), [(1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (7, 60.0), (1_000, 60.0)])
+def test_r12_each_wait_is_random_between_one_second_and_twice_the_former_limit_up_to_sixty(
+    attempt: int, longest: float
+) -> None:
+    waits = [backoff_seconds(attempt=attempt, chance=chance) for chance in (0.0, 0.5, 1.0)]
+
+    assert waits == [1.0, (1.0 + longest) / 2, longest]

@@ -17,9 +17,10 @@ from tests.integration.subscriptions.feed.feed_workers import (
 )
 from tests.own_servers import OwnServers
 from tests.simulators import running_simulator
-from tests.waiting import wait_until
+from tests.waiting import wait_promised, wait_until
 
 AWAY_SECONDS = 2.0
+FRAME_SECONDS, CONSUME_SECONDS = 3.0, 15.0
 TASK = "subscriptions.tasks.make_log_months"
 DONE = b"succeeded in"
 
@@ -61,14 +62,13 @@ def test_r15_after_redis_restarts_empty_its_contents_return_and_no_subscription_
         servers.start_redis()
         back_at = time.monotonic()
 
-        market.wait_for_ticks(seconds=5)
-        wait_until(
+        wait_promised(
             lambda: market.browser.list_updated_since(back_at) == set(market.watched),
-            seconds=5,
+            seconds=FRAME_SECONDS,
             message="the browser has all prices",
         )
         wait_until_streaming(COUNT, seconds=5)
-        wait_until_consuming(work, servers, seconds=15)
+        wait_until_consuming(work, servers, seconds=CONSUME_SECONDS)
         ids = market.watched
         wait_until(
             lambda: len(quote_board.connect().read_cached(ids)) == COUNT, seconds=5, message="all rows are cached"
@@ -97,5 +97,5 @@ def test_r15_a_connected_worker_that_consumes_nothing_exits(servers: OwnServers,
         for queue in queues:
             control.cancel_consumer(queue["name"], destination=[name])
 
-        assert work.process.wait(15) == EXIT_NOT_CONSUMING
+        assert work.process.wait(CONSUME_SECONDS) == EXIT_NOT_CONSUMING
         assert b"no probe task returned" in work.log.read_bytes()

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import psycopg
@@ -20,6 +19,8 @@ from tests.waiting import wait_until
 LIST = "/api/v2/watchlist/me"
 THREADS = 8
 PAUSE_SECONDS = 0.1
+ANSWER_SECONDS = 2.0
+# Scaled; the web process waits 4 s for an answer of the database and has 20 connections.
 BOUNDED = {"DATABASE_PATIENCE_MS": "1000", "DATABASE_CONNECTIONS": "4"}
 
 
@@ -39,12 +40,13 @@ def send_concurrent_requests(market: Market, *, seconds: float) -> Sequence[Answ
 
 
 def assert_prompt_refusals(market: Market) -> None:
-    """Assert that every concurrent request is refused with Retry-After, most at once, while ticks continue."""
+    """Assert that every concurrent request is refused soon and with Retry-After, while ticks continue."""
     began_at = time.monotonic()
     answers = send_concurrent_requests(market, seconds=3.5)
     refusals = {(one.status, one.body.get("code"), one.retry_after) for one in answers}
     assert refusals == {(503, "database_unavailable", "2")}
-    assert median(one.seconds for one in answers) < 2.0
+    # Nine of ten: on a busy machine single requests wait for CPU time.
+    assert sorted(one.seconds for one in answers)[len(answers) * 9 // 10] <= ANSWER_SECONDS
     assert market.browser.longest_gap(began_at) <= 3.0
 
 

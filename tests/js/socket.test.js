@@ -140,7 +140,7 @@ test("close codes from 4400 to 4407 forbid a retry, all others allow it", () => 
   assert.deepEqual([1000, 1001, 1006, 1011, 1012, 4408, 4499].map(isRetryable), Array(7).fill(true));
 });
 
-test("the backoff doubles with jitter up to fifteen seconds", () => {
+test("R22: the backoff doubles with jitter up to 15 s", () => {
   assert.deepEqual([1, 2, 3, 4, 9, 99].map((attempt) => backoffMs(attempt, 1)), [
     1_000, 2_000, 4_000, 8_000, 15_000, 15_000,
   ]);

@@ -1,4 +1,4 @@
-"""64 writers at 25,000 instruments: every call returns in time, and each eviction takes the oldest chain.
+"""R24: 64 writers at 25,000 instruments: every call returns in time, and each eviction takes the oldest chain.
 
 It runs for ten seconds, or for `WRITERS_SECONDS`. No chain shares its legs or its spot, so the audit log alone shows
 which slots an eviction freed and which chain was the oldest.

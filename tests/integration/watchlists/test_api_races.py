@@ -1,4 +1,4 @@
-"""Concurrent requests for the same entry or the same day."""
+"""R23, R25: concurrent requests for the same entry or the same day."""
 
 import threading
 from collections.abc import Callable, Sequence

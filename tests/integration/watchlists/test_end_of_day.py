@@ -1,4 +1,4 @@
-"""15:30 IST: tier A is released, watchlists are cleared, browsers are notified; a late run spares later days."""
+"""R25: at 15:30 IST tier A is released, lists are cleared, browsers notified, once; a late run spares later days."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The browser socket behind both real servers; flow control must not depend on the server."""
+"""The browser socket behind both real servers; flow control (R21) must not depend on the server."""
 
 import asyncio
 import json
