@@ -287,7 +287,10 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     # Counts repeated lines. Every process logs through it, and through nothing else.
-    "handlers": {"console": {"class": "terminal.log_repeats.ConsoleHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {"class": "terminal.log_repeats.ConsoleHandler", "formatter": "line", "filters": ["outages"]}
+    },
+    "filters": {"outages": {"()": "terminal.log_levels.OutagesAreWarnings"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # Below WARNING these print whole request lines, with tokens.
@@ -295,6 +298,8 @@ LOGGING: dict[str, Any] = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "picows": {"level": "WARNING"},
+        # Celery adds its own handler where there is none.
+        "multiprocessing": {"handlers": ["console"], "propagate": False},
         # Uvicorn gives them handlers of its own before it loads this application.
         "uvicorn": {"handlers": [], "level": "INFO", "propagate": True},
         "uvicorn.access": {"handlers": [], "level": "INFO", "propagate": True},

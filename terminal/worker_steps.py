@@ -143,7 +143,8 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
 
 def _exit() -> None:
     """End this process at once; its pool children end with it."""
-    logger.error("no probe task returned for %s s: the worker consumes nothing; exiting", settings.SILENCE_SECONDS)
+    # A warning: the supervisor starts the worker again, and /health reports tasks that wait.
+    logger.warning("no probe task returned for %s s: the worker consumes nothing; exiting", settings.SILENCE_SECONDS)
     logging.shutdown()
     os._exit(EXIT_NOT_CONSUMING)
 

@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 # pg_advisory_lock keys, the letters "TOKE" and "TOKS": the right to call the broker, and to change the current row.
 RENEWAL_LOCK: Final = 0x544F4B45
 CURRENT_LOCK: Final = 0x544F4B53  # See above.
+# Chosen: with the growing waits in between, the third failure in a row comes after a minute or more, with generation
+# after five: no restart of the network and no short outage of the broker lasts as long.
+FAILURES_FOR_A_PERSON: Final = 3
 STORED_BY_RENEWAL: Final = "renewal"
 # Chosen: 28 s in all, within RENEWAL_LIMIT_SECONDS of the task, longer than a PostgreSQL restart.
 STORE_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0)
@@ -137,7 +140,10 @@ def note_refusal(*, credentials: Credentials, reason: str, now: datetime) -> Non
         row = found.row or _insert_tokenless(found, now)
         # Five owners report one refusal: only the first sets the time and logs.
         if BrokerSession.objects.filter(pk=row.pk, refused_at=None).update(refused_at=now, refusal=reason[:200]):
-            logger.error("broker refuses the access token (%s): enter a new one in the admin", reason)
+            if _can_generate(found) and may_be_the_token(reason):
+                logger.warning("broker refuses the access token (%s): another one is generated", reason)
+            else:
+                logger.error("broker refuses the access token (%s): enter a new one in the admin", reason)
 
 
 def reseal_tokens() -> int:
@@ -208,7 +214,7 @@ def _renew(now: datetime) -> Renewal:
             raise TokenKeysMissing
         issued = _ask_broker(step, found, now)
     except (DhanError, TokenKeysMissing) as error:
-        _note_failure(row, step, str(error), now)
+        _note_failure(row, step, error, now)
         return Renewal.FAILED
     return _store_with_retries(row, step, issued, now)
 
@@ -266,11 +272,18 @@ def _pause_after(replaced: BrokerSession) -> timedelta:
     return min(2 * (replaced.retry_at - replaced.stored_at), RETRY_MOST)
 
 
-def _note_failure(row: BrokerSession, step: Step, reason: str, now: datetime) -> None:
-    failures = row.failures + 1
+def _note_failure(row: BrokerSession, step: Step, error: DhanError | TokenKeysMissing, now: datetime) -> None:
+    failures, reason, is_setting_missing = row.failures + 1, str(error), isinstance(error, TokenKeysMissing)
     at = now + retry_after(step=step, failures=failures, chance=random.random())  # noqa: S311  jitter is no secret
     BrokerSession.objects.filter(pk=row.pk).update(failures=failures, failure=reason[:200], retry_at=at)
-    logger.error("renewal of the access token failed, attempt %d: %s", failures, reason)
+    needs_person = is_setting_missing or failures >= FAILURES_FOR_A_PERSON
+    logger.log(
+        logging.ERROR if needs_person else logging.WARNING,
+        "renewal of the access token failed, attempt %d, the next one at %s: %s",
+        failures,
+        at.isoformat(timespec="seconds"),
+        reason,
+    )
 
 
 def _keep_as_previous(new: Credentials, now: datetime) -> None:

@@ -203,7 +203,11 @@ class FeedWorker:
         """Pass the account's cooldown to the gate, and close all sockets if it asks for that."""
         gate.update_cooldown(cooldown)
         if cooldown is not None and not self._is_cooling_down:
-            logger.error(
+            # One refusal with 429 ends without help. After refusals in a row (a longer cooldown) and after 805 a person
+            # must find what else uses the account.
+            needs_person = cooldown.closes_all or cooldown.seconds > self._settings.cooldown_seconds
+            logger.log(
+                logging.ERROR if needs_person else logging.WARNING,
                 "account cooldown for %.0f s (%s); %d sockets open here, %s",
                 cooldown.seconds,
                 cooldown.reason,

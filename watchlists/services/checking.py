@@ -1,9 +1,13 @@
 """The integrity check of claims, subscriptions and entries: finds the differences, and repairs them on request."""
 
+import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from subscriptions import services as subscriptions
 from watchlists.services.follow_contracts import apply_changes, review_entries
+
+logger = logging.getLogger(__name__)
 
 
 def check(*, repair: bool, actor: str, now: datetime) -> list[subscriptions.Difference]:
@@ -22,3 +26,9 @@ def check(*, repair: bool, actor: str, now: datetime) -> list[subscriptions.Diff
         for one in changes
     ]
     return [*found, *entries]
+
+
+def note_left(left: Sequence[subscriptions.Difference]) -> None:
+    """Log the differences that neither a repair nor the owners have removed: a person must find their cause."""
+    if left:
+        logger.error("%d differences of claims and subscriptions are not repaired, the first: %s", len(left), left[0])

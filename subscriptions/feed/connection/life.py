@@ -43,7 +43,8 @@ _SUBSCRIBE_CODES: Final = frozenset(SUBSCRIBE_CODE.values())
 _SLOT_HELD: Final = "it opens again when the broker no longer counts the lost socket"
 _LOG_LEVELS: Final = {
     ConnectionState.STOPPED: logging.ERROR,
-    ConnectionState.WAITING: logging.ERROR,
+    # A refused token may be renewed; whether a person must enter one, `services.note_refusal` knows and logs.
+    ConnectionState.WAITING: logging.WARNING,
     ConnectionState.MUTE: logging.WARNING,
 }
 

@@ -175,7 +175,9 @@ async def report_all(sent: dict[int, list[InstrumentKey]], *, epoch: int = 0) ->
             )
 
 
-def test_the_command_exits_with_1_while_differences_remain(listing: Listing) -> None:
+def test_the_command_exits_with_1_and_logs_an_error_while_differences_remain(
+    listing: Listing, caplog: pytest.LogCaptureFixture
+) -> None:
     placed = claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader1").pk)
     Claim.objects.get(pk=placed.claim_id).delete()
     output = StringIO()
@@ -189,6 +191,8 @@ def test_the_command_exits_with_1_while_differences_remain(listing: Listing) -> 
         "connection 1: it has no owner, 1 instruments wait",
         "0 repaired, 2 left",
     ]
+    (line,) = caplog.records
+    assert (line.levelname, "2 differences" in line.getMessage()) == ("ERROR", True)
 
     output = StringIO()
     call_command("check_subscriptions", repair=True, wait=0.0, stdout=output)

@@ -41,5 +41,6 @@ class Command(BaseCommand):
         for one in (*repaired, *left):
             self.stdout.write(str(one))
         self.stdout.write(f"{len(repaired)} repaired, {len(left)} left" if repaired or left else "no differences")
+        services.note_left(left)
         if left:
             raise SystemExit(1)
