@@ -6,7 +6,7 @@ from tests.faults.markets import COUNT, placement, running_market
 from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, wait_until_streaming
 from tests.own_servers import OwnServers
 from tests.proxies import running_proxy
-from tests.waiting import wait_promised, wait_until
+from tests.waiting import wait_promised
 
 DETECT_SECONDS = 5.0
 

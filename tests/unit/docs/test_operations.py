@@ -36,8 +36,6 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "operations.md"
 APPS = ("accounts", "marketdata", "subscriptions", "watchlists")
 FAULTS = set(range(1, 29))
-# The seconds until stale is shown of a socket that stays open: its last prices count as live until it is replaced.
-NOT_ASSERTED = {"R5": {3.0}, "R6": {3.0}}
 NOT_DOCUMENTED = describe(0).partition(": ")[2]
 
 
@@ -292,7 +290,7 @@ def test_every_promised_figure_is_in_a_test_of_its_fault(row: tuple[str, ...]) -
     scaled = {figure for one in scaled_rows() if one[0] == row[0] for cell in one[1:3] for figure in figures_in(cell)}
 
     missing = promised - scaled - numbers_in(files_of_faults()[row[0]])
-    assert missing <= NOT_ASSERTED.get(row[0], set())
+    assert missing == set()
 
 
 @pytest.mark.parametrize("row", scaled_rows(), ids=str)
