@@ -6,6 +6,7 @@ They return models; many rows are written with `bulk_create`. Defaults describe 
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from decimal import Decimal
 import numpy as np
 import redis.asyncio
 from django.conf import settings
+from django.db import connection
 from django.db.models import Max
 
 from accounts.models import User
@@ -203,8 +205,36 @@ def make_series(
     return SeriesKey(segment, underlying, expiry)
 
 
+@dataclass(frozen=True, slots=True)
+class SavedListing:
+    """The listing of `make_listing` with its rows, as PostgreSQL copies them."""
+
+    listing: Listing
+    rows: bytes
+
+
+_saved: list[SavedListing] = []
+"""At most one. Hundreds of tests begin with this listing: the ORM writes it in 200 ms, a copy in 10 ms."""
+
+
 def make_listing() -> Listing:
     """Make a small market: NIFTY (two expiries), RELIANCE and TCS (one each) and CRUDEOIL (two futures, one series)."""
+    if Instrument.objects.exists():
+        return _make_listing()  # Its security ids depend on the rows that exist.
+    table = Instrument._meta.db_table
+    with connection.cursor() as cursor:
+        if not _saved:
+            listing = _make_listing()
+            with cursor.copy(f"COPY {table} TO STDOUT") as copied:
+                _saved.append(SavedListing(listing, b"".join(copied)))
+        else:
+            # The ids are free: a sequence never goes back, and the rows of the other tests are gone.
+            with cursor.copy(f"COPY {table} FROM STDIN") as copied:
+                copied.write(_saved[0].rows)
+    return deepcopy(_saved[0].listing)
+
+
+def _make_listing() -> Listing:
     nifty = make_index("NIFTY", security_id=13)
     reliance = make_equity("RELIANCE", security_id=2885)
     tcs = make_equity("TCS", security_id=11536)
