@@ -8,6 +8,7 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -194,6 +195,8 @@ SILENCE_SECONDS = _whole("SILENCE_SECONDS", 15, low=0, high=3_600)
 
 # The broker (docs/dhan.md), or the simulator, which has the same paths.
 DHAN_FEED_URL: str = env.str("DHAN_FEED_URL", default="wss://api-feed.dhan.co")
+# Pages state that their prices are simulated.
+IS_SIMULATED = not (urlsplit(DHAN_FEED_URL).hostname or "").endswith(".dhan.co")
 DHAN_REST_URL: str = env.str("DHAN_REST_URL", default="https://api.dhan.co/v2")
 DHAN_INSTRUMENTS_URL: str = env.str(
     "DHAN_INSTRUMENTS_URL", default="https://images.dhan.co/api-data/api-scrip-master-detailed.csv"

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.feed import ConnectionMeasurements, DeliveryReading
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import FIELDS_OF, Known
 from marketdata.domain.quotes import Depth, DepthLevel, Quote
@@ -17,7 +19,7 @@ from marketdata.streaming.frames import (
 
 def decode_browser_frame(payload: bytes) -> BrowserFrame:
     """Return the frame in `payload`; its rows are a read-only view."""
-    version, kind, count, sequence, server_time_ms, epoch, age = HEADER.unpack_from(payload)
+    version, kind, count, sequence, server_time_ms, epoch, age, *words = HEADER.unpack_from(payload)
     assert version == WIRE_VERSION
     assert len(payload) == HEADER.size + count * WIRE_ROW.itemsize
     return BrowserFrame(
@@ -25,9 +27,23 @@ def decode_browser_frame(payload: bytes) -> BrowserFrame:
         sequence=sequence,
         server_time_ms=int(server_time_ms),
         epoch=epoch,
-        feed_age_ms=None if age == NEVER_HEARD else age,
+        feed_age_ms=_milliseconds(age),
         rows=np.frombuffer(payload, dtype=WIRE_ROW, offset=HEADER.size),
+        measurements={
+            number: _measurements_of(*words[4 * number - 4 : 4 * number]) for number in range(1, MAX_CONNECTIONS + 1)
+        },
     )
+
+
+def _measurements_of(packet_age_ms: int, received: int, due: int, trade_lag_ms: int) -> ConnectionMeasurements:
+    """Return the measurements in four words; the condition of the delivery is not among them."""
+    lag = _milliseconds(trade_lag_ms)
+    reading = DeliveryReading(received=received, due=due)
+    return ConnectionMeasurements(reading, _milliseconds(packet_age_ms), None if lag is None else lag / 1_000)
+
+
+def _milliseconds(value: int) -> int | None:
+    return None if value == NEVER_HEARD else value
 
 
 def quote_of(row: np.void, key: InstrumentKey) -> Quote:

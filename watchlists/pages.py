@@ -26,7 +26,7 @@ def terminal(request: HttpRequest) -> HttpResponse:
         "today": market.market_today().isoformat(),
         "login_url": resolve_url(settings.LOGIN_URL),
     }
-    return render(request, "watchlists/terminal.html", {"boot": boot})
+    return render(request, "watchlists/terminal.html", {"boot": boot, "is_simulated": settings.IS_SIMULATED})
 
 
 def _listed_indices(symbols: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -5,7 +5,7 @@ owner that writes it to every reader. The store `marketdata.quote_board` encodes
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum, StrEnum
 from typing import Any, Final
 
@@ -75,6 +75,20 @@ class DeliveryReading:
         """Return the reading in `values`; unknown names of another version are ignored."""
         known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
         return cls(**known | {"condition": Delivery.parse(known.get("condition", 0))})
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionMeasurements:
+    """What the owner measured on its connection when it sent a frame. Every frame has them: a report is older."""
+
+    delivery: DeliveryReading = field(default_factory=DeliveryReading)
+    packet_age_ms: int | None = None  # time since the last packet; None if there was none in this epoch
+    trade_lag_seconds: float | None = None  # as in the report
+
+    def aged(self, *, milliseconds: int) -> "ConnectionMeasurements":
+        """Return the measurements that many milliseconds later, with no packet since."""
+        age = None if self.packet_age_ms is None else self.packet_age_ms + milliseconds
+        return replace(self, packet_age_ms=age)
 
 
 @dataclass(frozen=True, slots=True)

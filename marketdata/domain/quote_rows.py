@@ -3,16 +3,17 @@
 A row is the newest known state of one instrument; `Quote` is the same as a value. A frame is a header and rows.
 """
 
+import math
 import struct
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from marketdata.domain.feed import Delivery
+from marketdata.domain.feed import ConnectionMeasurements, Delivery, DeliveryReading
 from marketdata.domain.quotes import Quote
 
 DEPTH_LEVEL: Final = np.dtype(
@@ -62,8 +63,11 @@ QUOTE_ROW: Final = np.dtype(
         ("volume", "<u8"),
     ]
 )
-ROW_LAYOUT: Final = 2
-"""Version of QUOTE_ROW, in bus frames and in the last-value cache: rows of another version are refused, never read."""
+ROW_LAYOUT: Final = 3
+"""Version of QUOTE_ROW and of the header of a bus frame, in frames and in the last-value cache.
+
+Rows of another version are refused, never read.
+"""
 
 Rows = npt.NDArray[np.void]
 
@@ -108,7 +112,12 @@ class BusFrame:
     sequence: int  # a gap means a lost frame
     sent_at_ms: int
     rows: Rows
-    delivery: Delivery = Delivery.FLOWING  # in the frame, because reports are up to a second old
+    measurements: ConnectionMeasurements = field(default_factory=ConnectionMeasurements)
+
+    @property
+    def delivery(self) -> Delivery:
+        """How the packets of the connection arrive."""
+        return self.measurements.delivery.condition
 
 
 class FrameError(ValueError):
@@ -119,15 +128,19 @@ class OtherLayout(FrameError):
     """A frame of a process with another ROW_LAYOUT, as during an upgrade."""
 
 
-# Magic, kind, connection, delivery, 1 byte padding, epoch, sequence, sent_at_ms, number of rows. The magic ends with
-# the version of the layout: a process of another version must not read rows of this one.
-_HEADER = struct.Struct("<4sBBBxQQQI")
+# Magic, kind, connection, delivery, 1 byte padding, epoch, sequence, sent_at_ms, number of rows, packet age in ms,
+# packets received and due, trade lag in s. The magic ends with the version of the layout: a process of another version
+# must not read rows of this one.
+_HEADER = struct.Struct("<4sBBBxQQQIIIIf")
+_NO_PACKET = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
 _MAGIC_NAME = b"BTQ"
 _MAGIC = _MAGIC_NAME + str(ROW_LAYOUT).encode()
 
 
 def encode_frame(frame: BusFrame) -> bytes:
-    """Return the bytes of `frame`: a 36-byte header and its rows."""
+    """Return the bytes of `frame`: a 52-byte header and its rows."""
+    measurements, reading = frame.measurements, frame.measurements.delivery
+    age, lag = measurements.packet_age_ms, measurements.trade_lag_seconds
     header = _HEADER.pack(
         _MAGIC,
         frame.kind,
@@ -137,6 +150,10 @@ def encode_frame(frame: BusFrame) -> bytes:
         frame.sequence,
         frame.sent_at_ms,
         len(frame.rows),
+        _NO_PACKET if age is None else min(age, _NO_PACKET - 1),
+        reading.received,
+        reading.due,
+        math.nan if lag is None else lag,
     )
     return header + frame.rows.tobytes()
 
@@ -145,14 +162,21 @@ def decode_frame(payload: bytes) -> BusFrame:
     """Return the frame in `payload`; its rows are a read-only view. Raises FrameError or OtherLayout."""
     if len(payload) < _HEADER.size:
         raise FrameError(f"{len(payload)} bytes are too short for a frame")
-    magic, kind, connection, delivery, epoch, sequence, sent_at_ms, count = _HEADER.unpack_from(payload)
+    magic, kind, connection, delivery, epoch, sequence, sent_at_ms, count, age, received, due, lag = (
+        _HEADER.unpack_from(payload)
+    )
     if magic != _MAGIC and magic.startswith(_MAGIC_NAME):
         raise OtherLayout(f"frame of row layout {magic[len(_MAGIC_NAME) :].decode(errors='replace')}, not {ROW_LAYOUT}")
     # The exact length, so that a truncated frame is never read as a shorter one.
     if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != _HEADER.size + count * QUOTE_ROW.itemsize:
         raise FrameError("not a frame of this layout")
     rows = np.frombuffer(payload, dtype=QUOTE_ROW, offset=_HEADER.size)
-    return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows, Delivery.parse(delivery))
+    measurements = ConnectionMeasurements(
+        DeliveryReading(Delivery.parse(delivery), received, due),
+        packet_age_ms=None if age == _NO_PACKET else age,
+        trade_lag_seconds=None if math.isnan(lag) else lag,
+    )
+    return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows, measurements)
 
 
 def rows_of(quotes: Mapping[int, Quote], *, received_at_ms: int) -> Rows:

@@ -10,25 +10,32 @@ An unknown field has no flag and is never shown as zero. Staleness is not part o
 (0: no connection streams it), and the `feed` message states which connections are live. The JavaScript twin is
 `static/marketdata/frames.js`; both are tested with the bytes in `tests/data/browser_frames.json`.
 
-    header, 24 bytes, little-endian           row, 52 bytes: see WIRE_ROW
-     0 u8   version, 2                        16 u32 epoch
+    header, 104 bytes, little-endian          row, 52 bytes: see WIRE_ROW
+     0 u8   version, 3                        16 u32 epoch
      1 u8   kind: 0 changes, 1 snapshot       20 u32 age in ms of the newest bus frame; NEVER_HEARD
-     2 u16  rows
-     4 u32  sequence
-     8 f64  server time, true UTC epoch in ms
+     2 u16  rows                              24 of each connection, 1 to 5, four u32:
+     4 u32  sequence                             ms since its last packet; NEVER_HEARD
+     8 f64  server time, true UTC epoch in ms    packets received in the last 10 s, packets due in 10 s
+                                                 trade lag in ms, 0 where trades arrive early; NEVER_HEARD
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from itertools import chain
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.feed import ConnectionMeasurements
 from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 
-WIRE_VERSION: Final = 2  # 2: volume has 64 bits. A browser rejects frames of any other version.
+# 2: volume has 64 bits. 3: measurements of the connections. A browser rejects frames of any other version.
+WIRE_VERSION: Final = 3
+
 NEVER_HEARD: Final = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
 NO_CONNECTION: Final = 0  # Connections are numbered from 1.
 
@@ -101,18 +108,38 @@ class BrowserFrame:
     epoch: int
     feed_age_ms: int | None
     rows: WireRows
+    measurements: Mapping[int, ConnectionMeasurements] = field(
+        default_factory=dict
+    )  # by connection, aged to the server time
 
 
-HEADER: Final = struct.Struct("<BBHIdII")
+HEADER: Final = struct.Struct(f"<BBHIdII{4 * MAX_CONNECTIONS}I")
 
 
 def encode_browser_frame(frame: BrowserFrame) -> bytes:
     """Return `frame` encoded: header and rows."""
-    age = NEVER_HEARD if frame.feed_age_ms is None else min(frame.feed_age_ms, NEVER_HEARD - 1)
+    known = (frame.measurements.get(number, ConnectionMeasurements()) for number in range(1, MAX_CONNECTIONS + 1))
     header = HEADER.pack(
-        WIRE_VERSION, frame.kind, len(frame.rows), frame.sequence, float(frame.server_time_ms), frame.epoch, age
+        WIRE_VERSION,
+        frame.kind,
+        len(frame.rows),
+        frame.sequence,
+        float(frame.server_time_ms),
+        frame.epoch,
+        _milliseconds(frame.feed_age_ms),
+        *chain.from_iterable(map(_measurements_in_words, known)),
     )
     return header + frame.rows.tobytes()
+
+
+def _measurements_in_words(measurements: ConnectionMeasurements) -> tuple[int, int, int, int]:
+    lag, reading = measurements.trade_lag_seconds, measurements.delivery
+    lag_ms = _milliseconds(None if lag is None else round(lag * 1_000))
+    return _milliseconds(measurements.packet_age_ms), reading.received, reading.due, lag_ms
+
+
+def _milliseconds(value: int | None) -> int:
+    return NEVER_HEARD if value is None else min(max(value, 0), NEVER_HEARD - 1)
 
 
 def wire_rows(rows: Rows, *, connection: int) -> WireRows:

@@ -25,7 +25,7 @@ import orjson
 from django.db import Error as DatabaseError
 
 from marketdata import quote_board
-from marketdata.domain.feed import ConnectionReport, Delivery
+from marketdata.domain.feed import ConnectionMeasurements, ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameError
 from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
@@ -122,7 +122,8 @@ class QuoteHub:
         self._reports: dict[int, ConnectionReport] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
-        self._deliveries: dict[int, Delivery] = {}
+        # Of the newest frame of each connection, with its time of arrival.
+        self._measurements: dict[int, tuple[ConnectionMeasurements, float]] = {}
         self._requested_at: dict[int, float] = {}
         self._has_read_cache: set[int] = set()
 
@@ -174,7 +175,11 @@ class QuoteHub:
             await send_text(orjson.dumps(feed_message(self.feed)).decode())
         now = self._clock()
         frame = client.outbox.next_frame(
-            self.mirror, now=now, now_ms=time.time_ns() // 1_000_000, feed_age_ms=self._feed_age_ms(now)
+            self.mirror,
+            now=now,
+            now_ms=time.time_ns() // 1_000_000,
+            feed_age_ms=self._feed_age_ms(now),
+            measurements=self._age_measurements(now),
         )
         if frame is not None:
             await send_bytes(frame)
@@ -183,6 +188,12 @@ class QuoteHub:
         if not self._last_frame_at:
             return None
         return round((now - max(self._last_frame_at.values())) * 1_000)
+
+    def _age_measurements(self, now: float) -> dict[int, ConnectionMeasurements]:
+        return {
+            number: measurements.aged(milliseconds=round((now - at) * 1_000))
+            for number, (measurements, at) in self._measurements.items()
+        }
 
     async def _run(self) -> None:
         """Mirror the board until `linger_seconds` after the last client left: the outermost loop of the hub."""
@@ -247,10 +258,12 @@ class QuoteHub:
         now = self._clock()
         if verdict is Absorbed.APPLIED:
             self._last_frame_at[frame.connection] = now
-        if verdict is not Absorbed.OLD and self._deliveries.get(frame.connection) is not frame.delivery:
-            self._deliveries[frame.connection] = frame.delivery
+        if verdict is not Absorbed.OLD:
+            before = self._measurements.get(frame.connection)
+            self._measurements[frame.connection] = frame.measurements, now
+            is_news = before is None or before[0].delivery.condition is not frame.delivery
             # At once and not with the next beat: rows that stand still must not be shown as live.
-            if self._has_read_reports:
+            if is_news and self._has_read_reports:
                 self._judge()
         # The changes between a request and its FULL frame read as gaps too: they must not cause a second request.
         if verdict is Absorbed.GAP and self._may_request(frame.connection, now):
@@ -302,7 +315,12 @@ class QuoteHub:
 
     def _judge(self) -> None:
         feed = judge_feed(
-            reports=self._reports, last_frame_at=self._last_frame_at, now=self._clock(), deliveries=self._deliveries
+            reports=self._reports,
+            last_frame_at=self._last_frame_at,
+            now=self._clock(),
+            deliveries={
+                number: measurements.delivery.condition for number, (measurements, _) in self._measurements.items()
+            },
         )
         feed = replace(feed, closed=self._list_closed(datetime.now(tz=UTC)))
         if feed != self.feed:

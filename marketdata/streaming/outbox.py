@@ -7,9 +7,11 @@ any to a stalled client (design, section 4).
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
+from marketdata.domain.feed import ConnectionMeasurements
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, encode_browser_frame
 from marketdata.streaming.mirror import QuoteMirror
 
@@ -79,8 +81,16 @@ class Outbox:
             return 0.0
         return max(0.0, self._last_sent_at + self.interval_seconds(now) - now)
 
-    def next_frame(self, mirror: QuoteMirror, *, now: float, now_ms: int, feed_age_ms: int | None) -> bytes | None:
-        """Return the frame to send now, or None. A returned frame counts as sent."""
+    def next_frame(
+        self,
+        mirror: QuoteMirror,
+        *,
+        now: float,
+        now_ms: int,
+        feed_age_ms: int | None,
+        measurements: Mapping[int, ConnectionMeasurements] = MappingProxyType({}),
+    ) -> bytes | None:
+        """Return the frame to send now, or None. A returned frame counts as sent. `measurements` are by connection."""
         if len(self._unacknowledged) >= MAX_UNACKNOWLEDGED or self.seconds_until_due(now) > 0:
             return None
         if self._is_snapshot_due:
@@ -102,6 +112,7 @@ class Outbox:
                 epoch=self._epoch,
                 feed_age_ms=feed_age_ms,
                 rows=rows,
+                measurements=measurements,
             )
         )
 

@@ -19,6 +19,11 @@ test("a snapshot encoded by Python is decoded to the same values", () => {
   assert.equal(frame.epoch, 1_795_000_001);
   assert.equal(frame.serverTimeMs, 1_795_012_345_678);
   assert.equal(frame.feedAgeMs, 95);
+  assert.deepEqual(frame.measurements.slice(0, 2), [
+    { packetAgeMs: 95, received: 21_800, due: 22_000, tradeLagMs: 400 },
+    { packetAgeMs: null, received: 0, due: 0, tradeLagMs: null },
+  ]);
+  assert.equal(frame.measurements.length, 5);
   assert.deepEqual(frame.quotes[0], {
     instrumentId: 41,
     connection: 3,

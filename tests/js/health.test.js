@@ -6,9 +6,10 @@ import "./modules.js";
 const { judgeHealth } = await import("../../watchlists/static/watchlists/health.js");
 
 /** @typedef {import("../../watchlists/static/watchlists/socket.js").SocketStatus} SocketStatus */
+/** @typedef {import("../../marketdata/static/marketdata/frames.js").Measurements} Measurements */
 
 /** @param {Partial<SocketStatus>} [socket] @param {string | null} [state] @param {number} [live] */
-function see(socket = {}, state = "live", live = 5, isReceiving = true) {
+function see(socket = {}, state = "live", live = 5, isReceiving = true, measurements = /** @type {Measurements[]} */ ([]), sinceMs = 0) {
   const connections = [1, 2, 3, 4, 5].map((number) => ({
     number,
     state: number <= live ? "live" : "reconnecting",
@@ -19,14 +20,27 @@ function see(socket = {}, state = "live", live = 5, isReceiving = true) {
     feed: state === null ? null : { state, live, total: 5, connections },
     isReceiving,
     ageMs: 180,
+    measurements,
+    sinceMs,
     now: 10_000,
   });
 }
 
-test("a live feed shows the age of the newest frame", () => {
-  const { tone, label, detail } = see();
+test("a live feed shows the age of the newest packet, not that of a frame without one", () => {
+  const measurements = [
+    { packetAgeMs: 1_500, received: 18_000, due: 20_000, tradeLagMs: 400 },
+    { packetAgeMs: 900, received: 2_000, due: 0, tradeLagMs: 1_240 },
+    { packetAgeMs: null, received: 0, due: 0, tradeLagMs: null },
+  ];
 
-  assert.deepEqual([tone, label, detail], ["live", "Live", "0.2 s"]);
+  const { tone, label, detail, cause } = see({}, "live", 5, true, measurements, 100);
+
+  assert.deepEqual([tone, label, detail], ["live", "Live", "1.0 s"]);
+  assert.match(cause, /The last packet came 1\.0 s ago\. 20,000 packets in 10 s, 20,000 due\. Trades arrive after 1\.2 s\./);
+});
+
+test("a live feed without any packet shows no age", () => {
+  assert.equal(see().detail, "");
 });
 
 test("only the live state has the tone of a live feed", () => {

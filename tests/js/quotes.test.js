@@ -31,7 +31,7 @@ function makeQuote(instrumentId, fields = {}) {
 
 /** @param {"snapshot" | "changes"} kind @param {number} sequence @param {Quote[]} quotes @returns {Frame} */
 function makeFrame(kind, sequence, quotes, epoch = 7) {
-  return { kind, sequence, epoch, serverTimeMs: 2_000, feedAgeMs: 50, quotes };
+  return { kind, sequence, epoch, serverTimeMs: 2_000, feedAgeMs: 50, measurements: [], quotes };
 }
 
 /** @param {string} [state] */

@@ -1,10 +1,14 @@
 // Decodes the binary frames of the browser's wire. Definition and Python twin: marketdata/streaming/frames.py; both are
 // tested with the bytes of tests/data/browser_frames.json. Pure: no state, no DOM.
 
-export const WIRE_VERSION = 2;
-export const HEADER_BYTES = 24;
+export const WIRE_VERSION = 3;
+const MEASUREMENTS_AT = 24;
+const MEASUREMENTS_BYTES = 16;
+/** The account has five connections: MAX_CONNECTIONS in marketdata/dhan/requests.py. */
+const CONNECTIONS = 5;
+export const HEADER_BYTES = MEASUREMENTS_AT + CONNECTIONS * MEASUREMENTS_BYTES;
 export const ROW_BYTES = 52;
-// The three numbers above and this one: marketdata/streaming/frames.py.
+// The numbers above and this one: marketdata/streaming/frames.py.
 const NEVER_HEARD = 0xffffffff;
 
 /** Flags of a row: its known fields. A field without its flag is unknown; its bytes have no meaning. */
@@ -31,12 +35,22 @@ export const Shown = Object.freeze({ LTP: 1, VOLUME: 2, OI: 4, PREVIOUS_CLOSE: 8
  */
 
 /**
+ * What the feed worker measured on one connection.
+ * @typedef {object} Measurements
+ * @property {number | null} packetAgeMs  Time since the last packet; null if there was none.
+ * @property {number} received            Packets of the last ten seconds.
+ * @property {number} due                 Packets due in ten seconds; 0 while none are due.
+ * @property {number | null} tradeLagMs   Median time from a trade to its packet; null where too few trade.
+ */
+
+/**
  * @typedef {object} Frame
  * @property {"changes" | "snapshot"} kind
  * @property {number} sequence
  * @property {number} epoch
  * @property {number} serverTimeMs
  * @property {number | null} feedAgeMs  Age of the newest frame of the feed; null if there was none.
+ * @property {Measurements[]} measurements        Of each connection, in the order of their numbers.
  * @property {Quote[]} quotes
  */
 
@@ -56,7 +70,6 @@ export function decodeFrame(buffer) {
     throw new RangeError(`${view.byteLength} bytes do not hold ${count} rows`);
   }
   const serverTimeMs = view.getFloat64(8, true);
-  const feedAge = view.getUint32(20, true);
   const quotes = [];
   // All numbers are little-endian, as the broker sends them.
   for (let index = 0; index < count; index += 1) {
@@ -67,9 +80,26 @@ export function decodeFrame(buffer) {
     sequence: view.getUint32(4, true),
     epoch: view.getUint32(16, true),
     serverTimeMs,
-    feedAgeMs: feedAge === NEVER_HEARD ? null : feedAge,
+    feedAgeMs: millisecondsAt(view, 20),
+    measurements: Array.from({ length: CONNECTIONS }, (_, index) => decodeMeasurements(view, MEASUREMENTS_AT + index * MEASUREMENTS_BYTES)),
     quotes,
   };
+}
+
+/** @param {DataView} view @param {number} at @returns {Measurements} */
+function decodeMeasurements(view, at) {
+  return {
+    packetAgeMs: millisecondsAt(view, at),
+    received: view.getUint32(at + 4, true),
+    due: view.getUint32(at + 8, true),
+    tradeLagMs: millisecondsAt(view, at + 12),
+  };
+}
+
+/** @param {DataView} view @param {number} at */
+function millisecondsAt(view, at) {
+  const value = view.getUint32(at, true);
+  return value === NEVER_HEARD ? null : value;
 }
 
 /**
@@ -80,7 +110,7 @@ export function decodeFrame(buffer) {
  */
 function decodeRow(view, at, serverTimeMs) {
   const known = view.getUint16(at + 4, true);
-  const age = view.getUint32(at + 48, true);
+  const age = millisecondsAt(view, at + 48);
   /** @param {number} flag @param {number} offset */
   const price = (flag, offset) => (known & flag ? view.getFloat32(at + offset, true) : null);
   /** @param {number} flag @param {number} offset */
@@ -103,6 +133,6 @@ function decodeRow(view, at, serverTimeMs) {
     oi: count(Shown.OI, 40),
     ltt: count(Shown.LTP, 44),
     // The wire has ages, which fit in 32 bits. Server time, not the browser's clock: the two may differ by minutes.
-    receivedAtMs: age === NEVER_HEARD ? null : serverTimeMs - age,
+    receivedAtMs: age === null ? null : serverTimeMs - age,
   };
 }

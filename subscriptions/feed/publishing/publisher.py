@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
-from marketdata.domain.feed import ConnectionReport, ConnectionState, Delivery
+from marketdata.domain.feed import ConnectionMeasurements, ConnectionReport, ConnectionState, Delivery
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.domain.tick_rules import day_in_india
 from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
@@ -49,6 +49,7 @@ class Publisher:
         self._sequence = 0
         self._is_full_frame_requested = False
         self._published_delivery = Delivery.FLOWING
+        self._trade_lag_seconds: float | None = None
         self._statistics = ConnectionStatistics(connection)
         self._lost_in_a_row = 0
         self._recorded: tuple[ConnectionState, str, int] | None = None
@@ -103,12 +104,17 @@ class Publisher:
             await asyncio.sleep(next_at - loop.time())
 
     async def _publish(self, kind: FrameKind, rows: Rows) -> bool:
-        lease, delivery = self._connection.lease, self._connection.delivery.condition
-        frame = BusFrame(kind, lease.connection, lease.epoch, self._sequence, _now_ms(), rows, delivery)
+        lease, now_ms, measurements = self._connection.lease, _now_ms(), self._read_measurements()
+        frame = BusFrame(kind, lease.connection, lease.epoch, self._sequence, now_ms, rows, measurements)
         is_taken = await self._write(self._board.publish(frame))
         if is_taken:
-            self._published_delivery = delivery
+            self._published_delivery = measurements.delivery.condition
         return is_taken
+
+    def _read_measurements(self) -> ConnectionMeasurements:
+        last_packet_at_ms = self._connection.last_packet_at_ms
+        age_ms = None if last_packet_at_ms is None else max(0, _now_ms() - last_packet_at_ms)
+        return ConnectionMeasurements(self._connection.delivery, age_ms, self._trade_lag_seconds)
 
     async def _cache_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -180,6 +186,8 @@ class Publisher:
 
     def _report(self, packets_per_second: float) -> ConnectionReport:
         connection = self._connection
+        # Once a second: a median over thousands of trades costs too much for each frame.
+        self._trade_lag_seconds = self._statistics.trade_lag_seconds()
         return ConnectionReport(
             connection=connection.lease.connection,
             owner=self._name,
@@ -197,7 +205,7 @@ class Publisher:
             ticking=tuple(self._statistics.list_ticking()),
             delivery=connection.delivery,
             is_retrying=connection.is_retrying,
-            trade_lag_seconds=self._statistics.trade_lag_seconds(),
+            trade_lag_seconds=self._trade_lag_seconds,
         )
 
     async def _record_state(self) -> None:

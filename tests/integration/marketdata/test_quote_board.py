@@ -14,7 +14,7 @@ import redis.asyncio
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
-from marketdata.domain.quote_rows import QUOTE_ROW, BusFrame, FrameKind, Known, Rows, encode_frame
+from marketdata.domain.quote_rows import QUOTE_ROW, ROW_LAYOUT, BusFrame, FrameKind, Known, Rows, encode_frame
 from marketdata.domain.tick_rules import DayVolume
 from marketdata.quote_board import (
     BoardError,
@@ -181,7 +181,7 @@ async def test_rows_of_another_layout_are_not_read_and_their_epoch_still_counts(
     for number in range(1, 94):
         await client.hset(f"{redis_prefix}:quotes:1", str(number), bytes(178))
     await client.hset(f"{redis_prefix}:quotes:1", "epoch", "3")
-    await client.hset(f"{redis_prefix}:quotes:2", mapping={"epoch": 3, "layout": 3, "7": bytes(186)})
+    await client.hset(f"{redis_prefix}:quotes:2", mapping={"epoch": 3, "layout": ROW_LAYOUT + 1, "7": bytes(186)})
 
     epoch, rows = await hub.read_cache(1)
 
@@ -214,7 +214,7 @@ async def test_frames_of_another_layout_are_skipped_and_logged_once(
 
     assert (received.connection, received.sequence) == (2, 9)
     skipped = [one.message for one in caplog.records if "another version" in one.message]
-    assert skipped == [f"frames of another version skipped on {redis_prefix}:frames:1 (frame of row layout 1, not 2)"]
+    assert skipped == [f"frames of another version skipped on {redis_prefix}:frames:1 (frame of row layout 1, not 3)"]
 
 
 async def test_five_thousand_rows_are_cached_in_one_call(owner: OwnerBoard, hub: HubBoard) -> None:

@@ -35,6 +35,14 @@ def test_a_trader_can_log_in_open_the_terminal_and_log_out(client: Client) -> No
     assert client.get("/").status_code == 302
 
 
+@pytest.mark.parametrize("is_simulated", [True, False])
+def test_a_page_states_whether_its_prices_are_simulated(client: Client, settings: Any, is_simulated: bool) -> None:
+    settings.IS_SIMULATED = is_simulated
+    client.force_login(make_user("trader1"))
+
+    assert (b">Simulated</span>" in client.get("/").content) is is_simulated
+
+
 def test_a_wrong_password_shows_an_error_and_keeps_the_name(client: Client) -> None:
     make_user("trader1")
 

@@ -1,10 +1,11 @@
 // Decides the label of the connection chip: how live the prices are, from the status of the socket, the server's report
-// of the feed, and the age of the last frame. The worst of the three wins. Pure; painted by chip.js.
+// of the feed, and the ages of the last frame and packet. The worst wins. Pure; painted by chip.js.
 
-import { formatAge, formatDay } from "../marketdata/format.js";
+import { formatAge, formatDay, formatWhole } from "../marketdata/format.js";
 
 /** @typedef {import("./socket.js").SocketStatus} SocketStatus */
 /** @typedef {import("../marketdata/quotes.js").Feed} Feed */
+/** @typedef {import("../marketdata/frames.js").Measurements} Measurements */
 
 /**
  * @typedef {object} Health
@@ -21,11 +22,13 @@ import { formatAge, formatDay } from "../marketdata/format.js";
  * @param {Feed | null} seen.feed
  * @param {boolean} seen.isReceiving      Frames arrive from the server (RECEIVING_WITHIN_MS).
  * @param {number | null} seen.ageMs      Age of the newest frame of the feed, now.
+ * @param {Measurements[]} [seen.measurements]      Of each connection, in the last frame from the server.
+ * @param {number} [seen.sinceMs]         Time since that frame.
  * @param {number | null} [seen.closedSinceMs]  End of the last session of the displayed prices; null while they trade.
  * @param {number} seen.now
  * @returns {Health}
  */
-export function judgeHealth({ socket, feed, isReceiving, ageMs, now, closedSinceMs = null }) {
+export function judgeHealth({ socket, feed, isReceiving, ageMs, now, measurements = [], sinceMs = 0, closedSinceMs = null }) {
   if (socket.state !== "open") {
     return judgeSocket(socket, now);
   }
@@ -35,7 +38,11 @@ export function judgeHealth({ socket, feed, isReceiving, ageMs, now, closedSince
   if (!isReceiving) {
     return { tone: "warn", label: "Stale", detail: age(ageMs), cause: "No data from the server. Prices may be outdated." };
   }
-  return closedSinceMs === null ? judgeFeed(feed, ageMs) : judgeClosed(feed, closedSinceMs);
+  if (closedSinceMs !== null) {
+    return judgeClosed(feed, closedSinceMs);
+  }
+  const health = judgeFeed(feed, ageMs);
+  return feed.state === "live" ? withMeasurements(health, measurements, sinceMs) : health;
 }
 
 /**
@@ -77,7 +84,7 @@ function judgeFeed(feed, ageMs) {
   const down = { tone: "down", label: "Market data down", detail: "", cause: "" };
   switch (feed.state) {
     case "live":
-      return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${total} broker connections are live.` };
+      return { tone: "live", label: "Live", detail: "", cause: `All ${total} broker connections are live.` };
     case "delayed": {
       const seconds = Math.max(...feed.connections.map((one) => one.delay_seconds ?? 0));
       const cause = `Trades arrive ${seconds} s late. The broker is slow, or the clock of the server is wrong.`;
@@ -109,6 +116,42 @@ function judgeFeed(feed, ageMs) {
     default:
       return { ...down, cause: "The server does not receive the feed. Prices are outdated." };
   }
+}
+
+/**
+ * Add the age of the newest packet and the other measurements of all connections. A frame of our own proves no price.
+ * @param {Health} health
+ * @param {Measurements[]} measurements
+ * @param {number} sinceMs
+ * @returns {Health}
+ */
+function withMeasurements(health, measurements, sinceMs) {
+  const ages = numbersIn(measurements.map((one) => one.packetAgeMs));
+  if (ages.length === 0) {
+    return health;
+  }
+  const newest = formatAge(Math.min(...ages) + sinceMs);
+  const sentences = [health.cause, `The last packet came ${newest} ago.`];
+  const due = sum(measurements.map((one) => one.due));
+  if (due > 0) {
+    const received = sum(measurements.map((one) => one.received));
+    sentences.push(`${formatWhole(received)} packets in 10 s, ${formatWhole(due)} due.`);
+  }
+  const lags = numbersIn(measurements.map((one) => one.tradeLagMs));
+  if (lags.length > 0) {
+    sentences.push(`Trades arrive after ${(Math.max(...lags) / 1_000).toFixed(1)} s.`);
+  }
+  return { ...health, detail: newest, cause: sentences.join(" ") };
+}
+
+/** @param {(number | null)[]} values */
+function numbersIn(values) {
+  return values.filter((one) => one !== null);
+}
+
+/** @param {number[]} values */
+function sum(values) {
+  return values.reduce((total, one) => total + one, 0);
 }
 
 /** @param {number | null} ageMs */

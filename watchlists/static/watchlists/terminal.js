@@ -70,6 +70,8 @@ class Terminal {
   #frameAt = -Infinity;
   /** @type {number | null} */
   #feedAgeMs = null;
+  /** @type {import("../marketdata/frames.js").Measurements[]} */
+  #measurements = [];
   #unacknowledged = 0;
   #isPaintDue = false;
   #wasLost = false;
@@ -101,6 +103,7 @@ class Terminal {
   #applyFrame(frame) {
     this.#frameAt = performance.now();
     this.#feedAgeMs = frame.feedAgeMs;
+    this.#measurements = frame.measurements;
     if (!this.#quotes.apply(frame)) {
       // Frames are missing: the snapshot that answers replaces all quotes.
       this.#socket.resync();
@@ -230,13 +233,16 @@ class Terminal {
 
   #paintHealth() {
     const now = performance.now();
-    // The age in the last frame, plus the time since: the chip counts on while no frames arrive.
-    const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + now - this.#frameAt;
+    // The ages in the last frame, plus the time since: the chip counts on while no frames arrive.
+    const sinceMs = now - this.#frameAt;
+    const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + sinceMs;
     const health = judgeHealth({
       socket: this.#socket.status,
       feed: this.#quotes.feed,
       isReceiving: this.#quotes.isReceiving,
       ageMs,
+      measurements: this.#measurements,
+      sinceMs,
       now,
       closedSinceMs: this.#quotes.closedSinceMs,
     });

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,15 +13,22 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from marketdata.domain.feed import ConnectionState
+from marketdata.domain.feed import ConnectionMeasurements, ConnectionState, DeliveryReading
 from marketdata.quote_board import HubBoard
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
 from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
+from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
 from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
+
+
+def measured_ages(browser: "Browser") -> list[int]:
+    """Return the ages of the last packet of connection 1, frame by frame, in ms."""
+    ages = (frame.measurements[1].packet_age_ms for frame in browser.frames)
+    return [age for age in ages if age is not None]
 
 
 @dataclass
@@ -126,6 +133,23 @@ async def test_changes_reach_the_browser_within_its_interval(hub: QuoteHub, publ
 
     assert took < 1.0
     assert 99 not in browser.held
+
+
+async def test_measurements_reach_the_browser_and_the_age_of_the_last_packet_grows(
+    hub: QuoteHub, publisher: FramePublisher
+) -> None:
+    sent = ConnectionMeasurements(DeliveryReading(received=21_800, due=22_000), 500, 0.4)
+    frame = make_frame(make_row(41, ltp=10.0), sequence=1, epoch=publisher.epoch, connection=publisher.connection)
+
+    async with browsing(hub, 41) as browser:
+        await wait_until_async(lambda: hub.feed is not None, message="the hub listens")
+        await publisher.board.publish(replace(frame, measurements=sent))
+
+        await wait_until_async(lambda: measured_ages(browser)[-1:] > [1_500], message="the age grows without a packet")
+    first = next(one.measurements[1] for one in browser.frames if one.measurements[1].delivery.due)
+    assert (first.delivery, first.trade_lag_seconds) == (sent.delivery, 0.4)
+    assert measured_ages(browser) == sorted(measured_ages(browser))
+    assert measured_ages(browser)[0] >= 500
 
 
 async def test_a_gap_in_the_sequence_requests_a_full_frame_from_the_owner(

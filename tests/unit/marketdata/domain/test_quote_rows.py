@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from marketdata.domain.feed import Delivery
+from marketdata.domain.feed import ConnectionMeasurements, Delivery, DeliveryReading
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import (
     FIELDS_OF,
@@ -39,11 +39,13 @@ def test_a_row_has_186_bytes_and_contains_a_full_packet_body_from_byte_16() -> N
     assert QUOTE_ROW["volume"] == np.uint64
 
 
-def test_the_delivery_of_a_connection_is_part_of_its_frame() -> None:
-    starved = replace(make_frame(count=1), delivery=Delivery.STARVED)
+def test_the_measurements_of_a_connection_are_part_of_its_frame() -> None:
+    reading = DeliveryReading(Delivery.STARVED, received=12, due=22_000)
+    measurements = ConnectionMeasurements(reading, packet_age_ms=1_200, trade_lag_seconds=0.5)
+    starved = replace(make_frame(count=1), measurements=measurements)
 
-    assert decode_frame(encode_frame(starved)).delivery is Delivery.STARVED
-    assert decode_frame(encode_frame(make_frame(count=0))).delivery is Delivery.FLOWING
+    assert decode_frame(encode_frame(starved)).measurements == measurements
+    assert decode_frame(encode_frame(make_frame(count=0))).measurements == ConnectionMeasurements()
 
 
 def test_a_delivery_of_another_version_does_not_read_as_flowing() -> None:
@@ -107,7 +109,7 @@ def test_a_volume_above_32_bits_is_kept() -> None:
     assert quote_of(row, OPTION).volume == 9_007_199_254_740_991
 
 
-@pytest.mark.parametrize("layout", [b"1", b"3"])
+@pytest.mark.parametrize("layout", [b"2", b"4"])
 def test_a_frame_of_another_layout_is_told_from_damaged_bytes(layout: bytes) -> None:
     payload = encode_frame(make_frame(count=2))
 
@@ -141,7 +143,7 @@ def test_decoding_an_encoded_frame_returns_it(count: int) -> None:
         encode_frame(make_frame(count=2))[:-1],
         encode_frame(make_frame(count=0)) + b"x",
         b"XXXX" + encode_frame(make_frame(count=0))[4:],
-        b"BTQ2\x02" + encode_frame(make_frame(count=0))[5:],
+        b"BTQ3\x02" + encode_frame(make_frame(count=0))[5:],
     ],
 )
 def test_bytes_of_another_layout_are_refused(payload: bytes) -> None:

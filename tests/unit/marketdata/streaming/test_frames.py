@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from marketdata.domain.feed import ConnectionMeasurements, DeliveryReading
 from marketdata.domain.quote_rows import Known
 from marketdata.streaming.frames import (
     NEVER_HEARD,
@@ -23,6 +24,12 @@ from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_row
 VECTORS = Path(__file__).resolve().parents[3] / "data" / "browser_frames.json"
 
 
+MEASUREMENTS = {
+    1: ConnectionMeasurements(DeliveryReading(received=21_800, due=22_000), packet_age_ms=95, trade_lag_seconds=0.4),
+    3: ConnectionMeasurements(packet_age_ms=NEVER_HEARD, trade_lag_seconds=-0.2),
+}
+
+
 def vector_frames() -> dict[str, bytes]:
     """Encode the frames on which the JavaScript decoder is tested."""
     known = wire_rows(make_row(41, ltp=2640.35, volume=12_34_567, oi=98_765, ltt=1_795_000_000), connection=3)
@@ -36,6 +43,7 @@ def vector_frames() -> dict[str, bytes]:
         epoch=1_795_000_001,
         feed_age_ms=95,
         rows=np.concatenate([known, unknown, no_bid]),
+        measurements=MEASUREMENTS,
     )
     moved = wire_rows(make_row(41, ltp=2641.0, volume=2**53 - 1, oi=98_765, ltt=1_795_000_001), connection=3)
     changes = BrowserFrame(
@@ -57,9 +65,17 @@ def test_the_stored_frames_of_the_javascript_tests_are_current() -> None:
     assert {name: one["base64"] for name, one in written.items()} == made
 
 
-def test_a_row_takes_52_bytes_and_a_header_24() -> None:
+def test_a_row_takes_52_bytes_and_a_header_104() -> None:
     assert WIRE_ROW.itemsize == 52
-    assert [len(payload) for payload in vector_frames().values()] == [24 + 3 * 52, 24 + 52]
+    assert [len(payload) for payload in vector_frames().values()] == [104 + 3 * 52, 104 + 52]
+
+
+def test_the_measurements_of_each_connection_are_in_the_header() -> None:
+    measurements = decode_browser_frame(vector_frames()["snapshot"]).measurements
+
+    assert (measurements[1], measurements[2]) == (MEASUREMENTS[1], ConnectionMeasurements())
+    # An age beyond the range is the oldest one; a trade that seems to come early has no lag.
+    assert (measurements[3].packet_age_ms, measurements[3].trade_lag_seconds) == (NEVER_HEARD - 1, 0.0)
 
 
 def test_known_fields_are_shown() -> None:
