@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import orjson
 from channels.auth import get_user
+from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -61,6 +62,18 @@ class MarketConsumer(AsyncWebsocketConsumer):
             await super().__call__(*arguments)
         finally:
             await self._leave()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Call the handler of a message, at once.
+
+        Channels first closes old database connections in the thread that all sockets share. No handler uses the
+        database in that thread's place, and a query that hangs there would hold back the acknowledgements, and with
+        them the prices, of every browser.
+        """
+        handler = getattr(self, get_handler_name(message), None)
+        if handler is None:
+            raise ValueError(f"no handler for a message of type {message['type']}")
+        await handler(message)
 
     async def connect(self) -> None:
         # Accept first: a browser cannot read the close code of a socket that never opened.

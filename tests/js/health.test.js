@@ -39,8 +39,14 @@ test("a live feed shows the age of the newest packet, not that of a frame withou
   assert.match(cause, /The last packet came 1\.0 s ago\. 20,000 packets in 10 s, 20,000 due\. Trades arrive after 1\.2 s\./);
 });
 
-test("a live feed without any packet shows no age", () => {
-  assert.equal(see().detail, "");
+test("a stale feed shows the time since its last packet", () => {
+  const silent = { packetAgeMs: 4_000, received: 0, due: 20_000, tradeLagMs: null };
+
+  assert.equal(see({}, "stale", 0, true, [silent], 100).detail, "4.1 s");
+});
+
+test("a feed without any packet shows the age of the newest frame", () => {
+  assert.equal(see().detail, "0.2 s");
 });
 
 test("only the live state has the tone of a live feed", () => {

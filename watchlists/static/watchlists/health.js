@@ -41,8 +41,11 @@ export function judgeHealth({ socket, feed, isReceiving, ageMs, now, measurement
   if (closedSinceMs !== null) {
     return judgeClosed(feed, closedSinceMs);
   }
-  const health = judgeFeed(feed, ageMs);
-  return feed.state === "live" ? withMeasurements(health, measurements, sinceMs) : health;
+  // A frame of our own proves no price: the age that is shown is that of the newest packet, where one is known.
+  const ages = numbersIn(measurements.map((one) => one.packetAgeMs));
+  const packetAgeMs = ages.length > 0 ? Math.min(...ages) + sinceMs : null;
+  const health = judgeFeed(feed, packetAgeMs ?? ageMs);
+  return feed.state === "live" ? withMeasurements(health, measurements, packetAgeMs) : health;
 }
 
 /**
@@ -74,7 +77,11 @@ function judgeSocket(socket, now) {
   return { tone: "down", label: "Reconnecting", detail, cause };
 }
 
-/** @param {Feed} feed @param {number | null} ageMs @returns {Health} */
+/**
+ * @param {Feed} feed
+ * @param {number | null} ageMs  Age of the newest packet; of the newest frame where no packet is known.
+ * @returns {Health}
+ */
 function judgeFeed(feed, ageMs) {
   const { live, total } = feed;
   const errors = [...new Set(feed.connections.map((one) => one.error).filter(Boolean))];
@@ -84,7 +91,7 @@ function judgeFeed(feed, ageMs) {
   const down = { tone: "down", label: "Market data down", detail: "", cause: "" };
   switch (feed.state) {
     case "live":
-      return { tone: "live", label: "Live", detail: "", cause: `All ${total} broker connections are live.` };
+      return { tone: "live", label: "Live", detail: age(ageMs), cause: `All ${total} broker connections are live.` };
     case "delayed": {
       const seconds = Math.max(...feed.connections.map((one) => one.delay_seconds ?? 0));
       const cause = `Trades arrive ${seconds} s late. The broker is slow, or the clock of the server is wrong.`;
@@ -119,19 +126,17 @@ function judgeFeed(feed, ageMs) {
 }
 
 /**
- * Add the age of the newest packet and the other measurements of all connections. A frame of our own proves no price.
+ * Add what the feed worker measured on all connections to the tooltip.
  * @param {Health} health
  * @param {Measurements[]} measurements
- * @param {number} sinceMs
+ * @param {number | null} packetAgeMs
  * @returns {Health}
  */
-function withMeasurements(health, measurements, sinceMs) {
-  const ages = numbersIn(measurements.map((one) => one.packetAgeMs));
-  if (ages.length === 0) {
-    return health;
+function withMeasurements(health, measurements, packetAgeMs) {
+  const sentences = [health.cause];
+  if (packetAgeMs !== null) {
+    sentences.push(`The last packet came ${formatAge(packetAgeMs)} ago.`);
   }
-  const newest = formatAge(Math.min(...ages) + sinceMs);
-  const sentences = [health.cause, `The last packet came ${newest} ago.`];
   const due = sum(measurements.map((one) => one.due));
   if (due > 0) {
     const received = sum(measurements.map((one) => one.received));
@@ -141,7 +146,7 @@ function withMeasurements(health, measurements, sinceMs) {
   if (lags.length > 0) {
     sentences.push(`Trades arrive after ${(Math.max(...lags) / 1_000).toFixed(1)} s.`);
   }
-  return { ...health, detail: newest, cause: sentences.join(" ") };
+  return { ...health, cause: sentences.join(" ") };
 }
 
 /** @param {(number | null)[]} values */

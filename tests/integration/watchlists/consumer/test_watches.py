@@ -1,6 +1,7 @@
 """Watches of a page: instruments, chains and watchlists, their answers, and their limits."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -219,6 +220,26 @@ async def test_prices_flow_while_a_watch_waits_for_the_broker(
                 await browser.receive_until(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
             await browser.send(type="ping")
             await browser.receive("pong")
+
+
+async def test_prices_flow_while_a_query_hangs_in_the_thread_that_all_sockets_share(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing
+) -> None:
+    spot, end = listing.spots["NIFTY"].pk, threading.Event()
+    async with open_socket(hub, trader) as browser:
+        await publisher.publish_changes({spot: 25_000.0})
+        await browser.send(type="watch", id="strip", instruments=[spot])
+        await browser.receive_until(lambda held: held == {spot: 25_000.0})
+        hanging = asyncio.create_task(database_sync_to_async(end.wait)(timeout=30))
+        try:
+            async with asyncio.timeout(5):
+                for price in (25_001.0, 25_002.0, 25_003.0, 25_004.0):
+                    await publisher.publish_changes({spot: price})
+                    await browser.receive_until(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
+            assert not hanging.done()
+        finally:
+            end.set()
+            await hanging
 
 
 async def test_only_the_newest_of_several_watches_with_one_id_is_answered(
