@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
-from subscriptions.models import Claim, FeedConnection, Subscription
+from subscriptions.models import FeedConnection, Subscription
 from subscriptions.services import Placed, Release
 from subscriptions.services.placement import legs
-from tests.factories import NOW, make_equities, open_chain
+from tests.factories import NOW, insert_equities, open_chain
 
 
 def claim_chain(
@@ -53,17 +53,18 @@ def count_subscribed() -> int:
     return Subscription.objects.count()
 
 
+_INSERT_CLAIMS = """
+INSERT INTO claims (kind, tier, underlying_symbol, instrument_id, is_pinned, last_viewed_at, claimed_at)
+SELECT %s, %s, '', instrument_id, false, %s, %s FROM unnest(%s::bigint[]) AS instrument_id
+RETURNING id, instrument_id
+"""
+
+
 def fill_with_shares(count: int, *, prefix: str = "STOCK", tier: Tier = Tier.A, now: datetime = NOW) -> None:
     """Claim `count` new shares, one claim each, in one transaction."""
-    shares = make_equities(count, prefix=prefix)
-    claims = Claim.objects.bulk_create(
-        [
-            Claim(kind=ClaimKind.WATCHLIST, tier=tier, instrument=share, last_viewed_at=now, claimed_at=now)
-            for share in shares
-        ],
-        batch_size=5_000,
-    )
+    shares = insert_equities(count, prefix=prefix)
     # Without the placement lock: no other writer runs, and this many rows may exceed the statement timeout.
-    with transaction.atomic():
-        wanted = {claim.pk: [share.pk] for claim, share in zip(claims, shares, strict=True)}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_INSERT_CLAIMS, [ClaimKind.WATCHLIST.value, tier.value, now, now, list(shares)])
+        wanted = {claim_id: [share] for claim_id, share in cursor.fetchall()}
         legs.add(wanted, tiers=dict.fromkeys(wanted, tier))
