@@ -1,7 +1,7 @@
 """R24: 64 writers at 25,000 instruments: every call returns in time, and each eviction takes the oldest chain.
 
-It runs for ten seconds, or for `WRITERS_SECONDS`. No chain shares its legs or its spot, so the audit log alone shows
-which slots an eviction freed and which chain was the oldest.
+It runs until EVICTIONS chains were evicted, or `WRITERS_EVICTIONS`. No chain shares its legs or its spot, so the audit
+log alone shows which slots an eviction freed and which chain was the oldest.
 """
 
 import os
@@ -26,9 +26,12 @@ from tests.factories import make_equity, make_series, make_user, open_chain, put
 from tests.integration.subscriptions.claim_factories import fill_with_shares
 from tests.integration.subscriptions.invariants import check_invariants
 from tests.integration.subscriptions.test_concurrent_writers import watch_loads
+from tests.waiting import wait_until
 
 WRITERS = 64
-SECONDS = float(os.environ.get("WRITERS_SECONDS", "10"))
+EVICTIONS = int(os.environ.get("WRITERS_EVICTIONS", "40"))
+"""chosen: each slot for a chain changes its chain twice"""
+MOST_SECONDS = 120
 # 3 s on an idle machine; in the suite another test file runs in parallel.
 SLOWEST_SECONDS = 5
 CHAINS = 40
@@ -45,9 +48,9 @@ class Writer:
     mine: dict[SeriesKey, int] = field(default_factory=dict)
     outcomes: list[tuple[str, float]] = field(default_factory=list)
 
-    def write_until(self, deadline: float, chains: Sequence[SeriesKey]) -> None:
+    def write_until(self, finished: Event, chains: Sequence[SeriesKey]) -> None:
         try:
-            while monotonic() < deadline:
+            while not finished.is_set():
                 started = monotonic()
                 answer = self.call(self.chance.choice(chains))
                 self.outcomes.append((answer, monotonic() - started))
@@ -108,7 +111,12 @@ def chains(own_board: str, settings: Settings, transactional_db: None) -> Sequen
     return [make_series(spot, middle=2_600, step=20, strikes=27) for spot in spots]
 
 
-@pytest.mark.timeout(int(SECONDS) + 170)
+def count_evicted_chains() -> int:
+    """Return the evictions in the audit log, which has one row for each claim of a chain."""
+    return SubscriptionLog.objects.filter(action=LogAction.EVICT).values("subject", "at").distinct().count()
+
+
+@pytest.mark.timeout(MOST_SECONDS + 120)
 def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
     fill_with_shares(25_000 - SLOTS, tier=Tier.B)
     writers = [Writer(f"trader{one}", make_user(f"trader{one}").pk, Random(one)) for one in range(WRITERS)]
@@ -116,10 +124,17 @@ def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
 
     with ThreadPoolExecutor(WRITERS + 1) as pool:
         watching = pool.submit(watch_loads, finished)
-        deadline = monotonic() + SECONDS
-        for writing in [pool.submit(writer.write_until, deadline, chains) for writer in writers]:
-            writing.result()
-        finished.set()
+        writing = [pool.submit(writer.write_until, finished, chains) for writer in writers]
+        try:
+            wait_until(
+                lambda: count_evicted_chains() >= EVICTIONS or any(one.done() for one in writing),
+                seconds=MOST_SECONDS,
+                message=f"{EVICTIONS} chains were evicted",
+            )
+        finally:
+            finished.set()
+        for one in writing:
+            one.result()
         broken = watching.result(timeout=30)
 
     answers = [answer for writer in writers for answer in writer.outcomes]
@@ -132,12 +147,11 @@ def test_sixty_four_writers_at_capacity(chains: Sequence[SeriesKey]) -> None:
         "placement_busy",
     }
     assert max(seconds for _, seconds in answers) <= SLOWEST_SECONDS
-    # On a slow machine more of them are answered with placement_busy.
-    assert [outcome for outcome, _ in answers].count("added") >= WRITERS // 2
+    assert [outcome for outcome, _ in answers].count("added") >= EVICTIONS
     check_invariants()
     assert Subscription.objects.count() <= 25_000
     assert max(FeedConnection.objects.values_list("load", flat=True)) <= 5_000
     rows = SubscriptionLog.objects.exclude(subject__startswith="STOCK").filter(subject__contains=" x25")
     replay = Replay()
     replay.apply(rows.order_by("id"))
-    assert replay.evictions > 20
+    assert replay.evictions >= EVICTIONS
