@@ -64,7 +64,8 @@ def test_an_update_without_a_move_changes_no_load() -> None:
 
 
 def test_an_insert_over_capacity_fails_as_a_whole() -> None:
-    instruments = make_equities(5_001)
+    FeedConnection.objects.update(capacity=50)
+    instruments = make_equities(51)
 
     with pytest.raises(IntegrityError, match="feed_connections_load_within_capacity"), transaction.atomic():
         subscribe(instruments, number=2)
@@ -74,14 +75,15 @@ def test_an_insert_over_capacity_fails_as_a_whole() -> None:
 
 
 def test_an_update_that_moves_too_many_rows_to_a_connection_is_refused() -> None:
-    instruments = make_equities(5_001)
-    subscribe(instruments[:2_501], number=1)
-    subscribe(instruments[2_501:], number=2)
+    FeedConnection.objects.update(capacity=50)
+    instruments = make_equities(51)
+    subscribe(instruments[:26], number=1)
+    subscribe(instruments[26:], number=2)
 
     with pytest.raises(IntegrityError, match="feed_connections_load_within_capacity"), transaction.atomic():
         connection.cursor().execute("UPDATE subscriptions SET connection_id = 3")
 
-    assert loads() == {1: 2_501, 2: 2_500, 3: 0, 4: 0, 5: 0}
+    assert loads() == {1: 26, 2: 25, 3: 0, 4: 0, 5: 0}
 
 
 def test_the_load_cannot_be_updated_directly() -> None:

@@ -1,4 +1,7 @@
-"""The lean profile on the simulator's demo listing with prices from its REST side, as after the first start."""
+"""The lean profile on the simulator's listing with prices from its REST side, as after the first start.
+
+The small listing has all indices and commodities of the one for a demo; no rule names the shares that it leaves out.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -21,7 +24,7 @@ NOW = datetime(2026, 2, 10, 4, 30, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[SimulatorAddress]:
-    with running_simulator(small=False, market_date=TODAY) as address:
+    with running_simulator(market_date=TODAY) as address:
         yield address
 
 

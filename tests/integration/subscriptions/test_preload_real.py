@@ -1,5 +1,7 @@
-"""The lean profile on the real listing of 10 February 2026."""
+"""The lean profile on the real contracts of 10 February 2026."""
 
+import gzip
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -27,6 +29,19 @@ LTPS = {
     "NATURALGAS": 300.0,
 }
 
+# Neighbors such as NIFTYNXT50, SENSEX50, CRUDEOILM and GOLDM stay. The other rows, nine of ten, take long to import: no
+# rule names them, and COPPER's options show that a rule of futures claims no options.
+NAMED = re.compile(rb"NIFTY|SENSEX|BANKEX|GOLD|SILVER|COPPER|CRUDEOIL|NATURALGAS|SM_SYMBOL_NAME")
+UNNAMED = re.compile(rb",OPTFUT,\d+,(GOLD|SILVER)")
+
+
+def write_named_rows(master: Path, directory: Path) -> str:
+    """Write the rows that preload rules could claim, or confuse with those, to a file; return its path."""
+    path = directory / "master.csv"
+    with gzip.open(master) as lines:
+        path.write_bytes(b"".join(one for one in lines if NAMED.search(one) and not UNNAMED.search(one)))
+    return str(path)
+
 
 def price_the_spots() -> None:
     spots = Instrument.objects.filter(
@@ -36,11 +51,11 @@ def price_the_spots() -> None:
 
 
 def test_each_rule_claims_its_listed_targets_only(
-    reference_data: Path, db: None, own_board: str, settings: Settings
+    reference_data: Path, tmp_path: Path, db: None, own_board: str, settings: Settings
 ) -> None:
     settings.MARKET_DATE = TODAY
-    master = reference_data / "api-scrip-master-2026-02-10.csv.gz"
-    market_services.import_instruments(source=str(master), as_of=TODAY, now=NOW)
+    master = write_named_rows(reference_data / "api-scrip-master-2026-02-10.csv.gz", tmp_path)
+    market_services.import_instruments(source=master, as_of=TODAY, now=NOW)
     price_the_spots()
 
     report = services.preload_tier_b(now=NOW)
