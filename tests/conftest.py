@@ -8,6 +8,7 @@ disabled here; the tests of the audit log enable it.
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,13 @@ def redis_url(suite_servers: None) -> str:
 @pytest.fixture
 def redis_prefix(redis_url: str) -> Iterator[str]:
     """Yield a unique key prefix; its keys are deleted after the test."""
+    with unique_prefix(redis_url) as prefix:
+        yield prefix
+
+
+@contextmanager
+def unique_prefix(redis_url: str) -> Iterator[str]:
+    """Yield a unique key prefix; its keys are deleted on exit."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     yield prefix
     with redis.Redis.from_url(redis_url) as client:

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from accounts.models import User
 from marketdata.streaming.frames import BrowserFrameKind
+from tests.conftest import unique_prefix
 from tests.factories import make_equities
 from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
@@ -23,9 +24,22 @@ from tests.web_servers import SERVERS, running_web
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
-@pytest.fixture(params=SERVERS)
-def web(request: pytest.FixtureRequest, own_board: str, transactional_db: None, tmp_path: Path) -> Iterator[str]:
-    with running_web(tmp_path, server=request.param) as address:
+@pytest.fixture(scope="module")
+def redis_prefix(redis_url: str) -> Iterator[str]:
+    """Yield one key prefix for all tests of this file, which share the web processes."""
+    with unique_prefix(redis_url) as prefix:
+        yield prefix
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def web(
+    request: pytest.FixtureRequest,
+    redis_prefix: str,
+    django_db_setup: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("web")
+    with running_web(directory, server=request.param, REDIS_PREFIX=redis_prefix) as address:
         yield address
 
 
