@@ -73,10 +73,15 @@ RULES = {
 }
 
 
+# One statement: a round trip for each rule took most of the time.
+ALL_RULES = " UNION ALL ".join(
+    f"(SELECT '{name}', broken::text FROM ({query}) AS broken LIMIT 5)"  # noqa: S608  constants of this module
+    for name, query in RULES.items()
+)
+
+
 def check_invariants() -> None:
-    """Fail with the name of the first broken rule and up to five rows that break it."""
+    """Fail with the names of the broken rules and the rows that break them, five at most."""
     with connection.cursor() as cursor:
-        for name, query in RULES.items():
-            cursor.execute(query)
-            broken = cursor.fetchall()
-            assert not broken, f"{name}: {broken[:5]}"
+        cursor.execute(ALL_RULES)
+        assert cursor.fetchall() == []
