@@ -66,19 +66,20 @@ class _WorkerThread(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="feed", daemon=True)
         self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
+        # Not `_stop`: that is a method of `Thread`, which `join` calls.
+        self._stopping = asyncio.Event()
 
     def ask_to_stop(self) -> None:
         """Begin the warm shutdown; returns at once."""
         # Called from Celery's thread; the event belongs to the loop of this one.
         with suppress(RuntimeError):  # The loop is closed: it has stopped already.
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._stopping.set)
 
     def run(self) -> None:
         """Run the feed worker; after an unexpected error end the process, and the supervisor starts it again."""
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(FeedWorker(read_settings(), self._stop).run())
+                runner.run(FeedWorker(read_settings(), self._stopping).run())
         except Exception:
             logger.exception("the feed worker failed; this process exits")
             logging.shutdown()

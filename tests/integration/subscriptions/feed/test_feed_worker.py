@@ -163,6 +163,7 @@ def test_a_warm_shutdown_is_fast_and_releases_all_leases(simulator: SimulatorAdd
 
     assert code == 0
     assert took < 3.0
+    assert "Traceback" not in worker.log.read_text()
     assert list_reports() == []
     assert count_broker_sockets(simulator) == 0
     assert set(FeedLease.objects.values_list("owner", "expires_at")) == {("", None)}
