@@ -280,6 +280,10 @@ class QuoteHub:
                 self._reports = {one.connection: one for one in listed}
                 self._activity.note((segment for one in listed for segment in one.ticking), now=self._clock())
             except (BoardError, OSError, TimeoutError):
+                # Once for each loss. Owners drop what Redis does not take, and a frame that it delivers late, when it
+                # answers again, has old prices: only a FULL frame makes a connection live again.
+                if self._reports is not None:
+                    self._mark_incomplete()
                 self._reports = None
             self._has_read_reports = True
             await asyncio.sleep(REPORTS_EVERY_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -125,6 +126,35 @@ async def test_a_redis_that_hangs_shows_the_bus_as_lost_until_it_answers(
 
             proxy.release()
             await wait_until_async(lambda: screen.states[-1:] == ["partial"], message="the return")
+        await hub.aclose()
+
+
+async def test_a_frame_that_redis_delivers_late_makes_no_connection_live(
+    publisher: FramePublisher, redis_url: str, redis_prefix: str
+) -> None:
+    port, ahead = urlsplit(redis_url).port, [0.0]
+    assert port is not None
+    with running_proxy(port) as proxy:
+        through = redis_url.replace(f":{port}", f":{proxy.port}")
+        hub = QuoteHub(
+            connect=lambda: HubBoard(redis.asyncio.Redis.from_url(through), redis_prefix),
+            clock=lambda: time.monotonic() + ahead[0],
+        )
+        async with watching(hub, 41) as screen:
+            async with running_publisher(publisher):
+                await publisher.publish_changes({41: 10.0})
+                await wait_until_async(lambda: screen.states[-1:] == ["partial"], message="the state with reports")
+            proxy.hold()
+            await publisher.publish_changes({41: 11.0})
+            await wait_until_async(lambda: screen.states[-1:] == ["bus_lost"], message="the loss")
+            ahead[0] = 2.0
+            screen.states.clear()
+
+            proxy.release()
+            await wait_until_async(lambda: screen.shows(41, 11.0) and bool(screen.states), message="the late frame")
+            assert "partial" not in screen.states
+            async with running_publisher(publisher):
+                await wait_until_async(lambda: screen.states[-1:] == ["partial"], message="the return")
         await hub.aclose()
 
 
