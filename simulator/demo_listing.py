@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import cache
 from itertools import islice
 
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey, InstrumentType, OptionType
@@ -67,18 +68,19 @@ FIRST_INDEX_ID = 250_000
 FIRST_COMMODITY_ID = 430_000
 
 
-def make_listing(today: date, *, size: Size = Size.DEMO) -> list[Listed]:
+@cache  # A fork of a process that has made a listing need not make it again.
+def make_listing(today: date, *, size: Size = Size.DEMO) -> tuple[Listed, ...]:
     """Return all contracts listed on `today`."""
     stocks = (*read_stocks(), *make_fictional_stocks())
     if size is Size.SMALL:
         stocks = tuple(stock for stock in stocks if stock.symbol in SMALL_STOCKS)
-    return [
+    return (
         *(_index_row(index) for index in INDICES),
         *(row for stock in stocks for row in _share_rows(stock)),
         *_index_derivatives(today, size=size),
         *_commodities(today),
         *_stock_derivatives(stocks, today),
-    ]
+    )
 
 
 def index_expiries(index: IndexUnderlying, today: date) -> list[date]:
