@@ -118,7 +118,7 @@ def running_simulator(
         output = log or Path(ended.enter_context(NamedTemporaryFile(prefix="simulator-", suffix=".log")).name)
         process = PythonProcess("simulator", arguments, environment=environment, output=output)
         ended.callback(process.wait, STOP_SECONDS)
-        ended.callback(process.terminate)
+        ended.callback(process.kill)
         yield _address(process, output, client_id=client_id, access_token=access_token)
 
 

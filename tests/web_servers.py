@@ -45,12 +45,8 @@ def running_web_process(
         _wait_until_up(f"http://127.0.0.1:{port}/login/", process, directory / "web.log")
         yield f"127.0.0.1:{port}", process
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except TimeoutError:
-            process.kill()
-            process.wait(STOP_SECONDS)
+        process.kill()
+        process.wait(STOP_SECONDS)
 
 
 def _free_port() -> int:

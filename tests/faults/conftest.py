@@ -1,5 +1,6 @@
 """Fixtures of the fault tests: a separate PostgreSQL and Redis for each test, which the test may break."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -33,9 +34,21 @@ def server_home() -> Iterator[tuple[Paths, Account | None]]:
 
 
 @pytest.fixture(scope="session")
-def cluster_template(server_home: tuple[Paths, Account | None]) -> Path:
-    """Return a PostgreSQL cluster that contains our tables."""
-    return make_template(*server_home)
+def cluster_template(
+    server_home: tuple[Paths, Account | None], tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Path:
+    """Return a PostgreSQL cluster that contains our tables; the processes of one run share it."""
+    if worker_id == "master":
+        return make_template(*server_home)
+    of_run = tmp_path_factory.getbasetemp().parent
+    with (of_run / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        template = of_run / "template"
+        if not template.exists():
+            # The copy gets its name when it is complete.
+            shutil.copytree(make_template(*server_home), of_run / "template.part")
+            (of_run / "template.part").rename(template)
+        return template
 
 
 @pytest.fixture
