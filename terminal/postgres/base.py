@@ -80,9 +80,10 @@ class BoundedConnection(DeadlineConnection):
         try:
             connection = super().connect(conninfo, **bounded)
         except BaseException as error:
-            release_slot()
+            # Before the slot is free, so that no waiting thread tries the same again.
             if isinstance(error, errors.ConnectionTimeout):
                 breaker.trip(partial(_probe, bounded))
+            release_slot()
             raise
         connection.attach(breaker, bounded, release_slot)
         return connection
@@ -95,10 +96,11 @@ class BoundedConnection(DeadlineConnection):
         self._release_slot = weakref.finalize(self, release_slot)
 
     def abort(self) -> None:
-        """Close, and trip the circuit breaker."""
-        super().abort()
+        """Trip the circuit breaker, and close."""
+        # Before the slot is free, as in `connect`.
         if self._breaker is not None:
             self._breaker.trip(partial(_probe, self._parameters))
+        super().abort()
 
     def close(self) -> None:
         """Close, and release the slot."""

@@ -47,11 +47,19 @@ class CircuitBreaker:
 
     def acquire_slot(self) -> Callable[[], None]:
         """Reserve one connection and return the function that releases it. Raises DatabaseUnavailable."""
-        if self._open.locked():
-            raise DatabaseUnavailable("the database does not answer; it is probed every half second")
+        self._refuse_while_open()
         if not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
             raise DatabaseUnavailable(f"all {self._connections} connections of this process are busy")
+        try:
+            self._refuse_while_open()  # The breaker may have opened during the wait: the slot of that timeout is free.
+        except DatabaseUnavailable:
+            self._slots.release()
+            raise
         return self._slots.release
+
+    def _refuse_while_open(self) -> None:
+        if self._open.locked():
+            raise DatabaseUnavailable("the database does not answer; it is probed every half second")
 
     def trip(self, probe: Callable[[], None]) -> None:
         """Open the breaker, and close it when `probe` succeeds; no effect while it is open.
