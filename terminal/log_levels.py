@@ -56,7 +56,7 @@ class OutagesAreWarnings(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         error = record.exc_info[1] if record.exc_info else None
-        if is_outage(error) if error is not None else _heals(record):
+        if is_outage(error) or _ends_in_outage(record, error) if error is not None else _heals(record):
             record.msg, record.args = _in_one_line(record, error), None
             record.exc_info = record.exc_text = None
             record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
@@ -73,6 +73,15 @@ def is_outage(error: BaseException) -> bool:
     return any(name in OUTAGES for name in _names(error)) or (
         error.__cause__ is not None and is_outage(error.__cause__)
     )
+
+
+def _ends_in_outage(record: logging.LogRecord, error: BaseException) -> bool:
+    """Whether a Celery worker ends because it failed while it handled an outage; it is started again.
+
+    Seen: a Redis that is lost while tasks are not acknowledged; kombu closes the connection and raises AttributeError.
+    """
+    context = error.__context__
+    return record.name == "celery.worker" and context is not None and is_outage(context)
 
 
 def _is_lasting(error: BaseException) -> bool:

@@ -78,6 +78,17 @@ def test_what_lasts_until_a_person_acts_stays_an_error_with_its_traceback(error:
     assert len(lines) > 1
 
 
+@pytest.mark.parametrize(("cause", "level"), [(redis.ConnectionError("lost"), "WARNING"), (ValueError(), "CRITICAL")])
+def test_a_worker_that_ends_while_it_handles_an_outage_is_a_warning(cause: Exception, level: str) -> None:
+    error = AttributeError("'NoneType' object has no attribute 'hostname'")
+    error.__context__ = cause
+
+    line = written("celery.worker", logging.CRITICAL, "Unrecoverable error: %r", error, error=error)
+
+    assert line.startswith(f"{level} celery.worker: Unrecoverable error: AttributeError(")
+    assert ("\n" in line) is (level == "CRITICAL")
+
+
 def test_a_warning_about_an_outage_has_no_traceback_either() -> None:
     line = written("celery", logging.WARNING, "Connection to broker lost", error=redis.ConnectionError("closed"))
 
