@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import close_all_day, count_disconnects, open_all_day
-from tests.faults.markets import running_market
+from tests.faults.markets import Market, running_market
 from tests.faults.standstills import (
     RATE,
     assert_stale_in_time,
@@ -22,22 +22,22 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 STALE_SECONDS = 3.0
 
 
-def test_r6_rows_that_stand_still_are_stale_within_three_seconds(tmp_path: Path) -> None:
+def test_r6_rows_that_stand_still_are_stale_within_three_seconds_and_late_ones_delayed(tmp_path: Path) -> None:
     open_all_day()
     with running_market(tmp_path, rate=RATE) as market:
         assert_stops_in_time(market, "stall_one", seconds=STALE_SECONDS)
+        assert_a_feed_that_is_eight_seconds_late_is_shown_as_delayed(market)
 
 
-def test_r6_a_mute_connection_is_replaced_in_a_session_that_the_calendar_lacks(tmp_path: Path) -> None:
-    close_all_day()
-    with running_market(tmp_path, rate=RATE, feed_variables={"MUTE_SECONDS": "5"}) as market:
-        wait_for_due_packets()
-        since_ms = time.time_ns() // 1_000_000
+def assert_a_feed_that_is_eight_seconds_late_is_shown_as_delayed(market: Market) -> None:
+    wait_for_due_packets()
+    since_ms = time.time_ns() // 1_000_000
 
-        market.simulator.set_fault("stall_one", 1, connection=2)
+    market.simulator.set_fault("delayed_feed", 8)
 
-        assert_stale_in_time(market, since_ms=since_ms, seconds=STALE_SECONDS)
-        wait_until(lambda: count_disconnects("mute") == 1, seconds=10, message="the mute socket is replaced")
+    wait_until_shown(market, "delayed", since_ms=since_ms, seconds=20)
+    wait_until(lambda: market.browser.feed["state"] == "delayed", seconds=10, message="the feed is delayed")
+    assert market.browser.feed["connections"][1]["delay_seconds"] in {7, 8, 9}
 
 
 def test_r6_a_dripping_connection_is_replaced_after_ten_seconds(tmp_path: Path) -> None:
@@ -52,14 +52,13 @@ def test_r6_a_dripping_connection_is_replaced_after_ten_seconds(tmp_path: Path) 
         assert list_reports()[1].last_error.startswith("starved: ")
 
 
-def test_r6_a_feed_that_is_eight_seconds_late_is_shown_as_delayed(tmp_path: Path) -> None:
-    open_all_day()
-    with running_market(tmp_path, rate=RATE) as market:
+def test_r6_a_mute_connection_is_replaced_in_a_session_that_the_calendar_lacks(tmp_path: Path) -> None:
+    close_all_day()
+    with running_market(tmp_path, rate=RATE, feed_variables={"MUTE_SECONDS": "5"}) as market:
         wait_for_due_packets()
         since_ms = time.time_ns() // 1_000_000
 
-        market.simulator.set_fault("delayed_feed", 8)
+        market.simulator.set_fault("stall_one", 1, connection=2)
 
-        wait_until_shown(market, "delayed", since_ms=since_ms, seconds=20)
-        wait_until(lambda: market.browser.feed["state"] == "delayed", seconds=10, message="the feed is delayed")
-        assert market.browser.feed["connections"][1]["delay_seconds"] in {7, 8, 9}
+        assert_stale_in_time(market, since_ms=since_ms, seconds=STALE_SECONDS)
+        wait_until(lambda: count_disconnects("mute") == 1, seconds=10, message="the mute socket is replaced")

@@ -7,7 +7,7 @@ import pytest
 from marketdata import quote_board
 from subscriptions.domain.backoff import backoff_seconds
 from subscriptions.models import Subscription
-from tests.faults.connections import count_disconnects, errors, states, wait_for_disconnects, wait_without_opening
+from tests.faults.connections import errors, states, wait_for_disconnects, wait_without_opening
 from tests.integration.subscriptions.feed.feed_workers import (
     list_reports,
     list_subscribed_keys,
@@ -26,17 +26,15 @@ def test_r12_a_close_without_a_known_reason_is_followed_by_a_reconnect(tmp_path:
     with running_simulator(rate=2_000) as simulator:
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator):
-            for fault, dial, cause in [
-                ("disconnect_code", 899, "broker"),
-                ("close_without_frame", 0, "network"),
-                ("tcp_reset", 0, "network"),
-            ]:
-                wait_until_streaming(40)
-                before = count_disconnects(cause)
+            wait_until_streaming(40)
 
-                simulator.set_fault(fault, dial, connection=1)
+            # The last one first: a closed socket gives its number to the next one.
+            simulator.set_fault("tcp_reset", 0, connection=3)
+            simulator.set_fault("close_without_frame", 0, connection=2)
+            simulator.set_fault("disconnect_code", 899, connection=1)
 
-                wait_for_disconnects(cause, before + 1)
+            wait_for_disconnects("network", 2)
+            wait_for_disconnects("broker", 1)
             wait_until_streaming(40, seconds=10)
             assert simulator.connections()["high_water"] == 5
 

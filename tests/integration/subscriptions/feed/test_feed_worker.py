@@ -51,7 +51,9 @@ def read_frames(*, connection: int, count: int, requests_full: bool = False) -> 
     return frames
 
 
-def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: SimulatorAddress, tmp_path: Path) -> None:
+def test_every_subscription_streams_and_its_quotes_reach_the_board_in_frames(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
     subscriptions = make_subscriptions(simulator, count=40)
 
     with running_worker(tmp_path, name="feed", simulator=simulator):
@@ -68,17 +70,11 @@ def test_every_subscription_streams_and_its_quotes_reach_the_board(simulator: Si
         assert {frame.kind for frame in frames} == {FrameKind.CHANGES}
         assert [frame.sequence - frames[0].sequence for frame in frames] == [0, 1, 2, 3, 4]
         assert {frame.epoch for frame in frames} == {FeedLease.objects.get(connection_id=2).epoch}
+        assert_a_request_is_answered_with_one_full_frame_at_the_last_sequence()
 
 
-def test_a_request_is_answered_with_one_full_frame_at_the_last_sequence(
-    simulator: SimulatorAddress, tmp_path: Path
-) -> None:
-    make_subscriptions(simulator, count=40)
-
-    with running_worker(tmp_path, name="feed", simulator=simulator):
-        wait_until_streaming(40)
-
-        frames = read_frames(connection=3, count=20, requests_full=True)
+def assert_a_request_is_answered_with_one_full_frame_at_the_last_sequence() -> None:
+    frames = read_frames(connection=3, count=10, requests_full=True)
 
     full = [number for number, frame in enumerate(frames) if frame.kind is FrameKind.FULL]
     assert len(full) == 1
@@ -86,7 +82,7 @@ def test_a_request_is_answered_with_one_full_frame_at_the_last_sequence(
     assert frames[full[0] + 1].sequence == frames[full[0]].sequence + 1
 
 
-def test_added_subscriptions_are_subscribed_and_deleted_ones_unsubscribed(
+def test_additions_and_deletions_are_applied_after_a_nudge_and_else_by_the_next_beat(
     simulator: SimulatorAddress, tmp_path: Path
 ) -> None:
     make_subscriptions(simulator, count=40)
@@ -113,13 +109,7 @@ def test_added_subscriptions_are_subscribed_and_deleted_ones_unsubscribed(
         assert list_subscribed_keys(simulator) == list_wanted_keys()
         wait_until(lambda: not board.read_cached(ids), seconds=5, message="released rows deleted")
 
-
-def test_a_change_without_a_nudge_is_applied_by_the_next_beat(simulator: SimulatorAddress, tmp_path: Path) -> None:
-    make_subscriptions(simulator, count=10)
-    with running_worker(tmp_path, name="feed", simulator=simulator):
-        wait_until_streaming(10)
-
-        Subscription.objects.filter(connection_id=1).delete()
+        Subscription.objects.filter(connection_id=1).delete()  # Without a nudge.
 
         wait_until(
             lambda: list_subscribed_keys(simulator) == list_wanted_keys(),

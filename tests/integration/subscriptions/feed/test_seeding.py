@@ -32,6 +32,8 @@ from tests.waiting import wait_until, wait_until_async
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
+LEGS = 30
+
 
 @pytest.fixture
 def mute_feed() -> Iterator[str]:
@@ -64,47 +66,41 @@ def test_silent_instruments_are_seeded_from_a_snapshot_and_marked(
     assert set((known & (Known.DAY | Known.OI)).tolist()) == {Known.DAY | Known.OI}
 
 
-@pytest.mark.parametrize("fault", ["rest_null", "rest_null_sides", "rest_huge"])
-def test_one_odd_item_of_a_snapshot_ends_no_process_and_every_other_leg_has_a_price(tmp_path: Path, fault: str) -> None:
+def test_an_odd_item_of_a_snapshot_ends_no_process_and_every_other_leg_has_a_price(tmp_path: Path) -> None:
     # Few packets and none after a subscribe: most legs are silent until they are seeded.
-    faults = {"no_snapshot": 1.0, fault: 1.0}
-    with running_simulator(rate=5, faults=faults) as simulator:
-        ids = [one.instrument_id for one in make_subscriptions(simulator, count=50)]
-        with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
-            wait_until(
-                lambda: count_priced(ids) >= 49, seconds=START_SECONDS, message="a price of every leg but the odd one"
-            )
+    with (
+        running_simulator(rate=5, faults={"no_snapshot": 1.0}) as simulator,
+        running_worker(tmp_path, name="feed", simulator=simulator) as worker,
+    ):
+        for number, fault in enumerate(("rest_null", "rest_null_sides", "rest_huge")):
+            add_and_seed(simulator, fault, skip=LEGS * number)
 
-            assert worker.process.poll() is None
-            assert count_opened_sockets(simulator) == 5
-            assert sum(rest_board.connect().read_odd_items().values()) >= 1
-            assert "Traceback" not in worker.log.read_text()
+        assert worker.process.poll() is None
+        assert count_opened_sockets(simulator) == 5
+        assert "Traceback" not in worker.log.read_text()
+
+
+def add_and_seed(simulator: SimulatorAddress, fault: str, *, skip: int) -> None:
+    """Subscribe LEGS instruments while the first item of each snapshot is odd, until all but one have a price."""
+    simulator.set_fault(fault)
+    odd = count_odd_items()
+    ids = [one.instrument_id for one in make_subscriptions(simulator, count=LEGS, skip=skip)]
+    quote_board.connect().nudge()
+    wait_until(
+        lambda: count_priced(ids) >= LEGS - 1 and count_odd_items() > odd,
+        seconds=START_SECONDS,
+        message=f"a price of every leg but the odd one, with {fault}",
+    )
+    simulator.clear_fault(fault)
+
+
+def count_odd_items() -> int:
+    return sum(rest_board.connect().read_odd_items().values())
 
 
 def count_priced(ids: Sequence[int]) -> int:
     rows = quote_board.connect().read_cached(ids).values()
     return sum(bool(int(row["known"]) & Known.TRADE) and float(row["ltp"]) > 0 for _, row in rows)
-
-
-def test_a_request_that_fails_as_a_whole_is_split_until_the_others_are_seeded(
-    simulator: SimulatorAddress, mute_feed: str, tmp_path: Path
-) -> None:
-    made = make_subscriptions(simulator, count=40)
-    with running_broker() as broker:
-        broker.answer(200, b"no json")
-        with running_worker(
-            tmp_path, name="feed", simulator=simulator, DHAN_FEED_URL=mute_feed, DHAN_REST_URL=broker.url
-        ) as worker:
-            wait_until(lambda: len(broker.requests) >= 3, seconds=START_SECONDS, message="three requests")
-            items = {str(one.instrument.security_id): make_item() for one in made}
-            broker.answer(200, make_body({"NSE_FNO": items}))
-            ids = [one.instrument_id for one in made]
-            wait_until(lambda: count_priced(ids) == 40, seconds=START_SECONDS, message="a price of every leg")
-
-            assert worker.process.poll() is None
-
-    sizes = [len(body["NSE_FNO"]) for _, body in broker.requests]
-    assert sizes[:3] == [40, 20, 10]
 
 
 class SilentConnection:
@@ -133,7 +129,7 @@ def test_what_an_answer_lacks_is_requested_again_and_what_it_has_is_not() -> Non
     later = make_body({"IDX_I": {"13": make_item(25_445.4)}, "NSE_EQ": {}})
     with running_broker() as broker:
         broker.answer(200, first)
-        asyncio.run(seed_until(connection, broker, later))
+        asyncio.run(seed_until(connection, broker, later, failures=1, seeded={1}))
         bodies = [body for _, body in broker.requests]
 
     assert bodies[0] == {"IDX_I": [13], "NSE_EQ": [99, 2885]}
@@ -141,8 +137,24 @@ def test_what_an_answer_lacks_is_requested_again_and_what_it_has_is_not() -> Non
     assert {int(row["instrument_id"]) for row in connection.table.all_rows()} == {1, 2}
 
 
-async def seed_until(connection: SilentConnection, broker: Broker, later: object) -> None:
-    """Seed until the index has a price; after the first request the broker gives the answer `later`."""
+def test_a_request_that_fails_as_a_whole_is_split_until_all_are_seeded() -> None:
+    ids = range(1, 41)
+    connection = SilentConnection(
+        [WantedInstrument(one, InstrumentKey(ExchangeSegment.NSE_FNO, one), Mode.FULL) for one in ids]
+    )
+    later = make_body({"NSE_FNO": {str(one): make_item() for one in ids}})
+    with running_broker() as broker:
+        broker.answer(200, b"no json")
+        asyncio.run(seed_until(connection, broker, later, failures=2, seeded=set(ids)))
+        sizes = [len(body["NSE_FNO"]) for _, body in broker.requests]
+
+    assert sizes[:3] == [40, 20, 10]
+
+
+async def seed_until(
+    connection: SilentConnection, broker: Broker, later: object, *, failures: int, seeded: set[int]
+) -> None:
+    """Seed until all of `seeded` have a price; after `failures` requests the broker gives the answer `later`."""
 
     async def credentials() -> Credentials:
         return Credentials("1000000001", "token")
@@ -150,10 +162,14 @@ async def seed_until(connection: SilentConnection, broker: Broker, later: object
     with override_settings(DHAN_REST_URL=broker.url):
         seeder = Seeder(lambda: [connection], credentials, first_wait_seconds=0.1)
         task = asyncio.create_task(seeder.run())
-        await wait_until_async(lambda: len(broker.requests) >= 1, message="a request")
+        await wait_until_async(
+            lambda: len(broker.requests) >= failures, seconds=START_SECONDS, message=f"{failures} requests"
+        )
         broker.answer(200, later)
         await wait_until_async(
-            lambda: any(row["instrument_id"] == 1 for row in connection.table.all_rows()),
-            message="a price of the index",
+            lambda: {int(row["instrument_id"]) for row in connection.table.all_rows()} >= seeded,
+            seconds=START_SECONDS,
+            message="a price of each",
         )
+        assert not task.done()
         task.cancel()
