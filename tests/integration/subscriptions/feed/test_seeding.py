@@ -145,10 +145,10 @@ def test_a_request_that_fails_as_a_whole_is_split_until_all_are_seeded() -> None
     later = make_body({"NSE_FNO": {str(one): make_item() for one in ids}})
     with running_broker() as broker:
         broker.answer(200, b"no json")
-        asyncio.run(seed_until(connection, broker, later, failures=2, seeded=set(ids)))
+        asyncio.run(seed_until(connection, broker, later, failures=1, seeded=set(ids)))
         sizes = [len(body["NSE_FNO"]) for _, body in broker.requests]
 
-    assert sizes[:3] == [40, 20, 10]
+    assert sizes[:2] == [40, 20]
 
 
 async def seed_until(
