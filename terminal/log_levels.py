@@ -55,12 +55,20 @@ class OutagesAreWarnings(logging.Filter):
         """Change the record where it is about an outage; no record is left out."""
         if record.levelno < logging.WARNING:
             return True
-        error = record.exc_info[1] if record.exc_info else None
+        error = _unwrapped(record.exc_info[1]) if record.exc_info else None
         if is_outage(error) or _ends_in_outage(record, error) if error is not None else _heals(record):
             record.msg, record.args = _in_one_line(record, error), None
             record.exc_info = record.exc_text = None
             record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
         return True
+
+
+def _unwrapped(error: BaseException | None) -> BaseException | None:
+    """Return the error of a task, which the pool process sends inside another one."""
+    if error is not None and "billiard.einfo.ExceptionWithTraceback" in _names(error):
+        inner: BaseException = error.exc  # type: ignore[attr-defined]  # The class is known by its name.
+        return inner
+    return error
 
 
 def is_outage(error: BaseException) -> bool:

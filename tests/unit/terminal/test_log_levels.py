@@ -6,6 +6,7 @@ import logging
 import psycopg.errors
 import pytest
 import redis
+from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import WorkerLostError
 from django.db import OperationalError
 from kombu.exceptions import OperationalError as BrokerError
@@ -87,6 +88,16 @@ def test_a_worker_that_ends_while_it_handles_an_outage_is_a_warning(cause: Excep
 
     assert line.startswith(f"{level} celery.worker: Unrecoverable error: AttributeError(")
     assert ("\n" in line) is (level == "CRITICAL")
+
+
+@pytest.mark.parametrize(("error", "level"), [(WorkerLostError("signal 9"), "WARNING"), (ValueError(), "ERROR")])
+def test_the_error_of_a_pool_process_is_read_in_its_wrapper(error: Exception, level: str) -> None:
+    wrapped = ExceptionWithTraceback(error, None)
+
+    line = written("celery.worker.request", logging.ERROR, "Task handler raised error: %r", error, error=wrapped)
+
+    assert line.startswith(f"{level} celery.worker.request: Task handler raised error: ")
+    assert ("\n" in line) is (level == "ERROR")
 
 
 def test_a_warning_about_an_outage_has_no_traceback_either() -> None:
