@@ -62,9 +62,8 @@ make_listing(datetime.now(IST).date(), size=Size.SMALL)
 
 api_settings.reload()
 knox_settings.reload()
-connections._settings = None
-connections._connections = Local(connections.thread_critical)
-vars(connections).pop("settings", None)
+vars(connections).pop("settings", None)  # A cached property.
+vars(connections).update(_settings=None, _connections=Local(connections.thread_critical))
 settings._wrapped = empty
 del sys.modules["terminal.settings"]
 gc.freeze()  # No collection of a child visits, and so copies, what is loaded here.
