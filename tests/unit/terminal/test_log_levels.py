@@ -6,7 +6,7 @@ import logging
 import psycopg.errors
 import pytest
 import redis
-from billiard.einfo import ExceptionWithTraceback
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # The stubs lack it.
 from billiard.exceptions import WorkerLostError
 from django.db import OperationalError
 from kombu.exceptions import OperationalError as BrokerError
