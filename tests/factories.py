@@ -5,11 +5,13 @@ They return models; many rows are written with `bulk_create`. Defaults describe 
 """
 
 import asyncio
+import atexit
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import redis.asyncio
@@ -291,15 +293,26 @@ def put_prices(
     rows["ltp"] = list(prices.values())
     rows["known"] = int(known)
     rows["received_at_ms"] = int(now.timestamp() * 1_000)
-    asyncio.run(_cache(connection, rows, ()))
+    _cache(connection, rows, ())
 
 
 def drop_prices(instrument_ids: Sequence[int], *, connection: int = 1) -> None:
     """Remove cached quotes from the quote board."""
-    asyncio.run(_cache(connection, np.zeros(0, dtype=QUOTE_ROW), instrument_ids))
+    _cache(connection, np.zeros(0, dtype=QUOTE_ROW), instrument_ids)
 
 
-async def _cache(connection: int, rows: Rows, dropped: Sequence[int]) -> None:
-    async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
-        board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
-        await board.cache_rows(connection=connection, epoch=1, rows=rows, dropped=dropped, replace_all=False)
+def _cache(connection: int, rows: Rows, dropped: Sequence[int]) -> None:
+    loop, client = _board_client(settings.REDIS_URL)
+    board = quote_board.OwnerBoard(client, settings.REDIS_PREFIX)
+    loop.run_until_complete(
+        board.cache_rows(connection=connection, epoch=1, rows=rows, dropped=dropped, replace_all=False)
+    )
+
+
+@cache
+def _board_client(url: str) -> tuple[asyncio.AbstractEventLoop, redis.asyncio.Redis]:
+    """Return the event loop and the client of all writes to this Redis: new ones for each took 6 ms, a write 0.5 ms."""
+    loop, client = asyncio.new_event_loop(), redis.asyncio.Redis.from_url(url)
+    atexit.register(loop.close)
+    atexit.register(lambda: loop.run_until_complete(client.aclose()))  # before the loop is closed
+    return loop, client
