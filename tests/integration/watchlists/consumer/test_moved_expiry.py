@@ -91,9 +91,10 @@ def move_expiry(simulator: SimulatorAddress, expiry: date, directory: Path) -> d
 
 
 def write_list(simulator: SimulatorAddress, directory: Path, dates: dict[str, str]) -> str:
-    """Write the broker's list with other dates of NIFTY's options, always under the same path."""
+    """Write NSE's indices of the broker's list with other dates of NIFTY's options, always under the same path."""
     with urllib.request.urlopen(simulator.instruments_url, timeout=10) as answer:  # noqa: S310  loopback
-        lines = answer.read().decode().splitlines()
+        header, *rows = answer.read().decode().splitlines()
+    lines = [header, *(row for row in rows if "NIFTY" in row)]
     for former, present in dates.items():
         lines = [line.replace(former, present) if ",OPTIDX,0,NIFTY-" in line else line for line in lines]
     path = directory / "master.csv"
