@@ -147,19 +147,28 @@ def test_the_task_closes_past_dates_and_is_idempotent(asha: User) -> None:
     assert not WatchlistEntry.objects.exists()
 
 
-# With `closed_segments` the market calendar is read too.
-@pytest.mark.parametrize(("scope", "queries"), [("all", 1), ("closed_segments", 2)])
-def test_a_missed_end_of_day_is_run_by_the_five_minute_task(
-    asha: User, settings: Settings, scope: str, queries: int, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+@pytest.mark.parametrize("scope", ["all", "closed_segments"])
+def test_a_missed_end_of_day_is_run_by_the_five_minute_task(asha: User, settings: Settings, scope: str) -> None:
     settings.EOD_SCOPE = scope
     add(asha, "TCS", now=BEFORE_CUT)
 
     tasks.close_segments.apply()
 
     assert not WatchlistEntry.objects.exists()
+
+
+# With `closed_segments` the market calendar is read too. On a fixed day: after the cut of a weekend it is read anyway.
+@pytest.mark.parametrize(("scope", "queries"), [("all", 1), ("closed_segments", 2)])
+def test_nothing_left_to_close_needs_one_or_two_queries(
+    asha: User, settings: Settings, scope: str, queries: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    settings.EOD_SCOPE = scope
+    add(asha, "TCS", now=BEFORE_CUT)
+    services.close_past_days(actor="beat", now=NEXT_MORNING)
+    assert not WatchlistEntry.objects.exists()
+
     with django_assert_num_queries(queries):
-        tasks.close_segments.apply()
+        services.close_past_days(actor="beat", now=NEXT_MORNING)
 
 
 def test_a_weekend_releases_nothing(asha: User) -> None:
