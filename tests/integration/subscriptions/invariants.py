@@ -1,5 +1,9 @@
 """Invariants of the rows after every step, checked in SQL."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
 from django.db import connection
 
 # Each query returns the rows that break its rule.
@@ -80,8 +84,22 @@ ALL_RULES = " UNION ALL ".join(
 )
 
 
-def check_invariants() -> None:
+def check_invariants(statement: str = ALL_RULES) -> None:
     """Fail with the names of the broken rules and the rows that break them, five at most."""
     with connection.cursor() as cursor:
-        cursor.execute(ALL_RULES)
+        cursor.execute(statement)
         assert cursor.fetchall() == []
+
+
+@contextmanager
+def planned_invariants() -> Iterator[Callable[[], None]]:
+    """Yield `check_invariants` with a plan that is made once: to plan takes half of the time of a check.
+
+    Only for tests whose tables stay small: the plan does not follow their size.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE invariants AS {ALL_RULES}")
+        try:
+            yield partial(check_invariants, "EXECUTE invariants")
+        finally:
+            cursor.execute("DEALLOCATE invariants")

@@ -1,5 +1,6 @@
 """Claims over time: the invariants hold after traders, rules and the end of day in any order."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -17,7 +18,7 @@ from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscriptio
 from tests.factories import NOW, Listing, make_user, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, release_claim
 from tests.integration.subscriptions.connection_rules import ConnectionRules
-from tests.integration.subscriptions.invariants import check_invariants
+from tests.integration.subscriptions.invariants import planned_invariants
 
 CUT = time(10, 0)  # 15:30 IST in UTC
 
@@ -34,6 +35,7 @@ class Claims(ConnectionRules):
     listing: Listing
     users: list[int]
     settings: Settings
+    check_rows: Callable[[], None]
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +141,7 @@ class Claims(ConnectionRules):
 
     @invariant()
     def invariants_hold(self) -> None:
-        check_invariants()
+        self.check_rows()
 
     @invariant()
     def unaffected_subscriptions_keep_their_connection(self) -> None:
@@ -157,9 +159,9 @@ def chain_of(claim: Claim) -> list[Claim]:
 @pytest.mark.timeout(400)
 def test_no_order_of_operations_breaks_an_invariant(listing: Listing, settings: Settings) -> None:
     users = [make_user(f"trader{number}").pk for number in range(3)]
-    machine = type("ClaimsOfThisTest", (Claims,), {"listing": listing, "users": users, "settings": settings})
-
-    run_state_machine_as_test(machine, settings=SETTINGS)
+    with planned_invariants() as check:
+        values = {"listing": listing, "users": users, "settings": settings, "check_rows": staticmethod(check)}
+        run_state_machine_as_test(type("ClaimsOfThisTest", (Claims,), values), settings=SETTINGS)
 
 
 SETTINGS = settings(
