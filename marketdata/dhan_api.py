@@ -44,6 +44,7 @@ from marketdata.dhan_http import (
     RequestRefused,
     error_of,
     send,
+    tls_context,
 )
 from marketdata.domain.instruments import InstrumentKey, InstrumentType
 from marketdata.domain.quotes import Quote
@@ -246,7 +247,7 @@ def _download(url: str, file: IO[bytes]) -> datetime | None:
     """Write the response to `file`; return the time at the server, None without a valid one."""
     size, ends_at = 0, time.monotonic() + FILE_SECONDS
     try:
-        with httpx.stream("GET", url, timeout=FILE_TIMEOUT, follow_redirects=True) as response:
+        with httpx.stream("GET", url, timeout=FILE_TIMEOUT, follow_redirects=True, verify=tls_context()) as response:
             if response.status_code != httpx.codes.OK:
                 raise InstrumentFileError(f"{url} answers {response.status_code}.")
             for chunk in response.iter_bytes():

@@ -11,9 +11,11 @@ errors go to logs and to the database. Whatever the broker answers, `send` retur
 """
 
 import json
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import httpx
@@ -98,7 +100,7 @@ def _exchange(request: Request, *, timeout: httpx.Timeout, ends_at: float) -> tu
     parts: list[bytes] = []
     size = 0
     with (
-        httpx.Client(timeout=timeout) as client,
+        httpx.Client(timeout=timeout, verify=tls_context()) as client,
         client.stream(
             request.method, url, params=request.query, json=request.body, headers=request.headers
         ) as response,
@@ -109,6 +111,15 @@ def _exchange(request: Request, *, timeout: httpx.Timeout, ends_at: float) -> tu
                 return response.status_code, b""
             parts.append(part)
         return response.status_code, b"".join(parts)
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return the TLS context of all requests of this process.
+
+    Without it httpx loads the certificate authorities for each client. Measured: that takes 30 ms of CPU.
+    """
+    return httpx.create_ssl_context()
 
 
 def error_of(request: Request, status: int, answer: Mapping[str, Any]) -> DhanError:
