@@ -29,6 +29,7 @@ LIBRARIES = (
     "celery.worker.consumer",
     "celery.worker.consumer.delayed_delivery",
     "cryptography.fernet",
+    "devstack.stack",
     "django.contrib.admin.apps",
     "django.core.management",
     "django.core.serializers.json",

@@ -5,7 +5,6 @@ Each program writes its name to `started` and goes on until it is ended; a manag
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from pathlib import Path
 
 from devstack.paths import prepare_paths
 from devstack.stack import run
+from tests.processes import PythonProcess
 from tests.waiting import wait_until
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 SECONDS = 60.0  # of a step that takes one on an idle machine
 COMMON = """
 import os, pathlib, sys, time
@@ -28,14 +27,12 @@ def begin(name):
     with open("started", "a") as file:
         file.write(name + "\\n")
 def serve(port):
-    import http.server
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-        def log_message(self, *_):
-            pass
-    http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+    import socket  # The import of http.server would take as long as the rest of the script.
+    with socket.create_server(("127.0.0.1", int(port))) as server:
+        while True:
+            with server.accept()[0] as client:
+                if client.recv(65_536):
+                    client.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
 """
 SCRIPTS = {
     "common.py": COMMON,
@@ -74,7 +71,7 @@ class RunningStack:
     """`devstack run` in a checkout."""
 
     checkout: Path
-    process: "subprocess.Popen[str]"
+    process: PythonProcess
     output: Path
 
     def started(self) -> list[str]:
@@ -116,16 +113,12 @@ def running_stack(checkout: Path, *, port: int, **variables: str) -> Iterator[Ru
     (checkout / "started").unlink(missing_ok=True)
     addresses = {"DATABASE_URL": "postgres://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
     environment = {"PATH": os.environ["PATH"], "PORT": str(port), **addresses, **variables}
-    command = [sys.executable, "-m", "tests.integration.devstack.checkouts", str(checkout)]
-    with (
-        output.open("w") as file,
-        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=file, stderr=file, text=True) as process,
-    ):
-        try:
-            yield RunningStack(checkout, process, output)
-        finally:
-            process.terminate()
-            process.wait(SECONDS)
+    process = PythonProcess(__name__, [str(checkout)], environment=environment, output=output)
+    try:
+        yield RunningStack(checkout, process, output)
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
 
 
 def main(root: Path, environ: Mapping[str, str]) -> int:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import pytest
 import redis
 
 from devstack.processes import is_alive
@@ -74,15 +73,3 @@ def test_servers_named_by_the_environment_are_used() -> None:
 
     with start_exec(sys.executable, "-c", SHOW, **named) as process:
         assert shown_urls(process) == named
-
-
-@pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL", "SECRET_KEY"])
-def test_pytest_without_servers_names_the_command_that_starts_them(missing: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != missing}
-
-    command = [sys.executable, "-m", "pytest", "--collect-only", "tests/integration/subscriptions/test_quota.py"]
-    outcome = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-    assert outcome.returncode == 4
-    assert f"{missing} not set." in outcome.stderr
-    assert "make test" in outcome.stderr

@@ -11,7 +11,8 @@ import pytest
 from devstack.errors import DevstackError
 from devstack.management import read_stack_environment
 from devstack.ports import choose_port
-from tests.integration.devstack.checkouts import REPOSITORY, block, make_checkout, running_stack
+from tests.integration.devstack.checkouts import block, make_checkout, running_stack
+from tests.processes import REPOSITORY
 
 SCRIPT = "import os, sys; from pathlib import Path; from devstack.management import run_command; "
 SCRIPT += "run_command(sys.argv[2:], root=Path(sys.argv[1]), environ=os.environ)"

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.servers import PLACEHOLDERS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -33,11 +35,14 @@ def test_a_unit_test_runs_without_servers() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_test_that_needs_servers_is_refused_with_the_missing_variables() -> None:
-    done = run_pytest("tests/integration/accounts", names=["REDIS_URL"])
+@pytest.mark.parametrize(
+    ("present", "missing"), [("REDIS_URL", "SECRET_KEY, DATABASE_URL"), ("DATABASE_URL", "SECRET_KEY, REDIS_URL")]
+)
+def test_a_test_that_needs_servers_is_refused_with_the_missing_variables(present: str, missing: str) -> None:
+    done = run_pytest("tests/integration/accounts", names=[present])
 
     assert done.returncode == NO_TESTS_RAN
-    assert "tests need servers: SECRET_KEY, DATABASE_URL not set. Run `make test`" in done.stderr
+    assert f"tests need servers: {missing} not set. Run `make test`" in done.stderr
 
 
 def test_a_unit_test_with_a_database_fails_and_names_the_right_folder(tmp_path: Path) -> None:
