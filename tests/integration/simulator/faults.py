@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from marketdata.domain.quotes import FullTick
 from simulator.server import RunningSimulator
 from tests.integration.simulator.feeds import RELIANCE, client_of, next_packet, send_request
+from tests.simulators import PLAIN_HTTP
 
 SILENCE_SECONDS = 0.6
 """With one share subscribed the feed sends about four packets a second."""
@@ -21,7 +22,7 @@ SILENCE_SECONDS = 0.6
 async def control(running: RunningSimulator) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the control path."""
     url = running.rest_url.removesuffix("/v2") + "/_sim"
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN_HTTP) as http:
         yield http
 
 

@@ -13,6 +13,7 @@ from simulator.answer_faults import SPOILERS, UNKNOWN_SEGMENT
 from simulator.faults import REGISTRY
 from tests.integration.simulator.faults import switch_off, switch_on
 from tests.integration.simulator.feeds import RELIANCE, derivatives, small_simulator
+from tests.simulators import PLAIN_HTTP
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,7 +28,7 @@ def items_of(answer: httpx.Response) -> list[Any]:
 
 async def fetch_quotes(faults: Mapping[str, float]) -> list[Any]:
     """Return the items of three instruments with these faults."""
-    async with small_simulator(faults=faults) as running, httpx.AsyncClient(headers=HEADERS) as http:
+    async with small_simulator(faults=faults) as running, httpx.AsyncClient(headers=HEADERS, verify=PLAIN_HTTP) as http:
         answer = await http.post(f"{running.rest_url}/marketfeed/quote", json=REQUEST)
     assert answer.status_code == 200
     return items_of(answer)
@@ -74,7 +75,10 @@ async def test_faults_of_items_can_be_combined() -> None:
 
 
 async def test_a_dial_of_minus_one_changes_all_items() -> None:
-    async with small_simulator(faults={"rest_null": -1}) as running, httpx.AsyncClient(headers=HEADERS) as http:
+    async with (
+        small_simulator(faults={"rest_null": -1}) as running,
+        httpx.AsyncClient(headers=HEADERS, verify=PLAIN_HTTP) as http,
+    ):
         answer = await http.post(f"{running.rest_url}/marketfeed/ltp", json=REQUEST)
 
     assert items_of(answer) == [None, None, None]
@@ -82,7 +86,10 @@ async def test_a_dial_of_minus_one_changes_all_items() -> None:
 
 async def test_the_other_routes_have_odd_items_too() -> None:
     nifty = {"UnderlyingScrip": 13, "UnderlyingSeg": "IDX_I"}
-    async with small_simulator(faults={"rest_null": 1}) as running, httpx.AsyncClient(headers=HEADERS) as http:
+    async with (
+        small_simulator(faults={"rest_null": 1}) as running,
+        httpx.AsyncClient(headers=HEADERS, verify=PLAIN_HTTP) as http,
+    ):
         expiries = await http.post(f"{running.rest_url}/optionchain/expirylist", json=nifty)
         chain = await http.post(f"{running.rest_url}/optionchain", json={**nifty, "Expiry": expiries.json()["data"][1]})
         profile = await http.get(f"{running.rest_url}/profile")
@@ -99,14 +106,14 @@ async def test_the_other_routes_have_odd_items_too() -> None:
 
 async def test_an_unknown_segment_is_added_to_the_answer() -> None:
     faults = {"rest_unknown_segment": 1.0}
-    async with small_simulator(faults=faults) as running, httpx.AsyncClient(headers=HEADERS) as http:
+    async with small_simulator(faults=faults) as running, httpx.AsyncClient(headers=HEADERS, verify=PLAIN_HTTP) as http:
         answer = await http.post(f"{running.rest_url}/marketfeed/ltp", json=REQUEST)
 
     assert list(answer.json()["data"]) == [UNKNOWN_SEGMENT, "NSE_EQ", "NSE_FNO"]
 
 
 async def test_faults_of_whole_answers_can_be_switched_while_it_runs() -> None:
-    async with small_simulator() as running, httpx.AsyncClient(headers=HEADERS) as http:
+    async with small_simulator() as running, httpx.AsyncClient(headers=HEADERS, verify=PLAIN_HTTP) as http:
         answers = []
         for name, dial in (("rest_no_data", 1), ("rest_no_json", 1), ("rest_status", 503)):
             await switch_on(running, name, dial)

@@ -7,6 +7,7 @@ import pytest
 
 from marketdata.domain.sessions import IST
 from tests.integration.simulator.feeds import RELIANCE, small_simulator
+from tests.simulators import PLAIN_HTTP
 
 pytestmark = pytest.mark.asyncio
 
@@ -37,7 +38,7 @@ async def test_candles_end_at_the_previous_close_of_the_market() -> None:
     newest = last_weekday_before(today)
     async with (
         small_simulator() as running,
-        httpx.AsyncClient(base_url=running.rest_url, headers=HEADERS, trust_env=False) as client,
+        httpx.AsyncClient(base_url=running.rest_url, headers=HEADERS, trust_env=False, verify=PLAIN_HTTP) as client,
     ):
         answer = await client.post(PATH, json=body(today - timedelta(days=14), today))
         again = await client.post(PATH, json=body(newest, newest + timedelta(days=1), oi=True))
@@ -70,7 +71,7 @@ async def test_candles_end_at_the_previous_close_of_the_market() -> None:
 async def test_what_has_no_candle_is_refused(changes: dict[str, object], status: int, code: str) -> None:
     async with (
         small_simulator() as running,
-        httpx.AsyncClient(base_url=running.rest_url, headers=HEADERS, trust_env=False) as client,
+        httpx.AsyncClient(base_url=running.rest_url, headers=HEADERS, trust_env=False, verify=PLAIN_HTTP) as client,
     ):
         answer = await client.post(PATH, json=body(date(2026, 2, 9), date(2026, 2, 10), **changes))
 
@@ -80,7 +81,7 @@ async def test_what_has_no_candle_is_refused(changes: dict[str, object], status:
 async def test_a_sixth_request_within_a_second_exceeds_the_rate_limit() -> None:
     async with (
         small_simulator() as running,
-        httpx.AsyncClient(base_url=running.rest_url, headers=HEADERS, trust_env=False) as client,
+        httpx.AsyncClient(base_url=running.rest_url, headers=HEADERS, trust_env=False, verify=PLAIN_HTTP) as client,
     ):
         statuses = {
             (await client.post(PATH, json=body(date(2026, 2, 9), date(2026, 2, 10)))).status_code for _ in range(8)

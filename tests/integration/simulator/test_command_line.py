@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -16,34 +17,56 @@ import pytest
 from websockets.sync.client import connect
 
 from simulator.faults import REGISTRY
-from tests.processes import REPOSITORY
-from tests.simulators import ACCESS_TOKEN, EVERYDAY_FAULTS, READY, running_simulator
+from tests.processes import REPOSITORY, PythonProcess
+from tests.simulators import (
+    ACCESS_TOKEN,
+    EVERYDAY_FAULTS,
+    PLAIN_HTTP,
+    READY,
+    SimulatorAddress,
+    running_simulator,
+)
+from tests.waiting import wait_until
 
-COMMAND = [sys.executable, "-m", "simulator", "--port", "0", "--rest-port", "0"]
+ANY_PORTS = ["--port", "0", "--rest-port", "0"]
 TOKEN = ["--access-token", "sim-token"]
 SECONDS = 30
 LONGEST_STOP_SECONDS = 1.0
 """Measured: a stop takes 0.2 s; the rest is a margin for a busy machine."""
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return the file with the output and the errors of the started simulator."""
+    return tmp_path / "output"
+
+
+@pytest.fixture(scope="module")
+def everyday() -> Iterator[SimulatorAddress]:
+    """Yield a simulator as the suite uses it, for tests that do not change it."""
+    with running_simulator() as simulator:
+        yield simulator
+
+
+def start(output: Path, *arguments: str) -> PythonProcess:
     environment = {
         name: value for name, value in os.environ.items() if name not in {"SIMULATOR_ACCESS_TOKEN", "MARKET_DATE"}
     }
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    return PythonProcess("simulator", [*ANY_PORTS, *arguments], environment=environment, output=output)
 
 
-def start(*arguments: str) -> "subprocess.Popen[str]":
-    command = [*COMMAND, *TOKEN, *arguments]
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def wait_for_ready_line(output: Path) -> re.Match[str]:
+    wait_until(lambda: READY.search(output.read_text()) is not None, seconds=SECONDS, message="the simulator is ready")
+    ready = READY.fullmatch(output.read_text().removeprefix("Simulator ready: "))
+    assert ready is not None
+    return ready
+
+
+def active_faults(simulator: SimulatorAddress) -> dict[str, float]:
+    """Return the dial of each active fault; every fault is listed."""
+    listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False, verify=PLAIN_HTTP).json()
+    assert [one["name"] for one in listed] == list(REGISTRY)
+    return {one["name"]: one["dial"] for one in listed if one["dial"] is not None}
 
 
 @pytest.mark.parametrize(
@@ -63,17 +86,17 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
         ([*TOKEN, "--master", "manage.py"], "manage.py is not an instrument master. The first line is no header"),
     ],
 )
-def test_invalid_options_are_refused_with_a_message(arguments: list[str], sentence: str) -> None:
-    ended = run(*arguments)
+def test_invalid_options_are_refused_with_a_message(output: Path, arguments: list[str], sentence: str) -> None:
+    assert start(output, *arguments).wait(SECONDS) == 2
 
-    assert ended.returncode == 2
-    assert ended.stderr.startswith(sentence)
-    assert len(ended.stderr.splitlines()) == 1
+    assert output.read_text().startswith(sentence)
+    assert len(output.read_text().splitlines()) == 1
 
 
 def test_the_printed_list_of_faults_is_the_registry() -> None:
-    """No token is needed, because nothing is served."""
-    ended = run("--list-faults")
+    """No token is needed, because nothing is served. A new interpreter: the other tests share imported libraries."""
+    command = [sys.executable, "-m", "simulator", "--list-faults"]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=SECONDS, check=False)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [line.split()[0] for line in ended.stdout.splitlines()] == list(REGISTRY)
@@ -91,66 +114,49 @@ def test_every_fault_is_tested_on_the_wire() -> None:
 
 def test_no_fault_is_active_by_default() -> None:
     with running_simulator(faults={}) as simulator:
-        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
-
-    assert [one["name"] for one in listed] == list(REGISTRY)
-    assert {one["dial"] for one in listed} == {None}
+        assert active_faults(simulator) == {}
 
 
-def test_the_simulator_of_the_suite_has_some_faults_active() -> None:
-    with running_simulator() as simulator:
-        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
-
-    assert {one["name"]: one["dial"] for one in listed if one["dial"] is not None} == EVERYDAY_FAULTS
+def test_the_simulator_of_the_suite_has_some_faults_active(everyday: SimulatorAddress) -> None:
+    assert active_faults(everyday) == EVERYDAY_FAULTS
 
 
 def test_faults_of_the_command_line_are_active_from_the_start() -> None:
     with running_simulator(faults={"stacked": 3, "ltt_zero": 0.25}) as simulator:
-        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
-        assert {one["name"]: one["dial"] for one in listed if one["dial"] is not None} == {
-            "stacked": 3,
-            "ltt_zero": 0.25,
-        }
+        assert active_faults(simulator) == {"stacked": 3, "ltt_zero": 0.25}
 
         simulator.clear_faults()
-        listed = httpx.get(f"{simulator.control_url}/faults", trust_env=False).json()
-        assert {one["dial"] for one in listed} == {None}
+        assert active_faults(simulator) == {}
 
 
-def test_the_error_for_an_occupied_port_names_the_port() -> None:
-    with running_simulator() as simulator:
-        port = simulator.feed_url.rsplit(":", 1)[1]
+def test_the_error_for_an_occupied_port_names_the_port(everyday: SimulatorAddress, output: Path) -> None:
+    port = everyday.feed_url.rsplit(":", 1)[1]
 
-        ended = run(*TOKEN, "--listing", "small", "--port", port)
+    assert start(output, *TOKEN, "--listing", "small", "--port", port).wait(SECONDS) == 2
 
-    assert ended.returncode == 2
-    assert ended.stderr == f"Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+    assert output.read_text() == f"Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_simulator_cleanly(number: signal.Signals) -> None:
-    process = start("--listing", "small")
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("Simulator ready: feed ws://127.0.0.1:")
+def test_a_signal_ends_the_simulator_cleanly(output: Path, number: signal.Signals) -> None:
+    process = start(output, *TOKEN, "--listing", "small")
+    wait_for_ready_line(output)
 
     process.send_signal(number)
-    _, errors = process.communicate(timeout=SECONDS)
 
-    assert (process.returncode, errors) == (0, "")
+    assert process.wait(SECONDS) == 0
+    assert len(output.read_text().splitlines()) == 1
 
 
-def test_a_signal_ends_the_simulator_at_once_with_clients_connected() -> None:
+def test_a_signal_ends_the_simulator_at_once_with_clients_connected(output: Path) -> None:
     """The clients: a streaming feed, an idle keep-alive connection, and a download that the client stopped reading."""
-    process = start("--rate", "20000")
-    assert process.stdout is not None
-    ready = READY.search(process.stdout.readline())
-    assert ready is not None
-    feed_url, rest_url = ready.groups()
+    process = start(output, *TOKEN, "--rate", "20000")
+    feed_url, rest_url = wait_for_ready_line(output).groups()
     nifty = [{"ExchangeSegment": "IDX_I", "SecurityId": "13"}]
 
     with (
         connect(f"{feed_url}/?version=2&token=sim-token&clientId=1000000001&authType=2", proxy=None) as feed,
-        httpx.Client(trust_env=False, timeout=SECONDS) as http,
+        httpx.Client(trust_env=False, verify=PLAIN_HTTP, timeout=SECONDS) as http,
         http.stream("GET", f"{rest_url}/api-data/api-scrip-master.csv") as download,
     ):
         feed.send(json.dumps({"RequestCode": 21, "InstrumentCount": 1, "InstrumentList": nifty}))
@@ -159,44 +165,52 @@ def test_a_signal_ends_the_simulator_at_once_with_clients_connected() -> None:
         chunks = download.iter_raw()
         assert next(chunks)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=LONGEST_STOP_SECONDS)
+        assert process.wait(LONGEST_STOP_SECONDS) == 0
 
-    assert (process.returncode, errors) == (0, "")
+    assert len(output.read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_during_the_start_ends_the_simulator_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_during_the_start_ends_the_simulator_cleanly(
+    tmp_path: Path, output: Path, number: signal.Signals
+) -> None:
     pipe = tmp_path / "master.csv"
     os.mkfifo(pipe)
-    process = start("--master", str(pipe))
+    process = start(output, *TOKEN, "--master", str(pipe))
 
     with pipe.open("wb"):  # Opening the pipe blocks until the simulator starts to read.
         process.send_signal(number)
-        output, errors = process.communicate(timeout=SECONDS)
+        assert process.wait(SECONDS) == 0
 
-    assert (process.returncode, output, errors) == (0, "", "")
+    assert output.read_text() == ""
 
 
-def test_a_truncated_instrument_file_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_instrument_file_is_refused(tmp_path: Path, everyday: SimulatorAddress, output: Path) -> None:
     master = tmp_path / "master.csv"
-    with running_simulator() as simulator:
-        whole = httpx.get(simulator.instruments_url, trust_env=False).text
+    whole = httpx.get(everyday.instruments_url, trust_env=False, verify=PLAIN_HTTP).text
     master.write_text(whole[:-40])
 
-    ended = run(*TOKEN, "--master", str(master))
+    assert start(output, *TOKEN, "--master", str(master)).wait(SECONDS) == 2
 
-    assert ended.returncode == 2
-    assert "The file is cut off" in ended.stderr
+    assert "The file is cut off" in output.read_text()
 
 
-def test_a_given_instrument_file_is_served_byte_for_byte_and_priced(reference_data: Path) -> None:
+def write_tenth(master: Path, tenth: Path) -> None:
+    """Write the header, every row about the instruments of the test, and one in ten of the others."""
+    named = re.compile(rb",I,|NIFTY-|SENSEX-|,RELIANCE,")
+    with gzip.open(master) as whole, gzip.open(tenth, "wb", compresslevel=1) as file:
+        file.writelines(line for number, line in enumerate(whole) if number % 10 == 0 or named.search(line))
+
+
+def test_a_given_instrument_file_is_served_byte_for_byte_and_priced(reference_data: Path, tmp_path: Path) -> None:
     """The real file of 10 Feb 2026 with the clock set to that day: ATM is in the middle of its chains."""
-    master = reference_data / "api-scrip-master-2026-02-10.csv.gz"
+    master = tmp_path / "master.csv.gz"
+    write_tenth(reference_data / "api-scrip-master-2026-02-10.csv.gz", master)
     headers = {"access-token": ACCESS_TOKEN, "client-id": "1000000001"}
 
     with (
         running_simulator(master=master, market_date=date(2026, 2, 10)) as simulator,
-        httpx.Client(trust_env=False, headers=headers, timeout=SECONDS) as http,
+        httpx.Client(trust_env=False, verify=PLAIN_HTTP, headers=headers, timeout=SECONDS) as http,
     ):
         served = hashlib.sha256(http.get(simulator.instruments_url).content).hexdigest()
         other = http.get(simulator.instruments_url.replace(".csv", "-detailed.csv"))

@@ -6,6 +6,7 @@ import pytest
 from simulator.faults import REGISTRY
 from tests.integration.simulator.faults import control, switch_on
 from tests.integration.simulator.feeds import small_simulator
+from tests.simulators import PLAIN_HTTP
 
 pytestmark = pytest.mark.asyncio
 
@@ -66,7 +67,7 @@ async def test_an_unknown_fault_cannot_be_switched_off() -> None:
 @pytest.mark.parametrize("path", ["/faults", "/connections", "/subscribed"])
 async def test_the_control_path_answers_loopback_addresses_only(path: str) -> None:
     """The client's address is checked; 127.0.0.2 stands for another machine."""
-    elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+    elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2", verify=PLAIN_HTTP)
     async with small_simulator() as running, control(running) as http:
         async with httpx.AsyncClient(base_url=http.base_url, transport=elsewhere) as other_machine:
             assert (await other_machine.get(path)).status_code == 404

@@ -22,10 +22,12 @@ from tests.integration.simulator.feeds import (
     derivatives,
     next_packet,
     send_request,
+    small_files,
     small_simulator,
     until_closed,
     url_of,
 )
+from tests.simulators import PLAIN_HTTP
 from tests.waiting import wait_until_async
 
 pytestmark = pytest.mark.asyncio
@@ -159,7 +161,7 @@ async def test_the_sixth_connection_drops_the_oldest_with_805() -> None:
 
 async def test_five_thousand_instruments_are_streamed_and_the_next_is_answered_with_804() -> None:
     keys = derivatives("NIFTY", 5_001)
-    async with small_simulator() as running, client_of(running) as client:
+    async with small_simulator(files=small_files()) as running, client_of(running) as client:
         for start in range(0, 5_000, 100):
             await send_request(client, 21, keys[start : start + 100])
         (session,) = running.feed.account.connections
@@ -233,7 +235,7 @@ async def test_the_control_api_counts_the_subscribed_instruments() -> None:
         )
         control = running.rest_url.removesuffix("/v2")
 
-        async with httpx.AsyncClient(base_url=control, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=control, trust_env=False, verify=PLAIN_HTTP) as http:
             counted = (await http.get("/_sim/connections")).json()
             subscribed = (await http.get("/_sim/subscribed")).json()
 

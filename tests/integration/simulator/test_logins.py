@@ -10,12 +10,12 @@ import pytest
 
 from simulator.logins import DEFAULT_LOGINS
 from simulator.tokens import totp_now
-from tests.simulators import SimulatorAddress, running_simulator
+from tests.simulators import PLAIN_HTTP, SimulatorAddress, running_simulator
 
 
 def is_accepted(simulator: SimulatorAddress, token: str) -> bool:
     headers = {"access-token": token}
-    return httpx.get(f"{simulator.rest_url}/profile", headers=headers, trust_env=False).is_success
+    return httpx.get(f"{simulator.rest_url}/profile", headers=headers, trust_env=False, verify=PLAIN_HTTP).is_success
 
 
 def claims_of(token: str) -> dict[str, object]:
@@ -26,14 +26,14 @@ def claims_of(token: str) -> dict[str, object]:
 
 def renew(simulator: SimulatorAddress, token: str, *, client_id: str | None = None) -> httpx.Response:
     headers = {"access-token": token, "dhanClientId": client_id or simulator.client_id}
-    return httpx.get(f"{simulator.rest_url}/RenewToken", headers=headers, trust_env=False)
+    return httpx.get(f"{simulator.rest_url}/RenewToken", headers=headers, trust_env=False, verify=PLAIN_HTTP)
 
 
 def generate(simulator: SimulatorAddress, **shown: str) -> httpx.Response:
     code = totp_now(DEFAULT_LOGINS.totp_secret, now=time.time())
     query = {"dhanClientId": simulator.client_id, "pin": DEFAULT_LOGINS.pin, "totp": code} | shown
     url = simulator.rest_url.removesuffix("/v2") + "/app/generateAccessToken"
-    return httpx.post(url, params=query, trust_env=False)
+    return httpx.post(url, params=query, trust_env=False, verify=PLAIN_HTTP)
 
 
 def test_a_renewed_token_revokes_the_old_one_and_has_an_expiry() -> None:
@@ -72,7 +72,9 @@ def test_rest_distinguishes_revoked_expired_and_unknown_tokens() -> None:
     with running_simulator() as simulator:
         expired = simulator.new_token(hours=-1)
         answers = [
-            httpx.get(f"{simulator.rest_url}/profile", headers={"access-token": token}, trust_env=False)
+            httpx.get(
+                f"{simulator.rest_url}/profile", headers={"access-token": token}, trust_env=False, verify=PLAIN_HTTP
+            )
             for token in (simulator.access_token, expired, "never issued")
         ]
 

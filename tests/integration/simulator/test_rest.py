@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from marketdata.dhan import scrip_master
-from tests.integration.simulator.feeds import TODAY, small_files, small_simulator
+from tests.integration.simulator.feeds import TODAY, few_files, small_simulator
+from tests.simulators import PLAIN_HTTP
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,6 +28,7 @@ async def rest(headers: dict[str, str] | None = None) -> AsyncIterator[httpx.Asy
             base_url=running.rest_url.removesuffix("/v2"),
             headers=HEADERS if headers is None else headers,
             trust_env=False,
+            verify=PLAIN_HTTP,
         ) as client,
     ):
         yield client
@@ -91,7 +93,7 @@ async def test_a_second_quote_call_within_a_second_exceeds_the_rate_limit() -> N
 
 @pytest.mark.parametrize(("count", "status"), [(1_000, 200), (1_001, 400)])
 async def test_a_quote_call_names_at_most_1000_instruments(count: int, status: int) -> None:
-    ids = [row.key.security_id for row in small_files().listing if row.key.segment.name == "NSE_FNO"][:count]
+    ids = [row.key.security_id for row in few_files().listing if row.key.segment.name == "NSE_FNO"][:count]
 
     async with rest() as client:
         answer = await client.post("/v2/marketfeed/ltp", json={"NSE_FNO": ids})
@@ -213,6 +215,6 @@ async def test_both_instrument_files_are_served_without_credentials(path: str, l
         answer = await client.get(path)
 
     reading = scrip_master.read_rows(answer.text.split("\n"), as_of=TODAY)
-    assert sum(1 for _ in reading) == len(small_files().listing)
+    assert sum(1 for _ in reading) == len(few_files().listing)
     assert reading.layout is layout
     assert not answer.text.endswith("\n")
