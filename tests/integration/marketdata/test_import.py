@@ -10,11 +10,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from marketdata import selectors, services
+from marketdata import services
+from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.models import Instrument, InstrumentImport
 from tests import master_lines as made
-from tests.simulators import running_simulator
+from tests.integration.simulator.feeds import TODAY as LISTED_ON
+from tests.integration.simulator.feeds import few_files
 
 pytestmark = pytest.mark.django_db
 
@@ -278,14 +280,13 @@ def test_an_import_blocks_other_imports_and_no_readers(tmp_path: Path) -> None:
     assert advisory == (1,)
 
 
-def test_both_files_of_the_simulator_list_the_same_instruments() -> None:
-    with running_simulator() as simulator:
-        compact = run(simulator.instruments_url, as_of=selectors.market_today())
-        before = set(Instrument.objects.filter(is_listed=True).values_list("token", "exchange", "underlying__token"))
-        detailed = run(
-            simulator.instruments_url.replace("master.csv", "master-detailed.csv"),
-            as_of=selectors.market_today(),
-        )
+def test_both_files_of_the_simulator_list_the_same_instruments(tmp_path: Path) -> None:
+    for layout in Layout:
+        (tmp_path / layout).write_bytes(b"".join(few_files().chunks(layout) or ()))
+
+    compact = run(str(tmp_path / Layout.COMPACT), as_of=LISTED_ON)
+    before = set(Instrument.objects.filter(is_listed=True).values_list("token", "exchange", "underlying__token"))
+    detailed = run(str(tmp_path / Layout.DETAILED), as_of=LISTED_ON)
 
     assert (compact.refusal, detailed.refusal) == ("", "")
     assert (compact.layout, detailed.layout) == ("compact", "detailed")
