@@ -106,7 +106,12 @@ JSON: Final = st.recursive(
     max_leaves=12,
 )
 """Any JSON value, small."""
+FLAT: Final = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=8), SCALARS, max_size=3)
+"""JSON values without further values inside: for members whose objects and lists are not read."""
 QUOTE_ITEMS: Final = st.fixed_dictionaries(
-    {}, optional={name: JSON | st.just(value) for name, value in make_item().items()}
+    {},
+    optional={
+        name: (JSON if isinstance(value, dict) else FLAT) | st.just(value) for name, value in make_item().items()
+    },
 )
 """Items of `marketfeed/quote` with any value, or the right one, for each member."""
