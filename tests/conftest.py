@@ -61,21 +61,27 @@ def redis_url(suite_servers: None) -> str:
     return os.environ["REDIS_URL"]
 
 
+@pytest.fixture(scope="session")
+def suite_redis(redis_url: str) -> Iterator[redis.Redis]:
+    """Yield a client of the suite's Redis: to connect for each test takes longer than to delete its keys."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
 @pytest.fixture
-def redis_prefix(redis_url: str) -> Iterator[str]:
+def redis_prefix(suite_redis: redis.Redis) -> Iterator[str]:
     """Yield a unique key prefix; its keys are deleted after the test."""
-    with unique_prefix(redis_url) as prefix:
+    with unique_prefix(suite_redis) as prefix:
         yield prefix
 
 
 @contextmanager
-def unique_prefix(redis_url: str) -> Iterator[str]:
+def unique_prefix(client: redis.Redis) -> Iterator[str]:
     """Yield a unique key prefix; its keys are deleted on exit."""
     prefix = f"test-{uuid.uuid4().hex[:12]}"
     yield prefix
-    with redis.Redis.from_url(redis_url) as client:
-        for key in client.scan_iter(match=f"{prefix}*", count=1_000):
-            client.delete(key)
+    if keys := list(client.scan_iter(match=f"{prefix}*", count=10_000)):
+        client.delete(*keys)
 
 
 @pytest.fixture

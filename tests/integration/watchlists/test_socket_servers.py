@@ -25,9 +25,9 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(scope="module")
-def redis_prefix(redis_url: str) -> Iterator[str]:
+def redis_prefix(suite_redis: redis.Redis) -> Iterator[str]:
     """Yield one key prefix for all tests of this file, which share the web processes."""
-    with unique_prefix(redis_url) as prefix:
+    with unique_prefix(suite_redis) as prefix:
         yield prefix
 
 
