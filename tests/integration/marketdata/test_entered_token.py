@@ -36,7 +36,7 @@ UNAUTHENTICATED = {
     "errorMessage": "Client ID or user generated access token is invalid or expired.",
 }
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +87,7 @@ def test_the_broker_is_asked_with_the_new_token_before_it_takes_effect(staff: Cl
     assert LogEntry.objects.get().get_change_message() == "Added."
 
 
+@pytest.mark.django_db(transaction=True)
 def test_no_transaction_is_open_while_the_broker_is_asked(staff: Client, broker: Broker) -> None:
     broker.may_answer.clear()
 
