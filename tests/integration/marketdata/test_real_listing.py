@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.db.models import Count
 from pytest_django import DjangoDbBlocker, Settings
 
 from marketdata import selectors, services
@@ -60,8 +61,34 @@ def test_every_row_is_accepted_or_skipped_for_a_reason(imported: Imported) -> No
     assert record.refusal == ""
     assert record.rows_read == 273_027
     assert record.rows_kept == 205_992
+    # Section 4.6 of the reference: NSE,M has 44,642 rows; 12,733 BSE and 9,619 NSE currency contracts are stale;
+    # 18 futures and 23 shares are test instruments of the exchanges.
     assert record.skipped == {"expired": 22_352, "no feed segment": 44_642, "test": 41}
     assert record.inserted == 205_992
+
+
+def test_each_kind_of_instrument_has_the_rows_of_the_file(imported: Imported) -> None:
+    rows = Instrument.objects.values_list("exchange_segment", "instrument_type").annotate(Count("pk"))
+
+    assert {(ExchangeSegment(segment).name, kind): count for segment, kind, count in rows} == {
+        ("NSE_FNO", "OPTSTK"): 89_550,
+        ("NSE_FNO", "OPTIDX"): 11_226,
+        ("NSE_FNO", "FUTSTK"): 636 - 18,
+        ("NSE_FNO", "FUTIDX"): 15,
+        ("BSE_FNO", "OPTSTK"): 35_980,
+        ("BSE_FNO", "OPTIDX"): 5_796,
+        ("BSE_FNO", "FUTSTK"): 612,
+        ("BSE_FNO", "FUTIDX"): 9,
+        ("MCX_COMM", "OPTFUT"): 36_422,
+        ("MCX_COMM", "OPTIDX"): 1_368,
+        ("MCX_COMM", "FUTCOM"): 140,
+        ("MCX_COMM", "FUTIDX"): 6,
+        ("NSE_EQ", "EQUITY"): 8_999,
+        ("BSE_EQ", "EQUITY"): 13_248,
+        ("IDX_I", "INDEX"): 119 + 75,
+        ("NSE_CURRENCY", "OPTCUR"): 1_774,
+        ("NSE_CURRENCY", "FUTCUR"): 35,
+    }
 
 
 def test_the_second_run_changes_nothing(imported: Imported) -> None:
