@@ -8,6 +8,7 @@ is made for all simulators of the same day.
 
 import gc
 import importlib
+import logging
 import sys
 from datetime import datetime
 
@@ -66,4 +67,6 @@ vars(connections).pop("settings", None)  # A cached property.
 vars(connections).update(_settings=None, _connections=Local(connections.thread_critical))
 settings._wrapped = empty
 del sys.modules["terminal.settings"]
+logging.root.handlers.clear()  # A simulator loads no settings, and logs without any configuration.
+logging.root.setLevel(logging.WARNING)
 gc.freeze()  # No collection of a child visits, and so copies, what is loaded here.
