@@ -39,7 +39,13 @@ BACKGROUND_NICENESS = 10  # nice(1): its default for work that may wait
 DEMO_USERS = "trader1, trader2, staff"
 
 
-def run(*, paths: Paths, account: Account | None, environ: Mapping[str, str]) -> int:
+def run(
+    *,
+    paths: Paths,
+    account: Account | None,
+    environ: Mapping[str, str],
+    prices_first_seconds: float = PRICES_FIRST_SECONDS,
+) -> int:
     """Run the stack until the user stops it; return the exit code."""
     source = choose_source(environ)
     address = choose_address(environ)
@@ -52,7 +58,15 @@ def run(*, paths: Paths, account: Account | None, environ: Mapping[str, str]) ->
         signals.listen()
         supervisor = Supervisor(signals=signals, report=announce)
         try:
-            _start_all(supervisor, paths=paths, account=account, environ=environ, source=source, address=address)
+            _start_all(
+                supervisor,
+                paths=paths,
+                account=account,
+                environ=environ,
+                source=source,
+                address=address,
+                prices_first_seconds=prices_first_seconds,
+            )
             supervisor.run()
         except StopRequestedError:
             pass
@@ -72,6 +86,7 @@ def _start_all(
     environ: Mapping[str, str],
     source: Source,
     address: Address,
+    prices_first_seconds: float,
 ) -> None:
     ports = PortRegistry(paths.run / "ports.json")
     announce(f"Source of data: {source.name} (database {source.database})")
@@ -85,7 +100,13 @@ def _start_all(
         supervisor, paths=paths, account=account, ports=ports, environ=environ, database=source.database
     )
     launcher = replace(launcher, environment={**launcher.environment, **urls})
-    _start_prices(supervisor, launcher, Preparations(paths.run / "preparations.json"), address)
+    _start_prices(
+        supervisor,
+        launcher,
+        Preparations(paths.run / "preparations.json"),
+        address,
+        prices_first_seconds=prices_first_seconds,
+    )
     announce("Starting the work worker and beat ...")
     supervisor.supervise(programs.work_worker(launcher))
     supervisor.supervise(programs.beat(launcher))
@@ -101,7 +122,12 @@ def _start_all(
 
 
 def _start_prices(
-    supervisor: Supervisor, launcher: programs.Launcher, preparations: Preparations, address: Address
+    supervisor: Supervisor,
+    launcher: programs.Launcher,
+    preparations: Preparations,
+    address: Address,
+    *,
+    prices_first_seconds: float,
 ) -> None:
     """Start what a price passes on its way to a browser, and wait until the web server answers."""
     collecting = _begin_collecting(supervisor, launcher, preparations)
@@ -115,7 +141,7 @@ def _start_prices(
         collecting.finish()
         preparations.note("static", _fingerprint_of_static_files(launcher))
     supervisor.supervise(programs.web(launcher, host=address.host, port=address.port))
-    give_up_at = time.monotonic() + PRICES_FIRST_SECONDS
+    give_up_at = time.monotonic() + prices_first_seconds
     supervisor.wait_until(
         lambda: ask(f"{address.url}/health").status != 0 or time.monotonic() > give_up_at,
         every_seconds=PROBE_INTERVAL_SECONDS,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devstack.paths import prepare_paths
-from devstack.stack import run
+from devstack.stack import PRICES_FIRST_SECONDS, run
 from tests.processes import PythonProcess
 from tests.waiting import wait_until
 
@@ -122,7 +122,8 @@ def running_stack(checkout: Path, *, port: int, **variables: str) -> Iterator[Ru
 
 
 def main(root: Path, environ: Mapping[str, str]) -> int:
-    return run(paths=prepare_paths(root, None), account=None, environ=environ)
+    seconds = float(environ.get("PRICES_FIRST_SECONDS", PRICES_FIRST_SECONDS))
+    return run(paths=prepare_paths(root, None), account=None, environ=environ, prices_first_seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def test_static_files_that_take_long_do_not_hold_up_the_feed(checkout: Path, por
 def test_a_web_server_that_hangs_does_not_keep_the_other_workers_away(checkout: Path, port: int) -> None:
     block(checkout, "web")
 
-    with running_stack(checkout, port=port) as stack:
+    with running_stack(checkout, port=port, PRICES_FIRST_SECONDS="1") as stack:
         stack.wait_for("work", "beat")
 
 
