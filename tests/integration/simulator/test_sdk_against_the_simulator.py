@@ -166,7 +166,7 @@ async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[Run
 
     def judge() -> list[Printed]:
         with sdk_feed(wanted) as feed:
-            found = read(feed, 40)
+            found = read(feed, 20)
             feed.close_connection()
             return found
 
@@ -174,7 +174,7 @@ async def test_the_sdk_prints_what_was_sent(mode: int, pointed_at: Callable[[Run
         pointed_at(running)
         found = await in_thread(judge)
 
-    assert found == [printed(packet) for packet in sent.by_connection[1][:40]]
+    assert found == [printed(packet) for packet in sent.by_connection[1][:20]]
     assert {one["security_id"] for one in found} == {key.security_id for key, _ in wanted}
     prices = [float(one["LTP"]) for one in found if "LTP" in one]
     assert min(prices) < 1
