@@ -53,6 +53,9 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _OURS = ("tests.preloaded",) if "DJANGO_SETTINGS_MODULE" in os.environ else ()
 _CONTEXT.set_forkserver_preload([*LIBRARIES, *_OURS, __name__])
 
+_started: set[int] = set()
+"""The ids of the processes whose end nobody has waited for."""
+
 
 class PythonProcess:
     """`python -m MODULE ARGUMENTS` in the repository, started at once; its output and errors go to the file `output`.
@@ -69,6 +72,7 @@ class PythonProcess:
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
+        _started.add(self.pid)
 
     def poll(self) -> int | None:
         """Return the exit code, negative for a signal; None while the process runs."""
@@ -80,6 +84,7 @@ class PythonProcess:
         code = self.poll()
         if code is None:
             raise TimeoutError(f"process {self.pid} has not ended within {seconds} s")
+        _started.discard(self.pid)
         return code
 
     def send_signal(self, number: int) -> None:
@@ -97,8 +102,8 @@ class PythonProcess:
 def run_delays() -> Mapping[str, float]:
     """Return how long each thread of the running processes was ready and waited for a processor, in seconds."""
     delays: dict[str, float] = {}
-    for process in multiprocessing.active_children():
-        for status in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
+    for pid in list(_started):
+        for status in Path(f"/proc/{pid}/task").glob("*/schedstat"):
             with suppress(FileNotFoundError, ProcessLookupError):  # The thread has ended.
                 # Nanoseconds on a processor, and ready without one (proc(5), the kernel's sched-stats.rst).
                 delays[status.parent.name] = int(status.read_text().split()[1]) / 1e9

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from tests.processes import run_delays
 
@@ -30,23 +31,55 @@ def wait_until(condition: Callable[[], bool], *, message: str, seconds: float = 
     return time.monotonic() - started_at
 
 
-def wait_promised(condition: Callable[[], bool], *, seconds: float, message: str) -> float:
-    """Wait as `wait_until` for what is promised within `seconds`; return how many of them it took.
+class PromisedSeconds:
+    """Counts the seconds of a promise, which holds for a machine with free processors.
 
-    A promise holds for a machine with free processors. So of a pause that is longer than MOST_PAUSE_SECONDS only so
-    much counts, and the time does not count in which a thread of the started processes was ready and waited for a
-    processor; a tenth of each pause always counts, so that the wait ends.
+    Of a pause between two counts that is longer than MOST_PAUSE_SECONDS only so much counts, and the time does not
+    count in which a thread of the started processes was ready and waited for a processor. A tenth of each pause always
+    counts, so that every wait ends.
     """
-    counted, seen_at, pause, delays = 0.0, time.monotonic(), threading.Event(), run_delays()
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._seen_at = time.monotonic()
+        self._delays = run_delays()
+
+    def count(self) -> float:
+        """Add the time since the last count; return the sum."""
+        now, before, self._delays = time.monotonic(), self._delays, run_delays()
+        took, self._seen_at = min(MOST_PAUSE_SECONDS, now - self._seen_at), now
+        delayed = max((delay - before.get(thread, 0.0) for thread, delay in self._delays.items()), default=0.0)
+        self.seconds += max(took - delayed, took / 10)
+        return self.seconds
+
+
+def wait_promised(condition: Callable[[], bool], *, seconds: float, message: str) -> float:
+    """Wait as `wait_until` for what is promised within `seconds`; return how many `PromisedSeconds` it took."""
+    counted, pause = PromisedSeconds(), threading.Event()
     while not condition():
-        if counted > seconds:
+        if counted.seconds > seconds:
             raise _failure(message, seconds)
         pause.wait(PAUSE_SECONDS)
-        now, before, delays = time.monotonic(), delays, run_delays()
-        took, seen_at = min(MOST_PAUSE_SECONDS, now - seen_at), now
-        delayed = max((delay - before.get(thread, 0.0) for thread, delay in delays.items()), default=0.0)
-        counted += max(took - delayed, took / 10)
-    return counted
+        counted.count()
+    return counted.seconds
+
+
+@contextmanager
+def promised_seconds() -> Iterator[PromisedSeconds]:
+    """Yield the seconds since the call, for promises about several steps; a separate thread counts them."""
+    counted, ended = PromisedSeconds(), threading.Event()
+
+    def count() -> None:
+        while not ended.wait(PAUSE_SECONDS):
+            counted.count()
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield counted
+    finally:
+        ended.set()
+        thread.join()
 
 
 async def wait_until_async(
