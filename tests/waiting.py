@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from tests.processes import run_delays
 
 PAUSE_SECONDS = 0.02
-"""Chosen: short against every time limit that tests check, and 50 polls a second cost little CPU."""
+"""Chosen: short against every time limit that tests check, and 50 polls a second cost little CPU at first."""
+LATER_SHARE, LATER_SECONDS = 0.05, 0.1
+"""The pause of a long wait, as a share of it and at most. Chosen: a poll of the feed takes some 5 ms of CPU."""
 MOST_PAUSE_SECONDS = 0.1
 """Chosen: five pauses. A longer one means that this process got no CPU time, and the product hardly any."""
 SECONDS = 10.0
@@ -25,9 +27,10 @@ def wait_until(condition: Callable[[], bool], *, message: str, seconds: float = 
     started_at = time.monotonic()
     pause = threading.Event()
     while not condition():
-        if time.monotonic() - started_at > seconds and not condition():
+        waited = time.monotonic() - started_at
+        if waited > seconds and not condition():
             raise _failure(message, seconds)
-        pause.wait(PAUSE_SECONDS)
+        pause.wait(max(PAUSE_SECONDS, min(waited * LATER_SHARE, LATER_SECONDS)))
     return time.monotonic() - started_at
 
 
