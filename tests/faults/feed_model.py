@@ -98,6 +98,7 @@ class Worker:
         self._clock = server.clock
         self.is_alive, self.is_frozen, self.is_lost = True, False, False
         self._leases: frozenset[Lease] = frozenset()
+        self._followed = self._leases  # As last seen by the loop: comparing the sets at each turn takes most time.
         self._connections: dict[Lease, OwnedConnection] = {}
         self._gate = Gate()
         self._frozen_at: float | None = None
@@ -213,11 +214,13 @@ class Worker:
     def _follow_leases(self) -> None:
         if not self._runs():
             return
-        for lease in self._connections.keys() - self._leases:
-            self._drop(self._connections.pop(lease))
-        for lease in sorted(self._leases - self._connections.keys(), key=lambda one: one.connection):
-            pause = HAND_OVER_SECONDS if lease.is_inherited else 0.0
-            self._connections[lease] = OwnedConnection(lease, self._clock.now + pause)
+        if self._followed is not self._leases:
+            self._followed = self._leases
+            for lease in self._connections.keys() - self._leases:
+                self._drop(self._connections.pop(lease))
+            for lease in sorted(self._leases - self._connections.keys(), key=lambda one: one.connection):
+                pause = HAND_OVER_SECONDS if lease.is_inherited else 0.0
+                self._connections[lease] = OwnedConnection(lease, self._clock.now + pause)
         for owned in self._connections.values():
             if owned.is_open and owned.socket not in self._broker.sockets:
                 owned.is_open, owned.socket = False, None
