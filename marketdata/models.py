@@ -78,7 +78,7 @@ class Instrument(models.Model):
                 condition=Q(is_listed=False, strike__isnull=False),
                 name="instruments_former_series",
             ),
-            # The next three index a tenth of the rows, all but the options: the search finds only these by name.
+            # The next five index at most a tenth of the rows, no options: the search finds only these by name.
             models.Index(
                 fields=["token"],
                 opclasses=["varchar_pattern_ops"],
@@ -94,6 +94,17 @@ class Instrument(models.Model):
                 fields=["underlying_symbol", "exchange_segment", "expiry"],
                 condition=Q(is_listed=True, option_type="", expiry__isnull=False),
                 name="instruments_future",
+            ),
+            models.Index(
+                fields=["underlying_symbol"],
+                condition=Q(is_listed=True, option_type=""),
+                name="instruments_symbol",
+            ),
+            # Whether an instrument has derivatives: the futures written on it.
+            models.Index(
+                fields=["underlying", "expiry"],
+                condition=Q(is_listed=True, option_type="", underlying__isnull=False),
+                name="instruments_spot",
             ),
         ]
 

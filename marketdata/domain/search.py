@@ -84,6 +84,7 @@ class SearchQuery:
 # ASCII in all: without it \d matches the digits of all scripts.
 _GLUED: Final = re.compile(r"([A-Z][A-Z&-]*)(\d{2,}(?:\.\d+)?)(CE|PE)", re.ASCII)
 # Digits of the database column of strikes: eight before the point and four after it.
+STRIKE_DIGITS: Final = 8
 _STRIKE: Final = re.compile(r"(\d{1,8}(?:\.\d{1,4})?)(CE|PE|C|P)?", re.ASCII)
 _DATE: Final = re.compile(r"(\d{1,2})?([A-Z]{3,9})(\d{4}|\d{2})?", re.ASCII)
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})", re.ASCII)
@@ -157,6 +158,22 @@ def parse_query(text: str) -> SearchQuery:
         follower = phrase[position + 1] if position + 1 < len(phrase) else ""
         query = _with_word(query, word, follower)
     return query
+
+
+def list_strike_ranges(beginning: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Return the ranges, lowest strike and first one beyond, of all strikes whose digits begin with these.
+
+    >>> list_strike_ranges(Decimal("2500"))[:2]
+    ((Decimal('2500'), Decimal('2501')), (Decimal('25000'), Decimal('25010')))
+    >>> list_strike_ranges(Decimal("2.5"))
+    ((Decimal('2.5'), Decimal('2.6')),)
+    """
+    step = Decimal((0, (1,), int(beginning.as_tuple().exponent)))
+    # Behind a point, and behind a leading zero, more digits only refine the number.
+    if step < 1 or not beginning:
+        return ((beginning, beginning + step),)
+    scales = (Decimal(10) ** digits for digits in range(STRIKE_DIGITS))
+    return tuple((beginning * one, (beginning + 1) * one) for one in scales if beginning * one < 10**STRIKE_DIGITS)
 
 
 def parse_loosely(text: str) -> SearchQuery:

@@ -16,7 +16,8 @@ from django.db import connection
 
 from marketdata import quote_board
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentType, OptionType
-from marketdata.domain.search import SearchQuery, parse_loosely, parse_query
+from marketdata.domain.search import SearchQuery, list_strike_ranges, parse_loosely, parse_query
+from marketdata.domain.spelling import MIN_LENGTH
 from marketdata.domain.symbols import list_spellings, parse_key, split_exchange
 from marketdata.domain.trading_symbols import list_meanings
 from marketdata.selectors import search_statements as statements
@@ -96,6 +97,8 @@ class _Scope:
 
     exchange: Exchange | None
     current_from: _CurrentFrom
+    # The same days as the statements expect them: an array with the days at the places of the segments' numbers.
+    days: str
     limit: int
 
     def on(self, exchange: Exchange | None) -> "_Scope":
@@ -115,14 +118,13 @@ def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime 
     if not asked.phrase:
         return []
     current_from = list_current_from(at=market_now(now))
-    scope = _Scope(exchange, current_from, max(1, min(limit, MAX_LIMIT)))
+    scope = _Scope(exchange, current_from, _days_by_number(current_from), max(1, min(limit, MAX_LIMIT)))
     found = next((hits for hits in _attempts(query, words, asked, scope) if hits), None)
     if found is None:
         return []
     # A contract may match by name and by column: the first, better ranked hit stays.
     unique = list({hit.instrument_id: hit for hit in found}.values())[: scope.limit]
-    marked = [replace(hit, is_over=hit.expiry is not None and hit.expiry < current_from[hit.segment]) for hit in unique]
-    return _with_offers(_with_exchange(marked), current_from)
+    return _completed(unique, scope)
 
 
 def _attempts(query: str, words: str, asked: SearchQuery, scope: _Scope) -> Iterator[list[SearchHit]]:
@@ -168,6 +170,8 @@ def _respelled(meanings: Iterable[SearchQuery]) -> Iterator[SearchQuery]:
 
 def _corrections(asked: SearchQuery) -> Iterator[SearchQuery]:
     """Yield `asked` with its name spelled as listed: as one symbol, then word by word."""
+    if len("".join(asked.words)) < MIN_LENGTH:
+        return  # The index corrects no shorter word, so it need not be read.
     index = get_spelling_index()
     rest = tuple(word for word in asked.phrase if word not in asked.words)
     for symbol in index.correct("".join(asked.words), limit=CORRECTIONS_TRIED):
@@ -184,7 +188,7 @@ def _list_by_key(query: str, name: str, scope: _Scope) -> list[SearchHit]:
     parameters: dict[str, Any] = {
         "exchange": scope.exchange,
         "today": market_today(),
-        "current_from": _by_number(scope.current_from),
+        "current_from": scope.days,
     }
     if key := parse_key(query):
         parameters |= {"exchange": None, "segments": [int(key.segment)], "security_id": key.security_id}
@@ -197,7 +201,9 @@ def _list_by_key(query: str, name: str, scope: _Scope) -> list[SearchHit]:
     return []
 
 
-def _list_named(words: Sequence[str], scope: _Scope, *, has_derivatives: bool = False) -> list[SearchHit]:
+def _list_named(
+    words: Sequence[str], scope: _Scope, *, has_derivatives: bool = False, is_exact: bool = False
+) -> list[SearchHit]:
     phrase = " ".join(words)
     pieces = re.findall(r"[A-Z0-9]+", phrase)
     # One letter starts every tenth word, too many for the word index; the token prefix alone answers it.
@@ -209,30 +215,29 @@ def _list_named(words: Sequence[str], scope: _Scope, *, has_derivatives: bool = 
         "words": " & ".join(f"{piece.lower()}:*" for piece in pieces),
         "exchange": scope.on(spellings[-1].exchange).exchange,
         "today": market_today(),
-        "current_from": _by_number(scope.current_from),
+        "current_from": scope.days,
         "limit": UNDERLYINGS_TRIED if has_derivatives else scope.limit,
     }
-    return _hits(statements.named(by_word=is_word, has_derivatives=has_derivatives), parameters)
+    statement = statements.named(by_word=is_word, has_derivatives=has_derivatives, is_exact=is_exact)
+    return _hits(statement, parameters)
 
 
 def _list_contracts(asked: SearchQuery, scope: _Scope) -> list[SearchHit]:
-    underlyings = _list_named(asked.words, scope, has_derivatives=True)
-    # "NIFTY 25000" means NIFTY: contracts of NIFTYNXT50 would only push those of NIFTY down.
-    if underlyings and underlyings[0].is_exact:
-        underlyings = [one for one in underlyings if one.underlying == underlyings[0].underlying]
-    elif asked.is_exact:
-        return []
+    underlyings = _list_underlyings(asked, scope)
     if not underlyings:
         return []
-    ltps = {} if asked.strike is not None else _known_ltps(underlyings)
+    # Only options without a strike are ordered by their distance from the price.
+    ltps = {} if asked.strike is not None or asked.is_future else _known_ltps(underlyings)
+    ranges = () if asked.strike is None else list_strike_ranges(asked.strike)
     parameters = {
         "segments": [int(one.derivative_segment) for one in underlyings],
         "symbols": [one.underlying for one in underlyings],
         "near": [ltps.get(one.instrument_id) for one in underlyings],
         "today": market_today(),
-        "current_from": _by_number(scope.current_from),
+        "current_from": scope.days,
         "strike": asked.strike,
-        "strike_prefix": f"{asked.strike}%",
+        "lowest": [lowest for lowest, _ in ranges],
+        "beyond": [beyond for _, beyond in ranges],
         "option_type": asked.option_type,
         "day": asked.day,
         "month": asked.month,
@@ -240,6 +245,14 @@ def _list_contracts(asked: SearchQuery, scope: _Scope) -> list[SearchHit]:
         "limit": max(scope.limit, asked.place or 0),
     }
     return _contract_hits(asked, parameters)
+
+
+def _list_underlyings(asked: SearchQuery, scope: _Scope) -> list[SearchHit]:
+    # "NIFTY 25000" means NIFTY: contracts of NIFTYNXT50 would only push those of NIFTY down. The symbol itself is found
+    # without a look at the hundreds of other names with this word.
+    if exact := _list_named(asked.words, scope, has_derivatives=True, is_exact=True):
+        return [one for one in exact if one.underlying == exact[0].underlying]
+    return [] if asked.is_exact else _list_named(asked.words, scope, has_derivatives=True)
 
 
 def _contract_hits(asked: SearchQuery, parameters: Mapping[str, Any]) -> list[SearchHit]:
@@ -256,17 +269,17 @@ def _contract_hits(asked: SearchQuery, parameters: Mapping[str, Any]) -> list[Se
         # "25000" is the strike 25000 where it is listed, else the start of one: 2500 finds 25000 while it is typed.
         exact = _hits(statements.contracts((*options, "strike")), parameters)
         is_whole = asked.is_exact and asked.option_type is not None
-        return exact if exact or is_whole else _hits(statements.contracts((*options, "strike_prefix")), parameters)
+        return exact if exact or is_whole else _hits(statements.contracts(options, in_ranges=True), parameters)
     found = _hits(statements.contracts(options), parameters)
     if asked.option_type is not None:
         return found
     return _hits(statements.contracts(("future", *dated)), parameters) + found
 
 
-def _by_number(current_from: _CurrentFrom) -> list[date | None]:
-    """Return these days at the places of the segments' numbers, as the statements expect them."""
+def _days_by_number(current_from: _CurrentFrom) -> str:
+    # As text, because the driver converts a list once for each place of a parameter in a statement.
     days: dict[int, date] = {int(segment): day for segment, day in current_from.items()}
-    return [days.get(number) for number in range(max(ExchangeSegment) + 1)]
+    return "{" + ",".join(str(days.get(number, "NULL")) for number in range(max(days) + 1)) + "}"
 
 
 def _known_ltps(underlyings: Iterable[SearchHit]) -> Mapping[int, Decimal]:
@@ -291,23 +304,33 @@ def _hit(row: tuple[Any, ...]) -> SearchHit:
     return SearchHit(instrument_id, token, name, *market, underlying, expiry, strike, side, *rest)
 
 
-def _with_exchange(hits: Sequence[SearchHit]) -> list[SearchHit]:
+def _completed(hits: Sequence[SearchHit], scope: _Scope) -> list[SearchHit]:
+    """Return the hits with their offers, the mark of those that are over, and the exchange in a token that needs it."""
     prefixed = is_token_prefixed([(hit.exchange, hit.underlying) for hit in hits])
+    listed = _list_offers(hits, scope)
     return [
-        replace(hit, token=f"{hit.exchange}:{hit.token}") if is_prefixed else hit
+        replace(
+            hit,
+            token=f"{hit.exchange}:{hit.token}" if is_prefixed else hit.token,
+            is_over=hit.expiry is not None and hit.expiry < scope.current_from[hit.segment],
+            offers=_offers(hit, listed),
+        )
         for hit, is_prefixed in zip(hits, prefixed, strict=True)
     ]
 
 
-def _with_offers(hits: Sequence[SearchHit], current_from: _CurrentFrom) -> list[SearchHit]:
+def _list_offers(hits: Sequence[SearchHit], scope: _Scope) -> Mapping[tuple[int, str], Sequence[Offer]]:
+    """Return the offers of the derivatives of each underlying among `hits`, by derivative segment and symbol."""
     keys = {(hit.derivative_segment, hit.underlying) for hit in hits if hit.is_underlying}
+    if not keys:
+        return {}
     with connection.cursor() as cursor:
         cursor.execute(
             statements.EXPIRIES,
             {
                 "segments": [int(segment) for segment, _ in keys],
                 "symbols": [symbol for _, symbol in keys],
-                "current_from": _by_number(current_from),
+                "current_from": scope.days,
                 "count": EXPIRIES_OFFERED,
             },
         )
@@ -317,7 +340,7 @@ def _with_offers(hits: Sequence[SearchHit], current_from: _CurrentFrom) -> list[
         name = _name_offered(ExchangeSegment(segment), InstrumentType(instrument_type))
         if name is not None:
             listed.setdefault((segment, symbol), []).append(Offer(name, tuple(expiries)))
-    return [replace(hit, offers=_offers(hit, listed)) for hit in hits]
+    return listed
 
 
 def _name_offered(segment: ExchangeSegment, instrument_type: InstrumentType) -> str | None:
@@ -337,5 +360,5 @@ def _offers(hit: SearchHit, listed: Mapping[tuple[int, str], Sequence[Offer]]) -
     if hit.instrument_type is not InstrumentType.EQUITY:
         return tuple(derivatives[::-1])
     # Derivatives are written on the main series of a share, not on a second one (RELIANCE-N2).
-    is_spot = hit.token.rpartition(":")[2] == hit.underlying
+    is_spot = hit.token == hit.underlying
     return (Offer("EQUITY"), *(derivatives[::-1] if is_spot else ()))

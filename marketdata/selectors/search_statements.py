@@ -24,38 +24,42 @@ _STANDS_FOR_UNDERLYING: Final = f"""
         AND e.expiry >= {_CURRENT_FROM} AND (e.expiry, e.id) < (i.expiry, i.id)))
 """
 _HAS_DERIVATIVES: Final = """
-    (i.expiry IS NOT NULL OR i.id IN (
-        SELECT f.underlying_id FROM instruments f
-        WHERE f.is_listed AND f.option_type = '' AND f.expiry >= %(today)s AND f.underlying_id IS NOT NULL))
+    (i.expiry IS NOT NULL OR EXISTS (
+        SELECT FROM instruments f
+        WHERE f.underlying_id = i.id AND f.is_listed AND f.option_type = '' AND f.expiry >= %(today)s))
 """
 
 
-def named(*, by_word: bool, has_derivatives: bool) -> str:
-    """Return the statement that finds instruments other than options by name; `has_derivatives`: underlyings only."""
+def named(*, by_word: bool, has_derivatives: bool, is_exact: bool = False) -> str:
+    """Return the statement that finds instruments other than options by name.
+
+    `has_derivatives`: underlyings only. `is_exact`: only those whose symbol is one of the given symbols.
+    """
     # The second condition finds the futures of commodities and currencies, which have no row with the plain symbol.
     match = """i.token LIKE %(prefix)s OR i.token = ANY(%(symbols)s::text[])
               OR i.underlying_symbol = ANY(%(symbols)s::text[]) AND i.expiry IS NOT NULL"""
     if by_word:
         match += f" OR {_WORDS} @@ to_tsquery('simple'::regconfig, %(words)s)"
+    exact = "AND i.underlying_symbol = ANY(%(symbols)s::text[])" if is_exact else ""
     only = "WHERE stands AND derives" if has_derivatives else ""
+    # OFFSET 0 keeps the subquery: without it the planner copies its flags into each place of their use, and plans and
+    # computes every copy. A materialized table expression does the same but stores all rows.
     return f"""
-        WITH found AS (
-            SELECT {_COLUMNS}, i.series, i.underlying_symbol = ANY(%(symbols)s::text[]) AS exact,
+        SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
+               strike, option_type, lot_size, stands, place IS NOT NULL
+        FROM (
+            SELECT {_COLUMNS}, i.series, array_position(%(symbols)s::text[], i.underlying_symbol::text) AS place,
                    i.token LIKE %(prefix)s AS prefixed,
                    {_STANDS_FOR_UNDERLYING} AS stands, {_HAS_DERIVATIVES} AS derives,
                    coalesce(i.expiry < {_CURRENT_FROM}, false) AS is_over
             FROM instruments i
             WHERE i.is_listed AND i.option_type = '' AND (i.expiry IS NULL OR i.expiry >= %(today)s)
-              AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s) AND ({match})
-        )
-        SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
-               strike, option_type, lot_size, stands, exact
-        FROM found {only}
-        ORDER BY (exact AND stands) DESC,
-                 CASE WHEN exact AND stands THEN array_position(%(symbols)s::text[], underlying_symbol::text) END,
-                 stands DESC, derives DESC, prefixed DESC,
+              AND (%(exchange)s::text IS NULL OR i.exchange = %(exchange)s) AND ({match}) {exact}
+            OFFSET 0
+        ) found {only}
+        ORDER BY CASE WHEN stands THEN place END NULLS LAST, stands DESC, derives DESC, prefixed DESC,
                  (series IN ('', 'EQ', 'BE', 'BZ', 'A', 'B', 'T', 'X', 'XT')) DESC,
-                 array_position(ARRAY['NSE', 'MCX', 'BSE'], exchange::text), length(underlying_symbol),
+                 CASE exchange WHEN 'NSE' THEN 1 WHEN 'MCX' THEN 2 WHEN 'BSE' THEN 3 END, length(underlying_symbol),
                  underlying_symbol, is_over, expiry NULLS FIRST, token
         LIMIT %(limit)s
     """  # noqa: S608  Built from constants of this module.
@@ -70,27 +74,40 @@ _CONDITIONS: Final = {
         SELECT FROM instruments later WHERE later.is_listed AND later.underlying_symbol = i.underlying_symbol
         AND later.exchange_segment = i.exchange_segment AND (later.strike IS NULL) = (i.strike IS NULL)
         AND later.expiry > i.expiry AND later.expiry < date_trunc('month', i.expiry) + interval '1 month')""",
-    "strike_prefix": "i.strike::text LIKE %(strike_prefix)s",
 }
+_MIDDLE_STRIKE: Final = """coalesce(near, (
+    SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY m.strike) FROM instruments m
+    WHERE m.is_listed AND m.underlying_symbol = symbol AND m.exchange_segment = segment AND m.strike IS NOT NULL))
+"""
+_LISTED: Final = """i.is_listed AND i.underlying_symbol = u.symbol AND i.exchange_segment = u.segment
+             AND i.expiry >= %(today)s"""
+# The index of series is read range by range, without a visit to the rows of other strikes. OFFSET 0 keeps the planner
+# from reading all contracts of the symbol once and comparing each with every range.
+_LISTED_IN_RANGES: Final = f"""
+    unnest(%(lowest)s::numeric[], %(beyond)s::numeric[]) AS r(lowest, beyond) CROSS JOIN LATERAL (
+        SELECT {_COLUMNS} FROM instruments i
+        WHERE {_LISTED} AND i.strike >= r.lowest AND i.strike < r.beyond OFFSET 0
+    ) i ON true
+"""  # noqa: S608  Built from constants of this module.
 
 
-def contracts(conditions: Sequence[str]) -> str:
+def contracts(conditions: Sequence[str], *, in_ranges: bool = False) -> str:
     """Return the statement that finds derivatives of the given underlyings, by underlying and nearest expiry.
 
-    Strikes are ordered by their distance from `near`, without a price from the middle of the listing.
+    `in_ranges`: with a strike in one of the given ranges, which do not overlap. Options without a strike are ordered by
+    their distance from `near`, without a price from the middle of the listing.
     """
+    # Futures have no strike, and where one is given the distance orders nothing.
+    is_centered = "option" in conditions and "strike" not in conditions and not in_ranges
+    listed = _LISTED_IN_RANGES if in_ranges else f"instruments i ON {_LISTED}"
     return f"""
         WITH u AS MATERIALIZED (
-            SELECT given.*, coalesce(near, (
-                SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY m.strike) FROM instruments m
-                WHERE %(strike)s::numeric IS NULL AND m.is_listed AND m.underlying_symbol = symbol
-                  AND m.exchange_segment = segment AND m.strike IS NOT NULL)) AS middle
+            SELECT given.*, {_MIDDLE_STRIKE if is_centered else "near"} AS middle
             FROM unnest(%(segments)s::smallint[], %(symbols)s::text[], %(near)s::numeric[])
                  WITH ORDINALITY AS given(segment, symbol, near, place)
         )
         SELECT {_COLUMNS}, false, false
-        FROM u JOIN instruments i ON i.is_listed AND i.underlying_symbol = u.symbol AND i.exchange_segment = u.segment
-             AND i.expiry >= %(today)s
+        FROM u JOIN {listed}
         WHERE (%(month)s::int IS NULL OR extract(month FROM i.expiry) = %(month)s)
           AND (%(year)s::int IS NULL OR extract(year FROM i.expiry) = %(year)s)
           AND {" AND ".join(_CONDITIONS[name] for name in conditions)}

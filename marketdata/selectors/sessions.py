@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from django.db import connection
+
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import IST, LOOK_BACK_DAYS, Session, SessionBook, SessionKind
 from marketdata.domain.tick_rules import EndedDays, day_number
@@ -17,6 +19,12 @@ LONGEST_CLOSURE_DAYS: Final = 5
 """Chosen: longer than a weekend with holidays on both sides. A contract that expires later cannot be over."""
 WARN_AHEAD_DAYS: Final = 45
 """Chosen: operators hear of a year without rows this long before it begins; circulars appear in December."""
+
+# In SQL because each search runs it: to build and compile the query set costs seven times the statement.
+_SESSIONS_SQL: Final = """
+SELECT exchange_segment, day, kind, opens, closes, frozen_from FROM market_sessions
+WHERE day BETWEEN %s AND %s AND exchange_segment = ANY(%s::smallint[])
+"""
 
 
 def read_calendar(*, about: date, segments: Collection[ExchangeSegment] = tuple(ExchangeSegment)) -> SessionBook:
@@ -30,11 +38,11 @@ def read_calendar(*, about: date, segments: Collection[ExchangeSegment] = tuple(
 
 
 def _read(segments: Collection[ExchangeSegment], first: date, last: date) -> SessionBook:
-    rows = MarketSession.objects.filter(day__range=(first, last), exchange_segment__in=segments)
-    columns = ("exchange_segment", "day", "kind", "opens", "closes", "frozen_from")
+    with connection.cursor() as cursor:
+        cursor.execute(_SESSIONS_SQL, [first, last, [int(segment) for segment in segments]])
+        rows = cursor.fetchall()
     return SessionBook(
-        Session(ExchangeSegment(segment), day, SessionKind(kind), *times)
-        for segment, day, kind, *times in rows.values_list(*columns)
+        Session(ExchangeSegment(segment), day, SessionKind(kind), *times) for segment, day, kind, *times in rows
     )
 
 

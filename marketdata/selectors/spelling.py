@@ -13,7 +13,6 @@ from django.db import connection
 
 from marketdata.domain.spelling import MIN_LENGTH, SpellingIndex
 from marketdata.domain.symbols import ALIASES
-from marketdata.models import InstrumentImport
 
 # The series of shares and of funds, main boards and boards for small companies.
 _SERIES: Final = ["", "EQ", "BE", "BZ", "SM", "ST", "A", "B", "T", "X", "XT", "M", "MT", "Z", "E"]
@@ -26,12 +25,18 @@ SELECT underlying_symbol,
 FROM instruments WHERE is_listed AND option_type = '' AND (expiry IS NOT NULL OR series = ANY(%s))
 GROUP BY underlying_symbol
 """
+# In SQL because each search that finds nothing as written runs it: a query set costs several times the statement.
+_NEWEST_IMPORT_SQL: Final = """
+SELECT id, finished_at FROM instrument_imports WHERE finished_at IS NOT NULL AND refusal = ''
+ORDER BY finished_at DESC, id DESC LIMIT 1
+"""
 
 
 def get_spelling_index() -> SpellingIndex:
     """Return the index of the present list; it is made once per import and process."""
-    last = InstrumentImport.objects.filter(finished_at__isnull=False, refusal="").order_by("-finished_at", "-pk")
-    newest = last.values_list("pk", "finished_at").first()
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST_IMPORT_SQL)
+        newest = cursor.fetchone()
     # Without an import the list belongs to a test, which changes it at will.
     return read_spelling_index() if newest is None else _index_of(newest)
 

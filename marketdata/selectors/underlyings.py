@@ -120,6 +120,8 @@ def is_token_prefixed(instruments: Sequence[tuple[Exchange, str]]) -> Sequence[b
     They do if an earlier exchange in the order lists the same symbol: BSE:RELIANCE.
     """
     bse = {symbol for exchange, symbol in instruments if exchange is Exchange.BSE}
+    if not bse:
+        return [False] * len(instruments)
     with connection.cursor() as cursor:
         cursor.execute(_ELSEWHERE_SQL, {"symbols": sorted(bse), "segments": _SEGMENTS_BEFORE_BSE})
         elsewhere = {symbol for (symbol,) in cursor.fetchall()}

@@ -150,7 +150,36 @@ def test_a_search_runs_as_many_queries_for_many_hits_as_for_few(market: Listing)
     with CaptureQueriesContext(connection) as many:
         assert len(tokens("many", limit=40)) == 40
 
-    assert len(many) == len(few) == 4  # one of them reads the calendar
+    assert len(many) == len(few) == 3  # calendar, names, offers
+
+
+@pytest.mark.parametrize(
+    ("query", "statements"),
+    [
+        ("nifty 25000 ce", 3),  # calendar, symbol, contracts
+        ("nifty fut", 3),
+        ("nifty 2505", 5),  # calendar, symbol, that strike, strikes with that beginning, names
+        ("rel 2600 ce", 4),  # calendar, symbol, names, contracts
+        ("zzz", 2),  # calendar, names: too short for a correction
+    ],
+)
+def test_a_search_of_contracts_runs_few_statements(market: Listing, query: str, statements: int) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        tokens(query)
+
+    assert len(captured) == statements
+
+
+def test_the_beginning_of_a_symbol_finds_contracts(market: Listing) -> None:
+    assert tokens("rel 2600 ce") == ["RELIANCE_24FEB2026_2600CE"]
+
+
+def test_the_beginning_of_a_strike_finds_no_strike_with_other_digits(market: Listing) -> None:
+    spot = make_equity("PENNY")
+    make_future("PENNY", segment=ExchangeSegment.NSE_FNO, expiry=NEAR, underlying=spot)
+    make_series(spot, expiry=NEAR, middle=25, step=5, strikes=7)
+
+    assert {token.rpartition("_")[2] for token in tokens("penny 2 ce")} == {"20CE", "25CE"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.domain.instruments import Exchange, OptionType
-from marketdata.domain.search import QueryTooLong, SearchQuery, parse_loosely, parse_query
+from marketdata.domain.search import QueryTooLong, SearchQuery, list_strike_ranges, parse_loosely, parse_query
 
 CE, PE = OptionType.CE, OptionType.PE
 
@@ -143,3 +143,17 @@ def test_arbitrary_text_is_parsed_without_an_error(text: str) -> None:
     assert found.month is None or 1 <= found.month <= 12
     assert found.strike is None or found.strike >= 0
     assert all(parse_loosely(text).words)
+
+
+STRIKES = st.decimals(min_value=0, max_value=Decimal("99999999.9999"), places=4)
+
+
+@given(strike=STRIKES, length=st.integers(1, 13), typed=st.from_regex(r"[0-9]{1,8}(\.[0-9]{1,4})?", fullmatch=True))
+def test_the_ranges_hold_exactly_the_strikes_that_begin_with_the_digits(
+    strike: Decimal, length: int, typed: str
+) -> None:
+    # The beginning of the strike, which finds it, and any other number, which mostly does not.
+    for digits in (f"{strike:f}"[:length].rstrip("."), typed):
+        beginning = Decimal(digits)
+        in_ranges = [lowest <= strike < beyond for lowest, beyond in list_strike_ranges(beginning)]
+        assert sum(in_ranges) == f"{strike:f}".startswith(f"{beginning}")
