@@ -1,18 +1,16 @@
-"""A terminal for a browser, one for each file: simulator, instruments, users, feed worker, web process."""
+"""A terminal and a browser for all files: simulator, instruments, users, feed worker, web process, Chromium."""
 
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.database import flush_database, restore_seeds
-from tests.e2e.stack import PASSWORD, Stack, running_stack
+from tests.e2e.stack import Stack, running_stack
 
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -36,57 +34,72 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def terminal(
     chromium: str,
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,
     tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
 ) -> Iterator[Stack]:
-    """Yield the terminal of all tests of a file: it takes seconds to start, and feed workers as long to stream."""
-    name = request.module.__name__
-    with django_db_blocker.unblock(), pytest.MonkeyPatch.context() as patch, override_settings(REDIS_PREFIX=name):
-        patch.setenv("DEMO_PASSWORD", PASSWORD)
+    """Yield the terminal of all tests: it takes seconds to start, and feed workers as long to stream."""
+    with django_db_blocker.unblock(), override_settings(REDIS_PREFIX=__name__):
         restore_seeds()
         with running_stack(tmp_path_factory.mktemp("terminal")) as running:
-            call_command("create_demo_users", verbosity=0)
             yield running
         flush_database()
         connection.close()
 
 
-@pytest.fixture
-def stack(terminal: Stack) -> Stack:
-    """Return the terminal without the entries and quotas of earlier tests."""
-    # Another thread commits: the test itself runs in a transaction, and with Playwright Django rejects its queries.
-    with ThreadPoolExecutor() as pool:
-        pool.submit(terminal.reset).result()
-    return terminal
-
-
-@pytest.fixture
-def browser(chromium: str, stack: Stack) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
+@pytest.fixture(scope="package")
+def browser(chromium: str, terminal: Stack) -> Iterator[Browser]:
+    """Yield the browser of all tests; each test opens its own contexts."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright leaves its event loop running in this thread, in which the database of each test is set up. The
+        # processes of the terminal run already, so that the variable hides no mistake of theirs.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         one = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield one
         one.close()
 
 
 @pytest.fixture
-def page(browser: Browser, stack: Stack) -> Iterator[Page]:
+def stack(terminal: Stack) -> Stack:
+    """Return the terminal without the entries and quotas of earlier tests."""
+    terminal.reset()
+    return terminal
+
+
+@pytest.fixture
+def context(browser: Browser, stack: Stack) -> Iterator[BrowserContext]:
+    """Yield a context without cookies."""
+    one = browser.new_context(viewport={"width": 1600, "height": 1000})
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, stack: Stack) -> Iterator[Page]:
     """Yield a page with trader1 logged in; an uncaught JavaScript error fails the test."""
-    context = browser.new_context(viewport={"width": 1600, "height": 1000})
+    log_in(context, stack, "trader1")
     one = context.new_page()
     errors: list[str] = []
     one.on("pageerror", lambda error: errors.append(str(error)))
-    one.goto(f"{stack.url}/login/")
-    one.fill("#id_username", "trader1")
-    one.fill("#id_password", PASSWORD)
-    one.click("text=Log in")
-    one.wait_for_url(f"{stack.url}/")
+    one.goto(stack.url)
     # A fresh database reserves connections for former owners at first, and workers take seconds to start.
     expect(one.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
     yield one
-    context.close()
+    one.close()
     assert errors == []
+
+
+@pytest.fixture
+def admin_page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """Yield a page of the admin with staff logged in."""
+    context = browser.new_context()
+    log_in(context, stack, "staff")
+    yield context.new_page()
+    context.close()
+
+
+def log_in(context: BrowserContext, stack: Stack, username: str) -> None:
+    context.add_cookies([{"name": "sessionid", "value": stack.log_in(username), "url": stack.url}])

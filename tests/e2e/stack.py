@@ -3,18 +3,21 @@
 import json
 import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from django.core.management import call_command
 from django.db import connection
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from accounts.models import User
 from marketdata import services
+from simulator.demo_listing import Size
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
@@ -22,6 +25,9 @@ from tests.web_servers import running_web
 from watchlists import services as watchlists
 
 PASSWORD = "a demo password"
+"""Of trader1."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +52,75 @@ class Stack:
 
     def reset(self) -> None:
         """Remove what traders added and what staff set for them; return once nothing streams."""
-        watchlists.clear_watchlists(actor="test", now=timezone.now())
-        User.objects.update(instrument_quota=None)
-        connection.close()
+        self.thaw_feed()  # The test that froze it may have failed.
+        in_separate_session(_clear_watchlists)
         wait_until(lambda: self.count_streams() == 0, message="nothing streams")
+
+    def log_in(self, username: str) -> str:
+        """Return the session cookie of a new login session."""
+        return in_separate_session(lambda: _log_in(username))
+
+
+def in_separate_session(act: Callable[[], Result]) -> Result:
+    """Return the result of `act`, which has its own database session: the one of a test is in a transaction."""
+
+    def act_and_close() -> Result:
+        try:
+            return act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(act_and_close).result()
 
 
 @contextmanager
 def running_stack(directory: Path) -> Iterator[Stack]:
-    """Yield a terminal on a small simulated market; its logs are in `directory`."""
-    static = directory / "static"
-    with ExitStack() as pieces:
-        simulator = pieces.enter_context(running_simulator(rate=2_000))
-        services.import_instruments(source=simulator.instruments_url, now=timezone.now())
+    """Yield a terminal on a tiny simulated market with the users trader1 and staff; its logs are in `directory`."""
+    with ExitStack() as pieces, ThreadPoolExecutor(max_workers=1) as pool:
+        # What this process prepares, it prepares while the other processes start.
+        gathered = pool.submit(_gather_static, directory / "static")
+        simulator = pieces.enter_context(running_simulator(size=Size.TINY))
         feed = pieces.enter_context(running_worker(directory, name="feed", simulator=simulator))
+        gathered.result()
+        filled = pool.submit(_fill_database, simulator)
         address = pieces.enter_context(
             running_web(
                 directory,
-                STATIC_ROOT=_gathered(static),
+                STATIC_ROOT=str(directory / "static"),
                 DHAN_REST_URL=simulator.rest_url,
                 DHAN_CLIENT_ID=simulator.client_id,
                 DHAN_ACCESS_TOKEN=simulator.access_token,
             )
         )
+        filled.result()
         stack = Stack(f"http://{address}", simulator, feed)
         # A suspended process does not receive SIGTERM.
         pieces.callback(stack.thaw_feed)
         yield stack
 
 
-def _gathered(static: Path) -> str:
-    """Collect the static files, with hashed names as in production; return their directory."""
-
-    with override_settings(STATIC_ROOT=str(static)):
+def _gather_static(directory: Path) -> None:
+    """Collect the static files, with hashed names as in production."""
+    with override_settings(STATIC_ROOT=str(directory)):
         call_command("collectstatic", interactive=False, verbosity=0)
-    return str(static)
+
+
+def _fill_database(simulator: SimulatorAddress) -> None:
+    try:
+        services.import_instruments(source=simulator.instruments_url, now=timezone.now())
+        User.objects.create_user("trader1", password=PASSWORD)
+        User.objects.create_superuser("staff")
+    finally:
+        connection.close()
+
+
+def _clear_watchlists() -> None:
+    watchlists.clear_watchlists(actor="test", now=timezone.now())
+    User.objects.update(instrument_quota=None)
+
+
+def _log_in(username: str) -> str:
+    client = Client()
+    client.force_login(User.objects.get(username=username))
+    return client.cookies["sessionid"].value

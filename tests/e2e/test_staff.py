@@ -1,28 +1,12 @@
 """Actions of staff in the admin appear on the trader's open page: evictions, quotas, and the buttons for them."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.stack import PASSWORD, Stack
+from tests.e2e.stack import Stack
 from tests.e2e.test_terminal import add_reliance
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
-
-
-@pytest.fixture
-def admin_page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """Yield a page of the admin with staff logged in."""
-    context = browser.new_context()
-    one = context.new_page()
-    one.goto(f"{stack.url}/admin/login/")
-    one.fill("#id_username", "staff")
-    one.fill("#id_password", PASSWORD)
-    one.click("input[type=submit]")
-    one.wait_for_url(f"{stack.url}/admin/")
-    yield one
-    context.close()
 
 
 def test_a_trader_gets_a_notice_of_an_eviction_and_streams_again_with_one_click(

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.e2e.stack import Stack
+from tests.e2e.stack import PASSWORD, Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
@@ -152,7 +152,15 @@ def test_the_theme_is_chosen_and_remembered(page: Page) -> None:
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(231, 236, 242)"
 
 
-def test_logging_out_ends_the_session(page: Page, stack: Stack) -> None:
+def test_a_trader_logs_in_and_logs_out(context: BrowserContext, stack: Stack) -> None:
+    page = context.new_page()
+    page.goto(stack.url)
+    page.fill("#id_username", "trader1")
+    page.fill("#id_password", PASSWORD)
+    page.click("text=Log in")
+    page.wait_for_url(f"{stack.url}/")
+    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
+
     page.locator(".user summary").click()
     page.locator("text=Log out").click()
 

@@ -53,6 +53,11 @@ class BrowserSocket:
             while not is_so(self.prices):
                 await self._next()
 
+    async def receive_shown_chain(self, **fields: Any) -> dict[str, Any]:
+        """Return the newest chain once it has these fields; a chain is sent again only when it changes."""
+        await self.receive_until(lambda _: bool(self.chains) and fields.items() <= self.chains[-1][1].items())
+        return self.chains[-1][1]
+
     async def receive_frame(self) -> None:
         """Apply messages up to the next frame."""
         frames = len(self.frames)
