@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import override_settings
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -42,7 +43,8 @@ def terminal(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
     """Yield the terminal of all tests: it takes seconds to start, and feed workers as long to stream."""
-    with django_db_blocker.unblock(), override_settings(REDIS_PREFIX=__name__):
+    prefix = f"{settings.REDIS_PREFIX}-browser"  # The one of this process: workers of one run share a Redis.
+    with django_db_blocker.unblock(), override_settings(REDIS_PREFIX=prefix):
         restore_seeds()
         with running_stack(tmp_path_factory.mktemp("terminal")) as running:
             yield running

@@ -1,6 +1,7 @@
 """Processes of the terminal on the test's database and Redis prefix."""
 
 import json
+import re
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ from django.utils import timezone
 
 from accounts.models import User
 from marketdata import services
-from simulator.demo_listing import Size
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
@@ -26,6 +26,9 @@ from watchlists import services as watchlists
 
 PASSWORD = "a demo password"
 """Of trader1."""
+
+USED = re.compile(r",(RELIANCE|NIFTY)\b")
+"""The rows of the instrument file that the tests use, a quarter of it."""
 
 Result = TypeVar("Result")
 
@@ -76,14 +79,14 @@ def in_separate_session(act: Callable[[], Result]) -> Result:
 
 @contextmanager
 def running_stack(directory: Path) -> Iterator[Stack]:
-    """Yield a terminal on a tiny simulated market with the users trader1 and staff; its logs are in `directory`."""
+    """Yield a terminal on a small simulated market with the users trader1 and staff; its logs are in `directory`."""
     with ExitStack() as pieces, ThreadPoolExecutor(max_workers=1) as pool:
         # What this process prepares, it prepares while the other processes start.
         gathered = pool.submit(_gather_static, directory / "static")
-        simulator = pieces.enter_context(running_simulator(size=Size.TINY))
+        simulator = pieces.enter_context(running_simulator())
         feed = pieces.enter_context(running_worker(directory, name="feed", simulator=simulator))
         gathered.result()
-        filled = pool.submit(_fill_database, simulator)
+        filled = pool.submit(_fill_database, simulator, directory / "instruments.csv")
         address = pieces.enter_context(
             running_web(
                 directory,
@@ -106,9 +109,13 @@ def _gather_static(directory: Path) -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
 
 
-def _fill_database(simulator: SimulatorAddress) -> None:
+def _fill_database(simulator: SimulatorAddress, instruments: Path) -> None:
+    """Import the broker's rows of the underlyings that the tests use, and add the users."""
     try:
-        services.import_instruments(source=simulator.instruments_url, now=timezone.now())
+        with urllib.request.urlopen(simulator.instruments_url, timeout=10) as answer:  # noqa: S310  loopback
+            header, *rows = answer.read().decode().splitlines()
+        instruments.write_text("\n".join([header, *(row for row in rows if USED.search(row))]))
+        services.import_instruments(source=str(instruments), now=timezone.now())
         User.objects.create_user("trader1", password=PASSWORD)
         User.objects.create_superuser("staff")
     finally:
