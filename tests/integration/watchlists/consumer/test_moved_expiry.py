@@ -35,8 +35,8 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pyte
 
 Result = TypeVar("Result")
 
-# A browser gets about ten frames a second, and a row is shown as live for three seconds without a packet. Every leg
-# changes several times a second here: 2,000 packets a second for some two hundred instruments.
+# At the highest rate a browser gets ten frames a second, and a row is shown as live for three seconds without a packet.
+# Every leg changes several times a second here: 2,000 packets a second for some two hundred instruments.
 MOST_FRAMES_WITHOUT_A_CHANGE = 30
 # Enough that a leg which stands still after a step is without a change for too long.
 SAMPLED_FRAMES = MOST_FRAMES_WITHOUT_A_CHANGE + 10
@@ -51,6 +51,7 @@ async def test_no_leg_stands_still_while_an_expiry_moves_under_an_open_chain(
         with running_worker(tmp_path, name="feed", simulator=simulator):
             await asyncio.to_thread(wait_until_streaming, await database_sync_to_async(Subscription.objects.count)())
             async with open_socket(hub, trader, review=0.3) as browser:
+                await browser.send(type="rate", hz=10)
                 await browser.send(type="watch", id="chain", chain={"symbol": "NIFTY", "expiry": expiry.isoformat()})
                 before = await browser.receive_shown_chain(expiry=expiry.isoformat())
                 moved = await sample_during(browser, partial(move_expiry, simulator, expiry, tmp_path))
