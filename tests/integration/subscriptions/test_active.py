@@ -125,7 +125,7 @@ def test_a_page_needs_the_same_number_of_queries_at_any_size(
 ) -> None:
     fill_with_shares(count)
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(4):
         page = selectors.list_active(tier=Tier.A, connection=1, underlying=None, limit=200)
 
     assert page.count == len(page.rows) == FeedConnection.objects.get(number=1).load
