@@ -103,10 +103,12 @@ def run_delays() -> Mapping[str, float]:
     """Return how long each thread of the running processes was ready and waited for a processor, in seconds."""
     delays: dict[str, float] = {}
     for pid in list(_started):
-        for status in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-            with suppress(FileNotFoundError, ProcessLookupError):  # The thread has ended.
-                # Nanoseconds on a processor, and ready without one (proc(5), the kernel's sched-stats.rst).
-                delays[status.parent.name] = int(status.read_text().split()[1]) / 1e9
+        # A process or a thread may end at any step.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for status in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    # Nanoseconds on a processor, and ready without one (proc(5), the kernel's sched-stats.rst).
+                    delays[status.parent.name] = int(status.read_text().split()[1]) / 1e9
     return delays
 
 
