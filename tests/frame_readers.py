@@ -5,11 +5,10 @@ import numpy as np
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionMeasurements, DeliveryReading
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.domain.quote_rows import FIELDS_OF, Known
+from marketdata.domain.quote_rows import FIELDS_OF, NEVER_HEARD, Known
 from marketdata.domain.quotes import Depth, DepthLevel, Quote
 from marketdata.streaming.frames import (
     HEADER,
-    NEVER_HEARD,
     WIRE_ROW,
     WIRE_VERSION,
     BrowserFrame,

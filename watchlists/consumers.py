@@ -67,7 +67,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         """Call the handler of a message, at once.
 
         Channels first closes old database connections in the thread that all sockets share. No handler uses the
-        database in that thread's place, and a query that hangs there would hold back the acknowledgements, and with
+        database in it, and a query of another socket that hangs there would hold back the acknowledgements, and with
         them the prices, of every browser.
         """
         handler = getattr(self, get_handler_name(message), None)

@@ -132,15 +132,20 @@ class OtherLayout(FrameError):
 # packets received and due, trade lag in s. The magic ends with the version of the layout: a process of another version
 # must not read rows of this one.
 _HEADER = struct.Struct("<4sBBBxQQQIIIIf")
-_NO_PACKET = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
+NEVER_HEARD: Final = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
 _MAGIC_NAME = b"BTQ"
 _MAGIC = _MAGIC_NAME + str(ROW_LAYOUT).encode()
+
+
+def encode_milliseconds(value: int | None) -> int:
+    """Return a time in ms as a u32, at least 0; None is NEVER_HEARD."""
+    return NEVER_HEARD if value is None else min(max(value, 0), NEVER_HEARD - 1)
 
 
 def encode_frame(frame: BusFrame) -> bytes:
     """Return the bytes of `frame`: a 52-byte header and its rows."""
     measurements, reading = frame.measurements, frame.measurements.delivery
-    age, lag = measurements.packet_age_ms, measurements.trade_lag_seconds
+    lag = measurements.trade_lag_seconds
     header = _HEADER.pack(
         _MAGIC,
         frame.kind,
@@ -150,7 +155,7 @@ def encode_frame(frame: BusFrame) -> bytes:
         frame.sequence,
         frame.sent_at_ms,
         len(frame.rows),
-        _NO_PACKET if age is None else min(age, _NO_PACKET - 1),
+        encode_milliseconds(measurements.packet_age_ms),
         reading.received,
         reading.due,
         math.nan if lag is None else lag,
@@ -173,7 +178,7 @@ def decode_frame(payload: bytes) -> BusFrame:
     rows = np.frombuffer(payload, dtype=QUOTE_ROW, offset=_HEADER.size)
     measurements = ConnectionMeasurements(
         DeliveryReading(Delivery.parse(delivery), received, due),
-        packet_age_ms=None if age == _NO_PACKET else age,
+        packet_age_ms=None if age == NEVER_HEARD else age,
         trade_lag_seconds=None if math.isnan(lag) else lag,
     )
     return BusFrame(FrameKind(kind), connection, epoch, sequence, sent_at_ms, rows, measurements)

@@ -31,12 +31,11 @@ import numpy.typing as npt
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionMeasurements
-from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
+from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows, encode_milliseconds
 
 # 2: volume has 64 bits. 3: measurements of the connections. A browser rejects frames of any other version.
 WIRE_VERSION: Final = 3
 
-NEVER_HEARD: Final = 2**32 - 1  # The largest u32: an age of 49 days does not occur.
 NO_CONNECTION: Final = 0  # Connections are numbered from 1.
 
 WIRE_ROW: Final = np.dtype(
@@ -126,7 +125,7 @@ def encode_browser_frame(frame: BrowserFrame) -> bytes:
         frame.sequence,
         float(frame.server_time_ms),
         frame.epoch,
-        _milliseconds(frame.feed_age_ms),
+        encode_milliseconds(frame.feed_age_ms),
         *chain.from_iterable(map(_measurements_in_words, known)),
     )
     return header + frame.rows.tobytes()
@@ -134,12 +133,8 @@ def encode_browser_frame(frame: BrowserFrame) -> bytes:
 
 def _measurements_in_words(measurements: ConnectionMeasurements) -> tuple[int, int, int, int]:
     lag, reading = measurements.trade_lag_seconds, measurements.delivery
-    lag_ms = _milliseconds(None if lag is None else round(lag * 1_000))
-    return _milliseconds(measurements.packet_age_ms), reading.received, reading.due, lag_ms
-
-
-def _milliseconds(value: int | None) -> int:
-    return NEVER_HEARD if value is None else min(max(value, 0), NEVER_HEARD - 1)
+    lag_ms = encode_milliseconds(None if lag is None else round(lag * 1_000))
+    return encode_milliseconds(measurements.packet_age_ms), reading.received, reading.due, lag_ms
 
 
 def wire_rows(rows: Rows, *, connection: int) -> WireRows:

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import Delivery
-from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
-from marketdata.streaming.frames import NEVER_HEARD, NO_CONNECTION, WIRE_ROW, WireRows, wire_rows
+from marketdata.domain.quote_rows import NEVER_HEARD, BusFrame, FrameKind, Rows
+from marketdata.streaming.frames import NO_CONNECTION, WIRE_ROW, WireRows, wire_rows
 
 Slots = npt.NDArray[np.intp]
 # Rows are compared as 32-bit words: one comparison of 13 columns instead of one per field.

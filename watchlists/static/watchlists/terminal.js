@@ -68,10 +68,8 @@ class Terminal {
     () => this.#listInstruments === null || this.#watchlist.quotes(this.#listInstruments),
   );
   #frameAt = -Infinity;
-  /** @type {number | null} */
-  #feedAgeMs = null;
-  /** @type {import("../marketdata/frames.js").Measurements[]} */
-  #measurements = [];
+  /** @type {Frame | null} */
+  #lastFrame = null;
   #unacknowledged = 0;
   #isPaintDue = false;
   #wasLost = false;
@@ -102,8 +100,7 @@ class Terminal {
   /** @param {Frame} frame */
   #applyFrame(frame) {
     this.#frameAt = performance.now();
-    this.#feedAgeMs = frame.feedAgeMs;
-    this.#measurements = frame.measurements;
+    this.#lastFrame = frame;
     if (!this.#quotes.apply(frame)) {
       // Frames are missing: the snapshot that answers replaces all quotes.
       this.#socket.resync();
@@ -235,13 +232,13 @@ class Terminal {
     const now = performance.now();
     // The ages in the last frame, plus the time since: the chip counts on while no frames arrive.
     const sinceMs = now - this.#frameAt;
-    const ageMs = this.#feedAgeMs === null ? null : this.#feedAgeMs + sinceMs;
+    const { feedAgeMs = null, measurements = [] } = this.#lastFrame ?? {};
     const health = judgeHealth({
       socket: this.#socket.status,
       feed: this.#quotes.feed,
       isReceiving: this.#quotes.isReceiving,
-      ageMs,
-      measurements: this.#measurements,
+      ageMs: feedAgeMs === null ? null : feedAgeMs + sinceMs,
+      measurements,
       sinceMs,
       now,
       closedSinceMs: this.#quotes.closedSinceMs,

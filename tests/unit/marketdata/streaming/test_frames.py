@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from marketdata.domain.feed import ConnectionMeasurements, DeliveryReading
-from marketdata.domain.quote_rows import Known
+from marketdata.domain.quote_rows import NEVER_HEARD, Known
 from marketdata.streaming.frames import (
-    NEVER_HEARD,
     WIRE_ROW,
     BrowserFrame,
     BrowserFrameKind,

@@ -2,8 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata.domain.quote_rows import BusFrame, FrameKind, Known
-from marketdata.streaming.frames import NEVER_HEARD
+from marketdata.domain.quote_rows import NEVER_HEARD, BusFrame, FrameKind, Known
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
 from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_frame, make_row
 
