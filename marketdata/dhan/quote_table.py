@@ -20,6 +20,7 @@ from marketdata.dhan.framing import find_packets, headers_at
 from marketdata.dhan.packets import DISCONNECT, PacketCode
 from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque
 from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_results
+from marketdata.dhan.traffic import Traffic
 from marketdata.domain.instruments import InstrumentKey
 from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known, Rows
 from marketdata.domain.tick_rules import (
@@ -47,6 +48,7 @@ class QuoteTable:
         self._ended: EndedDays = NONE_ENDED
         self._messages: list[bytes] = []
         self._recalled: Mapping[int, DayVolume] = {}
+        self._traffic = Traffic()
         # Takes one message of the socket, whole. The list's own method, because it runs once per message; the list must
         # therefore be cleared and never replaced.
         self.append = self._messages.append
@@ -64,6 +66,10 @@ class QuoteTable:
     def streaming(self) -> int:
         """How many instruments had at least one packet since the socket opened."""
         return int(np.count_nonzero(self._has_packet))
+
+    def take_kept_share(self) -> float:
+        """Return which share of the recent packets the rows had that were not removed since the last call, 0 to 1."""
+        return self._traffic.take_kept_share()
 
     def begin_socket(self) -> None:
         """Reset the counters and marks of the former socket; values stay, marked EARLIER."""
@@ -302,6 +308,7 @@ class QuoteTable:
         size = QUOTE_ROW.itemsize
         opaque(self._rows, 0, size)[slots[stays]] = opaque(old_rows, 0, size)[stays]
         self._memory.copy_from(old_memory, to=slots[stays], source=stays)
+        self._traffic.rebuild(len(keys), to=slots[stays], source=stays)
         for new, old in zip((self._has_packet, self._changed, self._uncached), old_marks, strict=True):
             new[slots[stays]] = old[stays]
 
@@ -324,6 +331,7 @@ class QuoteTable:
             setattr(self.counters, fault.value, getattr(self.counters, fault.value) + count)
         # Rejected ticks count, too: they prove the subscription, and they can set the suspect mark.
         self._changed[ticks.slots] = self._uncached[ticks.slots] = self._has_packet[ticks.slots] = True
+        self._traffic.count(ticks.slots, received_at_ms=received_at_ms)
         accepted = ticks.only(check.is_accepted)
         writer = RowWriter(self._rows, ticks.buffer, received_at_ms)
         writer.stamp(accepted.slots)

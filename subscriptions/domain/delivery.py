@@ -3,7 +3,8 @@
 1. Out of session no packet is due.
 2. The due rate is the highest rate of packets over a minute on this connection. It halves every `HALF_LIFE_SECONDS`,
    so that a former socket's rate still counts on the next one, and a market that becomes slow is not a fault for long.
-   It falls with the number of sent instruments. The first packet of each instrument is not counted, as in `watchdog`.
+   Where instruments were unsubscribed, it falls by their share of the packets. The first packet of each instrument is
+   not counted, as in `watchdog`.
 3. SILENT: no packet for `SILENT_SECONDS`, in which at least `EXPECTED_PACKETS` would have come. It ends with a packet
    only: after the end of a session, silent rows were not proven to be the last ones.
 4. STARVED: in `STARVED_SECONDS` fewer than a tenth of the packets came that were due.
@@ -13,8 +14,13 @@ from collections import deque
 from typing import Final
 
 from marketdata.domain.feed import STARVED_SECONDS, Delivery, DeliveryReading
-from marketdata.domain.instruments import ExchangeSegment
-from subscriptions.domain.watchdog import EXPECTED_PACKETS, KEPT_SHARE, PERIOD_SECONDS, UNCHECKED_SECONDS, Reading
+from subscriptions.domain.watchdog import (
+    EXPECTED_PACKETS,
+    PERIOD_SECONDS,
+    UNCHECKED_SECONDS,
+    Reading,
+    SessionChanges,
+)
 
 SILENT_SECONDS: Final = 2.5
 """Required: stale is shown within 3 s of the last packet (docs/operations.md, R5 and R6); chosen: 0.5 s for the way."""
@@ -31,20 +37,20 @@ class DeliveryMonitor:
 
     def __init__(self) -> None:
         self._condition = Delivery.FLOWING
-        self._expected: frozenset[ExchangeSegment] = frozenset()
+        self._sessions = SessionChanges()
         # (time, all packets, packets that are not the first of their instrument)
-        self._samples: deque[tuple[float, int, int]] = deque()
+        self._samples: deque[tuple[float, float, float]] = deque()
         self._due_rate = 0.0
-        self._due_sent = self._sampled_sent = self._packets = self._streaming = self._firsts = 0
-        self._opened_at = self._checked_at = self._silent_since = 0.0
+        self._packets = self._streaming = self._firsts = 0
+        self._checked_at = self._silent_since = 0.0
 
     def begin_socket(self, *, now: float) -> None:
         """Start with a new socket, whose counters begin at 0."""
         self._condition = Delivery.FLOWING
         self._samples.clear()
         self._samples.append((now, 0, 0))
-        self._sampled_sent = self._packets = self._streaming = self._firsts = 0
-        self._opened_at = self._checked_at = self._silent_since = now
+        self._packets = self._streaming = self._firsts = 0
+        self._checked_at = self._silent_since = now
 
     def check(self, seen: Reading, *, now: float) -> DeliveryReading:
         """Return the delivery at `now`; `seen.expected` are the segments in session."""
@@ -57,21 +63,17 @@ class DeliveryMonitor:
             self._silent_since += beat
             self._samples.clear()
             beat = 0.0
-        if seen.expected != self._expected:
-            self._expected = seen.expected
+        if self._sessions.note(seen):
             self._forget(now)
-        # The packets of unsubscribed instruments say nothing about the rate of the others.
-        if seen.sent < KEPT_SHARE * self._sampled_sent:
-            self._samples.clear()
-            self._sampled_sent = 0
-        self._sampled_sent = max(seen.sent, self._sampled_sent)
+        elif seen.kept_share < 1.0:
+            self._reduce(seen.kept_share)
         if seen.packets > self._packets:
             self._packets, self._silent_since = seen.packets, now
         self._samples.append((now, seen.packets, seen.packets - self._firsts))
         while now - self._samples[0][0] > PERIOD_SECONDS:
             self._samples.popleft()
         received, has_period = self._received(now)
-        due_rate = self._learn_rate(seen, beat)
+        due_rate = self._learn_rate(beat)
         due = round(due_rate * STARVED_SECONDS) if seen.expected else 0
         is_starved = has_period and due >= FEWEST_DUE and received < STARVED_SHARE * due
         self._condition = self._judge(seen, now + beat, due_rate=due_rate, is_starved=is_starved)
@@ -87,27 +89,33 @@ class DeliveryMonitor:
             return Delivery.SILENT
         return Delivery.STARVED if is_starved else Delivery.FLOWING
 
-    def _learn_rate(self, seen: Reading, beat: float) -> float:
+    def _learn_rate(self, beat: float) -> float:
         """Return the due rate in packets a second, after this check."""
         self._due_rate *= 0.5 ** (beat / HALF_LIFE_SECONDS)
         (began_at, _, first), (ended_at, _, last) = self._samples[0], self._samples[-1]
         # At least `STARVED_SECONDS`: a burst in the first seconds of a socket is no rate.
         measured = (last - first) / max(ended_at - began_at, STARVED_SECONDS)
-        due = self._due_rate * min(1.0, seen.sent / self._due_sent) if self._due_sent else 0.0
-        # In the first minute of a socket not every instrument may be subscribed again: a lower rate replaces nothing.
-        is_settled = ended_at - self._opened_at >= PERIOD_SECONDS
-        if seen.sent and measured >= (due if is_settled else self._due_rate):
-            self._due_rate, self._due_sent, due = measured, seen.sent, measured
-        return due
+        self._due_rate = max(measured, self._due_rate)
+        return self._due_rate
+
+    def _reduce(self, share: float) -> None:
+        """Leave `share` of the known packets: the others were those of instruments that are no longer sent."""
+        self._due_rate *= share
+        if self._samples:
+            _, newest, newest_later = self._samples[-1]
+            self._samples = deque(
+                (at, newest - share * (newest - packets), newest_later - share * (newest_later - later))
+                for at, packets, later in self._samples
+            )
 
     def _received(self, now: float) -> tuple[int, bool]:
         """Return the packets of the last `STARVED_SECONDS`, and whether the socket is observed for so long."""
         before = next(packets for at, packets, _ in self._samples if now - at <= STARVED_SECONDS)
-        return self._samples[-1][1] - before, now - self._samples[0][0] >= STARVED_SECONDS
+        return round(self._samples[-1][1] - before), now - self._samples[0][0] >= STARVED_SECONDS
 
     def _forget(self, now: float) -> None:
         """Start again: other segments are in session, so the known rate does not apply any more."""
         self._samples.clear()
-        self._due_rate, self._due_sent = 0.0, 0
+        self._due_rate = 0.0
         if self._condition is not Delivery.SILENT:
             self._silent_since = now

@@ -5,7 +5,8 @@ Times are monotonic seconds, passed as arguments. The rule, step by step:
 1. Out of session no packet is expected and no silence is too long. Pings do not count as packets.
 2. In session the limit is `mute_seconds` where at least `EXPECTED_PACKETS` would have come in that time, else
    `sparse_seconds`.
-3. The expected number comes from the last minute of this socket, or at first from the former socket.
+3. The expected number comes from the last minute of this socket, or at first from the former socket. Where instruments
+   were unsubscribed, it falls by their share of the packets.
 4. The first packet of each instrument is not counted: the broker sends one after every subscription, also of an
    instrument that does not trade.
 """
@@ -22,8 +23,6 @@ PERIOD_SECONDS: Final = 60.0
 """Chosen: long enough to average bursts, short enough to follow the market's pace."""
 UNCHECKED_SECONDS: Final = 2.0
 """Chosen: eight beats of the monitor; after a longer gap the process was frozen, and the silence was its own."""
-KEPT_SHARE: Final = 0.8
-"""Chosen: with a fifth fewer instruments the former rate is no guide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,32 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The readings of a socket: packets and streaming instruments so far, instruments sent, segments in session."""
+    """The readings of a socket: packets and streaming instruments so far, and what is sent."""
 
     packets: int
     streaming: int
     sent: int
+    """Number of sent instruments."""
+    segments: frozenset[ExchangeSegment]
+    """Segments of the sent instruments."""
     expected: frozenset[ExchangeSegment]
+    """Those of them that are in session."""
+    kept_share: float = 1.0
+    """Which share of the recent packets the instruments had that were not removed since the last reading."""
+
+
+class SessionChanges:
+    """Notices where a session begins or ends. Instruments that come or go begin and end none."""
+
+    def __init__(self) -> None:
+        self._segments: frozenset[ExchangeSegment] = frozenset()
+        self._expected: frozenset[ExchangeSegment] = frozenset()
+
+    def note(self, seen: Reading) -> bool:
+        """Return whether a segment of the last reading and of this one is in session in only one of them."""
+        is_change = bool((self._expected ^ seen.expected) & self._segments & seen.segments)
+        self._segments, self._expected = seen.segments, seen.expected
+        return is_change
 
 
 class Watchdog:
@@ -51,10 +70,10 @@ class Watchdog:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._expected: frozenset[ExchangeSegment] = frozenset()
-        self._samples: deque[tuple[float, int]] = deque()
+        self._sessions = SessionChanges()
+        self._samples: deque[tuple[float, float]] = deque()
         self._former_rate = self._opened_at = self._silent_since = self._checked_at = 0.0
-        self._packets = self._streamed_before = self._sent = self._sent_last = 0
+        self._packets = self._streamed_before = self._sent_last = 0
         self._pause_at = -PERIOD_SECONDS
 
     def begin_socket(self, *, now: float, streamed_before: int) -> None:
@@ -65,7 +84,7 @@ class Watchdog:
         self._streamed_before = streamed_before
         self._samples.clear()
         self._opened_at = self._silent_since = self._checked_at = now
-        self._packets = self._sent = 0
+        self._packets = 0
 
     def check(self, seen: Reading, *, now: float) -> float | None:
         """Return the seconds of silence if the socket is mute, else None."""
@@ -75,15 +94,17 @@ class Watchdog:
             self._silent_since += beat
             beat = 0.0
         self._checked_at = now
-        # 2. Other segments in session, or far fewer instruments: the known rate does not apply any more.
-        if seen.expected != self._expected or seen.sent < KEPT_SHARE * self._sent:
-            self._expected = seen.expected
+        # 2. A session that begins or ends: the known rate does not apply any more. Removed instruments: a part of it.
+        if self._sessions.note(seen):
             self._forget(now)
-        self._sent = max(seen.sent, self._sent)
-        # 3. Packets end the silence. While the first subscriptions are still going out, it has not begun.
+        elif seen.kept_share < 1.0:
+            self._reduce(seen.kept_share)
+        # 3. Packets end the silence. While the first subscriptions are still going out, it has not begun: they take
+        # seconds, and traders who add and remove later must not delay it for longer.
+        is_beginning = now - self._opened_at < self._limits.mute_seconds
         if seen.packets > self._packets:
             self._note_packets(seen, now)
-        elif not self._packets and seen.sent != self._sent_last:
+        elif is_beginning and not self._packets and seen.sent != self._sent_last:
             self._silent_since = now
         self._sent_last = seen.sent
         # 4. If the next check, one beat later, would find the silence too long, it is mute now.
@@ -121,8 +142,14 @@ class Watchdog:
         span = max(ended_at - began_at, self._limits.mute_seconds)
         return (last - first) / span * self._limits.mute_seconds
 
+    def _reduce(self, share: float) -> None:
+        """Leave `share` of the known rate: the other packets were those of instruments that are no longer sent."""
+        self._former_rate *= share
+        newest = self._samples[-1][1] if self._samples else 0.0
+        self._samples = deque((at, newest - share * (newest - packets)) for at, packets in self._samples)
+
     def _forget(self, now: float) -> None:
         self._samples.clear()
         self._former_rate = 0.0
-        self._streamed_before = self._sent = self._sent_last = 0
+        self._streamed_before = self._sent_last = 0
         self._silent_since = now

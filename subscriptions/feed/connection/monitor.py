@@ -95,7 +95,14 @@ class DataMonitor:
         expected = frozenset(one for one in segments if self._is_expected(one, at)) | (segments & self._traded(now))
         connection.expect_data(is_expected=bool(expected))
         counters, sent = connection.table.counters, len(connection.plan.sent)
-        seen = Reading(counters.packets, connection.table.streaming, sent, expected)
+        seen = Reading(
+            packets=counters.packets,
+            streaming=connection.table.streaming,
+            sent=sent,
+            segments=segments,
+            expected=expected,
+            kept_share=connection.table.take_kept_share(),
+        )
         # The last positive number: the watchdog of the next socket expects as many first packets again.
         self._streaming = seen.streaming or self._streaming
         # A flush waits while Redis hangs: its packets have arrived, although no counter has them yet.

@@ -7,6 +7,8 @@ from subscriptions.domain.watchdog import Reading
 
 BEAT = 0.25
 OPTIONS = frozenset({ExchangeSegment.NSE_FNO})
+WITH_SPOTS = OPTIONS | {ExchangeSegment.IDX_I}
+NO_SEGMENTS: frozenset[ExchangeSegment] = frozenset()
 CLOSED: frozenset[ExchangeSegment] = frozenset()
 
 
@@ -15,12 +17,14 @@ class Socket:
 
     def __init__(self, *, sent: int = 1_000) -> None:
         self.now = 0.0
-        self.sent, self.expected = sent, OPTIONS
+        self.sent, self.segments, self.expected = sent, OPTIONS, OPTIONS
+        self.kept_share = 1.0
         self.packets = 0.0
         self.monitor = DeliveryMonitor()
         self.reopen()
 
     def reopen(self) -> None:
+        """Open a new socket; its first packets have come."""
         self.monitor.begin_socket(now=self.now)
         self.packets = float(self.sent)
 
@@ -31,8 +35,25 @@ class Socket:
         while self.now < until:
             self.now += BEAT
             self.packets += rate * BEAT
-            reading = self.monitor.check(Reading(int(self.packets), self.sent, self.sent, self.expected), now=self.now)
+            seen = Reading(
+                packets=int(self.packets),
+                streaming=self.sent,
+                sent=self.sent,
+                segments=self.segments,
+                expected=self.expected,
+                kept_share=self.kept_share,
+            )
+            self.kept_share = 1.0
+            reading = self.monitor.check(seen, now=self.now)
         return reading
+
+    def remove(self, count: int, *, kept_share: float) -> None:
+        """Remove instruments; the others had `kept_share` of the packets."""
+        self.sent, self.kept_share = self.sent - count, self.kept_share * kept_share
+
+    def subscribe(self, segments: frozenset[ExchangeSegment], *, sent: int) -> None:
+        """Change what is sent; all of it is in session."""
+        self.sent, self.segments, self.expected = sent, segments, segments
 
     def seconds_until(self, condition: Delivery, *, rate: float = 0.0, within: float = 60.0) -> float | None:
         """Return the time until the monitor finds `condition`, or None."""
@@ -138,12 +159,62 @@ def test_a_market_that_becomes_twenty_times_slower_is_believed_after_minutes() -
     assert socket.run(400, rate=100).condition is Delivery.FLOWING
 
 
-def test_with_fewer_instruments_fewer_packets_are_due() -> None:
+def test_without_busy_instruments_fewer_packets_are_due() -> None:
     socket = flowing_socket()
     due = socket.run(BEAT, rate=2_000).due
-    socket.sent = 50
+    socket.remove(50, kept_share=0.05)
 
-    reading = socket.run(20, rate=110)
+    reading = socket.run(20, rate=100)
 
     assert due > 15_000
     assert reading.condition is Delivery.FLOWING
+
+
+def test_a_connection_whose_quiet_instruments_are_removed_is_still_silent_within_three_seconds() -> None:
+    socket = flowing_socket()
+    socket.remove(500, kept_share=0.99)
+
+    took = socket.seconds_until(Delivery.SILENT)
+
+    assert took is not None
+    assert took <= 2.75
+
+
+def test_instruments_removed_from_a_starved_connection_hide_nothing() -> None:
+    socket = flowing_socket()
+    socket.run(5, rate=1.2)
+    socket.remove(300, kept_share=0.7)
+
+    took = socket.seconds_until(Delivery.STARVED, rate=1.2)
+
+    assert took is not None
+    assert took <= 5.5
+
+
+@pytest.mark.parametrize(("before", "after"), [(OPTIONS, WITH_SPOTS), (WITH_SPOTS, OPTIONS)])
+def test_a_segment_that_is_added_or_removed_does_not_hide_a_silence(
+    before: frozenset[ExchangeSegment], after: frozenset[ExchangeSegment]
+) -> None:
+    socket = Socket()
+    socket.subscribe(before, sent=1_000)
+    socket.run(70, rate=2_000)
+    socket.run(1)
+    socket.subscribe(after, sent=1_001)
+
+    took = socket.seconds_until(Delivery.SILENT)
+
+    assert took is not None
+    assert took <= 1.75
+
+
+def test_the_rate_outlives_a_socket_that_has_not_subscribed_yet() -> None:
+    socket = flowing_socket()
+    socket.reopen()
+    socket.subscribe(NO_SEGMENTS, sent=0)
+    socket.run(2 * BEAT)
+    socket.subscribe(OPTIONS, sent=1_000)
+
+    took = socket.seconds_until(Delivery.SILENT)
+
+    assert took is not None
+    assert took <= 2.75

@@ -15,7 +15,8 @@ class Socket:
 
     def __init__(self, *, sent: int = 1_000, expected: frozenset[ExchangeSegment] = OPTIONS) -> None:
         self.now = 0.0
-        self.sent, self.expected = sent, expected
+        self.sent, self.segments, self.expected = sent, expected, expected
+        self.kept_share = 1.0
         self.packets = self.streaming = 0.0
         self.watchdog = Watchdog(Limits())
 
@@ -36,7 +37,15 @@ class Socket:
             self.now += BEAT
             self.packets += rate * BEAT
             self.streaming = min(float(self.sent), max(self.streaming, self.packets))
-            seen = Reading(int(self.packets), int(self.streaming), self.sent, self.expected)
+            seen = Reading(
+                packets=int(self.packets),
+                streaming=int(self.streaming),
+                sent=self.sent,
+                segments=self.segments,
+                expected=self.expected,
+                kept_share=self.kept_share,
+            )
+            self.kept_share = 1.0
             if self.watchdog.check(seen, now=self.now) is not None:
                 return self.now - began_at
         return None
@@ -157,11 +166,40 @@ def test_the_rate_is_reset_when_a_segment_stops_trading() -> None:
     assert socket.run(80) is None
 
 
-def test_the_rate_is_reset_when_most_instruments_are_released() -> None:
+def test_the_rate_falls_by_the_share_of_removed_instruments() -> None:
     socket = streaming_socket(rate=100)
-    socket.sent = 100
+    socket.sent, socket.kept_share = 900, 0.001
 
     assert socket.run(80) is None
+
+
+def test_a_socket_whose_quiet_instruments_are_removed_is_mute_after_ten_seconds() -> None:
+    socket = streaming_socket(rate=100)
+    socket.sent, socket.kept_share = 100, 0.9
+
+    assert socket.run(600) == 10.0
+
+
+def test_an_instrument_of_another_segment_does_not_hide_a_mute_socket() -> None:
+    socket = streaming_socket(rate=100)
+    socket.run(5)
+    socket.sent, socket.segments, socket.expected = 1_001, WITH_SPOTS, WITH_SPOTS
+
+    took = socket.run(600)
+
+    assert took is not None
+    assert took <= 5.25
+
+
+def test_traders_who_add_and_remove_do_not_hide_a_new_socket_that_is_mute() -> None:
+    socket = streaming_socket(rate=100)
+    socket.reopen()
+    took = None
+    for _ in range(20):
+        socket.sent += 1
+        took = took or socket.run(1)
+
+    assert took is not None
 
 
 def test_time_without_a_check_is_not_silence() -> None:
