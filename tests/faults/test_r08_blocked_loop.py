@@ -1,4 +1,4 @@
-"""R8: an owner suspended for two seconds keeps its sockets and connections, and reports the loop lag."""
+"""R8: an owner suspended for two seconds keeps its sockets, reports the loop lag, and shows no price of before."""
 
 import os
 import signal
@@ -6,7 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
+from django.conf import settings
 
+from marketdata.dhan.packets import IST_OFFSET_SECONDS
+from marketdata.domain.quote_rows import Rows, decode_frame
 from tests.faults.connections import epochs, states
 from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
@@ -20,6 +24,26 @@ from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
+COUNT = 1_500
+"""With the packets of 300 busy instruments a socket fills faster than one read empties it."""
+
+
+def suspend(pid: int, *, seconds: float) -> None:
+    """Suspend a process and wait for that long."""
+    stopped_at = time.monotonic()
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: time.monotonic() - stopped_at > seconds, seconds=seconds + 5, message="the time has passed")
+
+
+def read_next_rows(listener: redis.client.PubSub) -> Rows:
+    """Return the rows of the next frame that has any."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        message = listener.get_message(timeout=1)
+        if message is not None and len(rows := decode_frame(message["data"]).rows):
+            return rows
+    raise AssertionError("no frame with rows came")
+
 
 def test_r8_a_suspension_of_two_seconds_closes_no_socket(tmp_path: Path) -> None:
     with running_simulator(rate=2_000, ping_every=0.25) as simulator:
@@ -27,10 +51,8 @@ def test_r8_a_suspension_of_two_seconds_closes_no_socket(tmp_path: Path) -> None
         with running_worker(tmp_path, name="feed", simulator=simulator) as worker:
             wait_until_streaming(40)
             openings, before = count_opened_sockets(simulator), epochs()
-            stopped_at = time.monotonic()
 
-            os.kill(worker.process.pid, signal.SIGSTOP)
-            wait_until(lambda: time.monotonic() - stopped_at > 2, seconds=5, message="two seconds have passed")
+            suspend(worker.process.pid, seconds=2)
             os.kill(worker.process.pid, signal.SIGCONT)
 
             wait_until(
@@ -41,3 +63,26 @@ def test_r8_a_suspension_of_two_seconds_closes_no_socket(tmp_path: Path) -> None
             wait_until_streaming(40, seconds=10)
             assert (states(), epochs()) == (["live"] * 5, before)
             assert count_opened_sockets(simulator) == openings
+
+
+def test_r8_the_first_frame_after_a_suspension_has_the_prices_that_came_meanwhile(tmp_path: Path) -> None:
+    with running_simulator(rate=20_000) as simulator:
+        make_subscriptions(simulator, count=COUNT)
+        with (
+            running_worker(tmp_path, name="feed", simulator=simulator) as worker,
+            redis.Redis.from_url(settings.REDIS_URL) as client,
+            client.pubsub(ignore_subscribe_messages=True) as listener,
+        ):
+            wait_until_streaming(COUNT)
+            listener.subscribe(f"{settings.REDIS_PREFIX}:frames:1")
+            read_next_rows(listener)
+
+            suspend(worker.process.pid, seconds=3)
+            while listener.get_message(timeout=0) is not None:
+                pass  # A frame of before.
+            continued_at = time.time()
+            os.kill(worker.process.pid, signal.SIGCONT)
+            rows = read_next_rows(listener)
+
+            # Trade times have whole seconds.
+            assert rows["ltt"].max() - IST_OFFSET_SECONDS >= continued_at - 1.5
