@@ -97,7 +97,7 @@ class Attempts:
 
     def __init__(self) -> None:
         self.failed_turns = 0
-        """Own turns at the gate that failed in a row; waiting for a token or a cooldown is no such failure."""
+        """Own turns at the gate that failed in a row; a wait for a slot, a cooldown or a token counts as one."""
         self.mutes = 0
         """Sockets in a row that were closed as mute."""
         self._attempt = 0
@@ -107,8 +107,8 @@ class Attempts:
         """Record that the broker accepted a socket. Only its lifetime shows whether it works."""
         self.failed_turns = 0
 
-    def wait_for_slot(self) -> None:
-        """Count the wait for a held slot as a failed turn: the connection is lost, and failover need not wait."""
+    def note_waiting(self) -> None:
+        """Count a wait for a held slot, a cooldown or another token as a failed turn: the connection is lost."""
         self.failed_turns = max(self.failed_turns, 1)
 
     def after(self, disconnect: Disconnect, lifetime: SocketLifetime | None, *, chance: float) -> RetryPlan:
@@ -138,8 +138,8 @@ class Attempts:
         return RetryPlan(State.MUTE, mute_seconds(attempt=self.mutes, chance=chance))
 
     def _count_turn(self, reaction: Reaction) -> None:
-        is_failure = reaction in {Reaction.COME_BACK, Reaction.STOP}
-        self.failed_turns = self.failed_turns + 1 if is_failure else 0
+        # Another connection would be refused the same number of instruments.
+        self.failed_turns = 0 if reaction is Reaction.FIX_PLAN else self.failed_turns + 1
 
     def _after(self, reaction: Reaction, chance: float) -> RetryPlan:
         match reaction:

@@ -1,8 +1,8 @@
 """Decides when a connection is lost for so long that its instruments move to other connections.
 
-A connection is lost since its own turn at the gate failed, or since the last renewal of an owner whose lease expired.
-Waiting for the gate, a lease, a token or a cooldown is no loss; `lost_since`, from the database, excludes those. Times
-are the database's, passed as arguments.
+A connection is lost since its own turn at the gate failed, since it waits for a slot, a cooldown or a token, or since
+the last renewal of an owner whose lease expired. Waiting for its turn or for an owner is no loss; `lost_since`, from
+the database, excludes those. Times are the database's, passed as arguments.
 """
 
 from collections.abc import Sequence

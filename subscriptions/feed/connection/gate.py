@@ -7,8 +7,8 @@ a held slot explains starts none (`slots`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -53,13 +53,21 @@ class OpeningGate:
         self._cooldown_until = 0.0
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for the right to open one socket; on exit the gate pauses, then grants the next turn."""
+    async def turn(self, note_cooldown: Callable[[], object]) -> AsyncIterator[None]:
+        """Wait for the right to open one socket; on exit the gate pauses, then grants the next turn.
+
+        `note_cooldown` is called while a cooldown runs that began during the wait.
+        """
         # Unbounded, but at most one turn for each connection is in it.
         turn = _Turn()
         self._turns.put_nowait(turn)
         try:
-            await turn.granted.wait()
+            while not turn.granted.is_set():
+                if self._is_cooling_down():
+                    note_cooldown()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await turn.granted.wait()
             yield
         finally:
             turn.done.set()
@@ -117,11 +125,10 @@ class OpeningGate:
         cooldown = self._cooldown if self._is_cooling_down() else None
         return cooldown.reason if cooldown is not None and cooldown.closes_all else None
 
-    async def wait_cooldown(self) -> None:
-        """Wait until the cooldown is over."""
-        while True:
-            if not self._is_cooling_down():
-                return
+    async def wait_cooldown(self, note_cooldown: Callable[[], object] = lambda: None) -> None:
+        """Wait until the cooldown is over; `note_cooldown` is called while it runs."""
+        while self._is_cooling_down():
+            note_cooldown()
             await asyncio.sleep(_POLL_SECONDS)
 
     def _is_cooling_down(self) -> bool:

@@ -90,7 +90,7 @@ class ConnectionLifecycle:
 
     @property
     def failed_turns(self) -> int:
-        """Consecutive failures of this connection's own turn at the gate; waiting for token or cooldown is none."""
+        """Consecutive failures of this connection's own turn at the gate; a long wait counts as one."""
         return self._attempts.failed_turns
 
     @property
@@ -156,9 +156,8 @@ class ConnectionLifecycle:
 
     def note_delivery(self, delivery: DeliveryReading) -> None:
         """Record how the packets arrive; another condition is reported at once."""
-        is_news = delivery.condition is not self.delivery.condition
-        self.delivery = delivery
-        if is_news:
+        before, self.delivery = self.delivery, delivery
+        if delivery.condition is not before.condition:
             logger.warning(
                 "connection %d, epoch %d: %s; %d of %d due packets came",
                 self.lease.connection,
@@ -237,7 +236,7 @@ class ConnectionLifecycle:
                 continue
             # Waits here and not inside the turn, where it would block the other connections.
             await self.wait_confirmed()
-            await gate.wait_cooldown()
+            await gate.wait_cooldown(self._note_waiting)
             await self._wait_for_slot(gate)
             self._become(ConnectionState.OPENING, self.last_error)
             disconnect, lifetime = await self._run_socket(url, gate, used, keepalive)
@@ -247,8 +246,7 @@ class ConnectionLifecycle:
             self.is_retrying = disconnect.reaction is Reaction.COME_BACK
             self._become(retry.state, disconnect.reason)
             self._reportable.set()  # Failed turns count even where state and reason stay.
-            # Recorded for the token renewal, which may store a new one and so end the wait below. A plan that is too
-            # large says nothing about the token.
+            # For the token renewal: a new token ends the wait below. A plan that is too large says nothing of it.
             if retry.state in _REFUSED and disconnect.reaction is not Reaction.FIX_PLAN:
                 await credentials.note_refused(used, disconnect.reason)
             # Before the backoff too: failover may begin at once where the wait is long.
@@ -281,7 +279,7 @@ class ConnectionLifecycle:
         return disconnect, SocketLifetime(time.monotonic() - opened_at, is_heard=self.table.counters.packets > 0)
 
     async def _open(self, url: str, gate: OpeningGate, credentials: Credentials, keepalive: KeepaliveTimeouts) -> None:
-        async with gate.turn():
+        async with gate.turn(self._note_waiting):
             # Ownership is checked again after the wait for the turn, directly before the handshake.
             if (why := self.fence.why_closed()) is not None:
                 raise RefusedError(Disconnect(Reaction.COME_BACK, why, DisconnectCause.FENCED))
@@ -334,16 +332,23 @@ class ConnectionLifecycle:
         """Wait until the broker no longer counts the lost socket; failover carries the instruments meanwhile."""
         while await gate.slots.is_held(self.lease.connection):
             if not self.failed_turns:
-                self._attempts.wait_for_slot()
+                self._note_waiting()
                 self._become(self.state, f"{self.last_error or 'the former owner is gone'}; {_SLOT_HELD}")
-                self._reportable.set()
             await asyncio.sleep(_SLOT_POLL_SECONDS)
+
+    def _note_waiting(self) -> None:
+        """Record that the connection is lost while it waits: failover carries its instruments where others are live."""
+        if not self.failed_turns:
+            self._attempts.note_waiting()
+            self._reportable.set()
 
     async def _wait_for_retry(
         self, disconnect: Disconnect, seconds: float | None, credentials: CredentialsReader, used: Credentials
     ) -> None:
         """Wait as long as the disconnect asks for; new credentials end every wait."""
         if disconnect.reaction is not Reaction.FIX_PLAN:
+            if seconds is None:
+                self._note_waiting()
             await credentials.wait_for_other_than(used, seconds=seconds)
             return
         # The broker refused the number of instruments: another attempt is of use with fewer of them only.

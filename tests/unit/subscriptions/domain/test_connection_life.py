@@ -103,14 +103,32 @@ def test_delays_grow_with_failures_and_a_good_socket_resets_them() -> None:
     assert [one.delay_seconds for one in follow(attempts, CUT, lifetime=SHORT)] == [2.0]
 
 
-def test_only_failed_turns_of_the_connection_are_counted() -> None:
+def test_refused_turns_are_counted_and_lost_sockets_are_not() -> None:
     attempts = Attempts()
 
     follow(attempts, CUT, CUT)
     assert attempts.failed_turns == 2
-    follow(attempts, Disconnect(Reaction.LOG_IN_AGAIN, "807"))
-    assert attempts.failed_turns == 0
+    follow(attempts, Disconnect(Reaction.WAIT, "429"), Disconnect(Reaction.LOG_IN_AGAIN, "807"))
+    assert attempts.failed_turns == 4
+    attempts.opened()
     follow(attempts, CUT, lifetime=LONG)
+    assert attempts.failed_turns == 0
+
+
+def test_a_wait_is_one_failed_turn() -> None:
+    attempts = Attempts()
+
+    attempts.note_waiting()
+    attempts.note_waiting()
+
+    assert attempts.failed_turns == 1
+
+
+def test_a_refusal_of_too_many_instruments_is_no_loss() -> None:
+    attempts = Attempts()
+
+    follow(attempts, CUT, Disconnect(Reaction.FIX_PLAN, "too many"))
+
     assert attempts.failed_turns == 0
 
 
