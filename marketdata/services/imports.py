@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
 from marketdata import dhan_api, selectors
@@ -120,12 +120,36 @@ def import_instruments(
             record.changed,
             record.delisted,
         )
+        if _is_large(record) and not is_dry_run:
+            _vacuum()
     return record
 
 
 def note_followed(*, import_id: int, now: datetime) -> None:
     """Record that the held items were compared with the list of this import."""
     InstrumentImport.objects.filter(pk=import_id).update(followed_at=now)
+
+
+def _is_large(record: InstrumentImport) -> bool:
+    """Return whether the import wrote more than a tenth of the list."""
+    return record.inserted + record.changed + record.delisted > record.rows_kept // 10
+
+
+def _vacuum() -> None:
+    """Mark the pages that the import wrote as visible to all, and empty the pending list of the word index.
+
+    Without it every search reads both, until autovacuum runs, minutes later.
+    """
+    if connection.in_atomic_block:  # VACUUM cannot run in a transaction of the caller.
+        return
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute("VACUUM instruments")
+            cursor.execute("RESET statement_timeout")
+        except DatabaseError as error:
+            logger.warning("instruments not vacuumed (%s); autovacuum follows", type(error).__name__)
+            connection.close()  # It may still be without a statement limit.
 
 
 def _discard_progress(_: str) -> None:
@@ -157,6 +181,8 @@ def _swap_in(
         # An import takes longer than the statement limit of a request.
         cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute("SET LOCAL work_mem = '64MB'")
+        # Where the server commits asynchronously, `_vacuum` would find no row that is visible to all.
+        cursor.execute("SET LOCAL synchronous_commit = on")
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [IMPORT_LOCK])
         cursor.execute(import_statements.CLEAR)
         cursor.execute(import_statements.STAGE)
@@ -179,7 +205,7 @@ def _swap_in(
         cursor.execute(import_statements.KEEP_FORMER_TERMS, {"now": record.started_at})
         cursor.execute(import_statements.UPSERT, {"now": record.started_at})
         record.inserted, record.changed = cursor.fetchone()
-        if record.inserted + record.changed + record.delisted > record.rows_kept // 10:
+        if _is_large(record):
             # Without it the planner works with old statistics until autovacuum runs, minutes later.
             cursor.execute("ANALYZE instruments")
 

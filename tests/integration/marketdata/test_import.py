@@ -72,6 +72,15 @@ def test_an_import_writes_the_accepted_rows_and_records_the_counts(tmp_path: Pat
     assert (call.first_seen_at, call.last_changed_at) == (NOW, NOW)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_searches_after_an_import_need_not_read_the_pages_that_it_wrote(tmp_path: Path) -> None:
+    run(write_master(tmp_path, *WHOLE))
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relallvisible = relpages, relpages > 0 FROM pg_class WHERE relname = 'instruments'")
+        assert cursor.fetchone() == (True, True)
+
+
 @pytest.mark.parametrize("name", ["master.csv", "master.csv.gz", "gzip-without-saying-so.csv"])
 def test_plain_and_gzip_files_are_distinguished_by_their_bytes(tmp_path: Path, name: str) -> None:
     source = write_master(tmp_path, *WHOLE, name="master.csv.gz" if "gz" in name else name)
