@@ -51,7 +51,7 @@ async def test_pages_of_other_origins_are_refused_at_the_handshake(hub: QuoteHub
     is_accepted, _ = await socket.connect(timeout=8)
 
     assert not is_accepted
-    await socket.wait()
+    await socket.disconnect(timeout=8)
 
 
 async def test_the_end_of_the_login_session_closes_the_socket(hub: QuoteHub, trader: User) -> None:
