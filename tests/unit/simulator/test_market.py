@@ -17,7 +17,7 @@ from tests.unit.simulator.listings import NOW, listing_of, make_market, small_co
 NIFTY = InstrumentKey(ExchangeSegment.IDX_I, 13)
 RELIANCE = InstrumentKey(ExchangeSegment.NSE_EQ, 2885)
 RELIANCE_ON_BSE = InstrumentKey(ExchangeSegment.BSE_EQ, 500325)
-STEPS = 12
+STEPS = 6
 
 
 def all_rows(market: Market) -> Rows:
