@@ -12,6 +12,8 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Final
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 PLACEHOLDERS: Final = {
     "SECRET_KEY": "a-placeholder-for-tests-without-servers",
@@ -25,6 +27,8 @@ ADVICE: Final = (
     ".venv/bin/python -m pytest ...` for a part of the suite; `pytest tests/unit` needs no server."
 )
 
+TOGETHER: Final = "tests/e2e/"
+"""The directory whose files share one terminal and one browser, so that one worker runs them all."""
 WAITING: Final = ("tests/e2e/", "tests/faults/", "tests/integration/subscriptions/feed/")
 """The directories whose tests mostly wait for other processes; the others mostly compute."""
 WAITING_AHEAD: Final = 0.9
@@ -51,6 +55,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # After pytest-django, which sorts by kind of database access: files go to the workers whole and in this order.
     places = _mix_files([item.nodeid.partition("::")[0] for item in items])
     items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
+
+
+class FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types.
+    """Gives whole files to the workers, and the browser tests as if they were one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
+    """Return the scheduler of `--dist loadfile`; another mode keeps its own."""
+    return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def _mix_files(files: Sequence[str]) -> Mapping[str, float]:
