@@ -14,6 +14,8 @@ from subscriptions.domain.connections import ConnectionStatus
 
 LEASE_SECONDS: Final = 3
 """Chosen: three renewals, one a second, so that one late beat costs no lease."""
+COMMON_OUTAGE_GRACES: Final = 3
+"""Chosen: with the default grace 15 s. After a restart of everything all five connections are back within six."""
 GAP: Final = timedelta(seconds=3)
 """Chosen: three checks, one a second; after a longer gap nothing is known of the time between."""
 
@@ -45,7 +47,9 @@ class OutageMonitor:
         ]
 
     def _is_over(self, lost_since: datetime, now: datetime) -> bool:
-        # Another connection must have been live since before the loss. If all were lost together, the fault is not this
-        # connection's, and a restart of everything must find every instrument where it was.
-        stayed = any(since <= lost_since for since in self._live_since.values())
-        return stayed and now - lost_since > self.grace
+        # 1. Another connection has been live since before the loss: the fault is this connection's.
+        if any(since <= lost_since for since in self._live_since.values()):
+            return now - lost_since > self.grace
+        # 2. All were lost together, and a restart of everything must find every instrument where it was. But a
+        #    connection that stays lost long after another one came back waits for a reason of its own.
+        return any(now - since > COMMON_OUTAGE_GRACES * self.grace for since in self._live_since.values())
