@@ -97,7 +97,7 @@ def source_variables(
         return prefix
     rest = f"http://127.0.0.1:{rest_port}"
     return prefix | {
-        "DHAN_FEED_URL": f"ws://127.0.0.1:{feed_port}",
+        "DHAN_FEED_URL": environ.get("SIMULATOR_FEED_URL") or f"ws://127.0.0.1:{feed_port}",
         "DHAN_REST_URL": f"{rest}/v2",
         "DHAN_INSTRUMENTS_URL": f"{rest}/api-data/{source.instrument_file}",
         "DHAN_CLIENT_ID": SIMULATED_CLIENT_ID,

@@ -76,6 +76,14 @@ def test_addresses_of_the_simulator_differ_from_the_brokers_only_in_the_host() -
     }
 
 
+def test_a_relay_may_stand_between_the_feed_worker_and_the_simulator_but_not_the_broker() -> None:
+    relay = {"SIMULATOR_FEED_URL": "ws://127.0.0.1:22000"}
+
+    assert variables_of(choose_source(relay), relay)["DHAN_FEED_URL"] == "ws://127.0.0.1:22000"
+    account = {"DHAN_CLIENT_ID": "7", "DHAN_ACCESS_TOKEN": "a-token", **relay}
+    assert "DHAN_FEED_URL" not in variables_of(choose_source(account), account)
+
+
 @pytest.mark.parametrize(
     ("header", "name"),
     [("SEM_EXM_EXCH_ID,SEM_SEGMENT", "api-scrip-master.csv"), ("EXCH_ID,SEGMENT", "api-scrip-master-detailed.csv")],
