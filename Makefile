@@ -47,7 +47,7 @@ lock: setup-dev ## Resolve requirements*.txt to hashed lock files, after each ch
 bench: setup-dev ## Run the benchmarks (ARGS=placement by name; ARGS="--against DIR" compares with another checkout)
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands bench $(ARGS)
 
-soak: setup-dev ## Kill and restart processes for hours and report recovery times (ARGS="kills --runs 20")
+soak: setup-dev ## Break the stack for hours and report recovery times and violations (ARGS="chaos --minutes 30")
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands soak $(ARGS)
 
 clean: ## Remove .venv, .run and all data of the local stack
