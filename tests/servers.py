@@ -8,12 +8,13 @@ variables, before any conftest.
 
 import os
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from typing import Final
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 PLACEHOLDERS: Final = {
     "SECRET_KEY": "a-placeholder-for-tests-without-servers",
@@ -29,10 +30,13 @@ ADVICE: Final = (
 
 TOGETHER: Final = "tests/e2e/"
 """The directory whose files share one terminal and one browser, so that one worker runs them all."""
-WAITING: Final = ("tests/e2e/", "tests/faults/", "tests/integration/subscriptions/feed/")
-"""The directories whose tests mostly wait for other processes; the others mostly compute."""
-WAITING_AHEAD: Final = 0.9
-"""Chosen: the files that wait take longer, so they come a tenth ahead and no worker gets one of them last."""
+WAITING: Final = (
+    TOGETHER,
+    "tests/faults/",
+    "tests/integration/subscriptions/feed/",
+    "tests/integration/terminal/test_frozen_processes.py",
+)
+"""Where tests mostly wait for other processes; the others mostly compute."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -49,32 +53,33 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stop before the first test if a selected test needs servers and none are named; order the tests."""
+    """Stop before the first test if a selected test needs servers and none are named; sort the tests by file."""
     if MISSING and (count := sum(_needs_servers(item) for item in items)):
         raise pytest.UsageError(f"{count} of {len(items)} tests need servers: {ADVICE}")
-    # After pytest-django, which sorts by kind of database access: files go to the workers whole and in this order.
-    places = _mix_files([item.nodeid.partition("::")[0] for item in items])
-    items.sort(key=lambda item: places[item.nodeid.partition("::")[0]])
+    # After pytest-django, which sorts by kind of database access.
+    items.sort(key=lambda item: item.nodeid.partition("::")[0])
 
 
 class FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types.
-    """Gives whole files to the workers, and the browser tests as if they were one file."""
+    """Gives whole files to the workers: those that compute to the first worker, those that wait to the others.
+
+    So the processors are busy from the beginning to the end: three workers that wait leave them idle, and three that
+    compute share two. The browser tests count as one file.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return TOGETHER if nodeid.startswith(TOGETHER) else nodeid.partition("::")[0]
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        is_first = node is next(iter(self.assigned_work))
+        fitting = (file for file in self.workqueue if file.startswith(WAITING) is not is_first)
+        self.workqueue.move_to_end(next(fitting, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
     """Return the scheduler of `--dist loadfile`; another mode keeps its own."""
     return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
-
-
-def _mix_files(files: Sequence[str]) -> Mapping[str, float]:
-    """Return the place of each file, 0 to 1, so that files that wait run beside files that compute to the end."""
-    waiting = dict.fromkeys(file for file in files if file.startswith(WAITING))
-    computing = dict.fromkeys(file for file in files if not file.startswith(WAITING))
-    places = {file: WAITING_AHEAD * number / len(waiting) for number, file in enumerate(waiting)}
-    return places | {file: number / len(computing) for number, file in enumerate(computing)}
 
 
 def _needs_servers(item: pytest.Item) -> bool:
