@@ -143,31 +143,6 @@ def test_a_refused_connection_is_lost_from_its_failed_attempt_on(simulator: Simu
             assert list_loads() == [10, 10, 10, 10, 0]
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [{"handshake_429": 1, "tcp_reset": 0}, {"disconnect_code": 807}, {"disconnect_code": 808}],
-    ids=["cooldown", "token", "stopped"],
-)
-def test_a_connection_that_waits_while_the_others_stream_is_carried(
-    simulator: SimulatorAddress, tmp_path: Path, faults: Mapping[str, float]
-) -> None:
-    make_subscriptions(simulator, count=40)
-    try:
-        with running_worker(tmp_path, name="feed", simulator=simulator, FAILOVER_GRACE_S="1"):
-            wait_until_streaming(40)
-            for name, dial in faults.items():
-                simulator.set_fault(name, dial, connection=None if name.startswith("handshake") else 5)
-
-            wait_until(lambda: sorted(list_loads()) == [0, 10, 10, 10, 10], seconds=12, message="the others carry all")
-            wait_until(
-                lambda: list_subscribed_keys(simulator) == list_wanted_keys(), seconds=5, message="all are subscribed"
-            )
-            assert count_broker_sockets(simulator) == 4
-    finally:
-        for name in faults:
-            simulator.clear_fault(name)
-
-
 def test_the_move_of_a_silent_instrument_ends_after_a_timeout(simulator: SimulatorAddress, tmp_path: Path) -> None:
     rows = make_subscriptions(simulator, count=10)
     unlisted = rows[0].instrument
