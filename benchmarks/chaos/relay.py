@@ -57,29 +57,40 @@ class _Exchange:
 async def running_relay(wire: WireRecord, *, port: int, target_port: int) -> AsyncIterator[None]:
     """Forward connections of `port` to `target_port` of this machine, and record them, while the block runs."""
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (task := asyncio.current_task()) is not None:
+            serving.add(task)
+            task.add_done_callback(serving.discard)
         try:
             onward = await asyncio.open_connection("127.0.0.1", target_port)
         except OSError:
-            _reset(writer)
+            await _end(writer, is_reset=True)
             return
-        exchange = _Exchange(wire)
+        exchange, is_reset = _Exchange(wire), False
         ways = {
             asyncio.create_task(_forward(reader, onward[1], exchange.note_request)),
             asyncio.create_task(_forward(onward[0], writer, exchange.note_answer)),
         }
-        done, pending = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        exchange.end()
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        is_reset = any(task.result() for task in done)
-        for side in (writer, onward[1]):
-            _reset(side) if is_reset else side.close()
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            is_reset = any(task.result() for task in done)
+        finally:
+            exchange.end()
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            for side in (writer, onward[1]):
+                await _end(side, is_reset=is_reset)
 
     server = await asyncio.start_server(serve, "127.0.0.1", port)
     async with server:
         yield
+    # The server forgets its connections.
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None]) -> bool:
@@ -93,9 +104,12 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, n
     return True
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
+async def _end(writer: asyncio.StreamWriter, *, is_reset: bool) -> None:
+    """Close one side, and wait until its socket is closed."""
     # The side that was reset is closed already.
-    if writer.transport.is_closing():
-        return
-    writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE)
-    writer.transport.abort()
+    if is_reset and not writer.transport.is_closing():
+        writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET_ON_CLOSE)
+        writer.transport.abort()
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
@@ -27,11 +27,27 @@ async def relayed(
 ) -> AsyncIterator[tuple[WireRecord, Streams]]:
     """Yield the record of a relay and a client behind it, whose other end is served by `serve`."""
     wire, port, target_port = WireRecord(), choose_port(), choose_port()
-    server = await asyncio.start_server(serve, "127.0.0.1", target_port)
+    has_served = asyncio.Event()
+
+    async def serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serve(reader, writer)
+        await close(writer)
+        has_served.set()
+
+    server = await asyncio.start_server(serve_once, "127.0.0.1", target_port)
     async with server, running_relay(wire, port=port, target_port=target_port):
         client = await asyncio.open_connection("127.0.0.1", port)
         yield wire, client
-        client[1].close()
+        await close(client[1])
+        async with asyncio.timeout(5):
+            await has_served.wait()
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close a stream, and wait until its socket is closed: a later test would be told of an open one."""
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def test_requests_and_packets_pass_unchanged_and_are_recorded() -> None:
@@ -42,7 +58,6 @@ async def test_requests_and_packets_pass_unchanged_and_are_recorded() -> None:
         await received.put(await reader.readexactly(len(REQUEST) + len(frame(SUBSCRIBE, mask=b"abcd"))))
         writer.write(ACCEPTED + frame(packet))
         await reader.read()
-        writer.close()
 
     async with relayed(serve) as (wire, (reader, writer)):
         writer.write(REQUEST)
@@ -71,7 +86,6 @@ async def test_a_broker_that_closes_normally_ends_the_socket_of_the_client() -> 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(len(REQUEST))
         writer.write(ACCEPTED)
-        writer.close()
 
     async with relayed(serve) as (wire, (reader, writer)):
         writer.write(REQUEST)
