@@ -13,7 +13,13 @@ from typing import Any, Final
 
 from django.db import Error as DatabaseError
 
-from marketdata.domain.feed import ConnectionMeasurements, ConnectionReport, ConnectionState, Delivery
+from marketdata.domain.feed import (
+    STARVED_SECONDS,
+    ConnectionMeasurements,
+    ConnectionReport,
+    ConnectionState,
+    Delivery,
+)
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.domain.tick_rules import day_in_india
 from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
@@ -38,8 +44,12 @@ REPORT_SECONDS: Final = 1.0
 BOARD_SECONDS: Final = 1.0
 # Chosen: a hung Redis and a busy loop delay a flush by less; after a longer time the process was suspended.
 SUSPENDED_SECONDS: Final = BOARD_SECONDS + 0.5
-# Chosen: two reads of each socket would do after ten seconds at 4,000 packets a second; the rest is for a busy host.
-BACKLOG_SECONDS: Final = 0.3
+# Chosen: above the due rate by chance and by bursts; a backlog comes many times as fast.
+BACKLOG_RATE: Final = 2.0
+# Chosen: so many flushes at the usual rate in a row end a backlog, also where the sender pauses within it.
+USUAL_FLUSHES: Final = 3
+# Chosen: three seconds; a market that is twice as fast after a suspension must not hide its prices for longer.
+BACKLOG_FLUSHES: Final = 30
 
 
 class Publisher:
@@ -81,10 +91,9 @@ class Publisher:
         loop = asyncio.get_running_loop()
         next_at = published_at = full_frame_at = begun_at = loop.time()
         while True:
-            # A frame makes the rows live again. What came while the process was suspended must be in them, and a
-            # socket is read piece by piece.
+            # A frame makes the rows live again. What came while the process was suspended must be in them.
             if loop.time() - begun_at > SUSPENDED_SECONDS:
-                await asyncio.sleep(BACKLOG_SECONDS)
+                await self._drain_backlog()
             # The delay of the flush is the lag of the event loop; decoding is measured apart from publishing.
             begun_at = loop.time()
             self._connection.note_ticking(self._statistics.list_ticking())
@@ -110,6 +119,16 @@ class Publisher:
             # A late flush delays the following ones instead of running them in a burst.
             next_at = max(next_at + self._flush_seconds, loop.time())
             await asyncio.sleep(next_at - loop.time())
+
+    async def _drain_backlog(self) -> None:
+        """Drain until the packets come at the usual rate: a socket is read piece by piece, and the sender's follow."""
+        most = BACKLOG_RATE * self._connection.delivery.due / STARVED_SECONDS * self._flush_seconds
+        usual = 0
+        for _ in range(BACKLOG_FLUSHES):
+            await asyncio.sleep(self._flush_seconds)
+            usual = usual + 1 if self._connection.drain() <= most else 0
+            if usual == USUAL_FLUSHES:
+                return
 
     async def _publish(self, kind: FrameKind, rows: Rows) -> bool:
         lease, now_ms, measurements = self._connection.lease, _now_ms(), self._read_measurements()
