@@ -112,7 +112,9 @@ async def running_run(options: Options, home: Path) -> AsyncIterator[tuple[Obser
         running = await ended.enter_async_context(stacks.running_stack(root, ports, variables=variables))
         await _prepare(running, options)
         observer = await _start_observer(running, wire, options, ended)
-        control = await ended.enter_async_context(httpx.AsyncClient(trust_env=False))
+        # Without connections that stay open: the simulator may close one just when the next request goes out on it.
+        once = httpx.Limits(max_keepalive_connections=0)
+        control = await ended.enter_async_context(httpx.AsyncClient(trust_env=False, limits=once))
         staff = await ended.enter_async_context(browser_client(running.web, "staff", running.password))
         yield observer, Stage(running, control, staff)
 
