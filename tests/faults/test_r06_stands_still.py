@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.connections import close_all_day, count_disconnects, open_all_day
+from tests.faults.connections import close_all_day, count_disconnects, list_sockets, open_all_day
 from tests.faults.markets import Market, running_market
 from tests.faults.standstills import (
     RATE,
@@ -50,6 +50,23 @@ def test_r6_a_dripping_connection_is_replaced_after_ten_seconds(tmp_path: Path) 
 
         wait_until_shown(market, "reconnecting", since_ms=since_ms, seconds=15)
         assert list_reports()[1].last_error.startswith("starved: ")
+
+
+def test_r6_a_connection_whose_packets_come_again_is_not_replaced(tmp_path: Path) -> None:
+    open_all_day()
+    with running_market(tmp_path, rate=RATE, feed_variables={"MUTE_SECONDS": "60"}) as market:
+        wait_for_due_packets()
+        since_ms, began_at = time.time_ns() // 1_000_000, time.monotonic()
+        sockets = list_sockets(market.simulator)
+
+        market.simulator.set_fault("stall_one", 1, connection=2)
+        wait_until_shown(market, "stale", since_ms=since_ms, seconds=10)
+        wait_until(lambda: time.monotonic() - began_at > 10, seconds=15, message="ten seconds have passed")
+        since_ms = time.time_ns() // 1_000_000
+        market.simulator.clear_fault("stall_one")
+
+        wait_until_shown(market, "live", since_ms=since_ms, seconds=5)
+        assert list_sockets(market.simulator) == sockets
 
 
 def test_r6_a_mute_connection_is_replaced_in_a_session_that_the_calendar_lacks(tmp_path: Path) -> None:

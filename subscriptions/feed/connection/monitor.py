@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 # Chosen: small against the shortest mute limit in use (1 s in tests, 10 s by default).
 BEAT_SECONDS: Final = 0.25
+# Chosen: after a silence the packets of one second and a half are more than a tenth of those due in ten seconds.
+STARVED_FOR_SECONDS: Final = 2.0
 # Chosen: a change of the market calendar by staff takes effect within a quarter of a minute.
 REFRESH_SECONDS: Final = 15.0
 
@@ -70,6 +72,7 @@ class DataMonitor:
         self._bad_data = BadDataMonitor()
         self._sockets = 0
         self._streaming = 0
+        self._starved_since: float | None = None
         self._sent: Modes = {}
         self._segments: frozenset[ExchangeSegment] = frozenset()
 
@@ -117,7 +120,10 @@ class DataMonitor:
             reason = f"mute: no packet for {silence:.1f} s with {sent} instruments subscribed"
             connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.MUTE))
             return
-        if delivery.condition is Delivery.STARVED and expected:
+        # Packets that come again after a silence are too few for ten seconds, but no reason to replace the socket.
+        is_starved = delivery.condition is Delivery.STARVED and bool(expected)
+        self._starved_since = (self._starved_since or now) if is_starved else None
+        if self._starved_since is not None and now - self._starved_since >= STARVED_FOR_SECONDS:
             reason = f"starved: {delivery.received} of {delivery.due} packets due in {STARVED_SECONDS:.0f} s"
             connection.close_socket(Disconnect(Reaction.COME_BACK, reason, DisconnectCause.MUTE))
 
