@@ -42,8 +42,8 @@ CACHE_REWRITE_SECONDS: Final = 30.0
 REPORT_SECONDS: Final = 1.0
 # Chosen: the longest delay of a flush by one write; a hung Redis must not stop the flush.
 BOARD_SECONDS: Final = 1.0
-# Chosen: a hung Redis and a busy loop delay a flush by less; after a longer time the process was suspended.
-SUSPENDED_SECONDS: Final = BOARD_SECONDS + 0.5
+# Chosen: a busy loop ends a pause between two flushes by less too late; after a longer time the process was suspended.
+SUSPENDED_SECONDS: Final = 1.0
 # Chosen: above the due rate by chance and by bursts; a backlog comes many times as fast.
 BACKLOG_RATE: Final = 2.0
 # Chosen: so many flushes at the usual rate in a row end a backlog, also where the sender pauses within it.
@@ -89,10 +89,11 @@ class Publisher:
 
     async def _flush_forever(self) -> None:
         loop = asyncio.get_running_loop()
-        next_at = published_at = full_frame_at = begun_at = loop.time()
+        next_at = published_at = full_frame_at = loop.time()
         while True:
-            # A frame makes the rows live again. What came while the process was suspended must be in them.
-            if loop.time() - begun_at > SUSPENDED_SECONDS:
+            # A frame makes the rows live again. What came while the process was suspended must be in them. Only the
+            # pause is measured: writes to a Redis that hangs take seconds too.
+            if loop.time() - next_at > SUSPENDED_SECONDS:
                 await self._drain_backlog()
             # The delay of the flush is the lag of the event loop; decoding is measured apart from publishing.
             begun_at = loop.time()
@@ -122,11 +123,13 @@ class Publisher:
 
     async def _drain_backlog(self) -> None:
         """Drain until the packets come at the usual rate: a socket is read piece by piece, and the sender's follow."""
-        most = BACKLOG_RATE * self._connection.delivery.due / STARVED_SECONDS * self._flush_seconds
+        due = self._connection.delivery.due
+        most = BACKLOG_RATE * due / STARVED_SECONDS * self._flush_seconds
         usual = 0
         for _ in range(BACKLOG_FLUSHES):
             await asyncio.sleep(self._flush_seconds)
-            usual = usual + 1 if self._connection.drain() <= most else 0
+            # In the first seconds of a connection it is not known how many are due.
+            usual = usual + 1 if self._connection.drain() <= most or not due else 0
             if usual == USUAL_FLUSHES:
                 return
 
