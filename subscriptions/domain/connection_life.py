@@ -127,7 +127,11 @@ class Attempts:
             return self._after_mute(chance)
         if lifetime is None:
             self._count_turn(disconnect.reaction)
-        return self._after(disconnect.reaction, chance)
+        retry = self._after(disconnect.reaction, chance)
+        # 4. Without other credentials no attempt follows: the connection is lost, also if its own turn did not fail.
+        if retry.delay_seconds is None and disconnect.reaction is not Reaction.FIX_PLAN:
+            self.note_waiting()
+        return retry
 
     def _after_mute(self, chance: float) -> RetryPlan:
         # The first mute socket may be a network fault: retry at once. From the second on each counts as a failed turn,

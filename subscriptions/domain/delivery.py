@@ -114,7 +114,7 @@ class DeliveryMonitor:
         return round(self._samples[-1][1] - before), now - self._samples[0][0] >= STARVED_SECONDS
 
     def _forget(self, now: float) -> None:
-        """Start again: other segments are in session, so the known rate does not apply any more."""
+        """Start again: a session has begun or ended, so the known rate does not apply any more."""
         self._samples.clear()
         self._due_rate = 0.0
         if self._condition is not Delivery.SILENT:

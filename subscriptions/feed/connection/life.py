@@ -347,8 +347,6 @@ class ConnectionLifecycle:
     ) -> None:
         """Wait as long as the disconnect asks for; new credentials end every wait."""
         if disconnect.reaction is not Reaction.FIX_PLAN:
-            if seconds is None:
-                self._note_waiting()
             await credentials.wait_for_other_than(used, seconds=seconds)
             return
         # The broker refused the number of instruments: another attempt is of use with fewer of them only.

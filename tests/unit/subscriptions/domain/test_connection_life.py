@@ -124,6 +124,15 @@ def test_a_wait_is_one_failed_turn() -> None:
     assert attempts.failed_turns == 1
 
 
+@pytest.mark.parametrize("reaction", [Reaction.LOG_IN_AGAIN, Reaction.STOP])
+def test_a_good_socket_that_ends_until_new_credentials_is_a_failed_turn(reaction: Reaction) -> None:
+    attempts = Attempts()
+
+    follow(attempts, Disconnect(reaction, "807 or 808"), lifetime=LONG)
+
+    assert attempts.failed_turns == 1
+
+
 def test_a_refusal_of_too_many_instruments_is_no_loss() -> None:
     attempts = Attempts()
 
