@@ -11,7 +11,12 @@ from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.sessions import SessionKind
 from marketdata.models import MarketSession
 from subscriptions.models import FeedLease
-from tests.integration.subscriptions.feed.feed_workers import count_opened_sockets, list_reports
+from tests.integration.subscriptions.feed.feed_workers import (
+    count_opened_sockets,
+    list_reports,
+    list_subscribed_keys,
+    list_wanted_keys,
+)
 from tests.simulators import SimulatorAddress
 from tests.waiting import wait_until
 
@@ -66,6 +71,11 @@ def wait_for_disconnects(cause: str, count: int) -> None:
 def list_sockets(simulator: SimulatorAddress) -> Set[int]:
     """Return the numbers of the sockets that are open at the broker; each socket has a number of its own."""
     return {one["number"] for one in simulator.connections()["connections"]}
+
+
+def is_all_carried(simulator: SimulatorAddress) -> bool:
+    """Return whether the broker streams every wanted instrument, on whichever socket."""
+    return list_subscribed_keys(simulator) == list_wanted_keys()
 
 
 def epochs() -> Mapping[int, int]:

@@ -10,13 +10,11 @@ import pytest
 from django.utils import timezone
 
 from subscriptions.models import FeedGate
-from tests.faults.connections import list_sockets, states
+from tests.faults.connections import is_all_carried, list_sockets, states
 from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,
     count_opened_sockets,
     list_reports,
-    list_subscribed_keys,
-    list_wanted_keys,
     make_subscriptions,
     running_worker,
     wait_until_streaming,
@@ -33,11 +31,6 @@ GRACE_SECONDS = 1
 SCALED = {"HELD_SLOT_S": str(HELD_SECONDS), "FAILOVER_GRACE_S": str(GRACE_SECONDS)}
 # Promised in docs/operations.md.
 FAILOVER_SECONDS = GRACE_SECONDS + 5.0
-
-
-def is_all_carried(simulator: SimulatorAddress) -> bool:
-    """Return whether the broker streams every wanted instrument, on whichever socket."""
-    return list_subscribed_keys(simulator) == list_wanted_keys()
 
 
 def wait_until_level(simulator: SimulatorAddress) -> None:

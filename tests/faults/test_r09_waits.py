@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from subscriptions.models import FeedConnection
-from tests.faults.connections import list_sockets
+from tests.faults.connections import is_all_carried, list_sockets
 from tests.integration.subscriptions.feed.feed_workers import (
-    list_subscribed_keys,
-    list_wanted_keys,
     make_subscriptions,
     running_worker,
     wait_until_streaming,
@@ -48,7 +46,7 @@ def test_r9_a_connection_that_waits_is_carried_while_the_others_stream(
                 message="the connection waits",
             )
             wait_until(
-                lambda: list_subscribed_keys(simulator) == list_wanted_keys(),
+                lambda: is_all_carried(simulator),
                 seconds=FAILOVER_SECONDS,
                 message="the others carry all",
             )
