@@ -43,12 +43,13 @@ def assert_a_feed_that_is_eight_seconds_late_is_shown_as_delayed(market: Market)
 def test_r6_a_dripping_connection_is_replaced_after_ten_seconds(tmp_path: Path) -> None:
     open_all_day()
     with running_market(tmp_path, rate=RATE) as market:
-        wait_for_due_packets()
+        # A tenth of them is over twice what the drip carries in that time: six packets of 162 bytes.
+        wait_for_due_packets(150)
         since_ms = time.time_ns() // 1_000_000
 
-        market.simulator.set_fault("slow_drip", 200, connection=2)
+        market.simulator.set_fault("slow_drip", 100, connection=2)
 
-        wait_until_shown(market, "reconnecting", since_ms=since_ms, seconds=15)
+        wait_until_shown(market, "reconnecting", since_ms=since_ms, seconds=20)
         assert list_reports()[1].last_error.startswith("starved: ")
 
 
