@@ -63,8 +63,17 @@ class FeedStatus:
         """Number of connections that deliver, also late."""
         return sum(one in _DELIVERING for one in self.connections)
 
+    def makes_rows_live(self, before: "FeedStatus | None") -> bool:
+        """Return whether a connection has live rows now that had none in `before`, None where nothing was shown."""
+        known = before.connections if before is not None else ()
+        return any(
+            one in _HAS_LIVE_ROWS and (number >= len(known) or known[number] not in _HAS_LIVE_ROWS)
+            for number, one in enumerate(self.connections)
+        )
+
 
 _DELIVERING: Final = frozenset({StreamState.LIVE, StreamState.DELAYED})
+_HAS_LIVE_ROWS: Final = _DELIVERING | {StreamState.STARVED}
 
 _STREAM_STATE_OF: Final[Mapping[ConnectionState, StreamState]] = {
     ConnectionState.LIVE: StreamState.LIVE,

@@ -170,19 +170,22 @@ class QuoteHub:
 
     async def _send_due(self, client: Client, send_bytes: SendBytes, send_text: SendText) -> None:
         # By identity: `_judge` replaces the object only when the status changes, and this runs per client and interval.
-        if self.feed is not None and client.sent_feed is not self.feed:
-            client.sent_feed = self.feed
-            await send_text(orjson.dumps(feed_message(self.feed)).decode())
-        now = self._clock()
+        news, now = self.feed if client.sent_feed is not self.feed else None, self._clock()
+        # The frame first: with the status a page shows the rows as live that it has, and after an outage those are old.
         frame = client.outbox.next_frame(
             self.mirror,
             now=now,
             now_ms=time.time_ns() // 1_000_000,
             feed_age_ms=self._feed_age_ms(now),
             measurements=self._age_measurements(now),
+            at_once=news is not None,
         )
         if frame is not None:
             await send_bytes(frame)
+        if news is None or (client.outbox.is_blocked and frame is None and news.makes_rows_live(client.sent_feed)):
+            return
+        client.sent_feed = news
+        await send_text(orjson.dumps(feed_message(news)).decode())
 
     def _feed_age_ms(self, now: float) -> int | None:
         if not self._last_frame_at:

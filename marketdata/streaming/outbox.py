@@ -62,6 +62,11 @@ class Outbox:
         """Number of frames that were sent and not acknowledged."""
         return len(self._unacknowledged)
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether no frame may be sent before an acknowledgement."""
+        return len(self._unacknowledged) >= MAX_UNACKNOWLEDGED
+
     def is_slow(self, now: float) -> bool:
         """Return whether an acknowledgement is missing for so long that the rate falls to 1 Hz."""
         return self._oldest_wait(now) >= SLOW_AFTER_SECONDS
@@ -77,7 +82,7 @@ class Outbox:
     def seconds_until_due(self, now: float) -> float:
         """Return the time until the next frame may be sent."""
         # A snapshot skips the interval, because a person waits for it, but not the limit on unacknowledged frames.
-        if self._is_snapshot_due and len(self._unacknowledged) < MAX_UNACKNOWLEDGED:
+        if self._is_snapshot_due and not self.is_blocked:
             return 0.0
         return max(0.0, self._last_sent_at + self.interval_seconds(now) - now)
 
@@ -89,9 +94,13 @@ class Outbox:
         now_ms: int,
         feed_age_ms: int | None,
         measurements: Mapping[int, ConnectionMeasurements] = MappingProxyType({}),
+        at_once: bool = False,
     ) -> bytes | None:
-        """Return the frame to send now, or None. A returned frame counts as sent. `measurements` are by connection."""
-        if len(self._unacknowledged) >= MAX_UNACKNOWLEDGED or self.seconds_until_due(now) > 0:
+        """Return the frame to send now, or None. A returned frame counts as sent.
+
+        `measurements` are by connection; `at_once` skips the interval, not the limit on unacknowledged frames.
+        """
+        if self.is_blocked or (self.seconds_until_due(now) > 0 and not at_once):
             return None
         if self._is_snapshot_due:
             kind, rows = BrowserFrameKind.SNAPSHOT, mirror.rows_of(self._ids, now_ms=now_ms)

@@ -40,6 +40,8 @@ class Browser:
     frames: list[BrowserFrame] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     held: dict[int, float] = field(default_factory=dict)
+    held_at_messages: list[dict[int, float]] = field(default_factory=list)
+    """The prices that it had when each of `messages` arrived."""
     closed: CloseCode | None = None
 
     async def take_frame(self, payload: bytes) -> None:
@@ -53,6 +55,7 @@ class Browser:
 
     async def take_message(self, text: str) -> None:
         self.messages.append(json.loads(text))
+        self.held_at_messages.append(dict(self.held))
 
     def holds(self, instrument_id: int, ltp: float) -> bool:
         return self.held.get(instrument_id) == ltp
@@ -217,6 +220,32 @@ async def test_the_feed_is_live_then_stale_within_two_seconds_of_silence(
 
     assert took < 2.2
     assert browser.messages[-1]["live"] == 0
+
+
+@pytest.mark.parametrize("acknowledges", [True, False])
+async def test_rows_are_live_again_only_with_their_newest_values(
+    hub: QuoteHub, publisher: FramePublisher, *, acknowledges: bool
+) -> None:
+    async with running_publisher(publisher, sends_heartbeats=False), browsing(hub, 41) as browser:
+        # A page with frames of a second would otherwise show the price of before the outage as live for up to a second.
+        browser.client.outbox.rate_hz = 1
+        await publisher.publish_changes({41: 10.0})
+        await publisher.report(ConnectionState.LIVE)
+        await wait_until_async(lambda: browser.feed == "partial" and browser.holds(41, 10.0), message="a live price")
+        browser.acknowledges = acknowledges
+        await publisher.report(ConnectionState.RECONNECTING)
+        await wait_until_async(lambda: browser.feed == "reconnecting", message="the outage")
+        if not acknowledges:
+            await wait_until_async(lambda: browser.client.outbox.is_blocked, message="two unacknowledged frames")
+
+        await publisher.publish_changes({41: 11.0})
+        await publisher.report(ConnectionState.LIVE)
+        await wait_until_async(lambda: hub.feed is not None and hub.feed.live_count == 1, message="a live connection")
+        browser.acknowledges = True
+        browser.client.outbox.acknowledge(len(browser.frames))
+
+        await wait_until_async(lambda: browser.feed == "partial", message="the end of the outage")
+    assert browser.held_at_messages[-1] == {41: 11.0}
 
 
 async def test_the_error_of_a_connection_reaches_the_browser(hub: QuoteHub, publisher: FramePublisher) -> None:

@@ -1,9 +1,10 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from marketdata.domain.feed import ConnectionReport, ConnectionState, Delivery
-from marketdata.streaming.feed_status import FeedState, StreamState, judge_feed
+from marketdata.streaming.feed_status import FeedState, FeedStatus, StreamState, judge_feed
 
 ALL = range(1, 6)
 
@@ -146,3 +147,23 @@ def test_every_state_of_an_owner_has_a_status_for_browsers(state: ConnectionStat
     feed = judge_feed(reports=reports_of(state), last_frame_at={1: 99.9}, now=100.0)
 
     assert (feed.connections[0] is StreamState.LIVE) == (state is ConnectionState.LIVE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_more"),
+    [
+        ([StreamState.STALE, StreamState.LIVE], [StreamState.LIVE, StreamState.STALE], True),
+        ([StreamState.RECONNECTING, StreamState.LIVE], [StreamState.STARVED, StreamState.LIVE], True),
+        ([StreamState.LIVE, StreamState.LIVE], [StreamState.DELAYED, StreamState.STARVED], False),
+        ([StreamState.LIVE, StreamState.LIVE], [StreamState.STALE, StreamState.CARRIED], False),
+    ],
+)
+def test_a_status_makes_rows_live_if_a_connection_without_live_rows_gets_some(
+    before: Sequence[StreamState], after: Sequence[StreamState], *, is_more: bool
+) -> None:
+    statuses = [FeedStatus(FeedState.PARTIAL, tuple(states), ("", "")) for states in (before, after)]
+
+    assert statuses[1].makes_rows_live(statuses[0]) is is_more
+    assert statuses[1].makes_rows_live(None) is any(
+        one not in {StreamState.STALE, StreamState.CARRIED} for one in after
+    )

@@ -77,6 +77,16 @@ def test_frames_are_limited_to_the_rate_of_the_client() -> None:
     assert ids_in(next_frame(outbox, mirror, now=0.24)) == [41]
 
 
+def test_a_frame_at_once_skips_the_interval_and_not_the_limit_of_unacknowledged_frames() -> None:
+    outbox, mirror = watching(41)
+    for sequence in (2, 3, 4):
+        mirror.absorb(make_frame(make_row(41, ltp=float(sequence)), sequence=sequence))
+        payload = outbox.next_frame(mirror, now=0.01, now_ms=2_000, feed_age_ms=None, at_once=True)
+        assert (payload is None) == (sequence == 4)
+
+    assert outbox.is_blocked
+
+
 def test_without_changes_only_empty_frames_are_sent_as_heartbeats() -> None:
     outbox, mirror = watching(41)
 
