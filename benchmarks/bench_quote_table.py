@@ -36,12 +36,16 @@ def ticker(key: InstrumentKey, draw: random.Random) -> Tick:
     return TickerTick(key, draw.random() * 100, 1)
 
 
+def quote(key: InstrumentKey, draw: random.Random) -> Tick:
+    return QuoteTick(key, draw.random(), 1, 1, 3.0, 4, 5, 6, 7.0, 8.0, 9.0, 10.0)
+
+
 def mixed(key: InstrumentKey, draw: random.Random) -> Tick:
     kind = draw.random()
     if kind < 0.4:
         return ticker(key, draw)
     if kind < 0.7:
-        return QuoteTick(key, draw.random(), 1, 1, 3.0, 4, 5, 6, 7.0, 8.0, 9.0, 10.0)
+        return quote(key, draw)
     return full(key, draw) if kind < 0.9 else OiTick(key, 5)
 
 
@@ -83,7 +87,15 @@ def seconds(read: Callable[[Stream], None], stream: Stream) -> float:
 
 
 def main() -> None:
-    cases = [("full", full, 1), ("ticker", ticker, 1), ("mixed", mixed, 1), ("mixed, 20 stacked", mixed, 20)]
+    cases = [
+        ("full", full, 1),
+        ("full, 50 stacked", full, 50),
+        ("quote", quote, 1),
+        ("quote, 50 stacked", quote, 50),
+        ("ticker", ticker, 1),
+        ("mixed", mixed, 1),
+        ("mixed, 20 stacked", mixed, 20),
+    ]
     print(f"{'stream':<20}{'readable/s':>14}{'fast/s':>14}{'ratio':>8}")
     for name, make, stacked in cases:
         stream = make_stream(make, stacked=stacked)

@@ -61,13 +61,38 @@ def find_packets(messages: Sequence[bytes], buffer: bytes, counters: Counters) -
     # 3. The usual message is one packet: its stated length is its size and fits its code.
     is_single = (lengths == sizes) & (lengths == _LENGTH_BY_CODE[codes])
     offsets: _Integers = starts[is_single]
-    # 4. The others are stacked or damaged and are walked. Sorting restores the order of arrival.
-    is_walked = ~is_single & (sizes > 0)
-    if is_walked.any():
-        walked = _walk(buffer, starts[is_walked], starts[is_walked] + sizes[is_walked], counters)
-        offsets = np.sort(np.concatenate((offsets, *walked)))
+    others = np.flatnonzero(~is_single & (sizes > 0))
+    if len(others):
+        # 4. A usual stacked message has packets of one code only.
+        is_run, runs = _find_runs(buffer, starts[others], sizes[others], lengths[others], codes[others])
+        # 5. The rest is of several codes, or damaged, and is walked. Sorting restores the order of arrival.
+        others = others[~is_run]
+        walked = _walk(buffer, starts[others], starts[others] + sizes[others], counters)
+        offsets = np.sort(np.concatenate((offsets, runs, *walked)))
     counters.packets += len(offsets)
     return offsets
+
+
+def _find_runs(
+    buffer: bytes, starts: _Integers, sizes: _Integers, lengths: _Integers, codes: _Integers
+) -> tuple[npt.NDArray[np.bool_], _Integers]:
+    """Return which of these messages are whole packets of one known code, and the offsets of those packets."""
+    is_run = (lengths == _LENGTH_BY_CODE[codes]) & (lengths >= HEADER.size)
+    # 1. The sizes alone: a multiple of the length of the first packet.
+    is_run[is_run] = sizes[is_run] % lengths[is_run] == 0
+    # 2. Where the packets of each message would start.
+    each = lengths[is_run]
+    counts = sizes[is_run] // each
+    firsts = np.cumsum(counts) - counts
+    number = np.arange(counts.sum()) - np.repeat(firsts, counts)
+    offsets = np.repeat(starts[is_run], counts) + number * np.repeat(each, counts)
+    if not len(offsets):
+        return is_run, offsets
+    # 3. Every one of them must have the code and the length of the first: the low 24 bits of the header.
+    heads = headers_at(buffer, offsets) & np.uint64(0xFFFFFF)
+    is_same = np.logical_and.reduceat(heads == np.repeat(heads[firsts], counts), firsts)
+    is_run[is_run] = is_same
+    return is_run, offsets[np.repeat(is_same, counts)]
 
 
 def _walk(buffer: bytes, at: _Integers, ends: _Integers, counters: Counters) -> list[_Integers]:
