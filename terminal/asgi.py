@@ -16,6 +16,8 @@ from django.utils import timezone
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
 # Chosen: longer than STATEMENT_TIMEOUT_MS (3 s), short enough for a waiting person; then the answer is 503.
 os.environ.setdefault("DATABASE_PATIENCE_MS", "4000")
+# A connect takes longer than the queries of most requests.
+os.environ.setdefault("DATABASE_POOL", "yes")
 http = get_asgi_application()
 
 # After get_asgi_application: these modules import models, which need the loaded apps.

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Chosen: below DEADLINE_SECONDS of /health, so that a slow but healthy server ends the statement itself.
@@ -48,7 +48,7 @@ class Probe:
 
 
 class DatabaseProbe(Probe):
-    """A read from PostgreSQL on a separate connection."""
+    """A read from PostgreSQL in one transaction, on a connection of its own thread."""
 
     def __init__(self, read: Callable[[], object]) -> None:
         super().__init__(partial(self._read_within_timeout, read), Error)
@@ -58,9 +58,10 @@ class DatabaseProbe(Probe):
         """Return the reading; the connection belongs to this thread and is closed afterwards."""
         self._connection = connections[DEFAULT_DB_ALIAS]
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, false)", [str(STATEMENT_TIMEOUT_MS)])
-            return read()
+            # For the transaction only: a pooled connection returns to requests, which have another limit.
+            with transaction.atomic(), self._connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(STATEMENT_TIMEOUT_MS)])
+                return read()
         finally:
             self._connection.close()
 

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction
+from django.db import connection
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -91,3 +92,33 @@ class HubCollector(Collector):
                 frames,
             ),
         ]
+
+
+class PoolCollector(Collector):
+    """Reads the database connections of this process, if it has a pool."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the open connections, how many were opened, and how many requests waited for one."""
+        if connection.pool is None:
+            return
+        figures = connection.pool.get_stats()
+        idle = figures["pool_available"]
+        held = GaugeMetricFamily(
+            "terminal_web_database_connections", "Database connections of this web process.", labels=["state"]
+        )
+        held.add_metric(["idle"], idle)
+        held.add_metric(["used"], figures["pool_size"] - idle)
+        yield held
+        yield CounterMetricFamily(
+            "terminal_web_database_connects",
+            "Database connections that this web process tried to open.",
+            figures.get("connections_num", 0),
+        )
+        yield CounterMetricFamily(
+            "terminal_web_database_waits",
+            "Requests of this web process that waited for a database connection.",
+            figures.get("requests_queued", 0),
+        )
+
+
+REGISTRY.register(PoolCollector())

@@ -111,6 +111,8 @@ DATABASES["default"]["ENGINE"] = "terminal.postgres"
 DATABASE_PATIENCE_MS = _whole("DATABASE_PATIENCE_MS", 0, low=0, high=3_600_000)
 # Maximum of open database connections of one process with DATABASE_PATIENCE_MS.
 DATABASE_CONNECTIONS = _whole("DATABASE_CONNECTIONS", 20, low=2, high=1_000)
+# Whether this process keeps its connections open for the next request, at most DATABASE_CONNECTIONS (`terminal.asgi`).
+DATABASE_POOL: bool = env.bool("DATABASE_POOL", default=False)
 # Bounds the wait for the placement lock; a request that does not get it in time is answered with 503.
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

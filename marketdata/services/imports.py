@@ -145,11 +145,12 @@ def _vacuum() -> None:
     with connection.cursor() as cursor:
         try:
             cursor.execute("SET statement_timeout = 0")
-            cursor.execute("VACUUM instruments")
-            cursor.execute("RESET statement_timeout")
+            try:
+                cursor.execute("VACUUM instruments")
+            finally:
+                cursor.execute("RESET statement_timeout")
         except DatabaseError as error:
             logger.warning("instruments not vacuumed (%s); autovacuum follows", type(error).__name__)
-            connection.close()  # It may still be without a statement limit.
 
 
 def _discard_progress(_: str) -> None:

@@ -1,4 +1,8 @@
-"""Django's PostgreSQL backend with a deadline for every answer (theory: `circuit_breaker`)."""
+"""Django's PostgreSQL backend with a deadline for every answer (theory: `circuit_breaker`), and with a pool.
+
+A process with DATABASE_POOL keeps its connections open: a request takes one and returns it. Django closes the
+connection of a thread at the end of a request, which returns it; so a thread outside of requests must close its own.
+"""
 
 import weakref
 from collections.abc import Callable
@@ -9,12 +13,19 @@ from typing import Any, Final, Self
 
 import psycopg
 from django.conf import settings
+from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg import errors
+from psycopg_pool import ConnectionPool
 
 from terminal.postgres.circuit_breaker import ANSWER_MARGIN_SECONDS, CONNECT_SECONDS, CircuitBreaker
 
 _INTERVAL: Final = 0.1  # The default of psycopg's `wait`: how often it checks for signals.
+POOL_WAIT_SECONDS: Final = 1.0
+"""Chosen: a burst of requests waits for connections that open one after another, each in some 10 ms; where the server
+refuses connections, a longer wait adds nothing but latency to a 503."""
+POOL_IDLE_SECONDS: Final = 300.0
+"""Chosen: after a burst the unused connections close one by one in this interval, and free the server's memory."""
 
 
 @dataclass
@@ -133,6 +144,49 @@ class _BoundedPsycopg(ModuleType):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Connects like Django's wrapper, within the limits of this process."""
+    """Connects like Django's wrapper, within the limits of this process, and from a pool with DATABASE_POOL."""
 
     Database = _BoundedPsycopg(psycopg.__name__)
+
+    @property
+    def pool(self) -> ConnectionPool[BoundedConnection] | None:
+        """The pool of this process, made by the first caller; None without DATABASE_POOL."""
+        if self.alias == NO_DB_ALIAS or not settings.DATABASE_POOL:
+            return None
+        pools: dict[str, ConnectionPool[BoundedConnection]] = self._connection_pools
+        # Two threads may make one at the same time. The second is discarded: it is not open yet.
+        return pools.get(self.alias) or pools.setdefault(self.alias, self._make_pool())
+
+    def _make_pool(self) -> ConnectionPool[BoundedConnection]:
+        def check(connection: BoundedConnection) -> None:
+            try:
+                ConnectionPool.check_connection(connection)
+            except psycopg.Error:
+                # The others are as old: after a restart of the server, the next request must not find them one by one.
+                pool.drain()
+                raise
+
+        pool = ConnectionPool(
+            connection_class=BoundedConnection,
+            # Autocommit, as Django expects of a new connection.
+            kwargs=self.get_connection_params() | {"autocommit": True},
+            configure=self._configure_connection,
+            check=check,
+            open=False,
+            min_size=0,
+            max_size=settings.DATABASE_CONNECTIONS,
+            timeout=POOL_WAIT_SECONDS,
+            max_idle=POOL_IDLE_SECONDS,
+            # The next request tries again: no background attempts with growing pauses.
+            reconnect_timeout=0,
+            name="database",
+        )
+        return pool
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> BoundedConnection:
+        """Return an open connection. Raises DatabaseUnavailable while the circuit breaker is open."""
+        # A pooled connection needs no new one, but the server does not answer on it either.
+        if self.pool and (breaker := process_breaker()):
+            breaker.refuse_while_open()
+        connection: BoundedConnection = super().get_new_connection(conn_params)
+        return connection

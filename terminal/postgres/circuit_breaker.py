@@ -47,17 +47,18 @@ class CircuitBreaker:
 
     def acquire_slot(self) -> Callable[[], None]:
         """Reserve one connection and return the function that releases it. Raises DatabaseUnavailable."""
-        self._refuse_while_open()
+        self.refuse_while_open()
         if not self._slots.acquire(timeout=SLOT_WAIT_SECONDS):
             raise DatabaseUnavailable(f"all {self._connections} connections of this process are busy")
         try:
-            self._refuse_while_open()  # The breaker may have opened during the wait: the slot of that timeout is free.
+            self.refuse_while_open()  # The breaker may have opened during the wait: the slot of that timeout is free.
         except DatabaseUnavailable:
             self._slots.release()
             raise
         return self._slots.release
 
-    def _refuse_while_open(self) -> None:
+    def refuse_while_open(self) -> None:
+        """Raise DatabaseUnavailable while the breaker is open."""
         if self._open.locked():
             raise DatabaseUnavailable("the database does not answer; it is probed every half second")
 

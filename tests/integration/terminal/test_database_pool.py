@@ -1,0 +1,80 @@
+"""The database connections of a web process, from outside: requests share them, and a broken one fails no request."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from knox.models import get_token_model
+
+from accounts.models import User
+from tests.web_servers import running_web
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+REQUESTS = 20
+
+
+class Caller:
+    """An integrator with a token."""
+
+    def __init__(self, web: str) -> None:
+        self._web = web
+        _, self._token = get_token_model().objects.create(user=User.objects.create_user("ravi"))
+
+    def read_status(self) -> object:
+        """Return the body of `GET subscriptions/status`; an error status raises."""
+        return json.loads(self._read("/api/v2/subscriptions/status", Authorization=f"Token {self._token}"))
+
+    def count_connects(self) -> float:
+        """Return how many connections the web process has opened."""
+        return self._metric("terminal_web_database_connects_total")
+
+    def count_used(self) -> float:
+        """Return how many connections requests have taken and not returned."""
+        return self._metric('terminal_web_database_connections{state="used"}')
+
+    def _metric(self, name: str) -> float:
+        lines = dict(line.rsplit(" ", 1) for line in self._read("/metrics").splitlines() if not line.startswith("#"))
+        return float(lines[name])
+
+    def _read(self, path: str, **headers: str) -> str:
+        request = urllib.request.Request(f"http://{self._web}{path}", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310  loopback
+            return str(reply.read().decode())
+
+
+@pytest.fixture
+def caller(tmp_path: Path) -> Iterator[Caller]:
+    with running_web(tmp_path) as web:
+        yield Caller(web)
+
+
+def test_requests_one_after_another_open_no_connection(caller: Caller) -> None:
+    caller.read_status()
+    before = caller.count_connects()
+
+    for _ in range(REQUESTS):
+        caller.read_status()
+
+    assert caller.count_connects() == before > 0
+    # The scrape itself may read in other threads, which return their connections when they end.
+    assert caller.count_used() <= 2
+
+
+def test_a_request_after_all_connections_broke_is_answered(caller: Caller) -> None:
+    caller.read_status()
+    before = caller.count_connects()
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        (ended,) = cursor.fetchone()
+
+    assert ended >= 1
+    assert caller.read_status()
+    assert caller.count_connects() > before
