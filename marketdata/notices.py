@@ -1,7 +1,7 @@
-"""STORE. Messages to the open browsers of traders, through the Channels layer, by user group.
+"""STORE. Messages to the open browsers of traders, through the Channels layer, by user group; changes to web processes.
 
 Knows the groups and the kinds of message. Delivery is best effort: the change is committed whether or not a message
-arrives, and pages poll. Call it after the commit. Quotes never take this path.
+arrives, and viewers read again at intervals. Call it after the commit. Quotes never take this path.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from channels.layers import BaseChannelLayer, get_channel_layer
 from django.conf import settings
 from django.db import transaction
 
+from marketdata import quote_board
+from marketdata.domain.changes import Changes
 from marketdata.quote_board import BoardError
 from marketdata.redis_client import TIMEOUT_SECONDS, breaker_of
 
@@ -25,6 +27,9 @@ TOTAL_SECONDS: Final = 2.0
 Message = Mapping[str, str]
 WATCHLIST_CHANGED: Final[Message] = {"type": "watchlist_changed"}
 """The watchlist of the trader changed: open pages read it again."""
+
+LOGIN_CHANGED: Final[Message] = {"type": "login_changed"}
+"""A login session of the trader may have ended: sockets check theirs."""
 
 
 def user_group(user_id: int) -> str:
@@ -40,6 +45,19 @@ def notice(kind: str, text: str) -> Message:
 def send_on_commit(user_ids: Collection[int], *messages: Message) -> None:
     """Send messages to these traders once the transaction is committed; a failed delivery undoes nothing."""
     transaction.on_commit(lambda: send(user_ids=user_ids, messages=messages))
+
+
+def publish_on_commit(changes: Changes) -> None:
+    """Publish to all web processes what the transaction changed, once it is committed; a failure undoes nothing."""
+    if changes != Changes():
+        transaction.on_commit(lambda: _publish(changes))
+
+
+def _publish(changes: Changes) -> None:
+    try:
+        quote_board.connect().publish_changes(changes)
+    except BoardError as error:
+        logger.warning("changes not published (%s): open browsers see them within a minute", type(error).__name__)
 
 
 def send(*, user_ids: Collection[int], messages: Sequence[Message]) -> None:

@@ -9,8 +9,9 @@ so that a former owner changes nothing after a freeze.
 Keys, under the prefix of the source: `frames:<n>` (channel), `full_frame_requests` (channel; payload: connection
 number), `nudges` (channel), `quotes:<n>` (hash: instrument id -> packed row, `epoch`, and `layout`, the version of the
 rows), `owner:<n>` (JSON, expires), `sent:<n>` (packed keys of the instruments sent to the broker's socket, expires with
-it), `volumes:<day>` (hash: instrument id -> volume and trade time as text, expires), `run:<task>` (epoch seconds,
-expires), and for reading only the list `celery:<queue>` of Celery.
+it), `changes` (stream: the newest CHANGES_KEPT changes of what viewers see), `volumes:<day>` (hash: instrument id ->
+volume and trade time as text, expires), `run:<task>` (epoch seconds, expires), and for reading only the list
+`celery:<queue>` of Celery.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from django.conf import settings
 
 from marketdata.board_scripts import CACHE_ROWS, REPORT, WITHDRAW
 from marketdata.dhan.requests import MAX_CONNECTIONS
+from marketdata.domain.changes import EVERYTHING, Changes
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, ROW_LAYOUT, BusFrame, OtherLayout, Rows, decode_frame, encode_frame
@@ -54,6 +56,12 @@ BoardError = redis.RedisError
 CACHE_TTL_SECONDS: Final = 24 * 3600
 # Chosen: the rarest task that health reads runs once a day.
 RUN_TTL_SECONDS: Final = 24 * 3600
+
+# Chosen: a reader that falls behind by more has been without Redis, and then it takes everything as changed.
+CHANGES_KEPT: Final = 1_000
+# Chosen: bounds one read of the stream; a longer one saves nothing, a shorter one costs commands at rest.
+CHANGES_BLOCK_SECONDS: Final = 2.0
+_CHANGE: Final = b"change"
 
 # Fields of a connection's hash that are no instrument.
 _EPOCH: Final = b"epoch"
@@ -81,6 +89,11 @@ class QuoteBoard:
     def nudge(self) -> None:
         """Notify all owners that the wanted set changed. A lost nudge costs one beat of the owners."""
         self._redis.publish(f"{self._prefix}:nudges", b"")
+
+    def publish_changes(self, changes: Changes) -> None:
+        """Append a committed change to the stream that web processes read."""
+        key, fields = f"{self._prefix}:changes", {_CHANGE: changes.encode()}
+        self._redis.xadd(key, fields, maxlen=CHANGES_KEPT, approximate=True)
 
     def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the unexpired reports, in order of connection number."""
@@ -298,6 +311,23 @@ class HubBoard:
             skipped.discard(message["channel"])
             yield frame
 
+    async def changes(self) -> AsyncIterator[Changes]:
+        """Yield EVERYTHING, since nothing is known of the time before, then each change that is published.
+
+        Raises BoardError, OSError or TimeoutError when Redis is lost.
+        """
+        key = f"{self._prefix}:changes"
+        newest: Any = await self._redis.xrevrange(key, count=1)
+        last = newest[0][0] if newest else b"0-0"
+        yield EVERYTHING
+        while True:
+            # Redis ends the read itself; the second limit is for a connection that is half open.
+            async with asyncio.timeout(CHANGES_BLOCK_SECONDS + self._lost_after_seconds):
+                answer: Any = await self._redis.xread({key: last}, block=round(CHANGES_BLOCK_SECONDS * 1_000))
+            for entry, fields in _entries(answer):
+                last = entry
+                yield _parse_change(fields)
+
     async def aclose(self) -> None:
         """Close the connections to Redis."""
         await self._redis.aclose()
@@ -324,6 +354,25 @@ class HubBoard:
 async def _read_reports(client: "redis.asyncio.Redis", prefix: str) -> Sequence[ConnectionReport]:
     values = await client.mget([f"{prefix}:owner:{number}" for number in CONNECTION_NUMBERS])
     return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
+
+
+def _entries(answer: Any) -> Sequence[tuple[bytes, Mapping[bytes, bytes]]]:
+    """Return the entries of the one stream in an answer to XREAD; its form depends on the version of the protocol."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        ((entries,),) = answer.values()
+        return list(entries)
+    return list(answer[0][1])
+
+
+def _parse_change(fields: Mapping[bytes, bytes]) -> Changes:
+    try:
+        return Changes.parse(fields[_CHANGE])
+    except (ValueError, KeyError, TypeError) as error:
+        # Another version of this program may write other changes during an update.
+        logger.warning("change not readable (%s): taking everything as changed", error)
+        return EVERYTHING
 
 
 def _unpack(layout: bytes | None, packed: Iterable[bytes]) -> Rows:

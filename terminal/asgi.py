@@ -26,14 +26,16 @@ from marketdata.selectors import read_calendar as read_market_calendar  # noqa: 
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.heartbeats import Heartbeats  # noqa: E402
-from terminal.metrics import watch_hub  # noqa: E402
+from terminal.metrics import watch_sockets  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
-from watchlists.consumers import REVIEW_EVERY_SECONDS, MarketConsumer  # noqa: E402
+from watchlists.consumers import MarketConsumer  # noqa: E402
+from watchlists.login_monitor import LoginMonitor  # noqa: E402
+from watchlists.shared_watches import SharedWatches  # noqa: E402
 
 
-def socket_application(hub: QuoteHub, *, review_every_seconds: float = REVIEW_EVERY_SECONDS) -> SameHostOriginValidator:
+def socket_application(hub: QuoteHub, *, shared: SharedWatches, logins: LoginMonitor) -> SameHostOriginValidator:
     """Return the WebSocket application: origin check, then login session, then consumer."""
-    market = MarketConsumer.as_asgi(hub=hub, review_every_seconds=review_every_seconds)
+    market = MarketConsumer.as_asgi(hub=hub, shared=shared, logins=logins)
     routes = [path("ws/market/", market)]  # type: ignore[arg-type]  # The stubs know only HTTP views.
     return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]
 
@@ -44,6 +46,8 @@ async def read_calendar() -> SessionBook:
 
 
 take_all_descriptors()
-hub = QuoteHub(read_calendar=read_calendar)
-watch_hub(hub)
-application = Heartbeats(ProtocolTypeRouter({"http": http, "websocket": Admission(socket_application(hub))}))
+shared, logins = SharedWatches(), LoginMonitor()
+hub = QuoteHub(read_calendar=read_calendar, note_changes=shared.note)
+watch_sockets(hub, shared, logins)
+sockets = Admission(socket_application(hub, shared=shared, logins=logins))
+application = Heartbeats(ProtocolTypeRouter({"http": http, "websocket": sockets}))

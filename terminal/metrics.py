@@ -20,8 +20,10 @@ from rest_framework.views import APIView
 from marketdata.streaming.hub import QuoteHub
 from subscriptions.permissions import IsOperator
 from terminal.feed_metrics import FeedCollector
-from terminal.process_metrics import REGISTRY, HubCollector
+from terminal.process_metrics import REGISTRY, HubCollector, SocketReadsCollector
 from terminal.renderers import JsonRenderer
+from watchlists.login_monitor import LoginMonitor
+from watchlists.shared_watches import SharedWatches
 
 FEED_REGISTRY: Final = CollectorRegistry()
 FEED_REGISTRY.register(FeedCollector())
@@ -36,9 +38,10 @@ _PROXY_HEADERS: Final = (
 )
 
 
-def watch_hub(hub: QuoteHub) -> None:
-    """Register the metrics of this process's quote hub."""
+def watch_sockets(hub: QuoteHub, shared: SharedWatches, logins: LoginMonitor) -> None:
+    """Register the metrics of what serves the browser sockets of this process."""
     REGISTRY.register(HubCollector(hub))
+    REGISTRY.register(SocketReadsCollector(shared, logins))
 
 
 def is_local(meta: Mapping[str, Any], *, proxies: int) -> bool:

@@ -18,6 +18,8 @@ from prometheus_client.registry import Collector
 
 from marketdata.streaming.hub import QuoteHub
 from terminal.admission import sockets
+from watchlists.login_monitor import LoginMonitor
+from watchlists.shared_watches import SharedWatches
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # The package leaves it untyped.
 REGISTRY: Final = CollectorRegistry(auto_describe=True)
@@ -92,6 +94,23 @@ class HubCollector(Collector):
                 frames,
             ),
         ]
+
+
+class SocketReadsCollector(Collector):
+    """Reads how often the browser sockets of this process made it read the database."""
+
+    def __init__(self, shared: SharedWatches, logins: LoginMonitor) -> None:
+        self._shared = shared
+        self._logins = logins
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the number of resolved watches and of checks of login sessions."""
+        reads = CounterMetricFamily(
+            "terminal_web_socket_reads", "Reads of the database for the browser sockets of this process.", labels=["of"]
+        )
+        reads.add_metric(["watches"], self._shared.resolutions)
+        reads.add_metric(["logins"], self._logins.checks)
+        yield reads
 
 
 class PoolCollector(Collector):

@@ -7,3 +7,7 @@ class WatchlistsConfig(AppConfig):
     """The watchlists of traders, and the terminal's screens."""
 
     name = "watchlists"
+
+    def ready(self) -> None:
+        """Connect the signals."""
+        from watchlists import login_signals  # noqa: F401

@@ -1,10 +1,11 @@
 """The consumer of the browser's WebSocket: parses messages, answers watches, sends frames and notices.
 
-One task per socket runs three loops: frames from the hub, answers to watches, and the review of open watches. If a
-loop ends, the socket is closed and the browser reconnects. Channels dispatches one message at a time, and a watch may
-wait for the broker; a separate loop answers watches, so that acknowledgements do not queue behind them. Notices come
-over the Channels layer by user group; quotes do not. Messages and close codes: `marketdata.streaming.messages`,
-`marketdata.streaming.frames`.
+One task per socket runs three loops: frames from the hub, answers to watches, and the wait for the end of the login
+session. If a loop ends, the socket is closed and the browser reconnects. Channels dispatches one message at a time, and
+a watch may wait for the broker; a separate loop answers watches, so that acknowledgements do not queue behind them.
+What a watch means, and whether the session is valid, all sockets of the process read together (`shared_watches`,
+`login_monitor`). Notices come over the Channels layer by user group; quotes do not. Messages and close codes:
+`marketdata.streaming.messages`, `marketdata.streaming.frames`.
 """
 
 import asyncio
@@ -12,47 +13,39 @@ import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from importlib import import_module
 from typing import Any, Final
 
 import orjson
-from channels.auth import get_user
 from channels.consumer import get_handler_name
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
-from django.db import DatabaseError
-from django.utils import timezone
 
-from marketdata.domain.errors import DomainError
 from marketdata.notices import user_group
-from marketdata.quote_board import BoardError
 from marketdata.streaming import messages
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
 from marketdata.streaming.messages import MessageError, Watch
-from watchlists import watch_resolver
+from watchlists.login_monitor import Login, LoginMonitor
+from watchlists.shared_watches import Outcome, SharedWatches
 from watchlists.watch_resolver import ResolvedWatch
 
 logger = logging.getLogger(__name__)
 
 PROTOCOL: Final = 1  # Raised when the wire changes so that an older page cannot read it.
-# Chosen: bounds the delay after a log-out or a recentring, at a few queries per watch and review.
-REVIEW_EVERY_SECONDS: Final = 5.0
 
 
 class MarketConsumer(AsyncWebsocketConsumer):
     """One browser tab."""
 
-    def __init__(self, *, hub: QuoteHub, review_every_seconds: float = REVIEW_EVERY_SECONDS) -> None:
+    def __init__(self, *, hub: QuoteHub, shared: SharedWatches, logins: LoginMonitor) -> None:
         super().__init__()
         self.hub = hub
-        self.review_every_seconds = review_every_seconds
+        self.shared = shared
+        self.logins = logins
         self.user_id: int | None = None
         self.client: Client | None = None
         self.watches: dict[str, tuple[Watch, ResolvedWatch]] = {}
         self.pending: dict[str, Watch] = {}
+        self.updates: dict[str, tuple[Watch, Outcome]] = {}
         self.has_pending = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
 
@@ -120,6 +113,16 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 # A copy: an answer that is being computed may be older than the change, and is dropped.
                 self._queue_watch(replace(watch))
 
+    async def login_changed(self, _event: Mapping[str, Any]) -> None:
+        """Check whether the login session of this socket is still valid."""
+        if self.user_id is not None:
+            self.logins.check_user(self.user_id)
+
+    def show(self, watch: Watch, outcome: Outcome) -> None:
+        """Queue the new meaning of an open watch; a newer one replaces it."""
+        self.updates[watch.watch_id] = watch, outcome
+        self.has_pending.set()
+
     async def _dispatch(self, message: messages.ClientMessage, client: Client) -> None:
         match message:
             case messages.Acknowledge(sequence):
@@ -132,7 +135,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 await self._send_json({"type": "pong"})
             case messages.Unwatch(watch_id):
                 self.pending.pop(watch_id, None)
-                if self.watches.pop(watch_id, None):
+                if self._forget(watch_id):
                     self._watch_all(client)
             case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
                 self._queue_watch(watch)
@@ -156,7 +159,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 send_text=lambda text: self.send(text_data=text),
             ),
             self._answer_watches(client),
-            self._review(),
+            self._wait_for_log_out(),
         ]
         tasks = [asyncio.create_task(loop) for loop in loops]
         try:
@@ -173,26 +176,60 @@ class MarketConsumer(AsyncWebsocketConsumer):
         while True:
             await self.has_pending.wait()
             self.has_pending.clear()
-            while self.pending:
-                await self._answer(next(iter(self.pending.values())), client)
+            while self.pending or self.updates:
+                if self.pending:
+                    await self._answer(next(iter(self.pending.values())), client)
+                while self.updates:
+                    await self._update(*self.updates.pop(next(iter(self.updates))), client)
 
     async def _answer(self, watch: Watch, client: Client) -> None:
         """Answer a watch and start it, unless the client replaced or stopped it while it was resolved."""
         try:
-            resolved = await self._resolve(watch, is_opening=True)
+            resolved = await self.shared.open(self, watch)
             if self.pending.get(watch.watch_id) is watch:
                 self._check_size(watch, resolved)
         except MessageError as error:
+            self._close(watch)
             if self.pending.get(watch.watch_id) is watch:
                 del self.pending[watch.watch_id]
-                await self._refuse(error.code, str(error), error.watch_id)
+                await self._refuse(error.code, str(error), watch.watch_id)
             return
         if self.pending.get(watch.watch_id) is not watch:
+            self._close(watch)
             return
         del self.pending[watch.watch_id]
+        self._forget(watch.watch_id, unless=watch)
         self.watches[watch.watch_id] = (watch, resolved)
-        await self._send_json(resolved.message)
+        await self._send_answer(watch, resolved)
         self._watch_all(client)
+
+    async def _update(self, watch: Watch, outcome: Outcome, client: Client) -> None:
+        """Send the new meaning of a watch, unless the client replaced or stopped it, or knows it."""
+        current = self.watches.get(watch.watch_id)
+        if current is None or current[0] != watch or current[1] is outcome:
+            return
+        if isinstance(outcome, MessageError):
+            await self._refuse(outcome.code, str(outcome), watch.watch_id)
+            return
+        before = current[1]
+        self.watches[watch.watch_id] = (watch, outcome)
+        if outcome.message != before.message:
+            await self._send_answer(watch, outcome)
+        if outcome.instrument_ids != before.instrument_ids:
+            self._watch_all(client)
+
+    def _forget(self, watch_id: str, *, unless: Watch | None = None) -> bool:
+        """End an open watch; one that equals `unless` stays open in the process. Return whether there was one."""
+        before = self.watches.pop(watch_id, None)
+        if before is not None and before[0] != unless:
+            self.shared.close(self, before[0])
+        return before is not None
+
+    def _close(self, watch: Watch) -> None:
+        """End a watch that was not answered; one that equals the open one stays open in the process."""
+        current = self.watches.get(watch.watch_id)
+        if current is None or current[0] != watch:
+            self.shared.close(self, watch)
 
     def _check_size(self, watch: Watch, resolved: ResolvedWatch) -> None:
         others = {
@@ -211,57 +248,9 @@ class MarketConsumer(AsyncWebsocketConsumer):
     def _watch_all(self, client: Client) -> None:
         client.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
-    async def _resolve(self, watch: Watch, *, is_opening: bool) -> ResolvedWatch:
-        """Resolve `watch` in a thread, because it reads the database. Raises MessageError."""
-        resolve = partial(
-            watch_resolver.resolve_watch,
-            watch=watch,
-            user_id=self._logged_in_user(),
-            is_opening=is_opening,
-            now=timezone.now(),
-        )
-        try:
-            return await database_sync_to_async(resolve, thread_sensitive=False)()
-        except DomainError as error:
-            raise MessageError(error.code, str(error), watch_id=watch.watch_id) from error
-        except (DatabaseError, BoardError) as error:
-            logger.warning("watch of user %s not resolved: %s", self.user_id, error)
-            raise MessageError(
-                "unavailable", "The server cannot answer this watch now.", watch_id=watch.watch_id
-            ) from error
-
-    async def _review(self) -> CloseCode:
-        """Resolve the open watches again at every interval, until the user is no longer logged in."""
-        while True:
-            await asyncio.sleep(self.review_every_seconds)
-            if not await self._is_logged_in():
-                return CloseCode.LOGIN_REQUIRED
-            for watch, resolved in list(self.watches.values()):
-                await self._review_watch(watch, resolved)
-
-    async def _review_watch(self, watch: Watch, before: ResolvedWatch) -> None:
-        try:
-            after = await self._resolve(watch, is_opening=False)
-        except MessageError as error:
-            await self._refuse(error.code, str(error), error.watch_id)
-            return
-        current = self.watches.get(watch.watch_id)
-        # The client may have replaced or stopped the watch while it was resolved.
-        if after == before or current is None or current[0] is not watch or self.client is None:
-            return
-        self.watches[watch.watch_id] = (watch, after)
-        await self._send_json(after.message)
-        if after.instrument_ids != before.instrument_ids:
-            self._watch_all(self.client)
-
-    async def _is_logged_in(self) -> bool:
-        try:
-            # The login session of the handshake is a copy; a new read shows a log-out.
-            login_session = import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
-            user = await get_user({"session": login_session})  # type: ignore[typeddict-item]  # It reads nothing else.
-        except DatabaseError:
-            return True  # Unknown: the next review reads again.
-        return bool(user.is_authenticated and user.is_active and user.pk == self.user_id)
+    async def _wait_for_log_out(self) -> CloseCode:
+        await self.logins.wait_for_end(Login(self.scope["session"].session_key, self._logged_in_user()))
+        return CloseCode.LOGIN_REQUIRED
 
     async def _end(self, code: CloseCode) -> None:
         # A plain int: daphne's WebSocket library rejects subclasses of int, and the socket would stay open.
@@ -271,6 +260,8 @@ class MarketConsumer(AsyncWebsocketConsumer):
         if self.work is not None:
             self.work.cancel()
             await asyncio.gather(self.work, return_exceptions=True)
+        for watch_id in list(self.watches):
+            self._forget(watch_id)
         if self.client is not None:
             self.hub.remove_client(self.client)
         if self.user_id is not None:
@@ -283,6 +274,10 @@ class MarketConsumer(AsyncWebsocketConsumer):
 
     async def _refuse(self, code: str, sentence: str, watch_id: str | None) -> None:
         await self._send_json({"type": "error", "code": code, "message": sentence, "id": watch_id})
+
+    async def _send_answer(self, watch: Watch, resolved: ResolvedWatch) -> None:
+        # Watches of other browsers and ids share the answer.
+        await self._send_json({**resolved.message, "id": watch.watch_id})
 
     async def _send_json(self, message: Mapping[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(message).decode())

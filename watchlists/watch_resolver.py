@@ -1,7 +1,7 @@
 """Resolves the watches of a browser: the instruments of each, and the message that describes them to the screen.
 
-The consumer resolves every open watch again every few seconds, because windows move and subscriptions change. This
-module does not know sockets.
+A watch is resolved when it is opened, and again when something changed that it shows (`shared_watches`). This module
+does not know sockets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 
 from marketdata import selectors as market
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import EXCHANGE_OF, OptionType, format_expiry, format_strike
+from marketdata.domain.instruments import EXCHANGE_OF, OptionType, SeriesKey, format_expiry, format_strike
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
@@ -26,20 +26,29 @@ class ResolvedWatch:
 
     message: Mapping[str, Any]
     instrument_ids: tuple[int, ...]
+    series: SeriesKey | None = None
+    """Of a chain."""
+    follows_price: bool = False
+    """No claim holds this chain, so no service moves its window: viewers must read it again as the price moves."""
 
 
-def resolve_watch(*, watch: Watch, user_id: int, is_opening: bool, now: datetime) -> ResolvedWatch:
-    """Return the answer to `watch` for this trader. Raises DomainError with a sentence for the trader.
+def resolve_watch(*, watch: Watch, user_id: int | None, is_opening: bool, now: datetime) -> ResolvedWatch:
+    """Return the answer to `watch`. Raises DomainError with a sentence for the trader.
 
-    `is_opening` is true when the browser opens the watch, false for the periodic review of an open one.
+    `is_opening` is true when a browser of this user opens the watch, which counts as a view, and false when an open one
+    is read again. Chains and instruments are the same for all users, so then they need none.
     """
     if isinstance(watch, WatchChain):
-        return _resolve_chain(watch, user_id, now, is_opening=is_opening)
+        return _resolve_chain(watch, user_id if is_opening else None, now, is_opening=is_opening)
     if isinstance(watch, WatchInstruments):
         instrument_ids = market.list_existing(watch.instrument_ids)
-    else:
+    elif user_id is not None:
         instrument_ids = selectors.list_quoted_instruments(user_id=user_id)
-    subscription_services.note_viewed(user_id=user_id, instrument_ids=instrument_ids, now=now)
+    else:
+        raise ValueError("a watchlist is that of a user")
+    if is_opening and user_id is not None:
+        view = subscription_services.View(user_id, instrument_ids=tuple(instrument_ids))
+        subscription_services.note_views([view], now=now)
     return _watching(watch.watch_id, instrument_ids)
 
 
@@ -53,7 +62,7 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
     return ResolvedWatch(message, tuple(instrument_ids))
 
 
-def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening: bool) -> ResolvedWatch:
+def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_opening: bool) -> ResolvedWatch:
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
     view = partial(
         subscription_services.view_chain, width=watch.strikes, user_id=user_id, is_opening=is_opening, now=now
@@ -94,7 +103,12 @@ def _resolve_chain(watch: WatchChain, user_id: int, now: datetime, *, is_opening
         "strikes": _strikes(legs),
         "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
     }
-    return ResolvedWatch(message, (listing.spot_instrument_id, *ids))
+    return ResolvedWatch(
+        message,
+        (listing.spot_instrument_id, *ids),
+        series=listing.series,
+        follows_price=not subscriptions.is_claimed(chain.key),
+    )
 
 
 def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:

@@ -5,7 +5,7 @@ by all claims of the chain and moves together with their legs, so claims decide 
 `subscriptions.services.claims` and docs/decisions/0011-one-view-of-a-chain.md.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,8 +13,9 @@ from typing import Final
 
 from django.db import connection
 
-from marketdata import selectors
+from marketdata import notices, selectors
 from marketdata.domain.chain import MAX_AGE, Window, WindowKey, calculate_window, is_recalculation_due
+from marketdata.domain.changes import Changes
 from marketdata.domain.instruments import SeriesKey
 from marketdata.models import AtmCache
 from marketdata.selectors import Leg, Price, PriceSource, PriceUnknown, SeriesListing
@@ -89,7 +90,7 @@ def with_current_window(chain: Chain, stored: Window | None, *, is_opening: bool
     return replace(chain, window=stored)
 
 
-def store_windows(chains: Iterable[Chain]) -> None:
+def store_windows(chains: Sequence[Chain]) -> None:
     """Store the windows of these chains over earlier calculations, in one statement."""
     AtmCache.objects.bulk_create(
         [_row(chain) for chain in chains],
@@ -97,6 +98,7 @@ def store_windows(chains: Iterable[Chain]) -> None:
         unique_fields=["exchange_segment", "underlying_symbol", "expiry", "width"],
         update_fields=["ltp", "atm", "strike_step", "lowest_strike", "highest_strike", "calculated_at"],
     )
+    notices.publish_on_commit(Changes(series=frozenset(chain.key.series for chain in chains)))
 
 
 def store_first_window(chain: Chain) -> None:
@@ -117,6 +119,7 @@ def move_windows(series: Mapping[SeriesKey, SeriesKey], *, claimed: Collection[S
         cursor.execute(_DELETE_WINDOWS, _columns(former_of.keys() - claimed))
         cursor.execute(_MOVE_WINDOWS, [*_columns(former_of.values()), *_columns(former_of)])
         cursor.execute(_DELETE_WINDOWS, _columns(series.keys() - former_of.keys()))
+    notices.publish_on_commit(Changes(series=frozenset(series) | frozenset(series.values())))
 
 
 def _columns(keys: Iterable[SeriesKey]) -> list[list[object]]:

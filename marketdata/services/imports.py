@@ -17,9 +17,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
-from marketdata import dhan_api, selectors
+from marketdata import dhan_api, notices, selectors
 from marketdata.dhan import scrip_master
 from marketdata.dhan.scrip_master import MasterRefused, MasterRow
+from marketdata.domain.changes import EVERYTHING
 from marketdata.domain.instruments import ExchangeSegment, InstrumentType
 from marketdata.domain.list_rules import (
     FileFacts,
@@ -101,6 +102,8 @@ def import_instruments(
                 transaction.set_rollback(True)
             else:
                 _finish(record)
+                if record.inserted or record.changed or record.delisted:
+                    notices.publish_on_commit(EVERYTHING)
     except (MasterRefused, dhan_api.InstrumentFileError) as refusal:
         record.refusal = str(refusal)
         # The transaction was rolled back: counts set before the refusal are no longer true.

@@ -6,8 +6,9 @@ Theory of operation. The first client starts the hub; it stops `linger_seconds` 
    between the snapshot and the stream.
 2. A gap in the sequence, a new epoch or a lost bus makes a connection incomplete. The hub requests another FULL frame.
    If none arrives within a second, it shows the last-value cache of that connection.
-3. Four tasks: absorb frames, read the owners' reports, read the calendar, judge the feed and repair. One more task per
-   client sends, so that a client that does not read delays no other. All share one event loop; no lock is needed.
+3. Five tasks: absorb frames, read the owners' reports, read the calendar, forward changes of what viewers see, judge
+   the feed and repair. One more task per client sends, so that a client that does not read delays no other. All share
+   one event loop; no lock is needed.
 
 Decides nothing about rows (`mirror`), rates (`outbox`) or the status of the feed (`feed_status`).
 """
@@ -25,6 +26,7 @@ import orjson
 from django.db import Error as DatabaseError
 
 from marketdata import quote_board
+from marketdata.domain.changes import Changes
 from marketdata.domain.feed import ConnectionMeasurements, ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameError
 from marketdata.domain.quote_state import SegmentActivity, list_closed
@@ -54,6 +56,7 @@ SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
 Clock = Callable[[], float]
 ReadCalendar = Callable[[], Awaitable[SessionBook]]
+NoteChanges = Callable[[Changes], None]
 
 
 class Client:
@@ -103,6 +106,7 @@ class QuoteHub:
         send_timeout_seconds: float = CLOSE_AFTER_SECONDS,
         clock: Clock = time.monotonic,
         read_calendar: ReadCalendar | None = None,
+        note_changes: NoteChanges | None = None,
     ) -> None:
         self.mirror = QuoteMirror()
         self.feed: FeedStatus | None = None
@@ -114,6 +118,8 @@ class QuoteHub:
         self._clock = clock
         # Without it every weekday has the ordinary hours.
         self._read_calendar = read_calendar
+        # Receives every published change of what viewers see; EVERYTHING after a loss of the bus.
+        self._note_changes = note_changes
         self._clients: set[Client] = set()
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
@@ -219,6 +225,8 @@ class QuoteHub:
     async def _mirror_board(self) -> None:
         board = self._connect()
         works = [self._listen(board), self._read_reports(board), self._refresh_calendar(), self._beat(board)]
+        if self._note_changes is not None:
+            works.append(self._listen_changes(board, self._note_changes))
         tasks = [asyncio.create_task(work) for work in works]
         try:
             # Only `_beat` ends normally, without clients. Any other end is an exception; `result` raises it.
@@ -299,6 +307,18 @@ class QuoteHub:
                 except (DatabaseError, OSError) as error:
                     logger.warning("market calendar not readable (%s); using the former one", type(error).__name__)
             await asyncio.sleep(CALENDAR_EVERY_SECONDS)
+
+    async def _listen_changes(self, board: HubBoard, note: NoteChanges) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                async for changes in board.changes():
+                    pause = FIRST_RETRY_SECONDS
+                    note(changes)
+            except (BoardError, OSError, TimeoutError) as error:
+                logger.debug("changes not readable (%s); again within %.1f s", type(error).__name__, pause)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
+            pause = min(pause * 2, LONGEST_RETRY_SECONDS)
 
     def _list_closed(self, now: datetime) -> tuple[tuple[int, int], ...]:
         """Return each closed segment with the time of its close; recent trades outrank the calendar."""

@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping
 
 from django.db.models import Count, Q
 
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from subscriptions.domain.wanted import WantedInstrument
-from subscriptions.models import ClaimLeg, Subscription
+from subscriptions.models import Claim, ClaimLeg, Subscription
 
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:
@@ -36,6 +37,16 @@ def connection_of(instrument_ids: Collection[int]) -> Mapping[int, int]:
     """Return the connection of each subscribed instrument, by instrument id."""
     rows = Subscription.objects.filter(instrument_id__in=instrument_ids)
     return dict(rows.values_list("instrument_id", "connection_id"))
+
+
+def is_claimed(key: WindowKey) -> bool:
+    """Return whether any claim holds the legs of this window."""
+    return Claim.objects.filter(
+        exchange_segment=key.series.segment,
+        underlying_symbol=key.series.underlying,
+        expiry=key.series.expiry,
+        width=key.width,
+    ).exists()
 
 
 def list_claim_connections(claim_ids: Collection[int]) -> Mapping[int, Mapping[int, int]]:

@@ -10,7 +10,7 @@ from subscriptions.services.claims.claiming import Placed, claim_chain, claim_ch
 from subscriptions.services.claims.eviction import evict_chains, set_pinned
 from subscriptions.services.claims.quota import QuotaExceeded
 from subscriptions.services.claims.release import Release, UnknownClaim, delete_users, release, release_claim
-from subscriptions.services.claims.viewing import note_viewed, view_chain
+from subscriptions.services.claims.viewing import View, note_views, view_chain
 from subscriptions.services.passes.contract_review import Review, review_claims
 from subscriptions.services.passes.end_of_day import end_of_day, list_due_closings, release_tier_a
 from subscriptions.services.passes.expiry import release_expired

@@ -8,10 +8,10 @@ claims of the viewer: a trader cannot protect the chain of another from eviction
 """
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection, transaction
 
@@ -21,28 +21,42 @@ from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import PriceSource, SeriesListing, Underlying
 from marketdata.services import Chain
-from subscriptions.services.claims import windows
+from subscriptions.selectors import is_claimed
 from subscriptions.services.placement.lock import try_lock
 
-# Chosen: eviction compares ages of minutes, and a browser asks every five seconds: this saves five of six writes.
+# Chosen: eviction compares ages of minutes, so a caller who asks every second needs no write every second.
 EVERY: Final = timedelta(seconds=30)
 
 # SKIP LOCKED: rows that another transaction writes are left for the next view, so a view neither waits nor deadlocks.
-_NOTE_CHAIN: Final = """
-UPDATE claims SET last_viewed_at = %(now)s WHERE id IN (
-    SELECT id FROM claims
-    WHERE user_id = %(user)s AND tier = 'A' AND last_viewed_at <= %(before)s
-        AND exchange_segment = %(segment)s AND underlying_symbol = %(underlying)s AND expiry = %(expiry)s
-    FOR NO KEY UPDATE SKIP LOCKED
+# Parallel arrays: the views of all browsers of a process are two statements.
+_NOTE_CHAINS: Final = """
+UPDATE claims SET last_viewed_at = %s WHERE id IN (
+    SELECT claims.id FROM claims
+    JOIN unnest(%s::bigint[], %s::smallint[], %s::varchar[], %s::date[]) AS viewed (viewer, segment, symbol, expiry)
+        ON claims.user_id = viewer AND exchange_segment = segment AND underlying_symbol = symbol
+        AND claims.expiry = viewed.expiry
+    WHERE tier = 'A' AND last_viewed_at <= %s
+    FOR NO KEY UPDATE OF claims SKIP LOCKED
 )
 """
 _NOTE_INSTRUMENTS: Final = """
-UPDATE claims SET last_viewed_at = %(now)s WHERE id IN (
-    SELECT id FROM claims
-    WHERE user_id = %(user)s AND tier = 'A' AND last_viewed_at <= %(before)s AND instrument_id = ANY(%(instruments)s)
-    FOR NO KEY UPDATE SKIP LOCKED
+UPDATE claims SET last_viewed_at = %s WHERE id IN (
+    SELECT claims.id FROM claims
+    JOIN unnest(%s::bigint[], %s::bigint[]) AS viewed (viewer, instrument)
+        ON claims.user_id = viewer AND claims.instrument_id = instrument
+    WHERE tier = 'A' AND last_viewed_at <= %s
+    FOR NO KEY UPDATE OF claims SKIP LOCKED
 )
 """
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one user looks at: a chain (its claims of every width), and single instruments."""
+
+    user_id: int
+    series: SeriesKey | None = None
+    instrument_ids: tuple[int, ...] = ()
 
 
 def view_chain(
@@ -64,7 +78,7 @@ def view_chain(
     listing = market_selectors.get_series(underlying=underlying, expiry=expiry, now=now)
     chain = _view(listing, width or listing.default_width, caller_ltp=caller_ltp, is_opening=is_opening, now=now)
     if user_id is not None:
-        note_viewed(user_id=user_id, series=listing.series, now=now)
+        note_views([View(user_id, series=listing.series)], now=now)
     return chain
 
 
@@ -74,7 +88,7 @@ def _view(listing: SeriesListing, width: int, *, caller_ltp: Decimal | None, is_
     stored = market_selectors.find_window(key=key)
     # 1. A claimed window is shown as stored, even after the price moved: its claims hold exactly these legs, so these
     #    are the ones that stream. Recentring moves the window and the legs in one transaction.
-    if stored is not None and windows.is_claimed(key):
+    if stored is not None and is_claimed(key):
         return market_services.stored_chain(listing=listing, width=width, stored=stored)
     # 2. Without claims, the stored window is shown while it holds.
     chain = market_services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)
@@ -95,24 +109,23 @@ def _store_unclaimed(chain: Chain, *, is_first: bool) -> Chain:
         # A claim that was made since holds the legs of the stored window, so a row is replaced only under the lock and
         # after a second look for claims. The lock is tried, not awaited: a view does not wait for writers, and the
         # next view tries again.
-        elif try_lock() and not windows.is_claimed(chain.key):
+        elif try_lock() and not is_claimed(chain.key):
             market_services.store_windows([chain])
     # Read back, because another view or a claim may have stored a window in between.
     stored = market_selectors.find_window(key=chain.key)
     return chain if stored is None else replace(chain, window=stored)
 
 
-def note_viewed(
-    *, user_id: int, series: SeriesKey | None = None, instrument_ids: Collection[int] = (), now: datetime
-) -> None:
-    """Note that this user views a chain (its claims of every width) or single instruments.
+def note_views(views: Collection[View], *, every: timedelta = EVERY, now: datetime) -> None:
+    """Note that users view their claims, at most one write per claim in `every`.
 
-    At most one write per claim in `EVERY`; a claim that another transaction writes is skipped.
+    A claim that another transaction writes is skipped.
     """
-    asked: dict[str, Any] = {"user": user_id, "now": now, "before": now - EVERY}
+    chains = [(one.user_id, one.series) for one in views if one.series is not None]
+    singles = [(one.user_id, instrument) for one in views for instrument in one.instrument_ids]
     with connection.cursor() as cursor:
-        if series is not None:
-            asked |= {"segment": series.segment, "underlying": series.underlying, "expiry": series.expiry}
-            cursor.execute(_NOTE_CHAIN, asked)
-        if instrument_ids:
-            cursor.execute(_NOTE_INSTRUMENTS, {**asked, "instruments": list(instrument_ids)})
+        if chains:
+            rows = [(user, int(key.segment), key.underlying, key.expiry) for user, key in chains]
+            cursor.execute(_NOTE_CHAINS, [now, *map(list, zip(*rows, strict=True)), now - every])
+        if singles:
+            cursor.execute(_NOTE_INSTRUMENTS, [now, *map(list, zip(*singles, strict=True)), now - every])

@@ -40,11 +40,6 @@ def list_claims(keys: Iterable[WindowKey]) -> Mapping[WindowKey, Sequence[Claim]
     return found
 
 
-def is_claimed(key: WindowKey) -> bool:
-    """Return whether any claim holds the legs of this window."""
-    return _claims_like([key]).exists()
-
-
 def _claims_like(keys: Collection[WindowKey]) -> QuerySet[Claim]:
     """Return the claims of these windows; of several keys, also those of other combinations of their fields."""
     return Claim.objects.filter(

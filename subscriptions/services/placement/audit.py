@@ -10,6 +10,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import prefetch_related_objects
 
+from marketdata import notices
+from marketdata.domain.changes import Changes
 from subscriptions.domain.claims import Cause, LegChange, LogAction
 from subscriptions.models import Claim, SubscriptionLog
 
@@ -37,7 +39,7 @@ def record(
     lost: Sequence[LegChange] = (),
     subjects: Mapping[int, str] | None = None,
 ) -> None:
-    """Write one row for each of `claims` with the changes of that claim.
+    """Write one row for each of `claims` with the changes of that claim; publish after the commit what they touch.
 
     `subjects` has the subject by claim id where it is not the claim's present one.
     """
@@ -59,6 +61,13 @@ def record(
         for claim in claims
     ]
     SubscriptionLog.objects.bulk_create(rows, batch_size=_BATCH_ROWS)
+    # Every change of placement is audited, so none of them is missing for the viewers.
+    notices.publish_on_commit(
+        Changes(
+            series=frozenset(series for claim in claims if (series := claim.series) is not None),
+            instruments=frozenset(one.instrument_id for one in (*gained, *lost) if one.changes_streaming),
+        )
+    )
 
 
 def _group_by_claim(changes: Iterable[LegChange]) -> Mapping[int, list[LegChange]]:

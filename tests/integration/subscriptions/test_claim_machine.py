@@ -84,7 +84,7 @@ class Claims(ConnectionRules):
 
     @rule(trader=traders, chain=chains)
     def view(self, trader: int, chain: int) -> None:
-        services.note_viewed(user_id=self.users[trader], series=self.listing.series[chain], now=self.tick())
+        services.note_views([services.View(self.users[trader], series=self.listing.series[chain])], now=self.tick())
 
     @precondition(lambda _: Claim.objects.filter(tier="A").exclude(kind="spot").exists())
     @rule(position=st.integers(0, 50), is_pinned=st.booleans())

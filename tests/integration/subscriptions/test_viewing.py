@@ -36,7 +36,7 @@ def test_a_view_is_written_at_most_once_in_thirty_seconds(listing: Listing, asha
 
     seen = []
     for after in (29, 30, 59, 60):
-        services.note_viewed(user_id=asha.pk, series=series, now=NOW + seconds(after))
+        services.note_views([services.View(asha.pk, series=series)], now=NOW + seconds(after))
         seen.append(viewed_at(claim_id) - NOW)
 
     assert seen == [seconds(0), seconds(30), seconds(30), seconds(60)]
@@ -50,7 +50,7 @@ def test_a_view_updates_only_the_claims_of_the_viewer(listing: Listing, asha: Us
     theirs = claim_chain(series, user_id=vikram.pk, now=NOW).claim_id
     other = claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk, now=NOW).claim_id
 
-    services.note_viewed(user_id=asha.pk, series=series, now=NOW + seconds(40))
+    services.note_views([services.View(asha.pk, series=series)], now=NOW + seconds(40))
 
     assert (viewed_at(mine), viewed_at(narrow)) == (NOW + seconds(40), NOW + seconds(40))
     assert (viewed_at(theirs), viewed_at(other)) == (NOW, NOW)
@@ -60,7 +60,7 @@ def test_a_view_needs_one_statement(listing: Listing, asha: User) -> None:
     claim_chain(listing.series_of("TCS"), user_id=asha.pk, now=NOW)
 
     with CaptureQueriesContext(connection) as queries:
-        services.note_viewed(user_id=asha.pk, series=listing.series_of("TCS"), now=NOW + seconds(40))
+        services.note_views([services.View(asha.pk, series=listing.series_of("TCS"))], now=NOW + seconds(40))
 
     assert len(queries) == 1
 
@@ -74,7 +74,7 @@ def test_a_view_skips_claims_that_another_transaction_locks(listing: Listing, as
         cursor.execute("BEGIN")
         cursor.execute("SELECT id FROM claims WHERE id = %s FOR UPDATE", [claim_id])
 
-        services.note_viewed(user_id=asha.pk, series=series, now=NOW + seconds(40))
+        services.note_views([services.View(asha.pk, series=series)], now=NOW + seconds(40))
 
         assert viewed_at(claim_id) == NOW
     other.close()
@@ -96,7 +96,7 @@ def test_a_watch_in_a_browser_protects_a_chain_from_eviction(listing: Listing, a
 def test_a_watch_of_the_watchlist_is_a_view_of_its_entries_only(listing: Listing, asha: User) -> None:
     instrument = claim_instrument(listing.spots["TCS"].pk, user_id=asha.pk, now=NOW).claim_id
 
-    services.note_viewed(user_id=asha.pk, instrument_ids=[listing.spots["TCS"].pk], now=NOW + seconds(40))
+    services.note_views([services.View(asha.pk, instrument_ids=(listing.spots["TCS"].pk,))], now=NOW + seconds(40))
     resolve_watch(watch=WatchWatchlist(watch_id="list"), user_id=asha.pk, is_opening=True, now=NOW + seconds(80))
 
     assert viewed_at(instrument) == NOW + seconds(40)  # the watchlist has no entry of it

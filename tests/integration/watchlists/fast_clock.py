@@ -9,6 +9,8 @@ from channels.routing import ProtocolTypeRouter
 
 from marketdata.streaming.hub import QuoteHub
 from terminal.asgi import http, socket_application
+from watchlists.login_monitor import LoginMonitor
+from watchlists.shared_watches import SharedWatches
 
 SPEED = 5.0
 """chosen: a limit of 3 s is still longer than a busy machine needs for two frames."""
@@ -18,4 +20,5 @@ def read_clock() -> float:
     return SPEED * time.monotonic()
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": socket_application(QuoteHub(clock=read_clock))})
+sockets = socket_application(QuoteHub(clock=read_clock), shared=SharedWatches(), logins=LoginMonitor())
+application = ProtocolTypeRouter({"http": http, "websocket": sockets})

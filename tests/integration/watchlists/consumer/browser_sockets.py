@@ -9,9 +9,11 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
+from django.contrib.sessions.models import Session
 from django.test import Client
 
 from accounts.models import User
+from marketdata.domain.changes import Changes
 from marketdata.models import Instrument
 from marketdata.streaming.frames import BrowserFrame
 from marketdata.streaming.hub import QuoteHub
@@ -20,7 +22,9 @@ from subscriptions.models import Subscription
 from terminal.asgi import socket_application
 from tests.factories import NOW
 from tests.frame_readers import decode_browser_frame
+from watchlists.login_monitor import LoginMonitor
 from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.shared_watches import SharedWatches
 
 HOST = "testserver"
 
@@ -30,6 +34,7 @@ class BrowserSocket:
     """One open browser socket with the prices, frames and kinds of messages that it received."""
 
     socket: WebsocketCommunicator
+    cookie: str = ""
     prices: dict[int, float] = field(default_factory=dict)
     frames: list[BrowserFrame] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
@@ -97,6 +102,22 @@ def change_password(user: User) -> None:
     user.save()
 
 
+def deactivate(user: User) -> None:
+    user.is_active = False
+    user.save()
+
+
+def delete_sessions(user: User) -> None:
+    """Delete the login sessions of every user, as `clearsessions` does with those that have expired."""
+    Session.objects.all().delete()
+
+
+def log_out(cookie: str) -> None:
+    client = Client()
+    client.cookies["sessionid"] = cookie
+    assert client.post("/logout/").status_code == 302
+
+
 def subscribe(instrument: Instrument) -> None:
     Subscription.objects.create(instrument=instrument, connection_id=1, tier=Tier.A, mode="ticker", since=NOW)
 
@@ -107,8 +128,20 @@ def add_share(user: User, share: Instrument) -> None:
     )
 
 
-def make_communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float) -> WebsocketCommunicator:
-    application = socket_application(hub, review_every_seconds=review)
+OPEN: set[SharedWatches] = set()
+"""Those of the open sockets; in a process of the product all sockets share one."""
+
+
+def note_changes(changes: Changes) -> None:
+    """Receive the changes of the hub for all open sockets."""
+    for one in OPEN:
+        one.note(changes)
+
+
+def make_communicator(
+    hub: QuoteHub, cookie: str, *, origin: str, shared: SharedWatches, logins: LoginMonitor
+) -> WebsocketCommunicator:
+    application = socket_application(hub, shared=shared, logins=logins)
     headers = [(b"host", HOST.encode()), (b"cookie", f"sessionid={cookie}".encode())]
     if origin:
         headers.append((b"origin", origin.encode()))
@@ -117,11 +150,17 @@ def make_communicator(hub: QuoteHub, cookie: str, *, origin: str, review: float)
 
 @asynccontextmanager
 async def open_socket(hub: QuoteHub, user: User | None, *, review: float = 60.0) -> AsyncIterator[BrowserSocket]:
+    """Yield a socket whose watches and login are read again after `review` seconds, if nothing announces a change."""
     cookie = await database_sync_to_async(session_cookie)(user) if user else ""
-    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", review=review)
+    shared, logins = SharedWatches(follow_seconds=review, refresh_seconds=review), LoginMonitor(check_seconds=review)
+    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", shared=shared, logins=logins)
     is_accepted, _ = await socket.connect(timeout=8)
     assert is_accepted
+    OPEN.add(shared)
     try:
-        yield BrowserSocket(socket)
+        yield BrowserSocket(socket, cookie)
     finally:
+        OPEN.remove(shared)
         await socket.disconnect(timeout=8)
+        await shared.aclose()
+        await logins.aclose()

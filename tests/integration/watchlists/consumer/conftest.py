@@ -16,6 +16,7 @@ from marketdata.streaming.hub import QuoteHub
 from tests import factories
 from tests.factories import Listing
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
+from tests.integration.watchlists.consumer.browser_sockets import note_changes
 
 
 @pytest_asyncio.fixture(autouse=True)
@@ -30,7 +31,7 @@ async def closed_connections() -> AsyncIterator[None]:
 
 @pytest_asyncio.fixture
 async def hub(own_board: str) -> AsyncIterator[QuoteHub]:
-    one = QuoteHub(connect=connect_hub)
+    one = QuoteHub(connect=connect_hub, note_changes=note_changes)
     yield one
     await one.aclose()
 

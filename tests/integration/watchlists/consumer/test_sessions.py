@@ -1,5 +1,6 @@
 """The browser socket from the handshake on: login sessions, origins, notices, errors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +14,15 @@ from tests.integration.marketdata.streaming.frame_publishers import FramePublish
 from tests.integration.watchlists.consumer.browser_sockets import (
     HOST,
     change_password,
+    deactivate,
+    delete_sessions,
+    log_out,
     make_communicator,
     open_socket,
     session_cookie,
 )
+from watchlists.login_monitor import LoginMonitor
+from watchlists.shared_watches import SharedWatches
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
 
@@ -46,7 +52,7 @@ async def test_a_socket_without_a_login_is_closed_with_4401(hub: QuoteHub) -> No
 @pytest.mark.parametrize("origin", ["", "http://evil.example", f"http://{HOST}:8001", f"http://{HOST}.evil.example"])
 async def test_pages_of_other_origins_are_refused_at_the_handshake(hub: QuoteHub, trader: User, origin: str) -> None:
     cookie = await database_sync_to_async(session_cookie)(trader)
-    socket = make_communicator(hub, cookie, origin=origin, review=60)
+    socket = make_communicator(hub, cookie, origin=origin, shared=SharedWatches(), logins=LoginMonitor())
 
     is_accepted, _ = await socket.connect(timeout=8)
 
@@ -54,11 +60,38 @@ async def test_pages_of_other_origins_are_refused_at_the_handshake(hub: QuoteHub
     await socket.disconnect(timeout=8)
 
 
-async def test_the_end_of_the_login_session_closes_the_socket(hub: QuoteHub, trader: User) -> None:
+@pytest.mark.parametrize("end", [change_password, deactivate, delete_sessions, User.delete])
+async def test_the_end_of_the_login_closes_the_socket_at_once(
+    hub: QuoteHub, trader: User, end: Callable[[User], object]
+) -> None:
+    # The next check of all sockets is a minute away.
+    async with open_socket(hub, trader, review=60) as browser:
+        await browser.receive("welcome")
+
+        await database_sync_to_async(end)(trader)
+
+        assert await browser.receive_close_code() == 4401
+
+
+async def test_a_log_out_closes_only_the_sockets_of_its_own_login(hub: QuoteHub, trader: User) -> None:
+    async with open_socket(hub, trader) as other, open_socket(hub, trader) as browser:
+        await browser.receive("welcome")
+        await other.receive("welcome")
+
+        await database_sync_to_async(log_out)(browser.cookie)
+
+        assert await browser.receive_close_code() == 4401
+        await other.send(type="ping")
+        await other.receive("pong")
+
+
+async def test_a_login_that_ended_without_an_announcement_is_found_by_the_next_check(
+    hub: QuoteHub, trader: User
+) -> None:
     async with open_socket(hub, trader, review=0.1) as browser:
         await browser.receive("welcome")
 
-        await database_sync_to_async(change_password)(trader)
+        await database_sync_to_async(User.objects.filter(pk=trader.pk).update)(is_active=False)
 
         assert await browser.receive_close_code() == 4401
 
@@ -108,6 +141,6 @@ async def test_a_server_error_closes_the_socket_with_a_code_that_allows_to_recon
     async with open_socket(hub, trader, review=0.1) as browser:
         await browser.receive("welcome")
 
-        settings.SESSION_ENGINE = "no.such.engine"
+        del settings.AUTHENTICATION_BACKENDS
 
         assert await browser.receive_close_code() == 4409

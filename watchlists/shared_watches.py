@@ -1,0 +1,242 @@
+"""The open watches of one process, resolved once for all browsers that show the same.
+
+A watch is resolved again only for a reason:
+
+1. A service published a change that touches it: a window, a claim, a subscription or the listing.
+2. No claim holds the chain, so its window follows the price (`FOLLOW_SECONDS`).
+3. Nothing happened for `REFRESH_SECONDS`: a change may have been lost, and what depends on the date changes unnoticed.
+
+So browsers at rest cost no queries, however many show a chain. Each viewer compares the answer with its former one.
+Views are noted together, too: they decide the order of eviction. All state belongs to one event loop.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Final, Protocol
+
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+from django.utils import timezone
+
+from marketdata.domain.changes import Changes
+from marketdata.domain.errors import DomainError
+from marketdata.quote_board import BoardError
+from marketdata.streaming.messages import MessageError, Watch, WatchWatchlist
+from subscriptions import services as subscription_services
+from subscriptions.services import View
+from watchlists import watch_resolver
+from watchlists.watch_resolver import ResolvedWatch
+
+logger = logging.getLogger(__name__)
+
+FOLLOW_SECONDS: Final = 5.0
+"""Chosen: the window of a chain that no claim holds moves within seconds after the price has moved by a strike."""
+REFRESH_SECONDS: Final = 60.0
+"""Chosen: bounds how long a browser shows what a lost message would have changed, at one resolution a minute."""
+NOTE_SECONDS: Final = 30.0
+"""Required: one write per process and half a minute. Eviction compares ages of minutes."""
+BEAT_SECONDS: Final = 0.5
+"""Chosen: a fraction of FOLLOW_SECONDS."""
+CONCURRENT: Final = 4
+"""Chosen: a fifth of DATABASE_CONNECTIONS, so that a change of the whole listing leaves connections to requests."""
+
+Outcome = ResolvedWatch | MessageError
+
+
+class Viewer(Protocol):
+    """One browser socket."""
+
+    user_id: int | None
+
+    def show(self, watch: Watch, outcome: Outcome) -> None:
+        """Take the new meaning of an open watch; must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a watch shows; a watchlist is that of its trader."""
+
+    watch: Watch
+    user_id: int | None
+
+
+@dataclass(eq=False, slots=True)
+class _Topic:
+    """A subject with its viewers, and the newest answer."""
+
+    subject: _Subject
+    viewers: set[tuple[Viewer, Watch]] = field(default_factory=set)
+    resolved: ResolvedWatch | None = None
+    # Monotonic seconds: the beginning of the newest resolution, and of the newest one for a browser that opens it.
+    began_at: float = 0.0
+    opened_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def follows_price(self) -> bool:
+        """Whether it changes without a service that would publish it."""
+        return self.resolved is not None and self.resolved.follows_price
+
+
+class SharedWatches:
+    """Make one where the process starts, and pass it to the consumers; its task runs while a browser watches."""
+
+    def __init__(
+        self,
+        *,
+        follow_seconds: float = FOLLOW_SECONDS,
+        refresh_seconds: float = REFRESH_SECONDS,
+        note_seconds: float = NOTE_SECONDS,
+    ) -> None:
+        self.resolutions = 0
+        self._follow_seconds = follow_seconds
+        self._refresh_seconds = refresh_seconds
+        self._note_seconds = note_seconds
+        self._topics: dict[_Subject, _Topic] = {}
+        self._changed: set[_Topic] = set()
+        self._has_changed = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+
+    async def open(self, viewer: Viewer, watch: Watch) -> ResolvedWatch:
+        """Return the answer to a watch that a browser opens, and show it every later one until `close`.
+
+        Raises MessageError; then the watch is open only if it was before.
+        """
+        arrived_at, subject = time.monotonic(), _subject(viewer, watch)
+        topic = self._topics.setdefault(subject, _Topic(subject))
+        was_open = (viewer, watch) in topic.viewers
+        topic.viewers.add((viewer, watch))
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run(), name="shared watches")
+        try:
+            async with topic.lock:
+                # Browsers that opened it while another one's resolution waited for the lock share that one.
+                if topic.resolved is not None and topic.opened_at >= arrived_at:
+                    return topic.resolved
+                began_at = time.monotonic()
+                resolved = await self._resolve(topic, user_id=viewer.user_id, is_opening=True)
+                topic.opened_at = began_at
+                return resolved
+        except BaseException:
+            if not was_open:
+                self.close(viewer, watch)
+            raise
+
+    def close(self, viewer: Viewer, watch: Watch) -> None:
+        """End a watch; no effect if it is not open."""
+        topic = self._topics.get(_subject(viewer, watch))
+        if topic is None:
+            return
+        topic.viewers.discard((viewer, watch))
+        if not topic.viewers:
+            del self._topics[topic.subject]
+
+    def note(self, changes: Changes) -> None:
+        """Read again what these changes touch."""
+        for topic in self._topics.values():
+            # While it is being resolved for the first time, anything may concern it.
+            if topic.resolved is None or changes.touches(
+                series=topic.resolved.series, instruments=topic.resolved.instrument_ids
+            ):
+                self._changed.add(topic)
+        self._has_changed.set()
+
+    async def _run(self) -> None:
+        """Resolve what changed or is due, and note views, while there are viewers."""
+        noted_at = time.monotonic()
+        while self._topics:
+            try:
+                async with asyncio.timeout(min(BEAT_SECONDS, self._follow_seconds)):
+                    await self._has_changed.wait()
+            except TimeoutError:
+                self._changed.update(topic for topic in self._topics.values() if self._is_due(topic))
+            self._has_changed.clear()
+            try:
+                await self._read_changed()
+                if time.monotonic() - noted_at >= self._note_seconds:
+                    noted_at = time.monotonic()
+                    await self._note_views()
+            except Exception:  # The outermost loop: after a bug with one watch, the others must go on.
+                logger.exception("open watches not read again; trying again within %.0f s", self._refresh_seconds)
+
+    def _is_due(self, topic: _Topic) -> bool:
+        """Return whether a topic must be read again without a change."""
+        limit = self._follow_seconds if topic.follows_price else self._refresh_seconds
+        return time.monotonic() - topic.began_at >= limit
+
+    async def aclose(self) -> None:
+        """Cancel the task and wait for its end."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+
+    async def _read_changed(self) -> None:
+        changed, self._changed = self._changed, set()
+        gate = asyncio.Semaphore(CONCURRENT)
+
+        async def read(topic: _Topic) -> None:
+            async with gate, topic.lock:
+                # Its viewers may have left while it waited.
+                if topic.viewers:
+                    await self._read_again(topic)
+
+        await asyncio.gather(*(read(topic) for topic in changed))
+
+    async def _read_again(self, topic: _Topic) -> None:
+        try:
+            await self._resolve(topic, user_id=topic.subject.user_id, is_opening=False)
+        except MessageError as error:
+            _show(topic, error)
+
+    async def _resolve(self, topic: _Topic, *, user_id: int | None, is_opening: bool) -> ResolvedWatch:
+        """Resolve in a thread, because that reads the database; show the answer if it is new. Raises MessageError."""
+        topic.began_at = time.monotonic()
+        self.resolutions += 1
+        resolve = partial(
+            watch_resolver.resolve_watch,
+            watch=topic.subject.watch,
+            user_id=user_id,
+            is_opening=is_opening,
+            now=timezone.now(),
+        )
+        try:
+            resolved = await database_sync_to_async(resolve, thread_sensitive=False)()
+        except DomainError as error:
+            raise MessageError(error.code, str(error)) from error
+        except (DatabaseError, BoardError) as error:
+            logger.warning("watch not resolved: %s", error)
+            raise MessageError("unavailable", "The server cannot answer this watch now.") from error
+        if resolved != topic.resolved:
+            topic.resolved = resolved
+            _show(topic, resolved)
+        return resolved
+
+    async def _note_views(self) -> None:
+        # Sorted: two processes that lock the same claims do so in one order.
+        views = [
+            View(viewer.user_id, resolved.series, () if resolved.series else resolved.instrument_ids)
+            for topic in self._topics.values()
+            if (resolved := topic.resolved) is not None
+            for viewer, _ in topic.viewers
+            if viewer.user_id is not None
+        ]
+        note = partial(
+            subscription_services.note_views, list(dict.fromkeys(views)), every=timedelta(0), now=timezone.now()
+        )
+        try:
+            await database_sync_to_async(note, thread_sensitive=False)()
+        except DatabaseError as error:
+            logger.warning("views not noted (%s); again in %.0f s", type(error).__name__, self._note_seconds)
+
+
+def _subject(viewer: Viewer, watch: Watch) -> _Subject:
+    return _Subject(replace(watch, watch_id=""), viewer.user_id if isinstance(watch, WatchWatchlist) else None)
+
+
+def _show(topic: _Topic, outcome: Outcome) -> None:
+    for viewer, watch in list(topic.viewers):
+        viewer.show(watch, outcome)
