@@ -15,6 +15,7 @@ from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 
 MOST_LISTED: Final = 2_000
 """Chosen: as many instruments as one browser may watch; a change of more concerns nearly every viewer."""
+_EVERYTHING: Final = {"everything": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Changes:
         """Return the change as JSON; everything, if more than MOST_LISTED series or instruments have changed."""
         is_everything = self.is_everything or max(len(self.series), len(self.instruments)) > MOST_LISTED
         if is_everything:
-            return orjson.dumps({"everything": True})
+            return orjson.dumps(_EVERYTHING)
         series = [[int(one.segment), one.underlying, one.expiry.isoformat()] for one in self.series]
         return orjson.dumps({"series": series, "instruments": list(self.instruments)})
 
@@ -41,7 +42,7 @@ class Changes:
     def parse(cls, payload: bytes) -> Self:
         """Return the change of an encoded one. Raises ValueError, KeyError or TypeError for another payload."""
         body = orjson.loads(payload)
-        if body.get("everything") is True:
+        if body == _EVERYTHING:
             return cls(is_everything=True)
         series = (
             SeriesKey(ExchangeSegment(segment), underlying, date.fromisoformat(expiry))

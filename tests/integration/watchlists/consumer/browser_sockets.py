@@ -149,18 +149,32 @@ def make_communicator(
 
 
 @asynccontextmanager
-async def open_socket(hub: QuoteHub, user: User | None, *, review: float = 60.0) -> AsyncIterator[BrowserSocket]:
-    """Yield a socket whose watches and login are read again after `review` seconds, if nothing announces a change."""
-    cookie = await database_sync_to_async(session_cookie)(user) if user else ""
-    shared, logins = SharedWatches(follow_seconds=review, refresh_seconds=review), LoginMonitor(check_seconds=review)
-    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", shared=shared, logins=logins)
-    is_accepted, _ = await socket.connect(timeout=8)
-    assert is_accepted
+async def serving(shared: SharedWatches) -> AsyncIterator[None]:
+    """Forward the changes of the hub to the watches of several sockets, as in a process of the product."""
     OPEN.add(shared)
     try:
-        yield BrowserSocket(socket, cookie)
+        yield
     finally:
         OPEN.remove(shared)
-        await socket.disconnect(timeout=8)
         await shared.aclose()
-        await logins.aclose()
+
+
+@asynccontextmanager
+async def open_socket(
+    hub: QuoteHub, user: User | None, *, review: float = 60.0, shared: SharedWatches | None = None
+) -> AsyncIterator[BrowserSocket]:
+    """Yield a socket with watches of its own, or with those of `shared`.
+
+    Its own watches, and its login, are read again after `review` seconds if nothing announces a change.
+    """
+    cookie = await database_sync_to_async(session_cookie)(user) if user else ""
+    own, logins = SharedWatches(follow_seconds=review, refresh_seconds=review), LoginMonitor(check_seconds=review)
+    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", shared=shared or own, logins=logins)
+    async with serving(own):
+        is_accepted, _ = await socket.connect(timeout=8)
+        assert is_accepted
+        try:
+            yield BrowserSocket(socket, cookie)
+        finally:
+            await socket.disconnect(timeout=8)
+            await logins.aclose()

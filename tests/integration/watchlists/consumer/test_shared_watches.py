@@ -1,0 +1,157 @@
+"""Watches of several browsers: changes by services reach them at once, each chain is read once, at rest nothing is."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.utils import timezone
+
+from accounts.models import User
+from marketdata.streaming.hub import QuoteHub
+from subscriptions import services
+from subscriptions.domain.claims import Cause
+from subscriptions.models import Claim
+from tests.factories import NOW, Listing, make_user, put_prices
+from tests.integration.marketdata.streaming.frame_publishers import FramePublisher
+from tests.integration.subscriptions.claim_factories import claim_chain
+from tests.integration.watchlists.consumer.browser_sockets import BrowserSocket, open_socket, serving
+from tests.waiting import wait_until_async
+from watchlists.shared_watches import SharedWatches
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("seeded")]
+
+CHAIN = {"symbol": "RELIANCE"}
+
+
+async def open_chain(browser: BrowserSocket) -> dict[str, Any]:
+    await browser.send(type="watch", id="chain", chain=CHAIN)
+    return await browser.receive("chain")
+
+
+async def receive_unchanged(browser: BrowserSocket, shared: SharedWatches) -> int:
+    """Receive frames until nothing was read between three of them; return the number of resolutions."""
+    before = -1
+    while before != shared.resolutions:
+        before = shared.resolutions
+        for _ in range(3):
+            await browser.receive_frame()
+    return before
+
+
+async def test_a_claim_is_shown_to_an_open_chain_at_once(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0})
+    async with open_socket(hub, trader) as browser:
+        assert (await open_chain(browser))["not_streaming"]
+
+        await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=timezone.now())
+
+        await browser.receive("chain", not_streaming=[])
+
+
+async def test_a_release_is_shown_to_an_open_chain_at_once(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    series, spot = listing.series_of("RELIANCE"), listing.spots["RELIANCE"].pk
+    await database_sync_to_async(put_prices)({spot: 2_604.0})
+    await database_sync_to_async(claim_chain)(series, user_id=trader.pk, now=timezone.now())
+    async with open_socket(hub, trader) as browser:
+        assert (await open_chain(browser))["not_streaming"] == []
+
+        await database_sync_to_async(release_all)(trader)
+
+        while spot not in (await browser.receive("chain"))["not_streaming"]:
+            pass
+
+
+async def test_a_recentred_window_is_shown_at_once(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    spot, now = listing.spots["RELIANCE"].pk, timezone.now()
+    await database_sync_to_async(put_prices)({spot: 2_604.0}, now=now)
+    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+    async with open_socket(hub, trader) as browser:
+        assert (await open_chain(browser))["atm"] == "2600"
+
+        await database_sync_to_async(put_prices)({spot: 2_684.0}, now=now + timedelta(seconds=1))
+        await database_sync_to_async(services.recentre)(now=now + timedelta(seconds=2))
+
+        await browser.receive("chain", atm="2680")
+
+
+async def test_browsers_with_one_chain_share_each_reading_of_it(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    now = timezone.now()
+    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0}, now=now)
+    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+    other = await database_sync_to_async(make_user)("trader2")
+    shared = SharedWatches()
+    async with (
+        serving(shared),
+        open_socket(hub, trader, shared=shared) as one,
+        open_socket(hub, other, shared=shared) as two,
+    ):
+        await open_chain(one)
+        await open_chain(two)
+        before = await receive_unchanged(one, shared)
+
+        await database_sync_to_async(release_all)(trader)
+
+        for browser in (one, two):
+            while not (await browser.receive("chain"))["not_streaming"]:
+                pass
+        # One for the release. The window is of no claim any more, so it may be read again as the price moves.
+        assert shared.resolutions - before <= 2
+
+
+async def test_browsers_at_rest_read_nothing(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    now = timezone.now()
+    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0}, now=now)
+    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+    # Both intervals would pass many times in this test if they applied to a claimed chain at rest.
+    shared = SharedWatches(follow_seconds=0.05)
+    async with serving(shared), open_socket(hub, trader, shared=shared) as browser:
+        await open_chain(browser)
+        await browser.send(type="watch", id="list", watchlist=True)
+        await browser.receive("watching")
+        before = await receive_unchanged(browser, shared)
+
+        for _ in range(5):
+            await browser.receive_frame()
+
+        assert shared.resolutions == before
+
+
+async def test_the_views_of_all_browsers_are_noted_together(
+    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
+) -> None:
+    settings.MARKET_DATE = NOW.date()
+    now = timezone.now()
+    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0}, now=now)
+    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+    shared = SharedWatches(note_seconds=0.1)
+    async with serving(shared), open_socket(hub, trader, shared=shared) as browser:
+        await open_chain(browser)
+        opened_at = timezone.now()
+
+        async def is_noted() -> bool:
+            claim = await Claim.objects.aget(user_id=trader.pk)
+            return claim.last_viewed_at > opened_at
+
+        await wait_until_async(is_noted, message="the view is noted again")
+
+
+def release_all(user: User) -> None:
+    now = timezone.now()
+    with services.placement(now=now):
+        services.release(list(Claim.objects.filter(user_id=user.pk)), cause=Cause("TEST", "test", now))
