@@ -134,6 +134,11 @@ class PoolCollector(Collector):
             figures.get("connections_num", 0),
         )
         yield CounterMetricFamily(
+            "terminal_web_database_uses",
+            "How often a request or a browser socket of this web process took a database connection.",
+            figures.get("requests_num", 0),
+        )
+        yield CounterMetricFamily(
             "terminal_web_database_waits",
             "Requests of this web process that waited for a database connection.",
             figures.get("requests_queued", 0),

@@ -28,6 +28,7 @@ class Browser:
         """Arrival times of frames that contain a quote younger than a second."""
         self.seen_at: dict[int, float] = {}
         """Arrival time of the newest quote of each instrument."""
+        self.frames = 0
         self.snapshots = 0
         self.feed: dict[str, Any] = {}
         self.feeds: list[tuple[int, dict[str, Any]]] = []
@@ -78,6 +79,7 @@ class Browser:
 
     def _receive_frame(self, payload: bytes) -> None:
         frame = decode_browser_frame(payload)
+        self.frames += 1
         self.snapshots += frame.kind is BrowserFrameKind.SNAPSHOT
         known = frame.rows[frame.rows["known"] > 0]
         if len(known) and int(known["age_ms"].min()) < 1_000:

@@ -1,8 +1,11 @@
-"""The database connections of a web process, from outside: requests share them, and a broken one fails no request."""
+"""The database connections of a web process, from outside: requests share them, a broken one fails no request, and
+browsers at rest take none.
+"""
 
 import json
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,18 +13,24 @@ from django.db import connection
 from knox.models import get_token_model
 
 from accounts.models import User
+from tests.browsers import log_in, watching_browser
+from tests.factories import Listing
+from tests.waiting import wait_until
 from tests.web_servers import running_web
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
 
 REQUESTS = 20
+BROWSERS = 10
+FRAMES = 6
+"""Chosen: an empty frame comes every 0.75 s, so these take 4.5 s; the calendar is read every 30 s."""
 
 
 class Caller:
     """An integrator with a token."""
 
     def __init__(self, web: str) -> None:
-        self._web = web
+        self.web = web
         _, self._token = get_token_model().objects.create(user=User.objects.create_user("ravi"))
 
     def read_status(self) -> object:
@@ -36,12 +45,20 @@ class Caller:
         """Return how many connections requests have taken and not returned."""
         return self._metric('terminal_web_database_connections{state="used"}')
 
+    def count_reads(self) -> float:
+        """Return how often the watches of browsers were read."""
+        return self._metric('terminal_web_socket_reads_total{of="watches"}')
+
+    def count_uses(self) -> float:
+        """Return how often a connection was taken, with those of this scrape up to then."""
+        return self._metric("terminal_web_database_uses_total")
+
     def _metric(self, name: str) -> float:
         lines = dict(line.rsplit(" ", 1) for line in self._read("/metrics").splitlines() if not line.startswith("#"))
         return float(lines[name])
 
     def _read(self, path: str, **headers: str) -> str:
-        request = urllib.request.Request(f"http://{self._web}{path}", headers=headers)
+        request = urllib.request.Request(f"http://{self.web}{path}", headers=headers)
         with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310  loopback
             return str(reply.read().decode())
 
@@ -78,3 +95,24 @@ def test_a_request_after_all_connections_broke_is_answered(caller: Caller) -> No
     assert ended >= 1
     assert caller.read_status()
     assert caller.count_connects() > before
+
+
+def test_browsers_at_rest_take_no_connection(caller: Caller, listing: Listing) -> None:
+    watched = [one.pk for one in listing.spots.values()]
+    cookie = log_in("asha")
+    with ExitStack() as stack:
+        browsers = [stack.enter_context(watching_browser(caller.web, cookie, watched)) for _ in range(BROWSERS)]
+        wait_until(lambda: all(one.answers("all") for one in browsers), message="every watch is answered")
+        # The hub of the first browser takes everything as changed once, so the watch is read a second time.
+        wait_until(lambda: caller.count_reads() >= 2, message="the changes of the beginning are read")
+        caller.count_uses()
+        of_a_scrape = -caller.count_uses() + caller.count_uses()
+        frames = [one.frames for one in browsers]
+        before = caller.count_uses()
+
+        wait_until(
+            lambda: all(one.frames >= had + FRAMES for one, had in zip(browsers, frames, strict=True)),
+            message="every browser has received further frames",
+        )
+
+        assert caller.count_uses() - before <= of_a_scrape
