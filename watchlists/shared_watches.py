@@ -72,9 +72,11 @@ class _Topic:
     viewers: set[tuple[Viewer, Watch]] = field(default_factory=set)
     resolved: ResolvedWatch | None = None
     # Monotonic seconds: the beginning of the newest resolution, and of the newest one for a browser that opens it.
-    began_at: float = 0.0
+    began_at: float = field(default_factory=time.monotonic)
     opened_at: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_changed: bool = False
+    is_being_read: bool = False
 
     @property
     def follows_price(self) -> bool:
@@ -99,7 +101,9 @@ class SharedWatches:
         self._topics: dict[_Subject, _Topic] = {}
         self._changed: set[_Topic] = set()
         self._has_changed = asyncio.Event()
+        self._gate = asyncio.Semaphore(CONCURRENT)
         self._runner: asyncio.Task[None] | None = None
+        self._readings: set[asyncio.Task[None]] = set()
 
     async def open(self, viewer: Viewer, watch: Watch) -> ResolvedWatch:
         """Return the answer to a watch that a browser opens, and show it every later one until `close`.
@@ -146,7 +150,7 @@ class SharedWatches:
         self._has_changed.set()
 
     async def _run(self) -> None:
-        """Resolve what changed or is due, and note views, while there are viewers."""
+        """Have read what changed or is due, and note views, while there are viewers."""
         noted_at = time.monotonic()
         while self._topics:
             try:
@@ -155,13 +159,18 @@ class SharedWatches:
             except TimeoutError:
                 self._changed.update(topic for topic in self._topics.values() if self._is_due(topic))
             self._has_changed.clear()
-            try:
-                await self._read_changed()
-                if time.monotonic() - noted_at >= self._note_seconds:
-                    noted_at = time.monotonic()
-                    await self._note_views()
-            except Exception:  # The outermost loop: after a bug with one watch, the others must go on.
-                logger.exception("open watches not read again; trying again within %.0f s", self._refresh_seconds)
+            changed, self._changed = self._changed, set()
+            for topic in changed:
+                # A separate task each: one that waits for the broker must not delay the others.
+                topic.is_changed = True
+                if not topic.is_being_read:
+                    topic.is_being_read = True
+                    reading = asyncio.create_task(self._read_again(topic), name="open watch")
+                    self._readings.add(reading)
+                    reading.add_done_callback(self._readings.discard)
+            if time.monotonic() - noted_at >= self._note_seconds:
+                noted_at = time.monotonic()
+                await self._note_views()
 
     def _is_due(self, topic: _Topic) -> bool:
         """Return whether a topic must be read again without a change."""
@@ -169,28 +178,25 @@ class SharedWatches:
         return time.monotonic() - topic.began_at >= limit
 
     async def aclose(self) -> None:
-        """Cancel the task and wait for its end."""
-        if self._runner is not None:
-            self._runner.cancel()
-            await asyncio.gather(self._runner, return_exceptions=True)
-
-    async def _read_changed(self) -> None:
-        changed, self._changed = self._changed, set()
-        gate = asyncio.Semaphore(CONCURRENT)
-
-        async def read(topic: _Topic) -> None:
-            async with gate, topic.lock:
-                # Its viewers may have left while it waited.
-                if topic.viewers:
-                    await self._read_again(topic)
-
-        await asyncio.gather(*(read(topic) for topic in changed))
+        """Cancel the tasks and wait for their end."""
+        tasks = self._readings if self._runner is None else self._readings | {self._runner}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read_again(self, topic: _Topic) -> None:
-        try:
-            await self._resolve(topic, user_id=topic.subject.user_id, is_opening=False)
-        except MessageError as error:
-            _show(topic, error)
+        """Read a topic until nothing changed meanwhile; its viewers may leave at any time."""
+        # No `await` between the condition and the end: a change that is noted then starts another task.
+        while topic.is_changed and topic.viewers:
+            topic.is_changed = False
+            async with topic.lock, self._gate:
+                try:
+                    await self._resolve(topic, user_id=topic.subject.user_id, is_opening=False)
+                except MessageError as error:
+                    _show(topic, error)
+                except Exception:  # The outermost loop of a topic: a bug with one must not end its updates.
+                    logger.exception("open watch not read; again within %.0f s", self._refresh_seconds)
+        topic.is_being_read = False
 
     async def _resolve(self, topic: _Topic, *, user_id: int | None, is_opening: bool) -> ResolvedWatch:
         """Resolve in a thread, because that reads the database; show the answer if it is new. Raises MessageError."""
@@ -216,7 +222,6 @@ class SharedWatches:
         return resolved
 
     async def _note_views(self) -> None:
-        # Sorted: two processes that lock the same claims do so in one order.
         views = [
             View(viewer.user_id, resolved.series, () if resolved.series else resolved.instrument_ids)
             for topic in self._topics.values()

@@ -14,7 +14,7 @@ from knox.models import get_token_model
 
 from accounts.models import User
 from tests.browsers import log_in, watching_browser
-from tests.factories import Listing
+from tests.factories import make_listing
 from tests.waiting import wait_until
 from tests.web_servers import running_web
 
@@ -97,8 +97,8 @@ def test_a_request_after_all_connections_broke_is_answered(caller: Caller) -> No
     assert caller.count_connects() > before
 
 
-def test_browsers_at_rest_take_no_connection(caller: Caller, listing: Listing) -> None:
-    watched = [one.pk for one in listing.spots.values()]
+def test_browsers_at_rest_take_no_connection(caller: Caller) -> None:
+    watched = [one.pk for one in make_listing().spots.values()]
     cookie = log_in("asha")
     with ExitStack() as stack:
         browsers = [stack.enter_context(watching_browser(caller.web, cookie, watched)) for _ in range(BROWSERS)]
