@@ -52,7 +52,7 @@ class Received:
     milliseconds: list[float] = field(default_factory=list)
 
 
-class BrowserSocket(WSListener):  # type: ignore[misc]  # picows ships no types.
+class BrowserSocket(WSListener):
     """One browser: watches a set, acknowledges each frame."""
 
     def __init__(self, watched: Sequence[int], hz: int, received: Received) -> None:

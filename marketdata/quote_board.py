@@ -92,8 +92,8 @@ class QuoteBoard:
 
     def publish_changes(self, changes: Changes) -> None:
         """Append a committed change to the stream that web processes read."""
-        key, fields = f"{self._prefix}:changes", {_CHANGE: changes.encode()}
-        self._redis.xadd(key, fields, maxlen=CHANGES_KEPT, approximate=True)
+        fields: Any = {_CHANGE: changes.encode()}
+        self._redis.xadd(f"{self._prefix}:changes", fields, maxlen=CHANGES_KEPT, approximate=True)
 
     def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the unexpired reports, in order of connection number."""

@@ -249,7 +249,8 @@ class MarketConsumer(AsyncWebsocketConsumer):
         client.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
 
     async def _wait_for_log_out(self) -> CloseCode:
-        await self.logins.wait_for_end(Login(self.scope["session"].session_key, self._logged_in_user()))
+        # A user without a session key would have no session to end: the first check closes the socket.
+        await self.logins.wait_for_end(Login(self.scope["session"].session_key or "", self._logged_in_user()))
         return CloseCode.LOGIN_REQUIRED
 
     async def _end(self, code: CloseCode) -> None:

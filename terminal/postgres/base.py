@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from types import ModuleType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import psycopg
 from django.conf import settings
@@ -147,15 +147,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """Connects like Django's wrapper, within the limits of this process, and from a pool with DATABASE_POOL."""
 
     Database = _BoundedPsycopg(psycopg.__name__)
+    # Django's, by alias of the database; its stubs lack it, as they lack `_configure_connection`.
+    _connection_pools: ClassVar[dict[str, ConnectionPool[BoundedConnection]]] = {}
 
     @property
     def pool(self) -> ConnectionPool[BoundedConnection] | None:
         """The pool of this process, made by the first caller; None without DATABASE_POOL."""
         if self.alias == NO_DB_ALIAS or not settings.DATABASE_POOL:
             return None
-        pools: dict[str, ConnectionPool[BoundedConnection]] = self._connection_pools
         # Two threads may make one at the same time. The second is discarded: it is not open yet.
-        return pools.get(self.alias) or pools.setdefault(self.alias, self._make_pool())
+        return self._connection_pools.get(self.alias) or self._connection_pools.setdefault(
+            self.alias, self._make_pool()
+        )
 
     def _make_pool(self) -> ConnectionPool[BoundedConnection]:
         def check(connection: BoundedConnection) -> None:
@@ -170,7 +173,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection_class=BoundedConnection,
             # Autocommit, as Django expects of a new connection.
             kwargs=self.get_connection_params() | {"autocommit": True},
-            configure=self._configure_connection,
+            configure=self._configure_connection,  # type: ignore[attr-defined]
             check=check,
             open=False,
             min_size=0,

@@ -18,7 +18,7 @@ from tests.factories import make_listing
 from tests.waiting import wait_until
 from tests.web_servers import running_web
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 REQUESTS = 20
 BROWSERS = 10
@@ -64,7 +64,7 @@ class Caller:
 
 
 @pytest.fixture
-def caller(tmp_path: Path) -> Iterator[Caller]:
+def caller(tmp_path: Path, transactional_db: None, own_board: str) -> Iterator[Caller]:
     with running_web(tmp_path) as web:
         yield Caller(web)
 
