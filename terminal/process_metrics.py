@@ -114,20 +114,22 @@ class SocketReadsCollector(Collector):
 
 
 class PoolCollector(Collector):
-    """Reads the database connections of this process, if it has a pool."""
+    """Reads the database connections of this process; all values are 0 without a pool."""
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: without this the registration collects, and would make the pool before its first use."""
+        return []
 
     def collect(self) -> Iterable[Metric]:
         """Return the open connections, how many were opened, and how many requests waited for one."""
         pool = getattr(connection, "pool", None)  # The stubs lack it.
-        if pool is None:
-            return
-        figures = pool.get_stats()
-        idle = figures["pool_available"]
+        figures = pool.get_stats() if pool is not None else {}
+        idle = figures.get("pool_available", 0)
         held = GaugeMetricFamily(
             "terminal_web_database_connections", "Database connections of this web process.", labels=["state"]
         )
         held.add_metric(["idle"], idle)
-        held.add_metric(["used"], figures["pool_size"] - idle)
+        held.add_metric(["used"], figures.get("pool_size", 0) - idle)
         yield held
         yield CounterMetricFamily(
             "terminal_web_database_connects",

@@ -31,6 +31,8 @@ from subscriptions.domain.connection_life import DisconnectCause
 from terminal import errors, feed_metrics, health, process_metrics
 from terminal.admission import TRY_AGAIN_LATER
 from terminal.probes import NoAnswer
+from watchlists.login_monitor import LoginMonitor
+from watchlists.shared_watches import SharedWatches
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "operations.md"
@@ -123,6 +125,7 @@ def metric_names() -> set[str]:
     families = [
         *feed_metrics.FeedCollector().describe(),
         *process_metrics.HubCollector(QuoteHub()).collect(),
+        *process_metrics.SocketReadsCollector(SharedWatches(), LoginMonitor()).collect(),
         *process_metrics.REGISTRY.collect(),
     ]
     return {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
@@ -188,7 +191,7 @@ def test_every_refusal_on_the_browser_socket() -> None:
     sources = [
         ROOT / "marketdata/streaming/messages.py",
         ROOT / "watchlists/consumers.py",
-        ROOT / "watchlists/watch_resolver.py",
+        ROOT / "watchlists/shared_watches.py",
     ]
     raised = [
         called_with(ast.parse(one.read_text()), {"MessageError", "messages.MessageError"}, position=0)

@@ -65,9 +65,13 @@ def database_url(*, database: str | None = None) -> str:
     return f"postgres://{user}@{quote(own['HOST'], safe='')}:{own['PORT']}/{database or own['NAME']}"
 
 
+SET_BY_WEB = frozenset({"DATABASE_PATIENCE_MS", "DATABASE_POOL"})
+"""`terminal.asgi` sets these for its process, and some tests import it in theirs."""
+
+
 def server_environment() -> Mapping[str, str]:
     """Return the environment of a process of the stack, on the servers that Django uses here."""
-    return os.environ | {
+    return {name: value for name, value in os.environ.items() if name not in SET_BY_WEB} | {
         "DATABASE_URL": database_url(),
         "REDIS_URL": settings.REDIS_URL,
         "REDIS_PREFIX": settings.REDIS_PREFIX,
