@@ -13,7 +13,6 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 
 from accounts.models import User
-from marketdata.domain.changes import Changes
 from marketdata.models import Instrument
 from marketdata.streaming.frames import BrowserFrame
 from marketdata.streaming.hub import QuoteHub
@@ -22,6 +21,7 @@ from subscriptions.models import Subscription
 from terminal.asgi import socket_application
 from tests.factories import NOW
 from tests.frame_readers import decode_browser_frame
+from tests.integration.watchlists.consumer.change_receivers import serving
 from watchlists.login_monitor import LoginMonitor
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.shared_watches import SharedWatches
@@ -128,16 +128,6 @@ def add_share(user: User, share: Instrument) -> None:
     )
 
 
-OPEN: set[SharedWatches] = set()
-"""Those of the open sockets; in a process of the product all sockets share one."""
-
-
-def note_changes(changes: Changes) -> None:
-    """Receive the changes of the hub for all open sockets."""
-    for one in OPEN:
-        one.note(changes)
-
-
 def make_communicator(
     hub: QuoteHub, cookie: str, *, origin: str, shared: SharedWatches, logins: LoginMonitor
 ) -> WebsocketCommunicator:
@@ -146,17 +136,6 @@ def make_communicator(
     if origin:
         headers.append((b"origin", origin.encode()))
     return WebsocketCommunicator(application, "/ws/market/", headers=headers)
-
-
-@asynccontextmanager
-async def serving(shared: SharedWatches) -> AsyncIterator[None]:
-    """Forward the changes of the hub to the watches of several sockets, as in a process of the product."""
-    OPEN.add(shared)
-    try:
-        yield
-    finally:
-        OPEN.remove(shared)
-        await shared.aclose()
 
 
 @asynccontextmanager

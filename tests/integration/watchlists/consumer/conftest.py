@@ -16,7 +16,7 @@ from marketdata.streaming.hub import QuoteHub
 from tests import factories
 from tests.factories import Listing
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
-from tests.integration.watchlists.consumer.browser_sockets import note_changes
+from tests.integration.watchlists.consumer.change_receivers import note_changes
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -15,7 +15,8 @@ from subscriptions.models import Claim
 from tests.factories import NOW, Listing, make_user, put_prices
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher
 from tests.integration.subscriptions.claim_factories import claim_chain
-from tests.integration.watchlists.consumer.browser_sockets import BrowserSocket, open_socket, serving
+from tests.integration.watchlists.consumer.browser_sockets import BrowserSocket, open_socket
+from tests.integration.watchlists.consumer.change_receivers import serving
 from tests.waiting import wait_until_async
 from watchlists.shared_watches import SharedWatches
 
