@@ -237,22 +237,23 @@ def test_a_commit_nudges_the_owners_and_a_refusal_does_not(
     listing: Listing, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     user = make_user()
-    with django_capture_on_commit_callbacks() as nudges:
+    with django_capture_on_commit_callbacks() as callbacks:
         placed = claim_chain(listing.series_of("RELIANCE"), user_id=user.pk)
-    assert len(nudges) == 1
+    # What the claims of the chain and of its spot changed for viewers, and one nudge for both.
+    assert len(callbacks) == 3
     FeedConnection.objects.update(capacity=11)
 
     with (
-        django_capture_on_commit_callbacks() as nudges,
+        django_capture_on_commit_callbacks() as callbacks,
         pytest.raises(services.CapacityExceeded),
         transaction.atomic(),
     ):
         claim_chain(listing.series_of("TCS"), user_id=user.pk, width=41)
-    assert nudges == []
+    assert callbacks == []
 
-    with django_capture_on_commit_callbacks() as nudges:
+    with django_capture_on_commit_callbacks() as callbacks:
         release_claim(placed.claim_id)
-    assert nudges
+    assert callbacks
 
 
 def test_an_unreachable_board_does_not_undo_a_commit(
@@ -268,7 +269,8 @@ def test_an_unreachable_board_does_not_undo_a_commit(
         claim_instrument(instrument, user_id=make_user().pk)
 
     assert count_subscribed() == 1
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    # The changes for viewers, and the nudge.
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 
 @pytest.mark.parametrize("count", [3, 40])

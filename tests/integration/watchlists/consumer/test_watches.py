@@ -209,12 +209,14 @@ async def test_prices_flow_while_a_watch_waits_for_the_broker(
         settings.DHAN_REST_URL = url
         settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
         await publisher.publish_changes({spot: 25_000.0})
+        await browser.send(type="rate", hz=10)
         await browser.send(type="watch", id="strip", instruments=[spot])
         await browser.receive_until(lambda held: held == {spot: 25_000.0})
 
         await browser.send(type="watch", id="chain", chain={"symbol": "TCS"})
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(8):
             await requested.wait()
+        async with asyncio.timeout(2):
             for price in (25_001.0, 25_002.0, 25_003.0, 25_004.0):
                 await publisher.publish_changes({spot: price})
                 await browser.receive_until(lambda held, price=price: held == {spot: price})  # type: ignore[misc]
