@@ -1,6 +1,6 @@
 """Frames to browsers: how many arrive, how late, and what they cost the web process.
 
-    .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_fanout
+    make bench ARGS=fanout
 
 Starts a simulator (20,000 packets a second), a feed worker with 2,000 instruments and a web process, and opens browser
 sockets that acknowledge every frame, all in this process. *Distinct* browsers watch different sets of 200 instruments,
@@ -127,7 +127,3 @@ def main() -> None:
         ):
             wait_until_streaming(INSTRUMENTS)
             asyncio.run(measure_all(web, process.pid, ids))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Every read endpoint over HTTP, warm, against a web process that opens a database connection for each request.
 
-    .venv/bin/python -m devstack exec -- .venv/bin/python -m benchmarks.bench_http
+    make bench ARGS=http
 
 Starts a simulator, a feed worker and two web processes on a test database, adds a chain of 202 legs, and sends one
 request at a time over a kept connection, in turn to both. The times are those of the caller, so they include its own
@@ -130,7 +130,3 @@ def main() -> None:
                 limit = f"budget {budget:2.0f} ms" if budget else " " * 12
                 print(f"{path:<42} p50 {p50:5.1f}  p99 {p99:5.1f} ms  {limit}  ", end="")
                 print(f"a connection each {other:5.1f} ms {other / p50:4.1f}x")
-
-
-if __name__ == "__main__":
-    main()
