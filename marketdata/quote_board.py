@@ -57,7 +57,8 @@ CACHE_TTL_SECONDS: Final = 24 * 3600
 # Chosen: the rarest task that health reads runs once a day.
 RUN_TTL_SECONDS: Final = 24 * 3600
 
-# Chosen: a reader that falls behind by more has been without Redis, and then it takes everything as changed.
+# Chosen: far more than are published between two reads, which follow each other at once (the busiest task publishes
+# some ten at a time). A reader that was without Redis for longer takes everything as changed.
 CHANGES_KEPT: Final = 1_000
 # Chosen: bounds one read of the stream; a longer one saves nothing, a shorter one costs commands at rest.
 CHANGES_BLOCK_SECONDS: Final = 2.0

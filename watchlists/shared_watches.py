@@ -236,6 +236,8 @@ class SharedWatches:
             await database_sync_to_async(note, thread_sensitive=False)()
         except DatabaseError as error:
             logger.warning("views not noted (%s); again in %.0f s", type(error).__name__, self._note_seconds)
+        except Exception:  # The outermost loop: watches must be read again, whatever is wrong with a view.
+            logger.exception("views not noted; again in %.0f s", self._note_seconds)
 
 
 def _subject(viewer: Viewer, watch: Watch) -> _Subject:
