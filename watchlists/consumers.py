@@ -1,8 +1,8 @@
 """The consumer of the browser's WebSocket: parses messages, answers watches, sends frames and notices.
 
-One task per socket runs three loops: frames from the hub, answers to watches, and the wait for the end of the login
-session. If a loop ends, the socket is closed and the browser reconnects. Channels dispatches one message at a time, and
-a watch may wait for the broker; a separate loop answers watches, so that acknowledgements do not queue behind them.
+One task per socket runs four loops: frames from the hub, answers to watches, their later meanings, and the wait for the
+end of the login session. If a loop ends, the socket is closed and the browser reconnects. Channels dispatches one
+message at a time, and a watch may wait for the broker: so acknowledgements and the other watches do not wait behind it.
 What a watch means, and whether the session is valid, all sockets of the process read together (`shared_watches`,
 `login_monitor`). Notices come over the Channels layer by user group; quotes do not. Messages and close codes:
 `marketdata.streaming.messages`, `marketdata.streaming.frames`.
@@ -47,6 +47,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.pending: dict[str, Watch] = {}
         self.updates: dict[str, tuple[Watch, Outcome]] = {}
         self.has_pending = asyncio.Event()
+        self.has_updates = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
 
     async def __call__(self, *arguments: Any) -> None:
@@ -121,7 +122,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
     def show(self, watch: Watch, outcome: Outcome) -> None:
         """Queue the new meaning of an open watch; a newer one replaces it."""
         self.updates[watch.watch_id] = watch, outcome
-        self.has_pending.set()
+        self.has_updates.set()
 
     async def _dispatch(self, message: messages.ClientMessage, client: Client) -> None:
         match message:
@@ -159,6 +160,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 send_text=lambda text: self.send(text_data=text),
             ),
             self._answer_watches(client),
+            self._send_updates(client),
             self._wait_for_log_out(),
         ]
         tasks = [asyncio.create_task(loop) for loop in loops]
@@ -176,11 +178,15 @@ class MarketConsumer(AsyncWebsocketConsumer):
         while True:
             await self.has_pending.wait()
             self.has_pending.clear()
-            while self.pending or self.updates:
-                if self.pending:
-                    await self._answer(next(iter(self.pending.values())), client)
-                while self.updates:
-                    await self._update(*self.updates.pop(next(iter(self.updates))), client)
+            while self.pending:
+                await self._answer(next(iter(self.pending.values())), client)
+
+    async def _send_updates(self, client: Client) -> CloseCode:
+        while True:
+            await self.has_updates.wait()
+            self.has_updates.clear()
+            while self.updates:
+                await self._update(*self.updates.pop(next(iter(self.updates))), client)
 
     async def _answer(self, watch: Watch, client: Client) -> None:
         """Answer a watch and start it, unless the client replaced or stopped it while it was resolved."""
