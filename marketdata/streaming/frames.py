@@ -113,22 +113,36 @@ class BrowserFrame:
 
 
 HEADER: Final = struct.Struct(f"<BBHIdII{4 * MAX_CONNECTIONS}I")
+# The two parts of the header: of the one frame, and of the feed, the same for all browsers.
+_HEAD: Final = struct.Struct("<BBHIdI")
+_STATUS: Final = struct.Struct(f"<I{4 * MAX_CONNECTIONS}I")
 
 
 def encode_browser_frame(frame: BrowserFrame) -> bytes:
     """Return `frame` encoded: header and rows."""
-    known = (frame.measurements.get(number, ConnectionMeasurements()) for number in range(1, MAX_CONNECTIONS + 1))
-    header = HEADER.pack(
-        WIRE_VERSION,
+    return join_browser_frame(
         frame.kind,
-        len(frame.rows),
-        frame.sequence,
-        float(frame.server_time_ms),
-        frame.epoch,
-        encode_milliseconds(frame.feed_age_ms),
-        *chain.from_iterable(map(_measurements_in_words, known)),
+        sequence=frame.sequence,
+        server_time_ms=frame.server_time_ms,
+        epoch=frame.epoch,
+        status=encode_status(frame.feed_age_ms, frame.measurements),
+        rows=frame.rows.tobytes(),
     )
-    return header + frame.rows.tobytes()
+
+
+def encode_status(feed_age_ms: int | None, measurements: Mapping[int, ConnectionMeasurements]) -> bytes:
+    """Return the part of the header that all frames of one instant share."""
+    known = (measurements.get(number, ConnectionMeasurements()) for number in range(1, MAX_CONNECTIONS + 1))
+    words = chain.from_iterable(map(_measurements_in_words, known))
+    return _STATUS.pack(encode_milliseconds(feed_age_ms), *words)
+
+
+def join_browser_frame(
+    kind: BrowserFrameKind, *, sequence: int, server_time_ms: int, epoch: int, status: bytes, rows: bytes
+) -> bytes:
+    """Return a frame of encoded `rows`, with the `status` of `encode_status`."""
+    count = len(rows) // WIRE_ROW.itemsize
+    return _HEAD.pack(WIRE_VERSION, kind, count, sequence, float(server_time_ms), epoch) + status + rows
 
 
 def _measurements_in_words(measurements: ConnectionMeasurements) -> tuple[int, int, int, int]:

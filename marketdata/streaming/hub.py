@@ -33,9 +33,10 @@ from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
 from marketdata.streaming.feed_status import FeedStatus, judge_feed
-from marketdata.streaming.frames import CloseCode
+from marketdata.streaming.frames import CloseCode, encode_status
 from marketdata.streaming.messages import feed_message
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
+from marketdata.streaming.moments import Moments
 from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
 
 logger = logging.getLogger(__name__)
@@ -85,8 +86,10 @@ class Client:
     async def wait_until_due(self) -> None:
         """Return at the next interval, or at once after `watch`, `resync` or `wake`."""
         now = self._clock()
-        # 0: a frame is overdue, but acknowledgements hold it back. Wait one interval; never loop without a pause.
-        pause = self.outbox.seconds_until_due(now) or self.outbox.interval_seconds(now)
+        interval = self.outbox.interval_seconds(now)
+        # 0: a frame is overdue, but nothing changed or acknowledgements hold it back. Wait for the next instant of this
+        # rate; never loop without a pause.
+        pause = self.outbox.seconds_until_due(now) or interval - now % interval
         try:
             async with asyncio.timeout(pause):
                 await self._ready.wait()
@@ -121,6 +124,7 @@ class QuoteHub:
         # Receives every published change of what viewers see; EVERYTHING after a loss of the bus.
         self._note_changes = note_changes
         self._clients: set[Client] = set()
+        self._moments = Moments()
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
         self._calendar = SessionBook()
@@ -178,14 +182,14 @@ class QuoteHub:
         # By identity: `_judge` replaces the object only when the status changes, and this runs per client and interval.
         news, now = self.feed if client.sent_feed is not self.feed else None, self._clock()
         # The frame first: with the status a page shows the rows as live that it has, and after an outage those are old.
-        frame = client.outbox.next_frame(
-            self.mirror,
+        moment = self._moments.get(
+            client.outbox.rate_hz,
             now=now,
             now_ms=time.time_ns() // 1_000_000,
-            feed_age_ms=self._feed_age_ms(now),
-            measurements=self._age_measurements(now),
-            at_once=news is not None,
+            version=self.mirror.version,
+            status=lambda: encode_status(self._feed_age_ms(now), self._age_measurements(now)),
         )
+        frame = client.outbox.next_frame(self.mirror, moment, at_once=news is not None)
         if frame is not None:
             await send_bytes(frame)
         if news is None or (client.outbox.is_blocked and frame is None and news.makes_rows_live(client.sent_feed)):

@@ -58,6 +58,9 @@ class QuoteMirror:
         self._versions = np.zeros(capacity, dtype="<u8")
         self._positions = {number: _Position() for number in range(1, MAX_CONNECTIONS + 1)}
 
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
     def absorb(self, frame: BusFrame) -> Absorbed:
         """Apply one bus frame and return the result."""
         position = self._positions[frame.connection]

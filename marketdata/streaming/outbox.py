@@ -1,19 +1,20 @@
 """The conflating outbox of one browser: which frame to send, and when.
 
 Pure; time is an argument (monotonic seconds). There is no queue. The next frame holds the watched rows that changed
-since the last frame, a comparison with the mirror. So a slow browser costs the same memory as a fast one, and gets the
-newest state later instead of every state late. Back-pressure comes from acknowledgements alone: daphne does not apply
-any to a stalled client (design, section 4).
+since the last frame, a comparison with the mirror; browsers in step share its rows (`moments`). So a slow browser costs
+the same memory as a fast one, and gets the newest state later instead of every state late. Back-pressure comes from
+acknowledgements alone: daphne does not apply any to a stalled client (design, section 4).
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Final
 
-from marketdata.domain.feed import ConnectionMeasurements
-from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, encode_browser_frame
-from marketdata.streaming.mirror import QuoteMirror
+import numpy as np
+
+from marketdata.streaming.frames import BrowserFrameKind, join_browser_frame
+from marketdata.streaming.mirror import QuoteMirror, Slots
+from marketdata.streaming.moments import Moment
 
 # Chosen: 10 Hz is the rate of the owners' flushes (FLUSH_MS is 100); nothing newer exists between two flushes.
 RATES_HZ: Final = (1, 4, 10)
@@ -37,6 +38,9 @@ class Outbox:
         self._epoch = epoch
         self._sequence = 0
         self._ids: tuple[int, ...] = ()
+        # The slots of these instruments in a mirror that knew this many.
+        self._slots: Slots = np.empty(0, dtype=np.intp)
+        self._known = -1
         self._seen_version = 0
         self._is_snapshot_due = False
         self._last_sent_at = now
@@ -45,7 +49,7 @@ class Outbox:
     def watch(self, instrument_ids: Sequence[int]) -> None:
         """Replace the watched set; the next frame is a snapshot of it. Duplicates are dropped."""
         # An instrument in two watches is sent once.
-        self._ids = tuple(dict.fromkeys(instrument_ids))
+        self._ids, self._known = tuple(dict.fromkeys(instrument_ids)), -1
         self._is_snapshot_due = True
 
     def resync(self) -> None:
@@ -84,46 +88,48 @@ class Outbox:
         # A snapshot skips the interval, because a person waits for it, but not the limit on unacknowledged frames.
         if self._is_snapshot_due and not self.is_blocked:
             return 0.0
-        return max(0.0, self._last_sent_at + self.interval_seconds(now) - now)
+        # The next multiple of the interval after the last frame: browsers of one rate are due together.
+        interval = self.interval_seconds(now)
+        return max(0.0, (self._last_sent_at // interval + 1) * interval - now)
 
-    def next_frame(
-        self,
-        mirror: QuoteMirror,
-        *,
-        now: float,
-        now_ms: int,
-        feed_age_ms: int | None,
-        measurements: Mapping[int, ConnectionMeasurements] = MappingProxyType({}),
-        at_once: bool = False,
-    ) -> bytes | None:
-        """Return the frame to send now, or None. A returned frame counts as sent.
+    def next_frame(self, mirror: QuoteMirror, moment: Moment, *, at_once: bool = False) -> bytes | None:
+        """Return the frame to send at `moment`, or None. A returned frame counts as sent.
 
-        `measurements` are by connection; `at_once` skips the interval, not the limit on unacknowledged frames.
+        `at_once` skips the interval, not the limit on unacknowledged frames.
         """
+        now = moment.at
         if self.is_blocked or (self.seconds_until_due(now) > 0 and not at_once):
             return None
+        kind, rows, seen_version = BrowserFrameKind.CHANGES, b"", mirror.version
         if self._is_snapshot_due:
-            kind, rows = BrowserFrameKind.SNAPSHOT, mirror.rows_of(self._ids, now_ms=now_ms)
+            kind, rows = BrowserFrameKind.SNAPSHOT, mirror.rows_of(self._ids, now_ms=moment.now_ms).tobytes()
+        elif moment.is_in_step(self._seen_version):
+            rows, seen_version = moment.changes(mirror, self._ids, self._slots_in(mirror)), moment.version
         else:
-            slots = mirror.changed_since(mirror.slots_of(self._ids), self._seen_version)
-            if not len(slots) and now - self._last_sent_at < SIGN_OF_LIFE_SECONDS:
-                return None
-            kind, rows = BrowserFrameKind.CHANGES, mirror.rows_at(slots, now_ms=now_ms)
-        # Nothing below can fail: sequence and seen version must agree with the frame that is returned.
+            slots = mirror.changed_since(self._slots_in(mirror), self._seen_version)
+            rows = mirror.rows_at(slots, now_ms=moment.now_ms).tobytes()
+        # Without rows, nothing that it watches has changed until then: it stays in step without a frame.
+        self._seen_version = seen_version
+        if not rows and kind is BrowserFrameKind.CHANGES and now - self._last_sent_at < SIGN_OF_LIFE_SECONDS:
+            return None
+        # Nothing below can fail: the sequence must agree with the frame that is returned.
         self._sequence += 1
-        self._seen_version, self._is_snapshot_due, self._last_sent_at = mirror.version, False, now
+        self._is_snapshot_due, self._last_sent_at = False, now
         self._unacknowledged.append((self._sequence, now))
-        return encode_browser_frame(
-            BrowserFrame(
-                kind=kind,
-                sequence=self._sequence,
-                server_time_ms=now_ms,
-                epoch=self._epoch,
-                feed_age_ms=feed_age_ms,
-                rows=rows,
-                measurements=measurements,
-            )
+        return join_browser_frame(
+            kind,
+            sequence=self._sequence,
+            server_time_ms=moment.now_ms,
+            epoch=self._epoch,
+            status=moment.status,
+            rows=rows,
         )
+
+    def _slots_in(self, mirror: QuoteMirror) -> Slots:
+        """Return the slots of the watched instruments; looked up again only when the mirror has got more of them."""
+        if self._known != len(mirror):
+            self._known, self._slots = len(mirror), mirror.slots_of(self._ids)
+        return self._slots
 
     def _oldest_wait(self, now: float) -> float:
         return now - self._unacknowledged[0][1] if self._unacknowledged else 0.0

@@ -5,17 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketdata.domain.quote_rows import BusFrame
-from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind
+from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, encode_status
 from marketdata.streaming.mirror import QuoteMirror
+from marketdata.streaming.moments import Moments
 from marketdata.streaming.outbox import Outbox
 from tests.frame_readers import decode_browser_frame
 from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
 from tests.unit.marketdata.streaming.test_mirror import frames_of_two
 
 
-def next_frame(outbox: Outbox, mirror: QuoteMirror, *, now: float) -> BrowserFrame | None:
-    payload = outbox.next_frame(mirror, now=now, now_ms=2_000, feed_age_ms=None)
+def next_frame(outbox: Outbox, mirror: QuoteMirror, *, now: float, at_once: bool = False) -> BrowserFrame | None:
+    """Return the frame of a browser that is alone."""
+    moment = Moments().get(outbox.rate_hz, now=now, now_ms=2_000, version=mirror.version, status=no_status)
+    payload = outbox.next_frame(mirror, moment, at_once=at_once)
     return None if payload is None else decode_browser_frame(payload)
+
+
+def no_status() -> bytes:
+    return encode_status(None, {})
 
 
 def ids_in(frame: BrowserFrame | None) -> list[int]:
@@ -81,8 +88,7 @@ def test_a_frame_at_once_skips_the_interval_and_not_the_limit_of_unacknowledged_
     outbox, mirror = watching(41)
     for sequence in (2, 3, 4):
         mirror.absorb(make_frame(make_row(41, ltp=float(sequence)), sequence=sequence))
-        payload = outbox.next_frame(mirror, now=0.01, now_ms=2_000, feed_age_ms=None, at_once=True)
-        assert (payload is None) == (sequence == 4)
+        assert (next_frame(outbox, mirror, now=0.01, at_once=True) is None) == (sequence == 4)
 
     assert outbox.is_blocked
 
