@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -106,13 +105,9 @@ class MarketConsumer(AsyncWebsocketConsumer):
         await self._send_json({"type": "notice", "kind": event["kind"], "text": event["text"]})
 
     async def watchlist_changed(self, _event: Mapping[str, Any]) -> None:
-        """Announce that the trader's list changed, and answer the client's watches of the list again."""
+        """Announce that the trader's list changed; the new answer to its watches follows where that changed too."""
         await self._send_json({"type": "watchlist_changed"})
-        current = {watch_id: watch for watch_id, (watch, _) in self.watches.items()} | self.pending
-        for watch in current.values():
-            if isinstance(watch, messages.WatchWatchlist):
-                # A copy: an answer that is being computed may be older than the change, and is dropped.
-                self._queue_watch(replace(watch))
+        self.shared.note_list(self._logged_in_user())
 
     async def login_changed(self, _event: Mapping[str, Any]) -> None:
         """Check whether the login session of this socket is still valid."""

@@ -149,6 +149,11 @@ class SharedWatches:
                 self._changed.add(topic)
         self._has_changed.set()
 
+    def note_list(self, user_id: int) -> None:
+        """Read again the list of this user, which may show other instruments than those that it touched before."""
+        self._changed.update(topic for topic in self._topics.values() if topic.subject.user_id == user_id)
+        self._has_changed.set()
+
     async def _run(self) -> None:
         """Have read what changed or is due, and note views, while there are viewers."""
         noted_at = time.monotonic()

@@ -14,7 +14,7 @@ sentence. The client chooses the id of a watch; a second watch with the same id 
     {"type": "resync"}                                       a snapshot
     {"type": "ping"}                                         {"type": "pong"}
     at any time                                              welcome, feed, notice, watchlist_changed, error
-    after watchlist_changed                                  the answer to each watch of the watchlist, once more
+    with watchlist_changed                                   the new answer to each watch of the list, if it changed
 """
 
 from collections.abc import Callable, Mapping
