@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from channels.db import database_sync_to_async
 from django.utils import timezone
 
@@ -25,6 +26,25 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.django_db(transaction=True), pyte
 CHAIN = {"symbol": "RELIANCE"}
 
 
+@pytest_asyncio.fixture
+async def priced(listing: Listing, publisher: FramePublisher, settings: Any) -> Listing:
+    """Return a market in which RELIANCE has a price near its strike of 2600."""
+    settings.MARKET_DATE = NOW.date()
+    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0})
+    return listing
+
+
+@pytest_asyncio.fixture
+async def claimed(priced: Listing, trader: User) -> Listing:
+    """Return the market after the trader has claimed the chain of RELIANCE."""
+    await claim(priced, trader)
+    return priced
+
+
+async def claim(listing: Listing, trader: User) -> None:
+    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=timezone.now())
+
+
 async def open_chain(browser: BrowserSocket) -> dict[str, Any]:
     await browser.send(type="watch", id="chain", chain=CHAIN)
     return await browser.receive("chain")
@@ -40,26 +60,17 @@ async def receive_unchanged(browser: BrowserSocket, shared: SharedWatches) -> in
     return before
 
 
-async def test_a_claim_is_shown_to_an_open_chain_at_once(
-    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
-) -> None:
-    settings.MARKET_DATE = NOW.date()
-    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0})
+async def test_a_claim_is_shown_to_an_open_chain_at_once(hub: QuoteHub, trader: User, priced: Listing) -> None:
     async with open_socket(hub, trader) as browser:
         assert (await open_chain(browser))["not_streaming"]
 
-        await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=timezone.now())
+        await claim(priced, trader)
 
         await browser.receive("chain", not_streaming=[])
 
 
-async def test_a_release_is_shown_to_an_open_chain_at_once(
-    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
-) -> None:
-    settings.MARKET_DATE = NOW.date()
-    series, spot = listing.series_of("RELIANCE"), listing.spots["RELIANCE"].pk
-    await database_sync_to_async(put_prices)({spot: 2_604.0})
-    await database_sync_to_async(claim_chain)(series, user_id=trader.pk, now=timezone.now())
+async def test_a_release_is_shown_to_an_open_chain_at_once(hub: QuoteHub, trader: User, claimed: Listing) -> None:
+    spot = claimed.spots["RELIANCE"].pk
     async with open_socket(hub, trader) as browser:
         assert (await open_chain(browser))["not_streaming"] == []
 
@@ -69,13 +80,8 @@ async def test_a_release_is_shown_to_an_open_chain_at_once(
             pass
 
 
-async def test_a_recentred_window_is_shown_at_once(
-    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
-) -> None:
-    settings.MARKET_DATE = NOW.date()
-    spot, now = listing.spots["RELIANCE"].pk, timezone.now()
-    await database_sync_to_async(put_prices)({spot: 2_604.0}, now=now)
-    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+async def test_a_recentred_window_is_shown_at_once(hub: QuoteHub, trader: User, claimed: Listing) -> None:
+    spot, now = claimed.spots["RELIANCE"].pk, timezone.now()
     async with open_socket(hub, trader) as browser:
         assert (await open_chain(browser))["atm"] == "2600"
 
@@ -85,13 +91,8 @@ async def test_a_recentred_window_is_shown_at_once(
         await browser.receive("chain", atm="2680")
 
 
-async def test_browsers_with_one_chain_share_each_reading_of_it(
-    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
-) -> None:
-    settings.MARKET_DATE = NOW.date()
-    now = timezone.now()
-    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0}, now=now)
-    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+@pytest.mark.usefixtures("claimed")
+async def test_browsers_with_one_chain_share_each_reading_of_it(hub: QuoteHub, trader: User) -> None:
     other = await database_sync_to_async(make_user)("trader2")
     shared = SharedWatches()
     async with (
@@ -112,13 +113,8 @@ async def test_browsers_with_one_chain_share_each_reading_of_it(
         assert shared.resolutions - before <= 2
 
 
-async def test_browsers_at_rest_read_nothing(
-    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
-) -> None:
-    settings.MARKET_DATE = NOW.date()
-    now = timezone.now()
-    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0}, now=now)
-    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+@pytest.mark.usefixtures("claimed")
+async def test_browsers_at_rest_read_nothing(hub: QuoteHub, trader: User) -> None:
     # Both intervals would pass many times in this test if they applied to a claimed chain at rest.
     shared = SharedWatches(follow_seconds=0.05)
     async with serving(shared), open_socket(hub, trader, shared=shared) as browser:
@@ -133,13 +129,8 @@ async def test_browsers_at_rest_read_nothing(
         assert shared.resolutions == before
 
 
-async def test_the_views_of_all_browsers_are_noted_together(
-    hub: QuoteHub, publisher: FramePublisher, trader: User, listing: Listing, settings: Any
-) -> None:
-    settings.MARKET_DATE = NOW.date()
-    now = timezone.now()
-    await database_sync_to_async(put_prices)({listing.spots["RELIANCE"].pk: 2_604.0}, now=now)
-    await database_sync_to_async(claim_chain)(listing.series_of("RELIANCE"), user_id=trader.pk, now=now)
+@pytest.mark.usefixtures("claimed")
+async def test_the_views_of_all_browsers_are_noted_together(hub: QuoteHub, trader: User) -> None:
     shared = SharedWatches(note_seconds=0.1)
     async with serving(shared), open_socket(hub, trader, shared=shared) as browser:
         await open_chain(browser)
