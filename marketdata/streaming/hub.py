@@ -51,7 +51,8 @@ CALENDAR_EVERY_SECONDS: Final = 30.0
 ANSWER_WITHIN_SECONDS: Final = 1.0
 # Chosen: short, to follow a restart of Redis closely; the cap spares one that is down.
 FIRST_RETRY_SECONDS: Final = 0.2
-LONGEST_RETRY_SECONDS: Final = 5.0  # Chosen: the longest wait of a browser after Redis is back.
+# Chosen: a third of the 3 s within which browsers have every price again after Redis is back (docs/operations.md, R15).
+LONGEST_RETRY_SECONDS: Final = 1.0
 
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
