@@ -23,7 +23,6 @@ from benchmarks.database import own_database
 
 import numpy as np
 import psutil
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -108,9 +107,8 @@ async def measure(web: str, pid: int, cookie: str, ids: Sequence[int], case: tup
     )
 
 
-async def measure_all(web: str, pid: int, ids: Sequence[int]) -> None:
+async def measure_all(web: str, pid: int, cookie: str, ids: Sequence[int]) -> None:
     """Measure every case on one web process."""
-    cookie = await sync_to_async(log_in)("bench")
     for case in CASES:
         await measure(web, pid, cookie, ids, case)
 
@@ -126,4 +124,4 @@ def main() -> None:
             running_web_process(directory, DHAN_REST_URL=simulator.rest_url) as (web, process),
         ):
             wait_until_streaming(INSTRUMENTS)
-            asyncio.run(measure_all(web, process.pid, ids))
+            asyncio.run(measure_all(web, process.pid, log_in("bench"), ids))
