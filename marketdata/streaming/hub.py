@@ -258,8 +258,7 @@ class QuoteHub:
             except (BoardError, OSError, FrameError) as error:
                 logger.warning("bus lost (%s); subscribing again within %.1f s", error, pause)
             self._mark_incomplete()
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
-            pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+            pause = await _wait_to_retry(pause)
 
     def _mark_incomplete(self) -> None:
         self.mirror.mark_incomplete()
@@ -322,8 +321,7 @@ class QuoteHub:
                     note(changes)
             except (BoardError, OSError, TimeoutError) as error:
                 logger.debug("changes not readable (%s); again within %.1f s", type(error).__name__, pause)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
-            pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+            pause = await _wait_to_retry(pause)
 
     def _list_closed(self, now: datetime) -> tuple[tuple[int, int], ...]:
         """Return each closed segment with the time of its close; recent trades outrank the calendar."""
@@ -371,6 +369,12 @@ class QuoteHub:
                 self._has_read_cache.add(connection)
                 self.mirror.absorb_cached(connection, *await board.read_cache(connection))
             await self._request_full_frame(connection, board)
+
+
+async def _wait_to_retry(pause: float) -> float:
+    """Wait for at most `pause` seconds; return the pause after the next failure."""
+    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
+    return min(pause * 2, LONGEST_RETRY_SECONDS)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
