@@ -24,7 +24,10 @@ def read_feed_part(market: Market) -> dict[str, Any]:
 
 
 def wait_for_due_packets(packets: int = 100) -> None:
-    """Wait until every owner expects at least `packets` in ten seconds, of the 300 that come."""
+    """Wait until every owner expects at least `packets` in ten seconds, of the 300 that come.
+
+    Before that a silence is no fault: the watchdog and the delivery judge a connection by the rate that they have seen.
+    """
     wait_until(
         lambda: len(list_reports()) == 5 and all(one.delivery.due >= packets for one in list_reports()),
         seconds=30,

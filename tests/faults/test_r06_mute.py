@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.connections import count_disconnects, epochs, open_all_day, states, wait_without_opening
+from tests.faults.standstills import wait_for_due_packets
 from tests.integration.subscriptions.feed.feed_workers import (
     count_opened_sockets,
     list_reports,
@@ -26,6 +27,7 @@ def test_r6_a_socket_without_data_in_a_session_is_replaced_as_mute(tmp_path: Pat
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED) as worker:
             wait_until_streaming(40)
+            wait_for_due_packets()
             openings, before = count_opened_sockets(simulator), epochs()
 
             simulator.set_fault("stall_one", 1, connection=2)
@@ -44,6 +46,7 @@ def test_r6_sockets_that_are_mute_again_are_not_replaced_in_a_loop(tmp_path: Pat
         make_subscriptions(simulator, count=40)
         with running_worker(tmp_path, name="feed", simulator=simulator, **SCALED):
             wait_until_streaming(40)
+            wait_for_due_packets()
             openings = count_opened_sockets(simulator)
 
             simulator.set_fault(fault)
