@@ -44,7 +44,7 @@ fmt: setup-dev ## Format all Python code and fix the rules that ruff can fix
 lock: setup-dev ## Resolve requirements*.txt to hashed lock files, after each change
 	@exec $(PY) -m devstack.commands lock
 
-bench: setup-dev ## Run the benchmarks (ARGS=placement by name; ARGS="--against DIR" compares with another checkout)
+bench: setup-dev ## Run the benchmarks, with one table at the end (ARGS=placement; ARGS="--against DIR" for another checkout)
 	@exec $(PY) -m devstack exec --durable -- $(PY) -m devstack.commands bench $(ARGS)
 
 soak: setup-dev ## Break the stack for hours and report recovery times and violations (ARGS="chaos --minutes 30")

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.database import own_database
+from benchmarks.report import Figure, record
 
 from django.conf import settings
 from knox.models import get_token_model
@@ -106,7 +107,7 @@ def measure(fast: Caller, slow: Caller, path: str) -> tuple[list[float], list[fl
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and record."""
     settings.REDIS_PREFIX = "bench-http"
     with own_database(), TemporaryDirectory() as folder, running_simulator(rate=20_000, small=False) as simulator:
         now = datetime.now(tz=UTC)
@@ -127,6 +128,15 @@ def main() -> None:
                 ours, others = measure(fast, slow, path)
                 p50, p99 = statistics.median(ours), ours[round(0.99 * (REPEATS - 1))]
                 other = statistics.median(others)
-                limit = f"budget {budget:2.0f} ms" if budget else " " * 12
-                print(f"{path:<42} p50 {p50:5.1f}  p99 {p99:5.1f} ms  {limit}  ", end="")
-                print(f"a connection each {other:5.1f} ms {other / p50:4.1f}x")
+                record(
+                    Figure(
+                        "http",
+                        f"{path}, p50",
+                        p50,
+                        "ms",
+                        budget=budget,
+                        alternative="a connection each",
+                        alternative_value=other,
+                    )
+                )
+                record(Figure("http", f"{path}, p99", p99, "ms"))

@@ -16,6 +16,7 @@ from itertools import islice
 
 from benchmarks.clock import milliseconds
 from benchmarks.database import MASTER, own_database
+from benchmarks.report import Figure, record
 
 from django.db import transaction
 
@@ -77,7 +78,7 @@ def through_orm() -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and record."""
     if not MASTER.exists():
         print(f"bench_import: no reference data at {MASTER}")
         return
@@ -87,10 +88,20 @@ def main() -> None:
         first = seconds(run)
         again = seconds(run)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"parse alone      {parsing:6.1f} s   budget   6 s")
-    print(f"from empty       {first:6.1f} s   budget  30 s   bulk_create alone {orm:.1f} s ({orm / first:.1f}x)")
-    print(f"again            {again:6.1f} s   budget  15 s")
-    print(f"peak memory      {peak:6.0f} MB  budget 500 MB")
+    record(Figure("import", "parse the real file", parsing, "s", budget=6))
+    for promise, taken, budget in (("into an empty database", first, 30), ("again", again, 15)):
+        record(
+            Figure(
+                "import",
+                f"import the real file {promise}",
+                taken,
+                "s",
+                budget=budget,
+                alternative="bulk_create alone",
+                alternative_value=orm,
+            )
+        )
+    record(Figure("import", "peak memory", peak, "MB", budget=500))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from benchmarks.database import CAUSE, FULL, analyze, hold, in_groups, new_claim, own_database
 from benchmarks.by_rows import add_leg, remove_leg
-from benchmarks.clock import median_of, report
+from benchmarks.clock import median_of, record_both
 
 from django.db import transaction
 
@@ -44,10 +44,10 @@ class Case:
 
 
 CASES = [
-    Case("claim 50", 1, 50, PRESENT, 10, 15, 5),
-    Case("claim 202", 1, 202, PRESENT, 25, 15, 5),
-    Case("claim 50, full", 1, 50, FULL, 15, 15, 5),
-    Case("claim 202, full", 1, 202, FULL, 30, 15, 5),
+    Case("claim 50 legs, 20,000 present", 1, 50, PRESENT, 10, 15, 5),
+    Case("claim 202 legs, 20,000 present", 1, 202, PRESENT, 25, 15, 5),
+    Case("claim 50 legs at 25,000, evicting", 1, 50, FULL, 15, 15, 5),
+    Case("claim 202 legs at 25,000, evicting", 1, 202, FULL, 30, 15, 5),
     Case("preload 2,272", 54, 42, 0, 200, 5, 1),
 ]
 
@@ -109,7 +109,7 @@ def measure(case: Case, spot: Instrument, shares: Sequence[int]) -> None:
     analyze()
     fast = median_of(lambda: as_sets(spot, groups), repeats=case.repeats, after=restore)
     slow = median_of(lambda: row_by_row(spot, groups), repeats=case.slow_repeats, after=restore)
-    report(case.name, fast, slow, budget_ms=case.budget_ms)
+    record_both("placement", case.name, fast, slow, budget_ms=case.budget_ms)
 
 
 def main() -> None:

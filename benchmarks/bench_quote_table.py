@@ -1,8 +1,7 @@
 """From bytes to rows: the quote table against the reference decoder, on the same stream.
 
 5,000 instruments of one connection, batches of 2,000 packets: a burst of 20,000 packets/s at a flush of 100 ms. The
-reference decoder splits, decodes and applies one packet at a time. Prints packets per second of both and their ratio,
-medians of several rounds.
+reference decoder splits, decodes and applies one packet at a time. Packets per CPU-second, medians of several rounds.
 """
 
 import random
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from benchmarks.report import Figure, record
 from marketdata.dhan import packets
 from marketdata.dhan.packets import DisconnectPacket, MarketStatus
 from marketdata.dhan.quote_table import QuoteTable
@@ -96,7 +96,6 @@ def main() -> None:
         ("mixed", mixed, 1),
         ("mixed, 20 stacked", mixed, 20),
     ]
-    print(f"{'stream':<20}{'readable/s':>14}{'fast/s':>14}{'ratio':>8}")
     for name, make, stacked in cases:
         stream = make_stream(make, stacked=stacked)
         # Alternating, so that both see the same clock frequency and caches.
@@ -104,7 +103,17 @@ def main() -> None:
             (seconds(read_readable, stream), seconds(partial(read_fast, new_table()), stream)) for _ in range(ROUNDS)
         ]
         slow, fast = (statistics.median(side) for side in zip(*pairs, strict=True))
-        print(f"{name:<20}{PACKETS / slow:>14,.0f}{PACKETS / fast:>14,.0f}{slow / fast:>8.1f}")
+        record(
+            Figure(
+                "quote_table",
+                f"decode and apply: {name}",
+                PACKETS / fast,
+                "packets/s",
+                is_minimum=True,
+                alternative="reference decoder",
+                alternative_value=PACKETS / slow,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime
 
 from benchmarks.clock import milliseconds
 from benchmarks.database import MASTER, own_database
+from benchmarks.report import Figure, record
 
 from django.conf import settings
 from django.db.models import Q
@@ -63,11 +64,13 @@ def measure_spelling_index() -> None:
     index = spelling.read_spelling_index()
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    print(f"spelling index: {len(index):,} words, {took:.0f} ms, {kept / 2**20:.1f} MiB")
+    print(f"spelling index: {len(index):,} words")
+    record(Figure("search", "spelling index, once per import", took, "ms"))
+    record(Figure("search", "spelling index, memory", kept / 2**20, "MiB"))
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and record."""
     if not MASTER.exists():
         print(f"bench_search: no reference data at {MASTER}")
         return
@@ -78,7 +81,17 @@ def main() -> None:
         for query in QUERIES:
             fast = milliseconds(lambda query=query: selectors.search_instruments(query=query), repeats=REPEATS)  # type: ignore[misc]
             slow = milliseconds(lambda query=query: scan(query), repeats=3)  # type: ignore[misc]
-            print(f"{query:<24} {fast:6.1f} ms   budget {BUDGET_MS} ms   scan {slow:6.1f} ms")
+            record(
+                Figure(
+                    "search",
+                    f"search {query!r}",
+                    fast,
+                    "ms",
+                    budget=BUDGET_MS,
+                    alternative="scan",
+                    alternative_value=slow,
+                )
+            )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,15 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 
+from benchmarks import report
 from devstack import lockfiles
 from devstack.children import die_with_parent
 from devstack.node import Node, find_node
@@ -103,29 +108,52 @@ def _install_node_modules(node: Node) -> int:
 
 
 def bench(arguments: Sequence[str]) -> int:
-    """Run all benchmarks, or those whose name contains one of `arguments`.
+    """Run all benchmarks, or those whose name contains one of the words in `arguments`; then print one table.
 
-    With `--against DIR`, each benchmark runs in that checkout too, right before: paired runs see the same load.
+    With `--against DIR`, each benchmark runs in that checkout too, right before: paired runs see the same load. Other
+    options go to the benchmark, of which there must be only one then. The exit code is that of programs that failed;
+    a missed budget is no failure.
     """
-    parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("names", nargs="*")
+    parser = argparse.ArgumentParser(prog="bench", allow_abbrev=False, add_help=False)
     parser.add_argument("--against", type=Path)
-    options = parser.parse_args(arguments)
-    roots = [options.against.resolve(), ROOT] if options.against else [ROOT]
+    known, others = parser.parse_known_args(arguments)
+    words = list(takewhile(lambda one: not one.startswith("-"), others))
+    options = others[len(words) :]
     names = sorted(script.stem for script in (ROOT / "benchmarks").glob("bench_*.py"))
-    chosen = [name for name in names if not options.names or any(part in name for part in options.names)]
-    return max((_run_benchmark(name, root) for name in chosen for root in roots), default=0)
+    chosen = [name for name in names if not words or any(part in name for part in words)]
+    if not chosen or (options and len(chosen) > 1):
+        print(f"Options are those of one benchmark: name it first. Known are {', '.join(names)}.", flush=True)
+        return 2
+    roots = [known.against.resolve(), ROOT] if known.against else [ROOT]
+    began_at, host = datetime.now(tz=UTC), report.describe_host(ROOT)
+    runs = [_run_benchmark(name, root, options) for name in chosen for root in roots]
+    path = report.write_json(ROOT / ".run" / "bench", runs, arguments=arguments, began_at=began_at, host=host)
+    print(f"\n{report.make_table(runs)}\n\n{report.summarize(runs)} {path.relative_to(ROOT)}", flush=True)
+    return max(run.exit_code for run in runs)
 
 
-def _run_benchmark(name: str, root: Path) -> int:
+def _run_benchmark(name: str, root: Path, options: Sequence[str]) -> report.Ended:
     """Run a benchmark and print its CPU time, which depends less on the load of the machine than its wall time."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # An earlier checkout may have no runner.
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    # An earlier checkout may have no runner, and its benchmarks may record nothing.
     program = ["benchmarks", name] if (root / "benchmarks" / "__main__.py").exists() else [f"benchmarks.{name}"]
-    code = _run(f"{name} in {root}", sys.executable, "-m", *program, root=root)
+    with TemporaryDirectory(prefix="bench-") as directory:
+        path = Path(directory) / "recorded.jsonl"
+        variables = {report.RECORD_VARIABLE: str(path)}
+        code = _run(f"{name} in {root}", sys.executable, "-m", *program, *options, root=root, variables=variables)
+        recorded = report.read_recorded(path)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"CPU {after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime:.1f} s", flush=True)
-    return code
+    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    print(f"CPU {used:.1f} s", flush=True)
+    return report.Ended(
+        benchmark=name,
+        commit=report.read_commit(root),
+        exit_code=code,
+        seconds=round(time.monotonic() - began, 1),
+        cpu_seconds=round(used, 1),
+        recorded=recorded,
+        is_other=root != ROOT,
+    )
 
 
 def soak(arguments: Sequence[str]) -> int:
@@ -140,14 +168,14 @@ def soak(arguments: Sequence[str]) -> int:
     return max(codes, default=0)
 
 
-def _run(name: str, *command: str, root: Path = ROOT) -> int:
+def _run(name: str, *command: str, root: Path = ROOT, variables: Mapping[str, str] | None = None) -> int:
     print(f"== {name}", flush=True)
     # npm starts `node` by name: the Node from PyPI must be on the PATH.
     path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", os.defpath)])
     process = subprocess.Popen(
         command,
         cwd=root,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, **(variables or {})},
         preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  this process has a single thread
     )
     return process.wait()
