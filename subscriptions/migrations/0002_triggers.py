@@ -54,7 +54,9 @@ BEGIN
         (first + interval '1 month')::timestamp AT TIME ZONE 'Asia/Kolkata'
     );
 END $$;
-SELECT subscription_log_make_month(now() + make_interval(months => n)) FROM generate_series(0, 3) AS n;
+SELECT subscription_log_make_month(
+    (date_trunc('month', now() AT TIME ZONE 'Asia/Kolkata') + make_interval(months => n)) AT TIME ZONE 'Asia/Kolkata'
+) FROM generate_series(0, 3) AS n;
 
 CREATE FUNCTION subscription_log_drop_months(keep_from timestamptz) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE

@@ -100,13 +100,18 @@ def _idle(action: LogAction, claim: Claim, cause: Cause) -> dict[str, int]:
     return {"idle_seconds": int((cause.now - claim.last_viewed_at).total_seconds())}
 
 
+# From the first of the month in IST: three months after 29 November is 28 February in UTC, but may be March in IST.
+_MAKE_MONTHS: Final = """
+SELECT subscription_log_make_month(
+    (date_trunc('month', %s AT TIME ZONE 'Asia/Kolkata') + make_interval(months => n)) AT TIME ZONE 'Asia/Kolkata'
+) FROM generate_series(0, %s) AS n
+"""
+
+
 def make_log_months(*, now: datetime) -> None:
     """Create the partitions of the log for this month and the next `MONTHS_AHEAD`; existing ones stay unchanged."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT subscription_log_make_month(%s + make_interval(months => n)) FROM generate_series(0, %s) AS n",
-            [now, MONTHS_AHEAD],
-        )
+        cursor.execute(_MAKE_MONTHS, [now, MONTHS_AHEAD])
 
 
 def drop_log_months(*, now: datetime) -> tuple[str, ...]:

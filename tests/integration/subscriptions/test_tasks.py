@@ -1,6 +1,6 @@
 """The periodic tasks: one service call each; a refusal is retried on the next beat."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -8,7 +8,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from marketdata import quote_board
-from subscriptions import tasks
+from subscriptions import services, tasks
 from subscriptions.models import Claim, SubscriptionLog
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.factories import Listing, make_user, put_prices
@@ -78,5 +78,26 @@ def test_the_partitions_of_the_next_months_are_created_in_advance() -> None:
     tasks.make_log_months()
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('subscription_log_' || to_char(now() + interval '3 months', 'YYYY_MM'))")
-        assert cursor.fetchone() != (None,)
+        cursor.execute(
+            "SELECT to_regclass('subscription_log_' || to_char(month + make_interval(months => n), 'YYYY_MM')) "
+            "FROM generate_series(0, 3) AS n, date_trunc('month', now() AT TIME ZONE 'Asia/Kolkata') AS month"
+        )
+        assert None not in {name for (name,) in cursor.fetchall()}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("now", "months"),
+    [
+        # In IST 29 November. Three months later in UTC is 28 February, in IST 1 March.
+        (datetime(2036, 11, 28, 19, tzinfo=UTC), ["2036_11", "2036_12", "2037_01", "2037_02"]),
+        # In IST 1 February.
+        (datetime(2037, 1, 31, 19, tzinfo=UTC), ["2037_02", "2037_03", "2037_04", "2037_05"]),
+    ],
+)
+def test_no_month_is_left_out_at_the_end_of_a_month(now: datetime, months: list[str]) -> None:
+    services.make_log_months(now=now)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relname ~ '^subscription_log_203[67]_..$' ORDER BY 1")
+        assert [name for (name,) in cursor.fetchall()] == [f"subscription_log_{month}" for month in months]
