@@ -89,7 +89,7 @@ def read_recorded(path: Path) -> list[Figure]:
 def describe(figure: Figure) -> str:
     """Return a line for the output of a running benchmark."""
     _, promise, value, budget, alternative, ratio, verdict = cells_of(figure)
-    parts = [f"{promise:<56} {value:>16}"]
+    parts = [f"{promise:<64} {value:>16}"]
     parts += [f"budget {budget}"] if budget else []
     parts += [f"{figure.alternative or 'alternative'} {alternative} ({ratio})"] if alternative else []
     return "   ".join([*parts, *([verdict] if verdict else [])])
