@@ -28,15 +28,39 @@ class Size(StrEnum):
 
     DEMO = "demo"
     SMALL = "small"
+    FULL = "full"  # as many contracts as the broker lists, about 280,000
 
 
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How many series and strikes a size lists."""
+
+    # Contains the widest window, 50 + 1 + 50, after the spot has moved for a day.
+    near_strikes: int = 241
+    # Contains a window of 25 on both sides of a moving spot.
+    stock_strikes: int = 61
+    # How many stocks, the first ones, have options on BSE too: enough to test a symbol on two exchanges.
+    bse_stocks: int = 5
+    # The smallest listing that still contains a window of 25.
+    bse_stock_strikes: int = 41
+    # Ids of the derivatives of stocks: the first, and the strikes that one series has ids for.
+    first_stock_id: int = 35_000
+    stock_block: int = 64
+
+
+# All chosen. The full listing has the broker's number of contracts, not its distribution: the broker also lists options
+# on currencies, and on commodities that have no segment in its feed. Its blocks of ids are above those of the others.
+EXTENTS = {
+    Size.DEMO: _Extent(),
+    Size.SMALL: _Extent(near_strikes=161),
+    Size.FULL: _Extent(
+        stock_strikes=121, bse_stocks=200, bse_stock_strikes=89, first_stock_id=1_000_000, stock_block=128
+    ),
+}
 SMALL_STOCKS = frozenset(("RELIANCE", "INFY", "HDFCBANK", "TCS", "M&M", "BAJAJ-AUTO"))
-BSE_STOCK_OPTIONS = 5  # chosen: the first stocks have options on BSE too, enough to test a symbol on two exchanges
 NEAR_DAYS = 190  # chosen: about six months; later series have coarse strikes only
-# Chosen: contains the widest window, 50 + 1 + 50, after the spot has moved for a day.
-NEAR_STRIKES = {Size.DEMO: 241, Size.SMALL: 161}
-STOCK_STRIKES = 61  # chosen: contains a window of 25 on both sides of a moving spot
-MIN_STRIKES = BSE_STOCK_STRIKES = 41  # chosen: the smallest listing that still contains a window of 25
+MIN_STRIKES = 41  # chosen: the smallest listing that still contains a window of 25
+COMMODITY_STRIKES = 61  # chosen: contains a window of 25 on both sides of a moving price
 STOCK_EXPIRIES = FUTURES = 3  # near, next and far month (NSE contract specifications, 2026)
 INDEX_OPTION_TICK = STOCK_OPTION_TICK = 0.05  # rupees (NSE and BSE contract specifications, 2026)
 
@@ -63,7 +87,6 @@ class _Block:
 
 
 # Chosen: blocks that do not overlap, in the range of the broker's ids of derivatives.
-FIRST_STOCK_ID = 35_000
 FIRST_INDEX_ID = 250_000
 FIRST_COMMODITY_ID = 430_000
 
@@ -77,9 +100,9 @@ def make_listing(today: date, *, size: Size = Size.DEMO) -> tuple[Listed, ...]:
     return (
         *(_index_row(index) for index in INDICES),
         *(row for stock in stocks for row in _share_rows(stock)),
-        *_index_derivatives(today, size=size),
+        *_index_derivatives(today, near_strikes=EXTENTS[size].near_strikes),
         *_commodities(today),
-        *_stock_derivatives(stocks, today),
+        *_stock_derivatives(stocks, today, extent=EXTENTS[size]),
     )
 
 
@@ -144,7 +167,7 @@ def _share_rows(stock: Stock) -> Iterator[Listed]:
         )
 
 
-def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
+def _index_derivatives(today: date, *, near_strikes: int) -> Iterator[Listed]:
     first = FIRST_INDEX_ID
     for index in (one for one in INDICES if one.lot):
         is_nse = index.exchange is Exchange.NSE
@@ -168,19 +191,19 @@ def _index_derivatives(today: date, *, size: Size) -> Iterator[Listed]:
             # Near series have fine strikes; far ones have few coarse strikes in a separate block of ids.
             if expiry <= today + timedelta(days=NEAR_DAYS):
                 block, number = near, expiry.toordinal() // 7
-                step, count = index.strike_step, NEAR_STRIKES[size]
+                step, count = index.strike_step, near_strikes
             else:
                 block, number, step, count = far, _month_number(expiry), index.far_strike_step, MIN_STRIKES
             strikes = strikes_around(index.level, step, count)
             yield from factory.options(block, number, expiry, strikes, step=step, tick=INDEX_OPTION_TICK)
 
 
-def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Listed]:
+def _stock_derivatives(stocks: tuple[Stock, ...], today: date, *, extent: _Extent) -> Iterator[Listed]:
     nse_expiries = expiry_dates.monthly_expiries(today, weekday=Weekday.TUESDAY, count=STOCK_EXPIRIES)
     bse_expiries = expiry_dates.monthly_expiries(today, weekday=Weekday.THURSDAY, count=STOCK_EXPIRIES)
-    first = FIRST_STOCK_ID
+    first = extent.first_stock_id
     for rank, stock in enumerate(one for one in stocks if one.lot):
-        block = _Block(first, 8, 64)
+        block = _Block(first, 8, extent.stock_block)
         first = block.end
         factory = _Derivatives(
             ExchangeSegment.NSE_FNO,
@@ -193,8 +216,8 @@ def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Liste
         )
         for expiry in nse_expiries:
             yield factory.future(block.future(expiry), expiry, tick=stock.future_tick)
-        yield from _stock_options(factory, block, stock, nse_expiries, count=STOCK_STRIKES)
-        if rank < BSE_STOCK_OPTIONS:
+        yield from _stock_options(factory, block, stock, nse_expiries, count=extent.stock_strikes)
+        if rank < extent.bse_stocks:
             factory = _Derivatives(
                 ExchangeSegment.BSE_FNO,
                 Exchange.BSE,
@@ -204,7 +227,7 @@ def _stock_derivatives(stocks: tuple[Stock, ...], today: date) -> Iterator[Liste
                 stock.lot,
                 stock.symbol[:4],
             )
-            yield from _stock_options(factory, block, stock, bse_expiries, count=BSE_STOCK_STRIKES)
+            yield from _stock_options(factory, block, stock, bse_expiries, count=extent.bse_stock_strikes)
 
 
 def _stock_options(
@@ -238,7 +261,7 @@ def _commodities(today: date) -> Iterator[Listed]:
             yield factory.future(block.future(expiry), expiry, tick=commodity.future_tick, level=level)
         step, tick = commodity.strike_step, commodity.option_tick
         for expiry in commodity_option_expiries(commodity, today):
-            strikes = strikes_around(commodity.level, step, STOCK_STRIKES)
+            strikes = strikes_around(commodity.level, step, COMMODITY_STRIKES)
             yield from factory.options(block, _month_number(expiry), expiry, strikes, step=step, tick=tick)
 
 

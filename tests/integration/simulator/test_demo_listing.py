@@ -60,7 +60,7 @@ def test_lean_preload_finds_between_2000_and_2500_legs_and_ids_are_unique_on_any
     assert len({row.key for row in listing}) == len(listing)
 
 
-@pytest.mark.parametrize("size", Size)
+@pytest.mark.parametrize("size", [Size.DEMO, Size.SMALL])
 def test_every_series_has_room_for_its_window(size: Size) -> None:
     strikes = Counter(
         (row.key.segment, row.underlying, row.expiry, row.option_type)
@@ -79,6 +79,14 @@ def test_ids_of_the_whole_demo_are_unique_in_their_segment_and_repeat_across_seg
     assert len(set(keys)) == len(keys)
     assert len({key.security_id for key in keys}) < len(keys)
     assert {InstrumentKey(ExchangeSegment.NSE_EQ, 13), InstrumentKey(ExchangeSegment.IDX_I, 13)} < set(keys)
+
+
+def test_the_full_listing_has_as_many_instruments_as_the_broker_lists() -> None:
+    listing = make_listing(TODAY, size=Size.FULL)
+
+    assert 280_000 <= len(listing) < 290_000
+    assert len({row.key for row in listing}) == len(listing)
+    assert max(row.key.security_id for row in listing) < 2**31
 
 
 def test_a_contract_keeps_its_id_on_the_next_day() -> None:
