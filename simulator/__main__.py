@@ -26,7 +26,7 @@ from simulator.logins import DEFAULT_LOGINS, LoginRules
 from simulator.master import MasterError, read_master
 from simulator.tokens import DEFAULT_HOURS, totp_now
 
-MAX_PACKETS_PER_SECOND = 20_000  # chosen: 25,000 instruments in a burst; costs 6 % of a core (bench_simulator.py)
+MAX_PACKETS_PER_SECOND = 100_000  # chosen: 25,000 instruments, four updates a second each (pacing.py)
 MAX_PORT = 65_535  # 16 bits (RFC 9293)
 EXIT_USAGE = 2  # as argparse exits
 
@@ -91,10 +91,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--client-id", default="1000000001", help="client id of the only account")
     parser.add_argument("--access-token", help="its access token (or SIMULATOR_ACCESS_TOKEN)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed gives the same market")
-    parser.add_argument("--rate", type=int, default=2_000, help="packets a second over all connections")
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=2_000,
+        help=f"packets a second over all connections, up to {MAX_PACKETS_PER_SECOND}; at most four for an instrument",
+    )
     parser.add_argument("--master", type=Path, help="an instrument file to serve instead of the demo listing")
     parser.add_argument("--market-date", help="replaces today's date, YYYY-MM-DD (or MARKET_DATE)")
-    parser.add_argument("--listing", choices=[size.value for size in Size], default=Size.DEMO.value)
+    parser.add_argument(
+        "--listing",
+        choices=[size.value for size in Size],
+        default=Size.DEMO.value,
+        help="size of the demo listing: about 100,000 instruments, 20,000 (small) or 280,000 (full)",
+    )
     parser.add_argument("--stacked", action="store_true", help="short for --fault stacked=50")
     parser.add_argument(
         "--fault",

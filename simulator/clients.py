@@ -7,7 +7,7 @@ frames are written directly to the transport.
 import logging
 import struct
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Protocol
 
@@ -16,13 +16,14 @@ import numpy.typing as npt
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from marketdata.dhan import packets
+from marketdata.dhan.packets import LENGTH_OF, PacketCode
 from marketdata.domain.quotes import Mode
 from simulator.accounts import Change, Connection
 from simulator.faults import NO_FAULTS, Faults
 from simulator.handshake import Refusal
 from simulator.links import Link
 from simulator.market import Market
-from simulator.packet_arrays import Rows, frame_prefix
+from simulator.packet_arrays import Rows, frame_prefix, split, stack
 from simulator.packet_faults import PACKET_FAULTS, PacketFaults
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class Client(WSListener):
         self.active_faults: Mapping[str, float] = NO_FAULTS
         # Whether a fault that alters packets is active.
         self.has_packet_faults = False
+        # Stacking alone needs no decision per packet, so it costs little at any rate.
+        self._is_only_stacked = False
         self.transport: WSTransport
         self.subscribed_rows: dict[Mode, npt.NDArray[np.bool_]] = {
             mode: np.zeros(len(server.market.contracts), dtype=bool) for mode in Mode
@@ -121,7 +124,9 @@ class Client(WSListener):
         if faults.version != self._faults_version:
             self._faults_version = faults.version
             self.active_faults = faults.faults_of(self.number)
-            self.has_packet_faults = not self.active_faults.keys().isdisjoint(PACKET_FAULTS)
+            active = self.active_faults.keys() & PACKET_FAULTS
+            self.has_packet_faults = bool(active)
+            self._is_only_stacked = active == {"stacked"}
 
     def change(self, change: Change, added: Rows, removed: Rows) -> None:
         """Apply a change to `subscribed_rows`; the fault late_after_unsubscribe sends removed rows some times more."""
@@ -166,10 +171,14 @@ class Client(WSListener):
         """Whether it takes new packets. A slow client is skipped until it has read those sent before."""
         return self.is_reading and not (self._link and "slow_drip" in self.active_faults)
 
-    def send_packets(self, packets: Iterable[bytes]) -> None:
-        """Write packets, altered by the active packet faults."""
+    def send_packets(self, data: bytes, codes: tuple[PacketCode, ...]) -> None:
+        """Write the packets in `data`, whose codes repeat in the order of `codes`, altered by the packet faults."""
+        lengths = [LENGTH_OF[code] for code in codes]
+        if self._is_only_stacked:
+            self.send_data(stack(data, lengths, count=int(self.active_faults["stacked"])))
+            return
         self._packet_faults = self._packet_faults or PacketFaults(self._seed + self.number)
-        messages = self._packet_faults.messages(packets, self.active_faults)
+        messages = self._packet_faults.messages(split(data, lengths), self.active_faults)
         self.send_data(b"".join(frame_prefix(len(message)) + message for message in messages))
 
     def send_data(self, frames: bytes) -> None:

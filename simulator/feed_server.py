@@ -222,18 +222,20 @@ class FeedServer:
         turn = 1.0 / self._rules.turns_per_second
         at = time.monotonic()
         while True:
-            self._take_turn(time.time(), time.monotonic())
+            self._take_turn(time.time(), time.monotonic(), due_at=at)
             # Fixed rate: a late turn does not delay the next ones. After a long pause missed turns are skipped.
             at = max(at + turn, time.monotonic() - turn)
             await asyncio.sleep(max(at - time.monotonic(), 0.0))
 
-    def _take_turn(self, now: float, monotonic: float) -> None:
+    def _take_turn(self, now: float, monotonic: float, *, due_at: float) -> None:
         self.market.advance(now)
         # Once a turn and not with each request: a client subscribes 5,000 instruments in 50 messages.
         if self._is_demand_stale:
             self._pacer.set_demand(*self._demand())
             self._is_demand_stale = False
-        rows = self._pacer.due(now)
+        # The time for which the turn was planned: a turn that comes a millisecond late or early must not make rows at
+        # their highest rate skip it.
+        rows = self._pacer.due(due_at)
         if len(rows):
             self.market.trade(rows, now)
         # A copy: a client may be closed, and removed, inside the loop.

@@ -5,7 +5,9 @@ also the state of an instrument in the market, so a packet is a header and one c
 measured, a full packet assigned field by field costs eleven times as much.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +47,8 @@ BODY = np.dtype(
         ("depth", LEVEL, (5,)),
     ]
 )
+# The same bytes as one value: numpy copies records with fields field by field.
+OPAQUE_BODY = np.dtype(f"V{BODY.itemsize}")
 
 # The instrument in the header.
 HEAD = np.dtype([("segment", "u1"), ("security_id", "<u4")])
@@ -105,7 +109,7 @@ class PacketWriter:
         out[:, start + 1 : start + 3] = np.frombuffer(length.to_bytes(2, "little"), dtype=np.uint8)
         out[:, start + 3 : start + 8] = _as_bytes(self.heads[rows])
         # One opaque copy for each row; the parts are then slices of bytes.
-        bodies = _as_bytes(self.bodies.view(f"V{BODY.itemsize}")[rows])
+        bodies = _as_bytes(self.bodies.view(OPAQUE_BODY)[rows])
         start += 8
         for part in parts:
             width = part.stop - part.start
@@ -119,6 +123,28 @@ def frame_prefix(length: int) -> bytes:
     if length <= SHORT_FRAME:
         return bytes((BINARY_FRAME, length))
     return bytes((BINARY_FRAME, SHORT_FRAME + 1)) + length.to_bytes(2, "big")
+
+
+def split(data: bytes, lengths: Sequence[int]) -> Iterator[bytes]:
+    """Yield the packets of `data`, whose lengths repeat in the order of `lengths`."""
+    start = 0
+    while start < len(data):
+        for length in lengths:
+            yield data[start : start + length]
+            start += length
+
+
+def stack(data: bytes, lengths: Sequence[int], *, count: int) -> bytes:
+    """Return the packets of `data`, whose lengths repeat, as WebSocket messages of `count` packets; the last has fewer.
+
+    The fast twin of `PacketFaults.messages` with stacking alone: a step for each message, not for each packet.
+    """
+    groups, offsets = len(data) // sum(lengths), [0, *accumulate(lengths)]
+    starts = (
+        number // len(lengths) * offsets[-1] + offsets[number % len(lengths)]
+        for number in range(0, groups * len(lengths), count)
+    )
+    return b"".join(frame_prefix(end - start) + data[start:end] for start, end in pairwise((*starts, len(data))))
 
 
 def _as_bytes(records: Records) -> npt.NDArray[np.uint8]:

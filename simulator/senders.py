@@ -1,13 +1,13 @@
 """Sends rows of the market to a client, in the modes that it has subscribed.
 
 All packets of one kind for one client and turn are encoded at once, each in a separate frame, and written in one call.
-For a socket with active packet faults they pass one by one through `packet_faults`.
+For a socket with active packet faults, except stacking alone, they pass one by one through `packet_faults`.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from marketdata.dhan.packets import LENGTH_OF, PacketCode
+from marketdata.dhan.packets import PacketCode
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.quotes import Mode
 from simulator.clients import Client
@@ -60,19 +60,10 @@ class Sender:
         if self._tap is not None:
             self._tap(client.number, write(self._bare, rows))
         if client.has_packet_faults:
-            client.send_packets(_split(write(self._bare, rows), codes))
+            client.send_packets(write(self._bare, rows), codes)
         else:
             client.send_data(write(self._framed, rows))
         count = len(rows) * len(codes)
         self.packets_sent += count
         if client.connection is not None:
             client.connection.packets_sent += count
-
-
-def _split(data: bytes, codes: tuple[PacketCode, ...]) -> Iterator[bytes]:
-    """Yield the packets of `data`, whose codes repeat in the order of `codes`."""
-    start = 0
-    while start < len(data):
-        for code in codes:
-            yield data[start : start + LENGTH_OF[code]]
-            start += LENGTH_OF[code]

@@ -73,8 +73,8 @@ def active_faults(simulator: SimulatorAddress) -> dict[str, float]:
     ("arguments", "sentence"),
     [
         ([], "Give an access token with --access-token or SIMULATOR_ACCESS_TOKEN."),
-        ([*TOKEN, "--rate", "20001"], "--rate 20001 is not between 1 and 20000 packets a second."),
-        ([*TOKEN, "--rate", "0"], "--rate 0 is not between 1 and 20000 packets a second."),
+        ([*TOKEN, "--rate", "100001"], "--rate 100001 is not between 1 and 100000 packets a second."),
+        ([*TOKEN, "--rate", "0"], "--rate 0 is not between 1 and 100000 packets a second."),
         ([*TOKEN, "--port", "70000"], "--port 70000 is not a port number."),
         ([*TOKEN, "--fault", "gremlins=1"], "Unknown fault 'gremlins'; --list-faults lists all faults."),
         ([*TOKEN, "--fault", "mute=loud"], "The dial of mute must be a number (1: on)."),

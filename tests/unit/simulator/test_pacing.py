@@ -55,6 +55,13 @@ def test_no_row_sends_more_than_four_times_a_second() -> None:
     assert 2.5 < turns.sum() / 100 <= 4.0
 
 
+def test_the_highest_rate_is_four_packets_a_second_for_every_row() -> None:
+    turns = sent(2_000, rate=8_000, seconds=20)
+
+    assert turns.sum() / 20 == pytest.approx(8_000, rel=0.02)
+    assert turns[100:].sum(axis=1).max() < 2 * 8_000 * TURN_SECONDS
+
+
 def test_only_subscribed_rows_send() -> None:
     pacer = Pacer(zipf(10), rate=100, random=np.random.default_rng(7))
     assert not len(pacer.due(1.0))

@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketdata.dhan import packets
-from marketdata.dhan.packets import Packet
+from marketdata.dhan.packets import LENGTH_OF, Packet, PacketCode
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import DepthLevel, FullTick, OiTick, PreviousCloseTick, QuoteTick, TickerTick
 from simulator.market import Market
-from simulator.packet_arrays import BODY, PacketWriter, frame_prefix
+from simulator.packet_arrays import BODY, PacketWriter, frame_prefix, split, stack
+from simulator.packet_faults import PacketFaults
 from tests.unit.simulator.listings import make_market
 
 
@@ -89,3 +92,18 @@ def test_a_framed_packet_is_a_separate_websocket_message(market: Market, rows: l
 )
 def test_a_frame_encodes_its_length_as_in_rfc_6455(length: int, prefix: bytes) -> None:
     assert frame_prefix(length) == prefix
+
+
+@given(
+    codes=st.lists(st.sampled_from(sorted(LENGTH_OF)), min_size=1, max_size=3),
+    groups=st.integers(0, 40),
+    count=st.integers(1, 300),
+)
+def test_stacked_packets_equal_those_of_the_fault(codes: list[PacketCode], groups: int, count: int) -> None:
+    lengths = [LENGTH_OF[code] for code in codes]
+    data = b"".join(bytes([code]) + bytes(range(1, LENGTH_OF[code])) for code in codes) * groups
+
+    stacked = stack(data, lengths, count=count)
+
+    one_by_one = PacketFaults(7).messages(split(data, lengths), {"stacked": count})
+    assert stacked == b"".join(frame_prefix(len(message)) + message for message in one_by_one)
