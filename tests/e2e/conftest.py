@@ -1,6 +1,5 @@
 """A terminal and a browser for all files: simulator, instruments, users, feed worker, web process, Chromium."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -11,25 +10,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from pytest_django import DjangoDbBlocker
 
 from tests.database import flush_database, restore_seeds
+from tests.e2e.chromium import CHROMIUMS, FLAGS, find_chromium
 from tests.e2e.stack import Stack, running_stack
-
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the Chromium of this machine."""
-    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    found = find_chromium()
     if found is None:
         pytest.skip(f"no Chromium on PATH: looked for {', '.join(CHROMIUMS)}")
     return found

@@ -6,7 +6,7 @@ import signal
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -78,13 +78,22 @@ def in_separate_session(act: Callable[[], Result]) -> Result:
 
 
 @contextmanager
-def running_stack(directory: Path) -> Iterator[Stack]:
-    """Yield a terminal on a small simulated market with the users trader1 and staff; its logs are in `directory`."""
+def running_stack(
+    directory: Path,
+    *,
+    rate: int = 2_000,
+    relay: Callable[[SimulatorAddress], AbstractContextManager[SimulatorAddress]] = nullcontext,
+) -> Iterator[Stack]:
+    """Yield a terminal on a small simulated market with the users trader1 and staff; its logs are in `directory`.
+
+    The simulator sends `rate` packets a second; the feed worker connects to the address that `relay` yields.
+    """
     with ExitStack() as pieces, ThreadPoolExecutor(max_workers=1) as pool:
         # What this process prepares, it prepares while the other processes start.
         gathered = pool.submit(_gather_static, directory / "static")
-        simulator = pieces.enter_context(running_simulator())
-        feed = pieces.enter_context(running_worker(directory, name="feed", simulator=simulator))
+        simulator = pieces.enter_context(running_simulator(rate=rate))
+        broker = pieces.enter_context(relay(simulator))
+        feed = pieces.enter_context(running_worker(directory, name="feed", simulator=broker))
         gathered.result()
         filled = pool.submit(_fill_database, simulator, directory / "instruments.csv")
         address = pieces.enter_context(
