@@ -169,6 +169,8 @@ async def measure(web: Web, case: Case, ids: Sequence[int]) -> Measured:
         before, began = web.cpu_seconds(), time.monotonic()
         await asyncio.sleep(SECONDS)
         took, used = time.monotonic() - began, web.cpu_seconds() - before
+        if received.lost:
+            print(f"{case.name}: the server closed {received.lost} browsers", flush=True)
         return Measured(
             frames=received.frames / took,
             rows=received.rows / took,

@@ -24,6 +24,8 @@ class Received:
     frames: int = 0
     rows: int = 0
     milliseconds: list[float] = field(default_factory=list)
+    lost: int = 0
+    """Sockets that have ended since they were opened; `clear` leaves them."""
 
     def clear(self) -> None:
         self.frames = self.rows = 0
@@ -68,6 +70,7 @@ class BrowserSocket(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  picows names it.
         self._transport = None
+        self._received.lost += 1
 
     def stall(self) -> None:
         """Stop reading the socket, like a suspended machine."""
@@ -103,6 +106,9 @@ class TickSocket(WSListener):
             received_at_ms = json.loads(frame.get_payload_as_bytes())["received_at_ms"]
             self._received.milliseconds.append(time.time() * 1_000 - received_at_ms)
 
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  picows names it.
+        self._received.lost += 1
+
 
 @asynccontextmanager
 async def opened(web: str, cookie: str, sockets: Sequence[WSListener]) -> AsyncIterator[None]:
@@ -112,8 +118,13 @@ async def opened(web: str, cookie: str, sockets: Sequence[WSListener]) -> AsyncI
     async with AsyncExitStack() as stack:
 
         async def open_one(socket: WSListener) -> None:
-            async with turns, asyncio.timeout(OPEN_SECONDS):
-                transport, _ = await ws_connect(lambda: socket, f"ws://{web}/ws/market/", extra_headers=headers)
+            async with turns:
+                transport, _ = await ws_connect(
+                    lambda: socket,
+                    f"ws://{web}/ws/market/",
+                    extra_headers=headers,
+                    websocket_handshake_timeout=OPEN_SECONDS,
+                )
             stack.callback(transport.disconnect)
 
         async with asyncio.TaskGroup() as tasks:
