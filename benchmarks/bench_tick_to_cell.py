@@ -16,6 +16,7 @@ import argparse
 import asyncio
 import json
 import os
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, sync_p
 
 from devstack.ports import choose_port
 from marketdata.dhan import packets
-from marketdata.dhan.packets import FULL, HEADER, PacketCode
+from marketdata.dhan.packets import HEADER, PacketCode
 from marketdata.models import Instrument
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
@@ -44,7 +45,7 @@ from tests.e2e.stack import Stack, running_stack
 from tests.factories import NOW
 from tests.integration.subscriptions.feed.feed_workers import wait_until_streaming
 from tests.simulators import SimulatorAddress
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_async
 
 RATES = (2_000, 20_000)
 LIVE = 2_000  # chosen: ten of them tick for each leg of the chain
@@ -57,7 +58,7 @@ SHOWN_WITHIN_MS = 60_000  # chosen: for a busy machine
 BUDGETS_MS = {50: 250.0, 99: 500.0}
 LEAST_SHARE = 0.9  # chosen: of the requested frames a second
 SCRIPT = Path(__file__).with_name("painted_cells.js")
-VOLUME = 8  # its field of FULL
+VOLUME, VOLUME_AT = struct.Struct("<I"), struct.calcsize("<BHBIfHIf")  # of FULL: after the average price
 
 
 class PassedVolumes(WireRecord):
@@ -72,7 +73,9 @@ class PassedVolumes(WireRecord):
         for packet in packets.split(message):
             code, _, segment, security_id = HEADER.unpack_from(packet)
             if code == PacketCode.FULL:
-                self.passed.setdefault((segment, security_id), {}).setdefault(FULL.unpack(packet)[VOLUME], at)
+                self.passed.setdefault((segment, security_id), {}).setdefault(
+                    VOLUME.unpack_from(packet, VOLUME_AT)[0], at
+                )
 
 
 @contextmanager
@@ -84,6 +87,8 @@ def relay_of(wire: WireRecord, simulator: SimulatorAddress) -> Iterator[Simulato
     async def serve() -> None:
         async with running_relay(wire, port=port, target_port=target):
             await ended.wait()
+            # The feed worker has ended: the relay passes that on to the simulator.
+            await wait_until_async(lambda: not wire.open_links(), message="the broker's sockets are closed")
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
