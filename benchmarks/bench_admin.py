@@ -34,6 +34,7 @@ from tests.factories import NOW, make_equities
 LEGS = 50  # a chain of 12 + 1 + 12 strikes
 TRADERS = 200  # chosen: the largest expected number of users
 LOG_ROWS = 1_000_000  # chosen: a long history
+ROW_EVERY = timedelta(seconds=2)  # of WRITE_LOG
 BUDGET_MS = 300  # chosen: a page of the admin appears without a noticeable wait
 REPEATS, PLAIN_REPEATS = 5, 2  # chosen: the median of five is stable; a plain list takes seconds
 
@@ -57,12 +58,12 @@ PAGES = {
     "api: one": "/api/v2/subscriptions/STOCK77",
 }
 
-_WRITE_LOG = """
+WRITE_LOG = """
 INSERT INTO subscription_log (at, action, reason, actor, tier, subject, legs, connections, counts)
 SELECT %s::timestamptz + n * interval '2 seconds', (ARRAY['subscribe', 'unsubscribe'])[1 + n %% 2],
     (ARRAY['WATCHLIST_ADD', 'EOD_CLEANUP'])[1 + n %% 2], 'trader' || n %% 200, 'A', 'RELIANCE 24 Feb 2026 x25',
     ARRAY[n], '{"1": 1}', '{"legs": 50}'
-FROM generate_series(1, %s) AS n
+FROM generate_series(%s, %s) AS n
 """
 
 
@@ -76,11 +77,18 @@ def fill() -> None:
     for number, claim in enumerate(claims):
         claim.user = traders[number % TRADERS]
     hold(claims, groups)
-    with connection.cursor() as cursor:
-        for month in range(2):
-            cursor.execute("SELECT subscription_log_make_month(%s)", [NOW + timedelta(days=28 * month)])
-        cursor.execute(_WRITE_LOG, [NOW, LOG_ROWS])
+    write_log(1, LOG_ROWS)
     analyze()
+
+
+def write_log(first: int, last: int) -> None:
+    """Add these rows to the audit log, one for every two seconds since NOW."""
+    days = ROW_EVERY * last // timedelta(days=1)
+    with connection.cursor() as cursor:
+        # Steps of 28 days miss no month.
+        for month in range(days // 28 + 2):
+            cursor.execute("SELECT subscription_log_make_month(%s)", [NOW + timedelta(days=28 * month)])
+        cursor.execute(WRITE_LOG, [NOW, first, last])
 
 
 def load(client: Client, address: str) -> None:
