@@ -6,10 +6,10 @@ browser connects.
 
 import os
 
+import django
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.asgi import get_asgi_application
 from django.urls import path
 from django.utils import timezone
 
@@ -18,14 +18,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
 os.environ.setdefault("DATABASE_PATIENCE_MS", "4000")
 # A connect takes longer than the queries of most requests.
 os.environ.setdefault("DATABASE_POOL", "yes")
-http = get_asgi_application()
+django.setup(set_prefix=False)
 
-# After get_asgi_application: these modules import models, which need the loaded apps.
+# After the setup: these modules import models, which need the loaded apps.
 from marketdata.domain.sessions import IST, SessionBook  # noqa: E402
 from marketdata.selectors import read_calendar as read_market_calendar  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.heartbeats import Heartbeats  # noqa: E402
+from terminal.http_handler import OneThreadHandler  # noqa: E402
 from terminal.metrics import watch_sockets  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
 from watchlists.consumers import MarketConsumer  # noqa: E402
@@ -46,6 +47,7 @@ async def read_calendar() -> SessionBook:
 
 
 take_all_descriptors()
+http = OneThreadHandler()
 shared, logins = SharedWatches(), LoginMonitor()
 hub = QuoteHub(read_calendar=read_calendar, note_changes=shared.note)
 watch_sockets(hub, shared, logins)
