@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib.auth import authenticate, logout, user_logged_in
 from django.contrib.auth.base_user import AbstractBaseUser
-from knox.auth import TokenAuthentication
+from django.utils import timezone
 from knox.models import get_token_model
 from rest_framework import serializers, status
 from rest_framework.authentication import SessionAuthentication
@@ -14,6 +14,8 @@ from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+
+from accounts.authentication import TokenAuthentication
 
 
 class TokenRequest(serializers.Serializer[dict[str, str]]):
@@ -51,7 +53,9 @@ class TokenView(GenericAPIView[Any]):
         asked.is_valid(raise_exception=True)
         user = self._user(request, asked.validated_data)
         # Only its hash is stored: this response is the only one that contains the token.
-        held, token = get_token_model().objects.create(user=user)
+        tokens = get_token_model().objects
+        held, token = tokens.create(user=user)
+        tokens.filter(user=user, expiry__lt=timezone.now()).delete()
         user_logged_in.send(sender=type(user), request=request, user=user)
         answer = {"token": token, "expires_at": held.expiry, "user": {"id": user.pk, "username": user.get_username()}}
         return Response(answer, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})

@@ -1,8 +1,13 @@
 """API tokens, from login to logout, and CSRF where a browser session is the login."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models import Count
 from django.test import Client
+from django.utils import timezone
 from knox.models import get_token_model
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -99,6 +104,35 @@ def test_the_token_of_an_inactive_user_is_refused(asha: User) -> None:
     asha.save(update_fields=["is_active"])
 
     assert client.post("/api/v2/auth/logout").status_code == 401
+
+
+def test_a_token_is_read_with_its_user_in_one_query(
+    asha: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = with_token(token_of(asha))
+
+    # The page of the API root reads nothing else.
+    with django_assert_num_queries(1):
+        assert client.get("/api/v2/").status_code == 200
+
+
+def test_an_expired_token_is_refused_and_deleted(asha: User) -> None:
+    client = with_token(token_of(asha))
+    get_token_model().objects.update(expiry=timezone.now() - timedelta(seconds=1))
+
+    assert client.get("/api/v2/").status_code == 401
+    assert not get_token_model().objects.exists()
+
+
+def test_a_new_token_deletes_the_expired_ones_of_its_user(asha: User) -> None:
+    get_token_model().objects.create(user=User.objects.create_user("vikram"), expiry=timedelta(seconds=-1))
+    get_token_model().objects.create(user=asha, expiry=timedelta(seconds=-1))
+    get_token_model().objects.create(user=asha, expiry=None)
+
+    token_of(asha)
+
+    counts = get_token_model().objects.values_list("user__username").annotate(count=Count("pk"))
+    assert dict(counts) == {"asha": 2, "vikram": 1}
 
 
 def test_a_form_body_is_refused(asha: User) -> None:
