@@ -158,20 +158,26 @@ class QuoteBoard:
 
     def read_cached(self, instrument_ids: Iterable[int]) -> Mapping[int, tuple[int, np.void]]:
         """Return connection number and newest cached row of each of the instruments that has one, by instrument id."""
+        numbers, rows = self.read_rows(instrument_ids)
+        ids = rows["instrument_id"].tolist()
+        return {one: (number, row) for one, number, row in zip(ids, numbers, rows, strict=True)}
+
+    def read_rows(self, instrument_ids: Iterable[int]) -> tuple[Sequence[int], Rows]:
+        """Return the newest cached row of each of the instruments that has one, and the connection number of each."""
         fields = [str(one) for one in instrument_ids]
         if not fields:
-            return {}
+            return [], _unpack(None, ())
         pipeline = self._redis.pipeline(transaction=False)
         for number in CONNECTION_NUMBERS:
             pipeline.hmget(f"{self._prefix}:quotes:{number}", [_LAYOUT.decode(), *fields])
+        found = [_unpack(layout, filter(None, packed)) for layout, *packed in pipeline.execute()]
+        numbers = np.repeat(CONNECTION_NUMBERS, [len(rows) for rows in found])
+        rows = np.concatenate(found)
         # While a subscription moves, two connections cache it: the later packet counts.
-        newest: dict[int, tuple[int, np.void]] = {}
-        for number, (layout, *packed) in zip(CONNECTION_NUMBERS, pipeline.execute(), strict=True):
-            for row in _unpack(layout, (one for one in packed if one)):
-                held = newest.get(int(row["instrument_id"]))
-                if held is None or held[1]["received_at_ms"] <= row["received_at_ms"]:
-                    newest[int(row["instrument_id"])] = (number, row)
-        return newest
+        order = np.lexsort((numbers, rows["received_at_ms"], rows["instrument_id"]))
+        ids = rows["instrument_id"][order]
+        newest = order[np.flatnonzero(np.append(ids[1:] != ids[:-1], [True] * bool(len(ids))))]
+        return numbers[newest].tolist(), rows[newest]
 
 
 class StaleEpoch(Exception):

@@ -3,21 +3,22 @@
 Every price states its source and its time. An unknown value is None, never zero.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from django.utils import timezone
 
 from marketdata import quote_board
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import ExchangeSegment
-from marketdata.domain.prices import known_price, price_change
-from marketdata.domain.quote_rows import CLOSE_KNOWN, QUOTE_ROW, Known
+from marketdata.domain.prices import UNITS, Units, change_units, known_price, price_units
+from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
 from marketdata.domain.quote_state import QuoteState, facts_of, judge_quote, list_closed
 from marketdata.domain.sessions import IST, SessionBook
 from marketdata.selectors.sessions import read_calendar
@@ -50,24 +51,27 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PlainQuote:
-    """Newest known quote of one instrument, prices in rupees; None is unknown."""
+    """Newest known quote of one instrument; None is unknown.
+
+    Prices in rupees, as the double next to the exact price: it prints as the exact price does.
+    """
 
     source: PriceSource
     at: datetime
-    state: QuoteState = QuoteState.STALE
-    ltp: Decimal | None = None
-    change: Decimal | None = None
-    change_percent: Decimal | None = None
-    bid: Decimal | None = None
-    bid_quantity: int | None = None
-    ask: Decimal | None = None
-    ask_quantity: int | None = None
-    volume: int | None = None
-    oi: int | None = None
-    day_open: Decimal | None = None
-    day_high: Decimal | None = None
-    day_low: Decimal | None = None
-    previous_close: Decimal | None = None
+    state: QuoteState
+    ltp: float | None
+    change: float | None
+    change_percent: float | None
+    bid: float | None
+    bid_quantity: int | None
+    ask: float | None
+    ask_quantity: int | None
+    volume: int | None
+    oi: int | None
+    day_open: float | None
+    day_high: float | None
+    day_low: float | None
+    previous_close: float | None
 
 
 def list_ltps(*, instrument_ids: Iterable[int]) -> Mapping[int, Decimal]:
@@ -82,80 +86,86 @@ def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
     for instrument_id, (_, row) in quote_board.connect().read_cached(instrument_ids).items():
         ltp, known = known_price(float(row["ltp"])), int(row["known"])
         if ltp is not None and known & Known.TRADE:
-            prices[instrument_id] = Price(ltp, _source(known), _received_at(row))
+            prices[instrument_id] = Price(ltp, _source(known), _time(int(row["received_at_ms"])))
     return prices
 
 
 def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote]:
     """Return the newest quotes by instrument id, rounded to the given tick sizes; at most one database query."""
     board = quote_board.connect()
-    rows = board.read_cached(tick_sizes)
-    if not rows:
+    numbers, rows = board.read_rows(tick_sizes)
+    if not numbers:
         return {}
-    judge = _read_judge(board, [row for _, row in rows.values()], timezone.now())
-    return {
-        instrument_id: _plain(row, tick_sizes[instrument_id], judge(number, row))
-        for instrument_id, (number, row) in rows.items()
-    }
+    ids = rows["instrument_id"].tolist()
+    ticks = np.array([int(tick_sizes[one] * UNITS) for one in ids])
+    columns = _columns(rows, ticks) | {"state": _judge(board, numbers, rows, timezone.now())}
+    fields = [columns[name] for name in PlainQuote.__slots__]
+    return {one: PlainQuote(*values) for one, *values in zip(ids, *fields, strict=True)}
 
 
-def _read_judge(
-    board: quote_board.QuoteBoard, rows: Iterable[np.void], now: datetime
-) -> Callable[[int, np.void], QuoteState]:
-    """Return the function that judges each of `rows`, from the owners' reports and the calendar at `now`."""
+def _judge(board: quote_board.QuoteBoard, numbers: Sequence[int], rows: Rows, now: datetime) -> Sequence[QuoteState]:
+    """Return the state of each row, from the owners' reports and the calendar at `now`."""
     reports = board.list_reports()
     report_of = {report.connection: report for report in reports}
     now_ms = round(now.timestamp() * 1_000)
     ticking = {ExchangeSegment(one) for report in reports for one in report.ticking}
     # Trades outrank the calendar. So in market hours, when polls are frequent, most calls read no calendar at all.
-    silent = {ExchangeSegment(int(row["segment"])) for row in rows} - ticking
+    silent = {ExchangeSegment(one) for one in np.unique(rows["segment"]).tolist()} - ticking
     book = read_calendar(about=now.astimezone(IST).date(), segments=silent) if silent else SessionBook()
     closed = list_closed(book, ticking=ticking, now=now)
 
-    def judge(number: int, row: np.void) -> QuoteState:
-        facts = facts_of(int(row["known"]), ltp=float(row["ltp"]), received_at=_received_at(row))
-        closed_since = closed.get(ExchangeSegment(int(row["segment"])))
+    def judge(number: int, known: int, ltp: float, segment: int, received_at_ms: int) -> QuoteState:
+        facts = facts_of(known, ltp=ltp, received_at=_time(received_at_ms))
         report = report_of.get(number)
-        is_live = report is not None and report.is_live_at(received_at_ms=int(row["received_at_ms"]), now_ms=now_ms)
+        is_live = report is not None and report.is_live_at(received_at_ms=received_at_ms, now_ms=now_ms)
+        closed_since = closed.get(ExchangeSegment(segment))
         return judge_quote(facts, is_connection_live=is_live, closed_since=closed_since)
 
-    return judge
+    return list(map(judge, numbers, *(rows[one].tolist() for one in ("known", "ltp", "segment", "received_at_ms"))))
 
 
-_AT: Final = {name: position for position, name in enumerate(QUOTE_ROW.names or ())}
+def _columns(rows: Rows, ticks: Units) -> dict[str, Sequence[Any]]:
+    """Return the fields of the quotes, a value for each row; `ticks` are the tick sizes in units."""
+    known = rows["known"]
+    has_day = known & Known.DAY > 0
+    depth = rows["depth"][:, 0]
+    has_depth = known & Known.DEPTH > 0
+    ltp = np.where(known & Known.TRADE > 0, price_units(rows["ltp"], ticks), 0)
+    close = np.where(known & CLOSE_KNOWN > 0, price_units(rows["previous_close"], ticks), 0)
+    change, percent = change_units(ltp, close)
+    has_change = (ltp > 0) & (close > 0)
+
+    def price(values: npt.NDArray[Any], is_known: npt.NDArray[np.bool_]) -> Sequence[float | None]:
+        units = price_units(values, ticks)
+        return _where(is_known & (units > 0), units / UNITS)
+
+    return {
+        "source": [_source(one) for one in known.tolist()],
+        "at": [_time(one) for one in rows["received_at_ms"].tolist()],
+        "ltp": _where(ltp > 0, ltp / UNITS),
+        "change": _where(has_change, change / UNITS),
+        "change_percent": _where(has_change, percent / 100),
+        "bid": price(depth["bid_price"], has_depth),
+        # A quantity of 0 is known: there is no order on that side.
+        "bid_quantity": _where(has_depth, depth["bid_quantity"]),
+        "ask": price(depth["ask_price"], has_depth),
+        "ask_quantity": _where(has_depth, depth["ask_quantity"]),
+        "volume": _where(has_day, rows["volume"]),
+        "oi": _where(known & Known.OI > 0, rows["oi"]),
+        "day_open": price(rows["day_open"], has_day),
+        "day_high": price(rows["day_high"], has_day),
+        "day_low": price(rows["day_low"], has_day),
+        "previous_close": _where(close > 0, close / UNITS),
+    }
 
 
-def _plain(row: np.void, tick_size: Decimal, state: QuoteState) -> PlainQuote:
-    # One call for all fields: picking them one by one costs 20 times as much, and a chain has 202 legs.
-    values = row.item()
-    known = values[_AT["known"]]
-    ltp = known_price(values[_AT["ltp"]], tick_size) if known & Known.TRADE else None
-    previous_close = known_price(values[_AT["previous_close"]], tick_size) if known & CLOSE_KNOWN else None
-    change = price_change(ltp, previous_close)
-    has_day = bool(known & Known.DAY)
-    best = row["depth"][0].item() if known & Known.DEPTH else (None, None, 0, 0, 0.0, 0.0)
-    return PlainQuote(
-        source=_source(known),
-        state=state,
-        at=datetime.fromtimestamp(values[_AT["received_at_ms"]] / 1000, tz=UTC),
-        ltp=ltp,
-        change=change.rupees,
-        change_percent=change.percent,
-        bid=known_price(best[4], tick_size),
-        bid_quantity=best[0],
-        ask=known_price(best[5], tick_size),
-        ask_quantity=best[1],
-        volume=values[_AT["volume"]] if has_day else None,
-        oi=values[_AT["oi"]] if known & Known.OI else None,
-        day_open=known_price(values[_AT["day_open"]], tick_size) if has_day else None,
-        day_high=known_price(values[_AT["day_high"]], tick_size) if has_day else None,
-        day_low=known_price(values[_AT["day_low"]], tick_size) if has_day else None,
-        previous_close=previous_close,
-    )
+def _where(is_known: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> Sequence[Any]:
+    """Return `values` as Python numbers, with None where they are unknown."""
+    return [value if one else None for one, value in zip(is_known.tolist(), values.tolist(), strict=True)]
 
 
-def _received_at(row: np.void) -> datetime:
-    return datetime.fromtimestamp(int(row["received_at_ms"]) / 1000, tz=UTC)
+def _time(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
 
 
 def _source(known: int) -> PriceSource:

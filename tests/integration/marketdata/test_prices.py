@@ -39,7 +39,7 @@ def test_quotes_of_a_segment_with_trades_read_no_calendar(django_assert_num_quer
         quotes = selectors.list_quotes(tick_sizes={7: TICK, 8: TICK})
 
     assert {one.state for one in quotes.values()} == {QuoteState.LIVE}
-    assert quotes[7].ltp == Decimal("100.05")
+    assert quotes[7].ltp == 100.05
 
 
 def test_quotes_of_segments_without_trades_read_the_calendar_once(
