@@ -1,20 +1,58 @@
-"""Endpoints for expiries and search. They create no claims."""
+"""Endpoints for expiries and search. They create no claims.
 
+Their answers change with an import, the date of the market, or a session that ends an expiry, and with nothing else. So
+each has an ETag of these, and a caller that sends it back gets 304 without a body, before anything is read.
+"""
+
+import hashlib
+from typing import Final
+
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from marketdata import selectors, serializers
 
+_SHAPE: Final = 1  # chosen: grows when the same list is answered in another form
 
-class ExpiriesView(APIView):
+
+class ListedView(APIView):
+    """A view whose answer depends on the instrument list, the date and the calendar alone."""
+
+    def get(self, request: Request, **parameters: str) -> HttpResponse:
+        etag = _etag_of(request)
+        unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  It takes Django's request.
+        answer = unchanged if unchanged is not None else self.answer(request, **parameters)
+        if etag is not None:
+            answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
+        return answer
+
+    def answer(self, request: Request, **parameters: str) -> Response:
+        """Return the answer itself."""
+        raise NotImplementedError
+
+
+def _etag_of(request: Request) -> str | None:
+    """Return the ETag of the answer to this request; None before the first import."""
+    state = selectors.get_list_state()
+    if state.newest is None:
+        return None
+    current_from = selectors.list_current_from(at=selectors.market_now())
+    shown = request.accepted_renderer.format, request.get_full_path()
+    text = repr((_SHAPE, state, sorted(current_from.items()), shown))
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+class ExpiriesView(ListedView):
     """All expiries of a symbol, with options or futures; an empty list for a symbol without derivatives."""
 
     options_only = False
 
-    def get(self, request: Request, symbol: str) -> Response:
+    def answer(self, request: Request, **parameters: str) -> Response:
         asked = serializers.validated(serializers.ExchangeQuery(data=request.query_params.dict()))
-        underlying = selectors.resolve_symbol(symbol=symbol, exchange=asked.get("exchange")).underlying
+        underlying = selectors.resolve_symbol(symbol=parameters["symbol"], exchange=asked.get("exchange")).underlying
         rows = selectors.list_expiries(underlying=underlying, options_only=self.options_only)
         if self.options_only and not rows:
             raise selectors.NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
@@ -27,10 +65,10 @@ class OptionExpiriesView(ExpiriesView):
     options_only = True
 
 
-class SearchView(APIView):
+class SearchView(ListedView):
     """Search for instruments: `rel`, `nifty 25000 ce 27 nov`, `banknifty fut`."""
 
-    def get(self, request: Request) -> Response:
+    def answer(self, request: Request, **_parameters: str) -> Response:
         asked = serializers.validated(serializers.SearchParams(data=request.query_params.dict()))
         hits = selectors.search_instruments(query=asked["q"], limit=asked["limit"])
         return Response(serializers.format_hits(asked["q"], hits))

@@ -83,22 +83,24 @@ class OptionChainView(APIView):
     `exchange`. Reading a chain that you claimed counts as a view of it.
     """
 
+    listings = market_selectors.ListingCache()
+
     def get(self, request: Request, symbol: str) -> Response:
         asked, now = validated(ChainQuery(data=request.query_params.dict())), timezone.now()
-        named = market_selectors.resolve_symbol(
-            symbol=symbol, exchange=asked.get("exchange"), expiry=asked.get("expiry")
-        )
+        listed = self.listings.read()
+        named = listed.resolve_symbol(symbol=symbol, exchange=asked.get("exchange"), expiry=asked.get("expiry"))
+        listing = listed.get_series(underlying=named.underlying, expiry=named.expiry, now=now)
         chain = services.view_chain(
-            underlying=named.underlying,
-            expiry=named.expiry,
+            listing=listing,
             width=asked.get("strikes"),
             user_id=request.user.pk,
             caller_ltp=asked.get("underlying_ltp"),
             now=now,
         )
         quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in chain.legs})
-        spot = market_selectors.get_instrument_by_id(instrument_id=chain.listing.spot_instrument_id)
-        is_over = bool(market_selectors.list_over(contracts=[chain.listing.contract], now=now))
+        spot = listed.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
+        # Without an expiry it is the nearest that is not over.
+        is_over = named.expiry is not None and bool(market_selectors.list_over(contracts=[listing.contract], now=now))
         return Response(format_chain(chain, spot, quotes, is_over=is_over))
 
 

@@ -70,7 +70,7 @@ def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_
     followed = None
     try:
         underlying = market.find_underlying(symbol=watch.symbol, exchange=watch.exchange)
-        chain = view(underlying=underlying, expiry=expiry)
+        chain = view(listing=market.get_series(underlying=underlying, expiry=expiry, now=now))
     except (market.UnknownSymbol, market.NoOptions, market.UnknownExpiry):
         # A page that is open while the exchange moves the expiry, or renames the underlying, goes on with the same
         # contracts.
@@ -79,7 +79,8 @@ def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_
             raise
         present = followed.present
         underlying = market.find_underlying(symbol=present.underlying, exchange=EXCHANGE_OF[present.segment])
-        chain = view(underlying=underlying, expiry=present.expiry if expiry else None)
+        present_expiry = present.expiry if expiry else None
+        chain = view(listing=market.get_series(underlying=underlying, expiry=present_expiry, now=now))
     listing, window, legs = chain.listing, chain.window, chain.legs
     ids = [leg.instrument_id for leg in legs]
     message = {

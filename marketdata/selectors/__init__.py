@@ -13,6 +13,7 @@ from marketdata.selectors.broker_login import (
 )
 from marketdata.selectors.closes import PreviousClose, list_previous_closes
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
+from marketdata.selectors.listing_cache import ListingCache, get_list_state
 from marketdata.selectors.named_symbols import ContradictoryExpiry, NamedUnderlying, resolve_symbol
 from marketdata.selectors.prices import (
     PlainQuote,

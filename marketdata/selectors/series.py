@@ -238,9 +238,7 @@ def get_series(*, underlying: Underlying, expiry: date | None, now: datetime | N
 
     Raises NoOptions, UnknownExpiry, NoSpot.
     """
-    segment, today = underlying.option_segment, market_today()
-    if segment is None:
-        raise NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
+    segment, today = option_segment(underlying), market_today()
     if expiry is None:
         listed = _contracts(segment, underlying.symbol, today).filter(strike__isnull=False).order_by("expiry")
         nearest = _nearest(listed, segment, now)
@@ -249,6 +247,22 @@ def get_series(*, underlying: Underlying, expiry: date | None, now: datetime | N
             raise _unknown_expiry(f"{underlying.symbol} options", None, dates, today)
         expiry = nearest.expiry
     return get_series_by_key(SeriesKey(segment, underlying.symbol, expiry))
+
+
+def option_segment(underlying: Underlying) -> ExchangeSegment:
+    """Return the segment of the options on `underlying`. Raises NoOptions."""
+    if underlying.option_segment is None:
+        raise NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
+    return underlying.option_segment
+
+
+def nearest_expiry(underlying: Underlying, expiries: Sequence[date], *, now: datetime) -> date:
+    """Return the first of `expiries`, its option expiries in order, that is not over at `now`. Raises UnknownExpiry."""
+    current_from = _current_from(option_segment(underlying), expiries, now)
+    for expiry in expiries:
+        if expiry >= current_from:
+            return expiry
+    raise _unknown_expiry(f"{underlying.symbol} options", None, expiries, market_today())
 
 
 def get_series_by_key(key: SeriesKey) -> SeriesListing:

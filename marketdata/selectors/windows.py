@@ -1,9 +1,18 @@
 """The last calculation of each window, read from `atm_cache`."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
+
+from django.db import connection
 
 from marketdata.domain.chain import Window, WindowKey
 from marketdata.models import AtmCache
+
+# In SQL because each poll of a chain runs it: to build and compile the query set costs more than the statement.
+_WINDOW_SQL: Final = """
+SELECT ltp, calculated_at, strike_step, atm, lowest_strike, highest_strike FROM atm_cache
+WHERE exchange_segment = %s AND underlying_symbol = %s AND expiry = %s AND width = %s
+"""
 
 
 def list_windows(*, keys: Iterable[WindowKey]) -> Mapping[WindowKey, Window]:
@@ -22,7 +31,11 @@ def list_windows(*, keys: Iterable[WindowKey]) -> Mapping[WindowKey, Window]:
 
 def find_window(*, key: WindowKey) -> Window | None:
     """Return the last calculation of one window, or None."""
-    return list_windows(keys=[key]).get(key)
+    series = key.series
+    with connection.cursor() as cursor:
+        cursor.execute(_WINDOW_SQL, [int(series.segment), series.underlying, series.expiry, key.width])
+        row = cursor.fetchone()
+    return None if row is None else Window(*row)
 
 
 def _window(row: AtmCache) -> Window:

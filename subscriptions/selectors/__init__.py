@@ -36,4 +36,11 @@ from subscriptions.selectors.status import (
     count_placed,
     subscription_status,
 )
-from subscriptions.selectors.wanted import connection_of, is_claimed, list_claim_connections, list_wanted
+from subscriptions.selectors.wanted import (
+    ChainClaims,
+    connection_of,
+    get_chain_claims,
+    is_claimed,
+    list_claim_connections,
+    list_wanted,
+)

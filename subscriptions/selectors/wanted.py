@@ -2,7 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
+from django.db import connection
 from django.db.models import Count, Q
 
 from marketdata.domain.chain import WindowKey
@@ -47,6 +51,32 @@ def is_claimed(key: WindowKey) -> bool:
         expiry=key.series.expiry,
         width=key.width,
     ).exists()
+
+
+@dataclass(frozen=True, slots=True)
+class ChainClaims:
+    """Whether any claim holds the legs of a window, and when the user last viewed his own claims of its series.
+
+    `viewed_at` is that of the claim that he has not viewed for longest; None without a claim of tier A.
+    """
+
+    is_claimed: bool
+    viewed_at: datetime | None
+
+
+# In SQL because each poll of a chain runs it: to build and compile the query set costs more than the statement.
+_CHAIN_CLAIMS: Final = """
+SELECT coalesce(bool_or(width = %s), false), min(last_viewed_at) FILTER (WHERE user_id = %s AND tier = 'A')
+FROM claims WHERE exchange_segment = %s AND underlying_symbol = %s AND expiry = %s
+"""
+
+
+def get_chain_claims(key: WindowKey, *, user_id: int | None) -> ChainClaims:
+    """Return the claims of a window and of this user on its series, in one query."""
+    series = key.series
+    with connection.cursor() as cursor:
+        cursor.execute(_CHAIN_CLAIMS, [key.width, user_id, int(series.segment), series.underlying, series.expiry])
+        return ChainClaims(*cursor.fetchone())
 
 
 def list_claim_connections(claim_ids: Collection[int]) -> Mapping[int, Mapping[int, int]]:

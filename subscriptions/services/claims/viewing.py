@@ -9,7 +9,7 @@ claims of the viewer: a trader cannot protect the chain of another from eviction
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -19,9 +19,9 @@ from marketdata import selectors as market_selectors
 from marketdata import services as market_services
 from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import SeriesKey
-from marketdata.selectors import PriceSource, SeriesListing, Underlying
+from marketdata.selectors import PriceSource, SeriesListing
 from marketdata.services import Chain
-from subscriptions.selectors import is_claimed
+from subscriptions.selectors import ChainClaims, get_chain_claims, is_claimed
 from subscriptions.services.placement.lock import try_lock
 
 # Chosen: eviction compares ages of minutes, so a caller who asks every second needs no write every second.
@@ -61,8 +61,7 @@ class View:
 
 def view_chain(
     *,
-    underlying: Underlying,
-    expiry: date | None,
+    listing: SeriesListing,
     width: int | None,
     user_id: int | None,
     caller_ltp: Decimal | None = None,
@@ -71,24 +70,31 @@ def view_chain(
 ) -> Chain:
     """Return a chain as every viewer sees it at `now`, and note the view on the claims of this user.
 
-    `expiry` None is the nearest that is not over, `width` None the default of the series. `is_opening` is true when a
-    browser opens the chain, false for a repeated view. Subscribes nothing. Raises NoOptions, UnknownExpiry, NoSpot,
-    PriceUnknown.
+    `width` None is the default of the series. `is_opening` is true when a browser opens the chain, false for a repeated
+    view. Subscribes nothing. Raises PriceUnknown.
     """
-    listing = market_selectors.get_series(underlying=underlying, expiry=expiry, now=now)
-    chain = _view(listing, width or listing.default_width, caller_ltp=caller_ltp, is_opening=is_opening, now=now)
-    if user_id is not None:
+    key = WindowKey(listing.series, width or listing.default_width)
+    claims = get_chain_claims(key, user_id=user_id)
+    chain = _view(key, listing, claims, caller_ltp=caller_ltp, is_opening=is_opening, now=now)
+    if user_id is not None and claims.viewed_at is not None and claims.viewed_at <= now - EVERY:
         note_views([View(user_id, series=listing.series)], now=now)
     return chain
 
 
-def _view(listing: SeriesListing, width: int, *, caller_ltp: Decimal | None, is_opening: bool, now: datetime) -> Chain:
+def _view(
+    key: WindowKey,
+    listing: SeriesListing,
+    claims: ChainClaims,
+    *,
+    caller_ltp: Decimal | None,
+    is_opening: bool,
+    now: datetime,
+) -> Chain:
     """Return the chain with the window that is in force."""
-    key = WindowKey(listing.series, width)
-    stored = market_selectors.find_window(key=key)
+    width, stored = key.width, market_selectors.find_window(key=key)
     # 1. A claimed window is shown as stored, even after the price moved: its claims hold exactly these legs, so these
     #    are the ones that stream. Recentring moves the window and the legs in one transaction.
-    if stored is not None and is_claimed(key):
+    if stored is not None and claims.is_claimed:
         return market_services.stored_chain(listing=listing, width=width, stored=stored)
     # 2. Without claims, the stored window is shown while it holds.
     chain = market_services.open_chain(listing=listing, width=width, caller_ltp=caller_ltp, now=now)

@@ -1,7 +1,8 @@
 """Chains, expiries and searches over HTTP."""
 
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from rest_framework.test import APIClient
 
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.models import AtmCache
+from tests import changing_lists as lists
 from tests.brokers import running_broker
-from tests.factories import Listing, make_equity, make_future, make_listing, make_user, put_prices
+from tests.factories import NOW, Listing, make_equity, make_future, make_listing, make_user, put_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_board")]
 
@@ -220,3 +222,53 @@ def test_the_endpoints_are_browsable(market: Listing, client: APIClient) -> None
 
     assert page.status_code == 200
     assert b"RELIANCE_24FEB2026_2620CE" in page.content
+
+
+@pytest.fixture
+def imported(settings: Settings, tmp_path: Path, own_board: None) -> Sequence[str]:
+    """The rows of a small market that was imported."""
+    return lists.start_market(settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", ["option-chain/NIFTY/expiries", "instruments/NIFTY/expiries", "instruments/search?q=nif"]
+)
+def test_an_unchanged_answer_has_no_body_until_an_import(
+    client: APIClient, imported: Sequence[str], tmp_path: Path, path: str
+) -> None:
+    first = client.get(f"/api/v2/{path}")
+    again = client.get(f"/api/v2/{path}", headers={"If-None-Match": first["ETag"]})
+
+    lists.import_list(tmp_path, lists.replaced(imported, ("2026-02-17", "2026-02-16")), now=NOW + timedelta(hours=1))
+    after = client.get(f"/api/v2/{path}", headers={"If-None-Match": first["ETag"]})
+
+    assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+    assert first["Cache-Control"] == "private, no-cache"
+    assert (after.status_code, after.json() == first.json()) == (200, False)
+
+
+def test_an_etag_is_of_one_query_and_one_form(client: APIClient, imported: Sequence[str]) -> None:
+    addresses = ["/api/v2/instruments/search?q=nif", "/api/v2/instruments/search?q=nif&limit=1"]
+
+    answers = [client.get(one) for one in addresses] + [client.get(addresses[0], headers={"Accept": "text/html"})]
+
+    assert len({one["ETag"] for one in answers}) == 3
+
+
+def test_an_etag_ends_with_the_session_that_ends_an_expiry(
+    client: APIClient, imported: Sequence[str], settings: Settings
+) -> None:
+    path = "/api/v2/option-chain/NIFTY/expiries"
+    before = client.get(path)
+    settings.MARKET_DATE = lists.WEEKLY + timedelta(days=1)
+
+    after = client.get(path, headers={"If-None-Match": before["ETag"]})
+
+    assert (after.status_code, len(after.json()["expiries"])) == (200, len(before.json()["expiries"]) - 1)
+
+
+def test_an_etag_does_not_open_the_door(client: APIClient, imported: Sequence[str]) -> None:
+    path = "/api/v2/option-chain/NIFTY/expiries"
+    etag = client.get(path)["ETag"]
+
+    assert APIClient().get(path, headers={"If-None-Match": etag}).status_code == 401

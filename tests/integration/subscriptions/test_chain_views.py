@@ -53,8 +53,9 @@ def shown_by_socket(user: User, *, is_opening: bool = False) -> Shown:
 
 def view(*, now: datetime, caller_ltp: Decimal | None = None) -> Chain:
     return services.view_chain(
-        underlying=market_selectors.find_underlying(symbol="RELIANCE"),
-        expiry=None,
+        listing=market_selectors.get_series(
+            underlying=market_selectors.find_underlying(symbol="RELIANCE"), expiry=None, now=now
+        ),
         width=None,
         user_id=None,
         caller_ltp=caller_ltp,

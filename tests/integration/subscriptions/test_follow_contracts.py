@@ -290,7 +290,8 @@ def test_the_window_of_the_claims_replaces_one_that_a_view_stored(rows: list[str
     lists.import_list(tmp_path, lists.replaced(rows, ("2026-02-17", "2026-02-16")), now=LATER)
     put_prices({listed(13).pk: 25_210.0}, now=LATER)
     nifty = market.find_underlying(symbol="NIFTY")
-    services.view_chain(underlying=nifty, expiry=MOVED.expiry, width=5, user_id=None, now=LATER)
+    moved = market.get_series(underlying=nifty, expiry=MOVED.expiry, now=LATER)
+    services.view_chain(listing=moved, width=5, user_id=None, now=LATER)
 
     services.follow_contracts(now=LATER)
 
