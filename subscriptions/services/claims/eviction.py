@@ -36,7 +36,7 @@ _UNIT: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_i
 
 # The chain that the added claims belong to is spared as a whole: evicting its other claims frees nothing.
 _LIST_OLDEST = f"""
-SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id)
+SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id ORDER BY id)
 FROM claims WHERE tier = 'A' AND kind <> 'spot'
 GROUP BY {_UNIT}
 HAVING NOT bool_or(is_pinned OR id = ANY(%s))
@@ -211,7 +211,7 @@ def _evict(chains: Sequence[Sequence[int]], *, cause: Cause, held_next: Collecti
     order = [one for claim_ids in chains for one in claim_ids]
     found = Claim.objects.select_related("instrument", "user").in_bulk(order)
     # All chains in one release: an instrument that two of them share is freed by the last, and counted once.
-    total = release(list(found.values()), cause=cause, held_next=held_next, action=LogAction.EVICT)
+    total = release([found[one] for one in order], cause=cause, held_next=held_next, action=LogAction.EVICT)
     return [_split([found[one] for one in claim_ids], total) for claim_ids in chains]
 
 
