@@ -21,29 +21,6 @@ MAX_WIDTH: Final = 101  # design.md section 6: the widest default (index chains)
 MAX_PAGE: Final = 200  # chosen: all 25,000 subscriptions take 125 requests
 
 
-class ConnectionStatusOut(serializers.Serializer[ConnectionStatus]):
-    """One of the five connections; `sent` and `streaming` are null while Redis does not answer."""
-
-    ws_id = serializers.IntegerField(source="number")
-    load = serializers.IntegerField()
-    capacity = serializers.IntegerField()
-    state = serializers.CharField()
-    sent = serializers.IntegerField(allow_null=True)
-    streaming = serializers.IntegerField(allow_null=True)
-
-
-class StatusOut(serializers.Serializer[Status]):
-    """All subscriptions at a glance; `utilisation` is percent, `drift` wanted minus confirmed streaming."""
-
-    total = serializers.IntegerField()
-    capacity = serializers.IntegerField()
-    tier_a = serializers.IntegerField()
-    tier_b = serializers.IntegerField()
-    utilisation = serializers.FloatField()
-    connections = ConnectionStatusOut(many=True)
-    drift = serializers.IntegerField(allow_null=True)
-
-
 class ExpiryField(serializers.Field[Any, Any, Any, Any]):
     """A date as 26FEB2026 or 2026-02-26; empty means none. Raises MalformedDate."""
 
@@ -85,6 +62,29 @@ class ChainRequest(NamesItsSpotPrice):
     exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
     expiry = ExpiryField()
     strikes = serializers.IntegerField(min_value=1, max_value=MAX_WIDTH, required=False, allow_null=True)
+
+
+def format_status(status: Status) -> dict[str, Any]:
+    """Return all subscriptions at a glance; `sent`, `streaming` and `drift` are null while Redis does not answer."""
+    return {
+        "total": status.total,
+        "capacity": status.capacity,
+        "tier_a": status.tier_a,
+        "tier_b": status.tier_b,
+        "utilisation": status.utilisation,
+        "connections": [
+            {
+                "ws_id": one.number,
+                "load": one.load,
+                "capacity": one.capacity,
+                "state": one.state.value,
+                "sent": one.sent,
+                "streaming": one.streaming,
+            }
+            for one in status.connections
+        ],
+        "drift": status.drift,
+    }
 
 
 def format_placed(placed: Placed) -> dict[str, Any]:

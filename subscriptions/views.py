@@ -23,7 +23,7 @@ class StatusView(APIView):
     """Totals, tiers and the five connections; `drift` is wanted minus confirmed streaming."""
 
     def get(self, _request: Request) -> Response:
-        return Response(serializers.StatusOut(selectors.subscription_status()).data)
+        return Response(serializers.format_status(selectors.subscription_status()))
 
 
 class ActiveView(APIView):
