@@ -1,12 +1,14 @@
 """Endpoints for expiries and search. They create no claims.
 
 Their answers change with an import, the date of the market, or a session that ends an expiry, and with nothing else. So
-each has an ETag of these, and a caller that sends it back gets 304 without a body, before anything is read.
+each has an ETag of these. A caller that sends it back gets 304 without a body, before anything is read; for others the
+process keeps what it answered last.
 """
 
 import hashlib
-from typing import Final
+from typing import Any, Final, cast
 
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
@@ -24,13 +26,22 @@ class ListedView(APIView):
     def get(self, request: Request, **parameters: str) -> HttpResponse:
         etag = _etag_of(request)
         unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  It takes Django's request.
-        answer = unchanged if unchanged is not None else self.answer(request, **parameters)
+        answer = unchanged if unchanged is not None else Response(self._find(etag, request, **parameters))
         if etag is not None:
             answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
         return answer
 
-    def answer(self, request: Request, **parameters: str) -> Response:
-        """Return the answer itself."""
+    def _find(self, etag: str | None, request: Request, **parameters: str) -> dict[str, Any]:
+        if etag is None:
+            return self.read(request, **parameters)
+        found = cache.get(etag)
+        if found is None:
+            found = self.read(request, **parameters)
+            cache.set(etag, found)
+        return cast("dict[str, Any]", found)
+
+    def read(self, request: Request, **parameters: str) -> dict[str, Any]:
+        """Return the answer, from the database."""
         raise NotImplementedError
 
 
@@ -50,13 +61,13 @@ class ExpiriesView(ListedView):
 
     options_only = False
 
-    def answer(self, request: Request, **parameters: str) -> Response:
+    def read(self, request: Request, **parameters: str) -> dict[str, Any]:
         asked = serializers.validated(serializers.ExchangeQuery(data=request.query_params.dict()))
         underlying = selectors.resolve_symbol(symbol=parameters["symbol"], exchange=asked.get("exchange")).underlying
         rows = selectors.list_expiries(underlying=underlying, options_only=self.options_only)
         if self.options_only and not rows:
             raise selectors.NoOptions(f"No options are listed on {underlying.symbol}.", symbol=underlying.symbol)
-        return Response(serializers.format_expiries(underlying, rows))
+        return serializers.format_expiries(underlying, rows)
 
 
 class OptionExpiriesView(ExpiriesView):
@@ -68,7 +79,7 @@ class OptionExpiriesView(ExpiriesView):
 class SearchView(ListedView):
     """Search for instruments: `rel`, `nifty 25000 ce 27 nov`, `banknifty fut`."""
 
-    def answer(self, request: Request, **_parameters: str) -> Response:
+    def read(self, request: Request, **_parameters: str) -> dict[str, Any]:
         asked = serializers.validated(serializers.SearchParams(data=request.query_params.dict()))
         hits = selectors.search_instruments(query=asked["q"], limit=asked["limit"])
-        return Response(serializers.format_hits(asked["q"], hits))
+        return serializers.format_hits(asked["q"], hits)

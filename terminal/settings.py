@@ -144,6 +144,16 @@ CSRF_COOKIE_SECURE = SECURE_COOKIES
 # (`terminal.metrics`).
 NUM_PROXIES = _whole("NUM_PROXIES", 0, low=0, high=10)
 
+# Answers about the instrument list, by ETag (`marketdata.views`). In each process, since all of them are quick to read
+# again. Chosen: an answer has some 10 kB; most searches are the first letters of a few dozen names.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "TIMEOUT": 3_600,
+        "OPTIONS": {"MAX_ENTRIES": 1_000},
+    }
+}
+
 REST_FRAMEWORK: dict[str, Any] = {
     "NUM_PROXIES": NUM_PROXIES,
     # Tokens first: DRF answers 401 only if the first class has a challenge, else 403. Sessions have CSRF checks.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from marketdata.domain.instruments import ExchangeSegment
@@ -265,6 +265,19 @@ def test_an_etag_ends_with_the_session_that_ends_an_expiry(
     after = client.get(path, headers={"If-None-Match": before["ETag"]})
 
     assert (after.status_code, len(after.json()["expiries"])) == (200, len(before.json()["expiries"]) - 1)
+
+
+@pytest.mark.parametrize("path", ["option-chain/NIFTY/expiries", "instruments/search?q=nif"])
+def test_an_answer_that_a_process_gave_before_is_not_read_again(
+    client: APIClient, imported: Sequence[str], django_assert_num_queries: DjangoAssertNumQueries, path: str
+) -> None:
+    first = client.get(f"/api/v2/{path}")
+
+    # The state of the list, and the calendar.
+    with django_assert_num_queries(2):
+        again = client.get(f"/api/v2/{path}")
+
+    assert again.json() == first.json()
 
 
 def test_an_etag_does_not_open_the_door(client: APIClient, imported: Sequence[str]) -> None:
