@@ -291,6 +291,7 @@ async def freezable_proxy(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
     frozen = asyncio.Event()
     address = urlsplit(url)
     relays: list[asyncio.Task[None]] = []
+    writers: list[asyncio.StreamWriter] = []
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -301,6 +302,7 @@ async def freezable_proxy(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
 
     async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         beyond = await asyncio.open_connection(address.hostname, address.port)
+        writers.extend((writer, beyond[1]))
         await asyncio.gather(carry(reader, beyond[1]), carry(beyond[0], writer))
 
     def relay_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -315,6 +317,11 @@ async def freezable_proxy(url: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
             for relay in relays:
                 relay.cancel()
             await asyncio.gather(*relays, return_exceptions=True)
+            # An open socket would be reported in a later test, when it is collected.
+            for writer in writers:
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
 
 
 async def test_a_hub_and_an_owner_detect_a_half_open_redis_connection(redis_url: str, redis_prefix: str) -> None:
