@@ -3,9 +3,9 @@
 import socket
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from tests.integration.subscriptions.feed.feed_workers import server_environment
 from tests.processes import PythonProcess
@@ -59,8 +59,13 @@ def _free_port() -> int:
 def _wait_until_up(url: str, process: PythonProcess, log: Path) -> None:
     def is_up() -> bool:
         assert process.poll() is None, f"the web process ended:\n{log.read_text()[-2_000:]}"
-        with suppress(URLError), urllib.request.urlopen(url, timeout=5):  # noqa: S310  loopback
-            return True
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310  loopback
+                return True
+        except HTTPError as refusal:  # On a busy machine a first answer may be 503.
+            refusal.close()  # Left open, it would be reported in a later test, when it is collected.
+        except URLError:
+            pass
         return False
 
     wait_until(is_up, seconds=START_SECONDS, message="the web process answers")
