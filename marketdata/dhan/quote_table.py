@@ -17,6 +17,7 @@ import numpy.typing as npt
 from marketdata.dhan import closes as close_rules
 from marketdata.dhan.counters import Counters
 from marketdata.dhan.framing import find_packets, headers_at
+from marketdata.dhan.key_index import KeyIndex
 from marketdata.dhan.packets import DISCONNECT, PacketCode
 from marketdata.dhan.row_writer import IS_TICK, WRITERS, RowWriter, opaque
 from marketdata.dhan.tick_checks import Memory, Ticks, check_ticks, write_results
@@ -33,7 +34,9 @@ from marketdata.domain.tick_rules import (
 )
 
 _CLOSES: Final = int(CLOSE_KNOWN)
+_DISCONNECT: Final = int(PacketCode.DISCONNECT)
 _NOTHING: Final = -1
+_KEY_SHIFT: Final = np.uint64(24)
 
 _Integers = npt.NDArray[np.int64]
 _Words = npt.NDArray[np.uint64]
@@ -287,6 +290,7 @@ class QuoteTable:
     def _lay_out(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
         """Create blank rows for `keys`, which are sorted."""
         self._keys, self._ids = keys, ids
+        self._index = KeyIndex(keys)
         self._rows = np.zeros(len(keys), dtype=QUOTE_ROW)
         self._rows["instrument_id"] = ids
         # See `_word`: the low byte of a key is the segment.
@@ -296,13 +300,13 @@ class QuoteTable:
 
     def _rebuild(self, keys: _Words, ids: npt.NDArray[np.uint32]) -> None:
         """Rebuild the rows for `keys`; an instrument that stays with the same id keeps its values and marks."""
-        # Sorted, because `_look_up` is a binary search.
+        # Sorted, because the index also searches them.
         order = np.argsort(keys)
         keys, ids = keys[order], ids[order]
         old_keys, old_ids, old_rows, old_memory = self._keys, self._ids, self._rows, self._memory
         old_marks = (self._has_packet, self._changed, self._uncached)
         self._lay_out(keys, ids)
-        slots, found = _look_up(keys, old_keys)
+        slots, found = self._index.find(old_keys)
         stays = np.flatnonzero(found)
         stays = stays[ids[slots[stays]] == old_ids[stays]]
         size = QUOTE_ROW.itemsize
@@ -315,11 +319,11 @@ class QuoteTable:
     def _scatter(self, buffer: bytes, offsets: _Integers, received_at_ms: int) -> None:
         headers = headers_at(buffer, offsets)
         codes = (headers & 0xFF).astype(np.uint8)
-        disconnects = offsets[codes == PacketCode.DISCONNECT]
+        disconnects = offsets[codes == _DISCONNECT]
         if len(disconnects):
             self.disconnect_reason = DISCONNECT.unpack_from(buffer, int(disconnects[-1]))[4]
         # Without code and length (24 bits) a header is a key as `_word` makes it.
-        slots, is_mine = _look_up(self._keys, headers >> np.uint64(24))
+        slots, is_mine = self._index.find(headers >> _KEY_SHIFT)
         is_tick = IS_TICK[codes]
         is_mine &= is_tick
         self.counters.strangers += int(np.count_nonzero(is_tick)) - int(np.count_nonzero(is_mine))
@@ -349,12 +353,3 @@ class QuoteTable:
 def _word(key: InstrumentKey) -> int:
     """Return `key` as a header without its code and length reads: security id above segment."""
     return key.security_id << 8 | key.segment
-
-
-def _look_up(keys: _Words, sought: _Words) -> tuple[_Integers, npt.NDArray[np.bool_]]:
-    """Return the slot of each of `sought` in sorted `keys`, and whether it is there at all."""
-    if not len(keys):
-        return np.zeros(len(sought), dtype=np.int64), np.zeros(len(sought), dtype=np.bool_)
-    # A key above all others gets the last slot, where the comparison fails.
-    slots = np.minimum(np.searchsorted(keys, sought), len(keys) - 1)
-    return slots, keys[slots] == sought

@@ -15,7 +15,11 @@ _BODY_START: Final = 16  # where a row's bytes begin to be a full packet's body
 _DAY_PART_START: Final = _BODY_START + 38  # where a row holds open, close, high, low
 
 _PRICE_MARKS: Final = np.uint16(Known.SNAPSHOT | Known.EARLIER | Known.SUSPECT)
-_FULL_KNOWS: Final = Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH
+# As numbers: combining flags of an enumeration takes as long as a copy of twenty packets.
+_TICKER_KNOWS: Final = np.uint16(Known.TRADE)
+_OI_KNOWS: Final = np.uint16(Known.OI)
+_QUOTE_KNOWS: Final = np.uint16(Known.TRADE | Known.DAY)
+_FULL_KNOWS: Final = np.uint16(Known.TRADE | Known.DAY | Known.OI | Known.OI_RANGE | Known.DEPTH)
 
 _Integers = npt.NDArray[np.int64]
 
@@ -44,7 +48,7 @@ class RowWriter:
     def write_oi(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
         slots, at = _later(slots, at, newest)
         self._rows["oi"][slots] = sliding(self._buffer, "<u4", 8)[at]
-        self._rows["known"][slots] |= np.uint16(Known.OI)
+        self._rows["known"][slots] |= _OI_KNOWS
 
     def write_quote(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
         slots, at = _later(slots, at, newest)
@@ -55,31 +59,31 @@ class RowWriter:
         opaque(self._rows, _DAY_PART_START, rest)[slots] = sliding(self._buffer, f"V{rest}", HEADER.size + _TRADE_PART)[
             at
         ]
-        self._learn_price(slots, Known.TRADE | Known.DAY)
+        self._learn_price(slots, _QUOTE_KNOWS)
         newest[slots] = at
 
     def write_ticker(self, slots: _Integers, at: _Integers, newest: _Integers) -> None:
         slots, at = _later(slots, at, newest)
         self._rows["ltp"][slots] = sliding(self._buffer, "<f4", 8)[at]
         self._rows["ltt"][slots] = sliding(self._buffer, "<u4", 12)[at]
-        self._learn_price(slots, Known.TRADE)
+        self._learn_price(slots, _TICKER_KNOWS)
         newest[slots] = at
 
-    def _learn_price(self, slots: _Integers, groups: Known) -> None:
+    def _learn_price(self, slots: _Integers, groups: np.uint16) -> None:
         known = self._rows["known"]
         # A new price of this socket is neither a snapshot's, nor a former one's, nor suspect.
-        known[slots] = known[slots] & ~_PRICE_MARKS | np.uint16(groups)
+        known[slots] = known[slots] & ~_PRICE_MARKS | groups
 
 
 WRITERS: Final = (
-    (PacketCode.FULL, RowWriter.write_full),
+    (int(PacketCode.FULL), RowWriter.write_full),
     # Directly after FULL: `newest` has only full packets then. After QUOTE, an OI packet would be dropped for the quote
     # that follows it, and that is the order in which the broker sends them (docs/dhan.md).
-    (PacketCode.OI, RowWriter.write_oi),
-    (PacketCode.QUOTE, RowWriter.write_quote),
+    (int(PacketCode.OI), RowWriter.write_oi),
+    (int(PacketCode.QUOTE), RowWriter.write_quote),
     # An index packet is read as a ticker: its layout is not documented, one source says so.
-    (PacketCode.INDEX, RowWriter.write_ticker),
-    (PacketCode.TICKER, RowWriter.write_ticker),
+    (int(PacketCode.INDEX), RowWriter.write_ticker),
+    (int(PacketCode.TICKER), RowWriter.write_ticker),
 )
 IS_TICK: Final = np.zeros(256, dtype=np.bool_)
 IS_TICK[[PacketCode.PREVIOUS_CLOSE, *(code for code, _ in WRITERS)]] = True

@@ -46,6 +46,8 @@ _Flags = npt.NDArray[np.bool_]
 _SAFE_STEP: Final = 3.0
 _CLOSES: Final = int(CLOSE_KNOWN)
 _SUSPECT: Final = int(Known.SUSPECT)
+_PREVIOUS_CLOSE: Final = int(PacketCode.PREVIOUS_CLOSE)
+_OI: Final = int(PacketCode.OI)
 
 
 # Byte offsets in a packet (docs/dhan.md; the layouts of `packets`); 0: the packet has no such field.
@@ -156,7 +158,7 @@ def check_ticks(
     in_doubt = np.zeros(len(rows), dtype=np.bool_)
     # Instruments, not single ticks, are in doubt: the rule must see all ticks of an instrument in order. Packets of
     # code 6 come once per subscription, so their instruments always go through the rule.
-    in_doubt[ticks.slots[ticks.codes == PacketCode.PREVIOUS_CLOSE]] = True
+    in_doubt[ticks.slots[ticks.codes == _PREVIOUS_CLOSE]] = True
     priced = ticks.only(_LTT_AT[ticks.codes] > 0)
     if len(priced.at):
         ltt, volume_at = priced.fields("<u4", _LTT_AT[priced.codes]), _VOLUME_AT[priced.codes]
@@ -168,7 +170,7 @@ def check_ticks(
         if ended and check.day_closes is not None:
             check.day_closes = _only_trusted(check.day_closes, rows, ended)
     if in_doubt.any():
-        is_for_rule = in_doubt[ticks.slots] & (ticks.codes != PacketCode.OI)  # Open interest is never rejected.
+        is_for_rule = in_doubt[ticks.slots] & (ticks.codes != _OI)  # Open interest is never rejected.
         _apply_rule(ticks, np.flatnonzero(is_for_rule), rows, memory, received_at_ms, ended, check)
     return check
 
