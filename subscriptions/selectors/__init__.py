@@ -38,9 +38,12 @@ from subscriptions.selectors.status import (
 )
 from subscriptions.selectors.wanted import (
     ChainClaims,
+    WantedRow,
     connection_of,
     get_chain_claims,
     is_claimed,
     list_claim_connections,
     list_wanted,
+    list_wanted_rows,
+    parse_wanted,
 )

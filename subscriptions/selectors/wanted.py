@@ -1,7 +1,7 @@
 """The wanted set of a connection, and the connections of instruments and claims."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,14 +15,22 @@ from marketdata.domain.quotes import Mode
 from subscriptions.domain.wanted import WantedInstrument
 from subscriptions.models import Claim, ClaimLeg, Subscription
 
+WantedRow = tuple[int, int, int, str, bool]
+"""Instrument id, segment, security id, mode, and whether the instrument arrives."""
+
 
 def list_wanted(*, connection: int) -> list[WantedInstrument]:
     """Return the wanted set of `connection`, including instruments that move away until their move ends.
 
     One instrument of each key: of two with one key, the listed one.
     """
+    return parse_wanted(list_wanted_rows(connection=connection))
+
+
+def list_wanted_rows(*, connection: int) -> list[WantedRow]:
+    """Return the wanted set as rows. Equal rows are the same set, and are compared faster than it is made."""
     # An instrument that moves is wanted on both connections. Its old one goes on streaming until the move ends.
-    rows = (
+    return list(
         Subscription.objects.filter(Q(connection=connection) | Q(leaving_connection=connection))
         # Listed ones last: the broker streams a key once, and the last one of a key takes it. Two have one key only
         # between an import that gave an id to another contract and the pass after it.
@@ -30,6 +38,10 @@ def list_wanted(*, connection: int) -> list[WantedInstrument]:
         .values_list("instrument_id", "instrument__exchange_segment", "instrument__security_id", "mode")
         .annotate(is_arriving=Q(connection=connection, leaving_connection__isnull=False))
     )
+
+
+def parse_wanted(rows: Iterable[WantedRow]) -> list[WantedInstrument]:
+    """Return the wanted set of `rows`."""
     wanted = [
         WantedInstrument(instrument_id, InstrumentKey(ExchangeSegment(segment), security_id), Mode(mode), is_arriving)
         for instrument_id, segment, security_id, mode, is_arriving in rows

@@ -32,6 +32,8 @@ from subscriptions.domain.connection_life import Disconnect, DisconnectCause
 HANDSHAKE_SECONDS: Final = 5.0  # Chosen: far longer than a usual handshake.
 # Chosen: the limit that picows has for one frame. A message of fragments without an end would fill the memory.
 MAX_MESSAGE_BYTES: Final = 10 * 1024 * 1024
+# A look-up in an enumeration costs as much as the copy of a payload.
+_BINARY: Final = WSMsgType.BINARY
 GOODBYE_SECONDS: Final = 1.0  # Chosen: within the 2 s of a warm shutdown (`worker._RELEASE_SECONDS`).
 
 
@@ -67,7 +69,7 @@ class _Listener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Pass on a message, joined if it is fragmented."""
         # The hot path: one call per packet, up to thousands a second. Decoding waits for the flush.
-        if frame.msg_type == WSMsgType.BINARY and frame.fin:
+        if frame.msg_type is _BINARY and frame.fin:
             self._receive(frame.get_payload_as_bytes())
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)

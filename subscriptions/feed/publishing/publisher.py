@@ -22,7 +22,8 @@ from marketdata.domain.feed import (
 )
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Rows
 from marketdata.domain.tick_rules import day_in_india
-from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch
+from marketdata.quote_board import BoardError, OwnerBoard, StaleEpoch, pack_keys
+from subscriptions.domain.commands import Modes
 from subscriptions.feed.connection.life import ConnectionLifecycle
 from subscriptions.feed.publishing.states import write_state
 from subscriptions.feed.publishing.statistics import ConnectionStatistics
@@ -68,6 +69,8 @@ class Publisher:
         self._lost_in_a_row = 0
         self._recorded: tuple[ConnectionState, str, int] | None = None
         self._record_soon = asyncio.Event()
+        self._sent: Modes | None = None
+        self._packed_sent = b""
 
     def request_full_frame(self) -> None:
         """Publish one full frame with the next flush."""
@@ -199,13 +202,20 @@ class Publisher:
             # Counters begin at 0 with each socket, so fewer packets than before are all new.
             new, seconds = counters.packets - min(packets, counters.packets), time.monotonic() - at
             packets, at = counters.packets, time.monotonic()
-            sent = sorted(self._connection.plan.sent)
-            await self._write(self._board.report(self._report(new / seconds if seconds > 0 else 0.0), sent))
+            report = self._report(new / seconds if seconds > 0 else 0.0)
+            await self._write(self._board.report(report, self._pack_sent()))
             self._record_soon.set()
             # A change of state is reported at once, without waiting for the next second.
             with suppress(TimeoutError):
                 async with asyncio.timeout(REPORT_SECONDS):
                     await self._connection.wait_reportable()
+
+    def _pack_sent(self) -> bytes:
+        # The plan makes a new mapping with every request, so the same object means the same keys.
+        if self._sent is not self._connection.plan.sent:
+            self._sent = self._connection.plan.sent
+            self._packed_sent = pack_keys(self._sent)
+        return self._packed_sent
 
     async def _record_forever(self) -> None:
         """Record the state in a task beside the reports: a database that hangs must not make reports expire."""

@@ -23,6 +23,7 @@ from marketdata.quote_board import (
     OwnerRequest,
     QuoteBoard,
     StaleEpoch,
+    pack_keys,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -258,7 +259,7 @@ async def test_a_former_owner_neither_replaces_nor_withdraws_the_report_of_its_s
     successor = replace(make_report(), owner="host:2", epoch=6)
     key = InstrumentKey(ExchangeSegment.NSE_FNO, 41)
     await owner.report(make_report())
-    await owner.report(successor, [key])
+    await owner.report(successor, pack_keys([key]))
 
     await owner.report(make_report())
     await owner.withdraw(connection=2, epoch=5)

@@ -171,7 +171,7 @@ async def report_all(sent: dict[int, list[InstrumentKey]], *, epoch: int = 0) ->
                 ConnectionReport(
                     number, "worker-1", epoch, ConnectionState.LIVE, count, count, count, 9, 1.0, None, 1, ""
                 ),
-                keys,
+                quote_board.pack_keys(keys),
             )
 
 
