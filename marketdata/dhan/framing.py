@@ -68,7 +68,8 @@ def find_packets(messages: Sequence[bytes], buffer: bytes, counters: Counters) -
         # 5. The rest is of several codes, or damaged, and is walked. Sorting restores the order of arrival.
         others = others[~is_run]
         walked = _walk(buffer, starts[others], starts[others] + sizes[others], counters)
-        offsets = np.sort(np.concatenate((offsets, runs, *walked)))
+        # Runs alone, the usual case, are in that order already.
+        offsets = np.sort(np.concatenate((offsets, runs, *walked))) if len(offsets) or walked else runs
     counters.packets += len(offsets)
     return offsets
 
