@@ -9,6 +9,9 @@ difference, so a row received after a gap is correct even while others are missi
 
 A streamed instrument has a slot for the rest of the process: at most one per listed instrument, about 70 bytes each.
 Reading allocates no slot: an instrument that was never streamed gets a blank row.
+
+Rows are copied with `take`, `compress` and `put`. Indexing with an array copies packed rows field by field: measured,
+six to eighteen times as slowly.
 """
 
 from collections.abc import Sequence
@@ -79,7 +82,7 @@ class QuoteMirror:
         if epoch >= self._positions[connection].epoch:
             slots = self._slots_for(rows["instrument_id"].tolist())
             is_news = rows["received_at_ms"] >= self._received_at_ms[slots]
-            self._write(slots[is_news], rows[is_news], connection)
+            self._write(slots[is_news], rows.compress(is_news), connection)
 
     def mark_incomplete(self) -> None:
         """Mark all connections incomplete: frames may have been missed. Rows stay."""
@@ -97,14 +100,14 @@ class QuoteMirror:
 
     def changed_since(self, slots: Slots, version: int) -> Slots:
         """Return the `slots` whose row changed after `version`."""
-        return slots[self._versions[slots] > version]
+        return slots[self._versions.take(slots) > version]
 
     def rows_at(self, slots: Slots, *, now_ms: int) -> WireRows:
         """Return the rows at `slots` with their ages at `now_ms`."""
-        rows = self._rows[slots]
+        rows = self._rows.take(slots)
         # Signed: a packet stamped by another host's clock may lie in the future. Its age is 0.
-        received = self._received_at_ms[slots].astype("<i8")
-        ages = np.clip(now_ms - received, 0, NEVER_HEARD - 1)
+        received = self._received_at_ms.take(slots).astype("<i8")
+        ages = np.minimum(np.maximum(now_ms - received, 0), NEVER_HEARD - 1)
         rows["age_ms"] = np.where(received > 0, ages, NEVER_HEARD)
         return rows
 
@@ -144,13 +147,13 @@ class QuoteMirror:
         held = self._rows["connection"][slots]
         is_mine = (held == connection) | (held == NO_CONNECTION)
         is_news = is_mine | (rows["received_at_ms"] >= self._received_at_ms[slots])
-        slots, rows = slots[is_news], rows[is_news]
+        slots, rows = slots[is_news], rows.compress(is_news)
         fresh = wire_rows(rows, connection=connection)
         # Most changes of a bus row are in deeper levels of the depth, which browsers never get: skip equal rows.
-        differs = (_words(fresh) != _words(self._rows[slots])).any(axis=1)
+        differs = (_words(fresh) != _words(self._rows.take(slots))).any(axis=1)
         # The time is no part of the comparison: a repeated price is fresh, but nothing to send.
         self._received_at_ms[slots] = rows["received_at_ms"]
-        self._rows[slots[differs]] = fresh[differs]
+        self._rows.put(slots[differs], fresh.compress(differs))
         # Of a starved connection only rows with a recent packet are live, so browsers need the time of every packet.
         self._mark(slots if is_starved else slots[differs])
 
