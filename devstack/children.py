@@ -46,6 +46,7 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL
     heartbeat_seconds: float | None = None  # sends heartbeats; killed after this time without one
     heartbeat_start_seconds: float = HEARTBEAT_START_SECONDS  # killed after this time without a first one
+    descriptors: Sequence[int] = ()  # open files that it inherits under the same numbers
     niceness: int = 0  # added to that of the supervisor (nice(2)): others have the CPU first
 
     @property
@@ -122,6 +123,7 @@ def start(program: Program) -> Child:
             stdout=log,
             stderr=subprocess.STDOUT,
             process_group=0,
+            pass_fds=program.descriptors,
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,

@@ -18,7 +18,7 @@ from devstack.errors import DevstackError
 from devstack.processes import CHECKOUT_VARIABLE
 
 # They belong to the process that has them: its supervisor, and the run that ends what it finds with this variable.
-NOT_PASSED_ON = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", CHECKOUT_VARIABLE})
+NOT_PASSED_ON = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WEB_PROCESS_NUMBER", CHECKOUT_VARIABLE})
 # What a command takes from its caller: the terminal, and passwords that commands read. Everything else is of the stack:
 # a MARKET_DATE of the caller's shell would give the command another day.
 TAKEN_FROM_CALLER = frozenset({"TERM", "COLUMNS", "LINES", "EDITOR", "DEMO_PASSWORD", "DJANGO_SUPERUSER_PASSWORD"})

@@ -22,11 +22,16 @@ def is_free(port: int, *, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def choose_port(*, preferred: int | None = None, taken: Set[int] = frozenset()) -> int:
-    """Return `preferred` if it is free, else any free port that is not in `taken`."""
-    if preferred is not None and preferred not in taken and is_free(preferred):
+def choose_port(*, preferred: int | None = None, taken: Set[int] = frozenset(), count: int = 1) -> int:
+    """Return the first of `count` free ports in a row, none of them in `taken`: `preferred` if it is one."""
+
+    def is_usable(first: int) -> bool:
+        ports = range(first, first + count)
+        return taken.isdisjoint(ports) and all(map(is_free, ports))
+
+    if preferred is not None and is_usable(preferred):
         return preferred
     while True:
         port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311  not a secret
-        if port not in taken and is_free(port):
+        if is_usable(port):
             return port

@@ -43,6 +43,7 @@ class PostgresServer:
     password: str
     account: Account | None
     is_durable: bool = True
+    max_connections: int = 100
 
     def url(self, database: str) -> str:
         return f"postgres://{DATABASE_USER}:{quote(self.password, safe='')}@127.0.0.1:{self.port}/{database}"
@@ -73,7 +74,7 @@ def _options(server: PostgresServer) -> list[str]:
         "port": str(server.port),
         "unix_socket_directories": "",
         "shared_buffers": "256MB" if server.is_durable else "128MB",
-        "max_connections": "100",
+        "max_connections": str(server.max_connections),
         "timezone": "UTC",
         "log_timezone": "UTC",
         "log_line_prefix": "%m [%p] ",

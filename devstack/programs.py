@@ -79,23 +79,47 @@ def beat(launcher: Launcher) -> Program:
 
 
 def web(launcher: Launcher, *, host: str, port: int) -> Program:
-    """Return the web server: uvicorn, or daphne with ASGI_SERVER=daphne."""
+    """Return the only web server, which opens its port."""
+    address = {"uvicorn": ["--host", host, "--port", str(port)], "daphne": ["-b", host, "-p", str(port)]}
+    return _web(launcher, "web", address)
+
+
+def web_processes(launcher: Launcher, *, count: int, listener: int, metrics_port: int) -> list[Program]:
+    """Return several web servers, which accept from the inherited socket `listener`, a file descriptor.
+
+    The one with number n answers with its own metrics at `metrics_port` + n - 1.
+    """
+    programs = []
+    for number in range(1, count + 1):
+        variables = {
+            "WEB_PROCESSES": str(count),
+            "WEB_PROCESS_NUMBER": str(number),
+            "WEB_METRICS_PORT": str(metrics_port),
+        }
+        numbered = replace(launcher, environment={**launcher.environment, **variables})
+        inherited = {server: ["--fd", str(listener)] for server in ("uvicorn", "daphne")}
+        programs.append(replace(_web(numbered, f"web-{number}", inherited), descriptors=(listener,)))
+    return programs
+
+
+def _web(launcher: Launcher, name: str, address: Mapping[str, Sequence[str]]) -> Program:
+    """Return a web server: uvicorn, or daphne with ASGI_SERVER=daphne; `address` has the arguments of each."""
     start_seconds = HEARTBEAT_START_SECONDS
     match launcher.environment.get("ASGI_SERVER") or "uvicorn":
         case "uvicorn":
             # No compression. Measured: it costs three times the CPU and memory of sending a frame.
             frames = ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
             quietly = ["--no-access-log", "--timeout-graceful-shutdown", "1"]
-            server = ["uvicorn", "terminal.asgi:application", "--host", host, "--port", str(port), *frames, *quietly]
+            server = ["uvicorn", "terminal.asgi:application", *address["uvicorn"], *frames, *quietly]
         case "daphne":
-            server = ["daphne", "-b", host, "-p", str(port), "--application-close-timeout", "1"]
+            server = ["daphne", *address["daphne"], "--application-close-timeout", "1"]
             server += ["--access-log", "/dev/null", "terminal.asgi:application"]
             # It calls the application for the first time when a request comes, and that may be never.
             start_seconds = math.inf
         case other:
             raise DevstackError(f"ASGI_SERVER={other} is neither uvicorn nor daphne.")
     return replace(
-        launcher.program("web", ["-m", *server]),
+        launcher.program(name, ["-m", *server]),
         heartbeat_seconds=WEB_HEARTBEAT_TIMEOUT_SECONDS,
         heartbeat_start_seconds=start_seconds,
     )

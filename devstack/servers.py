@@ -23,11 +23,16 @@ def start(
     ports: PortRegistry,
     environ: Mapping[str, str],
     database: str,
+    max_connections: int,
 ) -> dict[str, str]:
-    """Start the servers that the environment does not name; return the variables with the URLs of both."""
+    """Start the servers that the environment does not name; return the variables with the URLs of both.
+
+    `max_connections` is that of PostgreSQL.
+    """
     return {
         "REDIS_URL": environ.get("REDIS_URL") or _redis(supervisor, paths, account, ports),
-        "DATABASE_URL": environ.get("DATABASE_URL") or _postgres(supervisor, paths, account, ports, database),
+        "DATABASE_URL": environ.get("DATABASE_URL")
+        or _postgres(supervisor, paths, account, ports, database=database, max_connections=max_connections),
     }
 
 
@@ -45,7 +50,15 @@ def _redis(supervisor: Supervisor, paths: Paths, account: Account | None, ports:
     return server.url
 
 
-def _postgres(supervisor: Supervisor, paths: Paths, account: Account | None, ports: PortRegistry, database: str) -> str:
+def _postgres(
+    supervisor: Supervisor,
+    paths: Paths,
+    account: Account | None,
+    ports: PortRegistry,
+    *,
+    database: str,
+    max_connections: int,
+) -> str:
     programs = binaries.find_postgres(paths, account)
     cluster = paths.home / "postgres"
     # Beside the data: a cluster that is moved or deleted takes its password along.
@@ -56,7 +69,12 @@ def _postgres(supervisor: Supervisor, paths: Paths, account: Account | None, por
         print("Making a database cluster (once) ...", flush=True)
         postgres.create_cluster(programs, cluster, password, account)
     server = postgres.PostgresServer(
-        binaries=programs, cluster=cluster, port=ports.port("postgres"), password=password, account=account
+        binaries=programs,
+        cluster=cluster,
+        port=ports.port("postgres"),
+        password=password,
+        account=account,
+        max_connections=max_connections,
     )
     postgres.check_version(server)
     child = supervisor.supervise(server.program(paths.logs / "postgres.log"))

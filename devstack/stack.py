@@ -16,6 +16,7 @@ from pathlib import Path
 
 from devstack import programs, servers
 from devstack.address import Address, check_is_free, choose_address
+from devstack.children import Program
 from devstack.locking import single_run
 from devstack.logs import rotate_logs
 from devstack.loopback import without_proxy
@@ -30,6 +31,7 @@ from devstack.signal_waiter import SignalWaiter
 from devstack.source import Source, choose_source, source_variables
 from devstack.steps import StartStep, announce
 from devstack.supervisor import StopRequestedError, Supervisor
+from devstack.web_servers import WebServers, choose_web_processes, count_database_connections, web_servers
 
 START_TIMEOUT_SECONDS = 120.0  # chosen: far above a start on a loaded machine
 PROBE_INTERVAL_SECONDS = 0.5  # chosen: "Ready" comes within half a second, at a negligible load
@@ -49,6 +51,7 @@ def run(
     """Run the stack until the user stops it; return the exit code."""
     source = choose_source(environ)
     address = choose_address(environ)
+    processes = choose_web_processes(environ)
     with single_run(paths.run / "lock"):
         check_is_free(address)
         rotate_logs(paths.logs)
@@ -57,24 +60,25 @@ def run(
         signals = SignalWaiter()
         signals.listen()
         supervisor = Supervisor(signals=signals, report=announce)
-        try:
-            _start_all(
-                supervisor,
-                paths=paths,
-                account=account,
-                environ=environ,
-                source=source,
-                address=address,
-                prices_first_seconds=prices_first_seconds,
-            )
-            supervisor.run()
-        except StopRequestedError:
-            pass
-        finally:
-            announce("Stopping ...")
-            supervisor.stop_all()
-            signals.ignore_signals()
-            announce("Stopped. The data remains in .run/.")
+        with web_servers(address, processes) as web:
+            try:
+                _start_all(
+                    supervisor,
+                    paths=paths,
+                    account=account,
+                    environ=environ,
+                    source=source,
+                    web=web,
+                    prices_first_seconds=prices_first_seconds,
+                )
+                supervisor.run()
+            except StopRequestedError:
+                pass
+            finally:
+                announce("Stopping ...")
+                supervisor.stop_all()
+                signals.ignore_signals()
+                announce("Stopped. The data remains in .run/.")
     return 0
 
 
@@ -85,7 +89,7 @@ def _start_all(
     account: Account | None,
     environ: Mapping[str, str],
     source: Source,
-    address: Address,
+    web: WebServers,
     prices_first_seconds: float,
 ) -> None:
     ports = PortRegistry(paths.run / "ports.json")
@@ -97,14 +101,21 @@ def _start_all(
         _start_simulator(supervisor, launcher, source, ports)
     announce("Starting PostgreSQL and Redis ...")
     urls = servers.start(
-        supervisor, paths=paths, account=account, ports=ports, environ=environ, database=source.database
+        supervisor,
+        paths=paths,
+        account=account,
+        ports=ports,
+        environ=environ,
+        database=source.database,
+        max_connections=count_database_connections(environ, web.count),
     )
     launcher = replace(launcher, environment={**launcher.environment, **urls})
     _start_prices(
         supervisor,
         launcher,
         Preparations(paths.run / "preparations.json"),
-        address,
+        web,
+        ports,
         prices_first_seconds=prices_first_seconds,
     )
     announce("Starting the work worker and beat ...")
@@ -112,10 +123,10 @@ def _start_all(
     supervisor.supervise(programs.beat(launcher))
     users, hint = _begin_demo_users(supervisor, launcher, paths, source)
     importing = _begin_import(supervisor, launcher, source, ports)
-    _wait_until_healthy(supervisor, address, [*users, importing])
+    _wait_until_healthy(supervisor, web.address, [*users, importing])
     for step in users:
         step.finish()
-    announce(f"Ready {address.url}")
+    announce(f"Ready {web.address.url}")
     if hint:
         announce(f"Log in as one of {DEMO_USERS}; {hint}")
     importing.finish()
@@ -125,7 +136,8 @@ def _start_prices(
     supervisor: Supervisor,
     launcher: programs.Launcher,
     preparations: Preparations,
-    address: Address,
+    web: WebServers,
+    ports: PortRegistry,
     *,
     prices_first_seconds: float,
 ) -> None:
@@ -135,17 +147,26 @@ def _start_prices(
     if not preparations.is_done("tables", fingerprint_of_tables(launcher.root, database_url)):
         StartStep(supervisor, launcher.command("migrate", "--noinput"), "Preparing the tables").finish()
         preparations.note("tables", fingerprint_of_tables(launcher.root, database_url))
-    announce("Starting the feed worker and the web server ...")
+    processes = "the web server" if web.count == 1 else f"{web.count} web processes"
+    announce(f"Starting the feed worker and {processes} ...")
     supervisor.supervise(programs.feed_worker(launcher))
     if collecting is not None:
         collecting.finish()
         preparations.note("static", _fingerprint_of_static_files(launcher))
-    supervisor.supervise(programs.web(launcher, host=address.host, port=address.port))
+    for program in _web_programs(launcher, web, ports):
+        supervisor.supervise(program)
     give_up_at = time.monotonic() + prices_first_seconds
     supervisor.wait_until(
-        lambda: ask(f"{address.url}/health").status != 0 or time.monotonic() > give_up_at,
+        lambda: ask(f"{web.address.url}/health").status != 0 or time.monotonic() > give_up_at,
         every_seconds=PROBE_INTERVAL_SECONDS,
     )
+
+
+def _web_programs(launcher: programs.Launcher, web: WebServers, ports: PortRegistry) -> list[Program]:
+    if web.listener is None:
+        return [programs.web(launcher, host=web.address.host, port=web.address.port)]
+    metrics_port = ports.port("web-metrics", count=web.count)
+    return programs.web_processes(launcher, count=web.count, listener=web.listener.fileno(), metrics_port=metrics_port)
 
 
 def _variables(paths: Paths, environ: Mapping[str, str], source: Source, ports: PortRegistry) -> dict[str, str]:

@@ -29,6 +29,8 @@ from terminal.heartbeats import Heartbeats  # noqa: E402
 from terminal.http_handler import OneThreadHandler  # noqa: E402
 from terminal.metrics import watch_sockets  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
+from terminal.process_metrics import REGISTRY  # noqa: E402
+from terminal.web_processes import serve_own_metrics  # noqa: E402
 from watchlists.consumers import MarketConsumer  # noqa: E402
 from watchlists.login_monitor import LoginMonitor  # noqa: E402
 from watchlists.shared_watches import SharedWatches  # noqa: E402
@@ -51,5 +53,6 @@ http = OneThreadHandler()
 shared, logins = SharedWatches(), LoginMonitor()
 hub = QuoteHub(read_calendar=read_calendar, note_changes=shared.note)
 watch_sockets(hub, shared, logins)
+serve_own_metrics(REGISTRY)
 sockets = Admission(socket_application(hub, shared=shared, logins=logins))
 application = Heartbeats(ProtocolTypeRouter({"http": http, "websocket": sockets}))

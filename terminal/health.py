@@ -27,9 +27,10 @@ from subscriptions.selectors import AccountCooldown, RuleState, TierBHeld
 from terminal.admission import Sockets, sockets
 from terminal.feed_health import Placement, Report, check_feed, known_loads, read_placement, read_reports
 from terminal.health_parts import Part, Status
-from terminal.probes import DatabaseProbe, Probe, ask_all
+from terminal.probes import DatabaseProbe, NoAnswer, Probe, ask_all
 from terminal.renderers import encode_json
 from terminal.storage import refusals
+from terminal.web_processes import WebProcess, others_probes, this_process
 
 # Chosen: short, because load balancers and supervisors wait for the answer.
 DEADLINE_SECONDS: Final = 1.5
@@ -76,13 +77,15 @@ def health(_request: HttpRequest) -> HttpResponse:
             # Beside the other queries: it answers in time where a slow server delays them.
             "placement": DatabaseProbe(read_placement),
             "disk": Probe(read_free_mb, OSError),
+            **{f"web {number}": probe for number, probe in others_probes().items()},
         },
         seconds=DEADLINE_SECONDS,
     )
     if isinstance(answers["placement"], Placement):
         known_loads.note(answers["placement"])
     parts = check_parts(answers, known=known_loads.by_number, now=timezone.now())
-    parts["web"] = check_web(sockets)
+    silent = [one for one in this_process.list_others() if isinstance(answers[f"web {one}"], NoAnswer)]
+    parts["web"] = check_web(sockets, this_process, silent=silent)
     parts["database"] = check_storage(parts["database"], is_refused=refusals.is_recent())
     status = worst(parts)
     body = {"status": status, "parts": {name: part.body() for name, part in parts.items()}}
@@ -275,9 +278,20 @@ def check_disk(free_mb: object, *, min_mb: int) -> Part:
     return Part(Status.OK, details=details)
 
 
-def check_web(taken: Sockets) -> Part:
-    """Check this web process: whether it accepts more browser sockets."""
-    details = {"sockets": taken.open, "most_sockets": taken.most}
+def check_web(taken: Sockets, process: WebProcess, *, silent: Sequence[int] = ()) -> Part:
+    """Check whether this web process accepts more browser sockets, and whether the others of this host answer.
+
+    Degraded at most: this process serves while others, whose numbers are `silent`, are restarted.
+    """
+    details = {
+        "process": process.number,
+        "processes": len(process.list_others()) + 1,
+        "sockets": taken.open,
+        "most_sockets": taken.most,
+    }
+    if silent:
+        names = ", ".join(map(str, silent))
+        return Part(Status.DEGRADED, f"no answer of web process {names}: ended, frozen or starting", details)
     if taken.is_full:
         return Part(Status.DEGRADED, "the maximum of browser sockets is open; further ones are refused", details)
     return Part(Status.OK, details=details)

@@ -22,11 +22,14 @@ from subscriptions.permissions import IsOperator
 from terminal.feed_metrics import FeedCollector
 from terminal.process_metrics import REGISTRY, HubCollector, SocketReadsCollector
 from terminal.renderers import JsonRenderer
+from terminal.web_processes import WebProcessesCollector
 from watchlists.login_monitor import LoginMonitor
 from watchlists.shared_watches import SharedWatches
 
 FEED_REGISTRY: Final = CollectorRegistry()
 FEED_REGISTRY.register(FeedCollector())
+WEB_REGISTRY: Final = CollectorRegistry()
+WEB_REGISTRY.register(WebProcessesCollector(REGISTRY))
 
 _PROXY_HEADERS: Final = (
     "HTTP_FORWARDED",
@@ -88,7 +91,7 @@ class MetricsView(APIView):
     def get(self, _request: Request) -> HttpResponse:
         """Answer with the present values of all metrics."""
         return HttpResponse(
-            generate_latest(FEED_REGISTRY) + generate_latest(REGISTRY),
+            generate_latest(FEED_REGISTRY) + generate_latest(WEB_REGISTRY),
             content_type=CONTENT_TYPE_LATEST,
             headers={"Cache-Control": "no-store"},
         )

@@ -1,7 +1,4 @@
-"""Metrics of the web process that answers the scrape: requests, browser sockets, memory.
-
-With several web processes each must be scraped directly: behind a load balancer the values come from a random process.
-"""
+"""Metrics of this web process: requests, browser sockets, memory. A scrape has those of all (`web_processes`)."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterable

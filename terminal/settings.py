@@ -117,6 +117,13 @@ DATABASE_POOL: bool = env.bool("DATABASE_POOL", default=False)
 STATEMENT_TIMEOUT_MS = _whole("STATEMENT_TIMEOUT_MS", 3_000, low=100, high=600_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Web processes of this host that serve one port (`terminal.web_processes`); `make run` derives it from the cores.
+WEB_PROCESSES = _whole("WEB_PROCESSES", 1, low=1, high=64)
+# The number of this web process among them; 0: the first free one.
+WEB_PROCESS_NUMBER = _whole("WEB_PROCESS_NUMBER", 0, low=0, high=WEB_PROCESSES)
+# With several, process n answers with its own metrics at this port plus n - 1, on loopback. Chosen: no known service.
+WEB_METRICS_PORT = _whole("WEB_METRICS_PORT", 8401, low=1_024, high=65_536 - WEB_PROCESSES)
+
 REDIS_URL: str = env.str("REDIS_URL")
 # One prefix per source of data: quotes of the simulator must never mix with real ones in one Redis.
 REDIS_PREFIX: str = env.str("REDIS_PREFIX", default="terminal")

@@ -26,9 +26,9 @@ def begin(name):
         time.sleep(0.02)
     with open("started", "a") as file:
         file.write(name + "\\n")
-def serve(port):
+def serve(port=None, *, descriptor=None):
     import socket  # The import of http.server would take as long as the rest of the script.
-    with socket.create_server(("127.0.0.1", int(port))) as server:
+    with socket.create_server(("127.0.0.1", int(port))) if port else socket.socket(fileno=int(descriptor)) as server:
         while True:
             with server.accept()[0] as client:
                 if client.recv(65_536):
@@ -54,7 +54,9 @@ time.sleep(600)
 """,
     "uvicorn.py": """
 from common import *
-begin("web")
+begin(f"web-{os.environ['WEB_PROCESS_NUMBER']}" if "--fd" in sys.argv else "web")
+if "--fd" in sys.argv:
+    serve(descriptor=sys.argv[sys.argv.index("--fd") + 1])
 serve(sys.argv[sys.argv.index("--port") + 1])
 """,
     "simulator.py": """
@@ -112,7 +114,8 @@ def running_stack(checkout: Path, *, port: int, **variables: str) -> Iterator[Ru
     output = checkout / "output"
     (checkout / "started").unlink(missing_ok=True)
     addresses = {"DATABASE_URL": "postgres://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    environment = {"PATH": os.environ["PATH"], "PORT": str(port), **addresses, **variables}
+    own = {"PATH": os.environ["PATH"], "PORT": str(port), "WEB_PROCESSES": "1"}
+    environment = {**own, **addresses, **variables}
     process = PythonProcess(__name__, [str(checkout)], environment=environment, output=output)
     try:
         yield RunningStack(checkout, process, output)

@@ -1,5 +1,6 @@
 """Both servers of `make run`: their directories, their data, and servers named by the environment."""
 
+import json
 import os
 import shutil
 import socket
@@ -39,6 +40,7 @@ def running(
             ports=PortRegistry(paths.run / "ports.json"),
             environ=environ or {},
             database="broking_demo",
+            max_connections=120,
         )
     finally:
         supervisor.stop_all()
@@ -121,6 +123,15 @@ def test_ports_stay_the_same_in_the_next_run_unless_they_are_occupied(tmp_path: 
 
         assert later.port("first") == first
         assert later.port("second") != second
+
+
+def test_ports_in_a_row_are_not_given_to_others(tmp_path: Path) -> None:
+    first = PortRegistry(tmp_path / "ports.json").port("row", count=3)
+    (tmp_path / "ports.json").write_text(json.dumps({"row": first, "other": first + 2}))
+    ports = PortRegistry(tmp_path / "ports.json")
+
+    assert ports.port("row", count=3) == first
+    assert ports.port("other") not in range(first, first + 3)
 
 
 def test_a_second_run_in_one_checkout_is_refused_with_the_process_id_of_the_first(tmp_path: Path) -> None:

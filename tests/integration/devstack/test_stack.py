@@ -40,6 +40,16 @@ def test_what_hangs_after_the_migration_holds_up_neither_feed_nor_web(checkout: 
         assert not hanging & set(stack.started())
 
 
+def test_several_web_processes_answer_on_one_port(checkout: Path, port: int) -> None:
+    block(checkout, "web-1")
+
+    with running_stack(checkout, port=port, WEB_PROCESSES="3") as stack:
+        stack.wait_for("web-2", "web-3")
+        stack.wait_for_line(f"Ready http://127.0.0.1:{port}")
+
+        assert not {"web", "web-1"} & set(stack.started())
+
+
 def test_static_files_that_take_long_do_not_hold_up_the_feed(checkout: Path, port: int) -> None:
     block(checkout, "collectstatic")
 

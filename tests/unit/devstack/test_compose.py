@@ -45,6 +45,13 @@ def test_the_image_serves_as_the_local_runner_does() -> None:
     assert local - served == {"1"}
 
 
+def test_uvicorn_starts_as_many_workers_as_the_settings_state(services: dict[str, Any]) -> None:
+    variables = services["web"]["environment"]
+
+    assert variables["WEB_CONCURRENCY"] == variables["WEB_PROCESSES"] == "${WEB_PROCESSES:-1}"
+    assert variables["DATABASE_URL"] == services["feed"]["environment"]["DATABASE_URL"]
+
+
 def test_services_that_need_tables_wait_for_the_migration(services: dict[str, Any]) -> None:
     for name in ("instruments", "web", "feed", "work", "beat"):
         assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}

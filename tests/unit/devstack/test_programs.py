@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from devstack.errors import DevstackError
-from devstack.programs import Launcher, beat, feed_worker, simulator, web, work_worker
+from devstack.programs import Launcher, beat, feed_worker, simulator, web, web_processes, work_worker
 from devstack.source import choose_source
 
 
@@ -33,6 +33,19 @@ def test_daphne_serves_if_the_environment_selects_it() -> None:
     arguments = web(launcher(ASGI_SERVER="daphne"), host="127.0.0.1", port=8_000).arguments
 
     assert list(arguments[2:7]) == ["daphne", "-b", "127.0.0.1", "-p", "8000"]
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "daphne"])
+def test_several_web_processes_accept_from_one_inherited_socket(server: str) -> None:
+    one, two = web_processes(launcher(ASGI_SERVER=server), count=2, listener=6, metrics_port=21_000)
+
+    assert (one.name, two.name) == ("web-1", "web-2")
+    assert (one.log.name, two.log.name) == ("web-1.log", "web-2.log")
+    assert one.descriptors == two.descriptors == (6,)
+    assert "--fd 6" in " ".join(one.arguments)
+    assert not {"--host", "--port", "-b", "-p"} & set(one.arguments)
+    variables = ("WEB_PROCESSES", "WEB_PROCESS_NUMBER", "WEB_METRICS_PORT")
+    assert [two.environment[name] for name in variables] == ["2", "2", "21000"]
 
 
 def test_an_unknown_server_is_refused_by_name() -> None:

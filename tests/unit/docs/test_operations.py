@@ -31,6 +31,7 @@ from subscriptions.domain.connection_life import DisconnectCause
 from terminal import errors, feed_metrics, health, process_metrics
 from terminal.admission import TRY_AGAIN_LATER
 from terminal.probes import NoAnswer
+from terminal.web_processes import WebProcessesCollector
 from watchlists.login_monitor import LoginMonitor
 from watchlists.shared_watches import SharedWatches
 
@@ -127,6 +128,7 @@ def metric_names() -> set[str]:
         *process_metrics.HubCollector(QuoteHub()).collect(),
         *process_metrics.SocketReadsCollector(SharedWatches(), LoginMonitor()).collect(),
         *process_metrics.REGISTRY.collect(),
+        *WebProcessesCollector(process_metrics.REGISTRY).describe(),
     ]
     return {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
 
