@@ -52,6 +52,14 @@ class Browser:
         """Watch instruments under a name."""
         self._socket.send(json.dumps({"type": "watch", "id": name, "instruments": list(instrument_ids)}))
 
+    def watch_chain(self, name: str, symbol: str) -> None:
+        """Watch the nearest chain of a symbol under a name."""
+        self._socket.send(json.dumps({"type": "watch", "id": name, "chain": {"symbol": symbol}}))
+
+    def watch_list(self, name: str) -> None:
+        """Watch the trader's watchlist under a name."""
+        self._socket.send(json.dumps({"type": "watch", "id": name, "watchlist": True}))
+
     def answers(self, name: str) -> list[dict[str, Any]]:
         """Return the messages about the watch `name`, without errors."""
         return [one for one in self.notes if one.get("id") == name and one["type"] != "error"]
