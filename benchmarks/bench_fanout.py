@@ -120,6 +120,8 @@ class Measured:
     p99: float
     kilobytes: float
     """Resident memory of the web process, per browser."""
+    lost: int
+    """Browsers whose socket the server has closed: the other figures are those of the remaining ones."""
 
     @property
     def cpu_seconds(self) -> float:
@@ -169,15 +171,14 @@ async def measure(web: Web, case: Case, ids: Sequence[int]) -> Measured:
         before, began = web.cpu_seconds(), time.monotonic()
         await asyncio.sleep(SECONDS)
         took, used = time.monotonic() - began, web.cpu_seconds() - before
-        if received.lost:
-            print(f"{case.name}: the server closed {received.lost} browsers", flush=True)
         return Measured(
             frames=received.frames / took,
             rows=received.rows / took,
             percent=100 * used / took,
             p50=received.percentile(50),
             p99=received.percentile(99),
-            kilobytes=(web.kilobytes() - memory) / case.browsers,
+            kilobytes=(web.kilobytes() - memory) / max(1, case.browsers - received.lost),
+            lost=received.lost,
         )
 
 
@@ -223,7 +224,7 @@ def record_case(case: Case, found: Measured, other: Measured | None) -> None:
 
     def add(name: str, field: str, unit: str, budget: float | None = None, *, more: bool = False) -> None:
         # A frame of the alternative has one row, and its web process does less: only these are compared.
-        is_compared = other is not None and field not in {"frames", "percent"}
+        is_compared = other is not None and field not in {"frames", "percent", "lost"}
         record(
             Figure(
                 "fanout",
@@ -243,6 +244,7 @@ def record_case(case: Case, found: Measured, other: Measured | None) -> None:
     add("a million rows", "cpu_seconds", "CPU-s", BUDGET_CPU_SECONDS if is_budgeted else None)
     add("packet to browser, p50", "p50", "ms")
     add("packet to browser, p99", "p99", "ms")
+    add("browsers closed by the server", "lost", "browsers", 0.0)
     if case.browsers >= MEMORY_FROM:
         add("memory per browser", "kilobytes", "kB", BUDGET_KB)
 

@@ -114,9 +114,11 @@ def cells_of(figure: Figure) -> tuple[str, ...]:
 def format_number(value: float) -> str:
     """Return `value` with three digits or more, and thousands separated.
 
-    >>> [format_number(one) for one in (0.0512, 9.4, 58, 1234.5)]
-    ['0.051', '9.40', '58.0', '1,234']
+    >>> [format_number(one) for one in (0, 0.0512, 9.4, 58, 1234.5)]
+    ['0', '0.051', '9.40', '58.0', '1,234']
     """
+    if value == 0:
+        return "0"
     size = abs(value)
     return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
