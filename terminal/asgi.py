@@ -5,6 +5,7 @@ browser connects.
 """
 
 import os
+from typing import Any
 
 import django
 from channels.auth import AuthMiddlewareStack
@@ -31,7 +32,7 @@ from terminal.metrics import watch_sockets  # noqa: E402
 from terminal.origins import SameHostOriginValidator  # noqa: E402
 from terminal.process_metrics import REGISTRY  # noqa: E402
 from terminal.web_processes import serve_own_metrics  # noqa: E402
-from watchlists.consumers import MarketConsumer  # noqa: E402
+from watchlists.consumers import DIRECT_SEND, MarketConsumer  # noqa: E402
 from watchlists.login_monitor import LoginMonitor  # noqa: E402
 from watchlists.shared_watches import SharedWatches  # noqa: E402
 
@@ -39,8 +40,13 @@ from watchlists.shared_watches import SharedWatches  # noqa: E402
 def socket_application(hub: QuoteHub, *, shared: SharedWatches, logins: LoginMonitor) -> SameHostOriginValidator:
     """Return the WebSocket application: origin check, then login session, then consumer."""
     market = MarketConsumer.as_asgi(hub=hub, shared=shared, logins=logins)
-    routes = [path("ws/market/", market)]  # type: ignore[arg-type]  # The stubs know only HTTP views.
-    return SameHostOriginValidator(AuthMiddlewareStack(URLRouter(routes)))  # type: ignore[arg-type]
+    routes: Any = [path("ws/market/", market)]  # type: ignore[arg-type]  # The stubs know only HTTP views.
+    with_session: Any = AuthMiddlewareStack(URLRouter(routes))
+
+    async def keep_send(scope: Any, receive: Any, send: Any) -> None:
+        await with_session({**scope, DIRECT_SEND: send}, receive, send)
+
+    return SameHostOriginValidator(keep_send)
 
 
 async def read_calendar() -> SessionBook:

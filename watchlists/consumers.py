@@ -10,8 +10,9 @@ What a watch means, and whether the session is valid, all sockets of the process
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -28,6 +29,12 @@ from watchlists.shared_watches import Outcome, SharedWatches
 from watchlists.watch_resolver import ResolvedWatch
 
 logger = logging.getLogger(__name__)
+
+DIRECT_SEND: Final = "direct_send"
+"""Key of the scope: the server's `send`, for frames. That of the session middleware looks at the session each time."""
+LONGEST_ACKNOWLEDGEMENT: Final = 64  # chosen: twice the 32 characters of one with a large sequence
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 
 PROTOCOL: Final = 1  # Raised when the wire changes so that an older page cannot read it.
 
@@ -48,13 +55,33 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.has_pending = asyncio.Event()
         self.has_updates = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
+        self.send_directly: Send
 
-    async def __call__(self, *arguments: Any) -> None:
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Serve the socket; at its end, remove the client from the hub and leave the user group."""
+        self.send_directly = scope.get(DIRECT_SEND, send)
         try:
-            await super().__call__(*arguments)
+            await super().__call__(scope, partial(self._receive_others, receive), send)
         finally:
             await self._leave()
+
+    async def _receive_others(self, receive: Receive) -> Any:
+        """Return the next message that is no acknowledgement.
+
+        One of those comes with every frame, and Channels starts a task for each message that it is given.
+        """
+        while True:
+            message = await receive()
+            text = message.get("text")
+            if self.client is None or text is None or len(text) > LONGEST_ACKNOWLEDGEMENT:
+                return message
+            try:
+                parsed = messages.parse_client_message(text)
+            except MessageError:
+                return message
+            if not isinstance(parsed, messages.Acknowledge):
+                return message
+            self.client.outbox.acknowledge(parsed.sequence)
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Call the handler of a message, at once.
@@ -121,7 +148,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
 
     async def _dispatch(self, message: messages.ClientMessage, client: Client) -> None:
         match message:
-            case messages.Acknowledge(sequence):
+            case messages.Acknowledge(sequence):  # With much white space: see `_receive_others`.
                 client.outbox.acknowledge(sequence)
             case messages.SetRate(hz):
                 client.outbox.rate_hz = hz
@@ -151,7 +178,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         loops: list[Coroutine[Any, Any, CloseCode]] = [
             self.hub.serve(
                 client,
-                send_bytes=lambda payload: self.send(bytes_data=payload),
+                send_bytes=lambda payload: self.send_directly({"type": "websocket.send", "bytes": payload}),
                 send_text=lambda text: self.send(text_data=text),
             ),
             self._answer_watches(client),

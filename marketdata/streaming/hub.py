@@ -91,11 +91,12 @@ class Client:
         # 0: a frame is overdue, but nothing changed or acknowledgements hold it back. Wait for the next instant of this
         # rate; never loop without a pause.
         pause = self.outbox.seconds_until_due(now) or interval - now % interval
+        # A timer and no `asyncio.timeout`, which ends each wait with a cancellation and two exceptions.
+        timer = asyncio.get_running_loop().call_later(pause, self._ready.set)
         try:
-            async with asyncio.timeout(pause):
-                await self._ready.wait()
-        except TimeoutError:
-            return
+            await self._ready.wait()
+        finally:
+            timer.cancel()
         self._ready.clear()
 
 
