@@ -107,32 +107,32 @@ def _install_node_modules(node: Node) -> int:
     return code
 
 
-def bench(arguments: Sequence[str]) -> int:
+def bench(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Run all benchmarks, or those whose name contains one of the words in `arguments`; then print one table.
 
-    With `--against DIR`, each benchmark runs in that checkout too, right before: paired runs see the same load. Other
-    options go to the benchmark, of which there must be only one then. The exit code is that of programs that failed;
-    a missed budget is no failure.
+    With `--against DIR`, each benchmark of `root` runs in that checkout too, right before: paired runs see the same
+    load. Other options go to the benchmark, of which there must be only one then. The exit code is that of programs
+    that failed; a missed budget is no failure.
     """
     parser = argparse.ArgumentParser(prog="bench", allow_abbrev=False, add_help=False)
     parser.add_argument("--against", type=Path)
     known, others = parser.parse_known_args(arguments)
     words = list(takewhile(lambda one: not one.startswith("-"), others))
     options = others[len(words) :]
-    names = sorted(script.stem for script in (ROOT / "benchmarks").glob("bench_*.py"))
+    names = sorted(script.stem for script in (root / "benchmarks").glob("bench_*.py"))
     chosen = [name for name in names if not words or any(part in name for part in words)]
     if not chosen or (options and len(chosen) > 1):
         print(f"Options are those of one benchmark: name it first. Known are {', '.join(names)}.", flush=True)
         return 2
-    roots = [known.against.resolve(), ROOT] if known.against else [ROOT]
-    began_at, host = datetime.now(tz=UTC), report.describe_host(ROOT)
-    runs = [_run_benchmark(name, root, options) for name in chosen for root in roots]
-    path = report.write_json(ROOT / ".run" / "bench", runs, arguments=arguments, began_at=began_at, host=host)
-    print(f"\n{report.make_table(runs)}\n\n{report.summarize(runs)} {path.relative_to(ROOT)}", flush=True)
+    roots = [known.against.resolve(), root] if known.against else [root]
+    began_at, host = datetime.now(tz=UTC), report.describe_host(root)
+    runs = [_run_benchmark(name, one, options, is_other=one != root) for name in chosen for one in roots]
+    path = report.write_json(root / ".run" / "bench", runs, arguments=arguments, began_at=began_at, host=host)
+    print(f"\n{report.make_table(runs)}\n\n{report.summarize(runs)} {path.relative_to(root)}", flush=True)
     return max(run.exit_code for run in runs)
 
 
-def _run_benchmark(name: str, root: Path, options: Sequence[str]) -> report.Ended:
+def _run_benchmark(name: str, root: Path, options: Sequence[str], *, is_other: bool) -> report.Ended:
     """Run a benchmark and print its CPU time, which depends less on the load of the machine than its wall time."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     # An earlier checkout may have no runner, and its benchmarks may record nothing.
@@ -152,7 +152,7 @@ def _run_benchmark(name: str, root: Path, options: Sequence[str]) -> report.Ende
         seconds=round(time.monotonic() - began, 1),
         cpu_seconds=round(used, 1),
         recorded=recorded,
-        is_other=root != ROOT,
+        is_other=is_other,
     )
 
 

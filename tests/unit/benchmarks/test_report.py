@@ -110,9 +110,7 @@ def test_options_need_the_name_of_one_benchmark(arguments: Sequence[str], capsys
     assert "bench_fanout" in capsys.readouterr().out
 
 
-def test_a_run_of_two_checkouts_makes_one_table_and_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_of_two_checkouts_makes_one_table_and_one_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     source = (
         "from benchmarks.report import Figure, record\ndef main():\n    record(Figure('x', 'answer', 42.0, 'ms'))\n"
     )
@@ -125,9 +123,8 @@ def test_a_run_of_two_checkouts_makes_one_table_and_one_file(
         for module in ("__main__.py", "report.py"):
             if text is source:
                 (directory / module).write_text((commands.ROOT / "benchmarks" / module).read_text())
-    monkeypatch.setattr(commands, "ROOT", tmp_path / "mine")
 
-    assert commands.bench(["x", "--against", str(tmp_path / "other")]) == 0
+    assert commands.bench(["x", "--against", str(tmp_path / "other")], tmp_path / "mine") == 0
 
     printed = capfd.readouterr().out
     assert "Figures: 1 (0 met, 0 missed, 1 without a budget). .run/bench/" in printed
