@@ -324,6 +324,6 @@ LOGGING: dict[str, Any] = {
         "multiprocessing": {"handlers": ["console"], "propagate": False},
         # Uvicorn gives them handlers of its own before it loads this application.
         "uvicorn": {"handlers": [], "level": "INFO", "propagate": True},
-        "uvicorn.access": {"handlers": [], "level": "INFO", "propagate": True},
+        "uvicorn.access": {"handlers": [], "level": "WARNING", "propagate": True},
     },
 }
