@@ -155,12 +155,12 @@ def format_chain(chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote
     }
 
 
-_NO_QUOTE: Final = dict.fromkeys(PlainQuote.__slots__) | {"state": QuoteState.WAITING}
+_NO_QUOTE: Final = dict.fromkeys(PlainQuote._fields) | {"state": QuoteState.WAITING}
 
 
 def format_quote(quote: PlainQuote | None) -> dict[str, Any]:
     """Return the quote as JSON fields; without a quote the state is `waiting` and every other field null."""
-    return dict(_NO_QUOTE) if quote is None else {name: getattr(quote, name) for name in PlainQuote.__slots__}
+    return dict(_NO_QUOTE) if quote is None else quote._asdict()
 
 
 def _format_leg(leg: Leg | None, quotes: Mapping[int, PlainQuote]) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,7 @@ class Price:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PlainQuote:
+class PlainQuote(NamedTuple):
     """Newest known quote of one instrument; None is unknown.
 
     Prices in rupees, as the double next to the exact price: it prints as the exact price does.
@@ -86,7 +85,7 @@ def list_prices(*, instrument_ids: Iterable[int]) -> Mapping[int, Price]:
     for instrument_id, (_, row) in quote_board.connect().read_cached(instrument_ids).items():
         ltp, known = known_price(float(row["ltp"])), int(row["known"])
         if ltp is not None and known & Known.TRADE:
-            prices[instrument_id] = Price(ltp, _source(known), _time(int(row["received_at_ms"])))
+            prices[instrument_id] = Price(ltp, _SOURCES[known & _SOURCE_FLAGS], _time(int(row["received_at_ms"])))
     return prices
 
 
@@ -99,8 +98,8 @@ def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote
     ids = rows["instrument_id"].tolist()
     ticks = np.array([int(tick_sizes[one] * UNITS) for one in ids])
     columns = _columns(rows, ticks) | {"state": _judge(board, numbers, rows, timezone.now())}
-    fields = [columns[name] for name in PlainQuote.__slots__]
-    return {one: PlainQuote(*values) for one, *values in zip(ids, *fields, strict=True)}
+    fields = [columns[name] for name in PlainQuote._fields]
+    return dict(zip(ids, map(PlainQuote, *fields), strict=True))
 
 
 def _judge(board: quote_board.QuoteBoard, numbers: Sequence[int], rows: Rows, now: datetime) -> Sequence[QuoteState]:
@@ -114,12 +113,19 @@ def _judge(board: quote_board.QuoteBoard, numbers: Sequence[int], rows: Rows, no
     book = read_calendar(about=now.astimezone(IST).date(), segments=silent) if silent else SessionBook()
     closed = list_closed(book, ticking=ticking, now=now)
 
+    closed_ms = {int(segment): since.timestamp() * 1_000 for segment, since in closed.items()}
+    # Of hundreds of rows most agree in everything that a state depends on: each difference is judged once.
+    states: dict[tuple[object, ...], QuoteState] = {}
+
     def judge(number: int, known: int, ltp: float, segment: int, received_at_ms: int) -> QuoteState:
-        facts = facts_of(known, ltp=ltp, received_at=_time(received_at_ms))
         report = report_of.get(number)
         is_live = report is not None and report.is_live_at(received_at_ms=received_at_ms, now_ms=now_ms)
-        closed_since = closed.get(ExchangeSegment(segment))
-        return judge_quote(facts, is_connection_live=is_live, closed_since=closed_since)
+        key = known, ltp > 0, segment, is_live, received_at_ms >= closed_ms.get(segment, 0)
+        if key not in states:
+            facts = facts_of(known, ltp=ltp, received_at=_time(received_at_ms))
+            closed_since = closed.get(ExchangeSegment(segment))
+            states[key] = judge_quote(facts, is_connection_live=is_live, closed_since=closed_since)
+        return states[key]
 
     return list(map(judge, numbers, *(rows[one].tolist() for one in ("known", "ltp", "segment", "received_at_ms"))))
 
@@ -127,36 +133,42 @@ def _judge(board: quote_board.QuoteBoard, numbers: Sequence[int], rows: Rows, no
 def _columns(rows: Rows, ticks: Units) -> dict[str, Sequence[Any]]:
     """Return the fields of the quotes, a value for each row; `ticks` are the tick sizes in units."""
     known = rows["known"]
-    has_day = known & Known.DAY > 0
     depth = rows["depth"][:, 0]
-    has_depth = known & Known.DEPTH > 0
-    ltp = np.where(known & Known.TRADE > 0, price_units(rows["ltp"], ticks), 0)
-    close = np.where(known & CLOSE_KNOWN > 0, price_units(rows["previous_close"], ticks), 0)
+    prices = np.stack(
+        [
+            *(rows[one] for one in ("ltp", "previous_close", "day_open", "day_high", "day_low")),
+            depth["bid_price"],
+            depth["ask_price"],
+        ]
+    )
+    units = price_units(prices, np.broadcast_to(ticks, prices.shape))
+    has = [_has(known, one) for one in (Known.TRADE, CLOSE_KNOWN, Known.DAY, Known.DAY, Known.DAY, Known.DEPTH)]
+    units *= np.stack([*has, has[-1]])
+    ltp, close, day_open, day_high, day_low, bid, ask = units
     change, percent = change_units(ltp, close)
-    has_change = (ltp > 0) & (close > 0)
-
-    def price(values: npt.NDArray[Any], is_known: npt.NDArray[np.bool_]) -> Sequence[float | None]:
-        units = price_units(values, ticks)
-        return _where(is_known & (units > 0), units / UNITS)
-
+    has_change, has_day, has_depth = (ltp > 0) & (close > 0), has[2], has[-1]
     return {
-        "source": [_source(one) for one in known.tolist()],
+        "source": [_SOURCES[one] for one in (known & _SOURCE_FLAGS).tolist()],
         "at": [_time(one) for one in rows["received_at_ms"].tolist()],
         "ltp": _where(ltp > 0, ltp / UNITS),
         "change": _where(has_change, change / UNITS),
         "change_percent": _where(has_change, percent / 100),
-        "bid": price(depth["bid_price"], has_depth),
+        "bid": _where(bid > 0, bid / UNITS),
         # A quantity of 0 is known: there is no order on that side.
         "bid_quantity": _where(has_depth, depth["bid_quantity"]),
-        "ask": price(depth["ask_price"], has_depth),
+        "ask": _where(ask > 0, ask / UNITS),
         "ask_quantity": _where(has_depth, depth["ask_quantity"]),
         "volume": _where(has_day, rows["volume"]),
-        "oi": _where(known & Known.OI > 0, rows["oi"]),
-        "day_open": price(rows["day_open"], has_day),
-        "day_high": price(rows["day_high"], has_day),
-        "day_low": price(rows["day_low"], has_day),
+        "oi": _where(_has(known, Known.OI), rows["oi"]),
+        "day_open": _where(day_open > 0, day_open / UNITS),
+        "day_high": _where(day_high > 0, day_high / UNITS),
+        "day_low": _where(day_low > 0, day_low / UNITS),
         "previous_close": _where(close > 0, close / UNITS),
     }
+
+
+def _has(known: npt.NDArray[np.unsignedinteger[Any]], group: Known) -> npt.NDArray[np.bool_]:
+    return np.asarray(known & int(group) != 0)
 
 
 def _where(is_known: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> Sequence[Any]:
@@ -168,7 +180,10 @@ def _time(epoch_ms: int) -> datetime:
     return datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)
 
 
-def _source(known: int) -> PriceSource:
-    if known & Known.EARLIER:
-        return PriceSource.EARLIER
-    return PriceSource.SNAPSHOT if known & Known.SNAPSHOT else PriceSource.QUOTE
+_SOURCE_FLAGS: Final = int(Known.EARLIER | Known.SNAPSHOT)
+_SOURCES: Final = {
+    0: PriceSource.QUOTE,
+    int(Known.SNAPSHOT): PriceSource.SNAPSHOT,
+    int(Known.EARLIER): PriceSource.EARLIER,
+    _SOURCE_FLAGS: PriceSource.EARLIER,
+}

@@ -195,5 +195,5 @@ def test_a_list_needs_the_same_number_of_queries_at_any_length(
         add_to_watchlist(asha, equity.token, EntryKind.EQUITY, now=NOW)
     assert Subscription.objects.count() == count
 
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert len(selectors.list_entries(user_id=asha.pk)) == count
