@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker, Settings
@@ -43,6 +44,15 @@ def django_db_setup(suite_servers: None, django_db_setup: None, django_db_blocke
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unlisted_static_files() -> None:
+    """Let WhiteNoise look at a static file when it is requested.
+
+    By default it lists all of them for each test client, once a test of the browser has collected them: some 50 ms.
+    """
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(autouse=True)

@@ -248,5 +248,5 @@ def test_a_list_with_near_expiries_reads_the_calendar_once(
     for one in expiries:
         add_entry(user_id=user.pk, actor="trader1", symbol="NIFTY", kind=EntryKind.FUTURE, now=at(8), expiry=one)
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert [one.is_over for one in list_entries(user_id=user.pk)] == [one == TODAY for one in expiries]
