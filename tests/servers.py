@@ -37,12 +37,6 @@ WAITING: Final = (
     "tests/integration/terminal/test_frozen_processes.py",
 )
 """Where tests mostly wait for other processes; the others mostly compute."""
-MEASURING: Final = (
-    "tests/faults/test_r29_resources.py",
-    "tests/integration/marketdata/test_spot_requests.py",
-    "tests/integration/subscriptions/test_writers_at_capacity.py",
-)
-"""Files whose promises are figures that need most of a processor."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,9 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types.
     """Gives whole files to the workers: those that compute to the first worker, those that wait to the others.
 
-    So the processors are busy from the beginning to the end: workers that wait leave them idle, and several that
-    compute share two. The first worker begins with the files that measure, so that none computes beside them. The
-    browser tests count as one file.
+    So the processors are busy from the beginning to the end: three workers that wait leave them idle, and three that
+    compute share two. The browser tests count as one file.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -79,8 +72,7 @@ class FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships n
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         is_first = node is next(iter(self.assigned_work))
-        preferred = [_is_measuring, _is_computing] if is_first else [_is_waiting, _is_computing]
-        fitting = (file for is_of_kind in preferred for file in self.workqueue if is_of_kind(file))
+        fitting = (file for file in self.workqueue if file.startswith(WAITING) is not is_first)
         self.workqueue.move_to_end(next(fitting, next(iter(self.workqueue))), last=False)
         super()._assign_work_unit(node)
 
@@ -88,18 +80,6 @@ class FileScheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships n
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileScheduling | None:
     """Return the scheduler of `--dist loadfile`; another mode keeps its own."""
     return FileScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
-
-
-def _is_measuring(file: str) -> bool:
-    return file in MEASURING
-
-
-def _is_waiting(file: str) -> bool:
-    return file.startswith(WAITING) and not _is_measuring(file)
-
-
-def _is_computing(file: str) -> bool:
-    return not file.startswith(WAITING) and not _is_measuring(file)
 
 
 def _needs_servers(item: pytest.Item) -> bool:
