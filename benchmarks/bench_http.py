@@ -32,6 +32,7 @@ from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
 from tests.web_servers import running_web
 
+RATE = 2_000  # packets a second: that of the stack of `make run`
 WARM = 20  # chosen: enough for every cache of the process
 REPEATS = 200  # chosen: two requests above the p99
 STREAMING_SECONDS = 60.0  # chosen: a start of the feed worker on a busy machine
@@ -109,7 +110,7 @@ def measure(fast: Caller, slow: Caller, path: str) -> tuple[list[float], list[fl
 def main() -> None:
     """Measure and record."""
     settings.REDIS_PREFIX = "bench-http"
-    with own_database(), TemporaryDirectory() as folder, running_simulator(rate=20_000, small=False) as simulator:
+    with own_database(), TemporaryDirectory() as folder, running_simulator(rate=RATE, small=False) as simulator:
         now = datetime.now(tz=UTC)
         services.import_instruments(source=simulator.instruments_url, as_of=selectors.market_today(), now=now)
         directory = Path(folder)
