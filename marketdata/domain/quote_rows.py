@@ -92,6 +92,11 @@ class Known(IntFlag):
 CLOSE_KNOWN: Final = Known.PREVIOUS_CLOSE | Known.DAY_CLOSE
 
 
+def has_group(rows: Rows, group: Known) -> npt.NDArray[np.bool_]:
+    """Return for each row whether it has one of the flags in `group`."""
+    return np.asarray((rows["known"] & int(group)) != 0)
+
+
 class FrameKind(IntEnum):
     """Contents of a frame."""
 

@@ -18,7 +18,7 @@ from marketdata import quote_board
 from marketdata.domain.errors import DomainError
 from marketdata.domain.instruments import ExchangeSegment
 from marketdata.domain.prices import UNITS, Units, change_units, known_price, price_units
-from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows
+from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows, has_group
 from marketdata.domain.quote_state import QuoteState, facts_of, judge_quote, list_closed
 from marketdata.domain.sessions import IST, SessionBook
 from marketdata.selectors.sessions import read_calendar
@@ -132,7 +132,6 @@ def _judge(board: quote_board.QuoteBoard, numbers: Sequence[int], rows: Rows, no
 
 def _columns(rows: Rows, ticks: Units) -> dict[str, Sequence[Any]]:
     """Return the fields of the quotes, a value for each row; `ticks` are the tick sizes in units."""
-    known = rows["known"]
     depth = rows["depth"][:, 0]
     prices = np.stack(
         [
@@ -142,13 +141,15 @@ def _columns(rows: Rows, ticks: Units) -> dict[str, Sequence[Any]]:
         ]
     )
     units = price_units(prices, np.broadcast_to(ticks, prices.shape))
-    has = [_has(known, one) for one in (Known.TRADE, CLOSE_KNOWN, Known.DAY, Known.DAY, Known.DAY, Known.DEPTH)]
-    units *= np.stack([*has, has[-1]])
+    has_trade, has_close, has_day, has_depth = (
+        has_group(rows, one) for one in (Known.TRADE, CLOSE_KNOWN, Known.DAY, Known.DEPTH)
+    )
+    units *= np.stack([has_trade, has_close, has_day, has_day, has_day, has_depth, has_depth])
     ltp, close, day_open, day_high, day_low, bid, ask = units
     change, percent = change_units(ltp, close)
-    has_change, has_day, has_depth = (ltp > 0) & (close > 0), has[2], has[-1]
+    has_change = (ltp > 0) & (close > 0)
     return {
-        "source": [_SOURCES[one] for one in (known & _SOURCE_FLAGS).tolist()],
+        "source": [_SOURCES[one] for one in (rows["known"] & _SOURCE_FLAGS).tolist()],
         "at": [_time(one) for one in rows["received_at_ms"].tolist()],
         "ltp": _where(ltp > 0, ltp / UNITS),
         "change": _where(has_change, change / UNITS),
@@ -159,16 +160,12 @@ def _columns(rows: Rows, ticks: Units) -> dict[str, Sequence[Any]]:
         "ask": _where(ask > 0, ask / UNITS),
         "ask_quantity": _where(has_depth, depth["ask_quantity"]),
         "volume": _where(has_day, rows["volume"]),
-        "oi": _where(_has(known, Known.OI), rows["oi"]),
+        "oi": _where(has_group(rows, Known.OI), rows["oi"]),
         "day_open": _where(day_open > 0, day_open / UNITS),
         "day_high": _where(day_high > 0, day_high / UNITS),
         "day_low": _where(day_low > 0, day_low / UNITS),
         "previous_close": _where(close > 0, close / UNITS),
     }
-
-
-def _has(known: npt.NDArray[np.unsignedinteger[Any]], group: Known) -> npt.NDArray[np.bool_]:
-    return np.asarray(known & int(group) != 0)
 
 
 def _where(is_known: npt.NDArray[np.bool_], values: npt.NDArray[Any]) -> Sequence[Any]:

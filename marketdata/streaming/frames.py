@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionMeasurements
-from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows, encode_milliseconds
+from marketdata.domain.quote_rows import CLOSE_KNOWN, Known, Rows, encode_milliseconds, has_group
 
 # 2: volume has 64 bits. 3: measurements of the connections. A browser rejects frames of any other version.
 WIRE_VERSION: Final = 3
@@ -160,25 +160,21 @@ def wire_rows(rows: Rows, *, connection: int) -> WireRows:
     shown["instrument_id"] = rows["instrument_id"]
     shown["segment"] = rows["segment"]
     # A price of a former socket counts as not streamed until this socket brings one.
-    shown["connection"] = np.where(_has(rows, Known.EARLIER), NO_CONNECTION, connection)
+    shown["connection"] = np.where(has_group(rows, Known.EARLIER), NO_CONNECTION, connection)
     # Of the five levels of the depth browsers show the best one; the others would triple the row.
     best = rows["depth"][:, 0]
     previous = rows["previous_close"]
-    _show(shown, Shown.LTP, _has(rows, Known.TRADE) & _is_price(rows["ltp"]), ltp=rows["ltp"], ltt=rows["ltt"])
-    _show(shown, Shown.PREVIOUS_CLOSE, _has(rows, CLOSE_KNOWN) & _is_price(previous), previous_close=previous)
-    _show(shown, Shown.VOLUME, _has(rows, Known.DAY), volume=rows["volume"])
-    _show(shown, Shown.OI, _has(rows, Known.OI), oi=rows["oi"])
-    has_depth = _has(rows, Known.DEPTH)
+    _show(shown, Shown.LTP, has_group(rows, Known.TRADE) & _is_price(rows["ltp"]), ltp=rows["ltp"], ltt=rows["ltt"])
+    _show(shown, Shown.PREVIOUS_CLOSE, has_group(rows, CLOSE_KNOWN) & _is_price(previous), previous_close=previous)
+    _show(shown, Shown.VOLUME, has_group(rows, Known.DAY), volume=rows["volume"])
+    _show(shown, Shown.OI, has_group(rows, Known.OI), oi=rows["oi"])
+    has_depth = has_group(rows, Known.DEPTH)
     bids, asks = best["bid_price"], best["ask_price"]
     _show(shown, Shown.BID, has_depth & _is_price(bids), bid=bids, bid_quantity=best["bid_quantity"])
     _show(shown, Shown.ASK, has_depth & _is_price(asks), ask=asks, ask_quantity=best["ask_quantity"])
-    _show(shown, Shown.SEEDED, _has(rows, Known.SNAPSHOT))
-    _show(shown, Shown.SUSPECT, _has(rows, Known.SUSPECT))
+    _show(shown, Shown.SEEDED, has_group(rows, Known.SNAPSHOT))
+    _show(shown, Shown.SUSPECT, has_group(rows, Known.SUSPECT))
     return shown
-
-
-def _has(rows: Rows, group: Known) -> npt.NDArray[np.bool_]:
-    return np.asarray((rows["known"] & int(group)) != 0)
 
 
 def _is_price(prices: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
