@@ -13,7 +13,7 @@ from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
 from subscriptions.domain.wanted import WantedInstrument
-from subscriptions.models import Claim, ClaimLeg, Subscription
+from subscriptions.models import ClaimLeg, Subscription
 
 WantedRow = tuple[int, int, int, str, bool]
 """Instrument id, segment, security id, mode, and whether the instrument arrives."""
@@ -55,16 +55,6 @@ def connection_of(instrument_ids: Collection[int]) -> Mapping[int, int]:
     return dict(rows.values_list("instrument_id", "connection_id"))
 
 
-def is_claimed(key: WindowKey) -> bool:
-    """Return whether any claim holds the legs of this window."""
-    return Claim.objects.filter(
-        exchange_segment=key.series.segment,
-        underlying_symbol=key.series.underlying,
-        expiry=key.series.expiry,
-        width=key.width,
-    ).exists()
-
-
 @dataclass(frozen=True, slots=True)
 class ChainClaims:
     """Whether any claim holds the legs of a window, and when the user last viewed his own claims of its series.
@@ -89,6 +79,11 @@ def get_chain_claims(key: WindowKey, *, user_id: int | None) -> ChainClaims:
     with connection.cursor() as cursor:
         cursor.execute(_CHAIN_CLAIMS, [key.width, user_id, int(series.segment), series.underlying, series.expiry])
         return ChainClaims(*cursor.fetchone())
+
+
+def is_claimed(key: WindowKey) -> bool:
+    """Return whether any claim holds the legs of this window."""
+    return get_chain_claims(key, user_id=None).is_claimed
 
 
 def list_claim_connections(claim_ids: Collection[int]) -> Mapping[int, Mapping[int, int]]:
