@@ -40,6 +40,7 @@ _LASTING_TEXTS: Final = ("authentication failed", "does not exist", "permission 
 # Packages whose lines have the level that they deserve, unless a traceback shows that nobody expected the error.
 _OURS: Final = frozenset({"accounts", "marketdata", "subscriptions", "terminal", "watchlists"})
 _TRACEBACK: Final = "Traceback (most recent call last)"
+_CALLERS: Final = "\n['  File "  # celery.beat adds the stack of its callers as a list.
 # Lines without an exception that a restart or the next attempt makes good, by logger and beginning.
 _HEALING_LINES: Final = (
     ("uvicorn.error", "Cancel %s running task(s)"),  # a stop while browsers are connected
@@ -56,7 +57,7 @@ class OutagesAreWarnings(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         error = _unwrapped(record.exc_info[1]) if record.exc_info else None
-        if is_outage(error) or _ends_in_outage(record, error) if error is not None else _heals(record):
+        if is_outage(error) or _handles_outage(record, error) if error is not None else _heals(record):
             record.msg, record.args = _in_one_line(record, error), None
             record.exc_info = record.exc_text = None
             record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
@@ -83,13 +84,14 @@ def is_outage(error: BaseException) -> bool:
     )
 
 
-def _ends_in_outage(record: logging.LogRecord, error: BaseException) -> bool:
-    """Whether a Celery worker ends because it failed while it handled an outage; it is started again.
+def _handles_outage(record: logging.LogRecord, error: BaseException) -> bool:
+    """Whether Celery raised `error` while it handled an outage, without naming it as the cause.
 
-    Seen: a Redis that is lost while tasks are not acknowledged; kombu closes the connection and raises AttributeError.
+    A worker fails while it closes a lost Redis (kombu raises AttributeError), and is started again. Beat could not send
+    a task, and sends it at its next time.
     """
     context = error.__context__
-    return record.name == "celery.worker" and context is not None and is_outage(context)
+    return record.name in {"celery.worker", "celery.beat"} and context is not None and is_outage(context)
 
 
 def _is_lasting(error: BaseException) -> bool:
@@ -138,7 +140,7 @@ def _names_outage(last_line: str) -> bool:
 
 def _in_one_line(record: logging.LogRecord, error: BaseException | None) -> str:
     """Return the message without a traceback, and with the error unless the message states it already."""
-    text = record.getMessage().strip()
+    text = record.getMessage().strip().partition(_CALLERS)[0]
     message, traceback, lines = text.partition(_TRACEBACK)
     detail = " ".join(str(error).split()) if error is not None else ""
     if traceback:

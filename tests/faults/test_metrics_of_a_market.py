@@ -72,7 +72,7 @@ def test_metrics_show_a_market_and_lack_only_database_values_while_postgres_hang
         assert total(before, "terminal_feed_flush_seconds_count") > 0
         assert total(before, "terminal_feed_publish_lag_seconds_count") > 0
         assert before["terminal_web_browsers"] == 1
-        assert ask_health(market)[1]["feed"]["status"] == "ok"
+        wait_until(lambda: ask_health(market)[1]["feed"]["status"] == "ok", seconds=10, message="the feed is ok")
         # The ASGI server trusts a proxy on loopback; the product does not.
         for claimed in ("127.0.0.1", "203.0.113.9", "127.0.0.1, 203.0.113.9"):
             assert refusal_of(market, {"X-Forwarded-For": claimed}) == 403

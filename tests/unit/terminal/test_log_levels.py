@@ -2,12 +2,14 @@
 
 import io
 import logging
+import traceback
 
 import psycopg.errors
 import pytest
 import redis
 from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]  # The stubs lack it.
 from billiard.exceptions import WorkerLostError
+from celery.beat import SchedulingError
 from django.db import OperationalError
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -88,6 +90,17 @@ def test_a_worker_that_ends_while_it_handles_an_outage_is_a_warning(cause: Excep
 
     assert line.startswith(f"{level} celery.worker: Unrecoverable error: AttributeError(")
     assert ("\n" in line) is (level == "CRITICAL")
+
+
+@pytest.mark.parametrize(("context", "level"), [(BrokerError("Error 111"), "WARNING"), (ValueError(), "ERROR")])
+def test_a_task_that_beat_could_not_send_in_an_outage_is_a_warning(context: Exception, level: str) -> None:
+    error = SchedulingError("Couldn't apply scheduled task Recentre: Error 111")
+    error.__context__ = context
+
+    line = written("celery.beat", logging.ERROR, "Message Error: %s\n%s", error, traceback.format_stack(), error=error)
+
+    assert line.startswith(f"{level} celery.beat: Message Error: Couldn't apply scheduled task Recentre: Error 111")
+    assert ("\n" in line) is (level == "ERROR")
 
 
 @pytest.mark.parametrize(("error", "level"), [(WorkerLostError("signal 9"), "WARNING"), (ValueError(), "ERROR")])
