@@ -26,6 +26,7 @@ from benchmarks.report import Figure, record
 import psutil
 import redis
 from django.conf import settings
+from django.db import connection
 
 from subscriptions import selectors
 from terminal.admission import take_all_descriptors
@@ -90,6 +91,14 @@ class Observer:
         return sum(int(one["omem"]) for one in clients) / 1_000
 
 
+def read_drift() -> int | None:
+    """Return the instruments that should stream and do not; None while Redis does not answer."""
+    try:
+        return selectors.subscription_status().drift
+    finally:
+        connection.close()  # That of this thread: the database is dropped at the end.
+
+
 async def run_minutes(minutes: int, address: str, cookie: str, ids: Sequence[int], observer: Observer) -> list[Minute]:
     """Open the browsers, and return what each minute brought."""
     received = Received()
@@ -107,7 +116,7 @@ async def run_minutes(minutes: int, address: str, cookie: str, ids: Sequence[int
                 frames=received.frames / took,
                 p50=received.percentile(50),
                 p99=received.percentile(99),
-                drift=await asyncio.to_thread(lambda: selectors.subscription_status().drift),
+                drift=await asyncio.to_thread(read_drift),
                 lost=received.lost,
                 percent={name: 100 * (after[name] - before[name]) / took for name in after},
                 memory=await asyncio.to_thread(observer.memory),
