@@ -144,6 +144,9 @@ def sdk_feed(wanted: list[Wanted], access_token: str = CREDENTIALS.access_token)
             feed.run_forever()
             yield feed
         finally:
+            # The SDK leaves its socket open after a disconnect code, and at an error.
+            if feed.ws is not None:
+                feed.loop.run_until_complete(feed.ws.close())
             feed.loop.close()
             asyncio.set_event_loop(None)
 
