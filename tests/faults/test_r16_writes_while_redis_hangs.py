@@ -3,7 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import HTTPError
@@ -14,7 +14,7 @@ from knox.models import get_token_model
 from accounts.models import User
 from tests.factories import NOW, PASSWORD, make_listing, put_prices
 from tests.own_servers import OwnServers
-from tests.waiting import wait_until
+from tests.waiting import promised_seconds, wait_until
 from tests.web_servers import running_web_process
 
 WRITE_SECONDS = 2.0
@@ -33,20 +33,22 @@ WRITES: Mapping[str, object] = {
 CHAIN = {"symbol": "NIFTY", "instrument_type": "INDEX_OPTION"}
 
 
-def write(web: str, token: str, path: str, body: object) -> tuple[int, float]:
-    """Send a POST; return its status and its duration in seconds."""
+def write(
+    web: str, token: str, path: str, body: object, clock: Callable[[], float] = time.monotonic
+) -> tuple[int, float]:
+    """Send a POST; return its status and its duration in seconds of `clock`."""
     request = urllib.request.Request(
         f"http://{web}/api/v2/{path}",
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Token {token}", "Content-Type": "application/json"},
     )
-    began_at = time.monotonic()
+    began_at = clock()
     try:
         with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310  loopback
-            return reply.status, time.monotonic() - began_at
+            return reply.status, clock() - began_at
     except HTTPError as refusal:
         with refusal:
-            return refusal.code, time.monotonic() - began_at
+            return refusal.code, clock() - began_at
 
 
 def make_token() -> str:
@@ -75,12 +77,20 @@ def test_r16_every_write_is_answered_within_two_seconds_while_redis_hangs(server
         # Once with Redis: modules are imported, and there is something to remove.
         assert write(web, make_token(), ADD, {"symbol": "RELIANCE", "instrument_type": "EQUITY"})[0] == 201
         assert write(web, make_token(), ADD, CHAIN)[0] == 201
-        calls = [(web, make_token(), path, body) for path, body in WRITES.items()]
+        tokens = {path: make_token() for path in WRITES}
 
-        with servers.frozen_redis(), ThreadPoolExecutor(max_workers=len(calls)) as pool:
+        with (
+            servers.frozen_redis(),
+            promised_seconds() as promised,
+            ThreadPoolExecutor(max_workers=len(WRITES)) as pool,
+        ):
+
+            def write_now(path: str, body: object) -> tuple[int, float]:
+                return write(web, tokens[path], path, body, clock=lambda: promised.seconds)
+
             # All at once: each waits for Redis itself, before the first timeout refuses the next calls.
-            answers = dict(zip(WRITES, pool.map(write, *zip(*calls, strict=True)), strict=True))
-            again = write(web, make_token(), "watchlist/remove", WRITES[ADD])
+            answers = dict(zip(WRITES, pool.map(write_now, WRITES, WRITES.values()), strict=True))
+            again = write(web, make_token(), "watchlist/remove", WRITES[ADD], clock=lambda: promised.seconds)
 
         assert {path: seconds for path, (_, seconds) in answers.items() if seconds > WRITE_SECONDS} == {}
         assert again[1] <= WRITE_SECONDS
