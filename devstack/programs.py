@@ -67,6 +67,13 @@ def feed_worker(launcher: Launcher) -> Program:
     return replace(program, heartbeat_seconds=HEARTBEAT_TIMEOUT_SECONDS)
 
 
+def analytics_worker(launcher: Launcher) -> Program:
+    """Return the analytics worker: prices never wait for it, so it has less priority."""
+    arguments = ["-m", *WORKER, "-Q", "analytics", "--pool", "solo", "-n", "analytics1@%h"]
+    program = launcher.program("analytics", arguments, stop_stage=WORKERS)
+    return replace(program, heartbeat_seconds=HEARTBEAT_TIMEOUT_SECONDS)
+
+
 def work_worker(launcher: Launcher) -> Program:
     arguments = ["-m", *WORKER, "-Q", "default", "-c", "2", "-n", "work@%h"]
     program = launcher.program("work", arguments, stop_stage=WORKERS)

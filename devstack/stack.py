@@ -118,7 +118,8 @@ def _start_all(
         ports,
         prices_first_seconds=prices_first_seconds,
     )
-    announce("Starting the work worker and beat ...")
+    announce("Starting the analytics worker, the work worker and beat ...")
+    supervisor.supervise(programs.analytics_worker(launcher))
     supervisor.supervise(programs.work_worker(launcher))
     supervisor.supervise(programs.beat(launcher))
     users, hint = _begin_demo_users(supervisor, launcher, paths, source)

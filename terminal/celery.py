@@ -1,7 +1,8 @@
 """The Celery application: its queues, its task modules, and the steps of its workers.
 
-Feed workers serve queue "feed": they own the broker sockets and run no task longer than a second. Work workers serve
-queue "default"; the feed step takes no part in them. Beat reads the schedule from django-celery-beat rows.
+Feed workers serve queue "feed": they own the broker sockets and run no task longer than a second. Analytics workers
+serve queue "analytics", on which no task is sent: they compute figures. Work workers serve queue "default"; those steps
+take no part in them. Beat reads the schedule from django-celery-beat rows.
 """
 
 import os
@@ -10,6 +11,7 @@ from typing import Final
 from celery import Celery
 
 FEED_QUEUE: Final = "feed"
+ANALYTICS_QUEUE: Final = "analytics"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "terminal.settings")
 
@@ -19,6 +21,7 @@ app.autodiscover_tasks()
 # By name: the modules of the steps need Django's apps, which the worker loads before it imports them.
 app.steps["worker"].add("terminal.worker_steps:FeedDatabaseDeadline")
 app.steps["worker"].add("subscriptions.feed.bootstep:FeedWorkerStep")
+app.steps["worker"].add("subscriptions.analytics.bootstep:AnalyticsWorkerStep")
 app.steps["worker"].add("terminal.worker_steps:ConsumerWatchdog")
 app.steps["worker"].add("terminal.worker_steps:WorkerHeartbeat")
 

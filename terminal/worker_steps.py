@@ -19,7 +19,7 @@ from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from subscriptions.feed.heartbeat import BEAT_SECONDS, HeartbeatSender
-from terminal.celery import FEED_QUEUE
+from terminal.celery import ANALYTICS_QUEUE, FEED_QUEUE
 from terminal.postgres.base import set_default_deadline
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class ConsumerWatchdog(bootsteps.StartStopStep):
 
 
 class WorkerHeartbeat(bootsteps.StartStopStep):
-    """Sends heartbeats of a work worker to its supervisor. Feed workers send theirs from the loop of the connections.
+    """Sends heartbeats of a work worker to its supervisor. Feed and analytics workers send theirs from their loops.
 
     They show that the process is not frozen as a whole; whether it consumes is the matter of `ConsumerWatchdog`.
     """
@@ -119,8 +119,8 @@ class WorkerHeartbeat(bootsteps.StartStopStep):
         self._stopped = threading.Event()
 
     def include_if(self, worker: Any) -> bool:
-        """Take part in every worker but a feed worker, whose event loop must not look alive through this thread."""
-        return FEED_QUEUE not in worker.app.amqp.queues.consume_from
+        """Take part in workers without an event loop, which must not look alive through this thread."""
+        return not {FEED_QUEUE, ANALYTICS_QUEUE} & set(worker.app.amqp.queues.consume_from)
 
     def start(self, _worker: Any) -> None:
         """Start the thread that sends."""

@@ -43,6 +43,7 @@ for _name in (
     "django.views.defaults",
     "rest_framework.templatetags.rest_framework",
     "marketdata.tasks",
+    "subscriptions.analytics.bootstep",
     "subscriptions.feed.bootstep",
     "subscriptions.tasks",
     "terminal.admission",

@@ -12,6 +12,7 @@ from marketdata.selectors.broker_login import (
     read_credentials,
 )
 from marketdata.selectors.closes import PreviousClose, list_previous_closes
+from marketdata.selectors.figures import ChainFigures, OptionFigures, get_chain_figures
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.listing_cache import ListingCache, get_list_state
 from marketdata.selectors.named_symbols import ContradictoryExpiry, NamedUnderlying, resolve_symbol

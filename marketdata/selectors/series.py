@@ -112,6 +112,16 @@ class SeriesListing:
         """Segment and expiry, by which a contract is over."""
         return self.series.segment, self.series.expiry
 
+    @property
+    def series_id(self) -> int:
+        """The least instrument id of its options: no other series has it."""
+        return min(row[0] for row in self._rows)
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """All options of the series."""
+        return _legs(self._rows)
+
     def legs_in(self, window: Window) -> tuple[Leg, ...]:
         """Return the legs inside `window`; a strike that is listed on one side only has one."""
         return _legs(self._rows_in(window))

@@ -64,6 +64,9 @@ class QuoteMirror:
     def __len__(self) -> int:
         return len(self._slot_of)
 
+    def __contains__(self, instrument_id: int) -> bool:
+        return instrument_id in self._slot_of
+
     def absorb(self, frame: BusFrame) -> Absorbed:
         """Apply one bus frame and return the result."""
         position = self._positions[frame.connection]
@@ -113,10 +116,9 @@ class QuoteMirror:
 
     def rows_of(self, instrument_ids: Sequence[int], *, now_ms: int) -> WireRows:
         """Return a row of each instrument with its age; a blank row for an instrument that was never streamed."""
-        rows = np.zeros(len(instrument_ids), dtype=WIRE_ROW)
+        rows = blank_rows(len(instrument_ids))
         rows["instrument_id"] = instrument_ids
-        rows["age_ms"] = NEVER_HEARD
-        is_held = [one in self._slot_of for one in instrument_ids]
+        is_held = [one in self for one in instrument_ids]
         rows[is_held] = self.rows_at(self.slots_of(instrument_ids), now_ms=now_ms)
         return rows
 
@@ -186,6 +188,13 @@ class QuoteMirror:
             self._received_at_ms = np.concatenate([self._received_at_ms, np.zeros_like(self._received_at_ms)])
             self._versions = np.concatenate([self._versions, np.zeros_like(self._versions)])
         self._rows["instrument_id"][[self._slot_of[one] for one in instrument_ids]] = instrument_ids
+
+
+def blank_rows(count: int) -> WireRows:
+    """Return rows in which nothing is known."""
+    rows = np.zeros(count, dtype=WIRE_ROW)
+    rows["age_ms"] = NEVER_HEARD
+    return rows
 
 
 def _words(rows: WireRows) -> npt.NDArray[np.uint32]:

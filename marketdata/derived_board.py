@@ -1,0 +1,133 @@
+"""STORE. Figures of options and series in Redis: their frames, and the newest row of each for late joiners.
+
+The only module that knows these keys. The leading analytics worker publishes a frame for each flush and writes the rows
+that changed to the caches, under its epoch as the fencing token. Redis may lose all of it: the worker writes it again.
+
+Keys, under the prefix of the source: `derived` (channel), `derived:options` and `derived:series` (hashes: id -> packed
+row, `epoch`, `layout`), `derived:at` (epoch in ms of the newest flush, expires).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+import redis
+import redis.asyncio
+from django.conf import settings
+
+from marketdata.board_scripts import CACHE_ROWS
+from marketdata.domain.analytics.derived_rows import (
+    LAYOUT,
+    OPTION_ROW,
+    SERIES_ROW,
+    DerivedFrame,
+    Rows,
+    encode_derived,
+)
+from marketdata.quote_board import StaleEpoch
+from marketdata.redis_client import pooled_client
+
+STALE_SECONDS: Final = 3.0
+"""Required: figures of a worker that has stopped are stale by then (design.md, section 9)."""
+CACHE_TTL_SECONDS: Final = 24 * 3600  # Chosen: as long as the last values of a connection without an owner.
+_LAYOUT_FIELD: Final = "layout"
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedRows:
+    """The newest rows of options and of one series, and whether the worker still computes."""
+
+    options: Rows
+    series: np.void | None
+    is_current: bool
+
+
+class DerivedBoard:
+    """The figures for code that may block."""
+
+    def __init__(self, client: "redis.Redis", prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+
+    def read(self, instrument_ids: Iterable[int], *, series_id: int, now: datetime) -> DerivedRows:
+        """Return the figures of these options and of their series, those that there are."""
+        fields = [str(one) for one in instrument_ids]
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hmget(f"{self._prefix}:derived:options", [_LAYOUT_FIELD, *fields])
+        pipeline.hmget(f"{self._prefix}:derived:series", [_LAYOUT_FIELD, str(series_id)])
+        pipeline.get(f"{self._prefix}:derived:at")
+        options, series, at = pipeline.execute()
+        found = _unpack(series, SERIES_ROW)
+        age_seconds = now.timestamp() - int(at) / 1_000 if at else None
+        return DerivedRows(
+            _unpack(options, OPTION_ROW),
+            found[0] if len(found) else None,
+            is_current=age_seconds is not None and age_seconds <= STALE_SECONDS,
+        )
+
+    def last_flush(self) -> datetime | None:
+        """Return when the worker computed last; None if not within a minute."""
+        at: Any = self._redis.get(f"{self._prefix}:derived:at")
+        return datetime.fromtimestamp(int(at) / 1_000, tz=UTC) if at else None
+
+
+class DerivedPublisher:
+    """The figures for the event loop of the analytics worker that leads."""
+
+    def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._cache_script = client.register_script(CACHE_ROWS)
+
+    async def publish(self, frame: DerivedFrame) -> None:
+        """Publish one frame to all subscribed web processes, and note the time of its flush."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.publish(f"{self._prefix}:derived", encode_derived(frame))
+        pipeline.set(f"{self._prefix}:derived:at", frame.sent_at_ms, ex=60)
+        await pipeline.execute()
+
+    async def cache(self, *, epoch: int, options: Rows, series: Rows, replace_all: bool) -> bool:
+        """Write rows to the caches; `replace_all` removes all others.
+
+        Returns False if a cache was empty before, because Redis lost it. Raises StaleEpoch, and changes nothing, if a
+        worker with a newer epoch has written.
+        """
+        is_complete = True
+        for name, rows in (("options", options), ("series", series)):
+            arguments: list[Any] = [
+                epoch,
+                int(replace_all),
+                CACHE_TTL_SECONDS,
+                LAYOUT,
+                rows.dtype.itemsize,
+                rows.tobytes(),
+            ]
+            answer = await self._cache_script(keys=[f"{self._prefix}:derived:{name}"], args=arguments)
+            if answer < 0:
+                raise StaleEpoch(name)
+            is_complete = is_complete and bool(answer)
+        return is_complete
+
+    async def aclose(self) -> None:
+        """Close the connections to Redis."""
+        await self._redis.aclose()
+
+
+def _unpack(answer: list[bytes | None], dtype: "np.dtype[Any]") -> Rows:
+    """Return the rows after the layout in an answer; none if another version of this program wrote them."""
+    layout, *packed = answer
+    is_readable = layout == str(LAYOUT).encode()
+    return np.frombuffer(b"".join(one for one in packed if one) if is_readable else b"", dtype=dtype)
+
+
+def connect() -> DerivedBoard:
+    """Return the board of the configured Redis; opens no connection. Connections are pooled per process."""
+    return DerivedBoard(pooled_client(settings.REDIS_URL), settings.REDIS_PREFIX)
+
+
+def connect_publisher() -> DerivedPublisher:
+    """Return the publisher for an event loop; opens no connection."""
+    client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2)
+    return DerivedPublisher(client, settings.REDIS_PREFIX)

@@ -1,0 +1,218 @@
+"""Figures of everything that streams, from one reading of the quote mirror. Pure but for what it remembers.
+
+It remembers the volatilities of the flush before, from which the next ones are found in a step or two, and when each
+quote changed, by which a trade is newer than a quote.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from marketdata.domain.analytics.black76 import Floats
+from marketdata.domain.analytics.derived_rows import (
+    DECIMALS,
+    GAMMA_DIGITS,
+    OPTION_ROW,
+    SERIES_DECIMALS,
+    SERIES_ROW,
+    OiSource,
+    Rows,
+    round_significant,
+)
+from marketdata.domain.analytics.ladders import SIGNS
+from marketdata.domain.analytics.option_figures import OptionFigures, choose_forwards, figure_options
+from marketdata.domain.analytics.premiums import choose_premiums
+from marketdata.domain.analytics.series_figures import SeriesFigures, figure_series
+from marketdata.domain.analytics.trading_time import TRADING_DAYS, TradingTime
+from marketdata.domain.quote_rows import NEVER_HEARD
+from marketdata.domain.sessions import SessionBook
+from marketdata.streaming.frames import NO_CONNECTION, Shown, WireRows
+from marketdata.streaming.mirror import QuoteMirror, blank_rows
+from subscriptions.analytics.universe import NOT_LISTED, Universe
+
+# The broker's trade times are IST wall clock, encoded as if it were UTC (docs/dhan.md).
+_IST_SECONDS: Final = 19_800
+_PERCENT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The rows of all options and of all series at one flush."""
+
+    options: Rows
+    series: Rows
+
+
+class AnalyticsEngine:
+    """Computes the figures of one universe. `rate` is per year as a fraction."""
+
+    def __init__(self, universe: Universe, *, rate: float) -> None:
+        self.universe = universe
+        self._rate = rate
+        self._ids = np.concatenate((universe.instrument_ids.ravel(), universe.spot_ids, universe.future_ids))
+        self._is_listed = universe.instrument_ids.ravel() != NOT_LISTED
+        self._former_iv: Floats | None = None
+        self._quote = np.zeros((2, universe.instrument_ids.size))
+        self._quoted_at_ms = np.zeros(universe.instrument_ids.size)
+        self._times: TradingTime | None = None
+        self._years_at = 0
+        self._years_found: Floats = np.zeros(0)
+        # Where in the table of the mirror the instruments are, found again when the table has grown.
+        self._mirrored = -1
+        self._places: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+        self._slots: npt.NDArray[np.intp] = np.zeros(0, np.intp)
+
+    def compute(self, mirror: QuoteMirror, calendar: SessionBook, *, now_ms: int) -> Figures:
+        """Return the figures at `now_ms` (true UTC epoch) from the newest rows of `mirror`."""
+        universe, rows = self.universe, self._read(mirror, now_ms)
+        count = universe.instrument_ids.size
+        shape, series_count = universe.instrument_ids.shape, len(universe.keys)
+        options, spots = rows[:count], rows[count : count + series_count]
+        futures = rows[count + series_count :]
+        years = self._years(calendar, now_ms // 1_000)
+        premiums = choose_premiums(
+            bid=options["bid"].astype(float).reshape(shape),
+            ask=options["ask"].astype(float).reshape(shape),
+            ltp=options["ltp"].astype(float).reshape(shape),
+            tick_size=universe.ladders.tick_size,
+            is_trade_newer=self._is_trade_newer(options, now_ms).reshape(shape),
+        )
+        spot = _known(spots, Shown.LTP, "ltp")
+        future = choose_premiums(
+            bid=futures["bid"].astype(float),
+            ask=futures["ask"].astype(float),
+            ltp=futures["ltp"].astype(float),
+            tick_size=np.zeros(series_count),
+            is_trade_newer=np.ones(series_count, dtype=bool),
+        ).price
+        forward = choose_forwards(
+            universe.ladders, premium=premiums.price, spot=spot, future=future, years=years, rate=self._rate
+        )
+        oi = _known(options, Shown.OI, "oi").reshape(shape)
+        change = _known(options, Shown.LTP, "ltp") - _known(options, Shown.PREVIOUS_CLOSE, "previous_close")
+        figures = figure_options(
+            universe.ladders,
+            premiums,
+            forward=forward,
+            years=years,
+            rate=self._rate,
+            price_change=change.reshape(shape),
+            oi_change=oi - universe.base_oi,
+            former=self._former_iv,
+        )
+        self._former_iv = figures.iv[:, 0]
+        series = figure_series(
+            universe.ladders,
+            figures,
+            oi=oi,
+            volume=_known(options, Shown.VOLUME, "volume").reshape(shape),
+            spot=spot,
+            forward=forward,
+        )
+        ages = options["age_ms"].astype(np.int64)
+        received = np.where(ages < NEVER_HEARD, now_ms - ages, 0).reshape(shape).max(axis=1)
+        return Figures(
+            self._option_rows(figures, forward)[self._is_listed],
+            self._series_rows(series, forward, np.maximum.reduceat(received, universe.ladders.starts)),
+        )
+
+    def _years(self, calendar: SessionBook, second: int) -> Floats:
+        """Return the time to each expiry; one answer serves a second."""
+        if self._times is None or self._times.book is not calendar:
+            self._times = TradingTime(calendar)
+            self._years_at = 0
+        if self._years_at != second:
+            now = datetime.fromtimestamp(second, tz=UTC)
+            times = self._times
+            keys = self.universe.keys
+            self._years_found = np.array([times.years_to_expiry(one.segment, one.expiry, now=now) for one in keys])
+            self._years_at = second
+        return self._years_found
+
+    def _read(self, mirror: QuoteMirror, now_ms: int) -> WireRows:
+        """Return a row of each option, spot and future; a blank one where none streams."""
+        if self._mirrored != len(mirror):
+            self._mirrored = len(mirror)
+            self._places = np.flatnonzero([one in mirror for one in self._ids.tolist()])
+            self._slots = mirror.slots_of(self._ids[self._places].tolist())
+        rows = blank_rows(len(self._ids))
+        held = mirror.rows_at(self._slots, now_ms=now_ms)
+        # A price that no connection streams any more says nothing about now.
+        is_streamed = held["connection"] != NO_CONNECTION
+        rows.put(self._places[is_streamed], held.compress(is_streamed))
+        return rows
+
+    def _is_trade_newer(self, options: WireRows, now_ms: int) -> npt.NDArray[np.bool_]:
+        """Return whether the last trade came after the last change of bid or ask; trade times have full seconds."""
+        quote = np.stack([options["bid"], options["ask"]]).astype(float)
+        has_changed = (quote != self._quote).any(axis=0)
+        received_ms = now_ms - options["age_ms"].astype(float)
+        self._quoted_at_ms = np.where(has_changed, received_ms, self._quoted_at_ms)
+        self._quote = quote
+        traded_at_ms = (options["ltt"].astype(float) - _IST_SECONDS + 1) * 1_000
+        return np.asarray((options["known"] & int(Shown.LTP) != 0) & (traded_at_ms > self._quoted_at_ms))
+
+    def _option_rows(self, figures: OptionFigures, forward: Floats) -> Rows:
+        universe = self.universe
+        rows = np.zeros(universe.instrument_ids.size, dtype=OPTION_ROW)
+        rows["instrument_id"] = universe.instrument_ids.ravel()
+        rows["reason"], rows["build_up"] = figures.reason.ravel(), figures.build_up.ravel()
+        rows["oi_change"] = figures.oi_change.ravel()
+        rows["oi_change_source"] = np.where(np.isnan(rows["oi_change"]), OiSource.NONE, OiSource.RECORD)
+        at = forward[universe.ladders.series][:, np.newaxis]
+        intrinsic = np.maximum(SIGNS * (at - universe.ladders.strike[:, np.newaxis]), 0)
+        columns = {
+            "iv": figures.iv * _PERCENT,
+            "delta": figures.greeks.delta,
+            "theta": figures.greeks.theta / TRADING_DAYS,
+            "vega": figures.greeks.vega,
+            "intrinsic": intrinsic,
+            "time_value": figures.premium - intrinsic,
+        }
+        for name, values in columns.items():
+            rows[name] = np.round(values, DECIMALS[name]).ravel()
+        rows["gamma"] = round_significant(figures.greeks.gamma, GAMMA_DIGITS).ravel()
+        return rows
+
+    def _series_rows(self, figures: SeriesFigures, forward: Floats, as_of_ms: npt.NDArray[np.int64]) -> Rows:
+        universe = self.universe
+        rows = np.zeros(len(universe.keys), dtype=SERIES_ROW)
+        rows["series_id"], rows["as_of_ms"] = universe.series_ids, as_of_ms
+        rows["forward"], rows["rate"] = forward, self._rate * _PERCENT
+        ladders = universe.ladders
+        rows["strikes_listed"] = ladders.ends - ladders.starts
+        for name in _COPIED:
+            rows[name] = getattr(figures, name)
+        for name in ("atm_iv", "skew"):
+            rows[name] *= _PERCENT
+        for name, decimals in SERIES_DECIMALS.items():
+            rows[name] = np.round(rows[name], decimals)
+        return rows
+
+
+_COPIED: Final[Sequence[str]] = (
+    "atm_strike",
+    "atm_iv",
+    "straddle",
+    "expected_move",
+    "pcr_oi",
+    "pcr_volume",
+    "max_pain",
+    "ce_oi",
+    "pe_oi",
+    "ce_oi_change",
+    "pe_oi_change",
+    "resistance",
+    "support",
+    "skew",
+    "strikes_counted",
+)
+
+
+def _known(rows: WireRows, flag: Shown, name: str) -> Floats:
+    """Return a field as doubles, NaN where it is unknown."""
+    return np.where(rows["known"] & int(flag) != 0, rows[name].astype(float), np.nan)

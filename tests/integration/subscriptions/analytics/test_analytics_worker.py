@@ -1,0 +1,77 @@
+"""Figures on the running stack: simulator, feed worker, analytics worker and web process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.utils import timezone
+from knox.models import get_token_model
+
+from accounts.models import User
+from marketdata import services as market_services
+from tests.integration.subscriptions.feed.feed_workers import running_worker
+from tests.simulators import SimulatorAddress, running_simulator
+from tests.waiting import wait_until
+from tests.web_servers import running_web_process
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_board")]
+
+ADD = "/api/v2/watchlist/add"
+ENTRY = {"symbol": "NIFTY", "instrument_type": "INDEX_OPTION"}
+CHAIN = "/api/v2/option-chain/NIFTY?strikes=11"
+STALE_SECONDS = 3.0
+"""Promised."""
+
+
+@pytest.fixture
+def simulator() -> Iterator[SimulatorAddress]:
+    with running_simulator(rate=4_000) as address:
+        market_services.import_instruments(source=address.instruments_url, now=timezone.now())
+        yield address
+
+
+def read_chain(caller: httpx.Client) -> dict[str, Any]:
+    answer: dict[str, Any] = caller.get(CHAIN).raise_for_status().json()
+    return answer
+
+
+def figured(chain: dict[str, Any]) -> int:
+    """Return the number of options with a volatility."""
+    return sum(side["iv"] is not None for row in chain["strikes"] for side in (row["ce"], row["pe"]))
+
+
+def test_a_streamed_chain_has_figures_and_none_when_the_worker_has_ended(
+    simulator: SimulatorAddress, tmp_path: Path
+) -> None:
+    _, token = get_token_model().objects.create(user=User.objects.create_user("asha"))
+    broker = {"DHAN_REST_URL": simulator.rest_url, "DHAN_CLIENT_ID": simulator.client_id}
+    broker["DHAN_ACCESS_TOKEN"] = simulator.access_token
+    with (
+        running_worker(tmp_path, name="feed", simulator=simulator),
+        running_web_process(tmp_path, **broker) as (web, _),
+        httpx.Client(base_url=f"http://{web}", headers={"Authorization": f"Token {token}"}) as caller,
+    ):
+        caller.post(ADD, json=ENTRY).raise_for_status()
+        with running_worker(tmp_path, name="analytics", simulator=simulator, queue="analytics") as worker:
+            wait_until(lambda: figured(read_chain(caller)) == 22, seconds=30, message="every option has a volatility")
+            chain = read_chain(caller)
+            worker.kill()
+
+        series = chain["series"]
+        assert series["strikes_counted"] > 50
+        assert series["forward"] == pytest.approx(chain["spot"]["ltp"], rel=0.02)
+        assert 5 < series["atm_iv"] < 60
+        at_the_money = next(row for row in chain["strikes"] if row["is_atm"])
+        assert series["straddle"] == pytest.approx(at_the_money["ce"]["ltp"] + at_the_money["pe"]["ltp"], rel=0.1)
+        assert at_the_money["ce"]["delta"] == pytest.approx(0.5, abs=0.15)
+        assert at_the_money["pe"]["delta"] == pytest.approx(-0.5, abs=0.15)
+        assert at_the_money["ce"]["theta"] < 0 < at_the_money["ce"]["vega"]
+        wait_until(
+            lambda: figured(read_chain(caller)) == 0, seconds=STALE_SECONDS + 1, message="no figures of the past"
+        )
+        gone = read_chain(caller)
+        assert gone["series"]["atm_iv"] is None
+        assert gone["strikes"][0]["ce"]["iv_reason"] == "not_computed"
+        assert gone["strikes"][0]["ce"]["ltp"] is not None
