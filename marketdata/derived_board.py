@@ -1,4 +1,4 @@
-"""STORE. Figures of options and series in Redis: their frames, and the newest row of each for late joiners.
+"""STORE. Analytics of options and series in Redis: their frames, and the newest row of each for late joiners.
 
 The only module that knows these keys. The leading analytics worker publishes a frame for each flush and writes the rows
 that changed to the caches, under its epoch as the fencing token. Redis may lose all of it: the worker writes it again.
@@ -30,7 +30,7 @@ from marketdata.quote_board import StaleEpoch
 from marketdata.redis_client import pooled_client
 
 STALE_SECONDS: Final = 3.0
-"""Required: figures of a worker that has stopped are stale by then (design.md, section 9)."""
+"""Required: analytics of a worker that has stopped are stale by then (design.md, section 9)."""
 CACHE_TTL_SECONDS: Final = 24 * 3600  # Chosen: as long as the last values of a connection without an owner.
 _LAYOUT_FIELD: Final = "layout"
 
@@ -45,14 +45,14 @@ class DerivedRows:
 
 
 class DerivedBoard:
-    """The figures for code that may block."""
+    """The analytics for code that may block."""
 
     def __init__(self, client: "redis.Redis", prefix: str) -> None:
         self._redis = client
         self._prefix = prefix
 
     def read(self, instrument_ids: Iterable[int], *, series_id: int, now: datetime) -> DerivedRows:
-        """Return the figures of these options and of their series, those that there are."""
+        """Return the analytics of these options and of their series, those that there are."""
         fields = [str(one) for one in instrument_ids]
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.hmget(f"{self._prefix}:derived:options", [_LAYOUT_FIELD, *fields])
@@ -74,7 +74,7 @@ class DerivedBoard:
 
 
 class DerivedPublisher:
-    """The figures for the event loop of the analytics worker that leads."""
+    """The analytics for the event loop of the analytics worker that leads."""
 
     def __init__(self, client: "redis.asyncio.Redis", prefix: str) -> None:
         self._redis = client

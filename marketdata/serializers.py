@@ -16,7 +16,7 @@ from marketdata.domain.instruments import Exchange, OptionType, format_expiry
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
 from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, Underlying
-from marketdata.selectors.figures import NO_OPTION, NO_SERIES, ChainFigures, OptionFigures
+from marketdata.selectors.analytics import NO_OPTION, NO_SERIES, ChainAnalytics, OptionAnalytics
 from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
 from marketdata.services import Chain
 
@@ -122,9 +122,9 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
 
 
 def format_chain(
-    chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote], figures: ChainFigures, *, is_over: bool
+    chain: Chain, spot: Instrument, quotes: Mapping[int, PlainQuote], analytics: ChainAnalytics, *, is_over: bool
 ) -> dict[str, Any]:
-    """Return a chain with newest quotes and figures; `is_over`: the last session of its expiry has ended."""
+    """Return a chain with newest quotes and analytics; `is_over`: the last session of its expiry has ended."""
     sides: dict[Decimal, dict[OptionType, Leg]] = {}
     for leg in chain.legs:
         sides.setdefault(leg.strike, {})[leg.option_type] = leg
@@ -146,13 +146,13 @@ def format_chain(
         "strike_step": window.strike_step,
         "width": chain.width,
         "calculated_at": window.calculated_at,
-        "series": {**NO_SERIES, **figures.series},
+        "series": {**NO_SERIES, **analytics.series},
         "strikes": [
             {
                 "strike": strike,
                 "is_atm": strike == window.atm,
-                "ce": _format_leg(by_type.get(OptionType.CE), quotes, figures.options),
-                "pe": _format_leg(by_type.get(OptionType.PE), quotes, figures.options),
+                "ce": _format_leg(by_type.get(OptionType.CE), quotes, analytics.options),
+                "pe": _format_leg(by_type.get(OptionType.PE), quotes, analytics.options),
             }
             for strike, by_type in sides.items()
         ],
@@ -168,7 +168,7 @@ def format_quote(quote: PlainQuote | None) -> dict[str, Any]:
 
 
 def _format_leg(
-    leg: Leg | None, quotes: Mapping[int, PlainQuote], figures: Mapping[int, OptionFigures]
+    leg: Leg | None, quotes: Mapping[int, PlainQuote], analytics: Mapping[int, OptionAnalytics]
 ) -> dict[str, Any] | None:
     """Return one side of a strike; None if only the other side is listed."""
     if leg is None:
@@ -179,5 +179,5 @@ def _format_leg(
         "lot_size": leg.lot_size,
         "tick_size": leg.tick_size,
         **format_quote(quotes.get(leg.instrument_id)),
-        **figures.get(leg.instrument_id, NO_OPTION)._asdict(),
+        **analytics.get(leg.instrument_id, NO_OPTION)._asdict(),
     }

@@ -98,13 +98,13 @@ class OptionChainView(APIView):
             now=now,
         )
         quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in chain.legs})
-        figures = market_selectors.get_chain_figures(
+        analytics = market_selectors.get_chain_analytics(
             series_id=listing.series_id, instrument_ids=[leg.instrument_id for leg in chain.legs], now=now
         )
         spot = listed.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
         # Without an expiry it is the nearest that is not over.
         is_over = named.expiry is not None and bool(market_selectors.list_over(contracts=[listing.contract], now=now))
-        return Response(format_chain(chain, spot, quotes, figures, is_over=is_over))
+        return Response(format_chain(chain, spot, quotes, analytics, is_over=is_over))
 
 
 class ChainSubscribeView(GenericAPIView[Any]):

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_celery_beat.models import PeriodicTask
 
-from marketdata import quote_board
+from marketdata import derived_board, quote_board
 from marketdata import selectors as market
 from marketdata.selectors import AccessTokenStatus, LastImport
 from subscriptions import selectors as subscriptions
@@ -38,6 +38,7 @@ PRELOAD_TASK: Final = "subscriptions.tasks.preload_tier_b"
 DEFAULT_QUEUE: Final = "default"
 # Chosen: preload runs every ten seconds; six missed runs in a row are more than a delay.
 RUN_MAX_AGE: Final = timedelta(seconds=60)
+ANALYTICS_MAX_AGE: Final = timedelta(seconds=derived_board.STALE_SECONDS)
 # Chosen: imports are daily; one may fail.
 IMPORT_MAX_AGE: Final = timedelta(hours=36)
 NAMED: Final = 10  # Chosen: a reason that names more is not read.
@@ -64,6 +65,7 @@ class RedisReadings:
     last_run: datetime | None
     queued: int
     reports: Sequence[Report] = ()
+    last_analytics: datetime | None = None  # of the analytics worker
 
 
 @never_cache
@@ -112,7 +114,12 @@ def read_database() -> DatabaseReadings:
 def read_redis() -> RedisReadings:
     """Read Redis. Raises BoardError."""
     board = quote_board.connect()
-    return RedisReadings(board.last_run(PRELOAD_TASK), board.count_queued(DEFAULT_QUEUE), read_reports(board))
+    return RedisReadings(
+        board.last_run(PRELOAD_TASK),
+        board.count_queued(DEFAULT_QUEUE),
+        read_reports(board),
+        derived_board.connect().last_flush(),
+    )
 
 
 def read_free_mb() -> int:
@@ -138,6 +145,7 @@ def check_parts(
         **check_database_readings(database if isinstance(database, DatabaseReadings) else None, now=now),
         "feed": _check_feed(answers["placement"], readings, known or {}),
         **check_periodic_work(readings, ahead=ahead, now=now),
+        "analytics": check_analytics(readings, now=now),
         "disk": check_disk(answers["disk"], min_mb=settings.DISK_FREE_MB),
     }
 
@@ -266,6 +274,18 @@ def check_periodic_work(redis: RedisReadings | None, *, ahead: int = 0, now: dat
         return {"beat": Part(Status.OK, details=details), "work": late}
     late = Part(Status.DEGRADED, f"no periodic task started {since}", details)
     return {"beat": late, "work": Part(Status.DEGRADED, "no task was queued for it", {"queued": 0})}
+
+
+def check_analytics(redis: RedisReadings | None, *, now: datetime) -> Part:
+    """Check that analytics are computed. Degraded at most: prices do not wait for them."""
+    if redis is None:
+        return Part(Status.DEGRADED, "unknown while Redis does not answer")
+    if redis.last_analytics is None:
+        return Part(Status.DEGRADED, "no volatilities and Greeks were computed in the last minute; prices continue")
+    details = {"last_analytics_at": redis.last_analytics}
+    if now - redis.last_analytics > ANALYTICS_MAX_AGE:
+        return Part(Status.DEGRADED, "volatilities and Greeks stand still; prices continue", details)
+    return Part(Status.OK, details=details)
 
 
 def check_disk(free_mb: object, *, min_mb: int) -> Part:

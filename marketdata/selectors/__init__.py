@@ -1,5 +1,6 @@
 """Reads of instruments, prices, the calendar and the broker login; typed values, never half-built querysets."""
 
+from marketdata.selectors.analytics import ChainAnalytics, OptionAnalytics, get_chain_analytics
 from marketdata.selectors.broker_login import (
     AccessTokenStatus,
     BrokerLogin,
@@ -12,7 +13,6 @@ from marketdata.selectors.broker_login import (
     read_credentials,
 )
 from marketdata.selectors.closes import PreviousClose, list_previous_closes
-from marketdata.selectors.figures import ChainFigures, OptionFigures, get_chain_figures
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.listing_cache import ListingCache, get_list_state
 from marketdata.selectors.named_symbols import ContradictoryExpiry, NamedUnderlying, resolve_symbol

@@ -1,4 +1,4 @@
-"""Figures of everything that streams, from one reading of the quote mirror. Pure but for what it remembers.
+"""Analytics of everything that streams, from one reading of the quote mirror. Pure but for what it remembers.
 
 It remembers the volatilities of the flush before, from which the next ones are found in a step or two, and when each
 quote changed, by which a trade is newer than a quote.
@@ -24,9 +24,9 @@ from marketdata.domain.analytics.derived_rows import (
     round_significant,
 )
 from marketdata.domain.analytics.ladders import SIGNS
-from marketdata.domain.analytics.option_figures import OptionFigures, choose_forwards, figure_options
+from marketdata.domain.analytics.option_analytics import OptionAnalytics, choose_forwards, compute_options
 from marketdata.domain.analytics.premiums import choose_premiums
-from marketdata.domain.analytics.series_figures import SeriesFigures, figure_series
+from marketdata.domain.analytics.series_analytics import SeriesAnalytics, compute_series
 from marketdata.domain.analytics.trading_time import TRADING_DAYS, TradingTime
 from marketdata.domain.quote_rows import NEVER_HEARD
 from marketdata.domain.sessions import SessionBook
@@ -40,15 +40,18 @@ _PERCENT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Analytics:
     """The rows of all options and of all series at one flush."""
 
     options: Rows
     series: Rows
 
 
+NO_ANALYTICS: Final = Analytics(np.zeros(0, dtype=OPTION_ROW), np.zeros(0, dtype=SERIES_ROW))
+
+
 class AnalyticsEngine:
-    """Computes the figures of one universe. `rate` is per year as a fraction."""
+    """Computes the analytics of one universe. `rate` is per year as a fraction."""
 
     def __init__(self, universe: Universe, *, rate: float) -> None:
         self.universe = universe
@@ -66,8 +69,8 @@ class AnalyticsEngine:
         self._places: npt.NDArray[np.intp] = np.zeros(0, np.intp)
         self._slots: npt.NDArray[np.intp] = np.zeros(0, np.intp)
 
-    def compute(self, mirror: QuoteMirror, calendar: SessionBook, *, now_ms: int) -> Figures:
-        """Return the figures at `now_ms` (true UTC epoch) from the newest rows of `mirror`."""
+    def compute(self, mirror: QuoteMirror, calendar: SessionBook, *, now_ms: int) -> Analytics:
+        """Return the analytics at `now_ms` (true UTC epoch) from the newest rows of `mirror`."""
         universe, rows = self.universe, self._read(mirror, now_ms)
         count = universe.instrument_ids.size
         shape, series_count = universe.instrument_ids.shape, len(universe.keys)
@@ -94,7 +97,7 @@ class AnalyticsEngine:
         )
         oi = _known(options, Shown.OI, "oi").reshape(shape)
         change = _known(options, Shown.LTP, "ltp") - _known(options, Shown.PREVIOUS_CLOSE, "previous_close")
-        figures = figure_options(
+        analytics = compute_options(
             universe.ladders,
             premiums,
             forward=forward,
@@ -104,10 +107,10 @@ class AnalyticsEngine:
             oi_change=oi - universe.base_oi,
             former=self._former_iv,
         )
-        self._former_iv = figures.iv[:, 0]
-        series = figure_series(
+        self._former_iv = analytics.iv[:, 0]
+        series = compute_series(
             universe.ladders,
-            figures,
+            analytics,
             oi=oi,
             volume=_known(options, Shown.VOLUME, "volume").reshape(shape),
             spot=spot,
@@ -115,8 +118,8 @@ class AnalyticsEngine:
         )
         ages = options["age_ms"].astype(np.int64)
         received = np.where(ages < NEVER_HEARD, now_ms - ages, 0).reshape(shape).max(axis=1)
-        return Figures(
-            self._option_rows(figures, forward)[self._is_listed],
+        return Analytics(
+            self._option_rows(analytics, forward)[self._is_listed],
             self._series_rows(series, forward, np.maximum.reduceat(received, universe.ladders.starts)),
         )
 
@@ -156,29 +159,29 @@ class AnalyticsEngine:
         traded_at_ms = (options["ltt"].astype(float) - _IST_SECONDS + 1) * 1_000
         return np.asarray((options["known"] & int(Shown.LTP) != 0) & (traded_at_ms > self._quoted_at_ms))
 
-    def _option_rows(self, figures: OptionFigures, forward: Floats) -> Rows:
+    def _option_rows(self, analytics: OptionAnalytics, forward: Floats) -> Rows:
         universe = self.universe
         rows = np.zeros(universe.instrument_ids.size, dtype=OPTION_ROW)
         rows["instrument_id"] = universe.instrument_ids.ravel()
-        rows["reason"], rows["build_up"] = figures.reason.ravel(), figures.build_up.ravel()
-        rows["oi_change"] = figures.oi_change.ravel()
+        rows["reason"], rows["build_up"] = analytics.reason.ravel(), analytics.build_up.ravel()
+        rows["oi_change"] = analytics.oi_change.ravel()
         rows["oi_change_source"] = np.where(np.isnan(rows["oi_change"]), OiSource.NONE, OiSource.RECORD)
         at = forward[universe.ladders.series][:, np.newaxis]
         intrinsic = np.maximum(SIGNS * (at - universe.ladders.strike[:, np.newaxis]), 0)
         columns = {
-            "iv": figures.iv * _PERCENT,
-            "delta": figures.greeks.delta,
-            "theta": figures.greeks.theta / TRADING_DAYS,
-            "vega": figures.greeks.vega,
+            "iv": analytics.iv * _PERCENT,
+            "delta": analytics.greeks.delta,
+            "theta": analytics.greeks.theta / TRADING_DAYS,
+            "vega": analytics.greeks.vega,
             "intrinsic": intrinsic,
-            "time_value": figures.premium - intrinsic,
+            "time_value": analytics.premium - intrinsic,
         }
         for name, values in columns.items():
             rows[name] = np.round(values, DECIMALS[name]).ravel()
-        rows["gamma"] = round_significant(figures.greeks.gamma, GAMMA_DIGITS).ravel()
+        rows["gamma"] = round_significant(analytics.greeks.gamma, GAMMA_DIGITS).ravel()
         return rows
 
-    def _series_rows(self, figures: SeriesFigures, forward: Floats, as_of_ms: npt.NDArray[np.int64]) -> Rows:
+    def _series_rows(self, analytics: SeriesAnalytics, forward: Floats, as_of_ms: npt.NDArray[np.int64]) -> Rows:
         universe = self.universe
         rows = np.zeros(len(universe.keys), dtype=SERIES_ROW)
         rows["series_id"], rows["as_of_ms"] = universe.series_ids, as_of_ms
@@ -186,7 +189,7 @@ class AnalyticsEngine:
         ladders = universe.ladders
         rows["strikes_listed"] = ladders.ends - ladders.starts
         for name in _COPIED:
-            rows[name] = getattr(figures, name)
+            rows[name] = getattr(analytics, name)
         for name in ("atm_iv", "skew"):
             rows[name] *= _PERCENT
         for name, decimals in SERIES_DECIMALS.items():

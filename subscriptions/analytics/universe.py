@@ -1,4 +1,4 @@
-"""The series whose figures are computed: everything of which at least one option streams, with all listed strikes."""
+"""The series whose analytics are computed: everything of which at least one option streams, with all listed strikes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

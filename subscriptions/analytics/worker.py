@@ -1,11 +1,11 @@
-"""The analytics worker: computes the figures of everything that streams, once per flush, while it leads.
+"""The analytics worker: computes the analytics of everything that streams, once per flush, while it leads.
 
 Theory of operation. A session advisory lock in PostgreSQL makes one worker the leader; a spare waits for it. The leader
 mirrors the bus as a web process does, with a hub of its own. The universe, which series stream, is read again when a
 published change touches subscriptions, at an import, and once in REFRESH_SECONDS. At each flush the engine computes all
-figures; those that read differently are published, and cached for late joiners.
+analytics; those that read differently are published, and cached for late joiners.
 
-Figures carry the epoch of their leader. Readers drop those of a lower epoch, and the cache refuses them, so a former
+Analytics carry the epoch of their leader. Readers drop those of a lower epoch, and the cache refuses them, so a former
 leader that wakes up after a freeze changes nothing; it finds out and ends. Prices never wait for this process.
 """
 
@@ -26,7 +26,7 @@ from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError
 from marketdata.streaming.hub import QuoteHub, ReadCalendar
-from subscriptions.analytics.engine import AnalyticsEngine, Figures
+from subscriptions.analytics.engine import NO_ANALYTICS, Analytics, AnalyticsEngine
 from subscriptions.analytics.universe import Universe
 from subscriptions.feed.heartbeat import send_heartbeats
 
@@ -35,9 +35,8 @@ logger = logging.getLogger(__name__)
 LEADER_LOCK: Final = 0x4254_414E  # "BTAN"; chosen: other advisory locks of the product have other numbers
 LEADER_CHECK_SECONDS: Final = 1.0  # Chosen: a spare takes over within a second of the end of the leader's process.
 REFRESH_SECONDS: Final = 10.0  # Chosen: as often as the recentring; most changes are published and need no timer.
-CACHE_SECONDS: Final = (
-    1.0  # Chosen: a late joiner reads figures of the last second; ten times less work than each flush.
-)
+CACHE_SECONDS: Final = 1.0
+"""Chosen: a late joiner reads analytics of the last second, at a tenth of the work of each flush."""
 
 ReadUniverse = Callable[[], Awaitable[Universe | None]]
 
@@ -62,9 +61,8 @@ class AnalyticsWorker:
         self._stop = stop
         self._engine: AnalyticsEngine | None = None
         self._is_changed = asyncio.Event()
-        self._published: Figures | None = None
-        self._uncached: Figures | None = None
-        self._sequence = 0
+        self._published: Analytics | None = None
+        self._cached: Analytics | None = None
         self._calendar = SessionBook()
 
     async def run(self) -> None:
@@ -84,7 +82,7 @@ class AnalyticsWorker:
         async with await self._connect_database() as connection:
             while not await _try_lock(connection):  # noqa: ASYNC110  The lock belongs to another process.
                 await asyncio.sleep(LEADER_CHECK_SECONDS)
-            logger.info("leading the computation of figures")
+            logger.info("leading the computation of analytics")
             await self._lead()
 
     async def _connect_database(self) -> "psycopg.AsyncConnection[Any]":
@@ -133,43 +131,44 @@ class AnalyticsWorker:
                 continue
 
     def _adopt(self, universe: Universe | None) -> None:
+        held = None if self._engine is None else self._engine.universe
         if universe is None:
             self._engine = None
-        elif self._engine is None or not universe.is_same(self._engine.universe):
+        elif held is None or not universe.is_same(held):
             self._engine = AnalyticsEngine(universe, rate=self._settings.rate)
-            self._published = None
+        else:
+            return
+        # Other rows than before: all of them are published.
+        self._published = None
 
     async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher) -> None:
-        epoch = time.time_ns() // 1_000_000
-        cached_at = 0.0
-        loop = asyncio.get_running_loop()
+        epoch, loop = time.time_ns() // 1_000_000, asyncio.get_running_loop()
+        sequence, cached_at = 0, 0.0
         while True:
             await asyncio.sleep(self._settings.flush_seconds)
-            if self._engine is None:
-                continue
             now_ms = time.time_ns() // 1_000_000
-            figures = self._engine.compute(hub.mirror, self._calendar, now_ms=now_ms)
+            analytics = NO_ANALYTICS
+            if self._engine is not None:
+                analytics = self._engine.compute(hub.mirror, self._calendar, now_ms=now_ms)
             is_full = self._published is None
-            changed = figures if self._published is None else _changes(figures, self._published)
-            self._published = figures
-            self._sequence += 1
+            changed = analytics if self._published is None else _changes(analytics, self._published)
+            self._published, sequence = analytics, sequence + 1
             kind = FrameKind.FULL if is_full else FrameKind.CHANGES
-            frame = DerivedFrame(kind, epoch, self._sequence, now_ms, changed.options, changed.series)
             try:
-                await publisher.publish(frame)
+                await publisher.publish(DerivedFrame(kind, epoch, sequence, now_ms, changed.options, changed.series))
                 if is_full or loop.time() - cached_at >= CACHE_SECONDS:
                     cached_at = loop.time()
-                    await self._cache(publisher, epoch, figures, replace_all=is_full)
+                    await self._cache(publisher, epoch, analytics, replace_all=is_full)
             except (BoardError, OSError) as error:
-                logger.warning("figures not published (%s)", type(error).__name__)
+                logger.warning("analytics not published (%s)", type(error).__name__)
                 # Redis may have lost what it had.
-                self._published = self._uncached = None
+                self._published = self._cached = None
 
-    async def _cache(self, publisher: DerivedPublisher, epoch: int, figures: Figures, *, replace_all: bool) -> None:
-        before, self._uncached = self._uncached, figures
-        news = figures if replace_all or before is None else _changes(figures, before)
+    async def _cache(self, publisher: DerivedPublisher, epoch: int, analytics: Analytics, *, replace_all: bool) -> None:
+        before, self._cached = self._cached, analytics
+        news = analytics if replace_all or before is None else _changes(analytics, before)
         if not await publisher.cache(epoch=epoch, options=news.options, series=news.series, replace_all=replace_all):
-            await publisher.cache(epoch=epoch, options=figures.options, series=figures.series, replace_all=True)
+            await publisher.cache(epoch=epoch, options=analytics.options, series=analytics.series, replace_all=True)
 
 
 async def _try_lock(connection: "psycopg.AsyncConnection[Any]") -> bool:
@@ -178,8 +177,8 @@ async def _try_lock(connection: "psycopg.AsyncConnection[Any]") -> bool:
     return bool(row and row[0])
 
 
-def _changes(figures: Figures, before: Figures) -> Figures:
-    return Figures(_changed(figures.options, before.options), _changed(figures.series, before.series))
+def _changes(analytics: Analytics, before: Analytics) -> Analytics:
+    return Analytics(_changed(analytics.options, before.options), _changed(analytics.series, before.series))
 
 
 def _changed(rows: Rows, before: Rows) -> Rows:

@@ -1,6 +1,6 @@
 """The wait before the next attempt to open a socket: exponential backoff with jitter, by the kind of the last failure.
 
-`chance` is a random number from 0 to 1, drawn by the caller. Figures: failures seen in production (docs/dhan.md).
+`chance` is a random number from 0 to 1, drawn by the caller. Analytics: failures seen in production (docs/dhan.md).
 """
 
 from typing import Final

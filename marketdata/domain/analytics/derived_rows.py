@@ -1,6 +1,6 @@
-"""Figures of options and series as packed rows, and the bus frame in which the analytics worker publishes them.
+"""Analytics of options and series as packed rows, and the bus frame in which the analytics worker publishes them.
 
-Figures are rounded to what a screen shows (docs/analytics.md), so that a row is published only when it reads
+Analytics are rounded to what a screen shows (docs/analytics.md), so that a row is published only when it reads
 differently. NaN is unknown, never zero.
 """
 
@@ -43,7 +43,7 @@ OPTION_ROW: Final = np.dtype(
 )
 """44 bytes, no padding. A change of these layouts changes LAYOUT."""
 
-_SERIES_FIGURES: Final = (
+_SERIES_ANALYTICS: Final = (
     "forward",
     "atm_strike",
     "atm_iv",  # percent
@@ -66,7 +66,7 @@ SERIES_ROW: Final = np.dtype(
         ("series_id", "<u4"),
         ("strikes_counted", "<u2"),
         ("strikes_listed", "<u2"),
-        *((name, "<f8") for name in _SERIES_FIGURES),
+        *((name, "<f8") for name in _SERIES_ANALYTICS),
         ("rate", "<f8"),  # percent per year
         ("as_of_ms", "<u8"),  # true UTC epoch, of the prices
     ]
@@ -87,7 +87,7 @@ Rows = npt.NDArray[np.void]
 
 @dataclass(frozen=True, slots=True)
 class DerivedFrame:
-    """Figures that changed at one flush. `epoch` and `sequence` have the meaning of those of a `BusFrame`."""
+    """Analytics that changed at one flush. `epoch` and `sequence` have the meaning of those of a `BusFrame`."""
 
     kind: FrameKind
     epoch: int
@@ -119,14 +119,14 @@ def encode_derived(frame: DerivedFrame) -> bytes:
 def decode_derived(payload: bytes) -> DerivedFrame:
     """Return the frame in `payload`; its rows are read-only views. Raises FrameError or OtherLayout."""
     if len(payload) < _HEADER.size:
-        raise FrameError(f"{len(payload)} bytes are too short for a frame of figures")
+        raise FrameError(f"{len(payload)} bytes are too short for a frame of analytics")
     magic, kind, epoch, sequence, sent_at_ms, options, series = _HEADER.unpack_from(payload)
     if magic != _MAGIC and magic.startswith(_MAGIC_NAME):
-        raise OtherLayout(f"figures of layout {magic[len(_MAGIC_NAME) :].decode(errors='replace')}, not {LAYOUT}")
+        raise OtherLayout(f"analytics of layout {magic[len(_MAGIC_NAME) :].decode(errors='replace')}, not {LAYOUT}")
     size = _HEADER.size + options * OPTION_ROW.itemsize + series * SERIES_ROW.itemsize
     # The exact length, so that a truncated frame is never read as a shorter one.
     if magic != _MAGIC or kind > FrameKind.FULL or len(payload) != size:
-        raise FrameError("not a frame of figures")
+        raise FrameError("not a frame of analytics")
     return DerivedFrame(
         FrameKind(kind),
         epoch,

@@ -1,6 +1,6 @@
 """Strikes of many series in one set of arrays, and reductions by series.
 
-Rows are strikes, ascending within their series; the rows of a series are next to each other. Figures of options have
+Rows are strikes, ascending within their series; the rows of a series are next to each other. Analytics of options have
 the shape (rows, 2): the call and the put of the strike.
 """
 

@@ -13,7 +13,7 @@ from marketdata.domain.sessions import IST, Session, SessionBook, ordinary_sessi
 TRADING_DAYS: Final = 252
 """The usual count of a year; the exchange's calendar has 246 to 250."""
 FLOOR_SECONDS: Final = 60.0
-"""The shortest time that is used: at the close itself the figures have no value."""
+"""The shortest time that is used: at the close itself the analytics have no value."""
 
 
 class TradingTime:

@@ -10,6 +10,7 @@ from subscriptions.selectors import AccountCooldown, RuleState, TierBHeld
 from terminal.health import (
     DatabaseReadings,
     RedisReadings,
+    check_analytics,
     check_disk,
     check_gate,
     check_instruments,
@@ -33,7 +34,7 @@ def test_all_parts_are_ok_with_good_readings() -> None:
     parts = check_parts(
         {
             "database": DatabaseReadings(IMPORT, LOADED, TOKEN, None, None),
-            "redis": RedisReadings(NOW, 0, make_reports()),
+            "redis": RedisReadings(NOW, 0, make_reports(), NOW),
             "placement": make_placement(),
             "disk": 5_000,
         },
@@ -52,16 +53,30 @@ def test_all_parts_are_ok_with_good_readings() -> None:
         "feed",
         "beat",
         "work",
+        "analytics",
         "disk",
     ]
     assert worst(parts) is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("last_analytics", "status"),
+    [
+        (NOW - timedelta(seconds=3), Status.OK),
+        (NOW - timedelta(seconds=4), Status.DEGRADED),
+        (None, Status.DEGRADED),
+    ],
+)
+def test_figures_that_stand_still_degrade_health(last_analytics: datetime | None, status: Status) -> None:
+    assert check_analytics(RedisReadings(NOW, 0, (), last_analytics), now=NOW).status is status
 
 
 def test_a_hung_database_only_degrades_health_while_all_prices_flow() -> None:
     gone = NoAnswer("no answer within 1.5 s")
 
     parts = check_parts(
-        {"database": gone, "redis": RedisReadings(NOW, 0, make_reports()), "placement": gone, "disk": 5_000}, now=NOW
+        {"database": gone, "redis": RedisReadings(NOW, 0, make_reports(), NOW), "placement": gone, "disk": 5_000},
+        now=NOW,
     )
 
     degraded = {name for name, part in parts.items() if part.status is Status.DEGRADED}

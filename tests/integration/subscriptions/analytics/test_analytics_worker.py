@@ -1,4 +1,4 @@
-"""Figures on the running stack: simulator, feed worker, analytics worker and web process."""
+"""Analytics on the running stack: simulator, feed worker, analytics worker and web process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +10,9 @@ from django.utils import timezone
 from knox.models import get_token_model
 
 from accounts.models import User
+from marketdata import derived_board
 from marketdata import services as market_services
-from tests.integration.subscriptions.feed.feed_workers import running_worker
+from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
 from tests.web_servers import running_web_process
@@ -37,9 +38,10 @@ def read_chain(caller: httpx.Client) -> dict[str, Any]:
     return answer
 
 
-def figured(chain: dict[str, Any]) -> int:
-    """Return the number of options with a volatility."""
-    return sum(side["iv"] is not None for row in chain["strikes"] for side in (row["ce"], row["pe"]))
+def count_known(chain: dict[str, Any], *fields: str) -> int:
+    """Return the number of options of which all these fields are known."""
+    sides = (side for row in chain["strikes"] for side in (row["ce"], row["pe"]))
+    return sum(all(side[name] is not None for name in fields) for side in sides)
 
 
 def test_a_streamed_chain_has_figures_and_none_when_the_worker_has_ended(
@@ -55,7 +57,11 @@ def test_a_streamed_chain_has_figures_and_none_when_the_worker_has_ended(
     ):
         caller.post(ADD, json=ENTRY).raise_for_status()
         with running_worker(tmp_path, name="analytics", simulator=simulator, queue="analytics") as worker:
-            wait_until(lambda: figured(read_chain(caller)) == 22, seconds=30, message="every option has a volatility")
+            wait_until(
+                lambda: count_known(read_chain(caller), "ltp", "iv") == 22,
+                seconds=30,
+                message="every option has a price and a volatility",
+            )
             chain = read_chain(caller)
             worker.kill()
 
@@ -69,9 +75,37 @@ def test_a_streamed_chain_has_figures_and_none_when_the_worker_has_ended(
         assert at_the_money["pe"]["delta"] == pytest.approx(-0.5, abs=0.15)
         assert at_the_money["ce"]["theta"] < 0 < at_the_money["ce"]["vega"]
         wait_until(
-            lambda: figured(read_chain(caller)) == 0, seconds=STALE_SECONDS + 1, message="no figures of the past"
+            lambda: count_known(read_chain(caller), "iv") == 0,
+            seconds=STALE_SECONDS + 1,
+            message="no analytics of the past",
         )
         gone = read_chain(caller)
         assert gone["series"]["atm_iv"] is None
         assert gone["strikes"][0]["ce"]["iv_reason"] == "not_computed"
         assert gone["strikes"][0]["ce"]["ltp"] is not None
+
+
+def test_a_spare_takes_over_from_a_killed_leader(tmp_path: Path) -> None:
+    with (
+        running_simulator(rate=2_000) as simulator,
+        running_worker(tmp_path, name="first", simulator=simulator, queue="analytics") as leader,
+    ):
+        wait_until(lambda: leads(leader), seconds=30, message="the first one leads")
+        with running_worker(tmp_path, name="second", simulator=simulator, queue="analytics") as spare:
+            wait_until(lambda: "ready" in spare.log.read_text(), seconds=30, message="the second one is ready")
+            assert not leads(spare)
+
+            leader.kill()
+
+            wait_until(lambda: leads(spare), seconds=10, message="the second one leads")
+            leads_from = timezone.now()
+            wait_until(
+                lambda: (last := derived_board.connect().last_flush()) is not None and last > leads_from,
+                seconds=10,
+                message="it computes",
+            )
+            assert spare.stop() == 0
+
+
+def leads(worker: Worker) -> bool:
+    return "leading the computation of analytics" in worker.log.read_text()

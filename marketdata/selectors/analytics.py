@@ -1,6 +1,6 @@
-"""Figures of options and series that the analytics worker has computed, as plain numbers.
+"""Analytics of options and series that the analytics worker has computed, as plain numbers.
 
-None is unknown, never zero. Figures of a worker that has stopped are unknown, too: nothing old reads as live.
+None is unknown, never zero. Analytics of a worker that has stopped are unknown, too: nothing old reads as live.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ from marketdata.domain.analytics.positions import BuildUp
 from marketdata.domain.analytics.premiums import IvReason
 
 
-class OptionFigures(NamedTuple):
-    """Figures of one option, in the units of docs/analytics.md."""
+class OptionAnalytics(NamedTuple):
+    """Analytics of one option, in the units of docs/analytics.md."""
 
     iv: float | None
     iv_reason: str | None
@@ -41,16 +41,16 @@ class OptionFigures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ChainFigures:
-    """Figures of the options of a chain, by instrument id, and of its series by name; both empty without any."""
+class ChainAnalytics:
+    """Analytics of the options of a chain, by instrument id, and of its series by name; both empty without any."""
 
-    options: Mapping[int, OptionFigures]
+    options: Mapping[int, OptionAnalytics]
     series: Mapping[str, Any]
 
 
 NOT_COMPUTED: Final = "not_computed"
-"""The reason of an option of which no figures are known: it does not stream, or the worker has stopped."""
-NO_OPTION: Final = OptionFigures(None, NOT_COMPUTED, None, None, None, None, None, None, None, None, None)
+"""The reason of an option of which no analytics are known: it does not stream, or the worker has stopped."""
+NO_OPTION: Final = OptionAnalytics(None, NOT_COMPUTED, None, None, None, None, None, None, None, None, None)
 
 _COUNTS: Final = ("ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change")
 _PRICES: Final = (
@@ -71,15 +71,15 @@ NO_SERIES: Final[Mapping[str, Any]] = dict.fromkeys(
 )
 
 
-def get_chain_figures(*, series_id: int, instrument_ids: Sequence[int], now: datetime) -> ChainFigures:
-    """Return the newest figures of these options and their series; runs no database query. Raises BoardError."""
+def get_chain_analytics(*, series_id: int, instrument_ids: Sequence[int], now: datetime) -> ChainAnalytics:
+    """Return the newest analytics of these options and their series; runs no database query. Raises BoardError."""
     found = derived_board.connect().read(instrument_ids, series_id=series_id, now=now)
     if not found.is_current:
-        return ChainFigures({}, {})
-    return ChainFigures(_options(found.options), {} if found.series is None else _series(found.series))
+        return ChainAnalytics({}, {})
+    return ChainAnalytics(_options(found.options), {} if found.series is None else _series(found.series))
 
 
-def _options(rows: Rows) -> Mapping[int, OptionFigures]:
+def _options(rows: Rows) -> Mapping[int, OptionAnalytics]:
     columns: dict[str, Sequence[Any]] = {name: _rounded(rows[name], decimals) for name, decimals in DECIMALS.items()}
     columns |= {
         "iv_reason": [_REASONS[one] for one in rows["reason"].tolist()],
@@ -88,8 +88,8 @@ def _options(rows: Rows) -> Mapping[int, OptionFigures]:
         "oi_change_source": [_SOURCES[one] for one in rows["oi_change_source"].tolist()],
         "build_up": [_BUILD_UPS[one] for one in rows["build_up"].tolist()],
     }
-    fields = [columns[name] for name in OptionFigures._fields]
-    return dict(zip(rows["instrument_id"].tolist(), map(OptionFigures, *fields), strict=True))
+    fields = [columns[name] for name in OptionAnalytics._fields]
+    return dict(zip(rows["instrument_id"].tolist(), map(OptionAnalytics, *fields), strict=True))
 
 
 def _series(row: np.void) -> Mapping[str, Any]:

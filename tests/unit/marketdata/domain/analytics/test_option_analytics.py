@@ -1,4 +1,4 @@
-"""Forwards, volatilities of strikes and figures of options, from prices that a known volatility gives."""
+"""Forwards, volatilities of strikes and analytics of options, from prices that a known volatility gives."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from marketdata.domain.analytics import black76
 from marketdata.domain.analytics.black76 import Floats
 from marketdata.domain.analytics.ladders import CALL, PUT, SIGNS, Ladders
-from marketdata.domain.analytics.option_figures import choose_forwards, figure_options, strike_volatilities
+from marketdata.domain.analytics.option_analytics import choose_forwards, compute_options, strike_volatilities
 from marketdata.domain.analytics.positions import BuildUp
 from marketdata.domain.analytics.premiums import IvReason, Premiums
 from tests.unit.marketdata.domain.analytics.ladder_cases import make_ladders
@@ -132,7 +132,7 @@ def test_without_a_forward_no_strike_of_the_series_has_a_volatility() -> None:
 
 
 def test_both_options_of_a_strike_have_its_volatility_and_greeks_of_their_own() -> None:
-    found = figure_options(
+    found = compute_options(
         LADDERS,
         priced(PRICES),
         forward=FORWARDS,

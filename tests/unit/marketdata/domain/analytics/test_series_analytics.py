@@ -1,4 +1,4 @@
-"""Figures of series against loops over their strikes."""
+"""Analytics of series against loops over their strikes."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from marketdata.domain.analytics.black76 import Floats, Greeks
 from marketdata.domain.analytics.ladders import CALL, PUT, Ladders
-from marketdata.domain.analytics.option_figures import OptionFigures
-from marketdata.domain.analytics.series_figures import SeriesFigures, figure_series
+from marketdata.domain.analytics.option_analytics import OptionAnalytics
+from marketdata.domain.analytics.series_analytics import SeriesAnalytics, compute_series
 from tests.unit.marketdata.domain.analytics.ladder_cases import columns_of, make_ladders, strike_sets
 
 UNKNOWN = float("nan")
@@ -21,13 +21,13 @@ def make_options(
     iv: Floats | None = None,
     delta: Floats | None = None,
     oi_change: Floats | None = None,
-) -> OptionFigures:
+) -> OptionAnalytics:
     unknown = np.full((len(ladders.strike), 2), np.nan)
 
     def known(values: Floats | None) -> Floats:
         return unknown if values is None else values
 
-    return OptionFigures(
+    return OptionAnalytics(
         premium=known(premium),
         iv=known(iv),
         reason=np.zeros(unknown.shape, np.uint8),
@@ -37,7 +37,7 @@ def make_options(
     )
 
 
-def figures(
+def analytics(
     ladders: Ladders,
     *,
     oi: Floats | None = None,
@@ -45,10 +45,10 @@ def figures(
     spot: list[float] | None = None,
     forward: list[float] | None = None,
     **options: Floats,
-) -> SeriesFigures:
+) -> SeriesAnalytics:
     unknown = np.full((len(ladders.strike), 2), np.nan)
     nowhere = np.full(len(ladders.starts), np.nan)
-    return figure_series(
+    return compute_series(
         ladders,
         make_options(ladders, **options),
         oi=unknown if oi is None else oi,
@@ -99,7 +99,7 @@ def test_sums_ratios_max_pain_and_highest_strikes_are_those_of_loops(data: st.Da
     volume = data.draw(columns_of(ladders, st.one_of(st.integers(0, 2**40), st.just(UNKNOWN))))
     change = data.draw(columns_of(ladders, st.one_of(st.integers(-(2**31), 2**31), st.just(UNKNOWN))))
 
-    found = figures(ladders, oi=oi, volume=volume, oi_change=change)
+    found = analytics(ladders, oi=oi, volume=volume, oi_change=change)
 
     for number in range(len(ladders.starts)):
         rows = rows_of(ladders, number)
@@ -130,7 +130,7 @@ def test_the_strike_at_the_money_is_the_nearest_to_the_spot_a_tie_going_up(data:
     spot = data.draw(st.lists(halves, min_size=count, max_size=count))
     premium = data.draw(columns_of(ladders, st.floats(0.05, 500)))
 
-    found = figures(ladders, spot=spot, premium=premium)
+    found = analytics(ladders, spot=spot, premium=premium)
 
     for number, price in enumerate(spot):
         nearest = min(
@@ -144,8 +144,8 @@ def test_the_strike_at_the_money_is_the_nearest_to_the_spot_a_tie_going_up(data:
 def test_without_a_spot_the_forward_decides_what_is_at_the_money() -> None:
     ladders = make_ladders([100, 110, 120])
 
-    assert figures(ladders, forward=[111.0]).atm_strike.tolist() == [110.0]
-    assert np.isnan(figures(ladders).atm_strike).all()
+    assert analytics(ladders, forward=[111.0]).atm_strike.tolist() == [110.0]
+    assert np.isnan(analytics(ladders).atm_strike).all()
 
 
 def both(*values: float) -> Floats:
@@ -156,7 +156,7 @@ def test_the_volatility_at_the_money_lies_on_the_line_between_the_strikes_beside
     ladders = make_ladders([100, 110, 120], [100, 110, 120], [100, 110, 120])
     iv = both(0.30, 0.20, 0.16, 0.30, UNKNOWN, 0.16, 0.30, UNKNOWN, UNKNOWN)
 
-    found = figures(ladders, forward=[112.5, 112.5, 112.5], iv=iv)
+    found = analytics(ladders, forward=[112.5, 112.5, 112.5], iv=iv)
 
     # The second series has no volatility at 110, the third one none above the forward.
     assert found.atm_iv == pytest.approx([0.19, 0.30 + 0.625 * (0.16 - 0.30), 0.30])
@@ -167,7 +167,7 @@ def test_the_skew_is_the_volatility_of_the_25_delta_call_less_that_of_the_put() 
     delta = np.array([[0.9, -0.1], [0.8, -0.2], [0.6, -0.4], [0.3, -0.7], [0.1, -0.9]])
     iv = both(0.30, 0.26, 0.22, 0.20, 0.24)
 
-    found = figures(ladders, forward=[101.0], iv=iv, delta=delta)
+    found = analytics(ladders, forward=[101.0], iv=iv, delta=delta)
 
     call = 0.20 + 0.25 * (0.24 - 0.20)  # a quarter of the way from 0.3 to 0.1
     put = 0.26 + 0.25 * (0.22 - 0.26)  # a quarter of the way from 0.2 to 0.4
@@ -178,4 +178,4 @@ def test_without_a_strike_beyond_there_is_no_skew() -> None:
     ladders = make_ladders([95, 100, 105])
     delta = np.array([[0.7, -0.3], [0.6, -0.4], [0.3, -0.7]])
 
-    assert np.isnan(figures(ladders, forward=[101.0], iv=both(0.2, 0.2, 0.2), delta=delta).skew).all()
+    assert np.isnan(analytics(ladders, forward=[101.0], iv=both(0.2, 0.2, 0.2), delta=delta).skew).all()

@@ -1,4 +1,4 @@
-"""Figures of each series from the figures of its options (docs/analytics.md).
+"""Analytics of each series from the analytics of its options (docs/analytics.md).
 
 Sums of open interest and volume take an unknown value as nothing; `strikes_counted` tells how many strikes have one.
 """
@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from marketdata.domain.analytics.black76 import Floats
 from marketdata.domain.analytics.ladders import CALL, MISSING, PUT, Indices, Ladders, take_or_nan
-from marketdata.domain.analytics.option_figures import OptionFigures
+from marketdata.domain.analytics.option_analytics import OptionAnalytics
 
 SKEW_DELTA: Final = 0.25
 """The usual delta of a risk reversal."""
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesFigures:
+class SeriesAnalytics:
     """One element for each series; NaN where unknown. Prices in rupees, volatilities as fractions, OI in units."""
 
     atm_strike: Floats
@@ -38,10 +38,10 @@ class SeriesFigures:
     strikes_counted: npt.NDArray[np.int64]
 
 
-def figure_series(
-    ladders: Ladders, options: OptionFigures, *, oi: Floats, volume: Floats, spot: Floats, forward: Floats
-) -> SeriesFigures:
-    """Return the figures; `oi` and `volume` have the shape (rows, 2), `spot` and `forward` one element per series."""
+def compute_series(
+    ladders: Ladders, options: OptionAnalytics, *, oi: Floats, volume: Floats, spot: Floats, forward: Floats
+) -> SeriesAnalytics:
+    """Return the analytics; `oi` and `volume` have the shape (rows, 2), `spot` and `forward` one element per series."""
     reference = np.where(np.isnan(spot), forward, spot)
     # A tie goes up, as in `chain.nearest_listed`: of two equal distances, the one of the higher strike is made less.
     distance = np.abs(ladders.strike - reference[ladders.series])
@@ -52,7 +52,7 @@ def figure_series(
     traded = np.nan_to_num(volume).astype(np.int64)
     ce_oi, pe_oi = ladders.sums(known_oi[:, CALL]), ladders.sums(known_oi[:, PUT])
     is_counted: npt.NDArray[np.int64] = np.any(~np.isnan(oi), axis=1).astype(np.int64)
-    return SeriesFigures(
+    return SeriesAnalytics(
         atm_strike=take_or_nan(ladders.strike, at_the_money),
         atm_iv=_volatility_at(ladders, options.iv[:, CALL], forward),
         straddle=straddle,
@@ -78,7 +78,7 @@ def _volatility_at(ladders: Ladders, iv: Floats, forward: Floats) -> Floats:
     return _interpolate(ladders.strike, iv, below, above, forward)
 
 
-def _risk_reversal(ladders: Ladders, options: OptionFigures) -> Floats:
+def _risk_reversal(ladders: Ladders, options: OptionAnalytics) -> Floats:
     """Return the volatility of the 25-delta call minus that of the 25-delta put; NaN where no strike lies beyond."""
     is_known = ~np.isnan(options.iv[:, CALL])
     call, put = options.greeks.delta[:, CALL], -options.greeks.delta[:, PUT]

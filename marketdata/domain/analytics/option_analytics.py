@@ -1,6 +1,6 @@
 """Forward of each series; volatility and Greeks of each option (docs/analytics.md).
 
-Pure: the same inputs give the same figures. Unknown inputs and figures are NaN, never zero.
+Pure: the same inputs give the same analytics. Unknown inputs and analytics are NaN, never zero.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from marketdata.domain.analytics.premiums import IvReason, Premiums
 
 
 @dataclass(frozen=True, slots=True)
-class OptionFigures:
-    """Figures of each option, of the shape (rows, 2). `iv` is per year as a fraction; `reason` is an `IvReason`."""
+class OptionAnalytics:
+    """Analytics of each option, of the shape (rows, 2). `iv` is per year as a fraction; `reason` is an `IvReason`."""
 
     premium: Floats
     iv: Floats
@@ -64,19 +64,18 @@ def strike_volatilities(
     outside = np.where(ladders.strike >= at, CALL, PUT)
     rows = np.arange(len(outside))
     parity = np.exp(-rate * years) * np.abs(at - ladders.strike)
-    own, other = premiums.price[rows, outside], premiums.price[rows, 1 - outside] - parity
-    uses_other = np.isnan(own)
-    premium = np.where(uses_other, other, own)
+    own, other = premiums.price[rows, outside], premiums.price[rows, 1 - outside]
+    premium = np.where(np.isnan(own), other - parity, own)
     iv = black76.implied_volatility(
         premium=premium, forward=at, strike=ladders.strike, years=years, rate=rate, start=former
     )
     failure = np.where(premium > 0, IvReason.NO_SOLUTION, IvReason.BELOW_INTRINSIC)
-    failure = np.where(np.isnan(premium), premiums.reason[rows, outside], failure)
     failure = np.where(np.isnan(at), IvReason.NO_FORWARD, failure)
+    failure = np.where(np.isnan(own) & np.isnan(other), premiums.reason[rows, outside], failure)
     return iv, np.where(np.isnan(iv), failure, IvReason.NONE).astype(np.uint8)
 
 
-def figure_options(
+def compute_options(
     ladders: Ladders,
     premiums: Premiums,
     *,
@@ -86,8 +85,8 @@ def figure_options(
     price_change: Floats,
     oi_change: Floats,
     former: Floats | None = None,
-) -> OptionFigures:
-    """Return the figures of all options; `price_change` and `oi_change` are since the previous close, (rows, 2)."""
+) -> OptionAnalytics:
+    """Return the analytics of all options; `price_change` and `oi_change` are since the previous close, (rows, 2)."""
     volatility, reason = strike_volatilities(ladders, premiums, forward=forward, years=years, rate=rate, former=former)
     both = np.broadcast_to(volatility[:, np.newaxis], (len(volatility), 2))
     series = ladders.series
@@ -99,7 +98,7 @@ def figure_options(
         volatility=both,
         rate=rate,
     )
-    return OptionFigures(
+    return OptionAnalytics(
         premium=premiums.price,
         iv=both,
         reason=np.broadcast_to(reason[:, np.newaxis], both.shape),
