@@ -23,7 +23,7 @@ from marketdata.domain.analytics.derived_rows import (
     Rows,
     round_significant,
 )
-from marketdata.domain.analytics.ladders import SIGNS
+from marketdata.domain.analytics.ladders import DIRECTIONS
 from marketdata.domain.analytics.option_analytics import OptionAnalytics, choose_forwards, compute_options
 from marketdata.domain.analytics.premiums import choose_premiums
 from marketdata.domain.analytics.series_analytics import SeriesAnalytics, compute_series
@@ -107,7 +107,7 @@ class AnalyticsEngine:
             oi_change=oi - universe.base_oi,
             former=self._former_iv,
         )
-        self._former_iv = analytics.iv[:, 0]
+        self._former_iv = analytics.iv
         series = compute_series(
             universe.ladders,
             analytics,
@@ -163,22 +163,27 @@ class AnalyticsEngine:
         universe = self.universe
         rows = np.zeros(universe.instrument_ids.size, dtype=OPTION_ROW)
         rows["instrument_id"] = universe.instrument_ids.ravel()
-        rows["reason"], rows["build_up"] = analytics.reason.ravel(), analytics.build_up.ravel()
-        rows["oi_change"] = analytics.oi_change.ravel()
+        rows["build_up"], rows["oi_change"] = analytics.build_up.ravel(), analytics.oi_change.ravel()
         rows["oi_change_source"] = np.where(np.isnan(rows["oi_change"]), OiSource.NONE, OiSource.RECORD)
         at = forward[universe.ladders.series][:, np.newaxis]
-        intrinsic = np.maximum(SIGNS * (at - universe.ladders.strike[:, np.newaxis]), 0)
-        columns = {
-            "iv": analytics.iv * _PERCENT,
-            "delta": analytics.greeks.delta,
-            "theta": analytics.greeks.theta / TRADING_DAYS,
-            "vega": analytics.greeks.vega,
+        intrinsic = np.maximum(DIRECTIONS * (at - universe.ladders.strike[:, np.newaxis]), 0)
+        of_options = {
+            "delta": analytics.delta,
+            "theta": analytics.theta / TRADING_DAYS,
             "intrinsic": intrinsic,
             "time_value": analytics.premium - intrinsic,
         }
-        for name, values in columns.items():
+        for name, values in of_options.items():
             rows[name] = np.round(values, DECIMALS[name]).ravel()
-        rows["gamma"] = round_significant(analytics.greeks.gamma, GAMMA_DIGITS).ravel()
+        # Rounded once for both options of a strike.
+        of_strikes = {
+            "reason": analytics.reason,
+            "iv": np.round(analytics.iv * _PERCENT, DECIMALS["iv"]),
+            "vega": np.round(analytics.vega, DECIMALS["vega"]),
+            "gamma": round_significant(analytics.gamma, GAMMA_DIGITS),
+        }
+        for name, values in of_strikes.items():
+            rows[name] = np.repeat(values, 2)
         return rows
 
     def _series_rows(self, analytics: SeriesAnalytics, forward: Floats, as_of_ms: npt.NDArray[np.int64]) -> Rows:

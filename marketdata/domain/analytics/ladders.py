@@ -15,7 +15,8 @@ Indices = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
 CALL, PUT = 0, 1  # columns
-SIGNS: Floats = np.array([1.0, -1.0])
+DIRECTIONS: Floats = np.array([1.0, -1.0])
+"""The `sign` of `black76`, by column."""
 MISSING = -1
 """An index of no row."""
 

@@ -9,22 +9,28 @@ import numpy as np
 import numpy.typing as npt
 
 from marketdata.domain.analytics import black76
-from marketdata.domain.analytics.black76 import Floats, Greeks
-from marketdata.domain.analytics.ladders import CALL, PUT, SIGNS, Ladders, take_or_nan
+from marketdata.domain.analytics.black76 import Floats
+from marketdata.domain.analytics.ladders import CALL, PUT, Ladders, take_or_nan
 from marketdata.domain.analytics.positions import classify_build_up
 from marketdata.domain.analytics.premiums import IvReason, Premiums
 
 
 @dataclass(frozen=True, slots=True)
 class OptionAnalytics:
-    """Analytics of each option, of the shape (rows, 2). `iv` is per year as a fraction; `reason` is an `IvReason`."""
+    """Analytics of each strike, of the shape (rows,), and of each option, (rows, 2).
 
-    premium: Floats
+    `iv` is per year as a fraction; `reason` is an `IvReason`; the Greeks have the units of `black76.Greeks`.
+    """
+
+    premium: Floats  # (rows, 2)
     iv: Floats
     reason: npt.NDArray[np.uint8]
-    greeks: Greeks
-    oi_change: Floats
-    build_up: npt.NDArray[np.uint8]
+    delta: Floats  # (rows, 2)
+    gamma: Floats
+    theta: Floats  # (rows, 2)
+    vega: Floats
+    oi_change: Floats  # (rows, 2)
+    build_up: npt.NDArray[np.uint8]  # (rows, 2)
 
 
 def choose_forwards(
@@ -88,21 +94,21 @@ def compute_options(
 ) -> OptionAnalytics:
     """Return the analytics of all options; `price_change` and `oi_change` are since the previous close, (rows, 2)."""
     volatility, reason = strike_volatilities(ladders, premiums, forward=forward, years=years, rate=rate, former=former)
-    both = np.broadcast_to(volatility[:, np.newaxis], (len(volatility), 2))
-    series = ladders.series
-    found = black76.greeks(
-        sign=SIGNS,
-        forward=forward[series][:, np.newaxis],
-        strike=ladders.strike[:, np.newaxis],
-        years=years[series][:, np.newaxis],
-        volatility=both,
-        rate=rate,
-    )
+    at, times = forward[ladders.series], years[ladders.series]
+    calls = black76.greeks(sign=1.0, forward=at, strike=ladders.strike, years=times, volatility=volatility, rate=rate)
+    # Put-call parity: a put is worth its call less the discounted difference of forward and strike. So gamma and vega
+    # of both are equal, and half of the work is saved.
+    discount = np.exp(-rate * times)
+    delta = np.stack([calls.delta, calls.delta - discount], axis=1)
+    theta = np.stack([calls.theta, calls.theta - rate * discount * (at - ladders.strike)], axis=1)
     return OptionAnalytics(
         premium=premiums.price,
-        iv=both,
-        reason=np.broadcast_to(reason[:, np.newaxis], both.shape),
-        greeks=Greeks(*(np.broadcast_to(one, both.shape) for one in found)),
+        iv=volatility,
+        reason=reason,
+        delta=delta,
+        gamma=calls.gamma,
+        theta=theta,
+        vega=calls.vega,
         oi_change=oi_change,
         build_up=classify_build_up(price_change, oi_change),
     )

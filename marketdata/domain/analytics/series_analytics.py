@@ -54,7 +54,7 @@ def compute_series(
     is_counted: npt.NDArray[np.int64] = np.any(~np.isnan(oi), axis=1).astype(np.int64)
     return SeriesAnalytics(
         atm_strike=take_or_nan(ladders.strike, at_the_money),
-        atm_iv=_volatility_at(ladders, options.iv[:, CALL], forward),
+        atm_iv=_volatility_at(ladders, options.iv, forward),
         straddle=straddle,
         expected_move=100 * straddle / reference,
         ce_oi=ce_oi,
@@ -80,14 +80,14 @@ def _volatility_at(ladders: Ladders, iv: Floats, forward: Floats) -> Floats:
 
 def _risk_reversal(ladders: Ladders, options: OptionAnalytics) -> Floats:
     """Return the volatility of the 25-delta call minus that of the 25-delta put; NaN where no strike lies beyond."""
-    is_known = ~np.isnan(options.iv[:, CALL])
-    call, put = options.greeks.delta[:, CALL], -options.greeks.delta[:, PUT]
+    is_known = ~np.isnan(options.iv)
+    call, put = options.delta[:, CALL], -options.delta[:, PUT]
     # The delta of calls falls with the strike, that of puts grows.
     sides = []
     for delta, is_near in ((call, call >= SKEW_DELTA), (put, put < SKEW_DELTA)):
         lower, upper = ladders.last_rows(is_known & is_near), ladders.first_rows(is_known & ~is_near)
         is_bracketed = (lower != MISSING) & (upper != MISSING)
-        at = _interpolate(delta, options.iv[:, CALL], lower, upper, np.full(len(lower), SKEW_DELTA))
+        at = _interpolate(delta, options.iv, lower, upper, np.full(len(lower), SKEW_DELTA))
         sides.append(np.where(is_bracketed, at, np.nan))
     return sides[0] - sides[1]
 

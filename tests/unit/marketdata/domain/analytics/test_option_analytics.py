@@ -5,7 +5,7 @@ import pytest
 
 from marketdata.domain.analytics import black76
 from marketdata.domain.analytics.black76 import Floats
-from marketdata.domain.analytics.ladders import CALL, PUT, SIGNS, Ladders
+from marketdata.domain.analytics.ladders import CALL, DIRECTIONS, PUT, Ladders
 from marketdata.domain.analytics.option_analytics import choose_forwards, compute_options, strike_volatilities
 from marketdata.domain.analytics.positions import BuildUp
 from marketdata.domain.analytics.premiums import IvReason, Premiums
@@ -29,7 +29,7 @@ def make_prices(ladders: Ladders) -> Floats:
     forward = FORWARDS[ladders.series][:, np.newaxis]
     strike = ladders.strike[:, np.newaxis]
     return black76.price(
-        sign=SIGNS,
+        sign=DIRECTIONS,
         forward=forward,
         strike=strike,
         years=YEARS[ladders.series][:, np.newaxis],
@@ -131,21 +131,29 @@ def test_without_a_forward_no_strike_of_the_series_has_a_volatility() -> None:
     assert set(reasons[:count]) == {IvReason.NO_FORWARD}
 
 
-def test_both_options_of_a_strike_have_its_volatility_and_greeks_of_their_own() -> None:
+def test_each_option_has_greeks_of_its_own_at_the_volatility_of_its_strike() -> None:
     found = compute_options(
         LADDERS,
         priced(PRICES),
         forward=FORWARDS,
         years=YEARS,
         rate=RATE,
-        price_change=np.where(SIGNS > 0, 1.0, -1.0) * np.ones_like(PRICES),
+        price_change=np.where(DIRECTIONS > 0, 1.0, -1.0) * np.ones_like(PRICES),
         oi_change=np.full_like(PRICES, 65.0),
     )
 
-    np.testing.assert_array_equal(found.iv[:, CALL], found.iv[:, PUT])
-    # Parity: a call less a put is a discounted forward.
-    discount = np.exp(-RATE * YEARS)[LADDERS.series]
-    np.testing.assert_allclose(found.greeks.delta[:, CALL] - found.greeks.delta[:, PUT], discount, rtol=1e-9)
-    np.testing.assert_allclose(found.greeks.gamma[:, CALL], found.greeks.gamma[:, PUT])
+    for column, sign in ((CALL, 1.0), (PUT, -1.0)):
+        greeks = black76.greeks(
+            sign=sign,
+            forward=FORWARDS[LADDERS.series],
+            strike=LADDERS.strike,
+            years=YEARS[LADDERS.series],
+            volatility=found.iv,
+            rate=RATE,
+        )
+        np.testing.assert_allclose(found.delta[:, column], greeks.delta, atol=1e-12)
+        np.testing.assert_allclose(found.theta[:, column], greeks.theta, rtol=1e-9)
+        np.testing.assert_allclose(found.gamma, greeks.gamma, rtol=1e-9)
+        np.testing.assert_allclose(found.vega, greeks.vega, rtol=1e-9)
     assert (found.build_up[:, CALL] == BuildUp.LONG_BUILD_UP).all()
     assert (found.build_up[:, PUT] == BuildUp.SHORT_BUILD_UP).all()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketdata.domain.analytics.black76 import Floats, Greeks
+from marketdata.domain.analytics.black76 import Floats
 from marketdata.domain.analytics.ladders import CALL, PUT, Ladders
 from marketdata.domain.analytics.option_analytics import OptionAnalytics
 from marketdata.domain.analytics.series_analytics import SeriesAnalytics, compute_series
@@ -29,9 +29,12 @@ def make_options(
 
     return OptionAnalytics(
         premium=known(premium),
-        iv=known(iv),
-        reason=np.zeros(unknown.shape, np.uint8),
-        greeks=Greeks(known(delta), unknown, unknown, unknown),
+        iv=unknown[:, 0] if iv is None else iv,
+        reason=np.zeros(len(unknown), np.uint8),
+        delta=known(delta),
+        gamma=unknown[:, 0],
+        theta=unknown,
+        vega=unknown[:, 0],
         oi_change=known(oi_change),
         build_up=np.zeros(unknown.shape, np.uint8),
     )
@@ -148,13 +151,9 @@ def test_without_a_spot_the_forward_decides_what_is_at_the_money() -> None:
     assert np.isnan(analytics(ladders).atm_strike).all()
 
 
-def both(*values: float) -> Floats:
-    return np.array([[value, value] for value in values])
-
-
 def test_the_volatility_at_the_money_lies_on_the_line_between_the_strikes_beside_the_forward() -> None:
     ladders = make_ladders([100, 110, 120], [100, 110, 120], [100, 110, 120])
-    iv = both(0.30, 0.20, 0.16, 0.30, UNKNOWN, 0.16, 0.30, UNKNOWN, UNKNOWN)
+    iv = np.array([0.30, 0.20, 0.16, 0.30, UNKNOWN, 0.16, 0.30, UNKNOWN, UNKNOWN])
 
     found = analytics(ladders, forward=[112.5, 112.5, 112.5], iv=iv)
 
@@ -165,7 +164,7 @@ def test_the_volatility_at_the_money_lies_on_the_line_between_the_strikes_beside
 def test_the_skew_is_the_volatility_of_the_25_delta_call_less_that_of_the_put() -> None:
     ladders = make_ladders([90, 95, 100, 105, 110])
     delta = np.array([[0.9, -0.1], [0.8, -0.2], [0.6, -0.4], [0.3, -0.7], [0.1, -0.9]])
-    iv = both(0.30, 0.26, 0.22, 0.20, 0.24)
+    iv = np.array([0.30, 0.26, 0.22, 0.20, 0.24])
 
     found = analytics(ladders, forward=[101.0], iv=iv, delta=delta)
 
@@ -178,4 +177,4 @@ def test_without_a_strike_beyond_there_is_no_skew() -> None:
     ladders = make_ladders([95, 100, 105])
     delta = np.array([[0.7, -0.3], [0.6, -0.4], [0.3, -0.7]])
 
-    assert np.isnan(analytics(ladders, forward=[101.0], iv=both(0.2, 0.2, 0.2), delta=delta).skew).all()
+    assert np.isnan(analytics(ladders, forward=[101.0], iv=np.array([0.2, 0.2, 0.2]), delta=delta).skew).all()
