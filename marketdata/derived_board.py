@@ -7,7 +7,10 @@ Keys, under the prefix of the source: `derived` (channel), `derived:options` and
 row, `epoch`, `layout`), `derived:at` (epoch in ms of the newest flush, expires).
 """
 
-from collections.abc import Iterable
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,10 +27,14 @@ from marketdata.domain.analytics.derived_rows import (
     SERIES_ROW,
     DerivedFrame,
     Rows,
+    decode_derived,
     encode_derived,
 )
-from marketdata.quote_board import StaleEpoch
+from marketdata.domain.quote_rows import OtherLayout
+from marketdata.quote_board import LOST_AFTER_SECONDS, StaleEpoch, published
 from marketdata.redis_client import pooled_client
+
+logger = logging.getLogger(__name__)
 
 STALE_SECONDS: Final = 3.0
 """Required: analytics of a worker that has stopped are stale by then (design.md, section 9)."""
@@ -71,6 +78,58 @@ class DerivedBoard:
         """Return when the worker computed last; None if not within a minute."""
         at: Any = self._redis.get(f"{self._prefix}:derived:at")
         return datetime.fromtimestamp(int(at) / 1_000, tz=UTC) if at else None
+
+
+class DerivedSubscriber:
+    """The analytics for the event loop of a web process."""
+
+    def __init__(
+        self, client: "redis.asyncio.Redis", prefix: str, *, lost_after_seconds: float = LOST_AFTER_SECONDS
+    ) -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._lost_after_seconds = lost_after_seconds
+
+    @asynccontextmanager
+    async def frames(self) -> AsyncIterator[AsyncIterator[DerivedFrame]]:
+        """Subscribe; yields every frame published from then on.
+
+        Raises BoardError or OSError when Redis is lost, FrameError on undecodable bytes. Frames of another layout are
+        skipped: their worker runs another version of this program.
+        """
+        async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
+            async with asyncio.timeout(self._lost_after_seconds):
+                await listener.subscribe(f"{self._prefix}:derived")
+                # The confirmation: from now on no frame is missed.
+                await listener.get_message(timeout=self._lost_after_seconds)
+            yield self._decoded(listener)
+
+    async def _decoded(self, listener: "redis.asyncio.client.PubSub") -> AsyncIterator[DerivedFrame]:
+        async for message in published(listener, self._lost_after_seconds):
+            try:
+                frame = decode_derived(message["data"])
+            except OtherLayout as error:
+                logger.debug("analytics of another version skipped (%s)", error)
+                continue
+            yield frame
+
+    async def read_caches(self) -> tuple[int, Rows, Rows]:
+        """Return epoch, rows of options and rows of series; (0, no rows, no rows) if the caches are empty."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hgetall(f"{self._prefix}:derived:options")
+        pipeline.hgetall(f"{self._prefix}:derived:series")
+        answers: list[dict[bytes, bytes]] = await pipeline.execute()
+        epochs = [int(fields.pop(b"epoch", b"0")) for fields in answers]
+        layouts = [fields.pop(_LAYOUT_FIELD.encode(), None) for fields in answers]
+        options, series = (
+            _unpack([layout, *fields.values()], dtype)
+            for layout, fields, dtype in zip(layouts, answers, (OPTION_ROW, SERIES_ROW), strict=True)
+        )
+        return min(epochs), options, series
+
+    async def aclose(self) -> None:
+        """Close the connections to Redis."""
+        await self._redis.aclose()
 
 
 class DerivedPublisher:
@@ -125,6 +184,13 @@ def _unpack(answer: list[bytes | None], dtype: "np.dtype[Any]") -> Rows:
 def connect() -> DerivedBoard:
     """Return the board of the configured Redis; opens no connection. Connections are pooled per process."""
     return DerivedBoard(pooled_client(settings.REDIS_URL), settings.REDIS_PREFIX)
+
+
+def connect_subscriber() -> DerivedSubscriber:
+    """Return the subscriber for an event loop; opens no connection."""
+    # No read timeout: a subscriber waits for messages; `published` bounds its silence.
+    client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
+    return DerivedSubscriber(client, settings.REDIS_PREFIX)
 
 
 def connect_publisher() -> DerivedPublisher:

@@ -273,7 +273,7 @@ class OwnerBoard:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
             async with asyncio.timeout(self._lost_after_seconds):
                 await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:full_frame_requests")
-            async for message in _messages(listener, self._lost_after_seconds):
+            async for message in published(listener, self._lost_after_seconds):
                 is_request = message["channel"].endswith(b":full_frame_requests")
                 yield OwnerRequest(full_frame_of=int(message["data"]) if is_request else None)
 
@@ -305,7 +305,7 @@ class HubBoard:
 
     async def _decoded(self, listener: "redis.asyncio.client.PubSub") -> AsyncIterator[BusFrame]:
         skipped: set[bytes] = set()
-        async for message in _messages(listener, self._lost_after_seconds):
+        async for message in published(listener, self._lost_after_seconds):
             try:
                 frame = decode_frame(message["data"])
             except OtherLayout as error:
@@ -391,7 +391,7 @@ def _is_readable(layout: bytes | None) -> bool:
     return layout == str(ROW_LAYOUT).encode()
 
 
-async def _messages(
+async def published(
     listener: "redis.asyncio.client.PubSub", lost_after_seconds: float
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Yield published messages; ping a silent connection and raise BoardError if it stays silent.
@@ -422,7 +422,7 @@ def connect() -> QuoteBoard:
 
 
 def _async_client() -> "redis.asyncio.Redis":
-    # No read timeout: a subscriber waits for messages; `_messages` bounds its silence.
+    # No read timeout: a subscriber waits for messages; `published` bounds its silence.
     return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
 
 

@@ -243,7 +243,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.watches[watch.watch_id] = (watch, outcome)
         if outcome.message != before.message:
             await self._send_answer(watch, outcome)
-        if outcome.instrument_ids != before.instrument_ids:
+        if (outcome.instrument_ids, outcome.series_ids) != (before.instrument_ids, before.series_ids):
             self._watch_all(client)
 
     def _forget(self, watch_id: str, *, unless: Watch | None = None) -> bool:
@@ -274,7 +274,11 @@ class MarketConsumer(AsyncWebsocketConsumer):
             )
 
     def _watch_all(self, client: Client) -> None:
-        client.watch([one for _, resolved in self.watches.values() for one in resolved.instrument_ids])
+        answers = [resolved for _, resolved in self.watches.values()]
+        client.watch(
+            [one for resolved in answers for one in resolved.instrument_ids],
+            [one for resolved in answers for one in resolved.series_ids],
+        )
 
     async def _wait_for_log_out(self) -> CloseCode:
         # A user without a session key would have no session to end: the first check closes the socket.

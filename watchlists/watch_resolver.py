@@ -28,6 +28,8 @@ class ResolvedWatch:
     instrument_ids: tuple[int, ...]
     series: SeriesKey | None = None
     """Of a chain."""
+    series_ids: tuple[int, ...] = ()
+    """Of a chain, the id of its analytics."""
     follows_price: bool = False
     """No claim holds this chain, so no service moves its window: viewers must read it again as the price moves."""
 
@@ -95,6 +97,7 @@ def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_
         "former_symbol": watch.symbol if followed and followed.is_renamed else None,
         "days_left": (listing.series.expiry - market.market_today()).days,
         "over": bool(market.list_over(contracts=[listing.contract], now=now)),
+        "series_id": listing.series_id,
         "spot_instrument_id": listing.spot_instrument_id,
         "atm": format_strike(window.atm),
         "strike_step": format_strike(window.strike_step),
@@ -108,6 +111,7 @@ def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_
         message,
         (listing.spot_instrument_id, *ids),
         series=listing.series,
+        series_ids=(listing.series_id,),
         follows_price=not subscriptions.is_claimed(chain.key),
     )
 

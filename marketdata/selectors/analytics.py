@@ -48,9 +48,9 @@ class ChainAnalytics:
     series: Mapping[str, Any]
 
 
-NOT_COMPUTED: Final = "not_computed"
-"""The reason of an option of which no analytics are known: it does not stream, or the worker has stopped."""
-NO_OPTION: Final = OptionAnalytics(None, NOT_COMPUTED, None, None, None, None, None, None, None, None, None)
+NO_OPTION: Final = OptionAnalytics(
+    None, IvReason.NOT_COMPUTED.name.lower(), None, None, None, None, None, None, None, None, None
+)
 
 _COUNTS: Final = ("ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change")
 _PRICES: Final = (

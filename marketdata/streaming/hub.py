@@ -25,13 +25,16 @@ from typing import Final
 import orjson
 from django.db import Error as DatabaseError
 
-from marketdata import quote_board
+from marketdata import derived_board, quote_board
+from marketdata.derived_board import DerivedSubscriber
 from marketdata.domain.changes import Changes
 from marketdata.domain.feed import ConnectionMeasurements, ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameError
 from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
+from marketdata.streaming.analytics_frames import AnalyticsOutbox
+from marketdata.streaming.derived_mirror import DerivedMirror
 from marketdata.streaming.feed_status import FeedStatus, judge_feed
 from marketdata.streaming.frames import CloseCode, encode_status
 from marketdata.streaming.messages import feed_message
@@ -66,18 +69,21 @@ class Client:
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.outbox = outbox
+        self.analytics = AnalyticsOutbox()
         self._clock = clock
         self.sent_feed: FeedStatus | None = None
         self._ready = asyncio.Event()
 
-    def watch(self, instrument_ids: Sequence[int]) -> None:
+    def watch(self, instrument_ids: Sequence[int], series_ids: Sequence[int] = ()) -> None:
         """Replace the watched set; a snapshot of it follows at once."""
         self.outbox.watch(instrument_ids)
+        self.analytics.watch(instrument_ids, series_ids)
         self._ready.set()
 
     def resync(self) -> None:
         """Send a snapshot at once."""
         self.outbox.resync()
+        self.analytics.resync()
         self._ready.set()
 
     def wake(self) -> None:
@@ -112,8 +118,10 @@ class QuoteHub:
         clock: Clock = time.monotonic,
         read_calendar: ReadCalendar | None = None,
         note_changes: NoteChanges | None = None,
+        connect_derived: Callable[[], DerivedSubscriber] | None = derived_board.connect_subscriber,
     ) -> None:
         self.mirror = QuoteMirror()
+        self.derived = DerivedMirror()
         self.feed: FeedStatus | None = None
         # Seconds since 1970 differ between two runs of a process: a browser that reconnects sees the new epoch.
         self.epoch = int(time.time())
@@ -125,6 +133,9 @@ class QuoteHub:
         self._read_calendar = read_calendar
         # Receives every published change of what viewers see; EVERYTHING after a loss of the bus.
         self._note_changes = note_changes
+        # None for a process that shows no analytics.
+        self._connect_derived = connect_derived
+        self._derived_at = 0.0
         self._clients: set[Client] = set()
         self._moments = Moments()
         self._empty_since = 0.0
@@ -194,6 +205,11 @@ class QuoteHub:
         frame = client.outbox.next_frame(self.mirror, moment, at_once=news is not None)
         if frame is not None:
             await send_bytes(frame)
+        # Not to a browser that is behind with its quotes.
+        if not client.outbox.is_blocked:
+            analytics = client.analytics.next_frame(self.derived, now=now, now_ms=moment.now_ms)
+            if analytics is not None:
+                await send_bytes(analytics)
         if news is None or (client.outbox.is_blocked and frame is None and news.makes_rows_live(client.sent_feed)):
             return
         client.sent_feed = news
@@ -233,6 +249,9 @@ class QuoteHub:
         works = [self._listen(board), self._read_reports(board), self._refresh_calendar(), self._beat(board)]
         if self._note_changes is not None:
             works.append(self._listen_changes(board, self._note_changes))
+        derived = None if self._connect_derived is None else self._connect_derived()
+        if derived is not None:
+            works.append(self._listen_derived(derived))
         tasks = [asyncio.create_task(work) for work in works]
         try:
             # Only `_beat` ends normally, without clients. Any other end is an exception; `result` raises it.
@@ -242,6 +261,8 @@ class QuoteHub:
         finally:
             await _end(tasks)
             await board.aclose()
+            if derived is not None:
+                await derived.aclose()
 
     async def _listen(self, board: HubBoard) -> None:
         pause = FIRST_RETRY_SECONDS
@@ -260,6 +281,27 @@ class QuoteHub:
                 logger.warning("bus lost (%s); subscribing again within %.1f s", error, pause)
             self._mark_incomplete()
             pause = await _wait_to_retry(pause)
+
+    async def _listen_derived(self, board: DerivedSubscriber) -> None:
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                async with board.frames() as frames:
+                    self.derived.absorb_cached(*await board.read_caches())
+                    async for frame in frames:
+                        pause = FIRST_RETRY_SECONDS
+                        self._derived_at = self._clock()
+                        # A row that a gap has left out comes again with the next FULL frame, seconds later.
+                        self.derived.absorb(frame)
+            except (BoardError, OSError, FrameError) as error:
+                logger.debug("analytics not readable (%s); subscribing again within %.1f s", error, pause)
+            pause = await _wait_to_retry(pause)
+
+    def _expire_derived(self) -> None:
+        """Make analytics unknown where their worker has stopped."""
+        if self.derived.is_known and self._clock() - self._derived_at > derived_board.STALE_SECONDS:
+            logger.info("no analytics for %.0f s: they are unknown", derived_board.STALE_SECONDS)
+            self.derived.expire()
 
     def _mark_incomplete(self) -> None:
         self.mirror.mark_incomplete()
@@ -338,6 +380,7 @@ class QuoteHub:
             if not self._has_read_reports:
                 continue
             self._judge()
+            self._expire_derived()
             try:
                 async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
                     await self._repair(board)

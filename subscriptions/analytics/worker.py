@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 LEADER_LOCK: Final = 0x4254_414E  # "BTAN"; chosen: other advisory locks of the product have other numbers
 LEADER_CHECK_SECONDS: Final = 1.0  # Chosen: a spare takes over within a second of the end of the leader's process.
 REFRESH_SECONDS: Final = 10.0  # Chosen: as often as the recentring; most changes are published and need no timer.
+FULL_SECONDS: Final = 5.0
+"""Chosen: a reader that has missed a frame is right again after it. All rows of 25,000 options are 1.1 MB."""
 CACHE_SECONDS: Final = 1.0
 """Chosen: a late joiner reads analytics of the last second, at a tenth of the work of each flush."""
 
@@ -94,7 +96,7 @@ class AnalyticsWorker:
                 await asyncio.sleep(LEADER_CHECK_SECONDS)
 
     async def _lead(self) -> None:
-        hub = QuoteHub(read_calendar=self._read_calendar, note_changes=self._note)
+        hub = QuoteHub(read_calendar=self._read_calendar, note_changes=self._note, connect_derived=None)
         publisher = self._settings.connect()
         # The hub runs as long as it has a client; this one is never served.
         client = await hub.add_client()
@@ -138,36 +140,43 @@ class AnalyticsWorker:
             self._engine = AnalyticsEngine(universe, rate=self._settings.rate)
         else:
             return
-        # Other rows than before: all of them are published.
-        self._published = None
+        # Other rows than before: all of them are published and cached.
+        self._published = self._cached = None
 
     async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher) -> None:
         epoch, loop = time.time_ns() // 1_000_000, asyncio.get_running_loop()
-        sequence, cached_at = 0, 0.0
+        sequence, full_at, cached_at = 0, 0.0, 0.0
         while True:
             await asyncio.sleep(self._settings.flush_seconds)
             now_ms = time.time_ns() // 1_000_000
             analytics = NO_ANALYTICS
             if self._engine is not None:
                 analytics = self._engine.compute(hub.mirror, self._calendar, now_ms=now_ms)
-            is_full = self._published is None
-            changed = analytics if self._published is None else _changes(analytics, self._published)
+            is_full = self._published is None or loop.time() - full_at >= FULL_SECONDS
+            changed = analytics
+            if is_full:
+                full_at = loop.time()
+            elif self._published is not None:
+                changed = _changes(analytics, self._published)
             self._published, sequence = analytics, sequence + 1
             kind = FrameKind.FULL if is_full else FrameKind.CHANGES
             try:
                 await publisher.publish(DerivedFrame(kind, epoch, sequence, now_ms, changed.options, changed.series))
-                if is_full or loop.time() - cached_at >= CACHE_SECONDS:
+                if self._cached is None or loop.time() - cached_at >= CACHE_SECONDS:
                     cached_at = loop.time()
-                    await self._cache(publisher, epoch, analytics, replace_all=is_full)
+                    await self._cache(publisher, epoch, analytics)
             except (BoardError, OSError) as error:
                 logger.warning("analytics not published (%s)", type(error).__name__)
                 # Redis may have lost what it had.
                 self._published = self._cached = None
 
-    async def _cache(self, publisher: DerivedPublisher, epoch: int, analytics: Analytics, *, replace_all: bool) -> None:
+    async def _cache(self, publisher: DerivedPublisher, epoch: int, analytics: Analytics) -> None:
         before, self._cached = self._cached, analytics
-        news = analytics if replace_all or before is None else _changes(analytics, before)
-        if not await publisher.cache(epoch=epoch, options=news.options, series=news.series, replace_all=replace_all):
+        news = analytics if before is None else _changes(analytics, before)
+        is_known = await publisher.cache(
+            epoch=epoch, options=news.options, series=news.series, replace_all=before is None
+        )
+        if not is_known:
             await publisher.cache(epoch=epoch, options=analytics.options, series=analytics.series, replace_all=True)
 
 

@@ -25,6 +25,7 @@ class IvReason(IntEnum):
     NO_FORWARD = 3  # no price of the future, nor of a call and a put at the money
     BELOW_INTRINSIC = 4  # the price is not above the intrinsic value: no volatility explains it
     NO_SOLUTION = 5  # the price is above that of the highest volatility
+    NOT_COMPUTED = 6  # it does not stream, or the analytics worker does not run
 
 
 class Premiums(NamedTuple):

@@ -55,6 +55,28 @@ function threeFigures(value) {
   return value.toFixed(value >= 9.995 ? 1 : 2);
 }
 
+/**
+ * Format a number with this many decimals, in Indian grouping.
+ * @param {number | null} value
+ * @param {number} decimals
+ */
+export function formatFixed(value, decimals) {
+  if (value === null) {
+    return UNKNOWN;
+  }
+  const digits = Math.abs(value).toLocaleString("en-IN", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  // What rounds to zero has no sign.
+  return Number(value.toFixed(decimals)) < 0 ? `−${digits}` : digits;
+}
+
+/**
+ * Format the change of a count as `formatCompact`, with its sign.
+ * @param {number | null} change
+ */
+export function formatCompactChange(change) {
+  return change === null ? UNKNOWN : `${signOf(change)}${formatCompact(Math.abs(change))}`;
+}
+
 /** @param {number | null} change */
 export function formatChange(change) {
   if (change === null) {

@@ -1,12 +1,15 @@
 // The ladder: calls left, strikes in the middle, puts right. It builds its rows once per chain and then writes only the
 // changed cells. Paint only: the strikes and legs come from the server's chain message.
 
+import { BUILD_UPS, IV_REASONS } from "../marketdata/analytics.js";
 import * as format from "../marketdata/format.js";
 import { changeOf, priceOf } from "../marketdata/quotes.js";
 import { Cell, PriceCell, setAttribute, stateTitleOf } from "./cells.js";
 import { make } from "./dom.js";
 import { isSameChain } from "./underlying.js";
 
+/** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
+/** @typedef {import("../marketdata/analytics.js").OptionAnalytics} OptionAnalytics */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
@@ -21,6 +24,7 @@ import { isSameChain } from "./underlying.js";
  * @property {string | null} former_symbol  The symbol of the watch, if the exchange has renamed the underlying.
  * @property {number} days_left
  * @property {boolean} over  Whether the last session of the expiry has ended.
+ * @property {number} series_id  The id of its analytics.
  * @property {number} spot_instrument_id
  * @property {string} atm
  * @property {string} strike_step
@@ -30,14 +34,37 @@ import { isSameChain } from "./underlying.js";
  * @property {number[]} not_streaming
  */
 
-/** @typedef {"oi" | "volume" | "change" | "bid" | "ltp" | "ask"} Column */
+/**
+ * Six of a side are visible at a time: those of prices, or with `data-columns="greeks"` those of analytics (chain.css).
+ * @typedef {"oi" | "volume" | "change" | "bid" | "ltp" | "ask" | "oi-change" | "iv" | "delta" | "theta" | "vega"} Column
+ */
 
 /** @type {Record<Column, string>} */
-const LABELS = { oi: "OI", volume: "Volume", change: "Chg", bid: "Bid", ltp: "LTP", ask: "Ask" };
+const LABELS = {
+  oi: "OI",
+  volume: "Volume",
+  change: "Chg",
+  bid: "Bid",
+  ltp: "LTP",
+  ask: "Ask",
+  "oi-change": "ΔOI",
+  iv: "IV",
+  delta: "Delta",
+  theta: "Theta",
+  vega: "Vega",
+};
+/** Explanations of column heads. @type {Partial<Record<Column, string>>} */
+const TITLES = {
+  "oi-change": "Open interest less that of the previous close, with the kind of build-up",
+  iv: "Implied volatility in percent, of the option out of the money at this strike",
+  delta: "Change of the value per rupee of the forward",
+  theta: "Change of the value in one trading day, in rupees",
+  vega: "Change of the value for one percentage point of volatility, in rupees",
+};
 /** @type {Record<"call" | "put", Column[]>} */
 const COLUMNS = {
-  call: ["oi", "volume", "change", "bid", "ltp", "ask"],
-  put: ["bid", "ltp", "ask", "change", "volume", "oi"],
+  call: ["oi", "volume", "change", "bid", "vega", "theta", "delta", "oi-change", "iv", "ltp", "ask"],
+  put: ["bid", "ltp", "iv", "oi-change", "delta", "theta", "vega", "ask", "change", "volume", "oi"],
 };
 
 /** One side of one strike. */
@@ -73,6 +100,24 @@ class LegCells {
     this.#writeCount(this.#cells.oi, quote?.oi ?? null);
   }
 
+  /** @param {OptionAnalytics | null} analytics */
+  writeAnalytics(analytics) {
+    const cells = this.#cells;
+    if (cells.iv.write(format.formatFixed(analytics?.iv ?? null, 1))) {
+      cells.iv.node.title = IV_REASONS[analytics?.reason ?? IV_REASONS.length - 1] ?? "";
+    }
+    cells.delta.write(format.formatFixed(analytics?.delta ?? null, 2));
+    cells.theta.write(format.formatFixed(analytics?.theta ?? null, 2));
+    cells.vega.write(format.formatFixed(analytics?.vega ?? null, 2));
+    const change = analytics?.oiChange ?? null;
+    const buildUp = BUILD_UPS[analytics?.buildUp ?? 0];
+    const text = format.formatCompactChange(change);
+    if (cells["oi-change"].write(buildUp?.short ? `${buildUp.short} ${text}` : text)) {
+      setAttribute(cells["oi-change"].node, "data-direction", format.directionOf(change));
+      cells["oi-change"].node.title = [change === null ? "" : format.formatWhole(change), buildUp?.text].filter(Boolean).join(" · ");
+    }
+  }
+
   /** @param {Cell} cell @param {number | null} count */
   #writeCount(cell, count) {
     if (cell.write(format.formatCompact(count))) {
@@ -84,6 +129,7 @@ class LegCells {
 export class ChainLadder {
   #container;
   #quotes;
+  #analytics;
   /** @type {Chain | null} */
   #chain = null;
   /** @type {Map<number, LegCells>} */
@@ -96,10 +142,12 @@ export class ChainLadder {
   /**
    * @param {HTMLElement} container  The scrolling element around the ladder.
    * @param {QuoteCache} quotes
+   * @param {AnalyticsCache} analytics
    */
-  constructor(container, quotes) {
+  constructor(container, quotes, analytics) {
     this.#container = container;
     this.#quotes = quotes;
+    this.#analytics = analytics;
     container.addEventListener("keydown", (event) => this.#moveFocus(event));
   }
 
@@ -119,6 +167,7 @@ export class ChainLadder {
     const top = this.#container.scrollTop;
     this.#build(chain);
     this.paint(null);
+    this.paintAnalytics(null);
     if (isSame) {
       this.#container.scrollTop = top;
     } else {
@@ -161,6 +210,7 @@ export class ChainLadder {
       if (instrumentId === null) {
         // The strike has no such leg: it gets dashes once, because no quote will ever paint it.
         cells.write(null, "waiting", null);
+        cells.writeAnalytics(null);
       } else {
         this.#legs.set(instrumentId, cells);
       }
@@ -185,6 +235,18 @@ export class ChainLadder {
     }
     if (changed === null || changed.has(this.#chain.spot_instrument_id)) {
       this.#paintMoneyness(this.#chain);
+    }
+  }
+
+  /**
+   * Write the analytics of the changed options; null writes those of all.
+   * @param {Set<number> | null} changed
+   */
+  paintAnalytics(changed) {
+    for (const [instrumentId, cells] of this.#legs) {
+      if (changed === null || changed.has(instrumentId)) {
+        cells.writeAnalytics(this.#analytics.findOption(instrumentId));
+      }
     }
   }
 
@@ -269,5 +331,6 @@ function buildHead() {
 /** @param {"call" | "put"} side @param {Column} column */
 function buildColumnHead(side, column) {
   const name = `${side === "call" ? "Call" : "Put"} ${LABELS[column]}`;
-  return make("div", { role: "columnheader", class: `${side} ${column}`, "aria-label": name, text: LABELS[column] });
+  const title = TITLES[column] ?? "";
+  return make("div", { role: "columnheader", class: `${side} ${column}`, "aria-label": name, title, text: LABELS[column] });
 }

@@ -6,12 +6,14 @@ import { ChainLadder } from "./chain.js";
 import { byId, byIdAs, make, makeButton } from "./dom.js";
 import { isSameChain, legsOf } from "./underlying.js";
 
+/** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./search.js").Expiry} Expiry */
 
 export class ChainPanel {
   #quotes;
+  #analytics;
   #ladder;
   #panel = byId("chain");
   #title = byId("chain-title");
@@ -21,6 +23,13 @@ export class ChainPanel {
   #spot = new PriceCell(byId("spot"));
   #spotChange = new Cell(byId("spot-change"));
   #atm = new Cell(byId("atm"));
+  #facts = {
+    atmIv: new Cell(byId("atm-iv")),
+    straddle: new Cell(byId("straddle")),
+    pcr: new Cell(byId("pcr")),
+    maxPain: new Cell(byId("max-pain")),
+    forward: new Cell(byId("forward")),
+  };
   /** @type {Chain | null} */
   #chain = null;
   /** @type {ReadonlySet<string>} */
@@ -28,11 +37,13 @@ export class ChainPanel {
 
   /**
    * @param {QuoteCache} quotes
+   * @param {AnalyticsCache} analytics
    * @param {{onExpiry: (expiry: string) => void, onAdd: () => void, onRetry: () => void}} actions
    */
-  constructor(quotes, actions) {
+  constructor(quotes, analytics, actions) {
     this.#quotes = quotes;
-    this.#ladder = new ChainLadder(byId("ladder"), quotes);
+    this.#analytics = analytics;
+    this.#ladder = new ChainLadder(byId("ladder"), quotes, analytics);
     this.onExpiry = actions.onExpiry;
     byId("chain-add").addEventListener("click", actions.onAdd);
     byId("chain-retry").addEventListener("click", actions.onRetry);
@@ -77,7 +88,6 @@ export class ChainPanel {
     this.#title.textContent = chain.symbol;
     byId("chain-exchange").textContent = chain.exchange;
     byId("chain-over").hidden = !chain.over;
-    byId("step").textContent = format.formatStrike(chain.strike_step);
     byId("lot").textContent = format.formatWhole(chain.lot_size);
     byId("legs").textContent = format.formatWhole(legsOf(chain).length);
     // A recentred window of the same chain keeps its price, so that the next tick still flashes as a change.
@@ -87,6 +97,7 @@ export class ChainPanel {
     }
     this.#ladder.show(chain);
     this.paint(null);
+    this.paintAnalytics(null);
   }
 
   /** @param {Expiry[]} expiries */
@@ -131,6 +142,26 @@ export class ChainPanel {
       this.#paintSpot(chain.spot_instrument_id);
     }
     this.#paintBanner();
+  }
+
+  /**
+   * Write the analytics of the changed options and of the series; null writes those of all options.
+   * @param {Set<number> | null} changed
+   */
+  paintAnalytics(changed) {
+    if (this.#chain === null) {
+      return;
+    }
+    this.#ladder.paintAnalytics(changed);
+    const series = this.#analytics.findSeries(this.#chain.series_id);
+    const { straddle = null, expectedMove = null } = series ?? {};
+    this.#facts.atmIv.write(format.formatFixed(series?.atmIv ?? null, 1));
+    this.#facts.straddle.write(
+      straddle === null ? format.UNKNOWN : `${format.formatFixed(straddle, 2)} ±${format.formatFixed(expectedMove, 2)}%`,
+    );
+    this.#facts.pcr.write(format.formatFixed(series?.pcrOi ?? null, 2));
+    this.#facts.maxPain.write(series?.maxPain == null ? format.UNKNOWN : format.formatStrike(series.maxPain));
+    this.#facts.forward.write(format.formatFixed(series?.forward ?? null, 2));
   }
 
   /** @param {number} instrumentId */

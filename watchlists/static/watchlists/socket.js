@@ -1,6 +1,7 @@
 // The page's WebSocket to the server: opens, reconnects with backoff, and sends its watches again on each new socket.
 // Wire only: the listener interprets messages and frames. Messages: marketdata/streaming/messages.py.
 
+import { decodeAnalytics, isAnalytics } from "../marketdata/analytics.js";
 import { decodeFrame } from "../marketdata/frames.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -14,6 +15,7 @@ import { decodeFrame } from "../marketdata/frames.js";
  * @typedef {object} Listener
  * @property {(message: any) => void} onMessage
  * @property {(frame: Frame) => void} onFrame
+ * @property {(frame: import("../marketdata/analytics.js").AnalyticsFrame) => void} onAnalytics
  * @property {(status: SocketStatus) => void} onStatus
  */
 
@@ -120,7 +122,11 @@ export class MarketSocket {
     }
     this.#receivedAt = performance.now();
     if (payload instanceof ArrayBuffer) {
-      this.#listener.onFrame(decodeFrame(payload));
+      if (isAnalytics(payload)) {
+        this.#listener.onAnalytics(decodeAnalytics(payload));
+      } else {
+        this.#listener.onFrame(decodeFrame(payload));
+      }
       return;
     }
     const message = JSON.parse(payload);

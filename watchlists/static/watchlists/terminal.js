@@ -1,6 +1,7 @@
 // The terminal page: connects wire, state and screen. Frames mark changed instruments in the quote cache; one animation
 // frame paints them. A hidden tab keeps its socket and its state, and paints nothing.
 
+import { AnalyticsCache } from "../marketdata/analytics.js";
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 import * as api from "./api.js";
 import { endFlashes } from "./cells.js";
@@ -36,18 +37,23 @@ const STACKED = window.matchMedia("(max-width: 820px)");
 class Terminal {
   #boot = JSON.parse(byId("boot").textContent ?? "{}");
   #quotes = new QuoteCache();
+  #analytics = new AnalyticsCache();
   #chip = new ConnectionChip();
   #notices = new Notices(byId("notices"));
   #socket = new MarketSocket(`${window.location.origin.replace(/^http/, "ws")}/ws/market/`, {
     onMessage: (message) => this.#dispatch(message),
     onFrame: (frame) => this.#applyFrame(frame),
+    onAnalytics: (frame) => {
+      this.#analytics.apply(frame);
+      this.#paintSoon();
+    },
     onStatus: (status) => this.#noteSocketStatus(status.state),
   });
   #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#quotes, (symbol) => this.#openChain({ symbol }));
   #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (request) =>
     this.#add(request),
   );
-  #panel = new ChainPanel(this.#quotes, {
+  #panel = new ChainPanel(this.#quotes, this.#analytics, {
     onExpiry: (expiry) => this.#openChain({ ...this.#requested, symbol: this.#requested?.symbol ?? "", expiry }),
     onAdd: () => this.#addOpenChain(),
     onRetry: () => this.#requested && this.#openChain(this.#requested),
@@ -163,6 +169,7 @@ class Terminal {
     }
     if (state !== "open") {
       this.#quotes.restart();
+      this.#analytics.clear();
     } else if (this.#wasLost) {
       // Changes that the server announced without a socket are lost: read the list.
       this.#wasLost = false;
@@ -204,6 +211,10 @@ class Terminal {
       this.#strip.paint(changed);
       this.#watchlist.paint(changed);
       this.#panel.paint(changed);
+    }
+    const computed = this.#analytics.takeChanged();
+    if (computed !== null) {
+      this.#panel.paintAnalytics(computed);
     }
     this.#acknowledge();
     if (endFlashes(now)) {
@@ -353,6 +364,7 @@ class Terminal {
     window.history.replaceState(null, "", `#${addressOf(request)}`);
     if (!isSameUnderlying) {
       this.#openedRequest = request;
+      this.#analytics.clear();
       this.#panel.showLoading(request.symbol, request.expiry ?? null);
       this.#markListed();
     }
