@@ -6,7 +6,7 @@ published change touches subscriptions, at an import, and once in REFRESH_SECOND
 analytics; those that read differently are published, and cached for late joiners.
 
 Analytics carry the epoch of their leader. Readers drop those of a lower epoch, and the cache refuses them, so a former
-leader that wakes up after a freeze changes nothing; it finds out and ends. Prices never wait for this process.
+leader that wakes up after a freeze changes nothing; it finds out and waits again. Prices never wait for this process.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from marketdata.domain.analytics.derived_rows import DerivedFrame, Rows, differs
 from marketdata.domain.changes import Changes
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.sessions import SessionBook
-from marketdata.quote_board import BoardError
+from marketdata.quote_board import BoardError, StaleEpoch
 from marketdata.streaming.hub import QuoteHub, ReadCalendar
 from subscriptions.analytics.engine import NO_ANALYTICS, Analytics, AnalyticsEngine
 from subscriptions.analytics.universe import Universe
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 LEADER_LOCK: Final = 0x4254_414E  # "BTAN"; chosen: other advisory locks of the product have other numbers
 LEADER_CHECK_SECONDS: Final = 1.0  # Chosen: a spare takes over within a second of the end of the leader's process.
 REFRESH_SECONDS: Final = 10.0  # Chosen: as often as the recentring; most changes are published and need no timer.
+SETTLE_SECONDS: Final = 1.0
+"""Chosen: many additions a second cause one reading; 25,000 options take a tenth of a second."""
 FULL_SECONDS: Final = 5.0
 """Chosen: a reader that has missed a frame is right again after it. All rows of 25,000 options are 1.1 MB."""
 CACHE_SECONDS: Final = 1.0
@@ -68,34 +70,34 @@ class AnalyticsWorker:
         self._calendar = SessionBook()
 
     async def run(self) -> None:
-        """Run until stopped. Raises every unexpected error, StaleEpoch too: another worker has taken the lead."""
+        """Run until stopped; raises every unexpected error."""
         stopping = asyncio.create_task(self._stop.wait())
-        leading = asyncio.create_task(self._wait_and_lead())
+        working = asyncio.create_task(self._wait_and_lead())
         beating = asyncio.create_task(send_heartbeats())
-        await asyncio.wait({stopping, leading}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         beating.cancel()
-        if leading.done():
-            leading.result()
-        leading.cancel()
-        await asyncio.gather(leading, return_exceptions=True)
+        if working.done():
+            working.result()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
     async def _wait_and_lead(self) -> None:
-        async with await self._connect_database() as connection:
-            while not await _try_lock(connection):  # noqa: ASYNC110  The lock belongs to another process.
-                await asyncio.sleep(LEADER_CHECK_SECONDS)
-            logger.info("leading the computation of analytics")
-            await self._lead()
-
-    async def _connect_database(self) -> "psycopg.AsyncConnection[Any]":
         while True:
             try:
-                return await psycopg.AsyncConnection.connect(**self._settings.database, autocommit=True)
+                async with await psycopg.AsyncConnection.connect(
+                    **self._settings.database, autocommit=True
+                ) as connection:
+                    while not await _try_lock(connection):  # noqa: ASYNC110  The lock belongs to another process.
+                        await asyncio.sleep(LEADER_CHECK_SECONDS)
+                    logger.info("leading the computation of analytics")
+                    await self._lead()
             except psycopg.OperationalError as error:
-                logger.warning("PostgreSQL not reachable (%s): not leading yet", type(error).__name__)
-                await asyncio.sleep(LEADER_CHECK_SECONDS)
+                logger.warning("PostgreSQL not reachable (%s): waiting for the lead", type(error).__name__)
+            await asyncio.sleep(LEADER_CHECK_SECONDS)
 
     async def _lead(self) -> None:
+        """Compute until cancelled, or until another worker has taken the lead."""
         hub = QuoteHub(read_calendar=self._read_calendar, note_changes=self._note, connect_derived=None)
         publisher = self._settings.connect()
         # The hub runs as long as it has a client; this one is never served.
@@ -104,7 +106,11 @@ class AnalyticsWorker:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._refresh())
                 group.create_task(self._compute(hub, publisher))
+        except* StaleEpoch:
+            # The lock was lost with its database session, and this process did not notice.
+            logger.warning("another worker leads the computation of analytics; waiting again")
         finally:
+            self._published = self._cached = None
             hub.remove_client(client)
             await hub.aclose()
             await publisher.aclose()
@@ -126,6 +132,7 @@ class AnalyticsWorker:
                 logger.warning("streamed series not readable (%s); the former ones stay", type(error).__name__)
             else:
                 self._adopt(universe)
+            await asyncio.sleep(SETTLE_SECONDS)
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await self._is_changed.wait()

@@ -6,12 +6,14 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 from django.utils import timezone
 from knox.models import get_token_model
 
 from accounts.models import User
 from marketdata import derived_board
 from marketdata import services as market_services
+from subscriptions.analytics.worker import LEADER_LOCK
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
 from tests.waiting import wait_until
@@ -105,6 +107,29 @@ def test_a_spare_takes_over_from_a_killed_leader(tmp_path: Path) -> None:
                 message="it computes",
             )
             assert spare.stop() == 0
+
+
+def test_a_leader_that_has_lost_its_lock_gives_way_and_waits_again(tmp_path: Path) -> None:
+    with (
+        running_simulator(rate=2_000) as simulator,
+        running_worker(tmp_path, name="first", simulator=simulator, queue="analytics") as former,
+    ):
+        wait_until(lambda: leads(former), seconds=30, message="the first one leads")
+        wait_until(lambda: derived_board.connect().last_flush() is not None, seconds=10, message="it computes")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                [LEADER_LOCK],
+            )
+            assert cursor.fetchall() == [(True,)]
+        with running_worker(tmp_path, name="second", simulator=simulator, queue="analytics") as other:
+            wait_until(lambda: leads(other), seconds=30, message="the second one leads")
+
+            wait_until(
+                lambda: "another worker leads" in former.log.read_text(), seconds=10, message="the first one notices"
+            )
+            assert former.process.poll() is None
+            assert other.stop() == 0
 
 
 def leads(worker: Worker) -> bool:
