@@ -147,5 +147,6 @@ def round_significant(values: Floats, digits: int) -> Floats:
 
 def differs(rows: Rows, before: Rows) -> npt.NDArray[np.bool_]:
     """Return for each row whether one of its bytes is another than in `before`; NaN equals NaN."""
-    as_bytes: Any = rows.view("u1").reshape(len(rows), rows.dtype.itemsize)
-    return np.asarray((as_bytes != before.view("u1").reshape(as_bytes.shape)).any(axis=1))
+    # As 32-bit words: one comparison instead of one for each field. Both layouts are whole words.
+    words: Any = rows.view("<u4").reshape(len(rows), rows.dtype.itemsize // 4)
+    return np.asarray((words != before.view("<u4").reshape(words.shape)).any(axis=1))
