@@ -1,8 +1,8 @@
 """The Celery application: its queues, its task modules, and the steps of its workers.
 
 Feed workers serve queue "feed": they own the broker sockets and run no task longer than a second. Analytics workers
-serve queue "analytics", on which no task is sent: they compute analytics. Work workers serve queue "default"; those steps
-take no part in them. Beat reads the schedule from django-celery-beat rows.
+serve queue "analytics", on which no task is sent: they compute volatilities and Greeks. Work workers serve queue
+"default"; those steps take no part in them. Beat reads the schedule from django-celery-beat rows.
 """
 
 import os

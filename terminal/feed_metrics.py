@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from marketdata import quote_board, rest_board
+from marketdata import derived_board, quote_board, rest_board
 from marketdata import selectors as market
 from marketdata.domain.feed import ConnectionReport, ConnectionState
 from marketdata.domain.feed_statistics import FeedStatistics, HistogramReading
@@ -39,6 +39,11 @@ VALUES: Final[Mapping[str, tuple[type[GaugeMetricFamily | CounterMetricFamily], 
         ["answer", "kind"],
     ),
     "terminal_task_last_run_timestamp_seconds": (GaugeMetricFamily, "When a periodic task last finished.", ["task"]),
+    "terminal_analytics_timestamp_seconds": (
+        GaugeMetricFamily,
+        "When the analytics worker computed last; none if not within a minute.",
+        [],
+    ),
     "terminal_token_expires_timestamp_seconds": (GaugeMetricFamily, "When the access token ends, if it says so.", []),
     "terminal_feed_quiet_seconds": (GaugeMetricFamily, "How long no socket is opened from now on.", []),
     "terminal_feed_state": (
@@ -105,6 +110,7 @@ class RedisReadings:
     queued: Mapping[str, int]
     last_runs: Mapping[str, datetime | None]
     odd_items: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by answer and kind
+    last_analytics: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,7 @@ def read_redis() -> RedisReadings:
         queued={queue: board.count_queued(queue) for queue in QUEUES},
         last_runs={task: board.last_run(task) for task in TASKS},
         odd_items=rest_board.connect().read_odd_items(),
+        last_analytics=derived_board.connect().last_flush(),
     )
 
 
@@ -206,6 +213,8 @@ def _add_tasks(metrics: _MetricFamilies, redis: RedisReadings) -> None:
     for task, at in redis.last_runs.items():
         if at is not None:
             metrics.add("terminal_task_last_run_timestamp_seconds", [task], at.timestamp())
+    if redis.last_analytics is not None:
+        metrics.add("terminal_analytics_timestamp_seconds", [], redis.last_analytics.timestamp())
 
 
 def _add_database(
