@@ -21,7 +21,7 @@ def services() -> dict[str, Any]:
 
 
 def test_every_process_of_the_design_is_a_service(services: dict[str, Any]) -> None:
-    assert set(services) == {"postgres", "redis", "migrate", "instruments", "web", "feed", "work", "beat"}
+    assert set(services) == {"postgres", "redis", "migrate", "instruments", "web", "feed", "analytics", "work", "beat"}
 
 
 @pytest.mark.parametrize(
