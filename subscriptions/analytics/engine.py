@@ -7,7 +7,7 @@ quote changed, by which a trade is newer than a quote.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -167,7 +167,7 @@ class AnalyticsEngine:
         rows["oi_change_source"] = np.where(np.isnan(rows["oi_change"]), OiSource.NONE, OiSource.RECORD)
         at = forward[universe.ladders.series][:, np.newaxis]
         intrinsic = np.maximum(DIRECTIONS * (at - universe.ladders.strike[:, np.newaxis]), 0)
-        of_options = {
+        of_options: dict[str, Floats] = {
             "delta": analytics.delta,
             "theta": analytics.theta / TRADING_DAYS,
             "intrinsic": intrinsic,
@@ -176,7 +176,7 @@ class AnalyticsEngine:
         for name, values in of_options.items():
             rows[name] = np.round(values, DECIMALS[name]).ravel()
         # Rounded once for both options of a strike.
-        of_strikes = {
+        of_strikes: dict[str, npt.NDArray[Any]] = {
             "reason": analytics.reason,
             "iv": np.round(analytics.iv * _PERCENT, DECIMALS["iv"]),
             "vega": np.round(analytics.vega, DECIMALS["vega"]),

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from marketdata import quote_board
 from marketdata.domain.quote_rows import BusFrame, FrameKind, Known, decode_frame
-from subscriptions.feed.bootstep import EXIT_BROKEN
+from subscriptions.loop_step import EXIT_BROKEN
 from subscriptions.models import FeedConnection, FeedLease, Subscription
 from tests.integration.subscriptions.feed.feed_workers import (
     START_SECONDS,

@@ -19,7 +19,7 @@ from marketdata.selectors import SeriesListing
 from marketdata.streaming.mirror import QuoteMirror
 from subscriptions.analytics.engine import Analytics, AnalyticsEngine
 from subscriptions.analytics.universe import Target, Universe, make_universe
-from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row
+from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_frame, make_row
 
 RATE = 0.065
 NOW = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)  # Tuesday, 12:00 in India
@@ -60,9 +60,9 @@ def worth(strike: int, *, is_put: bool, forward: float = FORWARD) -> float:
 
 def make_option(strike: int, *, is_put: bool, **fields: float) -> BusRows:
     mid = worth(strike, is_put=is_put)
-    quote = {"ltp": mid, "bid": mid - 0.025, "ask": mid + 0.025, "oi": 1_000, "volume": 50, "previous_close": mid + 1}
+    quote = {"bid": mid - 0.025, "ask": mid + 0.025, "oi": 1_000, "volume": 50, "previous_close": mid + 1}
     quote |= {"received_at_ms": NOW_MS - 200, "ltt": TRADED_AT} | fields
-    return make_row(option_id(strike, is_put=is_put), **quote)
+    return make_row(option_id(strike, is_put=is_put), ltp=quote.pop("ltp", mid), known=FULLY_KNOWN, **quote)
 
 
 def make_spot_and_future() -> list[BusRows]:

@@ -47,7 +47,7 @@ def volatilities(prices: Floats, *, forward: Floats = FORWARDS) -> tuple[Floats,
     return iv, [IvReason(one) for one in reason.tolist()]
 
 
-LADDERS = make_ladders(STRIKES, STRIKES)
+LADDERS = make_ladders(STRIKES.tolist(), STRIKES.tolist())
 PRICES = make_prices(LADDERS)
 
 
