@@ -65,8 +65,9 @@ class AnalyticsWorker:
         self._stop = stop
         self._engine: AnalyticsEngine | None = None
         self._is_changed = asyncio.Event()
-        self._published: Analytics | None = None
-        self._cached: Analytics | None = None
+        # What readers have, with the engine that computed it: the rows of another one are others.
+        self._published: _Computed | None = None
+        self._cached: _Computed | None = None
         self._calendar = SessionBook()
 
     async def run(self) -> None:
@@ -145,10 +146,6 @@ class AnalyticsWorker:
             self._engine = None
         elif held is None or not universe.is_same(held):
             self._engine = AnalyticsEngine(universe, rate=self._settings.rate)
-        else:
-            return
-        # Other rows than before: all of them are published and cached.
-        self._published = self._cached = None
 
     async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher) -> None:
         epoch, loop = time.time_ns() // 1_000_000, asyncio.get_running_loop()
@@ -156,45 +153,57 @@ class AnalyticsWorker:
         while True:
             await asyncio.sleep(self._settings.flush_seconds)
             now_ms = time.time_ns() // 1_000_000
-            analytics = NO_ANALYTICS
+            computed = _Computed(self._engine, NO_ANALYTICS)
             if self._engine is not None:
-                analytics = self._engine.compute(hub.mirror, self._calendar, now_ms=now_ms)
-            is_full = self._published is None or loop.time() - full_at >= FULL_SECONDS
-            changed = analytics
-            if is_full:
-                full_at = loop.time()
-            elif self._published is not None:
-                changed = _changes(analytics, self._published)
-            self._published, sequence = analytics, sequence + 1
-            kind = FrameKind.FULL if is_full else FrameKind.CHANGES
+                computed.analytics = self._engine.compute(hub.mirror, self._calendar, now_ms=now_ms)
+            changed = computed.changes_since(self._published)
+            if changed is None or loop.time() - full_at >= FULL_SECONDS:
+                kind, changed, full_at = FrameKind.FULL, computed.analytics, loop.time()
+            else:
+                kind = FrameKind.CHANGES
+            self._published, sequence = computed, sequence + 1
             try:
                 await publisher.publish(DerivedFrame(kind, epoch, sequence, now_ms, changed.options, changed.series))
-                if self._cached is None or loop.time() - cached_at >= CACHE_SECONDS:
+                if loop.time() - cached_at >= CACHE_SECONDS:
                     cached_at = loop.time()
-                    await self._cache(publisher, epoch, analytics)
+                    await self._cache(publisher, epoch, computed)
             except (BoardError, OSError) as error:
                 logger.warning("analytics not published (%s)", type(error).__name__)
                 # Redis may have lost what it had.
                 self._published = self._cached = None
 
-    async def _cache(self, publisher: DerivedPublisher, epoch: int, analytics: Analytics) -> None:
-        before, self._cached = self._cached, analytics
-        news = analytics if before is None else _changes(analytics, before)
-        is_known = await publisher.cache(
-            epoch=epoch, options=news.options, series=news.series, replace_all=before is None
+    async def _cache(self, publisher: DerivedPublisher, epoch: int, computed: "_Computed") -> None:
+        """Write what changed since the last time; everything if that is unknown, or if Redis has lost it."""
+        news, self._cached = computed.changes_since(self._cached), computed
+        everything = computed.analytics
+        is_known = news is not None and await publisher.cache(
+            epoch=epoch, options=news.options, series=news.series, replace_all=False
         )
         if not is_known:
-            await publisher.cache(epoch=epoch, options=analytics.options, series=analytics.series, replace_all=True)
+            await publisher.cache(epoch=epoch, options=everything.options, series=everything.series, replace_all=True)
+
+
+@dataclass(slots=True)
+class _Computed:
+    """The analytics of one flush, and the engine that computed them; None without streamed series."""
+
+    engine: AnalyticsEngine | None
+    analytics: Analytics
+
+    def changes_since(self, before: "_Computed | None") -> Analytics | None:
+        """Return the rows that read differently; None if `before` has other rows, or is None."""
+        if before is None or before.engine is not self.engine:
+            return None
+        former = before.analytics
+        return Analytics(
+            _changed(self.analytics.options, former.options), _changed(self.analytics.series, former.series)
+        )
 
 
 async def _try_lock(connection: "psycopg.AsyncConnection[Any]") -> bool:
     cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [LEADER_LOCK])
     row = await cursor.fetchone()
     return bool(row and row[0])
-
-
-def _changes(analytics: Analytics, before: Analytics) -> Analytics:
-    return Analytics(_changed(analytics.options, before.options), _changed(analytics.series, before.series))
 
 
 def _changed(rows: Rows, before: Rows) -> Rows:
