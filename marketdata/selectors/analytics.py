@@ -16,6 +16,7 @@ from marketdata.domain.analytics.derived_rows import (
     DECIMALS,
     GAMMA_DIGITS,
     SERIES_DECIMALS,
+    SERIES_FIELDS,
     OiSource,
     Rows,
     round_significant,
@@ -53,19 +54,8 @@ NO_OPTION: Final = OptionAnalytics(
 )
 
 _COUNTS: Final = ("ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change")
-_PRICES: Final = (
-    "forward",
-    "rate",
-    "atm_iv",
-    "straddle",
-    "expected_move",
-    "pcr_oi",
-    "pcr_volume",
-    "max_pain",
-    "resistance",
-    "support",
-    "skew",
-)
+# The strike at the money is that of the chain itself.
+_PRICES: Final = (*(one for one in SERIES_FIELDS if one not in {*_COUNTS, "atm_strike"}), "rate")
 NO_SERIES: Final[Mapping[str, Any]] = dict.fromkeys(
     (*_PRICES, *_COUNTS, "strikes_counted", "strikes_listed", "as_of"), None
 )

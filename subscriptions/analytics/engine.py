@@ -4,7 +4,6 @@ It remembers the volatilities of the flush before, from which the next ones are 
 quote changed, by which a trade is newer than a quote.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +17,7 @@ from marketdata.domain.analytics.derived_rows import (
     GAMMA_DIGITS,
     OPTION_ROW,
     SERIES_DECIMALS,
+    SERIES_FIELDS,
     SERIES_ROW,
     OiSource,
     Rows,
@@ -190,35 +190,17 @@ class AnalyticsEngine:
         universe = self.universe
         rows = np.zeros(len(universe.keys), dtype=SERIES_ROW)
         rows["series_id"], rows["as_of_ms"] = universe.series_ids, as_of_ms
-        rows["forward"], rows["rate"] = forward, self._rate * _PERCENT
+        rows["rate"] = self._rate * _PERCENT
         ladders = universe.ladders
         rows["strikes_listed"] = ladders.ends - ladders.starts
-        for name in _COPIED:
-            rows[name] = getattr(analytics, name)
+        rows["strikes_counted"] = analytics.strikes_counted
+        for name in SERIES_FIELDS:
+            rows[name] = forward if name == "forward" else getattr(analytics, name)
         for name in ("atm_iv", "skew"):
             rows[name] *= _PERCENT
         for name, decimals in SERIES_DECIMALS.items():
             rows[name] = np.round(rows[name], decimals)
         return rows
-
-
-_COPIED: Final[Sequence[str]] = (
-    "atm_strike",
-    "atm_iv",
-    "straddle",
-    "expected_move",
-    "pcr_oi",
-    "pcr_volume",
-    "max_pain",
-    "ce_oi",
-    "pe_oi",
-    "ce_oi_change",
-    "pe_oi_change",
-    "resistance",
-    "support",
-    "skew",
-    "strikes_counted",
-)
 
 
 def _known(rows: WireRows, flag: Shown, name: str) -> Floats:

@@ -43,7 +43,7 @@ OPTION_ROW: Final = np.dtype(
 )
 """44 bytes, no padding. A change of these layouts changes LAYOUT."""
 
-_SERIES_ANALYTICS: Final = (
+SERIES_FIELDS: Final = (
     "forward",
     "atm_strike",
     "atm_iv",  # percent
@@ -66,7 +66,7 @@ SERIES_ROW: Final = np.dtype(
         ("series_id", "<u4"),
         ("strikes_counted", "<u2"),
         ("strikes_listed", "<u2"),
-        *((name, "<f8") for name in _SERIES_ANALYTICS),
+        *((name, "<f8") for name in SERIES_FIELDS),
         ("rate", "<f8"),  # percent per year
         ("as_of_ms", "<u8"),  # true UTC epoch, of the prices
     ]
