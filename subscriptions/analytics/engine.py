@@ -25,7 +25,7 @@ from marketdata.domain.analytics.derived_rows import (
 )
 from marketdata.domain.analytics.ladders import DIRECTIONS
 from marketdata.domain.analytics.option_analytics import OptionAnalytics, choose_forwards, compute_options
-from marketdata.domain.analytics.premiums import choose_premiums
+from marketdata.domain.analytics.premiums import Premiums, choose_premiums
 from marketdata.domain.analytics.series_analytics import SeriesAnalytics, compute_series
 from marketdata.domain.analytics.trading_time import TRADING_DAYS, TradingTime
 from marketdata.domain.quote_rows import NEVER_HEARD
@@ -77,21 +77,11 @@ class AnalyticsEngine:
         options, spots = rows[:count], rows[count : count + series_count]
         futures = rows[count + series_count :]
         years = self._years(calendar, now_ms // 1_000)
-        premiums = choose_premiums(
-            bid=options["bid"].astype(float).reshape(shape),
-            ask=options["ask"].astype(float).reshape(shape),
-            ltp=options["ltp"].astype(float).reshape(shape),
-            tick_size=universe.ladders.tick_size,
-            is_trade_newer=self._is_trade_newer(options, now_ms).reshape(shape),
-        )
+        is_trade_newer = self._is_trade_newer(options, now_ms).reshape(shape)
+        premiums = _choose(options, universe.ladders.tick_size, is_trade_newer)
         spot = _known(spots, Shown.LTP, "ltp")
-        future = choose_premiums(
-            bid=futures["bid"].astype(float),
-            ask=futures["ask"].astype(float),
-            ltp=futures["ltp"].astype(float),
-            tick_size=np.zeros(series_count),
-            is_trade_newer=np.ones(series_count, dtype=bool),
-        ).price
+        # Of a future with a wide quote, the last trade is better than nothing.
+        future = _choose(futures, np.zeros(series_count), np.ones(series_count, dtype=bool)).price
         forward = choose_forwards(
             universe.ladders, premium=premiums.price, spot=spot, future=future, years=years, rate=self._rate
         )
@@ -118,9 +108,9 @@ class AnalyticsEngine:
         )
         ages = options["age_ms"].astype(np.int64)
         received = np.where(ages < NEVER_HEARD, now_ms - ages, 0).reshape(shape).max(axis=1)
+        as_of = np.maximum.reduceat(received, universe.ladders.starts)
         return Analytics(
-            self._option_rows(analytics, forward)[self._is_listed],
-            self._series_rows(series, forward, np.maximum.reduceat(received, universe.ladders.starts)),
+            self._option_rows(analytics, forward)[self._is_listed], self._series_rows(series, forward, as_of)
         )
 
     def _years(self, calendar: SessionBook, second: int) -> Floats:
@@ -201,6 +191,12 @@ class AnalyticsEngine:
         for name, decimals in SERIES_DECIMALS.items():
             rows[name] = np.round(rows[name], decimals)
         return rows
+
+
+def _choose(rows: WireRows, tick_size: Floats, is_trade_newer: npt.NDArray[np.bool_]) -> Premiums:
+    """Return the premiums of rows, in the shape of `tick_size`."""
+    bid, ask, ltp = (rows[name].astype(float).reshape(tick_size.shape) for name in ("bid", "ask", "ltp"))
+    return choose_premiums(bid=bid, ask=ask, ltp=ltp, tick_size=tick_size, is_trade_newer=is_trade_newer)
 
 
 def _known(rows: WireRows, flag: Shown, name: str) -> Floats:
