@@ -13,7 +13,7 @@ import pytest
 from devstack.children import Child, Program
 from devstack.ports import choose_port
 from devstack.probes import ask
-from devstack.programs import Launcher, beat, web, work_worker
+from devstack.programs import Launcher, analytics_worker, beat, web, work_worker
 from devstack.supervisor import Supervisor
 from tests.integration.subscriptions.feed.feed_workers import server_environment
 from tests.own_servers import REPOSITORY
@@ -61,7 +61,7 @@ def test_a_frozen_web_server_is_ended_and_answers_again(
     assert sum(one.user + one.system for one in times) < WEB_START_SECONDS
 
 
-@pytest.mark.parametrize("make_program", [work_worker, beat])
+@pytest.mark.parametrize("make_program", [work_worker, analytics_worker, beat])
 def test_a_frozen_celery_process_is_ended(
     supervisor: Supervisor, reports: list[str], tmp_path: Path, make_program: Callable[[Launcher], Program]
 ) -> None:
@@ -70,7 +70,8 @@ def test_a_frozen_celery_process_is_ended(
     # Beat looks at its schedule every five seconds, and sends a heartbeat each time.
     limit = HEARTBEAT_SECONDS + 5
     frozen = supervisor.supervise(replace(program, heartbeat_seconds=limit))
-    ready = {"work": b"ready.", "beat": b"beat: Starting..."}[program.name]
+    # Each has sent a heartbeat by then.
+    ready = {"work": b"ready.", "analytics": b"leading the computation", "beat": b"Sending due task"}[program.name]
     wait_supervised(supervisor, lambda: ready in program.log.read_bytes(), seconds=START_SECONDS)
     began_at = time.monotonic()
     wait_supervised(supervisor, lambda: time.monotonic() - began_at > 1, seconds=START_SECONDS)

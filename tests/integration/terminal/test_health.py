@@ -1,25 +1,41 @@
 """/health against real servers, and against servers that hang."""
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
+import numpy as np
 import pytest
 from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from marketdata import quote_board
+from marketdata import derived_board, quote_board
+from marketdata.domain.analytics.derived_rows import OPTION_ROW, SERIES_ROW, DerivedFrame
+from marketdata.domain.quote_rows import FrameKind
 from marketdata.models import InstrumentImport
 from marketdata.quote_board import BoardError
 from subscriptions.models import FeedGate, PreloadRule
 from terminal.health import PRELOAD_TASK
 from terminal.probes import DatabaseProbe, NoAnswer, Probe, ask_all
 from tests.factories import NOW
+
+
+def publish_analytics(*, at: datetime) -> None:
+    """Publish a frame without rows, as the analytics worker does while nothing streams."""
+
+    async def publish() -> None:
+        publisher = derived_board.connect_publisher()
+        options, series = np.zeros(0, dtype=OPTION_ROW), np.zeros(0, dtype=SERIES_ROW)
+        await publisher.publish(DerivedFrame(FrameKind.FULL, 1, 1, round(at.timestamp() * 1_000), options, series))
+        await publisher.aclose()
+
+    asyncio.run(publish())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -44,6 +60,7 @@ def test_health_of_an_empty_terminal_is_failing_and_lists_every_part(own_board: 
         "feed": "ok",
         "beat": "degraded",
         "work": "degraded",
+        "analytics": "degraded",
         "disk": "ok",
     }
     assert body["parts"]["instruments"]["reason"] == "no instruments were imported yet"
@@ -59,6 +76,7 @@ def test_health_is_ok_when_all_parts_are_ok(own_board: str, settings: Settings) 
         source="a.csv", as_of=NOW.date(), started_at=NOW, finished_at=timezone.now(), rows_kept=3
     )
     quote_board.connect().note_run(task=PRELOAD_TASK, at=timezone.now())
+    publish_analytics(at=timezone.now())
 
     answer = Client().get("/health")
 
