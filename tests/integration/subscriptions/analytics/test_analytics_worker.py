@@ -124,7 +124,8 @@ def test_a_leader_that_has_lost_its_lock_gives_way_and_waits_again(tmp_path: Pat
         wait_until(lambda: derived_board.connect().last_flush() is not None, seconds=10, message="it computes")
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+                "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON oid = database "
+                "WHERE locktype = 'advisory' AND objid = %s AND datname = current_database()",
                 [LEADER_LOCK],
             )
             assert cursor.fetchall() == [(True,)]
