@@ -62,8 +62,10 @@ def record_message(messages: list[dict[str, object]], payload: str | bytes) -> N
 
 def load(page: Page, stack: Stack, traffic: Traffic) -> None:
     """Load the page, wait until it has the answer to its watch of the watchlist, and forget that traffic."""
+    # From another page: a URL that differs only in its fragment would load nothing. Once, so that the answer which is
+    # awaited here is not that of an earlier socket.
+    page.goto("about:blank")
     page.goto(stack.url)
-    page.reload()  # A URL that differs only in its fragment would load nothing.
     expect(page.locator("#entries")).not_to_have_attribute("aria-busy", "true")
     expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=30_000)
     # Playwright reports messages of the socket only during a call.
