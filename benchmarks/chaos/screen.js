@@ -30,6 +30,7 @@ class Page {
   #socket = new MarketSocket(url, {
     onMessage: (message) => this.#dispatch(message),
     onFrame: (frame) => this.#applyFrame(frame),
+    onAnalytics: () => undefined, // Analytics are not compared.
     onStatus: (status) => status.state !== "open" && this.#quotes.restart(),
   });
   #frameAt = -Infinity;

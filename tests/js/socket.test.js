@@ -70,6 +70,7 @@ function makeSocket() {
   const market = new MarketSocket("ws://here/", {
     onMessage: () => {},
     onFrame: (frame) => sequences.push(frame.sequence),
+    onAnalytics: () => undefined,
     onStatus: (status) => statuses.push(status),
   });
   market.open();
