@@ -7,9 +7,8 @@ Keys, under the prefix of the source: `derived` (channel), `derived:options` and
 row, `epoch`, `layout`), `derived:at` (epoch in ms of the newest flush, expires).
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from marketdata.domain.analytics.derived_rows import (
     encode_derived,
 )
 from marketdata.domain.quote_rows import OtherLayout
-from marketdata.quote_board import LOST_AFTER_SECONDS, StaleEpoch, published
+from marketdata.quote_board import LOST_AFTER_SECONDS, StaleEpoch, subscribed
 from marketdata.redis_client import pooled_client
 
 logger = logging.getLogger(__name__)
@@ -97,15 +96,12 @@ class DerivedSubscriber:
         Raises BoardError or OSError when Redis is lost, FrameError on undecodable bytes. Frames of another layout are
         skipped: their worker runs another version of this program.
         """
-        async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
-            async with asyncio.timeout(self._lost_after_seconds):
-                await listener.subscribe(f"{self._prefix}:derived")
-                # The confirmation: from now on no frame is missed.
-                await listener.get_message(timeout=self._lost_after_seconds)
-            yield self._decoded(listener)
+        channels = [f"{self._prefix}:derived"]
+        async with subscribed(self._redis, channels, lost_after_seconds=self._lost_after_seconds) as messages:
+            yield self._decoded(messages)
 
-    async def _decoded(self, listener: "redis.asyncio.client.PubSub") -> AsyncIterator[DerivedFrame]:
-        async for message in published(listener, self._lost_after_seconds):
+    async def _decoded(self, messages: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[DerivedFrame]:
+        async for message in messages:
             try:
                 frame = decode_derived(message["data"])
             except OtherLayout as error:
@@ -188,7 +184,7 @@ def connect() -> DerivedBoard:
 
 def connect_subscriber() -> DerivedSubscriber:
     """Return the subscriber for an event loop; opens no connection."""
-    # No read timeout: a subscriber waits for messages; `published` bounds its silence.
+    # No read timeout: a subscriber waits for messages; `subscribed` bounds its silence.
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
     return DerivedSubscriber(client, settings.REDIS_PREFIX)
 

@@ -273,7 +273,7 @@ class OwnerBoard:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
             async with asyncio.timeout(self._lost_after_seconds):
                 await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:full_frame_requests")
-            async for message in published(listener, self._lost_after_seconds):
+            async for message in _messages(listener, self._lost_after_seconds):
                 is_request = message["channel"].endswith(b":full_frame_requests")
                 yield OwnerRequest(full_frame_of=int(message["data"]) if is_request else None)
 
@@ -295,17 +295,13 @@ class HubBoard:
         Raises BoardError or OSError when Redis is lost, FrameError on undecodable bytes. Frames of another row layout
         are skipped: their owner runs another version of this program, until its restart.
         """
-        async with self._redis.pubsub(ignore_subscribe_messages=False) as listener:
-            async with asyncio.timeout(self._lost_after_seconds):
-                await listener.subscribe(*(f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS))
-                # One confirmation per channel. Only after the last one is it certain that no frame will be missed.
-                for _ in CONNECTION_NUMBERS:
-                    await listener.get_message(timeout=self._lost_after_seconds)
-            yield self._decoded(listener)
+        channels = [f"{self._prefix}:frames:{number}" for number in CONNECTION_NUMBERS]
+        async with subscribed(self._redis, channels, lost_after_seconds=self._lost_after_seconds) as messages:
+            yield self._decoded(messages)
 
-    async def _decoded(self, listener: "redis.asyncio.client.PubSub") -> AsyncIterator[BusFrame]:
+    async def _decoded(self, messages: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[BusFrame]:
         skipped: set[bytes] = set()
-        async for message in published(listener, self._lost_after_seconds):
+        async for message in messages:
             try:
                 frame = decode_frame(message["data"])
             except OtherLayout as error:
@@ -391,7 +387,24 @@ def _is_readable(layout: bytes | None) -> bool:
     return layout == str(ROW_LAYOUT).encode()
 
 
-async def published(
+@asynccontextmanager
+async def subscribed(
+    client: "redis.asyncio.Redis", channels: Sequence[str], *, lost_after_seconds: float
+) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
+    """Subscribe to channels; yields every message published from then on.
+
+    Raises BoardError or OSError when Redis is lost.
+    """
+    async with client.pubsub(ignore_subscribe_messages=False) as listener:
+        async with asyncio.timeout(lost_after_seconds):
+            await listener.subscribe(*channels)
+            # One confirmation per channel. Only after the last one is it certain that no message will be missed.
+            for _ in channels:
+                await listener.get_message(timeout=lost_after_seconds)
+        yield _messages(listener, lost_after_seconds)
+
+
+async def _messages(
     listener: "redis.asyncio.client.PubSub", lost_after_seconds: float
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Yield published messages; ping a silent connection and raise BoardError if it stays silent.
@@ -422,7 +435,7 @@ def connect() -> QuoteBoard:
 
 
 def _async_client() -> "redis.asyncio.Redis":
-    # No read timeout: a subscriber waits for messages; `published` bounds its silence.
+    # No read timeout: a subscriber waits for messages; `_messages` bounds its silence.
     return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
 
 
