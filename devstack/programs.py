@@ -62,15 +62,18 @@ def simulator(launcher: Launcher, source: Source, *, feed_port: int, rest_port: 
 
 def feed_worker(launcher: Launcher) -> Program:
     """Return the feed worker, with a heartbeat: while a frozen one lives, no other may open its connections."""
-    arguments = ["-m", *WORKER, "-Q", "feed", "--pool", "solo", "-n", "feed1@%h"]
-    program = launcher.program("feed", arguments, stop_stage=WORKERS)
-    return replace(program, heartbeat_seconds=HEARTBEAT_TIMEOUT_SECONDS)
+    return _loop_worker(launcher, "feed")
 
 
 def analytics_worker(launcher: Launcher) -> Program:
-    """Return the analytics worker: prices never wait for it, so it has less priority."""
-    arguments = ["-m", *WORKER, "-Q", "analytics", "--pool", "solo", "-n", "analytics1@%h"]
-    program = launcher.program("analytics", arguments, stop_stage=WORKERS)
+    """Return the analytics worker; prices never wait for it."""
+    return _loop_worker(launcher, "analytics")
+
+
+def _loop_worker(launcher: Launcher, queue: str) -> Program:
+    """Return the worker of a queue on which no task takes long: its component runs an event loop."""
+    arguments = ["-m", *WORKER, "-Q", queue, "--pool", "solo", "-n", f"{queue}1@%h"]
+    program = launcher.program(queue, arguments, stop_stage=WORKERS)
     return replace(program, heartbeat_seconds=HEARTBEAT_TIMEOUT_SECONDS)
 
 
