@@ -55,6 +55,19 @@ function threeFigures(value) {
   return value.toFixed(value >= 9.995 ? 1 : 2);
 }
 
+/** By number of decimals: to make a formatter costs far more than to use one. @type {Map<number, Intl.NumberFormat>} */
+const FIXED = new Map();
+
+/** @param {number} decimals */
+function fixedFormat(decimals) {
+  let found = FIXED.get(decimals);
+  if (found === undefined) {
+    found = new Intl.NumberFormat("en-IN", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+    FIXED.set(decimals, found);
+  }
+  return found;
+}
+
 /**
  * Format a number with this many decimals, in Indian grouping.
  * @param {number | null} value
@@ -64,7 +77,7 @@ export function formatFixed(value, decimals) {
   if (value === null) {
     return UNKNOWN;
   }
-  const digits = Math.abs(value).toLocaleString("en-IN", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  const digits = fixedFormat(decimals).format(Math.abs(value));
   // What rounds to zero has no sign.
   return Number(value.toFixed(decimals)) < 0 ? `−${digits}` : digits;
 }
