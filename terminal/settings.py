@@ -276,8 +276,8 @@ HELD_SLOT_S = _whole("HELD_SLOT_S", 30, low=1, high=600)
 FROZEN_OWNER_S = _whole("FROZEN_OWNER_S", 45, low=1, high=3_600)
 # Flush period: the packets of this time make one frame.
 FLUSH_MS = _whole("FLUSH_MS", 100, low=10, high=2_000)
-# Interest for volatilities and Greeks, percent per year. Chosen: about the yield of 91-day treasury bills in 2026; with
-# the forward taken from prices it discounts premiums only, 0.1 % for a month.
+# Interest for volatilities and Greeks, percent per year. Chosen: since the forward is taken from prices, it discounts
+# premiums only, by 0.5 % for a month.
 INTEREST_RATE_PERCENT = env.float("INTEREST_RATE_PERCENT", 6.5)
 
 # Retention of the audit log; a month is dropped as a whole, when all of it is older.

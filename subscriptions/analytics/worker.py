@@ -36,7 +36,7 @@ LEADER_LOCK: Final = 0x4254_414E  # "BTAN"; chosen: other advisory locks of the 
 LEADER_CHECK_SECONDS: Final = 1.0  # Chosen: a spare takes over within a second of the end of the leader's process.
 REFRESH_SECONDS: Final = 10.0  # Chosen: as often as the recentring; most changes are published and need no timer.
 SETTLE_SECONDS: Final = 1.0
-"""Chosen: many additions a second cause one reading; 25,000 options take a tenth of a second."""
+"""Chosen: many additions within a second cause one reading of the list, and one cold start of the engine."""
 FULL_SECONDS: Final = 5.0
 """Chosen: a reader that has missed a frame is right again after it. All rows of 25,000 options are 1.1 MB."""
 CACHE_SECONDS: Final = 1.0
