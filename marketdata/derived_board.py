@@ -60,7 +60,8 @@ class DerivedBoard:
     def read(self, instrument_ids: Iterable[int], *, series_id: int, now: datetime) -> DerivedRows:
         """Return the analytics of these options and of their series, those that there are."""
         fields = [str(one) for one in instrument_ids]
-        pipeline = self._redis.pipeline(transaction=False)
+        # In one transaction, as they are written: options without their series would be of two moments.
+        pipeline = self._redis.pipeline(transaction=True)
         pipeline.hmget(f"{self._prefix}:derived:options", [_LAYOUT_FIELD, *fields])
         pipeline.hmget(f"{self._prefix}:derived:series", [_LAYOUT_FIELD, str(series_id)])
         pipeline.get(f"{self._prefix}:derived:at")
@@ -111,7 +112,7 @@ class DerivedSubscriber:
 
     async def read_caches(self) -> tuple[int, Rows, Rows]:
         """Return epoch, rows of options and rows of series; (0, no rows, no rows) if the caches are empty."""
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self._redis.pipeline(transaction=True)
         pipeline.hgetall(f"{self._prefix}:derived:options")
         pipeline.hgetall(f"{self._prefix}:derived:series")
         answers: list[dict[bytes, bytes]] = await pipeline.execute()
@@ -149,7 +150,7 @@ class DerivedPublisher:
         Returns False if a cache was empty before, because Redis lost it. Raises StaleEpoch, and changes nothing, if a
         worker with a newer epoch has written.
         """
-        is_complete = True
+        pipeline = self._redis.pipeline(transaction=True)
         for name, rows in (("options", options), ("series", series)):
             arguments: list[Any] = [
                 epoch,
@@ -159,11 +160,11 @@ class DerivedPublisher:
                 rows.dtype.itemsize,
                 rows.tobytes(),
             ]
-            answer = await self._cache_script(keys=[f"{self._prefix}:derived:{name}"], args=arguments)
-            if answer < 0:
-                raise StaleEpoch(name)
-            is_complete = is_complete and bool(answer)
-        return is_complete
+            await self._cache_script(keys=[f"{self._prefix}:derived:{name}"], args=arguments, client=pipeline)
+        answers: list[int] = await pipeline.execute()
+        if min(answers) < 0:
+            raise StaleEpoch("a worker with a newer epoch has written the analytics")
+        return all(answers)
 
     async def aclose(self) -> None:
         """Close the connections to Redis."""

@@ -1,6 +1,7 @@
 """Analytics in Redis: caches with a fencing token, and what late joiners read."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.usefixtures("own_board")
 
 NOW = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
 SERIES_ID = 11
+CACHES = ("options", "series")
 
 
 def make_options() -> Rows:
@@ -133,6 +135,37 @@ def test_a_former_leader_changes_nothing() -> None:
 def test_a_cache_that_redis_lost_is_reported() -> None:
     assert cache(replace_all=False) is False
     assert cache(replace_all=False) is True
+
+
+def test_options_and_their_series_are_read_of_one_moment() -> None:
+    """While a writer loses and writes both caches, a reader finds both or none."""
+    client, keys = (
+        redis.Redis.from_url(settings.REDIS_URL),
+        [f"{settings.REDIS_PREFIX}:derived:{name}" for name in CACHES],
+    )
+    publish()
+    found: set[tuple[bool, bool]] = set()
+    is_written = threading.Event()
+
+    def read() -> None:
+        board = derived_board.connect()
+        while not is_written.is_set():
+            rows = board.read([11, 12], series_id=SERIES_ID, now=NOW)
+            found.add((len(rows.options) == 2, rows.series is not None))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(200):
+            client.delete(*keys)
+            cache()
+    finally:
+        is_written.set()
+        reader.join()
+        client.close()
+
+    assert found <= {(True, True), (False, False)}
+    assert (True, True) in found
 
 
 def test_frames_reach_subscribers() -> None:
