@@ -5,7 +5,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -22,7 +22,7 @@ from tests.integration.subscriptions.feed.feed_workers import (
     wait_until_streaming,
 )
 from tests.simulators import SimulatorAddress, running_simulator
-from tests.waiting import wait_until
+from tests.waiting import promised_seconds, wait_until
 from tests.web_servers import running_web_process
 
 COUNT = 40
@@ -68,6 +68,12 @@ class Market:
             with refusal:
                 seconds, retry_after = time.monotonic() - began_at, refusal.headers["Retry-After"]
                 return Answer(refusal.code, seconds, retry_after, json.load(refusal))
+
+    def ask_promised(self, path: str) -> Answer:
+        """Send a GET whose duration is promised: it counts as `PromisedSeconds`. One at a time, never from threads."""
+        with promised_seconds() as counted:
+            answer = self.ask(path)
+        return replace(answer, seconds=counted.seconds)
 
     def wait_for_ticks(self, *, seconds: float) -> float:
         """Wait until the browser receives the next tick; return the seconds."""

@@ -2,23 +2,24 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.faults.markets import Answer, Market, running_market
 from tests.own_servers import OwnServers
-from tests.waiting import wait_until
+from tests.waiting import promised_seconds, wait_until
 
 SHOWN_WITHIN_SECONDS = 2.0
 """docs/operations.md, Health: how fast a frozen feed shows, and how long an answer takes at most."""
 
 
-def wait_for_feed(market: Market, status: str, *, seconds: float) -> float:
-    """Wait until /health shows this status of the feed; return when the first such request was sent."""
+def wait_for_feed(market: Market, status: str, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> float:
+    """Wait until /health shows this status of the feed; return when, by `clock`, the first such request was sent."""
     asked_at = 0.0
 
     def has_status() -> bool:
         nonlocal asked_at
-        asked_at = time.monotonic()
+        asked_at = clock()
         return bool(market.ask("/health").body["parts"]["feed"]["status"] == status)
 
     wait_until(has_status, seconds=seconds, message=f"/health shows the feed as {status}")
@@ -53,8 +54,8 @@ def test_health_shows_a_frozen_feed_worker_database_or_redis_within_two_seconds(
 
 def assert_frozen_database_degrades_health_while_prices_flow(market: Market, servers: OwnServers) -> None:
     with servers.frozen_postgres():
-        answers = [market.ask("/health") for _ in range(3)]
-        ready = market.ask("/ready")
+        answers = [market.ask_promised("/health") for _ in range(3)]
+        ready = market.ask_promised("/ready")
         market.wait_for_ticks(seconds=5)
 
     assert {statuses(one) for one in answers} == {(200, "degraded", "degraded", "ok")}
@@ -67,8 +68,8 @@ def assert_frozen_database_degrades_health_while_prices_flow(market: Market, ser
 
 def assert_frozen_redis_fails_health_and_leaves_the_process_ready(market: Market, servers: OwnServers) -> None:
     with servers.frozen_redis():
-        answers = [market.ask("/health") for _ in range(3)]
-        ready = market.ask("/ready")
+        answers = [market.ask_promised("/health") for _ in range(3)]
+        ready = market.ask_promised("/ready")
 
     assert {statuses(one) for one in answers} == {(503, "failing", "ok", "failing")}
     assert max(one.seconds for one in answers) <= SHOWN_WITHIN_SECONDS
@@ -78,14 +79,14 @@ def assert_frozen_redis_fails_health_and_leaves_the_process_ready(market: Market
 
 def assert_frozen_feed_worker_shows(market: Market, servers: OwnServers) -> None:
     market.feed.process.send_signal(signal.SIGSTOP)
-    frozen_at = time.monotonic()
-    shown_at = wait_for_feed(market, "failing", seconds=10)
+    with promised_seconds() as counted:
+        shown_after = wait_for_feed(market, "failing", seconds=10, clock=lambda: counted.seconds)
     reason = market.ask("/health").body["parts"]["feed"]["reason"]
     with servers.frozen_postgres():
         without_database = market.ask("/health")
     market.feed.process.send_signal(signal.SIGCONT)
 
-    assert shown_at - frozen_at <= SHOWN_WITHIN_SECONDS
+    assert shown_after <= SHOWN_WITHIN_SECONDS
     assert "frozen, or cut off" in reason
     assert statuses(without_database)[:2] == (503, "failing")
     assert market.ask("/ready").status == 200
