@@ -28,7 +28,7 @@ from marketdata.domain.sessions import SessionBook
 from marketdata.selectors import SeriesListing
 from marketdata.streaming.mirror import QuoteMirror
 from subscriptions.analytics.engine import AnalyticsEngine
-from subscriptions.analytics.universe import Target, make_universe
+from subscriptions.analytics.universe import Target, make_references, make_universe
 
 SERIES, STRIKES = 100, 125  # 25,000 options, required
 STEP, SPOT, RATE = 50, 25_000.0, 0.065
@@ -85,9 +85,13 @@ def make_frame(targets: list[Target], sequence: int, spot: float) -> BusFrame:
 
 def measure_flushes(targets: list[Target]) -> list[float]:
     """Return the processor time of each flush in ms; the first one, which has no former volatilities, is left out."""
-    universe = make_universe(targets, {})
+    universe = make_universe(targets)
     assert universe is not None
-    engine, mirror, calendar = AnalyticsEngine(universe, rate=RATE), QuoteMirror(), SessionBook()
+    engine, mirror, calendar = (
+        AnalyticsEngine(universe, make_references(universe, {}, {}), rate=RATE),
+        QuoteMirror(),
+        SessionBook(),
+    )
     taken = []
     for number in range(FLUSHES + 1):
         mirror.absorb(make_frame(targets, number + 1, SPOT + MOVE * number))

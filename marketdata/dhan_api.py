@@ -31,6 +31,7 @@ from django.conf import settings
 from marketdata import rest_board
 from marketdata.dhan import rest_answers
 from marketdata.dhan.candles import DailyCandle, read_candle
+from marketdata.dhan.chain_answers import ChainOption, read_chain
 from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.profiles import Profile, read_profile
 from marketdata.dhan.rest_answers import ItemReading, OddItems, OddKind, OddValue
@@ -46,7 +47,7 @@ from marketdata.dhan_http import (
     send,
     tls_context,
 )
-from marketdata.domain.instruments import InstrumentKey, InstrumentType
+from marketdata.domain.instruments import InstrumentKey, InstrumentType, OptionType
 from marketdata.domain.quotes import Quote
 from marketdata.quote_board import BoardError
 
@@ -63,6 +64,7 @@ __all__ = [
     "RateLimited",
     "RequestRefused",
     "fetch_candle",
+    "fetch_chain",
     "fetch_ltp",
     "fetch_profile",
     "fetch_quotes",
@@ -101,6 +103,7 @@ class Answer(StrEnum):
     LTP = "ltp"
     QUOTE = "quote"
     HISTORICAL = "historical"
+    CHAIN = "chain"
     PROFILE = "profile"
     TOKEN = "token"  # noqa: S105  a label, no secret
 
@@ -152,6 +155,29 @@ def fetch_candle(
         return None
     _note_odd(Answer.HISTORICAL, odd)
     return candle
+
+
+def fetch_chain(
+    underlying: InstrumentKey, expiry: date, *, credentials: Credentials
+) -> Mapping[tuple[Decimal, OptionType], ChainOption]:
+    """Return the broker's option chain of one expiry by strike and type; odd options are missing. Raises DhanError.
+
+    `underlying` is the index, the share, or at MCX the future that the options are written on.
+    """
+    body = {
+        "UnderlyingScrip": underlying.security_id,
+        "UnderlyingSeg": underlying.segment.name,
+        "Expiry": expiry.isoformat(),
+    }
+    headers = {"access-token": credentials.access_token, "client-id": credentials.client_id}
+    request = Request("POST", settings.DHAN_REST_URL, "/optionchain", headers=headers, body=body)
+    content = _fetch_data(Answer.CHAIN, request)
+    try:
+        reading = read_chain(content)
+    except OddValue as error:
+        raise _unknown_form(Answer.CHAIN, error) from None
+    _note_odd(Answer.CHAIN, reading.odd)
+    return reading.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +326,13 @@ def _fetch_content(answer: Answer, keys: Sequence[InstrumentKey], credentials: C
     for key in keys:
         body.setdefault(key.segment.name, []).append(key.security_id)
     headers = {"access-token": credentials.access_token, "client-id": credentials.client_id}
-    request = Request("POST", settings.DHAN_REST_URL, f"/marketfeed/{answer}", headers=headers, body=body)
+    return _fetch_data(
+        answer, Request("POST", settings.DHAN_REST_URL, f"/marketfeed/{answer}", headers=headers, body=body)
+    )
+
+
+def _fetch_data(answer: Answer, request: Request) -> object:
+    """Return the member `data` of a successful answer. Raises DhanError."""
     status, found = _send(answer, request, timeout=QUOTE_TIMEOUT, seconds=QUOTE_SECONDS)
     if httpx.codes.is_success(status) and found.get("status") == "success":
         return found.get("data")
@@ -321,10 +353,15 @@ def _readable(answer: Answer, read: Callable[[], ItemReading[Item]]) -> Mapping[
     try:
         reading = read()
     except OddValue as error:
-        _note_odd_value(answer, OddKind.ANSWER, error.kind)
-        raise DhanUnreachable(f"{answer} answers in an unknown form: {error.kind}", is_answered=True) from None
+        raise _unknown_form(answer, error) from None
     _note_odd(answer, reading.odd)
     return reading.items
+
+
+def _unknown_form(answer: Answer, error: OddValue) -> DhanUnreachable:
+    """Note an answer of another outer form, and return its error."""
+    _note_odd_value(answer, OddKind.ANSWER, error.kind)
+    return DhanUnreachable(f"{answer} answers in an unknown form: {error.kind}", is_answered=True)
 
 
 def _note_odd_value(answer: Answer, kind: OddKind, name: str) -> None:

@@ -1,10 +1,11 @@
 """STORE. The rest board in Redis: the answers of the broker's REST API, as all processes know them together.
 
 The only module that knows these keys, under the prefix of the source: `odd_items` (hash: answer:kind -> number of odd
-items), `price_waits` and `candle_waits` (hash: instrument id -> failures:epoch milliseconds, expires),
-`candles_requested:<day>` (a counter, expires), `rest_turn` (a `Turn`, expires), `wanted_spots` (sorted set: instrument
-id by epoch seconds, expires) and `spot_answers` (hash: instrument id -> price:epoch milliseconds, expires). Redis may
-lose all of them: counters begin again, and each price and each candle is requested once more.
+items), `price_waits`, `candle_waits` and `chain_waits` (hashes: instrument id or series -> failures:epoch milliseconds,
+expire), `candles_requested:<day>` (a counter, expires), `rest_turn` (a `Turn`, expires), `chain_turn` (expires),
+`wanted_spots` (sorted set: instrument id by epoch seconds, expires), `spot_answers` (hash: instrument id -> price:epoch
+milliseconds, expires) and `chain:<series>` (a packed `BrokerChain`, expires). Redis may lose all of them: counters
+begin again, and each price, candle and chain is requested once more.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,19 +13,25 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import redis
 from django.conf import settings
 
+from marketdata.domain.broker_chains import HEADER_BYTES, BrokerChain, decode_chain, decode_time, encode_chain
+from marketdata.domain.instruments import SeriesKey
 from marketdata.redis_client import pooled_client
 
 # Chosen: above the longest wait (`domain.price_requests`), so that a wait ends by its time and not by this one.
 WAITS_TTL_SECONDS: Final = 3_600
-# Chosen: above a day, the longest wait for a candle.
+# Chosen: above a day, the longest wait for a candle or a chain.
 CANDLES_TTL_SECONDS: Final = 2 * 86_400
 # Chosen: above the time for which an answer is used (`services.price_requests`), for the same reason.
 ANSWERS_TTL_SECONDS: Final = 300
+# Chosen: four days, so that the chains of a Friday are there after a weekend and a holiday.
+CHAINS_TTL_SECONDS: Final = 4 * 86_400
+
+Name = TypeVar("Name", int, str)
 
 
 class Turn(StrEnum):
@@ -60,6 +67,9 @@ class RestBoard:
         self._candle_waits, self._candles = f"{prefix}:candle_waits", f"{prefix}:candles_requested"
         self._turn, self._wanted = f"{prefix}:rest_turn", f"{prefix}:wanted_spots"
         self._answers = f"{prefix}:spot_answers"
+        self._chain, self._chain_waits, self._chain_turn = (
+            f"{prefix}:{name}" for name in ("chain", "chain_waits", "chain_turn")
+        )
 
     def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
         """Add the odd items of one answer, by kind."""
@@ -147,19 +157,70 @@ class RestBoard:
         pipeline.zrem(self._wanted, *(str(one) for one in answers))
         pipeline.execute()
 
-    def _list_waits(self, key: str, instrument_ids: Collection[int]) -> Mapping[int, PriceWait]:
-        if not instrument_ids:
+    def take_chain_turn(self, milliseconds: int) -> bool:
+        """Take the turn of the account's requests for chains for `milliseconds`; return False if a caller has it."""
+        return bool(self._redis.set(self._chain_turn, "", nx=True, px=milliseconds))
+
+    def extend_chain_turn(self, milliseconds: int) -> None:
+        """Let no caller request a chain for `milliseconds`: the broker is unavailable."""
+        self._redis.set(self._chain_turn, "", px=milliseconds)
+
+    def list_chain_times(self, series: Collection[SeriesKey]) -> Mapping[SeriesKey, datetime]:
+        """Return when the chain of each of these series was received, of those that are here."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for one in series:
+            pipeline.getrange(self._chain_key(one), 0, HEADER_BYTES - 1)
+        times = zip(series, map(decode_time, pipeline.execute()), strict=True)
+        return {one: at for one, at in times if at is not None}
+
+    def read_chains(self, series: Collection[SeriesKey]) -> Mapping[SeriesKey, BrokerChain]:
+        """Return the chains of those of these series that are here."""
+        if not series:
             return {}
-        values: Any = self._redis.hmget(key, [str(one) for one in instrument_ids])
+        values: Any = self._redis.mget([self._chain_key(one) for one in series])
+        chains = zip(series, (decode_chain(value or b"") for value in values), strict=True)
+        return {one: chain for one, chain in chains if chain is not None}
+
+    def write_chain(self, series: SeriesKey, chain: BrokerChain) -> None:
+        """Replace the chain of a series; its wait ends."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.set(self._chain_key(series), encode_chain(chain), ex=CHAINS_TTL_SECONDS)
+        pipeline.hdel(self._chain_waits, _name_of(series))
+        pipeline.execute()
+
+    def list_chain_waits(self, series: Collection[SeriesKey]) -> Mapping[SeriesKey, PriceWait]:
+        """Return the waits for chains of those of these series that have one."""
+        names = {_name_of(one): one for one in series}
+        return {names[name]: wait for name, wait in self._list_waits(self._chain_waits, names).items()}
+
+    def note_chain_waits(self, waits: Mapping[SeriesKey, PriceWait]) -> None:
+        """Write the waits of series whose chains were requested in vain."""
+        pipeline = self._redis.pipeline(transaction=False)
+        named = {_name_of(one): wait for one, wait in waits.items()}
+        _write_waits(pipeline, self._chain_waits, named, ttl_seconds=CANDLES_TTL_SECONDS)
+        pipeline.execute()
+
+    def _chain_key(self, series: SeriesKey) -> str:
+        return f"{self._chain}:{_name_of(series)}"
+
+    def _list_waits(self, key: str, names: Collection[Name]) -> Mapping[Name, PriceWait]:
+        """Return the waits by what they are about: an instrument id, or the name of a series."""
+        if not names:
+            return {}
+        values: Any = self._redis.hmget(key, [str(one) for one in names])
         found = {}
-        for one, value in zip(instrument_ids, values, strict=True):
+        for one, value in zip(names, values, strict=True):
             if value is not None:
                 failures, due_at_ms = value.split(b":")
                 found[one] = PriceWait(int(failures), datetime.fromtimestamp(int(due_at_ms) / 1_000, tz=UTC))
         return found
 
 
-def _write_waits(pipeline: Any, key: str, waits: Mapping[int, PriceWait], *, ttl_seconds: int) -> None:
+def _name_of(series: SeriesKey) -> str:
+    return f"{series.segment.name}:{series.underlying}:{series.expiry.isoformat()}"
+
+
+def _write_waits(pipeline: Any, key: str, waits: Mapping[Name, PriceWait], *, ttl_seconds: int) -> None:
     for one, wait in waits.items():
         pipeline.hset(key, str(one), f"{wait.failures}:{round(wait.due_at.timestamp() * 1_000)}")
     pipeline.expire(key, ttl_seconds)

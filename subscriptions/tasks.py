@@ -8,8 +8,9 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from marketdata import quote_board
+from marketdata import services as market_services
 from marketdata.domain.errors import DomainError
-from subscriptions import services
+from subscriptions import selectors, services
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,15 @@ def drop_log_months(**_: object) -> None:
 def recentre(**_: object) -> None:
     """Recentre the windows whose underlying moved a strike step."""
     _run_pass("recentre", services.recentre)
+
+
+@shared_task(name="subscriptions.tasks.request_chains", ignore_result=True, time_limit=60)
+def request_chains(**_: object) -> None:
+    """Request the broker's chains of a few series that stream, for the analytics."""
+    try:
+        market_services.request_chains(series=selectors.list_streamed_keys(), now=timezone.now())
+    except quote_board.BoardError as error:
+        logger.warning("option chains not requested, next attempt at the next run: %s", error)
 
 
 def _run_pass(name: str, run: Callable[..., object]) -> None:

@@ -114,14 +114,14 @@ def read_items(
 
     Odd items are noted in `odd`. Raises OddValue if the content is no object.
     """
-    segments = _as_object(content)
+    segments = as_object(content)
     requested = {(key.segment.name, str(key.security_id)): key for key in keys}
     items: dict[InstrumentKey, Item] = {}
     for segment, listed in segments.items():
         try:
             if segment not in ExchangeSegment.__members__:
                 raise OddValue(OddKind.UNKNOWN_SEGMENT)
-            by_id = _as_object(listed)
+            by_id = as_object(listed)
         except OddValue as error:
             odd.note(error.kind, segment)
             continue
@@ -130,7 +130,7 @@ def read_items(
             try:
                 if key is None:
                     raise OddValue(OddKind.UNKNOWN_ID)
-                items[key] = read(key, _as_object(item))
+                items[key] = read(key, as_object(item))
             except OddValue as error:
                 odd.note(error.kind, f"{segment}:{security_id}")
     return ItemReading(items, odd)
@@ -166,32 +166,33 @@ def printable(text: str, most: int) -> str:
 def _read_quote(key: InstrumentKey, item: Mapping[str, Any], now: datetime, odd: OddItems) -> Quote:
     if key.segment is ExchangeSegment.IDX_I:
         item = {name: value for name, value in item.items() if name not in NOT_OF_INDICES or value is not None}
-    day = _as_object(item.get("ohlc", {}))
+    day = as_object(item.get("ohlc", {}))
     # During a session the broker's close is that of the session before.
-    day_close = _optional(read_price, day, "close")
+    day_close = read_optional(read_price, day, "close")
     return Quote(
         key,
         ltp=read_price(item, "last_price") or None,
-        ltq=_optional(read_count, item, "last_quantity"),
+        ltq=read_optional(read_count, item, "last_quantity"),
         ltt=_read_ltt(item.get("last_trade_time", ""), now),
-        average_price=_optional(read_price, item, "average_price"),
-        volume=_optional(read_count, item, "volume"),
-        total_sell_quantity=_optional(read_count, item, "sell_quantity"),
-        total_buy_quantity=_optional(read_count, item, "buy_quantity"),
-        oi=_optional(read_count, item, "oi"),
-        oi_day_high=_optional(read_count, item, "oi_day_high"),
-        oi_day_low=_optional(read_count, item, "oi_day_low"),
-        day_open=_optional(read_price, day, "open"),
+        average_price=read_optional(read_price, item, "average_price"),
+        volume=read_optional(read_count, item, "volume"),
+        total_sell_quantity=read_optional(read_count, item, "sell_quantity"),
+        total_buy_quantity=read_optional(read_count, item, "buy_quantity"),
+        oi=read_optional(read_count, item, "oi"),
+        oi_day_high=read_optional(read_count, item, "oi_day_high"),
+        oi_day_low=read_optional(read_count, item, "oi_day_low"),
+        day_open=read_optional(read_price, day, "open"),
         day_close=day_close,
-        day_high=_optional(read_price, day, "high"),
-        day_low=_optional(read_price, day, "low"),
+        day_high=read_optional(read_price, day, "high"),
+        day_low=read_optional(read_price, day, "low"),
         previous_close=day_close or None,
         # Last, so that an item which is left out is not counted for its depth, too.
         depth=_find_depth(key, item.get("depth", {}), odd),
     )
 
 
-def _optional(read: Callable[[Mapping[str, Any], str], Item], item: Mapping[str, Any], name: str) -> Item | None:
+def read_optional(read: Callable[[Mapping[str, Any], str], Item], item: Mapping[str, Any], name: str) -> Item | None:
+    """Return the member `name` by `read`; None where it is missing. Raises OddValue."""
     return read(item, name) if name in item else None
 
 
@@ -229,7 +230,7 @@ def _find_depth(key: InstrumentKey, value: object, odd: OddItems) -> Depth | Non
 
 
 def _read_depth(value: object) -> Depth | None:
-    sides = _as_object(value)
+    sides = as_object(value)
     if not sides:
         return None
     one, two, three, four, five = (
@@ -252,10 +253,11 @@ def _levels(side: object) -> Sequence[Mapping[str, Any]]:
         raise OddValue(_kind_of(side))
     if len(side) != DEPTH_LEVELS:
         raise OddValue(OddKind.DEPTH if side else OddKind.NULL)
-    return [_as_object(level) for level in side]
+    return [as_object(level) for level in side]
 
 
-def _as_object(value: object) -> Mapping[str, Any]:
+def as_object(value: object) -> Mapping[str, Any]:
+    """Return a JSON object. Raises OddValue for any other value."""
     if not isinstance(value, dict):
         raise OddValue(_kind_of(value))
     return value

@@ -57,7 +57,7 @@ _COUNTS: Final = ("ce_oi", "pe_oi", "ce_oi_change", "pe_oi_change")
 # The strike at the money is that of the chain itself.
 _PRICES: Final = (*(one for one in SERIES_FIELDS if one not in {*_COUNTS, "atm_strike"}), "rate")
 NO_SERIES: Final[Mapping[str, Any]] = dict.fromkeys(
-    (*_PRICES, *_COUNTS, "strikes_counted", "strikes_listed", "as_of"), None
+    (*_PRICES, *_COUNTS, "strikes_counted", "strikes_listed", "as_of", "chain_as_of"), None
 )
 
 
@@ -91,8 +91,13 @@ def _series(row: np.void) -> Mapping[str, Any]:
         **counts,
         "strikes_counted": int(row["strikes_counted"]),
         "strikes_listed": int(row["strikes_listed"]),
-        "as_of": datetime.fromtimestamp(int(row["as_of_ms"]) / 1_000, tz=UTC) if row["as_of_ms"] else None,
+        "as_of": _time(row["as_of_ms"]),
+        "chain_as_of": _time(row["chain_at_ms"]),
     }
+
+
+def _time(epoch_ms: np.uint64) -> datetime | None:
+    return datetime.fromtimestamp(int(epoch_ms) / 1_000, tz=UTC) if epoch_ms else None
 
 
 _RUPEE_DECIMALS: Final = 4  # the most that a strike has

@@ -7,12 +7,12 @@ this browser wait for one (`outbox`). The first byte tells them from frames of q
 `static/marketdata/analytics.js`; both are tested with the bytes in `tests/data/analytics_frames.json`.
 
     header, 20 bytes, little-endian
-     0 u8   version, 129                      6 u16  zero
+     0 u8   version, 130                      6 u16  zero
      1 u8   kind: 0 changes, 1 snapshot       8 f64  server time, true UTC epoch in ms
      2 u16  rows of options                  16 u32  zero
      4 u16  rows of series
 
-Then the rows of options, 44 bytes each (OPTION_ROW), and of series, 144 bytes each (SERIES_ROW).
+Then the rows of options, 44 bytes each (OPTION_ROW), and of series, 152 bytes each (SERIES_ROW).
 """
 
 import struct
@@ -23,7 +23,7 @@ from marketdata.domain.analytics.derived_rows import Rows
 from marketdata.streaming.derived_mirror import DerivedMirror
 from marketdata.streaming.frames import BrowserFrameKind
 
-ANALYTICS_VERSION: Final = 129
+ANALYTICS_VERSION: Final = 130
 """129 and up: frames of quotes count from 1."""
 INTERVAL_SECONDS: Final = 1.0  # Chosen: numbers that change more often cannot be compared down a column.
 _HEADER: Final = struct.Struct("<BBHHHdI")

@@ -4,6 +4,7 @@ It takes part only in workers that consume the queue "analytics".
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 from django.conf import settings
@@ -11,9 +12,11 @@ from django.utils import timezone
 
 from marketdata import derived_board
 from marketdata import selectors as market_selectors
+from marketdata.domain.broker_chains import BrokerChain
+from marketdata.domain.instruments import SeriesKey
 from marketdata.domain.sessions import IST, SessionBook
 from subscriptions import selectors
-from subscriptions.analytics.universe import Target, Universe, make_universe
+from subscriptions.analytics.universe import NOT_LISTED, References, Target, Universe, make_references, make_universe
 from subscriptions.analytics.worker import AnalyticsSettings, AnalyticsWorker
 from subscriptions.feed.ownership.statements import connection_parameters
 from subscriptions.feed.threads import run_in_thread
@@ -22,21 +25,35 @@ from subscriptions.loop_step import LoopStep
 ANALYTICS_QUEUE: Final = "analytics"
 
 
-def read_universe() -> Universe | None:
-    """Return the series that stream, with yesterday's open interest of their options from our own record."""
-    targets = [Target(listing, future_id) for listing, future_id in selectors.list_streamed_series()]
-    ids = [leg.instrument_id for target in targets for leg in target.listing.legs]
-    closes = market_selectors.list_previous_closes(instrument_ids=ids, now=timezone.now()) if ids else {}
-    return make_universe(targets, {one: close.oi for one, close in closes.items() if close.oi is not None})
+class UniverseReader:
+    """Reads which series stream, and what is known of their options beside the feed; keeps the chains that it has."""
+
+    def __init__(self) -> None:
+        self._chains: Mapping[SeriesKey, BrokerChain] = {}
+
+    def read(self) -> tuple[Universe, References] | None:
+        """Return the universe and its references; None without a series that streams. Raises BoardError."""
+        now = timezone.now()
+        universe = make_universe(
+            [Target(listing, future_id) for listing, future_id in selectors.list_streamed_series()]
+        )
+        if universe is None:
+            return None
+        ids = [one for one in universe.instrument_ids.ravel().tolist() if one != NOT_LISTED]
+        closes = market_selectors.list_previous_closes(instrument_ids=ids, now=now)
+        recorded = {one: close.oi for one, close in closes.items() if close.oi is not None}
+        self._chains = market_selectors.list_broker_chains(series=universe.keys, now=now, held=self._chains)
+        return universe, make_references(universe, recorded, self._chains)
 
 
 def read_settings() -> AnalyticsSettings:
     """Return the settings of this worker."""
+    reader = UniverseReader()
     return AnalyticsSettings(
         database=connection_parameters(settings.DATABASES["default"]),
         flush_seconds=settings.FLUSH_MS / 1_000,
         rate=settings.INTEREST_RATE_PERCENT / 100,
-        read_universe=lambda: run_in_thread(read_universe),
+        read_universe=lambda: run_in_thread(reader.read),
         read_calendar=lambda: run_in_thread(_read_calendar),
         connect=derived_board.connect_publisher,
     )

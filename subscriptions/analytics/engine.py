@@ -32,7 +32,7 @@ from marketdata.domain.quote_rows import NEVER_HEARD
 from marketdata.domain.sessions import SessionBook
 from marketdata.streaming.frames import NO_CONNECTION, Shown, WireRows
 from marketdata.streaming.mirror import QuoteMirror, blank_rows
-from subscriptions.analytics.universe import NOT_LISTED, Universe
+from subscriptions.analytics.universe import NOT_LISTED, References, Universe
 
 # The broker's trade times are IST wall clock, encoded as if it were UTC (docs/dhan.md).
 _IST_SECONDS: Final = 19_800
@@ -51,10 +51,11 @@ NO_ANALYTICS: Final = Analytics(np.zeros(0, dtype=OPTION_ROW), np.zeros(0, dtype
 
 
 class AnalyticsEngine:
-    """Computes the analytics of one universe. `rate` is per year as a fraction."""
+    """Computes the analytics of one universe. `rate` is per year as a fraction; `references` may be replaced."""
 
-    def __init__(self, universe: Universe, *, rate: float) -> None:
+    def __init__(self, universe: Universe, references: References, *, rate: float) -> None:
         self.universe = universe
+        self.references = references
         self._rate = rate
         self._ids = np.concatenate((universe.instrument_ids.ravel(), universe.spot_ids, universe.future_ids))
         self._is_listed = universe.instrument_ids.ravel() != NOT_LISTED
@@ -85,7 +86,11 @@ class AnalyticsEngine:
         forward = choose_forwards(
             universe.ladders, premium=premiums.price, spot=spot, future=future, years=years, rate=self._rate
         )
-        oi = _known(options, Shown.OI, "oi").reshape(shape)
+        streamed_oi = _known(options, Shown.OI, "oi").reshape(shape)
+        volume = _known(options, Shown.VOLUME, "volume").reshape(shape)
+        # Sums are of every listed strike: of those that do not stream, the broker's chain has the open interest.
+        references, is_streamed = self.references, ~np.isnan(streamed_oi)
+        oi = np.where(is_streamed, streamed_oi, references.oi)
         change = _known(options, Shown.LTP, "ltp") - _known(options, Shown.PREVIOUS_CLOSE, "previous_close")
         analytics = compute_options(
             universe.ladders,
@@ -94,7 +99,7 @@ class AnalyticsEngine:
             years=years,
             rate=self._rate,
             price_change=change.reshape(shape),
-            oi_change=oi - universe.base_oi,
+            oi_change=oi - references.base_oi,
             former=self._former_iv,
         )
         self._former_iv = analytics.iv
@@ -102,16 +107,15 @@ class AnalyticsEngine:
             universe.ladders,
             analytics,
             oi=oi,
-            volume=_known(options, Shown.VOLUME, "volume").reshape(shape),
+            volume=np.where(np.isnan(volume), references.volume, volume),
             spot=spot,
             forward=forward,
         )
         ages = options["age_ms"].astype(np.int64)
         received = np.where(ages < NEVER_HEARD, now_ms - ages, 0).reshape(shape).max(axis=1)
         as_of = np.maximum.reduceat(received, universe.ladders.starts)
-        return Analytics(
-            self._option_rows(analytics, forward)[self._is_listed], self._series_rows(series, forward, as_of)
-        )
+        option_rows = self._option_rows(analytics, forward, is_streamed)
+        return Analytics(option_rows[self._is_listed], self._series_rows(series, forward, as_of))
 
     def _years(self, calendar: SessionBook, second: int) -> Floats:
         """Return the time to each expiry; one answer serves a second."""
@@ -149,12 +153,15 @@ class AnalyticsEngine:
         traded_at_ms = (options["ltt"].astype(float) - _IST_SECONDS + 1) * 1_000
         return np.asarray((options["known"] & int(Shown.LTP) != 0) & (traded_at_ms > self._quoted_at_ms))
 
-    def _option_rows(self, analytics: OptionAnalytics, forward: Floats) -> Rows:
+    def _option_rows(self, analytics: OptionAnalytics, forward: Floats, is_streamed: npt.NDArray[np.bool_]) -> Rows:
         universe = self.universe
         rows = np.zeros(universe.instrument_ids.size, dtype=OPTION_ROW)
         rows["instrument_id"] = universe.instrument_ids.ravel()
-        rows["build_up"], rows["oi_change"] = analytics.build_up.ravel(), analytics.oi_change.ravel()
-        rows["oi_change_source"] = np.where(np.isnan(rows["oi_change"]), OiSource.NONE, OiSource.RECORD)
+        rows["build_up"] = analytics.build_up.ravel()
+        # The change of an option that does not stream counts in the sums; beside live ones it would read as live.
+        rows["oi_change"] = np.where(is_streamed, analytics.oi_change, np.nan).ravel()
+        source = self.references.base_source.ravel()
+        rows["oi_change_source"] = np.where(np.isnan(rows["oi_change"]), OiSource.NONE, source)
         at = forward[universe.ladders.series][:, np.newaxis]
         intrinsic = np.maximum(DIRECTIONS * (at - universe.ladders.strike[:, np.newaxis]), 0)
         of_options: dict[str, Floats] = {
@@ -180,6 +187,7 @@ class AnalyticsEngine:
         universe = self.universe
         rows = np.zeros(len(universe.keys), dtype=SERIES_ROW)
         rows["series_id"], rows["as_of_ms"] = universe.series_ids, as_of_ms
+        rows["chain_at_ms"] = self.references.chain_at_ms
         rows["rate"] = self._rate * _PERCENT
         ladders = universe.ladders
         rows["strikes_listed"] = ladders.ends - ladders.starts

@@ -1,4 +1,8 @@
-"""The series whose analytics are computed: everything of which at least one option streams, with all listed strikes."""
+"""The series whose analytics are computed: everything of which at least one option streams, with all listed strikes.
+
+A `Universe` is which series these are; a new one starts the computation anew. `References` is what is known of its
+options beside the feed; it changes while the universe stays.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from marketdata.domain.analytics.black76 import Floats
+from marketdata.domain.analytics.derived_rows import OiSource
 from marketdata.domain.analytics.ladders import CALL, PUT, Ladders
+from marketdata.domain.broker_chains import BrokerChain
 from marketdata.domain.instruments import OptionType, SeriesKey
 from marketdata.domain.prices import UNITS
 from marketdata.selectors import Leg, SeriesListing
@@ -29,31 +35,43 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """All series in one set of arrays; `instrument_ids` and `base_oi` have the shape (rows, 2)."""
+    """All series in one set of arrays; `instrument_ids` has the shape (rows, 2)."""
 
     ladders: Ladders
     instrument_ids: npt.NDArray[np.int64]  # NOT_LISTED where a strike has one option only
-    base_oi: Floats  # units at the previous close, NaN where unknown
     keys: tuple[SeriesKey, ...]
     series_ids: npt.NDArray[np.int64]
     spot_ids: npt.NDArray[np.int64]
     future_ids: npt.NDArray[np.int64]  # NOT_LISTED where there is none
 
     def is_same(self, other: "Universe") -> bool:
-        """Return whether `other` has the same series, options, futures and base of open interest."""
+        """Return whether `other` has the same series, options and futures."""
         return self.keys == other.keys and all(
-            np.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")
+            np.array_equal(mine, theirs)
             for mine, theirs in (
                 (self.instrument_ids, other.instrument_ids),
                 (self.spot_ids, other.spot_ids),
                 (self.future_ids, other.future_ids),
-                (self.base_oi, other.base_oi),
             )
         )
 
 
-def make_universe(targets: Sequence[Target], base_oi: Mapping[int, int]) -> Universe | None:
-    """Return the arrays of `targets`; None without one. `base_oi` is by instrument id."""
+@dataclass(frozen=True, slots=True)
+class References:
+    """What is known of the options of a universe beside the feed: units, NaN where unknown; the shape is (rows, 2).
+
+    `oi` and `volume` are those of the broker's chain: they count for options that do not stream.
+    """
+
+    base_oi: Floats  # at the previous close
+    base_source: npt.NDArray[np.uint8]  # OiSource
+    oi: Floats
+    volume: Floats
+    chain_at_ms: npt.NDArray[np.int64]  # of each series: when its chain was received, true UTC epoch; 0 without one
+
+
+def make_universe(targets: Sequence[Target]) -> Universe | None:
+    """Return the arrays of `targets`; None without one."""
     if not targets:
         return None
     strikes: list[Decimal] = []
@@ -78,9 +96,37 @@ def make_universe(targets: Sequence[Target], base_oi: Mapping[int, int]) -> Univ
             tick_size=np.array(ticks),
         ),
         instrument_ids=instrument_ids,
-        base_oi=np.array([[base_oi.get(one, np.nan) for one in pair] for pair in ids], dtype=float),
         keys=tuple(target.listing.series for target in targets),
         series_ids=np.array([target.listing.series_id for target in targets], dtype=np.int64),
         spot_ids=np.array([target.listing.spot_instrument_id for target in targets], dtype=np.int64),
         future_ids=np.array([target.future_id or NOT_LISTED for target in targets], dtype=np.int64),
+    )
+
+
+def make_references(
+    universe: Universe, recorded_oi: Mapping[int, int], chains: Mapping[SeriesKey, BrokerChain]
+) -> References:
+    """Return the references: the open interest of our own record by instrument id, else that of the broker's chain."""
+    ids = universe.instrument_ids.ravel()
+    order = np.argsort(ids, kind="stable")
+    oi, volume, base = (np.full(ids.size, np.nan) for _ in range(3))
+    for chain in chains.values():
+        places = order[np.searchsorted(ids, chain.rows["instrument_id"], sorter=order).clip(max=ids.size - 1)]
+        # An option of the chain that has left the list since.
+        is_listed = ids[places] == chain.rows["instrument_id"]
+        at, rows = places[is_listed], chain.rows[is_listed]
+        oi[at], volume[at], base[at] = rows["oi"], rows["volume"], rows["previous_oi"]
+    source = np.where(np.isnan(base), OiSource.NONE, OiSource.BROKER).astype(np.uint8)
+    recorded = np.array([recorded_oi.get(one, np.nan) for one in ids.tolist()])
+    is_recorded = ~np.isnan(recorded)
+    base[is_recorded], source[is_recorded] = recorded[is_recorded], OiSource.RECORD
+    shape = universe.instrument_ids.shape
+    return References(
+        base_oi=base.reshape(shape),
+        base_source=source.reshape(shape),
+        oi=oi.reshape(shape),
+        volume=volume.reshape(shape),
+        chain_at_ms=np.array(
+            [round(chains[one].received_at.timestamp() * 1_000) if one in chains else 0 for one in universe.keys]
+        ),
     )

@@ -1,9 +1,9 @@
 """The analytics worker: computes the analytics of everything that streams, once per flush, while it leads.
 
 Theory of operation. A session advisory lock in PostgreSQL makes one worker the leader; a spare waits for it. The leader
-mirrors the bus as a web process does, with a hub of its own. The universe, which series stream, is read again when a
-published change touches subscriptions, at an import, and once in REFRESH_SECONDS. At each flush the engine computes all
-analytics; those that read differently are published, and cached for late joiners.
+mirrors the bus as a web process does, with a hub of its own. Which series stream, and what is known of them beside the
+feed, is read again when a published change touches subscriptions, at an import, and once in REFRESH_SECONDS. At each
+flush the engine computes all analytics; those that read differently are published, and cached for late joiners.
 
 Analytics carry the epoch of their leader. Readers drop those of a lower epoch, and the cache refuses them, so a former
 leader that wakes up after a freeze changes nothing; it finds out and waits again. Prices never wait for this process.
@@ -27,7 +27,7 @@ from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, StaleEpoch
 from marketdata.streaming.hub import QuoteHub, ReadCalendar
 from subscriptions.analytics.engine import NO_ANALYTICS, Analytics, AnalyticsEngine
-from subscriptions.analytics.universe import Universe
+from subscriptions.analytics.universe import References, Universe
 from subscriptions.feed.heartbeat import send_heartbeats
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ FULL_SECONDS: Final = 5.0
 CACHE_SECONDS: Final = 1.0
 """Chosen: a late joiner reads analytics of the last second, at a tenth of the work of each flush."""
 
-ReadUniverse = Callable[[], Awaitable[Universe | None]]
+ReadUniverse = Callable[[], Awaitable[tuple[Universe, References] | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +124,15 @@ class AnalyticsWorker:
         self._is_changed.set()
 
     async def _refresh(self) -> None:
-        """Keep the universe; a new one starts a new engine, which keeps nothing of the former one."""
+        """Keep universe and references; a new universe starts a new engine, which keeps nothing of the former one."""
         while True:
             self._is_changed.clear()
             try:
-                universe = await self._settings.read_universe()
-            except (DatabaseError, OSError) as error:
+                found = await self._settings.read_universe()
+            except (DatabaseError, BoardError, OSError) as error:
                 logger.warning("streamed series not readable (%s); the former ones stay", type(error).__name__)
             else:
-                self._adopt(universe)
+                self._adopt(found)
             await asyncio.sleep(SETTLE_SECONDS)
             try:
                 async with asyncio.timeout(REFRESH_SECONDS):
@@ -140,12 +140,15 @@ class AnalyticsWorker:
             except TimeoutError:
                 continue
 
-    def _adopt(self, universe: Universe | None) -> None:
-        held = None if self._engine is None else self._engine.universe
-        if universe is None:
+    def _adopt(self, found: tuple[Universe, References] | None) -> None:
+        if found is None:
             self._engine = None
-        elif held is None or not universe.is_same(held):
-            self._engine = AnalyticsEngine(universe, rate=self._settings.rate)
+            return
+        universe, references = found
+        if self._engine is not None and universe.is_same(self._engine.universe):
+            self._engine.references = references
+        else:
+            self._engine = AnalyticsEngine(universe, references, rate=self._settings.rate)
 
     async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher) -> None:
         epoch, loop = time.time_ns() // 1_000_000, asyncio.get_running_loop()

@@ -36,7 +36,7 @@ from subscriptions.selectors.status import (
     count_placed,
     subscription_status,
 )
-from subscriptions.selectors.streamed_series import list_streamed_series
+from subscriptions.selectors.streamed_series import list_streamed_keys, list_streamed_series
 from subscriptions.selectors.wanted import (
     ChainClaims,
     WantedRow,

@@ -1,5 +1,6 @@
 """The option series of which at least one option is subscribed, for the analytics worker."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from django.db import connection
@@ -17,15 +18,20 @@ ORDER BY 1, 2, 3
 """
 
 
+def list_streamed_keys() -> Sequence[SeriesKey]:
+    """Return the series of which at least one option is subscribed; those that have expired are among them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SERIES_SQL)
+        return [SeriesKey(ExchangeSegment(segment), symbol, expiry) for segment, symbol, expiry in cursor.fetchall()]
+
+
 def list_streamed_series() -> list[tuple[SeriesListing, int | None]]:
     """Return each series with the instrument whose price is its forward; None where no such future is listed.
 
     That is the future of the same expiry; at MCX the options are written on a future, which is their spot. Series whose
     expiry has passed, or whose underlying is not listed, are left out.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_SERIES_SQL)
-        keys = [SeriesKey(ExchangeSegment(segment), symbol, expiry) for segment, symbol, expiry in cursor.fetchall()]
+    keys = list_streamed_keys()
     listings = market_selectors.list_series(keys=keys)
     underlyings = {(key.segment, key.underlying) for key in listings}
     contracts = market_selectors.list_contracts(underlyings=underlyings, from_date=market_selectors.market_today())

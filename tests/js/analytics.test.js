@@ -29,6 +29,7 @@ test("a snapshot encoded by Python is decoded to the same values", () => {
     intrinsic: Math.fround(30.05),
     timeValue: Math.fround(88.4),
     oiChange: -3_000_000_000,
+    oiChangeSource: 2,
   });
   assert.deepEqual(frame.series[0], {
     seriesId: 41,
@@ -50,6 +51,7 @@ test("a snapshot encoded by Python is decoded to the same values", () => {
     support: null,
     skew: null,
     rate: 6.5,
+    chainAtMs: 1_795_012_285_678,
   });
 });
 

@@ -69,9 +69,10 @@ SERIES_ROW: Final = np.dtype(
         *((name, "<f8") for name in SERIES_FIELDS),
         ("rate", "<f8"),  # percent per year
         ("as_of_ms", "<u8"),  # true UTC epoch, of the prices
+        ("chain_at_ms", "<u8"),  # of the broker's chain, which has the strikes that do not stream; 0 without one
     ]
 )
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Version of both rows and of the frame. Rows of another version are refused, never read."""
 
 DECIMALS: Final = {"iv": 2, "delta": 3, "theta": 2, "vega": 2, "intrinsic": 2, "time_value": 2}

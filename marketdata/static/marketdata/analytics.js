@@ -3,10 +3,10 @@
 // tests/data/analytics_frames.json. Pure: no DOM.
 
 /** The first byte of a frame of analytics; those of quotes count from 1. */
-export const ANALYTICS_VERSION = 129;
+export const ANALYTICS_VERSION = 130;
 const HEADER_BYTES = 20;
 const OPTION_BYTES = 44;
-const SERIES_BYTES = 144;
+const SERIES_BYTES = 152;
 
 /** Why an option has no volatility, in the words of the screen; by `IvReason` in domain/analytics/premiums.py. */
 export const IV_REASONS = Object.freeze([
@@ -28,6 +28,9 @@ export const BUILD_UPS = Object.freeze([
   { short: "SC", text: "Short covering: price up, open interest down" },
 ]);
 
+/** Where the open interest of the previous close comes from; by `OiSource` in domain/analytics/derived_rows.py. */
+export const OI_SOURCES = Object.freeze(["", "our record of the close", "the broker's option chain"]);
+
 /**
  * Analytics of one option; null means unknown, never zero.
  * @typedef {object} OptionAnalytics
@@ -42,6 +45,7 @@ export const BUILD_UPS = Object.freeze([
  * @property {number | null} intrinsic
  * @property {number | null} timeValue
  * @property {number | null} oiChange  Units since the previous close.
+ * @property {number} oiChangeSource  An index of OI_SOURCES.
  */
 
 /**
@@ -66,6 +70,7 @@ export const BUILD_UPS = Object.freeze([
  * @property {number | null} support
  * @property {number | null} skew
  * @property {number | null} rate  Percent per year.
+ * @property {number | null} chainAtMs  When the broker's chain was received, which has the strikes that do not stream.
  */
 
 /**
@@ -113,6 +118,7 @@ function decodeOption(view, at) {
     instrumentId: view.getUint32(at, true),
     reason: view.getUint8(at + 4),
     buildUp: view.getUint8(at + 5),
+    oiChangeSource: view.getUint8(at + 6),
     iv: number(8),
     delta: number(12),
     gamma: number(16),
@@ -148,6 +154,7 @@ function decodeSeries(view, at) {
     support: number(13),
     skew: number(14),
     rate: number(15),
+    chainAtMs: Number(view.getBigUint64(at + 144, true)) || null,
   };
 }
 

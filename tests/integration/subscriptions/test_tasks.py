@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from pytest_django import Settings
 
 from marketdata import quote_board
 from subscriptions import services, tasks
 from subscriptions.models import Claim, SubscriptionLog
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
+from tests.brokers import running_broker
 from tests.factories import Listing, make_user, put_prices
-from tests.integration.subscriptions.claim_factories import claim_chain
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 
 
 def test_the_preload_task_claims_tier_b_and_records_its_run(listing: Listing) -> None:
@@ -101,3 +103,19 @@ def test_no_month_is_left_out_at_the_end_of_a_month(now: datetime, months: list[
     with connection.cursor() as cursor:
         cursor.execute("SELECT relname FROM pg_class WHERE relname ~ '^subscription_log_203[67]_..$' ORDER BY 1")
         assert [name for (name,) in cursor.fetchall()] == [f"subscription_log_{month}" for month in months]
+
+
+def test_the_broker_s_chains_of_the_series_that_stream_are_requested(listing: Listing, settings: Settings) -> None:
+    settings.DHAN_CLIENT_ID, settings.DHAN_ACCESS_TOKEN = "1000000001", "token"
+    row = PeriodicTask.objects.get(task="subscriptions.tasks.request_chains")
+    assert (row.enabled, row.interval.every, row.queue) == (True, 5, "default")
+    claim_chain(listing.series_of("RELIANCE"), user_id=make_user().pk, width=5)
+    claim_instrument(listing.spots["TCS"].pk, user_id=make_user("trader2").pk)
+
+    with running_broker() as broker:
+        settings.DHAN_REST_URL = broker.url
+        tasks.request_chains()
+
+    assert [(path, body["UnderlyingScrip"]) for path, body in broker.requests] == [
+        ("/optionchain", listing.spots["RELIANCE"].security_id)
+    ]

@@ -1,7 +1,7 @@
 // The ladder: calls left, strikes in the middle, puts right. It builds its rows once per chain and then writes only the
 // changed cells. Paint only: the strikes and legs come from the server's chain message.
 
-import { BUILD_UPS, IV_REASONS } from "../marketdata/analytics.js";
+import { BUILD_UPS, IV_REASONS, OI_SOURCES } from "../marketdata/analytics.js";
 import * as format from "../marketdata/format.js";
 import { changeOf, priceOf } from "../marketdata/quotes.js";
 import { Cell, PriceCell, setAttribute, stateTitleOf } from "./cells.js";
@@ -114,7 +114,9 @@ class LegCells {
     const text = format.formatCompactChange(change);
     if (cells["oi-change"].write(buildUp?.short ? `${buildUp.short} ${text}` : text)) {
       setAttribute(cells["oi-change"].node, "data-direction", format.directionOf(change));
-      cells["oi-change"].node.title = [change === null ? "" : format.formatWhole(change), buildUp?.text].filter(Boolean).join(" · ");
+      const source = OI_SOURCES[analytics?.oiChangeSource ?? 0];
+      const since = change === null ? "" : `${format.formatWhole(change)} since the previous close, by ${source}`;
+      cells["oi-change"].node.title = [since, buildUp?.text].filter(Boolean).join(" · ");
     }
   }
 

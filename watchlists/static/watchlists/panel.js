@@ -7,6 +7,7 @@ import { byId, byIdAs, make, makeButton } from "./dom.js";
 import { isSameChain, legsOf } from "./underlying.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
+/** @typedef {import("../marketdata/analytics.js").SeriesAnalytics} SeriesAnalytics */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./search.js").Expiry} Expiry */
@@ -162,6 +163,9 @@ export class ChainPanel {
     this.#facts.pcr.write(format.formatFixed(series?.pcrOi ?? null, 2));
     this.#facts.maxPain.write(series?.maxPain == null ? format.UNKNOWN : format.formatStrike(series.maxPain));
     this.#facts.forward.write(format.formatFixed(series?.forward ?? null, 2));
+    const counted = series === null ? "" : describeStrikes(series);
+    setAttribute(this.#facts.pcr.node, "title", counted);
+    setAttribute(this.#facts.maxPain.node, "title", counted);
   }
 
   /** @param {number} instrumentId */
@@ -202,4 +206,13 @@ export class ChainPanel {
       one.setAttribute("aria-pressed", String(one === button));
     }
   }
+}
+
+/**
+ * Return which strikes a sum over the series counts.
+ * @param {SeriesAnalytics} series
+ */
+function describeStrikes({ strikesCounted, strikesListed, chainAtMs }) {
+  const count = `${strikesCounted} of ${strikesListed} strikes`;
+  return chainAtMs === null ? count : `${count}; those that do not stream as of ${format.formatTime(chainAtMs)}`;
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from marketdata.domain.analytics.derived_rows import OPTION_ROW, SERIES_ROW, DerivedFrame, Rows
+from marketdata.domain.analytics.derived_rows import OPTION_ROW, SERIES_ROW, DerivedFrame, OiSource, Rows
 from marketdata.domain.analytics.positions import BuildUp
 from marketdata.domain.analytics.premiums import IvReason
 from marketdata.domain.quote_rows import FrameKind
@@ -22,6 +22,7 @@ NOW_MS = 1_795_012_345_678
 def make_option(instrument_id: int, *, iv: float = 11.83) -> Rows:
     row = unknown_options([instrument_id])
     row["reason"], row["build_up"] = IvReason.NONE, BuildUp.SHORT_COVERING
+    row["oi_change_source"] = OiSource.BROKER
     row["iv"], row["delta"], row["gamma"], row["theta"], row["vega"] = iv, 0.523, 0.001234, -12.34, 9.87
     row["intrinsic"], row["time_value"], row["oi_change"] = 30.05, 88.4, -3_000_000_000
     return row
@@ -30,6 +31,7 @@ def make_option(instrument_id: int, *, iv: float = 11.83) -> Rows:
 def make_series(*, atm_iv: float = 11.83) -> Rows:
     row = unknown_series([SERIES_ID])
     row["strikes_counted"], row["strikes_listed"], row["as_of_ms"] = 101, 140, NOW_MS
+    row["chain_at_ms"] = NOW_MS - 60_000
     row["forward"], row["atm_strike"], row["atm_iv"], row["straddle"] = 24_030.05, 24_000, atm_iv, 246.7
     row["expected_move"], row["pcr_oi"], row["max_pain"], row["ce_oi"], row["rate"] = (
         1.027,
@@ -58,9 +60,9 @@ def test_the_stored_frames_of_the_javascript_tests_are_current() -> None:
     assert json.loads(VECTORS.read_text()) == made
 
 
-def test_an_option_takes_44_bytes_a_series_144_and_a_header_20() -> None:
-    assert (OPTION_ROW.itemsize, SERIES_ROW.itemsize) == (44, 144)
-    assert [len(payload) for payload in vector_frames().values()] == [20 + 2 * 44 + 144, 20 + 44]
+def test_an_option_takes_44_bytes_a_series_152_and_a_header_20() -> None:
+    assert (OPTION_ROW.itemsize, SERIES_ROW.itemsize) == (44, 152)
+    assert [len(payload) for payload in vector_frames().values()] == [20 + 2 * 44 + 152, 20 + 44]
 
 
 def make_mirror() -> DerivedMirror:

@@ -11,6 +11,7 @@ from marketdata.domain.analytics.derived_rows import OPTION_ROW, OiSource, Rows
 from marketdata.domain.analytics.positions import BuildUp
 from marketdata.domain.analytics.premiums import IvReason
 from marketdata.domain.analytics.trading_time import TradingTime
+from marketdata.domain.broker_chains import CHAIN_ROW, BrokerChain
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.quote_rows import Rows as BusRows
@@ -18,7 +19,7 @@ from marketdata.domain.sessions import SessionBook
 from marketdata.selectors import SeriesListing
 from marketdata.streaming.mirror import QuoteMirror
 from subscriptions.analytics.engine import Analytics, AnalyticsEngine
-from subscriptions.analytics.universe import Target, Universe, make_universe
+from subscriptions.analytics.universe import References, Target, Universe, make_references, make_universe
 from tests.unit.marketdata.streaming.bus_rows import FULLY_KNOWN, make_frame, make_row
 
 RATE = 0.065
@@ -30,6 +31,7 @@ SPOT, FUTURE = 1, 2
 SPOT_PRICE, FORWARD, VOLATILITY = 24_010.0, 24_030.0, 0.13
 TRADED_AT = int(NOW.timestamp()) + 19_800  # the broker's trade times count in IST
 BASE_OI = 900
+CHAIN_AT = datetime(2026, 12, 1, 6, 28, tzinfo=UTC)
 
 
 def option_id(strike: int, *, is_put: bool) -> int:
@@ -43,9 +45,22 @@ def make_test_universe(*, future_id: int | None = FUTURE) -> Universe:
         for is_put in (False, True)
     ]
     listing = SeriesListing(KEY, SPOT, tuple(Decimal(one) for one in STRIKES), 101, rows)
-    universe = make_universe([Target(listing, future_id)], {row[0]: BASE_OI for row in rows})
+    universe = make_universe([Target(listing, future_id)])
     assert universe is not None
     return universe
+
+
+def make_test_references(universe: Universe, *options: Rows) -> References:
+    """Return a record of BASE_OI for the options of 24,000, and a chain with these rows."""
+    recorded = {option_id(24_000, is_put=is_put): BASE_OI for is_put in (False, True)}
+    chains = {KEY: BrokerChain(CHAIN_AT, np.concatenate(options))} if options else {}
+    return make_references(universe, recorded, chains)
+
+
+def make_chain_option(strike: int, *, is_put: bool = False, **fields: float) -> Rows:
+    unknown = dict.fromkeys(CHAIN_ROW.names or (), np.nan)
+    values = unknown | {"instrument_id": option_id(strike, is_put=is_put)} | fields
+    return np.array([tuple(values.values())], dtype=CHAIN_ROW)
 
 
 YEARS = TradingTime(SessionBook()).years_to_expiry(KEY.segment, KEY.expiry, now=NOW)
@@ -82,8 +97,13 @@ def every_option() -> list[BusRows]:
     return [make_option(strike, is_put=is_put) for strike in STRIKES for is_put in (False, True)]
 
 
-def compute(mirror: QuoteMirror, *, universe: Universe | None = None) -> Analytics:
-    engine = AnalyticsEngine(universe or make_test_universe(), rate=RATE)
+def make_engine(universe: Universe | None = None, *chain: Rows) -> AnalyticsEngine:
+    universe = universe or make_test_universe()
+    return AnalyticsEngine(universe, make_test_references(universe, *chain), rate=RATE)
+
+
+def compute(mirror: QuoteMirror, *chain: Rows, universe: Universe | None = None) -> Analytics:
+    engine = make_engine(universe, *chain)
     return engine.compute(mirror, SessionBook(), now_ms=NOW_MS)
 
 
@@ -137,6 +157,61 @@ def test_the_change_of_open_interest_counts_from_our_record() -> None:
     assert (put["oi_change_source"], put["build_up"]) == (OiSource.NONE, BuildUp.NONE)
 
 
+def test_without_our_record_the_change_counts_from_the_broker_s_chain() -> None:
+    chain = [make_chain_option(24_000, previous_oi=1), make_chain_option(24_100, oi=5_000, previous_oi=700)]
+
+    analytics = compute(mirror_of(*every_option(), *make_spot_and_future()), *chain)
+
+    recorded, from_chain, unknown = (row_of(analytics, strike) for strike in (24_000, 24_100, 24_200))
+    assert (recorded["oi_change"], recorded["oi_change_source"]) == (100, OiSource.RECORD)
+    assert (from_chain["oi_change"], from_chain["oi_change_source"]) == (300, OiSource.BROKER)
+    assert np.isnan(unknown["oi_change"])
+    assert unknown["oi_change_source"] == OiSource.NONE
+
+
+def test_a_series_counts_the_strikes_that_do_not_stream_by_the_broker_s_chain() -> None:
+    streamed = [make_option(24_000, is_put=False, oi=1_000, volume=50), make_option(24_000, is_put=True, oi=3_000)]
+    chain = [
+        # It streams: the chain is older than the feed.
+        make_chain_option(24_000, oi=9, previous_oi=9, volume=9),
+        make_chain_option(23_500, oi=600, previous_oi=400, volume=70),
+        make_chain_option(24_500, is_put=True, oi=8_000, previous_oi=9_000, volume=240),
+    ]
+
+    analytics = compute(mirror_of(*streamed, *make_spot_and_future()), *chain)
+
+    (series,) = analytics.series
+    assert (series["ce_oi"], series["pe_oi"], series["strikes_counted"]) == (1_600, 11_000, 3)
+    assert (series["ce_oi_change"], series["pe_oi_change"]) == (100 + 200, 2_100 - 1_000)
+    assert series["pcr_volume"] == round((50 + 240) / (50 + 70), 2)
+    assert (series["resistance"], series["support"]) == (24_000, 24_500)
+    assert series["chain_at_ms"] == CHAIN_AT.timestamp() * 1_000
+    # Beside live prices, the change of an option that does not stream would read as live.
+    assert np.isnan(row_of(analytics, 23_500)["oi_change"])
+
+
+def test_new_references_count_from_the_next_flush_on() -> None:
+    engine, mirror = make_engine(), mirror_of(*every_option(), *make_spot_and_future())
+    before = engine.compute(mirror, SessionBook(), now_ms=NOW_MS)
+
+    chain = BrokerChain(CHAIN_AT, make_chain_option(24_100, previous_oi=700))
+    engine.references = make_references(engine.universe, {}, {KEY: chain})
+    after = engine.compute(mirror, SessionBook(), now_ms=NOW_MS)
+
+    assert np.isnan(row_of(before, 24_100)["oi_change"])
+    assert row_of(after, 24_100)["oi_change"] == 300
+    assert np.isnan(row_of(after, 24_000)["oi_change"])
+    np.testing.assert_array_equal(before.options["iv"], after.options["iv"])
+
+
+def test_an_option_of_a_chain_that_is_not_listed_is_left_out() -> None:
+    stranger = make_chain_option(99_000, oi=5_000)
+
+    analytics = compute(mirror_of(*every_option(), *make_spot_and_future()), stranger)
+
+    assert analytics.series["ce_oi"].tolist() == [1_000 * len(STRIKES)]
+
+
 def test_an_option_that_no_connection_streams_has_no_premium() -> None:
     mirror = mirror_of(*every_option(), *make_spot_and_future())
     # The next full frame of the connection lacks the call of 24,200.
@@ -159,8 +234,7 @@ def test_before_anything_streams_each_option_states_that_it_has_no_price() -> No
 
 
 def test_a_trade_counts_where_it_is_newer_than_a_wide_quote() -> None:
-    universe = make_test_universe()
-    engine = AnalyticsEngine(universe, rate=RATE)
+    engine = make_engine()
     mirror = QuoteMirror()
 
     def flush(sequence: int, after_seconds: int, **fields: float) -> np.void:
@@ -177,7 +251,7 @@ def test_a_trade_counts_where_it_is_newer_than_a_wide_quote() -> None:
 
 
 def test_the_next_flush_finds_the_same_figures_from_the_former_ones() -> None:
-    engine = AnalyticsEngine(make_test_universe(), rate=RATE)
+    engine = make_engine()
     mirror = mirror_of(*every_option(), *make_spot_and_future())
 
     first = engine.compute(mirror, SessionBook(), now_ms=NOW_MS)
