@@ -1,11 +1,11 @@
 """STORE. The rest board in Redis: the answers of the broker's REST API, as all processes know them together.
 
-The only module that knows these keys, under the prefix of the source: `odd_items` (hash: answer:kind -> number of odd
-items), `price_waits`, `candle_waits` and `chain_waits` (hashes: instrument id or series -> failures:epoch milliseconds,
-expire), `candles_requested:<day>` (a counter, expires), `rest_turn` (a `Turn`, expires), `chain_turn` (expires),
-`wanted_spots` (sorted set: instrument id by epoch seconds, expires), `spot_answers` (hash: instrument id -> price:epoch
-milliseconds, expires) and `chain:<series>` (a packed `BrokerChain`, expires). Redis may lose all of them: counters
-begin again, and each price, candle and chain is requested once more.
+The only module that knows these keys, under the prefix of the source. `odd_items` (hash: answer:kind -> number of odd
+items); `price_waits`, `candle_waits` and `chain_waits` (hashes: instrument id or series -> failures:epoch milliseconds,
+expire); `candles_requested:<day>` (a counter, expires); `rest_turn` (a `Turn`, expires); `chain_turn`, with a series or
+a second behind it too, and `chain_pause` (expire); `wanted_spots` (sorted set: instrument id by epoch seconds, expires);
+`spot_answers` (hash: instrument id -> price:epoch milliseconds, expires); `chain:<series>` (a packed `BrokerChain`,
+expires). Redis may lose all of them: counters begin again, and each price, candle and chain is requested once more.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -67,9 +67,8 @@ class RestBoard:
         self._candle_waits, self._candles = f"{prefix}:candle_waits", f"{prefix}:candles_requested"
         self._turn, self._wanted = f"{prefix}:rest_turn", f"{prefix}:wanted_spots"
         self._answers = f"{prefix}:spot_answers"
-        self._chain, self._chain_waits, self._chain_turn = (
-            f"{prefix}:{name}" for name in ("chain", "chain_waits", "chain_turn")
-        )
+        self._chain, self._chain_waits = f"{prefix}:chain", f"{prefix}:chain_waits"
+        self._chain_turn, self._chain_pause = f"{prefix}:chain_turn", f"{prefix}:chain_pause"
 
     def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
         """Add the odd items of one answer, by kind."""
@@ -158,12 +157,31 @@ class RestBoard:
         pipeline.execute()
 
     def take_chain_turn(self, milliseconds: int) -> bool:
-        """Take the turn of the account's requests for chains for `milliseconds`; return False if a caller has it."""
+        """Take the turn of the periodic requests for chains for `milliseconds`; return False if a caller has it."""
         return bool(self._redis.set(self._chain_turn, "", nx=True, px=milliseconds))
 
-    def extend_chain_turn(self, milliseconds: int) -> None:
+    def take_chain_request(self, series: SeriesKey, *, milliseconds: int, most_a_second: int, at: datetime) -> bool:
+        """Return whether the caller may request the chain of a series for one who waits.
+
+        At most one caller in `milliseconds` may for each series, at most `most_a_second` for all, none in a pause.
+        """
+        second = f"{self._chain_turn}:{int(at.timestamp())}"
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.exists(self._chain_pause)
+        pipeline.incr(second)
+        pipeline.expire(second, 2)
+        is_paused, count, _ = pipeline.execute()
+        if is_paused or count > most_a_second:
+            return False
+        return bool(self._redis.set(f"{self._chain_turn}:{_name_of(series)}", "", nx=True, px=milliseconds))
+
+    def pause_chains(self, milliseconds: int) -> None:
         """Let no caller request a chain for `milliseconds`: the broker is unavailable."""
-        self._redis.set(self._chain_turn, "", px=milliseconds)
+        self._redis.set(self._chain_pause, "", px=milliseconds)
+
+    def are_chains_paused(self) -> bool:
+        """Return whether no caller may request a chain."""
+        return bool(self._redis.exists(self._chain_pause))
 
     def list_chain_times(self, series: Collection[SeriesKey]) -> Mapping[SeriesKey, datetime]:
         """Return when the chain of each of these series was received, of those that are here."""

@@ -1,5 +1,7 @@
 """REST views of subscriptions, connections and option chains."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -79,6 +81,8 @@ class RebalanceView(APIView):
 class OptionChainView(APIView):
     """The window of an option chain around the money, with live or last quotes; it subscribes nothing.
 
+    Options that do not stream have the prices of the broker's own chain, with their time (`source` is `chain`).
+
     `expiry` (the nearest without it), `strikes` (how many), `underlying_ltp` (used only where we know no price),
     `exchange`. Reading a chain that you claimed counts as a view of it.
     """
@@ -97,7 +101,7 @@ class OptionChainView(APIView):
             caller_ltp=asked.get("underlying_ltp"),
             now=now,
         )
-        quotes = market_selectors.list_quotes(tick_sizes={leg.instrument_id: leg.tick_size for leg in chain.legs})
+        quotes = self._list_quotes(chain, now)
         analytics = market_selectors.get_chain_analytics(
             series_id=listing.series_id, instrument_ids=[leg.instrument_id for leg in chain.legs], now=now
         )
@@ -105,6 +109,19 @@ class OptionChainView(APIView):
         # Without an expiry it is the nearest that is not over.
         is_over = named.expiry is not None and bool(market_selectors.list_over(contracts=[listing.contract], now=now))
         return Response(format_chain(chain, spot, quotes, analytics, is_over=is_over))
+
+    @staticmethod
+    def _list_quotes(chain: market_services.Chain, now: datetime) -> Mapping[int, market_selectors.PlainQuote]:
+        """Return the newest quotes of the options; of those that do not stream, what the broker's chain says."""
+        ticks = {leg.instrument_id: leg.tick_size for leg in chain.legs}
+        quotes = market_selectors.list_quotes(tick_sizes=ticks)
+        missing = {one: tick for one, tick in ticks.items() if one not in quotes}
+        last = market_services.current_chain(listing=chain.listing, now=now) if missing else None
+        if last is None:
+            return quotes
+        segment = chain.listing.series.segment
+        others = market_selectors.list_chain_quotes(chain=last, segment=segment, tick_sizes=missing, now=now)
+        return {**others, **quotes}
 
 
 class ChainSubscribeView(GenericAPIView[Any]):

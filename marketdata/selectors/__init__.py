@@ -1,7 +1,7 @@
 """Reads of instruments, prices, the calendar and the broker login; typed values, never half-built querysets."""
 
 from marketdata.selectors.analytics import ChainAnalytics, OptionAnalytics, get_chain_analytics
-from marketdata.selectors.broker_chains import list_broker_chains
+from marketdata.selectors.broker_chains import list_broker_chains, list_chain_quotes
 from marketdata.selectors.broker_login import (
     AccessTokenStatus,
     BrokerLogin,

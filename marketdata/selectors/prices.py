@@ -29,6 +29,7 @@ class PriceSource(StrEnum):
 
     QUOTE = "quote"  # packets of the live feed
     SNAPSHOT = "snapshot"  # the broker's REST API
+    CHAIN = "chain"  # the broker's option chain, of an instrument that does not stream
     EARLIER = "earlier"  # packets of a former socket; the open one has brought none yet
     CALLER = "caller"
     CACHE = "cache"  # the price of the last calculation of a window

@@ -9,7 +9,7 @@ from marketdata.services.access_token import (
     restore_previous_token,
     store_token,
 )
-from marketdata.services.chain_requests import request_chains
+from marketdata.services.chain_requests import current_chain, request_chains
 from marketdata.services.chains import (
     Chain,
     chain_at,

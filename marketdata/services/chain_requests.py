@@ -1,4 +1,4 @@
-"""Requests of the broker's option chains, of the series that stream.
+"""Requests of the broker's option chains: of the series that stream, and of one that a trader opens.
 
 A chain gives what the feed does not: the open interest at the previous close, from which changes count where our own
 record has none, and prices and open interest of the strikes that do not stream.
@@ -8,6 +8,9 @@ seconds (docs/dhan.md). A run sends at most MOST_A_RUN, those whose chain is mis
 the rest board keeps two runs apart. In a session a chain is requested again after three minutes, and once after the
 close (`domain.broker_chains`). A series whose chain the broker refuses, or that cannot be read, waits, longer each
 time, so that it does not hold back the others. While the broker is unavailable nobody requests chains for PAUSE_MS.
+
+A trader who opens a chain of which options do not stream gets the broker's prices of the last FRESH seconds. One caller
+requests them for all who open that chain; the others, and those beyond MOST_A_SECOND, get the ones before.
 """
 
 import logging
@@ -29,12 +32,16 @@ from marketdata.domain.instruments import OptionType, SeriesKey
 from marketdata.domain.sessions import IST
 from marketdata.rest_board import PriceWait, RestBoard
 from marketdata.selectors import SeriesListing
+from marketdata.services.price_requests import release_database
 
 logger = logging.getLogger(__name__)
 
 # docs/dhan.md: five data requests a second. Chosen: three in each run of five seconds, which leaves two a second for
 # candles and a chain that a trader opens. 51,840 a day, half of the account's allowance, if all runs were full.
 MOST_A_RUN: Final = 3
+FRESH: Final = timedelta(seconds=15)  # Chosen: prices that do not stream are looked at, not traded on.
+SAME_CHAIN_MS: Final = 3_000  # docs/dhan.md: one request for the same chain in three seconds.
+MOST_A_SECOND: Final = 2  # Chosen: with three of a run at the same moment the account's five.
 TURN_MS: Final = 4_500  # Chosen: a little less than the time between two runs.
 # Chosen: a request to a broker that does not answer takes six seconds; a run spends a fifth of its time on it.
 PAUSE_MS: Final = 30_000
@@ -50,33 +57,66 @@ def request_chains(*, series: Collection[SeriesKey], now: datetime) -> int:
     """
     board = rest_board.connect()
     due = _list_due(board, series, now)
-    if not due or not board.take_chain_turn(TURN_MS):
+    if not due or board.are_chains_paused() or not board.take_chain_turn(TURN_MS):
         return 0
     credentials = _read_credentials()
     if credentials is None:
         return 0
     listings = selectors.list_series(keys=due)
-    spots = selectors.list_instruments(instrument_ids=[one.spot_instrument_id for one in listings.values()])
     stored = 0
     for key in due:
         listing = listings.get(key)
         if listing is None:  # It has expired, or its underlying is not listed.
             _note_failure(board, key, now)
-            continue
-        spot = spots[listing.spot_instrument_id]
-        try:
-            options = dhan_api.fetch_chain(spot.key, key.expiry, credentials=credentials)
-        except DhanError as error:
-            logger.warning("option chain of %s not available: %s", key, error)
-            if not _is_about_series(error):
-                board.extend_chain_turn(PAUSE_MS)
-                break
-            _note_failure(board, key, now)
-        else:
-            # The time before the request: nothing in the answer reads as newer than it is.
-            board.write_chain(key, BrokerChain(now, _rows(listing, options)))
+        elif _request(board, listing, credentials, now) is not None:
             stored += 1
+        elif board.are_chains_paused():
+            break
     return stored
+
+
+def current_chain(*, listing: SeriesListing, now: datetime) -> BrokerChain | None:
+    """Return the broker's chain of this session for a trader who waits; None where there is none. Raises BoardError.
+
+    Requests it if the one that is kept is older than FRESH. Blocks for one request at most.
+    """
+    board, series = rest_board.connect(), listing.series
+    held = selectors.list_broker_chains(series=[series], now=now).get(series)
+    if held is not None and (now - held.received_at < FRESH or _is_of_close(series, held, now)):
+        return held
+    wait = board.list_chain_waits([series]).get(series)
+    if wait is not None and wait.due_at > now:
+        return held
+    if not board.take_chain_request(series, milliseconds=SAME_CHAIN_MS, most_a_second=MOST_A_SECOND, at=now):
+        return held
+    credentials = _read_credentials()
+    return (_request(board, listing, credentials, now) if credentials is not None else None) or held
+
+
+def _request(board: RestBoard, listing: SeriesListing, credentials: Credentials, now: datetime) -> BrokerChain | None:
+    """Request and store the chain of one series; None, noted, if it is not to be had."""
+    series = listing.series
+    spot = selectors.get_instrument_by_id(instrument_id=listing.spot_instrument_id)
+    release_database()
+    try:
+        options = dhan_api.fetch_chain(spot.key, series.expiry, credentials=credentials)
+    except DhanError as error:
+        logger.warning("option chain of %s not available: %s", series, error)
+        if _is_about_series(error):
+            _note_failure(board, series, now)
+        else:
+            board.pause_chains(PAUSE_MS)
+        return None
+    # The time before the request: nothing in the answer reads as newer than it is.
+    chain = BrokerChain(now, _rows(listing, options))
+    board.write_chain(series, chain)
+    return chain
+
+
+def _is_of_close(series: SeriesKey, held: BrokerChain, now: datetime) -> bool:
+    """Return whether the segment is closed, and the chain has its closing prices."""
+    closed_since = selectors.read_calendar(about=now.astimezone(IST).date()).closed_since(series.segment, now)
+    return closed_since is not None and held.received_at >= closed_since
 
 
 def _list_due(board: RestBoard, series: Collection[SeriesKey], now: datetime) -> Sequence[SeriesKey]:

@@ -104,11 +104,12 @@ def _ends_at() -> float:
 
 
 def _pause() -> None:
-    _release_database()
+    release_database()
     time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  jitter is no secret
 
 
-def _release_database() -> None:
+def release_database() -> None:
+    """Return the database connection of this thread to the pool before a wait for the broker."""
     # Who waits for the broker must not occupy one of the few connections of the process (DATABASE_CONNECTIONS).
     if not connection.in_atomic_block:
         connection.close()
@@ -162,7 +163,7 @@ def _fetch(batch: Sequence[int]) -> Mapping[int, Decimal] | None:
     credentials = selectors.read_credentials()
     if credentials is None:
         return None
-    _release_database()
+    release_database()
     found = dhan_api.fetch_ltp(list(id_of), credentials=credentials)
     return {id_of[key]: ltp for key, ltp in found.items() if key in id_of}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from marketdata import selectors, services
 from marketdata.domain.broker_chains import REFRESH
 from marketdata.domain.instruments import ExchangeSegment as S
 from marketdata.domain.instruments import SeriesKey
+from marketdata.domain.quote_state import QuoteState
 from marketdata.domain.sessions import IST
 from marketdata.models import Instrument
 from marketdata.redis_client import pooled_client
+from marketdata.selectors import PriceSource
 from marketdata.services import chain_requests
 from tests.brokers import Broker, running_broker
 from tests.factories import Listing, make_listing
@@ -56,10 +59,23 @@ def chain_of(key: SeriesKey, **option: object) -> Mapping[str, Any]:
     return {"data": {"last_price": 100.0, "oc": strikes}, "status": "success"}
 
 
+def free_turns() -> None:
+    """Let the next request come at once, as if seconds had passed."""
+    client = pooled_client(django_settings.REDIS_URL)
+    for name in ("chain_turn*", "chain_pause"):
+        for key in client.scan_iter(f"{django_settings.REDIS_PREFIX}:{name}"):
+            client.delete(key)
+
+
 def request(*series: SeriesKey, now: datetime = OPEN) -> int:
     """Request as a run does whose turn has come."""
-    pooled_client(django_settings.REDIS_URL).delete(f"{django_settings.REDIS_PREFIX}:chain_turn")
+    free_turns()
     return services.request_chains(series=series, now=now)
+
+
+def open_chain(series: SeriesKey, *, now: datetime = OPEN) -> Any:
+    """Return the broker's chain as a trader gets it who opens the series."""
+    return services.current_chain(listing=selectors.get_series_by_key(key=series), now=now)
 
 
 def read(series: SeriesKey, *, now: datetime = OPEN) -> Any:
@@ -215,3 +231,80 @@ def test_a_held_chain_is_read_again_only_when_there_is_a_newer_one(broker: Broke
     request(series, now=OPEN + REFRESH)
     newer = selectors.list_broker_chains(series=[series], now=OPEN + REFRESH, held=held)
     assert newer[series].received_at == OPEN + REFRESH
+
+
+def test_a_trader_gets_a_chain_at_once_and_the_next_one_the_same(broker: Broker, listing: Listing) -> None:
+    series = listing.series_of("TCS")
+    broker.answer(200, chain_of(series))
+
+    first = open_chain(series)
+    again = open_chain(series, now=OPEN + timedelta(seconds=10))
+
+    assert first.received_at == again.received_at == OPEN
+    assert len(broker.requests) == 1
+
+
+def test_a_chain_that_is_no_longer_fresh_is_requested_again(broker: Broker, listing: Listing) -> None:
+    series = listing.series_of("TCS")
+    broker.answer(200, chain_of(series))
+    open_chain(series)
+    free_turns()
+
+    later = OPEN + chain_requests.FRESH
+
+    assert open_chain(series, now=later).received_at == later
+    # A second caller within three seconds gets the one before.
+    assert open_chain(series, now=later + chain_requests.FRESH).received_at == later
+    assert len(broker.requests) == 2
+
+
+def test_traders_together_request_a_few_chains_in_a_second(broker: Broker, listing: Listing) -> None:
+    broker.answer(200, chain_of(listing.series_of("TCS")))
+
+    opened = [open_chain(series) for series in listing.series[: chain_requests.MOST_A_SECOND + 1]]
+
+    assert len(broker.requests) == chain_requests.MOST_A_SECOND
+    assert opened[-1] is None
+
+
+def test_closing_prices_are_requested_once(broker: Broker, listing: Listing) -> None:
+    series, evening = listing.series_of("TCS"), today(18)
+    broker.answer(200, chain_of(series))
+
+    assert open_chain(series, now=evening).received_at == evening
+    assert open_chain(series, now=evening + timedelta(hours=3)).received_at == evening
+    assert len(broker.requests) == 1
+
+
+def test_a_trader_does_not_wait_for_a_broker_that_was_just_unavailable(broker: Broker, listing: Listing) -> None:
+    broker.answer(429, {"data": {"805": "Too many requests."}, "status": "failed"})
+
+    assert [open_chain(series) for series in listing.series[:2]] == [None, None]
+
+    assert len(broker.requests) == 1
+
+
+def test_quotes_of_a_chain_state_their_source_and_that_they_do_not_stream(broker: Broker, listing: Listing) -> None:
+    series = listing.series_of("TCS")
+    broker.answer(200, chain_of(series, last_price=0, oi=0))
+    empty = first_quote(open_chain(series))
+    free_turns()
+    broker.answer(200, chain_of(series, last_price=20.549999, previous_close_price=22, top_bid_price=20.5, oi=650))
+    later = OPEN + chain_requests.FRESH
+
+    quote = first_quote(open_chain(series, now=later), now=later)
+
+    assert (quote.source, quote.at, quote.state) == (PriceSource.CHAIN, later, QuoteState.STALE)
+    assert (quote.ltp, quote.change, quote.change_percent) == (20.55, -1.45, -6.59)
+    assert (quote.bid, quote.ask, quote.oi, quote.volume, quote.previous_close) == (20.5, None, 650, None, 22.0)
+    assert (empty.ltp, empty.oi, empty.state) == (None, 0, QuoteState.WAITING)
+    assert first_quote(open_chain(series, now=later), now=today(18)).state == QuoteState.STALE
+
+
+def first_quote(chain: Any, *, now: datetime = OPEN) -> selectors.PlainQuote:
+    """Return the quote of the first option in a chain."""
+    instrument_id = int(chain.rows["instrument_id"][0])
+    quotes = selectors.list_chain_quotes(
+        chain=chain, segment=S.NSE_FNO, tick_sizes={instrument_id: Decimal("0.05")}, now=now
+    )
+    return quotes[instrument_id]
