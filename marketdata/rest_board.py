@@ -1,11 +1,18 @@
 """STORE. The rest board in Redis: the answers of the broker's REST API, as all processes know them together.
 
-The only module that knows these keys, under the prefix of the source. `odd_items` (hash: answer:kind -> number of odd
-items); `price_waits`, `candle_waits` and `chain_waits` (hashes: instrument id or series -> failures:epoch milliseconds,
-expire); `candles_requested:<day>` (a counter, expires); `rest_turn` (a `Turn`, expires); `chain_turn`, with a series or
-a second behind it too, and `chain_pause` (expire); `wanted_spots` (sorted set: instrument id by epoch seconds, expires);
-`spot_answers` (hash: instrument id -> price:epoch milliseconds, expires); `chain:<series>` (a packed `BrokerChain`,
-expires). Redis may lose all of them: counters begin again, and each price, candle and chain is requested once more.
+The only module that knows these keys, under the prefix of the source. All but `odd_items` expire.
+
+    odd_items                      hash: answer:kind -> number of odd items
+    price_waits, candle_waits      hashes: instrument id -> failures:epoch milliseconds
+    chain_waits                    hash: series -> the same
+    candles_requested:<day>        a counter
+    rest_turn                      a `Turn`
+    chain_turn, chain_pause        exist; `chain_turn` also with a series or a second behind it
+    wanted_spots                   sorted set: instrument id by epoch seconds
+    spot_answers                   hash: instrument id -> price:epoch milliseconds
+    chain:<series>                 a packed `BrokerChain`
+
+Redis may lose all of them: counters begin again, and each price, candle and chain is requested once more.
 """
 
 from collections.abc import Collection, Mapping, Sequence
