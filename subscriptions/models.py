@@ -174,7 +174,8 @@ class Claim(models.Model):
 
     kind = models.CharField(max_length=9, choices=[(one.value, one.value) for one in ClaimKind])
     tier = models.CharField(max_length=1, choices=[(one.value, one.value) for one in Tier])
-    # The trader; null for preload rules and spots. Claims are released, with audit rows, before a user is deleted.
+    # The trader; null for preload rules, spots and views. Claims are released, with audit rows, before a user is
+    # deleted.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="claims"
     )
@@ -218,6 +219,11 @@ class Claim(models.Model):
                 fields=["user", "exchange_segment", "underlying_symbol", "expiry", "width"],
                 condition=Q(kind="chain"),
                 name="claims_one_chain_per_user",
+            ),
+            models.UniqueConstraint(
+                fields=["exchange_segment", "underlying_symbol", "expiry", "width"],
+                condition=Q(kind="view"),
+                name="claims_one_view_per_window",
             ),
         ]
         indexes = [

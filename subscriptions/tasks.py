@@ -51,6 +51,12 @@ def request_chains(**_: object) -> None:
         logger.warning("option chains not requested, next attempt at the next run: %s", error)
 
 
+@shared_task(name="subscriptions.tasks.release_unviewed", time_limit=60)
+def release_unviewed(**_: object) -> None:
+    """Release the chains that only browsers showed, a minute after the last one left."""
+    _run_pass("release_unviewed", services.release_unviewed)
+
+
 def _run_pass(name: str, run: Callable[..., object]) -> None:
     """Run a pass and record it; a refused pass is tried again at the next beat."""
     now = timezone.now()

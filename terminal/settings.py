@@ -290,6 +290,10 @@ CLOSES_KEEP_DAYS = _whole("CLOSES_KEEP_DAYS", 300, low=30, high=10_000)
 # Maximum of live instruments of one trader, unless staff set another for the user.
 INSTRUMENT_QUOTA = _whole("INSTRUMENT_QUOTA", 5_000, low=0, high=25_000)
 
+# How long a chain streams after the last browser that showed it left. 60: design.md, section 3, view claim. Low: web
+# processes note views every 30 s, and again 5 s after a failure; a shorter time would end the claims of open chains.
+VIEW_SECONDS = _whole("VIEW_SECONDS", 60, low=45, high=3_600)
+
 # The profile of preload rules that applies.
 PRELOAD_PROFILE: str = env.str("PRELOAD_PROFILE", default="lean")
 # Scope of the end of the day: "all" at 15:30, or with "closed_segments" each segment after its session.

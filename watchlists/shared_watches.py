@@ -7,14 +7,17 @@ A watch is resolved again only for a reason:
 3. Nothing happened for `REFRESH_SECONDS`: a change may have been lost, and what depends on the date changes unnoticed.
 
 So browsers at rest cost no queries, however many show a chain. Each viewer compares the answer with its former one.
-Views are noted together, too: they decide the order of eviction. All state belongs to one event loop.
+Views are noted together, too: they decide the order of eviction, and they keep the claims of open chains. An open chain
+that lost its view claim, at the end of the day or to make room, gets another when views are noted. All state belongs to
+one event loop.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
 
@@ -22,6 +25,7 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from django.utils import timezone
 
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.changes import Changes
 from marketdata.domain.errors import DomainError
 from marketdata.quote_board import BoardError
@@ -38,7 +42,9 @@ FOLLOW_SECONDS: Final = 5.0
 REFRESH_SECONDS: Final = 60.0
 """Chosen: bounds how long a browser shows what a lost message would have changed, at one resolution a minute."""
 NOTE_SECONDS: Final = 30.0
-"""Required: one write per process and half a minute. Eviction compares ages of minutes."""
+"""Required: one write per process and half a minute. Eviction compares ages of minutes. Less than VIEW_SECONDS."""
+NOTE_AGAIN_SECONDS: Final = 5.0
+"""Chosen: a short outage of PostgreSQL must not make the last view of an open chain older than VIEW_SECONDS."""
 BEAT_SECONDS: Final = 0.5
 """Chosen: a fraction of FOLLOW_SECONDS."""
 CONCURRENT: Final = 4
@@ -77,11 +83,18 @@ class _Topic:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_changed: bool = False
     is_being_read: bool = False
+    # Whether it is an open chain that needs a view claim.
+    is_unclaimed: bool = False
 
     @property
     def follows_price(self) -> bool:
         """Whether it changes without a service that would publish it."""
         return self.resolved is not None and self.resolved.follows_price
+
+    @property
+    def window_key(self) -> WindowKey | None:
+        """The window of a chain, once it has been resolved."""
+        return None if self.resolved is None else self.resolved.window_key
 
 
 class SharedWatches:
@@ -99,6 +112,8 @@ class SharedWatches:
         self._refresh_seconds = refresh_seconds
         self._note_seconds = note_seconds
         self._topics: dict[_Subject, _Topic] = {}
+        # When the last browser of this process left a window: its claim ends VIEW_SECONDS later.
+        self._left: dict[WindowKey, datetime] = {}
         self._changed: set[_Topic] = set()
         self._has_changed = asyncio.Event()
         self._gate = asyncio.Semaphore(CONCURRENT)
@@ -138,6 +153,8 @@ class SharedWatches:
         topic.viewers.discard((viewer, watch))
         if not topic.viewers:
             del self._topics[topic.subject]
+            if topic.window_key is not None:
+                self._left[topic.window_key] = timezone.now()
 
     def note(self, changes: Changes) -> None:
         """Read again what these changes touch."""
@@ -156,8 +173,9 @@ class SharedWatches:
 
     async def _run(self) -> None:
         """Have read what changed or is due, and note views, while there are viewers."""
-        noted_at = time.monotonic()
-        while self._topics:
+        due_at = time.monotonic() + self._note_seconds
+        # No `await` between the condition and the end: a watch that is opened then starts another task.
+        while self._topics or self._left:
             try:
                 async with asyncio.timeout(min(BEAT_SECONDS, self._follow_seconds)):
                     await self._has_changed.wait()
@@ -173,9 +191,12 @@ class SharedWatches:
                     reading = asyncio.create_task(self._read_again(topic), name="open watch")
                     self._readings.add(reading)
                     reading.add_done_callback(self._readings.discard)
-            if time.monotonic() - noted_at >= self._note_seconds:
-                noted_at = time.monotonic()
-                await self._note_views()
+            # What the last browser leaves is noted at once, because this task ends then.
+            is_last = bool(self._left) and not self._topics
+            if time.monotonic() >= due_at or is_last:
+                is_noted = await self._note_views()
+                pause = self._note_seconds if is_noted else min(self._note_seconds, NOTE_AGAIN_SECONDS)
+                due_at = time.monotonic() + pause
 
     def _is_due(self, topic: _Topic) -> bool:
         """Return whether a topic must be read again without a change."""
@@ -195,15 +216,23 @@ class SharedWatches:
         while topic.is_changed and topic.viewers:
             topic.is_changed = False
             async with topic.lock, self._gate:
+                before, is_unclaimed, topic.is_unclaimed = topic.window_key, topic.is_unclaimed, False
                 try:
-                    await self._resolve(topic, user_id=topic.subject.user_id, is_opening=False)
+                    await self._resolve(
+                        topic, user_id=topic.subject.user_id, is_opening=False, is_unclaimed=is_unclaimed
+                    )
+                    # Another window: the nearest expiry is over, or the contracts have another name.
+                    if before not in {None, topic.window_key}:
+                        topic.is_unclaimed = topic.is_changed = True
                 except MessageError as error:
                     _show(topic, error)
                 except Exception:  # The outermost loop of a topic: a bug with one must not end its updates.
                     logger.exception("open watch not read; again within %.0f s", self._refresh_seconds)
         topic.is_being_read = False
 
-    async def _resolve(self, topic: _Topic, *, user_id: int | None, is_opening: bool) -> ResolvedWatch:
+    async def _resolve(
+        self, topic: _Topic, *, user_id: int | None, is_opening: bool, is_unclaimed: bool = False
+    ) -> ResolvedWatch:
         """Resolve in a thread, because that reads the database; show the answer if it is new. Raises MessageError."""
         topic.began_at = time.monotonic()
         self.resolutions += 1
@@ -212,6 +241,7 @@ class SharedWatches:
             watch=topic.subject.watch,
             user_id=user_id,
             is_opening=is_opening,
+            is_unclaimed=is_unclaimed,
             now=timezone.now(),
         )
         try:
@@ -226,7 +256,12 @@ class SharedWatches:
             _show(topic, resolved)
         return resolved
 
-    async def _note_views(self) -> None:
+    async def _note_views(self) -> bool:
+        """Note the views of all browsers together; have open chains without a view claim read again, to claim them.
+
+        Return whether that succeeded. After a failure the times at which browsers left are lost: what they showed ends
+        up to half a minute early.
+        """
         views = [
             View(viewer.user_id, resolved.series, () if resolved.series else resolved.instrument_ids)
             for topic in self._topics.values()
@@ -234,15 +269,30 @@ class SharedWatches:
             for viewer, _ in topic.viewers
             if viewer.user_id is not None
         ]
-        note = partial(
-            subscription_services.note_views, list(dict.fromkeys(views)), every=timedelta(0), now=timezone.now()
-        )
+        now, left = timezone.now(), self._left
+        self._left = {}
+        opened = {key: now for topic in self._topics.values() if (key := topic.window_key) is not None}
+        note = partial(_note, list(dict.fromkeys(views)), left | opened, now=now)
         try:
-            await database_sync_to_async(note, thread_sensitive=False)()
+            unclaimed = await database_sync_to_async(note, thread_sensitive=False)()
         except DatabaseError as error:
-            logger.warning("views not noted (%s); again in %.0f s", type(error).__name__, self._note_seconds)
+            logger.warning("views not noted (%s); again in %.0f s", type(error).__name__, NOTE_AGAIN_SECONDS)
+            return False
         except Exception:  # The outermost loop: watches must be read again, whatever is wrong with a view.
-            logger.exception("views not noted; again in %.0f s", self._note_seconds)
+            logger.exception("views not noted; again in %.0f s", NOTE_AGAIN_SECONDS)
+            return False
+        for topic in self._topics.values():
+            if topic.window_key in unclaimed:
+                topic.is_unclaimed = True
+                self._changed.add(topic)
+                self._has_changed.set()
+        return True
+
+
+def _note(views: list[View], windows: dict[WindowKey, datetime], *, now: datetime) -> Set[WindowKey]:
+    """Write views of users, and the last views of windows; return the windows without a view claim."""
+    subscription_services.note_views(views, every=timedelta(0), now=now)
+    return subscription_services.note_windows(windows)
 
 
 def _subject(viewer: Viewer, watch: Watch) -> _Subject:

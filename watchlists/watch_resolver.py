@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from marketdata import selectors as market
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, OptionType, SeriesKey, format_expiry, format_strike
 from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
@@ -20,28 +22,44 @@ from subscriptions import services as subscription_services
 from watchlists import selectors
 
 
+class StandstillReason(StrEnum):
+    """Why instruments of an open chain do not stream."""
+
+    NO_ROOM = "no_room"
+    SOON = "soon"  # They are claimed when views are noted next.
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedWatch:
     """The answer to a watch, and the instruments whose quotes are sent."""
 
     message: Mapping[str, Any]
     instrument_ids: tuple[int, ...]
-    series: SeriesKey | None = None
+    window_key: WindowKey | None = None
     """Of a chain."""
     series_ids: tuple[int, ...] = ()
     """Of a chain, the id of its analytics."""
     follows_price: bool = False
     """No claim holds this chain, so no service moves its window: viewers must read it again as the price moves."""
 
+    @property
+    def series(self) -> SeriesKey | None:
+        """The series of a chain."""
+        return None if self.window_key is None else self.window_key.series
 
-def resolve_watch(*, watch: Watch, user_id: int | None, is_opening: bool, now: datetime) -> ResolvedWatch:
+
+def resolve_watch(
+    *, watch: Watch, user_id: int | None, is_opening: bool, is_unclaimed: bool = False, now: datetime
+) -> ResolvedWatch:
     """Return the answer to `watch`. Raises DomainError with a sentence for the trader.
 
     `is_opening` is true when a browser of this user opens the watch, which counts as a view, and false when an open one
-    is read again. Chains and instruments are the same for all users, so then they need none.
+    is read again. Chains and instruments are the same for all users, so then they need none. A chain that is opened, or
+    is open and `is_unclaimed`, gets a view claim, so that it streams.
     """
     if isinstance(watch, WatchChain):
-        return _resolve_chain(watch, user_id if is_opening else None, now, is_opening=is_opening)
+        user_id = user_id if is_opening else None
+        return _resolve_chain(watch, user_id, now, is_opening=is_opening, claims_view=is_opening or is_unclaimed)
     if isinstance(watch, WatchInstruments):
         instrument_ids = market.list_existing(watch.instrument_ids)
     elif user_id is not None:
@@ -64,7 +82,9 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
     return ResolvedWatch(message, tuple(instrument_ids))
 
 
-def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_opening: bool) -> ResolvedWatch:
+def _resolve_chain(
+    watch: WatchChain, user_id: int | None, now: datetime, *, is_opening: bool, claims_view: bool
+) -> ResolvedWatch:
     expiry = parse_expiry(watch.expiry) if watch.expiry else None
     view = partial(
         subscription_services.view_chain, width=watch.strikes, user_id=user_id, is_opening=is_opening, now=now
@@ -83,8 +103,11 @@ def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_
         underlying = market.find_underlying(symbol=present.underlying, exchange=EXCHANGE_OF[present.segment])
         present_expiry = present.expiry if expiry else None
         chain = view(listing=market.get_series(underlying=underlying, expiry=present_expiry, now=now))
+    if claims_view:
+        subscription_services.claim_view(chain=chain, user_id=user_id, is_opening=is_opening, now=now)
     listing, window, legs = chain.listing, chain.window, chain.legs
     ids = [leg.instrument_id for leg in legs]
+    standing = _not_streaming([listing.spot_instrument_id, *ids])
     message = {
         "type": "chain",
         "id": watch.watch_id,
@@ -105,12 +128,13 @@ def _resolve_chain(watch: WatchChain, user_id: int | None, now: datetime, *, is_
         "tick_size": float(legs[0].tick_size) if legs else None,
         "width": chain.width,
         "strikes": _strikes(legs),
-        "not_streaming": _not_streaming([listing.spot_instrument_id, *ids]),
+        "not_streaming": standing,
+        "not_streaming_reason": _reason_of(standing),
     }
     return ResolvedWatch(
         message,
         (listing.spot_instrument_id, *ids),
-        series=listing.series,
+        window_key=chain.key,
         series_ids=(listing.series_id,),
         follows_price=not subscriptions.is_claimed(chain.key),
     )
@@ -128,3 +152,9 @@ def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:
 def _not_streaming(instrument_ids: Sequence[int]) -> list[int]:
     streamed = subscriptions.connection_of(instrument_ids)
     return [one for one in instrument_ids if one not in streamed]
+
+
+def _reason_of(not_streaming: Sequence[int]) -> StandstillReason | None:
+    if not not_streaming:
+        return None
+    return StandstillReason.NO_ROOM if len(not_streaming) > subscriptions.count_free() else StandstillReason.SOON

@@ -20,6 +20,7 @@ from django.utils.html import format_html
 
 from marketdata.admin import ReadOnlyAdmin, format_moment, moment_column
 from subscriptions import selectors, services
+from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, FeedConnection, Subscription
 from subscriptions.permissions import OPERATE
 
@@ -163,7 +164,7 @@ class ClaimAdmin(ReadOnlyAdmin):
 
     @admin.display(description="claimed by", ordering="user__username")
     def claimant(self, row: Claim) -> str:
-        """Return the trader, the rule, or the chains of a spot."""
+        """Return the trader, the rule, the chains of a spot, or the browsers of a view."""
         return _claimant(row)
 
     @admin.display(ordering="is_pinned", empty_value="")
@@ -269,4 +270,6 @@ def _count(number: int, noun: str) -> str:
 def _claimant(claim: Claim) -> str:
     if claim.user is not None:
         return claim.user.get_username()
+    if claim.kind == ClaimKind.VIEW:
+        return "browsers"
     return f"rule {claim.rule}" if claim.rule is not None else "chains"

@@ -26,6 +26,7 @@ class ClaimKind(StrEnum):
     CHAIN = "chain"  # an explicit chain subscription through the API
     PRELOAD = "preload"
     SPOT = "spot"  # the underlying of claimed chains
+    VIEW = "view"  # a chain that browsers show; one for all of them
 
 
 class LogAction(StrEnum):
@@ -53,6 +54,8 @@ class LogReason(StrEnum):
     EOD_CLEANUP = "EOD_CLEANUP"
     EXPIRED = "EXPIRED"
     USER_DELETED = "USER_DELETED"
+    VIEWED = "VIEWED"  # a browser shows the chain
+    NOT_VIEWED = "NOT_VIEWED"  # the last browser that showed it left a minute ago
     FAILOVER = "FAILOVER"  # the connection was lost for longer than the grace period
     REBALANCE = "REBALANCE"
     REPAIR = "REPAIR"

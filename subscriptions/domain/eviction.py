@@ -1,4 +1,4 @@
-"""Choice of the tier-A chains to evict: least recently viewed first, and only as many as needed.
+"""Choice of the tier-A chains to evict: views first, then least recently viewed, and only as many as needed.
 
 Theory of operation. An instrument stops streaming only once every chain that holds it is evicted, so the effect of one
 eviction depends on the others: two chains that share a leg free it only together. Hence the unit of choice is a group,
@@ -6,7 +6,8 @@ not a chain:
 
 1. For every instrument, the chains that hold it form a group: evicting exactly these frees the instrument. Instruments
    with the same holders share a group; the group frees as many instruments.
-2. A group is as old as its most recently viewed member: no recently viewed chain goes because an old one shares a leg.
+2. The claim by which browsers show a chain (a view) is a candidate of its own, and older than every other chain.
+   A group is as old as its youngest member: no recently viewed chain goes because an old one shares a leg.
 3. The oldest group goes first; of groups with the same age (they share that member) the smallest.
 4. The chosen chains leave every other group that they belong to. A group that shrinks becomes older, so it is queued
    again; a group without members left is free.
@@ -21,19 +22,30 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from heapq import heapify, heappop, heappush
+
+
+class Evictable(Enum):
+    """The chains that may be evicted for an added item."""
+
+    NONE = "none"
+    VIEWS = "views"  # chains that browsers only show
+    CHAINS = "chains"  # all of tier A
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One tier-A chain (or instrument) over all its claims; viewed last when the newest of them was.
+    """One tier-A chain (or instrument) over its claims of traders, or its view claim (`is_view`).
 
-    `holds` are the instruments, spot included, that stream only for candidates.
+    It was viewed last when the newest of these claims was. `holds` are the instruments, spot included, that stream only
+    for candidates.
     """
 
     key: int
     last_viewed_at: datetime
     holds: Set[int]
+    is_view: bool = False
 
 
 @dataclass(slots=True)
@@ -50,7 +62,7 @@ class _Group:
 
 @dataclass(slots=True)
 class _Ranking:
-    """Candidates, least recently viewed first; the groups; and the groups of each rank."""
+    """Candidates, views first, then least recently viewed; the groups; and the groups of each rank."""
 
     ordered: Sequence[Candidate]
     groups: list[_Group] = field(default_factory=list)
@@ -91,7 +103,7 @@ def choose(candidates: Sequence[Candidate], *, shortfall: int) -> Sequence[Candi
 
 
 def _rank(candidates: Sequence[Candidate]) -> _Ranking:
-    ordered = sorted(candidates, key=lambda one: (one.last_viewed_at, one.key))
+    ordered = sorted(candidates, key=lambda one: (not one.is_view, one.last_viewed_at, one.key))
     holders: dict[int, list[int]] = defaultdict(list)
     for rank, candidate in enumerate(ordered):
         for instrument_id in candidate.holds:

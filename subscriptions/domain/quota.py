@@ -1,9 +1,35 @@
-"""The narrower chain that is offered when a chain exceeds a quota or the capacity."""
+"""The quota of one trader, and the narrower chain that is offered when a chain exceeds the quota or the capacity."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
+from dataclasses import dataclass
 from decimal import Decimal
 
 from marketdata.domain import chain
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """A trader's quota, how many instruments count against it, and those that would not: they stream anyway.
+
+    `used` may exceed `quota`: staff lowered it, or another trader released instruments that the two shared.
+    """
+
+    quota: int
+    used: int
+    streaming: Set[int]
+
+    @property
+    def left(self) -> int:
+        """Instruments that may still start to stream for this trader."""
+        return max(0, self.quota - self.used)
+
+    def count_starting(self, asked: Set[int]) -> int:
+        """Return how many of the instruments `asked` would start to stream."""
+        return len(asked - self.streaming)
+
+    def permits(self, asked: Set[int]) -> bool:
+        """Return whether these instruments fit; those that stream anyway always do."""
+        return self.count_starting(asked) <= self.left
 
 
 def widest_fitting(

@@ -27,7 +27,14 @@ from subscriptions.selectors.connections import (
 )
 from subscriptions.selectors.drift import compare_board
 from subscriptions.selectors.held import TierBHeld, get_tier_b_held, list_vanished
-from subscriptions.selectors.preload import PreloadPlan, PreloadTarget, RuleState, list_rule_states, plan_preload
+from subscriptions.selectors.preload import (
+    PreloadPlan,
+    PreloadTarget,
+    RuleState,
+    count_free,
+    list_rule_states,
+    plan_preload,
+)
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
 from subscriptions.selectors.status import (
     ON_THEIR_WAY_SECONDS,

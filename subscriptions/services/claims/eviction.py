@@ -1,4 +1,7 @@
-"""Eviction: release whole chains of tier A, least recently viewed first, inside the transaction that needs the room.
+"""Eviction: release whole chains of tier A inside the transaction that needs the room, least recently viewed first.
+
+Views, the chains that browsers only show, come before all others. A view is evicted apart from the claims of traders on
+the same chain, and no trader gets a notice of it: the pages that show the chain say so.
 
 Steps: (1) `legs.add` finds a shortage of n slots and calls `_Eviction.make_room`; (2) `_choose` reads the oldest chains
 with the instruments that stream only for them and lets the domain choose; (3) `_evict` releases the claims of the
@@ -11,13 +14,13 @@ an instrument that a chain outside the reading holds as well is not freed by evi
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.db import connection
 
 from marketdata import notices
-from subscriptions.domain.claims import Cause, LegChange, LogAction, LogReason, Tier
-from subscriptions.domain.eviction import Candidate, choose
+from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
+from subscriptions.domain.eviction import Candidate, Evictable, choose
 from subscriptions.models import Claim
 from subscriptions.services.claims import wording
 from subscriptions.services.claims.release import Release, release
@@ -32,15 +35,18 @@ USUAL_LEGS: Final = 40
 READING_GROWTH: Final = 4  # chosen: 500 chains are read in five steps, and the earlier steps add at most a third
 EVICTED_NOTICE: Final = "evicted"
 
-_UNIT: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_id"
+_CHAIN: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_id"
+_UNIT: Final = f"{_CHAIN}, kind = 'view'"
+_EVICTABLE_KINDS: Final = "tier = 'A' AND kind <> 'spot' AND (kind = 'view' OR NOT %(only_views)s)"
 
-# The chain that the added claims belong to is spared as a whole: evicting its other claims frees nothing.
+# The chain that the added claims belong to is spared as a whole: evicting its other claims frees nothing. In the order
+# of `domain.eviction`.
 _LIST_OLDEST = f"""
-SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id ORDER BY id)
-FROM claims WHERE tier = 'A' AND kind <> 'spot'
+SELECT min(id), max(last_viewed_at) AS viewed_at, array_agg(id ORDER BY id), kind = 'view' AS is_view
+FROM claims WHERE {_EVICTABLE_KINDS}
 GROUP BY {_UNIT}
-HAVING NOT bool_or(is_pinned OR id = ANY(%s))
-ORDER BY viewed_at, min(id) LIMIT %s
+HAVING NOT bool_or(is_pinned OR id = ANY(%(added_claims)s))
+ORDER BY is_view DESC, viewed_at, min(id) LIMIT %(limit)s
 """  # noqa: S608  Constants of this module.
 
 # The claims that hold a subscription. A spot claim lives as long as its chains: its leg counts as held by them.
@@ -70,7 +76,7 @@ FROM (
 # The instruments that would stop streaming if every evictable chain were evicted: the most that can be freed.
 _COUNT_FREEABLE = f"""
 WITH evictable AS (
-    SELECT unnest(array_agg(id)) AS id FROM claims WHERE tier = 'A' AND kind <> 'spot'
+    SELECT unnest(array_agg(id)) AS id FROM claims WHERE {_EVICTABLE_KINDS}
     GROUP BY {_UNIT} HAVING NOT bool_or(is_pinned OR id = ANY(%(added_claims)s))
 )
 SELECT count(*) FROM subscriptions AS subscription
@@ -81,7 +87,7 @@ WHERE tier = 'A' AND NOT instrument_id = ANY(%(needed)s)
 
 @dataclass(frozen=True, slots=True)
 class AddedLegs:
-    """The legs that claims gained, and the subjects of the chains that were evicted for them."""
+    """The legs that claims gained, and the subjects of the chains that traders lost for them."""
 
     changes: Sequence[LegChange]
     evicted: tuple[str, ...] = ()
@@ -89,36 +95,50 @@ class AddedLegs:
 
 @dataclass(frozen=True, slots=True)
 class AddedItem:
-    """The item that needs the room, as a notice names it, and the trader who added it (None: not a trader)."""
+    """The item that needs the room, as a notice names it, the trader who added it (None: not a trader), its victims."""
 
     words: str
     user_id: int | None = None
+    may_evict: Evictable = Evictable.CHAINS
 
 
 ALWAYS_ON: Final = AddedItem("always-on instruments")
 
 
+class _Oldest(NamedTuple):
+    """One evictable chain: its claims of traders, or its view claim."""
+
+    viewed_at: datetime
+    claim_ids: Sequence[int]
+    is_view: bool
+
+
 @dataclass(slots=True)
 class _Eviction:
-    """The eviction for one addition, and the chains evicted so far."""
+    """The eviction for one addition, and the chains that traders lost so far; views are not among them."""
 
     wanted: Mapping[int, Sequence[int]]
     cause: Cause
+    may_evict: Evictable
     evicted: list[Release] = field(default_factory=list)
 
     def make_room(self, shortage: Shortage) -> None:
         """Evict as many chains as the shortage needs. Raises CapacityExceeded if all together do not suffice."""
+        if self.may_evict is Evictable.NONE:
+            raise CapacityExceeded(shortage)
         needed = frozenset(one for instruments in self.wanted.values() for one in instruments)
-        chains = _choose(shortage, added_claims=list(self.wanted), needed=needed)
+        only_views = self.may_evict is Evictable.VIEWS
+        chains = _choose(shortage, added_claims=list(self.wanted), needed=needed, only_views=only_views)
         cause = Cause(LogReason.CAPACITY, self.cause.actor, self.cause.now)
-        self.evicted += _evict(chains, cause=cause, held_next=needed)
+        released = _evict([one.claim_ids for one in chains], cause=cause, held_next=needed)
+        self.evicted += [one for one, chain in zip(released, chains, strict=True) if not chain.is_view]
 
 
 def add_legs(
     wanted: Mapping[int, Sequence[int]], *, tiers: Mapping[int, Tier], cause: Cause, added: AddedItem
 ) -> AddedLegs:
-    """Add legs to claims (`legs.add`), evicting chains if the legs do not fit. Raises CapacityExceeded."""
-    eviction = _Eviction(wanted, cause)
+    """Add legs to claims (`legs.add`), evicting what `added` may evict if they do not fit. Raises CapacityExceeded."""
+    eviction = _Eviction(wanted, cause, added.may_evict)
     changes = legs.add(wanted, tiers=tiers, make_room=eviction.make_room)
     if eviction.evicted:
         _notify_on_commit(eviction.evicted, added)
@@ -139,56 +159,59 @@ def evict_chains(*, claim_ids: Collection[int], actor: str, reason: str, now: da
 def set_pinned(*, claim_ids: Collection[int], is_pinned: bool, actor: str, now: datetime) -> int:
     """Pin or unpin the chains of these claims; return the number of claims changed. Pinned chains are not evicted.
 
-    All tier-A claims of a chain are pinned together. Raises PlacementBusy.
+    All tier-A claims of a chain are pinned together, except that of its viewers, which ends with them. Raises
+    PlacementBusy.
     """
     with placement(now=now):
         ids = [one for chain in _list_chains(claim_ids) for one in chain]
-        claims = list(Claim.objects.filter(pk__in=ids).exclude(is_pinned=is_pinned))
+        claims = list(Claim.objects.filter(pk__in=ids).exclude(kind=ClaimKind.VIEW).exclude(is_pinned=is_pinned))
         Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(is_pinned=is_pinned)
         action = LogAction.PIN if is_pinned else LogAction.UNPIN
         audit.record(claims, action=action, cause=Cause(LogReason.STAFF, actor, now))
         return len(claims)
 
 
-def _choose(shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int]) -> Sequence[Sequence[int]]:
-    """Return the claims of each chain to evict. Raises CapacityExceeded if all chains do not suffice."""
+def _choose(
+    shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int], only_views: bool
+) -> Sequence[_Oldest]:
+    """Return the chains to evict. Raises CapacityExceeded if all chains do not suffice."""
     limit = first_limit = 2 + shortage.shortfall // USUAL_LEGS
     while True:
-        chains = _list_oldest(added_claims, limit)
+        chains = _list_oldest(added_claims, limit, only_views=only_views)
         chosen = choose(_list_candidates(chains, needed), shortfall=shortage.shortfall)
         if chosen:
-            return [chains[one.key][1] for one in chosen]
+            return [chains[one.key] for one in chosen]
         # The first failure counts what all chains would free, so a hopeless request is refused without reading them
         # all. A reading shorter than its limit has seen every chain: no further one can succeed.
         if len(chains) < limit or limit == first_limit:
-            freeable = _count_freeable(added_claims, needed)
+            freeable = _count_freeable(added_claims, needed, only_views=only_views)
             if freeable < shortage.shortfall:
                 raise CapacityExceeded(shortage, freeable=freeable)
         limit *= READING_GROWTH
 
 
-def _list_oldest(added_claims: Sequence[int], limit: int) -> Mapping[int, tuple[datetime, Sequence[int]]]:
-    """Return the least recently viewed chains: key -> (time of the last view, claim ids)."""
+def _list_oldest(added_claims: Sequence[int], limit: int, *, only_views: bool) -> Mapping[int, _Oldest]:
+    """Return the chains that are evicted first, by key."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIST_OLDEST, [list(added_claims), limit])
-        return {key: (viewed_at, claim_ids) for key, viewed_at, claim_ids in cursor.fetchall()}
+        cursor.execute(_LIST_OLDEST, {"added_claims": list(added_claims), "limit": limit, "only_views": only_views})
+        return {key: _Oldest(*columns) for key, *columns in cursor.fetchall()}
 
 
-def _list_candidates(
-    chains: Mapping[int, tuple[datetime, Sequence[int]]], needed: Collection[int]
-) -> Sequence[Candidate]:
-    key_of = {claim_id: key for key, (_, claim_ids) in chains.items() for claim_id in claim_ids}
+def _list_candidates(chains: Mapping[int, _Oldest], needed: Collection[int]) -> Sequence[Candidate]:
+    key_of = {claim_id: key for key, one in chains.items() for claim_id in one.claim_ids}
     holds: dict[int, set[int]] = {key: set() for key in chains}
     with connection.cursor() as cursor:
         cursor.execute(_LIST_HOLDINGS, {"claims": list(key_of), "needed": list(needed)})
         for claim_id, instrument_id in cursor.fetchall():
             holds[key_of[claim_id]].add(instrument_id)
-    return [Candidate(key, viewed_at, holds[key]) for key, (viewed_at, _) in chains.items()]
+    return [Candidate(key, one.viewed_at, holds[key], one.is_view) for key, one in chains.items()]
 
 
-def _count_freeable(added_claims: Sequence[int], needed: Collection[int]) -> int:
+def _count_freeable(added_claims: Sequence[int], needed: Collection[int], *, only_views: bool) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT_FREEABLE, {"added_claims": list(added_claims), "needed": list(needed)})
+        cursor.execute(
+            _COUNT_FREEABLE, {"added_claims": list(added_claims), "needed": list(needed), "only_views": only_views}
+        )
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -199,7 +222,7 @@ def _list_chains(claim_ids: Collection[int]) -> Sequence[Sequence[int]]:
         cursor.execute(
             f"""
             SELECT array_agg(id ORDER BY id) FROM claims WHERE tier = 'A' AND kind <> 'spot'
-            GROUP BY {_UNIT} HAVING bool_or(id = ANY(%s)) ORDER BY min(id)
+            GROUP BY {_CHAIN} HAVING bool_or(id = ANY(%s)) ORDER BY min(id)
             """,  # noqa: S608  Constants of this module.
             [list(claim_ids)],
         )

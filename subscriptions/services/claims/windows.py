@@ -79,7 +79,7 @@ def set_windows(
     """
     pending = [(claims, ids) for claims, ids in moves if claims]
     # All claims of a window hold the same legs, so the first one stands for all.
-    held = _held_by([claims[0].pk for claims, _ in pending])
+    held = held_by([claims[0].pk for claims, _ in pending])
     lost: dict[int, Sequence[int]] = {}
     gained: dict[int, Sequence[int]] = {}
     moved: list[Claim] = []
@@ -104,7 +104,8 @@ def set_windows(
     return MovedLegs(come.changes, gone, come.evicted)
 
 
-def _held_by(claim_ids: Sequence[int]) -> Mapping[int, set[int]]:
+def held_by(claim_ids: Sequence[int]) -> Mapping[int, set[int]]:
+    """Return the instruments that each of these claims holds, in one query."""
     held: dict[int, set[int]] = {one: set() for one in claim_ids}
     rows = ClaimLeg.objects.filter(claim__in=claim_ids).values_list("claim_id", "subscription__instrument_id")
     for claim_id, instrument_id in rows:

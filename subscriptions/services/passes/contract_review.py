@@ -1,7 +1,8 @@
 """The claims that no longer refer to what is listed, and what each must refer to; reads only.
 
 A claim refers to a series or to one instrument. `marketdata.selectors` finds what continues those that are gone.
-Expired contracts are left to the pass that releases them.
+Expired contracts are left to the pass that releases them. View claims do not follow: they are released, and the pages
+that show the chain claim it again under its present name.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -72,13 +73,16 @@ def review_claims() -> Review:
         present, reason = changes.get(target, (target, LogReason.NOT_LISTED))
         if present != target and present is not None and _unique_key(claim, present) in taken - {None}:
             present, reason = None, LogReason.DUPLICATE
+        is_respotted = isinstance(present, SeriesKey) and _has_other_spot(claim, listings[present])
+        if present is not None and claim.kind == ClaimKind.VIEW and (present != target or is_respotted):
+            present, reason = None, reason if present != target else LogReason.SPOT_CHANGED
         if present is None:
             released.append(ClaimChange(claim, reason))
             continue
         if present != target:
             followed.append(ClaimChange(claim, reason, present))
             taken.add(_unique_key(claim, present))
-        if isinstance(present, SeriesKey) and _has_other_spot(claim, listings[present]):
+        if is_respotted:
             respotted.append(ClaimChange(claim, LogReason.SPOT_CHANGED, present))
     return Review(followed, released, respotted, listings)
 

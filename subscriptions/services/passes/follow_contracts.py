@@ -4,6 +4,8 @@ A claim follows its instrument or series to the one that continues it (`marketda
 nothing continues is released. A chain whose spot is another instrument now gets it, and its window is calculated from
 the price of that one. Afterwards every claimed instrument is listed, so that no two have one key.
 
+View claims do not follow: where something changed they are released, and pages that show the chain claim it again.
+
 What goes makes room for what comes, so a full terminal evicts nothing for a contract that only has another id. A claim
 whose changed contracts need more room than there is, even after every eviction, is released with a notice.
 
@@ -110,6 +112,8 @@ def apply_review(review: Review, prices: Mapping[int, Price], *, actor: str = AC
     for reason, group in _by_reason(review.released).items():
         claims = [one.claim for one in group]
         release(claims, cause=Cause(reason, actor, now), held_next=held_next, spared_spots=waiting)
+    views = _list_changed_views(review)
+    release(views, cause=Cause(LogReason.NOT_LISTED, actor, now), held_next=held_next)
     former = {one.claim.pk: one.claim.subject for one in review.followed}
     gone = _follow(review.followed, held_next=held_next)
     created, left = _set_spots(review, now=now)
@@ -121,7 +125,7 @@ def apply_review(review: Review, prices: Mapping[int, Price], *, actor: str = AC
     _notify_on_commit(review)
     if review.changes or moved:
         nudge_owners_on_commit()
-    return FollowReport(len(review.followed), len(review.released), len(review.respotted), moved)
+    return FollowReport(len(review.followed), len(review.released) + len(views), len(review.respotted), moved)
 
 
 def record_followed(subjects: Iterable[tuple[str, str]], *, actor: str, now: datetime) -> None:
@@ -144,6 +148,34 @@ def _by_reason(changes: Iterable[ClaimChange]) -> Mapping[LogReason, Sequence[Cl
     for one in changes:
         grouped[one.reason].append(one)
     return grouped
+
+
+def _list_changed_views(review: Review) -> Sequence[Claim]:
+    """Return the view claims that alone hold their window, if its listed legs changed or other claims follow to it.
+
+    To move such a window might evict chains of traders, which a view never does.
+    """
+    arriving = {
+        WindowKey(one.present, one.claim.width)
+        for one in review.followed
+        if isinstance(one.present, SeriesKey) and one.claim.width
+    }
+    chains = Claim.objects.filter(expiry__isnull=False)
+    of_others = {claim.window_key for claim in chains.exclude(kind=ClaimKind.VIEW)}
+    views = {
+        key: claim
+        for claim in chains.filter(kind=ClaimKind.VIEW).order_by("pk")
+        if (key := claim.window_key) and key not in of_others and key.series in review.listings
+    }
+    held = windows.held_by([claim.pk for claim in views.values()])
+    stored = market_selectors.list_windows(keys=views)
+    return [
+        claim
+        for key, claim in views.items()
+        if key in arriving
+        or key not in stored
+        or held[claim.pk] != set(review.listings[key.series].instrument_ids_in(stored[key]))
+    ]
 
 
 def _follow(changes: Sequence[ClaimChange], *, held_next: Collection[int]) -> Sequence[LegChange]:

@@ -19,10 +19,11 @@ from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.selectors import Price
 from marketdata.services import Chain
-from subscriptions.domain.claims import Tier
+from subscriptions.domain.claims import ClaimKind, Tier
+from subscriptions.domain.eviction import Evictable
 from subscriptions.models import Claim
 from subscriptions.services.claims import windows
-from subscriptions.services.claims.eviction import ALWAYS_ON
+from subscriptions.services.claims.eviction import ALWAYS_ON, AddedItem
 from subscriptions.services.claims.windows import MovedLegs
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
@@ -128,8 +129,8 @@ def _move(opened: Sequence[Chain], *, now: datetime) -> tuple[Sequence[_Moves], 
         with transaction.atomic():
             return [_move_together(opened, now=now)], []
     except CapacityExceeded:
-        # 4. One window that does not fit must not hold back the others. It stays as it is until the next pass, unless a
-        #    claim of tier B holds it: tier B is promised, so its window may evict chains of tier A.
+        # 4. One window that does not fit must not hold back the others. It stays as it is until the next pass, unless
+        #    chains of lower rank can be evicted for it.
         moved, waiting = [], []
         for chain in opened:
             try:
@@ -144,16 +145,28 @@ def _move(opened: Sequence[Chain], *, now: datetime) -> tuple[Sequence[_Moves], 
 def _move_together(opened: Sequence[Chain], *, may_evict: bool = False, now: datetime) -> _Moves:
     """Move these windows in one set of statements. Raises CapacityExceeded.
 
-    With `may_evict`, windows that a claim of tier B holds evict chains of tier A where they need the capacity.
+    With `may_evict`, they evict chains of lower rank where they need the capacity.
     """
     claims = windows.list_claims([chain.key for chain in opened])
     current = windows.current_chains(opened, claims)
-    is_tier_b = any(claim.tier == Tier.B for of_window in claims.values() for claim in of_window)
+    every = [claim for of_window in claims.values() for claim in of_window]
     moved = windows.set_windows(
         [(claims[key], chain.instrument_ids) for key, chain in current.items()],
         actor=ACTOR,
         now=now,
-        added=ALWAYS_ON if may_evict and is_tier_b else None,
+        added=_item_of(every) if may_evict else None,
     )
     # Another process may have moved a window since step 1: then the stored window is in force, and not ours.
     return _Moves([chain.key for chain in opened if current[chain.key] is chain], moved)
+
+
+def _item_of(claims: Sequence[Claim]) -> AddedItem | None:
+    """Return the item that needs room when windows of these claims move, with what it may evict; None for nothing.
+
+    Tier B is promised, so it evicts chains of tier A. Chains of traders evict those that browsers only show.
+    """
+    if any(claim.tier == Tier.B for claim in claims):
+        return ALWAYS_ON
+    if any(claim.kind != ClaimKind.VIEW for claim in claims):
+        return AddedItem("chains whose price moved", may_evict=Evictable.VIEWS)
+    return None

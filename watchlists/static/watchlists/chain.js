@@ -32,6 +32,7 @@ import { isSameChain } from "./underlying.js";
  * @property {number | null} tick_size
  * @property {[string, number | null, number | null][]} strikes  [strike, call, put], lowest first
  * @property {number[]} not_streaming
+ * @property {"no_room" | "soon" | null} not_streaming_reason
  */
 
 /**

@@ -4,7 +4,7 @@ import * as format from "../marketdata/format.js";
 import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
 import { ChainLadder } from "./chain.js";
 import { byId, byIdAs, make, makeButton } from "./dom.js";
-import { isSameChain, legsOf } from "./underlying.js";
+import { isSameChain, legsOf, standstillText } from "./underlying.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/analytics.js").SeriesAnalytics} SeriesAnalytics */
@@ -183,15 +183,9 @@ export class ChainPanel {
     if (chain === null) {
       return;
     }
-    const notStreaming = chain.not_streaming.length;
     const isListed = this.#listedExpiries.has(chain.expiry);
     byIdAs("chain-add", "button").hidden = isListed;
-    let text = "";
-    if (notStreaming > 0) {
-      // One more than the options: the spot is part of the chain.
-      text = `${notStreaming} of ${legsOf(chain).length + 1} instruments of this chain are not streaming.`;
-      text += isListed ? "" : " Add the chain to your watchlist to stream them.";
-    }
+    const text = standstillText(chain, isListed);
     // Painted with every frame: an equal text is not written, because screen readers would read it again.
     if (this.#banner.textContent !== text) {
       this.#banner.textContent = text;

@@ -63,6 +63,26 @@ export function legsOf(chain) {
 }
 
 /**
+ * Return why prices of an open chain stand still, for the trader; empty while all of it streams.
+ * @param {{strikes: [string, number | null, number | null][], not_streaming: number[], not_streaming_reason: string | null}} chain
+ * @param {boolean} isListed  Whether the chain is on the trader's list.
+ */
+export function standstillText(chain, isListed) {
+  const count = chain.not_streaming.length;
+  if (count === 0) {
+    return "";
+  }
+  if (chain.not_streaming_reason === "soon") {
+    return "This chain streams within half a minute.";
+  }
+  // One more than the options: the spot is part of the chain.
+  const total = legsOf(chain).length + 1;
+  const what = count === total ? "The prices of this chain stand" : `${count} of ${total} prices of this chain stand`;
+  const text = `${what} still: all live instruments are in use. They stream as soon as there is room.`;
+  return isListed ? text : `${text} Add the chain to your watchlist to make room for it.`;
+}
+
+/**
  * Return the address of a chain, without the #: RELIANCE, RELIANCE/2026-11-24 or BSE:RELIANCE/2026-11-24.
  * @param {ChainRequest} request
  */

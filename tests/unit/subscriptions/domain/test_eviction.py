@@ -12,9 +12,9 @@ from subscriptions.domain.eviction import Candidate, choose
 MORNING = datetime(2026, 2, 10, 3, 45, tzinfo=UTC)
 
 
-def viewed(minutes: int, key: int, holds: Set[int]) -> Candidate:
+def viewed(minutes: int, key: int, holds: Set[int], *, is_view: bool = False) -> Candidate:
     """Return a candidate that was last viewed `minutes` after the open."""
-    return Candidate(key, MORNING + timedelta(minutes=minutes), frozenset(holds))
+    return Candidate(key, MORNING + timedelta(minutes=minutes), frozenset(holds), is_view)
 
 
 def keys(chosen: Sequence[Candidate]) -> list[int]:
@@ -66,9 +66,26 @@ def test_equally_old_chains_are_evicted_in_order_of_their_keys() -> None:
     assert keys(choose([viewed(10, 2, {1}), viewed(10, 1, {2})], shortfall=1)) == [1]
 
 
+def test_chains_that_browsers_only_show_are_evicted_before_every_other_chain() -> None:
+    old, shown_long_ago, shown = viewed(0, 1, {1}), viewed(80, 2, {2}, is_view=True), viewed(90, 3, {3}, is_view=True)
+
+    assert keys(choose([old, shown, shown_long_ago], shortfall=1)) == [2]
+    assert keys(choose([old, shown, shown_long_ago], shortfall=2)) == [2, 3]
+    assert keys(choose([old, shown, shown_long_ago], shortfall=3)) == [2, 3, 1]
+
+
+def test_a_view_of_a_chain_that_a_trader_claimed_too_is_evicted_only_together_with_it() -> None:
+    claimed, shown, other = viewed(20, 1, {1, 2}), viewed(90, 2, {1, 2}, is_view=True), viewed(10, 3, {3, 4})
+
+    assert keys(choose([claimed, shown, other], shortfall=2)) == [3]
+    assert keys(choose([claimed, shown, other], shortfall=3)) == [3, 2, 1]
+
+
 candidates_of_a_small_world = st.lists(
-    st.tuples(st.integers(0, 5), st.frozensets(st.integers(0, 7), max_size=5)), max_size=6
-).map(lambda drawn: [viewed(minutes, key, holds) for key, (minutes, holds) in enumerate(drawn)])
+    st.tuples(st.integers(0, 5), st.frozensets(st.integers(0, 7), max_size=5), st.booleans()), max_size=6
+).map(
+    lambda drawn: [viewed(minutes, key, holds, is_view=is_view) for key, (minutes, holds, is_view) in enumerate(drawn)]
+)
 
 
 def freed(candidates: Sequence[Candidate], gone: Set[int]) -> set[int]:
@@ -80,7 +97,7 @@ def freed(candidates: Sequence[Candidate], gone: Set[int]) -> set[int]:
 def find_oldest_useful_set(candidates: Sequence[Candidate], gone: Set[int]) -> set[int] | None:
     """Return the next chains to evict: of all sets that free something, the one with the oldest newest member; then the
     smallest."""
-    order = {one.key: (one.last_viewed_at, one.key) for one in candidates}
+    order = {one.key: (not one.is_view, one.last_viewed_at, one.key) for one in candidates}
     rest = [one.key for one in candidates if one.key not in gone]
     before = len(freed(candidates, gone))
     helpful = [
@@ -127,11 +144,11 @@ def test_the_oldest_candidates_give_the_same_choice_if_they_suffice(
     candidates: list[Candidate], shortfall: int, first: int
 ) -> None:
     """Instruments that younger candidates hold count as not freed, so that those candidates need not be loaded."""
-    ordered = sorted(candidates, key=lambda one: (one.last_viewed_at, one.key))
+    ordered = sorted(candidates, key=lambda one: (not one.is_view, one.last_viewed_at, one.key))
     cut = first % (len(ordered) + 1)
     old, young = ordered[:cut], ordered[cut:]
     held_by_others = frozenset().union(*(one.holds for one in young))
-    seen = [Candidate(one.key, one.last_viewed_at, one.holds - held_by_others) for one in old]
+    seen = [Candidate(one.key, one.last_viewed_at, one.holds - held_by_others, one.is_view) for one in old]
 
     found = choose(seen, shortfall=shortfall)
 
