@@ -52,7 +52,7 @@ def test_a_chain_beyond_the_quota_is_rejected_with_a_narrower_offer(page: Page, 
     page.locator("#chain-add").click()
 
     notice = page.locator(".notice")
-    expect(notice).to_contain_text("This chain needs 50; you have 40 left. ±9 strikes would fit.")
+    expect(notice).to_contain_text("This chain needs 50 more live instruments; you have 40 left. ±9 strikes would fit.")
     notice.locator("text=Add ±9 strikes").click()
 
     expect(page.locator(".entry").nth(1)).to_contain_text("38 options")

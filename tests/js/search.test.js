@@ -10,10 +10,10 @@ const { messageOf, offerOf } = await import("../../watchlists/static/watchlists/
 const request = { symbol: "NIFTY", exchange: "NSE", instrument_type: "INDEX_OPTION", expiry: "2026-11-23" };
 
 test("a chain that is too wide is offered with fewer strikes", () => {
-  const refusal = new ApiError("This chain needs 202; you have 150 left.", 409, "quota", 31);
+  const refusal = new ApiError("This chain needs 202 more live instruments; you have 150 left.", 409, "quota", 31);
 
   assert.deepEqual(offerOf(refusal, request), { label: "Add ±15 strikes", request: { ...request, strikes: 31 } });
-  assert.equal(messageOf(refusal), "This chain needs 202; you have 150 left.");
+  assert.equal(messageOf(refusal), "This chain needs 202 more live instruments; you have 150 left.");
 });
 
 test("no offer is made if no narrower chain would be accepted", () => {

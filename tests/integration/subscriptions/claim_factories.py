@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from marketdata.domain.instruments import SeriesKey
 from subscriptions import services
@@ -43,6 +44,12 @@ def claim_instrument(instrument_id: int, *, user_id: int | None, tier: Tier = Ti
 
 def release_claim(claim_id: int, *, now: datetime = NOW) -> Release:
     return services.release_claim(claim_id=claim_id, actor="trader1", reason="WATCHLIST_REMOVE", now=now)
+
+
+def leave_free(slots: int) -> None:
+    """Shrink the connections to `slots` free slots."""
+    FeedConnection.objects.update(capacity=F("load"))
+    FeedConnection.objects.filter(number=1).update(capacity=F("capacity") + slots)
 
 
 def list_loads() -> list[int]:

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind
 from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription
-from tests.factories import NOW, Listing, make_user, put_prices
+from tests.factories import NOW, Listing, make_user, open_chain, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, release_claim
 from tests.integration.subscriptions.connection_rules import ConnectionRules
 from tests.integration.subscriptions.invariants import planned_invariants
@@ -71,6 +71,22 @@ class Claims(ConnectionRules):
             assert sum(placed.per_connection.values()) == placed.legs
         assert spared <= set(Claim.objects.values_list("pk", flat=True))
 
+    @rule(trader=traders, chain=chains, width=widths, is_opening=st.booleans())
+    def open_in_browser(self, trader: int, chain: int, width: int, is_opening: bool) -> None:
+        of_others = list_lasting()
+        opened = open_chain(self.listing.series[chain], width=width, now=self.tick())
+        is_claimed = services.claim_view(
+            chain=opened, user_id=self.users[trader], is_opening=is_opening, now=self.tick()
+        )
+        assert (services.note_windows({opened.key: self.now}) == frozenset()) is is_claimed
+        assert list_lasting() == of_others
+
+    @rule(seconds=st.integers(0, 120))
+    def release_unviewed(self, seconds: int) -> None:
+        of_others = list_lasting()
+        services.release_unviewed(now=self.tick() + timedelta(seconds=seconds))
+        assert list_lasting() == of_others
+
     @rule(trader=traders, symbol=st.sampled_from(["NIFTY", "RELIANCE", "TCS", "CRUDEOIL"]))
     def add_instrument(self, trader: int, symbol: str) -> None:
         with suppress(services.CapacityExceeded):
@@ -92,7 +108,7 @@ class Claims(ConnectionRules):
         claims = list(Claim.objects.filter(tier="A").exclude(kind="spot").order_by("pk"))
         chosen = claims[position % len(claims)]
         services.set_pinned(claim_ids=[chosen.pk], is_pinned=is_pinned, actor="staff", now=self.tick())
-        assert {one.is_pinned for one in chain_of(chosen)} == {is_pinned}
+        assert {one.is_pinned for one in chain_of(chosen) if one.kind != ClaimKind.VIEW} <= {is_pinned}
 
     @precondition(lambda _: Claim.objects.exclude(kind="spot").exists())
     @rule(position=st.integers(0, 50))
@@ -148,6 +164,11 @@ class Claims(ConnectionRules):
         placed = dict(Subscription.objects.values_list("pk", "connection_id"))
         assert all(placed[one] == number for one, number in self.placed_at.items() if one in placed)
         self.placed_at = placed
+
+
+def list_lasting() -> set[int]:
+    """Return the claims of traders and rules, which no view may end."""
+    return set(Claim.objects.exclude(kind__in=[ClaimKind.VIEW, ClaimKind.SPOT]).values_list("pk", flat=True))
 
 
 def chain_of(claim: Claim) -> list[Claim]:

@@ -3,17 +3,17 @@
 from datetime import timedelta
 
 import pytest
-from django.db.models import F
 
 from accounts.models import User
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
-from subscriptions.models import Claim, FeedConnection, PreloadRule, Subscription, SubscriptionLog
+from subscriptions.models import Claim, PreloadRule, Subscription, SubscriptionLog
 from tests.factories import NEAR, NOW, WEEKLY, Listing, make_user, put_prices
 from tests.integration.subscriptions.claim_factories import (
     claim_chain,
     claim_instrument,
     count_subscribed,
+    leave_free,
     release_claim,
 )
 from tests.integration.subscriptions.invariants import check_invariants
@@ -33,12 +33,6 @@ def vikram(listing: Listing) -> User:
 
 def minutes(count: int) -> timedelta:
     return timedelta(minutes=count)
-
-
-def leave_free(slots: int) -> None:
-    """Shrink the connections to `slots` free slots."""
-    FeedConnection.objects.update(capacity=F("load"))
-    FeedConnection.objects.filter(number=1).update(capacity=F("capacity") + slots)
 
 
 def test_the_least_recently_viewed_chain_is_evicted(listing: Listing, asha: User, vikram: User) -> None:

@@ -319,7 +319,8 @@ def test_a_chain_over_the_quota_is_refused_and_the_offered_width_accepted(
     refused = client_of_asha.post(ADD, RELIANCE)
 
     assert (refused.status_code, refused.json()["code"]) == (409, "quota")
-    assert refused.json()["detail"] == "This chain needs 50; you have 32 left. ±7 strikes would fit."
+    detail = "This chain needs 50 more live instruments; you have 32 left. ±7 strikes would fit."
+    assert refused.json()["detail"] == detail
     assert nothing_is_written()
     taken = client_of_asha.post(ADD, {**RELIANCE, "strikes": refused.json()["offer_strikes"]})
     assert (taken.status_code, taken.json()["legs"]) == (201, 30)
