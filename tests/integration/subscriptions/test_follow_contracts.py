@@ -1,7 +1,7 @@
 """Claims follow their contracts after an import of the instrument file, or are released."""
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,8 @@ from subscriptions.models import Claim, PreloadRule, Subscription, SubscriptionL
 from subscriptions.services import FollowReport
 from tests import changing_lists as lists
 from tests.changing_lists import listed
-from tests.factories import NOW, make_user, put_prices
-from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
+from tests.factories import NOW, make_user, open_chain, put_prices
+from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, leave_free
 from tests.integration.subscriptions.invariants import check_invariants
 
 LATER = NOW + timedelta(hours=22)
@@ -292,6 +292,59 @@ def test_the_window_of_the_claims_replaces_one_that_a_view_stored(rows: list[str
     nifty = market.find_underlying(symbol="NIFTY")
     moved = market.get_series(underlying=nifty, expiry=MOVED.expiry, now=LATER)
     services.view_chain(listing=moved, width=5, user_id=None, now=LATER)
+
+    services.follow_contracts(now=LATER)
+
+    assert list(Subscription.objects.order_by("pk").values()) == before
+    check_invariants()
+
+
+def open_in_browser(series: SeriesKey, *, width: int = 5, now: datetime = NOW) -> None:
+    chain = open_chain(series, width=width, now=now)
+    assert services.claim_view(chain=chain, user_id=None, is_opening=True, now=now)
+
+
+def test_a_view_of_a_renamed_underlying_is_released_and_a_claim_of_a_trader_follows(
+    rows: list[str], tmp_path: Path
+) -> None:
+    claim_chain(STOCK, user_id=make_user().pk, width=5)
+    open_in_browser(STOCK)
+
+    report = follow(tmp_path, lists.replaced(rows, ("RELIANCE", "JIOREL")))
+
+    assert (report.followed, report.released) == (1, 1)
+    assert not Claim.objects.filter(kind=ClaimKind.VIEW).exists()
+    assert log_of("unsubscribe") == [("RENAMED", "RELIANCE 24 Feb 2026 x5", "follow_contracts")]
+
+
+def test_a_view_with_another_spot_is_released(rows: list[str], tmp_path: Path) -> None:
+    open_in_browser(STOCK)
+
+    follow(tmp_path, lists.replaced(rows, (",2885,", ",2889,")))
+
+    assert ("SPOT_CHANGED", "RELIANCE 24 Feb 2026 x5", "follow_contracts") in log_of("unsubscribe")
+    assert not Subscription.objects.exists()
+
+
+def test_a_view_with_other_strikes_is_released_and_evicts_nothing(rows: list[str], tmp_path: Path) -> None:
+    trader = claim_chain(STOCK, user_id=make_user().pk, width=5).claim_id
+    open_in_browser(WEEKLY)
+    leave_free(0)
+
+    adjusted = lists.options("NIFTY", lists.WEEKLY, first_id=48200, lowest=24495, step=50)
+    report = follow(tmp_path, [*lists.without(rows, "2026-02-17"), *adjusted])
+
+    assert report == FollowReport(released=1)
+    assert ("NOT_LISTED", "NIFTY 17 Feb 2026 x5", "follow_contracts") in log_of("unsubscribe")
+    assert set(Claim.objects.exclude(kind=ClaimKind.SPOT).values_list("pk", flat=True)) == {trader}
+
+
+def test_the_window_of_a_claim_that_follows_replaces_that_of_a_view(rows: list[str], tmp_path: Path) -> None:
+    claim_chain(WEEKLY, user_id=make_user().pk, width=5)
+    before = list(Subscription.objects.order_by("pk").values())
+    lists.import_list(tmp_path, lists.replaced(rows, ("2026-02-17", "2026-02-16")), now=LATER)
+    put_prices({listed(13).pk: 25_210.0}, now=LATER)
+    open_in_browser(MOVED, now=LATER)
 
     services.follow_contracts(now=LATER)
 

@@ -13,7 +13,7 @@ from subscriptions import services, tasks
 from subscriptions.models import Claim, SubscriptionLog
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
 from tests.brokers import running_broker
-from tests.factories import Listing, make_user, put_prices
+from tests.factories import Listing, make_user, open_chain, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument
 
 
@@ -73,6 +73,17 @@ def test_a_recentre_without_a_board_logs_one_warning(
     tasks.recentre()
 
     assert [record.levelname for record in caplog.records if record.name == "subscriptions.tasks"] == ["WARNING"]
+
+
+def test_the_task_releases_unviewed_chains_and_accepts_arguments_of_a_newer_release(listing: Listing) -> None:
+    opened_at = timezone.now() - timedelta(seconds=61)
+    chain = open_chain(listing.series_of("RELIANCE"), width=5, now=opened_at)
+    assert services.claim_view(chain=chain, user_id=None, is_opening=True, now=opened_at)
+
+    tasks.release_unviewed(from_a_newer_release=True)
+
+    assert not Claim.objects.exists()
+    assert quote_board.connect().last_run("subscriptions.tasks.release_unviewed") is not None
 
 
 @pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.utils import timezone
 from accounts.models import User
 from marketdata.streaming.hub import QuoteHub
 from subscriptions import services
-from subscriptions.domain.claims import Cause
-from subscriptions.models import Claim
+from subscriptions.domain.claims import Cause, ClaimKind
+from subscriptions.models import Claim, FeedConnection
 from tests.factories import NOW, Listing, make_user, put_prices
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher
 from tests.integration.subscriptions.claim_factories import claim_chain
@@ -60,13 +60,25 @@ async def receive_unchanged(browser: BrowserSocket, shared: SharedWatches) -> in
     return before
 
 
-async def test_a_claim_is_shown_to_an_open_chain_at_once(hub: QuoteHub, trader: User, priced: Listing) -> None:
+@pytest.mark.usefixtures("priced")
+async def test_a_chain_streams_as_soon_as_a_browser_opens_it(hub: QuoteHub, trader: User) -> None:
     async with open_socket(hub, trader) as browser:
-        assert (await open_chain(browser))["not_streaming"]
+        shown = await open_chain(browser)
 
+    assert (shown["not_streaming"], shown["not_streaming_reason"]) == ([], None)
+    assert await Claim.objects.filter(kind=ClaimKind.VIEW).acount() == 1
+
+
+async def test_a_claim_is_shown_to_an_open_chain_at_once(hub: QuoteHub, trader: User, priced: Listing) -> None:
+    await FeedConnection.objects.aupdate(capacity=10)
+    async with open_socket(hub, trader) as browser:
+        shown = await open_chain(browser)
+        assert (len(shown["not_streaming"]), shown["not_streaming_reason"]) == (51, "no_room")
+
+        await FeedConnection.objects.aupdate(capacity=5_000)
         await claim(priced, trader)
 
-        await browser.receive("chain", not_streaming=[])
+        await browser.receive("chain", not_streaming=[], not_streaming_reason=None)
 
 
 async def test_a_release_is_shown_to_an_open_chain_at_once(hub: QuoteHub, trader: User, claimed: Listing) -> None:
@@ -74,7 +86,7 @@ async def test_a_release_is_shown_to_an_open_chain_at_once(hub: QuoteHub, trader
     async with open_socket(hub, trader) as browser:
         assert (await open_chain(browser))["not_streaming"] == []
 
-        await database_sync_to_async(release_all)(trader)
+        await database_sync_to_async(release_all)()
 
         while spot not in (await browser.receive("chain"))["not_streaming"]:
             pass
@@ -104,7 +116,7 @@ async def test_browsers_with_one_chain_share_each_reading_of_it(hub: QuoteHub, t
         await open_chain(two)
         before = await receive_unchanged(one, shared)
 
-        await database_sync_to_async(release_all)(trader)
+        await database_sync_to_async(release_all)()
 
         for browser in (one, two):
             while not (await browser.receive("chain"))["not_streaming"]:
@@ -137,13 +149,42 @@ async def test_the_views_of_all_browsers_are_noted_together(hub: QuoteHub, trade
         opened_at = timezone.now()
 
         async def is_noted() -> bool:
-            claim = await Claim.objects.aget(user_id=trader.pk)
-            return claim.last_viewed_at > opened_at
+            claims = Claim.objects.filter(kind__in=[ClaimKind.WATCHLIST, ClaimKind.VIEW])
+            return await claims.filter(last_viewed_at__gt=opened_at).acount() == 2
 
-        await wait_until_async(is_noted, message="the view is noted again")
+        await wait_until_async(is_noted, message="the views are noted again")
 
 
-def release_all(user: User) -> None:
+@pytest.mark.usefixtures("priced")
+async def test_an_open_chain_that_lost_its_view_claim_gets_another_with_the_next_note(
+    hub: QuoteHub, trader: User
+) -> None:
+    shared = SharedWatches(note_seconds=0.1)
+    async with serving(shared), open_socket(hub, trader, shared=shared) as browser:
+        await open_chain(browser)
+
+        await database_sync_to_async(release_all)()
+
+        await browser.receive("chain", not_streaming_reason="soon")
+        await browser.receive("chain", not_streaming=[])
+
+
+@pytest.mark.usefixtures("priced")
+async def test_the_time_at_which_the_last_browser_leaves_is_its_last_view(hub: QuoteHub, trader: User) -> None:
+    shared = SharedWatches(note_seconds=3_600)
+    async with serving(shared):
+        async with open_socket(hub, trader, shared=shared) as browser:
+            await open_chain(browser)
+            opened_at = timezone.now()
+
+        async def is_noted() -> bool:
+            return await Claim.objects.filter(kind=ClaimKind.VIEW, last_viewed_at__gt=opened_at).aexists()
+
+        await wait_until_async(is_noted, message="the end of the view is noted")
+
+
+def release_all() -> None:
     now = timezone.now()
     with services.placement(now=now):
-        services.release(list(Claim.objects.filter(user_id=user.pk)), cause=Cause("TEST", "test", now))
+        claims = list(Claim.objects.exclude(kind=ClaimKind.SPOT))
+        services.release(claims, cause=Cause("TEST", "test", now))
