@@ -3,9 +3,15 @@
 import re
 
 import pytest
+from django.db.models import F
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, Route, expect
+from pytest_django import Settings
 
-from tests.e2e.stack import PASSWORD, Stack
+from subscriptions import services
+from subscriptions.models import FeedConnection
+from tests.e2e.stack import PASSWORD, Stack, in_separate_session
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
@@ -55,9 +61,59 @@ def test_a_trader_adds_a_chain_sees_it_move_and_removes_it(page: Page, stack: St
 
     expect(page.locator(".entry")).to_have_count(0)
     expect(page.locator("#entries-empty")).to_be_visible()
-    expect(page.locator("#chain-banner")).to_contain_text("not streaming", timeout=15_000)
-    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length === 0")
-    assert stack.count_streams() == 0
+    expect(page.locator("#chain-add")).to_be_visible()
+    # The chain is still open, so it goes on.
+    expect(page.locator("#chain-banner")).to_be_hidden()
+    assert stack.count_streams() == 51
+
+
+def test_an_opened_chain_streams_for_all_its_viewers_and_stops_after_the_last_one_left(
+    page: Page, stack: Stack, settings: Settings
+) -> None:
+    other = page.context.new_page()
+    for one in (page, other):
+        one.goto(f"{stack.url}/#RELIANCE")
+        one.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
+        expect(one.locator("#chain-banner")).to_be_hidden()
+        expect(one.locator("#chain-add")).to_be_visible()
+    expect(page.locator("#entries-empty")).to_be_visible()
+    assert stack.count_streams() == 51
+
+    other.close()
+    assert release_unviewed() == 0
+    page.goto("about:blank")
+
+    # In place of the minute. Only now: a page that shows a chain notes it every half minute.
+    settings.VIEW_SECONDS = 1
+    wait_until(lambda: release_unviewed() == 1, message="the chain without viewers is released")
+    wait_until(lambda: stack.count_streams() == 0, message="nothing streams")
+
+
+def release_unviewed() -> int:
+    """Run the periodic task; return the number of released chains."""
+    return in_separate_session(lambda: services.release_unviewed(now=timezone.now()).claims)
+
+
+def test_a_chain_without_room_is_shown_with_the_reason_and_streams_when_it_is_added(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.url}/#NIFTY")
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
+    page.locator("#chain-add").click()
+    expect(page.locator(".entry")).to_have_count(1)
+    try:
+        in_separate_session(lambda: FeedConnection.objects.update(capacity=F("load")))
+        page.goto(f"{stack.url}/#RELIANCE")
+
+        expect(page.locator("#chain-banner")).to_contain_text("all live instruments are in use")
+        expect(page.locator(".strike-row")).to_have_count(25)
+        expect(page.locator(".entry")).to_contain_text("options")
+
+        page.locator("#chain-add").click()
+
+        expect(page.locator("#chain-banner")).to_be_hidden()
+        expect(page.locator(".notice")).to_contain_text("Added RELIANCE")
+        page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
+    finally:
+        in_separate_session(lambda: FeedConnection.objects.update(capacity=5_000))
 
 
 def test_a_frozen_feed_is_shown_as_stale_and_its_prices_turn_gray(page: Page, stack: Stack) -> None:

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { addressOf, followedRequest, isOtherChain, isOpen, isSameChain, parseAddress } = await import(
+const { addressOf, followedRequest, isOtherChain, isOpen, isSameChain, parseAddress, standstillText } = await import(
   "../../watchlists/static/watchlists/underlying.js"
 );
 
@@ -78,4 +78,23 @@ test("an answer under a former symbol that is no longer requested changes nothin
   const renamed = { symbol: "JIOREL", exchange: "NSE", expiry: "2026-11-24", former_symbol: "RELIANCE" };
   assert.equal(followedRequest(renamed, nse, { symbol: "TCS" }), null);
   assert.equal(followedRequest(renamed, nse, { symbol: "JIOREL" }), null);
+});
+
+/** @type {[string, number, number][]} */
+const strikes = [["2600", 1, 2], ["2620", 3, 4]];
+const all = { strikes, not_streaming: [9, 1, 2, 3, 4], not_streaming_reason: "no_room" };
+
+test("a chain that streams needs no explanation", () => {
+  assert.equal(standstillText({ ...all, not_streaming: [], not_streaming_reason: null }, false), "");
+});
+
+test("a chain without room says so, and how to get room", () => {
+  const text = "The prices of this chain stand still: all live instruments are in use. They stream as soon as there is room.";
+  assert.equal(standstillText(all, true), text);
+  assert.equal(standstillText(all, false), `${text} Add the chain to your watchlist to make room for it.`);
+  assert.match(standstillText({ ...all, not_streaming: [1, 2] }, true), /^2 of 5 prices of this chain stand still/);
+});
+
+test("a chain that is claimed with the next note says when it streams", () => {
+  assert.equal(standstillText({ ...all, not_streaming_reason: "soon" }, false), "This chain streams within half a minute.");
 });
