@@ -287,7 +287,7 @@ AUDIT_KEEP_DAYS = _whole("AUDIT_KEEP_DAYS", 400, low=1, high=36_500)
 # of a year before, and a year has some 250. At 25,000 instruments a day, 300 days are 7.5 million rows, about 1 GB.
 CLOSES_KEEP_DAYS = _whole("CLOSES_KEEP_DAYS", 300, low=30, high=10_000)
 
-# Maximum of live instruments of one trader, unless staff set another for the user.
+# Maximum of instruments that stream because of one trader, unless staff set another for the user.
 INSTRUMENT_QUOTA = _whole("INSTRUMENT_QUOTA", 5_000, low=0, high=25_000)
 
 # How long a chain streams after the last browser that showed it left. 60: design.md, section 3, view claim. Low: web

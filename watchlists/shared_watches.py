@@ -191,7 +191,7 @@ class SharedWatches:
                     reading = asyncio.create_task(self._read_again(topic), name="open watch")
                     self._readings.add(reading)
                     reading.add_done_callback(self._readings.discard)
-            # What the last browser leaves is noted at once, because this task ends then.
+            # This task ends with the last browser, so the time at which that one left is noted at once.
             is_last = bool(self._left) and not self._topics
             if time.monotonic() >= due_at or is_last:
                 is_noted = await self._note_views()
@@ -259,8 +259,8 @@ class SharedWatches:
     async def _note_views(self) -> bool:
         """Note the views of all browsers together; have open chains without a view claim read again, to claim them.
 
-        Return whether that succeeded. After a failure the times at which browsers left are lost: what they showed ends
-        up to half a minute early.
+        Return whether that succeeded. After a failure the times at which browsers left are lost: the claims of their
+        chains end up to half a minute early.
         """
         views = [
             View(viewer.user_id, resolved.series, () if resolved.series else resolved.instrument_ids)

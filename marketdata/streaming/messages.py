@@ -5,7 +5,7 @@ sentence. The client chooses the id of a watch; a second watch with the same id 
 
     client                                                   server
     {"type": "watch", "id": "chain", "chain": {"symbol": "NIFTY", "expiry": "2026-11-24",
-        "exchange": "NSE", "strikes": 25}}                   {"type": "chain", "id": ..., ...}
+        "exchange": "NSE", "strikes": 25}}                   {"type": "chain", "id": ..., ...}; the chain streams
     {"type": "watch", "id": "list", "watchlist": true}       {"type": "watching", "id": ..., "instruments": [...]}
     {"type": "watch", "id": "strip", "instruments": [7, 9]}  the same
     {"type": "unwatch", "id": "chain"}

@@ -21,6 +21,6 @@ def release_unviewed(*, now: datetime) -> Release:
     if not unviewed.exists():
         return Release()
     with placement(now=now):
-        # The rows are locked: a view that is noted meanwhile either spares its claim, or finds that it is gone.
+        # The rows are locked, so a claim that was viewed meanwhile is not among them.
         claims = list(unviewed.select_for_update(no_key=True).order_by("pk"))
         return release(claims, cause=Cause(LogReason.NOT_VIEWED, ACTOR, now))
