@@ -2,8 +2,8 @@
 
 The quota limits the instruments that stream because of this trader. It is checked before capacity, so a trader over
 quota causes no eviction. Not counted are instruments that stream anyway: those of tier B, the spots of claimed chains,
-and those that another trader claimed first. View claims count against no trader, and an instrument that streams only for a
-view still counts for the trader who claims it: otherwise to open a chain before adding it would avoid the quota.
+and those that another trader claimed first. View claims count against no trader, and an instrument that streams only
+for a view still counts for the trader who claims it: otherwise to open a chain before adding it would avoid the quota.
 """
 
 from collections.abc import Callable, Collection
