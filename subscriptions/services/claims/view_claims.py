@@ -1,4 +1,4 @@
-"""View claims: a chain streams while a browser shows it (docs/decisions/0036-view-claims.md).
+"""View claims: a chain streams while a browser shows it (docs/decisions/0037-view-claims.md).
 
 There is one view claim for each window, however many browsers of however many web processes show it. It belongs to no
 trader and counts against no quota. `last_viewed_at` is the time of its last view: web processes note it for all their

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("subscriptions", "0007_replaced_socket")]
+    dependencies = [("subscriptions", "0008_chains_schedule")]
 
     operations = [
         migrations.AlterField(

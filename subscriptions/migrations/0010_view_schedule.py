@@ -16,7 +16,7 @@ ROWS = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("subscriptions", "0008_view_claims"),
+        ("subscriptions", "0009_view_claims"),
         ("django_celery_beat", "0019_alter_periodictasks_options"),
     ]
 
