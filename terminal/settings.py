@@ -68,6 +68,8 @@ MIDDLEWARE = [
     "terminal.process_metrics.count_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # After WhiteNoise: a static file loads nothing, and most requests of a page are for one.
+    "terminal.content_security.set_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
