@@ -2,7 +2,7 @@
 
 Every problem has `type`, `title`, `status`, `detail`, `code` and `instance`. `code` is the stable name for programs, so
 `type` is about:blank. Other packages raise typed errors and know no HTTP. An unexpected error becomes a plain 500, with
-its traceback in the log only.
+its traceback in the log only. Outside of /api/ a browser gets a page instead (`terminal.error_pages`).
 """
 
 import logging
@@ -16,12 +16,12 @@ from typing import Any, Final
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from marketdata.domain.errors import DomainError
 from marketdata.quote_board import BoardError
+from terminal import error_pages
 from terminal.renderers import encode_json
 from terminal.storage import is_refusal, refusals
 
@@ -119,25 +119,32 @@ def problem_of(error: BaseException | None) -> Problem | None:
             return None
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:  # noqa: ARG001  Django's signature.
     """Answer 404: a problem under /api/, else a page."""
     if _is_api(request):
         return _plain_response(Problem(404, "not_found", f"There is nothing at {request.path}."), request)
-    return defaults.page_not_found(request, exception)
+    return error_pages.render(error_pages.NOT_FOUND)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:  # noqa: ARG001  Django's signature.
     """Answer 400 for a request that Django cannot parse."""
     if _is_api(request):
         return _plain_response(Problem(400, "bad_request", "The request cannot be read."), request)
-    return defaults.bad_request(request, exception)
+    return error_pages.render(error_pages.BAD_REQUEST)
 
 
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:  # noqa: ARG001  Django's signature.
     """Answer 403 for a request that Django rejects, for instance without a CSRF token."""
     if _is_api(request):
         return _plain_response(Problem(403, "permission_denied", "You may not do this."), request)
-    return defaults.permission_denied(request, exception)
+    return error_pages.render(error_pages.PERMISSION_DENIED)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponseBase:  # noqa: ARG001  Django's signature.
+    """Answer 403 for a form without a valid CSRF token; Django logs the reason."""
+    if _is_api(request):
+        return _plain_response(Problem(403, "permission_denied", "The CSRF token is missing or wrong."), request)
+    return error_pages.render(error_pages.FORM_EXPIRED)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
@@ -146,8 +153,8 @@ def server_error(request: HttpRequest) -> HttpResponseBase:
     if _is_api(request):
         return _plain_response(problem or Problem(500, "internal_error", "Something failed on our side."), request)
     if problem is not None and problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return HttpResponse(problem.detail, status=503, content_type="text/plain", headers=dict(problem.headers))
-    return defaults.server_error(request)
+        return error_pages.render(error_pages.unavailable(problem.detail), headers=problem.headers)
+    return error_pages.render(error_pages.INTERNAL_ERROR)
 
 
 def _framework_problem(error: exceptions.APIException) -> Problem:

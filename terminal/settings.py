@@ -148,6 +148,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_COOKIE_SECURE = SECURE_COOKIES
 CSRF_COOKIE_SECURE = SECURE_COOKIES
+CSRF_FAILURE_VIEW = "terminal.errors.csrf_failure"
 
 # Number of own proxies before this process; each adds to X-Forwarded-For. With one or more, no request is local
 # (`terminal.metrics`).
