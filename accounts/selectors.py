@@ -1,14 +1,49 @@
 """Reads about users."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from knox.models import get_token_model
 
-from accounts.models import User
+from accounts.domain.preferences import Density, Preferences, PriceColors, Theme
+from accounts.models import User, UserPreferences
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """A valid API token, without its secret, which is not stored. `prefix` is how the secret begins."""
+
+    prefix: str
+    made_at: datetime
+    expires_at: datetime | None
+
+
+def get_preferences(*, user_id: int) -> Preferences:
+    """Return the preferences of a user: the stored ones, else the defaults."""
+    row = UserPreferences.objects.filter(user=user_id).first()
+    if row is None:
+        return Preferences()
+    return Preferences(
+        theme=Theme(row.theme),
+        price_colors=PriceColors(row.price_colors),
+        density=Density(row.density),
+        update_rate_hz=row.update_rate_hz,
+        has_letter_keys=row.has_letter_keys,
+    )
+
+
+def list_tokens(*, user_id: int, now: datetime) -> Sequence[ApiToken]:
+    """Return the valid API tokens of a user, the newest first."""
+    valid = get_token_model().objects.filter(Q(expiry__isnull=True) | Q(expiry__gt=now), user=user_id)
+    rows = valid.order_by("-created", "token_key").values_list("token_key", "created", "expiry")
+    return [ApiToken(*row) for row in rows]
 
 
 def get_instrument_quota(*, user_id: int) -> int:

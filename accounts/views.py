@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib.auth import authenticate, logout, user_logged_in
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
-from knox.models import get_token_model
 from rest_framework import serializers, status
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -15,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts import services
 from accounts.authentication import TokenAuthentication
 
 
@@ -52,12 +52,10 @@ class TokenView(GenericAPIView[Any]):
         asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
         user = self._user(request, asked.validated_data)
-        # Only its hash is stored: this response is the only one that contains the token.
-        tokens = get_token_model().objects
-        held, token = tokens.create(user=user)
-        tokens.filter(user=user, expiry__lt=timezone.now()).delete()
+        token = services.make_token(user=user, now=timezone.now())
         user_logged_in.send(sender=type(user), request=request, user=user)
-        answer = {"token": token, "expires_at": held.expiry, "user": {"id": user.pk, "username": user.get_username()}}
+        named = {"id": user.pk, "username": user.get_username()}
+        answer = {"token": token.secret, "expires_at": token.expires_at, "user": named}
         return Response(answer, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
 
     @staticmethod

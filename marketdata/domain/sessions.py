@@ -198,6 +198,29 @@ class SessionBook:
         first_day = at.astimezone(IST).date() - timedelta(days=LOOK_BACK_DAYS)
         return self.last_close(segment, at) or datetime.combine(first_day, time(), tzinfo=IST)
 
+    def closes_at(self, segment: ExchangeSegment, at: datetime) -> datetime | None:
+        """Return the end of the session that is open at `at`; None while `segment` is closed."""
+        here = at.astimezone(IST)
+        for one in self.list_sessions(segment, here.date()):
+            if one.closes is not None and one.covers(here.time()):
+                return datetime.combine(here.date(), one.closes, tzinfo=IST)
+        return None
+
+    def next_opening(self, segment: ExchangeSegment, at: datetime) -> datetime | None:
+        """Return the begin of the first session that opens after `at`; None without one in LOOK_BACK_DAYS."""
+        here = at.astimezone(IST)
+        for offset in range(LOOK_BACK_DAYS + 1):
+            day = here.date() + timedelta(days=offset)
+            openings = (
+                datetime.combine(day, one.opens, tzinfo=IST)
+                for one in self.list_sessions(segment, day)
+                if one.opens is not None
+            )
+            later = [opening for opening in openings if opening > here]
+            if later:
+                return min(later)
+        return None
+
     def find_unknown_day(self, segment: ExchangeSegment, *, after: date) -> date | None:
         """Return the next weekday without rows, if it comes before the next trading day; else None."""
         for offset in range(1, LOOK_BACK_DAYS + 1):

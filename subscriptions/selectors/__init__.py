@@ -44,6 +44,7 @@ from subscriptions.selectors.status import (
     subscription_status,
 )
 from subscriptions.selectors.streamed_series import list_streamed_keys, list_streamed_series
+from subscriptions.selectors.usage import QuotaUsage, UsedBy, get_quota_usage
 from subscriptions.selectors.wanted import (
     ChainClaims,
     WantedRow,

@@ -16,7 +16,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import User, UserPreferences
 from marketdata import services
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
@@ -139,6 +139,7 @@ def _fill_database(simulator: SimulatorAddress, instruments: Path) -> None:
 def _clear_watchlists() -> None:
     watchlists.clear_watchlists(actor="test", now=timezone.now())
     User.objects.update(instrument_quota=None)
+    UserPreferences.objects.all().delete()
 
 
 def _log_in(username: str) -> str:

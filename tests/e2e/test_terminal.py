@@ -199,7 +199,8 @@ def test_a_phone_shows_the_list_above_the_chain_without_horizontal_scrolling(pag
 
 
 def test_the_theme_is_chosen_and_remembered(page: Page) -> None:
-    page.locator("#theme").click()
+    with page.expect_response("**/settings/theme"):
+        page.locator("#theme").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
     page.reload()

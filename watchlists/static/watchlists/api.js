@@ -80,6 +80,7 @@ async function errorOf(response) {
   return new ApiError(sentence, response.status, problem.code ?? "", problem.offer_strikes ?? null);
 }
 
-function csrfToken() {
+/** The token that Django requires of a write with a login session. */
+export function csrfToken() {
   return document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/)?.[1] ?? "";
 }

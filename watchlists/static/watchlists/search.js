@@ -97,7 +97,10 @@ export class SearchBox {
 
   /** @param {KeyboardEvent} event */
   #handleSlash(event) {
-    // Single-letter shortcuts are ignored while the trader types (WCAG 2.1.4).
+    // Single-letter shortcuts are ignored while the trader types, and can be switched off (WCAG 2.1.4).
+    if (document.documentElement.dataset["keys"] === "off") {
+      return;
+    }
     const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null;
     if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();

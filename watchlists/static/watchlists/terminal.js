@@ -23,8 +23,8 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 /** @typedef {import("./search.js").AddRequest} AddRequest */
 /** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 
-/** Chosen: people cannot read 10 frames a second, and a frame costs layout and paint. The server allows 1, 4 and 10. */
-const RATE_HZ = 4;
+/** The trader's preference: 1, 4 or 10, which the server allows. */
+const RATE_HZ = Number(document.documentElement.dataset["rate"]);
 /** The lowest rate of the server: a hidden tab keeps its quotes, so that it is current when it is shown. */
 const HIDDEN_RATE_HZ = 1;
 /** Chosen: the age in the chip and the end of a flash are at most this late. */
@@ -86,6 +86,7 @@ class Terminal {
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     window.addEventListener("hashchange", () => this.#openFromAddress());
     byId("entries-retry").addEventListener("click", () => this.#reloads.request());
+    this.#socket.setRate(RATE_HZ);
     this.#socket.watch("strip", { instruments: this.#strip.instrumentIds });
     this.#socket.watch("list", { watchlist: true });
     this.#socket.open();

@@ -19,7 +19,7 @@ from marketdata.streaming.hub import QuoteHub
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from terminal.asgi import socket_application
-from tests.factories import NOW
+from tests.factories import NOW, PASSWORD
 from tests.frame_readers import decode_browser_frame
 from tests.integration.watchlists.consumer.change_receivers import serving
 from watchlists.login_monitor import LoginMonitor
@@ -100,6 +100,15 @@ def session_cookie(user: User) -> str:
 def change_password(user: User) -> None:
     user.set_password("another one")
     user.save()
+
+
+def change_password_on_the_page(user: User) -> None:
+    """Change the password of `user` as another browser does on the settings page."""
+    client = Client()
+    client.force_login(user)
+    new = "another long password"
+    form = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/settings/password", form).status_code == 302
 
 
 def deactivate(user: User) -> None:

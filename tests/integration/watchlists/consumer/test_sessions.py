@@ -14,6 +14,7 @@ from tests.integration.marketdata.streaming.frame_publishers import FramePublish
 from tests.integration.watchlists.consumer.browser_sockets import (
     HOST,
     change_password,
+    change_password_on_the_page,
     deactivate,
     delete_sessions,
     log_out,
@@ -60,7 +61,9 @@ async def test_pages_of_other_origins_are_refused_at_the_handshake(hub: QuoteHub
     await socket.disconnect(timeout=8)
 
 
-@pytest.mark.parametrize("end", [change_password, deactivate, delete_sessions, User.delete])
+@pytest.mark.parametrize(
+    "end", [change_password, change_password_on_the_page, deactivate, delete_sessions, User.delete]
+)
 async def test_the_end_of_the_login_closes_the_socket_at_once(
     hub: QuoteHub, trader: User, end: Callable[[User], object]
 ) -> None:
