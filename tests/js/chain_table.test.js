@@ -1,0 +1,106 @@
+// A chain as a table: plain numbers, no formulas, readable by spreadsheets.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import "./modules.js";
+
+const { fileNameOf, numberField, tableOf, textField, toCsv, toTabbedText } = await import(
+  "../../watchlists/static/watchlists/chain_table.js"
+);
+
+/** @typedef {import("../../watchlists/static/watchlists/chain_table.js").Leg} Leg */
+
+const chain = {
+  symbol: "NIFTY",
+  exchange: "NSE",
+  expiry: "2026-12-01",
+  tick_size: 0.05,
+  strikes: /** @type {[string, number | null, number | null][]} */ ([
+    ["26000.0000", 1, 2],
+    ["26050.5000", null, 3],
+  ]),
+};
+const quote = {
+  instrumentId: 1,
+  segment: 2,
+  connection: 1,
+  isSuspect: false,
+  receivedAtMs: null,
+  ltt: null,
+  ltp: Math.fround(1234.05),
+  previousClose: Math.fround(1238.15),
+  bid: Math.fround(1234),
+  ask: Math.fround(1234.1),
+  oi: 1_234_567,
+  volume: 98_765_432,
+};
+const analytics = {
+  instrumentId: 1,
+  reason: 0,
+  buildUp: 2,
+  iv: 11.84,
+  delta: 0.513,
+  gamma: null,
+  theta: -9.876,
+  vega: 12.3,
+  intrinsic: null,
+  timeValue: null,
+  oiChange: -4_500,
+};
+
+/** @param {number} id @returns {Leg} */
+function readLeg(id) {
+  return id === 1
+    ? { quote: /** @type {any} */ (quote), state: "live", analytics }
+    : { quote: null, state: "waiting", analytics: null };
+}
+
+test("the table has a header, and the values on the screen as plain numbers", () => {
+  const [header, first, second] = tableOf(chain, readLeg).map((row) => row.map((field) => field.text));
+
+  assert.deepEqual(header?.slice(0, 5), ["Call state", "Call OI", "Call OI change", "Call build-up", "Call volume"]);
+  assert.deepEqual(header?.slice(12, 15), ["Call ask", "Strike", "Put ask"]);
+  assert.equal(header?.length, 27);
+  assert.deepEqual(first?.slice(0, 14), [
+    "live", "1234567", "-4500", "SB", "98765432", "12.30", "-9.88", "0.51", "11.8", "-4.10", "1234.00", "1234.05", "1234.10",
+    "26000",
+  ]); // prettier-ignore
+  // A strike may lack one side; an unknown value is empty, never zero.
+  assert.deepEqual(second, [...Array(13).fill(""), "26050.5", ...Array(12).fill(""), "waiting"]);
+});
+
+test("a price with a tick below one paisa has four decimals", () => {
+  const pair = { ...chain, tick_size: 0.0025 };
+  const leg = () => ({ ...readLeg(1), quote: /** @type {any} */ ({ ...quote, ltp: Math.fround(84.2525) }) });
+
+  assert.equal(tableOf(pair, leg)[1]?.[11]?.text, "84.2525");
+});
+
+test("text that a spreadsheet would read as a formula is text; negative numbers stay numbers", () => {
+  for (const start of ["=", "+", "-", "@", "\t", "\r"]) {
+    const line = toCsv([[textField(`${start}HYPERLINK(1)`), numberField(-4.1, 2)]]);
+    assert.match(line, /^\ufeff"?'[=+\-@\t\r]HYPERLINK\(1\)"?,-4\.10\r\n$/);
+    assert.match(toTabbedText([[textField(`${start}1+1`), numberField(-4.1, 2)]]), /^'[^\t]*1\+1\t-4\.10$/);
+  }
+  assert.equal(toCsv([[textField("a=1"), textField("")]]), "\ufeffa=1,\r\n");
+});
+
+test("a field with a comma, a quote or a line break is quoted", () => {
+  assert.equal(toCsv([[textField('a,"b"'), textField("c\nd")]]), '\ufeff"a,""b""","c\nd"\r\n');
+});
+
+test("a copied field never begins another cell", () => {
+  assert.equal(toTabbedText([[textField("a\tb\r\nc"), textField("d")], [textField("e")]]), "a b c\td\ne");
+});
+
+test("a number that rounds to zero has no sign, and an unknown one is empty", () => {
+  assert.equal(numberField(-0.001, 2).text, "0.00");
+  assert.equal(numberField(null, 2).text, "");
+  assert.equal(numberField(-0.006, 2).text, "-0.01");
+});
+
+test("the name of the file has the time in India and only plain characters", () => {
+  const at = Date.UTC(2026, 10, 29, 20, 5);
+
+  assert.equal(fileNameOf({ ...chain, symbol: "M&M" }, at), "NSE-M_M-2026-12-01-20261130-0135.csv");
+});
