@@ -46,9 +46,10 @@ test("an address contains the exchange unless it is the default, and is parsed a
 });
 
 test("an address with another underlying or expiry leads to another chain", () => {
-  assert.equal(isOtherChain({ symbol: "RELIANCE" }, nse), false);
+  assert.equal(isOtherChain({ symbol: "RELIANCE" }, nse), true);
+  assert.equal(isOtherChain({ symbol: "RELIANCE" }, { symbol: "RELIANCE", exchange: "NSE" }), false);
   assert.equal(isOtherChain({ symbol: "RELIANCE" }, bse), true);
-  assert.equal(isOtherChain({ symbol: "RELIANCE", exchange: "BSE" }, bse), false);
+  assert.equal(isOtherChain({ ...bse }, bse), false);
   assert.equal(isOtherChain({ symbol: "RELIANCE", expiry: "2026-12-29" }, nse), true);
   assert.equal(isOtherChain({ symbol: "RELIANCE" }, null), true);
 });

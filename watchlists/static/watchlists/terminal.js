@@ -3,10 +3,12 @@
 
 import { AnalyticsCache } from "../marketdata/analytics.js";
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
+import { currentAddress, writeAddress } from "./address.js";
 import * as api from "./api.js";
 import { endFlashes } from "./cells.js";
 import { announce, ConnectionChip } from "./chip.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
+import { offerExport } from "./export.js";
 import { judgeHealth } from "./health.js";
 import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
@@ -14,7 +16,8 @@ import { ReloadCoalescer } from "./reload.js";
 import { messageOf, offerOf, SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
-import { addressOf, followedRequest, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
+import { TabTitle } from "./title.js";
+import { followedRequest, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -73,6 +76,7 @@ class Terminal {
     () => this.#loadWatchlist(),
     () => this.#listInstruments === null || this.#watchlist.quotes(this.#listInstruments),
   );
+  #title = new TabTitle();
   #frameAt = -Infinity;
   /** @type {Frame | null} */
   #lastFrame = null;
@@ -82,6 +86,7 @@ class Terminal {
 
   start() {
     this.#offerShortcuts();
+    offerExport(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     window.addEventListener("hashchange", () => this.#openFromAddress());
@@ -238,6 +243,7 @@ class Terminal {
       this.#paintSoon();
     }
     this.#paintHealth();
+    this.#title.paint(this.#panel.chain, this.#quotes, performance.now());
   }
 
   #paintHealth() {
@@ -350,19 +356,22 @@ class Terminal {
   // --- the chain
 
   #openFromAddress() {
-    // The address changes in this tab too, by openChain; that must not open the chain a second time.
-    const request = parseAddress(decodeURIComponent(window.location.hash.slice(1)));
+    // By a link, by Back and by Forward; what openChain writes itself makes no event.
+    const request = parseAddress(currentAddress());
     if (request !== null && isOtherChain(request, this.#requested)) {
-      this.#openChain(request);
+      this.#openChain(request, { isNewEntry: false });
     }
   }
 
-  /** @param {ChainRequest} request */
-  #openChain(request) {
+  /**
+   * @param {ChainRequest} request
+   * @param {{isNewEntry: boolean}} [history]  The first chain of a page makes no entry: Back leaves the page.
+   */
+  #openChain(request, history = { isNewEntry: this.#requested !== null }) {
     const isSameUnderlying = isOpen(request, this.#requested, this.#panel.chain);
     this.#requested = request;
-    // The address names the chain, for reload and for sharing. "Back" leaves the page: chains make no history entries.
-    window.history.replaceState(null, "", `#${addressOf(request)}`);
+    // The address names the chain, for reload, for sharing and for Back.
+    writeAddress(request, history);
     if (!isSameUnderlying) {
       this.#openedRequest = request;
       this.#analytics.clear();
@@ -387,7 +396,7 @@ class Terminal {
       return;
     }
     this.#requested = this.#openedRequest = request;
-    window.history.replaceState(null, "", `#${addressOf(request)}`);
+    writeAddress(request, { isNewEntry: false });
     this.#socket.watch("chain", { chain: request });
     this.#loadExpiries(request);
     if (answer.former_symbol !== null) {

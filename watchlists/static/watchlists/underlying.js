@@ -106,14 +106,11 @@ export function parseAddress(address) {
 }
 
 /**
- * Whether an address asks for another chain than the current one; an address without an expiry accepts any expiry.
+ * Whether an address asks for another chain than the current one. Without an expiry it asks for the nearest: Back from
+ * another expiry leads there.
  * @param {ChainRequest} request
  * @param {ChainRequest | null} current
  */
 export function isOtherChain(request, current) {
-  if (current === null) {
-    return true;
-  }
-  const { expiry: _, ...underlying } = current;
-  return addressOf(request) !== addressOf(request.expiry ? current : underlying);
+  return current === null || addressOf(request) !== addressOf(current);
 }
