@@ -1,4 +1,4 @@
-"""The terminal's page: HTML that loads the browser code; prices come over the API and the socket."""
+"""The terminal's pages: HTML that loads the browser code; prices come over the API and the socket."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -21,12 +21,26 @@ STRIP: Final = ("NIFTY", "BANKNIFTY", "SENSEX", "FINNIFTY", "MIDCPNIFTY")
 @login_required
 def terminal(request: HttpRequest) -> HttpResponse:
     """Answer the terminal's page, for logged-in users only."""
+    return _render_terminal(request, is_chain_alone=False)
+
+
+@require_safe
+@never_cache
+@login_required
+def chain(request: HttpRequest, underlying: str, expiry: str) -> HttpResponse:  # noqa: ARG001  Parts of the route.
+    """Answer the terminal's page with one chain alone, whose name the browser code reads from the address."""
+    return _render_terminal(request, is_chain_alone=True)
+
+
+def _render_terminal(request: HttpRequest, *, is_chain_alone: bool) -> HttpResponse:
+    """Render the terminal, or without the list and the search."""
     boot = {
         "indices": list(_listed_indices(STRIP)),
         "today": market.market_today().isoformat(),
         "login_url": resolve_url(settings.LOGIN_URL),
     }
-    return render(request, "watchlists/terminal.html", {"boot": boot, "is_simulated": settings.IS_SIMULATED})
+    context = {"boot": boot, "is_simulated": settings.IS_SIMULATED, "is_chain_alone": is_chain_alone}
+    return render(request, "watchlists/terminal.html", context)
 
 
 def _listed_indices(symbols: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -6,6 +6,7 @@ import { test } from "node:test";
 /** @type {string[]} */
 const entries = [""];
 const location = {
+  pathname: "/",
   get hash() {
     return entries.at(-1) ?? "";
   },
@@ -17,7 +18,7 @@ const history = {
 };
 Object.assign(globalThis, { window: { location, history } });
 
-const { currentAddress, writeAddress } = await import("../../watchlists/static/watchlists/address.js");
+const { currentAddress, pathOf, writeAddress } = await import("../../watchlists/static/watchlists/address.js");
 
 test("each chain after the first has its own entry, and the same chain none", () => {
   writeAddress({ symbol: "NIFTY" }, { isNewEntry: false });
@@ -35,4 +36,20 @@ test("an address with characters that the browser encodes is the one of its chai
   assert.equal(entries.at(-1), "#NIFTY%2050");
   assert.equal(currentAddress(), "NIFTY 50");
   assert.equal(entries.length, 4);
+});
+
+test("the page of one chain has its exchange, its symbol and its expiry in the path", () => {
+  assert.equal(pathOf({ symbol: "NIFTY", exchange: "NSE", expiry: "2026-12-01" }), "/chain/NIFTY/2026-12-01");
+  assert.equal(pathOf({ symbol: "M&M", exchange: "BSE", expiry: "2026-12-29" }), "/chain/BSE%3AM%26M/2026-12-29");
+});
+
+test("on the page of one chain its address is that of the path, until another chain is opened there", () => {
+  location.pathname = "/chain/BSE%3AM%26M/2026-12-29";
+  entries.push("");
+
+  assert.equal(currentAddress(), "BSE:M&M/2026-12-29");
+  writeAddress({ symbol: "M&M", exchange: "BSE", expiry: "2026-12-29" }, { isNewEntry: false });
+  assert.equal(entries.at(-1), "");
+  writeAddress({ symbol: "NIFTY" }, { isNewEntry: true });
+  assert.equal(currentAddress(), "NIFTY");
 });

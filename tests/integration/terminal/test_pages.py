@@ -72,6 +72,15 @@ def test_the_index_strip_shows_the_listed_indices(client: Client, settings: Any)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", boot["today"])
 
 
+def test_the_page_of_one_chain_has_no_list(client: Client) -> None:
+    client.force_login(make_user("trader1"))
+
+    alone = client.get("/chain/BSE%3AM%26M/2026-12-29").content.decode()
+
+    assert '<aside class="side" aria-label="Watchlist" hidden>' in alone
+    assert '<aside class="side" aria-label="Watchlist">' in client.get("/").content.decode()
+
+
 @pytest.mark.parametrize("path", ["/", "/login/"])
 def test_pages_contain_no_inline_scripts_or_styles(client: Client, path: str) -> None:
     if path == "/":

@@ -3,7 +3,7 @@
 
 import { AnalyticsCache } from "../marketdata/analytics.js";
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
-import { currentAddress, writeAddress } from "./address.js";
+import { currentAddress, offerOwnTab, writeAddress } from "./address.js";
 import * as api from "./api.js";
 import { endFlashes } from "./cells.js";
 import { announce, ConnectionChip } from "./chip.js";
@@ -86,6 +86,7 @@ class Terminal {
 
   start() {
     this.#offerShortcuts();
+    offerOwnTab(() => this.#panel.chain);
     offerExport(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
