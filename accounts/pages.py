@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
@@ -75,9 +76,9 @@ class PasswordView(PasswordChangeView):
     template_name = "accounts/password.html"
     success_url = reverse_lazy("settings")
 
-    def form_valid(self, form: object) -> HttpResponse:
+    def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
         """Save the password and say what it ended."""
-        response = super().form_valid(form)  # type: ignore[arg-type]  # The stubs ask for the generic form class.
+        response = super().form_valid(form)
         messages.success(self.request, "The password is changed, and all other browsers are logged out.")
         return response
 

@@ -7,7 +7,7 @@ none; the policy is constant, without nonces, so that a library would replace no
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponseBase
@@ -55,7 +55,7 @@ def set_policy(get_response: Answer) -> Answer:
     """Set the header on every answer that has none."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
-        response: Any = get_response(request)
+        response: HttpResponseBase = get_response(request)
         response.headers.setdefault(HEADER, policy_for(request.path, host=_host_of(request)))
         return response
 
