@@ -27,7 +27,7 @@ from marketdata.domain.sessions import IST, SessionBook
 from marketdata.streaming import messages
 from subscriptions import selectors as subscriptions
 from subscriptions.domain.claims import ClaimKind
-from subscriptions.selectors import UsedBy
+from subscriptions.selectors import QuotaClaim
 from terminal.admission import sockets
 from terminal.feed_health import Placement, check_feed, read_placement
 from terminal.health import RedisReadings, check_analytics, check_instruments, read_redis
@@ -63,11 +63,12 @@ SENTENCES: Final[Mapping[tuple[str, Status], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class UsedRow:
-    """One line of what uses the quota: a chain or an instrument, where it was added, and its instruments."""
+    """One line of a trader's claims: a chain or an instrument, where it was added, its instruments, those counted."""
 
     name: str
     origin: str
     legs: int
+    counted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,11 @@ class StatusPart:
 def status(request: HttpRequest) -> HttpResponse:
     """Answer the status page."""
     now, user_id = timezone.now(), accounts_pages.user_id(request)
-    usage = subscriptions.get_quota_usage(user_id=user_id)
+    use = subscriptions.read_quota_use(user_id=user_id)
     context = {
-        "usage": usage,
-        "used": f"{usage.used:,} of {usage.quota:,}, {usage.left:,} left",
-        "used_by": [describe_use(one) for one in usage.claims],
+        "use": use,
+        "used": f"{use.used:,} of {use.quota:,}, {use.left:,} left",
+        "used_by": [describe_claim(one) for one in subscriptions.list_quota_claims(user_id=user_id)],
         "token_count": len(accounts.list_tokens(user_id=user_id, now=now)),
         "most_watched": f"{messages.MAX_INSTRUMENTS:,}",
         "is_full": sockets.is_full,
@@ -116,10 +117,10 @@ def status(request: HttpRequest) -> HttpResponse:
     return render(request, "status.html", context)
 
 
-def describe_use(claim: UsedBy) -> UsedRow:
+def describe_claim(claim: QuotaClaim) -> UsedRow:
     """Return a claim in a trader's words: `NIFTY 24 Feb 2026, 101 strikes`, or the token of one instrument."""
     chain = "" if claim.expiry is None else f" {claim.expiry:%-d %b %Y}, {claim.width} strikes"
-    return UsedRow(f"{claim.name}{chain}", ORIGINS.get(claim.kind, claim.kind.value), claim.legs)
+    return UsedRow(f"{claim.name}{chain}", ORIGINS.get(claim.kind, claim.kind.value), claim.legs, claim.counted)
 
 
 def list_market_hours(book: SessionBook, *, now: datetime) -> Sequence[MarketHours]:

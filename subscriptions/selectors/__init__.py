@@ -36,6 +36,7 @@ from subscriptions.selectors.preload import (
     plan_preload,
 )
 from subscriptions.selectors.preview import PreviewedSeries, RulePreview, preview_rule
+from subscriptions.selectors.quota import QuotaClaim, list_quota_claims, read_quota_use
 from subscriptions.selectors.status import (
     ON_THEIR_WAY_SECONDS,
     PlacedCounts,
@@ -44,7 +45,6 @@ from subscriptions.selectors.status import (
     subscription_status,
 )
 from subscriptions.selectors.streamed_series import list_streamed_keys, list_streamed_series
-from subscriptions.selectors.usage import QuotaUsage, UsedBy, get_quota_usage
 from subscriptions.selectors.wanted import (
     ChainClaims,
     WantedRow,

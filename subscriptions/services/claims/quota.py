@@ -8,46 +8,14 @@ for a view still counts for the trader who claims it: otherwise to open a chain 
 
 from collections.abc import Callable, Collection
 from decimal import Decimal
-from typing import Final
 
-from django.db import connection
-
-from accounts import selectors as accounts
 from marketdata.domain.errors import DomainError
 from marketdata.services import Chain
-from subscriptions.domain.quota import QuotaUse, format_offer, widest_fitting
+from subscriptions import selectors
+from subscriptions.domain.quota import format_offer, widest_fitting
 from subscriptions.services.placement.legs import CapacityExceeded
 
 Fits = Callable[[frozenset[int]], bool]
-
-# Whether a claim would keep its instruments streaming without this trader; a spot does so for the chains of traders
-# and rules, not for views. A spot of tier B may wait for its chain.
-_LASTS: Final = """(
-    claim.kind NOT IN ('view', 'spot') OR claim.kind = 'spot' AND (
-        claim.tier = 'B' OR EXISTS (SELECT FROM claims AS chain WHERE chain.spot_id = claim.id AND chain.kind <> 'view')
-    )
-)"""
-
-# Of several traders, the one with the oldest claim is counted: then two who claim the same instruments cannot count for
-# none of them. OFFSET 0: one index look-up for each leg, as in `placement.legs`.
-_READ_USE: Final = f"""
-SELECT (
-    SELECT count(DISTINCT leg.subscription_id)
-    FROM claims AS mine JOIN claim_legs AS leg ON leg.claim_id = mine.id
-    WHERE mine.user_id = %(user)s AND mine.tier = 'A' AND NOT EXISTS (
-        SELECT FROM claim_legs AS other JOIN claims AS claim ON claim.id = other.claim_id
-        WHERE other.subscription_id = leg.subscription_id AND (
-            claim.tier = 'B' OR claim.user_id <> mine.user_id AND claim.id < mine.id OR claim.kind = 'spot' AND {_LASTS}
-        ) OFFSET 0
-    )
-), ARRAY(
-    SELECT instrument_id FROM subscriptions AS subscription
-    WHERE instrument_id = ANY(%(asked)s) AND EXISTS (
-        SELECT FROM claim_legs AS leg JOIN claims AS claim ON claim.id = leg.claim_id
-        WHERE leg.subscription_id = subscription.id AND {_LASTS} OFFSET 0
-    )
-)
-"""  # noqa: S608  Constants of this module.
 
 
 class QuotaExceeded(DomainError):
@@ -85,18 +53,10 @@ def check_instrument(instrument_id: int, *, user_id: int | None) -> None:
 
 def _check(item: str, asked: frozenset[int], *, user_id: int, find_offer: Callable[[Fits], int | None]) -> None:
     # Read under the placement lock, so two requests of one trader cannot both use the last of the quota.
-    use = _read_use(asked, user_id=user_id)
+    use = selectors.read_quota_use(user_id=user_id, asked=asked)
     if not use.permits(asked):
         offer = find_offer(use.permits)
         raise QuotaExceeded(item, needed=use.count_starting(asked), left=use.left, quota=use.quota, offer=offer)
-
-
-def _read_use(asked: Collection[int], *, user_id: int) -> QuotaUse:
-    quota = accounts.get_instrument_quota(user_id=user_id)
-    with connection.cursor() as cursor:
-        cursor.execute(_READ_USE, {"user": user_id, "asked": list(asked)})
-        used, streaming = cursor.fetchone()
-    return QuotaUse(quota, used, frozenset(streaming))
 
 
 def with_offer(refusal: CapacityExceeded, chain: Chain) -> CapacityExceeded:

@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.services import make_token
 from marketdata import quote_board
 from marketdata.domain.sessions import SessionBook
-from subscriptions.selectors import get_quota_usage
+from subscriptions.selectors import list_quota_claims, read_quota_use
 from terminal.health_parts import Part, Status
 from terminal.status_page import describe_parts, list_market_hours
 from tests.connection_factories import make_report
@@ -57,21 +57,23 @@ def test_a_trader_sees_what_uses_the_own_quota_and_nothing_of_others(client: Cli
     text = text_of(client)
 
     assert "1 of 500, 499 left" in text
-    assert "RELIANCE your watchlist 1 " in text
+    assert "RELIANCE your watchlist 1 1 " in text
     assert "TCS" not in text
     assert "1 valid" in text
     assert "2 of 25,000" in text
 
 
-def test_the_usage_counts_a_shared_instrument_once(asha: User) -> None:
-    listing = make_listing()
+def test_an_instrument_of_another_trader_is_listed_and_not_counted(asha: User) -> None:
+    make_listing()
+    add_to_watchlist(make_user("vikram"), "TCS", EntryKind.EQUITY)
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY)
+    add_to_watchlist(asha, "RELIANCE", EntryKind.EQUITY)
 
-    usage = get_quota_usage(user_id=asha.pk)
+    use = read_quota_use(user_id=asha.pk)
 
-    assert listing.spots["TCS"].token == "TCS"
-    assert (usage.used, usage.left) == (1, 499)
-    assert [(one.name, one.expiry, one.width, one.legs) for one in usage.claims] == [("TCS", None, None, 1)]
+    assert (use.used, use.left) == (1, 499)
+    claims = [(one.name, one.expiry, one.width, one.legs, one.counted) for one in list_quota_claims(user_id=asha.pk)]
+    assert claims == [("RELIANCE", None, None, 1, 1), ("TCS", None, None, 1, 0)]
 
 
 def test_only_connections_that_report_are_live(client: Client, asha: User) -> None:
