@@ -41,6 +41,7 @@ from marketdata.streaming.messages import feed_message
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
 from marketdata.streaming.moments import Moments
 from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
+from marketdata.streaming.tasks import end_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -259,7 +260,7 @@ class QuoteHub:
             for one in done:
                 one.result()
         finally:
-            await _end(tasks)
+            await end_tasks(tasks)
             await board.aclose()
             if derived is not None:
                 await derived.aclose()
@@ -419,11 +420,3 @@ async def _wait_to_retry(pause: float) -> float:
     """Wait for at most `pause` seconds; return the pause after the next failure."""
     await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
     return min(pause * 2, LONGEST_RETRY_SECONDS)
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel `tasks` until all have ended: redis-py swallows a cancellation that arrives while it connects."""
-    while pending := [one for one in tasks if not one.done()]:
-        for one in pending:
-            one.cancel()
-        await asyncio.wait(pending, timeout=BEAT_SECONDS)
