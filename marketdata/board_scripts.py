@@ -1,4 +1,5 @@
-"""The scripts that Redis runs for the quote board: writes that depend on the epoch of the owner who wrote before."""
+"""The scripts that Redis runs for the boards: writes that depend on the epoch of the owner who wrote before, and wishes
+that depend on Redis's own clock."""
 
 from typing import Final
 
@@ -52,4 +53,19 @@ return 1
 """
 WITHDRAW: Final = f"""{_UNLESS_NEWER}
 return redis.call('DEL', KEYS[1], KEYS[2])
+"""
+
+# KEYS[1]: the wanted scans, a sorted set by the time of the newest wish in Redis's clock: hosts need no common one.
+# ARGV: seconds that a wish lasts, then the scans. Wishes that have ended are removed, so that the set stays small.
+WANT_SCANS: Final = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], now, ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return 1
+"""
+# KEYS[1] as above. ARGV: seconds that a wish lasts, and how many scans are returned, the newest wishes first.
+LIST_WANTED_SCANS: Final = """
+local now = tonumber(redis.call('TIME')[1])
+return redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '(' .. (now - ARGV[1]), 'LIMIT', 0, ARGV[2])
 """

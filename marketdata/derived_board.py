@@ -1,14 +1,18 @@
-"""STORE. Analytics of options and series in Redis: their frames, and the newest row of each for late joiners.
+"""STORE. Analytics of options and series in Redis: their frames, the newest row of each for late joiners, and scans.
 
 The only module that knows these keys. The leading analytics worker publishes a frame for each flush and writes the rows
 that changed to the caches, under its epoch as the fencing token. Redis may lose all of it: the worker writes it again.
 
 Keys, under the prefix of the source: `derived` (channel), `derived:options` and `derived:series` (hashes: id -> packed
-row, `epoch`, `layout`), `derived:at` (epoch in ms of the newest flush, expires).
+row, `epoch`, `layout`), `derived:at` (epoch in ms of the newest flush, expires), `derived:scans` (channel) and
+`derived:scans:wanted` (sorted set: scan -> time of the newest wish).
+
+A scan is a ranking that a browser shows. Web processes repeat each second which ones they want, and the worker computes
+no others. Its results are published only: nothing is kept that could be read as live later.
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +23,7 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
-from marketdata.board_scripts import CACHE_ROWS
+from marketdata.board_scripts import CACHE_ROWS, LIST_WANTED_SCANS, WANT_SCANS
 from marketdata.domain.analytics.derived_rows import (
     LAYOUT,
     OPTION_ROW,
@@ -29,7 +33,8 @@ from marketdata.domain.analytics.derived_rows import (
     decode_derived,
     encode_derived,
 )
-from marketdata.domain.quote_rows import OtherLayout
+from marketdata.domain.analytics.rankings import Scan, parse_scan
+from marketdata.domain.quote_rows import FrameError, OtherLayout
 from marketdata.quote_board import LOST_AFTER_SECONDS, StaleEpoch, subscribed
 from marketdata.redis_client import pooled_client
 
@@ -39,6 +44,10 @@ STALE_SECONDS: Final = 3.0
 """Required: analytics of a worker that has stopped are stale by then (design.md, section 9)."""
 CACHE_TTL_SECONDS: Final = 24 * 3600  # Chosen: as long as the last values of a connection without an owner.
 _LAYOUT_FIELD: Final = "layout"
+WANTED_SECONDS: Final = 3
+"""Chosen: a wish is repeated each second; the worker goes on over one that is late, and stops soon after the last."""
+MOST_SCANS: Final = 2_000
+"""Chosen: the rankings of some 180 underlyings. It bounds the work that clients with invented names can cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,15 @@ class DerivedRows:
     options: Rows
     series: np.void | None
     is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """One published scan: `message` is the JSON text for browsers, under the epoch of its worker."""
+
+    epoch: int
+    scan: Scan
+    message: bytes
 
 
 class DerivedBoard:
@@ -89,6 +107,7 @@ class DerivedSubscriber:
         self._redis = client
         self._prefix = prefix
         self._lost_after_seconds = lost_after_seconds
+        self._want_script = client.register_script(WANT_SCANS)
 
     @asynccontextmanager
     async def frames(self) -> AsyncIterator[AsyncIterator[DerivedFrame]]:
@@ -109,6 +128,21 @@ class DerivedSubscriber:
                 logger.debug("analytics of another version skipped (%s)", error)
                 continue
             yield frame
+
+    async def want_scans(self, scans: Collection[Scan]) -> None:
+        """Ask the worker to compute these scans for the next WANTED_SECONDS. Raises BoardError or OSError."""
+        names = [str(one) for one in scans]
+        await self._want_script(keys=[f"{self._prefix}:derived:scans:wanted"], args=[WANTED_SECONDS, *names])
+
+    @asynccontextmanager
+    async def scans(self) -> AsyncIterator[AsyncIterator[ScanResult]]:
+        """Subscribe; yields every scan published from then on, of all web processes.
+
+        Raises BoardError or OSError when Redis is lost, FrameError on undecodable bytes.
+        """
+        channels = [f"{self._prefix}:derived:scans"]
+        async with subscribed(self._redis, channels, lost_after_seconds=self._lost_after_seconds) as messages:
+            yield (_decode_scan(message["data"]) async for message in messages)
 
     async def read_caches(self) -> tuple[int, Rows, Rows]:
         """Return epoch, rows of options and rows of series; (0, no rows, no rows) if the caches are empty."""
@@ -136,12 +170,26 @@ class DerivedPublisher:
         self._redis = client
         self._prefix = prefix
         self._cache_script = client.register_script(CACHE_ROWS)
+        self._list_wanted_script = client.register_script(LIST_WANTED_SCANS)
 
     async def publish(self, frame: DerivedFrame) -> None:
         """Publish one frame to all subscribed web processes, and note the time of its flush."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.publish(f"{self._prefix}:derived", encode_derived(frame))
         pipeline.set(f"{self._prefix}:derived:at", frame.sent_at_ms, ex=60)
+        await pipeline.execute()
+
+    async def list_wanted_scans(self) -> list[Scan]:
+        """Return the scans that browsers show, at most MOST_SCANS; those of another version are left out."""
+        key = f"{self._prefix}:derived:scans:wanted"
+        names = await self._list_wanted_script(keys=[key], args=[WANTED_SECONDS, MOST_SCANS])
+        return [scan for name in names if (scan := parse_scan(name.decode())) is not None]
+
+    async def publish_scans(self, epoch: int, messages: Mapping[Scan, bytes]) -> None:
+        """Publish the messages of scans to all web processes that show one."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for scan, message in messages.items():
+            pipeline.publish(f"{self._prefix}:derived:scans", b"\n".join((f"{epoch} {scan}".encode(), message)))
         await pipeline.execute()
 
     async def cache(self, *, epoch: int, options: Rows, series: Rows, replace_all: bool) -> bool:
@@ -169,6 +217,16 @@ class DerivedPublisher:
     async def aclose(self) -> None:
         """Close the connections to Redis."""
         await self._redis.aclose()
+
+
+def _decode_scan(payload: bytes) -> ScanResult:
+    """Return a published scan: its epoch and name in one line, then the message. Raises FrameError."""
+    head, _, message = payload.partition(b"\n")
+    epoch, _, name = head.decode(errors="replace").partition(" ")
+    scan = parse_scan(name)
+    if scan is None or not epoch.isdecimal():
+        raise FrameError("not a scan")
+    return ScanResult(int(epoch), scan, message)
 
 
 def _unpack(answer: list[bytes | None], dtype: "np.dtype[Any]") -> Rows:

@@ -8,6 +8,8 @@ sentence. The client chooses the id of a watch; a second watch with the same id 
         "exchange": "NSE", "strikes": 25}}                   {"type": "chain", "id": ..., ...}; the chain streams
     {"type": "watch", "id": "list", "watchlist": true}       {"type": "watching", "id": ..., "instruments": [...]}
     {"type": "watch", "id": "strip", "instruments": [7, 9]}  the same
+    {"type": "watch", "id": "scan", "scan": {"ranking": "oi_rise",
+        "underlying": "NSE:NIFTY"}}                          {"type": "scan", "ranking": ..., ...}, once a second
     {"type": "unwatch", "id": "chain"}
     {"type": "rate", "hz": 4}                                1, 4 or 10
     {"type": "ack", "seq": 17}                               after a frame was applied
@@ -23,6 +25,7 @@ from typing import Any, Final
 
 import orjson
 
+from marketdata.domain.analytics.rankings import Ranking, Scan
 from marketdata.streaming.feed_status import FeedStatus, StreamState
 from marketdata.streaming.outbox import RATES_HZ
 
@@ -34,6 +37,7 @@ MAX_WATCHES: Final = 16  # Chosen: a page uses three.
 _MAX_ID_LENGTH: Final = 32  # Chosen: room for a UUID in hexadecimal.
 _MAX_TEXT_LENGTH: Final = 64  # Chosen: above the longest symbol of the listing.
 _MAX_STRIKES: Final = 201  # Chosen: 100 strikes on each side of the ATM.
+_RANKINGS: Final = tuple(one.value for one in Ranking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,14 @@ class WatchInstruments:
 
     watch_id: str
     instrument_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchScan:
+    """Watch one ranking of the scanner."""
+
+    watch_id: str
+    scan: Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,8 @@ class Ping:
 
 
 Watch = WatchChain | WatchWatchlist | WatchInstruments
-ClientMessage = Watch | Unwatch | SetRate | Acknowledge | Resync | Ping
+"""Watches that are resolved to instruments."""
+ClientMessage = Watch | WatchScan | Unwatch | SetRate | Acknowledge | Resync | Ping
 
 
 class MessageError(ValueError):
@@ -125,7 +138,7 @@ def parse_client_message(text: str) -> ClientMessage:
     return parser(body)
 
 
-def _parse_watch(body: Body) -> Watch:
+def _parse_watch(body: Body) -> Watch | WatchScan:
     watch_id = _watch_id(body)
     if isinstance(body.get("chain"), dict):
         return _parse_chain(watch_id, body["chain"])
@@ -133,7 +146,20 @@ def _parse_watch(body: Body) -> Watch:
         return WatchWatchlist(watch_id)
     if isinstance(body.get("instruments"), list):
         return WatchInstruments(watch_id, _instrument_ids(watch_id, body["instruments"]))
-    raise MessageError("bad_watch", "Watch a chain, a watchlist or instruments.", watch_id=watch_id)
+    if isinstance(body.get("scan"), dict):
+        return WatchScan(watch_id, _parse_scan(watch_id, body["scan"]))
+    raise MessageError("bad_watch", "Watch a chain, a watchlist, instruments or a scan.", watch_id=watch_id)
+
+
+def _parse_scan(watch_id: str, scan: Body) -> Scan:
+    name = _text(scan, "ranking", watch_id)
+    if name not in _RANKINGS:
+        raise MessageError("bad_watch", f"ranking is one of {', '.join(_RANKINGS)}.", watch_id=watch_id)
+    underlying = _text(scan, "underlying", watch_id)
+    if underlying is not None and not underlying.isprintable():
+        raise MessageError("bad_watch", "underlying is the name of one, NSE:NIFTY.", watch_id=watch_id)
+    # Without the space at its ends, which the name of a scan does not keep.
+    return Scan(Ranking(name), underlying.strip() or None if underlying is not None else None)
 
 
 def _parse_chain(watch_id: str, chain: Body) -> WatchChain:
@@ -207,6 +233,20 @@ _PARSERS: Final[Mapping[str, Callable[[Body], ClientMessage]]] = {
     "resync": lambda _: Resync(),
     "ping": lambda _: Ping(),
 }
+
+
+def stopped_message(scan: Scan) -> dict[str, Any]:
+    """Return the message of a scan that is not computed any more: nothing of it is known."""
+    return {
+        "type": "scan",
+        "ranking": scan.ranking,
+        "underlying": scan.underlying,
+        "state": "stopped",
+        "computed_at_ms": None,
+        "base_seconds": None,
+        "underlyings": [],
+        "rows": [],
+    }
 
 
 def feed_message(feed: FeedStatus) -> dict[str, Any]:

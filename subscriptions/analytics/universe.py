@@ -35,7 +35,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """All series in one set of arrays; `instrument_ids` has the shape (rows, 2)."""
+    """All series in one set of arrays; `instrument_ids` and `lot_sizes` have the shape (rows, 2)."""
 
     ladders: Ladders
     instrument_ids: npt.NDArray[np.int64]  # NOT_LISTED where a strike has one option only
@@ -43,15 +43,17 @@ class Universe:
     series_ids: npt.NDArray[np.int64]
     spot_ids: npt.NDArray[np.int64]
     future_ids: npt.NDArray[np.int64]  # NOT_LISTED where there is none
+    lot_sizes: npt.NDArray[np.int64]  # units of a lot; 1 at MCX, which counts in lots, and where no option is listed
 
     def is_same(self, other: "Universe") -> bool:
-        """Return whether `other` has the same series, options and futures."""
+        """Return whether `other` has the same series, options, futures and lots."""
         return self.keys == other.keys and all(
             np.array_equal(mine, theirs)
             for mine, theirs in (
                 (self.instrument_ids, other.instrument_ids),
                 (self.spot_ids, other.spot_ids),
                 (self.future_ids, other.future_ids),
+                (self.lot_sizes, other.lot_sizes),
             )
         )
 
@@ -77,6 +79,7 @@ def make_universe(targets: Sequence[Target]) -> Universe | None:
     strikes: list[Decimal] = []
     ids: list[list[int]] = []
     ticks: list[list[float]] = []
+    lots: list[list[int]] = []
     sizes: list[int] = []
     for target in targets:
         by_strike: dict[Decimal, list[Leg | None]] = {}
@@ -86,6 +89,7 @@ def make_universe(targets: Sequence[Target]) -> Universe | None:
         strikes += by_strike
         ids += [[NOT_LISTED if leg is None else leg.instrument_id for leg in both] for both in by_strike.values()]
         ticks += [[0.0 if leg is None else float(leg.tick_size) for leg in both] for both in by_strike.values()]
+        lots += [[1 if leg is None else leg.lot_size for leg in both] for both in by_strike.values()]
     instrument_ids = np.array(ids, dtype=np.int64)
     return Universe(
         ladders=Ladders(
@@ -100,6 +104,7 @@ def make_universe(targets: Sequence[Target]) -> Universe | None:
         series_ids=np.array([target.listing.series_id for target in targets], dtype=np.int64),
         spot_ids=np.array([target.listing.spot_instrument_id for target in targets], dtype=np.int64),
         future_ids=np.array([target.future_id or NOT_LISTED for target in targets], dtype=np.int64),
+        lot_sizes=np.array(lots, dtype=np.int64),
     )
 
 

@@ -3,7 +3,8 @@
 Theory of operation. A session advisory lock in PostgreSQL makes one worker the leader; a spare waits for it. The leader
 mirrors the bus as a web process does, with a hub of its own. Which series stream, and what is known of them beside the
 feed, is read again when a published change touches subscriptions, at an import, and once in REFRESH_SECONDS. At each
-flush the engine computes all analytics; those that read differently are published, and cached for late joiners.
+flush the engine computes all analytics; those that read differently are published, and cached for late joiners. Once a
+second the scanner computes the rankings that a browser shows.
 
 Analytics carry the epoch of their leader. Readers drop those of a lower epoch, and the cache refuses them, so a former
 leader that wakes up after a freeze changes nothing; it finds out and waits again. Prices never wait for this process.
@@ -27,6 +28,7 @@ from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, StaleEpoch
 from marketdata.streaming.hub import QuoteHub, ReadCalendar
 from subscriptions.analytics.engine import NO_ANALYTICS, Analytics, AnalyticsEngine
+from subscriptions.analytics.scanner import Scanner
 from subscriptions.analytics.universe import References, Universe
 from subscriptions.feed.heartbeat import send_heartbeats
 
@@ -41,6 +43,9 @@ FULL_SECONDS: Final = 5.0
 """Chosen: a reader that has missed a frame is right again after it. All rows of 25,000 options are 1.1 MB."""
 CACHE_SECONDS: Final = 1.0
 """Chosen: a late joiner reads analytics of the last second, at a tenth of the work of each flush."""
+
+SCAN_SECONDS: Final = 1.0
+"""Required: rankings are computed once a second; rows that change places more often cannot be read."""
 
 ReadUniverse = Callable[[], Awaitable[tuple[Universe, References] | None]]
 
@@ -69,6 +74,7 @@ class AnalyticsWorker:
         self._published: _Computed | None = None
         self._cached: _Computed | None = None
         self._calendar = SessionBook()
+        self._scanner = Scanner()
 
     async def run(self) -> None:
         """Run until stopped; raises every unexpected error."""
@@ -152,7 +158,7 @@ class AnalyticsWorker:
 
     async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher) -> None:
         epoch, loop = time.time_ns() // 1_000_000, asyncio.get_running_loop()
-        sequence, full_at, cached_at = 0, 0.0, 0.0
+        sequence, full_at, cached_at, scanned_at = 0, 0.0, 0.0, 0.0
         while True:
             await asyncio.sleep(self._settings.flush_seconds)
             now_ms = time.time_ns() // 1_000_000
@@ -170,10 +176,26 @@ class AnalyticsWorker:
                 if loop.time() - cached_at >= CACHE_SECONDS:
                     cached_at = loop.time()
                     await self._cache(publisher, epoch, computed)
+                if loop.time() - scanned_at >= SCAN_SECONDS:
+                    scanned_at = loop.time()
+                    await self._scan(hub, publisher, epoch, computed, now_ms=now_ms)
             except (BoardError, OSError) as error:
                 logger.warning("analytics not published (%s)", type(error).__name__)
                 # Redis may have lost what it had.
                 self._published = self._cached = None
+
+    async def _scan(
+        self, hub: QuoteHub, publisher: DerivedPublisher, epoch: int, computed: "_Computed", *, now_ms: int
+    ) -> None:
+        """Take the samples of the scanner, and publish the rankings that browsers show."""
+        universe = None if computed.engine is None else computed.engine.universe
+        now = asyncio.get_running_loop().time()
+        if universe is not None and hub.feed is not None:
+            closed = {segment for segment, _ in hub.feed.closed}
+            self._scanner.sample(universe, computed.analytics, closed=closed, now=now)
+        if wanted := await publisher.list_wanted_scans():
+            messages = self._scanner.scan(universe, computed.analytics, hub.mirror, wanted, now=now, now_ms=now_ms)
+            await publisher.publish_scans(epoch, messages)
 
     async def _cache(self, publisher: DerivedPublisher, epoch: int, computed: "_Computed") -> None:
         """Write what changed since the last time; everything if that is unknown, or if Redis has lost it."""

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketdata.domain.analytics.rankings import Ranking, Scan
 from marketdata.streaming.messages import (
     Acknowledge,
     ClientMessage,
@@ -16,6 +17,7 @@ from marketdata.streaming.messages import (
     Unwatch,
     WatchChain,
     WatchInstruments,
+    WatchScan,
     WatchWatchlist,
     parse_client_message,
 )
@@ -34,6 +36,11 @@ from marketdata.streaming.messages import (
         ),
         ({"type": "watch", "id": "list", "watchlist": True}, WatchWatchlist("list")),
         ({"type": "watch", "id": "strip", "instruments": [7, 9]}, WatchInstruments("strip", (7, 9))),
+        ({"type": "watch", "id": "s", "scan": {"ranking": "iv_fall"}}, WatchScan("s", Scan(Ranking.IV_FALL))),
+        (
+            {"type": "watch", "id": "s", "scan": {"ranking": "oi_rise", "underlying": " NSE:NIFTY"}},
+            WatchScan("s", Scan(Ranking.OI_RISE, "NSE:NIFTY")),
+        ),
         ({"type": "unwatch", "id": "strip"}, Unwatch("strip")),
         ({"type": "rate", "hz": 10}, SetRate(10)),
         ({"type": "ack", "seq": 17}, Acknowledge(17)),
@@ -65,6 +72,10 @@ def test_each_message_is_parsed(body: dict[str, Any], expected: ClientMessage) -
         ('{"type": "watch", "id": "a", "instruments": [0]}', "bad_watch"),
         ('{"type": "watch", "id": "a", "instruments": [4294967296]}', "bad_watch"),
         (json.dumps({"type": "watch", "id": "a", "instruments": [7] * 2_001}), "too_many"),
+        ('{"type": "watch", "id": "a", "scan": {}}', "bad_watch"),
+        ('{"type": "watch", "id": "a", "scan": {"ranking": "gamma_squeeze"}}', "bad_watch"),
+        ('{"type": "watch", "id": "a", "scan": {"ranking": ["oi_rise"]}}', "bad_watch"),
+        ('{"type": "watch", "id": "a", "scan": {"ranking": "oi_rise", "underlying": "NSE:\\nNIFTY"}}', "bad_watch"),
         ('{"type": "rate", "hz": 5}', "bad_rate"),
         ('{"type": "rate", "hz": "4"}', "bad_rate"),
         ('{"type": "ack"}', "bad_message"),
