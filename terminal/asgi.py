@@ -1,7 +1,7 @@
 """The ASGI application: HTTP to Django, WebSockets to the market consumer.
 
-The quote hub of the process is created here and passed to the consumer. It opens no connection before the first
-browser connects.
+The quote hub and the scan relay of the process are created here and passed to the consumer. They open no connection
+before the first browser connects.
 """
 
 import os
@@ -25,6 +25,7 @@ django.setup(set_prefix=False)
 from marketdata.domain.sessions import IST, SessionBook  # noqa: E402
 from marketdata.selectors import read_calendar as read_market_calendar  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
+from marketdata.streaming.scans import ScanRelay  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.heartbeats import Heartbeats  # noqa: E402
 from terminal.http_handler import OneThreadHandler  # noqa: E402
@@ -37,9 +38,11 @@ from watchlists.login_monitor import LoginMonitor  # noqa: E402
 from watchlists.shared_watches import SharedWatches  # noqa: E402
 
 
-def socket_application(hub: QuoteHub, *, shared: SharedWatches, logins: LoginMonitor) -> SameHostOriginValidator:
+def socket_application(
+    hub: QuoteHub, *, shared: SharedWatches, logins: LoginMonitor, relay: ScanRelay
+) -> SameHostOriginValidator:
     """Return the WebSocket application: origin check, then login session, then consumer."""
-    market = MarketConsumer.as_asgi(hub=hub, shared=shared, logins=logins)
+    market = MarketConsumer.as_asgi(hub=hub, shared=shared, logins=logins, relay=relay)
     routes: Any = [path("ws/market/", market)]  # type: ignore[arg-type]  # The stubs know only HTTP views.
     with_session: Any = AuthMiddlewareStack(URLRouter(routes))
 
@@ -60,5 +63,5 @@ shared, logins = SharedWatches(), LoginMonitor()
 hub = QuoteHub(read_calendar=read_calendar, note_changes=shared.note)
 watch_sockets(hub, shared, logins)
 serve_own_metrics(REGISTRY)
-sockets = Admission(socket_application(hub, shared=shared, logins=logins))
+sockets = Admission(socket_application(hub, shared=shared, logins=logins, relay=ScanRelay()))
 application = Heartbeats(ProtocolTypeRouter({"http": http, "websocket": sockets}))

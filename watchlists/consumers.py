@@ -1,9 +1,9 @@
 """The consumer of the browser's WebSocket: parses messages, answers watches, sends frames and notices.
 
-One task per socket runs four loops: frames from the hub, answers to watches, their later meanings, and the wait for the
-end of the login session. If a loop ends, the socket is closed and the browser reconnects. Channels dispatches one
-message at a time, and a watch may wait for the broker: so acknowledgements and the other watches do not wait behind it.
-What a watch means, and whether the session is valid, all sockets of the process read together (`shared_watches`,
+One task per socket runs five loops: frames from the hub, answers to watches, their later meanings, scans, and the wait
+for the end of the login session. If a loop ends, the socket is closed and the browser reconnects. Channels dispatches
+one message at a time, and a watch may wait for the broker: so acknowledgements and the other watches do not wait behind
+it. What a watch means, and whether the session is valid, all sockets of the process read together (`shared_watches`,
 `login_monitor`). Notices come over the Channels layer by user group; quotes do not. Messages and close codes:
 `marketdata.streaming.messages`, `marketdata.streaming.frames`.
 """
@@ -19,11 +19,13 @@ import orjson
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from marketdata.domain.analytics.rankings import Scan
 from marketdata.notices import user_group
 from marketdata.streaming import messages
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
-from marketdata.streaming.messages import MessageError, Watch
+from marketdata.streaming.messages import MessageError, Watch, WatchScan
+from marketdata.streaming.scans import ScanRelay
 from watchlists.login_monitor import Login, LoginMonitor
 from watchlists.shared_watches import Outcome, SharedWatches
 from watchlists.watch_resolver import ResolvedWatch
@@ -42,11 +44,12 @@ PROTOCOL: Final = 1  # Raised when the wire changes so that an older page cannot
 class MarketConsumer(AsyncWebsocketConsumer):
     """One browser tab."""
 
-    def __init__(self, *, hub: QuoteHub, shared: SharedWatches, logins: LoginMonitor) -> None:
+    def __init__(self, *, hub: QuoteHub, shared: SharedWatches, logins: LoginMonitor, relay: ScanRelay) -> None:
         super().__init__()
         self.hub = hub
         self.shared = shared
         self.logins = logins
+        self.relay = relay
         self.user_id: int | None = None
         self.client: Client | None = None
         self.watches: dict[str, tuple[Watch, ResolvedWatch]] = {}
@@ -54,6 +57,10 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.updates: dict[str, tuple[Watch, Outcome]] = {}
         self.has_pending = asyncio.Event()
         self.has_updates = asyncio.Event()
+        # By watch id; and the newest text of each, until it is sent.
+        self.scans: dict[str, Scan] = {}
+        self.scan_texts: dict[Scan, str] = {}
+        self.has_scan_texts = asyncio.Event()
         self.work: asyncio.Task[None] | None = None
         self.send_directly: Send
 
@@ -146,6 +153,11 @@ class MarketConsumer(AsyncWebsocketConsumer):
         self.updates[watch.watch_id] = watch, outcome
         self.has_updates.set()
 
+    def show_scan(self, scan: Scan, text: str) -> None:
+        """Queue the newest message of a scan; it replaces one that was not sent."""
+        self.scan_texts[scan] = text
+        self.has_scan_texts.set()
+
     async def _dispatch(self, message: messages.ClientMessage, client: Client) -> None:
         match message:
             case messages.Acknowledge(sequence):  # With much white space: see `_receive_others`.
@@ -157,21 +169,36 @@ class MarketConsumer(AsyncWebsocketConsumer):
             case messages.Ping():
                 await self._send_json({"type": "pong"})
             case messages.Unwatch(watch_id):
-                self.pending.pop(watch_id, None)
-                if self._forget(watch_id):
-                    self._watch_all(client)
+                self._end_scan(watch_id)
+                self._end_watch(watch_id, client)
+            case WatchScan() as watch:
+                self._check_count(watch.watch_id)
+                self._end_watch(watch.watch_id, client)
+                self.scans[watch.watch_id] = watch.scan
+                self.relay.watch(self, self.scans.values())
             case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
                 self._queue_watch(watch)
 
     def _queue_watch(self, watch: Watch) -> None:
         """Queue a watch for its answer; a newer watch under the same id replaces a queued one."""
-        names = self.watches.keys() | self.pending.keys() | {watch.watch_id}
-        if len(names) > messages.MAX_WATCHES:
-            raise MessageError(
-                "too_many", f"One browser may have {messages.MAX_WATCHES} watches.", watch_id=watch.watch_id
-            )
+        self._check_count(watch.watch_id)
+        self._end_scan(watch.watch_id)
         self.pending[watch.watch_id] = watch
         self.has_pending.set()
+
+    def _check_count(self, watch_id: str) -> None:
+        names = self.watches.keys() | self.pending.keys() | self.scans.keys() | {watch_id}
+        if len(names) > messages.MAX_WATCHES:
+            raise MessageError("too_many", f"One browser may have {messages.MAX_WATCHES} watches.", watch_id=watch_id)
+
+    def _end_watch(self, watch_id: str, client: Client) -> None:
+        self.pending.pop(watch_id, None)
+        if self._forget(watch_id):
+            self._watch_all(client)
+
+    def _end_scan(self, watch_id: str) -> None:
+        if self.scans.pop(watch_id, None) is not None:
+            self.relay.watch(self, self.scans.values())
 
     async def _serve(self, client: Client) -> None:
         """Run the loops of the socket until one ends, then close with its code."""
@@ -183,6 +210,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
             ),
             self._answer_watches(client),
             self._send_updates(client),
+            self._send_scans(client),
             self._wait_for_log_out(),
         ]
         tasks = [asyncio.create_task(loop) for loop in loops]
@@ -209,6 +237,17 @@ class MarketConsumer(AsyncWebsocketConsumer):
             self.has_updates.clear()
             while self.updates:
                 await self._update(*self.updates.pop(next(iter(self.updates))), client)
+
+    async def _send_scans(self, client: Client) -> CloseCode:
+        while True:
+            await self.has_scan_texts.wait()
+            self.has_scan_texts.clear()
+            # A browser that is behind with its quotes is skipped: the next text comes a second later.
+            while self.scan_texts and not client.outbox.is_blocked:
+                scan = next(iter(self.scan_texts))
+                text = self.scan_texts.pop(scan)
+                if scan in self.scans.values():
+                    await self.send_directly({"type": "websocket.send", "text": text})
 
     async def _answer(self, watch: Watch, client: Client) -> None:
         """Answer a watch and start it, unless the client replaced or stopped it while it was resolved."""
@@ -295,6 +334,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
             await asyncio.gather(self.work, return_exceptions=True)
         for watch_id in list(self.watches):
             self._forget(watch_id)
+        self.relay.watch(self, ())
         if self.client is not None:
             self.hub.remove_client(self.client)
         if self.user_id is not None:

@@ -8,6 +8,7 @@ import time
 from channels.routing import ProtocolTypeRouter
 
 from marketdata.streaming.hub import QuoteHub
+from marketdata.streaming.scans import ScanRelay
 from terminal.asgi import http, socket_application
 from watchlists.login_monitor import LoginMonitor
 from watchlists.shared_watches import SharedWatches
@@ -20,5 +21,7 @@ def read_clock() -> float:
     return SPEED * time.monotonic()
 
 
-sockets = socket_application(QuoteHub(clock=read_clock), shared=SharedWatches(), logins=LoginMonitor())
+sockets = socket_application(
+    QuoteHub(clock=read_clock), shared=SharedWatches(), logins=LoginMonitor(), relay=ScanRelay()
+)
 application = ProtocolTypeRouter({"http": http, "websocket": sockets})

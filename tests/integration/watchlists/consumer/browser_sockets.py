@@ -16,6 +16,7 @@ from accounts.models import User
 from marketdata.models import Instrument
 from marketdata.streaming.frames import BrowserFrame
 from marketdata.streaming.hub import QuoteHub
+from marketdata.streaming.scans import ScanRelay
 from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from terminal.asgi import socket_application
@@ -138,9 +139,15 @@ def add_share(user: User, share: Instrument) -> None:
 
 
 def make_communicator(
-    hub: QuoteHub, cookie: str, *, origin: str, shared: SharedWatches, logins: LoginMonitor
+    hub: QuoteHub,
+    cookie: str,
+    *,
+    origin: str,
+    shared: SharedWatches,
+    logins: LoginMonitor,
+    relay: ScanRelay | None = None,
 ) -> WebsocketCommunicator:
-    application = socket_application(hub, shared=shared, logins=logins)
+    application = socket_application(hub, shared=shared, logins=logins, relay=relay or ScanRelay())
     headers = [(b"host", HOST.encode()), (b"cookie", f"sessionid={cookie}".encode())]
     if origin:
         headers.append((b"origin", origin.encode()))
@@ -149,7 +156,12 @@ def make_communicator(
 
 @asynccontextmanager
 async def open_socket(
-    hub: QuoteHub, user: User | None, *, review: float = 60.0, shared: SharedWatches | None = None
+    hub: QuoteHub,
+    user: User | None,
+    *,
+    review: float = 60.0,
+    shared: SharedWatches | None = None,
+    relay: ScanRelay | None = None,
 ) -> AsyncIterator[BrowserSocket]:
     """Yield a socket with watches of its own, or with those of `shared`.
 
@@ -157,7 +169,8 @@ async def open_socket(
     """
     cookie = await database_sync_to_async(session_cookie)(user) if user else ""
     own, logins = SharedWatches(follow_seconds=review, refresh_seconds=review), LoginMonitor(check_seconds=review)
-    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", shared=shared or own, logins=logins)
+    scans = relay or ScanRelay()
+    socket = make_communicator(hub, cookie, origin=f"http://{HOST}", shared=shared or own, logins=logins, relay=scans)
     async with serving(own):
         is_accepted, _ = await socket.connect(timeout=8)
         assert is_accepted
@@ -166,3 +179,4 @@ async def open_socket(
         finally:
             await socket.disconnect(timeout=8)
             await logins.aclose()
+            await scans.aclose()
