@@ -131,8 +131,8 @@ class DerivedSubscriber:
 
     async def want_scans(self, scans: Collection[Scan]) -> None:
         """Ask the worker to compute these scans for the next WANTED_SECONDS. Raises BoardError or OSError."""
-        names = [str(one) for one in scans]
-        await self._want_script(keys=[f"{self._prefix}:derived:scans:wanted"], args=[WANTED_SECONDS, *names])
+        arguments: list[Any] = [WANTED_SECONDS, *map(str, scans)]
+        await self._want_script(keys=[f"{self._prefix}:derived:scans:wanted"], args=arguments)
 
     @asynccontextmanager
     async def scans(self) -> AsyncIterator[AsyncIterator[ScanResult]]:

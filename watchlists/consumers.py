@@ -24,7 +24,7 @@ from marketdata.notices import user_group
 from marketdata.streaming import messages
 from marketdata.streaming.frames import CloseCode
 from marketdata.streaming.hub import Client, QuoteHub
-from marketdata.streaming.messages import MessageError, Watch, WatchScan
+from marketdata.streaming.messages import MessageError, Watch
 from marketdata.streaming.scans import ScanRelay
 from watchlists.login_monitor import Login, LoginMonitor
 from watchlists.shared_watches import Outcome, SharedWatches
@@ -171,10 +171,10 @@ class MarketConsumer(AsyncWebsocketConsumer):
             case messages.Unwatch(watch_id):
                 self._end_scan(watch_id)
                 self._end_watch(watch_id, client)
-            case WatchScan() as watch:
-                self._check_count(watch.watch_id)
-                self._end_watch(watch.watch_id, client)
-                self.scans[watch.watch_id] = watch.scan
+            case messages.WatchScan(watch_id, scan):
+                self._check_count(watch_id)
+                self._end_watch(watch_id, client)
+                self.scans[watch_id] = scan
                 self.relay.watch(self, self.scans.values())
             case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
                 self._queue_watch(watch)

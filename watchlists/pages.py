@@ -1,4 +1,4 @@
-"""The terminal's pages: HTML that loads the browser code; prices come over the API and the socket."""
+"""The pages of a trader: HTML that loads the browser code; prices and rankings come over the API and the socket."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -41,6 +41,15 @@ def _render_terminal(request: HttpRequest, *, is_chain_alone: bool) -> HttpRespo
     }
     context = {"boot": boot, "is_simulated": settings.IS_SIMULATED, "is_chain_alone": is_chain_alone}
     return render(request, "watchlists/terminal.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+def scanner(request: HttpRequest) -> HttpResponse:
+    """Answer the scanner's page, for logged-in users only."""
+    boot = {"terminal_url": resolve_url("terminal"), "login_url": resolve_url(settings.LOGIN_URL)}
+    return render(request, "watchlists/scanner.html", {"boot": boot, "is_simulated": settings.IS_SIMULATED})
 
 
 def _listed_indices(symbols: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -4,7 +4,7 @@ It remembers samples of volatilities and straddles, from which their changes cou
 Only those rankings are computed that a browser shows. A message is encoded once, for all viewers of all web processes.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from marketdata.domain.analytics.sample_ring import SampleRing
 from marketdata.domain.instruments import EXCHANGE_OF, OptionType
 from marketdata.streaming.mirror import QuoteMirror
 from subscriptions.analytics.engine import Analytics
-from subscriptions.analytics.scan_figures import Figures, Listing, Volatilities, read_figures, straddles
+from subscriptions.analytics.scan_inputs import Listing, ScanInputs, Volatilities, read_inputs, straddles
 from subscriptions.analytics.universe import Universe
 
 Row = dict[str, Any]
@@ -74,7 +74,7 @@ class Scanner:
         if universe is None:
             return {one: _encode(one, computed_at_ms=now_ms) for one in scans}
         listing = self._listing_of(universe)
-        figures = read_figures(
+        inputs = read_inputs(
             listing,
             analytics,
             mirror,
@@ -82,14 +82,14 @@ class Scanner:
             straddle_base=self._straddles.base(now),
             now_ms=now_ms,
         )
-        scores = {ranking: _SCORES[ranking](figures) for ranking in {one.ranking for one in scans}}
+        scores = {ranking: _SCORES[ranking](inputs) for ranking in {one.ranking for one in scans}}
         return {
             one: _encode(
                 one,
                 computed_at_ms=now_ms,
-                base_seconds=_longest_base(figures, one.ranking),
+                base_seconds=_longest_base(inputs, one.ranking),
                 underlyings=listing.underlyings,
-                rows=_rows(figures, one, scores[one.ranking]),
+                rows=_rows(inputs, one, scores[one.ranking]),
             )
             for one in scans
         }
@@ -102,7 +102,14 @@ class Scanner:
         return self._listing
 
 
-def _encode(scan: Scan, *, computed_at_ms: int, base_seconds: int | None = None, **lists: Collection[Any]) -> bytes:
+def _encode(
+    scan: Scan,
+    *,
+    computed_at_ms: int,
+    base_seconds: int | None = None,
+    underlyings: Sequence[str] = (),
+    rows: Sequence[Row] = (),
+) -> bytes:
     message = {
         "type": "scan",
         "ranking": scan.ranking,
@@ -110,54 +117,54 @@ def _encode(scan: Scan, *, computed_at_ms: int, base_seconds: int | None = None,
         "state": "live",
         "computed_at_ms": computed_at_ms,
         "base_seconds": base_seconds,
-        "underlyings": lists.get("underlyings", ()),
-        "rows": lists.get("rows", ()),
+        "underlyings": underlyings,
+        "rows": rows,
     }
     # NaN is encoded as null.
     return orjson.dumps(message)
 
 
-def _longest_base(figures: Figures, ranking: Ranking) -> int | None:
+def _longest_base(inputs: ScanInputs, ranking: Ranking) -> int | None:
     """Return the age of the oldest base of a change in seconds; None without one, and for other rankings."""
     if ranking not in _IV | _STRADDLE:
         return None
-    ages = (figures.iv_base if ranking in _IV else figures.straddle_base).ages
+    ages = (inputs.iv_base if ranking in _IV else inputs.straddle_base).ages
     return None if np.isnan(ages).all() else int(np.nanmax(ages))
 
 
-def _score_iv(figures: Figures, *, is_falling: bool) -> Floats:
-    volatilities = figures.volatilities
-    change = np.where(volatilities.is_own, volatilities.values - figures.iv_base.values, np.nan)
+def _score_iv(inputs: ScanInputs, *, is_falling: bool) -> Floats:
+    volatilities = inputs.volatilities
+    change = np.where(volatilities.is_own, volatilities.values - inputs.iv_base.values, np.nan)
     return risen(change, is_falling=is_falling)
 
 
-def _score_straddle(figures: Figures, *, is_falling: bool) -> Floats:
-    return risen(percent_change(figures.straddle, figures.straddle_base.values), is_falling=is_falling)
+def _score_straddle(inputs: ScanInputs, *, is_falling: bool) -> Floats:
+    return risen(percent_change(inputs.straddle, inputs.straddle_base.values), is_falling=is_falling)
 
 
-def _score_oi(figures: Figures, *, is_falling: bool) -> Floats:
-    return rank_oi_change(figures.oi, figures.oi_change, is_falling=is_falling)
+def _score_oi(inputs: ScanInputs, *, is_falling: bool) -> Floats:
+    return rank_oi_change(inputs.oi, inputs.oi_change, is_falling=is_falling)
 
 
-def _score_build_up(figures: Figures, *, ranking: Ranking) -> Floats:
-    return rank_build_up(figures.build_ups, ranking)
+def _score_build_up(inputs: ScanInputs, *, ranking: Ranking) -> Floats:
+    return rank_build_up(inputs.build_ups, ranking)
 
 
-_SCORES: Final[Mapping[Ranking, Callable[[Figures], Floats]]] = {
+_SCORES: Final[Mapping[Ranking, Callable[[ScanInputs], Floats]]] = {
     Ranking.OI_RISE: partial(_score_oi, is_falling=False),
     Ranking.OI_FALL: partial(_score_oi, is_falling=True),
     Ranking.IV_RISE: partial(_score_iv, is_falling=False),
     Ranking.IV_FALL: partial(_score_iv, is_falling=True),
     Ranking.STRADDLE_RISE: partial(_score_straddle, is_falling=False),
     Ranking.STRADDLE_FALL: partial(_score_straddle, is_falling=True),
-    Ranking.UNUSUAL_VOLUME: lambda figures: rank_unusual_volume(figures.volume, figures.oi),
+    Ranking.UNUSUAL_VOLUME: lambda inputs: rank_unusual_volume(inputs.volume, inputs.oi),
     **{ranking: partial(_score_build_up, ranking=ranking) for ranking in BUILD_UP_OF},
 }
 
 
-def _rows(figures: Figures, scan: Scan, scores: Floats) -> list[Row]:
+def _rows(inputs: ScanInputs, scan: Scan, scores: Floats) -> list[Row]:
     """Return the rows of a scan, best first."""
-    subject, listing = subject_of(scan.ranking), figures.listing
+    subject, listing = subject_of(scan.ranking), inputs.listing
     underlying = {
         Subject.OPTION: listing.underlying,
         Subject.SERIES: listing.underlying_of_series,
@@ -168,8 +175,8 @@ def _rows(figures: Figures, scan: Scan, scores: Floats) -> list[Row]:
         scores = np.where(is_asked[underlying], scores, np.nan)
     best = top(scores)
     if subject is Subject.UNDERLYING:
-        return [_build_up_row(figures, place) for place in best.tolist()]
-    columns = _straddle_columns(figures, best) if subject is Subject.SERIES else _option_columns(figures, scan, best)
+        return [_build_up_row(inputs, place) for place in best.tolist()]
+    columns = _straddle_columns(inputs, best) if subject is Subject.SERIES else _option_columns(inputs, scan, best)
     names = map(partial(_series_name, listing), best if subject is Subject.SERIES else listing.series[best])
     values = zip(*columns.values(), strict=True)
     return [name | dict(zip(columns, one, strict=True)) for name, one in zip(names, values, strict=True)]
@@ -180,55 +187,55 @@ def _series_name(listing: Listing, series: int) -> Row:
     return {"symbol": key.underlying, "exchange": EXCHANGE_OF[key.segment], "expiry": key.expiry.isoformat()}
 
 
-def _option_columns(figures: Figures, scan: Scan, best: Indices) -> dict[str, list[Any]]:
-    listing = figures.listing
+def _option_columns(inputs: ScanInputs, scan: Scan, best: Indices) -> dict[str, list[Any]]:
+    listing = inputs.listing
     names = {
         "instrument_id": listing.ids[best].tolist(),
         "strike": listing.universe.ladders.strike[listing.rows[best]].tolist(),
         "option_type": [OptionType.CE if one == CALL else OptionType.PE for one in listing.columns[best]],
         "lot_size": listing.lot_sizes[best].tolist(),
-        "ltp": _rounded(figures.ltp[best]),
+        "ltp": _rounded(inputs.ltp[best]),
     }
     if scan.ranking in _IV:
-        iv, base = figures.volatilities.values[best], figures.iv_base
+        iv, base = inputs.volatilities.values[best], inputs.iv_base
         return names | {
             "iv": _rounded(iv),
             "base_iv": _rounded(base.values[best]),
             "change": _rounded(iv - base.values[best]),
             "base_seconds": base.ages[best].astype(int).tolist(),
         }
-    oi = figures.oi[best]
+    oi = inputs.oi[best]
     if scan.ranking is Ranking.UNUSUAL_VOLUME:
-        volume = figures.volume[best]
+        volume = inputs.volume[best]
         return names | {"volume": _rounded(volume), "oi": _rounded(oi), "ratio": _rounded(volume / oi)}
-    change = figures.oi_change[best]
+    change = inputs.oi_change[best]
     return names | {
         "oi": _rounded(oi),
         "change": _rounded(change),
         "percent": _rounded(percent_change(oi, oi - change)),
         "build_up": [
             None if one == BuildUp.NONE else BuildUp(one).name.lower()
-            for one in figures.analytics.options["build_up"][best].tolist()
+            for one in inputs.analytics.options["build_up"][best].tolist()
         ],
     }
 
 
-def _straddle_columns(figures: Figures, best: Indices) -> dict[str, list[Any]]:
-    straddle, base = figures.straddle[best], figures.straddle_base.values[best]
+def _straddle_columns(inputs: ScanInputs, best: Indices) -> dict[str, list[Any]]:
+    straddle, base = inputs.straddle[best], inputs.straddle_base.values[best]
     return {
-        "strike": figures.analytics.series["atm_strike"][best].tolist(),
+        "strike": inputs.analytics.series["atm_strike"][best].tolist(),
         "straddle": _rounded(straddle),
         "base_straddle": _rounded(base),
         "change": _rounded(straddle - base),
         "percent": _rounded(percent_change(straddle, base)),
-        "base_seconds": figures.straddle_base.ages[best].astype(int).tolist(),
+        "base_seconds": inputs.straddle_base.ages[best].astype(int).tolist(),
     }
 
 
-def _build_up_row(figures: Figures, underlying: int) -> Row:
+def _build_up_row(inputs: ScanInputs, underlying: int) -> Row:
     """Return the shares in percent and the numbers of options of each kind."""
-    exchange, _, symbol = figures.listing.underlyings[underlying].partition(":")
-    build_ups = figures.build_ups
+    exchange, _, symbol = inputs.listing.underlyings[underlying].partition(":")
+    build_ups = inputs.build_ups
     shares, counts = build_ups.shares[underlying], build_ups.counts[underlying]
     return {
         "symbol": symbol,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { addressOf, followedRequest, isOtherChain, isOpen, isSameChain, parseAddress, standstillText } = await import(
+const { addressOf, followedRequest, isOtherChain, isOpen, isSameChain, parseAddress, standstillText, strikeOf } = await import(
   "../../watchlists/static/watchlists/underlying.js"
 );
 
@@ -98,4 +98,12 @@ test("a chain without room says so, and how to get room", () => {
 
 test("a chain that is claimed with the next note says when it streams", () => {
   assert.equal(standstillText({ ...all, not_streaming_reason: "soon" }, false), "This chain streams within half a minute.");
+});
+
+test("an address may name a strike after the expiry", () => {
+  assert.equal(strikeOf("NIFTY/2026-12-08/24200"), 24_200);
+  assert.equal(strikeOf("BSE:RELIANCE/2026-11-24/1612.5"), 1_612.5);
+  assert.equal(strikeOf("NIFTY/2026-12-08"), null);
+  assert.equal(strikeOf("NIFTY/2026-12-08/all"), null);
+  assert.deepEqual(parseAddress("NIFTY/2026-12-08/24200"), { symbol: "NIFTY", expiry: "2026-12-08" });
 });

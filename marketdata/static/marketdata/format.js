@@ -177,6 +177,19 @@ export function formatTime(epochMs) {
   return TIME_IN_INDIA.format(epochMs);
 }
 
+const TIME_WITH_SECONDS = new Intl.DateTimeFormat("en-IN", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+  timeZone: "Asia/Kolkata",
+});
+
+/** @param {number} epochMs */
+export function formatTimeWithSeconds(epochMs) {
+  return TIME_WITH_SECONDS.format(epochMs);
+}
+
 /** @param {number} days */
 export function formatDaysLeft(days) {
   return days === 0 ? "today" : `${days}d`;

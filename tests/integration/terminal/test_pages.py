@@ -81,9 +81,17 @@ def test_the_page_of_one_chain_has_no_list(client: Client) -> None:
     assert '<aside class="side" aria-label="Watchlist">' in client.get("/").content.decode()
 
 
-@pytest.mark.parametrize("path", ["/", "/login/"])
+def test_the_scanner_needs_a_login_and_is_linked_from_the_terminal(client: Client) -> None:
+    assert client.get("/scanner/")["Location"] == "/login/?next=/scanner/"
+    client.force_login(make_user("trader1"))
+
+    assert 'href="/scanner/"' in client.get("/").content.decode()
+    assert boot_of(client.get("/scanner/").content.decode()) == {"terminal_url": "/", "login_url": "/login/"}
+
+
+@pytest.mark.parametrize("path", ["/", "/scanner/", "/login/"])
 def test_pages_contain_no_inline_scripts_or_styles(client: Client, path: str) -> None:
-    if path == "/":
+    if path != "/login/":
         client.force_login(make_user("trader1"))
 
     page = client.get(path).content.decode()

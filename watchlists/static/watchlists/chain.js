@@ -141,6 +141,8 @@ export class ChainLadder {
   #rows = [];
   /** @type {HTMLElement | null} */
   #atmRow = null;
+  /** The strike that the address names, until a chain is shown. @type {number | null} */
+  #soughtStrike = null;
 
   /**
    * @param {HTMLElement} container  The scrolling element around the ladder.
@@ -175,6 +177,24 @@ export class ChainLadder {
       this.#container.scrollTop = top;
     } else {
       this.scrollToAtm();
+      this.#showSoughtStrike();
+    }
+  }
+
+  /** @param {number | null} strike  The strike that the next chain shows first; null for ATM. */
+  seekStrike(strike) {
+    this.#soughtStrike = strike;
+  }
+
+  /** Scroll to the sought strike and focus it, once; one outside of the window leaves ATM in the middle. */
+  #showSoughtStrike() {
+    const found = this.#rows.find((one) => one.strike === this.#soughtStrike);
+    this.#soughtStrike = null;
+    if (found !== undefined) {
+      this.#scrollTo(found.row);
+      this.#setTabStop(found.heading);
+      found.row.classList.add("sought");
+      found.heading.focus({ preventScroll: true });
     }
   }
 
@@ -282,13 +302,17 @@ export class ChainLadder {
   }
 
   scrollToAtm() {
-    const row = this.#atmRow;
-    if (row !== null) {
-      // Centered below the sticky head, and sideways on narrow screens, where the strike column is in the middle.
-      const head = this.#container.querySelector(".ladder-head")?.clientHeight ?? 0;
-      this.#container.scrollTop = row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2;
-      this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
+    if (this.#atmRow !== null) {
+      this.#scrollTo(this.#atmRow);
     }
+  }
+
+  /** @param {HTMLElement} row */
+  #scrollTo(row) {
+    // Centered below the sticky head, and sideways on narrow screens, where the strike column is in the middle.
+    const head = this.#container.querySelector(".ladder-head")?.clientHeight ?? 0;
+    this.#container.scrollTop = row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2;
+    this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
   }
 
   /** @param {HTMLElement} heading */

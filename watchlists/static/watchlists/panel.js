@@ -58,6 +58,11 @@ export class ChainPanel {
     return this.#chain;
   }
 
+  /** @param {number | null} strike  The strike that the next chain shows first; null for ATM. */
+  seekStrike(strike) {
+    this.#ladder.seekStrike(strike);
+  }
+
   /** @param {string} symbol @param {string | null} expiry */
   showLoading(symbol, expiry) {
     // The old ladder goes at once: its prices must not stand under the new symbol.

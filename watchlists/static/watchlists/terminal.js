@@ -17,7 +17,7 @@ import { messageOf, offerOf, SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
-import { followedRequest, isOpen, isOtherChain, isSameChain, legsOf, parseAddress } from "./underlying.js";
+import { followedRequest, isOpen, isOtherChain, isSameChain, legsOf, parseAddress, strikeOf } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -358,8 +358,10 @@ class Terminal {
 
   #openFromAddress() {
     // By a link, by Back and by Forward; what openChain writes itself makes no event.
-    const request = parseAddress(currentAddress());
+    const address = currentAddress();
+    const request = parseAddress(address);
     if (request !== null && isOtherChain(request, this.#requested)) {
+      this.#panel.seekStrike(strikeOf(address));
       this.#openChain(request, { isNewEntry: false });
     }
   }

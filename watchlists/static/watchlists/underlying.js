@@ -106,6 +106,15 @@ export function parseAddress(address) {
 }
 
 /**
+ * Return the strike that an address names after the expiry, RELIANCE/2026-11-24/1400; null where it names none.
+ * @param {string} address
+ */
+export function strikeOf(address) {
+  const strike = Number(address.split("/")[2] ?? NaN);
+  return strike > 0 ? strike : null;
+}
+
+/**
  * Whether an address asks for another chain than the current one. Without an expiry it asks for the nearest: Back from
  * another expiry leads there.
  * @param {ChainRequest} request

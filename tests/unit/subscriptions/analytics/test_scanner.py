@@ -1,5 +1,6 @@
 """The scanner: rows of rankings from the quotes of a universe, their exclusions, and the bases of changes."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -69,7 +70,7 @@ def compute(universe: Universe, mirror: QuoteMirror) -> Analytics:
     return AnalyticsEngine(universe, rate=RATE).compute(mirror, SessionBook(), now_ms=NOW_MS)
 
 
-def options_with(**by_id: dict[str, float]) -> list[BusRows]:
+def options_with(**by_id: Mapping[str, float]) -> list[BusRows]:
     """Return every option, those named like `call_24200` with other fields."""
     return [
         make_option(strike, is_put=is_put, **by_id.get(f"{'put' if is_put else 'call'}_{strike}", {}))

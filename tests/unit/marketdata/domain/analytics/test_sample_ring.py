@@ -1,6 +1,7 @@
 """The base of a change: the oldest sample of the last quarter of an hour, by id."""
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ UNKNOWN = float("nan")
 IDS = (3, 5, 8, 13)
 
 
-def ids_of(*ids: int) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def ids_of(*ids: int) -> npt.NDArray[np.int64]:
     return np.array(ids, dtype=np.int64)
 
 

@@ -66,8 +66,8 @@ def straddles(listing: Listing, series: Rows) -> Floats:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """The figures of one second. Arrays have an element for each listed option, or for each series."""
+class ScanInputs:
+    """The inputs of one second. Arrays have an element for each listed option, or for each series."""
 
     listing: Listing
     analytics: Analytics
@@ -119,15 +119,15 @@ class Figures:
         return sum_build_ups(build_up, self.oi, listing.underlying, len(listing.underlyings))
 
 
-def read_figures(
+def read_inputs(
     listing: Listing, analytics: Analytics, mirror: QuoteMirror, *, iv_base: Base, straddle_base: Base, now_ms: int
-) -> Figures:
-    """Return the figures of `analytics` with the newest quotes of the same options.
+) -> ScanInputs:
+    """Return the inputs of `analytics` with the newest quotes of the same options.
 
-    The bases are rounded as the figures are: they were float32, and an equal value must not read as a change.
+    The bases are rounded as the inputs are: they were float32, and an equal value must not read as a change.
     """
     quotes = mirror.rows_of(listing.ids.tolist(), now_ms=now_ms)
-    return Figures(
+    return ScanInputs(
         listing,
         analytics,
         quotes,
