@@ -8,7 +8,7 @@ import * as api from "./api.js";
 import { endFlashes } from "./cells.js";
 import { announce, ConnectionChip } from "./chip.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
-import { offerExport } from "./export.js";
+import { offerDownload } from "./download.js";
 import { judgeHealth } from "./health.js";
 import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
@@ -87,7 +87,7 @@ class Terminal {
   start() {
     this.#offerShortcuts();
     offerOwnTab(() => this.#panel.chain);
-    offerExport(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
+    offerDownload(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     window.addEventListener("hashchange", () => this.#openFromAddress());

@@ -16,7 +16,7 @@ import { byId, make } from "./dom.js";
  * @param {AnalyticsCache} analytics
  * @param {Notices} notices
  */
-export function offerExport(readChain, quotes, analytics, notices) {
+export function offerDownload(readChain, quotes, analytics, notices) {
   const menu = /** @type {HTMLDetailsElement} */ (byId("export"));
   const readLeg = (/** @type {number} */ id) => {
     const quote = quotes.find(id);
