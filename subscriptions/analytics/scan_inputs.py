@@ -89,12 +89,12 @@ class ScanInputs:
     @cached_property
     def oi(self) -> Floats:
         """Open interest in lots."""
-        return self.known(Shown.OI, "oi") / self.listing.lot_sizes
+        return np.asarray(self.known(Shown.OI, "oi") / self.listing.lot_sizes)
 
     @cached_property
     def volume(self) -> Floats:
         """Volume of the day in lots."""
-        return self.known(Shown.VOLUME, "volume") / self.listing.lot_sizes
+        return np.asarray(self.known(Shown.VOLUME, "volume") / self.listing.lot_sizes)
 
     @cached_property
     def oi_change(self) -> Floats:

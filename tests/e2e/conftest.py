@@ -6,12 +6,12 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import override_settings
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from tests.database import flush_database, restore_seeds
 from tests.e2e.chromium import CHROMIUMS, FLAGS, find_chromium
-from tests.e2e.stack import Stack, running_stack
+from tests.e2e.stack import Stack, expect_live_feed, running_stack
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +76,7 @@ def page(context: BrowserContext, stack: Stack) -> Iterator[Page]:
     one.on("pageerror", lambda error: errors.append(str(error)))
     one.goto(stack.url)
     # A fresh database reserves connections for former owners at first, and workers take seconds to start.
-    expect(one.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
+    expect_live_feed(one)
     yield one
     one.close()
     assert errors == []

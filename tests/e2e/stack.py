@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
+from playwright.sync_api import Page, expect
 
 from accounts.models import User, UserPreferences
 from marketdata import services
@@ -146,3 +147,16 @@ def _log_in(username: str) -> str:
     client = Client()
     client.force_login(User.objects.get(username=username))
     return client.cookies["sessionid"].value
+
+
+FEED_IS_LIVE: Final = re.compile(
+    r"^All \d broker connections are live|^The market is closed\. Prices are from the last session, [^.]+\.$"
+)
+
+
+def expect_live_feed(page: Page, *, seconds: float = 60) -> None:
+    """Wait until the chip reports no fault of the feed.
+
+    On a day without a session it says that the market is closed, until a trade shows that the simulator's is not.
+    """
+    expect(page.locator("#connection")).to_have_attribute("title", FEED_IS_LIVE, timeout=1_000 * seconds)

@@ -11,7 +11,7 @@ from accounts import services
 from accounts.domain.preferences import Density, Preferences, PriceColors, Theme
 from accounts.models import User
 from tests.e2e.conftest import log_in
-from tests.e2e.stack import PASSWORD, Stack, in_separate_session
+from tests.e2e.stack import PASSWORD, Stack, expect_live_feed, in_separate_session
 from tests.e2e.test_terminal import add_reliance
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
@@ -90,7 +90,7 @@ def test_login_and_terminal_do_not_violate_their_policy(browser: Browser, stack:
     page.click("text=Log in")
     page.wait_for_url(f"{stack.url}/")
     # The socket is permitted, too.
-    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
+    expect_live_feed(page)
     add_reliance(page)
     expect(page.locator(".strike-row")).to_have_count(25)
     page.locator("button[data-columns=greeks]").click()
@@ -123,7 +123,7 @@ def test_another_browser_has_the_preferences_of_the_trader(plain_page: Page, bro
     log_in(other, stack, "trader1")
     page = other.new_page()
     sent: list[str | bytes] = []
-    page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))  # noqa: PLW0108  Playwright sets attributes of a handler.
     page.goto(stack.url)
 
     html = page.locator("html")
@@ -131,7 +131,7 @@ def test_another_browser_has_the_preferences_of_the_trader(plain_page: Page, bro
     expect(html).to_have_attribute("data-density", "compact")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") in {"rgba(0, 0, 0, 0)", "rgb(0, 0, 0)"}
     assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(0, 0, 0)"
-    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
+    expect_live_feed(page)
     assert '{"type":"rate","hz":10}' in sent
     page.keyboard.press("/")
     expect(page.locator("#search")).not_to_be_focused()

@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 from subscriptions import services
 from subscriptions.models import FeedConnection
-from tests.e2e.stack import PASSWORD, Stack, in_separate_session
+from tests.e2e.stack import PASSWORD, Stack, expect_live_feed, in_separate_session
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
@@ -216,7 +216,7 @@ def test_a_trader_logs_in_and_logs_out(context: BrowserContext, stack: Stack) ->
     page.fill("#id_password", PASSWORD)
     page.click("text=Log in")
     page.wait_for_url(f"{stack.url}/")
-    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=60_000)
+    expect_live_feed(page)
 
     page.locator(".user summary").click()
     page.locator("text=Log out").click()

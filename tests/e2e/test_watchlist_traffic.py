@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Page, Request, WebSocket, expect
 
-from tests.e2e.stack import Stack
+from tests.e2e.stack import Stack, expect_live_feed
 from tests.e2e.test_terminal import STREAMS_WITHIN_MS, add_reliance
 from tests.waiting import wait_until
 
@@ -67,7 +67,7 @@ def load(page: Page, stack: Stack, traffic: Traffic) -> None:
     page.goto("about:blank")
     page.goto(stack.url)
     expect(page.locator("#entries")).not_to_have_attribute("aria-busy", "true")
-    expect(page.locator("#connection")).to_have_attribute("data-tone", "live", timeout=30_000)
+    expect_live_feed(page)
     # Playwright reports messages of the socket only during a call.
     wait_until(lambda: page.title() != "" and traffic.listed != [], message="the watchlist is watched")
     traffic.clear()

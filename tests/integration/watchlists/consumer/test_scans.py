@@ -130,7 +130,7 @@ async def test_a_browser_that_is_behind_with_its_frames_is_skipped(
     async with open_socket(hub, trader, relay=relay) as browser, open_socket(hub, trader, relay=relay) as other:
         for one in (browser, other):
             await one.send(type="watch", id="scan", scan=WANTED)
-        frames = []
+        frames: list[bytes] = []
         while len(frames) < MAX_UNACKNOWLEDGED:
             event = await browser.socket.receive_output(8)
             frames += [event["bytes"]] if event.get("bytes") else []

@@ -17,8 +17,9 @@ from marketdata.selectors import SeriesListing
 from marketdata.streaming.mirror import QuoteMirror
 from subscriptions.analytics.engine import NO_ANALYTICS, Analytics, AnalyticsEngine
 from subscriptions.analytics.scanner import Scanner
-from subscriptions.analytics.universe import Target, Universe, make_universe
+from subscriptions.analytics.universe import Target, Universe, make_references, make_universe
 from tests.unit.subscriptions.analytics.test_engine import (
+    BASE_OI,
     KEY,
     NOW_MS,
     RATE,
@@ -67,7 +68,9 @@ class Worker:
 
 
 def compute(universe: Universe, mirror: QuoteMirror) -> Analytics:
-    return AnalyticsEngine(universe, rate=RATE).compute(mirror, SessionBook(), now_ms=NOW_MS)
+    recorded = dict.fromkeys(universe.instrument_ids.ravel().tolist(), BASE_OI)
+    engine = AnalyticsEngine(universe, make_references(universe, recorded, {}), rate=RATE)
+    return engine.compute(mirror, SessionBook(), now_ms=NOW_MS)
 
 
 def options_with(**by_id: Mapping[str, float]) -> list[BusRows]:
@@ -103,7 +106,7 @@ def two_series() -> Universe:
         for is_put in (False, True)
     ]
     nifty = SeriesListing(KEY, SPOT, tuple(Decimal(one) for one in STRIKES), 101, rows)
-    universe = make_universe([Target(nifty, None), Target(listing, None)], {})
+    universe = make_universe([Target(nifty, None), Target(listing, None)])
     assert universe is not None
     return universe
 

@@ -93,8 +93,8 @@ def test_a_percentage_needs_a_positive_base() -> None:
 )
 def test_a_volatility_counts_with_ten_ticks_of_time_value(time_value: float, tick_size: float, is_enough: bool) -> None:
     assert LEAST_TICKS == 10
-    # As float32, as in the rows of options.
-    values = np.array([time_value], dtype=np.float32)
+    # Rounded as float32, as in the rows of options.
+    values = np.array([time_value], dtype=np.float32).astype(float)
     assert has_time_value(values, np.array([tick_size])).tolist() == [is_enough]
 
 
