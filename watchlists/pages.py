@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
 from marketdata import selectors as market
@@ -46,6 +47,7 @@ def _render_terminal(request: HttpRequest, *, is_chain_alone: bool) -> HttpRespo
 @require_safe
 @never_cache
 @login_required
+@ensure_csrf_cookie  # for the button that changes the theme
 def scanner(request: HttpRequest) -> HttpResponse:
     """Answer the scanner's page, for logged-in users only."""
     boot = {"terminal_url": resolve_url("terminal"), "login_url": resolve_url(settings.LOGIN_URL)}

@@ -17,6 +17,7 @@ from tests.e2e.test_terminal import add_reliance
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
 PAGES = (
+    "/scanner/",
     "/settings",
     "/settings/password",
     "/status",

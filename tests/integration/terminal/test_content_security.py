@@ -11,7 +11,7 @@ from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("/", "/settings", "/settings/password", "/status", "/nowhere", "/login/")
+PAGES = ("/", "/scanner/", "/settings", "/settings/password", "/status", "/nowhere", "/login/")
 FRAMEWORK_PAGES = ("/admin/", "/admin/django_celery_beat/periodictask/add/", "/api/v2/")
 
 
