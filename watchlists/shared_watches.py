@@ -15,11 +15,11 @@ one event loop.
 import asyncio
 import logging
 import time
-from collections.abc import Set
+from collections.abc import Coroutine, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
@@ -85,6 +85,8 @@ class _Topic:
     is_being_read: bool = False
     # Whether it is an open chain that needs a view claim.
     is_unclaimed: bool = False
+    # Whether the broker is being asked for the last prices of a chain.
+    is_being_priced: bool = False
 
     @property
     def follows_price(self) -> bool:
@@ -188,9 +190,7 @@ class SharedWatches:
                 topic.is_changed = True
                 if not topic.is_being_read:
                     topic.is_being_read = True
-                    reading = asyncio.create_task(self._read_again(topic), name="open watch")
-                    self._readings.add(reading)
-                    reading.add_done_callback(self._readings.discard)
+                    self._start(self._read_again(topic), name="open watch")
             # This task ends with the last browser, so the time at which that one left is noted at once.
             is_last = bool(self._left) and not self._topics
             if time.monotonic() >= due_at or is_last:
@@ -254,7 +254,32 @@ class SharedWatches:
         if resolved != topic.resolved:
             topic.resolved = resolved
             _show(topic, resolved)
+        if resolved.lacks_prices and not topic.is_being_priced:
+            self._start(self._request_prices(topic), name="broker prices")
         return resolved
+
+    async def _request_prices(self, topic: _Topic) -> None:
+        """Have the broker asked for the last prices of a chain, and the topic read again if it gives new ones."""
+        series = topic.resolved.series if topic.resolved else None
+        if series is None:
+            return
+        topic.is_being_priced = True
+        request = partial(watch_resolver.request_broker_prices, series=series, now=timezone.now())
+        try:
+            is_new = await database_sync_to_async(request, thread_sensitive=False)()
+        except (DomainError, DatabaseError, BoardError) as error:
+            logger.warning("last prices of %s not requested: %s", series, error)
+            return
+        finally:
+            topic.is_being_priced = False
+        if is_new:
+            self._changed.add(topic)
+            self._has_changed.set()
+
+    def _start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._readings.add(task)
+        task.add_done_callback(self._readings.discard)
 
     async def _note_views(self) -> bool:
         """Note the views of all browsers together; have open chains without a view claim read again, to claim them.

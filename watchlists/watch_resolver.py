@@ -4,15 +4,17 @@ A watch is resolved when it is opened, and again when something changed that it 
 does not know sockets.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
+from math import isnan
 from typing import Any
 
 from marketdata import selectors as market
+from marketdata import services as market_services
 from marketdata.domain.chain import WindowKey
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, OptionType, SeriesKey, format_expiry, format_strike
@@ -41,6 +43,8 @@ class ResolvedWatch:
     """Of a chain, the id of its analytics."""
     follows_price: bool = False
     """No claim holds this chain, so no service moves its window: viewers must read it again as the price moves."""
+    lacks_prices: bool = False
+    """Of a chain: some options have no price yet; the broker's last ones are shown (`request_broker_prices`)."""
 
     @property
     def series(self) -> SeriesKey | None:
@@ -108,6 +112,7 @@ def _resolve_chain(
     listing, window, legs = chain.listing, chain.window, chain.legs
     ids = [leg.instrument_id for leg in legs]
     standing = _not_streaming([listing.spot_instrument_id, *ids])
+    unpriced = set(ids) - market.list_prices(instrument_ids=ids).keys()
     message = {
         "type": "chain",
         "id": watch.watch_id,
@@ -130,6 +135,7 @@ def _resolve_chain(
         "strikes": _strikes(legs),
         "not_streaming": standing,
         "not_streaming_reason": _reason_of(standing),
+        "broker_prices": _broker_prices(listing.series, unpriced, now) if unpriced else None,
     }
     return ResolvedWatch(
         message,
@@ -137,7 +143,35 @@ def _resolve_chain(
         window_key=chain.key,
         series_ids=(listing.series_id,),
         follows_price=not subscriptions.is_claimed(chain.key),
+        lacks_prices=bool(unpriced),
     )
+
+
+def request_broker_prices(*, series: SeriesKey, now: datetime) -> bool:
+    """Have the broker asked for the chain of `series` unless its answer is fresh; return whether that is a new one.
+
+    Blocks for one request to the broker. Raises DomainError.
+    """
+    chain = market_services.current_chain(listing=market.get_series_by_key(key=series), now=now)
+    return chain is not None and chain.received_at == now
+
+
+def _broker_prices(series: SeriesKey, instrument_ids: Collection[int], now: datetime) -> Mapping[str, Any] | None:
+    """Return the broker's last quotes of these options with the time of their receipt; None where it gave none.
+
+    Each is [instrument id, LTP, previous close, bid, ask, volume, OI], in rupees and units; null is unknown.
+    """
+    chain = market.list_broker_chains(series=[series], now=now).get(series)
+    if chain is None:
+        return None
+    fields = ("ltp", "previous_close", "bid", "ask", "volume", "oi")
+    quotes = [
+        [int(row["instrument_id"]), *(None if isnan(row[name]) else float(row[name]) for name in fields)]
+        for row in chain.rows
+        if int(row["instrument_id"]) in instrument_ids
+    ]
+    at_ms = round(chain.received_at.timestamp() * 1_000)
+    return {"at_ms": at_ms, "segment": int(series.segment), "quotes": quotes}
 
 
 def _strikes(legs: Sequence[market.Leg]) -> list[list[str | int | None]]:

@@ -229,3 +229,43 @@ test("rows of a starved connection are painted with every frame, because they ag
 
   assert.deepEqual([...cache.takeChanged()], [41]);
 });
+
+test("the broker's last prices stand in until the feed has one, and never read as live", () => {
+  const cache = new QuoteCache();
+  cache.setFeed(makeFeed());
+  cache.setReceiving(true);
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(42, { ltp: null })]));
+  cache.takeChanged();
+
+  cache.setBrokerPrices({ at_ms: 1_500, segment: 2, quotes: [[41, 61.5, 60, 61.4, null, 650, 0], [42, 20.5, null, null, null, null, null]] });
+
+  assert.deepEqual([...cache.takeChanged()], [41, 42]);
+  const quote = cache.find(41);
+  assert.deepEqual([quote?.ltp, quote?.previousClose, quote?.bid, quote?.ask, quote?.volume, quote?.oi], [61.5, 60, 61.4, null, 650, 0]);
+  assert.equal(cache.stateOf(quote), "stale");
+  assert.equal(cache.find(42)?.ltp, 20.5);
+
+  cache.apply(makeFrame("changes", 2, [makeQuote(41, { ltp: 62 })]));
+  assert.equal(cache.find(41)?.ltp, 62);
+  assert.equal(cache.stateOf(cache.find(41)), "live");
+});
+
+test("the broker's prices of one chain go with it", () => {
+  const cache = new QuoteCache();
+  cache.setBrokerPrices({ at_ms: 1_500, segment: 2, quotes: [[41, 61.5, null, null, null, null, null]] });
+  cache.takeChanged();
+
+  cache.setBrokerPrices(null);
+
+  assert.equal(cache.find(41), null);
+  assert.deepEqual([...cache.takeChanged()], [41]);
+});
+
+test("after the close, a price that the broker gave then is the closing one", () => {
+  const cache = new QuoteCache();
+  cache.setFeed({ ...makeFeed(), closed: { 2: 1_400 } });
+  cache.setReceiving(true);
+  cache.setBrokerPrices({ at_ms: 1_500, segment: 2, quotes: [[41, 61.5, null, null, null, null, null]] });
+
+  assert.equal(cache.stateOf(cache.find(41)), "closed");
+});

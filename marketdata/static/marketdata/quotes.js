@@ -14,6 +14,15 @@
  * @property {Record<string, number>} [closed]  End of the last session of each closed segment, epoch in ms.
  */
 
+/**
+ * The broker's last quotes of the options of a chain, from the server's `chain` message; each is
+ * [instrument id, LTP, previous close, bid, ask, volume, OI].
+ * @typedef {object} BrokerPrices
+ * @property {number} at_ms    When the server received them.
+ * @property {number} segment
+ * @property {[number, ...(number | null)[]][]} quotes
+ */
+
 /** Trust in a displayed quote. @typedef {"waiting" | "live" | "stale" | "suspect" | "closed"} State */
 
 /**
@@ -46,9 +55,36 @@ export const RECEIVING_WITHIN_MS = 2_000;
 /** On a starved connection only rows with a packet in this time are live. STARVED_SECONDS: marketdata/domain/feed.py. */
 const STARVED_MS = 10_000;
 
+/**
+ * @param {[number, ...(number | null)[]]} values
+ * @param {BrokerPrices | null} prices
+ * @returns {Quote}
+ */
+function toQuote([instrumentId, ltp = null, previousClose = null, bid = null, ask = null, volume = null, oi = null], prices) {
+  return {
+    instrumentId,
+    connection: 0,
+    segment: prices?.segment ?? 0,
+    isSuspect: false,
+    isSeeded: true,
+    ltp,
+    previousClose,
+    bid,
+    ask,
+    bidQuantity: null,
+    askQuantity: null,
+    volume,
+    oi,
+    ltt: null,
+    receivedAtMs: prices?.at_ms ?? null,
+  };
+}
+
 export class QuoteCache {
   /** @type {Map<number, Quote>} */
   #quotes = new Map();
+  /** @type {Map<number, Quote>} */
+  #brokerQuotes = new Map();
   /** @type {Set<number>} */
   #changed = new Set();
   /** @type {Set<number>} */
@@ -96,9 +132,25 @@ export class QuoteCache {
     return true;
   }
 
-  /** @param {number} instrumentId */
+  /**
+   * Return the newest quote: of the feed, and before it has a price, the broker's last one; null without either.
+   * @param {number} instrumentId
+   */
   find(instrumentId) {
-    return this.#quotes.get(instrumentId) ?? null;
+    const quote = this.#quotes.get(instrumentId) ?? null;
+    return quote === null || quote.ltp === null ? (this.#brokerQuotes.get(instrumentId) ?? quote) : quote;
+  }
+
+  /**
+   * Set the broker's last quotes of the options of a chain that have none yet; null for none. They do not stream.
+   * @param {BrokerPrices | null} prices
+   */
+  setBrokerPrices(prices) {
+    const former = this.#brokerQuotes;
+    this.#brokerQuotes = new Map((prices?.quotes ?? []).map((one) => [one[0], toQuote(one, prices)]));
+    for (const instrumentId of [...former.keys(), ...this.#brokerQuotes.keys()]) {
+      this.#changed.add(instrumentId);
+    }
   }
 
   /** @param {Feed} feed */

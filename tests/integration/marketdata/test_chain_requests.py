@@ -1,6 +1,6 @@
 """Requests of the broker's option chains: which series, how often, and what becomes of odd answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,6 +20,7 @@ from marketdata.models import Instrument
 from marketdata.redis_client import pooled_client
 from marketdata.selectors import PriceSource
 from marketdata.services import chain_requests
+from tests.broker_chains import chain_of
 from tests.brokers import Broker, running_broker
 from tests.factories import Listing, make_listing
 
@@ -47,16 +48,6 @@ def broker(settings: Settings) -> Iterator[Broker]:
 @pytest.fixture
 def listing() -> Listing:
     return make_listing()
-
-
-def chain_of(key: SeriesKey, **option: object) -> Mapping[str, Any]:
-    """Return the broker's answer: every listed option of the series with these members."""
-    strikes: dict[str, dict[str, object]] = {}
-    for one in Instrument.objects.filter(
-        exchange_segment=int(key.segment), underlying_symbol=key.underlying, expiry=key.expiry, strike__isnull=False
-    ):
-        strikes.setdefault(f"{one.strike:.6f}", {})[one.option_type.lower()] = {"last_price": 20.5, **option}
-    return {"data": {"last_price": 100.0, "oc": strikes}, "status": "success"}
 
 
 def free_turns() -> None:

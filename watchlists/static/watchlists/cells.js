@@ -1,6 +1,6 @@
 // Cells that touch the DOM only when their text differs, and that flash when their price changes. Paint only.
 
-import { ARROWS, directionOf, formatPrice, formatTradeTime } from "../marketdata/format.js";
+import { ARROWS, directionOf, formatPrice, formatTime, formatTradeTime } from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
 
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
@@ -131,6 +131,10 @@ export function stateTitleOf(state, quote) {
   const at = formatTradeTime(quote?.ltt ?? null);
   switch (state) {
     case "stale":
+      // Of the broker's chain: it names no trade.
+      if (quote?.connection === 0 && quote.isSeeded && quote.receivedAtMs !== null) {
+        return ` · does not stream: the broker's price of ${formatTime(quote.receivedAtMs)}`;
+      }
       return ` · outdated: last trade at ${at}`;
     case "suspect":
       return ` · latest price rejected as invalid; showing the previous one of ${at}`;

@@ -137,6 +137,7 @@ class Terminal {
         break;
       case "chain":
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
+        this.#quotes.setBrokerPrices(message.broker_prices);
         this.#follow(message);
         this.#panel.show(message);
         this.#markListed();
