@@ -224,3 +224,44 @@ def test_a_trader_logs_in_and_logs_out(context: BrowserContext, stack: Stack) ->
     page.wait_for_url(f"{stack.url}/login/")
     page.goto(stack.url)
     expect(page.locator("h1")).to_have_text("Broking Terminal")
+
+
+def test_the_keyboard_changes_columns_expiry_and_strikes(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.url}/#NIFTY")
+    expect(page.locator(".strike-row")).to_have_count(101)
+    ladder = page.locator("#ladder")
+    expect(ladder).to_have_attribute("data-columns", "trade")
+
+    page.keyboard.press("g")
+    expect(ladder).to_have_attribute("data-columns", "greeks")
+    expect(page.locator(".strike-row .volume").first).to_be_hidden()
+    page.keyboard.press("g")
+    expect(ladder).to_have_attribute("data-columns", "both")
+    expect(page.locator(".strike-row .volume").first).to_be_visible()
+    expect(page.locator(".strike-row .iv").first).to_be_visible()
+
+    tabs = page.locator("#chain-expiries button")
+    expect(tabs.nth(0)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("]")
+    expect(tabs.nth(1)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("[")
+    expect(tabs.nth(0)).to_have_attribute("aria-pressed", "true")
+
+    page.locator("#strikes").select_option("11")
+    expect(page.locator(".strike-row")).to_have_count(11)
+    # Letters in a field are no shortcuts.
+    page.locator("#search").press("g")
+    expect(ladder).to_have_attribute("data-columns", "both")
+
+
+def test_open_interest_has_bars_and_the_spot_is_a_line_between_strikes(page: Page, stack: Stack) -> None:
+    page.goto(f"{stack.url}/#RELIANCE")
+    page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
+
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.strike-row .bar')].some(one => one.style.transform === 'scaleX(1)')"
+    )
+    line = page.locator(".strike-row.above-spot")
+    expect(line).to_have_count(1)
+    expect(line).to_have_attribute("data-money", "put")
+    expect(page.locator(".strike-row.above-spot .put.ltp")).to_have_css("border-top-width", "2px")

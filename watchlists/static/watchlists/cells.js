@@ -1,4 +1,5 @@
-// Cells that touch the DOM only when their text differs, and that flash when their price changes. Paint only.
+// Cells that touch the DOM only when their text differs, and that are marked while their price has just changed. Paint
+// only.
 
 import { ARROWS, directionOf, formatPrice, formatTime, formatTradeTime } from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
@@ -7,11 +8,15 @@ import { changeOf } from "../marketdata/quotes.js";
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 
-/** Length of a flash. Chosen: at most two flashes start in a cell per second; WCAG 2.3.1 allows three. */
-const FLASH_MS = 500;
+/** How long a change is marked. Required: long enough to see, short enough that few cells are marked at a time. */
+const MARK_MS = 250;
+/** Required: at most one mark starts in a cell in this time. WCAG 2.3.1 allows three a second. */
+const MARK_EVERY_MS = 1_000;
 
-/** End of the flash of each flashing cell. @type {Map<HTMLElement, number>} */
-const flashing = new Map();
+/** When the mark of each cell ends, of those that are marked. @type {Map<HTMLElement, number>} */
+const marked = new Map();
+/** When the last mark of a cell began. @type {WeakMap<HTMLElement, number>} */
+const begun = new WeakMap();
 
 export class Cell {
   #text;
@@ -39,7 +44,7 @@ export class Cell {
   }
 }
 
-/** A price that shows the direction of its last change, by an arrow and a color, while it flashes. */
+/** A price that shows the direction of a change for a moment, by an arrow, an edge and a color. */
 export class PriceCell extends Cell {
   /** @type {number | null} */
   #price = null;
@@ -50,45 +55,46 @@ export class PriceCell extends Cell {
     const price = quote?.ltp ?? null;
     this.#price = price;
     const hasChanged = this.write(formatPrice(price, tickSize));
-    // Only live prices flash.
+    // Only live prices are marked.
     if (hasChanged && state === "live" && before !== null && price !== null && price !== before) {
-      flash(this.node, price > before ? "up" : "down");
+      mark(this.node, price > before ? "up" : "down", performance.now());
     }
   }
 
-  /** Forget the last price, so that the next one, of another instrument, does not flash as a change. */
+  /** Forget the last price, so that the next one, of another instrument, is not marked as a change. */
   forget() {
     this.#price = null;
   }
 }
 
-/** @param {HTMLElement} node @param {"up" | "down"} move */
-function flash(node, move) {
-  // A change during a flash sets its direction but does not restart it, see FLASH_MS.
-  const isNew = !flashing.has(node);
+/** @param {HTMLElement} node @param {"up" | "down"} move @param {number} now */
+function mark(node, move, now) {
+  if (!marked.has(node) && now - (begun.get(node) ?? -Infinity) < MARK_EVERY_MS) {
+    return;
+  }
+  // A change while a cell is marked sets its direction but does not mark it for longer.
   if (node.dataset["move"] !== move) {
     node.dataset["move"] = move;
   }
-  if (isNew) {
-    node.classList.add("flash");
-    flashing.set(node, performance.now() + FLASH_MS);
+  if (!marked.has(node)) {
+    marked.set(node, now + MARK_MS);
+    begun.set(node, now);
   }
 }
 
 /**
- * End the expired flashes; return whether others remain, so that the page paints again.
+ * End the marks whose time is over; return whether others remain, so that the page paints again.
  * @param {number} now
  */
-export function endFlashes(now) {
-  for (const [node, until] of flashing) {
+export function endMarks(now) {
+  for (const [node, until] of marked) {
     // A node of a replaced ladder would never be painted again and would stay in the map.
     if (now >= until || !node.isConnected) {
-      node.classList.remove("flash");
       delete node.dataset["move"];
-      flashing.delete(node);
+      marked.delete(node);
     }
   }
-  return flashing.size > 0;
+  return marked.size > 0;
 }
 
 /**

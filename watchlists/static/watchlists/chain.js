@@ -36,7 +36,7 @@ import { isSameChain } from "./underlying.js";
  */
 
 /**
- * Six of a side are visible at a time: those of prices, or with `data-columns="greeks"` those of analytics (chain.css).
+ * The columns of a side that are visible follow `data-columns` of the container (chain.css).
  * @typedef {"oi" | "volume" | "change" | "bid" | "ltp" | "ask" | "oi-change" | "iv" | "delta" | "theta" | "vega"} Column
  */
 
@@ -64,25 +64,43 @@ const TITLES = {
 };
 /** @type {Record<"call" | "put", Column[]>} */
 const COLUMNS = {
-  call: ["oi", "volume", "change", "bid", "vega", "theta", "delta", "oi-change", "iv", "ltp", "ask"],
-  put: ["bid", "ltp", "iv", "oi-change", "delta", "theta", "vega", "ask", "change", "volume", "oi"],
+  call: ["oi-change", "oi", "volume", "iv", "delta", "theta", "vega", "change", "bid", "ltp", "ask"],
+  put: ["bid", "ltp", "ask", "change", "vega", "theta", "delta", "iv", "volume", "oi", "oi-change"],
 };
+const SIDE_COLUMNS = COLUMNS.call.length;
+/** Chosen: bars need not follow each tick; a new highest open interest rescales them all. */
+const BARS_EVERY_MS = 1_000;
 
 /** One side of one strike. */
 class LegCells {
   /** @type {Record<Exclude<Column, "ltp">, Cell> & {ltp: PriceCell}} */
   #cells;
+  /** Behind the open interest, as long as its share of the highest one. */
+  #bar = make("span", { class: "bar", "aria-hidden": "true" });
+  #barPercent = 0;
 
   /** @param {HTMLElement} row @param {"call" | "put"} side */
   constructor(row, side) {
     this.side = side;
     this.row = row;
-    const entries = COLUMNS[side].map((column) => {
-      const node = make("div", { role: "gridcell", class: `${side} ${column}` });
+    const first = side === "call" ? 1 : SIDE_COLUMNS + 2;
+    const entries = COLUMNS[side].map((column, index) => {
+      const node = make("div", { role: "gridcell", class: `${side} ${column}`, "aria-colindex": String(first + index) });
       row.append(node);
       return [column, column === "ltp" ? new PriceCell(node) : new Cell(node)];
     });
     this.#cells = Object.fromEntries(entries);
+    this.#cells.oi.node.prepend(this.#bar);
+  }
+
+  /** @param {number} share  Of the highest open interest, from 0 to 1. */
+  writeBar(share) {
+    const percent = Math.round(100 * share);
+    if (percent !== this.#barPercent) {
+      this.#barPercent = percent;
+      // A transform changes no layout, and through the object model a strict policy permits it.
+      this.#bar.style.transform = `scaleX(${percent / 100})`;
+    }
   }
 
   /** @param {Quote | null} quote @param {State} state @param {number | null} tickSize */
@@ -141,6 +159,9 @@ export class ChainLadder {
   #rows = [];
   /** @type {HTMLElement | null} */
   #atmRow = null;
+  /** The first row above the spot. @type {HTMLElement | null} */
+  #spotRow = null;
+  #barsAt = -Infinity;
   /** The strike that the address names, until a chain is shown. @type {number | null} */
   #soughtStrike = null;
 
@@ -157,23 +178,23 @@ export class ChainLadder {
   }
 
   /**
-   * Show a chain, or a new window of the same chain. Only another chain scrolls to ATM.
+   * Show a chain, or a new window of the same chain. Another chain, or another number of strikes, scrolls to ATM.
    * @param {Chain} chain
    */
   show(chain) {
     const previous = this.#chain;
     const isSame = isSameChain(previous, chain);
     this.#chain = chain;
-    // The server repeats the chain when its streaming legs change; rebuilding equal rows would drop focus and flashes.
+    // The server repeats the chain when its streaming legs change; rebuilding equal rows would drop focus and marks.
     if (isSame && JSON.stringify(previous?.strikes) === JSON.stringify(chain.strikes)) {
       return;
     }
-    // A recentred window has other strikes: the trader's scroll position stays, only another chain moves it.
+    // A recentred window has other strikes: the trader's scroll position stays; another chain or width moves it.
     const top = this.#container.scrollTop;
     this.#build(chain);
     this.paint(null);
     this.paintAnalytics(null);
-    if (isSame) {
+    if (isSame && previous?.strikes.length === chain.strikes.length) {
       this.#container.scrollTop = top;
     } else {
       this.scrollToAtm();
@@ -203,6 +224,8 @@ export class ChainLadder {
     this.#legs.clear();
     this.#rows = [];
     this.#atmRow = null;
+    this.#spotRow = null;
+    this.#barsAt = -Infinity;
     this.#container.replaceChildren();
   }
 
@@ -216,7 +239,7 @@ export class ChainLadder {
       class: "ladder",
       "aria-label": `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`,
       "aria-rowcount": String(chain.strikes.length + 2),
-      "aria-colcount": "13",
+      "aria-colcount": String(2 * SIDE_COLUMNS + 1),
     };
     const body = make("div", { role: "rowgroup" }, rows);
     this.#container.append(make("div", attributes, [buildHead(), body]));
@@ -226,7 +249,7 @@ export class ChainLadder {
   #buildRow(index, [strike, call, put]) {
     const row = make("div", { role: "row", class: "strike-row", "aria-rowindex": String(index + 3) });
     const callCells = new LegCells(row, "call");
-    const heading = make("div", { role: "rowheader", class: "strike", tabindex: "-1", text: format.formatStrike(strike) });
+    const heading = make("div", { role: "rowheader", class: "strike", tabindex: "-1", "aria-colindex": String(SIDE_COLUMNS + 1), text: format.formatStrike(strike) });
     row.append(heading);
     const putCells = new LegCells(row, "put");
     for (const [instrumentId, cells] of /** @type {[number | null, LegCells][]} */ ([[call, callCells], [put, putCells]])) {
@@ -259,6 +282,38 @@ export class ChainLadder {
     if (changed === null || changed.has(this.#chain.spot_instrument_id)) {
       this.#paintMoneyness(this.#chain);
     }
+    this.#paintBars(performance.now());
+  }
+
+  /** @param {number} now */
+  #paintBars(now) {
+    if (now - this.#barsAt < BARS_EVERY_MS) {
+      return;
+    }
+    this.#barsAt = now;
+    const shown = [...this.#legs].map(([id, cells]) => ({ cells, oi: this.#quotes.find(id)?.oi ?? 0 }));
+    const highest = Math.max(1, ...shown.map((one) => one.oi));
+    for (const { cells, oi } of shown) {
+      cells.writeBar(oi / highest);
+    }
+  }
+
+  /**
+   * Mark the strikes with the highest open interest and of max pain; null where unknown.
+   * @param {{resistance: number | null, support: number | null, maxPain: number | null}} strikes
+   */
+  markStrikes({ resistance, support, maxPain }) {
+    /** @type {[string, string, number | null][]} */
+    const marks = [
+      ["R", "Resistance: calls have their highest open interest here", resistance],
+      ["S", "Support: puts have their highest open interest here", support],
+      ["MP", "Max pain: all options together would be worth least at expiry here", maxPain],
+    ];
+    for (const { heading, strike } of this.#rows) {
+      const own = marks.filter((one) => one[2] === strike);
+      setAttribute(heading, "data-mark", own.map((one) => one[0]).join(" "));
+      setAttribute(heading, "title", own.map((one) => one[1]).join(". "));
+    }
   }
 
   /**
@@ -287,6 +342,13 @@ export class ChainLadder {
       if (nearest !== undefined && Math.abs(one.strike - spot) <= Math.abs(nearest.strike - spot)) {
         nearest = one;
       }
+    }
+    // The line of the spot runs between two strikes.
+    const above = this.#rows.find((one) => one.strike > spot)?.row ?? null;
+    if (above !== this.#spotRow) {
+      this.#spotRow?.classList.remove("above-spot");
+      above?.classList.add("above-spot");
+      this.#spotRow = above;
     }
     if (nearest !== undefined && nearest.row !== this.#atmRow) {
       this.#atmRow?.classList.remove("atm");
@@ -343,9 +405,9 @@ export class ChainLadder {
 
 function buildHead() {
   const sides = make("div", { role: "row", class: "side-row", "aria-rowindex": "1" }, [
-    make("div", { role: "columnheader", class: "side-name", "aria-colspan": "6", text: "Calls" }),
+    make("div", { role: "columnheader", class: "side-name", "aria-colspan": String(SIDE_COLUMNS), text: "Calls" }),
     make("div", { role: "columnheader", class: "side-name strike" }),
-    make("div", { role: "columnheader", class: "side-name", "aria-colspan": "6", text: "Puts" }),
+    make("div", { role: "columnheader", class: "side-name", "aria-colspan": String(SIDE_COLUMNS), text: "Puts" }),
   ]);
   const columns = make("div", { role: "row", class: "column-row", "aria-rowindex": "2" }, [
     ...COLUMNS.call.map((column) => buildColumnHead("call", column)),

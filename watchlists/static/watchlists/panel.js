@@ -49,8 +49,8 @@ export class ChainPanel {
     byId("chain-add").addEventListener("click", actions.onAdd);
     byId("chain-retry").addEventListener("click", actions.onRetry);
     byId("recenter").addEventListener("click", () => this.#ladder.scrollToAtm());
-    for (const button of document.querySelectorAll("button[data-columns]")) {
-      button.addEventListener("click", () => this.#chooseColumns(/** @type {HTMLElement} */ (button)));
+    for (const button of columnButtons()) {
+      button.addEventListener("click", () => chooseColumns(button));
     }
   }
 
@@ -96,7 +96,7 @@ export class ChainPanel {
     byId("chain-over").hidden = !chain.over;
     byId("lot").textContent = format.formatWhole(chain.lot_size);
     byId("legs").textContent = format.formatWhole(legsOf(chain).length);
-    // A recentred window of the same chain keeps its price, so that the next tick still flashes as a change.
+    // A recentred window of the same chain keeps its price, so that the next tick is still marked as a change.
     if (isOther) {
       this.#spot.forget();
       this.#markExpiry();
@@ -160,6 +160,7 @@ export class ChainPanel {
     }
     this.#ladder.paintAnalytics(changed);
     const series = this.#analytics.findSeries(this.#chain.series_id);
+    this.#ladder.markStrikes(series ?? { resistance: null, support: null, maxPain: null });
     const { straddle = null, expectedMove = null } = series ?? {};
     this.#facts.atmIv.write(format.formatFixed(series?.atmIv ?? null, 1));
     this.#facts.straddle.write(
@@ -198,12 +199,41 @@ export class ChainPanel {
     this.#banner.hidden = text === "";
   }
 
-  /** @param {HTMLElement} button */
-  #chooseColumns(button) {
-    byId("ladder").dataset["columns"] = button.dataset["columns"] ?? "trade";
-    for (const one of document.querySelectorAll("button[data-columns]")) {
-      one.setAttribute("aria-pressed", String(one === button));
+  /** Show the columns of the next preset. */
+  nextColumns() {
+    const buttons = columnButtons().filter((one) => one.offsetParent !== null);
+    const at = buttons.findIndex((one) => one.ariaPressed === "true");
+    const next = buttons[(at + 1) % buttons.length];
+    if (next !== undefined) {
+      chooseColumns(next);
     }
+  }
+
+  /** @param {-1 | 1} step  Open the expiry beside the open one. */
+  stepExpiry(step) {
+    const tabs = [...this.#expiries.querySelectorAll("button")];
+    const at = tabs.findIndex((one) => one.ariaPressed === "true");
+    const expiry = tabs[at + step]?.dataset["expiry"];
+    if (at >= 0 && expiry !== undefined) {
+      this.onExpiry(expiry);
+    }
+  }
+
+  scrollToAtm() {
+    this.#ladder.scrollToAtm();
+  }
+}
+
+/** @returns {HTMLButtonElement[]} */
+function columnButtons() {
+  return [...document.querySelectorAll("button[data-columns]")].filter((one) => one instanceof HTMLButtonElement);
+}
+
+/** @param {HTMLButtonElement} button */
+function chooseColumns(button) {
+  byId("ladder").dataset["columns"] = button.dataset["columns"] ?? "trade";
+  for (const one of columnButtons()) {
+    one.ariaPressed = String(one === button);
   }
 }
 

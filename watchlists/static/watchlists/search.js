@@ -4,6 +4,7 @@
 import * as format from "../marketdata/format.js";
 import * as api from "./api.js";
 import { make, makeButton } from "./dom.js";
+import { isShortcut } from "./keys.js";
 
 /**
  * One hit as the API answers it.
@@ -97,12 +98,7 @@ export class SearchBox {
 
   /** @param {KeyboardEvent} event */
   #handleSlash(event) {
-    // Single-letter shortcuts are ignored while the trader types, and can be switched off (WCAG 2.1.4).
-    if (document.documentElement.dataset["keys"] === "off") {
-      return;
-    }
-    const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null;
-    if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    if (event.key === "/" && isShortcut(event)) {
       event.preventDefault();
       this.#input.focus();
       this.#input.select();

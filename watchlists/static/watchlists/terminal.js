@@ -5,11 +5,12 @@ import { AnalyticsCache } from "../marketdata/analytics.js";
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 import { currentAddress, offerOwnTab, writeAddress } from "./address.js";
 import * as api from "./api.js";
-import { endFlashes } from "./cells.js";
+import { endMarks } from "./cells.js";
 import { announce, ConnectionChip } from "./chip.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
 import { offerDownload } from "./download.js";
 import { judgeHealth } from "./health.js";
+import { bindKeys } from "./keys.js";
 import { Notices } from "./notices.js";
 import { ChainPanel } from "./panel.js";
 import { ReloadCoalescer } from "./reload.js";
@@ -92,6 +93,17 @@ class Terminal {
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     window.addEventListener("hashchange", () => this.#openFromAddress());
     byId("entries-retry").addEventListener("click", () => this.#reloads.request());
+    byId("strikes").addEventListener("change", () => {
+      if (this.#requested !== null) {
+        this.#watchChain(this.#requested);
+      }
+    });
+    bindKeys({
+      g: () => this.#panel.nextColumns(),
+      ".": () => this.#panel.scrollToAtm(),
+      "[": () => this.#panel.stepExpiry(-1),
+      "]": () => this.#panel.stepExpiry(1),
+    });
     this.#socket.setRate(RATE_HZ);
     this.#socket.watch("strip", { instruments: this.#strip.instrumentIds });
     this.#socket.watch("list", { watchlist: true });
@@ -225,7 +237,7 @@ class Terminal {
       this.#panel.paintAnalytics(computed);
     }
     this.#acknowledge();
-    if (endFlashes(now)) {
+    if (endMarks(now)) {
       setTimeout(() => this.#paintSoon(), CHECK_EVERY_MS / 2);
     }
   }
@@ -383,7 +395,7 @@ class Terminal {
       this.#markListed();
     }
     // Also for the chain that is open: its answer shows at once which of its legs an add has made stream.
-    this.#socket.watch("chain", { chain: request });
+    this.#watchChain(request);
     if (!isSameUnderlying) {
       this.#loadExpiries(request);
     }
@@ -391,6 +403,12 @@ class Terminal {
     if (STACKED.matches) {
       byId("chain").scrollIntoView({ block: "start" });
     }
+  }
+
+  /** @param {ChainRequest} request */
+  #watchChain(request) {
+    const strikes = Number(byIdAs("strikes", "select").value);
+    this.#socket.watch("chain", { chain: { ...request, ...(strikes > 0 && { strikes }) } });
   }
 
   /** @param {Chain} answer  Of a chain whose underlying or expiry may have another name than the requested one. */
@@ -401,7 +419,7 @@ class Terminal {
     }
     this.#requested = this.#openedRequest = request;
     writeAddress(request, { isNewEntry: false });
-    this.#socket.watch("chain", { chain: request });
+    this.#watchChain(request);
     this.#loadExpiries(request);
     if (answer.former_symbol !== null) {
       this.#notices.show(`${answer.former_symbol} is called ${answer.symbol} now.`);
