@@ -38,7 +38,7 @@ class PreferencesForm(ThemeForm):
     price_colors = forms.ChoiceField(
         label="Rise and fall",
         choices=PRICE_COLORS,
-        help_text="Signs, arrows and edges show the direction too. Most color-blind traders can distinguish blue and orange.",
+        help_text="Signs and edges show the direction too. Most color-blind traders can distinguish blue and orange.",
     )
     density = forms.ChoiceField(label="Rows", choices=DENSITIES)
     update_rate_hz = forms.TypedChoiceField(

@@ -45,7 +45,7 @@ const analytics = {
   vega: 12.3,
   intrinsic: null,
   timeValue: null,
-  oiChange: -4_500,
+  oiChangeSource: 1, oiChange: -4_500,
 };
 
 /** @param {number} id @returns {Leg} */
