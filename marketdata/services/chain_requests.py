@@ -24,7 +24,6 @@ import numpy as np
 from marketdata import dhan_api, rest_board, selectors
 from marketdata.dhan.chain_answers import ChainOption
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan.sealing import SealError
 from marketdata.dhan_api import DhanError, DhanUnreachable, RequestRefused
 from marketdata.domain.backoff import wait_after
 from marketdata.domain.broker_chains import CHAIN_ROW, BrokerChain, Rows, is_due
@@ -32,7 +31,7 @@ from marketdata.domain.instruments import OptionType, SeriesKey
 from marketdata.domain.sessions import IST
 from marketdata.rest_board import PriceWait, RestBoard
 from marketdata.selectors import SeriesListing
-from marketdata.services.price_requests import release_database
+from marketdata.services.price_requests import read_credentials_for, release_database
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def request_chains(*, series: Collection[SeriesKey], now: datetime) -> int:
     due = _list_due(board, series, now)
     if not due or board.are_chains_paused() or not board.take_chain_turn(TURN_MS):
         return 0
-    credentials = _read_credentials()
+    credentials = read_credentials_for("option chains")
     if credentials is None:
         return 0
     listings = selectors.list_series(keys=due)
@@ -89,7 +88,7 @@ def current_chain(*, listing: SeriesListing, now: datetime) -> BrokerChain | Non
         return held
     if not board.take_chain_request(series, milliseconds=SAME_CHAIN_MS, most_a_second=MOST_A_SECOND, at=now):
         return held
-    credentials = _read_credentials()
+    credentials = read_credentials_for("option chains")
     return (_request(board, listing, credentials, now) if credentials is not None else None) or held
 
 
@@ -130,14 +129,6 @@ def _list_due(board: RestBoard, series: Collection[SeriesKey], now: datetime) ->
     ]
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(due, key=lambda one: times.get(one, never))[:MOST_A_RUN]
-
-
-def _read_credentials() -> Credentials | None:
-    try:
-        return selectors.read_credentials()
-    except SealError as error:
-        logger.warning("option chains not requested: %s", error)
-        return None
 
 
 def _is_about_series(error: DhanError) -> bool:

@@ -24,7 +24,6 @@ from django.db import connection
 from marketdata import dhan_api, quote_board, rest_board, selectors
 from marketdata.dhan.candles import DailyCandle
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan.sealing import SealError
 from marketdata.dhan_api import DhanError, DhanUnreachable, RequestRefused
 from marketdata.domain.backoff import wait_after
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
@@ -33,6 +32,7 @@ from marketdata.domain.sessions import IST
 from marketdata.domain.tick_rules import DAY_SECONDS, day_number
 from marketdata.rest_board import PriceWait
 from marketdata.services.closes import CASH, ClosingRow, write_closes
+from marketdata.services.price_requests import read_credentials_for
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def fill_closes(*, now: datetime, interval_seconds: float = INTERVAL_SECONDS) ->
     due = [one for one in lacking if one.instrument_id not in waits or waits[one.instrument_id].due_at <= now]
     most = min(MOST_A_RUN, MOST_A_DAY - board.count_candle_requests(today))
     batch = due[: max(0, most)]
-    credentials = _read_credentials() if batch else None
+    credentials = read_credentials_for("daily candles") if batch else None
     if credentials is None:
         return 0
     run = _request(batch, credentials, interval_seconds)
@@ -132,14 +132,6 @@ def _lacks_close(
     _, row = rows[one.instrument_id]
     is_of_session = row["ltt"] // DAY_SECONDS == day_number(session_days[one.key.segment])
     return bool(row["known"] & Known.TRADE and not row["known"] & CLOSE_KNOWN and is_of_session)
-
-
-def _read_credentials() -> Credentials | None:
-    try:
-        return selectors.read_credentials()
-    except SealError as error:
-        logger.warning("daily candles not requested: %s", error)
-        return None
 
 
 def _request(batch: Sequence[_Lacking], credentials: Credentials, interval_seconds: float) -> _Run:

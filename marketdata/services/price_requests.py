@@ -26,6 +26,7 @@ from django.conf import settings
 from django.db import connection
 
 from marketdata import dhan_api, rest_board, selectors
+from marketdata.dhan.credentials import Credentials
 from marketdata.dhan.sealing import SealError
 from marketdata.dhan_api import DhanUnreachable, RateLimited, RequestRefused
 from marketdata.domain.price_requests import choose_batch, wait_after
@@ -106,6 +107,15 @@ def _ends_at() -> float:
 def _pause() -> None:
     release_database()
     time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  jitter is no secret
+
+
+def read_credentials_for(what: str) -> Credentials | None:
+    """Return the account's credentials for a periodic request; None, logged, where there are none to use."""
+    try:
+        return selectors.read_credentials()
+    except SealError as error:
+        logger.warning("%s not requested: %s", what, error)
+        return None
 
 
 def release_database() -> None:
