@@ -41,7 +41,7 @@ from marketdata.streaming.messages import feed_message
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
 from marketdata.streaming.moments import Moments
 from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
-from marketdata.streaming.tasks import end_tasks
+from marketdata.streaming.tasks import run_until_first_ends
 
 logger = logging.getLogger(__name__)
 
@@ -253,14 +253,10 @@ class QuoteHub:
         derived = None if self._connect_derived is None else self._connect_derived()
         if derived is not None:
             works.append(self._listen_derived(derived))
-        tasks = [asyncio.create_task(work) for work in works]
         try:
-            # Only `_beat` ends normally, without clients. Any other end is an exception; `result` raises it.
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                one.result()
+            # Only `_beat` ends normally, without clients. Any other end is an exception.
+            await run_until_first_ends(works)
         finally:
-            await end_tasks(tasks)
             await board.aclose()
             if derived is not None:
                 await derived.aclose()

@@ -22,7 +22,7 @@ from marketdata.domain.analytics.rankings import Scan
 from marketdata.domain.quote_rows import FrameError
 from marketdata.quote_board import BoardError
 from marketdata.streaming.messages import stopped_message
-from marketdata.streaming.tasks import end_tasks
+from marketdata.streaming.tasks import run_until_first_ends
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +104,8 @@ class ScanRelay:
 
     async def _relay(self, board: DerivedSubscriber) -> None:
         """Return when no scan is shown any more."""
-        tasks = [asyncio.create_task(work) for work in (self._beat(), self._want(board), self._listen(board))]
-        try:
-            # Only `_beat` ends normally. Any other end is an exception; `result` raises it.
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                one.result()
-        finally:
-            await end_tasks(tasks)
+        # Only `_beat` ends normally. Any other end is an exception.
+        await run_until_first_ends([self._beat(), self._want(board), self._listen(board)])
 
     async def _beat(self) -> None:
         """Report the scans that are not computed any more."""

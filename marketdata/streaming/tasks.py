@@ -1,10 +1,21 @@
-"""Ends the tasks of a loop that mirrors Redis."""
+"""Runs and ends the tasks of a loop that mirrors Redis."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Final
 
 AGAIN_AFTER_SECONDS: Final = 0.2  # Chosen: a connect on one machine takes milliseconds.
+
+
+async def run_until_first_ends(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run `works` together until one ends, then cancel the others. Raises the exception of one that failed."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+    finally:
+        await end_tasks(tasks)
 
 
 async def end_tasks(tasks: Sequence[asyncio.Task[None]]) -> None:
