@@ -24,14 +24,14 @@ import numpy as np
 from marketdata import dhan_api, rest_board, selectors
 from marketdata.dhan.chain_answers import ChainOption
 from marketdata.dhan.credentials import Credentials
-from marketdata.dhan_api import DhanError, DhanUnreachable, RequestRefused
+from marketdata.dhan_api import DhanError
 from marketdata.domain.backoff import wait_after
 from marketdata.domain.broker_chains import CHAIN_ROW, BrokerChain, Rows, is_due
 from marketdata.domain.instruments import OptionType, SeriesKey
 from marketdata.domain.sessions import IST
 from marketdata.rest_board import PriceWait, RestBoard
 from marketdata.selectors import SeriesListing
-from marketdata.services.price_requests import read_credentials_for, release_database
+from marketdata.services.price_requests import is_about_request, read_credentials_for, release_database
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _request(board: RestBoard, listing: SeriesListing, credentials: Credentials,
         options = dhan_api.fetch_chain(spot.key, series.expiry, credentials=credentials)
     except DhanError as error:
         logger.warning("option chain of %s not available: %s", series, error)
-        if _is_about_series(error):
+        if is_about_request(error):
             _note_failure(board, series, now)
         else:
             board.pause_chains(PAUSE_MS)
@@ -129,11 +129,6 @@ def _list_due(board: RestBoard, series: Collection[SeriesKey], now: datetime) ->
     ]
     never = datetime.min.replace(tzinfo=UTC)
     return sorted(due, key=lambda one: times.get(one, never))[:MOST_A_RUN]
-
-
-def _is_about_series(error: DhanError) -> bool:
-    """Return whether the broker may answer otherwise about another series."""
-    return isinstance(error, RequestRefused) or (isinstance(error, DhanUnreachable) and error.is_answered)
 
 
 def _note_failure(board: RestBoard, series: SeriesKey, now: datetime) -> None:

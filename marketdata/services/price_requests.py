@@ -152,7 +152,7 @@ def _request(board: RestBoard, batch: Sequence[int], now: datetime) -> Mapping[i
         return {}
     except (dhan_api.DhanError, SealError) as error:
         logger.warning("snapshot prices of %d spots not available: %s", len(batch), error)
-        if not _is_about_batch(error):
+        if not is_about_request(error):
             board.note_failed_turn(settings.DHAN_QUOTE_INTERVAL_MS)
             return None
         _note_failed(board, batch, now)
@@ -178,8 +178,8 @@ def _fetch(batch: Sequence[int]) -> Mapping[int, Decimal] | None:
     return {id_of[key]: ltp for key, ltp in found.items() if key in id_of}
 
 
-def _is_about_batch(error: Exception) -> bool:
-    """Return whether the broker's answer to other instruments may be another one."""
+def is_about_request(error: Exception) -> bool:
+    """Return whether the broker may answer otherwise about other instruments: the fault is not of the account."""
     return isinstance(error, RequestRefused) or (isinstance(error, DhanUnreachable) and error.is_answered)
 
 
