@@ -17,12 +17,12 @@ from django.db import transaction
 from marketdata import quote_board
 from marketdata.domain.changes import Changes
 from marketdata.quote_board import BoardError
-from marketdata.redis_client import TIMEOUT_SECONDS, breaker_of
+from marketdata.redis_client import breaker_of, timeout_seconds
 
 logger = logging.getLogger(__name__)
 
-# Chosen: the change is committed; many messages to a slow Redis must not hold the request longer.
-TOTAL_SECONDS: Final = 2.0
+# Chosen: the change is committed; many messages to a slow Redis must not hold the request longer than two timeouts.
+TIMEOUTS: Final = 2
 
 Message = Mapping[str, str]
 WATCHLIST_CHANGED: Final[Message] = {"type": "watchlist_changed"}
@@ -79,8 +79,8 @@ def send(*, user_ids: Collection[int], messages: Sequence[Message]) -> None:
 
 
 async def _send_all(layer: BaseChannelLayer, user_ids: Sequence[int], messages: Sequence[Message]) -> None:
-    async with asyncio.timeout(TOTAL_SECONDS):
+    async with asyncio.timeout(TIMEOUTS * timeout_seconds()):
         for user_id in user_ids:
             for message in messages:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
+                async with asyncio.timeout(timeout_seconds()):
                     await layer.group_send(user_group(user_id), dict(message))

@@ -14,11 +14,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import redis
+from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-# Chosen: a thousand times an ordinary answer. A write that waits for it once is answered within two seconds.
-TIMEOUT_SECONDS: Final = 1.0
 # Chosen: a Redis that returns is used again after at most this time, and while it hangs one call in two seconds waits.
 OPEN_SECONDS: Final = 1.0
 
@@ -27,10 +26,16 @@ class RedisRefused(redis.ConnectionError):
     """Refused without asking Redis: it did not answer another call a moment ago."""
 
 
-class RedisBreaker:
-    """The circuit breaker of one process. `clock` returns seconds that never go back."""
+def timeout_seconds() -> float:
+    """Return how long a call waits for Redis (`REDIS_TIMEOUT_MS`)."""
+    return float(settings.REDIS_TIMEOUT_MS) / 1_000
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+
+class RedisBreaker:
+    """The circuit breaker of one process: `timeout` and `clock` in seconds; the clock never goes back."""
+
+    def __init__(self, *, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._timeout = timeout
         self._clock = clock
         self._next_try_at: float | None = None  # None: closed
 
@@ -42,7 +47,7 @@ class RedisBreaker:
         if now < self._next_try_at:
             raise RedisRefused("Redis does not answer; it is tried again within seconds")
         # This call is the one that tries. No lock: if two threads pass at once, two calls wait instead of one.
-        self._next_try_at = now + TIMEOUT_SECONDS + OPEN_SECONDS
+        self._next_try_at = now + self._timeout + OPEN_SECONDS
 
     def note_timeout(self) -> None:
         """Open the breaker: a call got no answer in time."""
@@ -88,17 +93,25 @@ def _informing(connection_class: Any, breaker: RedisBreaker) -> Any:
     return InformingConnection
 
 
-@functools.cache
-def breaker_of(url: str) -> RedisBreaker:  # noqa: ARG001  the key of the cache
+def breaker_of(url: str) -> RedisBreaker:
     """Return the breaker of this process for this address."""
-    return RedisBreaker()
+    return _breaker_of(url, timeout_seconds())
+
+
+def pooled_client(url: str) -> redis.Redis:
+    """Return the client for code that may block; one per process, address and timeout."""
+    return _pooled_client(url, timeout_seconds())
 
 
 @functools.cache
-def pooled_client(url: str) -> redis.Redis:
-    """Return the client for code that may block; one per process and address."""
-    breaker = breaker_of(url)
-    pool = _Pool.from_url(url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS)
+def _breaker_of(url: str, timeout: float) -> RedisBreaker:  # noqa: ARG001  the address is part of the key
+    return RedisBreaker(timeout=timeout)
+
+
+@functools.cache
+def _pooled_client(url: str, timeout: float) -> redis.Redis:
+    breaker = _breaker_of(url, timeout)
+    pool = _Pool.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
     pool.breaker = breaker
     pool.connection_class = _informing(pool.connection_class, breaker)
     return redis.Redis(connection_pool=pool)

@@ -130,6 +130,9 @@ WEB_METRICS_PORT = _whole("WEB_METRICS_PORT", 8401, low=1_024, high=65_536 - WEB
 REDIS_URL: str = env.str("REDIS_URL")
 # One prefix per source of data: quotes of the simulator must never mix with real ones in one Redis.
 REDIS_PREFIX: str = env.str("REDIS_PREFIX", default="terminal")
+# How long a call waits for Redis; then the circuit breaker refuses calls (`marketdata.redis_client`). Chosen: a
+# thousand times an ordinary answer. A write that waits for it once is answered within two seconds.
+REDIS_TIMEOUT_MS = _whole("REDIS_TIMEOUT_MS", 1_000, low=100, high=60_000)
 
 CHANNEL_LAYERS = {
     "default": {

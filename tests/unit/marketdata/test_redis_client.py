@@ -2,7 +2,9 @@
 
 import pytest
 
-from marketdata.redis_client import OPEN_SECONDS, TIMEOUT_SECONDS, RedisBreaker, RedisRefused
+from marketdata.redis_client import OPEN_SECONDS, RedisBreaker, RedisRefused
+
+TIMEOUT_SECONDS = 1.0
 
 
 class Clock:
@@ -24,14 +26,14 @@ def is_admitted(breaker: RedisBreaker) -> bool:
 
 
 def test_without_a_timeout_every_call_is_admitted() -> None:
-    breaker = RedisBreaker(clock=Clock())
+    breaker = RedisBreaker(timeout=TIMEOUT_SECONDS, clock=Clock())
 
     assert [is_admitted(breaker) for _ in range(3)] == [True, True, True]
 
 
 def test_after_a_timeout_one_call_at_a_time_tries() -> None:
     clock = Clock()
-    breaker = RedisBreaker(clock=clock)
+    breaker = RedisBreaker(timeout=TIMEOUT_SECONDS, clock=clock)
     breaker.note_timeout()
 
     at_once = is_admitted(breaker)
@@ -44,7 +46,7 @@ def test_after_a_timeout_one_call_at_a_time_tries() -> None:
 
 
 def test_an_answer_admits_every_call_again(caplog: pytest.LogCaptureFixture) -> None:
-    breaker = RedisBreaker(clock=Clock())
+    breaker = RedisBreaker(timeout=TIMEOUT_SECONDS, clock=Clock())
     breaker.note_timeout()
     breaker.note_timeout()
 
