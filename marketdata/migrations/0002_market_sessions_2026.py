@@ -137,6 +137,6 @@ def remove(apps: Apps, _schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("marketdata", "0001_schema")]
+    dependencies = [("marketdata", "0001_tables")]
 
     operations = [migrations.RunPython(add, remove)]

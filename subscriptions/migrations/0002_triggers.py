@@ -336,7 +336,7 @@ DROP FUNCTION subscription_log_refuse();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("subscriptions", "0001_schema")]
+    dependencies = [("subscriptions", "0001_tables")]
 
     operations = [
         migrations.RunSQL(sql=APPEND_ONLY + LOG_MONTHS, reverse_sql=DROP_LOG_RULES),

@@ -22,6 +22,18 @@ ROWS: list[At | Every] = [
         "20",
         "Whole months older than AUDIT_KEEP_DAYS.",
     ),
+    Every(
+        "Request option chains",
+        "subscriptions.tasks.request_chains",
+        5,
+        "The broker's chains of the series that stream: at most three a run, each once in three minutes of a session.",
+    ),
+    Every(
+        "Release unviewed chains",
+        "subscriptions.tasks.release_unviewed",
+        10,
+        "Chains that only browsers showed, VIEW_SECONDS after the last one left. One query when there are none.",
+    ),
 ]
 
 

@@ -9,8 +9,8 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("marketdata", "0001_schema"),
-        ("subscriptions", "0001_schema"),
+        ("marketdata", "0001_tables"),
+        ("subscriptions", "0001_tables"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("marketdata", "0001_schema"),
+        ("marketdata", "0001_tables"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -74,6 +74,11 @@ class Migration(migrations.Migration):
                 ("reason", models.CharField(blank=True, max_length=256)),
                 ("set_by", models.CharField(blank=True, max_length=128)),
                 ("refusals", models.PositiveSmallIntegerField(default=0)),
+                ("slots_held_until", models.DateTimeField(blank=True, null=True)),
+                ("risked_at", models.DateTimeField(blank=True, null=True)),
+                ("risks", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("replaced_connection", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("replaced_until", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "db_table": "feed_gate",
@@ -141,6 +146,7 @@ class Migration(migrations.Migration):
                             ("chain", "chain"),
                             ("preload", "preload"),
                             ("spot", "spot"),
+                            ("view", "view"),
                         ],
                         max_length=9,
                     ),
@@ -442,6 +448,14 @@ class Migration(migrations.Migration):
                 name="claims_one_chain_per_user",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="claim",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "view")),
+                fields=("exchange_segment", "underlying_symbol", "expiry", "width"),
+                name="claims_one_view_per_window",
+            ),
+        ),
         # Partitioned by month, which Django's CreateModel cannot say. `subscription_log_make_month` makes the months.
         migrations.RunSQL(
             sql=LOG_TABLE,
@@ -469,6 +483,7 @@ class Migration(migrations.Migration):
                                     ("unpin", "unpin"),
                                     ("move", "move"),
                                     ("repair", "repair"),
+                                    ("follow", "follow"),
                                 ],
                                 max_length=16,
                             ),

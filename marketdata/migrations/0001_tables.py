@@ -1,4 +1,4 @@
-"""The tables of instruments, imports, windows, market sessions and broker sessions."""
+"""The tables of instruments, imports, windows, market sessions, broker sessions and closing prices."""
 
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
@@ -28,9 +28,28 @@ class Migration(migrations.Migration):
                 ("changed", models.PositiveIntegerField(default=0)),
                 ("delisted", models.PositiveIntegerField(default=0)),
                 ("refusal", models.TextField(blank=True)),
+                ("followed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "accepts",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="marketdata.instrumentimport",
+                    ),
+                ),
+                ("actor", models.CharField(blank=True, max_length=150)),
+                ("findings", models.JSONField(default=list)),
+                ("groups", models.JSONField(default=list)),
+                ("is_dry_run", models.BooleanField(default=False)),
+                ("notes", models.JSONField(default=list)),
             ],
             options={
                 "db_table": "instrument_imports",
+                "permissions": [
+                    ("accept_import", "Can compare an instrument file with the list, and accept the difference")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -102,6 +121,7 @@ class Migration(migrations.Migration):
                 ("failures", models.PositiveIntegerField(default=0)),
                 ("failure", models.CharField(blank=True, max_length=200)),
                 ("retry_at", models.DateTimeField(blank=True, null=True)),
+                ("is_previous", models.BooleanField(default=False)),
             ],
             options={
                 "verbose_name": "broker session",
@@ -112,9 +132,20 @@ class Migration(migrations.Migration):
                         fields=("is_current",),
                         name="broker_sessions_one_current",
                     ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_previous", True)),
+                        fields=("is_previous",),
+                        name="broker_sessions_one_previous",
+                    ),
                     models.CheckConstraint(
-                        condition=models.Q(("is_current", True), ("token_sealed", ""), _connector="OR"),
-                        name="broker_sessions_only_current_has_token",
+                        condition=models.Q(("is_current", False), ("is_previous", False), _connector="OR"),
+                        name="broker_sessions_current_or_previous",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("is_current", True), ("is_previous", True), ("token_sealed", ""), _connector="OR"
+                        ),
+                        name="broker_sessions_former_have_no_token",
                     ),
                 ],
             },
@@ -283,6 +314,11 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(condition=models.Q(("is_listed", True)), fields=["token"], name="instruments_token"),
                     models.Index(
+                        condition=models.Q(("is_listed", False), ("strike__isnull", False)),
+                        fields=["underlying_symbol", "exchange_segment", "expiry"],
+                        name="instruments_former_series",
+                    ),
+                    models.Index(
                         condition=models.Q(("is_listed", True), ("option_type", "")),
                         fields=["token"],
                         name="instruments_token_prefix",
@@ -297,6 +333,16 @@ class Migration(migrations.Migration):
                         condition=models.Q(("expiry__isnull", False), ("is_listed", True), ("option_type", "")),
                         fields=["underlying_symbol", "exchange_segment", "expiry"],
                         name="instruments_future",
+                    ),
+                    models.Index(
+                        condition=models.Q(("is_listed", True), ("option_type", "")),
+                        fields=["underlying_symbol"],
+                        name="instruments_symbol",
+                    ),
+                    models.Index(
+                        condition=models.Q(("is_listed", True), ("option_type", ""), ("underlying__isnull", False)),
+                        fields=["underlying", "expiry"],
+                        name="instruments_spot",
                     ),
                 ],
                 "constraints": [
@@ -314,6 +360,60 @@ class Migration(migrations.Migration):
                         name="instruments_option_has_strike_and_expiry",
                     ),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ClosingQuote",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "exchange_segment",
+                    models.SmallIntegerField(
+                        choices=[
+                            (0, "IDX_I"),
+                            (1, "NSE_EQ"),
+                            (2, "NSE_FNO"),
+                            (3, "NSE_CURRENCY"),
+                            (4, "BSE_EQ"),
+                            (5, "MCX_COMM"),
+                            (7, "BSE_CURRENCY"),
+                            (8, "BSE_FNO"),
+                        ]
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("price", models.DecimalField(decimal_places=4, max_digits=14, null=True)),
+                ("oi", models.BigIntegerField(null=True)),
+                ("recorded_at", models.DateTimeField()),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="marketdata.instrument"
+                    ),
+                ),
+            ],
+            options={
+                "db_table": "closing_quotes",
+                "indexes": [models.Index(fields=["day", "exchange_segment"], name="closing_quotes_segments")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("instrument", "day"), name="closing_quotes_once_per_day"),
+                    models.CheckConstraint(
+                        condition=models.Q(("price__gt", 0), ("price", None), _connector="OR"),
+                        name="closing_quotes_price_positive",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="IndexSpelling",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("spelling", models.CharField(max_length=64, unique=True)),
+                ("symbol", models.CharField(max_length=64)),
+            ],
+            options={
+                "verbose_name": "index spelling",
+                "db_table": "index_spellings",
             },
         ),
     ]

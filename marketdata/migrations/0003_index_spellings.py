@@ -21,6 +21,6 @@ def remove(apps: Apps, _editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("marketdata", "0008_file_judgement")]
+    dependencies = [("marketdata", "0002_market_sessions_2026")]
 
     operations = [migrations.RunPython(add, remove)]
