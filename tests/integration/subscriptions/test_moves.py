@@ -9,7 +9,13 @@ from subscriptions import selectors, services
 from subscriptions.domain.claims import Tier
 from subscriptions.models import FeedConnection, Subscription, SubscriptionLog
 from tests.factories import NOW, Listing, make_equities, make_user
-from tests.integration.subscriptions.claim_factories import claim_chain, claim_instrument, fill_with_shares, list_loads
+from tests.integration.subscriptions.claim_factories import (
+    claim_chain,
+    claim_instrument,
+    fill_with_shares,
+    list_loads,
+    release_claim,
+)
 from tests.integration.subscriptions.connection_rules import lose, make_live
 from tests.integration.subscriptions.invariants import check_invariants
 
@@ -158,6 +164,36 @@ def test_a_move_leaves_the_old_connection_first_when_there_is_no_room_for_an_ove
 
     assert list_loads() == [6, 6, 6, 6, 6]
     assert count_leaving() == 0
+    check_invariants()
+
+
+@pytest.mark.django_db
+def test_a_rebalance_without_room_for_its_overlaps_lets_earlier_moves_leave_their_connection_first() -> None:
+    FeedConnection.objects.filter(number__gt=2).update(capacity=0)
+    FeedConnection.objects.filter(number__lte=2).update(capacity=6)
+    make_live(1)
+    lose(2)
+    shares = make_equities(6)
+    user = make_user("trader1").pk
+    claims = {one.pk: claim_instrument(one.pk, user_id=user).claim_id for one in shares}
+    make_live(2)
+    services.rebalance(actor="operator1", now=NOW)
+    moved = placed_on(2)
+    for stayed in placed_on(1):
+        release_claim(claims[stayed])
+    fill_with_shares(6)
+    # Connection 1 streams its three new shares and the three that leave it: both connections are full.
+    assert (len(placed_on(1)), len(placed_on(2)), list_loads()[:2]) == (3, 6, [6, 6])
+
+    done = services.rebalance(actor="operator1", now=NOW)
+
+    assert (done.moves, done.before[1], done.before[2], done.after[1], done.after[2]) == (1, 3, 6, 4, 5)
+    # The earlier moves have left connection 1, whether or not connection 2 streams them yet: their slots are free.
+    assert not {one.instrument_id for one in selectors.list_wanted(connection=1)} & set(moved)
+    # The new move found room on both connections, and keeps its old one until connection 1 streams it.
+    (leaving,) = Subscription.objects.filter(leaving_connection__isnull=False)
+    assert (leaving.connection_id, leaving.leaving_connection_id) == (1, 2)
+    assert list_loads()[:2] == [4, 6]
     check_invariants()
 
 
