@@ -35,8 +35,9 @@ from marketdata.domain.analytics.derived_rows import (
 )
 from marketdata.domain.analytics.rankings import Scan, parse_scan
 from marketdata.domain.quote_rows import FrameError, OtherLayout
-from marketdata.quote_board import LOST_AFTER_SECONDS, StaleEpoch, subscribed
+from marketdata.quote_board import StaleEpoch
 from marketdata.redis_client import pooled_client
+from marketdata.redis_pubsub import LOST_AFTER_SECONDS, async_client, subscribed
 
 logger = logging.getLogger(__name__)
 
@@ -243,9 +244,7 @@ def connect() -> DerivedBoard:
 
 def connect_subscriber() -> DerivedSubscriber:
     """Return the subscriber for an event loop; opens no connection."""
-    # No read timeout: a subscriber waits for messages; `subscribed` bounds its silence.
-    client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
-    return DerivedSubscriber(client, settings.REDIS_PREFIX)
+    return DerivedSubscriber(async_client(settings.REDIS_URL), settings.REDIS_PREFIX)
 
 
 def connect_publisher() -> DerivedPublisher:

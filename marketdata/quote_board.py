@@ -36,18 +36,13 @@ from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
 from marketdata.domain.quote_rows import QUOTE_ROW, ROW_LAYOUT, BusFrame, OtherLayout, Rows, decode_frame, encode_frame
 from marketdata.domain.tick_rules import DayVolume
 from marketdata.redis_client import pooled_client
+from marketdata.redis_pubsub import LOST_AFTER_SECONDS, async_client, read_messages, subscribed
 
 logger = logging.getLogger(__name__)
 
 CONNECTION_NUMBERS: Final = range(1, MAX_CONNECTIONS + 1)
 # Owners report once a second (`publisher.REPORT_SECONDS`): five missed reports and the connection has no owner.
 REPORT_TTL_SECONDS: Final = 5
-
-# Chosen: frames arrive at least once a second, so longer silence is unusual and costs one ping.
-PING_AFTER_SECONDS: Final = 1.5
-# Chosen: with the pause between two checks (half of the above) less than the 5 s within which a half-open connection is
-# detected (docs/operations.md, R16). Then the subscription is dead and the caller subscribes again.
-LOST_AFTER_SECONDS: Final = 4.0
 
 BoardError = redis.RedisError
 """Raised by every method when Redis is unreachable; this name serves callers that may not import redis."""
@@ -273,7 +268,7 @@ class OwnerBoard:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as listener:
             async with asyncio.timeout(self._lost_after_seconds):
                 await listener.subscribe(f"{self._prefix}:nudges", f"{self._prefix}:full_frame_requests")
-            async for message in _messages(listener, self._lost_after_seconds):
+            async for message in read_messages(listener, self._lost_after_seconds):
                 is_request = message["channel"].endswith(b":full_frame_requests")
                 yield OwnerRequest(full_frame_of=int(message["data"]) if is_request else None)
 
@@ -387,63 +382,16 @@ def _is_readable(layout: bytes | None) -> bool:
     return layout == str(ROW_LAYOUT).encode()
 
 
-@asynccontextmanager
-async def subscribed(
-    client: "redis.asyncio.Redis", channels: Sequence[str], *, lost_after_seconds: float
-) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
-    """Subscribe to channels; yields every message published from then on.
-
-    Raises BoardError or OSError when Redis is lost.
-    """
-    async with client.pubsub(ignore_subscribe_messages=False) as listener:
-        async with asyncio.timeout(lost_after_seconds):
-            await listener.subscribe(*channels)
-            # One confirmation per channel. Only after the last one is it certain that no message will be missed.
-            for _ in channels:
-                await listener.get_message(timeout=lost_after_seconds)
-        yield _messages(listener, lost_after_seconds)
-
-
-async def _messages(
-    listener: "redis.asyncio.client.PubSub", lost_after_seconds: float
-) -> AsyncIterator[Mapping[str, Any]]:
-    """Yield published messages; ping a silent connection and raise BoardError if it stays silent.
-
-    Without pings, a subscriber on a half-open TCP connection would wait without end for messages that cannot arrive.
-    """
-    loop = asyncio.get_running_loop()
-    ping_after_seconds = lost_after_seconds * PING_AFTER_SECONDS / LOST_AFTER_SECONDS
-    heard_at = loop.time()
-    while True:
-        message = await listener.get_message(timeout=ping_after_seconds / 2)
-        silent_seconds = loop.time() - heard_at
-        if message is not None:
-            heard_at = loop.time()
-            if message["type"] == "message":
-                yield message
-                # The time that the consumer needed for the message is no silence of Redis.
-                heard_at = loop.time()
-        elif silent_seconds >= lost_after_seconds:
-            raise redis.ConnectionError(f"no message and no answer to a ping for {silent_seconds:.0f} s")
-        elif silent_seconds >= ping_after_seconds:
-            await listener.ping()
-
-
 def connect() -> QuoteBoard:
     """Return the board of the configured Redis; opens no connection. Connections are pooled per process."""
     return QuoteBoard(pooled_client(settings.REDIS_URL), settings.REDIS_PREFIX)
 
 
-def _async_client() -> "redis.asyncio.Redis":
-    # No read timeout: a subscriber waits for messages; `_messages` bounds its silence.
-    return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, health_check_interval=5)
-
-
 def connect_owner() -> OwnerBoard:
     """Return the board for the event loop of a feed worker."""
-    return OwnerBoard(_async_client(), settings.REDIS_PREFIX)
+    return OwnerBoard(async_client(settings.REDIS_URL), settings.REDIS_PREFIX)
 
 
 def connect_hub() -> HubBoard:
     """Return the board for the event loop of a web or analytics process."""
-    return HubBoard(_async_client(), settings.REDIS_PREFIX)
+    return HubBoard(async_client(settings.REDIS_URL), settings.REDIS_PREFIX)
