@@ -22,8 +22,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from marketdata.domain.analytics.rankings import Scan
 from marketdata.notices import user_group
 from marketdata.streaming import messages
+from marketdata.streaming.client import Client
 from marketdata.streaming.frames import CloseCode
-from marketdata.streaming.hub import Client, QuoteHub
+from marketdata.streaming.hub import QuoteHub
 from marketdata.streaming.messages import MessageError, Watch
 from marketdata.streaming.scans import ScanRelay
 from watchlists.login_monitor import Login, LoginMonitor

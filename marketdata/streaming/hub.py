@@ -17,7 +17,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -33,7 +33,7 @@ from marketdata.domain.quote_rows import BusFrame, FrameError
 from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
-from marketdata.streaming.analytics_frames import AnalyticsOutbox
+from marketdata.streaming.client import Client, Clock
 from marketdata.streaming.derived_mirror import DerivedMirror
 from marketdata.streaming.feed_status import FeedStatus, judge_feed
 from marketdata.streaming.frames import CloseCode, encode_status
@@ -60,51 +60,8 @@ LONGEST_RETRY_SECONDS: Final = 1.0
 
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
-Clock = Callable[[], float]
 ReadCalendar = Callable[[], Awaitable[SessionBook]]
 NoteChanges = Callable[[Changes], None]
-
-
-class Client:
-    """One browser at the hub: its outbox, and an event that wakes the task that sends."""
-
-    def __init__(self, outbox: Outbox, clock: Clock) -> None:
-        self.outbox = outbox
-        self.analytics = AnalyticsOutbox()
-        self._clock = clock
-        self.sent_feed: FeedStatus | None = None
-        self._ready = asyncio.Event()
-
-    def watch(self, instrument_ids: Sequence[int], series_ids: Sequence[int] = ()) -> None:
-        """Replace the watched set; a snapshot of it follows at once."""
-        self.outbox.watch(instrument_ids)
-        self.analytics.watch(instrument_ids, series_ids)
-        self._ready.set()
-
-    def resync(self) -> None:
-        """Send a snapshot at once."""
-        self.outbox.resync()
-        self.analytics.resync()
-        self._ready.set()
-
-    def wake(self) -> None:
-        """Wake the sending task now."""
-        self._ready.set()
-
-    async def wait_until_due(self) -> None:
-        """Return at the next interval, or at once after `watch`, `resync` or `wake`."""
-        now = self._clock()
-        interval = self.outbox.interval_seconds(now)
-        # 0: a frame is overdue, but nothing changed or acknowledgements hold it back. Wait for the next instant of this
-        # rate; never loop without a pause.
-        pause = self.outbox.seconds_until_due(now) or interval - now % interval
-        # A timer and no `asyncio.timeout`, which ends each wait with a cancellation and two exceptions.
-        timer = asyncio.get_running_loop().call_later(pause, self._ready.set)
-        try:
-            await self._ready.wait()
-        finally:
-            timer.cancel()
-        self._ready.clear()
 
 
 class QuoteHub:

@@ -15,8 +15,9 @@ import redis.asyncio
 
 from marketdata.domain.feed import ConnectionMeasurements, ConnectionState, DeliveryReading
 from marketdata.quote_board import HubBoard
+from marketdata.streaming.client import Client
 from marketdata.streaming.frames import BrowserFrame, BrowserFrameKind, CloseCode
-from marketdata.streaming.hub import Client, QuoteHub
+from marketdata.streaming.hub import QuoteHub
 from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.unit.marketdata.streaming.bus_rows import make_frame, make_row

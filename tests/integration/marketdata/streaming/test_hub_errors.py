@@ -16,8 +16,9 @@ from django.db import OperationalError
 
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import HubBoard
+from marketdata.streaming.client import Client
 from marketdata.streaming.frames import CloseCode
-from marketdata.streaming.hub import Client, QuoteHub
+from marketdata.streaming.hub import QuoteHub
 from tests.frame_readers import decode_browser_frame
 from tests.integration.marketdata.streaming.frame_publishers import FramePublisher, running_publisher
 from tests.proxies import running_proxy
