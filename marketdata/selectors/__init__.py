@@ -14,6 +14,18 @@ from marketdata.selectors.broker_login import (
     read_credentials,
 )
 from marketdata.selectors.closes import PreviousClose, list_previous_closes
+from marketdata.selectors.contracts import (
+    Contracts,
+    ExpiryRow,
+    FutureRow,
+    PastExpiry,
+    UnknownExpiry,
+    get_future,
+    list_contracts,
+    list_expiries,
+    list_first_current,
+    list_over,
+)
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.listing_cache import ListingCache, get_list_state
 from marketdata.selectors.named_symbols import ContradictoryExpiry, NamedUnderlying, resolve_symbol
@@ -28,22 +40,12 @@ from marketdata.selectors.prices import (
 )
 from marketdata.selectors.search import Offer, SearchHit, search_instruments
 from marketdata.selectors.series import (
-    Contracts,
-    ExpiryRow,
-    FutureRow,
     Leg,
     NoOptions,
     NoSpot,
-    PastExpiry,
     SeriesListing,
-    UnknownExpiry,
-    get_future,
     get_series,
     get_series_by_key,
-    list_contracts,
-    list_expiries,
-    list_first_current,
-    list_over,
     list_series,
     list_spots,
 )

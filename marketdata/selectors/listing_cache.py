@@ -15,11 +15,11 @@ from django.db import connection
 
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.models import Instrument
+from marketdata.selectors.contracts import list_contracts
 from marketdata.selectors.named_symbols import NamedUnderlying, resolve_symbol
 from marketdata.selectors.series import (
     SeriesListing,
     get_series_by_key,
-    list_contracts,
     nearest_expiry,
     option_segment,
 )

@@ -1,24 +1,22 @@
-"""The contracts on an underlying: its expiries, the legs of a series, its futures.
+"""Series of options: their legs, spots and strikes.
 
 An expired contract stays marked as listed until the next import, so every query here starts at the market's date.
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Q, QuerySet
 
 from marketdata.domain.chain import Window
 from marketdata.domain.errors import DomainError
-from marketdata.domain.expiries import ExpiryKind, classify
 from marketdata.domain.instruments import (
     EXCHANGE_OF,
     Exchange,
@@ -26,28 +24,18 @@ from marketdata.domain.instruments import (
     InstrumentType,
     OptionType,
     SeriesKey,
-    format_expiry,
 )
-from marketdata.models import Instrument
-from marketdata.selectors.named_symbols import resolve_symbol
-from marketdata.selectors.sessions import LONGEST_CLOSURE_DAYS, list_current_from
-from marketdata.selectors.underlyings import Underlying, UnknownSymbol, market_now, market_today
+from marketdata.selectors.contracts import (
+    find_nearest,
+    first_current_day,
+    list_contracts,
+    listed_contracts,
+    unknown_expiry,
+)
+from marketdata.selectors.underlyings import Underlying, market_today
 
 INDEX_WIDTH: Final = 101  # As commissioned (design, section 3): 50 + 1 + 50.
 PLAIN_WIDTH: Final = 25  # As commissioned: 12 + 1 + 12.
-EXPIRIES_NAMED: Final = 3  # Chosen: enough to correct a date, short enough for one line.
-
-
-class UnknownExpiry(DomainError):
-    """No contract is listed for this expiry; `expiries` holds the nearest listed ones."""
-
-    code = "unknown_expiry"
-
-
-class PastExpiry(UnknownExpiry):
-    """An expiry that lies before the market's date."""
-
-    code = "past_expiry"
 
 
 class NoOptions(DomainError):
@@ -60,18 +48,6 @@ class NoSpot(DomainError):
     """The underlying of the series is not listed, so its price is unknown."""
 
     code = "no_spot"
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiryRow:
-    """One expiry of an underlying. `kind` is relative to the expiries with options, without options to the futures."""
-
-    expiry: date
-    kind: ExpiryKind
-    days_left: int
-    has_options: bool
-    has_futures: bool
-    is_over: bool = False  # its last session has ended: it is listed, and never the default
 
 
 class Leg(NamedTuple):
@@ -135,114 +111,6 @@ class SeriesListing:
         return self._rows[first : bisect_right(self._rows, window.highest_strike, lo=first, key=_STRIKE)]
 
 
-@dataclass(frozen=True, slots=True)
-class FutureRow:
-    """One listed future."""
-
-    instrument_id: int
-    expiry: date
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contracts:
-    """Expiries with options and futures of one underlying, soonest first."""
-
-    option_expiries: tuple[date, ...]
-    futures: tuple[FutureRow, ...]
-
-
-def list_expiries(*, underlying: Underlying, options_only: bool, now: datetime | None = None) -> list[ExpiryRow]:
-    """Return the expiries on `underlying`, soonest first, those that are over last; empty without derivatives."""
-    segment = underlying.option_segment if options_only else underlying.derivative_segment
-    if segment is None:
-        return []
-    today = market_today()
-    listed = _contracts(segment, underlying.symbol, today).annotate(is_option=Q(strike__isnull=False))
-    dates = list(listed.values_list("expiry", "is_option").distinct())
-    options = classify(expiry for expiry, is_option in dates if is_option and expiry)
-    futures = classify(expiry for expiry, is_option in dates if not is_option and expiry)
-    kinds = options if options_only else {**futures, **options}
-    current_from = _current_from(segment, kinds, now)
-    return [
-        ExpiryRow(one, kinds[one], (one - today).days, one in options, one in futures, one < current_from)
-        for one in sorted(kinds, key=lambda one: (one < current_from, one))
-    ]
-
-
-def list_contracts(
-    *, underlyings: Collection[tuple[ExchangeSegment, str]], from_date: date
-) -> Mapping[tuple[ExchangeSegment, str], Contracts]:
-    """Return the contracts per (segment, underlying symbol) that expire from `from_date` on, in two queries."""
-    listed = Instrument.objects.filter(
-        is_listed=True,
-        exchange_segment__in={segment for segment, _ in underlyings},
-        underlying_symbol__in={symbol for _, symbol in underlyings},
-        expiry__gte=from_date,
-    )
-    expiries: dict[tuple[int, str], list[date]] = defaultdict(list)
-    options = listed.filter(strike__isnull=False).values_list("exchange_segment", "underlying_symbol", "expiry")
-    for segment, symbol, expiry in options.distinct().order_by("expiry"):
-        expiries[segment, symbol] += [expiry] if expiry else []
-    futures: dict[tuple[int, str], list[FutureRow]] = defaultdict(list)
-    for row in listed.filter(option_type="").order_by("expiry", "id"):
-        if row.expiry:
-            futures[row.exchange_segment, row.underlying_symbol].append(FutureRow(row.pk, row.expiry, row.token))
-    return {key: Contracts(tuple(expiries[key]), tuple(futures[key])) for key in underlyings}
-
-
-def list_first_current(
-    listed: Mapping[tuple[ExchangeSegment, str], Contracts], *, now: datetime | None = None
-) -> Mapping[ExchangeSegment, date]:
-    """Return the first day that is not over at `now`, by default the clock, for each segment of `listed`."""
-    expiring = (
-        (segment, expiry)
-        for (segment, _), contracts in listed.items()
-        for expiry in (*contracts.option_expiries, *(one.expiry for one in contracts.futures))
-    )
-    read = list_current_from(at=market_now(now), segments={segment for segment, _ in _near(expiring)})
-    return {segment: read.get(segment, market_today()) for segment, _ in listed}
-
-
-def list_over(
-    *, contracts: Collection[tuple[ExchangeSegment, date]], now: datetime | None = None
-) -> Set[tuple[ExchangeSegment, date]]:
-    """Return those `contracts`, by segment and expiry, that are over at `now`, by default the clock.
-
-    The calendar is read only if one of them is near.
-    """
-    candidates = _near(contracts)
-    current_from = list_current_from(at=market_now(now), segments={segment for segment, _ in candidates})
-    return {(segment, expiry) for segment, expiry in candidates if expiry < current_from[segment]}
-
-
-def _near(contracts: Iterable[tuple[ExchangeSegment, date]]) -> Set[tuple[ExchangeSegment, date]]:
-    """Return those `contracts`, by segment and expiry, that can be over: only for them the calendar is read."""
-    near = market_today() + timedelta(days=LONGEST_CLOSURE_DAYS)
-    return {(segment, expiry) for segment, expiry in contracts if expiry <= near}
-
-
-def get_future(
-    *, symbol: str, expiry: date | None = None, exchange: str | None = None, now: datetime | None = None
-) -> Instrument:
-    """Return the future on `symbol`; without `expiry` the nearest that is not over at `now`, by default the clock.
-
-    A `symbol` that names a contract states its expiry. Raises UnknownSymbol, UnknownExpiry, and the errors of
-    `resolve_symbol`.
-    """
-    named = resolve_symbol(symbol=symbol, exchange=exchange, expiry=expiry)
-    underlying, expiry = named.underlying, named.expiry
-    segment, today = underlying.derivative_segment, market_today()
-    if segment is None:
-        raise UnknownSymbol(f"No futures are listed on {underlying.symbol}.", symbol=underlying.symbol)
-    futures = _contracts(segment, underlying.symbol, today).filter(option_type="").order_by("expiry", "id")
-    found = futures.filter(expiry=expiry).first() if expiry else _nearest(futures, segment, now)
-    if found is None:
-        dates = [one for one in futures.values_list("expiry", flat=True) if one]
-        raise _unknown_expiry(f"{underlying.symbol} futures", expiry, dates, today)
-    return found
-
-
 def get_series(*, underlying: Underlying, expiry: date | None, now: datetime | None = None) -> SeriesListing:
     """Return the series of that expiry; without `expiry` the nearest that is not over at `now`, by default the clock.
 
@@ -250,11 +118,11 @@ def get_series(*, underlying: Underlying, expiry: date | None, now: datetime | N
     """
     segment, today = option_segment(underlying), market_today()
     if expiry is None:
-        listed = _contracts(segment, underlying.symbol, today).filter(strike__isnull=False).order_by("expiry")
-        nearest = _nearest(listed, segment, now)
+        listed = listed_contracts(segment, underlying.symbol, today).filter(strike__isnull=False).order_by("expiry")
+        nearest = find_nearest(listed, segment, now)
         if nearest is None or nearest.expiry is None:
             dates = [one for one in listed.values_list("expiry", flat=True).distinct() if one]
-            raise _unknown_expiry(f"{underlying.symbol} options", None, dates, today)
+            raise unknown_expiry(f"{underlying.symbol} options", None, dates, today)
         expiry = nearest.expiry
     return get_series_by_key(SeriesKey(segment, underlying.symbol, expiry))
 
@@ -268,11 +136,11 @@ def option_segment(underlying: Underlying) -> ExchangeSegment:
 
 def nearest_expiry(underlying: Underlying, expiries: Sequence[date], *, now: datetime) -> date:
     """Return the first of `expiries`, its option expiries in order, that is not over at `now`. Raises UnknownExpiry."""
-    current_from = _current_from(option_segment(underlying), expiries, now)
+    current_from = first_current_day(option_segment(underlying), expiries, now)
     for expiry in expiries:
         if expiry >= current_from:
             return expiry
-    raise _unknown_expiry(f"{underlying.symbol} options", None, expiries, market_today())
+    raise unknown_expiry(f"{underlying.symbol} options", None, expiries, market_today())
 
 
 def get_series_by_key(key: SeriesKey) -> SeriesListing:
@@ -282,7 +150,7 @@ def get_series_by_key(key: SeriesKey) -> SeriesListing:
     if not rows:
         wanted = (key.segment, key.underlying)
         listed = list_contracts(underlyings=[wanted], from_date=today)[wanted].option_expiries
-        raise _unknown_expiry(f"{key.underlying} options", key.expiry, listed, today)
+        raise unknown_expiry(f"{key.underlying} options", key.expiry, listed, today)
     listing = _listing(key, rows)
     if listing is None:
         raise NoSpot(f"What {key} options are written on is not listed, so there is no price to center a chain on.")
@@ -368,42 +236,3 @@ def _listing(key: SeriesKey, rows: Sequence[_OptionRow]) -> SeriesListing | None
         default_width=INDEX_WIDTH if is_index else PLAIN_WIDTH,
         _rows=rows,
     )
-
-
-def _contracts(segment: ExchangeSegment, symbol: str, from_date: date) -> QuerySet[Instrument]:
-    return Instrument.objects.filter(
-        is_listed=True, underlying_symbol=symbol, exchange_segment=segment, expiry__gte=from_date
-    )
-
-
-def _nearest(contracts: QuerySet[Instrument], segment: ExchangeSegment, now: datetime | None) -> Instrument | None:
-    """Return the first of `contracts`, which are ordered by expiry, that is not over."""
-    found = contracts.first()
-    if found is None or found.expiry is None:
-        return found
-    current_from = _current_from(segment, [found.expiry], now)
-    return found if found.expiry >= current_from else contracts.filter(expiry__gte=current_from).first()
-
-
-def _current_from(segment: ExchangeSegment, expiries: Iterable[date], now: datetime | None) -> date:
-    """Return the first day that is not over in `segment`; the calendar is read only if one of `expiries` is near."""
-    today = market_today()
-    if min(expiries, default=today) > today + timedelta(days=LONGEST_CLOSURE_DAYS):
-        return today
-    return list_current_from(at=market_now(now), segments=[segment])[segment]
-
-
-def _unknown_expiry(contracts: str, expiry: date | None, listed: Sequence[date], today: date) -> UnknownExpiry:
-    if not listed:
-        return UnknownExpiry(f"No {contracts} are listed.")
-    if expiry is None:
-        named = ", ".join(format_expiry(one) for one in listed[:EXPIRIES_NAMED])
-        return UnknownExpiry(
-            f"Every listed expiry of {contracts} is over: {named}.",
-            expiries=[one.isoformat() for one in listed[:EXPIRIES_NAMED]],
-        )
-    nearest = sorted(sorted(listed, key=lambda one: abs((one - expiry).days))[:EXPIRIES_NAMED])
-    named = ", ".join(format_expiry(one) for one in nearest)
-    kind = PastExpiry if expiry < today else UnknownExpiry
-    why = f"expired on {format_expiry(expiry)}" if expiry < today else f"are not listed for {format_expiry(expiry)}"
-    return kind(f"{contracts} {why}; the nearest listed are {named}.", expiries=[one.isoformat() for one in nearest])
