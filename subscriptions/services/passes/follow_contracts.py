@@ -21,22 +21,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 
-from marketdata import notices
 from marketdata import selectors as market_selectors
 from marketdata import services as market_services
-from marketdata.domain.chain import Window, WindowKey
+from marketdata.domain.chain import WindowKey
 from marketdata.domain.instruments import SeriesKey
 from marketdata.selectors import Price, PriceSource
-from marketdata.services import Chain
 from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
-from subscriptions.models import Claim, ClaimLeg, SubscriptionLog
-from subscriptions.services.claims import eviction, spots, windows, wording
-from subscriptions.services.claims.eviction import AddedItem
+from subscriptions.models import Claim, SubscriptionLog
+from subscriptions.services.claims import eviction, spots, windows
 from subscriptions.services.claims.release import release
+from subscriptions.services.passes.contract_notices import CHANGED_CONTRACTS, give_up, notify_on_commit
 from subscriptions.services.passes.contract_review import ClaimChange, Review, review_claims
+from subscriptions.services.passes.contract_windows import set_listed_windows
 from subscriptions.services.placement import audit, legs
 from subscriptions.services.placement.legs import CapacityExceeded
 from subscriptions.services.placement.lock import nudge_owners_on_commit, placement
@@ -44,9 +43,6 @@ from subscriptions.services.placement.lock import nudge_owners_on_commit, placem
 logger = logging.getLogger(__name__)
 
 ACTOR: Final = "follow_contracts"
-FOLLOWED_NOTICE: Final = "followed"
-NOT_LISTED_NOTICE: Final = "not_listed"
-CHANGED_CONTRACTS: Final = AddedItem("contracts that the exchange changed")
 
 _SET_SERIES: Final = """
 UPDATE claims SET exchange_segment = followed.segment, underlying_symbol = followed.symbol, expiry = followed.expiry
@@ -121,8 +117,8 @@ def apply_review(review: Review, prices: Mapping[int, Price], *, actor: str = AC
     # After everything that goes: an instrument that takes the place of another needs no room beside it.
     come = _add_legs(review.followed, created, actor=actor, now=now)
     _record(review, created, former, gained=come, lost=gone, actor=actor, now=now)
-    moved = _set_windows(review, prices, actor=actor, now=now)
-    _notify_on_commit(review)
+    moved = set_listed_windows(review, prices, actor=actor, now=now)
+    notify_on_commit(review)
     if review.changes or moved:
         nudge_owners_on_commit()
     return FollowReport(len(review.followed), len(review.released) + len(views), len(review.respotted), moved)
@@ -274,21 +270,8 @@ def _add_one_by_one(
             changes += add({pk: ids})
         except CapacityExceeded as refusal:
             claims = Claim.objects.filter(Q(pk=pk) & ~Q(kind=ClaimKind.SPOT) | Q(spot=pk))
-            _give_up(list(claims.select_related("instrument").order_by("pk")), refusal, actor=actor, now=now)
+            give_up(list(claims.select_related("instrument").order_by("pk")), refusal, actor=actor, now=now)
     return changes
-
-
-def _give_up(claims: Sequence[Claim], refusal: CapacityExceeded, *, actor: str, now: datetime) -> None:
-    """Release claims whose changed contracts do not fit, and notify their traders; their entries stay, evicted."""
-    logger.warning("%d claims released, no room for their changed contracts: %s", len(claims), refusal)
-    release(claims, cause=Cause(LogReason.CAPACITY, actor, now))
-    names: dict[int, list[str]] = defaultdict(list)
-    for claim in claims:
-        if claim.user_id is not None:
-            names[claim.user_id].append(wording.describe_claim(claim))
-    for user_id, lost in names.items():
-        text = f"Streaming stopped, no room for the changed contracts: {wording.format_list(lost)}."
-        notices.send_on_commit([user_id], notices.notice(eviction.EVICTED_NOTICE, text), notices.WATCHLIST_CHANGED)
 
 
 def _record(
@@ -318,98 +301,3 @@ def _record(
     audit.record(come, action=LogAction.SUBSCRIBE, cause=cause, gained=gained)
     respotted = [present[one.claim.pk] for one in review.respotted if one.claim.pk in present]
     audit.record(respotted, action=LogAction.FOLLOW, cause=cause)
-
-
-def _set_windows(review: Review, prices: Mapping[int, Price], *, actor: str, now: datetime) -> int:
-    """Make every window hold the listed strikes around its ATM; return the number of windows that changed."""
-    keys = {
-        key
-        for claim in Claim.objects.filter(expiry__isnull=False)
-        if (key := claim.window_key) and key.series in review.listings
-    }
-    respotted = {
-        WindowKey(one.present, one.claim.width)
-        for one in review.respotted
-        if isinstance(one.present, SeriesKey) and one.claim.width
-    }
-    stored = market_selectors.list_windows(keys=keys)
-    chains = {key: _chain_of(key, review, stored.get(key), prices, is_due=key in respotted, now=now) for key in keys}
-    opened = [chain for _, chain in sorted(chains.items()) if chain is not None]
-    try:
-        with transaction.atomic():
-            return _move(opened, stored, actor=actor, now=now)
-    except CapacityExceeded:
-        return sum(_move_alone(chain, stored, actor=actor, now=now) for chain in opened)
-
-
-def _move_alone(chain: Chain, stored: Mapping[WindowKey, Window], *, actor: str, now: datetime) -> int:
-    """Set the legs of one window as `_move`; where they do not fit, keep the former ones, or end its claims.
-
-    Former legs that are not listed any more would stand still, so their claims are released and the traders notified.
-    """
-    try:
-        with transaction.atomic():
-            return _move([chain], stored, actor=actor, now=now)
-    except CapacityExceeded as refusal:
-        claims = windows.list_claims([chain.key])[chain.key]
-        held = ClaimLeg.objects.filter(claim__in=claims)
-        if not held.filter(subscription__instrument__is_listed=False).exists():
-            logger.warning("window %s keeps its former legs: %s", chain.key, refusal)
-            return 0
-        _give_up(claims, refusal, actor=actor, now=now)
-        return len(claims)
-
-
-def _chain_of(
-    key: WindowKey,
-    review: Review,
-    stored: Window | None,
-    prices: Mapping[int, Price],
-    *,
-    is_due: bool,
-    now: datetime,
-) -> Chain | None:
-    """Return the chain with its stored window, or with a new one where that is due or has strikes that are gone."""
-    listing = review.listings[key.series]
-    if stored is not None:
-        # Not newer than the stored calculation, so that the next price of the spot can move the window.
-        earlier = Price(stored.ltp, PriceSource.CACHE, stored.calculated_at)
-        edges = {stored.atm, stored.lowest_strike, stored.highest_strike}
-        if not is_due and edges <= set(listing.strikes):
-            return Chain(listing, key.width, stored, earlier)
-        if listing.spot_instrument_id not in prices:
-            return market_services.chain_at(listing=listing, width=key.width, price=earlier, now=stored.calculated_at)
-    price = prices.get(listing.spot_instrument_id)
-    if price is None:
-        return None  # There is nothing to center it on; the check reports a claim without a window.
-    return market_services.chain_at(listing=listing, width=key.width, price=price, now=now)
-
-
-def _move(opened: Sequence[Chain], stored: Mapping[WindowKey, Window], *, actor: str, now: datetime) -> int:
-    """Store the new windows and set the legs of all claims; return the number of windows whose legs changed."""
-    new = [chain for chain in opened if chain.window is not stored.get(chain.key)]
-    if new:
-        market_services.store_windows(new)
-    claims = windows.list_claims([chain.key for chain in opened])
-    moves = [(claims[chain.key], chain.instrument_ids) for chain in opened]
-    moved = windows.set_windows(moves, actor=actor, now=now, added=CHANGED_CONTRACTS)
-    changed = {change.claim_id for change in (*moved.gained, *moved.lost)}
-    return sum(any(claim.pk in changed for claim in of_window) for of_window in claims.values())
-
-
-def _notify_on_commit(review: Review) -> None:
-    """Notify the traders of explicit chain subscriptions; entries of watchlists have their own message."""
-    noticed: dict[tuple[int, str], list[str]] = defaultdict(list)
-    for one in (*review.followed, *review.released):
-        if one.claim.kind != ClaimKind.CHAIN or one.claim.user_id is None:
-            continue
-        former = wording.describe_claim(one.claim)
-        if isinstance(one.present, SeriesKey):
-            text = f"{former} is {wording.describe_series(one.present)} now"
-            noticed[one.claim.user_id, FOLLOWED_NOTICE].append(text)
-        else:
-            noticed[one.claim.user_id, NOT_LISTED_NOTICE].append(former)
-    for (user_id, kind), names in noticed.items():
-        what = wording.format_list(names)
-        text = f"{what}." if kind == FOLLOWED_NOTICE else f"No longer listed, streaming stopped: {what}."
-        notices.send_on_commit([user_id], notices.notice(kind, text))
