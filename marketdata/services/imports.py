@@ -91,41 +91,53 @@ def import_instruments(
     try:
         if accepts is not None and record.accepts is None:
             raise MasterRefused(f"There is no import {accepts} to accept.")
-        with dhan_api.open_instrument_file(source) as file, transaction.atomic():
-            reading = scrip_master.read_rows(file.lines, as_of=record.as_of, spellings=_read_spellings())
-            record.layout = reading.layout
-            # Only the date of the host can be wrong: a date that was given, or is set for a demo, is meant.
-            is_host_date = as_of is None and settings.MARKET_DATE is None
-            served_on = _other_date(file.served_at, as_of=record.as_of, now=now) if is_host_date else None
-            _swap_in(reading, record, served_on=served_on, report=report)
-            if is_dry_run:
-                transaction.set_rollback(True)
-            else:
-                _finish(record)
-                if record.inserted or record.changed or record.delisted:
-                    notices.publish_on_commit(EVERYTHING)
+        # Only the date of the host can be wrong: a date that was given, or is set for a demo, is meant.
+        _import_file(record, is_host_date=as_of is None and settings.MARKET_DATE is None, report=report)
     except (MasterRefused, dhan_api.InstrumentFileError) as refusal:
-        record.refusal = str(refusal)
-        # The transaction was rolled back: counts set before the refusal are no longer true.
-        record.inserted = record.changed = record.delisted = 0
-        _finish(record)
-        if not is_dry_run:
-            logger.error("instrument import refused, the former list stays: %s", refusal)
+        _record_refusal(record, refusal)
     else:
-        if is_dry_run:
-            _finish(record)
-        logger.info(
-            "instruments %s: %s rows read, %s kept, %s new, %s changed, %s delisted",
-            "compared in a dry run" if is_dry_run else "imported",
-            record.rows_read,
-            record.rows_kept,
-            record.inserted,
-            record.changed,
-            record.delisted,
-        )
-        if _is_large(record) and not is_dry_run:
-            _vacuum()
+        _record_success(record)
     return record
+
+
+def _import_file(record: InstrumentImport, *, is_host_date: bool, report: Progress) -> None:
+    """Make the list that of the file, in one transaction, which a dry run rolls back. Raises what refuses the file."""
+    with dhan_api.open_instrument_file(record.source) as file, transaction.atomic():
+        reading = scrip_master.read_rows(file.lines, as_of=record.as_of, spellings=_read_spellings())
+        record.layout = reading.layout
+        served_on = _other_date(file.served_at, as_of=record.as_of, now=record.started_at) if is_host_date else None
+        _swap_in(reading, record, served_on=served_on, report=report)
+        if record.is_dry_run:
+            transaction.set_rollback(True)
+        else:
+            _finish(record)
+            if record.inserted or record.changed or record.delisted:
+                notices.publish_on_commit(EVERYTHING)
+
+
+def _record_refusal(record: InstrumentImport, refusal: Exception) -> None:
+    record.refusal = str(refusal)
+    # The transaction was rolled back: counts set before the refusal are no longer true.
+    record.inserted = record.changed = record.delisted = 0
+    _finish(record)
+    if not record.is_dry_run:
+        logger.error("instrument import refused, the former list stays: %s", refusal)
+
+
+def _record_success(record: InstrumentImport) -> None:
+    if record.is_dry_run:
+        _finish(record)
+    logger.info(
+        "instruments %s: %s rows read, %s kept, %s new, %s changed, %s delisted",
+        "compared in a dry run" if record.is_dry_run else "imported",
+        record.rows_read,
+        record.rows_kept,
+        record.inserted,
+        record.changed,
+        record.delisted,
+    )
+    if _is_large(record) and not record.is_dry_run:
+        _vacuum()
 
 
 def note_followed(*, import_id: int, now: datetime) -> None:
