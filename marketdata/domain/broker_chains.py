@@ -71,9 +71,16 @@ def is_of_session(segment: ExchangeSegment, received_at: datetime, calendar: Ses
     return calendar.session_day(segment, received_at) == calendar.session_day(segment, now)
 
 
-def is_due(segment: ExchangeSegment, received_at: datetime | None, calendar: SessionBook, now: datetime) -> bool:
-    """Return whether the chain is requested again: in a session after REFRESH, and once after each close."""
+def is_due(
+    segment: ExchangeSegment,
+    received_at: datetime | None,
+    calendar: SessionBook,
+    now: datetime,
+    *,
+    after: timedelta = REFRESH,
+) -> bool:
+    """Return whether the chain is requested again: in a session when it is `after` old, and once after each close."""
     if received_at is None or not is_of_session(segment, received_at, calendar, now):
         return True
     closed_since = calendar.closed_since(segment, now)
-    return now - received_at >= REFRESH if closed_since is None else received_at < closed_since
+    return now - received_at >= after if closed_since is None else received_at < closed_since

@@ -12,7 +12,7 @@ from marketdata.domain.broker_chains import BrokerChain, is_of_session
 from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from marketdata.domain.prices import known_price, price_change
 from marketdata.domain.quote_state import QuoteFacts, judge_quote
-from marketdata.domain.sessions import IST
+from marketdata.domain.sessions import IST, SessionBook
 from marketdata.selectors.prices import PlainQuote, PriceSource
 from marketdata.selectors.sessions import read_calendar
 
@@ -20,14 +20,20 @@ NO_CHAINS: Mapping[SeriesKey, BrokerChain] = {}
 
 
 def list_broker_chains(
-    *, series: Collection[SeriesKey], now: datetime, held: Mapping[SeriesKey, BrokerChain] = NO_CHAINS
+    *,
+    series: Collection[SeriesKey],
+    now: datetime,
+    held: Mapping[SeriesKey, BrokerChain] = NO_CHAINS,
+    calendar: SessionBook | None = None,
 ) -> Mapping[SeriesKey, BrokerChain]:
     """Return the chains of these series that belong to the session that runs at `now`, or ended last.
 
-    Of the chains in `held`, those that are still the newest are returned unread. Raises BoardError.
+    Of the chains in `held`, those that are still the newest are returned unread. Reads the `calendar` around `now`
+    unless it is given. Raises BoardError.
     """
     board = rest_board.connect()
-    calendar = read_calendar(about=now.astimezone(IST).date())
+    if calendar is None:
+        calendar = read_calendar(about=now.astimezone(IST).date())
     times = {
         one: at for one, at in board.list_chain_times(series).items() if is_of_session(one.segment, at, calendar, now)
     }

@@ -77,11 +77,12 @@ def request_chains(*, series: Collection[SeriesKey], now: datetime) -> int:
 def current_chain(*, listing: SeriesListing, now: datetime) -> BrokerChain | None:
     """Return the broker's chain of this session for a trader who waits; None where there is none. Raises BoardError.
 
-    Requests it if the one that is kept is older than FRESH. Blocks for one request at most.
+    Requests it if the one that is kept is older than FRESH, or than the last close. Blocks for one request at most.
     """
     board, series = rest_board.connect(), listing.series
-    held = selectors.list_broker_chains(series=[series], now=now).get(series)
-    if held is not None and (now - held.received_at < FRESH or _is_of_close(series, held, now)):
+    calendar = selectors.read_calendar(about=now.astimezone(IST).date())
+    held = selectors.list_broker_chains(series=[series], now=now, calendar=calendar).get(series)
+    if held is not None and not is_due(series.segment, held.received_at, calendar, now, after=FRESH):
         return held
     wait = board.list_chain_waits([series]).get(series)
     if wait is not None and wait.due_at > now:
@@ -110,12 +111,6 @@ def _request(board: RestBoard, listing: SeriesListing, credentials: Credentials,
     chain = BrokerChain(now, _rows(listing, options))
     board.write_chain(series, chain)
     return chain
-
-
-def _is_of_close(series: SeriesKey, held: BrokerChain, now: datetime) -> bool:
-    """Return whether the segment is closed, and the chain has its closing prices."""
-    closed_since = selectors.read_calendar(about=now.astimezone(IST).date()).closed_since(series.segment, now)
-    return closed_since is not None and held.received_at >= closed_since
 
 
 def _list_due(board: RestBoard, series: Collection[SeriesKey], now: datetime) -> Sequence[SeriesKey]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.conf import settings as django_settings
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from marketdata import selectors, services
 from marketdata.domain.broker_chains import REFRESH
@@ -265,6 +265,34 @@ def test_closing_prices_are_requested_once(broker: Broker, listing: Listing) -> 
     assert open_chain(series, now=evening).received_at == evening
     assert open_chain(series, now=evening + timedelta(hours=3)).received_at == evening
     assert len(broker.requests) == 1
+
+
+def test_a_fresh_chain_from_before_the_close_is_replaced_by_the_closing_prices(
+    broker: Broker, listing: Listing
+) -> None:
+    series, close = listing.series_of("TCS"), today(15, 30)
+    broker.answer(200, chain_of(series))
+    open_chain(series, now=close - timedelta(seconds=2))
+    free_turns()
+
+    after = close + timedelta(seconds=2)
+
+    assert open_chain(series, now=after).received_at == after
+
+
+def test_the_calendar_is_read_once_for_a_chain_that_is_kept(
+    broker: Broker, listing: Listing, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    series = listing.series_of("TCS")
+    broker.answer(200, chain_of(series))
+    open_chain(series, now=today(18))
+    opened = selectors.get_series_by_key(key=series)
+
+    with django_assert_num_queries(1):
+        kept = services.current_chain(listing=opened, now=today(19))
+
+    assert kept is not None
+    assert kept.received_at == today(18)
 
 
 def test_a_trader_does_not_wait_for_a_broker_that_was_just_unavailable(broker: Broker, listing: Listing) -> None:

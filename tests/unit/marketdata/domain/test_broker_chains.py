@@ -89,6 +89,14 @@ def test_a_chain_is_requested_in_a_session_and_once_after_it(
     assert is_due(S.NSE_FNO, received_at, CALENDAR, now) is due
 
 
+def test_for_a_trader_who_waits_a_chain_is_due_sooner() -> None:
+    fifteen_seconds, received_at = timedelta(seconds=15), TUESDAY_NOON - timedelta(seconds=15)
+
+    assert is_due(S.NSE_FNO, received_at, CALENDAR, TUESDAY_NOON, after=fifteen_seconds)
+    assert not is_due(S.NSE_FNO, received_at, CALENDAR, TUESDAY_NOON)
+    assert not is_due(S.NSE_FNO, at(1, 15, 41), CALENDAR, at(1, 23), after=fifteen_seconds)
+
+
 def test_the_commodity_exchange_has_its_own_hours() -> None:
     received_at, evening = at(1, 20), at(1, 20, 3)
 
