@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.database import own_database
+from benchmarks.pages import new_page
 from benchmarks.report import Figure, record
 
 from django.conf import settings
@@ -108,14 +109,12 @@ def main() -> None:
         worker = running_worker(Path(folder), name="analytics", simulator=stack.simulator, queue="analytics")
         with worker, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-            context = browser.new_context(viewport={"width": 1600, "height": 1000})
-            context.add_cookies([{"name": "sessionid", "value": stack.log_in("trader1"), "url": stack.url}])
-            page = context.new_page()
-            session = context.new_cdp_session(page)
-            session.send("Performance.enable")
-            open_chain(page, stack)
-            found = [measure(page, session, preset) for preset in PRESETS]
-            page.evaluate(FADE)
-            faded = measure(page, session, PRESETS[-1])
+            with new_page(browser, stack) as page:
+                session = page.context.new_cdp_session(page)
+                session.send("Performance.enable")
+                open_chain(page, stack)
+                found = [measure(page, session, preset) for preset in PRESETS]
+                page.evaluate(FADE)
+                faded = measure(page, session, PRESETS[-1])
             browser.close()
     record_all(found, faded)

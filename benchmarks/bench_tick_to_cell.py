@@ -29,10 +29,11 @@ from typing import Any
 from benchmarks.database import own_database
 from benchmarks.chaos.relay import running_relay
 from benchmarks.chaos.wire import Key, Link, WireRecord
+from benchmarks.pages import new_page
 from benchmarks.report import Figure, record
 
 from django.conf import settings
-from playwright.sync_api import Browser, BrowserContext, Page, WebSocket, sync_playwright
+from playwright.sync_api import Page, WebSocket, sync_playwright
 
 from devstack.ports import choose_port
 from marketdata.dhan import packets
@@ -203,15 +204,6 @@ def record_both(rate: int, ours: Painted, others: Painted) -> None:
             alternative_value=others.frames,
         )
     )
-
-
-@contextmanager
-def new_page(browser: Browser, stack: Stack) -> Iterator[Page]:
-    """Yield a page with trader1 logged in."""
-    context: BrowserContext = browser.new_context(viewport={"width": 1600, "height": 1000})
-    context.add_cookies([{"name": "sessionid", "value": stack.log_in("trader1"), "url": stack.url}])
-    yield context.new_page()
-    context.close()
 
 
 def measure(chromium: str, rate: int) -> None:
