@@ -1,11 +1,12 @@
-"""A small market with live prices, on a quote board per test."""
+"""A small market with live prices, on a quote board per test, and two traders."""
 
 from datetime import date
 
 import pytest
 from pytest_django import Settings
 
-from tests.factories import Listing, make_listing, put_prices
+from accounts.models import User
+from tests.factories import Listing, make_listing, make_user, put_prices
 
 
 @pytest.fixture
@@ -17,3 +18,13 @@ def listing(db: None, own_board: str, settings: Settings) -> Listing:
     prices = {"NIFTY": 25_010.0, "RELIANCE": 2_604.0, "TCS": 3_000.0, "CRUDEOIL": 5_810.0}
     put_prices({market.spots[symbol].pk: price for symbol, price in prices.items()})
     return market
+
+
+@pytest.fixture
+def asha(listing: Listing) -> User:
+    return make_user("asha")
+
+
+@pytest.fixture
+def vikram(listing: Listing) -> User:
+    return make_user("vikram")

@@ -17,15 +17,10 @@ from marketdata.services import Chain
 from marketdata.streaming.messages import WatchChain
 from subscriptions import services
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
-from tests.factories import Listing, drop_prices, make_user, put_prices
+from tests.factories import Listing, drop_prices, put_prices
 from tests.integration.subscriptions.claim_factories import claim_chain
 from tests.integration.subscriptions.invariants import check_invariants
 from watchlists.watch_resolver import resolve_watch
-
-
-@pytest.fixture
-def asha(listing: Listing) -> User:
-    return make_user("asha")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from accounts.models import User
 from subscriptions import services
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, PreloadRule, Subscription, SubscriptionLog
-from tests.factories import NEAR, NOW, WEEKLY, Listing, make_user, put_prices
+from tests.factories import NEAR, NOW, WEEKLY, Listing, put_prices
 from tests.integration.subscriptions.claim_factories import (
     claim_chain,
     claim_instrument,
@@ -19,16 +19,6 @@ from tests.integration.subscriptions.claim_factories import (
 from tests.integration.subscriptions.invariants import check_invariants
 
 LATER = NOW + timedelta(hours=1)
-
-
-@pytest.fixture
-def asha(listing: Listing) -> User:
-    return make_user("asha")
-
-
-@pytest.fixture
-def vikram(listing: Listing) -> User:
-    return make_user("vikram")
 
 
 def minutes(count: int) -> timedelta:

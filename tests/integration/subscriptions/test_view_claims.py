@@ -17,7 +17,7 @@ from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import Claim, Subscription, SubscriptionLog
 from subscriptions.services.passes.recentre import RecentreReport
 from subscriptions.services.placement.lock import PLACEMENT_LOCK
-from tests.factories import NOW, Listing, make_user, put_prices
+from tests.factories import NOW, Listing, put_prices
 from tests.integration.subscriptions.claim_factories import (
     claim_chain,
     count_subscribed,
@@ -30,16 +30,6 @@ from watchlists.watch_resolver import resolve_watch
 LATER = NOW + timedelta(hours=1)
 CLOSES = date(2026, 2, 10)
 CLOSE = datetime(2026, 2, 10, 10, 0, tzinfo=UTC)  # 15:30 IST
-
-
-@pytest.fixture
-def asha(listing: Listing) -> User:
-    return make_user("asha")
-
-
-@pytest.fixture
-def vikram(listing: Listing) -> User:
-    return make_user("vikram")
 
 
 def seconds(count: int) -> timedelta:

@@ -17,11 +17,6 @@ from tests.integration.subscriptions.claim_factories import claim_chain, claim_i
 from watchlists.watch_resolver import resolve_watch
 
 
-@pytest.fixture
-def asha(listing: Listing) -> User:
-    return make_user("asha")
-
-
 def seconds(count: int) -> timedelta:
     return timedelta(seconds=count)
 
