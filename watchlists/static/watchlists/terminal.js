@@ -3,29 +3,26 @@
 
 import { AnalyticsCache } from "../marketdata/analytics.js";
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
-import { currentAddress, offerOwnTab, writeAddress } from "./address.js";
-import * as api from "./api.js";
+import { offerOwnTab } from "./address.js";
 import { endMarks } from "./cells.js";
-import { announce, ConnectionChip } from "./chip.js";
+import { ConnectionChip } from "./chip.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
 import { offerDownload } from "./download.js";
+import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
 import { bindKeys } from "./keys.js";
 import { Notices } from "./notices.js";
+import { ChainOpening } from "./opening.js";
 import { ChainPanel } from "./panel.js";
-import { ReloadCoalescer } from "./reload.js";
-import { messageOf, offerOf, SearchBox } from "./search.js";
+import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
-import { followedRequest, isOpen, isOtherChain, isSameChain, legsOf, parseAddress, strikeOf } from "./underlying.js";
-import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
+import { legsOf } from "./underlying.js";
+import { isChain } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
-/** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./watchlist.js").Entry} Entry */
-/** @typedef {import("./search.js").AddRequest} AddRequest */
-/** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 
 /** The trader's preference: 1, 4 or 10, which the server allows. */
 const RATE_HZ = Number(document.documentElement.dataset["rate"]);
@@ -53,30 +50,26 @@ class Terminal {
     },
     onStatus: (status) => this.#noteSocketStatus(status.state),
   });
-  #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#quotes, (symbol) => this.#openChain({ symbol }));
+  #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#quotes, (symbol) => this.#opening.open({ symbol }));
   #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (request) =>
-    this.#add(request),
+    this.#entries.add(request),
   );
   #panel = new ChainPanel(this.#quotes, this.#analytics, {
-    onExpiry: (expiry) => this.#openChain({ ...this.#requested, symbol: this.#requested?.symbol ?? "", expiry }),
-    onAdd: () => this.#addOpenChain(),
-    onRetry: () => this.#requested && this.#openChain(this.#requested),
+    onExpiry: (expiry) => this.#opening.openExpiry(expiry),
+    onAdd: () => this.#entries.addChain(this.#panel.chain),
+    onRetry: () => this.#opening.retry(),
   });
-  #watchlist = new WatchlistPanel(byId("entries"), byId("entries-empty"), this.#quotes, {
+  #opening = new ChainOpening(this.#socket, this.#panel, this.#notices, {
+    onOther: () => {
+      this.#analytics.clear();
+      this.#markListed();
+    },
+    onOpened: () => this.#showOpened(),
+  });
+  #entries = new Entries(this.#quotes, this.#notices, {
     onOpen: (entry) => this.#openEntry(entry),
-    onRemove: (entry) => this.#remove(entry),
-    onStreamAgain: (entry) => this.#streamAgain(entry),
+    onRead: () => this.#markListed(),
   });
-  /** The chain that the trader asked for last; the server may not have answered. @type {ChainRequest | null} */
-  #requested = null;
-  /** The request that opened the underlying; another expiry of it does not replace this. @type {ChainRequest | null} */
-  #openedRequest = null;
-  /** Instruments of the list as the server sends their quotes; null before its first answer. @type {number[] | null} */
-  #listInstruments = null;
-  #reloads = new ReloadCoalescer(
-    () => this.#loadWatchlist(),
-    () => this.#listInstruments === null || this.#watchlist.quotes(this.#listInstruments),
-  );
   #title = new TabTitle();
   #frameAt = -Infinity;
   /** @type {Frame | null} */
@@ -91,13 +84,6 @@ class Terminal {
     offerDownload(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
-    window.addEventListener("hashchange", () => this.#openFromAddress());
-    byId("entries-retry").addEventListener("click", () => this.#reloads.request());
-    byId("strikes").addEventListener("change", () => {
-      if (this.#requested !== null) {
-        this.#watchChain(this.#requested);
-      }
-    });
     bindKeys({
       g: () => this.#panel.nextColumns(),
       ".": () => this.#panel.scrollToAtm(),
@@ -108,15 +94,15 @@ class Terminal {
     this.#socket.watch("strip", { instruments: this.#strip.instrumentIds });
     this.#socket.watch("list", { watchlist: true });
     this.#socket.open();
-    this.#openFromAddress();
-    this.#reloads.request();
+    this.#opening.openFromAddress();
+    this.#entries.request();
     // A timer, not the next frame: a dead feed or socket sends nothing that could trigger the check.
     setInterval(() => this.#checkHealth(), CHECK_EVERY_MS);
   }
 
   #offerShortcuts() {
     for (const { symbol } of this.#boot.indices.slice(0, SHORTCUTS)) {
-      byId("shortcuts").append(makeButton({ class: "chip", text: symbol }, () => this.#openChain({ symbol })));
+      byId("shortcuts").append(makeButton({ class: "chip", text: symbol }, () => this.#opening.open({ symbol })));
     }
   }
 
@@ -150,15 +136,14 @@ class Terminal {
       case "chain":
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
         this.#quotes.setBrokerPrices(message.broker_prices);
-        this.#follow(message);
+        this.#opening.follow(message);
         this.#panel.show(message);
         this.#markListed();
         break;
       case "watching":
         this.#setNotStreaming(message.instruments, message.not_streaming);
         if (message.id === "list") {
-          this.#listInstruments = message.instruments;
-          this.#reloads.check();
+          this.#entries.noteWatched(message.instruments);
         }
         break;
       case "notice":
@@ -166,7 +151,7 @@ class Terminal {
         break;
       case "watchlist_changed":
         // No watch is sent: the server answers the watch of the list again.
-        this.#reloads.announce();
+        this.#entries.announce();
         break;
       case "error":
         if (message.id === "chain") {
@@ -193,7 +178,7 @@ class Terminal {
     } else if (this.#wasLost) {
       // Changes that the server announced without a socket are lost: read the list.
       this.#wasLost = false;
-      this.#reloads.request();
+      this.#entries.request();
     }
     // The session ended while the page was open (close code LOGIN_REQUIRED): only a login helps.
     if (state === "ended" && this.#socket.status.code === 4401) {
@@ -229,7 +214,7 @@ class Terminal {
     const changed = this.#quotes.takeChanged();
     if (changed.size > 0) {
       this.#strip.paint(changed);
-      this.#watchlist.paint(changed);
+      this.#entries.paint(changed);
       this.#panel.paint(changed);
     }
     const computed = this.#analytics.takeChanged();
@@ -279,166 +264,22 @@ class Terminal {
     document.body.dataset["health"] = health.tone;
   }
 
-  // --- the watchlist
-
-  async #loadWatchlist() {
-    const errorRegion = byId("entries-error");
-    try {
-      const answer = await api.read("watchlist/me");
-      errorRegion.hidden = true;
-      this.#watchlist.show(answer.entries);
-      this.#markListed();
-    } catch (error) {
-      byId("entries-error-text").textContent = messageOf(error);
-      byId("entries").removeAttribute("aria-busy");
-      errorRegion.hidden = false;
-    }
-  }
+  // --- the chain and the list
 
   #markListed() {
-    const chain = this.#panel.chain;
-    const listed = this.#watchlist.entries.filter(
-      (entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.exchange === chain.exchange,
-    );
-    this.#panel.showListed(new Set(listed.flatMap((entry) => entry.expiry ?? [])));
-    this.#watchlist.markOpen((entry) => isChain(entry) && isSameChain(chain, entry));
-  }
-
-  /** @param {AddRequest} request */
-  async #add(request) {
-    const answer = await this.#reloads.after(() => api.post("watchlist/add", request));
-    const { entry } = answer;
-    announce(`Added ${nameOf(entry)}.`);
-    // The trader reads what the add has evicted; without an eviction the new row says enough.
-    if (answer.evicted.length > 0) {
-      this.#notices.show(answer.message);
-    }
-    if (isChain(entry)) {
-      this.#openEntry(entry);
-    }
-  }
-
-  async #addOpenChain() {
-    const chain = this.#panel.chain;
-    if (chain === null) {
-      return;
-    }
-    const button = byIdAs("chain-add", "button");
-    button.disabled = true;
-    const { symbol, exchange, expiry, instrument_type: kind } = chain;
-    await this.#addOrExplain({ symbol, exchange, expiry, instrument_type: kind });
-    button.disabled = false;
-  }
-
-  /** @param {Entry} entry */
-  #streamAgain({ symbol, exchange, expiry, instrument_type: kind }) {
-    return this.#addOrExplain({ symbol, exchange, instrument_type: kind, ...(expiry !== null && { expiry }) });
-  }
-
-  /**
-   * Add an entry; show the error of a rejected request, with the narrower chain that the server offers.
-   * @param {AddRequest} request
-   */
-  async #addOrExplain(request) {
-    try {
-      await this.#add(request);
-    } catch (error) {
-      const offer = offerOf(error, request);
-      const action = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.request) };
-      this.#notices.show(messageOf(error), action);
-    }
-  }
-
-  /** @param {Entry} entry */
-  async #remove(entry) {
-    this.#watchlist.markRemoving(entry, true);
-    try {
-      await this.#reloads.after(() => api.post("watchlist/remove", { entry_id: entry.id }));
-      announce(`Removed ${nameOf(entry)}.`);
-    } catch (error) {
-      this.#watchlist.markRemoving(entry, false);
-      this.#notices.show(messageOf(error));
-    }
+    this.#panel.showListed(this.#entries.markOpen(this.#panel.chain));
   }
 
   /** @param {Entry} entry */
   #openEntry(entry) {
     const { symbol, exchange, expiry } = entry;
-    this.#openChain({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
+    this.#opening.open({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
   }
 
-  // --- the chain
-
-  #openFromAddress() {
-    // By a link, by Back and by Forward; what openChain writes itself makes no event.
-    const address = currentAddress();
-    const request = parseAddress(address);
-    if (request !== null && isOtherChain(request, this.#requested)) {
-      this.#panel.seekStrike(strikeOf(address));
-      this.#openChain(request, { isNewEntry: false });
-    }
-  }
-
-  /**
-   * @param {ChainRequest} request
-   * @param {{isNewEntry: boolean}} [history]  The first chain of a page makes no entry: Back leaves the page.
-   */
-  #openChain(request, history = { isNewEntry: this.#requested !== null }) {
-    const isSameUnderlying = isOpen(request, this.#requested, this.#panel.chain);
-    this.#requested = request;
-    // The address names the chain, for reload, for sharing and for Back.
-    writeAddress(request, history);
-    if (!isSameUnderlying) {
-      this.#openedRequest = request;
-      this.#analytics.clear();
-      this.#panel.showLoading(request.symbol, request.expiry ?? null);
-      this.#markListed();
-    }
-    // Also for the chain that is open: its answer shows at once which of its legs an add has made stream.
-    this.#watchChain(request);
-    if (!isSameUnderlying) {
-      this.#loadExpiries(request);
-    }
+  #showOpened() {
     this.#search.close();
     if (STACKED.matches) {
       byId("chain").scrollIntoView({ block: "start" });
-    }
-  }
-
-  /** @param {ChainRequest} request */
-  #watchChain(request) {
-    const strikes = Number(byIdAs("strikes", "select").value);
-    this.#socket.watch("chain", { chain: { ...request, ...(strikes > 0 && { strikes }) } });
-  }
-
-  /** @param {Chain} answer  Of a chain whose underlying or expiry may have another name than the requested one. */
-  #follow(answer) {
-    const request = followedRequest(answer, this.#panel.chain, this.#requested);
-    if (request === null) {
-      return;
-    }
-    this.#requested = this.#openedRequest = request;
-    writeAddress(request, { isNewEntry: false });
-    this.#watchChain(request);
-    this.#loadExpiries(request);
-    if (answer.former_symbol !== null) {
-      this.#notices.show(`${answer.former_symbol} is called ${answer.symbol} now.`);
-    }
-  }
-
-  /** @param {ChainRequest} request */
-  async #loadExpiries(request) {
-    try {
-      const path = `option-chain/${encodeURIComponent(request.symbol)}/expiries`;
-      const answer = await api.read(path, { exchange: request.exchange });
-      // A later request may have opened another underlying.
-      if (this.#openedRequest === request) {
-        this.#panel.showExpiries(answer.expiries);
-      }
-    } catch (error) {
-      if (this.#openedRequest === request && this.#panel.chain === null) {
-        this.#panel.showError(messageOf(error));
-      }
     }
   }
 }
