@@ -29,11 +29,18 @@ class AddSerializer(ChainRequest):
     keep = serializers.BooleanField(required=False, default=False)
 
 
+class EntryIdField(serializers.IntegerField):
+    """The id of an entry."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **options)
+
+
 class RemoveSerializer(serializers.Serializer[Any]):
     """Body of a removal: the id of an entry, or the fields that name its target."""
 
     user_id = OwnUserField()
-    entry_id = serializers.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+    entry_id = EntryIdField(required=False)
     symbol = serializers.CharField(max_length=64, required=False)
     exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
     expiry = ExpiryField()
@@ -46,6 +53,33 @@ class RemoveSerializer(serializers.Serializer[Any]):
         if "symbol" in attrs and "instrument_type" not in attrs:
             raise serializers.ValidationError({"instrument_type": ["This field is required."]})
         return attrs
+
+
+class KeepSerializer(serializers.Serializer[Any]):
+    """Body of a change of *keep*."""
+
+    user_id = OwnUserField()
+    entry_id = EntryIdField()
+    keep = serializers.BooleanField()
+
+
+class MoveSerializer(serializers.Serializer[Any]):
+    """Body of a move: `before` is the entry that then follows it; null: it becomes the last one."""
+
+    user_id = OwnUserField()
+    entry_id = EntryIdField()
+    before = EntryIdField(allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check that the entry is not to stand before itself."""
+        if attrs["before"] == attrs["entry_id"]:
+            raise serializers.ValidationError({"before": ["An entry cannot stand before itself."]})
+        return attrs
+
+
+def format_entry(entry: WatchlistEntry) -> dict[str, Any]:
+    """Return the answer to a change of an entry that leaves its claim as it is."""
+    return {"entry": _format_entry(entry, selectors.exchange_of(entry))}
 
 
 def format_added(added: Added) -> dict[str, Any]:

@@ -9,5 +9,7 @@ urlpatterns = [
     path("admin/clear-watchlists", views.ClearWatchlistsView.as_view(), name="clear-watchlists"),
     path("watchlist/add", views.AddView.as_view(), name="watchlist-add"),
     path("watchlist/remove", views.RemoveView.as_view(), name="watchlist-remove"),
+    path("watchlist/keep", views.KeepView.as_view(), name="watchlist-keep"),
+    path("watchlist/move", views.MoveView.as_view(), name="watchlist-move"),
     path("watchlist/<str:user_id>", views.WatchlistView.as_view(), name="watchlist"),
 ]

@@ -1,4 +1,4 @@
-"""Endpoints of the watchlist: add, remove and read on the caller's own lists, and two for staff.
+"""Endpoints of the watchlist: add, arrange, remove and read on the caller's own lists, and two for staff.
 
 A `user_id` in a path or body only asserts the caller's identity; it selects no other user. The staff endpoints
 release or clear the lists of all traders and need the operator permission.
@@ -68,6 +68,32 @@ class RemoveView(GenericAPIView[Any]):
             user_id=user_id, actor=request.user.get_username(), entry_id=entry_id, now=timezone.now()
         )
         return Response(serializers.format_removed(entry, release))
+
+
+class KeepView(GenericAPIView[Any]):
+    """Set whether an entry of your watchlist streams again in the morning after each end of day."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.KeepSerializer
+
+    def post(self, request: Request) -> Response:
+        named = validated(self.get_serializer(data=request.data))
+        entry = services.set_keep(user_id=trader_id(request), entry_id=named["entry_id"], keep=named["keep"])
+        return Response(serializers.format_entry(entry))
+
+
+class MoveView(GenericAPIView[Any]):
+    """Move an entry of your watchlist before another one, or to the end of its list."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.MoveSerializer
+
+    def post(self, request: Request) -> Response:
+        named = validated(self.get_serializer(data=request.data))
+        entry = services.move_entry(
+            user_id=trader_id(request), entry_id=named["entry_id"], before_id=named["before"], now=timezone.now()
+        )
+        return Response(serializers.format_entry(entry))
 
 
 class WatchlistView(APIView):

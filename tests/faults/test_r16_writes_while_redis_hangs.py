@@ -23,6 +23,8 @@ ADD = "watchlist/add"
 WRITES: Mapping[str, object] = {
     ADD: {"symbol": "TCS", "instrument_type": "EQUITY"},
     "watchlist/remove": {"symbol": "RELIANCE", "instrument_type": "EQUITY"},
+    "watchlist/keep": {"entry_id": 1, "keep": True},
+    "watchlist/move": {"entry_id": 1, "before": None},
     "option-chain/subscribe": {"symbol": "NIFTY"},
     "admin/unsubscribe-all-tier-a": {},
     "admin/clear-watchlists": {},

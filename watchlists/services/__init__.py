@@ -1,5 +1,6 @@
-"""Writes of watchlists: adding and removing entries, the end of day, the morning. Each is one transaction."""
+"""Writes of watchlists: adding, arranging and removing entries, end of day, morning. Each is one transaction."""
 
+from watchlists.services.arranging import move_entry, set_keep
 from watchlists.services.checking import check, note_left
 from watchlists.services.day import RemovedEntries, clear_watchlists, close_past_days, end_of_day, release_all_tier_a
 from watchlists.services.entries import Added, DuplicateEntry, UnfitKind, add_entry, remove_entry

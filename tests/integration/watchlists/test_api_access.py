@@ -25,6 +25,8 @@ CALLS: dict[str, Call] = {
     "remove, by fields": lambda client, _asha, _entry: client.post(
         "/api/v2/watchlist/remove", {"symbol": "RELIANCE", "instrument_type": "EQUITY", "user_id": "asha"}
     ),
+    "keep": lambda client, _asha, entry: client.post("/api/v2/watchlist/keep", {"entry_id": entry.pk, "keep": True}),
+    "move": lambda client, _asha, entry: client.post("/api/v2/watchlist/move", {"entry_id": entry.pk, "before": None}),
     "read, by id": lambda client, asha, _entry: client.get(f"/api/v2/watchlist/{asha.pk}"),
     "read, by name": lambda client, _asha, _entry: client.get("/api/v2/watchlist/asha"),
     "subscribe": lambda client, asha, _entry: client.post(
@@ -69,7 +71,14 @@ def test_an_unknown_trader_is_answered_like_another_trader(
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v2/watchlist/add", "/api/v2/watchlist/remove", "/api/v2/option-chain/subscribe"]
+    "path",
+    [
+        "/api/v2/watchlist/add",
+        "/api/v2/watchlist/keep",
+        "/api/v2/watchlist/move",
+        "/api/v2/watchlist/remove",
+        "/api/v2/option-chain/subscribe",
+    ],
 )
 def test_a_login_session_needs_its_csrf_token_to_write(asha: User, path: str) -> None:
     browser = APIClient(enforce_csrf_checks=True)

@@ -1,10 +1,11 @@
-// The entries of the trader's watchlist: reads them, and adds, streams again and removes them by the API. The panel
+// The entries of the trader's watchlist: reads them, and adds, arranges, streams again and removes them by the API. The panel
 // (watchlist.js) shows them; ReloadCoalescer decides when they are read.
 
 import * as api from "./api.js";
 import { announce } from "./chip.js";
 import { byId, byIdAs } from "./dom.js";
 import { ReloadCoalescer } from "./reload.js";
+import { makeReorderable } from "./reorder.js";
 import { messageOf, offerOf } from "./search.js";
 import { isSameChain } from "./underlying.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
@@ -39,8 +40,10 @@ export class Entries {
     this.#panel = new WatchlistPanel(byId("entries"), byId("entries-empty"), quotes, {
       onOpen,
       onRemove: (entry) => this.#remove(entry),
+      onKeep: (entry) => this.#keep(entry),
       onStreamAgain: (entry) => this.#streamAgain(entry),
     });
+    makeReorderable(byId("entries"), (entryId, beforeId, place) => void this.#move(entryId, beforeId, place));
     byId("entries-retry").addEventListener("click", () => this.request());
   }
 
@@ -138,7 +141,32 @@ export class Entries {
   }
 
   /** @param {Entry} entry */
+  async #keep(entry) {
+    const keep = !entry.keep;
+    try {
+      await this.#reloads.after(() => api.post("watchlist/keep", { entry_id: entry.id, keep }));
+      announce(keep ? `${nameOf(entry)} streams again in the morning.` : `${nameOf(entry)} ends with the day.`);
+    } catch (error) {
+      this.#notices.show(messageOf(error));
+    }
+  }
+
+  /** @param {number} entryId @param {number | null} beforeId @param {number} place  From 1. */
+  async #move(entryId, beforeId, place) {
+    try {
+      await this.#reloads.after(() => api.post("watchlist/move", { entry_id: entryId, before: beforeId }));
+      announce(`Moved to place ${place} of ${this.#panel.entries.length}.`);
+    } catch (error) {
+      this.#notices.show(messageOf(error));
+      this.request(); // The rows stand in the new order, which was not stored.
+    }
+  }
+
+  /** @param {Entry} entry */
   async #remove(entry) {
+    if (this.#panel.isRemoving(entry)) {
+      return;
+    }
     this.#panel.markRemoving(entry, true);
     try {
       await this.#reloads.after(() => api.post("watchlist/remove", { entry_id: entry.id }));

@@ -18,6 +18,7 @@ import { make, makeButton } from "./dom.js";
  * @property {number | null} instrument_id
  * @property {number | null} quoted_instrument_id  The instrument whose price the row shows; for a chain, its spot.
  * @property {number} legs
+ * @property {boolean} keep  Whether it streams again in the morning after each end of day.
  * @property {string} state  live, waiting, stale, evicted or not_subscribed.
  */
 
@@ -26,6 +27,7 @@ import { make, makeButton } from "./dom.js";
  * @typedef {object} Actions
  * @property {(entry: Entry) => void} onOpen
  * @property {(entry: Entry) => void} onRemove
+ * @property {(entry: Entry) => Promise<void>} onKeep  Mark it *keep*, or take the mark away.
  * @property {(entry: Entry) => Promise<void>} onStreamAgain
  */
 
@@ -43,6 +45,11 @@ const NOT_STREAMING = {
   evicted: "Streaming stopped",
   not_subscribed: "Kept: streams again in the morning",
 };
+
+/** @param {boolean} keep */
+function titleOfKeep(keep) {
+  return keep ? "Kept: streams again in the morning" : "Keep: stream it again in the morning";
+}
 
 /** @param {Entry} entry */
 export function isChain(entry) {
@@ -82,8 +89,11 @@ class EntryRow {
       { class: "icon-button entry-remove", "aria-label": label, title: label, text: "×" },
       () => actions.onRemove(entry),
     );
+    this.keepButton = this.#buildKeep(actions);
+    // A pointer needs the grip; the keyboard moves a row with Alt and an arrow key.
+    const grip = make("span", { class: "entry-grip", draggable: "true", "aria-hidden": "true", text: "⠿" });
     const attributes = { class: "entry", "data-entry": String(entry.id), "data-state": entry.state };
-    this.item = make("li", attributes, [this.openButton, this.removeButton]);
+    this.item = make("li", attributes, [grip, this.openButton, this.keepButton, this.removeButton]);
     const why = NOT_STREAMING[entry.state];
     if (why !== undefined) {
       this.item.append(this.#buildStreamAgain(why, actions));
@@ -91,6 +101,19 @@ class EntryRow {
     this.#price = new PriceCell(price);
     this.#change = new Cell(change);
     this.#percent = new Cell(percent);
+  }
+
+  /** @param {Actions} actions */
+  #buildKeep(actions) {
+    const { keep } = this.entry;
+    const attributes = {
+      class: "icon-button entry-keep",
+      "aria-pressed": String(keep),
+      "aria-label": `Keep ${nameOf(this.entry)}`,
+      title: titleOfKeep(keep),
+      text: keep ? "★" : "☆",
+    };
+    return makeButton(attributes, () => void actions.onKeep(this.entry));
   }
 
   /**
@@ -106,6 +129,10 @@ class EntryRow {
       again.disabled = false;
     });
     return make("div", { class: "entry-state" }, [make("span", { text: why }), again]);
+  }
+
+  get buttons() {
+    return [this.openButton, this.keepButton, this.removeButton];
   }
 
   /** @param {QuoteCache} quotes */
@@ -141,12 +168,34 @@ export class WatchlistPanel {
 
   /** @param {Entry[]} entries */
   show(entries) {
+    const focus = this.#findFocus();
     // All rows are rebuilt: entries change rarely, and only prices are painted often.
     this.#rows = entries.map((entry) => new EntryRow(entry, this.#actions));
     this.#list.replaceChildren(...this.#rows.map((row) => row.item));
     this.#list.removeAttribute("aria-busy");
     this.#empty.hidden = entries.length > 0;
     this.paint(null);
+    if (focus !== null) {
+      // The row that has the focus is gone: the one in its place takes it.
+      const row = this.#rows.find((one) => one.entry.id === focus.id) ?? this.#rows[focus.index] ?? this.#rows.at(-1);
+      row?.buttons[focus.button]?.focus({ preventScroll: true });
+    }
+  }
+
+  /** Return which button of which row has the focus; null if none has. */
+  #findFocus() {
+    const index = this.#rows.findIndex((row) => row.item.contains(document.activeElement));
+    const row = this.#rows[index];
+    if (row === undefined) {
+      return null;
+    }
+    const button = row.buttons.findIndex((one) => one === document.activeElement);
+    return { id: row.entry.id, index, button: Math.max(button, 0) };
+  }
+
+  /** @param {Entry} entry */
+  isRemoving(entry) {
+    return this.#rows.some((row) => row.entry.id === entry.id && row.item.classList.contains("removing"));
   }
 
   get entries() {
@@ -180,7 +229,8 @@ export class WatchlistPanel {
   markRemoving(entry, isRemoving) {
     const row = this.#rows.find((one) => one.entry.id === entry.id);
     row?.item.classList.toggle("removing", isRemoving);
-    row?.removeButton.toggleAttribute("disabled", isRemoving);
+    // Not `disabled`, which would take the focus away.
+    row?.removeButton.setAttribute("aria-disabled", String(isRemoving));
   }
 
   /** @param {Set<number> | null} changed */
