@@ -1,4 +1,4 @@
-"""One browser as the quote hub knows it: what it watches, what it has been sent, and when the next frame is due."""
+"""One browser at the quote hub: its outboxes, the status that it was sent last, and the time of its next frame."""
 
 import asyncio
 from collections.abc import Callable, Sequence
