@@ -49,8 +49,9 @@ def move_entry(*, user_id: int, entry_id: int, before_id: int | None, now: datet
             if other.list_name != entry.list_name:
                 raise selectors.UnknownEntry(f"There is no entry {before_id} on the list {entry.list_name}.")
         with connection.cursor() as cursor:
-            places = {"user": user_id, "list": entry.list_name, "entry": entry_id, "before": before_id}
-            cursor.execute(_MOVE_ENTRY, places)
+            cursor.execute(
+                _MOVE_ENTRY, {"user": user_id, "list": entry.list_name, "entry": entry_id, "before": before_id}
+            )
         entry.refresh_from_db(fields=["position"])
         notices.send_on_commit([user_id], notices.WATCHLIST_CHANGED)
     return entry
