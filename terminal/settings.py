@@ -198,6 +198,10 @@ STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "terminal.static_files.HashedStaticFiles"},
 }
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "terminal.static_files.ChartLibraryFinder",
+]
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / ".run" / "static"))
 
 CELERY_BROKER_URL = REDIS_URL

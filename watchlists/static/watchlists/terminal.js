@@ -5,6 +5,7 @@ import { AnalyticsCache } from "../marketdata/analytics.js";
 import { QuoteCache, RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 import { offerOwnTab } from "./address.js";
 import { endMarks } from "./cells.js";
+import { Charts } from "./charts.js";
 import { ConnectionChip } from "./chip.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
 import { offerDownload } from "./download.js";
@@ -66,6 +67,10 @@ class Terminal {
     },
     onOpened: () => this.#showOpened(),
   });
+  #charts = new Charts({
+    readChain: () => this.#panel.chain,
+    readLeg: (id) => ({ quote: this.#quotes.find(id), analytics: this.#analytics.findOption(id) }),
+  });
   #entries = new Entries(this.#quotes, this.#notices, {
     onOpen: (entry) => this.#openEntry(entry),
     onRead: () => this.#markListed(),
@@ -85,6 +90,7 @@ class Terminal {
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     bindKeys({
+      c: () => this.#charts.toggle(),
       g: () => this.#panel.nextColumns(),
       ".": () => this.#panel.scrollToAtm(),
       "[": () => this.#panel.stepExpiry(-1),

@@ -1,0 +1,62 @@
+"""The charts below the chain."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.stack import Stack
+from tests.e2e.test_analytics import COMPUTES_WITHIN_MS, UNKNOWN
+from tests.e2e.test_terminal import add_reliance
+from tests.integration.subscriptions.feed.feed_workers import running_worker
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
+
+# Both are read at one moment: a chart follows its chain after a second at most.
+SAME_AS_CHAIN = """name => {
+  const cells = (column, side) => [...document.querySelectorAll(`.strike-row .${side}.${column}`)].map(x => x.innerText)
+  const column = at => [...document.querySelectorAll(`#chart-table tbody tr`)].map(row => row.children[at].innerText)
+  const equal = (one, other) => one.length === 25 && one.join() === other.join()
+  return name === 'iv' ? equal(column(1), cells('iv', 'call'))
+    : equal(column(1), cells('oi', 'call')) && equal(column(3), cells('oi', 'put'))
+}"""
+
+
+def test_the_charts_of_a_chain_open_by_their_key_and_have_the_values_of_its_cells(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    add_reliance(page)
+    expect(page.locator(".strike-row")).to_have_count(25)
+    expect(page.locator("#charts")).to_be_hidden()
+
+    with running_worker(tmp_path, name="analytics", simulator=stack.simulator, queue="analytics"):
+        page.keyboard.press("Escape")
+        page.locator("#chain").focus()
+        assert not any("chart_panel" in one or "lightweight-charts" in one for one in loaded)
+        page.keyboard.press("c")
+        expect(page.locator("#chart-canvas canvas").first).to_be_visible()
+        page.locator("#chart-as-table").click()
+        page.wait_for_function(SAME_AS_CHAIN, arg="oi")
+
+        page.locator("[data-chart=smile]").click()
+        page.wait_for_function(
+            "dash => [...document.querySelectorAll('#chart-table td')].some(x => x.innerText !== dash)",
+            arg=UNKNOWN,
+            timeout=COMPUTES_WITHIN_MS,
+        )
+        # The table has the volatility of a strike, the chain that of its call: they are the same one.
+        page.wait_for_function(SAME_AS_CHAIN, arg="iv")
+        page.locator("#chart-as-table").click()
+        expect(page.locator("#chart-canvas canvas").first).to_be_visible()
+
+        page.reload()
+        expect(page.locator("[data-chart=smile]")).to_have_attribute("aria-pressed", "true")
+        page.locator("#charts-close").click()
+        expect(page.locator("#charts")).to_be_hidden()
+        expect(page.locator("#chart-canvas canvas")).to_have_count(0)
+    # The policy of the page forbids what the library would do for its logo.
+    assert refused == []

@@ -1,0 +1,133 @@
+// The drawings of the charts, made with the chart library. Paint only.
+
+import { formatCompact, formatCompactChange } from "../marketdata/format.js";
+import { strikeDecimals } from "./chart_data.js";
+import { StrikeBars } from "./strike_bars.js";
+
+/** @typedef {import("./chart_data.js").StrikeRow} StrikeRow */
+/** @typedef {import("./chart_library.js").Chart} Chart */
+/** @typedef {import("./chart_library.js").Library} Library */
+/** @typedef {import("./chart_library.js").Series} Series */
+
+/** Colors of the theme. @typedef {Record<"call" | "put" | "line" | "rise" | "fall" | "text" | "grid" | "edge" | "ground", string>} Palette */
+
+/** Chosen: open interest has two thirds of the height, its change the rest. */
+const OI_SHARE = 2;
+const CHANGE_SHARE = 1;
+/** Where no change is known: the library's least height. */
+const NO_SHARE = 0.01;
+
+/**
+ * Return the options that all charts share. The library would show its logo by a style element, which the policy of our
+ * pages forbids; the panel has a link instead. The mouse wheel scrolls the page, not the chart.
+ * @param {Palette} palette
+ */
+function commonOptions(palette) {
+  return {
+    autoSize: true,
+    handleScroll: false,
+    handleScale: false,
+    layout: {
+      attributionLogo: false,
+      background: { type: "solid", color: palette.ground },
+      textColor: palette.text,
+      fontSize: 11,
+      panes: { separatorColor: palette.edge, enableResize: false },
+    },
+    grid: { vertLines: { visible: false }, horzLines: { color: palette.grid } },
+    rightPriceScale: { borderVisible: false, minimumWidth: 60 },
+    timeScale: { borderColor: palette.edge },
+    crosshair: { mode: 0, horzLine: { visible: false, labelVisible: false }, vertLine: { color: palette.text } },
+  };
+}
+
+/** Open interest of calls and puts, and below it the change since the previous close. */
+export class OiDrawing {
+  #chart;
+  #oi;
+  #changes;
+
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {StrikeRow[]} rows */
+  constructor(library, container, palette, rows) {
+    this.#chart = makeStrikeChart(library, container, palette, rows);
+    const colors = { call: palette.call, put: palette.put, atm: palette.edge };
+    this.#oi = this.#chart.addCustomSeries(new StrikeBars(colors), withFormat(formatCompact), 0);
+    this.#changes = this.#chart.addCustomSeries(new StrikeBars(colors), withFormat(formatCompactChange), 1);
+    this.#chart.panes()[0]?.setStretchFactor(OI_SHARE);
+  }
+
+  /** @param {StrikeRow[]} rows */
+  draw(rows) {
+    this.#oi.setData(rows.map((one) => ({ time: one.strike, call: one.callOi, put: one.putOi, isAtm: one.isAtm })));
+    const isChangeKnown = rows.some((one) => one.callOiChange !== null || one.putOiChange !== null);
+    this.#chart.panes()[1]?.setStretchFactor(isChangeKnown ? CHANGE_SHARE : NO_SHARE);
+    this.#changes.setData(
+      rows.map((one) => ({ time: one.strike, call: one.callOiChange, put: one.putOiChange, isAtm: one.isAtm })),
+    );
+    this.#chart.timeScale().fitContent();
+  }
+
+  /** @param {(at: number | undefined) => void} listener  Gets the strike under the pointer. */
+  onPoint(listener) {
+    this.#chart.subscribeCrosshairMove(({ time }) => listener(time));
+  }
+
+  remove() {
+    this.#chart.remove();
+  }
+}
+
+/** Volatility over the strikes; a circle marks the strike at the money. */
+export class SmileDrawing {
+  #chart;
+  #line;
+  #marks;
+  #color;
+
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {StrikeRow[]} rows */
+  constructor(library, container, palette, rows) {
+    this.#chart = makeStrikeChart(library, container, palette, rows);
+    this.#color = palette.text;
+    this.#line = this.#chart.addSeries(library.LineSeries, {
+      color: palette.line,
+      lineWidth: 2,
+      pointMarkersVisible: true,
+      pointMarkersRadius: 2,
+      lastValueVisible: false,
+      priceLineVisible: false,
+      priceFormat: { type: "price", precision: 1, minMove: 0.1 },
+    });
+    this.#marks = library.createSeriesMarkers(this.#line, []);
+  }
+
+  /** @param {StrikeRow[]} rows */
+  draw(rows) {
+    this.#line.setData(rows.map(({ strike, iv }) => (iv === null ? { time: strike } : { time: strike, value: iv })));
+    const atm = rows.find(({ isAtm, iv }) => isAtm && iv !== null);
+    const mark = { position: "aboveBar", shape: "arrowDown", color: this.#color, text: "ATM" };
+    this.#marks.setMarkers(atm === undefined ? [] : [{ time: atm.strike, ...mark }]);
+    this.#chart.timeScale().fitContent();
+  }
+
+  /** @param {(at: number | undefined) => void} listener  Gets the strike under the pointer. */
+  onPoint(listener) {
+    this.#chart.subscribeCrosshairMove(({ time }) => listener(time));
+  }
+
+  remove() {
+    this.#chart.remove();
+  }
+}
+
+/** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {StrikeRow[]} rows */
+function makeStrikeChart(library, container, palette, rows) {
+  return library.createOptionsChart(container, {
+    ...commonOptions(palette),
+    localization: { precision: strikeDecimals(rows) },
+  });
+}
+
+/** @param {(value: number) => string} format */
+function withFormat(format) {
+  return { priceFormat: { type: "custom", formatter: format, minMove: 1 } };
+}
