@@ -33,6 +33,7 @@ from marketdata.dhan import rest_answers
 from marketdata.dhan.candles import DailyCandle, read_candle
 from marketdata.dhan.chain_answers import ChainOption, read_chain
 from marketdata.dhan.credentials import Credentials
+from marketdata.dhan.intraday_answers import read_intraday
 from marketdata.dhan.profiles import Profile, read_profile
 from marketdata.dhan.rest_answers import ItemReading, OddItems, OddKind, OddValue
 from marketdata.dhan.tokens import has_token_form, parse_expiry, read_expiry
@@ -48,6 +49,7 @@ from marketdata.dhan_http import (
     tls_context,
 )
 from marketdata.domain.instruments import InstrumentKey, InstrumentType, OptionType
+from marketdata.domain.intraday import Candles
 from marketdata.domain.quotes import Quote
 from marketdata.quote_board import BoardError
 
@@ -65,6 +67,7 @@ __all__ = [
     "RequestRefused",
     "fetch_candle",
     "fetch_chain",
+    "fetch_intraday",
     "fetch_ltp",
     "fetch_profile",
     "fetch_quotes",
@@ -103,6 +106,7 @@ class Answer(StrEnum):
     LTP = "ltp"
     QUOTE = "quote"
     HISTORICAL = "historical"
+    INTRADAY = "intraday"
     CHAIN = "chain"
     PROFILE = "profile"
     TOKEN = "token"  # noqa: S105  a label, no secret
@@ -133,21 +137,9 @@ def fetch_candle(
 
     The broker refuses a request about a day without a candle: RequestRefused is such an answer, too.
     """
-    body = {
-        "securityId": str(key.security_id),
-        "exchangeSegment": key.segment.name,
-        "instrument": instrument_type.value,
-        "expiryCode": 0,
-        "oi": True,
-        "fromDate": day.isoformat(),
-        "toDate": (day + timedelta(days=1)).isoformat(),  # exclusive
-    }
-    headers = {"access-token": credentials.access_token}
-    request = Request("POST", settings.DHAN_REST_URL, "/charts/historical", headers=headers, body=body)
-    status, answer = _send(Answer.HISTORICAL, request, timeout=QUOTE_TIMEOUT, seconds=QUOTE_SECONDS)
-    # Candles come without a status; errors of both shapes have a member of their own.
-    if not httpx.codes.is_success(status) or "errorCode" in answer or answer.get("status") == "failed":
-        raise error_of(request, status, answer)
+    times = {"fromDate": day.isoformat(), "toDate": (day + timedelta(days=1)).isoformat()}  # the end is exclusive
+    body = {**_instrument_of(key, instrument_type), "expiryCode": 0, "oi": True, **times}
+    answer = _fetch_columns(Answer.HISTORICAL, body, credentials)
     try:
         candle, odd = read_candle(answer, day)
     except OddValue as error:
@@ -155,6 +147,30 @@ def fetch_candle(
         return None
     _note_odd(Answer.HISTORICAL, odd)
     return candle
+
+
+def fetch_intraday(
+    key: InstrumentKey,
+    instrument_type: InstrumentType,
+    *,
+    first: date,
+    last: date,
+    interval: int,
+    credentials: Credentials,
+) -> Candles:
+    """Return the candles of `interval` minutes of the newest day from `first` to `last`; odd candles are missing.
+
+    Raises DhanError; RequestRefused also where there are none.
+    """
+    times = {"fromDate": f"{first} 00:00:00", "toDate": f"{last} 23:59:59"}  # both inclusive
+    body = {**_instrument_of(key, instrument_type), "interval": str(interval), **times}
+    answer = _fetch_columns(Answer.INTRADAY, body, credentials)
+    try:
+        candles, odd = read_intraday(answer, first=first, last=last)
+    except OddValue as error:
+        raise _unknown_form(Answer.INTRADAY, error) from None
+    _note_odd(Answer.INTRADAY, odd)
+    return candles
 
 
 def fetch_chain(
@@ -329,6 +345,25 @@ def _fetch_content(answer: Answer, keys: Sequence[InstrumentKey], credentials: C
     return _fetch_data(
         answer, Request("POST", settings.DHAN_REST_URL, f"/marketfeed/{answer}", headers=headers, body=body)
     )
+
+
+def _instrument_of(key: InstrumentKey, instrument_type: InstrumentType) -> dict[str, object]:
+    return {
+        "securityId": str(key.security_id),
+        "exchangeSegment": key.segment.name,
+        "instrument": instrument_type.value,
+    }
+
+
+def _fetch_columns(name: Answer, body: Mapping[str, object], credentials: Credentials) -> dict[str, Any]:
+    """Return an answer of candles: one list per field. Raises DhanError."""
+    headers = {"access-token": credentials.access_token}
+    request = Request("POST", settings.DHAN_REST_URL, f"/charts/{name}", headers=headers, body=body)
+    status, answer = _send(name, request, timeout=QUOTE_TIMEOUT, seconds=QUOTE_SECONDS)
+    # Candles come without a status; errors of both shapes have a member of their own.
+    if not httpx.codes.is_success(status) or "errorCode" in answer or answer.get("status") == "failed":
+        raise error_of(request, status, answer)
+    return answer
 
 
 def _fetch_data(answer: Answer, request: Request) -> object:

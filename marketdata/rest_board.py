@@ -7,7 +7,8 @@ The only module that knows these keys, under the prefix of the source. All but `
     chain_waits                    hash: series -> the same
     candles_requested:<day>        a counter
     rest_turn                      a `Turn`
-    chain_turn, chain_pause        exist; `chain_turn` also with a series or a second behind it
+    chain_turn, chain_pause        exist; `chain_turn` also with a series, candles or a second behind it
+    intraday:<instrument id>:<minutes>  packed `IntradayCandles`
     wanted_spots                   sorted set: instrument id by epoch seconds
     spot_answers                   hash: instrument id -> price:epoch milliseconds
     chain:<series>                 a packed `BrokerChain`
@@ -27,6 +28,7 @@ from django.conf import settings
 
 from marketdata.domain.broker_chains import HEADER_BYTES, BrokerChain, decode_chain, decode_time, encode_chain
 from marketdata.domain.instruments import SeriesKey
+from marketdata.domain.intraday import IntradayCandles, decode_candles, encode_candles
 from marketdata.redis_client import pooled_client
 
 # Chosen: above the longest wait (`domain.price_requests`), so that a wait ends by its time and not by this one.
@@ -75,6 +77,7 @@ class RestBoard:
         self._turn, self._wanted = f"{prefix}:rest_turn", f"{prefix}:wanted_spots"
         self._answers = f"{prefix}:spot_answers"
         self._chain, self._chain_waits = f"{prefix}:chain", f"{prefix}:chain_waits"
+        self._intraday = f"{prefix}:intraday"
         self._chain_turn, self._chain_pause = f"{prefix}:chain_turn", f"{prefix}:chain_pause"
 
     def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
@@ -172,15 +175,42 @@ class RestBoard:
 
         At most one caller in `milliseconds` may for each series, at most `most_a_second` for all, none in a pause.
         """
-        second = f"{self._chain_turn}:{int(at.timestamp())}"
+        return self._take_request(_name_of(series), milliseconds, most_a_second, at)
+
+    def take_intraday_request(
+        self, instrument_id: int, interval: int, *, milliseconds: int, most_a_second: int, at: datetime
+    ) -> bool:
+        """Return whether the caller may request the candles of an instrument: as for a chain, with the same limit."""
+        return self._take_request(f"intraday:{instrument_id}:{interval}", milliseconds, most_a_second, at)
+
+    def end_intraday_request(self, instrument_id: int, interval: int) -> None:
+        """Let another caller request these candles: the answer is written."""
+        self._redis.delete(f"{self._chain_turn}:intraday:{instrument_id}:{interval}")
+
+    def read_intraday(self, instrument_id: int, interval: int) -> IntradayCandles | None:
+        """Return the broker's latest answer about these candles; None if there is none."""
+        value: Any = self._redis.get(f"{self._intraday}:{instrument_id}:{interval}")
+        return decode_candles(value or b"")
+
+    def write_intraday(self, instrument_id: int, interval: int, answer: IntradayCandles) -> None:
+        """Replace the latest answer about these candles."""
+        key = f"{self._intraday}:{instrument_id}:{interval}"
+        self._redis.set(key, encode_candles(answer), ex=CHAINS_TTL_SECONDS)
+
+    def _take_request(self, name: str, milliseconds: int, most_a_second: int, at: datetime) -> bool:
+        turn, second = f"{self._chain_turn}:{name}", f"{self._chain_turn}:{int(at.timestamp())}"
+        # First, so that those who wait for a request that is under way do not use up the second.
+        if not self._redis.set(turn, "", nx=True, px=milliseconds):
+            return False
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.exists(self._chain_pause)
         pipeline.incr(second)
         pipeline.expire(second, 2)
         is_paused, count, _ = pipeline.execute()
         if is_paused or count > most_a_second:
+            self._redis.delete(turn)
             return False
-        return bool(self._redis.set(f"{self._chain_turn}:{_name_of(series)}", "", nx=True, px=milliseconds))
+        return True
 
     def pause_chains(self, milliseconds: int) -> None:
         """Let no caller request a chain for `milliseconds`: the broker is unavailable."""

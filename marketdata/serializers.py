@@ -7,12 +7,14 @@ ISO form with a display form beside; money is a number in rupees; an unknown val
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from math import isnan
 from typing import Any, Final
 
 from rest_framework import serializers
 
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import Exchange, OptionType, format_expiry
+from marketdata.domain.intraday import INTERVALS, IntradayCandles
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
 from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, Underlying
@@ -60,6 +62,13 @@ class ChainQuery(ExchangeQuery):
     underlying_ltp = serializers.DecimalField(
         max_digits=14, decimal_places=4, min_value=Decimal("0.0001"), required=False
     )
+
+
+class IntradayQuery(ExchangeQuery):
+    """Query of intraday candles."""
+
+    expiry = ExpiryParam(required=False)
+    interval = serializers.ChoiceField(INTERVALS, default=1)
 
 
 class SearchParams(serializers.Serializer[Any]):
@@ -180,4 +189,17 @@ def _format_leg(
         "tick_size": leg.tick_size,
         **format_quote(quotes.get(leg.instrument_id)),
         **analytics.get(leg.instrument_id, NO_OPTION)._asdict(),
+    }
+
+
+def format_candles(instrument: Instrument, interval: int, answer: IntradayCandles) -> dict[str, Any]:
+    """Return candles as lists [epoch seconds of the opening, open, high, low, close, volume], the earliest first."""
+    rows = [] if answer.candles is None else answer.candles.tolist()
+    return {
+        "instrument_id": instrument.pk,
+        "token": instrument.token,
+        "exchange": instrument.exchange,
+        "interval": interval,
+        "received_at": answer.received_at,
+        "candles": [[*row[:-1], None if isnan(row[-1]) else int(row[-1])] for row in rows],
     }

@@ -10,5 +10,6 @@ from marketdata import views
 urlpatterns = [
     path("option-chain/<str:symbol>/expiries", views.OptionExpiriesView.as_view(), name="option-chain-expiries"),
     path("instruments/search", views.SearchView.as_view(), name="instrument-search"),
+    path("instruments/<str:symbol>/intraday", views.IntradayView.as_view(), name="instrument-intraday"),
     path("instruments/<str:symbol>/expiries", views.ExpiriesView.as_view(), name="instrument-expiries"),
 ]

@@ -1,8 +1,8 @@
-"""Endpoints for expiries and search. They create no claims.
+"""Endpoints for expiries, search and the candles of the day. They create no claims.
 
-Their answers change with an import, the date of the market, or a session that ends an expiry, and with nothing else. So
-each has an ETag of these. A caller that sends it back gets 304 without a body, before anything is read; for others the
-process keeps what it answered last.
+Lists of instruments change with an import, the date of the market, or a session that ends an expiry, and with nothing
+else. So each of their answers has an ETag of these. A caller that sends it back gets 304 without a body, before
+anything is read; for others the process keeps what it answered last.
 """
 
 import hashlib
@@ -10,12 +10,13 @@ from typing import Any, Final, cast
 
 from django.core.cache import cache
 from django.http import HttpResponse
+from django.utils import timezone
 from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from marketdata import selectors, serializers
+from marketdata import selectors, serializers, services
 
 _SHAPE: Final = 1  # chosen: grows when the same list is answered in another form
 
@@ -83,3 +84,19 @@ class SearchView(ListedView):
         asked = serializers.validated(serializers.SearchParams(data=request.query_params.dict()))
         hits = selectors.search_instruments(query=asked["q"], limit=asked["limit"])
         return serializers.format_hits(asked["q"], hits)
+
+
+class IntradayView(APIView):
+    """The broker's candles of the present session, or the last one, of what the options of a symbol are written on.
+
+    `interval` in minutes (1, 5, 15, 25 or 60; 1 without it), `exchange`, `expiry` (of options; it matters for
+    commodities, whose options are written on futures).
+    """
+
+    def get(self, request: Request, symbol: str) -> Response:
+        asked, now = serializers.validated(serializers.IntradayQuery(data=request.query_params.dict())), timezone.now()
+        instrument = selectors.get_chart_instrument(
+            symbol=symbol, exchange=asked.get("exchange"), expiry=asked.get("expiry"), now=now
+        )
+        answer = services.current_candles(instrument=instrument, interval=asked["interval"], now=now)
+        return Response(serializers.format_candles(instrument, asked["interval"], answer))

@@ -15,6 +15,7 @@ import numpy as np
 from marketdata.dhan.packets import IST_OFFSET_SECONDS
 from marketdata.domain.instruments import InstrumentKey
 from simulator.contracts import Contracts
+from simulator.minute_levels import MinuteLevels
 from simulator.packet_arrays import BODY, OPAQUE_BODY, Records, Rows
 from simulator.pricing import RISK_FREE_RATE, Floats, black_76, smile
 
@@ -49,6 +50,8 @@ class Market:
         self._traded_at = np.zeros(len(contracts))
         self._turnover = np.zeros(len(contracts))
         self._open_day(now)
+        self.minutes = MinuteLevels()
+        self.minutes.record(now, self._levels())
 
     def advance(self, now: float) -> None:
         """Move every driver to `now`. Without effect if the clock has not advanced."""
@@ -58,6 +61,7 @@ class Market:
             return
         self._advanced_at = now
         self._step(elapsed)
+        self.minutes.record(now, self._levels())
 
     def trade(self, rows: Rows, now: float) -> None:
         """Execute a trade in each of `rows`, which are distinct, at bid or ask around the price of its driver."""

@@ -1,8 +1,8 @@
 """The broker's REST endpoints that the terminal uses, and both instrument files.
 
 Bodies follow recorded answers (2024-2026) and the documentation: marketfeed/ltp, ohlc and quote, optionchain, its
-expirylist, charts/historical, profile, and errors in both formats of the broker. The paths of `logins` and `control`
-are added. Prices are those of the market of the feed.
+expirylist, charts/historical and intraday, profile, and errors in both formats of the broker. The paths of `logins` and
+`control` are added. Prices are those of the market of the feed.
 """
 
 import time
@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from marketdata.dhan.scrip_master import Layout
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey, InstrumentType
-from simulator import answer_faults, control, daily_candles, logins
+from simulator import answer_faults, control, daily_candles, intraday_candles, logins
 from simulator.accounts import Credentials, Reason
 from simulator.feed_server import FeedServer
 from simulator.instrument_files import InstrumentFiles
@@ -90,6 +90,7 @@ def make_app(feed: FeedServer, files: InstrumentFiles, login_rules: LoginRules) 
             Route("/v2/optionchain", api.option_chain, methods=["POST"]),
             Route("/v2/optionchain/expirylist", api.expiry_list, methods=["POST"]),
             Route("/v2/charts/historical", api.historical, methods=["POST"]),
+            Route("/v2/charts/intraday", api.intraday, methods=["POST"]),
             Route("/v2/profile", api.profile, methods=["GET"]),
             Route("/api-data/api-scrip-master.csv", instrument_file(Layout.COMPACT)),
             Route("/api-data/api-scrip-master-detailed.csv", instrument_file(Layout.DETAILED)),
@@ -179,6 +180,32 @@ class _Api:
         columns = daily_candles.list_candles(
             self._market, row, first=first, end=end, today=datetime.now(IST).date(), with_oi=body.get("oi") is True
         )
+        if not columns["timestamp"]:
+            raise no_data()
+        return answer_faults.respond(columns, self._feed.faults, daily_candles.encode)
+
+    async def intraday(self, request: Request) -> Response:
+        self._authenticate(request, needs_client_id=False)
+        body = await _read_json(request)
+        try:
+            key = InstrumentKey(ExchangeSegment[body["exchangeSegment"]], int(body["securityId"]))
+            first, last = (datetime.fromisoformat(body[name]).replace(tzinfo=IST) for name in ("fromDate", "toDate"))
+            kind, minutes = InstrumentType(body["instrument"]), int(body["interval"])
+        except (KeyError, TypeError, ValueError):
+            raise bad_input() from None
+        if minutes not in intraday_candles.INTERVALS or last - first > timedelta(days=intraday_candles.LONGEST_DAYS):
+            raise bad_input()
+        if len(body["toDate"]) == len("YYYY-MM-DD"):  # Of a date alone the whole day is meant.
+            last += timedelta(days=1) - timedelta(seconds=1)
+        self._allow(self._data_calls.take(time.monotonic()))
+        row = self._market.row_of.get(key)
+        # Of an option the levels of its driver say nothing: only spots and futures have candles here.
+        if row is None or self._listing[row].type is not kind or self._market.contracts.is_option[row]:
+            raise no_data()
+        now = datetime.now(IST)
+        self._market.advance(now.timestamp())
+        self._market.refresh_stale(np.array([row], dtype=np.intp), now.timestamp())
+        columns = intraday_candles.list_candles(self._market, row, first=first, last=last, now=now, minutes=minutes)
         if not columns["timestamp"]:
             raise no_data()
         return answer_faults.respond(columns, self._feed.faults, daily_candles.encode)

@@ -52,6 +52,7 @@ STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
     "no_price": HTTPStatus.CONFLICT,
     "no_spot": HTTPStatus.CONFLICT,
     "quota": HTTPStatus.CONFLICT,
+    "no_candles": HTTPStatus.SERVICE_UNAVAILABLE,
     "placement_busy": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

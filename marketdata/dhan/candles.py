@@ -26,7 +26,7 @@ def read_candle(answer: Mapping[str, Any], day: date) -> tuple[DailyCandle | Non
 
     Raises OddValue if timestamps and closes are not two lists of the same length.
     """
-    timestamps, closes = _column(answer, "timestamp"), _column(answer, "close")
+    timestamps, closes = read_column(answer, "timestamp"), read_column(answer, "close")
     interests = answer.get("open_interest")
     if len(timestamps) != len(closes):
         raise OddValue(OddKind.FORM)
@@ -44,7 +44,8 @@ def read_candle(answer: Mapping[str, Any], day: date) -> tuple[DailyCandle | Non
     return found, odd
 
 
-def _column(answer: Mapping[str, Any], name: str) -> list[Any]:
+def read_column(answer: Mapping[str, Any], name: str) -> list[Any]:
+    """Return one list of an answer of candles. Raises OddValue."""
     if not isinstance(answer.get(name), list):
         raise OddValue(OddKind.FORM if name in answer else OddKind.MISSING)
     column: list[Any] = answer[name]

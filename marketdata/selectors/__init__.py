@@ -13,6 +13,7 @@ from marketdata.selectors.broker_login import (
     get_broker_login,
     read_credentials,
 )
+from marketdata.selectors.chart_instruments import get_chart_instrument
 from marketdata.selectors.closes import PreviousClose, list_previous_closes
 from marketdata.selectors.contracts import (
     Contracts,

@@ -23,6 +23,7 @@ from marketdata.services.chains import (
 from marketdata.services.closes import RecordedCloses, record_closes, remove_old_closes
 from marketdata.services.entered_token import TokenRefused, TokenUntested, test_token
 from marketdata.services.imports import import_instruments, note_followed
+from marketdata.services.intraday_requests import CandlesUnavailable, current_candles
 from marketdata.services.missing_closes import fill_closes
 from marketdata.services.price_requests import request_ltps, request_spots
 from marketdata.services.sessions import load_market_calendar, make_holidays

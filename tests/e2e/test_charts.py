@@ -53,6 +53,17 @@ def test_the_charts_of_a_chain_open_by_their_key_and_have_the_values_of_its_cell
         page.locator("#chart-as-table").click()
         expect(page.locator("#chart-canvas canvas").first).to_be_visible()
 
+        page.locator("[data-chart=underlying]").click()
+        page.locator("#chart-as-table").click()
+        # The broker's candles of the minutes before, and the last one goes on with the live price.
+        page.wait_for_function(
+            "() => document.querySelectorAll('#chart-table tbody tr').length > 1 &&"
+            " document.querySelector('#chart-table tbody tr').lastChild.innerText ==="
+            " document.querySelector('#spot').innerText"
+        )
+        page.locator("#chart-as-table").click()
+        page.locator("[data-chart=smile]").click()
+
         page.reload()
         expect(page.locator("[data-chart=smile]")).to_have_attribute("aria-pressed", "true")
         page.locator("#charts-close").click()

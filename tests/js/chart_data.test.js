@@ -27,7 +27,7 @@ const legs = {
   1: leg(1_234_567, 12.34, 25_000),
   2: leg(65, 12.34, -130),
   3: leg(0, 11.9, 0),
-  4: { quote: null, analytics: null },
+  4: { quote: null, state: "waiting", analytics: null },
 };
 const rows = data.strikeRows(chain, (id) => /** @type {Leg} */ (legs[id]));
 

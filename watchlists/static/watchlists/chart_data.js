@@ -5,8 +5,9 @@ import { formatCompact, formatCompactChange, formatFixed, formatStrike } from ".
 
 /** @typedef {import("../marketdata/analytics.js").OptionAnalytics} OptionAnalytics */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
+/** @typedef {import("../marketdata/quotes.js").State} State */
 
-/** What is known of one option. @typedef {{quote: Quote | null, analytics: OptionAnalytics | null}} Leg */
+/** What is known of an instrument. @typedef {{quote: Quote | null, state: State, analytics: OptionAnalytics | null}} Leg */
 /** @typedef {Pick<import("./chain.js").Chain, "strikes" | "atm">} Strikes */
 
 /**
@@ -48,7 +49,7 @@ export function strikeRows(chain, readLeg) {
 
 /**
  * Return the open interest of strikes as a table, in the words of the chain.
- * @param {StrikeRow[]} rows
+ * @param {readonly StrikeRow[]} rows
  * @returns {Table}
  */
 export function oiTable(rows) {
@@ -66,7 +67,7 @@ export function oiTable(rows) {
 
 /**
  * Return the volatilities of strikes as a table.
- * @param {StrikeRow[]} rows
+ * @param {readonly StrikeRow[]} rows
  * @returns {Table}
  */
 export function smileTable(rows) {
@@ -78,7 +79,7 @@ export function smileTable(rows) {
 
 /**
  * Return the number of decimals that all strikes need.
- * @param {StrikeRow[]} rows
+ * @param {readonly StrikeRow[]} rows
  */
 export function strikeDecimals(rows) {
   return rows.every(({ strike }) => Number.isInteger(strike)) ? 0 : 2;

@@ -2,9 +2,11 @@
 
 import { formatCompact, formatCompactChange } from "../marketdata/format.js";
 import { strikeDecimals } from "./chart_data.js";
+import { IST_SECONDS } from "./day_points.js";
 import { StrikeBars } from "./strike_bars.js";
 
 /** @typedef {import("./chart_data.js").StrikeRow} StrikeRow */
+/** @typedef {import("./day_points.js").Candle} Candle */
 /** @typedef {import("./chart_library.js").Chart} Chart */
 /** @typedef {import("./chart_library.js").Library} Library */
 /** @typedef {import("./chart_library.js").Series} Series */
@@ -47,7 +49,7 @@ export class OiDrawing {
   #oi;
   #changes;
 
-  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {StrikeRow[]} rows */
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {readonly StrikeRow[]} rows */
   constructor(library, container, palette, rows) {
     this.#chart = makeStrikeChart(library, container, palette, rows);
     const colors = { call: palette.call, put: palette.put, atm: palette.edge };
@@ -56,7 +58,7 @@ export class OiDrawing {
     this.#chart.panes()[0]?.setStretchFactor(OI_SHARE);
   }
 
-  /** @param {StrikeRow[]} rows */
+  /** @param {readonly StrikeRow[]} rows */
   draw(rows) {
     this.#oi.setData(rows.map((one) => ({ time: one.strike, call: one.callOi, put: one.putOi, isAtm: one.isAtm })));
     const isChangeKnown = rows.some((one) => one.callOiChange !== null || one.putOiChange !== null);
@@ -84,7 +86,7 @@ export class SmileDrawing {
   #marks;
   #color;
 
-  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {StrikeRow[]} rows */
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {readonly StrikeRow[]} rows */
   constructor(library, container, palette, rows) {
     this.#chart = makeStrikeChart(library, container, palette, rows);
     this.#color = palette.text;
@@ -100,7 +102,7 @@ export class SmileDrawing {
     this.#marks = library.createSeriesMarkers(this.#line, []);
   }
 
-  /** @param {StrikeRow[]} rows */
+  /** @param {readonly StrikeRow[]} rows */
   draw(rows) {
     this.#line.setData(rows.map(({ strike, iv }) => (iv === null ? { time: strike } : { time: strike, value: iv })));
     const atm = rows.find(({ isAtm, iv }) => isAtm && iv !== null);
@@ -119,7 +121,49 @@ export class SmileDrawing {
   }
 }
 
-/** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {StrikeRow[]} rows */
+/** Candles of the present day, with the clock of IST. */
+export class CandleDrawing {
+  #chart;
+  #candles;
+
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette */
+  constructor(library, container, palette) {
+    this.#chart = makeTimeChart(library, container, palette);
+    this.#candles = this.#chart.addSeries(library.CandlestickSeries, {
+      // Not by color alone: a candle that rose is hollow, one that fell is filled.
+      upColor: palette.ground,
+      wickUpColor: palette.rise,
+      borderUpColor: palette.rise,
+      downColor: palette.fall,
+      wickDownColor: palette.fall,
+      borderDownColor: palette.fall,
+    });
+  }
+
+  /** @param {readonly Candle[]} candles */
+  draw(candles) {
+    this.#candles.setData(candles.map(({ at, ...prices }) => ({ time: at + IST_SECONDS, ...prices })));
+    this.#chart.timeScale().fitContent();
+  }
+
+  /** @param {(at: number | undefined) => void} listener  Gets the second under the pointer. */
+  onPoint(listener) {
+    this.#chart.subscribeCrosshairMove(({ time }) => listener(time === undefined ? undefined : time - IST_SECONDS));
+  }
+
+  remove() {
+    this.#chart.remove();
+  }
+}
+
+/** @param {Library} library @param {HTMLElement} container @param {Palette} palette */
+function makeTimeChart(library, container, palette) {
+  const { timeScale, ...options } = commonOptions(palette);
+  // The library shows UTC: times are handed to it as the clock of IST.
+  return library.createChart(container, { ...options, timeScale: { ...timeScale, timeVisible: true, minBarSpacing: 0.1 } });
+}
+
+/** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {readonly StrikeRow[]} rows */
 function makeStrikeChart(library, container, palette, rows) {
   return library.createOptionsChart(container, {
     ...commonOptions(palette),

@@ -1,9 +1,12 @@
 // The panel of charts below the chain: tabs, one drawing, or its values as a table. It draws what the page knows at most
 // once a second, and nothing while it is closed or the tab is hidden. Paint only.
 
+import { priceOf } from "../marketdata/quotes.js";
+import * as api from "./api.js";
 import { oiTable, smileTable, strikeRows } from "./chart_data.js";
-import { OiDrawing, SmileDrawing } from "./chart_drawings.js";
+import { CandleDrawing, OiDrawing, SmileDrawing } from "./chart_drawings.js";
 import { loadLibrary } from "./chart_library.js";
+import { candlesOf, candleTable, continueCandles, DayPoints, tradedAt } from "./day_points.js";
 import { byId, byIdAs, make, makeButton } from "./dom.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
@@ -11,6 +14,7 @@ import { byId, byIdAs, make, makeButton } from "./dom.js";
 /** @typedef {import("./chart_data.js").Table} Table */
 /** @typedef {import("./chart_drawings.js").Palette} Palette */
 /** @typedef {import("./chart_library.js").Library} Library */
+/** @typedef {import("./day_points.js").Candle} Candle */
 
 /** What this browser remembers. @typedef {{isOpen: boolean, tab: string, isTable: boolean}} ChartState */
 
@@ -21,7 +25,7 @@ import { byId, byIdAs, make, makeButton } from "./dom.js";
  * @property {(instrumentId: number) => Leg} readLeg
  */
 
-/** A drawing of rows; a point is a strike or a time. @typedef {{draw: (rows: any[]) => void, onPoint: (listener: (at: number | undefined) => void) => void, remove: () => void}} Drawing */
+/** A drawing of rows; a point is a strike or a time. @typedef {{draw: (rows: readonly any[]) => void, onPoint: (listener: (at: number | undefined) => void) => void, remove: () => void}} Drawing */
 
 /**
  * One chart. `readRows` returns a sentence instead where there is nothing to draw.
@@ -29,9 +33,9 @@ import { byId, byIdAs, make, makeButton } from "./dom.js";
  * @property {string} name
  * @property {string} title
  * @property {[ink: string, text: string][]} keys
- * @property {(chain: Chain, source: ChartSource) => any[] | string} readRows
- * @property {(rows: any[]) => Table} tableOf
- * @property {new (library: Library, container: HTMLElement, palette: Palette, rows: any[]) => Drawing} Drawing
+ * @property {(chain: Chain, source: ChartSource) => readonly any[] | string} readRows
+ * @property {(rows: readonly any[]) => Table} tableOf
+ * @property {new (library: Library, container: HTMLElement, palette: Palette, rows: readonly any[]) => Drawing} Drawing
  * @property {(row: any) => number} pointOf
  */
 
@@ -65,7 +69,38 @@ const KINDS = Object.freeze([
     Drawing: OiDrawing,
     pointOf: (row) => row.strike,
   },
+  {
+    name: "underlying",
+    title: "Underlying",
+    keys: [
+      ["rise", "rose, hollow"],
+      ["fall", "fell, filled · IST"],
+    ],
+    readRows: (chain, source) => {
+      const candles = underlyingCandles.read(chain, performance.now(), (found) => extendCandles(found, chain, source));
+      return candles.length > 0 ? candles : "No trade of this session is known yet.";
+    },
+    tableOf: candleTable,
+    Drawing: CandleDrawing,
+    pointOf: (row) => row.at,
+  },
 ]);
+
+/** The prices of what the options of a chain are written on, by the minute. */
+const underlyingCandles = new DayPoints(async ({ symbol, exchange, expiry }) =>
+  candlesOf(await api.read(`instruments/${encodeURIComponent(symbol)}/intraday`, { exchange, expiry })),
+);
+
+/**
+ * Return candles with the live price of the page; one that is not live belongs to no candle of now.
+ * @param {readonly Candle[]} candles @param {Chain} chain @param {ChartSource} source
+ */
+function extendCandles(candles, chain, source) {
+  const { quote, state } = source.readLeg(chain.spot_instrument_id);
+  const price = priceOf(quote?.ltp ?? null, null);
+  const second = quote === null || state !== "live" ? null : tradedAt(quote);
+  return price === null || second === null ? candles : continueCandles(candles, price, second);
+}
 
 /** Required: a chart is drawn at most once a second. */
 const DRAW_EVERY_MS = 1_000;
@@ -96,7 +131,7 @@ export class ChartPanel {
   #chain = null;
   /** @type {number | undefined} */
   #pointed = undefined;
-  /** @type {any[]} */
+  /** @type {readonly any[]} */
   #rows = [];
 
   /** @param {ChartSource} source @param {ChartState} state @param {(change: Partial<ChartState>) => void} remember */

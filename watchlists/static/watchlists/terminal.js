@@ -69,7 +69,10 @@ class Terminal {
   });
   #charts = new Charts({
     readChain: () => this.#panel.chain,
-    readLeg: (id) => ({ quote: this.#quotes.find(id), analytics: this.#analytics.findOption(id) }),
+    readLeg: (id) => {
+      const quote = this.#quotes.find(id);
+      return { quote, state: this.#quotes.stateOf(quote), analytics: this.#analytics.findOption(id) };
+    },
   });
   #entries = new Entries(this.#quotes, this.#notices, {
     onOpen: (entry) => this.#openEntry(entry),
