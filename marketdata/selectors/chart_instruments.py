@@ -3,8 +3,9 @@
 from datetime import date, datetime
 
 from marketdata.models import Instrument
+from marketdata.selectors.contracts import get_future
 from marketdata.selectors.named_symbols import resolve_symbol
-from marketdata.selectors.series import get_future, get_series
+from marketdata.selectors.series import get_series
 from marketdata.selectors.underlyings import get_instrument_by_id
 
 
