@@ -19,7 +19,7 @@ import numpy as np
 from marketdata import dhan_api, rest_board, selectors
 from marketdata.dhan_api import DhanError, RequestRefused
 from marketdata.domain.errors import DomainError
-from marketdata.domain.instruments import ExchangeSegment, InstrumentType
+from marketdata.domain.instruments import InstrumentType
 from marketdata.domain.intraday import CANDLE, IntradayCandles
 from marketdata.domain.sessions import IST
 from marketdata.models import Instrument
@@ -50,11 +50,14 @@ def current_candles(*, instrument: Instrument, interval: int, now: datetime) -> 
     BoardError.
     """
     board, began_at = rest_board.connect(), time.monotonic()
-    day = selectors.read_calendar(about=now.astimezone(IST).date()).session_day(instrument.key.segment, now)
-    key, first = instrument.key, day or now.astimezone(IST).date()
+    segment, today = instrument.key.segment, now.astimezone(IST).date()
+    calendar = selectors.read_calendar(about=today)
+    first, closed_since = calendar.session_day(segment, now) or today, calendar.closed_since(segment, now)
     while True:
         held = board.read_intraday(instrument.pk, interval)
-        if held is not None and held.day == first and _holds(held, key.segment, now):
+        if held is not None and held.day != first:
+            held = None  # of an earlier session
+        if held is not None and _holds(held, closed_since, now):
             return _known(held)
         waited = time.monotonic() - began_at
         at = now + timedelta(seconds=waited)
@@ -65,7 +68,7 @@ def current_candles(*, instrument: Instrument, interval: int, now: datetime) -> 
                 return _known(_request(board, instrument, interval, first=first, now=now))
             finally:
                 board.end_intraday_request(instrument.pk, interval)
-        if held is not None and held.day == first and held.candles is not None:
+        if held is not None and held.candles is not None:
             return held
         if board.are_chains_paused() or waited > WAIT_SECONDS:
             raise CandlesUnavailable("The broker's candles are not available now. Try again in half a minute.")
@@ -101,10 +104,10 @@ def _request(board: RestBoard, instrument: Instrument, interval: int, *, first: 
     return answer
 
 
-def _holds(held: IntradayCandles, segment: ExchangeSegment, now: datetime) -> bool:
+def _holds(held: IntradayCandles, closed_since: datetime | None, now: datetime) -> bool:
+    """Return whether an answer needs no new request; `closed_since` is the close of its session, None before it."""
     if now - held.received_at < (NO_ANSWER if held.candles is None else FRESH):
         return True
-    closed_since = selectors.read_calendar(about=now.astimezone(IST).date()).closed_since(segment, now)
     # The last candle of a session may come a minute late.
     return bool(held.candles is not None and closed_since and held.received_at >= closed_since + 2 * FRESH)
 
