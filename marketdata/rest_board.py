@@ -77,7 +77,7 @@ class RestBoard:
         self._turn, self._wanted = f"{prefix}:rest_turn", f"{prefix}:wanted_spots"
         self._answers = f"{prefix}:spot_answers"
         self._chain, self._chain_waits = f"{prefix}:chain", f"{prefix}:chain_waits"
-        self._intraday = f"{prefix}:intraday"
+        self._prefix = prefix
         self._chain_turn, self._chain_pause = f"{prefix}:chain_turn", f"{prefix}:chain_pause"
 
     def count_odd_items(self, answer: str, counts: Mapping[str, int]) -> None:
@@ -181,20 +181,20 @@ class RestBoard:
         self, instrument_id: int, interval: int, *, milliseconds: int, most_a_second: int, at: datetime
     ) -> bool:
         """Return whether the caller may request the candles of an instrument: as for a chain, with the same limit."""
-        return self._take_request(f"intraday:{instrument_id}:{interval}", milliseconds, most_a_second, at)
+        return self._take_request(_name_of_candles(instrument_id, interval), milliseconds, most_a_second, at)
 
     def end_intraday_request(self, instrument_id: int, interval: int) -> None:
         """Let another caller request these candles: the answer is written."""
-        self._redis.delete(f"{self._chain_turn}:intraday:{instrument_id}:{interval}")
+        self._redis.delete(f"{self._chain_turn}:{_name_of_candles(instrument_id, interval)}")
 
     def read_intraday(self, instrument_id: int, interval: int) -> IntradayCandles | None:
         """Return the broker's latest answer about these candles; None if there is none."""
-        value: Any = self._redis.get(f"{self._intraday}:{instrument_id}:{interval}")
+        value: Any = self._redis.get(f"{self._prefix}:{_name_of_candles(instrument_id, interval)}")
         return decode_candles(value or b"")
 
     def write_intraday(self, instrument_id: int, interval: int, answer: IntradayCandles) -> None:
         """Replace the latest answer about these candles."""
-        key = f"{self._intraday}:{instrument_id}:{interval}"
+        key = f"{self._prefix}:{_name_of_candles(instrument_id, interval)}"
         self._redis.set(key, encode_candles(answer), ex=CHAINS_TTL_SECONDS)
 
     def _take_request(self, name: str, milliseconds: int, most_a_second: int, at: datetime) -> bool:
@@ -273,6 +273,10 @@ class RestBoard:
 
 def _name_of(series: SeriesKey) -> str:
     return f"{series.segment.name}:{series.underlying}:{series.expiry.isoformat()}"
+
+
+def _name_of_candles(instrument_id: int, interval: int) -> str:
+    return f"intraday:{instrument_id}:{interval}"
 
 
 def _write_waits(pipeline: Any, key: str, waits: Mapping[Name, PriceWait], *, ttl_seconds: int) -> None:
