@@ -43,54 +43,60 @@ function commonOptions(palette) {
   };
 }
 
+/** What all drawings have: a chart of the library, the point under the pointer, an end. */
+class Drawing {
+  /** @param {Chart} chart */
+  constructor(chart) {
+    this.chart = chart;
+  }
+
+  /** @param {(at: number | undefined) => void} listener  Gets the strike or the time under the pointer. */
+  onPoint(listener) {
+    this.chart.subscribeCrosshairMove(({ time }) => listener(time));
+  }
+
+  remove() {
+    this.chart.remove();
+  }
+}
+
 /** Open interest of calls and puts, and below it the change since the previous close. */
-export class OiDrawing {
-  #chart;
+export class OiDrawing extends Drawing {
   #oi;
   #changes;
 
   /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {readonly StrikeRow[]} rows */
   constructor(library, container, palette, rows) {
-    this.#chart = makeStrikeChart(library, container, palette, rows);
+    super(makeStrikeChart(library, container, palette, rows));
     const colors = { call: palette.call, put: palette.put, atm: palette.edge };
-    this.#oi = this.#chart.addCustomSeries(new StrikeBars(colors), withFormat(formatCompact), 0);
-    this.#changes = this.#chart.addCustomSeries(new StrikeBars(colors), withFormat(formatCompactChange), 1);
-    this.#chart.panes()[0]?.setStretchFactor(OI_SHARE);
+    this.#oi = this.chart.addCustomSeries(new StrikeBars(colors), withFormat(formatCompact), 0);
+    this.#changes = this.chart.addCustomSeries(new StrikeBars(colors), withFormat(formatCompactChange), 1);
+    this.chart.panes()[0]?.setStretchFactor(OI_SHARE);
   }
 
   /** @param {readonly StrikeRow[]} rows */
   draw(rows) {
     this.#oi.setData(rows.map((one) => ({ time: one.strike, call: one.callOi, put: one.putOi, isAtm: one.isAtm })));
     const isChangeKnown = rows.some((one) => one.callOiChange !== null || one.putOiChange !== null);
-    this.#chart.panes()[1]?.setStretchFactor(isChangeKnown ? CHANGE_SHARE : NO_SHARE);
+    this.chart.panes()[1]?.setStretchFactor(isChangeKnown ? CHANGE_SHARE : NO_SHARE);
     this.#changes.setData(
       rows.map((one) => ({ time: one.strike, call: one.callOiChange, put: one.putOiChange, isAtm: one.isAtm })),
     );
-    this.#chart.timeScale().fitContent();
-  }
-
-  /** @param {(at: number | undefined) => void} listener  Gets the strike under the pointer. */
-  onPoint(listener) {
-    this.#chart.subscribeCrosshairMove(({ time }) => listener(time));
-  }
-
-  remove() {
-    this.#chart.remove();
+    this.chart.timeScale().fitContent();
   }
 }
 
 /** Volatility over the strikes; a circle marks the strike at the money. */
-export class SmileDrawing {
-  #chart;
+export class SmileDrawing extends Drawing {
   #line;
   #marks;
   #color;
 
   /** @param {Library} library @param {HTMLElement} container @param {Palette} palette @param {readonly StrikeRow[]} rows */
   constructor(library, container, palette, rows) {
-    this.#chart = makeStrikeChart(library, container, palette, rows);
+    super(makeStrikeChart(library, container, palette, rows));
     this.#color = palette.text;
-    this.#line = this.#chart.addSeries(library.LineSeries, {
+    this.#line = this.chart.addSeries(library.LineSeries, {
       color: palette.line,
       lineWidth: 2,
       pointMarkersVisible: true,
@@ -108,28 +114,18 @@ export class SmileDrawing {
     const atm = rows.find(({ isAtm, iv }) => isAtm && iv !== null);
     const mark = { position: "aboveBar", shape: "arrowDown", color: this.#color, text: "ATM" };
     this.#marks.setMarkers(atm === undefined ? [] : [{ time: atm.strike, ...mark }]);
-    this.#chart.timeScale().fitContent();
-  }
-
-  /** @param {(at: number | undefined) => void} listener  Gets the strike under the pointer. */
-  onPoint(listener) {
-    this.#chart.subscribeCrosshairMove(({ time }) => listener(time));
-  }
-
-  remove() {
-    this.#chart.remove();
+    this.chart.timeScale().fitContent();
   }
 }
 
 /** Candles of the present day, with the clock of IST. */
-export class CandleDrawing {
-  #chart;
+export class CandleDrawing extends Drawing {
   #candles;
 
   /** @param {Library} library @param {HTMLElement} container @param {Palette} palette */
   constructor(library, container, palette) {
-    this.#chart = makeTimeChart(library, container, palette);
-    this.#candles = this.#chart.addSeries(library.CandlestickSeries, {
+    super(makeTimeChart(library, container, palette));
+    this.#candles = this.chart.addSeries(library.CandlestickSeries, {
       // Not by color alone: a candle that rose is hollow, one that fell is filled.
       upColor: palette.ground,
       wickUpColor: palette.rise,
@@ -143,16 +139,12 @@ export class CandleDrawing {
   /** @param {readonly Candle[]} candles */
   draw(candles) {
     this.#candles.setData(candles.map(({ at, ...prices }) => ({ time: at + IST_SECONDS, ...prices })));
-    this.#chart.timeScale().fitContent();
+    this.chart.timeScale().fitContent();
   }
 
-  /** @param {(at: number | undefined) => void} listener  Gets the second under the pointer. */
+  /** @override @param {(at: number | undefined) => void} listener  Gets the second of the true UTC epoch. */
   onPoint(listener) {
-    this.#chart.subscribeCrosshairMove(({ time }) => listener(time === undefined ? undefined : time - IST_SECONDS));
-  }
-
-  remove() {
-    this.#chart.remove();
+    super.onPoint((time) => listener(time === undefined ? undefined : time - IST_SECONDS));
   }
 }
 
