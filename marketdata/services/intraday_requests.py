@@ -54,9 +54,7 @@ def current_candles(*, instrument: Instrument, interval: int, now: datetime) -> 
     calendar = selectors.read_calendar(about=today)
     first, closed_since = calendar.session_day(segment, now) or today, calendar.closed_since(segment, now)
     while True:
-        held = board.read_intraday(instrument.pk, interval)
-        if held is not None and held.day != first:
-            held = None  # of an earlier session
+        held = _read(board, instrument, interval, first)
         if held is not None and _holds(held, closed_since, now):
             return _known(held)
         waited = time.monotonic() - began_at
@@ -65,7 +63,11 @@ def current_candles(*, instrument: Instrument, interval: int, now: datetime) -> 
             instrument.pk, interval, milliseconds=REQUEST_MS, most_a_second=MOST_A_SECOND, at=at
         ):
             try:
-                return _known(_request(board, instrument, interval, first=first, now=now))
+                # Again: the request of another caller may have ended since the reading above.
+                held = _read(board, instrument, interval, first)
+                if held is None or not _holds(held, closed_since, now):
+                    held = _request(board, instrument, interval, first=first, now=now)
+                return _known(held)
             finally:
                 board.end_intraday_request(instrument.pk, interval)
         if held is not None and held.candles is not None:
@@ -74,6 +76,12 @@ def current_candles(*, instrument: Instrument, interval: int, now: datetime) -> 
             raise CandlesUnavailable("The broker's candles are not available now. Try again in half a minute.")
         release_database()
         time.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  jitter is no secret
+
+
+def _read(board: RestBoard, instrument: Instrument, interval: int, session_day: date) -> IntradayCandles | None:
+    """Return the broker's answer about this session that the board has."""
+    held = board.read_intraday(instrument.pk, interval)
+    return held if held is not None and held.day == session_day else None
 
 
 def _request(board: RestBoard, instrument: Instrument, interval: int, *, first: date, now: datetime) -> IntradayCandles:
