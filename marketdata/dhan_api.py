@@ -1,28 +1,20 @@
-"""HTTP client of the broker: snapshot prices, the instrument file, and access tokens.
+"""HTTP client of the broker: snapshot prices, candles, option chains, and access tokens.
 
-The only module that knows the broker's HTTP paths and responses. No URL, error or log line contains an access token, a
-PIN or a one-time password. Nothing here retries or waits for the account's turn: callers of market data take it on the
-rest board.
+The only module that knows the broker's HTTP paths and responses, except for instrument files (`instrument_file`). No
+URL, error or log line contains an access token, a PIN or a one-time password. Nothing here retries or waits for the
+account's turn: callers of market data take it on the rest board.
 
 Every answer is read item by item (`dhan.rest_answers`): what is odd is left out, counted on the rest board for
 `/metrics`, and logged once for each kind. `dhan_http` has the errors.
 """
 
-import gzip
 import logging
-import tempfile
-import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from io import TextIOWrapper
-from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import pyotp
@@ -46,7 +38,6 @@ from marketdata.dhan_http import (
     RequestRefused,
     error_of,
     send,
-    tls_context,
 )
 from marketdata.domain.instruments import InstrumentKey, InstrumentType, OptionType
 from marketdata.domain.intraday import Candles
@@ -60,7 +51,6 @@ __all__ = [
     "Answer",
     "DhanError",
     "DhanUnreachable",
-    "InstrumentFileError",
     "IssuedToken",
     "LoginRefused",
     "RateLimited",
@@ -72,7 +62,6 @@ __all__ = [
     "fetch_profile",
     "fetch_quotes",
     "generate_token",
-    "open_instrument_file",
     "renew_token",
 ]
 
@@ -84,20 +73,8 @@ QUOTE_SECONDS: Final = 6.0  # Chosen: twice the timeout of a read. An answer tha
 # Chosen: long. The broker ends the old token even if its response comes too late, and then the new one is lost.
 TOKEN_TIMEOUT: Final = httpx.Timeout(20.0, connect=5.0)
 TOKEN_SECONDS: Final = 25.0  # Chosen: with the 28 s of storing below the 60 s of the task (`tasks`).
-# Chosen: per read, not for the whole download.
-FILE_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
-FILE_SECONDS: Final = 300.0  # Chosen: half of the time limit of the task, so that the refusal is recorded.
-# Chosen: seven times the usual file (about 35 MB). Bounds the temporary file.
-MAX_FILE_BYTES: Final = 256 * 1024 * 1024
-# Chosen: far above a row. Bounds the memory for a file without line ends.
-MAX_LINE_CHARACTERS: Final = 64 * 1024
-GZIP_MAGIC: Final = b"\x1f\x8b"  # RFC 1952, section 2.3.1
 
 Item = TypeVar("Item")
-
-
-class InstrumentFileError(Exception):
-    """An instrument file cannot be read or is incomplete; the text is a sentence."""
 
 
 class Answer(StrEnum):
@@ -254,82 +231,6 @@ def _issue(request: Request) -> IssuedToken:
         if expires_at is None:
             _note_odd_value(Answer.TOKEN, OddKind.TIME, "expiryTime")
     return IssuedToken(token, expires_at)
-
-
-@dataclass(frozen=True, slots=True)
-class InstrumentFile:
-    """An open instrument file: its lines, and the time at the server that sent it, None for a path."""
-
-    lines: Iterator[str]
-    served_at: datetime | None = None
-
-
-@contextmanager
-def open_instrument_file(source: str) -> Iterator[InstrumentFile]:
-    """Yield the file at a path or http(s) URL, plain or gzip.
-
-    Raises InstrumentFileError, also while lines are read.
-    """
-    if source.startswith(("http://", "https://")):
-        # The whole file first: callers read the lines inside a transaction, which must not wait for the network.
-        with tempfile.TemporaryFile() as downloaded:
-            served_at = _download(source, downloaded)
-            with _text_of(downloaded) as text:
-                yield InstrumentFile(_lines(text, source), served_at)
-        return
-    try:
-        file = Path(source).open("rb")  # noqa: SIM115  Only errors of opening get this text.
-    except OSError as error:
-        raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
-    with file, _text_of(file) as text:
-        yield InstrumentFile(_lines(text, source))
-
-
-def _download(url: str, file: IO[bytes]) -> datetime | None:
-    """Write the response to `file`; return the time at the server, None without a valid one."""
-    size, ends_at = 0, time.monotonic() + FILE_SECONDS
-    try:
-        with httpx.stream("GET", url, timeout=FILE_TIMEOUT, follow_redirects=True, verify=tls_context()) as response:
-            if response.status_code != httpx.codes.OK:
-                raise InstrumentFileError(f"{url} answers {response.status_code}.")
-            for chunk in response.iter_bytes():
-                size += len(chunk)
-                if size > MAX_FILE_BYTES:
-                    raise InstrumentFileError(f"{url} is longer than {MAX_FILE_BYTES:,} bytes.")
-                if time.monotonic() > ends_at:
-                    raise InstrumentFileError(f"{url} was not downloaded within {FILE_SECONDS:.0f} s.")
-                file.write(chunk)
-            return _served_at(response.headers)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise InstrumentFileError(f"{url} cannot be downloaded: {error}.") from error
-
-
-def _served_at(headers: httpx.Headers) -> datetime | None:
-    # A cache answers with the Date of the original response, and its Age in seconds (RFC 9111, section 5.1).
-    age = headers.get("Age", "0").strip()
-    try:
-        sent = parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return None
-    return sent + timedelta(seconds=int(age)) if age.isdecimal() and len(age) < 10 and sent.tzinfo else None
-
-
-def _text_of(file: IO[bytes]) -> TextIOWrapper:
-    file.seek(0)
-    is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    file.seek(0)
-    binary: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
-    return TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="")
-
-
-def _lines(text: TextIOWrapper, source: str) -> Iterator[str]:
-    try:
-        while line := text.readline(MAX_LINE_CHARACTERS):
-            yield line
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InstrumentFileError(f"{source} is cut off or damaged: {error}.") from error
-    except OSError as error:
-        raise InstrumentFileError(f"{source} cannot be read: {error.strerror}.") from error
 
 
 def _fetch_content(answer: Answer, keys: Sequence[InstrumentKey], credentials: Credentials) -> object:

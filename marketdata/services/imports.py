@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models.functions import Now
 
-from marketdata import dhan_api, notices, selectors
+from marketdata import notices, selectors
 from marketdata.dhan import scrip_master
 from marketdata.dhan.scrip_master import MasterRefused, MasterRow
 from marketdata.domain.changes import EVERYTHING
@@ -33,6 +33,7 @@ from marketdata.domain.list_rules import (
     judge,
 )
 from marketdata.domain.succession import find_change_of_row
+from marketdata.instrument_file import InstrumentFileError, open_instrument_file
 from marketdata.models import IndexSpelling, InstrumentImport
 from marketdata.selectors.imports import accepted_imports
 from marketdata.selectors.succession import read_pair
@@ -93,7 +94,7 @@ def import_instruments(
             raise MasterRefused(f"There is no import {accepts} to accept.")
         # Only the date of the host can be wrong: a date that was given, or is set for a demo, is meant.
         _import_file(record, is_host_date=as_of is None and settings.MARKET_DATE is None, report=report)
-    except (MasterRefused, dhan_api.InstrumentFileError) as refusal:
+    except (MasterRefused, InstrumentFileError) as refusal:
         _record_refusal(record, refusal)
     else:
         _record_success(record)
@@ -102,7 +103,7 @@ def import_instruments(
 
 def _import_file(record: InstrumentImport, *, is_host_date: bool, report: Progress) -> None:
     """Make the list that of the file, in one transaction, which a dry run rolls back. Raises what refuses the file."""
-    with dhan_api.open_instrument_file(record.source) as file, transaction.atomic():
+    with open_instrument_file(record.source) as file, transaction.atomic():
         reading = scrip_master.read_rows(file.lines, as_of=record.as_of, spellings=_read_spellings())
         record.layout = reading.layout
         served_on = _other_date(file.served_at, as_of=record.as_of, now=record.started_at) if is_host_date else None
