@@ -167,30 +167,25 @@ class _Api:
     async def historical(self, request: Request) -> Response:
         self._authenticate(request, needs_client_id=False)
         body = await _read_json(request)
+        key, kind = _asked_instrument(body)
         try:
-            key = InstrumentKey(ExchangeSegment[body["exchangeSegment"]], int(body["securityId"]))
             first, end = (date.fromisoformat(body[name]) for name in ("fromDate", "toDate"))
-            kind = InstrumentType(body["instrument"])
         except (KeyError, TypeError, ValueError):
             raise bad_input() from None
         self._allow(self._data_calls.take(time.monotonic()))
-        row = self._market.row_of.get(key)
-        if row is None or self._listing[row].type is not kind:
-            raise no_data()
+        row = self._listed_row(key, kind)
         columns = daily_candles.list_candles(
             self._market, row, first=first, end=end, today=datetime.now(IST).date(), with_oi=body.get("oi") is True
         )
-        if not columns["timestamp"]:
-            raise no_data()
-        return answer_faults.respond(columns, self._feed.faults, daily_candles.encode)
+        return self._respond_candles(columns)
 
     async def intraday(self, request: Request) -> Response:
         self._authenticate(request, needs_client_id=False)
         body = await _read_json(request)
+        key, kind = _asked_instrument(body)
         try:
-            key = InstrumentKey(ExchangeSegment[body["exchangeSegment"]], int(body["securityId"]))
             first, last = (datetime.fromisoformat(body[name]).replace(tzinfo=IST) for name in ("fromDate", "toDate"))
-            kind, minutes = InstrumentType(body["instrument"]), int(body["interval"])
+            minutes = int(body["interval"])
         except (KeyError, TypeError, ValueError):
             raise bad_input() from None
         if minutes not in intraday_candles.INTERVALS or last - first > timedelta(days=intraday_candles.LONGEST_DAYS):
@@ -198,17 +193,15 @@ class _Api:
         if len(body["toDate"]) == len("YYYY-MM-DD"):  # Of a date alone the whole day is meant.
             last += timedelta(days=1) - timedelta(seconds=1)
         self._allow(self._data_calls.take(time.monotonic()))
-        row = self._market.row_of.get(key)
+        row = self._listed_row(key, kind)
         # Of an option the levels of its driver say nothing: only spots and futures have candles here.
-        if row is None or self._listing[row].type is not kind or self._market.contracts.is_option[row]:
+        if self._market.contracts.is_option[row]:
             raise no_data()
         now = datetime.now(IST)
         self._market.advance(now.timestamp())
         self._market.refresh_stale(np.array([row], dtype=np.intp), now.timestamp())
         columns = intraday_candles.list_candles(self._market, row, first=first, last=last, now=now, minutes=minutes)
-        if not columns["timestamp"]:
-            raise no_data()
-        return answer_faults.respond(columns, self._feed.faults, daily_candles.encode)
+        return self._respond_candles(columns)
 
     async def profile(self, request: Request) -> Response:
         self._authenticate(request, needs_client_id=False)
@@ -250,6 +243,18 @@ class _Api:
 
     def _respond(self, body: Body) -> Response:
         return answer_faults.respond(body, self._feed.faults)
+
+    def _respond_candles(self, columns: dict[str, list[float]]) -> Response:
+        if not columns["timestamp"]:
+            raise no_data()
+        return answer_faults.respond(columns, self._feed.faults, daily_candles.encode)
+
+    def _listed_row(self, key: InstrumentKey, kind: InstrumentType) -> int:
+        """Return the row of an instrument of that type."""
+        row = self._market.row_of.get(key)
+        if row is None or self._listing[row].type is not kind:
+            raise no_data()
+        return row
 
     def _row(self, segment: ExchangeSegment, security_id: int) -> int | None:
         return self._market.row_of.get(InstrumentKey(segment, security_id))
@@ -324,6 +329,14 @@ def _asked_instruments(body: Body) -> dict[ExchangeSegment, list[int]]:
             # Distinct ids: the answer has each instrument once, and the limit counts it once.
             asked[ExchangeSegment[name]] = list(dict.fromkeys(numbers))
     return asked
+
+
+def _asked_instrument(body: Body) -> tuple[InstrumentKey, InstrumentType]:
+    try:
+        key = InstrumentKey(ExchangeSegment[body["exchangeSegment"]], int(body["securityId"]))
+        return key, InstrumentType(body["instrument"])
+    except (KeyError, TypeError, ValueError):
+        raise bad_input() from None
 
 
 def _asked_underlying(body: Body) -> tuple[ExchangeSegment, int, str | None]:
