@@ -47,11 +47,12 @@ class Market:
         self._advanced_at = now
         self._factor = 0.0
         self._noise = np.zeros(len(contracts.drivers.names))
+        self._levels = self._compute_levels()
         self._traded_at = np.zeros(len(contracts))
         self._turnover = np.zeros(len(contracts))
         self._open_day(now)
         self.minutes = MinuteLevels()
-        self.minutes.record(now, self._levels())
+        self.minutes.record(now, self._levels)
 
     def advance(self, now: float) -> None:
         """Move every driver to `now`. Without effect if the clock has not advanced."""
@@ -61,7 +62,7 @@ class Market:
             return
         self._advanced_at = now
         self._step(elapsed)
-        self.minutes.record(now, self._levels())
+        self.minutes.record(now, self._levels)
 
     def trade(self, rows: Rows, now: float) -> None:
         """Execute a trade in each of `rows`, which are distinct, at bid or ask around the price of its driver."""
@@ -102,7 +103,7 @@ class Market:
 
     def spot(self, rows: Rows) -> Floats:
         """Return the level of each row's driver."""
-        return self._levels()[self.contracts.driver[rows]]
+        return self._levels[self.contracts.driver[rows]]
 
     def forward(self, rows: Rows) -> Floats:
         """Return the forward of each row: of a spot the spot, of an option the forward that it is written on."""
@@ -133,7 +134,7 @@ class Market:
         # Chosen weights: an index updates most, and no row has weight 0, or it would never update.
         return np.where(contracts.is_index, 50.0, well_known * near * moneyness) + 1e-3
 
-    def _levels(self) -> Floats:
+    def _compute_levels(self) -> Floats:
         drivers = self.contracts.drivers
         return drivers.level * np.exp(drivers.beta * self._factor + self._noise)
 
@@ -144,6 +145,7 @@ class Market:
         own = self.contracts.drivers.volatility * 0.8 * root
         self._factor = self._factor * keep + COMMON_VOLATILITY * root * float(self._random.standard_normal())
         self._noise = self._noise * keep + own * self._random.standard_normal(len(self._noise))
+        self._levels = self._compute_levels()
 
     def _volatility(self, rows: Rows, forward: Floats, years: Floats) -> Floats:
         at_the_money = self.contracts.drivers.volatility[self.contracts.driver[rows]]
