@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.stack import Stack
 from tests.e2e.test_analytics import COMPUTES_WITHIN_MS, UNKNOWN
@@ -71,3 +71,26 @@ def test_the_charts_of_a_chain_open_by_their_key_and_have_the_values_of_its_cell
         expect(page.locator("#chart-canvas canvas")).to_have_count(0)
     # The policy of the page forbids what the library would do for its logo.
     assert refused == []
+
+
+def test_a_chart_without_values_shows_a_sentence_and_not_the_chart_before(page: Page, stack: Stack) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/intraday*", hold)
+    add_reliance(page)
+    page.locator("#charts-open").click()
+    page.locator("[data-chart=oi]").click()
+    expect(page.locator("#chart-canvas canvas").first).to_be_visible()
+
+    page.locator("[data-chart=underlying]").click()
+
+    expect(page.locator("#chart-sentence")).to_have_text("Loading …")
+    expect(page.locator("#chart-canvas canvas")).to_have_count(0)
+
+    held[0].continue_()
+
+    expect(page.locator("#chart-canvas canvas").first).to_be_visible()
+    expect(page.locator("#chart-sentence")).to_be_hidden()

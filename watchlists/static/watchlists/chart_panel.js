@@ -219,6 +219,8 @@ export class ChartPanel {
       this.#writeTable(chain);
     } else if (this.#library !== null && this.#rows.length > 0) {
       this.#draw(this.#library, chain);
+    } else {
+      this.#removeDrawing(); // It would go on showing other values, above the sentence.
     }
     this.#read();
   }
