@@ -24,8 +24,10 @@ django.setup(set_prefix=False)
 # After the setup: these modules import models, which need the loaded apps.
 from marketdata.domain.sessions import IST, SessionBook  # noqa: E402
 from marketdata.selectors import read_calendar as read_market_calendar  # noqa: E402
+from marketdata.streaming.feed_status import Room  # noqa: E402
 from marketdata.streaming.hub import QuoteHub  # noqa: E402
 from marketdata.streaming.scans import ScanRelay  # noqa: E402
+from subscriptions import selectors as subscriptions  # noqa: E402
 from terminal.admission import Admission, take_all_descriptors  # noqa: E402
 from terminal.heartbeats import Heartbeats  # noqa: E402
 from terminal.http_handler import OneThreadHandler  # noqa: E402
@@ -57,10 +59,16 @@ async def read_calendar() -> SessionBook:
     return await database_sync_to_async(read_market_calendar)(about=timezone.now().astimezone(IST).date())
 
 
+async def read_room() -> Room:
+    """Return how many instruments are live, and how many fit; the hub reads it every 5 s."""
+    connections = await database_sync_to_async(subscriptions.list_connections, thread_sensitive=False)()
+    return Room(sum(one.load for one in connections), sum(one.capacity for one in connections))
+
+
 take_all_descriptors()
 http = OneThreadHandler()
 shared, logins = SharedWatches(), LoginMonitor()
-hub = QuoteHub(read_calendar=read_calendar, note_changes=shared.note)
+hub = QuoteHub(read_calendar=read_calendar, read_room=read_room, note_changes=shared.note)
 watch_sockets(hub, shared, logins)
 serve_own_metrics(REGISTRY)
 sockets = Admission(socket_application(hub, shared=shared, logins=logins, relay=ScanRelay()))

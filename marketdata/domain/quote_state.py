@@ -88,6 +88,14 @@ def list_closed(
     return {segment: moment for segment, moment in since.items() if moment is not None}
 
 
+def list_changes(
+    book: SessionBook, *, closed: Collection[ExchangeSegment], now: datetime
+) -> dict[ExchangeSegment, datetime | None]:
+    """Return for each segment when it opens, if it is in `closed`, else when it closes; None where nobody knows."""
+    # A segment that trades although the calendar has it closed has no known end.
+    return {one: book.next_opening(one, now) if one in closed else book.closes_at(one, now) for one in ExchangeSegment}
+
+
 class SegmentActivity:
     """Which segments trade now: those with an instrument that traded twice within seconds (`TradeLags`).
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from marketdata.streaming.analytics_frames import AnalyticsOutbox
-from marketdata.streaming.feed_status import FeedStatus
+from marketdata.streaming.feed_status import FeedStatus, Room
 from marketdata.streaming.outbox import Outbox
 
 Clock = Callable[[], float]
@@ -19,6 +19,7 @@ class Client:
         self.analytics = AnalyticsOutbox()
         self._clock = clock
         self.sent_feed: FeedStatus | None = None
+        self.sent_room: Room | None = None
         self._ready = asyncio.Event()
 
     def watch(self, instrument_ids: Sequence[int], series_ids: Sequence[int] = ()) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionReport, ConnectionState, Delivery
+from marketdata.streaming.reconnects import Reconnect
 
 SILENT_AFTER_SECONDS: Final = 1.6
 """Chosen: one missed heartbeat of 1 s plus 0.6 s for a busy machine, so that browsers know within 2 s."""
@@ -31,6 +32,14 @@ class StreamState(StrEnum):
     STOPPED = "stopped"
     SILENT = "silent"  # reported live, but without a recent frame
     NO_OWNER = "no_owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Live instruments in use on all connections, and how many fit; None while the database does not answer."""
+
+    used: int | None = None
+    capacity: int | None = None
 
 
 class FeedState(StrEnum):
@@ -57,6 +66,9 @@ class FeedStatus:
     delays: tuple[int, ...] = ()  # seconds by connection, 0 where prices are not delayed
     closed: tuple[tuple[int, int], ...] = ()
     """Closed segments with the time of their close (true UTC epoch in ms)."""
+    changes_at: tuple[tuple[int, int | None], ...] = ()
+    """Each segment with the time at which it closes, or opens again; None where the calendar does not know it."""
+    last_reconnect: Reconnect | None = None
 
     @property
     def live_count(self) -> int:

@@ -6,9 +6,9 @@ Theory of operation. The first client starts the hub; it stops `linger_seconds` 
    between the snapshot and the stream.
 2. A gap in the sequence, a new epoch or a lost bus makes a connection incomplete. The hub requests another FULL frame.
    If none arrives within a second, it shows the last-value cache of that connection.
-3. Five tasks: absorb frames, read the owners' reports, read the calendar, forward changes of what viewers see, judge
-   the feed and repair. One more task per client sends, so that a client that does not read delays no other. All share
-   one event loop; no lock is needed.
+3. Six tasks: absorb frames, read the owners' reports, read the calendar, read how many instruments are live, forward
+   changes of what viewers see, judge the feed and repair. One more task per client sends, so that a client that does
+   not read delays no other. All share one event loop; no lock is needed.
 
 Decides nothing about rows (`mirror`), rates (`outbox`) or the status of the feed (`feed_status`).
 """
@@ -30,17 +30,18 @@ from marketdata.derived_board import DerivedSubscriber
 from marketdata.domain.changes import Changes
 from marketdata.domain.feed import ConnectionMeasurements, ConnectionReport
 from marketdata.domain.quote_rows import BusFrame, FrameError
-from marketdata.domain.quote_state import SegmentActivity, list_closed
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
 from marketdata.streaming.client import Client, Clock
 from marketdata.streaming.derived_mirror import DerivedMirror
-from marketdata.streaming.feed_status import FeedStatus, judge_feed
+from marketdata.streaming.feed_status import FeedStatus, Room, judge_feed
 from marketdata.streaming.frames import CloseCode, encode_status
-from marketdata.streaming.messages import feed_message
+from marketdata.streaming.hours import MarketHours
+from marketdata.streaming.messages import feed_message, room_message
 from marketdata.streaming.mirror import Absorbed, QuoteMirror
 from marketdata.streaming.moments import Moments
 from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
+from marketdata.streaming.reconnects import ReconnectTracker
 from marketdata.streaming.tasks import run_until_first_ends
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ BEAT_SECONDS: Final = 0.2
 REPORTS_EVERY_SECONDS: Final = 0.5
 # Chosen: sessions change on the minute and staff edit them rarely; two queries a minute per process.
 CALENDAR_EVERY_SECONDS: Final = 30.0
+# Chosen: a trader sees soon that the room ends; one query per process, however many browsers there are.
+ROOM_EVERY_SECONDS: Final = 5.0
 # Chosen: ten flushes (FLUSH_MS is 100): an owner that is alive answers a request with one of the next frames.
 ANSWER_WITHIN_SECONDS: Final = 1.0
 # Chosen: short, to follow a restart of Redis closely; the cap spares one that is down.
@@ -61,6 +64,7 @@ LONGEST_RETRY_SECONDS: Final = 1.0
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
 ReadCalendar = Callable[[], Awaitable[SessionBook]]
+ReadRoom = Callable[[], Awaitable[Room]]
 NoteChanges = Callable[[Changes], None]
 
 
@@ -75,12 +79,15 @@ class QuoteHub:
         send_timeout_seconds: float = CLOSE_AFTER_SECONDS,
         clock: Clock = time.monotonic,
         read_calendar: ReadCalendar | None = None,
+        read_room: ReadRoom | None = None,
+        room_every_seconds: float = ROOM_EVERY_SECONDS,
         note_changes: NoteChanges | None = None,
         connect_derived: Callable[[], DerivedSubscriber] | None = derived_board.connect_subscriber,
     ) -> None:
         self.mirror = QuoteMirror()
         self.derived = DerivedMirror()
         self.feed: FeedStatus | None = None
+        self.room: Room | None = None
         # Seconds since 1970 differ between two runs of a process: a browser that reconnects sees the new epoch.
         self.epoch = int(time.time())
         self._connect = connect
@@ -89,6 +96,9 @@ class QuoteHub:
         self._clock = clock
         # Without it every weekday has the ordinary hours.
         self._read_calendar = read_calendar
+        # None for a process that shows no room.
+        self._read_room = read_room
+        self._room_every_seconds = room_every_seconds
         # Receives every published change of what viewers see; EVERYTHING after a loss of the bus.
         self._note_changes = note_changes
         # None for a process that shows no analytics.
@@ -98,8 +108,8 @@ class QuoteHub:
         self._moments = Moments()
         self._empty_since = 0.0
         self._runner: asyncio.Task[None] | None = None
-        self._calendar = SessionBook()
-        self._activity = SegmentActivity()
+        self._hours = MarketHours()
+        self._reconnects = ReconnectTracker()
         self._reports: dict[int, ConnectionReport] | None = None
         self._has_read_reports = False
         self._last_frame_at: dict[int, float] = {}
@@ -168,6 +178,10 @@ class QuoteHub:
             analytics = client.analytics.next_frame(self.derived, now=now, now_ms=moment.now_ms)
             if analytics is not None:
                 await send_bytes(analytics)
+            room = self.room
+            if room is not None and room is not client.sent_room:
+                client.sent_room = room
+                await send_text(orjson.dumps(room_message(room)).decode())
         if news is None or (client.outbox.is_blocked and frame is None and news.makes_rows_live(client.sent_feed)):
             return
         client.sent_feed = news
@@ -207,6 +221,8 @@ class QuoteHub:
         works = [self._listen(board), self._read_reports(board), self._refresh_calendar(), self._beat(board)]
         if self._note_changes is not None:
             works.append(self._listen_changes(board, self._note_changes))
+        if self._read_room is not None:
+            works.append(self._refresh_room(self._read_room))
         derived = None if self._connect_derived is None else self._connect_derived()
         if derived is not None:
             works.append(self._listen_derived(derived))
@@ -290,7 +306,8 @@ class QuoteHub:
                 async with asyncio.timeout(REPORTS_EVERY_SECONDS):
                     listed = await board.list_reports()
                 self._reports = {one.connection: one for one in listed}
-                self._activity.note((segment for one in listed for segment in one.ticking), now=self._clock())
+                self._reconnects.note(self._reports, now_ms=time.time_ns() // 1_000_000)
+                self._hours.note_trades((segment for one in listed for segment in one.ticking), clock=self._clock())
             except (BoardError, OSError, TimeoutError):
                 # Once for each loss. Owners drop what Redis does not take, and a frame that it delivers late, when it
                 # answers again, has old prices: only a FULL frame makes a connection live again.
@@ -304,10 +321,22 @@ class QuoteHub:
         while True:
             if self._read_calendar is not None:
                 try:
-                    self._calendar = await self._read_calendar()
+                    self._hours.calendar = await self._read_calendar()
                 except (DatabaseError, OSError) as error:
                     logger.warning("market calendar not readable (%s); using the former one", type(error).__name__)
             await asyncio.sleep(CALENDAR_EVERY_SECONDS)
+
+    async def _refresh_room(self, read: ReadRoom) -> None:
+        while True:
+            try:
+                room = await read()
+            except (DatabaseError, OSError) as error:
+                logger.debug("room not readable (%s): it is unknown", type(error).__name__)
+                room = Room()
+            # By identity: a client is sent only another value.
+            if room != self.room:
+                self.room = room
+            await asyncio.sleep(self._room_every_seconds)
 
     async def _listen_changes(self, board: HubBoard, note: NoteChanges) -> None:
         pause = FIRST_RETRY_SECONDS
@@ -319,12 +348,6 @@ class QuoteHub:
             except (BoardError, OSError, TimeoutError) as error:
                 logger.debug("changes not readable (%s); again within %.1f s", type(error).__name__, pause)
             pause = await _wait_to_retry(pause)
-
-    def _list_closed(self, now: datetime) -> tuple[tuple[int, int], ...]:
-        """Return each closed segment with the time of its close; recent trades outrank the calendar."""
-        ticking = self._activity.list_ticking(now=self._clock())
-        closed = list_closed(self._calendar, ticking=ticking, now=now)
-        return tuple((int(segment), round(since.timestamp() * 1_000)) for segment, since in closed.items())
 
     async def _beat(self, board: HubBoard) -> None:
         """Judge the feed and repair incomplete connections, five times a second."""
@@ -350,7 +373,8 @@ class QuoteHub:
                 number: measurements.delivery.condition for number, (measurements, _) in self._measurements.items()
             },
         )
-        feed = replace(feed, closed=self._list_closed(datetime.now(tz=UTC)))
+        feed = self._hours.complete(feed, now=datetime.now(tz=UTC), clock=self._clock())
+        feed = replace(feed, last_reconnect=self._reconnects.last)
         if feed != self.feed:
             logger.info("feed is %s: %d of %d connections live", feed.state, feed.live_count, len(feed.connections))
             self.feed = feed

@@ -15,18 +15,18 @@ sentence. The client chooses the id of a watch; a second watch with the same id 
     {"type": "ack", "seq": 17}                               after a frame was applied
     {"type": "resync"}                                       a snapshot
     {"type": "ping"}                                         {"type": "pong"}
-    at any time                                              welcome, feed, notice, watchlist_changed, error
+    at any time                                              welcome, feed, room, notice, watchlist_changed, error
     with watchlist_changed                                   the new answer to each watch of the list, if it changed
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
 
 from marketdata.domain.analytics.rankings import Ranking, Scan
-from marketdata.streaming.feed_status import FeedStatus, StreamState
+from marketdata.streaming.feed_status import FeedStatus, Room, StreamState
 from marketdata.streaming.outbox import RATES_HZ
 
 # Chosen: the largest useful message, MAX_INSTRUMENTS ids of seven digits without spaces, has 16,060 bytes.
@@ -262,4 +262,11 @@ def feed_message(feed: FeedStatus) -> dict[str, Any]:
             for number, (status, error) in enumerate(zip(feed.connections, feed.errors, strict=True), start=1)
         ],
         "closed": {str(segment): since_ms for segment, since_ms in feed.closed},
+        "changes_at": {str(segment): at_ms for segment, at_ms in feed.changes_at},
+        "last_reconnect": feed.last_reconnect and asdict(feed.last_reconnect),
     }
+
+
+def room_message(room: Room) -> dict[str, Any]:
+    """Return the `room` message of the browser wire."""
+    return {"type": "room", "used": room.used, "capacity": room.capacity}
