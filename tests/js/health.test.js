@@ -16,7 +16,7 @@ function see(socket = {}, state = "live", live = 5, isReceiving = true, measurem
     error: number === 5 && live < 5 ? "code 805" : "",
   }));
   return judgeHealth({
-    socket: { state: "open", attempt: 0, retryAt: 0, code: 0, ...socket },
+    socket: { state: "open", attempt: 0, retryAt: 0, code: 0, openedAt: 0, ...socket },
     feed: state === null ? null : { state, live, total: 5, connections },
     isReceiving,
     ageMs: 180,
@@ -26,7 +26,7 @@ function see(socket = {}, state = "live", live = 5, isReceiving = true, measurem
   });
 }
 
-test("a live feed shows the age of the newest packet, not that of a frame without one", () => {
+test("a live feed shows the older of two ages, that of its newest packet and the lag of its trades", () => {
   const measurements = [
     { packetAgeMs: 1_500, received: 18_000, due: 20_000, tradeLagMs: 400 },
     { packetAgeMs: 900, received: 2_000, due: 0, tradeLagMs: 1_240 },
@@ -35,8 +35,25 @@ test("a live feed shows the age of the newest packet, not that of a frame withou
 
   const { tone, label, detail, cause } = see({}, "live", 5, true, measurements, 100);
 
-  assert.deepEqual([tone, label, detail], ["live", "Live", "1.0 s"]);
+  assert.deepEqual([tone, label, detail], ["live", "Live", "1.2 s"]);
   assert.match(cause, /The last packet came 1\.0 s ago\. 20,000 packets in 10 s, 20,000 due\. Trades arrive after 1\.2 s\./);
+});
+
+test("a price is live up to two seconds, by the way from the exchange and by that from the broker", () => {
+  const of = (/** @type {number} */ packetAgeMs, /** @type {number | null} */ tradeLagMs, due = 100) => {
+    const { tone, label, detail } = see({}, "live", 5, true, [{ packetAgeMs, received: 100, due, tradeLagMs }]);
+    return [tone, label, detail];
+  };
+
+  assert.deepEqual(of(300, 2_000), ["live", "Live", "2.0 s"]);
+  assert.deepEqual(of(300, 2_400), ["warn", "Delayed", "2.4 s"]);
+  assert.deepEqual(of(2_100, 400), ["warn", "Delayed", "2.1 s"]);
+  assert.deepEqual(of(60_000, null, 0).slice(0, 2), ["live", "Live"], "no packet is due");
+});
+
+test("a new page and a new socket wait for their first frame without an alarm", () => {
+  assert.deepEqual([see({ openedAt: 9_000 }, "live", 5, false).tone, see({ openedAt: 9_000 }, "live", 5, false).label], ["wait", "Connecting"]);
+  assert.equal(see({ openedAt: 7_000 }, "live", 5, false).label, "Stale");
 });
 
 test("a stale feed shows the time since its last packet", () => {
@@ -75,7 +92,7 @@ test("while other connections carry all instruments the chip says so and stays g
 });
 
 test("a delayed feed shows the longest delay", () => {
-  const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+  const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0, openedAt: 0 });
   const connections = [5, 8].map((delay, index) => ({
     number: index + 1,
     state: "delayed",
@@ -109,7 +126,7 @@ test("a server that sends nothing makes the page stale after any feed status", (
 });
 
 test("a closed market shows no warning and its last session in every state of the feed", () => {
-  const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+  const socket = /** @type {SocketStatus} */ ({ state: "open", attempt: 0, retryAt: 0, code: 0, openedAt: 0 });
   const closedSinceMs = Date.parse("2026-11-20T10:10:00Z");
   for (const state of ["live", "reconnecting", "no_owner"]) {
     const feed = { state, live: 0, total: 5, connections: [] };

@@ -269,3 +269,18 @@ test("after the close, a price that the broker gave then is the closing one", ()
 
   assert.equal(cache.stateOf(cache.find(41)), "closed");
 });
+
+test("after a reconnect prices stay, as stale, until the new socket has answered all watches", () => {
+  const cache = new QuoteCache();
+  cache.setFeed(makeFeed());
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41), makeQuote(42)]));
+  cache.restart();
+
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41, { ltp: 101 })], 8));
+  cache.setReceiving(true);
+
+  assert.deepEqual([cache.find(41)?.ltp, cache.stateOf(cache.find(41))], [101, "live"]);
+  assert.deepEqual([cache.find(42)?.ltp, cache.stateOf(cache.find(42))], [100, "stale"]);
+  cache.apply({ ...makeFrame("snapshot", 2, [makeQuote(41)], 8), serverTimeMs: 5_001 });
+  assert.equal(cache.find(42), null);
+});

@@ -147,3 +147,25 @@ test("R22: the backoff doubles with jitter up to 15 s", () => {
   ]);
   assert.equal(backoffMs(3, 0), 1_600);
 });
+
+test("when the network is back a backoff ends, and a quiet socket is replaced at once", (context) => {
+  let now = 0;
+  context.mock.method(performance, "now", () => now);
+  const market = makeSocket();
+  FakeSocket.all[0]?.deliver({ type: "welcome" });
+
+  now = 1_000;
+  market.reconnectNow();
+  assert.equal(FakeSocket.all.length, 1, "it delivers");
+
+  now = 4_000;
+  market.reconnectNow();
+  assert.equal(FakeSocket.all.length, 2);
+  assert.equal(FakeSocket.all[0]?.readyState, 3);
+  assert.equal(market.status.state, "connecting");
+
+  FakeSocket.all[1]?.closeWith(1006);
+  assert.equal(market.status.state, "waiting");
+  market.reconnectNow();
+  assert.equal(FakeSocket.all.length, 3);
+});

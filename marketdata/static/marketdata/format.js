@@ -190,6 +190,29 @@ export function formatTimeWithSeconds(epochMs) {
   return TIME_WITH_SECONDS.format(epochMs);
 }
 
+const WEEKDAY_IN_INDIA = new Intl.DateTimeFormat("en-IN", { weekday: "short", timeZone: "Asia/Kolkata" });
+
+/**
+ * Format a time of the next days: Mon 09:15.
+ * @param {number} epochMs
+ */
+export function formatWeekdayTime(epochMs) {
+  return `${WEEKDAY_IN_INDIA.format(epochMs)} ${formatTime(epochMs)}`;
+}
+
+/**
+ * Format the time until an event, in two units at most: 2 d 20 h, 3 h 12, 12 min.
+ * @param {number} ms  Rounded up to the minute: at 0 min the event is over.
+ */
+export function formatCountdown(ms) {
+  const minutes = Math.max(0, Math.ceil(ms / 60_000));
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 24) {
+    return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  }
+  return hours > 0 ? `${hours} h ${String(minutes % 60).padStart(2, "0")}` : `${minutes} min`;
+}
+
 /** @param {number} days */
 export function formatDaysLeft(days) {
   return days === 0 ? "today" : `${days}d`;

@@ -12,6 +12,8 @@
  * @property {number} total
  * @property {{number: number, state: string, error: string, delay_seconds?: number}[]} connections
  * @property {Record<string, number>} [closed]  End of the last session of each closed segment, epoch in ms.
+ * @property {Record<string, number | null>} [changes_at]  When each segment closes, or opens again, epoch in ms.
+ * @property {{at_ms: number, connection: number, cause: string} | null} [last_reconnect]  Of a broker connection.
  */
 
 /**
@@ -51,6 +53,9 @@ export function judgeQuote(quote, isConnectionLive, closedSinceMs) {
 
 /** No price is live without a frame for this long. Chosen: two missed frames; the server sends one a second or more. */
 export const RECEIVING_WITHIN_MS = 2_000;
+
+/** Chosen: a server answers all watches of a new socket within this time, one after the other. */
+const HOLD_MS = 3_000;
 
 /** On a starved connection only rows with a packet in this time are live. STARVED_SECONDS: marketdata/domain/feed.py. */
 const STARVED_MS = 10_000;
@@ -96,6 +101,8 @@ export class QuoteCache {
   /** @type {{epoch: number, sequence: number} | null} */
   #position = null;
   #serverTimeMs = 0;
+  #isRestarted = false;
+  #holdUntilMs = 0;
   isReceiving = false;
 
   /** @type {Feed | null} */
@@ -123,13 +130,27 @@ export class QuoteCache {
     // A snapshot holds all watched instruments: others are no longer watched, and their quotes would age unnoticed.
     if (frame.kind === "snapshot") {
       this.markAll();
-      this.#quotes.clear();
+      this.#forgetUnwatched();
     }
     for (const quote of frame.quotes) {
       this.#quotes.set(quote.instrumentId, quote);
       this.#changed.add(quote.instrumentId);
     }
     return true;
+  }
+
+  /**
+   * Forget the quotes before a snapshot. A new socket answers the watches one by one, so at first a snapshot lacks
+   * instruments that are on the screen: their prices stay for that long, as those of no connection, which are stale.
+   */
+  #forgetUnwatched() {
+    if (this.#isRestarted) {
+      this.#isRestarted = false;
+      this.#holdUntilMs = this.#serverTimeMs + HOLD_MS;
+    }
+    const former = this.#quotes;
+    const isHolding = this.#serverTimeMs < this.#holdUntilMs;
+    this.#quotes = new Map(isHolding ? [...former].map(([id, quote]) => [id, { ...quote, connection: 0 }]) : []);
   }
 
   /**
@@ -181,6 +202,7 @@ export class QuoteCache {
   /** Begin with a new socket, whose sequence restarts at 1. Prices stay on the screen, as stale. */
   restart() {
     this.#position = null;
+    this.#isRestarted = true;
     this.setReceiving(false);
   }
 

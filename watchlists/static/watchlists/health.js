@@ -2,10 +2,14 @@
 // of the feed, and the ages of the last frame and packet. The worst wins. Pure; painted by chip.js.
 
 import { formatAge, formatDay, formatWhole } from "../marketdata/format.js";
+import { RECEIVING_WITHIN_MS } from "../marketdata/quotes.js";
 
 /** @typedef {import("./socket.js").SocketStatus} SocketStatus */
 /** @typedef {import("../marketdata/quotes.js").Feed} Feed */
 /** @typedef {import("../marketdata/frames.js").Measurements} Measurements */
+
+/** Required: a price that is older on the screen is delayed; so is one whose trade is older (ux: two truths). */
+const LIVE_WITHIN_MS = 2_000;
 
 /**
  * @typedef {object} Health
@@ -35,6 +39,9 @@ export function judgeHealth({ socket, feed, isReceiving, ageMs, now, measurement
   if (feed === null) {
     return { tone: "wait", label: "Connecting", detail: "", cause: "Waiting for the status of the feed." };
   }
+  if (!isReceiving && now - socket.openedAt < RECEIVING_WITHIN_MS) {
+    return { tone: "wait", label: "Connecting", detail: "", cause: "Waiting for the first prices." };
+  }
   if (!isReceiving) {
     return { tone: "warn", label: "Stale", detail: age(ageMs), cause: "No data from the server. Prices may be outdated." };
   }
@@ -45,7 +52,33 @@ export function judgeHealth({ socket, feed, isReceiving, ageMs, now, measurement
   const ages = numbersIn(measurements.map((one) => one.packetAgeMs));
   const packetAgeMs = ages.length > 0 ? Math.min(...ages) + sinceMs : null;
   const health = judgeFeed(feed, packetAgeMs ?? ageMs);
-  return feed.state === "live" ? withMeasurements(health, measurements, packetAgeMs) : health;
+  if (feed.state !== "live" && feed.state !== "carried") {
+    return health;
+  }
+  const judged = withWorstAge(health, feed.state, measurements, packetAgeMs, sinceMs);
+  return feed.state === "live" ? withMeasurements(judged, measurements, packetAgeMs) : judged;
+}
+
+/**
+ * Return the health of a feed whose connections are live, by the older of two ages: how long ago data came, and how
+ * late trades arrive.
+ * @param {Health} health
+ * @param {string} state
+ * @param {Measurements[]} measurements
+ * @param {number | null} packetAgeMs
+ * @param {number} sinceMs
+ * @returns {Health}
+ */
+function withWorstAge(health, state, measurements, packetAgeMs, sinceMs) {
+  const lagMs = Math.max(0, ...numbersIn(measurements.map((one) => one.tradeLagMs)));
+  // Where no packet is due, its age says nothing: prices do not move.
+  const transportMs = measurements.some((one) => one.due > 0) ? (packetAgeMs ?? sinceMs) : sinceMs;
+  const worstMs = Math.max(lagMs, transportMs);
+  if (worstMs > LIVE_WITHIN_MS) {
+    const why = lagMs >= transportMs ? "trades arrive late" : "no data has come for a moment";
+    return { tone: "warn", label: "Delayed", detail: age(worstMs), cause: health.cause.replace(/\.$/, `, but ${why}.`) };
+  }
+  return state === "live" && measurements.some((one) => one.due > 0) ? { ...health, detail: age(worstMs) } : health;
 }
 
 /**

@@ -8,7 +8,8 @@ import { decodeFrame } from "../marketdata/frames.js";
 
 /**
  * Status of the socket. `waiting` is a backoff; `ended` is final: the close code forbids a retry.
- * @typedef {{state: "connecting" | "open" | "waiting" | "ended", attempt: number, retryAt: number, code: number}} SocketStatus
+ * `openedAt` is of the newest socket that the server has accepted. Times are of performance.now().
+ * @typedef {{state: "connecting" | "open" | "waiting" | "ended", attempt: number, retryAt: number, code: number, openedAt: number}} SocketStatus
  */
 
 /**
@@ -21,6 +22,8 @@ import { decodeFrame } from "../marketdata/frames.js";
 
 /** An open socket without data for this long is replaced. Chosen: the server sends a frame at least once a second. */
 const KEEPALIVE_TIMEOUT_MS = 8_000;
+/** Chosen: two missed frames; when the network is back, a socket that was quiet for longer is not waited for. */
+const QUIET_MS = 2_000;
 /** Chosen: a server restart takes a few seconds, and a trader waits no longer than this after it. */
 const MAX_BACKOFF_MS = 15_000;
 
@@ -53,7 +56,7 @@ export class MarketSocket {
   #receivedAt = 0;
 
   /** @type {SocketStatus} */
-  status = { state: "connecting", attempt: 0, retryAt: 0, code: 0 };
+  status = { state: "connecting", attempt: 0, retryAt: 0, code: 0, openedAt: -Infinity };
 
   /** @param {string} url @param {Listener} listener */
   constructor(url, listener) {
@@ -76,6 +79,20 @@ export class MarketSocket {
   retryNow() {
     if (this.status.state === "waiting") {
       this.open();
+    }
+  }
+
+  /**
+   * Reconnect now, because the network is back: end a backoff, and replace a socket that may belong to the former
+   * network. One that delivers stays.
+   */
+  reconnectNow() {
+    this.retryNow();
+    const isQuiet = performance.now() - this.#receivedAt > QUIET_MS;
+    if (isQuiet && (this.status.state === "open" || this.status.state === "connecting")) {
+      const former = this.#socket;
+      this.open();
+      former?.close();
     }
   }
 
@@ -138,7 +155,7 @@ export class MarketSocket {
 
   #resume() {
     // Only the welcome proves that the server accepted this page: it rejects a login after the handshake.
-    this.#setStatus({ state: "open", attempt: 0, retryAt: 0, code: 0 });
+    this.#setStatus({ state: "open", attempt: 0, retryAt: 0, code: 0, openedAt: performance.now() });
     this.#send({ type: "rate", hz: this.#rateHz });
     for (const [id, what] of this.#watches) {
       this.#send({ type: "watch", id, ...what });
@@ -152,13 +169,13 @@ export class MarketSocket {
     }
     this.#socket = null;
     if (!isRetryable(code)) {
-      this.#setStatus({ state: "ended", attempt: 0, retryAt: 0, code });
+      this.#setStatus({ ...this.status, state: "ended", attempt: 0, retryAt: 0, code });
       return;
     }
     const attempt = this.status.attempt + 1;
     const wait = backoffMs(attempt, Math.random());
     this.#timer = setTimeout(() => this.open(), wait);
-    this.#setStatus({ state: "waiting", attempt, retryAt: performance.now() + wait, code });
+    this.#setStatus({ ...this.status, state: "waiting", attempt, retryAt: performance.now() + wait, code });
   }
 
   /** @param {object} message */

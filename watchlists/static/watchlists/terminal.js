@@ -17,12 +17,14 @@ import { ChainOpening } from "./opening.js";
 import { ChainPanel } from "./panel.js";
 import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
+import { StatusLine } from "./status_line.js";
 import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
 import { legsOf } from "./underlying.js";
 import { isChain } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
+/** @typedef {import("./socket.js").SocketStatus} SocketStatus */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 
 /** The trader's preference: 1, 4 or 10, which the server allows. */
@@ -31,6 +33,8 @@ const RATE_HZ = Number(document.documentElement.dataset["rate"]);
 const HIDDEN_RATE_HZ = 1;
 /** Chosen: the age in the chip and the end of a flash are at most this late. */
 const CHECK_EVERY_MS = 250;
+/** Required: analytics are unknown this long after their last frame. STALE_SECONDS: marketdata/derived_board.py. */
+const ANALYTICS_KEPT_MS = 3_000;
 /** Chosen: they fit in one row of a phone. */
 const SHORTCUTS = 3;
 /** Below this width the chain is under the watchlist; the same width in terminal.css. */
@@ -41,15 +45,17 @@ class Terminal {
   #quotes = new QuoteCache();
   #analytics = new AnalyticsCache();
   #chip = new ConnectionChip();
+  #line = new StatusLine();
   #notices = new Notices(byId("notices"));
   #socket = new MarketSocket(`${window.location.origin.replace(/^http/, "ws")}/ws/market/`, {
     onMessage: (message) => this.#dispatch(message),
     onFrame: (frame) => this.#applyFrame(frame),
     onAnalytics: (frame) => {
+      this.#analyticsEndAt = Infinity;
       this.#analytics.apply(frame);
       this.#paintSoon();
     },
-    onStatus: (status) => this.#noteSocketStatus(status.state),
+    onStatus: (status) => this.#noteSocketStatus(status),
   });
   #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#quotes, (symbol) => this.#opening.open({ symbol }));
   #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (request) =>
@@ -85,12 +91,15 @@ class Terminal {
   #unacknowledged = 0;
   #isPaintDue = false;
   #wasLost = false;
+  /** When the analytics of a lost socket become unknown; Infinity once a new one has sent others. */
+  #analyticsEndAt = Infinity;
 
   start() {
     this.#offerShortcuts();
     offerOwnTab(() => this.#panel.chain);
     offerDownload(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
+    window.addEventListener("online", () => this.#socket.reconnectNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     bindKeys({
       c: () => this.#charts.toggle(),
@@ -120,6 +129,7 @@ class Terminal {
   /** @param {Frame} frame */
   #applyFrame(frame) {
     this.#frameAt = performance.now();
+    this.#line.noteFrame(this.#frameAt);
     this.#lastFrame = frame;
     if (!this.#quotes.apply(frame)) {
       // Frames are missing: the snapshot that answers replaces all quotes.
@@ -141,6 +151,9 @@ class Terminal {
       case "feed":
         this.#quotes.setFeed(message);
         this.#paintSoon();
+        break;
+      case "room":
+        this.#line.noteRoom(message);
         break;
       case "chain":
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
@@ -176,21 +189,24 @@ class Terminal {
     this.#paintSoon();
   }
 
-  /** @param {string} state */
-  #noteSocketStatus(state) {
+  /** @param {SocketStatus} status */
+  #noteSocketStatus(status) {
+    const { state } = status;
+    this.#line.noteSocket(status);
     if (state === "waiting") {
       this.#wasLost = true;
     }
     if (state !== "open") {
       this.#quotes.restart();
-      this.#analytics.clear();
+      // Dashes for the moment of a reconnect would hide figures that are gray, and come back.
+      this.#analyticsEndAt = Math.min(this.#analyticsEndAt, performance.now() + ANALYTICS_KEPT_MS);
     } else if (this.#wasLost) {
       // Changes that the server announced without a socket are lost: read the list.
       this.#wasLost = false;
       this.#entries.request();
     }
     // The session ended while the page was open (close code LOGIN_REQUIRED): only a login helps.
-    if (state === "ended" && this.#socket.status.code === 4401) {
+    if (state === "ended" && status.code === 4401) {
       window.location.assign(this.#boot.login_url);
       return;
     }
@@ -250,6 +266,11 @@ class Terminal {
       this.#quotes.setReceiving(isReceiving);
       this.#paintSoon();
     }
+    if (performance.now() > this.#analyticsEndAt) {
+      this.#analyticsEndAt = Infinity;
+      this.#analytics.clear();
+      this.#paintSoon();
+    }
     this.#paintHealth();
     this.#title.paint(this.#panel.chain, this.#quotes, performance.now());
   }
@@ -271,6 +292,10 @@ class Terminal {
     });
     this.#chip.paint(health);
     document.body.dataset["health"] = health.tone;
+    const { feed, isReceiving } = this.#quotes;
+    // The countdown follows the server's clock; the browser's may be minutes wrong.
+    const serverNowMs = this.#lastFrame === null ? Date.now() : this.#lastFrame.serverTimeMs + sinceMs;
+    this.#line.paint({ feed, measurements, isReceiving, serverNowMs, now });
   }
 
   // --- the chain and the list
