@@ -7,7 +7,7 @@ arrives, and viewers read again at intervals. Call it after the commit. Quotes n
 import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, get_channel_layer
@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 # Chosen: the change is committed; many messages to a slow Redis must not hold the request longer than two timeouts.
 TIMEOUTS: Final = 2
 
-Message = Mapping[str, str]
+Message = Mapping[str, Any]
+Target = Mapping[str, str | None]
+"""Symbol, exchange and ISO expiry of an entry."""
+
 WATCHLIST_CHANGED: Final[Message] = {"type": "watchlist_changed"}
 """The watchlist of the trader changed: open pages read it again."""
 
@@ -37,9 +40,12 @@ def user_group(user_id: int) -> str:
     return f"user.{user_id}"
 
 
-def notice(kind: str, text: str) -> Message:
-    """Return the message of a notice to display; `kind` is its stable name for programs."""
-    return {"type": "notice", "kind": kind, "text": text}
+def notice(kind: str, text: str, *, lost: Sequence[Target] = ()) -> Message:
+    """Return the message of a notice to display; `kind` is its stable name for programs.
+
+    `lost` are the entries that stopped streaming and that the trader may want to stream again.
+    """
+    return {"type": "notice", "kind": kind, "text": text, **({"lost": [dict(one) for one in lost]} if lost else {})}
 
 
 def send_on_commit(user_ids: Collection[int], *messages: Message) -> None:

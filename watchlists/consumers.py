@@ -137,7 +137,8 @@ class MarketConsumer(AsyncWebsocketConsumer):
 
     async def notice(self, event: Mapping[str, Any]) -> None:
         """Forward a notice of a service to the browser."""
-        await self._send_json({"type": "notice", "kind": event["kind"], "text": event["text"]})
+        known = {name: event[name] for name in ("kind", "text", "lost") if name in event}
+        await self._send_json({"type": "notice", **known})
 
     async def watchlist_changed(self, _event: Mapping[str, Any]) -> None:
         """Announce that the trader's list changed; the new answer to its watches follows where that changed too."""

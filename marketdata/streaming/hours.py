@@ -30,7 +30,9 @@ class MarketHours:
         return replace(
             feed,
             closed=tuple((int(segment), _milliseconds(since)) for segment, since in closed.items()),
-            changes_at=tuple((int(segment), at and _milliseconds(at)) for segment, at in changes.items()),
+            changes_at=tuple(
+                (int(segment), None if at is None else _milliseconds(at)) for segment, at in changes.items()
+            ),
         )
 
 

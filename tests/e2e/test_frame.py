@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
-from tests.e2e.stack import Stack, expect_live_feed
+from accounts.models import User
+from tests.e2e.stack import Stack, expect_live_feed, in_separate_session
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
 
@@ -102,3 +103,45 @@ def test_a_page_that_loads_shows_no_alarm_before_its_first_prices(page: Page, st
     expect_live_feed(page)
 
     assert "warn" not in page.evaluate("[...window.tones]")
+
+
+def test_a_notice_is_shown_for_a_moment_and_stays_behind_the_bell(page: Page, stack: Stack) -> None:
+    in_separate_session(lambda: User.objects.update(instrument_quota=1))
+    page.goto(f"{stack.url}/#RELIANCE")
+    page.wait_for_function(LIVE_ROWS)
+    ladder = page.locator("#ladder").bounding_box()
+
+    # Of the second expiry nothing streams yet that the trader could share.
+    page.keyboard.press("]")
+    expect(page.locator("#chain-add")).to_be_visible()
+    page.locator("#chain-add").click()
+
+    expect(page.locator(".toast")).to_contain_text("live instruments")
+    assert page.locator("#ladder").bounding_box() == ladder
+    expect(page.locator("#bell")).to_have_attribute("aria-label", "Notices, 1 new")
+    expect(page.locator(".toast")).to_have_count(0, timeout=12_000)
+
+    page.locator("#bell").click()
+    expect(page.locator(".notice")).to_contain_text("live instruments")
+    expect(page.locator("#bell-count")).to_be_empty()
+    page.keyboard.press("Escape")
+    expect(page.locator(".notice")).to_be_hidden()
+    expect(page.locator("#bell")).to_be_focused()
+
+    page.keyboard.press("Enter")
+    page.locator("#notices-dismiss").click()
+    expect(page.locator(".notice")).to_have_count(0)
+
+
+def test_the_menu_of_the_user_closes_on_escape_and_on_a_click_elsewhere(page: Page) -> None:
+    menu = page.locator(".user-menu")
+    page.locator("#user-summary").click()
+    expect(menu).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(page.locator("#user-summary")).to_be_focused()
+
+    page.locator("#user-summary").click()
+    page.locator("#chain").click()
+
+    expect(menu).to_be_hidden()

@@ -24,17 +24,17 @@ def test_a_trader_gets_a_notice_of_an_eviction_and_streams_again_with_one_click(
     admin_page.click(".confirm input[type=submit]")
     expect(admin_page.locator(".messagelist")).to_contain_text("Notified: trader1.")
 
-    expect(page.locator("#notices")).to_contain_text("(by staff): Runaway script")
+    expect(page.locator("#notices")).to_contain_text("By the desk: Runaway script. RELIANCE")
     entry = page.locator(".entry")
     expect(entry).to_contain_text("Streaming stopped")
     expect(entry.locator(".price")).to_have_text("\N{EN DASH}")
 
-    entry.locator("text=Stream again").click()
+    page.locator(".toast").locator("text=Stream again").click()
 
     expect(entry).to_contain_text("50 options")
     expect(entry.locator(".entry-state")).to_have_count(0)
-    # The notice stays until the trader dismisses it.
-    page.locator(".notice .icon-button").click()
+    # The trader has acted on it: neither the line nor the history has it any more.
+    expect(page.locator(".toast")).to_have_count(0)
     expect(page.locator(".notice")).to_have_count(0)
 
 
@@ -51,7 +51,7 @@ def test_a_chain_beyond_the_quota_is_rejected_with_a_narrower_offer(page: Page, 
     page.locator("#chain-expiries .chip").nth(1).click()
     page.locator("#chain-add").click()
 
-    notice = page.locator(".notice")
+    notice = page.locator(".toast")
     expect(notice).to_contain_text("This chain needs 50 more live instruments; you have 40 left. ±9 strikes would fit.")
     notice.locator("text=Add ±9 strikes").click()
 

@@ -110,7 +110,7 @@ def test_a_chain_without_room_is_shown_with_the_reason_and_streams_when_it_is_ad
         page.locator("#chain-add").click()
 
         expect(page.locator("#chain-banner")).to_be_hidden()
-        expect(page.locator(".notice")).to_contain_text("Added RELIANCE")
+        expect(page.locator(".toast")).to_contain_text("Added RELIANCE")
         page.wait_for_function("() => document.querySelectorAll('.strike-row[data-call=live]').length > 20")
     finally:
         in_separate_session(lambda: FeedConnection.objects.update(capacity=5_000))

@@ -152,7 +152,7 @@ def evict_chains(*, claim_ids: Collection[int], actor: str, reason: str, now: da
     """
     with placement(now=now):
         evicted = _evict(_list_chains(claim_ids), cause=Cause(reason, actor, now))
-        _notify_losers_on_commit(evicted, f"(by staff): {reason}")
+        _notify_losers_on_commit(evicted, f"By the desk: {reason.rstrip('.')}.")
         return evicted
 
 
@@ -249,6 +249,7 @@ def _split(claims: Sequence[Claim], total: Release) -> Release:
         released_by_claim=by_claim,
         subject=wording.describe_claim(claims[0]),
         usernames=tuple(sorted(users.values())),
+        target=wording.identify_claim(claims[0]),
     )
 
 
@@ -256,15 +257,17 @@ def _notify_on_commit(evicted: Sequence[Release], added: AddedItem) -> None:
     """Send the adding trader the chains evicted for the item, and the other traders the chains that they lost."""
     if added.user_id is not None:
         _send_on_commit(added.user_id, wording.describe_added(added.words, [one.subject for one in evicted]))
-    _notify_losers_on_commit(evicted, f"(capacity limit): {added.words} needed the room", adder=added.user_id)
+    _notify_losers_on_commit(evicted, f"{added.words} needed room.", adder=added.user_id)
 
 
 def _notify_losers_on_commit(evicted: Sequence[Release], why: str, *, adder: int | None = None) -> None:
     losers = {user_id for one in evicted for user_id in one.user_ids if user_id != adder}
     for user_id in sorted(losers):
-        lost = [one.subject for one in evicted if user_id in one.user_ids]
-        _send_on_commit(user_id, f"Removed {wording.format_list(lost)} {why}")
+        lost = [one for one in evicted if user_id in one.user_ids]
+        text = f"{why} {wording.format_list([one.subject for one in lost])} stopped streaming."
+        _send_on_commit(user_id, text, lost=[one.target for one in lost])
 
 
-def _send_on_commit(user_id: int, text: str) -> None:
-    notices.send_on_commit([user_id], notices.notice(EVICTED_NOTICE, text), notices.WATCHLIST_CHANGED)
+def _send_on_commit(user_id: int, text: str, *, lost: Sequence[notices.Target] = ()) -> None:
+    message = notices.notice(EVICTED_NOTICE, text, lost=lost)
+    notices.send_on_commit([user_id], message, notices.WATCHLIST_CHANGED)

@@ -32,6 +32,7 @@ class Release:
     released_by_claim: Mapping[int, int] = field(default_factory=dict)  # `released` by claim id
     subject: str = ""  # of an evicted chain, as traders read it: "INFY 24 Feb"
     usernames: tuple[str, ...] = ()  # of an evicted chain
+    target: Mapping[str, str | None] = field(default_factory=dict)  # of an evicted chain, as pages identify it
 
 
 def release(

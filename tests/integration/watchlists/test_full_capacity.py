@@ -76,7 +76,8 @@ def test_one_more_chain_evicts_the_oldest_and_both_traders_are_notified(
         {
             "type": "notice",
             "kind": "evicted",
-            "text": "Removed INFY 24 Feb (capacity limit): RELIANCE 24 Feb needed the room",
+            "text": "RELIANCE 24 Feb needed room. INFY 24 Feb stopped streaming.",
+            "lost": [{"symbol": "INFY", "exchange": "NSE", "expiry": "2026-02-24"}],
         },
         {"type": "watchlist_changed"},
     ]

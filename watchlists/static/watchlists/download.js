@@ -3,6 +3,7 @@
 import { fileNameOf, tableOf, toCsv, toTabbedText } from "./chain_table.js";
 import { announce } from "./chip.js";
 import { byId, make } from "./dom.js";
+import { closeFromOutside } from "./menus.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
@@ -38,7 +39,7 @@ export function offerDownload(readChain, quotes, analytics, notices) {
     "click",
     act((chain) => void copy(toTabbedText(tableOf(chain, readLeg)), chain, notices)),
   );
-  closeFromOutside(menu);
+  closeFromOutside(menu, byId("export-summary"));
 }
 
 /** @param {string} name @param {string} text */
@@ -59,19 +60,4 @@ async function copy(text, chain, notices) {
   } catch {
     notices.show("This browser does not let the page copy. Download the CSV instead.");
   }
-}
-
-/** @param {HTMLDetailsElement} menu */
-function closeFromOutside(menu) {
-  document.addEventListener("pointerdown", (event) => {
-    if (event.target instanceof Node && !menu.contains(event.target)) {
-      menu.open = false;
-    }
-  });
-  menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      byId("export-summary").focus();
-    }
-  });
 }

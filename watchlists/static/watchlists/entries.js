@@ -14,6 +14,7 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 /** @typedef {import("./search.js").AddRequest} AddRequest */
+/** @typedef {{symbol: string, exchange: string, expiry: string | null}} Target  An entry, as the server names it. */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
 export class Entries {
@@ -105,6 +106,24 @@ export class Entries {
     const { symbol, exchange, expiry, instrument_type: kind } = chain;
     await this.#addOrExplain({ symbol, exchange, expiry, instrument_type: kind });
     button.disabled = false;
+  }
+
+  /**
+   * Show a notice of the server, with a button for the entries that stopped streaming.
+   * @param {{text: string, lost?: Target[]}} notice
+   */
+  showNotice({ text, lost = [] }) {
+    const action = { label: "Stream again", onClick: () => this.#streamLost(lost) };
+    this.#notices.show(text, lost.length > 0 ? action : null);
+  }
+
+  /** @param {Target[]} lost */
+  async #streamLost(lost) {
+    const isLost = (/** @type {Entry} */ entry) =>
+      entry.state === "evicted" && lost.some((one) => isSameChain(one, entry));
+    for (const entry of this.#panel.entries.filter(isLost)) {
+      await this.#streamAgain(entry);
+    }
   }
 
   async #load() {

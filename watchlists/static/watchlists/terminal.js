@@ -12,6 +12,7 @@ import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
 import { bindKeys } from "./keys.js";
+import { closeFromOutside } from "./menus.js";
 import { Notices } from "./notices.js";
 import { ChainOpening } from "./opening.js";
 import { ChainPanel } from "./panel.js";
@@ -46,7 +47,7 @@ class Terminal {
   #analytics = new AnalyticsCache();
   #chip = new ConnectionChip();
   #line = new StatusLine();
-  #notices = new Notices(byId("notices"));
+  #notices = new Notices();
   #socket = new MarketSocket(`${window.location.origin.replace(/^http/, "ws")}/ws/market/`, {
     onMessage: (message) => this.#dispatch(message),
     onFrame: (frame) => this.#applyFrame(frame),
@@ -99,6 +100,7 @@ class Terminal {
     offerOwnTab(() => this.#panel.chain);
     offerDownload(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
+    closeFromOutside(/** @type {HTMLDetailsElement} */ (byId("user-menu")), byId("user-summary"));
     window.addEventListener("online", () => this.#socket.reconnectNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
     bindKeys({
@@ -169,7 +171,7 @@ class Terminal {
         }
         break;
       case "notice":
-        this.#notices.show(message.text);
+        this.#entries.showNotice(message);
         break;
       case "watchlist_changed":
         // No watch is sent: the server answers the watch of the list again.
