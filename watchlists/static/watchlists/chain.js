@@ -5,6 +5,7 @@ import * as format from "../marketdata/format.js";
 import { priceOf } from "../marketdata/quotes.js";
 import { setAttribute } from "./cells.js";
 import { make } from "./dom.js";
+import { GridFocus } from "./grid_focus.js";
 import { buildHead, LegCells, SIDE_COLUMNS } from "./leg_cells.js";
 import { isSameChain } from "./underlying.js";
 
@@ -50,6 +51,7 @@ export class ChainLadder {
   /** The first row above the spot. @type {HTMLElement | null} */
   #spotRow = null;
   #barsAt = -Infinity;
+  #focus;
   /** The strike that the address names, until a chain is shown. @type {number | null} */
   #soughtStrike = null;
 
@@ -62,7 +64,7 @@ export class ChainLadder {
     this.#container = container;
     this.#quotes = quotes;
     this.#analytics = analytics;
-    container.addEventListener("keydown", (event) => this.#moveFocus(event));
+    this.#focus = new GridFocus(container);
   }
 
   /**
@@ -79,7 +81,9 @@ export class ChainLadder {
     }
     // A recentred window has other strikes: the trader's scroll position stays; another chain or width moves it.
     const top = this.#container.scrollTop;
+    this.#focus.noteBefore();
     this.#build(chain);
+    this.#focus.setRows(this.#rows, isSame);
     this.paint(null);
     this.paintAnalytics(null);
     if (isSame && previous?.strikes.length === chain.strikes.length) {
@@ -101,9 +105,8 @@ export class ChainLadder {
     this.#soughtStrike = null;
     if (found !== undefined) {
       this.#scrollTo(found.row);
-      this.#setTabStop(found.heading);
       found.row.classList.add("sought");
-      found.heading.focus({ preventScroll: true });
+      this.#focus.focus(found.heading);
     }
   }
 
@@ -242,7 +245,7 @@ export class ChainLadder {
       this.#atmRow?.classList.remove("atm");
       this.#atmRow = nearest.row;
       nearest.row.classList.add("atm");
-      this.#setTabStop(nearest.heading);
+      this.#focus.offer(nearest.heading);
     }
   }
 
@@ -263,30 +266,5 @@ export class ChainLadder {
     const head = this.#container.querySelector(".ladder-head")?.clientHeight ?? 0;
     this.#container.scrollTop = row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2;
     this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
-  }
-
-  /** @param {HTMLElement} heading */
-  #setTabStop(heading) {
-    // Roving tabindex: Tab reaches the grid at one strike, and the arrow keys move from there.
-    for (const one of this.#rows) {
-      one.heading.tabIndex = one.heading === heading ? 0 : -1;
-    }
-  }
-
-  /** @param {KeyboardEvent} event */
-  #moveFocus(event) {
-    const at = this.#rows.findIndex((one) => one.heading === document.activeElement);
-    const steps = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
-    const step = steps[/** @type {keyof typeof steps} */ (event.key)];
-    if (at < 0 || step === undefined) {
-      return;
-    }
-    event.preventDefault();
-    const next = this.#rows[Math.max(0, Math.min(this.#rows.length - 1, at + step))];
-    if (next !== undefined) {
-      this.#setTabStop(next.heading);
-      next.heading.focus({ preventScroll: true });
-      next.row.scrollIntoView({ block: "nearest" });
-    }
   }
 }

@@ -58,6 +58,11 @@ export class Entries {
     this.#reloads.announce();
   }
 
+  /** The chains of the list. */
+  get chains() {
+    return this.#panel.entries.filter(isChain);
+  }
+
   /** @param {number[]} instruments  Those whose quotes the server sends for the list. */
   noteWatched(instruments) {
     this.#instruments = instruments;
@@ -102,10 +107,15 @@ export class Entries {
       return;
     }
     const button = byIdAs("chain-add", "button");
+    const hadFocus = document.activeElement === button;
     button.disabled = true;
     const { symbol, exchange, expiry, instrument_type: kind } = chain;
     await this.#addOrExplain({ symbol, exchange, expiry, instrument_type: kind });
     button.disabled = false;
+    // The button of a chain that is listed is hidden: the focus would fall to the page.
+    if (hadFocus && document.activeElement === document.body) {
+      (button.hidden ? byId("chain") : button).focus();
+    }
   }
 
   /**

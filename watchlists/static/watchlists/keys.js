@@ -1,12 +1,58 @@
-// Single-letter shortcuts of the page. They are ignored while the trader types, and can be switched off (WCAG 2.1.4).
+// The keys of the page, in one table, from which the page binds them and the overlay of `?` lists them. Single letters
+// are ignored while the trader types, and can be switched off (WCAG 2.1.4). Pure, except for bindKeys.
+
+/**
+ * One line of the table. A key with `elsewhere` is bound by the part of the page that has the focus; others need an
+ * action of bindKeys, and are listed only where the page has one.
+ * @typedef {object} Shortcut
+ * @property {readonly string[]} keys    Values of KeyboardEvent.key.
+ * @property {string} shown              As the overlay writes them.
+ * @property {string} does
+ * @property {"Anywhere" | "Chain" | "List" | "Grid"} group
+ * @property {boolean} [elsewhere]
+ */
+
+/** A new key is one line here and one action of bindKeys. */
+export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ ([
+  { keys: ["/"], shown: "/", does: "Go to the search", group: "Anywhere", elsewhere: true },
+  { keys: [], shown: "Ctrl K  ⌘ K", does: "Open the list of commands", group: "Anywhere", elsewhere: true },
+  { keys: ["?"], shown: "?", does: "Show these keys", group: "Anywhere" },
+  { keys: [], shown: "Esc", does: "Close a list, a menu or a window", group: "Anywhere", elsewhere: true },
+  { keys: ["g"], shown: "g", does: "Show the next columns", group: "Chain" },
+  { keys: ["c"], shown: "c", does: "Show or hide the charts", group: "Chain" },
+  { keys: ["."], shown: ".", does: "Scroll to the strike at the money", group: "Chain" },
+  { keys: ["["], shown: "[", does: "Open the expiry before", group: "Chain" },
+  { keys: ["]"], shown: "]", does: "Open the expiry after", group: "Chain" },
+  { keys: ["+"], shown: "+", does: "Show more strikes", group: "Chain" },
+  { keys: ["-"], shown: "-", does: "Show fewer strikes", group: "Chain" },
+  { keys: ["a"], shown: "a", does: "Add the open chain to the list", group: "Chain" },
+  { keys: [], shown: "Alt ↑  Alt ↓", does: "Move the entry up or down", group: "List", elsewhere: true },
+  { keys: [], shown: "← → ↑ ↓", does: "Move by a cell", group: "Grid", elsewhere: true },
+  { keys: [], shown: "Home  End", does: "Go to the first or last column", group: "Grid", elsewhere: true },
+  { keys: [], shown: "Ctrl Home  Ctrl End", does: "Go to the lowest or highest strike", group: "Grid", elsewhere: true },
+  { keys: [], shown: "Page Up  Page Down", does: "Move by ten strikes", group: "Grid", elsewhere: true },
+]);
+
+/** @typedef {Exclude<(typeof SHORTCUTS)[number], {elsewhere: true}>["keys"][number]} Key  Those that need an action. */
+/** @typedef {Partial<Record<Key, () => void>>} KeyActions */
+
+/**
+ * Return the lines of the table that a page with these actions has.
+ * @param {KeyActions} actions
+ * @returns {Shortcut[]}
+ */
+export function listShortcuts(actions) {
+  const all = /** @type {readonly Shortcut[]} */ (SHORTCUTS);
+  return all.filter((one) => one.elsewhere || one.keys.some((key) => key in actions));
+}
 
 /**
  * Call the action of a key when it is pressed outside of an input.
- * @param {Record<string, () => void>} actions  By the key's value.
+ * @param {KeyActions} actions
  */
 export function bindKeys(actions) {
   document.addEventListener("keydown", (event) => {
-    const action = actions[event.key];
+    const action = /** @type {Record<string, (() => void) | undefined>} */ (actions)[event.key];
     if (action === undefined || !isShortcut(event)) {
       return;
     }
@@ -19,5 +65,7 @@ export function bindKeys(actions) {
 export function isShortcut(event) {
   const isOff = document.documentElement.dataset["keys"] === "off";
   const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null;
-  return !isOff && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey;
+  // A window over the page has its own keys.
+  const isCovered = document.querySelector("dialog[open]") !== null;
+  return !isOff && !isTyping && !isCovered && !event.ctrlKey && !event.metaKey && !event.altKey;
 }

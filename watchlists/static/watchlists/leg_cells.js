@@ -58,7 +58,7 @@ export class LegCells {
     this.row = row;
     const first = side === "call" ? 1 : SIDE_COLUMNS + 2;
     const entries = COLUMNS[side].map((column, index) => {
-      const node = make("div", { role: "gridcell", class: `${side} ${column}`, "aria-colindex": String(first + index) });
+      const node = make("div", { role: "gridcell", tabindex: "-1", class: `${side} ${column}`, "aria-colindex": String(first + index) });
       row.append(node);
       return [column, column === "ltp" ? new PriceCell(node) : new Cell(node)];
     });

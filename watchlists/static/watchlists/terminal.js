@@ -11,10 +11,13 @@ import { byId, byIdAs, makeButton } from "./dom.js";
 import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
+import { offerHelp } from "./help.js";
 import { bindKeys } from "./keys.js";
 import { closeFromOutside } from "./menus.js";
 import { Notices } from "./notices.js";
 import { ChainOpening } from "./opening.js";
+import { listPageCommands, press, stepStrikes } from "./page_commands.js";
+import { Palette } from "./palette.js";
 import { ChainPanel } from "./panel.js";
 import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
@@ -26,6 +29,7 @@ import { isChain } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
 /** @typedef {import("./socket.js").SocketStatus} SocketStatus */
+/** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 
 /** The trader's preference: 1, 4 or 10, which the server allows. */
@@ -103,13 +107,7 @@ class Terminal {
     closeFromOutside(/** @type {HTMLDetailsElement} */ (byId("user-menu")), byId("user-summary"));
     window.addEventListener("online", () => this.#socket.reconnectNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
-    bindKeys({
-      c: () => this.#charts.toggle(),
-      g: () => this.#panel.nextColumns(),
-      ".": () => this.#panel.scrollToAtm(),
-      "[": () => this.#panel.stepExpiry(-1),
-      "]": () => this.#panel.stepExpiry(1),
-    });
+    this.#offerKeys();
     this.#socket.setRate(RATE_HZ);
     this.#socket.watch("strip", { instruments: this.#strip.instrumentIds });
     this.#socket.watch("list", { watchlist: true });
@@ -118,6 +116,36 @@ class Terminal {
     this.#entries.request();
     // A timer, not the next frame: a dead feed or socket sends nothing that could trigger the check.
     setInterval(() => this.#checkHealth(), CHECK_EVERY_MS);
+  }
+
+  #offerKeys() {
+    /** @type {import("./keys.js").KeyActions} */
+    const actions = {
+      "?": () => showHelp(),
+      c: () => this.#charts.toggle(),
+      g: () => this.#panel.nextColumns(),
+      ".": () => this.#panel.scrollToAtm(),
+      "[": () => this.#panel.stepExpiry(-1),
+      "]": () => this.#panel.stepExpiry(1),
+      "+": () => stepStrikes(1, this.#panel.chain?.strikes.length ?? 0),
+      "-": () => stepStrikes(-1, this.#panel.chain?.strikes.length ?? 0),
+      a: () => press("chain-add"),
+    };
+    const showHelp = offerHelp(actions);
+    bindKeys(actions);
+    const palette = new Palette(() =>
+      listPageCommands({
+        chains: [...this.#boot.indices.map((/** @type {{symbol: string}} */ { symbol }) => ({ symbol })), ...this.#listedChains()],
+        onOpen: (request) => this.#opening.open(request),
+        onHelp: showHelp,
+      }),
+    );
+    byId("palette-open").addEventListener("click", () => palette.toggle());
+  }
+
+  /** @returns {ChainRequest[]} */
+  #listedChains() {
+    return this.#entries.chains.map(({ symbol, exchange, expiry }) => ({ symbol, exchange, ...(expiry !== null && { expiry }) }));
   }
 
   #offerShortcuts() {

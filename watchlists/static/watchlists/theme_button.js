@@ -4,7 +4,7 @@ import { csrfToken } from "./api.js";
 import { byId } from "./dom.js";
 
 /** In the order of the clicks, with the words of the settings page. @type {Record<string, string>} */
-const THEMES = { auto: "as the system", dark: "dark", light: "light", contrast: "high contrast" };
+export const THEMES = { auto: "as the system", dark: "dark", light: "light", contrast: "high contrast" };
 const root = document.documentElement;
 const button = byId("theme");
 
@@ -38,12 +38,14 @@ async function save(theme) {
   }
 }
 
-button.addEventListener("click", async () => {
-  const theme = nextTheme(root.dataset["theme"] ?? "auto");
+/** @param {string} theme  One of THEMES. */
+export async function chooseTheme(theme) {
   root.dataset["theme"] = theme;
   label();
   if (!(await save(theme)) && root.dataset["theme"] === theme) {
     label(" (not saved: it lasts until you leave this page)");
   }
-});
+}
+
+button.addEventListener("click", () => void chooseTheme(nextTheme(root.dataset["theme"] ?? "auto")));
 label();

@@ -2,7 +2,7 @@
 
 import * as format from "../marketdata/format.js";
 import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
-import { make, makeButton } from "./dom.js";
+import { byId, make, makeButton } from "./dom.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
@@ -178,7 +178,8 @@ export class WatchlistPanel {
     if (focus !== null) {
       // The row that has the focus is gone: the one in its place takes it.
       const row = this.#rows.find((one) => one.entry.id === focus.id) ?? this.#rows[focus.index] ?? this.#rows.at(-1);
-      row?.buttons[focus.button]?.focus({ preventScroll: true });
+      // Of the last row: what a trader does with an empty list.
+      (row?.buttons[focus.button] ?? byId("search")).focus({ preventScroll: true });
     }
   }
 

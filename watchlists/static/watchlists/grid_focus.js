@@ -1,0 +1,161 @@
+// The focus in the ladder: arrow keys move it by a cell in both directions (ARIA: a grid with roving tabindex). It keeps
+// its strike and column when the rows are rebuilt. Paint only.
+
+/** Chosen: about half of what a screen shows, so that the trader keeps the context. */
+const PAGE_ROWS = 10;
+
+/** @typedef {{row: HTMLElement, strike: number}} GridRow */
+
+export class GridFocus {
+  #container;
+  /** @type {readonly GridRow[]} */
+  #rows = [];
+  /** The one cell that Tab reaches. @type {HTMLElement | null} */
+  #stop = null;
+  /** Where the focus is or was last; null until the trader has chosen a cell. @type {{strike: number, column: number} | null} */
+  #place = null;
+  #hadFocus = false;
+
+  /** @param {HTMLElement} container */
+  constructor(container) {
+    this.#container = container;
+    container.addEventListener("keydown", (event) => this.#handleKey(event));
+    container.addEventListener("click", (event) => this.#takeClick(event));
+  }
+
+  /** Note whether the focus is in the rows, before they are replaced. */
+  noteBefore() {
+    this.#hadFocus = this.#container.contains(document.activeElement);
+  }
+
+  /**
+   * Take new rows; where the focus was in the former ones, it goes to the same strike and column.
+   * @param {readonly GridRow[]} rows
+   * @param {boolean} isSameChain  Otherwise the place in the former chain means nothing.
+   */
+  setRows(rows, isSameChain) {
+    this.#rows = rows;
+    this.#stop = null;
+    if (!isSameChain) {
+      this.#place = null;
+    }
+    const place = this.#place;
+    const nearest = place && nearestRow(rows, place.strike);
+    const cell = place && nearest && cellAt(nearest.row, place.column);
+    if (cell) {
+      this.#setStop(cell);
+      if (this.#hadFocus) {
+        cell.focus({ preventScroll: true });
+      }
+    }
+    this.#hadFocus = false;
+  }
+
+  /** @param {HTMLElement} cell  Tab reaches the grid here, until the trader chooses another cell. */
+  offer(cell) {
+    if (this.#place === null) {
+      this.#setStop(cell);
+    }
+  }
+
+  /** @param {HTMLElement} cell  Focus it, without a scroll. */
+  focus(cell) {
+    this.#setStop(cell);
+    this.#place = this.#placeOf(cell);
+    cell.focus({ preventScroll: true });
+  }
+
+  /** @param {HTMLElement} cell */
+  #setStop(cell) {
+    if (this.#stop !== null && this.#stop !== cell) {
+      this.#stop.tabIndex = -1;
+    }
+    this.#stop = cell;
+    cell.tabIndex = 0;
+  }
+
+  /** @param {HTMLElement} cell */
+  #placeOf(cell) {
+    const one = this.#rows.find(({ row }) => row === cell.parentElement);
+    return one === undefined ? null : { strike: one.strike, column: [...one.row.children].indexOf(cell) };
+  }
+
+  /** @param {MouseEvent} event */
+  #takeClick(event) {
+    const cell = event.target instanceof Element ? event.target.closest(".strike-row > *") : null;
+    // A selection of text stays: the trader may be about to copy it.
+    if (cell instanceof HTMLElement && document.getSelection()?.isCollapsed !== false) {
+      this.focus(cell);
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  #handleKey(event) {
+    const cell = document.activeElement;
+    const at = this.#rows.findIndex(({ row }) => row === cell?.parentElement);
+    const step = stepOf(event);
+    if (at < 0 || step === null || !(cell instanceof HTMLElement)) {
+      return;
+    }
+    event.preventDefault();
+    const { row } = this.#rows[clamp(at + step.rows, this.#rows.length)] ?? {};
+    const next = row && moveAlong(row, [...(cell.parentElement?.children ?? [])].indexOf(cell), step.columns);
+    if (next) {
+      this.focus(next);
+      next.scrollIntoView({ block: "nearest", inline: "nearest" });
+    }
+  }
+}
+
+/**
+ * Return the move of a key in rows and columns; null for other keys.
+ * @param {KeyboardEvent} event
+ */
+function stepOf({ key, ctrlKey, metaKey, altKey }) {
+  if (altKey) {
+    return null;
+  }
+  if (ctrlKey || metaKey) {
+    const rows = { Home: -Infinity, End: Infinity }[key];
+    return rows === undefined ? null : { rows, columns: 0 };
+  }
+  const rows = { ArrowUp: -1, ArrowDown: 1, PageUp: -PAGE_ROWS, PageDown: PAGE_ROWS }[key] ?? 0;
+  const columns = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[key] ?? 0;
+  return rows === 0 && columns === 0 ? null : { rows, columns };
+}
+
+/** @param {number} index @param {number} length */
+function clamp(index, length) {
+  return Math.max(0, Math.min(length - 1, index));
+}
+
+/**
+ * Return the cell of a row that is some visible columns from a column; the preset hides others.
+ * @param {HTMLElement} row
+ * @param {number} from
+ * @param {number} columns
+ */
+function moveAlong(row, from, columns) {
+  const cells = [...row.children].filter((one) => one instanceof HTMLElement && one.getClientRects().length > 0);
+  const at = cells.findIndex((one) => one === row.children[from]);
+  const cell = cells[clamp(Math.max(0, at) + columns, cells.length)];
+  return cell instanceof HTMLElement ? cell : null;
+}
+
+/** @param {HTMLElement} row @param {number} column */
+function cellAt(row, column) {
+  const cell = row.children[column];
+  return cell instanceof HTMLElement ? cell : null;
+}
+
+/** @param {readonly GridRow[]} rows @param {number} strike */
+function nearestRow(rows, strike) {
+  /** @type {GridRow | null} */
+  let nearest = null;
+  for (const one of rows) {
+    if (nearest === null || Math.abs(one.strike - strike) < Math.abs(nearest.strike - strike)) {
+      nearest = one;
+    }
+  }
+  return nearest;
+}
