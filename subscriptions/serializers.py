@@ -14,7 +14,8 @@ from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, form
 from marketdata.serializers import format_quote
 from subscriptions.domain.claims import Tier
 from subscriptions.domain.connections import ConnectionStatus
-from subscriptions.selectors import ActivePage, ActiveSubscription, Status, SubscriptionDetail
+from subscriptions.domain.quota import QuotaUse
+from subscriptions.selectors import ActivePage, ActiveSubscription, QuotaClaim, Status, SubscriptionDetail
 from subscriptions.services import Placed, RebalanceReport
 
 MAX_WIDTH: Final = 101  # design.md section 6: the widest default (index chains); more is a listing, not a chain
@@ -145,6 +146,27 @@ def format_detail(detail: SubscriptionDetail) -> dict[str, Any]:
         "claims_by_kind": {kind.value: count for kind, count in detail.claims_by_kind.items()},
         "quote": format_quote(detail.quote) if detail.quote else None,
     }
+
+
+def format_quota_use(use: QuotaUse) -> dict[str, Any]:
+    """Return the quota of a trader and its use, in instruments."""
+    return {"quota": use.quota, "used": use.used, "left": use.left}
+
+
+def format_quota_claims(claims: Sequence[QuotaClaim]) -> list[dict[str, Any]]:
+    """Return the claims of a trader; `counted` of the `legs` of each count against the quota."""
+    return [
+        {
+            "kind": one.kind.value,
+            "name": one.name,
+            "expiry": one.expiry,
+            "expiry_display": format_expiry(one.expiry) if one.expiry else None,
+            "width": one.width,
+            "legs": one.legs,
+            "counted": one.counted,
+        }
+        for one in claims
+    ]
 
 
 def format_ws_status(connections: Sequence[ConnectionStatus]) -> dict[str, Any]:

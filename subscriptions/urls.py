@@ -11,5 +11,6 @@ urlpatterns = [
     path("option-chain/<str:symbol>", views.OptionChainView.as_view(), name="option-chain"),
     path("subscriptions/status", views.StatusView.as_view(), name="subscription-status"),
     path("subscriptions/active", views.ActiveView.as_view(), name="subscriptions-active"),
+    path("subscriptions/quota", views.QuotaView.as_view(), name="subscriptions-quota"),
     path("subscriptions/<str:token>", views.SubscriptionView.as_view(), name="subscription"),
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import status
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -47,6 +48,19 @@ class ActiveView(APIView):
         here = request.build_absolute_uri()
         following = replace_query_param(here, "cursor", page.next_after) if page.next_after else None
         return Response(serializers.format_active(page, next_address=following))
+
+
+class QuotaView(APIView):
+    """Your quota of instruments, its use, and your claims that use it, those with most of it first."""
+
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request: Request) -> Response:
+        if request.user.pk is None:
+            raise NotAuthenticated
+        use = selectors.read_quota_use(user_id=request.user.pk)
+        claims = selectors.list_quota_claims(user_id=request.user.pk)
+        return Response({**serializers.format_quota_use(use), "claims": serializers.format_quota_claims(claims)})
 
 
 class SubscriptionView(APIView):

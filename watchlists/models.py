@@ -4,6 +4,8 @@ The claim of an entry makes its instruments stream. An entry without a claim sta
 `evicted` or `not_subscribed`.
 """
 
+from typing import Final
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -21,14 +23,35 @@ class EntryKind(models.TextChoices):
     COMMODITY_OPTION = "COMMODITY_OPTION"
 
 
-DEFAULT_LIST = "Main"
+DEFAULT_LIST: Final = "Main"
+MAX_NAME: Final = 40  # Characters of the name of a list. Chosen: two names are still readable in a tab beside another.
+MAX_LISTS: Final = 9
+"""Lists of one trader. Chosen: each has a digit key."""
+
+
+class NamedList(models.Model):
+    """The name of one list of one trader. The lists stand in the order in which they were created.
+
+    A trader without a row has the empty list `DEFAULT_LIST`. The database refuses an entry on a list without a row, and
+    renames the list of each entry with its row (migration 0005).
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="named_lists")
+    name = models.CharField(max_length=MAX_NAME)
+
+    class Meta:
+        db_table = "named_lists"
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="named_list_once_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of user {self.user_id}"
 
 
 class WatchlistEntry(models.Model):
     """One entry of one trader's list."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlist_entries")
-    list_name = models.CharField(max_length=40, default=DEFAULT_LIST)
+    list_name = models.CharField(max_length=MAX_NAME, default=DEFAULT_LIST)
     kind = models.CharField(max_length=16, choices=EntryKind)
     # Of EQUITY and FUTURE.
     instrument = models.ForeignKey(

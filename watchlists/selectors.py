@@ -7,7 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
@@ -15,7 +16,7 @@ from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment
 from marketdata.domain.quote_state import QuoteState
 from marketdata.selectors import PlainQuote
 from subscriptions import selectors as subscriptions
-from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.models import DEFAULT_LIST, EntryKind, NamedList, WatchlistEntry
 
 OPTION_KIND_OF: Final = {
     market.UnderlyingKind.INDEX: EntryKind.INDEX_OPTION,
@@ -65,6 +66,22 @@ class ListedEntry:
 class _Quoted:
     instrument_id: int
     tick_size: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ListSummary:
+    """One of a trader's lists, with the number of its entries."""
+
+    name: str
+    entries: int
+
+
+def list_lists(*, user_id: int) -> Sequence[ListSummary]:
+    """Return the lists of a user in their order, at least one; one query."""
+    of_list = WatchlistEntry.objects.filter(user_id=user_id, list_name=OuterRef("name"))
+    counted = of_list.order_by().values("list_name").annotate(count=Count("pk")).values("count")
+    lists = NamedList.objects.filter(user_id=user_id).annotate(entries=Coalesce(Subquery(counted), 0)).order_by("pk")
+    return [ListSummary(one.name, one.entries) for one in lists] or [ListSummary(DEFAULT_LIST, 0)]
 
 
 def list_entries(*, user_id: int) -> Sequence[ListedEntry]:
@@ -144,11 +161,16 @@ def exchange_of(entry: WatchlistEntry) -> Exchange:
     return EXCHANGE_OF[ExchangeSegment(entry.exchange_segment or 0)]
 
 
+# The lists stand in the order of their ids.
+_LIST_IDS: Final = NamedList.objects.filter(user_id=OuterRef("user_id"), name=OuterRef("list_name")).values("pk")
+
+
 def _rows(user_id: int) -> QuerySet[WatchlistEntry]:
     return (
         WatchlistEntry.objects.filter(user_id=user_id)
         .select_related("instrument", "claim__spot__instrument")
-        .order_by("list_name", "position", "pk")
+        .annotate(list_id=Subquery(_LIST_IDS))
+        .order_by("list_id", "position", "pk")
     )
 
 

@@ -11,20 +11,29 @@ from rest_framework import serializers
 from accounts.serializers import OwnUserField
 from marketdata.domain.instruments import Exchange, format_expiry
 from marketdata.services import Chain
-from subscriptions.serializers import ChainRequest, ExpiryField, format_placed
+from subscriptions.domain.quota import QuotaUse
+from subscriptions.serializers import ChainRequest, ExpiryField, format_placed, format_quota_use
 from subscriptions.services import Release
 from watchlists import selectors
-from watchlists.models import EntryKind, WatchlistEntry
-from watchlists.selectors import ListedEntry
+from watchlists.models import MAX_NAME, EntryKind, WatchlistEntry
+from watchlists.selectors import ListedEntry, ListSummary
 from watchlists.services import Added, RemovedEntries
 
 QUOTE_FIELDS: Final = ("ltp", "change", "change_percent", "previous_close", "volume", "state", "source", "at")
+
+
+class ListNameField(serializers.CharField):
+    """The name of a list, without spaces around it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_NAME, **options)
 
 
 class AddSerializer(ChainRequest):
     """Body of an addition."""
 
     instrument_type = serializers.ChoiceField(EntryKind.choices)
+    list = ListNameField(required=False)
     # Claim it again in the morning after each end of day.
     keep = serializers.BooleanField(required=False, default=False)
 
@@ -64,17 +73,44 @@ class KeepSerializer(serializers.Serializer[Any]):
 
 
 class MoveSerializer(serializers.Serializer[Any]):
-    """Body of a move: `before` is the entry that then follows it; null: it becomes the last one."""
+    """Body of a move: `before` is the entry that then follows it; null: it becomes the last one of the list."""
 
     user_id = OwnUserField()
     entry_id = EntryIdField()
     before = EntryIdField(allow_null=True)
+    list = ListNameField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that the entry is not to stand before itself."""
         if attrs["before"] == attrs["entry_id"]:
             raise serializers.ValidationError({"before": ["An entry cannot stand before itself."]})
         return attrs
+
+
+class CreateListSerializer(serializers.Serializer[Any]):
+    """Body of a new list."""
+
+    user_id = OwnUserField()
+    name = ListNameField()
+
+
+class RenameListSerializer(CreateListSerializer):
+    """Body of a new name: `list` is the present one."""
+
+    list = ListNameField()
+
+
+class DeleteListSerializer(serializers.Serializer[Any]):
+    """Body of a deletion; only with `with_entries` of a list that has entries."""
+
+    user_id = OwnUserField()
+    list = ListNameField()
+    with_entries = serializers.BooleanField(required=False, default=False)
+
+
+def format_lists(lists: Sequence[ListSummary]) -> dict[str, Any]:
+    """Return the lists of a user, in their order."""
+    return {"lists": [{"name": one.name, "entries": one.entries} for one in lists]}
 
 
 def format_entry(entry: WatchlistEntry) -> dict[str, Any]:
@@ -101,9 +137,10 @@ def format_removed(entry: WatchlistEntry, release: Release) -> dict[str, Any]:
     }
 
 
-def format_watchlist(listed: Sequence[ListedEntry]) -> dict[str, Any]:
-    """Return the entries of a user's lists."""
-    return {"count": len(listed), "entries": [_format_listed(one) for one in listed]}
+def format_watchlist(listed: Sequence[ListedEntry], *, lists: Sequence[ListSummary], quota: QuotaUse) -> dict[str, Any]:
+    """Return the lists of a user, their entries, and the use of the quota."""
+    entries = [_format_listed(one) for one in listed]
+    return {"count": len(entries), "quota": format_quota_use(quota), **format_lists(lists), "entries": entries}
 
 
 def format_release(release: Release) -> dict[str, Any]:

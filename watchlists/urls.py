@@ -11,5 +11,8 @@ urlpatterns = [
     path("watchlist/remove", views.RemoveView.as_view(), name="watchlist-remove"),
     path("watchlist/keep", views.KeepView.as_view(), name="watchlist-keep"),
     path("watchlist/move", views.MoveView.as_view(), name="watchlist-move"),
+    path("watchlist/lists", views.ListsView.as_view(), name="watchlist-lists"),
+    path("watchlist/lists/rename", views.RenameListView.as_view(), name="watchlist-lists-rename"),
+    path("watchlist/lists/delete", views.DeleteListView.as_view(), name="watchlist-lists-delete"),
     path("watchlist/<str:user_id>", views.WatchlistView.as_view(), name="watchlist"),
 ]

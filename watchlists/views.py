@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from accounts.serializers import require_own_user
 from marketdata.serializers import validated
+from subscriptions import selectors as subscriptions
 from subscriptions.permissions import IsOperator
 from watchlists import selectors, serializers, services
 from watchlists.models import EntryKind
@@ -38,6 +39,7 @@ class AddView(GenericAPIView[Any]):
             expiry=wanted.get("expiry"),
             kind=EntryKind(wanted["instrument_type"]),
             caller_ltp=wanted.get("underlying_ltp"),
+            list_name=wanted.get("list"),
             keep=wanted["keep"],
             strikes=wanted.get("strikes"),
             now=timezone.now(),
@@ -83,7 +85,7 @@ class KeepView(GenericAPIView[Any]):
 
 
 class MoveView(GenericAPIView[Any]):
-    """Move an entry of your watchlist before another one, or to the end of its list."""
+    """Move an entry of your watchlist before another one, or to the end of a list; it streams on."""
 
     permission_classes = [IsAuthenticated]
     serializer_class = serializers.MoveSerializer
@@ -91,19 +93,76 @@ class MoveView(GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         named = validated(self.get_serializer(data=request.data))
         entry = services.move_entry(
-            user_id=trader_id(request), entry_id=named["entry_id"], before_id=named["before"], now=timezone.now()
+            user_id=trader_id(request),
+            entry_id=named["entry_id"],
+            before_id=named["before"],
+            list_name=named.get("list"),
+            now=timezone.now(),
         )
         return Response(serializers.format_entry(entry))
 
 
+class ListsView(GenericAPIView[Any]):
+    """The names of your lists in their order; POST creates one behind the others."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.CreateListSerializer
+
+    def get(self, request: Request) -> Response:
+        return Response(serializers.format_lists(selectors.list_lists(user_id=trader_id(request))))
+
+    def post(self, request: Request) -> Response:
+        named, user_id = validated(self.get_serializer(data=request.data)), trader_id(request)
+        services.create_list(user_id=user_id, name=named["name"], now=timezone.now())
+        lists = selectors.list_lists(user_id=user_id)
+        return Response(serializers.format_lists(lists), status=status.HTTP_201_CREATED)
+
+
+class RenameListView(GenericAPIView[Any]):
+    """Rename one of your lists; its entries stream on."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.RenameListSerializer
+
+    def post(self, request: Request) -> Response:
+        named, user_id = validated(self.get_serializer(data=request.data)), trader_id(request)
+        services.rename_list(user_id=user_id, name=named["list"], new_name=named["name"], now=timezone.now())
+        return Response(serializers.format_lists(selectors.list_lists(user_id=user_id)))
+
+
+class DeleteListView(GenericAPIView[Any]):
+    """Delete one of your lists with its entries; instruments that other claims hold keep streaming."""
+
+    permission_classes = [IsAuthenticated]
+    serializer_class = serializers.DeleteListSerializer
+
+    def post(self, request: Request) -> Response:
+        named = validated(self.get_serializer(data=request.data))
+        removed = services.delete_list(
+            user_id=trader_id(request),
+            name=named["list"],
+            has_consent=named["with_entries"],
+            actor=request.user.get_username(),
+            now=timezone.now(),
+        )
+        return Response(serializers.format_cleared(removed))
+
+
 class WatchlistView(APIView):
-    """Your watchlist with live quotes, in list order."""
+    """Your lists with live quotes in their order, and the use of your quota."""
 
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request, user_id: str) -> Response:
         require_own_user(request.user, user_id)
-        return Response(serializers.format_watchlist(selectors.list_entries(user_id=trader_id(request))))
+        trader = trader_id(request)
+        return Response(
+            serializers.format_watchlist(
+                selectors.list_entries(user_id=trader),
+                lists=selectors.list_lists(user_id=trader),
+                quota=subscriptions.read_quota_use(user_id=trader),
+            )
+        )
 
 
 class UnsubscribeTierAView(APIView):

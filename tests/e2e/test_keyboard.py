@@ -83,7 +83,9 @@ def test_the_focus_stays_when_an_entry_is_added_and_removed(page: Page, stack: S
     page.keyboard.press("Enter")
 
     expect(page.locator(".entry")).to_have_count(0)
-    expect(page.locator("#search")).to_be_focused()
+    expect(page.locator("#entries-empty")).to_be_focused()
+    page.keyboard.press("Control+z")
+    expect(page.locator(".entry-open")).to_be_focused()
 
 
 def test_the_palette_goes_to_a_chain_an_expiry_a_preset_a_theme_and_a_page(page: Page, stack: Stack) -> None:

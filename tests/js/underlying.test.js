@@ -86,18 +86,19 @@ const strikes = [["2600", 1, 2], ["2620", 3, 4]];
 const all = { strikes, not_streaming: [9, 1, 2, 3, 4], not_streaming_reason: "no_room" };
 
 test("a chain that streams needs no explanation", () => {
-  assert.equal(standstillText({ ...all, not_streaming: [], not_streaming_reason: null }, false), "");
+  assert.equal(standstillText({ ...all, not_streaming: [], not_streaming_reason: null }, "absent"), "");
 });
 
 test("a chain without room says so, and how to get room", () => {
   const text = "The prices of this chain stand still: all live instruments are in use. They stream as soon as there is room.";
-  assert.equal(standstillText(all, true), text);
-  assert.equal(standstillText(all, false), `${text} Add the chain to your watchlist to make room for it.`);
-  assert.match(standstillText({ ...all, not_streaming: [1, 2] }, true), /^2 of 5 prices of this chain stand still/);
+  assert.equal(standstillText(all, "listed"), text);
+  assert.equal(standstillText(all, "absent"), `${text} Add the chain to your watchlist to make room for it.`);
+  assert.equal(standstillText(all, "stopped"), `${text} Press “Stream again” to make room for it.`);
+  assert.match(standstillText({ ...all, not_streaming: [1, 2] }, "listed"), /^2 of 5 prices of this chain stand still/);
 });
 
 test("a chain that is claimed with the next note says when it streams", () => {
-  assert.equal(standstillText({ ...all, not_streaming_reason: "soon" }, false), "This chain streams within half a minute.");
+  assert.equal(standstillText({ ...all, not_streaming_reason: "soon" }, "absent"), "This chain streams within half a minute.");
 });
 
 test("an address may name a strike after the expiry", () => {

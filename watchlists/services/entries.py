@@ -21,8 +21,9 @@ from marketdata.selectors import SeriesListing, UnderlyingKind, UnknownSymbol
 from marketdata.services import Chain
 from subscriptions import services as subscriptions
 from watchlists import selectors
-from watchlists.models import DEFAULT_LIST, EntryKind, WatchlistEntry
+from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.services.claiming import claim_target
+from watchlists.services.lists import find_list
 
 _ARTICLE: Final = {
     UnderlyingKind.INDEX: "an index",
@@ -107,14 +108,15 @@ def add_entry(
     expiry: date | None = None,
     caller_ltp: Decimal | None = None,
     strikes: int | None = None,
-    list_name: str = DEFAULT_LIST,
+    list_name: str | None = None,
     keep: bool = False,
 ) -> Added:
     """Add a target to a user's list and claim its instruments, both or neither; `actor` is the user's name in the log.
 
-    With `keep` the entry is claimed again in the morning after the end of the day. `strikes` may make a chain narrower
-    than the default of its series. An entry without a claim gets a new one. Raises UnknownSymbol, UnknownExpiry,
-    UnfitKind, UnfitWidth, PriceUnknown, DuplicateEntry, QuotaExceeded, CapacityExceeded, PlacementBusy.
+    Without `list_name` it is the first of the user's lists. With `keep` the entry is claimed again in the morning after
+    the end of the day. `strikes` may make a chain narrower than the default of its series. An entry without a claim
+    gets a new one. Raises UnknownList, UnknownSymbol, UnknownExpiry, UnfitKind, UnfitWidth, PriceUnknown,
+    DuplicateEntry, QuotaExceeded, CapacityExceeded, PlacementBusy.
     """
     target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind, now=now)
     chain = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
@@ -129,7 +131,7 @@ def add_entry(
             _WRITE_ENTRY,
             {
                 "user": user_id,
-                "list": list_name,
+                "list": find_list(user_id=user_id, name=list_name),
                 "kind": target.kind,
                 "instrument": target.instrument_id,
                 "segment": target.listing.series.segment if target.listing else None,

@@ -27,6 +27,13 @@ CALLS: dict[str, Call] = {
     ),
     "keep": lambda client, _asha, entry: client.post("/api/v2/watchlist/keep", {"entry_id": entry.pk, "keep": True}),
     "move": lambda client, _asha, entry: client.post("/api/v2/watchlist/move", {"entry_id": entry.pk, "before": None}),
+    "move, to a list": lambda client, _asha, entry: client.post(
+        "/api/v2/watchlist/move", {"entry_id": entry.pk, "before": None, "list": "Main"}
+    ),
+    "lists": lambda client, asha, _entry: client.post("/api/v2/watchlist/lists", {"name": "Banks", "user_id": asha.pk}),
+    "rename a list": lambda client, _asha, _entry: client.post(
+        "/api/v2/watchlist/lists/rename", {"list": "Main", "name": "Core", "user_id": "asha"}
+    ),
     "read, by id": lambda client, asha, _entry: client.get(f"/api/v2/watchlist/{asha.pk}"),
     "read, by name": lambda client, _asha, _entry: client.get("/api/v2/watchlist/asha"),
     "subscribe": lambda client, asha, _entry: client.post(
@@ -75,6 +82,9 @@ def test_an_unknown_trader_is_answered_like_another_trader(
     [
         "/api/v2/watchlist/add",
         "/api/v2/watchlist/keep",
+        "/api/v2/watchlist/lists",
+        "/api/v2/watchlist/lists/delete",
+        "/api/v2/watchlist/lists/rename",
         "/api/v2/watchlist/move",
         "/api/v2/watchlist/remove",
         "/api/v2/option-chain/subscribe",

@@ -11,7 +11,7 @@ from accounts.models import User
 from subscriptions.models import Claim, SubscriptionLog
 from tests.factories import NOW, add_to_watchlist, make_equity
 from tests.integration.watchlists.conftest import client_of
-from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.models import EntryKind, NamedList, WatchlistEntry
 from watchlists.services import move_entry
 
 KEEP = "/api/v2/watchlist/keep"
@@ -81,6 +81,7 @@ def test_an_entry_does_not_move_beside_one_of_another_trader_or_list(
 ) -> None:
     own = add_all(asha)
     theirs = add_to_watchlist(vikram, "RELIANCE", EntryKind.EQUITY, now=NOW).entry.pk
+    NamedList.objects.create(user=asha, name="Other")
     WatchlistEntry.objects.filter(pk=own[3]).update(list_name="Other")
 
     answers = [client_of_asha.post(MOVE, {"entry_id": own[0], "before": one}) for one in (theirs, own[3], 999_999)]

@@ -174,7 +174,11 @@ def test_an_entry_without_a_claim_has_the_state_evicted(client_of_asha: APIClien
 def test_a_list_has_no_entries_of_other_traders(client_of_asha: APIClient, client_of_vikram: APIClient) -> None:
     client_of_vikram.post("/api/v2/watchlist/add", RELIANCE)
 
-    assert client_of_asha.get(LIST).json() == {"count": 0, "entries": []}
+    answer = client_of_asha.get(LIST).json()
+
+    assert (answer["count"], answer["entries"]) == (0, [])
+    assert answer["lists"] == [{"name": "Main", "entries": 0}]
+    assert answer["quota"]["used"] == 0
 
 
 def test_each_quoted_instrument_is_listed_once(client_of_asha: APIClient, asha: User, listing: Listing) -> None:

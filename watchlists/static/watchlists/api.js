@@ -29,9 +29,14 @@ export function read(path, query = {}, signal) {
   return request(text ? `${path}?${text}` : path, { ...(signal && { signal }) });
 }
 
-/** @param {string} path @param {object} body */
-export function post(path, body) {
+/**
+ * @param {string} path
+ * @param {object} body
+ * @param {RequestInit} [options]
+ */
+export function post(path, body, options) {
   return request(path, {
+    ...options,
     method: "POST",
     headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body: JSON.stringify(body),

@@ -1,13 +1,18 @@
 // The entries of the trader's watchlist: reads them, and adds, arranges, streams again and removes them by the API. The panel
-// (watchlist.js) shows them; ReloadCoalescer decides when they are read.
+// (watchlist.js) shows those of one list (lists.js); ReloadCoalescer decides when they are read.
 
 import * as api from "./api.js";
 import { announce } from "./chip.js";
 import { byId, byIdAs } from "./dom.js";
+import { openMenu } from "./entry_menu.js";
+import { Lists } from "./lists.js";
+import { QuotaMeter } from "./meter.js";
 import { ReloadCoalescer } from "./reload.js";
 import { makeReorderable } from "./reorder.js";
+import { bindRowKeys } from "./row_keys.js";
 import { messageOf, offerOf } from "./search.js";
 import { isSameChain } from "./underlying.js";
+import { DelayedRemovals } from "./undo.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
@@ -17,11 +22,18 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 /** @typedef {{symbol: string, exchange: string, expiry: string | null}} Target  An entry, as the server names it. */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
+/** States of an entry without a stream, which the trader can start again. */
+const STOPPED = new Set(["evicted", "not_subscribed"]);
+
 export class Entries {
   #notices;
   #onOpen;
   #onRead;
   #panel;
+  #lists;
+  #meter = new QuotaMeter();
+  #removals = new DelayedRemovals((entryId) => this.#sendRemoval(entryId));
+  #order;
   /** Instruments of the list as the server sends their quotes; null before its first answer. @type {number[] | null} */
   #instruments = null;
   #reloads = new ReloadCoalescer(
@@ -41,11 +53,26 @@ export class Entries {
     this.#panel = new WatchlistPanel(byId("entries"), byId("entries-empty"), quotes, {
       onOpen,
       onRemove: (entry) => this.#remove(entry),
+      onMenu: (entry, button) => this.#openMenu(entry, button),
       onKeep: (entry) => this.#keep(entry),
       onStreamAgain: (entry) => this.#streamAgain(entry),
     });
-    makeReorderable(byId("entries"), (entryId, beforeId, place) => void this.#move(entryId, beforeId, place));
+    this.#lists = new Lists(this.#reloads, notices, {
+      onChoose: () => this.#show(this.#panel.entries),
+      onDrop: (entryId, name) => void this.#moveTo(entryId, name),
+    });
+    const list = byId("entries");
+    this.#order = makeReorderable(list, (entryId, beforeId, place) => void this.#move(entryId, beforeId, place));
+    bindRowKeys(list, (entryId) => {
+      const entry = this.#find(entryId);
+      if (entry !== undefined) {
+        this.#remove(entry);
+      }
+    });
     byId("entries-retry").addEventListener("click", () => this.request());
+    document.addEventListener("keydown", (event) => this.#undoByKey(event));
+    // The page is left: what was removed on it is removed.
+    window.addEventListener("pagehide", () => void this.#removals.flush());
   }
 
   /** Read the list soon. */
@@ -69,28 +96,54 @@ export class Entries {
     this.#reloads.check();
   }
 
+  /** Show one of the trader's lists. @param {number} index  From 0. */
+  chooseList(index) {
+    this.#lists.chooseAt(index);
+  }
+
   /** @param {Set<number>} changed */
   paint(changed) {
     this.#panel.paint(changed);
   }
 
   /**
-   * Mark the entry of the open chain; return the expiries of its underlying that are on the list.
+   * Mark the entry of the open chain; return the expiries of its underlying that are on a list, each with whether its
+   * entry has stopped streaming.
    * @param {Chain | null} chain
-   * @returns {ReadonlySet<string>}
+   * @returns {ReadonlyMap<string, boolean>}
    */
   markOpen(chain) {
     this.#panel.markOpen((entry) => isChain(entry) && isSameChain(chain, entry));
-    const listed = this.#panel.entries.filter(
-      (entry) => isChain(entry) && entry.symbol === chain?.symbol && entry.exchange === chain.exchange,
-    );
-    return new Set(listed.flatMap((entry) => entry.expiry ?? []));
+    /** @type {Map<string, boolean>} */
+    const listed = new Map();
+    for (const entry of this.#listed) {
+      const { symbol, exchange, expiry, state } = entry;
+      if (isChain(entry) && expiry !== null && symbol === chain?.symbol && exchange === chain.exchange) {
+        listed.set(expiry, STOPPED.has(state) && (listed.get(expiry) ?? true));
+      }
+    }
+    return listed;
   }
 
-  /** @param {AddRequest} request */
+  /** The entries of all lists but those that are being removed. */
+  get #listed() {
+    return this.#panel.entries.filter((entry) => !this.#removals.has(entry.id));
+  }
+
+  /** @param {number} entryId */
+  #find(entryId) {
+    return this.#panel.entries.find((entry) => entry.id === entryId);
+  }
+
+  /** @param {AddRequest} request  To the shown list, unless it names one. */
   async add(request) {
-    const answer = await this.#reloads.after(() => api.post("watchlist/add", request));
-    const { entry } = answer;
+    // What the trader has removed a moment ago makes room for this, and may be the same item.
+    await this.#removals.flush();
+    const list = this.#lists.current;
+    const { entry, ...answer } = await this.#postAddition({ ...(list !== "" && { list }), ...request });
+    if (entry.list === list) {
+      this.#focusLater(entry.id);
+    }
     announce(`Added ${nameOf(entry)}.`);
     // The trader reads what the add has evicted; without an eviction the new row says enough.
     if (answer.evicted.length > 0) {
@@ -101,7 +154,31 @@ export class Entries {
     }
   }
 
-  /** @param {Chain | null} chain */
+  /** @param {AddRequest} request */
+  async #postAddition(request) {
+    try {
+      return await this.#reloads.after(() => api.post("watchlist/add", request));
+    } catch (error) {
+      if (error instanceof api.ApiError && error.code === "quota") {
+        this.#meter.open();
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Focus the row of a new entry where the focus was lost: the box that it was added in closes after this.
+   * @param {number} entryId
+   */
+  #focusLater(entryId) {
+    setTimeout(() => {
+      if (document.activeElement === null || document.activeElement === document.body) {
+        this.#panel.focus(entryId);
+      }
+    });
+  }
+
+  /** Add a chain, or stream its entry again. @param {Chain | null} chain */
   async addChain(chain) {
     if (chain === null) {
       return;
@@ -110,7 +187,11 @@ export class Entries {
     const hadFocus = document.activeElement === button;
     button.disabled = true;
     const { symbol, exchange, expiry, instrument_type: kind } = chain;
-    await this.#addOrExplain({ symbol, exchange, expiry, instrument_type: kind });
+    const stopped = this.#listed.find(
+      (entry) => isChain(entry) && STOPPED.has(entry.state) && isSameChain(chain, entry),
+    );
+    const list = stopped && { list: stopped.list };
+    await this.#addOrExplain({ symbol, exchange, expiry, instrument_type: kind, ...list });
     button.disabled = false;
     // The button of a chain that is listed is hidden: the focus would fall to the page.
     if (hadFocus && document.activeElement === document.body) {
@@ -141,8 +222,9 @@ export class Entries {
     try {
       const answer = await api.read("watchlist/me");
       errorRegion.hidden = true;
-      this.#panel.show(answer.entries);
-      this.#onRead();
+      this.#lists.show(answer.lists);
+      this.#meter.show(answer.quota);
+      this.#show(answer.entries);
     } catch (error) {
       byId("entries-error-text").textContent = messageOf(error);
       byId("entries").removeAttribute("aria-busy");
@@ -150,9 +232,15 @@ export class Entries {
     }
   }
 
+  /** @param {Entry[]} entries */
+  #show(entries) {
+    this.#panel.show(entries, (entry) => entry.list === this.#lists.current && !this.#removals.has(entry.id));
+    this.#onRead();
+  }
+
   /** @param {Entry} entry */
-  #streamAgain({ symbol, exchange, expiry, instrument_type: kind }) {
-    return this.#addOrExplain({ symbol, exchange, instrument_type: kind, ...(expiry !== null && { expiry }) });
+  #streamAgain({ symbol, exchange, expiry, instrument_type: kind, list }) {
+    return this.#addOrExplain({ symbol, exchange, instrument_type: kind, list, ...(expiry !== null && { expiry }) });
   }
 
   /**
@@ -174,7 +262,7 @@ export class Entries {
     const keep = !entry.keep;
     try {
       await this.#reloads.after(() => api.post("watchlist/keep", { entry_id: entry.id, keep }));
-      announce(keep ? `${nameOf(entry)} streams again in the morning.` : `${nameOf(entry)} ends with the day.`);
+      announce(keep ? `${nameOf(entry)} is kept: it streams again at 08:45.` : `${nameOf(entry)} ends with the day.`);
     } catch (error) {
       this.#notices.show(messageOf(error));
     }
@@ -184,25 +272,76 @@ export class Entries {
   async #move(entryId, beforeId, place) {
     try {
       await this.#reloads.after(() => api.post("watchlist/move", { entry_id: entryId, before: beforeId }));
-      announce(`Moved to place ${place} of ${this.#panel.entries.length}.`);
+      announce(`Moved to place ${place} of ${this.#panel.length}.`);
     } catch (error) {
       this.#notices.show(messageOf(error));
       this.request(); // The rows stand in the new order, which was not stored.
     }
   }
 
+  /** @param {number} entryId @param {string} name  Of another list; the entry becomes its last one. */
+  async #moveTo(entryId, name) {
+    const entry = this.#find(entryId);
+    try {
+      await this.#reloads.after(() => api.post("watchlist/move", { entry_id: entryId, list: name, before: null }));
+      announce(`Moved ${entry === undefined ? "the entry" : nameOf(entry)} to ${name}.`);
+    } catch (error) {
+      this.#notices.show(messageOf(error));
+    }
+  }
+
+  /** @param {Entry} entry @param {HTMLElement} button */
+  #openMenu(entry, button) {
+    const others = this.#lists.names.filter((name) => name !== entry.list);
+    openMenu(button, `Move ${nameOf(entry)}`, [
+      { label: "Move up", onChoose: () => this.#order.moveBy(entry.id, -1) },
+      { label: "Move down", onChoose: () => this.#order.moveBy(entry.id, 1) },
+      ...others.map((name) => ({ label: `Move to ${name}`, onChoose: () => void this.#moveTo(entry.id, name) })),
+    ]);
+  }
+
   /** @param {Entry} entry */
-  async #remove(entry) {
-    if (this.#panel.isRemoving(entry)) {
+  #remove(entry) {
+    if (this.#removals.has(entry.id)) {
       return;
     }
-    this.#panel.markRemoving(entry, true);
+    const action = { label: "Undo", onClick: () => this.#undo(entry.id) };
+    const hide = this.#notices.show(`Removed ${nameOf(entry)}.`, action);
+    this.#removals.begin(entry.id, hide);
+    this.#show(this.#panel.entries);
+  }
+
+  /** @param {number} entryId */
+  #undo(entryId) {
+    const entry = this.#find(entryId);
+    if (this.#removals.undo(entryId) && entry !== undefined) {
+      this.#show(this.#panel.entries);
+      this.#panel.focus(entryId);
+      announce(`${nameOf(entry)} is on the list again.`);
+    }
+  }
+
+  /** Undo the last removal by Ctrl-Z or ⌘Z, outside of an input. @param {KeyboardEvent} event */
+  #undoByKey(event) {
+    const isTyping = event.target instanceof Element && event.target.closest("input, textarea, select") !== null;
+    const last = this.#removals.last;
+    if (event.key === "z" && (event.ctrlKey || event.metaKey) && !isTyping && last !== null) {
+      event.preventDefault();
+      this.#undo(last);
+    }
+  }
+
+  /** @param {number} entryId */
+  async #sendRemoval(entryId) {
     try {
-      await this.#reloads.after(() => api.post("watchlist/remove", { entry_id: entry.id }));
-      announce(`Removed ${nameOf(entry)}.`);
+      // `keepalive`: the request outlives the page.
+      await this.#reloads.after(() => api.post("watchlist/remove", { entry_id: entryId }, { keepalive: true }));
     } catch (error) {
-      this.#panel.markRemoving(entry, false);
-      this.#notices.show(messageOf(error));
+      // Removed in another tab meanwhile: that is what the trader wanted.
+      if (!(error instanceof api.ApiError && error.code === "unknown_entry")) {
+        this.#notices.show(messageOf(error));
+      }
+      this.request();
     }
   }
 }

@@ -12,6 +12,9 @@
  * @property {boolean} [elsewhere]
  */
 
+/** One for each list that a trader can have. MAX_LISTS: watchlists/models.py. */
+export const LIST_KEYS = /** @type {const} */ (["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+
 /** A new key is one line here and one action of bindKeys. */
 export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ ([
   { keys: ["/"], shown: "/", does: "Go to the search", group: "Anywhere", elsewhere: true },
@@ -26,6 +29,10 @@ export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ (
   { keys: ["+"], shown: "+", does: "Show more strikes", group: "Chain" },
   { keys: ["-"], shown: "-", does: "Show fewer strikes", group: "Chain" },
   { keys: ["a"], shown: "a", does: "Add the open chain to the list", group: "Chain" },
+  { keys: LIST_KEYS, shown: "1 – 9", does: "Show the list of this number", group: "List" },
+  { keys: [], shown: "↑  ↓", does: "Go to the row before or after", group: "List", elsewhere: true },
+  { keys: ["x"], shown: "x", does: "Remove the entry", group: "List", elsewhere: true },
+  { keys: [], shown: "Ctrl Z  ⌘ Z", does: "Undo the last removal, for five seconds", group: "List", elsewhere: true },
   { keys: [], shown: "Alt ↑  Alt ↓", does: "Move the entry up or down", group: "List", elsewhere: true },
   { keys: [], shown: "← → ↑ ↓", does: "Move by a cell", group: "Grid", elsewhere: true },
   { keys: [], shown: "Home  End", does: "Go to the first or last column", group: "Grid", elsewhere: true },

@@ -41,9 +41,10 @@ export class Notices {
   }
 
   /**
-   * Show a notice and, where there is one, an action; the history has its time of day.
+   * Show a notice and, where there is one, an action; the history has its time of day. Return a function that removes it.
    * @param {string} text
    * @param {Action | null} [action]
+   * @returns {() => void}
    */
   show(text, action = null) {
     // The answer to an add and the server's notice carry the same text: the trader sees it once.
@@ -60,6 +61,14 @@ export class Notices {
     this.#unread = this.#menu.open ? 0 : Math.min(this.#unread + 1, this.#list.children.length);
     this.#showCount();
     this.#showToast(text, action, notice);
+    const line = this.#toast.firstElementChild;
+    return () => {
+      notice.remove();
+      this.#showCount();
+      if (this.#toast.firstElementChild === line) {
+        this.#hide();
+      }
+    };
   }
 
   /** @param {string} text @param {Action | null} action @param {HTMLElement} notice  The same one in the history. */

@@ -33,8 +33,8 @@ export class ChainPanel {
   };
   /** @type {Chain | null} */
   #chain = null;
-  /** @type {ReadonlySet<string>} */
-  #listedExpiries = new Set();
+  /** @type {ReadonlyMap<string, boolean>} */
+  #listedExpiries = new Map();
 
   /**
    * @param {QuoteCache} quotes
@@ -118,8 +118,9 @@ export class ChainPanel {
   }
 
   /**
-   * Set the expiries of the open underlying that are on the trader's list: those need no button to add them.
-   * @param {ReadonlySet<string>} expiries
+   * Set the expiries of the open underlying that are on a list of the trader: those need no button to add them, unless
+   * their entry has stopped streaming.
+   * @param {ReadonlyMap<string, boolean>} expiries  Whether it has.
    */
   showListed(expiries) {
     this.#listedExpiries = expiries;
@@ -189,9 +190,14 @@ export class ChainPanel {
     if (chain === null) {
       return;
     }
-    const isListed = this.#listedExpiries.has(chain.expiry);
-    byIdAs("chain-add", "button").hidden = isListed;
-    const text = standstillText(chain, isListed);
+    const isStopped = this.#listedExpiries.get(chain.expiry);
+    const add = byIdAs("chain-add", "button");
+    add.hidden = isStopped === false;
+    const label = isStopped ? "Stream again" : "Add to watchlist";
+    if (add.textContent !== label) {
+      add.textContent = label;
+    }
+    const text = standstillText(chain, isStopped === undefined ? "absent" : isStopped ? "stopped" : "listed");
     // Painted with every frame: an equal text is not written, because screen readers would read it again.
     if (this.#banner.textContent !== text) {
       this.#banner.textContent = text;

@@ -1,6 +1,9 @@
 // Changes the order of the watchlist: Alt-Up and Alt-Down on a row, or dragging it by its grip. The row moves at once; the
 // page stores the new order.
 
+/** The kind of data by which another element, such as the tab of a list, takes a dragged entry: its id. */
+export const DRAGGED_ENTRY = "application/x-watchlist-entry";
+
 /** @typedef {(entryId: number, beforeId: number | null, place: number) => void} OnMove  `place` counts from 1. */
 
 /** @param {Element | null | undefined} item */
@@ -48,15 +51,19 @@ export function makeReorderable(list, onMove) {
     row.classList.remove("drop-before", "drop-last");
   });
 
+  /** @param {Element} row @param {-1 | 1} step */
+  const moveBy = (row, step) => {
+    const neighbor = step < 0 ? row.previousElementSibling : row.nextElementSibling;
+    if (neighbor !== null) {
+      move(row, step < 0 ? neighbor : neighbor.nextElementSibling);
+    }
+  };
+
   list.addEventListener("keydown", (event) => {
     const row = event.target instanceof Element ? rowOf(event.target) : null;
-    if (!event.altKey || row === null || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) {
-      return;
-    }
-    event.preventDefault();
-    const neighbor = event.key === "ArrowUp" ? row.previousElementSibling : row.nextElementSibling;
-    if (neighbor !== null) {
-      move(row, event.key === "ArrowUp" ? neighbor : neighbor.nextElementSibling);
+    if (event.altKey && row !== null && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      event.preventDefault();
+      moveBy(row, event.key === "ArrowUp" ? -1 : 1);
     }
   });
 
@@ -66,6 +73,7 @@ export function makeReorderable(list, onMove) {
     dragged = idOf(row);
     if (row !== null && event.dataTransfer !== null) {
       event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData(DRAGGED_ENTRY, String(dragged));
       event.dataTransfer.setDragImage(row, 0, 0);
     }
   });
@@ -90,4 +98,14 @@ export function makeReorderable(list, onMove) {
     dragged = null;
     clearMarks();
   });
+
+  return {
+    /** Move a row by one place: the menu of a row does so without a drag. @param {number} entryId @param {-1 | 1} step */
+    moveBy(entryId, step) {
+      const row = findRow(entryId);
+      if (row !== null) {
+        moveBy(row, step);
+      }
+    },
+  };
 }

@@ -27,7 +27,7 @@ import { isShortcut } from "./keys.js";
 
 /**
  * Body of POST watchlist/add.
- * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number}} AddRequest
+ * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number, list?: string}} AddRequest
  */
 
 /** Chosen: feels immediate, and fast typing sends no request for every keystroke. */

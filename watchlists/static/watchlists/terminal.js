@@ -12,7 +12,7 @@ import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
 import { offerHelp } from "./help.js";
-import { bindKeys } from "./keys.js";
+import { bindKeys, LIST_KEYS } from "./keys.js";
 import { closeFromOutside } from "./menus.js";
 import { Notices } from "./notices.js";
 import { ChainOpening } from "./opening.js";
@@ -130,6 +130,7 @@ class Terminal {
       "+": () => stepStrikes(1, this.#panel.chain?.strikes.length ?? 0),
       "-": () => stepStrikes(-1, this.#panel.chain?.strikes.length ?? 0),
       a: () => press("chain-add"),
+      ...Object.fromEntries(LIST_KEYS.map((key, index) => [key, () => this.#entries.chooseList(index)])),
     };
     const showHelp = offerHelp(actions);
     bindKeys(actions);

@@ -65,9 +65,9 @@ export function legsOf(chain) {
 /**
  * Return why prices of an open chain stand still, for the trader; empty while all of it streams.
  * @param {{strikes: [string, number | null, number | null][], not_streaming: number[], not_streaming_reason: string | null}} chain
- * @param {boolean} isListed  Whether the chain is on the trader's list.
+ * @param {"absent" | "listed" | "stopped"} entry  Of the trader's lists: none, or one that has lost its claim.
  */
-export function standstillText(chain, isListed) {
+export function standstillText(chain, entry) {
   const count = chain.not_streaming.length;
   if (count === 0) {
     return "";
@@ -79,7 +79,14 @@ export function standstillText(chain, isListed) {
   const total = legsOf(chain).length + 1;
   const what = count === total ? "The prices of this chain stand" : `${count} of ${total} prices of this chain stand`;
   const text = `${what} still: all live instruments are in use. They stream as soon as there is room.`;
-  return isListed ? text : `${text} Add the chain to your watchlist to make room for it.`;
+  switch (entry) {
+    case "absent":
+      return `${text} Add the chain to your watchlist to make room for it.`;
+    case "stopped":
+      return `${text} Press “Stream again” to make room for it.`;
+    default:
+      return text;
+  }
 }
 
 /**

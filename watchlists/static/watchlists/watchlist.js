@@ -2,7 +2,7 @@
 
 import * as format from "../marketdata/format.js";
 import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
-import { byId, make, makeButton } from "./dom.js";
+import { make, makeButton } from "./dom.js";
 
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
@@ -10,6 +10,7 @@ import { byId, make, makeButton } from "./dom.js";
  * One entry of GET watchlist/me.
  * @typedef {object} Entry
  * @property {number} id
+ * @property {string} list  The name of the list that it is on.
  * @property {string} symbol
  * @property {string} exchange
  * @property {string} instrument_type
@@ -27,28 +28,32 @@ import { byId, make, makeButton } from "./dom.js";
  * @typedef {object} Actions
  * @property {(entry: Entry) => void} onOpen
  * @property {(entry: Entry) => void} onRemove
+ * @property {(entry: Entry, button: HTMLElement) => void} onMenu  Open the menu of the entry beside the button.
  * @property {(entry: Entry) => Promise<void>} onKeep  Mark it *keep*, or take the mark away.
  * @property {(entry: Entry) => Promise<void>} onStreamAgain
  */
 
-/** @type {Record<string, string>} */
+/** A word and a letter for each kind of entry. @type {Record<string, [string, string]>} */
 const KINDS = {
-  EQUITY: "Equity",
-  FUTURE: "Future",
-  STOCK_OPTION: "Options",
-  INDEX_OPTION: "Options",
-  COMMODITY_OPTION: "Options",
+  EQUITY: ["Equity", "E"],
+  FUTURE: ["Future", "F"],
+  STOCK_OPTION: ["Options", "O"],
+  INDEX_OPTION: ["Options", "O"],
+  COMMODITY_OPTION: ["Options", "O"],
 };
+
+/** When kept entries stream again: the schedule "Bring back kept entries" (migration 0003 of watchlists). */
+const MORNING = "08:45";
 
 /** Text of the states in which an entry stays without a stream. @type {Record<string, string>} */
 const NOT_STREAMING = {
   evicted: "Streaming stopped",
-  not_subscribed: "Kept: streams again in the morning",
+  not_subscribed: `Kept: streams again at ${MORNING}`,
 };
 
 /** @param {boolean} keep */
 function titleOfKeep(keep) {
-  return keep ? "Kept: streams again in the morning" : "Keep: stream it again in the morning";
+  return keep ? `Kept: streams again at ${MORNING}` : `Keep: stream it again at ${MORNING} of the next trading day`;
 }
 
 /** @param {Entry} entry */
@@ -64,25 +69,23 @@ export function nameOf(entry) {
 
 class EntryRow {
   #price;
-  #change;
   #percent;
 
   /** @param {Entry} entry @param {Actions} actions */
   constructor(entry, actions) {
     this.entry = entry;
     const price = make("span", { class: "price" });
-    const change = make("span", { class: "change" });
     const percent = make("span", { class: "percent" });
-    const kind = isChain(entry) && entry.legs > 0 ? `${entry.legs} options` : (KINDS[entry.instrument_type] ?? "");
     this.openButton = makeButton({ class: "entry-open" }, () => actions.onOpen(entry), [
       make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
         ...(entry.over ? [make("span", { class: "badge", text: "over" })] : []),
+        ...(entry.keep ? [make("span", { class: "entry-kept", "aria-hidden": "true", text: "★" })] : []),
       ]),
-      make("span", { class: "entry-kind", text: `${entry.exchange} · ${kind}` }),
+      this.#buildKind(),
       price,
-      make("span", { class: "entry-change" }, [change, percent]),
+      percent,
     ]);
     const label = `Remove ${nameOf(entry)}`;
     this.removeButton = makeButton(
@@ -90,17 +93,33 @@ class EntryRow {
       () => actions.onRemove(entry),
     );
     this.keepButton = this.#buildKeep(actions);
+    const menuLabel = `Move ${nameOf(entry)}`;
+    this.menuButton = makeButton(
+      { class: "icon-button", "aria-label": menuLabel, "aria-haspopup": "menu", title: menuLabel, text: "⋯" },
+      () => actions.onMenu(entry, this.menuButton),
+    );
+    const buttons = make("div", { class: "entry-actions" }, [this.keepButton, this.menuButton, this.removeButton]);
     // A pointer needs the grip; the keyboard moves a row with Alt and an arrow key.
     const grip = make("span", { class: "entry-grip", draggable: "true", "aria-hidden": "true", text: "⠿" });
     const attributes = { class: "entry", "data-entry": String(entry.id), "data-state": entry.state };
-    this.item = make("li", attributes, [grip, this.openButton, this.keepButton, this.removeButton]);
+    this.item = make("li", attributes, [grip, this.openButton, buttons]);
     const why = NOT_STREAMING[entry.state];
     if (why !== undefined) {
       this.item.append(this.#buildStreamAgain(why, actions));
     }
     this.#price = new PriceCell(price);
-    this.#change = new Cell(change);
     this.#percent = new Cell(percent);
+  }
+
+  /** The kind as a letter; screen readers and tooltips have it in words. */
+  #buildKind() {
+    const { instrument_type: type, exchange, legs } = this.entry;
+    const [word, letter] = KINDS[type] ?? [type, type.slice(0, 1)];
+    const text = `${exchange} · ${isChain(this.entry) && legs > 0 ? `${legs} options` : word}`;
+    return make("span", { class: "entry-kind", title: text }, [
+      make("span", { "aria-hidden": "true", text: letter }),
+      make("span", { class: "visually-hidden", text: ` ${text}` }),
+    ]);
   }
 
   /** @param {Actions} actions */
@@ -132,14 +151,13 @@ class EntryRow {
   }
 
   get buttons() {
-    return [this.openButton, this.keepButton, this.removeButton];
+    return [this.openButton, this.keepButton, this.menuButton, this.removeButton];
   }
 
   /** @param {QuoteCache} quotes */
   paint(quotes) {
     const id = this.entry.quoted_instrument_id;
-    const { change, percent, arrow, stateTitle } = paintQuote(quotes, id, this.#price, this.item);
-    this.#change.write(change === null ? "" : `${arrow} ${format.formatChange(change)}`.trim());
+    const { percent, stateTitle } = paintQuote(quotes, id, this.#price, this.item);
     this.#percent.write(percent === null ? "" : format.formatPercent(percent));
     setAttribute(this.openButton, "title", `Open ${nameOf(this.entry)}${stateTitle}`);
   }
@@ -150,6 +168,8 @@ export class WatchlistPanel {
   #empty;
   #quotes;
   #actions;
+  /** @type {Entry[]} */
+  #entries = [];
   /** @type {EntryRow[]} */
   #rows = [];
 
@@ -166,21 +186,32 @@ export class WatchlistPanel {
     this.#actions = actions;
   }
 
-  /** @param {Entry[]} entries */
-  show(entries) {
+  /**
+   * Show some of the entries of all lists, in the order of the list.
+   * @param {Entry[]} entries
+   * @param {(entry: Entry) => boolean} isShown
+   */
+  show(entries, isShown) {
     const focus = this.#findFocus();
+    this.#entries = entries;
     // All rows are rebuilt: entries change rarely, and only prices are painted often.
-    this.#rows = entries.map((entry) => new EntryRow(entry, this.#actions));
+    this.#rows = entries.filter(isShown).map((entry) => new EntryRow(entry, this.#actions));
     this.#list.replaceChildren(...this.#rows.map((row) => row.item));
     this.#list.removeAttribute("aria-busy");
-    this.#empty.hidden = entries.length > 0;
+    this.#empty.hidden = this.#rows.length > 0;
     this.paint(null);
     if (focus !== null) {
       // The row that has the focus is gone: the one in its place takes it.
       const row = this.#rows.find((one) => one.entry.id === focus.id) ?? this.#rows[focus.index] ?? this.#rows.at(-1);
-      // Of the last row: what a trader does with an empty list.
-      (row?.buttons[focus.button] ?? byId("search")).focus({ preventScroll: true });
+      (row?.buttons[focus.button] ?? this.#empty).focus({ preventScroll: true });
     }
+  }
+
+  /** Focus the row of an entry, where it is shown. @param {number} entryId */
+  focus(entryId) {
+    const row = this.#rows.find((one) => one.entry.id === entryId);
+    row?.openButton.focus({ preventScroll: true });
+    row?.item.scrollIntoView({ block: "nearest" });
   }
 
   /** Return which button of which row has the focus; null if none has. */
@@ -194,13 +225,14 @@ export class WatchlistPanel {
     return { id: row.entry.id, index, button: Math.max(button, 0) };
   }
 
-  /** @param {Entry} entry */
-  isRemoving(entry) {
-    return this.#rows.some((row) => row.entry.id === entry.id && row.item.classList.contains("removing"));
+  /** The entries of all lists, whether or not they have a row. */
+  get entries() {
+    return this.#entries;
   }
 
-  get entries() {
-    return this.#rows.map((row) => row.entry);
+  /** The number of rows. */
+  get length() {
+    return this.#rows.length;
   }
 
   /**
@@ -220,18 +252,6 @@ export class WatchlistPanel {
     for (const row of this.#rows) {
       row.openButton.ariaCurrent = isOpen(row.entry) ? "true" : null;
     }
-  }
-
-  /**
-   * Mark an entry whose removal was requested, or clear the mark because the removal was rejected.
-   * @param {Entry} entry
-   * @param {boolean} isRemoving
-   */
-  markRemoving(entry, isRemoving) {
-    const row = this.#rows.find((one) => one.entry.id === entry.id);
-    row?.item.classList.toggle("removing", isRemoving);
-    // Not `disabled`, which would take the focus away.
-    row?.removeButton.setAttribute("aria-disabled", String(isRemoving));
   }
 
   /** @param {Set<number> | null} changed */

@@ -24,7 +24,7 @@ from tests.factories import NOW, PASSWORD
 from tests.frame_readers import decode_browser_frame
 from tests.integration.watchlists.consumer.change_receivers import serving
 from watchlists.login_monitor import LoginMonitor
-from watchlists.models import EntryKind, WatchlistEntry
+from watchlists.models import DEFAULT_LIST, EntryKind, NamedList, WatchlistEntry
 from watchlists.shared_watches import SharedWatches
 
 HOST = "testserver"
@@ -133,6 +133,7 @@ def subscribe(instrument: Instrument) -> None:
 
 
 def add_share(user: User, share: Instrument) -> None:
+    NamedList.objects.get_or_create(user=user, name=DEFAULT_LIST)
     WatchlistEntry.objects.create(
         user=user, kind=EntryKind.EQUITY, instrument=share, underlying_symbol=share.underlying_symbol, added_at=NOW
     )
