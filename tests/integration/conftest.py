@@ -19,6 +19,12 @@ def quick_passwords(settings: Settings) -> None:
 
 
 @pytest.fixture
+def long_timeouts(settings: Settings) -> None:
+    """Let threads wait as long as a busy machine needs: for the placement lock, and for an answer of Redis."""
+    settings.STATEMENT_TIMEOUT_MS = settings.REDIS_TIMEOUT_MS = 30_000
+
+
+@pytest.fixture
 def reports() -> list[str]:
     """Return the lines that `supervisor` has reported."""
     return []

@@ -90,10 +90,8 @@ def test_two_hundred_chains_one_after_another_need_one_request(counted: Proxy) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_traders_who_add_at_the_same_time_share_one_request(counted: Proxy, settings: Settings) -> None:
-    # On a busy machine one of them may wait long for the placement lock, or its thread may run so late that an answer
-    # of Redis counts as missing. Neither is tested here.
-    settings.STATEMENT_TIMEOUT_MS = settings.REDIS_TIMEOUT_MS = 30_000
+@pytest.mark.usefixtures("long_timeouts")
+def test_traders_who_add_at_the_same_time_share_one_request(counted: Proxy) -> None:
     symbols = [one.underlying for one in make_stock_series(TRADERS * 5)]
     traders = [make_user(f"trader{number}") for number in range(TRADERS)]
 

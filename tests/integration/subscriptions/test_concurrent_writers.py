@@ -115,6 +115,7 @@ def test_eight_writers_at_the_capacity_never_exceed_it_and_some_are_refused(list
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("long_timeouts")
 def test_writers_of_one_chain_share_its_subscriptions(listing: Listing) -> None:
     users = [make_user(f"trader{number}").pk for number in range(WRITERS)]
     series = listing.series_of("RELIANCE")
@@ -130,6 +131,7 @@ def test_writers_of_one_chain_share_its_subscriptions(listing: Listing) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("long_timeouts")
 def test_two_preload_passes_at_once_have_one_effect(listing: Listing) -> None:
     outcomes = run_in_parallel([lambda: [str(services.preload_tier_b(now=NOW).claimed)]] * 2)
 

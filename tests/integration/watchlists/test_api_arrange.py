@@ -118,6 +118,7 @@ def test_a_wrong_body_is_refused_by_field(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("long_timeouts")
 def test_moves_at_the_same_time_all_take_effect(asha: User) -> None:
     reliance, *others = add_all(asha)
 

@@ -190,6 +190,7 @@ def test_lists_need_a_login(path: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("long_timeouts")
 def test_two_requests_at_once_do_not_exceed_the_number_of_lists(asha: User) -> None:
     for number in range(MAX_LISTS - 2):
         create_list(user_id=asha.pk, name=f"List {number}", now=NOW)
@@ -211,6 +212,7 @@ def test_two_requests_at_once_do_not_exceed_the_number_of_lists(asha: User) -> N
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("long_timeouts")
 def test_an_addition_during_the_deletion_of_its_list_leaves_no_claim_without_an_entry(asha: User) -> None:
     create_list(user_id=asha.pk, name="Banks", now=NOW)
     add_to_watchlist(asha, "TCS", EntryKind.EQUITY)
