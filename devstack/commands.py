@@ -29,6 +29,10 @@ LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_
 
 WORKERS = "4"  # measured on two cores: three that wait for other processes and one that computes (tests/servers.py)
 
+# Python takes the empty text for unset. Some machines set it, and each process of the suite then compiles what it
+# imports of ours. Measured: 17 s of CPU time in each worker, 0.7 s in each process of the stack.
+WITH_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+
 
 def main() -> int:
     command, arguments = sys.argv[1], sys.argv[2:]
@@ -44,7 +48,7 @@ def run_suite(arguments: Sequence[str]) -> int:
     # with most tests first.
     parallel = ["-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"]
     chosen = arguments or [*parallel, "--hypothesis-profile", "suite"]
-    return _run("pytest", sys.executable, "-m", "pytest", *chosen) or browser_code
+    return _run("pytest", sys.executable, "-m", "pytest", *chosen, variables=WITH_BYTECODE) or browser_code
 
 
 def run_browser_tests(_arguments: Sequence[str]) -> int:
