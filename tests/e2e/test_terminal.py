@@ -187,15 +187,24 @@ def test_two_tabs_of_a_trader_show_the_same_list(page: Page, stack: Stack) -> No
     expect(other.locator(".entry")).to_have_count(1)
 
 
-def test_a_phone_shows_the_list_above_the_chain_without_horizontal_scrolling(page: Page) -> None:
+def test_a_phone_shows_one_view_at_a_time_and_the_chain_around_the_money(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
+    expect(page.locator("#chain")).to_be_hidden()
     add_reliance(page)
-    expect(page.locator(".strike-row")).to_have_count(25)
 
-    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    # The chain that was opened is the view, in full height.
+    expect(page.locator("#side")).to_be_hidden()
+    expect(page.locator(".strike-row")).to_have_count(25)
+    expect(page.locator(".strike-row.atm")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [360, 740]
     page.locator("button[data-columns=depth]").click()
     expect(page.locator(".strike-row .bid").first).to_be_visible()
     expect(page.locator(".strike-row .oi").first).to_be_hidden()
+
+    page.get_by_role("tab", name="List").click()
+    expect(page.locator("#chain")).to_be_hidden()
+    page.locator(".entry-open").click()
+    expect(page.locator(".strike-row.atm")).to_be_in_viewport(ratio=1)
 
 
 def test_the_theme_is_chosen_and_remembered(page: Page) -> None:

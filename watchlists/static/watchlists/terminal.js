@@ -25,6 +25,7 @@ import { StatusLine } from "./status_line.js";
 import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
 import { legsOf } from "./underlying.js";
+import { Views } from "./views.js";
 import { isChain } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -42,8 +43,6 @@ const CHECK_EVERY_MS = 250;
 const ANALYTICS_KEPT_MS = 3_000;
 /** Chosen: they fit in one row of a phone. */
 const SHORTCUTS = 3;
-/** Below this width the chain is under the watchlist; the same width in terminal.css. */
-const STACKED = window.matchMedia("(max-width: 820px)");
 
 class Terminal {
   #boot = JSON.parse(byId("boot").textContent ?? "{}");
@@ -88,6 +87,12 @@ class Terminal {
   #entries = new Entries(this.#quotes, this.#notices, {
     onOpen: (entry) => this.#openEntry(entry),
     onRead: () => this.#markListed(),
+  });
+  #views = new Views((view, before) => {
+    // Where the chain was while the detail of one of its options was looked at, it is again.
+    if (view === "chain" && before === "list") {
+      this.#panel.scrollToAtm();
+    }
   });
   #title = new TabTitle();
   #frameAt = -Infinity;
@@ -343,9 +348,7 @@ class Terminal {
 
   #showOpened() {
     this.#search.close();
-    if (STACKED.matches) {
-      byId("chain").scrollIntoView({ block: "start" });
-    }
+    this.#views.show("chain");
   }
 }
 
