@@ -89,9 +89,9 @@ function buttonsIn(selector) {
   return elementsOf(selector).filter(isOffered);
 }
 
-/** The links to other pages, also those in closed menus. */
+/** The links to other pages. */
 function linksOfPages() {
-  return elementsOf(".topbar .menu a[href]");
+  return elementsOf(".user-menu a[href]");
 }
 
 /** @param {string} selector @returns {HTMLElement[]} */
