@@ -124,7 +124,7 @@ export class LegCells {
 export function buildHead() {
   const sides = make("div", { role: "row", class: "side-row", "aria-rowindex": "1" }, [
     make("div", { role: "columnheader", class: "side-name", "aria-colspan": String(SIDE_COLUMNS), text: "Calls" }),
-    make("div", { role: "columnheader", class: "side-name strike" }),
+    make("div", { role: "columnheader", class: "side-name strike" }, [make("span", { class: "visually-hidden", text: "Strike" })]),
     make("div", { role: "columnheader", class: "side-name", "aria-colspan": String(SIDE_COLUMNS), text: "Puts" }),
   ]);
   const columns = make("div", { role: "row", class: "column-row", "aria-rowindex": "2" }, [
