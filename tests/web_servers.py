@@ -27,10 +27,15 @@ def running_web(
 
 @contextmanager
 def running_web_process(
-    directory: Path, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
+    directory: Path,
+    *,
+    server: str = "uvicorn",
+    module: str = "terminal.asgi",
+    port: int | None = None,
+    **variables: str,
 ) -> Iterator[tuple[str, PythonProcess]]:
-    """Yield the process as well, for tests that end it."""
-    port = _free_port()
+    """Yield the process as well, for tests that end it; without `port` it listens on a free one."""
+    port = port or _free_port()
     uvicorn = [f"{module}:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
     uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
     daphne = ["-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]

@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ class Stack:
     url: str
     simulator: SimulatorAddress
     feed: Worker
+    web_variables: Mapping[str, str]
+    """Settings of the web process, for a test that runs one of its own."""
 
     def freeze_feed(self) -> None:
         """Suspend the feed worker, like a hung machine."""
@@ -102,17 +104,15 @@ def running_stack(
         feed = pieces.enter_context(running_worker(directory, name="feed", simulator=broker))
         gathered.result()
         filled = pool.submit(_fill_database, simulator, directory / "instruments.csv")
-        address = pieces.enter_context(
-            running_web(
-                directory,
-                STATIC_ROOT=str(directory / "static"),
-                DHAN_REST_URL=simulator.rest_url,
-                DHAN_CLIENT_ID=simulator.client_id,
-                DHAN_ACCESS_TOKEN=simulator.access_token,
-            )
-        )
+        variables = {
+            "STATIC_ROOT": str(directory / "static"),
+            "DHAN_REST_URL": simulator.rest_url,
+            "DHAN_CLIENT_ID": simulator.client_id,
+            "DHAN_ACCESS_TOKEN": simulator.access_token,
+        }
+        address = pieces.enter_context(running_web(directory, **variables))
         filled.result()
-        stack = Stack(f"http://{address}", simulator, feed)
+        stack = Stack(f"http://{address}", simulator, feed, variables)
         # A suspended process does not receive SIGTERM.
         pieces.callback(stack.thaw_feed)
         yield stack

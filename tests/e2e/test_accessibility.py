@@ -1,4 +1,4 @@
-"""Every page of traders has no violation that axe-core finds, in each theme. The other rules of docs/pages.md have their own tests."""
+"""Every page of traders has no violation that axe-core finds, in each theme."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
