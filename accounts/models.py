@@ -1,12 +1,14 @@
-"""Users of the terminal: traders, staff and integrators; and their preferences.
+"""Users of the terminal: traders, staff and integrators; their preferences, and their layouts of the chain.
 
 A custom user model from the first migration: replacing Django's later would change every foreign key to it.
 """
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from accounts.domain.layouts import MAX_LAYOUT_NAME
 from accounts.domain.preferences import UPDATE_RATES_HZ, Density, PriceColors, Theme
 
 
@@ -46,3 +48,22 @@ class UserPreferences(models.Model):
 
     def __str__(self) -> str:
         return f"preferences of user {self.user_id}"
+
+
+class ColumnLayout(models.Model):
+    """One named layout of one user. The layouts stand in the order in which they were created."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="column_layouts")
+    name = models.CharField(max_length=MAX_LAYOUT_NAME)
+    # Text and no choices: a layout outlives a column that later versions do not have.
+    columns = ArrayField(models.CharField(max_length=32))
+
+    class Meta:
+        db_table = "column_layouts"
+        constraints = [
+            models.UniqueConstraint(fields=["user", "name"], name="column_layout_once_per_user"),
+            models.CheckConstraint(condition=Q(columns__len__gt=0), name="column_layout_has_columns"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of user {self.user_id}"

@@ -12,8 +12,9 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from knox.models import get_token_model
 
+from accounts.domain.layouts import Layout, keep_known
 from accounts.domain.preferences import Density, Preferences, PriceColors, Theme
-from accounts.models import User, UserPreferences
+from accounts.models import ColumnLayout, User, UserPreferences
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,12 @@ def get_preferences(*, user_id: int) -> Preferences:
         update_rate_hz=row.update_rate_hz,
         has_letter_keys=row.has_letter_keys,
     )
+
+
+def list_layouts(*, user_id: int) -> Sequence[Layout]:
+    """Return the layouts of a user in their order, without columns that exist no longer."""
+    rows = ColumnLayout.objects.filter(user=user_id).order_by("pk").values_list("name", "columns")
+    return [Layout(name, keep_known(columns)) for name, columns in rows]
 
 
 def list_tokens(*, user_id: int, now: datetime) -> Sequence[ApiToken]:

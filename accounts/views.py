@@ -1,4 +1,7 @@
-"""API tokens: a login returns one; a logout ends the token or login session of the request."""
+"""API tokens, and the layouts of the chain.
+
+A login returns a token; a logout ends the token or login session of the request.
+"""
 
 from typing import Any
 
@@ -7,15 +10,17 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 from rest_framework import serializers, status
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts import services
+from accounts import selectors, services
+from accounts import serializers as layout_json
 from accounts.authentication import TokenAuthentication
+from accounts.domain.layouts import Layout
 
 
 class TokenRequest(serializers.Serializer[dict[str, str]]):
@@ -81,3 +86,74 @@ class LogoutView(APIView):
         else:
             logout(request._request)  # noqa: SLF001  Django's own session.
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class LayoutView(GenericAPIView[Any]):
+    """Base of the views of layouts: each answers with all layouts of the caller, as they are then."""
+
+    permission_classes = [IsAuthenticated]
+
+    def sent(self, request: Request) -> dict[str, Any]:
+        """Return the fields of the body. Raises ValidationError."""
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        found: dict[str, Any] = body.validated_data
+        return found
+
+    @staticmethod
+    def user_id(request: Request) -> int:
+        """Return the id of the caller. Raises NotAuthenticated."""
+        if request.user.pk is None:
+            raise NotAuthenticated
+        return request.user.pk
+
+    def answer(self, request: Request, *, code: int = status.HTTP_200_OK) -> Response:
+        """Return the response with all layouts of the caller."""
+        layouts = selectors.list_layouts(user_id=self.user_id(request))
+        return Response(layout_json.format_layouts(layouts), status=code)
+
+
+class LayoutsView(LayoutView):
+    """Your layouts of the chain in their order; POST creates one behind the others."""
+
+    serializer_class = layout_json.LayoutSerializer
+
+    def get(self, request: Request) -> Response:
+        return self.answer(request)
+
+    def post(self, request: Request) -> Response:
+        named = self.sent(request)
+        services.create_layout(user_id=self.user_id(request), layout=Layout(named["name"], named["columns"]))
+        return self.answer(request, code=status.HTTP_201_CREATED)
+
+
+class ChangeLayoutView(LayoutView):
+    """Replace the columns of one of your layouts."""
+
+    serializer_class = layout_json.LayoutSerializer
+
+    def post(self, request: Request) -> Response:
+        named = self.sent(request)
+        services.change_layout(user_id=self.user_id(request), layout=Layout(named["name"], named["columns"]))
+        return self.answer(request)
+
+
+class RenameLayoutView(LayoutView):
+    """Rename one of your layouts; it keeps its place."""
+
+    serializer_class = layout_json.RenameLayoutSerializer
+
+    def post(self, request: Request) -> Response:
+        named = self.sent(request)
+        services.rename_layout(user_id=self.user_id(request), name=named["layout"], new_name=named["name"])
+        return self.answer(request)
+
+
+class DeleteLayoutView(LayoutView):
+    """Delete one of your layouts."""
+
+    serializer_class = layout_json.DeleteLayoutSerializer
+
+    def post(self, request: Request) -> Response:
+        services.delete_layout(user_id=self.user_id(request), name=self.sent(request)["layout"])
+        return self.answer(request)

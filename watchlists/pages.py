@@ -1,6 +1,7 @@
 """The pages of a trader: HTML that loads the browser code; prices and rankings come over the API and the socket."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 from django.conf import settings
@@ -11,6 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from accounts import selectors as accounts
+from accounts.domain.layouts import MAX_LAYOUTS
+from accounts.pages import user_id
 from marketdata import selectors as market
 
 # Chosen: the indices with the most traded options.
@@ -39,6 +43,9 @@ def _render_terminal(request: HttpRequest, *, is_chain_alone: bool) -> HttpRespo
         "indices": list(_listed_indices(STRIP)),
         "today": market.market_today().isoformat(),
         "login_url": resolve_url(settings.LOGIN_URL),
+        # With the page, so that the first paint of the chain has the columns that the trader chose.
+        "layouts": [asdict(one) for one in accounts.list_layouts(user_id=user_id(request))],
+        "most_layouts": MAX_LAYOUTS,
     }
     context = {"boot": boot, "is_simulated": settings.IS_SIMULATED, "is_chain_alone": is_chain_alone}
     return render(request, "watchlists/terminal.html", context)
