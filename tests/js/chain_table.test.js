@@ -48,6 +48,9 @@ const analytics = {
   oiChangeSource: 1, oiChange: -4_500,
 };
 
+/** @type {import("../../watchlists/static/watchlists/columns.js").Column[]} */
+const COLUMNS = ["oi-change", "oi", "volume", "iv", "delta", "theta", "vega", "change", "bid", "ltp", "ask"];
+
 /** @param {number} id @returns {Leg} */
 function readLeg(id) {
   return id === 1
@@ -56,24 +59,34 @@ function readLeg(id) {
 }
 
 test("the table has a header, and the values on the screen as plain numbers", () => {
-  const [header, first, second] = tableOf(chain, readLeg).map((row) => row.map((field) => field.text));
+  const [header, first, second] = tableOf(chain, readLeg, COLUMNS).map((row) => row.map((field) => field.text));
 
-  assert.deepEqual(header?.slice(0, 5), ["Call state", "Call OI", "Call OI change", "Call build-up", "Call volume"]);
-  assert.deepEqual(header?.slice(12, 15), ["Call ask", "Strike", "Put ask"]);
+  assert.deepEqual(header?.slice(0, 5), ["Call state", "Call OI change", "Call build-up", "Call OI", "Call volume"]);
+  assert.deepEqual(header?.slice(12, 15), ["Call ask", "Strike", "Put bid"]);
   assert.equal(header?.length, 27);
   assert.deepEqual(first?.slice(0, 14), [
-    "live", "1234567", "-4500", "SB", "98765432", "12.30", "-9.88", "0.51", "11.8", "-4.10", "1234.00", "1234.05", "1234.10",
+    "live", "-4500", "SB", "1234567", "98765432", "11.8", "0.51", "-9.88", "12.30", "-4.10", "1234.00", "1234.05", "1234.10",
     "26000",
   ]); // prettier-ignore
   // A strike may lack one side; an unknown value is empty, never zero.
   assert.deepEqual(second, [...Array(13).fill(""), "26050.5", ...Array(12).fill(""), "waiting"]);
 });
 
+test("the table has the columns of the screen, in the order of the screen on both sides", () => {
+  const [header, first] = tableOf(chain, readLeg, ["change-percent", "bid", "ltp", "ask", "oi-change"]).map((row) => row.map((field) => field.text));
+
+  assert.deepEqual(header, [
+    "Call state", "Call change %", "Call bid", "Call LTP", "Call ask", "Call OI change", "Call build-up", "Strike",
+    "Put build-up", "Put OI change", "Put bid", "Put LTP", "Put ask", "Put change %", "Put state",
+  ]); // prettier-ignore
+  assert.deepEqual(first?.slice(0, 7), ["live", "-0.33", "1234.00", "1234.05", "1234.10", "-4500", "SB"]);
+});
+
 test("a price with a tick below one paisa has four decimals", () => {
   const pair = { ...chain, tick_size: 0.0025 };
   const leg = () => ({ ...readLeg(1), quote: /** @type {any} */ ({ ...quote, ltp: Math.fround(84.2525) }) });
 
-  assert.equal(tableOf(pair, leg)[1]?.[11]?.text, "84.2525");
+  assert.equal(tableOf(pair, leg, ["ltp"])[1]?.[1]?.text, "84.2525");
 });
 
 test("text that a spreadsheet would read as a formula is text; negative numbers stay numbers", () => {

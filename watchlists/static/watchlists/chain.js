@@ -1,16 +1,25 @@
-// The ladder: calls left, strikes in the middle, puts right. It builds its rows once per chain and then writes only the
+// The ladder: calls left, strikes in the middle, puts right. It builds a row once for each strike and then writes only the
 // changed cells. Paint only: the strikes and legs come from the server's chain message.
 
 import * as format from "../marketdata/format.js";
 import { priceOf } from "../marketdata/quotes.js";
 import { setAttribute } from "./cells.js";
+import { isColumn, PRESET_COLUMNS } from "./columns.js";
 import { make } from "./dom.js";
+import { strikeAbove } from "./follow.js";
 import { GridFocus } from "./grid_focus.js";
-import { buildHead, LegCells, SIDE_COLUMNS } from "./leg_cells.js";
+import { placeRows, setTracks } from "./ladder_rows.js";
+import { LadderView } from "./ladder_view.js";
+import { buildHead, cellKeys, LegCells } from "./leg_cells.js";
 import { isSameChain } from "./underlying.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
+/** @typedef {import("./columns.js").Column} Column */
+/**
+ * A strike on the screen. `legs` has the cells of its call and of its put, with their instruments.
+ * @typedef {{row: HTMLElement, heading: HTMLElement, strike: number, legs: readonly [number | null, LegCells][]}} StrikeRow
+ */
 
 /**
  * The server's answer to watching a chain.
@@ -44,14 +53,19 @@ export class ChainLadder {
   #chain = null;
   /** @type {Map<number, LegCells>} */
   #legs = new Map();
-  /** @type {{row: HTMLElement, heading: HTMLElement, strike: number}[]} */
+  /** By strike and legs: a row stays when the window moves. @type {Map<string, StrikeRow>} */
+  #rowsByKey = new Map();
+  /** @type {StrikeRow[]} */
   #rows = [];
+  /** Of the calls, from the left. @type {readonly Column[]} */
+  #columns = PRESET_COLUMNS;
   /** @type {HTMLElement | null} */
   #atmRow = null;
   /** The first row above the spot. @type {HTMLElement | null} */
   #spotRow = null;
   #barsAt = -Infinity;
   #focus;
+  #view;
   /** The strike that the address names, until a chain is shown. @type {number | null} */
   #soughtStrike = null;
 
@@ -59,39 +73,75 @@ export class ChainLadder {
    * @param {HTMLElement} container  The scrolling element around the ladder.
    * @param {QuoteCache} quotes
    * @param {AnalyticsCache} analytics
+   * @param {(isFollowing: boolean) => void} onFollow  The ladder follows the spot from now on, or no longer.
    */
-  constructor(container, quotes, analytics) {
+  constructor(container, quotes, analytics, onFollow) {
     this.#container = container;
     this.#quotes = quotes;
     this.#analytics = analytics;
     this.#focus = new GridFocus(container);
+    this.#view = new LadderView(container, onFollow);
   }
 
   /**
-   * Show a chain, or a new window of the same chain. Another chain, or another number of strikes, scrolls to ATM.
+   * Show a chain, or a new window of the same chain. Another chain scrolls to ATM.
    * @param {Chain} chain
    */
   show(chain) {
     const previous = this.#chain;
     const isSame = isSameChain(previous, chain);
     this.#chain = chain;
-    // The server repeats the chain when its streaming legs change; rebuilding equal rows would drop focus and marks.
+    // The server repeats the chain when its streaming legs change: equal rows stay as they are.
     if (isSame && JSON.stringify(previous?.strikes) === JSON.stringify(chain.strikes)) {
       return;
     }
-    // A recentred window has other strikes: the trader's scroll position stays; another chain or width moves it.
-    const top = this.#container.scrollTop;
+    const isSameWidth = isSame && previous?.strikes.length === chain.strikes.length;
+    const places = isSame ? this.#view.notePlaces() : [];
     this.#focus.noteBefore();
-    this.#build(chain);
-    this.#focus.setRows(this.#rows, isSame);
-    this.paint(null);
-    this.paintAnalytics(null);
-    if (isSame && previous?.strikes.length === chain.strikes.length) {
-      this.#container.scrollTop = top;
+    if (isSame) {
+      this.#renew(chain);
     } else {
+      this.#build(chain);
+    }
+    this.#finish(places, isSame);
+    if (!isSame) {
       this.scrollToAtm();
       this.#showSoughtStrike();
+    } else if (!isSameWidth && this.#view.isFollowing) {
+      this.scrollToAtm();
     }
+  }
+
+  /**
+   * Show these columns of each side. The rows are built again; what was visible stays in its place.
+   * @param {readonly Column[] | null} columns  Of the calls, from the left; null for those of the presets.
+   */
+  setColumns(columns) {
+    const next = columns ?? PRESET_COLUMNS;
+    if (next.join() === this.#columns.join()) {
+      return;
+    }
+    this.#columns = next;
+    if (this.#chain !== null) {
+      const places = this.#view.notePlaces();
+      this.#focus.noteBefore();
+      this.#build(this.#chain);
+      this.#finish(places, true);
+    }
+  }
+
+  /** The columns that one sees, of the calls from the left: a preset hides some of those that the rows have. */
+  get visibleColumns() {
+    const heads = [...this.#container.querySelectorAll(".column-row > .call")].filter((one) => one.getClientRects().length > 0);
+    return heads.map((one) => one.getAttribute("data-column") ?? "").filter(isColumn);
+  }
+
+  /** @param {import("./ladder_view.js").Place[]} places @param {boolean} isSame */
+  #finish(places, isSame) {
+    this.#focus.setRows(this.#rows, cellKeys(this.#columns), isSame);
+    this.#view.setRows(this.#rows, places);
+    this.paint(null);
+    this.paintAnalytics(null);
   }
 
   /** @param {number | null} strike  The strike that the next chain shows first; null for ATM. */
@@ -104,7 +154,7 @@ export class ChainLadder {
     const found = this.#rows.find((one) => one.strike === this.#soughtStrike);
     this.#soughtStrike = null;
     if (found !== undefined) {
-      this.#scrollTo(found.row);
+      this.#view.show(found.row);
       found.row.classList.add("sought");
       this.#focus.focus(found.heading);
     }
@@ -113,10 +163,12 @@ export class ChainLadder {
   clear() {
     this.#chain = null;
     this.#legs.clear();
+    this.#rowsByKey.clear();
     this.#rows = [];
     this.#atmRow = null;
     this.#spotRow = null;
     this.#barsAt = -Infinity;
+    this.#view.clear();
     this.#container.replaceChildren();
   }
 
@@ -124,36 +176,47 @@ export class ChainLadder {
   #build(chain) {
     this.clear();
     this.#chain = chain;
-    const rows = chain.strikes.map((strike, index) => this.#buildRow(index, strike));
-    const attributes = {
-      role: "grid",
-      class: "ladder",
-      "aria-label": `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`,
-      "aria-rowcount": String(chain.strikes.length + 2),
-      "aria-colcount": String(2 * SIDE_COLUMNS + 1),
-    };
-    const body = make("div", { role: "rowgroup" }, rows);
-    this.#container.append(make("div", attributes, [buildHead(), body]));
+    const ladder = make("div", { role: "grid", class: "ladder" }, [buildHead(this.#columns), make("div", { role: "rowgroup", class: "strike-rows" })]);
+    if (this.#columns !== PRESET_COLUMNS) {
+      setTracks(ladder, this.#columns);
+    }
+    this.#container.append(ladder);
+    this.#renew(chain);
   }
 
-  /** @param {number} index @param {Chain["strikes"][number]} strike */
-  #buildRow(index, [strike, call, put]) {
-    const row = make("div", { role: "row", class: "strike-row", "aria-rowindex": String(index + 3) });
-    const callCells = new LegCells(row, "call");
-    const heading = make("div", { role: "rowheader", class: "strike", tabindex: "-1", "aria-colindex": String(SIDE_COLUMNS + 1), text: format.formatStrike(strike) });
-    row.append(heading);
-    const putCells = new LegCells(row, "put");
-    for (const [instrumentId, cells] of /** @type {[number | null, LegCells][]} */ ([[call, callCells], [put, putCells]])) {
-      if (instrumentId === null) {
-        // The strike has no such leg: it gets dashes once, because no quote will ever paint it.
-        cells.write(null, "waiting", null);
-        cells.writeAnalytics(null);
-      } else {
-        this.#legs.set(instrumentId, cells);
-      }
+  /** @param {Chain} chain  Make the rows those of its strikes; rows of strikes that stay, stay in the page. */
+  #renew(chain) {
+    const former = this.#rowsByKey;
+    this.#rowsByKey = new Map(chain.strikes.map((one) => [one.join("|"), former.get(one.join("|")) ?? this.#buildRow(one)]));
+    this.#rows = [...this.#rowsByKey.values()];
+    this.#legs = new Map(this.#rows.flatMap(({ legs }) => legs.flatMap(([id, cells]) => (id === null ? [] : [[id, cells]]))));
+    const [ladder, body] = [this.#container.querySelector(".ladder"), this.#container.querySelector(".strike-rows")];
+    ladder?.setAttribute("aria-label", `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`);
+    ladder?.setAttribute("aria-rowcount", String(chain.strikes.length + 2));
+    ladder?.setAttribute("aria-colcount", String(2 * this.#columns.length + 1));
+    if (body !== null) {
+      placeRows(body, this.#rows.map((one) => one.row));
     }
-    this.#rows.push({ row, heading, strike: Number(strike) });
-    return row;
+    // A new row may have the highest open interest.
+    this.#barsAt = -Infinity;
+  }
+
+  /** @param {Chain["strikes"][number]} strike @returns {StrikeRow} */
+  #buildRow([strike, call, put]) {
+    const row = make("div", { role: "row", class: "strike-row" });
+    const callCells = new LegCells(row, "call", this.#columns);
+    const colindex = String(this.#columns.length + 1);
+    const heading = make("div", { role: "rowheader", class: "strike", tabindex: "-1", "aria-colindex": colindex, text: format.formatStrike(strike) });
+    row.append(heading);
+    const putCells = new LegCells(row, "put", this.#columns);
+    /** @type {[number | null, LegCells][]} */
+    const legs = [[call, callCells], [put, putCells]];
+    for (const [, cells] of legs.filter(([instrumentId]) => instrumentId === null)) {
+      // The strike has no such leg: it gets dashes once, because no quote will ever paint it.
+      cells.write(null, "waiting", null);
+      cells.writeAnalytics(null);
+    }
+    return { row, heading, strike: Number(strike), legs };
   }
 
   /**
@@ -235,7 +298,8 @@ export class ChainLadder {
       }
     }
     // The line of the spot runs between two strikes.
-    const above = this.#rows.find((one) => one.strike > spot)?.row ?? null;
+    const strike = strikeAbove(this.#rows.map((one) => one.strike), spot);
+    const above = this.#rows.find((one) => one.strike === strike)?.row ?? null;
     if (above !== this.#spotRow) {
       this.#spotRow?.classList.remove("above-spot");
       above?.classList.add("above-spot");
@@ -247,6 +311,7 @@ export class ChainLadder {
       nearest.row.classList.add("atm");
       this.#focus.offer(nearest.heading);
     }
+    this.#view.follow(spot, this.#atmRow);
   }
 
   /** Return the ATM strike as text; a dash without a chain. */
@@ -254,17 +319,17 @@ export class ChainLadder {
     return this.#atmRow?.querySelector(".strike")?.textContent ?? format.UNKNOWN;
   }
 
+  /** Show the strike at the money in the middle, and follow the spot. */
   scrollToAtm() {
-    if (this.#atmRow !== null) {
-      this.#scrollTo(this.#atmRow);
-    }
+    this.#view.returnToAtm();
   }
 
-  /** @param {HTMLElement} row */
-  #scrollTo(row) {
-    // Centered below the sticky head, and sideways on narrow screens, where the strike column is in the middle.
-    const head = this.#container.querySelector(".ladder-head")?.clientHeight ?? 0;
-    this.#container.scrollTop = row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2;
-    this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
+  /** Follow the spot, or stop where it is. */
+  toggleFollow() {
+    if (this.#view.isFollowing) {
+      this.#view.pause();
+    } else {
+      this.#view.returnToAtm();
+    }
   }
 }

@@ -1,12 +1,14 @@
-// A chain as a table for spreadsheets: the values on the screen, as plain numbers. Pure.
+// A chain as a table for spreadsheets: the columns on the screen, as plain numbers. Pure.
 // A text that a spreadsheet would read as a formula gets an apostrophe; numbers stay numbers, negative ones too.
 
 import { BUILD_UPS } from "../marketdata/analytics.js";
 import { changeOf, priceOf } from "../marketdata/quotes.js";
+import { mirror } from "./columns.js";
 
 /** @typedef {import("../marketdata/analytics.js").OptionAnalytics} OptionAnalytics */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
 /** @typedef {import("../marketdata/quotes.js").State} State */
+/** @typedef {import("./columns.js").Column} Column */
 /** @typedef {Pick<import("./chain.js").Chain, "symbol" | "exchange" | "expiry" | "tick_size" | "strikes">} Chain */
 
 /**
@@ -24,72 +26,65 @@ const DECIMALS = 2;
 /** Of a tick below one paisa, as on the screen. */
 const FINE_DECIMALS = 4;
 
-/** Of the calls, from the left; the puts have them from the right. */
-const COLUMNS = Object.freeze([
-  "state",
-  "OI",
-  "OI change",
-  "build-up",
-  "volume",
-  "vega",
-  "theta",
-  "delta",
-  "IV",
-  "change",
-  "bid",
-  "LTP",
-  "ask",
-]);
+/**
+ * The fields of each column, with their heads. The change of open interest has the build-up beside it, as on the screen.
+ * @type {Readonly<Record<Column, readonly [string, (leg: Leg, tickSize: number | null) => Field][]>>}
+ */
+const FIELDS = Object.freeze({
+  "oi-change": [
+    ["OI change", ({ analytics }) => numberField(analytics?.oiChange ?? null, 0)],
+    ["build-up", ({ analytics }) => textField(BUILD_UPS[analytics?.buildUp ?? 0]?.short ?? "")],
+  ],
+  oi: [["OI", ({ quote }) => numberField(quote?.oi ?? null, 0)]],
+  volume: [["volume", ({ quote }) => numberField(quote?.volume ?? null, 0)]],
+  iv: [["IV", ({ analytics }) => numberField(analytics?.iv ?? null, 1)]],
+  delta: [["delta", ({ analytics }) => numberField(analytics?.delta ?? null, 2)]],
+  gamma: [["gamma", ({ analytics }) => numberField(analytics?.gamma ?? null, 5)]],
+  theta: [["theta", ({ analytics }) => numberField(analytics?.theta ?? null, 2)]],
+  vega: [["vega", ({ analytics }) => numberField(analytics?.vega ?? null, 2)]],
+  intrinsic: [["intrinsic", ({ analytics }) => numberField(analytics?.intrinsic ?? null, 2)]],
+  "time-value": [["time value", ({ analytics }) => numberField(analytics?.timeValue ?? null, 2)]],
+  change: [["change", ({ quote }, tickSize) => numberField(changeOf(quote, tickSize).change, 2)]],
+  "change-percent": [["change %", ({ quote }, tickSize) => numberField(changeOf(quote, tickSize).percent, 2)]],
+  bid: [["bid", ({ quote }, tickSize) => priceField(quote?.bid, tickSize)]],
+  ltp: [["LTP", ({ quote }, tickSize) => priceField(quote?.ltp, tickSize)]],
+  ask: [["ask", ({ quote }, tickSize) => priceField(quote?.ask, tickSize)]],
+});
+/** At the outer end of each side: an old price must not pass for a live one in the table either. */
+const STATE = /** @type {const} */ (["state", (/** @type {Leg} */ { state }) => textField(state)]);
 
 /**
- * Return the table of a chain: a header row, then one row a strike, the lowest first.
+ * Return the table of a chain: a header row, then one row a strike, the lowest first. Calls are left of the strike, puts
+ * right of it, each in the order of the screen.
  * @param {Chain} chain
  * @param {(instrumentId: number) => Leg} readLeg
+ * @param {readonly Column[]} columns  Of the calls, from the left.
  * @returns {Field[][]}
  */
-export function tableOf(chain, readLeg) {
+export function tableOf(chain, readLeg, columns) {
+  const calls = [STATE, ...columns.flatMap((one) => FIELDS[one])];
+  const puts = [...mirror(columns).flatMap((one) => FIELDS[one].toReversed()), STATE];
   const header = [
-    ...COLUMNS.map((name) => textField(`Call ${name}`)),
+    ...calls.map(([name]) => textField(`Call ${name}`)),
     textField("Strike"),
-    ...COLUMNS.map((name) => textField(`Put ${name}`)).reverse(),
+    ...puts.map(([name]) => textField(`Put ${name}`)),
   ];
+  const leg = (/** @type {typeof calls} */ fields, /** @type {number | null} */ id) => {
+    const known = id === null ? null : readLeg(id);
+    return fields.map(([, read]) => (known === null ? textField("") : read(known, chain.tick_size)));
+  };
   const rows = chain.strikes.map(([strike, call, put]) => [
-    ...legFields(call, readLeg, chain.tick_size),
+    ...leg(calls, call),
     { text: String(Number(strike)), isNumber: true },
-    ...legFields(put, readLeg, chain.tick_size).reverse(),
+    ...leg(puts, put),
   ]);
   return [header, ...rows];
 }
 
-/**
- * @param {number | null} instrumentId  Null where the strike lacks this option.
- * @param {(instrumentId: number) => Leg} readLeg
- * @param {number | null} tickSize
- * @returns {Field[]}
- */
-function legFields(instrumentId, readLeg, tickSize) {
-  if (instrumentId === null) {
-    return COLUMNS.map(() => textField(""));
-  }
-  const { quote, state, analytics } = readLeg(instrumentId);
+/** @param {number | null | undefined} price @param {number | null} tickSize */
+function priceField(price, tickSize) {
   const decimals = tickSize !== null && tickSize > 0 && tickSize < 0.01 ? FINE_DECIMALS : DECIMALS;
-  const price = (/** @type {number | null | undefined} */ value) => numberField(priceOf(value ?? null, tickSize), decimals);
-  return [
-    // An old price must not pass for a live one in the table either.
-    textField(state),
-    numberField(quote?.oi ?? null, 0),
-    numberField(analytics?.oiChange ?? null, 0),
-    textField(BUILD_UPS[analytics?.buildUp ?? 0]?.short ?? ""),
-    numberField(quote?.volume ?? null, 0),
-    numberField(analytics?.vega ?? null, 2),
-    numberField(analytics?.theta ?? null, 2),
-    numberField(analytics?.delta ?? null, 2),
-    numberField(analytics?.iv ?? null, 1),
-    numberField(changeOf(quote, tickSize).change, 2),
-    price(quote?.bid),
-    price(quote?.ltp),
-    price(quote?.ask),
-  ];
+  return numberField(priceOf(price ?? null, tickSize), decimals);
 }
 
 /** @param {string} text @returns {Field} */

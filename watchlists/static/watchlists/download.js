@@ -8,16 +8,17 @@ import { closeFromOutside } from "./menus.js";
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./notices.js").Notices} Notices */
 
 /**
  * Make the buttons of the menu work.
- * @param {() => Chain | null} readChain  The chain on the screen.
+ * @param {{readonly chain: Chain | null, readonly visibleColumns: readonly Column[]}} panel  What is on the screen.
  * @param {QuoteCache} quotes
  * @param {AnalyticsCache} analytics
  * @param {Notices} notices
  */
-export function offerDownload(readChain, quotes, analytics, notices) {
+export function offerDownload(panel, quotes, analytics, notices) {
   const menu = /** @type {HTMLDetailsElement} */ (byId("export"));
   const readLeg = (/** @type {number} */ id) => {
     const quote = quotes.find(id);
@@ -26,18 +27,17 @@ export function offerDownload(readChain, quotes, analytics, notices) {
   const act = (/** @type {(chain: Chain) => void} */ use) => () => {
     menu.open = false;
     byId("export-summary").focus();
-    const chain = readChain();
-    if (chain !== null) {
-      use(chain);
+    if (panel.chain !== null) {
+      use(panel.chain);
     }
   };
   byId("export-csv").addEventListener(
     "click",
-    act((chain) => download(fileNameOf(chain, Date.now()), toCsv(tableOf(chain, readLeg)))),
+    act((chain) => download(fileNameOf(chain, Date.now()), toCsv(tableOf(chain, readLeg, panel.visibleColumns)))),
   );
   byId("export-copy").addEventListener(
     "click",
-    act((chain) => void copy(toTabbedText(tableOf(chain, readLeg)), chain, notices)),
+    act((chain) => void copy(toTabbedText(tableOf(chain, readLeg, panel.visibleColumns)), chain, notices)),
   );
   closeFromOutside(menu, byId("export-summary"));
 }

@@ -1,5 +1,5 @@
 // The focus in the ladder: arrow keys move it by a cell in both directions (ARIA: a grid with roving tabindex). It keeps
-// its strike and column when the rows are rebuilt. Paint only.
+// its strike and column when rows or columns change. Paint only.
 
 /** Chosen: about half of what a screen shows, so that the trader keeps the context. */
 const PAGE_ROWS = 10;
@@ -10,9 +10,11 @@ export class GridFocus {
   #container;
   /** @type {readonly GridRow[]} */
   #rows = [];
+  /** The names of the cells of a row, in their order. @type {readonly string[]} */
+  #keys = [];
   /** The one cell that Tab reaches. @type {HTMLElement | null} */
   #stop = null;
-  /** Where the focus is or was last; null until the trader has chosen a cell. @type {{strike: number, column: number} | null} */
+  /** Where the focus is or was last; null until the trader has chosen a cell. @type {{strike: number, key: string} | null} */
   #place = null;
   #hadFocus = false;
 
@@ -31,20 +33,27 @@ export class GridFocus {
   /**
    * Take new rows; where the focus was in the former ones, it goes to the same strike and column.
    * @param {readonly GridRow[]} rows
-   * @param {boolean} isSameChain  Otherwise the place in the former chain means nothing.
+   * @param {readonly string[]} keys  The names of the cells of a row, in their order.
+   * @param {boolean} isSameChain     Otherwise the place in the former chain means nothing.
    */
-  setRows(rows, isSameChain) {
+  setRows(rows, keys, isSameChain) {
     this.#rows = rows;
-    this.#stop = null;
+    this.#keys = keys;
+    if (this.#stop !== null) {
+      // The row may be one of the new ones, too.
+      this.#stop.tabIndex = -1;
+      this.#stop = null;
+    }
     if (!isSameChain) {
       this.#place = null;
     }
     const place = this.#place;
     const nearest = place && nearestRow(rows, place.strike);
-    const cell = place && nearest && cellAt(nearest.row, place.column);
+    // Where the column is no longer shown, at the strike.
+    const cell = place && nearest && (cellAt(nearest.row, keys.indexOf(place.key)) ?? cellAt(nearest.row, keys.indexOf("strike")));
     if (cell) {
       this.#setStop(cell);
-      if (this.#hadFocus) {
+      if (this.#hadFocus && cell !== document.activeElement) {
         cell.focus({ preventScroll: true });
       }
     }
@@ -77,7 +86,7 @@ export class GridFocus {
   /** @param {HTMLElement} cell */
   #placeOf(cell) {
     const one = this.#rows.find(({ row }) => row === cell.parentElement);
-    return one === undefined ? null : { strike: one.strike, column: [...one.row.children].indexOf(cell) };
+    return one === undefined ? null : { strike: one.strike, key: this.#keys[[...one.row.children].indexOf(cell)] ?? "" };
   }
 
   /** @param {MouseEvent} event */

@@ -23,7 +23,7 @@ export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ (
   { keys: [], shown: "Esc", does: "Close a list, a menu or a window", group: "Anywhere", elsewhere: true },
   { keys: ["g"], shown: "g", does: "Show the next columns", group: "Chain" },
   { keys: ["c"], shown: "c", does: "Show or hide the charts", group: "Chain" },
-  { keys: ["."], shown: ".", does: "Scroll to the strike at the money", group: "Chain" },
+  { keys: ["."], shown: ".", does: "Return to the strike at the money and follow the spot", group: "Chain" },
   { keys: ["["], shown: "[", does: "Open the expiry before", group: "Chain" },
   { keys: ["]"], shown: "]", does: "Open the expiry after", group: "Chain" },
   { keys: ["+"], shown: "+", does: "Show more strikes", group: "Chain" },

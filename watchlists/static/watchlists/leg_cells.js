@@ -1,69 +1,51 @@
-// One side of one strike of the ladder, and the columns that both sides have. Paint only.
+// One side of one strike of the ladder, and the heads of its columns. Paint only.
 
 import { BUILD_UPS, IV_REASONS, OI_SOURCES } from "../marketdata/analytics.js";
 import * as format from "../marketdata/format.js";
 import { changeOf } from "../marketdata/quotes.js";
 import { Cell, PriceCell, setAttribute, stateTitleOf } from "./cells.js";
+import { LABELS, mirror, TITLES } from "./columns.js";
 import { make } from "./dom.js";
 
 /** @typedef {import("../marketdata/analytics.js").OptionAnalytics} OptionAnalytics */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
+/** @typedef {import("./columns.js").Column} Column */
+/** @typedef {"call" | "put"} Side */
 
-/**
- * The columns of a side that are visible follow `data-columns` of the container (chain.css).
- * @typedef {"oi" | "volume" | "change" | "bid" | "ltp" | "ask" | "oi-change" | "iv" | "delta" | "theta" | "vega"} Column
- */
-
-/** @type {Record<Column, string>} */
-const LABELS = {
-  oi: "OI",
-  volume: "Volume",
-  change: "Chg",
-  bid: "Bid",
-  ltp: "LTP",
-  ask: "Ask",
-  "oi-change": "ΔOI",
-  iv: "IV",
-  delta: "Delta",
-  theta: "Theta",
-  vega: "Vega",
-};
-/** Explanations of column heads. @type {Partial<Record<Column, string>>} */
-const TITLES = {
-  "oi-change": "Open interest less that of the previous close, with the kind of build-up",
-  iv: "Implied volatility in percent, of the option out of the money at this strike",
-  delta: "Change of the value per rupee of the forward",
-  theta: "Change of the value in one trading day, in rupees",
-  vega: "Change of the value for one percentage point of volatility, in rupees",
-};
-/** @type {Record<"call" | "put", Column[]>} */
-const COLUMNS = {
-  call: ["oi-change", "oi", "volume", "iv", "delta", "theta", "vega", "change", "bid", "ltp", "ask"],
-  put: ["bid", "ltp", "ask", "change", "vega", "theta", "delta", "iv", "volume", "oi", "oi-change"],
-};
-export const SIDE_COLUMNS = COLUMNS.call.length;
+/** @param {Side} side @param {readonly Column[]} columns  Of the calls. */
+function orderOf(side, columns) {
+  return side === "call" ? columns : mirror(columns);
+}
 
 /** One side of one strike. */
 export class LegCells {
-  /** @type {Record<Exclude<Column, "ltp">, Cell> & {ltp: PriceCell}} */
+  /** Those that the row has. @type {Map<Column, Cell>} */
   #cells;
+  /** @type {PriceCell | null} */
+  #ltp = null;
   /** Behind the open interest, as long as its share of the highest one. */
   #bar = make("span", { class: "bar", "aria-hidden": "true" });
   #barPercent = 0;
 
-  /** @param {HTMLElement} row @param {"call" | "put"} side */
-  constructor(row, side) {
+  /** @param {HTMLElement} row @param {Side} side @param {readonly Column[]} columns  Of the calls, from the left. */
+  constructor(row, side, columns) {
     this.side = side;
     this.row = row;
-    const first = side === "call" ? 1 : SIDE_COLUMNS + 2;
-    const entries = COLUMNS[side].map((column, index) => {
-      const node = make("div", { role: "gridcell", tabindex: "-1", class: `${side} ${column}`, "aria-colindex": String(first + index) });
-      row.append(node);
-      return [column, column === "ltp" ? new PriceCell(node) : new Cell(node)];
-    });
-    this.#cells = Object.fromEntries(entries);
-    this.#cells.oi.node.prepend(this.#bar);
+    const first = side === "call" ? 1 : columns.length + 2;
+    this.#cells = new Map(orderOf(side, columns).map((column, index) => [column, this.#build(column, first + index)]));
+    this.#cells.get("oi")?.node.prepend(this.#bar);
+  }
+
+  /** @param {Column} column @param {number} index  Counts from 1. @returns {Cell} */
+  #build(column, index) {
+    const node = make("div", { role: "gridcell", tabindex: "-1", class: `${this.side} ${column}`, "aria-colindex": String(index) });
+    this.row.append(node);
+    if (column !== "ltp") {
+      return new Cell(node);
+    }
+    this.#ltp = new PriceCell(node);
+    return this.#ltp;
   }
 
   /** @param {number} share  Of the highest open interest, from 0 to 1. */
@@ -79,65 +61,102 @@ export class LegCells {
   /** @param {Quote | null} quote @param {State} state @param {number | null} tickSize */
   write(quote, state, tickSize) {
     setAttribute(this.row, `data-${this.side}`, state);
-    setAttribute(this.#cells.ltp.node, "title", stateTitleOf(state, quote).replace(/^ · /, ""));
-    const { change } = changeOf(quote, tickSize);
-    this.#cells.ltp.writePrice(quote, state, tickSize);
-    this.#cells.bid.write(format.formatPrice(quote?.bid ?? null, tickSize));
-    this.#cells.ask.write(format.formatPrice(quote?.ask ?? null, tickSize));
-    if (this.#cells.change.write(format.formatChange(change))) {
-      setAttribute(this.#cells.change.node, "data-direction", format.directionOf(change));
+    if (this.#ltp !== null) {
+      setAttribute(this.#ltp.node, "title", stateTitleOf(state, quote).replace(/^ · /, ""));
+      this.#ltp.writePrice(quote, state, tickSize);
     }
-    // Counts are abbreviated; the tooltip has the full number.
-    this.#writeCount(this.#cells.volume, quote?.volume ?? null);
-    this.#writeCount(this.#cells.oi, quote?.oi ?? null);
+    this.#write("bid", format.formatPrice(quote?.bid ?? null, tickSize));
+    this.#write("ask", format.formatPrice(quote?.ask ?? null, tickSize));
+    const { change, percent } = changeOf(quote, tickSize);
+    for (const node of [this.#write("change", format.formatChange(change)), this.#write("change-percent", format.formatPercent(percent))]) {
+      if (node !== null) {
+        setAttribute(node, "data-direction", format.directionOf(change));
+      }
+    }
+    this.#writeCount("volume", quote?.volume ?? null);
+    this.#writeCount("oi", quote?.oi ?? null);
   }
 
   /** @param {OptionAnalytics | null} analytics */
   writeAnalytics(analytics) {
-    const cells = this.#cells;
-    if (cells.iv.write(format.formatFixed(analytics?.iv ?? null, 1))) {
-      cells.iv.node.title = IV_REASONS[analytics?.reason ?? IV_REASONS.length - 1] ?? "";
+    const iv = this.#write("iv", format.formatFixed(analytics?.iv ?? null, 1));
+    if (iv !== null) {
+      iv.title = IV_REASONS[analytics?.reason ?? IV_REASONS.length - 1] ?? "";
     }
-    cells.delta.write(format.formatFixed(analytics?.delta ?? null, 2));
-    cells.theta.write(format.formatFixed(analytics?.theta ?? null, 2));
-    cells.vega.write(format.formatFixed(analytics?.vega ?? null, 2));
+    this.#write("delta", format.formatFixed(analytics?.delta ?? null, 2));
+    // Five decimals: at the money, an index option has a gamma of about 0.0005.
+    this.#write("gamma", format.formatFixed(analytics?.gamma ?? null, 5));
+    this.#write("theta", format.formatFixed(analytics?.theta ?? null, 2));
+    this.#write("vega", format.formatFixed(analytics?.vega ?? null, 2));
+    this.#write("intrinsic", format.formatFixed(analytics?.intrinsic ?? null, 2));
+    this.#write("time-value", format.formatFixed(analytics?.timeValue ?? null, 2));
+    this.#writeOiChange(analytics);
+  }
+
+  /** @param {OptionAnalytics | null} analytics */
+  #writeOiChange(analytics) {
     const change = analytics?.oiChange ?? null;
     const buildUp = BUILD_UPS[analytics?.buildUp ?? 0];
     const text = format.formatCompactChange(change);
-    if (cells["oi-change"].write(buildUp?.short ? `${buildUp.short} ${text}` : text)) {
-      setAttribute(cells["oi-change"].node, "data-direction", format.directionOf(change));
+    const node = this.#write("oi-change", buildUp?.short ? `${buildUp.short} ${text}` : text);
+    if (node !== null) {
+      setAttribute(node, "data-direction", format.directionOf(change));
       const source = OI_SOURCES[analytics?.oiChangeSource ?? 0];
       const since = change === null ? "" : `${format.formatWhole(change)} since the previous close, by ${source}`;
-      cells["oi-change"].node.title = [since, buildUp?.text].filter(Boolean).join(" · ");
+      node.title = [since, buildUp?.text].filter(Boolean).join(" · ");
     }
   }
 
-  /** @param {Cell} cell @param {number | null} count */
-  #writeCount(cell, count) {
-    if (cell.write(format.formatCompact(count))) {
-      cell.node.title = count === null ? "" : format.formatWhole(count);
+  /** @param {Column} column @param {number | null} count  Abbreviated; the tooltip has the full number. */
+  #writeCount(column, count) {
+    const node = this.#write(column, format.formatCompact(count));
+    if (node !== null) {
+      node.title = count === null ? "" : format.formatWhole(count);
     }
+  }
+
+  /**
+   * Write a column that the row may have; return its cell if the text differs from the one before.
+   * @param {Column} column
+   * @param {string} text
+   */
+  #write(column, text) {
+    const cell = this.#cells.get(column);
+    return cell?.write(text) ? cell.node : null;
   }
 }
 
-/** Make the two rows of heads: the sides, and their columns. */
-export function buildHead() {
+/**
+ * Make the two rows of heads: the sides, and their columns.
+ * @param {readonly Column[]} columns  Of the calls, from the left.
+ */
+export function buildHead(columns) {
+  const span = String(columns.length);
   const sides = make("div", { role: "row", class: "side-row", "aria-rowindex": "1" }, [
-    make("div", { role: "columnheader", class: "side-name", "aria-colspan": String(SIDE_COLUMNS), text: "Calls" }),
+    make("div", { role: "columnheader", class: "side-name", "aria-colspan": span, text: "Calls" }),
     make("div", { role: "columnheader", class: "side-name strike" }, [make("span", { class: "visually-hidden", text: "Strike" })]),
-    make("div", { role: "columnheader", class: "side-name", "aria-colspan": String(SIDE_COLUMNS), text: "Puts" }),
+    make("div", { role: "columnheader", class: "side-name", "aria-colspan": span, text: "Puts" }),
   ]);
-  const columns = make("div", { role: "row", class: "column-row", "aria-rowindex": "2" }, [
-    ...COLUMNS.call.map((column) => buildColumnHead("call", column)),
+  const heads = make("div", { role: "row", class: "column-row", "aria-rowindex": "2" }, [
+    ...orderOf("call", columns).map((column) => buildColumnHead("call", column)),
     make("div", { role: "columnheader", class: "strike", text: "Strike" }),
-    ...COLUMNS.put.map((column) => buildColumnHead("put", column)),
+    ...orderOf("put", columns).map((column) => buildColumnHead("put", column)),
   ]);
-  return make("div", { role: "rowgroup", class: "ladder-head" }, [sides, columns]);
+  return make("div", { role: "rowgroup", class: "ladder-head" }, [sides, heads]);
 }
 
-/** @param {"call" | "put"} side @param {Column} column */
+/** @param {Side} side @param {Column} column */
 function buildColumnHead(side, column) {
   const name = `${side === "call" ? "Call" : "Put"} ${LABELS[column]}`;
-  const title = TITLES[column] ?? "";
-  return make("div", { role: "columnheader", class: `${side} ${column}`, "aria-label": name, title, text: LABELS[column] });
+  const attributes = { role: "columnheader", class: `${side} ${column}`, "data-column": column, "aria-label": name };
+  return make("div", { ...attributes, title: TITLES[column] ?? "", text: LABELS[column] });
+}
+
+/**
+ * Return the cells of a row by side and column, in their order: where the focus is stays the same when columns change.
+ * @param {readonly Column[]} columns  Of the calls, from the left.
+ */
+export function cellKeys(columns) {
+  const keys = (/** @type {Side} */ side) => orderOf(side, columns).map((column) => `${side} ${column}`);
+  return [...keys("call"), "strike", ...keys("put")];
 }

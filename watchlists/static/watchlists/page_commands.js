@@ -11,7 +11,7 @@ import { THEMES, chooseTheme } from "./theme_button.js";
 /** Buttons of the open chain by id, with their keys. @type {[id: string, name: string, hint?: string][]} */
 const CHAIN_BUTTONS = [
   ["chain-add", "Add the open chain to the watchlist", "a"],
-  ["recenter", "Go to the strike at the money", "."],
+  ["column-menu-summary", "Choose columns and save a layout"],
   ["own-tab", "Pop the chain out into a tab of its own"],
   ["export-csv", "Download the chain as CSV"],
   ["export-copy", "Copy the chain for a spreadsheet"],
@@ -22,15 +22,17 @@ const CHAIN_BUTTONS = [
  * @param {object} page
  * @param {readonly ChainRequest[]} page.chains  Of the indices and of the list.
  * @param {(request: ChainRequest) => void} page.onOpen
+ * @param {() => void} page.onReturn  To the strike at the money.
  * @param {() => void} page.onHelp
  * @returns {Command[]}
  */
-export function listPageCommands({ chains, onOpen, onHelp }) {
+export function listPageCommands({ chains, onOpen, onReturn, onHelp }) {
   return [
     ...chains.map((request) => ({ name: nameOfChain(request), group: "Chain", run: () => onOpen(request) })),
     ...buttonsIn("#chain-expiries button").map((one) => toCommand(one, "Expiry", `Expiry ${one.firstChild?.textContent ?? ""}`)),
     ...buttonsIn("button[data-columns]").map((one) => toCommand(one, "Columns", `${one.textContent} columns`, "g")),
     ...CHAIN_BUTTONS.filter(([id]) => isOffered(byId(id))).map(([id, name, hint]) => toCommand(byId(id), "Chain", name, hint)),
+    ...(isOffered(byId("recenter")) ? [{ name: "Go to the strike at the money and follow the spot", group: "Chain", hint: ".", run: onReturn }] : []),
     ...listStrikes(),
     ...Object.entries(THEMES).map(([theme, words]) => ({ name: `Theme ${words}`, group: "Theme", run: () => void chooseTheme(theme) })),
     { name: "Search for an instrument", group: "Go to", hint: "/", run: () => byId("search").focus() },

@@ -3,13 +3,16 @@
 import * as format from "../marketdata/format.js";
 import { Cell, paintQuote, PriceCell, setAttribute } from "./cells.js";
 import { ChainLadder } from "./chain.js";
-import { byId, byIdAs, make, makeButton } from "./dom.js";
+import { byId, byIdAs } from "./dom.js";
+import { ExpiryTabs } from "./expiry_tabs.js";
+import { paintFollow } from "./follow_chip.js";
 import { isSameChain, legsOf, standstillText } from "./underlying.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/analytics.js").SeriesAnalytics} SeriesAnalytics */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./search.js").Expiry} Expiry */
 
 export class ChainPanel {
@@ -18,7 +21,7 @@ export class ChainPanel {
   #ladder;
   #panel = byId("chain");
   #title = byId("chain-title");
-  #expiries = byId("chain-expiries");
+  #expiries;
   #sentence = byId("chain-sentence");
   #banner = byId("chain-banner");
   #spot = new PriceCell(byId("spot"));
@@ -44,18 +47,25 @@ export class ChainPanel {
   constructor(quotes, analytics, actions) {
     this.#quotes = quotes;
     this.#analytics = analytics;
-    this.#ladder = new ChainLadder(byId("ladder"), quotes, analytics);
-    this.onExpiry = actions.onExpiry;
+    this.#ladder = new ChainLadder(byId("ladder"), quotes, analytics, paintFollow);
+    this.#expiries = new ExpiryTabs(actions.onExpiry);
     byId("chain-add").addEventListener("click", actions.onAdd);
     byId("chain-retry").addEventListener("click", actions.onRetry);
-    byId("recenter").addEventListener("click", () => this.#ladder.scrollToAtm());
-    for (const button of columnButtons()) {
-      button.addEventListener("click", () => chooseColumns(button));
-    }
+    byId("recenter").addEventListener("click", () => this.#ladder.toggleFollow());
   }
 
   get chain() {
     return this.#chain;
+  }
+
+  /** The columns that one sees, of the calls from the left. */
+  get visibleColumns() {
+    return this.#ladder.visibleColumns;
+  }
+
+  /** @param {readonly Column[] | null} columns  Of the calls, from the left; null for those of the presets. */
+  setColumns(columns) {
+    this.#ladder.setColumns(columns);
   }
 
   /** @param {number | null} strike  The strike that the next chain shows first; null for ATM. */
@@ -68,7 +78,7 @@ export class ChainPanel {
     // The old ladder goes at once: its prices must not stand under the new symbol.
     this.#chain = null;
     this.#ladder.clear();
-    this.#expiries.replaceChildren();
+    this.#expiries.clear();
     this.#title.textContent = symbol;
     this.#sentence.textContent = `Loading the option chain of ${symbol}${expiry ? `, ${format.formatExpiry(expiry)}` : ""} …`;
     this.#setState("loading");
@@ -99,7 +109,7 @@ export class ChainPanel {
     // A recentred window of the same chain keeps its price, so that the next tick is still marked as a change.
     if (isOther) {
       this.#spot.forget();
-      this.#markExpiry();
+      this.#expiries.mark(chain.expiry);
     }
     this.#ladder.show(chain);
     this.paint(null);
@@ -108,13 +118,7 @@ export class ChainPanel {
 
   /** @param {Expiry[]} expiries */
   showExpiries(expiries) {
-    const tabs = expiries.map(({ expiry, days_left: daysLeft, kind, over }) => {
-      const attributes = { class: "chip", "data-expiry": expiry, title: `${expiry}, ${kind}${over ? ", over" : ""}` };
-      const days = make("span", { class: "days", text: over ? "over" : format.formatDaysLeft(daysLeft) });
-      return makeButton(attributes, () => this.onExpiry(expiry), [format.formatExpiry(expiry), days]);
-    });
-    this.#expiries.replaceChildren(...tabs);
-    this.#markExpiry();
+    this.#expiries.show(expiries, this.#chain?.expiry ?? null);
   }
 
   /**
@@ -125,17 +129,6 @@ export class ChainPanel {
   showListed(expiries) {
     this.#listedExpiries = expiries;
     this.#paintBanner();
-  }
-
-  #markExpiry() {
-    for (const tab of this.#expiries.querySelectorAll("button")) {
-      const isCurrent = tab.dataset["expiry"] === this.#chain?.expiry;
-      tab.setAttribute("aria-pressed", String(isCurrent));
-      if (isCurrent) {
-        // An index has more expiries than fit in one row; "nearest" does not move the page itself.
-        tab.scrollIntoView({ block: "nearest", inline: "nearest" });
-      }
-    }
   }
 
   /** @param {Set<number> | null} changed */
@@ -205,41 +198,13 @@ export class ChainPanel {
     this.#banner.hidden = text === "";
   }
 
-  /** Show the columns of the next preset. */
-  nextColumns() {
-    const buttons = columnButtons().filter((one) => one.offsetParent !== null);
-    const at = buttons.findIndex((one) => one.ariaPressed === "true");
-    const next = buttons[(at + 1) % buttons.length];
-    if (next !== undefined) {
-      chooseColumns(next);
-    }
-  }
-
   /** @param {-1 | 1} step  Open the expiry beside the open one. */
   stepExpiry(step) {
-    const tabs = [...this.#expiries.querySelectorAll("button")];
-    const at = tabs.findIndex((one) => one.ariaPressed === "true");
-    const expiry = tabs[at + step]?.dataset["expiry"];
-    if (at >= 0 && expiry !== undefined) {
-      this.onExpiry(expiry);
-    }
+    this.#expiries.step(step);
   }
 
   scrollToAtm() {
     this.#ladder.scrollToAtm();
-  }
-}
-
-/** @returns {HTMLButtonElement[]} */
-function columnButtons() {
-  return [...document.querySelectorAll("button[data-columns]")].filter((one) => one instanceof HTMLButtonElement);
-}
-
-/** @param {HTMLButtonElement} button */
-function chooseColumns(button) {
-  byId("ladder").dataset["columns"] = button.dataset["columns"] ?? "trade";
-  for (const one of columnButtons()) {
-    one.ariaPressed = String(one === button);
   }
 }
 

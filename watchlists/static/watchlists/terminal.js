@@ -7,6 +7,7 @@ import { offerOwnTab } from "./address.js";
 import { endMarks } from "./cells.js";
 import { Charts } from "./charts.js";
 import { ConnectionChip } from "./chip.js";
+import { ColumnChoice } from "./column_choice.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
 import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
@@ -70,6 +71,7 @@ class Terminal {
     onAdd: () => this.#entries.addChain(this.#panel.chain),
     onRetry: () => this.#opening.retry(),
   });
+  #columns = new ColumnChoice(this.#panel, this.#boot.layouts, this.#boot.most_layouts);
   #opening = new ChainOpening(this.#socket, this.#panel, this.#notices, {
     onOther: () => {
       this.#analytics.clear();
@@ -107,7 +109,7 @@ class Terminal {
   start() {
     this.#offerShortcuts();
     offerOwnTab(() => this.#panel.chain);
-    offerDownload(() => this.#panel.chain, this.#quotes, this.#analytics, this.#notices);
+    offerDownload(this.#panel, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     closeFromOutside(/** @type {HTMLDetailsElement} */ (byId("user-menu")), byId("user-summary"));
     window.addEventListener("online", () => this.#socket.reconnectNow());
@@ -128,7 +130,7 @@ class Terminal {
     const actions = {
       "?": () => showHelp(),
       c: () => this.#charts.toggle(),
-      g: () => this.#panel.nextColumns(),
+      g: () => this.#columns.next(),
       ".": () => this.#panel.scrollToAtm(),
       "[": () => this.#panel.stepExpiry(-1),
       "]": () => this.#panel.stepExpiry(1),
@@ -143,6 +145,7 @@ class Terminal {
       listPageCommands({
         chains: [...this.#boot.indices.map((/** @type {{symbol: string}} */ { symbol }) => ({ symbol })), ...this.#listedChains()],
         onOpen: (request) => this.#opening.open(request),
+        onReturn: () => this.#panel.scrollToAtm(),
         onHelp: showHelp,
       }),
     );
