@@ -17,7 +17,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from accounts.models import User, UserPreferences
+from accounts.models import ColumnLayout, User, UserPreferences
 from marketdata import services
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
@@ -141,6 +141,7 @@ def _clear_watchlists() -> None:
     watchlists.clear_watchlists(actor="test", now=timezone.now())
     User.objects.update(instrument_quota=None)
     UserPreferences.objects.all().delete()
+    ColumnLayout.objects.all().delete()
 
 
 def _log_in(username: str) -> str:

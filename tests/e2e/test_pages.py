@@ -207,15 +207,16 @@ def test_the_open_chain_is_downloaded_and_copied_as_a_table(page: Page, tmp_path
 
     assert re.fullmatch(r"NSE-RELIANCE-\d{4}-\d\d-\d\d-\d{8}-\d{4}\.csv", started.value.suggested_filename)
     lines = file.read_bytes().decode("utf-8").split("\r\n")
-    assert lines[0].startswith("\ufeffCall state,Call OI,")
+    assert lines[0].startswith("\ufeffCall state,Call OI change,Call build-up,Call OI,")
     assert len(lines) == 1 + 25 + 1
-    assert {len(line.split(",")) for line in lines[:-1]} == {27}
+    # Seven columns of a side in this preset, with the state and the build-up.
+    assert {len(line.split(",")) for line in lines[:-1]} == {9 + 1 + 9}
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator("#export-summary").click()
     page.locator("#export-copy").click()
     expect(page.locator("#status")).to_have_text("Copied the chain of RELIANCE.")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("Call state\tCall OI\t")
+    assert copied.startswith("Call state\tCall OI change\t")
 
 
 def test_a_chain_pops_out_into_a_tab_without_the_list(page: Page) -> None:

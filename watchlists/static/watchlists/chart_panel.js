@@ -196,7 +196,9 @@ export class ChartPanel {
 
   #check() {
     const isOther = this.#source.readChain() !== this.#chain;
-    if (!document.hidden && (isOther || performance.now() - this.#drawnAt >= DRAW_EVERY_MS)) {
+    const isPaused = document.body.dataset["screen"] === "paused";
+    const isDue = !isPaused && performance.now() - this.#drawnAt >= DRAW_EVERY_MS;
+    if (!document.hidden && (isOther || isDue)) {
       this.#redraw();
     }
   }

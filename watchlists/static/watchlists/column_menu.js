@@ -41,6 +41,11 @@ export class ColumnMenu {
     closeFromOutside(this.#menu, byId("column-menu-summary"));
     this.#menu.addEventListener("toggle", () => this.#open());
     this.#list.addEventListener("keydown", (event) => this.#handleKey(event));
+    this.#list.addEventListener("focusin", ({ target }) => {
+      for (const box of this.#list.querySelectorAll("input")) {
+        box.tabIndex = box === target ? 0 : -1;
+      }
+    });
     this.#takeDrags();
     byIdAs("layout-form", "form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -74,9 +79,12 @@ export class ColumnMenu {
     const focused = document.activeElement?.closest("[data-column]")?.getAttribute("data-column");
     const rest = COLUMNS.filter((one) => !this.#columns.includes(one));
     this.#list.replaceChildren(...[...this.#columns, ...rest].map((one) => this.#build(one)));
-    const box = focused ? this.#list.querySelector(`[data-column="${focused}"] input`) : null;
-    if (box instanceof HTMLElement) {
-      box.focus();
+    const stop = this.#list.querySelector(focused ? `[data-column="${focused}"] input` : "input");
+    if (stop instanceof HTMLElement) {
+      stop.tabIndex = 0;
+      if (focused) {
+        stop.focus();
+      }
     }
     const layout = this.#layout;
     byId("column-menu-title").textContent = layout === "" ? "Columns" : `Columns of ${layout}`;
@@ -90,7 +98,8 @@ export class ColumnMenu {
   /** @param {Column} column */
   #build(column) {
     const isShown = this.#columns.includes(column);
-    const box = make("input", { type: "checkbox", "aria-describedby": "column-hint" });
+    // The list is one stop of the Tab key; the arrow keys move in it.
+    const box = make("input", { type: "checkbox", tabindex: "-1", "aria-describedby": "column-hint" });
     box.checked = isShown;
     box.addEventListener("change", () => this.#edit(toggleColumn(this.#columns, column)));
     const label = make("label", { title: TITLES[column] ?? "" }, [box, LABELS[column]]);

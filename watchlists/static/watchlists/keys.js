@@ -19,6 +19,7 @@ export const LIST_KEYS = /** @type {const} */ (["1", "2", "3", "4", "5", "6", "7
 export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ ([
   { keys: ["/"], shown: "/", does: "Go to the search", group: "Anywhere", elsewhere: true },
   { keys: [], shown: "Ctrl K  ⌘ K", does: "Open the list of commands", group: "Anywhere", elsewhere: true },
+  { keys: [" "], shown: "Space", does: "Pause or resume the prices on the screen", group: "Anywhere" },
   { keys: ["?"], shown: "?", does: "Show these keys", group: "Anywhere" },
   { keys: [], shown: "Esc", does: "Close a list, a menu or a window", group: "Anywhere", elsewhere: true },
   { keys: ["g"], shown: "g", does: "Show the next columns", group: "Chain" },
@@ -74,5 +75,11 @@ export function isShortcut(event) {
   const isTyping = event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null;
   // A window over the page has its own keys.
   const isCovered = document.querySelector("dialog[open]") !== null;
-  return !isOff && !isTyping && !isCovered && !event.ctrlKey && !event.metaKey && !event.altKey;
+  return !isOff && !isTyping && !isCovered && !isPress(event) && !event.ctrlKey && !event.metaKey && !event.altKey;
+}
+
+/** @param {KeyboardEvent} event  Whether Space presses what has the focus, or is held. */
+function isPress({ key, target, repeat }) {
+  const isButton = target instanceof HTMLElement && target.closest("button, summary, a[href], [role=option]") !== null;
+  return key === " " && (isButton || repeat);
 }

@@ -20,23 +20,26 @@ import { ChainOpening } from "./opening.js";
 import { listPageCommands, press, stepStrikes } from "./page_commands.js";
 import { Palette } from "./palette.js";
 import { ChainPanel } from "./panel.js";
+import { Pause, withPause } from "./pause.js";
+import { PauseButton } from "./pause_button.js";
 import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { StatusLine } from "./status_line.js";
 import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
-import { legsOf } from "./underlying.js";
+import { isSameChain, legsOf } from "./underlying.js";
 import { Views } from "./views.js";
 import { isChain } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
+/** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./socket.js").SocketStatus} SocketStatus */
 /** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 
 /** The trader's preference: 1, 4 or 10, which the server allows. */
 const RATE_HZ = Number(document.documentElement.dataset["rate"]);
-/** The lowest rate of the server: a hidden tab keeps its quotes, so that it is current when it is shown. */
+/** The lowest rate of the server: a hidden or paused screen keeps its quotes, so that it is current when it goes on. */
 const HIDDEN_RATE_HZ = 1;
 /** Chosen: the age in the chip and the end of a flash are at most this late. */
 const CHECK_EVERY_MS = 250;
@@ -97,6 +100,10 @@ class Terminal {
     }
   });
   #title = new TabTitle();
+  #pause = new Pause();
+  #pauseButton = new PauseButton(() => this.#togglePause());
+  /** The window of the open chain that came while the screen stood still. @type {Chain | null} */
+  #heldChain = null;
   #frameAt = -Infinity;
   /** @type {Frame | null} */
   #lastFrame = null;
@@ -129,6 +136,7 @@ class Terminal {
     /** @type {import("./keys.js").KeyActions} */
     const actions = {
       "?": () => showHelp(),
+      " ": () => this.#togglePause(),
       c: () => this.#charts.toggle(),
       g: () => this.#columns.next(),
       ".": () => this.#panel.scrollToAtm(),
@@ -177,7 +185,7 @@ class Terminal {
     this.#quotes.setReceiving(true);
     // Acknowledged after the paint, so that the server slows down for a browser that paints slowly.
     this.#unacknowledged = frame.sequence;
-    if (document.hidden) {
+    if (document.hidden || this.#pause.isOn) {
       this.#acknowledge();
     } else {
       this.#paintSoon();
@@ -198,8 +206,7 @@ class Terminal {
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
         this.#quotes.setBrokerPrices(message.broker_prices);
         this.#opening.follow(message);
-        this.#panel.show(message);
-        this.#markListed();
+        this.#showChain(message);
         break;
       case "watching":
         this.#setNotStreaming(message.instruments, message.not_streaming);
@@ -220,6 +227,49 @@ class Terminal {
         }
         break;
     }
+  }
+
+  /** @param {Chain} chain */
+  #showChain(chain) {
+    if (this.#pause.isOn && isSameChain(this.#panel.chain, chain)) {
+      // A new window would move the rows of a screen that stands still.
+      this.#heldChain = chain;
+      return;
+    }
+    this.#resume();
+    this.#panel.show(chain);
+    this.#markListed();
+  }
+
+  #togglePause() {
+    if (this.#pause.isOn) {
+      this.#resume();
+    } else {
+      this.#pause.begin(performance.now());
+      endMarks(Infinity);
+      this.#applyRate();
+      this.#paintHealth();
+    }
+  }
+
+  /** Let the screen go on; also when the trader opens another chain. */
+  #resume() {
+    if (!this.#pause.isOn) {
+      return;
+    }
+    this.#pause.end();
+    const held = this.#heldChain;
+    this.#heldChain = null;
+    if (held !== null && isSameChain(this.#panel.chain, held)) {
+      this.#showChain(held);
+    }
+    this.#applyRate();
+    this.#paintSoon();
+    this.#paintHealth();
+  }
+
+  #applyRate() {
+    this.#socket.setRate(document.hidden || this.#pause.isOn ? HIDDEN_RATE_HZ : RATE_HZ);
   }
 
   /** @param {number[]} watched @param {number[]} notStreaming */
@@ -254,7 +304,7 @@ class Terminal {
   }
 
   #applyVisibility() {
-    this.#socket.setRate(document.hidden ? HIDDEN_RATE_HZ : RATE_HZ);
+    this.#applyRate();
     if (!document.hidden) {
       // Timers of a hidden tab are throttled, so a backoff may be long over.
       this.#socket.retryNow();
@@ -266,7 +316,7 @@ class Terminal {
 
   #paintSoon() {
     // Browsers do not run animation frames in a hidden tab; #applyVisibility paints when it is shown.
-    if (!this.#isPaintDue && !document.hidden) {
+    if (!this.#isPaintDue && !document.hidden && !this.#pause.isOn) {
       this.#isPaintDue = true;
       requestAnimationFrame((now) => this.#paint(now));
     }
@@ -275,6 +325,10 @@ class Terminal {
   /** @param {number} now */
   #paint(now) {
     this.#isPaintDue = false;
+    if (this.#pause.isOn) {
+      // Due before the pause; what has changed is painted when it ends.
+      return;
+    }
     const changed = this.#quotes.takeChanged();
     if (changed.size > 0) {
       this.#strip.paint(changed);
@@ -311,7 +365,8 @@ class Terminal {
       this.#paintSoon();
     }
     this.#paintHealth();
-    this.#title.paint(this.#panel.chain, this.#quotes, performance.now());
+    // An old price must not pass for a live one in the title.
+    this.#title.paint(this.#pause.isOn ? null : this.#panel.chain, this.#quotes, performance.now());
   }
 
   #paintHealth() {
@@ -329,12 +384,14 @@ class Terminal {
       now,
       closedSinceMs: this.#quotes.closedSinceMs,
     });
-    this.#chip.paint(health);
     document.body.dataset["health"] = health.tone;
     const { feed, isReceiving } = this.#quotes;
     // The countdown follows the server's clock; the browser's may be minutes wrong.
     const serverNowMs = this.#lastFrame === null ? Date.now() : this.#lastFrame.serverTimeMs + sinceMs;
     this.#line.paint({ feed, measurements, isReceiving, serverNowMs, now });
+    const pausedMs = this.#pause.ageMs(now);
+    this.#chip.paint(withPause(health, pausedMs, serverNowMs));
+    this.#pauseButton.paint(pausedMs);
   }
 
   // --- the chain and the list
