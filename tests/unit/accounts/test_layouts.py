@@ -11,7 +11,9 @@ STATIC = BASE_DIR / "watchlists" / "static" / "watchlists"
 
 
 def test_the_browser_code_has_the_same_columns_in_the_same_order() -> None:
-    found = re.search(r"export const COLUMNS = Object\.freeze\(\[(.*?)\]\)", (STATIC / "columns.js").read_text(), re.S)
+    found = re.search(
+        r"export const COLUMNS = Object\.freeze\(\[(.*?)\]\)", (STATIC / "columns.js").read_text(), re.DOTALL
+    )
 
     assert found is not None
     assert tuple(re.findall(r'"([^"]+)"', found[1].replace("-", "_"))) == COLUMNS
