@@ -127,6 +127,7 @@ export class ChainLadder {
       this.#focus.noteBefore();
       this.#build(this.#chain);
       this.#finish(places, true);
+      this.#view.centerSideways();
     }
   }
 

@@ -56,7 +56,7 @@ export const LABELS = Object.freeze({
   theta: "Theta",
   vega: "Vega",
   intrinsic: "Intrinsic",
-  "time-value": "Time",
+  "time-value": "Time value",
   change: "Chg",
   "change-percent": "Chg%",
   bid: "Bid",

@@ -136,9 +136,14 @@ export class LadderView {
 
   /** @param {HTMLElement} row */
   #center(row) {
-    // Below the sticky head, and sideways on narrow screens, where the strike column is in the middle.
+    // Below the sticky head.
     const head = this.#headHeight();
     this.#scroll(row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2);
+    this.centerSideways();
+  }
+
+  /** Show the strike column in the middle, where the columns do not all fit. */
+  centerSideways() {
     this.#container.scrollLeft = (this.#container.scrollWidth - this.#container.clientWidth) / 2;
   }
 
