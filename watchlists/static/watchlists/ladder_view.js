@@ -130,6 +130,7 @@ export class LadderView {
   #moveTo({ strike, top }) {
     const found = this.#rows.find((one) => one.strike === strike);
     if (found !== undefined) {
+      // Layout is read here, inside of a paint, only when the line passes a strike or the window changes.
       this.#scroll(found.row.offsetTop - top);
     }
   }

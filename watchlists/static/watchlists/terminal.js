@@ -20,19 +20,17 @@ import { ChainOpening } from "./opening.js";
 import { listPageCommands, press, stepStrikes } from "./page_commands.js";
 import { Palette } from "./palette.js";
 import { ChainPanel } from "./panel.js";
-import { Pause, withPause } from "./pause.js";
-import { PauseButton } from "./pause_button.js";
+import { ScreenPause } from "./screen_pause.js";
 import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { StatusLine } from "./status_line.js";
 import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
-import { isSameChain, legsOf } from "./underlying.js";
+import { legsOf } from "./underlying.js";
 import { Views } from "./views.js";
 import { isChain } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
-/** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./socket.js").SocketStatus} SocketStatus */
 /** @typedef {import("./underlying.js").ChainRequest} ChainRequest */
 /** @typedef {import("./watchlist.js").Entry} Entry */
@@ -100,10 +98,15 @@ class Terminal {
     }
   });
   #title = new TabTitle();
-  #pause = new Pause();
-  #pauseButton = new PauseButton(() => this.#togglePause());
-  /** The window of the open chain that came while the screen stood still. @type {Chain | null} */
-  #heldChain = null;
+  #pause = new ScreenPause((heldChain) => {
+    // Not where the trader has opened another underlying, which is loading.
+    if (heldChain !== null && this.#panel.chain !== null) {
+      this.#panel.show(heldChain);
+    }
+    this.#applyRate();
+    this.#paintSoon();
+    this.#paintHealth();
+  });
   #frameAt = -Infinity;
   /** @type {Frame | null} */
   #lastFrame = null;
@@ -136,7 +139,7 @@ class Terminal {
     /** @type {import("./keys.js").KeyActions} */
     const actions = {
       "?": () => showHelp(),
-      " ": () => this.#togglePause(),
+      " ": () => this.#pause.toggle(),
       c: () => this.#charts.toggle(),
       g: () => this.#columns.next(),
       ".": () => this.#panel.scrollToAtm(),
@@ -206,7 +209,10 @@ class Terminal {
         this.#setNotStreaming([message.spot_instrument_id, ...legsOf(message)], message.not_streaming);
         this.#quotes.setBrokerPrices(message.broker_prices);
         this.#opening.follow(message);
-        this.#showChain(message);
+        if (!this.#pause.keeps(message, this.#panel.chain)) {
+          this.#panel.show(message);
+        }
+        this.#markListed();
         break;
       case "watching":
         this.#setNotStreaming(message.instruments, message.not_streaming);
@@ -227,45 +233,6 @@ class Terminal {
         }
         break;
     }
-  }
-
-  /** @param {Chain} chain */
-  #showChain(chain) {
-    if (this.#pause.isOn && isSameChain(this.#panel.chain, chain)) {
-      // A new window would move the rows of a screen that stands still.
-      this.#heldChain = chain;
-      return;
-    }
-    this.#resume();
-    this.#panel.show(chain);
-    this.#markListed();
-  }
-
-  #togglePause() {
-    if (this.#pause.isOn) {
-      this.#resume();
-    } else {
-      this.#pause.begin(performance.now());
-      endMarks(Infinity);
-      this.#applyRate();
-      this.#paintHealth();
-    }
-  }
-
-  /** Let the screen go on; also when the trader opens another chain. */
-  #resume() {
-    if (!this.#pause.isOn) {
-      return;
-    }
-    this.#pause.end();
-    const held = this.#heldChain;
-    this.#heldChain = null;
-    if (held !== null && isSameChain(this.#panel.chain, held)) {
-      this.#showChain(held);
-    }
-    this.#applyRate();
-    this.#paintSoon();
-    this.#paintHealth();
   }
 
   #applyRate() {
@@ -389,9 +356,7 @@ class Terminal {
     // The countdown follows the server's clock; the browser's may be minutes wrong.
     const serverNowMs = this.#lastFrame === null ? Date.now() : this.#lastFrame.serverTimeMs + sinceMs;
     this.#line.paint({ feed, measurements, isReceiving, serverNowMs, now });
-    const pausedMs = this.#pause.ageMs(now);
-    this.#chip.paint(withPause(health, pausedMs, serverNowMs));
-    this.#pauseButton.paint(pausedMs);
+    this.#chip.paint(this.#pause.paint(health, serverNowMs, now));
   }
 
   // --- the chain and the list
