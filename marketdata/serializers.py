@@ -13,11 +13,11 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import Exchange, OptionType, format_expiry
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry
 from marketdata.domain.intraday import INTERVALS, IntradayCandles
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
-from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, Underlying
+from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, StraddleDay, Underlying
 from marketdata.selectors.analytics import NO_OPTION, NO_SERIES, ChainAnalytics, OptionAnalytics
 from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
 from marketdata.services import Chain
@@ -64,10 +64,15 @@ class ChainQuery(ExchangeQuery):
     )
 
 
-class IntradayQuery(ExchangeQuery):
-    """Query of intraday candles."""
+class SeriesQuery(ExchangeQuery):
+    """Query of a series of options, by default the nearest."""
 
     expiry = ExpiryParam(required=False)
+
+
+class IntradayQuery(SeriesQuery):
+    """Query of intraday candles."""
+
     interval = serializers.ChoiceField(INTERVALS, default=1)
 
 
@@ -202,4 +207,17 @@ def format_candles(instrument: Instrument, interval: int, answer: IntradayCandle
         "interval": interval,
         "received_at": answer.received_at,
         "candles": [[*row[:-1], None if isnan(row[-1]) else int(row[-1])] for row in rows],
+    }
+
+
+def format_straddle_day(found: StraddleDay) -> dict[str, Any]:
+    """Return points as lists [epoch seconds, straddle, strike, volatility, forward], the earliest first."""
+    series = found.series
+    return {
+        "symbol": series.underlying,
+        "exchange": EXCHANGE_OF[series.segment].value,
+        "expiry": series.expiry,
+        "expiry_display": format_expiry(series.expiry),
+        "day": found.day,
+        "points": found.list_points(),
     }

@@ -11,5 +11,6 @@ urlpatterns = [
     path("option-chain/<str:symbol>/expiries", views.OptionExpiriesView.as_view(), name="option-chain-expiries"),
     path("instruments/search", views.SearchView.as_view(), name="instrument-search"),
     path("instruments/<str:symbol>/intraday", views.IntradayView.as_view(), name="instrument-intraday"),
+    path("instruments/<str:symbol>/straddle", views.StraddleView.as_view(), name="instrument-straddle"),
     path("instruments/<str:symbol>/expiries", views.ExpiriesView.as_view(), name="instrument-expiries"),
 ]

@@ -1,4 +1,4 @@
-"""Endpoints for expiries, search and the candles of the day. They create no claims.
+"""Endpoints for expiries, search, and the candles and the straddle of the day. They create no claims.
 
 Lists of instruments change with an import, the date of the market, or a session that ends an expiry, and with nothing
 else. So each of their answers has an ETag of these. A caller that sends it back gets 304 without a body, before
@@ -100,3 +100,22 @@ class IntradayView(APIView):
         )
         answer = services.current_candles(instrument=instrument, interval=asked["interval"], now=now)
         return Response(serializers.format_candles(instrument, asked["interval"], answer))
+
+
+class StraddleView(APIView):
+    """The straddle at the money of a series of options today, one point a minute, from the analytics worker.
+
+    `exchange`, `expiry` (of options; the nearest without it). The ETag changes with each point.
+    """
+
+    def get(self, request: Request, symbol: str) -> HttpResponse:
+        asked = serializers.validated(serializers.SeriesQuery(data=request.query_params.dict()))
+        found = selectors.get_straddle_day(
+            symbol=symbol, exchange=asked.get("exchange"), expiry=asked.get("expiry"), now=timezone.now()
+        )
+        shown = repr((_SHAPE, found.series, found.day, request.accepted_renderer.format))
+        etag = f'"{hashlib.sha256(shown.encode() + found.payload).hexdigest()[:32]}"'
+        unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  It takes Django's request.
+        answer = unchanged if unchanged is not None else Response(serializers.format_straddle_day(found))
+        answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
+        return answer

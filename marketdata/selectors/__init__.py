@@ -57,6 +57,7 @@ from marketdata.selectors.sessions import (
     next_trading_day_missing,
     read_calendar,
 )
+from marketdata.selectors.straddle_points import StraddleDay, get_straddle_day
 from marketdata.selectors.succession import (
     FollowedSeries,
     SeriesSuccessor,

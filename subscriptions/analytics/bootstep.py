@@ -10,7 +10,7 @@ from typing import Final
 from django.conf import settings
 from django.utils import timezone
 
-from marketdata import derived_board
+from marketdata import derived_board, straddle_board
 from marketdata import selectors as market_selectors
 from marketdata.domain.broker_chains import BrokerChain
 from marketdata.domain.instruments import SeriesKey
@@ -56,6 +56,7 @@ def read_settings() -> AnalyticsSettings:
         read_universe=lambda: run_in_thread(reader.read),
         read_calendar=lambda: run_in_thread(_read_calendar),
         connect=derived_board.connect_publisher,
+        connect_straddles=straddle_board.connect_writer,
     )
 
 

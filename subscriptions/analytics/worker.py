@@ -4,7 +4,7 @@ Theory of operation. A session advisory lock in PostgreSQL makes one worker the 
 mirrors the bus as a web process does, with a hub of its own. Which series stream, and what is known of them beside the
 feed, is read again when a published change touches subscriptions, at an import, and once in REFRESH_SECONDS. At each
 flush the engine computes all analytics; those that read differently are published, and cached for late joiners. Once a
-second the scanner computes the rankings that a browser shows.
+second the scanner computes the rankings that a browser shows, and once a minute each straddle is stored for its chart.
 
 Analytics carry the epoch of their leader. Readers drop those of a lower epoch, and the cache refuses them, so a former
 leader that wakes up after a freeze changes nothing; it finds out and waits again. Prices never wait for this process.
@@ -22,13 +22,16 @@ from django.db import Error as DatabaseError
 
 from marketdata.derived_board import DerivedPublisher
 from marketdata.domain.analytics.derived_rows import DerivedFrame, Rows, differs
+from marketdata.domain.analytics.straddle_points import minute_of
 from marketdata.domain.changes import Changes
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, StaleEpoch
+from marketdata.straddle_board import StraddleWriter
 from marketdata.streaming.hub import QuoteHub, ReadCalendar
 from subscriptions.analytics.engine import NO_ANALYTICS, Analytics, AnalyticsEngine
 from subscriptions.analytics.scanner import Scanner
+from subscriptions.analytics.straddles import take_points
 from subscriptions.analytics.universe import References, Universe
 from subscriptions.feed.heartbeat import send_heartbeats
 
@@ -60,6 +63,7 @@ class AnalyticsSettings:
     read_universe: ReadUniverse
     read_calendar: ReadCalendar
     connect: Callable[[], DerivedPublisher]
+    connect_straddles: Callable[[], StraddleWriter]
 
 
 class AnalyticsWorker:
@@ -75,6 +79,8 @@ class AnalyticsWorker:
         self._cached: _Computed | None = None
         self._calendar = SessionBook()
         self._scanner = Scanner()
+        # The last minute of which points were stored.
+        self._straddles_of = 0
 
     async def run(self) -> None:
         """Run until stopped; raises every unexpected error."""
@@ -106,13 +112,13 @@ class AnalyticsWorker:
     async def _lead(self) -> None:
         """Compute until cancelled, or until another worker has taken the lead."""
         hub = QuoteHub(read_calendar=self._read_calendar, note_changes=self._note, connect_derived=None)
-        publisher = self._settings.connect()
+        publisher, straddles = self._settings.connect(), self._settings.connect_straddles()
         # The hub runs as long as it has a client; this one is never served.
         client = await hub.add_client()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._refresh())
-                group.create_task(self._compute(hub, publisher))
+                group.create_task(self._compute(hub, publisher, straddles))
         except* StaleEpoch:
             # The lock was lost with its database session, and this process did not notice.
             logger.warning("another worker leads the computation of analytics; waiting again")
@@ -121,6 +127,7 @@ class AnalyticsWorker:
             hub.remove_client(client)
             await hub.aclose()
             await publisher.aclose()
+            await straddles.aclose()
 
     async def _read_calendar(self) -> SessionBook:
         self._calendar = await self._settings.read_calendar()
@@ -156,7 +163,7 @@ class AnalyticsWorker:
         else:
             self._engine = AnalyticsEngine(universe, references, rate=self._settings.rate)
 
-    async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher) -> None:
+    async def _compute(self, hub: QuoteHub, publisher: DerivedPublisher, straddles: StraddleWriter) -> None:
         epoch, loop = time.time_ns() // 1_000_000, asyncio.get_running_loop()
         sequence, full_at, cached_at, scanned_at = 0, 0.0, 0.0, 0.0
         while True:
@@ -179,6 +186,7 @@ class AnalyticsWorker:
                 if loop.time() - scanned_at >= SCAN_SECONDS:
                     scanned_at = loop.time()
                     await self._scan(hub, publisher, epoch, computed, now_ms=now_ms)
+                    await self._store_straddles(hub, straddles, epoch, computed, now_ms=now_ms)
             except (BoardError, OSError) as error:
                 logger.warning("analytics not published (%s)", type(error).__name__)
                 # Redis may have lost what it had.
@@ -196,6 +204,20 @@ class AnalyticsWorker:
         if wanted := await publisher.list_wanted_scans():
             messages = self._scanner.scan(universe, computed.analytics, hub.mirror, wanted, now=now, now_ms=now_ms)
             await publisher.publish_scans(epoch, messages)
+
+    async def _store_straddles(
+        self, hub: QuoteHub, straddles: StraddleWriter, epoch: int, computed: "_Computed", *, now_ms: int
+    ) -> None:
+        """Store a point of each live straddle, once a minute; while there is none, try again in a second."""
+        minute = minute_of(now_ms)
+        if minute == self._straddles_of or computed.engine is None or hub.feed is None:
+            return
+        series, points = take_points(
+            computed.engine.universe, computed.analytics.series, hub.mirror, hub.feed, now_ms=now_ms
+        )
+        if series:
+            await straddles.append(series, points, epoch=epoch)
+            self._straddles_of = minute
 
     async def _cache(self, publisher: DerivedPublisher, epoch: int, computed: "_Computed") -> None:
         """Write what changed since the last time; everything if that is unknown, or if Redis has lost it."""

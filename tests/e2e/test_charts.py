@@ -73,6 +73,37 @@ def test_the_charts_of_a_chain_open_by_their_key_and_have_the_values_of_its_cell
     assert refused == []
 
 
+def test_the_straddle_of_the_day_goes_on_with_that_of_the_chain_and_ends_with_its_worker(
+    page: Page, stack: Stack, tmp_path: Path
+) -> None:
+    add_reliance(page)
+    page.locator("#charts-open").click()
+    page.locator("[data-chart=straddle]").click()
+    expect(page.locator("#chart-sentence")).to_contain_text("No straddle of today is known")
+
+    with running_worker(tmp_path, name="analytics", simulator=stack.simulator, queue="analytics") as worker:
+        expect(page.locator("#chart-canvas canvas").first).to_be_visible(timeout=COMPUTES_WITHIN_MS)
+        page.locator("#chart-as-table").click()
+        # Read at one moment: a chart follows its chain after a second at most.
+        page.wait_for_function(
+            "() => document.querySelector('#chart-table tbody tr')?.children[1].innerText"
+            " === document.querySelector('#straddle').innerText.split(' ')[0]"
+        )
+        count = page.locator("#chart-table tbody tr").count()
+        worker.kill()
+
+    expect(page.locator("#straddle")).to_have_text(UNKNOWN)
+    # The points of the day stay, and the time without a worker gets none.
+    assert page.locator("#chart-table tbody tr").count() in {count, count + 1}
+
+    page.set_viewport_size({"width": 360, "height": 740})
+    cut = page.evaluate(
+        "() => [...document.querySelectorAll('#chart-tabs button')].map(x => x.getBoundingClientRect())"
+        ".filter(x => x.left < 0 || x.right > innerWidth).length"
+    )
+    assert cut == 0
+
+
 def test_a_chart_without_values_shows_a_sentence_and_not_the_chart_before(page: Page, stack: Stack) -> None:
     held: list[Route] = []
 

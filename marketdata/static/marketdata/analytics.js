@@ -171,10 +171,13 @@ export class AnalyticsCache {
   /** @type {Set<number>} */
   #changed = new Set();
   #isChanged = false;
+  /** Of the newest frame, epoch in ms by the server's clock. */
+  serverTimeMs = 0;
 
   /** @param {AnalyticsFrame} frame */
   apply(frame) {
     this.#isChanged = true;
+    this.serverTimeMs = frame.serverTimeMs;
     if (frame.kind === "snapshot") {
       this.clear();
     }

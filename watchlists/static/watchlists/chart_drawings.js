@@ -2,11 +2,14 @@
 
 import { formatCompact, formatCompactChange } from "../marketdata/format.js";
 import { strikeDecimals } from "./chart_data.js";
-import { IST_SECONDS } from "./day_points.js";
+import { IST_SECONDS, MINUTE_SECONDS } from "./day_points.js";
+import { GapLine } from "./gap_line.js";
+import { everyMinute } from "./straddle_day.js";
 import { StrikeBars } from "./strike_bars.js";
 
 /** @typedef {import("./chart_data.js").StrikeRow} StrikeRow */
 /** @typedef {import("./day_points.js").Candle} Candle */
+/** @typedef {import("./straddle_day.js").StraddlePoint} StraddlePoint */
 /** @typedef {import("./chart_library.js").Chart} Chart */
 /** @typedef {import("./chart_library.js").Library} Library */
 /** @typedef {import("./chart_library.js").Series} Series */
@@ -118,13 +121,46 @@ export class SmileDrawing extends Drawing {
   }
 }
 
-/** Candles of the present day, with the clock of IST. */
-export class CandleDrawing extends Drawing {
+/** A drawing over the minutes of the present day, with the clock of IST. */
+class TimeDrawing extends Drawing {
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette */
+  constructor(library, container, palette) {
+    super(makeTimeChart(library, container, palette));
+  }
+
+  /** @override @param {(at: number | undefined) => void} listener  Gets the second of the true UTC epoch. */
+  onPoint(listener) {
+    super.onPoint((time) => listener(time === undefined ? undefined : time - IST_SECONDS));
+  }
+}
+
+/** The straddle at the money by the minute; a minute without a point is a gap. */
+export class StraddleDrawing extends TimeDrawing {
+  #line;
+
+  /** @param {Library} library @param {HTMLElement} container @param {Palette} palette */
+  constructor(library, container, palette) {
+    super(library, container, palette);
+    this.#line = this.chart.addCustomSeries(new GapLine(palette.line, MINUTE_SECONDS));
+  }
+
+  /** @param {readonly StraddlePoint[]} points */
+  draw(points) {
+    const minutes = everyMinute(points);
+    this.#line.setData(
+      minutes.map(({ at, straddle }) => ({ time: at + IST_SECONDS, ...(straddle !== null && { value: straddle }) })),
+    );
+    this.chart.timeScale().fitContent();
+  }
+}
+
+/** Candles of the present day. */
+export class CandleDrawing extends TimeDrawing {
   #candles;
 
   /** @param {Library} library @param {HTMLElement} container @param {Palette} palette */
   constructor(library, container, palette) {
-    super(makeTimeChart(library, container, palette));
+    super(library, container, palette);
     this.#candles = this.chart.addSeries(library.CandlestickSeries, {
       // Not by color alone: a candle that rose is hollow, one that fell is filled.
       upColor: palette.ground,
@@ -140,11 +176,6 @@ export class CandleDrawing extends Drawing {
   draw(candles) {
     this.#candles.setData(candles.map(({ at, ...prices }) => ({ time: at + IST_SECONDS, ...prices })));
     this.chart.timeScale().fitContent();
-  }
-
-  /** @override @param {(at: number | undefined) => void} listener  Gets the second of the true UTC epoch. */
-  onPoint(listener) {
-    super.onPoint((time) => listener(time === undefined ? undefined : time - IST_SECONDS));
   }
 }
 

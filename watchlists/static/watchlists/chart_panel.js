@@ -4,17 +4,20 @@
 import { priceOf } from "../marketdata/quotes.js";
 import * as api from "./api.js";
 import { oiTable, smileTable, strikeRows } from "./chart_data.js";
-import { CandleDrawing, OiDrawing, SmileDrawing } from "./chart_drawings.js";
+import { CandleDrawing, OiDrawing, SmileDrawing, StraddleDrawing } from "./chart_drawings.js";
 import { loadLibrary } from "./chart_library.js";
 import { candlesOf, candleTable, continueCandles, DayPoints, tradedAt } from "./day_points.js";
 import { byId, byIdAs, make, makeButton } from "./dom.js";
+import { continuePoints, pointOfNow, pointsOf, straddleTable } from "./straddle_day.js";
 
+/** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("./chain.js").Chain} Chain */
 /** @typedef {import("./chart_data.js").Leg} Leg */
 /** @typedef {import("./chart_data.js").Table} Table */
 /** @typedef {import("./chart_drawings.js").Palette} Palette */
 /** @typedef {import("./chart_library.js").Library} Library */
 /** @typedef {import("./day_points.js").Candle} Candle */
+/** @typedef {import("./straddle_day.js").StraddlePoint} StraddlePoint */
 
 /** What this browser remembers. @typedef {{isOpen: boolean, tab: string, isTable: boolean}} ChartState */
 
@@ -23,6 +26,7 @@ import { byId, byIdAs, make, makeButton } from "./dom.js";
  * @typedef {object} ChartSource
  * @property {() => Chain | null} readChain  The chain on the screen.
  * @property {(instrumentId: number) => Leg} readLeg
+ * @property {AnalyticsCache} analytics
  */
 
 /** A drawing of rows; a point is a strike or a time. @typedef {{draw: (rows: readonly any[]) => void, onPoint: (listener: (at: number | undefined) => void) => void, remove: () => void}} Drawing */
@@ -70,6 +74,18 @@ const KINDS = Object.freeze([
     pointOf: (row) => row.strike,
   },
   {
+    name: "straddle",
+    title: "Straddle today",
+    keys: [["line", "Call and put at the money · IST"]],
+    readRows: (chain, source) => {
+      const points = straddlePoints.read(chain, performance.now(), (found) => extendPoints(found, chain, source));
+      return points.length > 0 ? points : "No straddle of today is known: a point is taken each minute of the session.";
+    },
+    tableOf: straddleTable,
+    Drawing: StraddleDrawing,
+    pointOf: (row) => row.at,
+  },
+  {
     name: "underlying",
     title: "Underlying",
     keys: [
@@ -85,6 +101,20 @@ const KINDS = Object.freeze([
     pointOf: (row) => row.at,
   },
 ]);
+
+/** The straddle of a chain, by the minute. */
+const straddlePoints = new DayPoints(async ({ symbol, exchange, expiry }) =>
+  pointsOf(await api.read(`instruments/${encodeURIComponent(symbol)}/straddle`, { exchange, expiry })),
+);
+
+/**
+ * Return points with the straddle of the page.
+ * @param {readonly StraddlePoint[]} points @param {Chain} chain @param {ChartSource} source
+ */
+function extendPoints(points, chain, { analytics, readLeg }) {
+  const series = analytics.findSeries(chain.series_id);
+  return continuePoints(points, pointOfNow(chain, series, readLeg, analytics.serverTimeMs));
+}
 
 /** The prices of what the options of a chain are written on, by the minute. */
 const underlyingCandles = new DayPoints(async ({ symbol, exchange, expiry }) =>

@@ -86,6 +86,7 @@ class Terminal {
       const quote = this.#quotes.find(id);
       return { quote, state: this.#quotes.stateOf(quote), analytics: this.#analytics.findOption(id) };
     },
+    analytics: this.#analytics,
   });
   #entries = new Entries(this.#quotes, this.#notices, {
     onOpen: (entry) => this.#openEntry(entry),

@@ -1,18 +1,24 @@
 """Analytics on the running stack: simulator, feed worker, analytics worker and web process."""
 
+import asyncio
+import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from django.db import connection
 from django.utils import timezone
 from knox.models import get_token_model
 
 from accounts.models import User
-from marketdata import derived_board
+from marketdata import derived_board, straddle_board
 from marketdata import services as market_services
+from marketdata.domain.analytics.straddle_points import POINT, day_of, minute_of
+from marketdata.domain.instruments import ExchangeSegment, SeriesKey
 from subscriptions.analytics.worker import LEADER_LOCK
 from tests.integration.subscriptions.feed.feed_workers import Worker, running_worker
 from tests.simulators import SimulatorAddress, running_simulator
@@ -24,6 +30,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 ADD = "/api/v2/watchlist/add"
 ENTRY = {"symbol": "NIFTY", "instrument_type": "INDEX_OPTION"}
 CHAIN = "/api/v2/option-chain/NIFTY?strikes=11"
+STRADDLE = "/api/v2/instruments/NIFTY/straddle"
 STRIKES_STREAMED = 101
 """Of the NIFTY series, preloaded: fifty on each side of the money."""
 STALE_SECONDS = 3.0
@@ -65,6 +72,29 @@ def is_computed(chain: dict[str, Any]) -> bool:
     )
 
 
+def read_points(caller: httpx.Client) -> dict[str, Any]:
+    answer: dict[str, Any] = caller.get(STRADDLE).raise_for_status().json()
+    return answer
+
+
+def store_point_of_former_worker(expiry: date) -> int:
+    """Store a point of the last minute, or in the first minute of a day of that one; return its minute."""
+
+    async def main() -> None:
+        writer = straddle_board.connect_writer()
+        try:
+            series = SeriesKey(ExchangeSegment.NSE_FNO, "NIFTY", expiry)
+            assert await writer.append([series], point, epoch=1) == 1
+        finally:
+            await writer.aclose()
+
+    now = minute_of(time.time_ns() // 1_000_000)
+    point = np.zeros(1, dtype=POINT)
+    point["minute"], point["straddle"], point["atm_strike"] = now - (day_of(now) == day_of(now - 1)), 100, 25_000
+    asyncio.run(main())
+    return int(point["minute"][0])
+
+
 def test_a_streamed_chain_has_analytics_and_none_when_the_worker_has_ended(
     simulator: SimulatorAddress, tmp_path: Path
 ) -> None:
@@ -77,10 +107,19 @@ def test_a_streamed_chain_has_analytics_and_none_when_the_worker_has_ended(
         httpx.Client(base_url=f"http://{web}", headers={"Authorization": f"Token {token}"}) as caller,
     ):
         caller.post(ADD, json=ENTRY).raise_for_status()
+        former = store_point_of_former_worker(date.fromisoformat(read_points(caller)["expiry"]))
         with running_worker(tmp_path, name="analytics", simulator=simulator, queue="analytics") as worker:
             wait_until(lambda: is_computed(read_chain(caller)), seconds=30, message="the series is computed")
             chain = read_chain(caller)
+            # At once, not with the next minute; the points of the worker before it stay.
+            wait_until(lambda: len(read_points(caller)["points"]) > 1, seconds=70, message="the straddle has a point")
+            points = read_points(caller)["points"]
             worker.kill()
+
+        assert points[0][:3] == [former * 60, 100.0, 25_000.0]
+        assert points[1][0] >= former * 60 + 60
+        assert points[1][1] == pytest.approx(chain["series"]["straddle"], rel=0.2)
+        assert points[1][2] == pytest.approx(chain["atm"], rel=0.02)
 
         series = chain["series"]
         assert series["strikes_counted"] <= series["strikes_listed"]
