@@ -15,6 +15,7 @@ const chain = {
   exchange: "NSE",
   expiry: "2026-12-01",
   tick_size: 0.05,
+  spot_instrument_id: 9,
   strikes: /** @type {[string, number | null, number | null][]} */ ([
     ["26000.0000", 1, 2],
     ["26050.5000", null, 3],
@@ -58,8 +59,13 @@ function readLeg(id) {
     : { quote: null, state: "waiting", analytics: null };
 }
 
+/** @param {readonly import("../../watchlists/static/watchlists/columns.js").Column[]} columns */
+function shownOf(columns) {
+  return { columns, straddle: false };
+}
+
 test("the table has a header, and the values on the screen as plain numbers", () => {
-  const [header, first, second] = tableOf(chain, readLeg, COLUMNS).map((row) => row.map((field) => field.text));
+  const [header, first, second] = tableOf(chain, readLeg, shownOf(COLUMNS)).map((row) => row.map((field) => field.text));
 
   assert.deepEqual(header?.slice(0, 5), ["Call state", "Call OI change", "Call build-up", "Call OI", "Call volume"]);
   assert.deepEqual(header?.slice(12, 15), ["Call ask", "Strike", "Put bid"]);
@@ -72,8 +78,25 @@ test("the table has a header, and the values on the screen as plain numbers", ()
   assert.deepEqual(second, [...Array(13).fill(""), "26050.5", ...Array(12).fill(""), "waiting"]);
 });
 
+test("the straddle of a strike is behind its put, as plain numbers", () => {
+  const spot = { ...quote, ltp: 26_000 };
+  const both = (/** @type {number} */ id) => (id === 9 ? { ...readLeg(1), quote: /** @type {any} */ (spot) } : readLeg(1));
+  const pair = { ...chain, strikes: /** @type {[string, number | null, number | null][]} */ ([["26000.0000", 1, 1]]) };
+
+  const shown = { columns: /** @type {const} */ (["ltp"]), straddle: true };
+  const [header, row] = tableOf(pair, both, shown).map((fields) => fields.slice(5).map((field) => field.text));
+
+  assert.deepEqual(header, [
+    "Straddle", "Straddle change", "Break-even below %", "Break-even above %", "Straddle IV", "Straddle delta",
+    "Straddle theta", "Straddle vega", "Straddle OI", "Strike PCR",
+  ]); // prettier-ignore
+  assert.deepEqual(row, [
+    "2468.10", "-8.20", "-9.49", "9.49", "11.8", "1.03", "-19.75", "24.60", "2469134", "1.00",
+  ]); // prettier-ignore
+});
+
 test("the table has the columns of the screen, in the order of the screen on both sides", () => {
-  const [header, first] = tableOf(chain, readLeg, ["change-percent", "bid", "ltp", "ask", "oi-change"]).map((row) => row.map((field) => field.text));
+  const [header, first] = tableOf(chain, readLeg, shownOf(["change-percent", "bid", "ltp", "ask", "oi-change"])).map((row) => row.map((field) => field.text));
 
   assert.deepEqual(header, [
     "Call state", "Call change %", "Call bid", "Call LTP", "Call ask", "Call OI change", "Call build-up", "Strike",
@@ -86,7 +109,7 @@ test("a price with a tick below one paisa has four decimals", () => {
   const pair = { ...chain, tick_size: 0.0025 };
   const leg = () => ({ ...readLeg(1), quote: /** @type {any} */ ({ ...quote, ltp: Math.fround(84.2525) }) });
 
-  assert.equal(tableOf(pair, leg, ["ltp"])[1]?.[1]?.text, "84.2525");
+  assert.equal(tableOf(pair, leg, shownOf(["ltp"]))[1]?.[1]?.text, "84.2525");
 });
 
 test("text that a spreadsheet would read as a formula is text; negative numbers stay numbers", () => {

@@ -11,6 +11,8 @@ import { GridFocus } from "./grid_focus.js";
 import { placeRows, setTracks } from "./ladder_rows.js";
 import { LadderView } from "./ladder_view.js";
 import { buildHead, cellKeys, LegCells } from "./leg_cells.js";
+import { StraddleCells } from "./straddle_cells.js";
+import { STRADDLE_COLUMNS } from "./straddle_columns.js";
 import { isSameChain } from "./underlying.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
@@ -64,6 +66,7 @@ export class ChainLadder {
   /** The first row above the spot. @type {HTMLElement | null} */
   #spotRow = null;
   #barsAt = -Infinity;
+  #straddles;
   #focus;
   #view;
   /** The strike that the address names, until a chain is shown. @type {number | null} */
@@ -79,6 +82,7 @@ export class ChainLadder {
     this.#container = container;
     this.#quotes = quotes;
     this.#analytics = analytics;
+    this.#straddles = new StraddleCells(container, quotes, analytics);
     this.#focus = new GridFocus(container);
     this.#view = new LadderView(container, onFollow);
   }
@@ -137,9 +141,15 @@ export class ChainLadder {
     return heads.map((one) => one.getAttribute("data-column") ?? "").filter(isColumn);
   }
 
+  /** Whether one sees the columns of the preset Straddle. */
+  get showsStraddles() {
+    return this.#straddles.isShown;
+  }
+
   /** @param {import("./ladder_view.js").Place[]} places @param {boolean} isSame */
   #finish(places, isSame) {
-    this.#focus.setRows(this.#rows, cellKeys(this.#columns), isSame);
+    const keys = [...cellKeys(this.#columns), ...STRADDLE_COLUMNS.map((one) => one.name)];
+    this.#focus.setRows(this.#rows, keys, isSame);
     this.#view.setRows(this.#rows, places);
     this.paint(null);
     this.paintAnalytics(null);
@@ -170,6 +180,7 @@ export class ChainLadder {
     this.#spotRow = null;
     this.#barsAt = -Infinity;
     this.#view.clear();
+    this.#straddles.detach();
     this.#container.replaceChildren();
   }
 
@@ -194,10 +205,12 @@ export class ChainLadder {
     const [ladder, body] = [this.#container.querySelector(".ladder"), this.#container.querySelector(".strike-rows")];
     ladder?.setAttribute("aria-label", `Option chain of ${chain.symbol}, ${format.formatExpiry(chain.expiry)}`);
     ladder?.setAttribute("aria-rowcount", String(chain.strikes.length + 2));
-    ladder?.setAttribute("aria-colcount", String(2 * this.#columns.length + 1));
+    const straddles = this.#columns === PRESET_COLUMNS ? STRADDLE_COLUMNS.length : 0;
+    ladder?.setAttribute("aria-colcount", String(2 * this.#columns.length + 1 + straddles));
     if (body !== null) {
       placeRows(body, this.#rows.map((one) => one.row));
     }
+    this.#straddles.attach(chain, this.#rows.map((one) => one.row));
     // A new row may have the highest open interest.
     this.#barsAt = -Infinity;
   }
@@ -234,6 +247,7 @@ export class ChainLadder {
         cells.write(quote, this.#quotes.stateOf(quote), this.#chain.tick_size);
       }
     }
+    this.#straddles.paint(changed);
     if (changed === null || changed.has(this.#chain.spot_instrument_id)) {
       this.#paintMoneyness(this.#chain);
     }
@@ -281,6 +295,7 @@ export class ChainLadder {
         cells.writeAnalytics(this.#analytics.findOption(instrumentId));
       }
     }
+    this.#straddles.paint(changed);
   }
 
   /**

@@ -4,12 +4,15 @@
 import { BUILD_UPS } from "../marketdata/analytics.js";
 import { changeOf, priceOf } from "../marketdata/quotes.js";
 import { mirror } from "./columns.js";
+import { straddleOf } from "./straddle.js";
+import { STRADDLE_COLUMNS } from "./straddle_columns.js";
 
 /** @typedef {import("../marketdata/analytics.js").OptionAnalytics} OptionAnalytics */
 /** @typedef {import("../marketdata/frames.js").Quote} Quote */
 /** @typedef {import("../marketdata/quotes.js").State} State */
 /** @typedef {import("./columns.js").Column} Column */
-/** @typedef {Pick<import("./chain.js").Chain, "symbol" | "exchange" | "expiry" | "tick_size" | "strikes">} Chain */
+/** @typedef {Pick<import("./chain.js").Chain, "symbol" | "exchange" | "expiry" | "tick_size" | "strikes" | "spot_instrument_id">} Chain */
+/** @typedef {{columns: readonly Column[], straddle: boolean}} Shown  Columns of the calls, from the left; of the straddles. */
 
 /**
  * One value of the table. The text of a number has no grouping, and is empty for an unknown value.
@@ -55,19 +58,20 @@ const STATE = /** @type {const} */ (["state", (/** @type {Leg} */ { state }) => 
 
 /**
  * Return the table of a chain: a header row, then one row a strike, the lowest first. Calls are left of the strike, puts
- * right of it, each in the order of the screen.
+ * right of it, each in the order of the screen; straddles are behind the puts.
  * @param {Chain} chain
  * @param {(instrumentId: number) => Leg} readLeg
- * @param {readonly Column[]} columns  Of the calls, from the left.
+ * @param {Shown} shown
  * @returns {Field[][]}
  */
-export function tableOf(chain, readLeg, columns) {
+export function tableOf(chain, readLeg, { columns, straddle }) {
   const calls = [STATE, ...columns.flatMap((one) => FIELDS[one])];
   const puts = [...mirror(columns).flatMap((one) => FIELDS[one].toReversed()), STATE];
   const header = [
     ...calls.map(([name]) => textField(`Call ${name}`)),
     textField("Strike"),
     ...puts.map(([name]) => textField(`Put ${name}`)),
+    ...(straddle ? STRADDLE_COLUMNS.map(({ header: name }) => textField(name)) : []),
   ];
   const leg = (/** @type {typeof calls} */ fields, /** @type {number | null} */ id) => {
     const known = id === null ? null : readLeg(id);
@@ -77,14 +81,29 @@ export function tableOf(chain, readLeg, columns) {
     ...leg(calls, call),
     { text: String(Number(strike)), isNumber: true },
     ...leg(puts, put),
+    ...(straddle ? straddleFields(chain, [strike, call, put], readLeg) : []),
   ]);
   return [header, ...rows];
 }
 
 /** @param {number | null | undefined} price @param {number | null} tickSize */
 function priceField(price, tickSize) {
-  const decimals = tickSize !== null && tickSize > 0 && tickSize < 0.01 ? FINE_DECIMALS : DECIMALS;
-  return numberField(priceOf(price ?? null, tickSize), decimals);
+  return numberField(priceOf(price ?? null, tickSize), priceDecimals(tickSize));
+}
+
+/**
+ * @param {Chain} chain @param {Chain["strikes"][number]} strike @param {(instrumentId: number) => Leg} readLeg
+ * @returns {Field[]}
+ */
+function straddleFields({ spot_instrument_id: spotId, tick_size: tickSize }, [strike, callId, putId], readLeg) {
+  const [call, put] = [callId, putId].map((id) => (id === null ? null : readLeg(id)));
+  const straddle = straddleOf(Number(strike), call ?? null, put ?? null, readLeg(spotId), tickSize);
+  return STRADDLE_COLUMNS.map(({ read, decimals }) => numberField(read(straddle), decimals ?? priceDecimals(tickSize)));
+}
+
+/** @param {number | null} tickSize */
+function priceDecimals(tickSize) {
+  return tickSize !== null && tickSize > 0 && tickSize < 0.01 ? FINE_DECIMALS : DECIMALS;
 }
 
 /** @param {string} text @returns {Field} */

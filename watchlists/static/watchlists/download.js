@@ -8,12 +8,12 @@ import { closeFromOutside } from "./menus.js";
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 /** @typedef {import("./chain.js").Chain} Chain */
-/** @typedef {import("./columns.js").Column} Column */
+/** @typedef {import("./chain_table.js").Shown} Shown */
 /** @typedef {import("./notices.js").Notices} Notices */
 
 /**
  * Make the buttons of the menu work.
- * @param {{readonly chain: Chain | null, readonly visibleColumns: readonly Column[]}} panel  What is on the screen.
+ * @param {{readonly chain: Chain | null, readonly shown: Shown}} panel  What is on the screen.
  * @param {QuoteCache} quotes
  * @param {AnalyticsCache} analytics
  * @param {Notices} notices
@@ -33,11 +33,11 @@ export function offerDownload(panel, quotes, analytics, notices) {
   };
   byId("export-csv").addEventListener(
     "click",
-    act((chain) => download(fileNameOf(chain, Date.now()), toCsv(tableOf(chain, readLeg, panel.visibleColumns)))),
+    act((chain) => download(fileNameOf(chain, Date.now()), toCsv(tableOf(chain, readLeg, panel.shown)))),
   );
   byId("export-copy").addEventListener(
     "click",
-    act((chain) => void copy(toTabbedText(tableOf(chain, readLeg, panel.visibleColumns)), chain, notices)),
+    act((chain) => void copy(toTabbedText(tableOf(chain, readLeg, panel.shown)), chain, notices)),
   );
   closeFromOutside(menu, byId("export-summary"));
 }

@@ -63,6 +63,11 @@ export class ChainPanel {
     return this.#ladder.visibleColumns;
   }
 
+  /** What a table of the screen has. @returns {import("./chain_table.js").Shown} */
+  get shown() {
+    return { columns: this.#ladder.visibleColumns, straddle: this.#ladder.showsStraddles };
+  }
+
   /** @param {readonly Column[] | null} columns  Of the calls, from the left; null for those of the presets. */
   setColumns(columns) {
     this.#ladder.setColumns(columns);
