@@ -67,7 +67,7 @@ test("an outage of minutes is a gap as wide as it lasted, and ends the line", ()
   ); // prettier-ignore
   const placed = minutes
     .filter(({ straddle }) => straddle !== null)
-    .map(({ at }) => ({ originalData: { time: at, value: 1 } }));
+    .map(({ at }) => ({ originalData: { at } }));
   assert.deepEqual(runsOf(placed, 60).map((run) => run.length), [2, 1]);
   assert.deepEqual(day.everyMinute([]), []);
 });

@@ -148,7 +148,7 @@ export class StraddleDrawing extends TimeDrawing {
   draw(points) {
     const minutes = everyMinute(points);
     this.#line.setData(
-      minutes.map(({ at, straddle }) => ({ time: at + IST_SECONDS, ...(straddle !== null && { value: straddle }) })),
+      minutes.map(({ at, straddle }) => ({ time: at + IST_SECONDS, at, ...(straddle !== null && { value: straddle }) })),
     );
     this.chart.timeScale().fitContent();
   }

@@ -76,7 +76,7 @@ const KINDS = Object.freeze([
   {
     name: "straddle",
     title: "Straddle today",
-    keys: [["line", "Call and put at the money · IST"]],
+    keys: [["line", "at the money · IST"]],
     readRows: (chain, source) => {
       const points = straddlePoints.read(chain, performance.now(), (found) => extendPoints(found, chain, source));
       return points.length > 0 ? points : "No straddle of today is known: a point is taken each minute of the session.";

@@ -1,7 +1,7 @@
 // A line over the minutes of a day that stops where values are missing: a series of the chart library, whose own line
 // would run through. Paint only.
 
-/** One minute; without a value the line stops. @typedef {{time: number, value?: number}} LinePoint */
+/** One minute; without a value the line stops. The library keeps `time` for itself. @typedef {{time: number, at: number, value?: number}} LinePoint */
 /** A minute as the library hands it to a series; x in pixels of the page. @typedef {{x: number, originalData: LinePoint}} PlacedPoint */
 
 /** Chosen: as the line of the smile. */
@@ -15,7 +15,7 @@ export class GapLine {
   #color;
   #step;
 
-  /** @param {string} color @param {number} step  Between two neighbors, in the unit of `time`. */
+  /** @param {string} color @param {number} step  Between two neighbors, in the unit of `at`. */
   constructor(color, step) {
     this.#color = color;
     this.#step = step;
@@ -78,7 +78,7 @@ export class GapLine {
 
 /**
  * Return the points in runs of neighbors.
- * @template {{originalData: LinePoint}} Point
+ * @template {{originalData: {at: number}}} Point
  * @param {readonly Point[]} points
  * @param {number} step
  * @returns {Point[][]}
@@ -89,7 +89,7 @@ export function runsOf(points, step) {
   for (const point of points) {
     const run = runs.at(-1);
     const last = run?.at(-1);
-    if (run !== undefined && last !== undefined && point.originalData.time - last.originalData.time <= step) {
+    if (run !== undefined && last !== undefined && point.originalData.at - last.originalData.at <= step) {
       run.push(point);
     } else {
       runs.push([point]);

@@ -10,7 +10,7 @@ import { STRADDLE_COLUMNS } from "./straddle_columns.js";
 
 /** @typedef {import("../marketdata/analytics.js").AnalyticsCache} AnalyticsCache */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
-/** @typedef {import("./chain.js").Chain} Chain */
+/** The part of a chain that counts here. @typedef {{strikes: [string, number | null, number | null][], spot_instrument_id: number, tick_size: number | null}} Chain */
 /** @typedef {{row: HTMLElement, strike: number, call: number | null, put: number | null, cells: Cell[]}} StraddleRow */
 
 /** Where they begin: the rows have the columns of the presets before them. */
