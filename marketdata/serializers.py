@@ -15,9 +15,10 @@ from rest_framework import serializers
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, OptionType, format_expiry
 from marketdata.domain.intraday import INTERVALS, IntradayCandles
+from marketdata.domain.moneyness import moneyness_of
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
-from marketdata.selectors import ExpiryRow, Leg, PlainQuote, SearchHit, StraddleDay, Underlying
+from marketdata.selectors import ExpiryRow, Leg, PlainQuote, Price, PriceSource, SearchAnswer, StraddleDay, Underlying
 from marketdata.selectors.analytics import NO_OPTION, NO_SERIES, ChainAnalytics, OptionAnalytics
 from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
 from marketdata.services import Chain
@@ -103,10 +104,11 @@ def format_expiries(underlying: Underlying, rows: Iterable[ExpiryRow]) -> dict[s
     }
 
 
-def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
-    """Return the hits of a search, best first."""
+def format_answer(query: str, answer: SearchAnswer) -> dict[str, Any]:
+    """Return the hits of a search, best first, without their prices."""
     return {
         "query": query,
+        "did_you_mean": answer.did_you_mean,
         "results": [
             {
                 "instrument_id": hit.instrument_id,
@@ -121,6 +123,7 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
                 "strike": hit.strike,
                 "option_type": hit.option_type.value if hit.option_type else None,
                 "lot_size": hit.lot_size,
+                "spot_instrument_id": hit.spot_instrument_id,
                 "over": hit.is_over,
                 "offers": [
                     {
@@ -130,9 +133,37 @@ def format_hits(query: str, hits: Iterable[SearchHit]) -> dict[str, Any]:
                     for offer in hit.offers
                 ],
             }
-            for hit in hits
+            for hit in answer.hits
         ],
     }
+
+
+def list_priced_ids(answer: Mapping[str, Any]) -> set[int]:
+    """Return the ids of the hits in an answer to a search, and of what the options among them are written on."""
+    hits = answer["results"]
+    spots = {hit["spot_instrument_id"] for hit in hits if hit["option_type"] is not None} - {None}
+    return {hit["instrument_id"] for hit in hits} | spots
+
+
+def add_prices(answer: Mapping[str, Any], prices: Mapping[int, Price]) -> dict[str, Any]:
+    """Return an answer to a search with the last prices of its hits and the moneyness of its options."""
+    return {**answer, "results": [hit | _format_hit_price(hit, prices) for hit in answer["results"]]}
+
+
+def _format_hit_price(hit: Mapping[str, Any], prices: Mapping[int, Price]) -> dict[str, Any]:
+    price = prices.get(hit["instrument_id"])
+    return {
+        "ltp": None if price is None else price.ltp,
+        "ltp_at": None if price is None else price.at,
+        "moneyness": _judge_moneyness(hit, prices.get(hit["spot_instrument_id"])),
+    }
+
+
+def _judge_moneyness(hit: Mapping[str, Any], spot: Price | None) -> str | None:
+    # The price of a former socket says where the spot was, not where it is.
+    if hit["option_type"] is None or spot is None or spot.source is PriceSource.EARLIER:
+        return None
+    return moneyness_of(strike=hit["strike"], option_type=OptionType(hit["option_type"]), spot=spot.ltp).value
 
 
 def format_chain(

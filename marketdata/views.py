@@ -2,10 +2,12 @@
 
 Lists of instruments change with an import, the date of the market, or a session that ends an expiry, and with nothing
 else. So each of their answers has an ETag of these. A caller that sends it back gets 304 without a body, before
-anything is read; for others the process keeps what it answered last.
+anything is read; for others the process keeps what it answered last. The search adds the last prices of its hits, from
+one read of the quote board, so its ETag also depends on them.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from django.core.cache import cache
@@ -18,7 +20,7 @@ from rest_framework.views import APIView
 
 from marketdata import selectors, serializers, services
 
-_SHAPE: Final = 1  # chosen: grows when the same list is answered in another form
+_SHAPE: Final = 2  # chosen: grows when the same list is answered in another form
 
 
 class ListedView(APIView):
@@ -26,11 +28,7 @@ class ListedView(APIView):
 
     def get(self, request: Request, **parameters: str) -> HttpResponse:
         etag = _etag_of(request)
-        unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  It takes Django's request.
-        answer = unchanged if unchanged is not None else Response(self._find(etag, request, **parameters))
-        if etag is not None:
-            answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
-        return answer
+        return _conditional(request, etag, lambda: self._find(etag, request, **parameters))
 
     def _find(self, etag: str | None, request: Request, **parameters: str) -> dict[str, Any]:
         if etag is None:
@@ -46,6 +44,15 @@ class ListedView(APIView):
         raise NotImplementedError
 
 
+def _conditional(request: Request, etag: str | None, find: Callable[[], dict[str, Any]]) -> HttpResponse:
+    """Return 304 to a caller that has the answer with this ETag, else the answer that `find` returns."""
+    unchanged = get_conditional_response(request._request, etag=etag)  # noqa: SLF001  It takes Django's request.
+    answer = unchanged if unchanged is not None else Response(find())
+    if etag is not None:
+        answer["ETag"], answer["Cache-Control"] = etag, "private, no-cache"
+    return answer
+
+
 def _etag_of(request: Request) -> str | None:
     """Return the ETag of the answer to this request; None before the first import."""
     state = selectors.get_list_state()
@@ -53,8 +60,11 @@ def _etag_of(request: Request) -> str | None:
         return None
     current_from = selectors.list_current_from(at=selectors.market_now())
     shown = request.accepted_renderer.format, request.get_full_path()
-    text = repr((_SHAPE, state, sorted(current_from.items()), shown))
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    return _etag((_SHAPE, state, sorted(current_from.items()), shown))
+
+
+def _etag(content: object) -> str:
+    return f'"{hashlib.sha256(repr(content).encode()).hexdigest()[:32]}"'
 
 
 class ExpiriesView(ListedView):
@@ -80,10 +90,18 @@ class OptionExpiriesView(ExpiriesView):
 class SearchView(ListedView):
     """Search for instruments: `rel`, `nifty 25000 ce 27 nov`, `banknifty fut`."""
 
+    def get(self, request: Request, **parameters: str) -> HttpResponse:
+        listed = _etag_of(request)
+        found = self._find(listed, request, **parameters)
+        prices = selectors.list_hit_prices(instrument_ids=serializers.list_priced_ids(found))
+        # The prices are not kept beside the hits: they are older with every tick.
+        etag = None if listed is None else _etag((listed, sorted(prices.items())))
+        return _conditional(request, etag, lambda: serializers.add_prices(found, prices))
+
     def read(self, request: Request, **_parameters: str) -> dict[str, Any]:
         asked = serializers.validated(serializers.SearchParams(data=request.query_params.dict()))
-        hits = selectors.search_instruments(query=asked["q"], limit=asked["limit"])
-        return serializers.format_hits(asked["q"], hits)
+        answer = selectors.answer_search(query=asked["q"], limit=asked["limit"])
+        return serializers.format_answer(asked["q"], answer)
 
 
 class IntradayView(APIView):

@@ -27,6 +27,7 @@ from marketdata.selectors.contracts import (
     list_first_current,
     list_over,
 )
+from marketdata.selectors.hit_prices import list_hit_prices
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.listing_cache import ListingCache, get_list_state
 from marketdata.selectors.named_symbols import ContradictoryExpiry, NamedUnderlying, resolve_symbol
@@ -39,7 +40,7 @@ from marketdata.selectors.prices import (
     list_prices,
     list_quotes,
 )
-from marketdata.selectors.search import Offer, SearchHit, search_instruments
+from marketdata.selectors.search import Offer, SearchAnswer, SearchHit, answer_search, search_instruments
 from marketdata.selectors.series import (
     Leg,
     NoOptions,

@@ -77,6 +77,8 @@ class SearchHit:
     strike: Decimal | None
     option_type: OptionType | None
     lot_size: int
+    # What it is written on: the price that decides whether an option is in the money.
+    spot_instrument_id: int | None
     # Represents its underlying: an index, a cash instrument, or the nearest future of an underlying without a spot.
     is_underlying: bool
     is_exact: bool = False
@@ -89,6 +91,14 @@ class SearchHit:
         if self.segment is ExchangeSegment.IDX_I:
             return ExchangeSegment.BSE_FNO if self.exchange is Exchange.BSE else ExchangeSegment.NSE_FNO
         return DERIVATIVE_SEGMENT.get(self.segment, self.segment)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAnswer:
+    """The hits of a query, best first. `did_you_mean`: the query as the list spells it, where only that has hits."""
+
+    hits: Sequence[SearchHit] = ()
+    did_you_mean: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,11 @@ class _Scope:
 
 
 def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime | None = None) -> list[SearchHit]:
+    """Return the hits of `answer_search`."""
+    return list(answer_search(query=query, limit=limit, now=now).hits)
+
+
+def answer_search(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime | None = None) -> SearchAnswer:
     """Return the hits of `query` at `now`, by default the clock, best first. Raises QueryTooLong.
 
     Order: exact symbols before prefixes, underlyings before their derivatives, derivatives by nearest expiry, those
@@ -116,40 +131,57 @@ def search_instruments(*, query: str, limit: int = DEFAULT_LIMIT, now: datetime 
     exchange, words = split_exchange(query)
     asked = parse_query(words)
     if not asked.phrase:
-        return []
+        return SearchAnswer()
     current_from = list_current_from(at=market_now(now))
     scope = _Scope(exchange, current_from, _days_by_number(current_from), max(1, min(limit, MAX_LIMIT)))
-    found = next((hits for hits in _attempts(query, words, asked, scope) if hits), None)
-    if found is None:
-        return []
+    attempts = _attempts(query, words, asked, scope)
+    found, spelling = next(((hits, spelling) for hits, spelling in attempts if hits), ([], None))
+    if not found:
+        return SearchAnswer()
     # A contract may match by name and by column: the first, better ranked hit stays.
     unique = list({hit.instrument_id: hit for hit in found}.values())[: scope.limit]
-    return _completed(unique, scope)
+    return SearchAnswer(_completed(unique, scope), spelling)
 
 
-def _attempts(query: str, words: str, asked: SearchQuery, scope: _Scope) -> Iterator[list[SearchHit]]:
-    """Yield the hits of each meaning of `query`, the most literal meaning first; `words` are without its exchange."""
-    bare = list_spellings(words)[-1]
-    yield _list_by_key(query, bare.symbol, scope.on(bare.exchange))
+def _attempts(
+    query: str, words: str, asked: SearchQuery, scope: _Scope
+) -> Iterator[tuple[list[SearchHit], str | None]]:
+    """Yield the hits of each meaning of `query`, the most literal first, and the spelling of a corrected one.
+
+    `words` are the query without its exchange.
+    """
+    yield from ((hits, None) for hits in _literal_attempts(query, words, asked, scope))
     meanings = list_meanings(words)
-    is_word = len(asked.phrase) == 1
-    # In one word it is a trading symbol where its contract is listed: NIFTY1! is not the beginning of NIFTY100.
-    if is_word:
-        yield from (_list_contracts(one, scope) for one in meanings)
-    yield _list_meant(asked, scope)
-    if is_word and meanings:
+    if len(asked.phrase) == 1 and meanings:
         # Its parts would find another expiry for one that is not listed.
-        yield from (_list_contracts(one, scope) for one in _respelled(meanings))
+        for one in _respelled(meanings):
+            yield _list_contracts(one, scope), one.words[0]
         return
-    yield from (_list_contracts(one, scope) for one in meanings)
+    yield from ((_list_contracts(one, scope), None) for one in meanings)
     loose = parse_loosely(words)
     if not loose.words:
         return
     if loose != asked:
         # One or two letters begin too many names: there only the symbol itself is meant (LT).
         is_short = all(len(word) < 3 for word in loose.words)
-        yield _list_meant(replace(loose, is_exact=is_short), scope.on(loose.exchange))
-    yield from (_list_meant(one, scope.on(loose.exchange)) for one in _corrections(loose))
+        yield _list_meant(replace(loose, is_exact=is_short), scope.on(loose.exchange)), None
+    for one in _corrections(loose):
+        yield _list_meant(one, scope.on(loose.exchange)), _spelling_of(one, loose)
+
+
+def _literal_attempts(query: str, words: str, asked: SearchQuery, scope: _Scope) -> Iterator[list[SearchHit]]:
+    bare = list_spellings(words)[-1]
+    yield _list_by_key(query, bare.symbol, scope.on(bare.exchange))
+    # In one word it is a trading symbol where its contract is listed: NIFTY1! is not the beginning of NIFTY100.
+    if len(asked.phrase) == 1:
+        yield from (_list_contracts(one, scope) for one in list_meanings(words))
+    yield _list_meant(asked, scope)
+
+
+def _spelling_of(corrected: SearchQuery, asked: SearchQuery) -> str | None:
+    """Return the corrected query; None where its name is the same with other spaces, or not yet typed to its end."""
+    is_beginning = "".join(corrected.words).startswith("".join(asked.words))
+    return None if is_beginning else " ".join(corrected.phrase)
 
 
 def _list_meant(asked: SearchQuery, scope: _Scope) -> list[SearchHit]:

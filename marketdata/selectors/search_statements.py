@@ -9,7 +9,7 @@ from typing import Final
 # Columns of a hit in the order of `search._hit`; the two flags follow.
 _COLUMNS: Final = """
     i.id, i.token, i.display_name, i.exchange, i.exchange_segment, i.instrument_type, i.underlying_symbol, i.expiry,
-    i.strike, i.option_type, i.lot_size
+    i.strike, i.option_type, i.lot_size, i.underlying_id
 """
 # Exactly the expression of the index instruments_words; otherwise the planner does not use it.
 _WORDS: Final = """to_tsvector('simple'::regconfig, COALESCE(i.token, '') || ' ' || COALESCE(i.display_name, ''))"""
@@ -46,7 +46,7 @@ def named(*, by_word: bool, has_derivatives: bool, is_exact: bool = False) -> st
     # computes every copy. A materialized table expression does the same but stores all rows.
     return f"""
         SELECT id, token, display_name, exchange, exchange_segment, instrument_type, underlying_symbol, expiry,
-               strike, option_type, lot_size, stands, place IS NOT NULL
+               strike, option_type, lot_size, underlying_id, stands, place IS NOT NULL
         FROM (
             SELECT {_COLUMNS}, i.series, array_position(%(symbols)s::text[], i.underlying_symbol::text) AS place,
                    i.token LIKE %(prefix)s AS prefixed,

@@ -1,7 +1,7 @@
 """Chains, expiries and searches over HTTP."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from rest_framework.test import APIClient
 
 from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.quote_rows import Known
 from marketdata.models import AtmCache
 from tests import changing_lists as lists
 from tests.brokers import running_broker
-from tests.factories import NOW, Listing, make_equity, make_future, make_listing, make_user, put_prices
+from tests.factories import NEAR, NOW, Listing, make_equity, make_future, make_listing, make_user, put_prices
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_board")]
 
@@ -191,7 +192,11 @@ def test_a_search_returns_hits_and_the_items_that_can_be_added(market: Listing, 
         "strike": None,
         "option_type": None,
         "lot_size": 1,
+        "spot_instrument_id": None,
         "over": False,
+        "ltp": None,
+        "ltp_at": None,
+        "moneyness": None,
         "offers": [
             {"instrument_type": "EQUITY", "expiries": []},
             {"instrument_type": "STOCK_OPTION", "expiries": [{"expiry": "2026-02-24", "display": "24FEB2026"}]},
@@ -208,6 +213,94 @@ def test_the_strike_of_a_found_leg_is_a_number_as_in_a_chain(market: Listing, cl
         ("NIFTY_17FEB2026_25000CE", 25000.0),
         ("NIFTY_24FEB2026_25000CE", 25000.0),
     ]
+
+
+def test_hits_have_last_prices_and_options_whether_they_are_in_the_money(market: Listing, client: APIClient) -> None:
+    spot = market.spots["NIFTY"]
+    make_future("NIFTY", segment=ExchangeSegment.NSE_FNO, expiry=date(2026, 2, 24), underlying=spot)
+    without = read(client, "instruments/search", q="nifty 25000 ce", limit=1)["results"][0]
+    put_prices({spot.pk: 25_017.5, without["instrument_id"]: 138.9})
+
+    call = read(client, "instruments/search", q="nifty 25000 ce", limit=1)["results"][0]
+    put = read(client, "instruments/search", q="nifty 25000 pe", limit=1)["results"][0]
+
+    assert (without["ltp"], without["ltp_at"], without["moneyness"]) == (None, None, None)
+    assert (call["ltp"], call["moneyness"], call["spot_instrument_id"]) == (138.9, "itm", spot.pk)
+    assert datetime.fromisoformat(call["ltp_at"]) == NOW
+    assert (put["ltp"], put["moneyness"]) == (None, "otm")
+
+
+def test_an_old_price_of_the_underlying_judges_no_option(market: Listing, client: APIClient) -> None:
+    spot = market.spots["NIFTY"]
+    make_future("NIFTY", segment=ExchangeSegment.NSE_FNO, expiry=date(2026, 2, 24), underlying=spot)
+    put_prices({spot.pk: 25_017.5}, known=Known.TRADE | Known.EARLIER)
+
+    index = read(client, "instruments/search", q="nifty", limit=1)["results"][0]
+    call = read(client, "instruments/search", q="nifty 25000 ce", limit=1)["results"][0]
+
+    assert (index["ltp"], datetime.fromisoformat(index["ltp_at"])) == (25_017.5, NOW)
+    assert call["moneyness"] is None
+
+
+def test_a_search_without_redis_finds_the_same_hits_without_prices(
+    market: Listing, client: APIClient, settings: Settings
+) -> None:
+    put_prices({market.spots["RELIANCE"].pk: 1_402.0})
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    hits = read(client, "instruments/search", q="rel")["results"]
+
+    assert [(hit["token"], hit["ltp"]) for hit in hits] == [("RELIANCE", None)]
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "meant"),
+    [
+        ("relaince", "RELIANCE", "RELIANCE"),
+        ("relaince 2600 ce", "RELIANCE_24FEB2026_2600CE", "RELIANCE 2600 CE"),
+        ("reliance", "RELIANCE", None),
+        ("relia", "RELIANCE", None),
+        ("crude oil", "CRUDEOIL_19FEB2026_FUT", None),
+        ("crude oi", "CRUDEOIL_19FEB2026_FUT", None),
+        ("crud oil", "CRUDEOIL_19FEB2026_FUT", "CRUDEOIL"),
+    ],
+)
+def test_only_a_misspelled_query_is_answered_with_what_it_may_mean(
+    market: Listing, client: APIClient, query: str, first: str, meant: str | None
+) -> None:
+    make_future("RELIANCE", segment=ExchangeSegment.NSE_FNO, expiry=NEAR, underlying=market.spots["RELIANCE"])
+
+    answer = read(client, "instruments/search", q=query)
+
+    assert answer["results"][0]["token"] == first
+    assert answer["did_you_mean"] == meant
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [("natural gas", "NATURALGAS_24FEB2026_FUT"), ("natural gas fut", "NATURALGAS_24FEB2026_FUT"), ("l&t", "LT")],
+)
+def test_common_names_find_their_symbol_without_a_correction(
+    market: Listing, client: APIClient, query: str, first: str
+) -> None:
+    make_equity("LT")
+    make_future("NATURALGAS", segment=ExchangeSegment.MCX_COMM, expiry=NEAR)
+
+    answer = read(client, "instruments/search", q=query)
+
+    assert (answer["results"][0]["token"], answer["did_you_mean"]) == (first, None)
+
+
+def test_the_etag_of_a_search_changes_with_the_prices_of_its_hits(client: APIClient, imported: Sequence[str]) -> None:
+    path = "/api/v2/instruments/search?q=nif"
+    first = client.get(path)
+    put_prices({first.json()["results"][0]["instrument_id"]: 25_000.0})
+
+    after = client.get(path, headers={"If-None-Match": first["ETag"]})
+    again = client.get(path, headers={"If-None-Match": after["ETag"]})
+
+    assert (after.status_code, after.json()["results"][0]["ltp"]) == (200, 25_000.0)
+    assert again.status_code == 304
 
 
 def test_an_empty_search_finds_nothing(market: Listing, client: APIClient) -> None:
