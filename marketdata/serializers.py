@@ -139,7 +139,7 @@ def format_answer(query: str, answer: SearchAnswer) -> dict[str, Any]:
 
 
 def list_priced_ids(answer: Mapping[str, Any]) -> set[int]:
-    """Return the ids of the hits in an answer to a search, and of what the options among them are written on."""
+    """Return the ids of the hits in an answer to a search, and of the spots of its options."""
     hits = answer["results"]
     spots = {hit["spot_instrument_id"] for hit in hits if hit["option_type"] is not None} - {None}
     return {hit["instrument_id"] for hit in hits} | spots

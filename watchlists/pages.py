@@ -46,6 +46,7 @@ def _render_terminal(request: HttpRequest, *, is_chain_alone: bool) -> HttpRespo
         # With the page, so that the first paint of the chain has the columns that the trader chose.
         "layouts": [asdict(one) for one in accounts.list_layouts(user_id=user_id(request))],
         "most_layouts": MAX_LAYOUTS,
+        "username": request.user.get_username(),
     }
     context = {"boot": boot, "is_simulated": settings.IS_SIMULATED, "is_chain_alone": is_chain_alone}
     return render(request, "watchlists/terminal.html", context)

@@ -77,7 +77,7 @@ class SearchHit:
     strike: Decimal | None
     option_type: OptionType | None
     lot_size: int
-    # What it is written on: the price that decides whether an option is in the money.
+    # Of a derivative: its underlying, whose price decides whether an option is in the money.
     spot_instrument_id: int | None
     # Represents its underlying: an index, a cash instrument, or the nearest future of an underlying without a spot.
     is_underlying: bool

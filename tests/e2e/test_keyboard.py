@@ -20,7 +20,7 @@ def test_a_trader_searches_opens_and_adds_a_chain_and_moves_in_its_grid(page: Pa
     page.keyboard.press("/")
     page.keyboard.type("reliance")
     expect(page.locator("[role=option]").first).to_contain_text("RELIANCE")
-    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
     expect(page.locator(".chip.preferred")).to_be_visible()
     page.locator(".chip.preferred").focus()
     page.keyboard.press("Enter")

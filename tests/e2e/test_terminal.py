@@ -24,7 +24,7 @@ def add_reliance(page: Page) -> None:
     page.keyboard.press("/")
     page.keyboard.type("reliance")
     expect(page.locator("[role=option]").first).to_contain_text("RELIANCE")
-    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
     page.locator(".chip.preferred").click()
     expect(page.locator(".entry")).to_have_count(1)
 
@@ -155,7 +155,7 @@ def test_a_late_answer_of_the_search_does_not_replace_the_offers_of_a_chosen_hit
     page.route("**/instruments/search?*", hold)
     with page.expect_request("**/instruments/search?*"):
         page.keyboard.type("n")
-    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowRight")
     expect(page.locator(".chip.preferred")).to_be_visible()
 
     late[0].fulfill(json={"results": []})

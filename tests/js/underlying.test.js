@@ -3,9 +3,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { addressOf, followedRequest, isOtherChain, isOpen, isSameChain, parseAddress, standstillText, strikeOf } = await import(
-  "../../watchlists/static/watchlists/underlying.js"
-);
+const {
+  addressOf,
+  countToReach,
+  followedRequest,
+  isOtherChain,
+  isOpen,
+  isSameChain,
+  isSought,
+  parseAddress,
+  standstillText,
+  strikeOf,
+} = await import("../../watchlists/static/watchlists/underlying.js");
 
 const nse = { symbol: "RELIANCE", exchange: "NSE", expiry: "2026-11-24" };
 const bse = { ...nse, exchange: "BSE" };
@@ -107,4 +116,22 @@ test("an address may name a strike after the expiry", () => {
   assert.equal(strikeOf("NIFTY/2026-12-08"), null);
   assert.equal(strikeOf("NIFTY/2026-12-08/all"), null);
   assert.deepEqual(parseAddress("NIFTY/2026-12-08/24200"), { symbol: "NIFTY", expiry: "2026-12-08" });
+});
+
+test("a chain is the sought one where all agrees that the request names", () => {
+  assert.equal(isSought({ symbol: "RELIANCE" }, nse), true);
+  assert.equal(isSought({ symbol: "reliance", exchange: "NSE", expiry: "2026-11-24" }, nse), true);
+  assert.equal(isSought({ symbol: "RELIANCE", exchange: "NSE" }, bse), false);
+  assert.equal(isSought({ symbol: "RELIANCE", expiry: "2026-12-29" }, nse), false);
+  assert.equal(isSought({ symbol: "TCS" }, nse), false);
+});
+
+test("a strike outside of the window is reached by enough steps on both sides of the money", () => {
+  /** @type {[string, number, number][]} */
+  const strikes = [["1380", 1, 2], ["1400", 3, 4], ["1420", 5, 6]];
+  const chain = { atm: "1400.0000", strike_step: "10.0000", strikes };
+
+  assert.equal(countToReach(chain, 1_500), 21);
+  assert.equal(countToReach(chain, 1_335), 15);
+  assert.equal(countToReach(chain, 1_390), null);
 });

@@ -69,6 +69,7 @@ def test_the_index_strip_shows_the_listed_indices(client: Client, settings: Any)
 
     assert boot["indices"] == [{"symbol": "NIFTY", "instrument_id": nifty.pk}]
     assert boot["login_url"] == "/login/"
+    assert boot["username"] == "trader1"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", boot["today"])
 
 

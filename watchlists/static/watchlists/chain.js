@@ -11,6 +11,7 @@ import { GridFocus } from "./grid_focus.js";
 import { placeRows, setTracks } from "./ladder_rows.js";
 import { LadderView } from "./ladder_view.js";
 import { buildHead, cellKeys, LegCells } from "./leg_cells.js";
+import { SoughtPlace } from "./sought.js";
 import { StraddleCells } from "./straddle_cells.js";
 import { STRADDLE_COLUMNS } from "./straddle_columns.js";
 import { isSameChain } from "./underlying.js";
@@ -69,8 +70,8 @@ export class ChainLadder {
   #straddles;
   #focus;
   #view;
-  /** The strike that the address names, until a chain is shown. @type {number | null} */
-  #soughtStrike = null;
+  /** What the address or the search names. */
+  sought;
 
   /**
    * @param {HTMLElement} container  The scrolling element around the ladder.
@@ -85,6 +86,7 @@ export class ChainLadder {
     this.#straddles = new StraddleCells(container, quotes, analytics);
     this.#focus = new GridFocus(container);
     this.#view = new LadderView(container, onFollow);
+    this.sought = new SoughtPlace(container, this.#focus, (row) => this.#view.show(row));
   }
 
   /**
@@ -97,6 +99,7 @@ export class ChainLadder {
     this.#chain = chain;
     // The server repeats the chain when its streaming legs change: equal rows stay as they are.
     if (isSame && JSON.stringify(previous?.strikes) === JSON.stringify(chain.strikes)) {
+      this.sought.showIn(chain, this.#rows, isSame);
       return;
     }
     const isSameWidth = isSame && previous?.strikes.length === chain.strikes.length;
@@ -110,10 +113,10 @@ export class ChainLadder {
     this.#finish(places, isSame);
     if (!isSame) {
       this.scrollToAtm();
-      this.#showSoughtStrike();
     } else if (!isSameWidth && this.#view.isFollowing) {
       this.scrollToAtm();
     }
+    this.sought.showIn(chain, this.#rows, isSame);
   }
 
   /**
@@ -132,6 +135,7 @@ export class ChainLadder {
       this.#build(this.#chain);
       this.#finish(places, true);
       this.#view.centerSideways();
+      this.sought.showIn(this.#chain, this.#rows, true);
     }
   }
 
@@ -153,22 +157,6 @@ export class ChainLadder {
     this.#view.setRows(this.#rows, places);
     this.paint(null);
     this.paintAnalytics(null);
-  }
-
-  /** @param {number | null} strike  The strike that the next chain shows first; null for ATM. */
-  seekStrike(strike) {
-    this.#soughtStrike = strike;
-  }
-
-  /** Scroll to the sought strike and focus it, once; one outside of the window leaves ATM in the middle. */
-  #showSoughtStrike() {
-    const found = this.#rows.find((one) => one.strike === this.#soughtStrike);
-    this.#soughtStrike = null;
-    if (found !== undefined) {
-      this.#view.show(found.row);
-      found.row.classList.add("sought");
-      this.#focus.focus(found.heading);
-    }
   }
 
   clear() {

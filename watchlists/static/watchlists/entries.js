@@ -135,8 +135,12 @@ export class Entries {
     return this.#panel.entries.find((entry) => entry.id === entryId);
   }
 
-  /** @param {AddRequest} request  To the shown list, unless it names one. */
-  async add(request) {
+  /**
+   * Add an entry and return it.
+   * @param {AddRequest} request  To the shown list, unless it names one.
+   * @param {{isOpening: boolean}} [how]  Whether an added chain is opened.
+   */
+  async add(request, { isOpening } = { isOpening: true }) {
     // What the trader has removed a moment ago makes room for this, and may be the same item.
     await this.#removals.flush();
     const list = this.#lists.current;
@@ -149,9 +153,10 @@ export class Entries {
     if (answer.evicted.length > 0) {
       this.#notices.show(answer.message);
     }
-    if (isChain(entry)) {
+    if (isChain(entry) && isOpening) {
       this.#onOpen(entry);
     }
+    return entry;
   }
 
   /** @param {AddRequest} request */

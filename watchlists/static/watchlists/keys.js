@@ -22,6 +22,7 @@ export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ (
   { keys: [" "], shown: "Space", does: "Pause or resume the prices on the screen", group: "Anywhere" },
   { keys: ["?"], shown: "?", does: "Show these keys", group: "Anywhere" },
   { keys: [], shown: "Esc", does: "Close a list, a menu or a window", group: "Anywhere", elsewhere: true },
+  { keys: [], shown: "⇧ Enter", does: "Add the hit of the search to the list", group: "Anywhere", elsewhere: true },
   { keys: ["g"], shown: "g", does: "Show the next columns", group: "Chain" },
   { keys: ["c"], shown: "c", does: "Show or hide the charts", group: "Chain" },
   { keys: ["."], shown: ".", does: "Return to the strike at the money and follow the spot", group: "Chain" },

@@ -1,13 +1,16 @@
 // Opens a chain: asks the server for it, reads its expiries, and keeps the address of the page. The trader's last
 // request counts; the server may not have answered it.
 
+import * as format from "../marketdata/format.js";
 import { currentAddress, writeAddress } from "./address.js";
 import * as api from "./api.js";
 import { byId, byIdAs } from "./dom.js";
+import { widenStrikes } from "./page_commands.js";
 import { messageOf } from "./search.js";
-import { followedRequest, isOpen, isOtherChain, parseAddress, strikeOf } from "./underlying.js";
+import { countToReach, followedRequest, isOpen, isOtherChain, parseAddress, strikeOf } from "./underlying.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./hits.js").Place} Place */
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("./panel.js").ChainPanel} ChainPanel */
 /** @typedef {import("./socket.js").MarketSocket} MarketSocket */
@@ -23,6 +26,8 @@ export class ChainOpening {
   #requested = null;
   /** The request that opened the underlying; another expiry of it does not replace this. @type {ChainRequest | null} */
   #openedRequest = null;
+  /** How many strikes were on the screen when more were asked for; 0 while none were. */
+  #widenedFrom = 0;
 
   /**
    * @param {MarketSocket} socket
@@ -46,20 +51,23 @@ export class ChainOpening {
     const address = currentAddress();
     const request = parseAddress(address);
     if (request !== null && isOtherChain(request, this.#requested)) {
-      this.#panel.seekStrike(strikeOf(address));
-      this.open(request, { isNewEntry: false });
+      const strike = strikeOf(address);
+      this.open(request, { isNewEntry: false, place: strike === null ? null : { strike, side: null } });
     }
   }
 
   /**
    * @param {ChainRequest} request
-   * @param {{isNewEntry: boolean}} [history]  The first chain of a page makes no entry: Back leaves the page.
+   * @param {{isNewEntry?: boolean, place?: Place | null}} [how]  The first chain of a page makes no entry: Back leaves the
+   *   page. `place`: what is scrolled to and ringed; without it, ATM is in the middle.
    */
-  open(request, history = { isNewEntry: this.#requested !== null }) {
+  open(request, { isNewEntry = this.#requested !== null, place = null } = {}) {
+    this.#panel.sought.seek({ request, place });
+    this.#widenedFrom = 0;
     const isSameUnderlying = isOpen(request, this.#requested, this.#panel.chain);
     this.#requested = request;
     // The address names the chain, for reload, for sharing and for Back.
-    writeAddress(request, history);
+    writeAddress(request, { isNewEntry });
     if (!isSameUnderlying) {
       this.#openedRequest = request;
       this.#panel.showLoading(request.symbol, request.expiry ?? null);
@@ -96,6 +104,24 @@ export class ChainOpening {
     this.#loadExpiries(request);
     if (answer.former_symbol !== null) {
       this.#notices.show(`${answer.former_symbol} is called ${answer.symbol} now.`);
+    }
+  }
+
+  /** Show more strikes if those on the screen lack the one that is sought; say so if no choice has it. */
+  widenToSought() {
+    const chain = this.#panel.chain;
+    const strike = chain && this.#panel.sought.missingIn(chain);
+    // The answer to the former, narrower watch may still come.
+    if (chain === null || strike === null || chain.strikes.length === this.#widenedFrom) {
+      return;
+    }
+    const count = countToReach(chain, strike);
+    this.#widenedFrom = chain.strikes.length;
+    if (count === null || !widenStrikes(count, chain.strikes.length)) {
+      this.#panel.sought.giveUp();
+      const name = `${chain.symbol} ${format.formatExpiry(chain.expiry)}`;
+      const text = `${format.formatStrike(strike)} is not among the ${chain.strikes.length} strikes of ${name} around the money.`;
+      this.#notices.show(text);
     }
   }
 

@@ -86,6 +86,22 @@ export function stepStrikes(step, shown) {
   }
 }
 
+/**
+ * Show at least this many strikes by the smallest choice that does, else as many as there are; return whether the choice
+ * has more than are shown or asked for.
+ * @param {number} count
+ * @param {number} shown
+ */
+export function widenStrikes(count, shown) {
+  const select = byIdAs("strikes", "select");
+  const more = [...select.options].filter((one) => Number(one.value) > Math.max(shown, Number(select.value)));
+  const next = more.find((one) => Number(one.value) >= count) ?? more.at(-1);
+  if (next !== undefined) {
+    chooseStrikes(next.index);
+  }
+  return next !== undefined;
+}
+
 /** @param {string} selector */
 function buttonsIn(selector) {
   return elementsOf(selector).filter(isOffered);

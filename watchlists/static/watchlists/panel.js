@@ -73,9 +73,9 @@ export class ChainPanel {
     this.#ladder.setColumns(columns);
   }
 
-  /** @param {number | null} strike  The strike that the next chain shows first; null for ATM. */
-  seekStrike(strike) {
-    this.#ladder.seekStrike(strike);
+  /** What is sought in a chain; it is shown when the chain comes. */
+  get sought() {
+    return this.#ladder.sought;
   }
 
   /** @param {string} symbol @param {string | null} expiry */

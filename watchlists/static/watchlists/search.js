@@ -1,55 +1,65 @@
-// The search box: queries the API during typing, shows the hits, and offers the watchlist entries that a hit allows.
-// Paint, with its one request; the page performs the add.
+// The search box: queries the API during typing and shows the hits. Enter goes to a hit itself, Shift-Enter adds it to
+// the shown list, → lists all that it can add. Without a query it shows the recent items. Paint, with its one request;
+// the page opens and adds.
 
-import * as format from "../marketdata/format.js";
 import * as api from "./api.js";
 import { make, makeButton } from "./dom.js";
+import { buildHits } from "./hit_list.js";
+import { additionOf, openingOf } from "./hits.js";
 import { isShortcut } from "./keys.js";
+import { buildOffers, messageOf, showAddError } from "./offers.js";
+import { isChain, nameOf } from "./watchlist.js";
 
-/**
- * One hit as the API answers it.
- * @typedef {object} Hit
- * @property {number} instrument_id
- * @property {string} token
- * @property {string} symbol           Of the underlying.
- * @property {string} exchange
- * @property {string} instrument_type  As the broker names it: INDEX, EQUITY, FUTSTK, OPTIDX, …
- * @property {string} display_name
- * @property {string | null} expiry
- * @property {number | null} strike
- * @property {string | null} option_type
- * @property {Offer[]} offers          The watchlist entries that it allows.
- */
+// Where the other parts of the page find them.
+export { messageOf, offerOf } from "./offers.js";
 
-/** @typedef {{instrument_type: string, expiries: {expiry: string, display: string}[]}} Offer */
+/** @typedef {import("./hits.js").AddRequest} AddRequest */
+/** @typedef {import("./hits.js").Hit} Hit */
+/** @typedef {import("./hits.js").Opening} Opening */
+/** @typedef {import("./recent.js").RecentItems} RecentItems */
+/** @typedef {import("./watchlist.js").Entry} Entry */
 
 /** @typedef {{expiry: string, days_left: number, kind: string, over: boolean}} Expiry  One of GET option-chain/…/expiries. */
 
 /**
- * Body of POST watchlist/add.
- * @typedef {{symbol: string, exchange: string, instrument_type: string, expiry?: string, strikes?: number, list?: string}} AddRequest
+ * What the page does with a hit.
+ * @typedef {object} SearchActions
+ * @property {(opening: Opening) => void} onOpen
+ * @property {(instrumentId: number, hit: Hit) => void} onDetail  Show what an item without a chain is.
+ * @property {(request: AddRequest, how: {isOpening: boolean}) => Promise<Entry>} onAdd  `isOpening`: an added chain is
+ *   opened. Rejects with an error for the trader.
  */
 
-/** Chosen: feels immediate, and fast typing sends no request for every keystroke. */
-const DEBOUNCE_MS = 100;
+/**
+ * What the search knows of the page.
+ * @typedef {object} SearchContext
+ * @property {string} today  The market's date, ISO.
+ * @property {RecentItems} recent
+ * @property {() => number} readNow  Milliseconds since 1970 by the server's clock.
+ */
+
+/**
+ * Chosen: below the gap between two keys of a fast typist (60 ms), so that it adds little to the wait for the hits;
+ * keys that come at once (a paste, a dictation) make one request.
+ */
+const DEBOUNCE_MS = 30;
 /** Chosen: as many hits as the panel shows without scrolling. */
 const LIMIT = 12;
-
-/** @type {Record<string, string>} */
-const NOUNS = { EQUITY: "share", FUTURE: "future" };
-/** @type {Record<string, string>} */
-const KINDS = { INDEX: "Index", EQUITY: "Equity", FUT: "Future", OPT: "Option" };
 
 export class SearchBox {
   #input;
   #panel;
-  #today;
-  #onAdd;
-  /** @type {Hit[]} */
+  #context;
+  #actions;
+  /** @type {readonly Hit[]} */
   #hits = [];
+  /** The query that the panel answers; null while it is closed or shows offers. @type {string | null} */
+  #shownQuery = null;
+  /** The query of the request under way. @type {string | null} */
+  #askedQuery = null;
   #active = -1;
-  /** @type {Hit | null} */
-  #chosen = null;
+  /** Enter, pressed before the hits of what is typed are there: it means the first of them. @type {{isAdding: boolean} | null} */
+  #earlyEnter = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #abortController = new AbortController();
@@ -57,17 +67,18 @@ export class SearchBox {
   /**
    * @param {HTMLInputElement} input
    * @param {HTMLElement} panel
-   * @param {string} today  The market's date, ISO.
-   * @param {(request: AddRequest) => Promise<void>} onAdd  Rejects with an error for the trader.
+   * @param {SearchContext} context
+   * @param {SearchActions} actions
    */
-  constructor(input, panel, today, onAdd) {
+  constructor(input, panel, context, actions) {
     this.#input = input;
     this.#panel = panel;
-    this.#today = today;
-    this.#onAdd = onAdd;
+    this.#context = context;
+    this.#actions = actions;
     input.addEventListener("input", () => this.#searchSoon());
     input.addEventListener("focus", () => this.#searchSoon());
     input.addEventListener("keydown", (event) => this.#handleKey(event));
+    panel.addEventListener("keydown", (event) => this.#leaveByKey(event));
     // Both: a click may hit an element that takes no focus, and Tab moves the focus without a click.
     for (const kind of ["pointerdown", "focusin"]) {
       document.addEventListener(kind, (event) => this.#closeOnOutsideEvent(event));
@@ -77,7 +88,8 @@ export class SearchBox {
 
   close() {
     this.#cancelSearch();
-    this.#chosen = null;
+    this.#hits = [];
+    this.#shownQuery = null;
     this.#panel.hidden = true;
     this.#input.setAttribute("aria-expanded", "false");
     this.#input.removeAttribute("aria-activedescendant");
@@ -86,7 +98,11 @@ export class SearchBox {
   #cancelSearch() {
     clearTimeout(this.#timer);
     this.#abortController.abort();
+    this.#askedQuery = null;
+    this.#earlyEnter = null;
   }
+
+  // --- keys and clicks
 
   /** @param {Event} event */
   #closeOnOutsideEvent(event) {
@@ -107,92 +123,234 @@ export class SearchBox {
 
   /** @param {KeyboardEvent} event */
   #handleKey(event) {
+    // An input method composes a word: its Enter and its arrows choose among its proposals.
+    if (event.isComposing) {
+      return;
+    }
     if (event.key === "Escape") {
       this.close();
-    } else if (this.#panel.hidden || this.#chosen !== null) {
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      this.#enter(event.shiftKey);
+    } else if (this.#hits.length === 0) {
       return;
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       this.#setActive(this.#active + (event.key === "ArrowDown" ? 1 : -1));
-    } else if (event.key === "Enter") {
+    } else if (event.key === "ArrowRight" && this.#isCaretAtEnd) {
       event.preventDefault();
-      const hit = this.#hits[Math.max(0, this.#active)];
-      if (hit) {
-        this.#choose(hit);
-      }
+      this.#showOffers(this.#activeHit);
     }
   }
 
-  #searchSoon() {
-    clearTimeout(this.#timer);
-    this.#chosen = null;
-    const query = this.#input.value.trim();
-    if (query === "") {
+  get #isCaretAtEnd() {
+    const { selectionStart, selectionEnd, value } = this.#input;
+    return selectionStart === value.length && selectionEnd === value.length;
+  }
+
+  get #activeHit() {
+    return this.#hits[Math.max(0, this.#active)];
+  }
+
+  /** Escape among the offers leads back to the field. @param {KeyboardEvent} event */
+  #leaveByKey(event) {
+    if (event.key === "Escape") {
       this.close();
+      this.#input.focus();
+    }
+  }
+
+  /** @param {boolean} isAdding */
+  #enter(isAdding) {
+    const query = this.#input.value.trim();
+    if (query === this.#shownQuery) {
+      this.#go(this.#activeHit, isAdding);
+    } else if (query !== "") {
+      // What the panel shows answers an earlier keystroke, not what the trader reads in the field.
+      if (query !== this.#askedQuery) {
+        void this.#search(query);
+      }
+      this.#earlyEnter = { isAdding };
+    }
+  }
+
+  // --- what Enter does
+
+  /** @param {Hit | undefined} hit @param {boolean} isAdding */
+  #go(hit, isAdding) {
+    if (hit === undefined) {
       return;
     }
-    this.#timer = setTimeout(() => this.#search(query), DEBOUNCE_MS);
+    if (isAdding) {
+      void this.#add(hit);
+      return;
+    }
+    this.#context.recent.add(hit);
+    this.#input.value = "";
+    this.close();
+    const opening = openingOf(hit);
+    if (opening === null) {
+      this.#actions.onDetail(hit.instrument_id, hit);
+    } else {
+      this.#input.blur();
+      this.#actions.onOpen(opening);
+    }
+  }
+
+  /** Add the hit itself. The hits stay, so that more can be added. @param {Hit} hit */
+  async #add(hit) {
+    const request = additionOf(hit);
+    const done = this.#panel.querySelector(".search-note");
+    const errorRegion = this.#panel.querySelector(".search-error");
+    if (request === null || done === null || !(errorRegion instanceof HTMLElement)) {
+      this.#showOffers(hit);
+      return;
+    }
+    const add = async (/** @type {AddRequest} */ one) => {
+      errorRegion.replaceChildren();
+      const entry = await this.#actions.onAdd(one, { isOpening: false });
+      this.#context.recent.add(hit);
+      done.textContent = `${nameOf(entry)}${isChain(entry) ? " chain" : ""} is on ${entry.list}.`;
+      done.classList.add("done");
+      // The next word replaces the query, unless the trader types it already.
+      if (done.isConnected) {
+        this.#input.select();
+      }
+    };
+    try {
+      await add(request);
+    } catch (error) {
+      showAddError(error, request, { add, errorRegion });
+    }
+  }
+
+  /** Offer all entries that a hit allows. @param {Hit | undefined} hit */
+  #showOffers(hit) {
+    if (hit === undefined) {
+      return;
+    }
+    const offers = buildOffers(hit, this.#context.today, async (request) => {
+      await this.#actions.onAdd(request, { isOpening: true });
+      this.#context.recent.add(hit);
+      this.#input.value = "";
+      this.close();
+      this.#input.blur();
+    });
+    // The answer to a later keystroke would replace the offers under the pointer.
+    this.#cancelSearch();
+    this.#open(null, [], offers);
+    const preferred = offers.querySelector("button.preferred") ?? offers.querySelector("button");
+    if (preferred instanceof HTMLElement) {
+      preferred.focus();
+    }
+  }
+
+  // --- queries and what the panel shows
+
+  #searchSoon() {
+    this.#cancelSearch();
+    const query = this.#input.value.trim();
+    if (query === "") {
+      this.#showRecent();
+    } else {
+      this.#timer = setTimeout(() => void this.#search(query), DEBOUNCE_MS);
+    }
+  }
+
+  #showRecent() {
+    const items = this.#context.recent.list();
+    if (items.length === 0) {
+      this.close();
+    } else {
+      this.#showHits("", items, make("p", { class: "hits-title", text: "Recent" }));
+    }
   }
 
   /** @param {string} query */
   async #search(query) {
-    this.#abortController.abort();
+    this.#cancelSearch();
     const request = new AbortController();
     this.#abortController = request;
+    this.#askedQuery = query;
     try {
       const answer = await api.read("instruments/search", { q: query, limit: LIMIT }, request.signal);
-      this.#showHits(answer.results, query);
+      if (!request.signal.aborted) {
+        this.#askedQuery = null;
+        this.#showAnswer(query, answer);
+      }
     } catch (error) {
       // A newer keystroke aborted this request; its own request shows the result.
       if (!request.signal.aborted) {
-        this.#showMessage(messageOf(error), "error");
+        this.#cancelSearch();
+        // Enter asks again.
+        this.#showSentence(null, messageOf(error), "error");
       }
     }
   }
 
-  /** @param {Hit[]} hits @param {string} query */
-  #showHits(hits, query) {
-    this.#hits = hits;
-    this.#active = -1;
+  /** @param {string} query @param {{results: Hit[], did_you_mean: string | null}} answer */
+  #showAnswer(query, { results: hits, did_you_mean: meant }) {
+    const enter = this.#earlyEnter;
+    this.#earlyEnter = null;
     if (hits.length === 0) {
-      this.#showMessage(`No instrument matches “${query}”. Try a symbol, such as “rel” or “nifty 25000 ce”.`, "empty");
+      const sentence = `No instrument matches “${query}”. Try a symbol, such as “rel” or “nifty 25000 ce”.`;
+      this.#showSentence(query, sentence, "empty");
       return;
     }
-    const list = make("ul", { role: "listbox", id: "search-hits", class: "hits", "aria-label": "Instruments" });
-    for (const [index, hit] of hits.entries()) {
-      const type = hit.instrument_type;
-      const item = make("li", { role: "option", id: `hit-${index}`, class: "hit", "aria-selected": "false" }, [
-        make("span", { class: "hit-name", text: titleOf(hit) }),
-        make("span", { class: "hit-detail", text: hit.display_name }),
-        make("span", { class: "badge", text: hit.exchange }),
-        make("span", { class: "badge kind", text: KINDS[type] ?? KINDS[type.slice(0, 3)] ?? type }),
-      ]);
-      item.addEventListener("click", () => this.#choose(hit));
-      list.append(item);
+    this.#showHits(query, hits, meant === null ? null : this.#buildQuestion(meant));
+    // What is only guessed is neither opened nor added before the trader has read it.
+    if (enter !== null && meant === null) {
+      this.#go(hits[0], enter.isAdding);
     }
-    this.#open(list);
+  }
+
+  /** @param {string} meant */
+  #buildQuestion(meant) {
+    const search = () => {
+      this.#input.value = meant;
+      this.#input.focus();
+      void this.#search(meant);
+    };
+    return make("p", { class: "hits-title", role: "status" }, [
+      "Did you mean ",
+      makeButton({ class: "link", text: meant }, search),
+      "?",
+    ]);
+  }
+
+  /** @param {string} query @param {readonly Hit[]} hits @param {HTMLElement | null} heading */
+  #showHits(query, hits, heading) {
+    const list = buildHits(hits, this.#context.readNow(), {
+      onChoose: (hit, isAdding) => this.#go(hit, isAdding),
+      onMore: (hit) => this.#showOffers(hit),
+    });
+    const keys = [["Enter", " opens · "], ["⇧ Enter", " adds · "], ["→", " shows all that can be added"]];
+    const note = make("p", { class: "search-note" }, keys.flatMap(([key = "", does = ""]) => [make("kbd", { text: key }), does]));
+    const error = make("p", { class: "search-error sentence error", role: "alert" });
+    this.#open(query, hits, ...(heading === null ? [] : [heading]), list, note, error);
+    this.#active = -1;
     this.#setActive(0);
   }
 
-  /** @param {string} sentence @param {"error" | "empty" | "busy"} tone */
-  #showMessage(sentence, tone) {
-    this.#hits = [];
-    this.#open(make("p", { class: `sentence ${tone}`, role: tone === "error" ? "alert" : "status", text: sentence }));
+  /** @param {string | null} query @param {string} sentence @param {"error" | "empty"} tone */
+  #showSentence(query, sentence, tone) {
+    const role = tone === "error" ? "alert" : "status";
+    this.#open(query, [], make("p", { class: `sentence ${tone}`, role, text: sentence }));
   }
 
-  /** @param {HTMLElement} content */
-  #open(content) {
-    this.#panel.replaceChildren(content);
+  /** @param {string | null} query @param {readonly Hit[]} hits @param {HTMLElement[]} content */
+  #open(query, hits, ...content) {
+    this.#shownQuery = query;
+    this.#hits = hits;
+    this.#panel.replaceChildren(...content);
     this.#panel.hidden = false;
     this.#input.setAttribute("aria-expanded", "true");
+    this.#input.removeAttribute("aria-activedescendant");
   }
 
   /** @param {number} index */
   #setActive(index) {
     const items = this.#panel.querySelectorAll('[role="option"]');
-    if (items.length === 0) {
-      return;
-    }
     items[this.#active]?.setAttribute("aria-selected", "false");
     this.#active = (index + items.length) % items.length;
     const item = items[this.#active];
@@ -201,119 +359,4 @@ export class SearchBox {
     // Combobox pattern: the focus stays in the input, and the attribute names the active option to screen readers.
     this.#input.setAttribute("aria-activedescendant", `hit-${this.#active}`);
   }
-
-  /**
-   * Offer the entries that a hit allows: its share, and the chains and futures of its underlying, by expiry.
-   * @param {Hit} hit
-   */
-  #choose(hit) {
-    // The answer to a later keystroke would replace the offers under the pointer.
-    this.#cancelSearch();
-    this.#chosen = hit;
-    const choices = make("div", { class: "choices" }, [
-      make("p", { class: "choices-title" }, [
-        make("strong", { text: titleOf(hit) }),
-        make("span", { class: "badge", text: hit.exchange }),
-      ]),
-      ...hit.offers.map((offer) => this.#offerChoices(hit, offer)),
-      make("p", { class: "sentence error", role: "alert" }),
-    ]);
-    if (hit.offers.length === 0) {
-      choices.append(make("p", { class: "sentence", text: `${hit.symbol} cannot be added to a watchlist.` }));
-    }
-    this.#open(choices);
-    // Enter twice adds the nearest chain: the preferred button has the focus.
-    const preferred = choices.querySelector("button.preferred") ?? choices.querySelector("button");
-    if (preferred instanceof HTMLElement) {
-      preferred.focus();
-    }
-    choices.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") {
-        this.close();
-        this.#input.focus();
-      }
-    });
-  }
-
-  /** @param {Hit} hit @param {Offer} offer */
-  #offerChoices(hit, offer) {
-    const { symbol, exchange } = hit;
-    const kind = offer.instrument_type;
-    const label = `Add ${symbol} ${NOUNS[kind] ?? "option chain"}`;
-    if (offer.expiries.length === 0) {
-      // The token "NSE:M&M" names the share itself; `symbol` is that of the underlying.
-      return this.#addButton(label, { symbol: hit.token.split(":").pop() ?? symbol, exchange, instrument_type: kind });
-    }
-    const group = make("div", { class: "chips", role: "group", "aria-label": `${label}, by expiry` });
-    for (const [index, { expiry }] of offer.expiries.entries()) {
-      const chip = this.#addButton("", { symbol, exchange, instrument_type: kind, expiry });
-      chip.className = index === 0 && kind.endsWith("_OPTION") ? "chip preferred" : "chip";
-      const daysLeft = Math.round((Date.parse(expiry) - Date.parse(this.#today)) / 86_400_000);
-      const days = make("span", { class: "days", text: format.formatDaysLeft(daysLeft) });
-      chip.replaceChildren(format.formatExpiry(expiry), days);
-      group.append(chip);
-    }
-    return make("div", {}, [make("p", { class: "choices-label", text: label }), group]);
-  }
-
-  /** @param {string} label @param {AddRequest} request */
-  #addButton(label, request) {
-    const button = makeButton({ class: "button", text: label }, () => this.#add(button, request));
-    return button;
-  }
-
-  /** @param {HTMLButtonElement} button @param {AddRequest} request */
-  async #add(button, request) {
-    const errorRegion = this.#panel.querySelector(".choices > .error");
-    // A second click would add the same entry again and be rejected as a duplicate.
-    button.disabled = true;
-    button.classList.add("busy");
-    try {
-      await this.#onAdd(request);
-      this.#input.value = "";
-      this.close();
-      this.#input.blur();
-    } catch (error) {
-      if (errorRegion !== null) {
-        errorRegion.textContent = `${messageOf(error)} `;
-        const offer = offerOf(error, request);
-        if (offer !== null) {
-          errorRegion.append(this.#addButton(offer.label, offer.request));
-        }
-      }
-    } finally {
-      button.disabled = false;
-      button.classList.remove("busy");
-    }
-  }
-}
-
-/** @param {Hit} hit */
-function titleOf(hit) {
-  if (hit.strike !== null && hit.expiry !== null) {
-    return `${hit.symbol} ${format.formatExpiry(hit.expiry)} ${format.formatStrike(hit.strike)} ${hit.option_type ?? ""}`;
-  }
-  return hit.expiry === null ? hit.symbol : `${hit.symbol} ${format.formatExpiry(hit.expiry)} FUT`;
-}
-
-/**
- * Return the narrower chain that a rejected request may be replaced by, where the server offers one; else null.
- * @param {unknown} error
- * @param {AddRequest} request
- * @returns {{label: string, request: AddRequest} | null}
- */
-export function offerOf(error, request) {
-  if (!(error instanceof api.ApiError) || error.offerStrikes === null) {
-    return null;
-  }
-  const strikes = error.offerStrikes;
-  return { label: `Add ±${Math.floor(strikes / 2)} strikes`, request: { ...request, strikes } };
-}
-
-/**
- * Return the text of an error for the trader.
- * @param {unknown} error
- */
-export function messageOf(error) {
-  return error instanceof Error ? error.message : String(error);
 }

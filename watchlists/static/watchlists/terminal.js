@@ -13,6 +13,7 @@ import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
 import { offerHelp } from "./help.js";
+import { sentenceOf } from "./hits.js";
 import { bindKeys, LIST_KEYS } from "./keys.js";
 import { closeFromOutside } from "./menus.js";
 import { Notices } from "./notices.js";
@@ -20,6 +21,7 @@ import { ChainOpening } from "./opening.js";
 import { listPageCommands, press, stepStrikes } from "./page_commands.js";
 import { Palette } from "./palette.js";
 import { ChainPanel } from "./panel.js";
+import { browserStorage, RecentItems } from "./recent.js";
 import { ScreenPause } from "./screen_pause.js";
 import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
@@ -64,8 +66,19 @@ class Terminal {
     onStatus: (status) => this.#noteSocketStatus(status),
   });
   #strip = new IndexStrip(byId("indices"), this.#boot.indices, this.#quotes, (symbol) => this.#opening.open({ symbol }));
-  #search = new SearchBox(byIdAs("search", "input"), byId("search-panel"), this.#boot.today, (request) =>
-    this.#entries.add(request),
+  #search = new SearchBox(
+    byIdAs("search", "input"),
+    byId("search-panel"),
+    {
+      today: this.#boot.today,
+      recent: new RecentItems(browserStorage(), this.#boot.username, this.#boot.today),
+      readNow: () => this.#serverNowMs,
+    },
+    {
+      onOpen: (opening) => this.#openFound(opening),
+      onDetail: (_instrumentId, hit) => this.#notices.show(sentenceOf(hit, this.#serverNowMs)),
+      onAdd: (request, how) => this.#entries.add(request, how),
+    },
   );
   #panel = new ChainPanel(this.#quotes, this.#analytics, {
     onExpiry: (expiry) => this.#opening.openExpiry(expiry),
@@ -92,12 +105,7 @@ class Terminal {
     onOpen: (entry) => this.#openEntry(entry),
     onRead: () => this.#markListed(),
   });
-  #views = new Views((view, before) => {
-    // Where the chain was while the detail of one of its options was looked at, it is again.
-    if (view === "chain" && before === "list") {
-      this.#panel.scrollToAtm();
-    }
-  });
+  #views = new Views();
   #title = new TabTitle();
   #pause = new ScreenPause((heldChain) => {
     // Not where the trader has opened another underlying, which is loading.
@@ -212,6 +220,7 @@ class Terminal {
         this.#opening.follow(message);
         if (!this.#pause.keeps(message, this.#panel.chain)) {
           this.#panel.show(message);
+          this.#opening.widenToSought();
         }
         this.#markListed();
         break;
@@ -354,10 +363,14 @@ class Terminal {
     });
     document.body.dataset["health"] = health.tone;
     const { feed, isReceiving } = this.#quotes;
-    // The countdown follows the server's clock; the browser's may be minutes wrong.
-    const serverNowMs = this.#lastFrame === null ? Date.now() : this.#lastFrame.serverTimeMs + sinceMs;
+    const serverNowMs = this.#serverNowMs;
     this.#line.paint({ feed, measurements, isReceiving, serverNowMs, now });
     this.#chip.paint(this.#pause.paint(health, serverNowMs, now));
+  }
+
+  /** By the server's clock, once it has sent a frame; the browser's may be minutes wrong. */
+  get #serverNowMs() {
+    return this.#lastFrame === null ? Date.now() : this.#lastFrame.serverTimeMs + performance.now() - this.#frameAt;
   }
 
   // --- the chain and the list
@@ -370,6 +383,13 @@ class Terminal {
   #openEntry(entry) {
     const { symbol, exchange, expiry } = entry;
     this.#opening.open({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
+  }
+
+  /** Open what the search has found. @param {import("./hits.js").Opening} opening */
+  #openFound({ request, place }) {
+    this.#opening.open(request, { place });
+    // A sought cell takes the focus when the chain comes; until then it is not lost to the page.
+    byId("chain").focus({ preventScroll: true });
   }
 
   #showOpened() {

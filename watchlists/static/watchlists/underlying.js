@@ -33,6 +33,28 @@ export function isSameChain(one, other) {
 }
 
 /**
+ * Whether a chain is the one that a request asks for; what the request leaves open may be any.
+ * @param {ChainRequest} request
+ * @param {{symbol: string, exchange: string, expiry: string}} chain
+ */
+export function isSought({ symbol, exchange = undefined, expiry = undefined }, chain) {
+  // An address may be typed by hand.
+  const isSameSymbol = symbol.toUpperCase() === chain.symbol && (exchange === undefined || exchange === chain.exchange);
+  return isSameSymbol && (expiry === undefined || expiry === chain.expiry);
+}
+
+/**
+ * Return how many strikes around the money reach this one, if its neighbors are a step apart; null for a strike between
+ * the lowest and the highest, which no wider window has.
+ * @param {{atm: string, strike_step: string, strikes: [string, number | null, number | null][]}} chain
+ * @param {number} strike
+ */
+export function countToReach({ atm, strike_step: step, strikes }, strike) {
+  const isBetween = strike >= Number(strikes[0]?.[0]) && strike <= Number(strikes.at(-1)?.[0]);
+  return isBetween ? null : 2 * Math.ceil(Math.abs(strike - Number(atm)) / Number(step)) + 1;
+}
+
+/**
  * Return the request that goes on with the contracts of the open chain, after the exchange renamed their underlying or
  * moved their expiry; null where the answer shows no such change. The server states the former symbol. An expiry has
  * moved if the chain on the screen is the requested one, and its next answer names another: an answer to an earlier

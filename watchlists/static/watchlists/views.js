@@ -8,11 +8,8 @@ import { byId } from "./dom.js";
 export class Views {
   #workspace = byId("workspace");
   #tabs = /** @type {HTMLElement[]} */ ([...byId("views").children]);
-  #onShow;
 
-  /** @param {(view: View, before: View) => void} onShow  Another view is shown. */
-  constructor(onShow) {
-    this.#onShow = onShow;
+  constructor() {
     for (const tab of this.#tabs) {
       tab.addEventListener("click", () => this.show(viewOf(tab)));
       tab.addEventListener("keydown", (event) => this.#step(event));
@@ -21,17 +18,12 @@ export class Views {
 
   /** @param {View} view */
   show(view) {
-    const before = /** @type {View} */ (this.#workspace.dataset["view"]);
-    if (view === before) {
-      return;
-    }
     this.#workspace.dataset["view"] = view;
     for (const tab of this.#tabs) {
       const isCurrent = viewOf(tab) === view;
       tab.setAttribute("aria-selected", String(isCurrent));
       tab.tabIndex = isCurrent ? 0 : -1;
     }
-    this.#onShow(view, before);
   }
 
   /** The tab pattern: the arrow keys move between the tabs. @param {KeyboardEvent} event */
