@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 TIMEOUTS: Final = 2
 
 Message = Mapping[str, Any]
-Target = Mapping[str, str | None]
-"""Symbol, exchange and ISO expiry of an entry."""
+Target = Mapping[str, str | int | None]
+"""Symbol, exchange, ISO expiry and instrument of an entry; a chain has no instrument."""
 
 WATCHLIST_CHANGED: Final[Message] = {"type": "watchlist_changed"}
 """The watchlist of the trader changed: open pages read it again."""

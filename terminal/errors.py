@@ -34,6 +34,7 @@ RETRY_AFTER_SECONDS: Final = 2
 # The HTTP status of every DomainError, by its code. A code without an entry raises KeyError: a 500, and a failing test.
 STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
     "contradictory_expiry": HTTPStatus.BAD_REQUEST,
+    "contradictory_strike": HTTPStatus.BAD_REQUEST,
     "malformed_date": HTTPStatus.BAD_REQUEST,
     "past_expiry": HTTPStatus.BAD_REQUEST,
     "query_too_long": HTTPStatus.BAD_REQUEST,
@@ -46,6 +47,7 @@ STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
     "unknown_expiry": HTTPStatus.NOT_FOUND,
     "unknown_layout": HTTPStatus.NOT_FOUND,
     "unknown_list": HTTPStatus.NOT_FOUND,
+    "unknown_strike": HTTPStatus.NOT_FOUND,
     "unknown_symbol": HTTPStatus.NOT_FOUND,
     "ambiguous_entry": HTTPStatus.CONFLICT,
     "ambiguous_symbol": HTTPStatus.CONFLICT,

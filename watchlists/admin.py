@@ -10,7 +10,7 @@ from watchlists.models import WatchlistEntry
 class WatchlistEntryAdmin(ReadOnlyAdmin):
     """Read-only: an entry and its claim change together, in one transaction of a service."""
 
-    list_display = ["user", "list_name", "kind", "underlying_symbol", "expiry", "keep", "added_at"]
+    list_display = ["user", "list_name", "kind", "underlying_symbol", "expiry", "instrument", "keep", "added_at"]
     list_filter = ["kind", "keep"]
-    list_select_related = ["user"]
+    list_select_related = ["user", "instrument"]
     search_fields = ["user__username", "underlying_symbol"]

@@ -14,13 +14,20 @@ from marketdata.domain.instruments import ExchangeSegment
 
 
 class EntryKind(models.TextChoices):
-    """Kinds of entry, with the values of the API."""
+    """Kinds of entry, with the values of the API: four of one instrument, three of a chain."""
 
     EQUITY = "EQUITY"
     FUTURE = "FUTURE"
+    OPTION = "OPTION"  # one leg
+    INDEX = "INDEX"
     STOCK_OPTION = "STOCK_OPTION"
     INDEX_OPTION = "INDEX_OPTION"
     COMMODITY_OPTION = "COMMODITY_OPTION"
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether the entry is of a series; else it is of one instrument."""
+        return self.value.endswith("_OPTION")
 
 
 DEFAULT_LIST: Final = "Main"
@@ -53,11 +60,11 @@ class WatchlistEntry(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="watchlist_entries")
     list_name = models.CharField(max_length=MAX_NAME, default=DEFAULT_LIST)
     kind = models.CharField(max_length=16, choices=EntryKind)
-    # Of EQUITY and FUTURE.
+    # Of the kinds of one instrument.
     instrument = models.ForeignKey(
         "marketdata.Instrument", on_delete=models.PROTECT, null=True, blank=True, related_name="watchlist_entries"
     )
-    # Of the option kinds: the series.
+    # Of the kinds of a chain: the series.
     exchange_segment = models.SmallIntegerField(
         choices=[(segment.value, segment.name) for segment in ExchangeSegment], null=True, blank=True
     )

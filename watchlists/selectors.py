@@ -115,41 +115,65 @@ def get_entry(*, user_id: int, entry_id: int) -> WatchlistEntry:
 
 
 def get_entry_of(
-    *, user_id: int, kind: EntryKind, symbol: str, exchange: str | None = None, expiry: date | None = None
+    *,
+    user_id: int,
+    kind: EntryKind,
+    symbol: str | None = None,
+    exchange: str | None = None,
+    expiry: date | None = None,
+    side: market.Side | None = None,
+    instrument_id: int | None = None,
 ) -> WatchlistEntry:
-    """Return the entry that these fields name. Raises UnknownEntry, or AmbiguousEntry if they match several."""
+    """Return the entry that these fields name, as an addition does; fields that only one entry has suffice.
+
+    Raises UnknownEntry, or AmbiguousEntry if they match several.
+    """
+    of_kind = _rows(user_id).filter(kind=kind)
+    if symbol is None:
+        return _only(list(of_kind.filter(instrument=instrument_id)), kind, f"instrument {instrument_id}", None)
+    if expiry is not None:
+        of_kind = of_kind.filter(expiry=expiry)
+    if side is not None:
+        of_kind = of_kind.filter(instrument__strike=side.strike, instrument__option_type=side.option_type)
     spellings = market.spell(symbol, exchange)
-    entries = _list_matching(
-        user_id, kind, symbols=[one.symbol for one in spellings], exchange=spellings[-1].exchange, expiry=expiry
-    ) or _list_named(user_id, kind, symbol, exchange, expiry)
-    name = spellings[0].symbol[:MAX_QUOTED]
+    symbols = [one.symbol for one in spellings]
+    entries = _list_matching(of_kind, symbols=symbols, exchange=spellings[-1].exchange)
+    entries = entries or _list_named(of_kind, kind, symbol, exchange, expiry)
+    return _only(entries, kind, repr(symbols[0][:MAX_QUOTED]), expiry)
+
+
+def _only(entries: Sequence[WatchlistEntry], kind: EntryKind, name: str, expiry: date | None) -> WatchlistEntry:
     if not entries:
         when = f" of {format_expiry(expiry)}" if expiry else ""
-        raise UnknownEntry(f"There is no {kind} entry of {name!r}{when} on your lists.")
+        raise UnknownEntry(f"There is no {kind} entry of {name}{when} on your lists.")
     if len(entries) > 1:
         expiries = [one.expiry.isoformat() for one in entries if one.expiry]
-        raise AmbiguousEntry(f"Several entries match {name!r}; give the expiry or the exchange.", expiries=expiries)
+        more = "expiry, strike and option_type" if kind is EntryKind.OPTION else "the expiry or the exchange"
+        raise AmbiguousEntry(f"Several entries match {name}; give {more}.", expiries=expiries)
     return entries[0]
 
 
 def _list_named(
-    user_id: int, kind: EntryKind, symbol: str, exchange: str | None, expiry: date | None
+    entries: QuerySet[WatchlistEntry], kind: EntryKind, symbol: str, exchange: str | None, expiry: date | None
 ) -> Sequence[WatchlistEntry]:
-    """Return the entries of the contract or key that `symbol` names; empty where it is not listed."""
+    """Return those `entries` of the contract or key that `symbol` names; empty where it is not listed."""
     try:
+        if kind is EntryKind.OPTION:
+            option = market.get_instrument(name=symbol, exchange=exchange, expiry=expiry)
+            return list(entries.filter(instrument=option.pk))
         named = market.resolve_symbol(symbol=symbol, exchange=exchange, expiry=expiry)
     except market.UnknownSymbol:
         return []
     underlying = named.underlying
-    return _list_matching(user_id, kind, symbols=[underlying.symbol], exchange=underlying.exchange, expiry=named.expiry)
+    if named.expiry is not None:
+        entries = entries.filter(expiry=named.expiry)
+    return _list_matching(entries, symbols=[underlying.symbol], exchange=underlying.exchange)
 
 
 def _list_matching(
-    user_id: int, kind: EntryKind, *, symbols: Sequence[str], exchange: Exchange | None, expiry: date | None
+    entries: QuerySet[WatchlistEntry], *, symbols: Sequence[str], exchange: Exchange | None
 ) -> Sequence[WatchlistEntry]:
-    found = _rows(user_id).filter(kind=kind, underlying_symbol__in=symbols)
-    if expiry is not None:
-        found = found.filter(expiry=expiry)
+    found = entries.filter(underlying_symbol__in=symbols)
     return [one for one in found if exchange in {None, exchange_of(one)}]
 
 

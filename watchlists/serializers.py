@@ -3,13 +3,15 @@
 Field names, aliases and date formats are checked here; services check that a target exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from rest_framework import serializers
 
 from accounts.serializers import OwnUserField
-from marketdata.domain.instruments import Exchange, format_expiry
+from marketdata.domain.instruments import Exchange, OptionType, format_expiry
+from marketdata.selectors import Side
 from marketdata.services import Chain
 from subscriptions.domain.quota import QuotaUse
 from subscriptions.serializers import ChainRequest, ExpiryField, format_placed, format_quota_use
@@ -29,7 +31,43 @@ class ListNameField(serializers.CharField):
         super().__init__(max_length=MAX_NAME, **options)
 
 
-class AddSerializer(ChainRequest):
+class IdField(serializers.IntegerField):
+    """The id of a row."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=2**63 - 1, **options)
+
+
+class TargetSerializer(serializers.Serializer[Any]):
+    """The fields that name the target of an entry: `instrument_id`, or `symbol` and the fields beside it."""
+
+    instrument_id = IdField(required=False, allow_null=True)
+    symbol = serializers.CharField(max_length=64, required=False)
+    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
+    expiry = ExpiryField()
+    # Of one option, in rupees; the digits of the column.
+    strike = serializers.DecimalField(
+        max_digits=12, decimal_places=4, min_value=Decimal("0.0001"), required=False, allow_null=True
+    )
+    option_type = serializers.ChoiceField([one.value for one in OptionType], required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Check that the fields name one target, in one way."""
+        given = {name for name, value in attrs.items() if value is not None}
+        if "instrument_id" in given:
+            others = sorted({"symbol", "exchange", "expiry", "strike", "option_type"} & given)
+            if others:
+                why = ["Leave it out: instrument_id names the instrument."]
+                raise serializers.ValidationError(dict.fromkeys(others, why))
+        elif "symbol" not in given:
+            raise serializers.ValidationError({"symbol": ["This field is required."]})
+        for name, other in (("strike", "option_type"), ("option_type", "strike")):
+            if name in given and other not in given:
+                raise serializers.ValidationError({other: [f"This field is required with {name}."]})
+        return attrs
+
+
+class AddSerializer(TargetSerializer, ChainRequest):
     """Body of an addition."""
 
     instrument_type = serializers.ChoiceField(EntryKind.choices)
@@ -38,37 +76,45 @@ class AddSerializer(ChainRequest):
     keep = serializers.BooleanField(required=False, default=False)
 
 
-class EntryIdField(serializers.IntegerField):
-    """The id of an entry."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=1, max_value=2**63 - 1, **options)
-
-
-class RemoveSerializer(serializers.Serializer[Any]):
+class RemoveSerializer(TargetSerializer):
     """Body of a removal: the id of an entry, or the fields that name its target."""
 
     user_id = OwnUserField()
-    entry_id = EntryIdField(required=False)
-    symbol = serializers.CharField(max_length=64, required=False)
-    exchange = serializers.ChoiceField([one.value for one in Exchange], required=False, allow_null=True)
-    expiry = ExpiryField()
+    entry_id = IdField(required=False)
     instrument_type = serializers.ChoiceField(EntryKind.choices, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Check that exactly one of `entry_id` and `symbol` is given."""
-        if ("entry_id" in attrs) == ("symbol" in attrs):
-            raise serializers.ValidationError("Name the entry by entry_id, or by symbol and instrument_type.")
-        if "symbol" in attrs and "instrument_type" not in attrs:
+        """Check that the entry is named by its id or by its target, not by both."""
+        has_target = "symbol" in attrs or attrs.get("instrument_id") is not None
+        if ("entry_id" in attrs) == has_target:
+            raise serializers.ValidationError(
+                "Name the entry by entry_id, or by its symbol or instrument_id and instrument_type."
+            )
+        if not has_target:
+            return attrs
+        if "instrument_type" not in attrs:
             raise serializers.ValidationError({"instrument_type": ["This field is required."]})
-        return attrs
+        return super().validate(attrs)
+
+
+def target_fields(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the validated fields that name a target, as services and selectors take them."""
+    strike, option_type = named.get("strike"), named.get("option_type")
+    return {
+        "kind": EntryKind(named["instrument_type"]),
+        "symbol": named.get("symbol"),
+        "exchange": named.get("exchange"),
+        "expiry": named.get("expiry"),
+        "side": None if strike is None or option_type is None else Side(strike, OptionType(option_type)),
+        "instrument_id": named.get("instrument_id"),
+    }
 
 
 class KeepSerializer(serializers.Serializer[Any]):
     """Body of a change of *keep*."""
 
     user_id = OwnUserField()
-    entry_id = EntryIdField()
+    entry_id = IdField()
     keep = serializers.BooleanField()
 
 
@@ -76,8 +122,8 @@ class MoveSerializer(serializers.Serializer[Any]):
     """Body of a move: `before` is the entry that then follows it; null: it becomes the last one of the list."""
 
     user_id = OwnUserField()
-    entry_id = EntryIdField()
-    before = EntryIdField(allow_null=True)
+    entry_id = IdField()
+    before = IdField(allow_null=True)
     list = ListNameField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +224,8 @@ def _format_listed(listed: ListedEntry) -> dict[str, Any]:
 
 
 def _format_entry(entry: WatchlistEntry, exchange: Exchange) -> dict[str, Any]:
+    # A future has no strike, and the empty text as its option type.
+    leg = entry.instrument if entry.kind == EntryKind.OPTION else None
     return {
         "id": entry.pk,
         "list": entry.list_name,
@@ -187,6 +235,8 @@ def _format_entry(entry: WatchlistEntry, exchange: Exchange) -> dict[str, Any]:
         "exchange": exchange,
         "expiry": entry.expiry,
         "expiry_display": format_expiry(entry.expiry) if entry.expiry else None,
+        "strike": leg.strike if leg else None,
+        "option_type": leg.option_type if leg else None,
         "instrument_id": entry.instrument_id,
         "keep": entry.keep,
         "added_at": entry.added_at,

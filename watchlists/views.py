@@ -20,11 +20,10 @@ from marketdata.serializers import validated
 from subscriptions import selectors as subscriptions
 from subscriptions.permissions import IsOperator
 from watchlists import selectors, serializers, services
-from watchlists.models import EntryKind
 
 
 class AddView(GenericAPIView[Any]):
-    """Add an equity, a future or an option chain to your watchlist and subscribe its instruments."""
+    """Add one instrument or an option chain to your watchlist and subscribe its instruments."""
 
     permission_classes = [IsAuthenticated]
     serializer_class = serializers.AddSerializer
@@ -34,10 +33,7 @@ class AddView(GenericAPIView[Any]):
         added = services.add_entry(
             user_id=trader_id(request),
             actor=request.user.get_username(),
-            symbol=wanted["symbol"],
-            exchange=wanted.get("exchange"),
-            expiry=wanted.get("expiry"),
-            kind=EntryKind(wanted["instrument_type"]),
+            **serializers.target_fields(wanted),
             caller_ltp=wanted.get("underlying_ltp"),
             list_name=wanted.get("list"),
             keep=wanted["keep"],
@@ -61,10 +57,7 @@ class RemoveView(GenericAPIView[Any]):
         if entry_id is None:
             entry_id = selectors.get_entry_of(
                 user_id=user_id,
-                kind=EntryKind(named["instrument_type"]),
-                symbol=named["symbol"],
-                exchange=named.get("exchange"),
-                expiry=named.get("expiry"),
+                **serializers.target_fields(named),
             ).pk
         entry, release = services.remove_entry(
             user_id=user_id, actor=request.user.get_username(), entry_id=entry_id, now=timezone.now()

@@ -133,6 +133,38 @@ def format_strike(strike: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def describe_contract(
+    underlying: str, expiry: date | None, strike: Decimal | None = None, option_type: str | None = None
+) -> str:
+    """Return an instrument or a series as traders read it in notices: an option with its strike, others without a kind.
+
+    >>> describe_contract("NIFTY", date(2026, 12, 1), Decimal("26000.0000"), "CE")
+    'NIFTY 1 Dec 26,000 CE'
+    >>> describe_contract("RELIANCE", date(2026, 2, 24)), describe_contract("INDIA VIX", None)
+    ('RELIANCE 24 Feb', 'INDIA VIX')
+    """
+    words = [underlying]
+    if expiry is not None:
+        words.append(f"{expiry:%-d %b}")
+    if strike is not None and option_type:
+        words += [group_digits(format_strike(strike)), option_type]
+    return " ".join(words)
+
+
+def group_digits(number: str) -> str:
+    """Return a positive decimal number with Indian grouping: three digits, then pairs.
+
+    >>> group_digits("950"), group_digits("1612.5"), group_digits("12345678")
+    ('950', '1,612.5', '1,23,45,678')
+    """
+    whole, point, decimals = number.partition(".")
+    head, groups = whole[:-3], [whole[-3:]]
+    while head:
+        head, pair = head[:-2], head[-2:]
+        groups.insert(0, pair)
+    return ",".join(groups) + point + decimals
+
+
 def option_token(*, underlying: str, expiry: date, strike: Decimal, option_type: OptionType) -> str:
     """Return the readable name of a leg, without an exchange prefix.
 

@@ -58,6 +58,14 @@ from marketdata.selectors.sessions import (
     next_trading_day_missing,
     read_calendar,
 )
+from marketdata.selectors.single_instruments import (
+    ContradictoryStrike,
+    NotOneOption,
+    Side,
+    UnknownStrike,
+    get_listed_instrument,
+    get_option,
+)
 from marketdata.selectors.straddle_points import StraddleDay, get_straddle_day
 from marketdata.selectors.succession import (
     FollowedSeries,

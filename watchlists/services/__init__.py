@@ -3,7 +3,7 @@
 from watchlists.services.arranging import move_entry, set_keep
 from watchlists.services.checking import check, note_left
 from watchlists.services.day import RemovedEntries, clear_watchlists, close_past_days, end_of_day, release_all_tier_a
-from watchlists.services.entries import Added, DuplicateEntry, UnfitKind, add_entry, remove_entry
+from watchlists.services.entries import Added, DuplicateEntry, add_entry, remove_entry
 from watchlists.services.follow_contracts import FollowedEntries, follow_contracts, review_entries
 from watchlists.services.lists import (
     DuplicateList,
@@ -16,3 +16,4 @@ from watchlists.services.lists import (
     rename_list,
 )
 from watchlists.services.morning import Restored, release_expired, restore_kept
+from watchlists.services.targets import UnfitKind

@@ -12,7 +12,7 @@ from watchlists import selectors
 from watchlists.models import WatchlistEntry
 from watchlists.services.entries import DuplicateEntry
 from watchlists.services.lists import find_list
-from watchlists.services.wording import describe_target
+from watchlists.services.wording import describe_entry
 
 # All entries of a list get the positions 0, 1, 2 …: those of removed entries leave gaps, and entries added at the same
 # time may share one. The moved entry, which may come from another list, takes the place of the one that it stands
@@ -73,5 +73,5 @@ def _place(entry: WatchlistEntry, list_name: str, before_id: int | None) -> None
     except IntegrityError as error:
         if not isinstance(error.__cause__, psycopg.errors.UniqueViolation):
             raise
-        name = describe_target(entry.underlying_symbol, entry.expiry)
-        raise DuplicateEntry(f"{name} is on {list_name} already.", symbol=entry.underlying_symbol) from error
+        sentence = f"{describe_entry(entry)} is on {list_name} already."
+        raise DuplicateEntry(sentence, symbol=entry.underlying_symbol) from error

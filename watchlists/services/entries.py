@@ -13,24 +13,18 @@ from django.db import transaction
 from django.db.models import Q
 
 from marketdata import notices
-from marketdata import selectors as market
 from marketdata import services as market_services
 from marketdata.domain.errors import DomainError
-from marketdata.domain.instruments import Exchange, format_expiry
-from marketdata.selectors import SeriesListing, UnderlyingKind, UnknownSymbol
+from marketdata.domain.instruments import Exchange
+from marketdata.selectors import SeriesListing, Side
 from marketdata.services import Chain
 from subscriptions import services as subscriptions
 from watchlists import selectors
 from watchlists.models import EntryKind, WatchlistEntry
 from watchlists.services.claiming import claim_target
 from watchlists.services.lists import find_list
+from watchlists.services.targets import TargetName, find_target
 
-_ARTICLE: Final = {
-    UnderlyingKind.INDEX: "an index",
-    UnderlyingKind.EQUITY: "a stock",
-    UnderlyingKind.COMMODITY: "a commodity",
-    UnderlyingKind.CURRENCY: "a currency pair",
-}
 # Reasons in the audit log.
 ADDED: Final = "WATCHLIST_ADD"
 REMOVED: Final = "WATCHLIST_REMOVE"
@@ -43,12 +37,6 @@ class DuplicateEntry(DomainError):
     """The target is on that list already."""
 
     code = "duplicate_entry"
-
-
-class UnfitKind(DomainError):
-    """The instrument type does not fit the symbol."""
-
-    code = "wrong_instrument_type"
 
 
 class UnfitWidth(DomainError):
@@ -65,21 +53,6 @@ class Added:
     exchange: Exchange
     placed: subscriptions.Placed
     is_new: bool = True  # False for an entry that was on the list without a claim.
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The target of an entry: an option series, or one instrument."""
-
-    kind: EntryKind
-    symbol: str
-    exchange: Exchange
-    expiry: date | None
-    instrument_id: int | None
-    listing: SeriesListing | None
-
-    def __str__(self) -> str:
-        return f"{self.symbol} {format_expiry(self.expiry)}" if self.expiry else self.symbol
 
 
 # One statement decides between three outcomes: a new entry behind the last one of the list; the entry of this target
@@ -101,11 +74,13 @@ def add_entry(
     *,
     user_id: int,
     actor: str,
-    symbol: str,
     kind: EntryKind,
     now: datetime,
+    symbol: str | None = None,
     exchange: str | None = None,
     expiry: date | None = None,
+    side: Side | None = None,
+    instrument_id: int | None = None,
     caller_ltp: Decimal | None = None,
     strikes: int | None = None,
     list_name: str | None = None,
@@ -113,12 +88,13 @@ def add_entry(
 ) -> Added:
     """Add a target to a user's list and claim its instruments, both or neither; `actor` is the user's name in the log.
 
-    Without `list_name` it is the first of the user's lists. With `keep` the entry is claimed again in the morning after
-    the end of the day. `strikes` may make a chain narrower than the default of its series. An entry without a claim
-    gets a new one. Raises UnknownList, UnknownSymbol, UnknownExpiry, UnfitKind, UnfitWidth, PriceUnknown,
-    DuplicateEntry, QuotaExceeded, CapacityExceeded, PlacementBusy.
+    The target is named by `instrument_id`, or by `symbol` and the fields beside it. Without `list_name` it is added to
+    the first of the user's lists. With `keep` the entry is claimed again in the morning after the end of the day.
+    `strikes` may make a chain narrower than the default of its series. An entry without a claim gets a new one. Raises
+    UnknownList, UnfitWidth, PriceUnknown, DuplicateEntry, QuotaExceeded, CapacityExceeded, PlacementBusy, and the
+    errors of `find_target`.
     """
-    target = _find_target(symbol=symbol, exchange=exchange, expiry=expiry, kind=kind, now=now)
+    target = find_target(TargetName(kind, symbol, exchange, expiry, side, instrument_id), now=now)
     chain = _open_chain(target.listing, strikes=strikes, caller_ltp=caller_ltp, now=now)
     with subscriptions.placement(now=now):
         placed = claim_target(
@@ -173,52 +149,6 @@ def _try_to_remove(
             return None
         notices.send_on_commit([user_id], notices.WATCHLIST_CHANGED)
     return entry, released
-
-
-def _find_target(*, symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind, now: datetime) -> _Target:
-    match kind:
-        case EntryKind.EQUITY:
-            return _find_equity(symbol, exchange, expiry)
-        case EntryKind.FUTURE:
-            future = market.get_future(symbol=symbol, expiry=expiry, exchange=exchange, now=now)
-            listed = Exchange(future.exchange)
-            return _Target(kind, future.underlying_symbol, listed, future.expiry, future.pk, None)
-        case _:
-            return _find_series(symbol, exchange, expiry, kind, now)
-
-
-def _find_equity(symbol: str, exchange: str | None, expiry: date | None) -> _Target:
-    if expiry is not None:
-        raise UnfitKind("An equity has no expiry; leave it out.", symbol=symbol)
-    try:
-        share = market.get_equity(symbol=symbol, exchange=exchange)
-    except UnknownSymbol:
-        return _find_equity_by_key(symbol, exchange)
-    return _Target(EntryKind.EQUITY, share.underlying_symbol, Exchange(share.exchange), None, share.pk, None)
-
-
-def _find_equity_by_key(symbol: str, exchange: str | None) -> _Target:
-    """Return the equity with the broker's key `symbol`. Raises UnfitKind if it names another instrument."""
-    underlying = market.resolve_symbol(symbol=symbol, exchange=exchange).underlying
-    if underlying.kind is not UnderlyingKind.EQUITY:
-        raise UnfitKind(f"{underlying.symbol} is {_ARTICLE[underlying.kind]}, not an equity.", symbol=underlying.symbol)
-    found = market.get_instrument(name=symbol, exchange=exchange)
-    if found.expiry is not None:
-        raise UnfitKind(f"{found.token} is a contract on {underlying.symbol}, not an equity.", symbol=underlying.symbol)
-    return _Target(EntryKind.EQUITY, found.underlying_symbol, Exchange(found.exchange), None, found.pk, None)
-
-
-def _find_series(symbol: str, exchange: str | None, expiry: date | None, kind: EntryKind, now: datetime) -> _Target:
-    named = market.resolve_symbol(symbol=symbol, exchange=exchange, expiry=expiry)
-    underlying = named.underlying
-    fitting = selectors.OPTION_KIND_OF.get(underlying.kind)
-    if fitting is not kind:
-        advice = f"its options are {fitting}" if fitting else "its options are not served"
-        raise UnfitKind(
-            f"{underlying.symbol} is {_ARTICLE[underlying.kind]}: {advice}, not {kind}.", symbol=underlying.symbol
-        )
-    listing = market.get_series(underlying=underlying, expiry=named.expiry, now=now)
-    return _Target(kind, underlying.symbol, listing.exchange, listing.series.expiry, None, listing)
 
 
 def _open_chain(

@@ -8,7 +8,7 @@ item afterwards or is removed, and its trader gets one notice. Entries of expire
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
 
@@ -18,12 +18,12 @@ from django.db.models import F, Q
 from marketdata import notices
 from marketdata import selectors as market
 from marketdata import services as market_services
-from marketdata.domain.instruments import ExchangeSegment, SeriesKey
+from marketdata.domain.instruments import ExchangeSegment, SeriesKey, describe_contract
 from marketdata.domain.succession import Change
 from subscriptions import services as subscriptions
 from subscriptions.domain.claims import LogReason
 from watchlists.models import WatchlistEntry
-from watchlists.services.wording import describe_target
+from watchlists.services.wording import describe_entry
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +42,16 @@ WHERE watchlist.id = present.id
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The columns of an entry that name its target."""
+    """The columns of an entry that name its target, and the target as traders read it."""
 
     instrument_id: int | None
     segment: int | None
     symbol: str
     expiry: date | None
+    words: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return describe_target(self.symbol, self.expiry)
+        return self.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def follow_contracts(*, now: datetime) -> FollowedEntries:
     with subscriptions.placement(now=now):
         review = subscriptions.review_claims()
         lost = [one.claim.pk for one in review.released]
-        stopped = list(WatchlistEntry.objects.filter(claim__in=lost).order_by("pk"))
+        stopped = list(WatchlistEntry.objects.filter(claim__in=lost).select_related("instrument").order_by("pk"))
         subscriptions.apply_review(review, prices, now=now)
         changes = review_entries()
         apply_changes(changes, actor=ACTOR, now=now)
@@ -188,8 +189,9 @@ def _review_instruments() -> Iterable[EntryChange]:
                 yield EntryChange(entry, former)
                 continue
             change, instrument = one.change, present[one.instrument_id]
-        target = _Target(instrument.pk, None, instrument.underlying_symbol, instrument.expiry)
-        yield EntryChange(entry, former, change, target)
+        symbol, expiry = instrument.underlying_symbol, instrument.expiry
+        words = describe_contract(symbol, expiry, instrument.strike, instrument.option_type)
+        yield EntryChange(entry, former, change, _Target(instrument.pk, None, symbol, expiry, words))
 
 
 def _review_series() -> Iterable[EntryChange]:
@@ -205,7 +207,8 @@ def _review_series() -> Iterable[EntryChange]:
             yield EntryChange(entry, _target_of(entry))
         else:
             series = one.series
-            target = _Target(None, int(series.segment), series.underlying, series.expiry)
+            words = describe_contract(series.underlying, series.expiry)
+            target = _Target(None, int(series.segment), series.underlying, series.expiry, words)
             yield EntryChange(entry, _target_of(entry), one.change, target)
 
 
@@ -216,7 +219,8 @@ def _series_of(entry: WatchlistEntry) -> SeriesKey | None:
 
 
 def _target_of(entry: WatchlistEntry) -> _Target:
-    return _Target(entry.instrument_id, entry.exchange_segment, entry.underlying_symbol, entry.expiry)
+    columns = entry.instrument_id, entry.exchange_segment, entry.underlying_symbol, entry.expiry
+    return _Target(*columns, describe_entry(entry))
 
 
 def _notify(changes: Sequence[EntryChange]) -> None:

@@ -22,7 +22,7 @@ from watchlists.models import WatchlistEntry
 from watchlists.services.claiming import claim_target
 from watchlists.services.day import RemovedEntries
 from watchlists.services.follow_contracts import follow_contracts
-from watchlists.services.wording import describe_target
+from watchlists.services.wording import describe_entry
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ def release_expired(*, now: datetime) -> RemovedEntries:
         release = subscriptions.release_expired(now=now)
         expired = WatchlistEntry.objects.filter(expiry__lt=today)
         lost: dict[int, list[str]] = {}
-        for user_id, symbol, expiry in expired.order_by("pk").values_list("user_id", "underlying_symbol", "expiry"):
-            lost.setdefault(user_id, []).append(describe_target(symbol, expiry))
+        for entry in expired.select_related("instrument").order_by("pk"):
+            lost.setdefault(entry.user_id, []).append(describe_entry(entry))
         _, deleted = expired.delete()
         for user_id, targets in lost.items():
             text = f"Expired and removed from your watchlist: {', '.join(dict.fromkeys(targets))}."
@@ -64,10 +64,10 @@ def restore_kept(*, now: datetime, is_last: bool = True) -> Restored:
     """
     # On the instruments that are listed today: an entry without a claim follows its contract as well.
     follow_contracts(now=now)
-    entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user").order_by("pk")
+    entries = WatchlistEntry.objects.filter(keep=True, claim=None).select_related("user", "instrument").order_by("pk")
     restored, waiting = 0, []
     for entry in entries:
-        target = describe_target(entry.underlying_symbol, entry.expiry)
+        target = describe_entry(entry)
         try:
             restored += _claim_again(entry, now=now)
             continue

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth import get_user_model
 
+from marketdata import notices
 from marketdata.domain.errors import DomainError
 from subscriptions.domain.claims import Cause, ClaimKind, LegChange, LogAction, LogReason, Tier
 from subscriptions.models import Claim
@@ -32,7 +33,7 @@ class Release:
     released_by_claim: Mapping[int, int] = field(default_factory=dict)  # `released` by claim id
     subject: str = ""  # of an evicted chain, as traders read it: "INFY 24 Feb"
     usernames: tuple[str, ...] = ()  # of an evicted chain
-    target: Mapping[str, str | None] = field(default_factory=dict)  # of an evicted chain, as pages identify it
+    target: notices.Target = field(default_factory=dict)  # of an evicted chain, as pages identify it
 
 
 def release(

@@ -1,9 +1,10 @@
 """Sentences about claims in notices and answers, as traders read them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from marketdata.domain.instruments import EXCHANGE_OF, ExchangeSegment, InstrumentType, SeriesKey
+from marketdata import notices
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, InstrumentType, SeriesKey, describe_contract
 from subscriptions.models import Claim
 
 # Chosen: three names keep a notice on one line of the screen.
@@ -11,29 +12,36 @@ NAMED: Final = 3
 
 
 def describe_claim(claim: Claim) -> str:
-    """Return the subject of a claim: "INFY 24 Feb", "CRUDEOIL 19 Feb FUT", "TCS"."""
+    """Return the subject of a claim: "INFY 24 Feb", "CRUDEOIL 19 Feb FUT", "NIFTY 1 Dec 26,000 CE", "TCS"."""
     series, instrument = claim.series, claim.instrument
     if series is not None:
         return describe_series(series)
     if instrument is None:
         raise AssertionError("a claim has a chain or an instrument")
-    if instrument.expiry is None or instrument.strike is not None:
+    if instrument.expiry is None:
         return instrument.token
-    kind = "FUT" if InstrumentType(instrument.instrument_type).name.startswith("FUT") else ""
-    return f"{instrument.underlying_symbol} {instrument.expiry:%-d %b} {kind}".strip()
+    words = describe_contract(
+        instrument.underlying_symbol, instrument.expiry, instrument.strike, instrument.option_type
+    )
+    return f"{words} FUT" if InstrumentType(instrument.instrument_type).is_future else words
 
 
-def identify_claim(claim: Claim) -> Mapping[str, str | None]:
-    """Return symbol, exchange and ISO expiry of a claim, by which a page finds the entry of its trader."""
+def identify_claim(claim: Claim) -> notices.Target:
+    """Return what a page finds the entry of its trader by. Only the instrument tells the options of a series apart."""
     series, instrument = claim.series, claim.instrument
     if series is not None:
         exchange = EXCHANGE_OF[series.segment]
-        return {"symbol": series.underlying, "exchange": exchange, "expiry": series.expiry.isoformat()}
+        expiry = series.expiry.isoformat()
+        return {"symbol": series.underlying, "exchange": exchange, "expiry": expiry, "instrument_id": None}
     if instrument is None:
         raise AssertionError("a claim has a chain or an instrument")
-    expiry = instrument.expiry.isoformat() if instrument.expiry is not None else None
-    segment = ExchangeSegment(instrument.exchange_segment)
-    return {"symbol": instrument.underlying_symbol, "exchange": EXCHANGE_OF.get(segment), "expiry": expiry}
+    return {
+        "symbol": instrument.underlying_symbol,
+        # Not that of the segment: all indices have one.
+        "exchange": Exchange(instrument.exchange),
+        "expiry": instrument.expiry.isoformat() if instrument.expiry is not None else None,
+        "instrument_id": instrument.pk,
+    }
 
 
 def describe_series(series: SeriesKey) -> str:

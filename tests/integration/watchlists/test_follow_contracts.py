@@ -106,6 +106,57 @@ def test_a_future_whose_expiry_moves_keeps_its_stream(asha: User, rows: list[str
     assert log_of() == [("EXPIRY_MOVED", "RELIANCE 24 Feb to RELIANCE 23 Feb")]
 
 
+OPTION = "NIFTY_17FEB2026_25000CE"
+
+
+def test_an_option_whose_expiry_moves_keeps_its_stream_and_is_named_with_its_strike(
+    asha: User, rows: list[str], follower: Follower
+) -> None:
+    add_to_watchlist(asha, OPTION, EntryKind.OPTION)
+    before = list(Subscription.objects.values())
+
+    received = follower.follow(asha, lists.replaced(rows, ("2026-02-17", "2026-02-16")))
+
+    assert received == [("followed", "NIFTY 17 Feb 25,000 CE is NIFTY 16 Feb 25,000 CE now.")]
+    assert entry_of(asha).expiry == date(2026, 2, 16)
+    assert list(Subscription.objects.values()) == before
+    assert log_of() == [("EXPIRY_MOVED", "NIFTY 17 Feb 25,000 CE to NIFTY 16 Feb 25,000 CE")]
+
+
+def test_an_option_follows_its_id_and_one_of_its_series_that_is_delisted_is_removed(
+    asha: User, rows: list[str], follower: Follower
+) -> None:
+    add_to_watchlist(asha, OPTION, EntryKind.OPTION)
+    add_to_watchlist(asha, "NIFTY_17FEB2026_25050PE", EntryKind.OPTION)
+
+    received = follower.follow(asha, lists.without(lists.replaced(rows, (",48220,", ",49999,")), ",48223,"))
+
+    assert received == [
+        ("followed", "NIFTY 17 Feb 25,000 CE has another id at the exchange now."),
+        ("not_listed", "No longer listed and removed from your watchlist: NIFTY 17 Feb 25,050 PE."),
+    ]
+    assert entry_of(asha).instrument == listed(49999)
+
+
+def test_an_expired_option_is_left_to_the_morning(
+    asha: User,
+    rows: list[str],
+    follower: Follower,
+    settings: Settings,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    add_to_watchlist(asha, OPTION, EntryKind.OPTION, keep=True)
+    settings.MARKET_DATE = date(2026, 2, 18)
+
+    with django_capture_on_commit_callbacks() as callbacks:
+        removed = services.release_expired(now=NOW + timedelta(days=8))
+
+    assert (removed.entries, removed.release.claims, removed.release.released) == (1, 1, 1)
+    texts = [one["text"] for one in record_notices([asha.pk], callbacks)[asha.pk] if one["type"] == "notice"]
+    assert texts == ["Expired and removed from your watchlist: NIFTY 17 Feb 25,000 CE."]
+    assert follower.follow(asha, lists.without(rows, "2026-02-17"), day=8) == []
+
+
 def test_an_entry_follows_its_share_into_another_series(asha: User, rows: list[str], follower: Follower) -> None:
     add_to_watchlist(asha, "KSHITIJPOL", EntryKind.EQUITY)
     moved = [*lists.without(rows, "KSHITIJPOL"), lists.share("KSHITIJPOL", 10412, series="BE")]

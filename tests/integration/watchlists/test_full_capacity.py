@@ -77,7 +77,7 @@ def test_one_more_chain_evicts_the_oldest_and_both_traders_are_notified(
             "type": "notice",
             "kind": "evicted",
             "text": "RELIANCE 24 Feb needed room. INFY 24 Feb stopped streaming.",
-            "lost": [{"symbol": "INFY", "exchange": "NSE", "expiry": "2026-02-24"}],
+            "lost": [{"symbol": "INFY", "exchange": "NSE", "expiry": "2026-02-24", "instrument_id": None}],
         },
         {"type": "watchlist_changed"},
     ]

@@ -19,7 +19,14 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 /** @typedef {import("./search.js").AddRequest} AddRequest */
-/** @typedef {{symbol: string, exchange: string, expiry: string | null}} Target  An entry, as the server names it. */
+/**
+ * An entry that stopped streaming, as the server names it.
+ * @typedef {{symbol: string, exchange: string, expiry: string | null, instrument_id: number | null}} Target
+ */
+/**
+ * Body of POST watchlist/add for one instrument that was on the list before.
+ * @typedef {{instrument_id: number, instrument_type: string, list: string}} InstrumentRequest
+ */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
 /** States of an entry without a stream, which the trader can start again. */
@@ -137,7 +144,7 @@ export class Entries {
 
   /**
    * Add an entry and return it.
-   * @param {AddRequest} request  To the shown list, unless it names one.
+   * @param {AddRequest | InstrumentRequest} request  To the shown list, unless it names one.
    * @param {{isOpening: boolean}} [how]  Whether an added chain is opened.
    */
   async add(request, { isOpening } = { isOpening: true }) {
@@ -159,7 +166,7 @@ export class Entries {
     return entry;
   }
 
-  /** @param {AddRequest} request */
+  /** @param {AddRequest | InstrumentRequest} request */
   async #postAddition(request) {
     try {
       return await this.#reloads.after(() => api.post("watchlist/add", request));
@@ -215,8 +222,10 @@ export class Entries {
 
   /** @param {Target[]} lost */
   async #streamLost(lost) {
+    // The options of a series, and its chain, differ in the instrument only.
     const isLost = (/** @type {Entry} */ entry) =>
-      entry.state === "evicted" && lost.some((one) => isSameChain(one, entry));
+      entry.state === "evicted" &&
+      lost.some((one) => isSameChain(one, entry) && one.instrument_id === entry.instrument_id);
     for (const entry of this.#panel.entries.filter(isLost)) {
       await this.#streamAgain(entry);
     }
@@ -244,19 +253,22 @@ export class Entries {
   }
 
   /** @param {Entry} entry */
-  #streamAgain({ symbol, exchange, expiry, instrument_type: kind, list }) {
+  #streamAgain({ symbol, exchange, expiry, instrument_type: kind, instrument_id: id, list }) {
+    if (id !== null) {
+      return this.#addOrExplain({ instrument_id: id, instrument_type: kind, list });
+    }
     return this.#addOrExplain({ symbol, exchange, instrument_type: kind, list, ...(expiry !== null && { expiry }) });
   }
 
   /**
    * Add an entry; show the error of a rejected request, with the narrower chain that the server offers.
-   * @param {AddRequest} request
+   * @param {AddRequest | InstrumentRequest} request
    */
   async #addOrExplain(request) {
     try {
       await this.add(request);
     } catch (error) {
-      const offer = offerOf(error, request);
+      const offer = "symbol" in request ? offerOf(error, request) : null;
       const action = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.request) };
       this.#notices.show(messageOf(error), action);
     }

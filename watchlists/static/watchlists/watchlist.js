@@ -16,7 +16,9 @@ import { make, makeButton } from "./dom.js";
  * @property {string} instrument_type
  * @property {string | null} expiry
  * @property {boolean} over  Whether the last session of the expiry has ended.
- * @property {number | null} instrument_id
+ * @property {number | null} strike  Of a single option.
+ * @property {string | null} option_type  Of a single option: CE or PE.
+ * @property {number | null} instrument_id  Null for a chain.
  * @property {number | null} quoted_instrument_id  The instrument whose price the row shows; for a chain, its spot.
  * @property {number} legs
  * @property {boolean} keep  Whether it streams again in the morning after each end of day.
@@ -33,10 +35,13 @@ import { make, makeButton } from "./dom.js";
  * @property {(entry: Entry) => Promise<void>} onStreamAgain
  */
 
-/** A word and a letter for each kind of entry. @type {Record<string, [string, string]>} */
+/** A word and a letter for each kind of entry; of a single option, by its type. @type {Record<string, [string, string]>} */
 const KINDS = {
   EQUITY: ["Equity", "E"],
   FUTURE: ["Future", "F"],
+  INDEX: ["Index", "I"],
+  CE: ["Call", "C"],
+  PE: ["Put", "P"],
   STOCK_OPTION: ["Options", "O"],
   INDEX_OPTION: ["Options", "O"],
   COMMODITY_OPTION: ["Options", "O"],
@@ -62,9 +67,24 @@ export function isChain(entry) {
   return entry.instrument_type.endsWith("_OPTION");
 }
 
-/** @param {Entry} entry */
+/** @param {Entry} entry  RELIANCE, RELIANCE 29 Dec, NIFTY 1 Dec 26,000 CE. */
 export function nameOf(entry) {
-  return entry.expiry === null ? entry.symbol : `${entry.symbol} ${format.formatExpiry(entry.expiry)}`;
+  const expiry = entry.expiry === null ? "" : format.formatExpiry(entry.expiry);
+  return [entry.symbol, expiry, sideOf(entry)].filter(Boolean).join(" ");
+}
+
+/** Return the strike and the type of a single option, 26,000 CE; empty for others. @param {Entry} entry */
+export function sideOf({ strike, option_type: type }) {
+  return strike === null || type === null ? "" : `${format.formatStrike(strike)} ${type}`;
+}
+
+/**
+ * Return the kind of an entry as a word and a letter: Call and C, Options and O.
+ * @param {Entry} entry
+ * @returns {[string, string]}
+ */
+export function kindOf({ instrument_type: type, option_type: optionType }) {
+  return KINDS[optionType ?? type] ?? [type, type.slice(0, 1)];
 }
 
 class EntryRow {
@@ -76,9 +96,11 @@ class EntryRow {
     this.entry = entry;
     const price = make("span", { class: "price" });
     const percent = make("span", { class: "percent" });
+    const side = sideOf(entry);
     this.openButton = makeButton({ class: "entry-open" }, () => actions.onOpen(entry), [
       make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
+        ...(side === "" ? [] : [make("span", { class: "side", text: side })]),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
         ...(entry.over ? [make("span", { class: "badge", text: "over" })] : []),
         ...(entry.keep ? [make("span", { class: "entry-kept", "aria-hidden": "true", text: "★" })] : []),
@@ -113,8 +135,8 @@ class EntryRow {
 
   /** The kind as a letter; screen readers and tooltips have it in words. */
   #buildKind() {
-    const { instrument_type: type, exchange, legs } = this.entry;
-    const [word, letter] = KINDS[type] ?? [type, type.slice(0, 1)];
+    const { exchange, legs } = this.entry;
+    const [word, letter] = kindOf(this.entry);
     const text = `${exchange} · ${isChain(this.entry) && legs > 0 ? `${legs} options` : word}`;
     return make("span", { class: "entry-kind", title: text }, [
       make("span", { "aria-hidden": "true", text: letter }),
