@@ -41,6 +41,8 @@ def test_a_stock_chain_is_added_with_its_fifty_legs(client_of_asha: APIClient, a
             "exchange": "NSE",
             "expiry": "2026-02-24",
             "expiry_display": "24FEB2026",
+            "strike": None,
+            "option_type": None,
             "instrument_id": None,
             "keep": False,
         },
