@@ -25,7 +25,7 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):  # type: ignore[m
 
     support_js_module_import_aggregation = True
     max_post_process_passes = 20
-    """Chosen: above the longest chain of imports between our modules, 11. Each may take a pass, and Django stops at 5."""
+    """Chosen: above the longest chain of imports between our modules, 11. Each may take a pass; Django stops at 5."""
 
     def stored_name(self, name: str) -> str:
         """Return the hashed name; `name` before `collectstatic`, as in tests."""
