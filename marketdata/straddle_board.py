@@ -50,7 +50,7 @@ class StraddleBoard:
     def read(self, series: SeriesKey, day: date) -> bytes:
         """Return the packed points of a series on a day in India; no bytes without one. Raises BoardError."""
         found: Any = self._redis.get(_key_of(self._prefix, series, day))
-        return found or b""
+        return bytes(found or b"")
 
 
 class StraddleWriter:

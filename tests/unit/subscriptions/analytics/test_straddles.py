@@ -24,9 +24,9 @@ from tests.unit.subscriptions.analytics.test_engine import (
 STREAMING = mirror_of(*every_option(), *make_spot_and_future())
 
 
-def status(state: StreamState = StreamState.LIVE, **fields: tuple[tuple[int, int], ...]) -> FeedStatus:
+def status(state: StreamState = StreamState.LIVE, *, closed: tuple[tuple[int, int], ...] = ()) -> FeedStatus:
     """Return the status of a feed whose first connection, which has all rows here, is in `state`."""
-    return FeedStatus(FeedState.PARTIAL, (state, *[StreamState.NO_OWNER] * 4), ("",) * 5, **fields)
+    return FeedStatus(FeedState.PARTIAL, (state, *[StreamState.NO_OWNER] * 4), ("",) * 5, closed=closed)
 
 
 def take(mirror: QuoteMirror = STREAMING, feed: FeedStatus | None = None) -> list[tuple[float, ...]]:

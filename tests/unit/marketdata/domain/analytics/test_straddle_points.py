@@ -11,9 +11,9 @@ from marketdata.domain.analytics.straddle_points import POINT, day_of, decode_po
 TUESDAY = date(2026, 12, 1)
 
 
-def minute_at(*parts: int) -> int:
+def minute_at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
     """Return the minute of a time in UTC."""
-    return minute_of(int(datetime(*parts, tzinfo=UTC).timestamp()) * 1_000 + 59_999)  # type: ignore[arg-type, misc]
+    return minute_of(int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()) * 1_000 + 59_999)
 
 
 def test_a_day_is_that_of_india() -> None:
