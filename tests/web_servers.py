@@ -27,15 +27,18 @@ def running_web(
 
 @contextmanager
 def running_web_process(
-    directory: Path,
-    *,
-    server: str = "uvicorn",
-    module: str = "terminal.asgi",
-    port: int | None = None,
-    **variables: str,
+    directory: Path, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
 ) -> Iterator[tuple[str, PythonProcess]]:
-    """Yield the process as well, for tests that end it; without `port` it listens on a free one."""
-    port = port or _free_port()
+    """Yield the process as well, for tests that end it."""
+    with web_process_on(_free_port(), directory, server=server, module=module, **variables) as running:
+        yield running
+
+
+@contextmanager
+def web_process_on(
+    port: int, directory: Path, /, *, server: str = "uvicorn", module: str = "terminal.asgi", **variables: str
+) -> Iterator[tuple[str, PythonProcess]]:
+    """Do the same on a port, for tests that start it again there."""
     uvicorn = [f"{module}:application", "--port", str(port), "--timeout-graceful-shutdown", "1"]
     uvicorn += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
     daphne = ["-b", "127.0.0.1", "-p", str(port), "--application-close-timeout", "1"]

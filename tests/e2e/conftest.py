@@ -1,6 +1,8 @@
 """A terminal and a browser for all files: simulator, instruments, users, feed worker, web process, Chromium."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -32,9 +34,9 @@ def terminal(
 ) -> Iterator[Stack]:
     """Yield the terminal of all tests: it takes seconds to start, and feed workers as long to stream."""
     prefix = f"{settings.REDIS_PREFIX}-browser"  # The one of this process: workers of one run share a Redis.
-    layer = settings.CHANNEL_LAYERS["default"]
     # Notices of services that a test calls reach the open pages.
-    layers = {"default": {**layer, "CONFIG": {**layer["CONFIG"], "prefix": f"{prefix}:layer"}}}
+    layers: dict[str, Any] = deepcopy(dict(settings.CHANNEL_LAYERS))
+    layers["default"]["CONFIG"]["prefix"] = f"{prefix}:layer"
     with django_db_blocker.unblock(), override_settings(REDIS_PREFIX=prefix, CHANNEL_LAYERS=layers):
         restore_seeds()
         with running_stack(tmp_path_factory.mktemp("terminal")) as running:

@@ -15,7 +15,7 @@ from subscriptions.models import EndOfDayRun
 from tests.e2e.conftest import log_in
 from tests.e2e.stack import Stack, expect_live_feed, in_separate_session
 from tests.e2e.test_terminal import add_reliance
-from tests.web_servers import running_web_process
+from tests.web_servers import web_process_on
 from watchlists import services as watchlists
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db, pytest.mark.timeout(240)]
@@ -89,13 +89,13 @@ def test_a_kept_entry_streams_again_in_the_morning_and_the_others_end_with_the_d
 
 def test_a_page_goes_on_by_itself_after_the_server_was_restarted(page: Page, stack: Stack, tmp_path: Path) -> None:
     port = choose_port()
-    with running_web_process(tmp_path, port=port, **stack.web_variables) as (address, _):
+    with web_process_on(port, tmp_path, **stack.web_variables) as (address, _):
         page.goto(f"http://{address}/#RELIANCE")
         page.wait_for_function(LIVE_ROWS)
 
     expect(page.locator("#connection-label")).to_have_text("Reconnecting")
     expect(page.locator(".strike-row[data-call=live]")).to_have_count(0)
 
-    with running_web_process(tmp_path, port=port, **stack.web_variables):
+    with web_process_on(port, tmp_path, **stack.web_variables):
         page.wait_for_function(LIVE_ROWS, timeout=60_000)
         expect(page.locator("#connection")).to_have_attribute("data-tone", "live")
