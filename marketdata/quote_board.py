@@ -33,10 +33,11 @@ from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.changes import EVERYTHING, Changes
 from marketdata.domain.feed import ConnectionReport
 from marketdata.domain.instruments import ExchangeSegment, InstrumentKey
+from marketdata.domain.newest_rows import newest_indices
 from marketdata.domain.quote_rows import QUOTE_ROW, ROW_LAYOUT, BusFrame, OtherLayout, Rows, decode_frame, encode_frame
 from marketdata.domain.tick_rules import DayVolume
 from marketdata.redis_client import pooled_client
-from marketdata.redis_pubsub import LOST_AFTER_SECONDS, async_client, read_messages, subscribed
+from marketdata.redis_pubsub import LOST_AFTER_SECONDS, async_client, read_messages, stream_entries, subscribed
 
 logger = logging.getLogger(__name__)
 
@@ -165,14 +166,7 @@ class QuoteBoard:
         pipeline = self._redis.pipeline(transaction=False)
         for number in CONNECTION_NUMBERS:
             pipeline.hmget(f"{self._prefix}:quotes:{number}", [_LAYOUT.decode(), *fields])
-        found = [_unpack(layout, filter(None, packed)) for layout, *packed in pipeline.execute()]
-        numbers = np.repeat(CONNECTION_NUMBERS, [len(rows) for rows in found])
-        rows = np.concatenate(found)
-        # While a subscription moves, two connections cache it: the later packet counts.
-        order = np.lexsort((numbers, rows["received_at_ms"], rows["instrument_id"]))
-        ids = rows["instrument_id"][order]
-        newest = order[np.flatnonzero(np.append(ids[1:] != ids[:-1], [True] * bool(len(ids))))]
-        return numbers[newest].tolist(), rows[newest]
+        return _newest(pipeline.execute())
 
 
 def pack_keys(keys: Iterable[InstrumentKey]) -> bytes:
@@ -321,7 +315,7 @@ class HubBoard:
             # Redis ends the read itself; the second limit is for a connection that is half open.
             async with asyncio.timeout(CHANGES_BLOCK_SECONDS + self._lost_after_seconds):
                 answer: Any = await self._redis.xread({key: last}, block=round(CHANGES_BLOCK_SECONDS * 1_000))
-            for entry, fields in _entries(answer):
+            for entry, fields in stream_entries(answer):
                 last = entry
                 yield _parse_change(fields)
 
@@ -343,6 +337,13 @@ class HubBoard:
         epoch, layout = int(fields.pop(_EPOCH, b"0")), fields.pop(_LAYOUT, None)
         return epoch, _unpack(layout, fields.values())
 
+    async def read_rows(self, instrument_ids: Sequence[int]) -> Rows:
+        """Return the newest cached row of each of the instruments that has one; one round trip."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for number in CONNECTION_NUMBERS:
+            pipeline.hmget(f"{self._prefix}:quotes:{number}", [_LAYOUT.decode(), *map(str, instrument_ids)])
+        return _newest(await pipeline.execute())[1]
+
     async def list_reports(self) -> Sequence[ConnectionReport]:
         """Return the unexpired reports, in order of connection number."""
         return await _read_reports(self._redis, self._prefix)
@@ -353,16 +354,6 @@ async def _read_reports(client: "redis.asyncio.Redis", prefix: str) -> Sequence[
     return [ConnectionReport.parse(orjson.loads(value)) for value in values if value]
 
 
-def _entries(answer: Any) -> Sequence[tuple[bytes, Mapping[bytes, bytes]]]:
-    """Return the entries of the one stream in an answer to XREAD; its form depends on the version of the protocol."""
-    if not answer:
-        return []
-    if isinstance(answer, dict):
-        ((entries,),) = answer.values()
-        return list(entries)
-    return list(answer[0][1])
-
-
 def _parse_change(fields: Mapping[bytes, bytes]) -> Changes:
     try:
         return Changes.parse(fields[_CHANGE])
@@ -370,6 +361,15 @@ def _parse_change(fields: Mapping[bytes, bytes]) -> Changes:
         # Another version of this program may write other changes during an update.
         logger.warning("change not readable (%s): taking everything as changed", error)
         return EVERYTHING
+
+
+def _newest(answers: Sequence[Sequence[bytes | None]]) -> tuple[Sequence[int], Rows]:
+    """Return the newest row of each instrument in the answers of all connections, and its connection number."""
+    found = [_unpack(layout, filter(None, packed)) for layout, *packed in answers]
+    numbers = np.repeat(CONNECTION_NUMBERS, [len(rows) for rows in found])
+    rows = np.concatenate(found)
+    newest = newest_indices(rows, numbers)
+    return numbers[newest].tolist(), rows[newest]
 
 
 def _unpack(layout: bytes | None, packed: Iterable[bytes]) -> Rows:

@@ -62,3 +62,13 @@ def async_client(url: str) -> "redis.asyncio.Redis":
     """Return a client for an event loop that subscribes; opens no connection."""
     # No read timeout: a subscriber waits for messages; `read_messages` bounds its silence.
     return redis.asyncio.Redis.from_url(url, socket_connect_timeout=2, health_check_interval=5)
+
+
+def stream_entries(answer: Any) -> Sequence[tuple[bytes, Mapping[bytes, bytes]]]:
+    """Return the entries of the one stream in an answer to XREAD; its form depends on the version of the protocol."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        ((entries,),) = answer.values()
+        return list(entries)
+    return list(answer[0][1])

@@ -225,6 +225,9 @@ class Claim(models.Model):
                 condition=Q(kind="view"),
                 name="claims_one_view_per_window",
             ),
+            models.UniqueConstraint(
+                fields=["instrument"], condition=Q(kind="view"), name="claims_one_view_per_instrument"
+            ),
         ]
         indexes = [
             models.Index(

@@ -20,6 +20,7 @@ handler500 = "terminal.errors.server_error"
 urlpatterns = [
     path("", pages.terminal, name="terminal"),
     path("chain/<str:underlying>/<str:expiry>", pages.chain, name="chain"),
+    path("instrument/<int:instrument_id>", pages.instrument, name="instrument"),
     path("scanner/", pages.scanner, name="scanner"),
     path(
         "login/", LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True), name="login"

@@ -178,7 +178,12 @@ class MarketConsumer(AsyncWebsocketConsumer):
                 self._end_watch(watch_id, client)
                 self.scans[watch_id] = scan
                 self.relay.watch(self, self.scans.values())
-            case messages.WatchChain() | messages.WatchWatchlist() | messages.WatchInstruments() as watch:
+            case (
+                messages.WatchChain()
+                | messages.WatchWatchlist()
+                | messages.WatchInstruments()
+                | messages.WatchDetail() as watch
+            ):
                 self._queue_watch(watch)
 
     def _queue_watch(self, watch: Watch) -> None:
@@ -320,6 +325,7 @@ class MarketConsumer(AsyncWebsocketConsumer):
             [one for resolved in answers for one in resolved.instrument_ids],
             [one for resolved in answers for one in resolved.series_ids],
         )
+        self.hub.watch_details(client, [one for resolved in answers for one in resolved.detail_ids])
 
     async def _wait_for_log_out(self) -> CloseCode:
         # A user without a session key would have no session to end: the first check closes the socket.

@@ -37,6 +37,14 @@ def chain(request: HttpRequest, underlying: str, expiry: str) -> HttpResponse:  
     return _render_terminal(request, is_chain_alone=True)
 
 
+@require_safe
+@never_cache
+@login_required
+def instrument(request: HttpRequest, instrument_id: int) -> HttpResponse:  # noqa: ARG001  Part of the route.
+    """Answer the terminal's page with the details of one instrument, which the browser code reads from the address."""
+    return _render_terminal(request, is_chain_alone=False)
+
+
 def _render_terminal(request: HttpRequest, *, is_chain_alone: bool) -> HttpResponse:
     """Render the terminal, or without the list and the search."""
     boot = {

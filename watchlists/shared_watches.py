@@ -7,9 +7,9 @@ A watch is resolved again only for a reason:
 3. Nothing happened for `REFRESH_SECONDS`: a change may have been lost, and what depends on the date changes unnoticed.
 
 So browsers at rest cost no queries, however many show a chain. Each viewer compares the answer with its former one.
-Views are noted together, too: they decide the order of eviction, and they keep the claims of open chains. An open chain
-that lost its view claim, at the end of the day or to make room, gets another when views are noted. All state belongs to
-one event loop.
+Views are noted together, too: they decide the order of eviction, and they keep the claims of open chains and
+instruments. One that lost its view claim, at the end of the day or to make room, gets another when views are noted. All
+state belongs to one event loop.
 """
 
 import asyncio
@@ -25,7 +25,6 @@ from channels.db import database_sync_to_async
 from django.db import DatabaseError
 from django.utils import timezone
 
-from marketdata.domain.chain import WindowKey
 from marketdata.domain.changes import Changes
 from marketdata.domain.errors import DomainError
 from marketdata.quote_board import BoardError
@@ -33,7 +32,7 @@ from marketdata.streaming.messages import MessageError, Watch, WatchWatchlist
 from subscriptions import services as subscription_services
 from subscriptions.services import View
 from watchlists import watch_resolver
-from watchlists.watch_resolver import ResolvedWatch
+from watchlists.watch_resolver import ResolvedWatch, ViewKey
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class _Topic:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_changed: bool = False
     is_being_read: bool = False
-    # Whether it is an open chain that needs a view claim.
+    # Whether it needs a view claim.
     is_unclaimed: bool = False
     # Whether the broker is being asked for the last prices of a chain.
     is_being_priced: bool = False
@@ -94,9 +93,9 @@ class _Topic:
         return self.resolved is not None and self.resolved.follows_price
 
     @property
-    def window_key(self) -> WindowKey | None:
-        """The window of a chain, once it has been resolved."""
-        return None if self.resolved is None else self.resolved.window_key
+    def view_key(self) -> ViewKey | None:
+        """What makes a view claim, once it has been resolved: the window of a chain, or an instrument."""
+        return None if self.resolved is None else self.resolved.view_key
 
 
 class SharedWatches:
@@ -114,8 +113,8 @@ class SharedWatches:
         self._refresh_seconds = refresh_seconds
         self._note_seconds = note_seconds
         self._topics: dict[_Subject, _Topic] = {}
-        # When the last browser of this process left a window: its claim ends VIEW_SECONDS later.
-        self._left: dict[WindowKey, datetime] = {}
+        # When the last browser of this process left a chain or an instrument: its claim ends VIEW_SECONDS later.
+        self._left: dict[ViewKey, datetime] = {}
         self._changed: set[_Topic] = set()
         self._has_changed = asyncio.Event()
         self._gate = asyncio.Semaphore(CONCURRENT)
@@ -155,8 +154,8 @@ class SharedWatches:
         topic.viewers.discard((viewer, watch))
         if not topic.viewers:
             del self._topics[topic.subject]
-            if topic.window_key is not None:
-                self._left[topic.window_key] = timezone.now()
+            if topic.view_key is not None:
+                self._left[topic.view_key] = timezone.now()
 
     def note(self, changes: Changes) -> None:
         """Read again what these changes touch."""
@@ -216,13 +215,13 @@ class SharedWatches:
         while topic.is_changed and topic.viewers:
             topic.is_changed = False
             async with topic.lock, self._gate:
-                before, is_unclaimed, topic.is_unclaimed = topic.window_key, topic.is_unclaimed, False
+                before, is_unclaimed, topic.is_unclaimed = topic.view_key, topic.is_unclaimed, False
                 try:
                     await self._resolve(
                         topic, user_id=topic.subject.user_id, is_opening=False, is_unclaimed=is_unclaimed
                     )
                     # Another window: the nearest expiry is over, or the contracts have another name.
-                    if before not in {None, topic.window_key}:
+                    if before not in {None, topic.view_key}:
                         topic.is_unclaimed = topic.is_changed = True
                 except MessageError as error:
                     _show(topic, error)
@@ -282,10 +281,10 @@ class SharedWatches:
         task.add_done_callback(self._readings.discard)
 
     async def _note_views(self) -> bool:
-        """Note the views of all browsers together; have open chains without a view claim read again, to claim them.
+        """Note the views of all browsers together; have what needs a view claim read again, to claim it.
 
-        Return whether that succeeded. After a failure the times at which browsers left are lost: the claims of their
-        chains end up to half a minute early.
+        Return whether that succeeded. After a failure the times at which browsers left are lost: the claims of what
+        they showed end up to half a minute early.
         """
         views = [
             View(viewer.user_id, resolved.series, () if resolved.series else resolved.instrument_ids)
@@ -296,7 +295,7 @@ class SharedWatches:
         ]
         now, left = timezone.now(), self._left
         self._left = {}
-        opened = {key: now for topic in self._topics.values() if (key := topic.window_key) is not None}
+        opened = {key: now for topic in self._topics.values() if (key := topic.view_key) is not None}
         note = partial(_note, list(dict.fromkeys(views)), left | opened, now=now)
         try:
             unclaimed = await database_sync_to_async(note, thread_sensitive=False)()
@@ -307,17 +306,19 @@ class SharedWatches:
             logger.exception("views not noted; again in %.0f s", NOTE_AGAIN_SECONDS)
             return False
         for topic in self._topics.values():
-            if topic.window_key in unclaimed:
+            if topic.view_key in unclaimed:
                 topic.is_unclaimed = True
                 self._changed.add(topic)
                 self._has_changed.set()
         return True
 
 
-def _note(views: list[View], windows: dict[WindowKey, datetime], *, now: datetime) -> Set[WindowKey]:
-    """Write views of users, and the last views of windows; return the windows without a view claim."""
+def _note(views: list[View], viewed: dict[ViewKey, datetime], *, now: datetime) -> Set[ViewKey]:
+    """Write views of users, and the last views of windows and instruments; return those that need a view claim."""
     subscription_services.note_views(views, every=timedelta(0), now=now)
-    return subscription_services.note_windows(windows)
+    windows = {key: at for key, at in viewed.items() if not isinstance(key, int)}
+    instruments = {key: at for key, at in viewed.items() if isinstance(key, int)}
+    return {*subscription_services.note_windows(windows), *subscription_services.note_instruments(instruments)}
 
 
 def _subject(viewer: Viewer, watch: Watch) -> _Subject:

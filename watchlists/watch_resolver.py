@@ -17,15 +17,25 @@ from marketdata import selectors as market
 from marketdata import services as market_services
 from marketdata.domain.chain import WindowKey
 from marketdata.domain.expiries import parse_expiry
-from marketdata.domain.instruments import EXCHANGE_OF, OptionType, SeriesKey, format_expiry, format_strike
-from marketdata.streaming.messages import Watch, WatchChain, WatchInstruments
+from marketdata.domain.instruments import (
+    EXCHANGE_OF,
+    InstrumentType,
+    OptionType,
+    SeriesKey,
+    format_expiry,
+    format_strike,
+)
+from marketdata.streaming.messages import Watch, WatchChain, WatchDetail, WatchInstruments
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
 from watchlists import selectors
 
+ViewKey = WindowKey | int
+"""What a view claim is of: the window of a chain, or one instrument."""
+
 
 class StandstillReason(StrEnum):
-    """Why instruments of an open chain do not stream."""
+    """Why instruments of an open chain, or a single one, do not stream."""
 
     NO_ROOM = "no_room"
     SOON = "soon"  # They are claimed when views are noted next.
@@ -40,7 +50,9 @@ class ResolvedWatch:
     window_key: WindowKey | None = None
     """Of a chain."""
     series_ids: tuple[int, ...] = ()
-    """Of a chain, the id of its analytics."""
+    """Of a chain or an option, the id of its analytics."""
+    detail_ids: tuple[int, ...] = ()
+    """The instrument whose details are sent."""
     follows_price: bool = False
     """No claim holds this chain, so no service moves its window: viewers must read it again as the price moves."""
     lacks_prices: bool = False
@@ -51,6 +63,11 @@ class ResolvedWatch:
         """The series of a chain."""
         return None if self.window_key is None else self.window_key.series
 
+    @property
+    def view_key(self) -> ViewKey | None:
+        """What must stream because of this watch: a chain, or an instrument with its details."""
+        return next(iter(self.detail_ids), self.window_key)
+
 
 def resolve_watch(
     *, watch: Watch, user_id: int | None, is_opening: bool, is_unclaimed: bool = False, now: datetime
@@ -58,9 +75,11 @@ def resolve_watch(
     """Return the answer to `watch`. Raises DomainError with a sentence for the trader.
 
     `is_opening` is true when a browser of this user opens the watch, which counts as a view, and false when an open one
-    is read again. Chains and instruments are the same for all users, so then they need none. A chain that is opened, or
-    is open and `is_unclaimed`, gets a view claim, so that it streams.
+    is read again. Chains and instruments are the same for all users, so then they need none. A chain, or an instrument
+    with its details, that is opened, or is open and `is_unclaimed`, gets a view claim, so that it streams.
     """
+    if isinstance(watch, WatchDetail):
+        return _resolve_detail(watch, user_id, now, is_opening=is_opening, claims_view=is_opening or is_unclaimed)
     if isinstance(watch, WatchChain):
         user_id = user_id if is_opening else None
         return _resolve_chain(watch, user_id, now, is_opening=is_opening, claims_view=is_opening or is_unclaimed)
@@ -84,6 +103,59 @@ def _watching(watch_id: str, instrument_ids: Sequence[int]) -> ResolvedWatch:
         "not_streaming": _not_streaming(instrument_ids),
     }
     return ResolvedWatch(message, tuple(instrument_ids))
+
+
+def _resolve_detail(
+    watch: WatchDetail, user_id: int | None, now: datetime, *, is_opening: bool, claims_view: bool
+) -> ResolvedWatch:
+    one = market.get_instrument_details(instrument_id=watch.instrument_id, now=now)
+    instrument, ids = one.instrument, (watch.instrument_id,)
+    if is_opening and user_id is not None:
+        subscription_services.note_views([subscription_services.View(user_id, instrument_ids=ids)], now=now)
+    if claims_view:
+        subscription_services.claim_instrument_view(
+            instrument_id=watch.instrument_id, user_id=user_id, is_opening=is_opening, now=now
+        )
+    standing, expiry = _not_streaming(ids), instrument.expiry
+    message = {
+        "type": "instrument",
+        "id": watch.watch_id,
+        "instrument_id": watch.instrument_id,
+        "token": instrument.token,
+        "name": instrument.display_name or instrument.token,
+        "symbol": instrument.underlying_symbol,
+        "exchange": instrument.exchange,
+        "kind": _kind_of(InstrumentType(instrument.instrument_type)),
+        "entry_type": selectors.ENTRY_KIND_OF.get(InstrumentType(instrument.instrument_type)),
+        "expiry": expiry and expiry.isoformat(),
+        "strike": None if instrument.strike is None else format_strike(instrument.strike),
+        "option_type": instrument.option_type or None,
+        "lot_size": instrument.lot_size,
+        "tick_size": float(instrument.tick_size),
+        # Of the last import: the exchange may widen them during a day.
+        "lower_limit": _to_float(instrument.lower_limit),
+        "upper_limit": _to_float(instrument.upper_limit),
+        "has_options": one.has_options,
+        "over": one.is_over,
+        "not_streaming": standing,
+        "not_streaming_reason": _reason_of(standing),
+    }
+    series_ids = () if one.series_id is None else (one.series_id,)
+    return ResolvedWatch(message, ids, series_ids=series_ids, detail_ids=ids)
+
+
+def _to_float(price: Decimal | None) -> float | None:
+    """Return a price limit in rupees; a limit of zero is unknown."""
+    return float(price) if price else None
+
+
+def _kind_of(instrument_type: InstrumentType) -> str:
+    """Return the kind of an instrument in one word: index, share, future or option."""
+    if instrument_type.is_option:
+        return "option"
+    if instrument_type.is_future:
+        return "future"
+    return "index" if instrument_type is InstrumentType.INDEX else "share"
 
 
 def _resolve_chain(

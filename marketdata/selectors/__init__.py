@@ -27,6 +27,7 @@ from marketdata.selectors.contracts import (
     list_first_current,
     list_over,
 )
+from marketdata.selectors.details import InstrumentDetails, get_instrument_details
 from marketdata.selectors.hit_prices import list_hit_prices
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.listing_cache import ListingCache, get_list_state

@@ -1,9 +1,11 @@
 """One browser at the quote hub: its outboxes, the status that it was sent last, and the time of its next frame."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from marketdata.streaming.analytics_frames import AnalyticsOutbox
+from marketdata.streaming.derived_mirror import DerivedMirror
+from marketdata.streaming.details import DetailOutbox, DetailTable
 from marketdata.streaming.feed_status import FeedStatus, Room
 from marketdata.streaming.outbox import Outbox
 
@@ -17,6 +19,7 @@ class Client:
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self.outbox = outbox
         self.analytics = AnalyticsOutbox()
+        self.details = DetailOutbox()
         self._clock = clock
         self.sent_feed: FeedStatus | None = None
         self.sent_room: Room | None = None
@@ -32,7 +35,17 @@ class Client:
         """Send a snapshot at once."""
         self.outbox.resync()
         self.analytics.resync()
+        self.details.resync()
         self._ready.set()
+
+    def other_frames(self, details: DetailTable, derived: DerivedMirror, *, now: float, now_ms: int) -> Iterator[bytes]:
+        """Yield the frames beside those of quotes that are due at `now`, monotonic seconds."""
+        interval = self.outbox.interval_seconds(now)
+        frames = (
+            self.details.next_frame(details, now=now, now_ms=now_ms, interval_seconds=interval),
+            self.analytics.next_frame(derived, now=now, now_ms=now_ms),
+        )
+        return filter(None, frames)
 
     def wake(self) -> None:
         """Wake the sending task now."""

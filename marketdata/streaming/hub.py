@@ -6,18 +6,17 @@ Theory of operation. The first client starts the hub; it stops `linger_seconds` 
    between the snapshot and the stream.
 2. A gap in the sequence, a new epoch or a lost bus makes a connection incomplete. The hub requests another FULL frame.
    If none arrives within a second, it shows the last-value cache of that connection.
-3. Six tasks: absorb frames, read the owners' reports, read the calendar, read how many instruments are live, forward
-   changes of what viewers see, judge the feed and repair. One more task per client sends, so that a client that does
-   not read delays no other. All share one event loop; no lock is needed.
+3. Seven tasks: absorb frames, read the owners' reports, read the calendar, read how many instruments are live, forward
+   changes of what viewers see, read first details, judge the feed and repair. One more task per client
+   sends, so that a client that does not read delays no other. All share one event loop; no lock is needed.
 
 Decides nothing about rows (`mirror`), rates (`outbox`) or the status of the feed (`feed_status`).
 """
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -34,6 +33,7 @@ from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, HubBoard
 from marketdata.streaming.client import Client, Clock
 from marketdata.streaming.derived_mirror import DerivedMirror
+from marketdata.streaming.detail_reader import DetailReader
 from marketdata.streaming.feed_status import FeedStatus, Room, judge_feed
 from marketdata.streaming.frames import CloseCode, encode_status
 from marketdata.streaming.hours import MarketHours
@@ -42,7 +42,7 @@ from marketdata.streaming.mirror import Absorbed, QuoteMirror
 from marketdata.streaming.moments import Moments
 from marketdata.streaming.outbox import CLOSE_AFTER_SECONDS, Outbox
 from marketdata.streaming.reconnects import ReconnectTracker
-from marketdata.streaming.tasks import run_until_first_ends
+from marketdata.streaming.tasks import run_until_first_ends, wait_to_retry
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +58,6 @@ ROOM_EVERY_SECONDS: Final = 5.0
 ANSWER_WITHIN_SECONDS: Final = 1.0
 # Chosen: short, to follow a restart of Redis closely; the cap spares one that is down.
 FIRST_RETRY_SECONDS: Final = 0.2
-# Chosen: a third of the 3 s within which browsers have every price again after Redis is back (docs/operations.md, R15).
-LONGEST_RETRY_SECONDS: Final = 1.0
 
 SendBytes = Callable[[bytes], Awaitable[None]]
 SendText = Callable[[str], Awaitable[None]]
@@ -116,6 +114,7 @@ class QuoteHub:
         # Of the newest frame of each connection, with its time of arrival.
         self._measurements: dict[int, tuple[ConnectionMeasurements, float]] = {}
         self._requested_at: dict[int, float] = {}
+        self._detail_reader = DetailReader(self.mirror.details)
         self._has_read_cache: set[int] = set()
 
     async def add_client(self) -> Client:
@@ -131,6 +130,14 @@ class QuoteHub:
         """Remove the client of a closed browser socket."""
         self._clients.discard(client)
         self._empty_since = self._clock()
+        self.watch_details(client, ())
+
+    def watch_details(self, client: Client, instrument_ids: Sequence[int]) -> None:
+        """Replace the instruments whose details `client` gets; what is known of them follows at once."""
+        if client.details.instrument_ids != tuple(instrument_ids):
+            client.details.watch(instrument_ids)
+            self._detail_reader.watch(self._clients)
+            client.wake()
 
     def count_browsers(self) -> int:
         """Return the number of connected browsers; callable from any thread."""
@@ -175,9 +182,8 @@ class QuoteHub:
             await send_bytes(frame)
         # Not to a browser that is behind with its quotes.
         if not client.outbox.is_blocked:
-            analytics = client.analytics.next_frame(self.derived, now=now, now_ms=moment.now_ms)
-            if analytics is not None:
-                await send_bytes(analytics)
+            for payload in client.other_frames(self.mirror.details, self.derived, now=now, now_ms=moment.now_ms):
+                await send_bytes(payload)
             room = self.room
             if room is not None and room is not client.sent_room:
                 client.sent_room = room
@@ -219,6 +225,7 @@ class QuoteHub:
     async def _mirror_board(self) -> None:
         board = self._connect()
         works = [self._listen(board), self._read_reports(board), self._refresh_calendar(), self._beat(board)]
+        works.append(self._detail_reader.run(board))
         if self._note_changes is not None:
             works.append(self._listen_changes(board, self._note_changes))
         if self._read_room is not None:
@@ -250,7 +257,7 @@ class QuoteHub:
             except (BoardError, OSError, FrameError) as error:
                 logger.warning("bus lost (%s); subscribing again within %.1f s", error, pause)
             self._mark_incomplete()
-            pause = await _wait_to_retry(pause)
+            pause = await wait_to_retry(pause)
 
     async def _listen_derived(self, board: DerivedSubscriber) -> None:
         pause = FIRST_RETRY_SECONDS
@@ -265,7 +272,7 @@ class QuoteHub:
                         self.derived.absorb(frame)
             except (BoardError, OSError, FrameError) as error:
                 logger.debug("analytics not readable (%s); subscribing again within %.1f s", error, pause)
-            pause = await _wait_to_retry(pause)
+            pause = await wait_to_retry(pause)
 
     def _expire_derived(self) -> None:
         """Make analytics unknown where their worker has stopped."""
@@ -347,7 +354,7 @@ class QuoteHub:
                     note(changes)
             except (BoardError, OSError, TimeoutError) as error:
                 logger.debug("changes not readable (%s); again within %.1f s", type(error).__name__, pause)
-            pause = await _wait_to_retry(pause)
+            pause = await wait_to_retry(pause)
 
     async def _beat(self, board: HubBoard) -> None:
         """Judge the feed and repair incomplete connections, five times a second."""
@@ -391,9 +398,3 @@ class QuoteHub:
                 self._has_read_cache.add(connection)
                 self.mirror.absorb_cached(connection, *await board.read_cache(connection))
             await self._request_full_frame(connection, board)
-
-
-async def _wait_to_retry(pause: float) -> float:
-    """Wait for at most `pause` seconds; return the pause after the next failure."""
-    await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
-    return min(pause * 2, LONGEST_RETRY_SECONDS)

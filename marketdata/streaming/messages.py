@@ -10,6 +10,8 @@ sentence. The client chooses the id of a watch; a second watch with the same id 
     {"type": "watch", "id": "strip", "instruments": [7, 9]}  the same
     {"type": "watch", "id": "scan", "scan": {"ranking": "oi_rise",
         "underlying": "NSE:NIFTY"}}                          {"type": "scan", "ranking": ..., ...}, once a second
+    {"type": "watch", "id": "detail", "detail": 7}           {"type": "instrument", "id": ..., ...}; it streams, and
+                                                             its details come in frames of their own (`details`)
     {"type": "unwatch", "id": "chain"}
     {"type": "rate", "hz": 4}                                1, 4 or 10
     {"type": "ack", "seq": 17}                               after a frame was applied
@@ -67,6 +69,14 @@ class WatchInstruments:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchDetail:
+    """Watch one instrument with its details: depth and the day so far."""
+
+    watch_id: str
+    instrument_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class WatchScan:
     """Watch one ranking of the scanner."""
 
@@ -105,7 +115,7 @@ class Ping:
     """Request a pong."""
 
 
-Watch = WatchChain | WatchWatchlist | WatchInstruments
+Watch = WatchChain | WatchWatchlist | WatchInstruments | WatchDetail
 """Watches that are resolved to instruments."""
 ClientMessage = Watch | WatchScan | Unwatch | SetRate | Acknowledge | Resync | Ping
 
@@ -148,7 +158,9 @@ def _parse_watch(body: Body) -> Watch | WatchScan:
         return WatchInstruments(watch_id, _instrument_ids(watch_id, body["instruments"]))
     if isinstance(body.get("scan"), dict):
         return WatchScan(watch_id, _parse_scan(watch_id, body["scan"]))
-    raise MessageError("bad_watch", "Watch a chain, a watchlist, instruments or a scan.", watch_id=watch_id)
+    if "detail" in body:
+        return WatchDetail(watch_id, _instrument_ids(watch_id, [body["detail"]])[0])
+    raise MessageError("bad_watch", "Watch a chain, a watchlist, instruments, a detail or a scan.", watch_id=watch_id)
 
 
 def _parse_scan(watch_id: str, scan: Body) -> Scan:

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import Delivery
 from marketdata.domain.quote_rows import NEVER_HEARD, BusFrame, FrameKind, Rows
+from marketdata.streaming.details import DetailTable
 from marketdata.streaming.frames import NO_CONNECTION, WIRE_ROW, WireRows, wire_rows
 
 Slots = npt.NDArray[np.intp]
@@ -55,6 +56,7 @@ class QuoteMirror:
     # Chosen: a lean preload (about 2,000 rows) needs one growth; each growth doubles the table.
     def __init__(self, *, capacity: int = 1_024) -> None:
         self.version = 0
+        self.details = DetailTable()
         self._slot_of: dict[int, int] = {}
         self._rows = np.zeros(capacity, dtype=WIRE_ROW)
         self._received_at_ms = np.zeros(capacity, dtype="<u8")
@@ -150,6 +152,7 @@ class QuoteMirror:
         is_mine = (held == connection) | (held == NO_CONNECTION)
         is_news = is_mine | (rows["received_at_ms"] >= self._received_at_ms[slots])
         slots, rows = slots[is_news], rows.compress(is_news)
+        self.details.absorb(rows)
         fresh = wire_rows(rows, connection=connection)
         # Most changes of a bus row are in deeper levels of the depth, which browsers never get: skip equal rows.
         differs = (_words(fresh) != _words(self._rows.take(slots))).any(axis=1)

@@ -26,7 +26,7 @@ class ClaimKind(StrEnum):
     CHAIN = "chain"  # an explicit chain subscription through the API
     PRELOAD = "preload"
     SPOT = "spot"  # the underlying of claimed chains
-    VIEW = "view"  # a chain that browsers show; one for all of them
+    VIEW = "view"  # a chain or an instrument that browsers show; one for all of them
 
 
 class LogAction(StrEnum):
@@ -54,7 +54,7 @@ class LogReason(StrEnum):
     EOD_CLEANUP = "EOD_CLEANUP"
     EXPIRED = "EXPIRED"
     USER_DELETED = "USER_DELETED"
-    VIEWED = "VIEWED"  # a browser shows the chain
+    VIEWED = "VIEWED"  # a browser shows it
     NOT_VIEWED = "NOT_VIEWED"  # the last browser that showed it left a minute ago
     FAILOVER = "FAILOVER"  # the connection was lost for longer than the grace period
     REBALANCE = "REBALANCE"

@@ -8,6 +8,7 @@ expiry, unviewed chains, changed contracts, repair).
 from subscriptions.domain.claims import Cause
 from subscriptions.services.claims.claiming import Placed, claim_chain, claim_chain_locked, claim_instrument_locked
 from subscriptions.services.claims.eviction import evict_chains, set_pinned
+from subscriptions.services.claims.instrument_views import claim_instrument_view, note_instruments
 from subscriptions.services.claims.quota import QuotaExceeded
 from subscriptions.services.claims.release import Release, UnknownClaim, delete_users, release, release_claim
 from subscriptions.services.claims.view_claims import claim_view, note_windows

@@ -73,7 +73,7 @@ def claim_view(*, chain: Chain, user_id: int | None, is_opening: bool, now: date
     """
     if not note_windows({chain.key: now}):
         return True
-    cause = Cause(LogReason.VIEWED, _name_of(user_id), now)
+    cause = Cause(LogReason.VIEWED, name_viewer(user_id), now)
     may_evict = Evictable.VIEWS if is_opening else Evictable.NONE
     try:
         with placement(now=now):
@@ -85,7 +85,8 @@ def claim_view(*, chain: Chain, user_id: int | None, is_opening: bool, now: date
     return True
 
 
-def _name_of(user_id: int | None) -> str:
+def name_viewer(user_id: int | None) -> str:
+    """Return the actor of a view in the log: the user who opens it, else ACTOR."""
     if user_id is None:
         return ACTOR
     users = get_user_model().objects.filter(pk=user_id)

@@ -218,6 +218,11 @@ export class ChainLadder {
       cells.write(null, "waiting", null);
       cells.writeAnalytics(null);
     }
+    for (const [instrumentId, { side }] of legs) {
+      if (instrumentId !== null) {
+        row.dataset[`${side}Id`] = String(instrumentId);
+      }
+    }
     return { row, heading, strike: Number(strike), legs };
   }
 

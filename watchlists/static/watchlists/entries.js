@@ -16,6 +16,7 @@ import { DelayedRemovals } from "./undo.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */
+/** @typedef {import("./detail_facts.js").Instrument} Instrument */
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("./watchlist.js").Entry} Entry */
 /** @typedef {import("./search.js").AddRequest} AddRequest */
@@ -71,7 +72,7 @@ export class Entries {
     const list = byId("entries");
     this.#order = makeReorderable(list, (entryId, beforeId, place) => void this.#move(entryId, beforeId, place));
     bindRowKeys(list, (entryId) => {
-      const entry = this.#find(entryId);
+      const entry = this.find(entryId);
       if (entry !== undefined) {
         this.#remove(entry);
       }
@@ -137,9 +138,33 @@ export class Entries {
     return this.#panel.entries.filter((entry) => !this.#removals.has(entry.id));
   }
 
-  /** @param {number} entryId */
-  #find(entryId) {
+  /** @param {number | null} entryId */
+  find(entryId) {
     return this.#panel.entries.find((entry) => entry.id === entryId);
+  }
+
+  /** Return the entry of an instrument; of an option, else that of its chain. @param {Instrument} instrument */
+  findOf({ instrument_id: id, symbol, exchange, expiry, kind }) {
+    const chain = kind === "option" ? { symbol, exchange, expiry } : null;
+    const listed = this.#listed;
+    return (
+      listed.find((entry) => entry.instrument_id === id) ??
+      listed.find((entry) => isChain(entry) && isSameChain(chain, entry)) ??
+      null
+    );
+  }
+
+  /** Add an instrument, of an option its chain, or stream its entry again. @param {Instrument} instrument @param {boolean} [keep] */
+  async addInstrument({ symbol, exchange, expiry, entry_type: kind }, keep = false) {
+    if (kind !== null) {
+      await this.#addOrExplain({ symbol, exchange, instrument_type: kind, ...(expiry !== null && { expiry }), ...(keep && { keep }) });
+    }
+  }
+
+  /** Mark the entry of an instrument *keep*, or take the mark away; add it before. @param {Instrument} instrument */
+  async keepInstrument(instrument) {
+    const entry = this.findOf(instrument);
+    await (entry === null ? this.addInstrument(instrument, true) : this.#keep(entry));
   }
 
   /**
@@ -298,7 +323,7 @@ export class Entries {
 
   /** @param {number} entryId @param {string} name  Of another list; the entry becomes its last one. */
   async #moveTo(entryId, name) {
-    const entry = this.#find(entryId);
+    const entry = this.find(entryId);
     try {
       await this.#reloads.after(() => api.post("watchlist/move", { entry_id: entryId, list: name, before: null }));
       announce(`Moved ${entry === undefined ? "the entry" : nameOf(entry)} to ${name}.`);
@@ -330,7 +355,7 @@ export class Entries {
 
   /** @param {number} entryId */
   #undo(entryId) {
-    const entry = this.#find(entryId);
+    const entry = this.find(entryId);
     if (this.#removals.undo(entryId) && entry !== undefined) {
       this.#show(this.#panel.entries);
       this.#panel.focus(entryId);

@@ -23,6 +23,8 @@ export const SHORTCUTS = /** @type {const} @satisfies {readonly Shortcut[]} */ (
   { keys: ["?"], shown: "?", does: "Show these keys", group: "Anywhere" },
   { keys: [], shown: "Esc", does: "Close a list, a menu or a window", group: "Anywhere", elsewhere: true },
   { keys: [], shown: "⇧ Enter", does: "Add the hit of the search to the list", group: "Anywhere", elsewhere: true },
+  { keys: ["d"], shown: "d", does: "Show the depth of the option, the entry or the underlying, or close it", group: "Chain" },
+  { keys: [], shown: "Enter", does: "Show the depth of the option", group: "Grid", elsewhere: true },
   { keys: ["g"], shown: "g", does: "Show the next columns", group: "Chain" },
   { keys: ["c"], shown: "c", does: "Show or hide the charts", group: "Chain" },
   { keys: ["."], shown: ".", does: "Return to the strike at the money and follow the spot", group: "Chain" },

@@ -2,6 +2,7 @@
 // Wire only: the listener interprets messages and frames. Messages: marketdata/streaming/messages.py.
 
 import { decodeAnalytics, isAnalytics } from "../marketdata/analytics.js";
+import { decodeDetails, isDetails } from "../marketdata/details.js";
 import { decodeFrame } from "../marketdata/frames.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
@@ -17,6 +18,7 @@ import { decodeFrame } from "../marketdata/frames.js";
  * @property {(message: any) => void} onMessage
  * @property {(frame: Frame) => void} onFrame
  * @property {(frame: import("../marketdata/analytics.js").AnalyticsFrame) => void} onAnalytics
+ * @property {(rows: import("../marketdata/details.js").Details[]) => void} [onDetails]
  * @property {(status: SocketStatus) => void} onStatus
  */
 
@@ -109,11 +111,18 @@ export class MarketSocket {
   /**
    * Watch instruments under a name, on this socket and on every later one. The same name replaces a watch.
    * @param {string} id
-   * @param {object} what  {chain}, {watchlist} or {instruments}
+   * @param {object} what  {chain}, {watchlist}, {instruments} or {detail}
    */
   watch(id, what) {
     this.#watches.set(id, what);
     this.#send({ type: "watch", id, ...what });
+  }
+
+  /** @param {string} id  End a watch. */
+  unwatch(id) {
+    if (this.#watches.delete(id)) {
+      this.#send({ type: "unwatch", id });
+    }
   }
 
   /** @param {number} hz */
@@ -141,6 +150,8 @@ export class MarketSocket {
     if (payload instanceof ArrayBuffer) {
       if (isAnalytics(payload)) {
         this.#listener.onAnalytics(decodeAnalytics(payload));
+      } else if (isDetails(payload)) {
+        this.#listener.onDetails?.(decodeDetails(payload));
       } else {
         this.#listener.onFrame(decodeFrame(payload));
       }

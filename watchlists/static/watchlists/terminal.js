@@ -8,6 +8,8 @@ import { endMarks } from "./cells.js";
 import { Charts } from "./charts.js";
 import { ConnectionChip } from "./chip.js";
 import { ColumnChoice } from "./column_choice.js";
+import { DetailDrawer } from "./detail_drawer.js";
+import { entryAt, openFromGrid, optionAt } from "./detail_sources.js";
 import { byId, byIdAs, makeButton } from "./dom.js";
 import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
@@ -30,7 +32,7 @@ import { IndexStrip } from "./strip.js";
 import { TabTitle } from "./title.js";
 import { legsOf } from "./underlying.js";
 import { Views } from "./views.js";
-import { isChain } from "./watchlist.js";
+import { isChain, nameOf } from "./watchlist.js";
 
 /** @typedef {import("../marketdata/frames.js").Frame} Frame */
 /** @typedef {import("./socket.js").SocketStatus} SocketStatus */
@@ -61,6 +63,10 @@ class Terminal {
     onAnalytics: (frame) => {
       this.#analyticsEndAt = Infinity;
       this.#analytics.apply(frame);
+      this.#paintSoon();
+    },
+    onDetails: (rows) => {
+      this.#detail.apply(rows);
       this.#paintSoon();
     },
     onStatus: (status) => this.#noteSocketStatus(status),
@@ -103,7 +109,17 @@ class Terminal {
   });
   #entries = new Entries(this.#quotes, this.#notices, {
     onOpen: (entry) => this.#openEntry(entry),
-    onRead: () => this.#markListed(),
+    onRead: () => {
+      this.#markListed();
+      this.#detail.paintListed();
+    },
+  });
+  #detail = new DetailDrawer(this.#socket, this.#quotes, this.#analytics, {
+    findListed: (instrument) => this.#entries.findOf(instrument),
+    onAdd: (instrument) => this.#entries.addInstrument(instrument),
+    onKeep: (instrument) => this.#entries.keepInstrument(instrument),
+    onChain: ({ symbol, exchange, kind, expiry }) => this.#opening.open({ symbol, exchange, ...(kind === "option" && expiry !== null && { expiry }) }),
+    onChange: () => this.#paintSoon(),
   });
   #views = new Views();
   #title = new TabTitle();
@@ -139,6 +155,8 @@ class Terminal {
     this.#socket.watch("list", { watchlist: true });
     this.#socket.open();
     this.#opening.openFromAddress();
+    this.#detail.openFromAddress();
+    openFromGrid(byId("ladder"), (instrumentId) => this.#detail.open(instrumentId));
     this.#entries.request();
     // A timer, not the next frame: a dead feed or socket sends nothing that could trigger the check.
     setInterval(() => this.#checkHealth(), CHECK_EVERY_MS);
@@ -150,6 +168,7 @@ class Terminal {
       "?": () => showHelp(),
       " ": () => this.#pause.toggle(),
       c: () => this.#charts.toggle(),
+      d: () => this.#toggleDetail(),
       g: () => this.#columns.next(),
       ".": () => this.#panel.scrollToAtm(),
       "[": () => this.#panel.stepExpiry(-1),
@@ -224,6 +243,10 @@ class Terminal {
         }
         this.#markListed();
         break;
+      case "instrument":
+        this.#setNotStreaming([message.instrument_id], message.not_streaming);
+        this.#detail.show(message);
+        break;
       case "watching":
         this.#setNotStreaming(message.instruments, message.not_streaming);
         if (message.id === "list") {
@@ -240,6 +263,8 @@ class Terminal {
       case "error":
         if (message.id === "chain") {
           this.#panel.showError(message.message);
+        } else if (message.id === "detail") {
+          this.#detail.showError(message.message);
         }
         break;
     }
@@ -316,6 +341,7 @@ class Terminal {
     if (computed !== null) {
       this.#panel.paintAnalytics(computed);
     }
+    this.#detail.paint(changed, computed);
     this.#acknowledge();
     if (endMarks(now)) {
       setTimeout(() => this.#paintSoon(), CHECK_EVERY_MS / 2);
@@ -381,8 +407,19 @@ class Terminal {
 
   /** @param {Entry} entry */
   #openEntry(entry) {
-    const { symbol, exchange, expiry } = entry;
-    this.#opening.open({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
+    const { symbol, exchange, expiry, quoted_instrument_id: quoted } = entry;
+    if (isChain(entry) || quoted === null) {
+      this.#opening.open({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
+    } else {
+      this.#detail.open(quoted, nameOf(entry));
+    }
+  }
+
+  /** Show the details of what has the focus, else of the underlying; close them if they are shown. */
+  #toggleDetail() {
+    const focused = document.activeElement;
+    const entry = this.#entries.find(entryAt(focused));
+    this.#detail.toggle(optionAt(focused) ?? entry?.quoted_instrument_id ?? this.#detail.instrumentId ?? this.#panel.chain?.spot_instrument_id ?? null);
   }
 
   /** Open what the search has found. @param {import("./hits.js").Opening} opening */
