@@ -1,12 +1,15 @@
 """Decoders for formats that the product only encodes: browser frames, and quote rows as values."""
 
+import struct
+
 import numpy as np
 
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.feed import ConnectionMeasurements, DeliveryReading
 from marketdata.domain.instruments import InstrumentKey
-from marketdata.domain.quote_rows import FIELDS_OF, NEVER_HEARD, Known
+from marketdata.domain.quote_rows import FIELDS_OF, NEVER_HEARD, Known, Rows
 from marketdata.domain.quotes import Depth, DepthLevel, Quote
+from marketdata.streaming.details import DETAIL_ROW, DETAILS_VERSION
 from marketdata.streaming.frames import (
     HEADER,
     WIRE_ROW,
@@ -32,6 +35,13 @@ def decode_browser_frame(payload: bytes) -> BrowserFrame:
             number: _measurements_of(*words[4 * number - 4 : 4 * number]) for number in range(1, MAX_CONNECTIONS + 1)
         },
     )
+
+
+def decode_details(payload: bytes) -> Rows:
+    """Return the rows of a frame of details; a read-only view."""
+    version, _, count = struct.unpack_from("<BBH", payload)
+    assert (version, len(payload)) == (DETAILS_VERSION, 16 + count * DETAIL_ROW.itemsize)
+    return np.frombuffer(payload, dtype=DETAIL_ROW, offset=16)
 
 
 def _measurements_of(packet_age_ms: int, received: int, due: int, trade_lag_ms: int) -> ConnectionMeasurements:

@@ -106,6 +106,11 @@ class DetailTable:
         self._rows = {one: held for one, held in self._rows.items() if one in instrument_ids}
 
     @property
+    def watched(self) -> Set[int]:
+        """The instruments whose rows are kept."""
+        return set(self._ids.tolist())
+
+    @property
     def missing(self) -> Sequence[int]:
         """The watched instruments without a row."""
         return [one for one in self._ids.tolist() if one not in self._rows]

@@ -14,6 +14,7 @@ from django.test import Client
 
 from accounts.models import User
 from marketdata.models import Instrument
+from marketdata.streaming.details import DETAILS_VERSION
 from marketdata.streaming.frames import BrowserFrame
 from marketdata.streaming.hub import QuoteHub
 from marketdata.streaming.scans import ScanRelay
@@ -21,7 +22,7 @@ from subscriptions.domain.claims import Tier
 from subscriptions.models import Subscription
 from terminal.asgi import socket_application
 from tests.factories import NOW, PASSWORD
-from tests.frame_readers import decode_browser_frame
+from tests.frame_readers import decode_browser_frame, decode_details
 from tests.integration.watchlists.consumer.change_receivers import serving
 from watchlists.login_monitor import LoginMonitor
 from watchlists.models import DEFAULT_LIST, EntryKind, NamedList, WatchlistEntry
@@ -41,6 +42,8 @@ class BrowserSocket:
     kinds: list[str] = field(default_factory=list)
     chains: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     """Each answer to a watch of a chain, with the number of frames received before it."""
+    best_bids: dict[int, float] = field(default_factory=dict)
+    """Of the frames of details."""
 
     async def send(self, **message: Any) -> None:
         await self.socket.send_to(text_data=json.dumps(message))
@@ -52,6 +55,10 @@ class BrowserSocket:
                 message = await self._next()
                 if message is not None and message["type"] == kind and fields.items() <= message.items():
                     return message
+
+    async def receive_bid(self, instrument_id: int, price: float) -> None:
+        """Apply frames until the details of an instrument have this best bid."""
+        await self.receive_until(lambda _: self.best_bids.get(instrument_id) == price)
 
     async def receive_until(self, is_so: Callable[[dict[int, float]], bool]) -> None:
         """Apply frames until the prices satisfy `is_so`."""
@@ -85,6 +92,10 @@ class BrowserSocket:
             if message["type"] == "chain":
                 self.chains.append((len(self.frames), message))
             return message
+        if event["bytes"][0] == DETAILS_VERSION:
+            rows = decode_details(event["bytes"])
+            self.best_bids |= {int(row["instrument_id"]): float(row["depth"][0]["bid_price"]) for row in rows}
+            return None
         frame = decode_browser_frame(event["bytes"])
         self.frames.append(frame)
         self.prices |= {int(row["instrument_id"]): float(row["ltp"]) for row in frame.rows if row["known"]}
