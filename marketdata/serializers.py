@@ -5,6 +5,7 @@ ISO form with a display form beside; money is a number in rupees; an unknown val
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import date
 from decimal import Decimal
 from math import isnan
@@ -18,7 +19,7 @@ from marketdata.domain.intraday import INTERVALS, IntradayCandles
 from marketdata.domain.moneyness import moneyness_of
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
-from marketdata.selectors import ExpiryRow, Leg, PlainQuote, Price, PriceSource, SearchAnswer, StraddleDay, Underlying
+from marketdata.selectors import ExpiryRow, FullQuote, Leg, PlainQuote, Price, PriceSource, SearchAnswer, StraddleDay, Underlying
 from marketdata.selectors.analytics import NO_OPTION, NO_SERIES, ChainAnalytics, OptionAnalytics
 from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
 from marketdata.services import Chain
@@ -210,6 +211,15 @@ _NO_QUOTE: Final = dict.fromkeys(PlainQuote._fields) | {"state": QuoteState.WAIT
 def format_quote(quote: PlainQuote | None) -> dict[str, Any]:
     """Return the quote as JSON fields; without a quote the state is `waiting` and every other field null."""
     return dict(_NO_QUOTE) if quote is None else quote._asdict()
+
+
+def format_full_quote(full: FullQuote) -> dict[str, Any]:
+    """Return a quote with depth and the day so far as JSON fields; `depth` is null where it is unknown."""
+    known = {one.name: getattr(full, one.name) for one in fields(full) if one.name not in {"quote", "bids", "asks"}}
+    depth = None
+    if full.bids is not None and full.asks is not None:
+        depth = {side: [one._asdict() for one in levels] for side, levels in (("bids", full.bids), ("asks", full.asks))}
+    return {**full.quote._asdict(), **known, "depth": depth}
 
 
 def _format_leg(

@@ -11,7 +11,7 @@ from accounts.serializers import OwnUserField
 from marketdata.dhan.requests import MAX_CONNECTIONS
 from marketdata.domain.expiries import parse_expiry
 from marketdata.domain.instruments import EXCHANGE_OF, Exchange, SeriesKey, format_expiry
-from marketdata.serializers import format_quote
+from marketdata.serializers import format_full_quote
 from subscriptions.domain.claims import Tier
 from subscriptions.domain.connections import ConnectionStatus
 from subscriptions.domain.quota import QuotaUse
@@ -144,7 +144,7 @@ def format_detail(detail: SubscriptionDetail) -> dict[str, Any]:
     return {
         **_format_subscription(detail.subscription),
         "claims_by_kind": {kind.value: count for kind, count in detail.claims_by_kind.items()},
-        "quote": format_quote(detail.quote) if detail.quote else None,
+        "quote": format_full_quote(detail.quote) if detail.quote else None,
     }
 
 

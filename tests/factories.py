@@ -296,6 +296,11 @@ def put_prices(
     _cache(connection, rows, ())
 
 
+def put_rows(rows: Rows, *, connection: int = 1) -> None:
+    """Cache whole quotes on the quote board."""
+    _cache(connection, rows, ())
+
+
 def drop_prices(instrument_ids: Sequence[int], *, connection: int = 1) -> None:
     """Remove cached quotes from the quote board."""
     _cache(connection, np.zeros(0, dtype=QUOTE_ROW), instrument_ids)

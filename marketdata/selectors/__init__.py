@@ -28,6 +28,7 @@ from marketdata.selectors.contracts import (
     list_over,
 )
 from marketdata.selectors.details import InstrumentDetails, get_instrument_details
+from marketdata.selectors.full_quotes import FullQuote, find_full_quote
 from marketdata.selectors.hit_prices import list_hit_prices
 from marketdata.selectors.imports import LastImport, find_last_import, find_unfollowed_import
 from marketdata.selectors.listing_cache import ListingCache, get_list_state

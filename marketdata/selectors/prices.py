@@ -94,8 +94,13 @@ def list_quotes(*, tick_sizes: Mapping[int, Decimal]) -> Mapping[int, PlainQuote
     """Return the newest quotes by instrument id, rounded to the given tick sizes; at most one database query."""
     board = quote_board.connect()
     numbers, rows = board.read_rows(tick_sizes)
-    if not numbers:
-        return {}
+    return quotes_in(board, numbers, rows, tick_sizes) if numbers else {}
+
+
+def quotes_in(
+    board: quote_board.QuoteBoard, numbers: Sequence[int], rows: Rows, tick_sizes: Mapping[int, Decimal]
+) -> Mapping[int, PlainQuote]:
+    """Return the quotes in rows of the board, which have these connection numbers, by instrument id."""
     ids = rows["instrument_id"].tolist()
     ticks = np.array([int(tick_sizes[one] * UNITS) for one in ids])
     columns = _columns(rows, ticks) | {"state": _judge(board, numbers, rows, timezone.now())}

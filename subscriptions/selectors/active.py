@@ -17,7 +17,7 @@ from marketdata.domain.errors import DomainError
 from marketdata.domain.feed import ConnectionState
 from marketdata.domain.instruments import Exchange, ExchangeSegment, InstrumentKey
 from marketdata.domain.quotes import Mode
-from marketdata.selectors import PlainQuote
+from marketdata.selectors import FullQuote
 from subscriptions.domain.claims import ClaimKind, Tier
 from subscriptions.models import ClaimLeg, Subscription
 from subscriptions.selectors.connections import list_reported_connections
@@ -59,11 +59,11 @@ class ActivePage:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionDetail:
-    """One subscription, its claims counted by kind, and its newest quote."""
+    """One subscription, its claims counted by kind, and its newest quote with depth."""
 
     subscription: ActiveSubscription
     claims_by_kind: Mapping[ClaimKind, int]
-    quote: PlainQuote | None
+    quote: FullQuote | None
 
 
 def list_active(
@@ -106,7 +106,7 @@ def get_active(*, token: str) -> SubscriptionDetail:
     return SubscriptionDetail(
         subscription=subscription,
         claims_by_kind={ClaimKind(kind): count for kind, count in kinds.order_by("claim__kind")},
-        quote=market_selectors.list_quotes(tick_sizes={instrument.pk: instrument.tick_size}).get(instrument.pk),
+        quote=market_selectors.find_full_quote(instrument_id=instrument.pk, tick_size=instrument.tick_size),
     )
 
 

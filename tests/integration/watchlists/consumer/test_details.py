@@ -1,4 +1,4 @@
-"""Details of one instrument on a page: its description, its depth at the viewer's rate, and the claim that streams it."""
+"""Details of one instrument on a page: its description, its depth at the viewer's rate, and the claim it streams by."""
 
 import asyncio
 from typing import Any
