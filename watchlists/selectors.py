@@ -28,11 +28,12 @@ ENTRY_KIND_OF: Final = {
     InstrumentType.FUTIDX: EntryKind.FUTURE,
     InstrumentType.FUTSTK: EntryKind.FUTURE,
     InstrumentType.FUTCOM: EntryKind.FUTURE,
-    InstrumentType.OPTIDX: EntryKind.INDEX_OPTION,
-    InstrumentType.OPTSTK: EntryKind.STOCK_OPTION,
-    InstrumentType.OPTFUT: EntryKind.COMMODITY_OPTION,
+    InstrumentType.OPTIDX: EntryKind.OPTION,
+    InstrumentType.OPTSTK: EntryKind.OPTION,
+    InstrumentType.OPTFUT: EntryKind.OPTION,
+    InstrumentType.INDEX: EntryKind.INDEX,
 }
-"""The entry that has an instrument; of an option, its chain. An index and currencies have none."""
+"""The entry that has an instrument alone. Currencies have none."""
 MAX_QUOTED: Final = 64  # Characters of the caller's text that an error repeats; the column's length.
 
 

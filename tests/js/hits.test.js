@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import "./modules.js";
 
-const { additionOf, detailOf, openingOf, priceTextsOf, requestOf, sentenceOf, titleOf } = await import(
+const { additionOf, detailOf, openingOf, priceTextsOf, requestOf, titleOf } = await import(
   "../../watchlists/static/watchlists/hits.js"
 );
 
@@ -60,14 +60,6 @@ for (const [name, changes] of /** @type {[string, object][]} */ ([
 ])) {
   test(`${name} opens no chain`, () => assert.equal(openingOf(makeHit(changes)), null));
 }
-
-test("what has no chain says so, with its kind and its last price", () => {
-  const vix = makeHit({ symbol: "INDIA VIX", offers: [], ltp: 12.4, ltp_at: "2026-11-27T06:12:07Z" });
-
-  assert.equal(sentenceOf(vix, NOW), "INDIA VIX (Index, NSE) has no option chain. Last price, of 27 Nov 11:42:07: 12.40.");
-  assert.equal(sentenceOf({ ...vix, ltp: null, ltp_at: null }, NOW), "INDIA VIX (Index, NSE) has no option chain.");
-  assert.equal(sentenceOf(makeHit({ symbol: "TINY", instrument_type: "EQUITY" }), NOW), "TINY (Equity, NSE) has no option chain.");
-});
 
 test("a hit adds itself, which of an index is its nearest chain", () => {
   const share = makeHit({ token: "BSE:M&M", symbol: "M&M", exchange: "BSE", offers: [SHARE, CHAIN] });

@@ -24,6 +24,7 @@ const OPEN_MENUS = "dialog[open], :is(.user, .notice-menu, .export, .meter)[open
  * @property {(instrument: Instrument) => Promise<void>} onAdd
  * @property {(instrument: Instrument) => Promise<void>} onKeep  Keep it, or take the mark away; adds it before.
  * @property {(instrument: Instrument) => void} onChain
+ * @property {(isShown: boolean) => void} onShown  The drawer was opened or closed.
  * @property {() => void} onChange  Another instrument is shown, or none: the page paints.
  */
 
@@ -76,6 +77,7 @@ export class DetailDrawer {
   /** @param {number} instrumentId @param {string} [name]  As the page knows it before the answer. */
   open(instrumentId, name = "") {
     if (this.#instrumentId === instrumentId) {
+      this.#actions.onShown(true);
       return;
     }
     if (this.#instrumentId === null) {
@@ -86,6 +88,7 @@ export class DetailDrawer {
     this.#details.clear();
     this.#section.hidden = false;
     document.body.dataset["detail"] = "open";
+    this.#actions.onShown(true);
     this.#panel.showLoading(name);
     writeInstrument(instrumentId);
     this.#watch();
@@ -121,6 +124,7 @@ export class DetailDrawer {
       /** @type {HTMLElement} */ (target).focus({ preventScroll: true });
     }
     this.#opener = null;
+    this.#actions.onShown(false);
     this.#actions.onChange();
   }
 

@@ -20,7 +20,7 @@ import { changeOf } from "../marketdata/quotes.js";
  * @property {string} symbol      Of the underlying.
  * @property {string} exchange
  * @property {"index" | "share" | "future" | "option"} kind
- * @property {string | null} entry_type  The watchlist entry that has it; of an option, its chain.
+ * @property {string | null} entry_type  The kind of its entry on a watchlist; null for one that cannot be added.
  * @property {string | null} expiry
  * @property {string | null} strike
  * @property {string | null} option_type

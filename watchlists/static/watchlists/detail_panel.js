@@ -22,8 +22,6 @@ import { byId, byIdAs, make } from "./dom.js";
 /** Whether the instrument is on a list of the trader, and marked *keep*. @typedef {{keep: boolean} | null} Listed */
 
 const LEVELS = 5;
-/** Words for what is added. @type {Record<Instrument["kind"], string>} */
-const ADDED = { index: "", share: "Add the share", future: "Add the future", option: "Add the chain" };
 
 /** Three cells of one side of one level. */
 class LevelCells {
@@ -159,7 +157,7 @@ export class DetailPanel {
     const keep = byIdAs("detail-keep", "button");
     add.hidden = keep.hidden = instrument.entry_type === null;
     add.disabled = listed !== null;
-    const label = listed !== null ? "On your list" : ADDED[instrument.kind];
+    const label = listed !== null ? "On your list" : "Add to list";
     if (add.textContent !== label) {
       add.textContent = label;
     }

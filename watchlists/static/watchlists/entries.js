@@ -25,8 +25,8 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
  * @typedef {{symbol: string, exchange: string, expiry: string | null, instrument_id: number | null}} Target
  */
 /**
- * Body of POST watchlist/add for one instrument that was on the list before.
- * @typedef {{instrument_id: number, instrument_type: string, list: string}} InstrumentRequest
+ * Body of POST watchlist/add for one instrument.
+ * @typedef {{instrument_id: number, instrument_type: string, list?: string, keep?: boolean}} InstrumentRequest
  */
 /** @typedef {import("../marketdata/quotes.js").QuoteCache} QuoteCache */
 
@@ -143,21 +143,15 @@ export class Entries {
     return this.#panel.entries.find((entry) => entry.id === entryId);
   }
 
-  /** Return the entry of an instrument; of an option, else that of its chain. @param {Instrument} instrument */
-  findOf({ instrument_id: id, symbol, exchange, expiry, kind }) {
-    const chain = kind === "option" ? { symbol, exchange, expiry } : null;
-    const listed = this.#listed;
-    return (
-      listed.find((entry) => entry.instrument_id === id) ??
-      listed.find((entry) => isChain(entry) && isSameChain(chain, entry)) ??
-      null
-    );
+  /** Return the entry of an instrument. @param {Instrument} instrument */
+  findOf({ instrument_id: id }) {
+    return this.#listed.find((entry) => entry.instrument_id === id) ?? null;
   }
 
-  /** Add an instrument, of an option its chain, or stream its entry again. @param {Instrument} instrument @param {boolean} [keep] */
-  async addInstrument({ symbol, exchange, expiry, entry_type: kind }, keep = false) {
+  /** Add an instrument, or stream its entry again. @param {Instrument} instrument @param {boolean} [keep] */
+  async addInstrument({ instrument_id: id, entry_type: kind }, keep = false) {
     if (kind !== null) {
-      await this.#addOrExplain({ symbol, exchange, instrument_type: kind, ...(expiry !== null && { expiry }), ...(keep && { keep }) });
+      await this.#addOrExplain({ instrument_id: id, instrument_type: kind, ...(keep && { keep }) });
     }
   }
 

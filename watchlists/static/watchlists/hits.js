@@ -127,14 +127,3 @@ export function requestOf({ token, symbol, exchange }, { instrument_type: kind }
   }
   return { symbol, exchange, instrument_type: kind, ...(expiry !== undefined && { expiry }) };
 }
-
-/**
- * Return what an item without a chain is, in a sentence, with its last price.
- * @param {Hit} hit
- * @param {number} nowMs  By the server's clock.
- */
-export function sentenceOf(hit, nowMs) {
-  const { text, title } = priceTextsOf(hit, nowMs);
-  const price = hit.ltp == null ? "" : ` ${title}: ${text}.`;
-  return `${titleOf(hit)} (${kindOf(hit)}, ${hit.exchange}) has no option chain.${price}`;
-}

@@ -15,7 +15,7 @@ import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
 import { offerHelp } from "./help.js";
-import { sentenceOf } from "./hits.js";
+import { titleOf } from "./hits.js";
 import { bindKeys, LIST_KEYS } from "./keys.js";
 import { closeFromOutside } from "./menus.js";
 import { Notices } from "./notices.js";
@@ -82,7 +82,7 @@ class Terminal {
     },
     {
       onOpen: (opening) => this.#openFound(opening),
-      onDetail: (_instrumentId, hit) => this.#notices.show(sentenceOf(hit, this.#serverNowMs)),
+      onDetail: (instrumentId, hit) => this.#detail.open(instrumentId, titleOf(hit)),
       onAdd: (request, how) => this.#entries.add(request, how),
     },
   );
@@ -119,9 +119,10 @@ class Terminal {
     onAdd: (instrument) => this.#entries.addInstrument(instrument),
     onKeep: (instrument) => this.#entries.keepInstrument(instrument),
     onChain: ({ symbol, exchange, kind, expiry }) => this.#opening.open({ symbol, exchange, ...(kind === "option" && expiry !== null && { expiry }) }),
+    onShown: (isShown) => this.#views.showDetail(isShown),
     onChange: () => this.#paintSoon(),
   });
-  #views = new Views();
+  #views = new Views(() => this.#openAnyDetail());
   #title = new TabTitle();
   #pause = new ScreenPause((heldChain) => {
     // Not where the trader has opened another underlying, which is loading.
@@ -412,6 +413,14 @@ class Terminal {
       this.#opening.open({ symbol, exchange, ...(isChain(entry) && expiry !== null && { expiry }) });
     } else {
       this.#detail.open(quoted, nameOf(entry));
+    }
+  }
+
+  /** The view of the detail is shown without an instrument: show the underlying. */
+  #openAnyDetail() {
+    const spot = this.#panel.chain?.spot_instrument_id;
+    if (this.#detail.instrumentId === null && spot !== undefined) {
+      this.#detail.open(spot);
     }
   }
 

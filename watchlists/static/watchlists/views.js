@@ -8,16 +8,41 @@ import { byId } from "./dom.js";
 export class Views {
   #workspace = byId("workspace");
   #tabs = /** @type {HTMLElement[]} */ ([...byId("views").children]);
+  #onDetail;
+  /** Where closing the detail leads. @type {View} */
+  #before = "chain";
 
-  constructor() {
+  /** @param {() => void} onDetail  The trader has chosen the detail, of whatever instrument. */
+  constructor(onDetail) {
+    this.#onDetail = onDetail;
     for (const tab of this.#tabs) {
-      tab.addEventListener("click", () => this.show(viewOf(tab)));
+      tab.addEventListener("click", () => this.#choose(viewOf(tab)));
       tab.addEventListener("keydown", (event) => this.#step(event));
     }
   }
 
   /** @param {View} view */
+  #choose(view) {
+    this.show(view);
+    if (view === "detail") {
+      this.#onDetail();
+    }
+  }
+
+  /** Show the detail, or what was shown before it. @param {boolean} isShown */
+  showDetail(isShown) {
+    const isAtDetail = this.#workspace.dataset["view"] === "detail";
+    if (isShown !== isAtDetail) {
+      this.show(isShown ? "detail" : this.#before);
+    }
+  }
+
+  /** @param {View} view */
   show(view) {
+    const before = /** @type {View} */ (this.#workspace.dataset["view"]);
+    if (before !== "detail") {
+      this.#before = before;
+    }
     this.#workspace.dataset["view"] = view;
     for (const tab of this.#tabs) {
       const isCurrent = viewOf(tab) === view;
@@ -34,7 +59,7 @@ export class Views {
     const next = step === undefined ? undefined : shown.at((at + step) % shown.length);
     if (next !== undefined) {
       event.preventDefault();
-      this.show(viewOf(next));
+      this.#choose(viewOf(next));
       next.focus();
     }
   }
