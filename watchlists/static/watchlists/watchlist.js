@@ -100,7 +100,7 @@ class EntryRow {
     this.openButton = makeButton({ class: "entry-open" }, () => actions.onOpen(entry), [
       make("span", { class: "entry-name" }, [
         make("span", { class: "symbol", text: entry.symbol }),
-        ...(side === "" ? [] : [make("span", { class: "side", text: side })]),
+        ...(side === "" ? [] : [make("span", { class: "entry-side", text: side })]),
         ...(entry.expiry === null ? [] : [make("span", { class: "expiry", text: format.formatExpiry(entry.expiry) })]),
         ...(entry.over ? [make("span", { class: "badge", text: "over" })] : []),
         ...(entry.keep ? [make("span", { class: "entry-kept", "aria-hidden": "true", text: "★" })] : []),
