@@ -82,11 +82,12 @@ def test_a_strike_outside_of_the_window_is_shown_in_a_wider_one(page: Page, stac
     expect(page.locator("#strikes")).not_to_have_value("11")
 
 
-def test_what_has_no_chain_says_what_it_is(page: Page) -> None:
+def test_what_has_no_chain_opens_its_details(page: Page) -> None:
     search(page, "india vix")
     page.keyboard.press("Enter")
 
-    expect(page.locator("#toast")).to_contain_text("INDIA VIX (Index, NSE) has no option chain.")
+    expect(page.locator("#detail-name")).to_have_text("INDIA VIX")
+    expect(page.locator("#detail-contract")).to_have_text("index")
     expect(page.locator("#chain")).to_have_attribute("data-state", "empty")
     expect(page.locator("#search-panel")).to_be_hidden()
     expect(page.locator("#search")).to_be_focused()
