@@ -19,7 +19,17 @@ from marketdata.domain.intraday import INTERVALS, IntradayCandles
 from marketdata.domain.moneyness import moneyness_of
 from marketdata.domain.quote_state import QuoteState
 from marketdata.models import Instrument
-from marketdata.selectors import ExpiryRow, FullQuote, Leg, PlainQuote, Price, PriceSource, SearchAnswer, StraddleDay, Underlying
+from marketdata.selectors import (
+    ExpiryRow,
+    FullQuote,
+    Leg,
+    PlainQuote,
+    Price,
+    PriceSource,
+    SearchAnswer,
+    StraddleDay,
+    Underlying,
+)
 from marketdata.selectors.analytics import NO_OPTION, NO_SERIES, ChainAnalytics, OptionAnalytics
 from marketdata.selectors.search import DEFAULT_LIMIT, MAX_LIMIT
 from marketdata.services import Chain

@@ -79,9 +79,9 @@ test("the share of a second series is added by its own token", () => {
   assert.equal(requestOf(makeHit({ token: "RELIANCE-N2", symbol: "RELIANCE" }), SHARE).symbol, "RELIANCE-N2");
 });
 
-test("a hit has its strike and its lot", () => {
+test("a contract has its lot, another hit its name", () => {
   assert.match(titleOf(PUT), /^NIFTY 1 Dec.* 26,000 PE$/);
-  assert.equal(detailOf(PUT), "Nifty 50 · lot 65");
+  assert.equal(detailOf(PUT), "lot 65");
   assert.equal(detailOf(makeHit()), "Nifty 50");
 });
 

@@ -8,7 +8,7 @@ or a chain that a browser shows. So a trader who looks at one option of the open
 import logging
 from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -58,8 +58,9 @@ def note_instruments(viewed: Mapping[int, datetime]) -> Set[int]:
     """Note when each of these instruments was viewed last; return those that need a view claim. One statement."""
     if not viewed:
         return frozenset()
+    values: dict[str, Any] = {"ids": list(viewed), "times": list(viewed.values()), "within": SHOWN_WITHIN}
     with connection.cursor() as cursor:
-        cursor.execute(_NOTE, {"ids": list(viewed), "times": list(viewed.values()), "within": SHOWN_WITHIN})
+        cursor.execute(_NOTE, values)
         return {one for (one,) in cursor.fetchall()}
 
 

@@ -279,18 +279,24 @@ export class Entries {
     return this.#addOrExplain({ symbol, exchange, instrument_type: kind, list, ...(expiry !== null && { expiry }) });
   }
 
-  /**
-   * Add an entry; show the error of a rejected request, with the narrower chain that the server offers.
-   * @param {AddRequest | InstrumentRequest} request
-   */
+  /** Add an entry, or show why not. @param {AddRequest | InstrumentRequest} request */
   async #addOrExplain(request) {
     try {
       await this.add(request);
     } catch (error) {
-      const offer = "symbol" in request ? offerOf(error, request) : null;
-      const action = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.request) };
-      this.#notices.show(messageOf(error), action);
+      this.explain(error, request);
     }
+  }
+
+  /**
+   * Show the error of a rejected addition in a notice, with the narrower chain that the server offers.
+   * @param {unknown} error
+   * @param {AddRequest | InstrumentRequest} request
+   */
+  explain(error, request) {
+    const offer = "symbol" in request ? offerOf(error, request) : null;
+    const action = offer && { label: offer.label, onClick: () => void this.#addOrExplain(offer.request) };
+    this.#notices.show(messageOf(error), action);
   }
 
   /** @param {Entry} entry */

@@ -31,7 +31,11 @@ function buildHit(hit, index, nowMs, { onChoose, onMore }) {
   const price = priceTextsOf(hit, nowMs);
   const item = make("li", { role: "option", id: `hit-${index}`, class: "hit", "aria-selected": "false" }, [
     make("span", { class: "hit-name", text: titleOf(hit) }),
-    make("span", { class: "hit-detail", text: detailOf(hit) }),
+    make("span", { class: "hit-detail" }, [
+      // Where the badge has no room.
+      make("span", { class: "hit-exchange", "aria-hidden": "true", text: `${hit.exchange} · ` }),
+      detailOf(hit),
+    ]),
     make("span", { class: price.age === "" ? "hit-price" : "hit-price old", title: price.title, text: price.text }),
     make("span", { class: "hit-facts" }, [
       make("span", { class: `hit-moneyness ${hit.moneyness ?? ""}`, text: hit.moneyness?.toUpperCase() ?? "" }),

@@ -53,9 +53,9 @@ export function kindOf({ instrument_type: type }) {
   return KINDS[type] ?? KINDS[type.slice(0, 3)] ?? type;
 }
 
-/** @param {Hit} hit  Its name in the listing, and its lot where it has one. */
-export function detailOf({ display_name: name, lot_size: lot }) {
-  return lot > 1 ? `${name} · lot ${format.formatWhole(lot)}` : name;
+/** @param {Hit} hit  Its name in the listing, or the lot of a contract, whose name is no more than its title. */
+export function detailOf({ display_name: name, lot_size: lot, expiry }) {
+  return expiry !== null && lot > 1 ? `lot ${format.formatWhole(lot)}` : name;
 }
 
 /**

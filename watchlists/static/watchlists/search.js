@@ -28,6 +28,7 @@ export { messageOf, offerOf } from "./offers.js";
  * @property {(instrumentId: number, hit: Hit) => void} onDetail  Show what an item without a chain is.
  * @property {(request: AddRequest, how: {isOpening: boolean}) => Promise<Entry>} onAdd  `isOpening`: an added chain is
  *   opened. Rejects with an error for the trader.
+ * @property {(error: unknown, request: AddRequest) => void} onRefused  Show that error: the panel shows something else.
  */
 
 /**
@@ -207,7 +208,9 @@ export class SearchBox {
       return;
     }
     const add = async (/** @type {AddRequest} */ one) => {
+      // The result of an earlier addition.
       errorRegion.replaceChildren();
+      done.replaceChildren();
       const entry = await this.#actions.onAdd(one, { isOpening: false });
       this.#context.recent.add(hit);
       done.textContent = `${nameOf(entry)}${isChain(entry) ? " chain" : ""} is on ${entry.list}.`;
@@ -220,7 +223,11 @@ export class SearchBox {
     try {
       await add(request);
     } catch (error) {
-      showAddError(error, request, { add, errorRegion });
+      if (errorRegion.isConnected && !this.#panel.hidden) {
+        showAddError(error, request, { add, errorRegion });
+      } else {
+        this.#actions.onRefused(error, request);
+      }
     }
   }
 
@@ -250,6 +257,10 @@ export class SearchBox {
   #searchSoon() {
     this.#cancelSearch();
     const query = this.#input.value.trim();
+    if (query === this.#shownQuery) {
+      // A letter that was deleted at once, or the focus that is back from another window.
+      return;
+    }
     if (query === "") {
       this.#showRecent();
     } else {
@@ -327,7 +338,8 @@ export class SearchBox {
     const keys = [["Enter", " opens · "], ["⇧ Enter", " adds · "], ["→", " shows all that can be added"]];
     const note = make("p", { class: "search-note" }, keys.flatMap(([key = "", does = ""]) => [make("kbd", { text: key }), does]));
     const error = make("p", { class: "search-error sentence error", role: "alert" });
-    this.#open(query, hits, ...(heading === null ? [] : [heading]), list, note, error);
+    const foot = make("div", { class: "search-foot" }, [note, error]);
+    this.#open(query, hits, ...(heading === null ? [] : [heading]), list, foot);
     this.#active = -1;
     this.#setActive(0);
   }

@@ -84,6 +84,7 @@ class Terminal {
       onOpen: (opening) => this.#openFound(opening),
       onDetail: (instrumentId, hit) => this.#detail.open(instrumentId, titleOf(hit)),
       onAdd: (request, how) => this.#entries.add(request, how),
+      onRefused: (error, request) => this.#entries.explain(error, request),
     },
   );
   #panel = new ChainPanel(this.#quotes, this.#analytics, {
