@@ -1,8 +1,8 @@
 """Type-ahead search over all listed instruments.
 
 Two partial indexes without the options find names: prefixes of tokens and words of display names. Contracts are found
-by their columns, below the underlyings that the words match. The hit of an underlying lists its offers: the kinds of
-derivatives that can be added to a watchlist, each with its nearest expiries.
+by their columns, below the underlyings that the words match. A hit lists its offers: itself, and of an underlying the
+kinds of derivatives that can be added to a watchlist, each with its nearest expiries.
 """
 
 import re
@@ -387,8 +387,14 @@ def _name_offered(segment: ExchangeSegment, instrument_type: InstrumentType) -> 
 def _offers(hit: SearchHit, listed: Mapping[tuple[int, str], Sequence[Offer]]) -> tuple[Offer, ...]:
     if not hit.is_underlying:
         name = _name_offered(hit.segment, hit.instrument_type)
-        return (Offer(name, (hit.expiry,)),) if name and hit.expiry else ()
+        if name is None or hit.expiry is None:
+            return ()
+        # Without expiries an offer is of the hit itself, which comes first.
+        own = (Offer("OPTION"),) if hit.instrument_type.is_option else ()
+        return (*own, Offer(name, (hit.expiry,)))
     derivatives = sorted(listed.get((hit.derivative_segment, hit.underlying), ()), key=lambda one: one.instrument_type)
+    if hit.instrument_type is InstrumentType.INDEX:
+        return (*derivatives[::-1], Offer("INDEX"))
     if hit.instrument_type is not InstrumentType.EQUITY:
         return tuple(derivatives[::-1])
     # Derivatives are written on the main series of a share, not on a second one (RELIANCE-N2).

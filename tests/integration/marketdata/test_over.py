@@ -146,7 +146,7 @@ def test_search_puts_contracts_that_are_over_last_and_offers_them_no_more(nifty:
         ("NIFTY_10FEB2026_25000CE", True),
     ]
     assert [hit.token for hit in noon] == ["NIFTY_10FEB2026_25000CE", "NIFTY_17FEB2026_25000CE"]
-    assert spot.offers == (Offer("INDEX_OPTION", (NEXT,)), Offer("FUTURE", (NEXT,)))
+    assert spot.offers == (Offer("INDEX_OPTION", (NEXT,)), Offer("FUTURE", (NEXT,)), Offer("INDEX"))
 
 
 def test_search_represents_a_commodity_by_a_future_that_is_not_over() -> None:

@@ -73,7 +73,7 @@ def test_an_underlying_lists_the_items_that_can_be_added_with_the_nearest_expiri
     share = make_equity("TINY")
 
     assert reliance.offers == (Offer("EQUITY"), Offer("STOCK_OPTION", (NEAR,)), Offer("FUTURE", (NEAR,)))
-    assert nifty.offers == (Offer("INDEX_OPTION", (WEEKLY, NEAR)), Offer("FUTURE", (NEAR,)))
+    assert nifty.offers == (Offer("INDEX_OPTION", (WEEKLY, NEAR)), Offer("FUTURE", (NEAR,)), Offer("INDEX"))
     assert crude.token == "CRUDEOIL_19FEB2026_FUT"
     assert crude.offers == (
         Offer("FUTURE", (date(2026, 2, 19), date(2026, 3, 19))),
