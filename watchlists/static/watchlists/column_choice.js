@@ -46,6 +46,8 @@ export class ColumnChoice {
         this.#choose(choiceOf(button));
       }
     });
+    // A preset of a wide screen ends with it.
+    window.addEventListener("resize", () => this.#show());
     this.#channel.addEventListener("message", ({ data }) => this.#take(data));
     this.#buildButtons();
     this.#show();

@@ -121,8 +121,8 @@ export function additionOf(hit) {
  * @returns {AddRequest}
  */
 export function requestOf({ token, symbol, exchange }, { instrument_type: kind }, expiry) {
-  if (kind === "EQUITY") {
-    // The token "NSE:M&M" names the share itself; `symbol` is that of the underlying.
+  if (kind === "EQUITY" || kind === "OPTION") {
+    // The token, as "NSE:M&M", names the share or the option itself; `symbol` is that of the underlying.
     return { symbol: token.split(":").pop() ?? symbol, exchange, instrument_type: kind };
   }
   return { symbol, exchange, instrument_type: kind, ...(expiry !== undefined && { expiry }) };

@@ -15,6 +15,8 @@ export class LadderView {
   /** The strike at the money, which returning shows. @type {HTMLElement | null} */
   #atmRow = null;
   #spot = NaN;
+  /** Heights of view and rows when the page scrolled last, in px. */
+  #extent = "";
   /** The strike under the line of the spot, and where it stays; null without a spot among the strikes. @type {Place | null} */
   #held = null;
 
@@ -89,7 +91,7 @@ export class LadderView {
       this.#moveTo(anchor);
     } else {
       // Other rows are no scroll of the trader, either.
-      this.#follow.noteOwn(this.#container.scrollTop);
+      this.#noteOwn();
     }
   }
 
@@ -155,13 +157,28 @@ export class LadderView {
   /** @param {number} top */
   #scroll(top) {
     this.#container.scrollTop = top;
+    this.#noteOwn();
+  }
+
+  #noteOwn() {
     // Read back: the browser keeps to the ends of the ladder.
     this.#follow.noteOwn(this.#container.scrollTop);
+    this.#extent = this.#readExtent();
+  }
+
+  #readExtent() {
+    return `${this.#container.clientHeight} ${this.#container.scrollHeight}`;
   }
 
   #takeScroll() {
     // A hidden ladder is at 0, and one without rows is nowhere.
-    if (this.#rows.length > 0 && this.#container.clientHeight > 0 && this.#follow.isOn && this.#follow.noteTop(this.#container.scrollTop)) {
+    if (this.#rows.length === 0 || this.#container.clientHeight === 0 || !this.#follow.isOn) {
+      return;
+    }
+    if (this.#extent !== this.#readExtent()) {
+      // A view of another height: the browser has moved the rows to stay within them.
+      this.#noteOwn();
+    } else if (this.#follow.noteTop(this.#container.scrollTop)) {
       this.#onChange(false);
     }
   }

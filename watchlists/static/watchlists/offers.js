@@ -13,7 +13,7 @@ import { requestOf, titleOf } from "./hits.js";
 /** Adds an entry. @typedef {{add: (request: AddRequest) => Promise<void>, errorRegion: HTMLElement}} Addition  `add` rejects with an error for the trader. */
 
 /** @type {Record<string, string>} */
-const NOUNS = { EQUITY: "share", FUTURE: "future" };
+const NOUNS = { EQUITY: "share", FUTURE: "future", OPTION: "option", INDEX: "index" };
 
 /**
  * Return the offers of a hit with a button for each.
