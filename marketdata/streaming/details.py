@@ -2,7 +2,7 @@
 
 Pure. Quote frames carry the best bid and ask of many instruments; a page that looks at one instrument gets the rest of
 its row in frames of their own, at the viewer's rate. The bus carries whole rows already, so a web process keeps those
-of the instruments that one of its browsers looks at, and no others (docs/decisions/0041-details.md). A row is whole,
+of the instruments that one of its browsers looks at, and no others (docs/decisions/0040-details.md). A row is whole,
 never a difference, and a socket keeps the order of its frames, so these have no sequence and need no acknowledgement:
 none is sent while the quotes of this browser wait for one (`outbox`). Price, volume, open interest, state and time of
 the instrument are in its quote. The JavaScript twin is `static/marketdata/details.js`; both are tested with the bytes
