@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import "./modules.js";
 
-const { describeChange, describeContract, describeDepth, describeFigures, describeState, listFigures } = await import(
+const { describeChange, describeContract, describeDepth, describeFigures, describeName, describeState, listFigures } = await import(
   "../../watchlists/static/watchlists/detail_facts.js"
 );
 
@@ -104,7 +104,8 @@ test("the figures of an option, as a trader reads them", () => {
     ltq: "65",
     ltt: "14:32:05",
     oi: "12.1L",
-    "oi-range": "12.0L – 12.3L",
+    "oi-low": "12.0L",
+    "oi-high": "12.3L",
     "lower-limit": "0.05",
     "upper-limit": "–",
     iv: "11.8",
@@ -159,7 +160,7 @@ test("before the first trade of a day its prices are unknown", () => {
 
   assert.equal(textsOf(subject)["open"], "–");
   assert.equal(titleOf(subject, "open"), "No trade today");
-  assert.equal(titleOf(subject, "oi-range"), "The exchange has published no open interest today");
+  assert.equal(titleOf(subject, "oi-high"), "The exchange has published no open interest today");
 });
 
 test("a level without an order is a dash, with its quantity in the unit of the exchange in the tooltip of the others", () => {
@@ -188,7 +189,10 @@ test("the state of the price, its time, and why it stands still", () => {
 test("change and contract in words", () => {
   assert.deepEqual(describeChange(subjectOf().quote, 0.05), { text: "−4.10 (−2.87%)", direction: "down" });
   assert.deepEqual(describeChange(null, 0.05), { text: "", direction: "flat" });
-  assert.match(describeContract(OPTION), /^26,000 CE · 1 Dec.* · lot 65$/);
+  assert.equal(describeName(OPTION), "NIFTY 26,000 CE");
+  assert.equal(describeName({ ...OPTION, kind: "future", strike: null, option_type: null }), "NIFTY FUT");
+  assert.equal(describeName({ ...SHARE, name: "Reliance Industries" }), "Reliance Industries");
+  assert.match(describeContract(OPTION), /^1 Dec.* · lot 65$/);
   assert.equal(describeContract(SHARE), "share");
   assert.equal(describeContract(INDEX), "index");
 });

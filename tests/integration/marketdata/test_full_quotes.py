@@ -6,7 +6,7 @@ from django.test import Client
 
 from marketdata import selectors
 from marketdata.domain.quote_rows import Known
-from tests.factories import Listing, make_user, put_rows
+from tests.factories import Listing, drop_prices, make_user, put_rows
 from tests.integration.subscriptions.claim_factories import claim_instrument
 from tests.unit.marketdata.streaming.bus_rows import make_row
 from tests.unit.marketdata.streaming.test_details import make_full_row
@@ -63,5 +63,6 @@ def test_before_the_first_trade_and_open_interest_of_a_day_their_zeros_are_unkno
 
 def test_an_instrument_without_a_row_has_no_quote(listing: Listing) -> None:
     share = listing.spots["TCS"]
+    drop_prices([share.pk])
 
     assert selectors.find_full_quote(instrument_id=share.pk, tick_size=share.tick_size) is None

@@ -58,21 +58,22 @@ const FIGURES = Object.freeze([
   { id: "open", label: "Open", kinds: "index share future option", group: "day" },
   { id: "high", label: "High", kinds: "index share future option", group: "day" },
   { id: "low", label: "Low", kinds: "index share future option", group: "day" },
-  { id: "previous-close", label: "Prev. close", kinds: "index share future option", group: "day" },
-  { id: "average", label: "Average", kinds: "share future option", group: "day" },
+  { id: "previous-close", label: "Prev.", kinds: "index share future option", group: "day" },
+  { id: "average", label: "Avg.", kinds: "share future option", group: "day" },
   { id: "volume", label: "Volume", kinds: "share future option", group: "day" },
   { id: "ltq", label: "LTQ", kinds: "share future option", group: "day" },
   { id: "ltt", label: "LTT", kinds: "index share future option", group: "day" },
   { id: "oi", label: "OI", kinds: "future option", group: "day" },
-  { id: "oi-range", label: "OI range", kinds: "future option", group: "day" },
-  { id: "lower-limit", label: "Lower limit", kinds: "share future option", group: "day" },
-  { id: "upper-limit", label: "Upper limit", kinds: "share future option", group: "day" },
+  { id: "oi-change", label: "ΔOI", kinds: "option", group: "day" },
+  { id: "oi-low", label: "OI low", kinds: "future option", group: "day" },
+  { id: "oi-high", label: "OI high", kinds: "future option", group: "day" },
+  { id: "lower-limit", label: "Circuit ↓", kinds: "share future option", group: "day" },
+  { id: "upper-limit", label: "Circuit ↑", kinds: "share future option", group: "day" },
   { id: "iv", label: "IV", kinds: "option", group: "greeks" },
   { id: "delta", label: "Delta", kinds: "option", group: "greeks" },
   { id: "gamma", label: "Gamma", kinds: "option", group: "greeks" },
   { id: "theta", label: "Theta", kinds: "option", group: "greeks" },
   { id: "vega", label: "Vega", kinds: "option", group: "greeks" },
-  { id: "oi-change", label: "ΔOI", kinds: "option", group: "greeks" },
   { id: "intrinsic", label: "Intrinsic", kinds: "option", group: "greeks" },
   { id: "time-value", label: "Time value", kinds: "option", group: "greeks" },
 ]);
@@ -82,7 +83,9 @@ export const EXPLANATIONS = Object.freeze({
   average: "Average price of all trades of the day, by volume",
   ltq: "Quantity of the last trade",
   ltt: "Time of the last trade, IST",
-  "oi-range": "Lowest and highest open interest of the day",
+  "previous-close": "Close of the session before",
+  "oi-low": "Lowest open interest of the day",
+  "oi-high": "Highest open interest of the day",
   "lower-limit": "Price band of the exchange as of the last instrument list; it may be widened during the day",
   "upper-limit": "Price band of the exchange as of the last instrument list; it may be widened during the day",
   iv: "Implied volatility in percent, of the option out of the money at this strike",
@@ -127,24 +130,18 @@ function describeDay({ instrument, quote, details }) {
     ltq: countFact(day?.ltq ?? null, missing),
     ltt: fact(traded, quote === null || quote.ltp === null ? NO_PACKET : "The broker states no time of the last trade"),
     oi: countFact(quote?.oi ?? null, NO_PACKET),
-    "oi-range": describeRange(details),
+    ...describeRange(details),
     "lower-limit": price(instrument.lower_limit, NO_LIMIT),
     "upper-limit": price(instrument.upper_limit, NO_LIMIT),
   };
 }
 
-/** @param {Details | null} details @returns {Fact} */
+/** @param {Details | null} details @returns {Record<string, Fact>} */
 function describeRange(details) {
-  const range = details?.oiRange ?? null;
-  if (range === null) {
-    return unknown(NO_PACKET);
-  }
   // The broker sends 0 for both before the exchange has published any open interest of the day.
-  if (range.high === 0) {
-    return unknown("The exchange has published no open interest today");
-  }
-  const text = `${format.formatCompact(range.low)} – ${format.formatCompact(range.high)}`;
-  return { text, title: `${format.formatWhole(range.low)} to ${format.formatWhole(range.high)}` };
+  const range = details?.oiRange?.high === 0 ? null : (details?.oiRange ?? null);
+  const why = details?.oiRange?.high === 0 ? "The exchange has published no open interest today" : NO_PACKET;
+  return { "oi-low": countFact(range?.low ?? null, why), "oi-high": countFact(range?.high ?? null, why) };
 }
 
 /** @param {Subject} subject @returns {Record<string, Fact>} */
@@ -238,10 +235,17 @@ export function describeChange(quote, tickSize) {
   return { text, direction: format.directionOf(change) };
 }
 
-/** @param {Instrument} instrument  The contract in words: 26,000 CE · 1 Dec 26 · lot 65. */
-export function describeContract({ kind, strike, option_type: type, expiry, lot_size: lot }) {
+/** @param {Instrument} instrument  Its name in few words: NIFTY 26,000 CE, NIFTY FUT, Reliance Industries. */
+export function describeName({ kind, name, symbol, strike, option_type: type }) {
+  if (strike !== null) {
+    return `${symbol} ${format.formatStrike(strike)} ${type ?? ""}`;
+  }
+  return kind === "future" ? `${symbol} FUT` : name;
+}
+
+/** @param {Instrument} instrument  What else tells it from others: 1 Dec · lot 65. */
+export function describeContract({ kind, expiry, lot_size: lot }) {
   const parts = [
-    strike === null ? "" : `${format.formatStrike(strike)} ${type ?? ""}`,
     expiry === null ? "" : format.formatExpiry(expiry),
     kind === "index" ? "index" : kind === "share" && lot <= 1 ? "share" : `lot ${format.formatWhole(lot)}`,
   ];

@@ -8,6 +8,7 @@ import {
   describeContract,
   describeDepth,
   describeFigures,
+  describeName,
   describeState,
   EXPLANATIONS,
   listFigures,
@@ -22,6 +23,8 @@ import { byId, byIdAs, make } from "./dom.js";
 /** Whether the instrument is on a list of the trader, and marked *keep*. @typedef {{keep: boolean} | null} Listed */
 
 const LEVELS = 5;
+/** Chosen: from here on a price with two decimals does not fit in its column in the usual size. */
+const LONG_PRICE = 100_000;
 
 /** Three cells of one side of one level. */
 class LevelCells {
@@ -96,8 +99,8 @@ export class DetailPanel {
     if (isOther) {
       this.#ltp.forget();
     }
-    byId("detail-name").textContent = instrument.name;
-    byId("detail-name").title = instrument.token;
+    byId("detail-name").textContent = describeName(instrument);
+    byId("detail-name").title = `${instrument.name} · ${instrument.token}`;
     byId("detail-exchange").textContent = instrument.exchange;
     byId("detail-contract").textContent = `${describeContract(instrument)}${instrument.over ? " · over" : ""}`;
     for (const id of ["detail-bid-quantity", "detail-ask-quantity"]) {
@@ -136,6 +139,7 @@ export class DetailPanel {
     this.#change.write(change.text);
     setAttribute(this.#section, "data-direction", change.direction);
     setAttribute(this.#section, "data-quote", state);
+    setAttribute(this.#section, "data-digits", (quote?.ltp ?? 0) >= LONG_PRICE ? "many" : "few");
     const standing = describeState(subject);
     this.#state.write(standing.text);
     setAttribute(this.#state.node, "title", standing.title);
