@@ -43,13 +43,19 @@ def test_the_empty_terminal_has_no_violation(page: Page) -> None:
     check(page)
 
 
-def test_a_chain_with_its_list_has_no_violation(page: Page) -> None:
+def test_a_chain_with_its_list_has_no_violation_live_and_stale(page: Page, stack: Stack) -> None:
     add_reliance(page)
     expect(page.locator(".strike-row")).to_have_count(25)
     page.locator("button[data-columns=both]").click()
     page.keyboard.press("c")
     expect(page.locator("#charts")).to_be_visible()
+    page.locator(".strike-row.atm .call.ltp").click()
+    expect(page.locator("#detail")).to_have_attribute("data-quote", "live")
 
+    check(page)
+
+    stack.freeze_feed()
+    expect(page.locator("#detail")).to_have_attribute("data-quote", "stale")
     check(page)
 
 
@@ -77,6 +83,6 @@ def test_each_view_of_a_phone_has_no_violation(page: Page) -> None:
     add_reliance(page)
     expect(page.locator(".strike-row")).to_have_count(25)
 
-    for name in ("Chain", "List"):
+    for name in ("Chain", "Detail", "List"):
         page.get_by_role("tab", name=name).click()
         check(page)

@@ -79,7 +79,7 @@ def test_a_layout_is_in_the_cycle_and_the_palette_and_in_the_export(page: Page, 
     page.locator("#chain").focus()
     page.keyboard.press("g")
     expect(ladder).to_have_attribute("data-columns", "trade")
-    for _ in ("greeks", "both", "layout"):
+    for _ in ("greeks", "both", "straddle", "layout"):
         page.keyboard.press("g")
     expect(ladder).to_have_attribute("data-columns", "layout")
     page.keyboard.press("g")
