@@ -10,18 +10,14 @@ import { ConnectionChip } from "./chip.js";
 import { ColumnChoice } from "./column_choice.js";
 import { DetailDrawer } from "./detail_drawer.js";
 import { entryAt, openFromGrid, optionAt } from "./detail_sources.js";
-import { byId, byIdAs, makeButton } from "./dom.js";
+import { byId, byIdAs } from "./dom.js";
 import { offerDownload } from "./download.js";
 import { Entries } from "./entries.js";
 import { judgeHealth } from "./health.js";
-import { offerHelp } from "./help.js";
 import { titleOf } from "./hits.js";
-import { bindKeys, LIST_KEYS } from "./keys.js";
 import { closeFromOutside } from "./menus.js";
 import { Notices } from "./notices.js";
 import { ChainOpening } from "./opening.js";
-import { listPageCommands, press, stepStrikes } from "./page_commands.js";
-import { Palette } from "./palette.js";
 import { ChainPanel } from "./panel.js";
 import { browserStorage, RecentItems } from "./recent.js";
 import { ScreenPause } from "./screen_pause.js";
@@ -29,6 +25,7 @@ import { SearchBox } from "./search.js";
 import { MarketSocket } from "./socket.js";
 import { StatusLine } from "./status_line.js";
 import { IndexStrip } from "./strip.js";
+import { offerKeys, offerShortcuts } from "./terminal_keys.js";
 import { TabTitle } from "./title.js";
 import { legsOf } from "./underlying.js";
 import { Views } from "./views.js";
@@ -47,8 +44,6 @@ const HIDDEN_RATE_HZ = 1;
 const CHECK_EVERY_MS = 250;
 /** Required: analytics are unknown this long after their last frame. STALE_SECONDS: marketdata/derived_board.py. */
 const ANALYTICS_KEPT_MS = 3_000;
-/** Chosen: they fit in one row of a phone. */
-const SHORTCUTS = 3;
 
 class Terminal {
   #boot = JSON.parse(byId("boot").textContent ?? "{}");
@@ -144,14 +139,23 @@ class Terminal {
   #analyticsEndAt = Infinity;
 
   start() {
-    this.#offerShortcuts();
+    offerShortcuts(this.#boot.indices, this.#opening);
     offerOwnTab(() => this.#panel.chain);
     offerDownload(this.#panel, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
     closeFromOutside(/** @type {HTMLDetailsElement} */ (byId("user-menu")), byId("user-summary"));
     window.addEventListener("online", () => this.#socket.reconnectNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
-    this.#offerKeys();
+    offerKeys({
+      indices: this.#boot.indices,
+      charts: this.#charts,
+      columns: this.#columns,
+      entries: this.#entries,
+      opening: this.#opening,
+      panel: this.#panel,
+      pause: this.#pause,
+      toggleDetail: () => this.#toggleDetail(),
+    });
     this.#socket.setRate(RATE_HZ);
     this.#socket.watch("strip", { instruments: this.#strip.instrumentIds });
     this.#socket.watch("list", { watchlist: true });
@@ -162,46 +166,6 @@ class Terminal {
     this.#entries.request();
     // A timer, not the next frame: a dead feed or socket sends nothing that could trigger the check.
     setInterval(() => this.#checkHealth(), CHECK_EVERY_MS);
-  }
-
-  #offerKeys() {
-    /** @type {import("./keys.js").KeyActions} */
-    const actions = {
-      "?": () => showHelp(),
-      " ": () => this.#pause.toggle(),
-      c: () => this.#charts.toggle(),
-      d: () => this.#toggleDetail(),
-      g: () => this.#columns.next(),
-      ".": () => this.#panel.scrollToAtm(),
-      "[": () => this.#panel.stepExpiry(-1),
-      "]": () => this.#panel.stepExpiry(1),
-      "+": () => stepStrikes(1, this.#panel.chain?.strikes.length ?? 0),
-      "-": () => stepStrikes(-1, this.#panel.chain?.strikes.length ?? 0),
-      a: () => press("chain-add"),
-      ...Object.fromEntries(LIST_KEYS.map((key, index) => [key, () => this.#entries.chooseList(index)])),
-    };
-    const showHelp = offerHelp(actions);
-    bindKeys(actions);
-    const palette = new Palette(() =>
-      listPageCommands({
-        chains: [...this.#boot.indices.map((/** @type {{symbol: string}} */ { symbol }) => ({ symbol })), ...this.#listedChains()],
-        onOpen: (request) => this.#opening.open(request),
-        onReturn: () => this.#panel.scrollToAtm(),
-        onHelp: showHelp,
-      }),
-    );
-    byId("palette-open").addEventListener("click", () => palette.toggle());
-  }
-
-  /** @returns {ChainRequest[]} */
-  #listedChains() {
-    return this.#entries.chains.map(({ symbol, exchange, expiry }) => ({ symbol, exchange, ...(expiry !== null && { expiry }) }));
-  }
-
-  #offerShortcuts() {
-    for (const { symbol } of this.#boot.indices.slice(0, SHORTCUTS)) {
-      byId("shortcuts").append(makeButton({ class: "chip", text: symbol }, () => this.#opening.open({ symbol })));
-    }
   }
 
   // --- messages and frames
