@@ -10,21 +10,14 @@ their cell and fade for 350 ms. Needs a Chromium on the PATH; ends with a messag
 
 # ruff: noqa: I001  Importing the database sets Django up.
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from benchmarks.database import own_database
-from benchmarks.pages import new_page
 from benchmarks.report import Figure, record
+from benchmarks.terminal_page import open_terminal
 
-from django.conf import settings
-from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import CDPSession, Page
 
-from tests.e2e.chromium import FLAGS, find_chromium
-from tests.e2e.stack import Stack, running_stack
-from tests.integration.subscriptions.feed.feed_workers import running_worker
+from tests.e2e.stack import Stack
 
 SYMBOL = "NIFTY"
 PRESETS = ("trade", "greeks", "both")
@@ -98,23 +91,11 @@ def record_all(found: Sequence[tuple[float, float]], faded: tuple[float, float])
 
 def main() -> None:
     """Measure and record."""
-    chromium = find_chromium()
-    if chromium is None:
-        print("bench_screen: no Chromium on the PATH")
-        return
-    # Playwright leaves its event loop running in this thread, which uses the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
-    settings.REDIS_PREFIX = "bench-screen"
-    with TemporaryDirectory() as folder, own_database(), running_stack(Path(folder)) as stack:
-        worker = running_worker(Path(folder), name="analytics", simulator=stack.simulator, queue="analytics")
-        with worker, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-            with new_page(browser, stack) as page:
-                session = page.context.new_cdp_session(page)
-                session.send("Performance.enable")
-                open_chain(page, stack)
-                found = [measure(page, session, preset) for preset in PRESETS]
-                page.evaluate(FADE)
-                faded = measure(page, session, PRESETS[-1])
-            browser.close()
+    with open_terminal("bench_screen") as (page, stack):
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        open_chain(page, stack)
+        found = [measure(page, session, preset) for preset in PRESETS]
+        page.evaluate(FADE)
+        faded = measure(page, session, PRESETS[-1])
     record_all(found, faded)
