@@ -67,15 +67,15 @@ const FIGURES = Object.freeze([
   { id: "oi-change", label: "ΔOI", kinds: "option", group: "day" },
   { id: "oi-low", label: "OI low", kinds: "future option", group: "day" },
   { id: "oi-high", label: "OI high", kinds: "future option", group: "day" },
-  { id: "lower-limit", label: "Circuit ↓", kinds: "share future option", group: "day" },
-  { id: "upper-limit", label: "Circuit ↑", kinds: "share future option", group: "day" },
+  { id: "lower-limit", label: "Circ. ↓", kinds: "share future option", group: "day" },
+  { id: "upper-limit", label: "Circ. ↑", kinds: "share future option", group: "day" },
   { id: "iv", label: "IV", kinds: "option", group: "greeks" },
   { id: "delta", label: "Delta", kinds: "option", group: "greeks" },
   { id: "gamma", label: "Gamma", kinds: "option", group: "greeks" },
   { id: "theta", label: "Theta", kinds: "option", group: "greeks" },
   { id: "vega", label: "Vega", kinds: "option", group: "greeks" },
   { id: "intrinsic", label: "Intrinsic", kinds: "option", group: "greeks" },
-  { id: "time-value", label: "Time value", kinds: "option", group: "greeks" },
+  { id: "time-value", label: "Time", kinds: "option", group: "greeks" },
 ]);
 
 /** Explanations of figures whose short name is not enough. @type {Record<string, string>} */
@@ -95,7 +95,7 @@ export const EXPLANATIONS = Object.freeze({
   vega: "Change of the value for one percentage point of volatility, in rupees",
   "oi-change": "Open interest less that of the previous close",
   intrinsic: "What the option would be worth at expiry at this price of the underlying",
-  "time-value": "Price less the intrinsic value",
+  "time-value": "Time value: the price less the intrinsic value",
 });
 
 /** @param {Instrument["kind"]} kind  The figures that an instrument of this kind has. */
