@@ -28,6 +28,11 @@ _APPEND: Final = """
 if tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0') > tonumber(ARGV[1]) then return -1 end
 local size, points, count = tonumber(ARGV[3]), ARGV[4], 0
 for i = 2, #KEYS do
+  -- Damaged values end: all points after damaged bytes would be read at the wrong places.
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= 'none' and (kind ~= 'string' or redis.call('STRLEN', KEYS[i]) % size ~= 0) then
+    redis.call('DEL', KEYS[i])
+  end
   local point = string.sub(points, (i - 2) * size + 1, (i - 1) * size)
   local last = redis.call('GETRANGE', KEYS[i], -size, -1)
   if #last < size or struct.unpack('<I4', last) < struct.unpack('<I4', point) then

@@ -28,12 +28,13 @@ ENTRY_KIND_OF: Final = {
     InstrumentType.FUTIDX: EntryKind.FUTURE,
     InstrumentType.FUTSTK: EntryKind.FUTURE,
     InstrumentType.FUTCOM: EntryKind.FUTURE,
+    InstrumentType.FUTCUR: EntryKind.FUTURE,
     InstrumentType.OPTIDX: EntryKind.OPTION,
     InstrumentType.OPTSTK: EntryKind.OPTION,
     InstrumentType.OPTFUT: EntryKind.OPTION,
     InstrumentType.INDEX: EntryKind.INDEX,
 }
-"""The entry that has an instrument alone. Currencies have none."""
+"""The entry that has an instrument alone. Options of currencies have none."""
 MAX_QUOTED: Final = 64  # Characters of the caller's text that an error repeats; the column's length.
 
 
@@ -134,12 +135,15 @@ def get_entry_of(
     expiry: date | None = None,
     side: market.Side | None = None,
     instrument_id: int | None = None,
+    list_name: str | None = None,
 ) -> WatchlistEntry:
     """Return the entry that these fields name, as an addition does; fields that only one entry has suffice.
 
     Raises UnknownEntry, or AmbiguousEntry if they match several.
     """
     of_kind = _rows(user_id).filter(kind=kind)
+    if list_name is not None:
+        of_kind = of_kind.filter(list_name=list_name)
     if symbol is None:
         return _only(list(of_kind.filter(instrument=instrument_id)), kind, f"instrument {instrument_id}", None)
     if expiry is not None:
@@ -160,6 +164,8 @@ def _only(entries: Sequence[WatchlistEntry], kind: EntryKind, name: str, expiry:
     if len(entries) > 1:
         expiries = [one.expiry.isoformat() for one in entries if one.expiry]
         more = "expiry, strike and option_type" if kind is EntryKind.OPTION else "the expiry or the exchange"
+        if len({(one.instrument_id, one.exchange_segment, one.expiry) for one in entries}) == 1:
+            more = "the list"
         raise AmbiguousEntry(f"Several entries match {name}; give {more}.", expiries=expiries)
     return entries[0]
 

@@ -82,6 +82,8 @@ class RemoveSerializer(TargetSerializer):
     user_id = OwnUserField()
     entry_id = IdField(required=False)
     instrument_type = serializers.ChoiceField(EntryKind.choices, required=False)
+    # For a target that is on several lists.
+    list = ListNameField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that the entry is named by its id or by its target, not by both."""

@@ -57,6 +57,7 @@ class RemoveView(GenericAPIView[Any]):
         if entry_id is None:
             entry_id = selectors.get_entry_of(
                 user_id=user_id,
+                list_name=named.get("list"),
                 **serializers.target_fields(named),
             ).pk
         entry, release = services.remove_entry(

@@ -112,7 +112,8 @@ def _resolve_detail(
     instrument, ids = one.instrument, (watch.instrument_id,)
     if is_opening and user_id is not None:
         subscription_services.note_views([subscription_services.View(user_id, instrument_ids=ids)], now=now)
-    if claims_view:
+    # What held it until now may have ended: a window that moved, a chain that its trader removed.
+    if claims_view or _not_streaming(ids):
         subscription_services.claim_instrument_view(
             instrument_id=watch.instrument_id, user_id=user_id, is_opening=is_opening, now=now
         )

@@ -30,6 +30,7 @@ MAX_LAYOUTS: Final = 6
 """Layouts of one trader. Chosen: beside the presets they are reached by a few presses of `g`."""
 MAX_LAYOUT_NAME: Final = 24
 """Characters of the name of a layout. Chosen: it stands on a button in the bar of the chain."""
+MAX_QUOTED: Final = 32  # Characters of an unknown column that an error repeats; the longest stored one.
 # Of a stored layout whose columns have all gone: it stays on its button, where the trader can change or delete it.
 _LAST_RESORT: Final = ("ltp",)
 
@@ -48,7 +49,7 @@ def describe_fault(columns: Sequence[str]) -> str | None:
         return "A layout needs at least one column."
     unknown = next((one for one in columns if one not in _KNOWN), None)
     if unknown is not None:
-        return f"There is no column {unknown!r}."
+        return f"There is no column {unknown[:MAX_QUOTED]!r}."
     twice = next((one for one in columns if columns.count(one) > 1), None)
     return None if twice is None else f"The column {twice!r} is there twice."
 

@@ -36,7 +36,7 @@ class StreamState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Live instruments in use on all connections, and how many fit; None while the database does not answer."""
+    """Live instruments in use on all connections, and how many fit; None after the database refused to answer."""
 
     used: int | None = None
     capacity: int | None = None

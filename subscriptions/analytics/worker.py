@@ -15,8 +15,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Final
 
+import numpy as np
 import psycopg
 from django.db import Error as DatabaseError
 
@@ -24,6 +26,7 @@ from marketdata.derived_board import DerivedPublisher
 from marketdata.domain.analytics.derived_rows import DerivedFrame, Rows, differs
 from marketdata.domain.analytics.straddle_points import minute_of
 from marketdata.domain.changes import Changes
+from marketdata.domain.instruments import SeriesKey
 from marketdata.domain.quote_rows import FrameKind
 from marketdata.domain.sessions import SessionBook
 from marketdata.quote_board import BoardError, StaleEpoch
@@ -81,6 +84,7 @@ class AnalyticsWorker:
         self._scanner = Scanner()
         # The last minute of which points were stored.
         self._straddles_of = 0
+        self._stored: set[SeriesKey] = set()
 
     async def run(self) -> None:
         """Run until stopped; raises every unexpected error."""
@@ -208,16 +212,23 @@ class AnalyticsWorker:
     async def _store_straddles(
         self, hub: QuoteHub, straddles: StraddleWriter, epoch: int, computed: "_Computed", *, now_ms: int
     ) -> None:
-        """Store a point of each live straddle, once a minute; while there is none, try again in a second."""
-        minute = minute_of(now_ms)
-        if minute == self._straddles_of or computed.engine is None or hub.feed is None:
+        """Store a point of each straddle in the first second of a minute in which it is live."""
+        if computed.engine is None or hub.feed is None:
             return
+        if (minute := minute_of(now_ms)) != self._straddles_of:
+            self._straddles_of, self._stored = minute, set()
         series, points = take_points(
             computed.engine.universe, computed.analytics.series, hub.mirror, hub.feed, now_ms=now_ms
         )
-        if series:
-            await straddles.append(series, points, epoch=epoch)
-            self._straddles_of = minute
+        missing = [one not in self._stored for one in series]
+        if not any(missing):
+            return
+        try:
+            found = list(compress(series, missing))
+            await straddles.append(found, points[np.array(missing)], epoch=epoch)
+            self._stored.update(found)
+        except (BoardError, OSError) as error:
+            logger.warning("straddles of the minute not stored (%s)", type(error).__name__)
 
     async def _cache(self, publisher: DerivedPublisher, epoch: int, computed: "_Computed") -> None:
         """Write what changed since the last time; everything if that is unknown, or if Redis has lost it."""

@@ -30,7 +30,8 @@ class Evictable(Enum):
     """The chains that may be evicted for an added item."""
 
     NONE = "none"
-    VIEWS = "views"  # chains that browsers only show
+    INSTRUMENT_VIEWS = "instrument_views"  # single instruments that browsers only show
+    VIEWS = "views"  # these, and chains that browsers only show
     CHAINS = "chains"  # all of tier A
 
 

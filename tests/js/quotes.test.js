@@ -51,6 +51,21 @@ test("changes that follow are applied and marked", () => {
   assert.deepEqual([...cache.takeChanged()], []);
 });
 
+test("a frozen cache answers with the quotes of that moment, and with new instruments", () => {
+  const cache = new QuoteCache();
+  cache.apply(makeFrame("snapshot", 1, [makeQuote(41)]));
+  cache.freeze();
+
+  cache.apply(makeFrame("changes", 2, [makeQuote(41, { ltp: 101 }), makeQuote(42, { ltp: 7 })]));
+
+  assert.equal(cache.find(41)?.ltp, 100);
+  assert.equal(cache.find(42)?.ltp, 7);
+  cache.takeChanged();
+  cache.thaw();
+  assert.equal(cache.find(41)?.ltp, 101);
+  assert.deepEqual([...cache.takeChanged()].sort(), [41, 42]);
+});
+
 test("a gap, another epoch or changes before a snapshot are rejected", () => {
   const cache = new QuoteCache();
   assert.equal(cache.apply(makeFrame("changes", 1, [makeQuote(41)])), false);

@@ -171,6 +171,8 @@ export class AnalyticsCache {
   /** @type {Set<number>} */
   #changed = new Set();
   #isChanged = false;
+  /** Of the moment in which the screen stood still. @type {{options: ReadonlyMap<number, OptionAnalytics>, series: ReadonlyMap<number, SeriesAnalytics>} | null} */
+  #frozen = null;
   /** Of the newest frame, epoch in ms by the server's clock. */
   serverTimeMs = 0;
 
@@ -200,14 +202,26 @@ export class AnalyticsCache {
     this.#series.clear();
   }
 
+  /** Answer with the present analytics from now on: the screen stands still. Frames are applied all the same. */
+  freeze() {
+    this.#frozen = { options: new Map(this.#options), series: new Map(this.#series) };
+  }
+
+  /** Answer with the newest analytics again. */
+  thaw() {
+    this.#frozen = null;
+    this.#isChanged = true;
+    this.#options.forEach((_, instrumentId) => this.#changed.add(instrumentId));
+  }
+
   /** @param {number} instrumentId */
   findOption(instrumentId) {
-    return this.#options.get(instrumentId) ?? null;
+    return this.#frozen?.options.get(instrumentId) ?? this.#options.get(instrumentId) ?? null;
   }
 
   /** @param {number} seriesId */
   findSeries(seriesId) {
-    return this.#series.get(seriesId) ?? null;
+    return this.#frozen?.series.get(seriesId) ?? this.#series.get(seriesId) ?? null;
   }
 
   /** Return the options that changed since the last call, and forget them; null if no series changed either. */

@@ -103,6 +103,8 @@ export class QuoteCache {
   #serverTimeMs = 0;
   #isRestarted = false;
   #holdUntilMs = 0;
+  /** The quotes of the moment in which the screen stood still. @type {ReadonlyMap<number, Quote> | null} */
+  #frozen = null;
   isReceiving = false;
 
   /** @type {Feed | null} */
@@ -153,12 +155,24 @@ export class QuoteCache {
     this.#quotes = new Map(isHolding ? [...former].map(([id, quote]) => [id, { ...quote, connection: 0 }]) : []);
   }
 
+  /** Answer with the present quotes from now on: the screen stands still. Frames are applied all the same. */
+  freeze() {
+    this.#frozen = new Map(this.#quotes);
+  }
+
+  /** Answer with the newest quotes again. */
+  thaw() {
+    this.#frozen = null;
+    this.markAll();
+  }
+
   /**
-   * Return the newest quote: of the feed, and before it has a price, the broker's last one; null without either.
+   * Return the newest quote: of the feed, and before it has a price, the broker's last one; null without either. While
+   * the cache is frozen, the quote of that moment, of instruments that it had then.
    * @param {number} instrumentId
    */
   find(instrumentId) {
-    const quote = this.#quotes.get(instrumentId) ?? null;
+    const quote = this.#frozen?.get(instrumentId) ?? this.#quotes.get(instrumentId) ?? null;
     return quote === null || quote.ltp === null ? (this.#brokerQuotes.get(instrumentId) ?? quote) : quote;
   }
 

@@ -14,7 +14,7 @@ an instrument that a chain outside the reading holds as well is not freed by evi
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
@@ -37,7 +37,8 @@ EVICTED_NOTICE: Final = "evicted"
 
 _CHAIN: Final = "exchange_segment, underlying_symbol, expiry, width, instrument_id"
 _UNIT: Final = f"{_CHAIN}, kind = 'view'"
-_EVICTABLE_KINDS: Final = "tier = 'A' AND kind <> 'spot' AND (kind = 'view' OR NOT %(only_views)s)"
+_EVICTABLE_KINDS: Final = """tier = 'A' AND kind <> 'spot' AND CASE %(may_evict)s
+    WHEN 'chains' THEN true WHEN 'views' THEN kind = 'view' ELSE kind = 'view' AND instrument_id IS NOT NULL END"""
 
 # The chain that the added claims belong to is spared as a whole: evicting its other claims frees nothing. In the order
 # of `domain.eviction`.
@@ -127,8 +128,7 @@ class _Eviction:
         if self.may_evict is Evictable.NONE:
             raise CapacityExceeded(shortage)
         needed = frozenset(one for instruments in self.wanted.values() for one in instruments)
-        only_views = self.may_evict is Evictable.VIEWS
-        chains = _choose(shortage, added_claims=list(self.wanted), needed=needed, only_views=only_views)
+        chains = _choose(shortage, added_claims=list(self.wanted), needed=needed, may_evict=self.may_evict)
         cause = Cause(LogReason.CAPACITY, self.cause.actor, self.cause.now)
         released = _evict([one.claim_ids for one in chains], cause=cause, held_next=needed)
         self.evicted += [one for one, chain in zip(released, chains, strict=True) if not chain.is_view]
@@ -172,28 +172,29 @@ def set_pinned(*, claim_ids: Collection[int], is_pinned: bool, actor: str, now: 
 
 
 def _choose(
-    shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int], only_views: bool
+    shortage: Shortage, *, added_claims: Sequence[int], needed: Collection[int], may_evict: Evictable
 ) -> Sequence[_Oldest]:
     """Return the chains to evict. Raises CapacityExceeded if all chains do not suffice."""
     limit = first_limit = 2 + shortage.shortfall // USUAL_LEGS
     while True:
-        chains = _list_oldest(added_claims, limit, only_views=only_views)
+        chains = _list_oldest(added_claims, limit, may_evict=may_evict)
         chosen = choose(_list_candidates(chains, needed), shortfall=shortage.shortfall)
         if chosen:
             return [chains[one.key] for one in chosen]
         # The first failure counts what all chains would free, so a hopeless request is refused without reading them
         # all. A reading shorter than its limit has seen every chain: no further one can succeed.
         if len(chains) < limit or limit == first_limit:
-            freeable = _count_freeable(added_claims, needed, only_views=only_views)
+            freeable = _count_freeable(added_claims, needed, may_evict=may_evict)
             if freeable < shortage.shortfall:
                 raise CapacityExceeded(shortage, freeable=freeable)
         limit *= READING_GROWTH
 
 
-def _list_oldest(added_claims: Sequence[int], limit: int, *, only_views: bool) -> Mapping[int, _Oldest]:
+def _list_oldest(added_claims: Sequence[int], limit: int, *, may_evict: Evictable) -> Mapping[int, _Oldest]:
     """Return the chains that are evicted first, by key."""
     with connection.cursor() as cursor:
-        cursor.execute(_LIST_OLDEST, {"added_claims": list(added_claims), "limit": limit, "only_views": only_views})
+        values: dict[str, Any] = {"added_claims": list(added_claims), "limit": limit, "may_evict": may_evict.value}
+        cursor.execute(_LIST_OLDEST, values)
         return {key: _Oldest(*columns) for key, *columns in cursor.fetchall()}
 
 
@@ -207,10 +208,11 @@ def _list_candidates(chains: Mapping[int, _Oldest], needed: Collection[int]) -> 
     return [Candidate(key, one.viewed_at, holds[key], one.is_view) for key, one in chains.items()]
 
 
-def _count_freeable(added_claims: Sequence[int], needed: Collection[int], *, only_views: bool) -> int:
+def _count_freeable(added_claims: Sequence[int], needed: Collection[int], *, may_evict: Evictable) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            _COUNT_FREEABLE, {"added_claims": list(added_claims), "needed": list(needed), "only_views": only_views}
+            _COUNT_FREEABLE,
+            {"added_claims": list(added_claims), "needed": list(needed), "may_evict": may_evict.value},
         )
         row = cursor.fetchone()
     return int(row[0]) if row else 0

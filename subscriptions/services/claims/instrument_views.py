@@ -1,8 +1,9 @@
 """View claims of single instruments: a page that shows the details of one makes it stream.
 
 As for chains (`view_claims`): one claim for each instrument, of no trader, evicted first, gone a minute after its last
-view. An instrument makes none while something streams it that does not end with a trader: tier B, the spot of a chain,
-or a chain that a browser shows. So a trader who looks at one option of the open chain after the other claims nothing.
+view. It evicts other single instruments only: a chain that a browser shows would not find its room again. An instrument
+makes none while tier B streams it, or it is the spot of a chain, or of a chain that a browser shows. So a trader who
+looks at one option of the open chain after the other claims nothing. When that ends, the page claims it.
 """
 
 import logging
@@ -24,9 +25,9 @@ from subscriptions.services.placement.lock import PlacementBusy, nudge_owners_on
 
 logger = logging.getLogger(__name__)
 
-# Chosen: web processes note views each half minute, and a chain ends a minute after its last one. So an instrument of a
-# chain that was closed gets its own claim before that of the chain is released.
-SHOWN_WITHIN: Final = timedelta(seconds=30)
+# Chosen: web processes note views each half minute, a busy one some seconds later, and a chain ends a minute after its
+# last one. So an instrument of a chain that was closed gets its own claim before that of the chain is released.
+SHOWN_WITHIN: Final = timedelta(seconds=40)
 
 # SKIP LOCKED: as in `view_claims`.
 _NOTE: Final = """
@@ -67,14 +68,14 @@ def note_instruments(viewed: Mapping[int, datetime]) -> Set[int]:
 def claim_instrument_view(*, instrument_id: int, user_id: int | None, is_opening: bool, now: datetime) -> bool:
     """Make an instrument that a browser shows stream; return whether it is held now.
 
-    `is_opening`: this user opens it. Then views are evicted where there is no room, never a claim of a trader.
+    `is_opening`: this user opens it. Then views of other instruments are evicted where there is no room.
     """
     if not note_instruments({instrument_id: now}):
         return True
     cause = Cause(LogReason.VIEWED, name_viewer(user_id), now)
     try:
         with placement(now=now):
-            _claim(instrument_id, cause, may_evict=Evictable.VIEWS if is_opening else Evictable.NONE)
+            _claim(instrument_id, cause, may_evict=Evictable.INSTRUMENT_VIEWS if is_opening else Evictable.NONE)
     except (CapacityExceeded, PlacementBusy) as refusal:
         # The page shows what is known, and says that it does not stream; the next note tries again.
         logger.info("instrument %d is shown and does not stream: %s", instrument_id, refusal)

@@ -192,3 +192,19 @@ def test_a_wrong_request_is_a_problem(
 
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("kind", ["cut off", "a list"])
+def test_damaged_points_end_and_later_ones_are_stored(market: Listing, suite_redis: redis.Redis, kind: str) -> None:
+    series, other = market.series[0], market.series[1]
+    append([series], at=NOON)
+    (key,) = suite_redis.scan_iter(f"{settings.REDIS_PREFIX}:straddles:*")
+    if kind == "cut off":
+        suite_redis.append(key, b"x")
+    else:
+        suite_redis.delete(key)
+        suite_redis.lpush(key, "x")
+
+    append([series, other], at=NOON + timedelta(minutes=1), straddle=250.0)
+
+    assert (straddles(series), straddles(other)) == ([250.0], [250.0])

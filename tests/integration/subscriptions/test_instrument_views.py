@@ -210,3 +210,31 @@ def test_a_trader_who_adds_what_is_shown_pays_for_it(listing: Listing, asha: Use
     claim_instrument(share.pk, user_id=asha.pk)
 
     assert read_quota_use(user_id=asha.pk).used == 1
+
+
+def test_a_single_instrument_evicts_no_chain_that_a_browser_shows(listing: Listing, asha: User, vikram: User) -> None:
+    open_chain(vikram, "RELIANCE")
+    leave_free(0)
+    future = listing.futures["CRUDEOIL"][0]
+
+    shown = open_detail(asha, future, now=NOW + seconds(1))
+
+    # Its room would not suffice for the chain to return.
+    assert (shown["not_streaming"], shown["not_streaming_reason"]) == ([future.pk], "no_room")
+    assert Claim.objects.filter(kind=ClaimKind.VIEW).exclude(expiry=None).count() == 1
+    check_invariants()
+
+
+def test_what_shows_an_instrument_claims_it_when_its_chain_has_ended(listing: Listing, asha: User) -> None:
+    share = listing.spots["RELIANCE"]
+    chain = claim_chain(listing.series_of("RELIANCE"), user_id=asha.pk)
+    assert open_detail(asha, share)["not_streaming"] == []
+    assert views() == []
+    release_claim(chain.claim_id)
+
+    # The page reads the instrument again because its streaming has changed.
+    watch = WatchDetail("detail", share.pk)
+    again = resolve_watch(watch=watch, user_id=None, is_opening=False, now=NOW + seconds(1)).message
+
+    assert again["not_streaming"] == []
+    assert views() == [share.pk]

@@ -56,6 +56,20 @@ def test_a_new_list_stands_behind_the_others_and_takes_entries(client_of_asha: A
     assert answer["quota"] == {"quota": 5_000, "used": 2, "left": 4_998}
 
 
+def test_an_item_on_two_lists_is_removed_from_the_one_that_is_named(client_of_asha: APIClient) -> None:
+    make_lists(client_of_asha, "Banks")
+    for name in ("Main", "Banks"):
+        client_of_asha.post(ADD, {**TCS, "list": name})
+
+    refused = client_of_asha.post("/api/v2/watchlist/remove", TCS)
+    removed = client_of_asha.post("/api/v2/watchlist/remove", {**TCS, "list": "Banks"})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "ambiguous_entry")
+    assert refused.json()["detail"] == "Several entries match 'TCS'; give the list."
+    assert removed.status_code == 200
+    assert read_entries(client_of_asha) == [("Main", "TCS")]
+
+
 def test_a_list_keeps_its_place_and_its_claims_when_it_is_renamed(client_of_asha: APIClient) -> None:
     make_lists(client_of_asha, "Banks")
     client_of_asha.post(ADD, RELIANCE)

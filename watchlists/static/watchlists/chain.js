@@ -110,7 +110,7 @@ export class ChainLadder {
     } else {
       this.#build(chain);
     }
-    this.#finish(places, isSame);
+    this.#finish(places, previous?.symbol === chain.symbol && previous.exchange === chain.exchange);
     if (!isSame) {
       this.scrollToAtm();
     } else if (!isSameWidth && this.#view.isFollowing) {
@@ -126,6 +126,8 @@ export class ChainLadder {
   setColumns(columns) {
     const next = columns ?? PRESET_COLUMNS;
     if (next.join() === this.#columns.join()) {
+      // Another preset of the same cells.
+      this.#focus.leaveHidden();
       return;
     }
     this.#columns = next;
@@ -150,10 +152,10 @@ export class ChainLadder {
     return this.#straddles.isShown;
   }
 
-  /** @param {import("./ladder_view.js").Place[]} places @param {boolean} isSame */
-  #finish(places, isSame) {
+  /** @param {import("./ladder_view.js").Place[]} places @param {boolean} isSameUnderlying */
+  #finish(places, isSameUnderlying) {
     const keys = [...cellKeys(this.#columns), ...STRADDLE_COLUMNS.map((one) => one.name)];
-    this.#focus.setRows(this.#rows, keys, isSame);
+    this.#focus.setRows(this.#rows, keys, isSameUnderlying);
     this.#view.setRows(this.#rows, places);
     this.paint(null);
     this.paintAnalytics(null);

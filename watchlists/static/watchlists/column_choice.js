@@ -120,8 +120,12 @@ export class ColumnChoice {
 
   /** @param {LayoutsMessage} message */
   #take({ layouts, renamed }) {
+    const before = toStored(this.#model.choice);
     this.#model.take(readLayouts(layouts), renamed);
-    this.#store();
+    // All tabs share the stored choice: one that keeps its columns must not replace the choice of another.
+    if (toStored(this.#model.choice) !== before) {
+      this.#store();
+    }
     this.#buildButtons();
     this.#show();
     this.#menu.refresh();

@@ -16,7 +16,7 @@ import { byId } from "./dom.js";
 
 const WATCH = "detail";
 /** What has Escape for itself while it is open. */
-const OPEN_MENUS = "dialog[open], :is(.user, .notice-menu, .export, .meter)[open], [role=menu]:not([hidden]), .search-panel:not([hidden])";
+const OPEN_MENUS = "dialog[open], :is(.user, .notice-menu, .export)[open], [role=menu]:not([hidden]), .search-panel:not([hidden])";
 
 /**
  * @typedef {object} DrawerActions
@@ -119,12 +119,12 @@ export class DetailDrawer {
     this.#socket.unwatch(WATCH);
     this.#section.hidden = true;
     delete document.body.dataset["detail"];
+    this.#actions.onShown(false);
     if (hadFocus) {
       const target = this.#opener?.isConnected && this.#opener !== document.body ? this.#opener : byId("chain");
       /** @type {HTMLElement} */ (target).focus({ preventScroll: true });
     }
     this.#opener = null;
-    this.#actions.onShown(false);
     this.#actions.onChange();
   }
 
@@ -212,7 +212,7 @@ export class DetailDrawer {
 
   /** @param {KeyboardEvent} event */
   #closeByKey(event) {
-    const isInField = event.target instanceof Element && event.target.closest("input, textarea, select") !== null;
+    const isInField = event.target instanceof Element && event.target.closest("input:not(#search), textarea, select") !== null;
     if (event.key === "Escape" && this.#instrumentId !== null && !isInField && document.querySelector(OPEN_MENUS) === null) {
       event.preventDefault();
       this.close();

@@ -276,13 +276,19 @@ export class Entries {
     if (id !== null) {
       return this.#addOrExplain({ instrument_id: id, instrument_type: kind, list });
     }
-    return this.#addOrExplain({ symbol, exchange, instrument_type: kind, list, ...(expiry !== null && { expiry }) });
+    const request = { symbol, exchange, instrument_type: kind, list, ...(expiry !== null && { expiry }) };
+    // The trader stays at the chain on the screen.
+    return this.#addOrExplain(request, { isOpening: false });
   }
 
-  /** Add an entry, or show why not. @param {AddRequest | InstrumentRequest} request */
-  async #addOrExplain(request) {
+  /**
+   * Add an entry, or show why not.
+   * @param {AddRequest | InstrumentRequest} request
+   * @param {{isOpening: boolean}} [how]  Whether an added chain is opened.
+   */
+  async #addOrExplain(request, how) {
     try {
-      await this.add(request);
+      await this.add(request, how);
     } catch (error) {
       this.explain(error, request);
     }

@@ -34,9 +34,9 @@ export class GridFocus {
    * Take new rows; where the focus was in the former ones, it goes to the same strike and column.
    * @param {readonly GridRow[]} rows
    * @param {readonly string[]} keys  The names of the cells of a row, in their order.
-   * @param {boolean} isSameChain     Otherwise the place in the former chain means nothing.
+   * @param {boolean} isComparable    Whether they are of the same underlying: otherwise the former place means nothing.
    */
-  setRows(rows, keys, isSameChain) {
+  setRows(rows, keys, isComparable) {
     this.#rows = rows;
     this.#keys = keys;
     if (this.#stop !== null) {
@@ -44,13 +44,15 @@ export class GridFocus {
       this.#stop.tabIndex = -1;
       this.#stop = null;
     }
-    if (!isSameChain) {
+    if (!isComparable) {
       this.#place = null;
     }
     const place = this.#place;
     const nearest = place && nearestRow(rows, place.strike);
     // Where the column is no longer shown, at the strike.
-    const cell = place && nearest && (cellAt(nearest.row, keys.indexOf(place.key)) ?? cellAt(nearest.row, keys.indexOf("strike")));
+    const cells = place && nearest ? [place.key, "strike"].map((key) => cellAt(nearest.row, keys.indexOf(key))) : [];
+    // None is visible where another view hides the whole ladder.
+    const cell = cells.find((one) => one !== null && one.getClientRects().length > 0) ?? cells.find((one) => one !== null);
     if (cell) {
       this.#setStop(cell);
       if (this.#hadFocus && cell !== document.activeElement) {
@@ -58,6 +60,21 @@ export class GridFocus {
       }
     }
     this.#hadFocus = false;
+  }
+
+  /** The columns on the screen are others: leave a cell that is hidden now for the strike of its row. */
+  leaveHidden() {
+    const stop = this.#stop;
+    const strike = stop?.parentElement?.querySelector(".strike");
+    if (stop === null || stop.getClientRects().length > 0 || !(strike instanceof HTMLElement)) {
+      return;
+    }
+    // A browser takes the focus from a hidden element only when it paints.
+    if (stop === document.activeElement) {
+      this.focus(strike);
+    } else {
+      this.#setStop(strike);
+    }
   }
 
   /** @param {HTMLElement} cell  Tab reaches the grid here, until the trader chooses another cell. */

@@ -57,6 +57,9 @@ export function listShortcuts(actions) {
   return all.filter((one) => one.elsewhere || one.keys.some((key) => key in actions));
 }
 
+/** Keys that act again while they are held: they step through something. */
+const REPEATED = new Set(["[", "]", "+", "-"]);
+
 /**
  * Call the action of a key when it is pressed outside of an input.
  * @param {KeyActions} actions
@@ -68,7 +71,9 @@ export function bindKeys(actions) {
       return;
     }
     event.preventDefault();
-    action();
+    if (!event.repeat || REPEATED.has(event.key)) {
+      action();
+    }
   });
 }
 

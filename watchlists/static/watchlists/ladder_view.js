@@ -139,10 +139,15 @@ export class LadderView {
 
   /** @param {HTMLElement} row */
   #center(row) {
+    this.#centerRow(row);
+    this.centerSideways();
+  }
+
+  /** @param {HTMLElement} row */
+  #centerRow(row) {
     // Below the sticky head.
     const head = this.#headHeight();
     this.#scroll(row.offsetTop - head - (this.#container.clientHeight - head - row.offsetHeight) / 2);
-    this.centerSideways();
   }
 
   /** Show the strike column in the middle, where the columns do not all fit. */
@@ -184,8 +189,13 @@ export class LadderView {
   }
 
   #takeSize() {
-    if (this.#container.clientHeight > 0 && this.#follow.isOn && this.#atmRow !== null) {
-      this.returnToAtm();
+    if (this.#container.clientHeight === 0 || !this.#follow.isOn || this.#atmRow === null) {
+      return;
     }
+    this.#centerRow(this.#atmRow);
+    // What the trader is at stays in view, where a drawer or the charts have taken room.
+    document.activeElement?.closest(".strike-row > *")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.#noteOwn();
+    this.#hold();
   }
 }

@@ -1,6 +1,7 @@
 // The tabs over the watchlist, one for each list of the trader. Paint only; the page makes the changes.
 
 import { make, makeButton } from "./dom.js";
+import { browserStorage } from "./recent.js";
 import { DRAGGED_ENTRY } from "./reorder.js";
 
 /** @typedef {{name: string, entries: number}} ListSummary  Of GET watchlist/me. */
@@ -20,7 +21,8 @@ export class ListTabs {
   #actions;
   /** @type {ListSummary[]} */
   #lists = [];
-  #current = localStorage.getItem(STORED) ?? "";
+  #storage = browserStorage();
+  #current = this.#storage?.getItem(STORED) ?? "";
 
   /**
    * @param {HTMLElement} bar    A tablist.
@@ -62,7 +64,11 @@ export class ListTabs {
   /** Show the list with this name; `show` need not know it yet. @param {string} name */
   choose(name) {
     this.#current = name;
-    localStorage.setItem(STORED, name);
+    try {
+      this.#storage?.setItem(STORED, name);
+    } catch {
+      // The storage is full: the next page begins with the first list.
+    }
     this.#mark();
     this.#actions.onChoose(name);
   }

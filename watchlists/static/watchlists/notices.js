@@ -60,19 +60,26 @@ export class Notices {
     }
     this.#unread = this.#menu.open ? 0 : Math.min(this.#unread + 1, this.#list.children.length);
     this.#showCount();
-    this.#showToast(text, action, notice);
-    const line = this.#toast.firstElementChild;
+    const line = this.#showToast(text, action, notice);
     return () => {
       notice.remove();
       this.#showCount();
-      if (this.#toast.firstElementChild === line) {
+      if (line !== null && this.#toast.contains(line)) {
         this.#hide();
       }
     };
   }
 
-  /** @param {string} text @param {Action | null} action @param {HTMLElement} notice  The same one in the history. */
+  /**
+   * Show the line of a notice and return it; null where the trader is at the line of another one, which stays.
+   * @param {string} text
+   * @param {Action | null} action
+   * @param {HTMLElement} notice  The same one in the history.
+   */
   #showToast(text, action, notice) {
+    if (this.#toast.hasChildNodes() && this.#toast.matches(":hover, :focus-within")) {
+      return null;
+    }
     const line = make("div", { class: "toast" }, [make("span", { class: "toast-text", text, title: text })]);
     if (action !== null) {
       const act = () => {
@@ -87,6 +94,7 @@ export class Notices {
     line.append(makeButton({ class: "icon-button", ...labels }, () => this.#hide()));
     this.#toast.replaceChildren(line);
     this.#hideLater();
+    return line;
   }
 
   #hideLater() {

@@ -22,11 +22,12 @@ const CHAIN_BUTTONS = [
  * @param {object} page
  * @param {readonly ChainRequest[]} page.chains  Of the indices and of the list.
  * @param {(request: ChainRequest) => void} page.onOpen
+ * @param {() => void} page.onSearch
  * @param {() => void} page.onReturn  To the strike at the money.
  * @param {() => void} page.onHelp
  * @returns {Command[]}
  */
-export function listPageCommands({ chains, onOpen, onReturn, onHelp }) {
+export function listPageCommands({ chains, onOpen, onSearch, onReturn, onHelp }) {
   return [
     ...chains.map((request) => ({ name: nameOfChain(request), group: "Chain", run: () => onOpen(request) })),
     ...buttonsIn("#chain-expiries button").map((one) => toCommand(one, "Expiry", `Expiry ${one.firstChild?.textContent ?? ""}`)),
@@ -35,7 +36,7 @@ export function listPageCommands({ chains, onOpen, onReturn, onHelp }) {
     ...(isOffered(byId("recenter")) ? [{ name: "Go to the strike at the money and follow the spot", group: "Chain", hint: ".", run: onReturn }] : []),
     ...listStrikes(),
     ...Object.entries(THEMES).map(([theme, words]) => ({ name: `Theme ${words}`, group: "Theme", run: () => void chooseTheme(theme) })),
-    { name: "Search for an instrument", group: "Go to", hint: "/", run: () => byId("search").focus() },
+    { name: "Search for an instrument", group: "Go to", hint: "/", run: onSearch },
     ...linksOfPages().map((one) => toCommand(one, "Page", one.textContent?.trim() ?? "")),
     { name: "Keys", group: "Help", hint: "?", run: onHelp },
   ];

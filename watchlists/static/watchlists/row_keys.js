@@ -16,6 +16,9 @@ export function bindRowKeys(list, onRemove) {
     }
     if (event.key === "x" && isShortcut(event)) {
       event.preventDefault();
+      if (event.repeat) {
+        return; // A key that is held must not empty the list.
+      }
       onRemove(Number(row.dataset["entry"]));
     } else if ((event.key === "ArrowUp" || event.key === "ArrowDown") && !event.altKey) {
       event.preventDefault();

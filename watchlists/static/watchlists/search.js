@@ -25,6 +25,7 @@ export { messageOf, offerOf } from "./offers.js";
  * What the page does with a hit.
  * @typedef {object} SearchActions
  * @property {(opening: Opening) => void} onOpen
+ * @property {() => void} onReach  The field is about to have the focus: a narrow screen may hide it.
  * @property {(instrumentId: number, hit: Hit) => void} onDetail  Show what an item without a chain is.
  * @property {(request: AddRequest, how: {isOpening: boolean}) => Promise<Entry>} onAdd  `isOpening`: an added chain is
  *   opened. Rejects with an error for the trader.
@@ -44,6 +45,8 @@ export { messageOf, offerOf } from "./offers.js";
  * keys that come at once (a paste, a dictation) make one request.
  */
 const DEBOUNCE_MS = 30;
+/** Chosen: the prices of the hits are asked for again when the trader comes back to them later. */
+const SHOWN_FOR_MS = 5_000;
 /** Chosen: as many hits as the panel shows without scrolling. */
 const LIMIT = 12;
 
@@ -58,6 +61,8 @@ export class SearchBox {
   #shownQuery = null;
   /** The query of the request under way. @type {string | null} */
   #askedQuery = null;
+  /** When the panel was filled, by performance.now(). */
+  #shownAt = -Infinity;
   #active = -1;
   /** Enter, pressed before the hits of what is typed are there: it means the first of them. @type {{isAdding: boolean} | null} */
   #earlyEnter = null;
@@ -117,9 +122,15 @@ export class SearchBox {
   #handleSlash(event) {
     if (event.key === "/" && isShortcut(event)) {
       event.preventDefault();
-      this.#input.focus();
-      this.#input.select();
+      this.reach();
     }
+  }
+
+  /** Focus the field with its text selected. */
+  reach() {
+    this.#actions.onReach();
+    this.#input.focus();
+    this.#input.select();
   }
 
   /** @param {KeyboardEvent} event */
@@ -257,7 +268,7 @@ export class SearchBox {
   #searchSoon() {
     this.#cancelSearch();
     const query = this.#input.value.trim();
-    if (query === this.#shownQuery) {
+    if (query === this.#shownQuery && performance.now() - this.#shownAt < SHOWN_FOR_MS) {
       // A letter that was deleted at once, or the focus that is back from another window.
       return;
     }
@@ -353,6 +364,7 @@ export class SearchBox {
   /** @param {string | null} query @param {readonly Hit[]} hits @param {HTMLElement[]} content */
   #open(query, hits, ...content) {
     this.#shownQuery = query;
+    this.#shownAt = performance.now();
     this.#hits = hits;
     this.#panel.replaceChildren(...content);
     this.#panel.hidden = false;

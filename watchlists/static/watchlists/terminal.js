@@ -80,6 +80,7 @@ class Terminal {
       onDetail: (instrumentId, hit) => this.#detail.open(instrumentId, titleOf(hit)),
       onAdd: (request, how) => this.#entries.add(request, how),
       onRefused: (error, request) => this.#entries.explain(error, request),
+      onReach: () => this.#views.show("list"),
     },
   );
   #panel = new ChainPanel(this.#quotes, this.#analytics, {
@@ -115,12 +116,24 @@ class Terminal {
     onAdd: (instrument) => this.#entries.addInstrument(instrument),
     onKeep: (instrument) => this.#entries.keepInstrument(instrument),
     onChain: ({ symbol, exchange, kind, expiry }) => this.#opening.open({ symbol, exchange, ...(kind === "option" && expiry !== null && { expiry }) }),
-    onShown: (isShown) => this.#views.showDetail(isShown),
+    onShown: (isShown) => {
+      if (isShown) {
+        this.#pause.end();
+      }
+      this.#views.showDetail(isShown);
+    },
     onChange: () => this.#paintSoon(),
   });
   #views = new Views(() => this.#openAnyDetail());
   #title = new TabTitle();
   #pause = new ScreenPause((heldChain) => {
+    for (const cache of [this.#quotes, this.#analytics]) {
+      if (this.#pause.isOn) {
+        cache.freeze();
+      } else {
+        cache.thaw();
+      }
+    }
     // Not where the trader has opened another underlying, which is loading.
     if (heldChain !== null && this.#panel.chain !== null) {
       this.#panel.show(heldChain);
@@ -143,6 +156,12 @@ class Terminal {
     offerOwnTab(() => this.#panel.chain);
     offerDownload(this.#panel, this.#quotes, this.#analytics, this.#notices);
     byId("connection").addEventListener("click", () => this.#socket.retryNow());
+    byId("strikes").addEventListener("change", () => this.#pause.end());
+    byId("skip").addEventListener("click", (event) => {
+      // The part of the address behind # names a chain.
+      event.preventDefault();
+      byId("chain").focus();
+    });
     closeFromOutside(/** @type {HTMLDetailsElement} */ (byId("user-menu")), byId("user-summary"));
     window.addEventListener("online", () => this.#socket.reconnectNow());
     document.addEventListener("visibilitychange", () => this.#applyVisibility());
@@ -154,6 +173,7 @@ class Terminal {
       opening: this.#opening,
       panel: this.#panel,
       pause: this.#pause,
+      search: this.#search,
       toggleDetail: () => this.#toggleDetail(),
     });
     this.#socket.setRate(RATE_HZ);
@@ -404,6 +424,8 @@ class Terminal {
   }
 
   #showOpened() {
+    // What the trader has asked for is to be seen.
+    this.#pause.end();
     this.#search.close();
     this.#views.show("chain");
   }

@@ -19,6 +19,7 @@ import { Palette } from "./palette.js";
  * @property {ChainOpening} opening
  * @property {import("./panel.js").ChainPanel} panel
  * @property {import("./screen_pause.js").ScreenPause} pause
+ * @property {import("./search.js").SearchBox} search
  * @property {() => void} toggleDetail
  */
 
@@ -26,7 +27,7 @@ import { Palette } from "./palette.js";
 const SHORTCUTS = 3;
 
 /** @param {Parts} parts */
-export function offerKeys({ indices, charts, columns, entries, opening, panel, pause, toggleDetail }) {
+export function offerKeys({ indices, charts, columns, entries, opening, panel, pause, search, toggleDetail }) {
   /** @type {import("./keys.js").KeyActions} */
   const actions = {
     "?": () => showHelp(),
@@ -48,6 +49,7 @@ export function offerKeys({ indices, charts, columns, entries, opening, panel, p
     listPageCommands({
       chains: [...indices.map(({ symbol }) => ({ symbol })), ...listedChains(entries)],
       onOpen: (request) => opening.open(request),
+      onSearch: () => search.reach(),
       onReturn: () => panel.scrollToAtm(),
       onHelp: showHelp,
     }),

@@ -57,7 +57,7 @@ async def test_an_option_is_described_streams_and_shows_its_depth(
         "symbol": "RELIANCE",
         "exchange": "NSE",
         "kind": "option",
-        "entry_type": "STOCK_OPTION",
+        "entry_type": "OPTION",
         "expiry": "2026-02-24",
         "strike": "2600",
         "option_type": "CE",
@@ -86,7 +86,7 @@ async def test_a_share_a_future_and_an_index_are_shown_too(
     assert [(one["kind"], one["entry_type"], one["has_options"]) for one in answers] == [
         ("share", "EQUITY", True),
         ("future", "FUTURE", True),
-        ("index", None, True),
+        ("index", "INDEX", True),
     ]
     assert [one["not_streaming"] for one in answers] == [[], [], []]
 
