@@ -357,3 +357,14 @@ async def test_an_unreachable_board_raises_a_board_error() -> None:
     nowhere = "redis://127.0.0.1:1/0"
     with redis.Redis.from_url(nowhere, retry=None) as client, pytest.raises(BoardError):
         QuoteBoard(client, "nobody").ping()
+
+
+async def test_a_damaged_row_is_as_good_as_none(
+    owner: OwnerBoard, hub: HubBoard, board: QuoteBoard, client: "redis.asyncio.Redis", redis_prefix: str
+) -> None:
+    await owner.cache_rows(connection=1, epoch=3, rows=make_rows({7: 1.5, 8: 2.5}), dropped=(), replace_all=True)
+    await client.hset(f"{redis_prefix}:quotes:1", "8", b"x")
+
+    assert prices_of(await hub.read_rows([7, 8])) == {7: 1.5}
+    assert prices_of((await hub.read_cache(1))[1]) == {7: 1.5}
+    assert set(board.read_cached([7, 8])) == {7}
