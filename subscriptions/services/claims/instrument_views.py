@@ -25,9 +25,9 @@ from subscriptions.services.placement.lock import PlacementBusy, nudge_owners_on
 
 logger = logging.getLogger(__name__)
 
-# Chosen: web processes note views each half minute, a busy one some seconds later, and a chain ends a minute after its
-# last one. So an instrument of a chain that was closed gets its own claim before that of the chain is released.
-SHOWN_WITHIN: Final = timedelta(seconds=40)
+# Chosen: web processes note views each half minute, a busy one a little later, and a chain ends a minute after its last
+# one. So an instrument of a chain that was closed gets its own claim before that of the chain is released.
+SHOWN_WITHIN: Final = timedelta(seconds=33)
 
 # SKIP LOCKED: as in `view_claims`.
 _NOTE: Final = """

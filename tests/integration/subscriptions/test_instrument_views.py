@@ -105,9 +105,9 @@ def test_an_option_gets_a_claim_before_the_chain_that_was_closed_is_released(lis
     option = option_of("RELIANCE", 2_600)
     open_detail(asha, option)
 
-    assert services.note_instruments({option.pk: NOW + seconds(29)}) == frozenset()
-    assert services.note_instruments({option.pk: NOW + seconds(31)}) == {option.pk}
-    read_again(option, now=NOW + seconds(31))
+    assert services.note_instruments({option.pk: NOW + seconds(32)}) == frozenset()
+    assert services.note_instruments({option.pk: NOW + seconds(34)}) == {option.pk}
+    read_again(option, now=NOW + seconds(34))
     released = services.release_unviewed(now=NOW + seconds(60))
 
     # All but the one that is shown.
