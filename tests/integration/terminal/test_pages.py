@@ -78,8 +78,8 @@ def test_the_page_of_one_chain_has_no_list(client: Client) -> None:
 
     alone = client.get("/chain/BSE%3AM%26M/2026-12-29").content.decode()
 
-    assert '<aside class="side" aria-label="Watchlist" hidden>' in alone
-    assert '<aside class="side" aria-label="Watchlist">' in client.get("/").content.decode()
+    assert '<section class="side" id="side" aria-label="Search and lists" hidden>' in alone
+    assert '<section class="side" id="side" aria-label="Search and lists">' in client.get("/").content.decode()
 
 
 def test_the_scanner_needs_a_login_and_is_linked_from_the_terminal(client: Client) -> None:
