@@ -1,4 +1,4 @@
-"""JSON of accounts: the check that a request names its own user, and the layouts of the chain.
+"""JSON of accounts: who sends a request and whether it names its own user, and the layouts of the chain.
 
 Paths and bodies can name a user by id, by username, or as `me`.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotAuthenticated, NotFound
 
 from accounts.domain.layouts import COLUMNS, MAX_LAYOUT_NAME, MAX_LAYOUTS, Layout, describe_fault
 
@@ -19,6 +19,14 @@ def require_own_user(user: AbstractBaseUser | AnonymousUser, named: str) -> None
     if named not in {"me", str(user.pk), user.get_username()}:
         # 404, not 403: the same answer as for an unknown name, so that callers cannot find out which users exist.
         raise NotFound(f"There is no user {named[:150]!r}.")
+
+
+def require_user_id(user: AbstractBaseUser | AnonymousUser) -> int:
+    """Return the id of `user`. Raises NotAuthenticated for an anonymous one."""
+    user_id: int | None = user.pk
+    if user_id is None:
+        raise NotAuthenticated
+    return user_id
 
 
 class OwnUserField(serializers.Field[Any, Any, Any, Any]):

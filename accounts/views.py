@@ -10,7 +10,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.utils import timezone
 from rest_framework import serializers, status
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
@@ -21,6 +21,7 @@ from accounts import selectors, services
 from accounts import serializers as layout_json
 from accounts.authentication import TokenAuthentication
 from accounts.domain.layouts import Layout
+from accounts.serializers import require_user_id
 
 
 class TokenRequest(serializers.Serializer[dict[str, str]]):
@@ -100,16 +101,9 @@ class LayoutView(GenericAPIView[Any]):
         found: dict[str, Any] = body.validated_data
         return found
 
-    @staticmethod
-    def user_id(request: Request) -> int:
-        """Return the id of the caller. Raises NotAuthenticated."""
-        if request.user.pk is None:
-            raise NotAuthenticated
-        return request.user.pk
-
     def answer(self, request: Request, *, code: int = status.HTTP_200_OK) -> Response:
         """Return the response with all layouts of the caller."""
-        layouts = selectors.list_layouts(user_id=self.user_id(request))
+        layouts = selectors.list_layouts(user_id=require_user_id(request.user))
         return Response(layout_json.format_layouts(layouts), status=code)
 
 
@@ -123,7 +117,7 @@ class LayoutsView(LayoutView):
 
     def post(self, request: Request) -> Response:
         named = self.sent(request)
-        services.create_layout(user_id=self.user_id(request), layout=Layout(named["name"], named["columns"]))
+        services.create_layout(user_id=require_user_id(request.user), layout=Layout(named["name"], named["columns"]))
         return self.answer(request, code=status.HTTP_201_CREATED)
 
 
@@ -134,7 +128,7 @@ class ChangeLayoutView(LayoutView):
 
     def post(self, request: Request) -> Response:
         named = self.sent(request)
-        services.change_layout(user_id=self.user_id(request), layout=Layout(named["name"], named["columns"]))
+        services.change_layout(user_id=require_user_id(request.user), layout=Layout(named["name"], named["columns"]))
         return self.answer(request)
 
 
@@ -145,7 +139,7 @@ class RenameLayoutView(LayoutView):
 
     def post(self, request: Request) -> Response:
         named = self.sent(request)
-        services.rename_layout(user_id=self.user_id(request), name=named["layout"], new_name=named["name"])
+        services.rename_layout(user_id=require_user_id(request.user), name=named["layout"], new_name=named["name"])
         return self.answer(request)
 
 
@@ -155,5 +149,5 @@ class DeleteLayoutView(LayoutView):
     serializer_class = layout_json.DeleteLayoutSerializer
 
     def post(self, request: Request) -> Response:
-        services.delete_layout(user_id=self.user_id(request), name=self.sent(request)["layout"])
+        services.delete_layout(user_id=require_user_id(request.user), name=self.sent(request)["layout"])
         return self.answer(request)

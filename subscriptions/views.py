@@ -6,7 +6,6 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import status
-from rest_framework.exceptions import NotAuthenticated
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -14,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
+from accounts.serializers import require_user_id
 from marketdata import selectors as market_selectors
 from marketdata import services as market_services
 from marketdata.serializers import ChainQuery, format_chain, validated
@@ -56,10 +56,9 @@ class QuotaView(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request: Request) -> Response:
-        if request.user.pk is None:
-            raise NotAuthenticated
-        use = selectors.read_quota_use(user_id=request.user.pk)
-        claims = selectors.list_quota_claims(user_id=request.user.pk)
+        user_id = require_user_id(request.user)
+        use = selectors.read_quota_use(user_id=user_id)
+        claims = selectors.list_quota_claims(user_id=user_id)
         return Response({**serializers.format_quota_use(use), "claims": serializers.format_quota_claims(claims)})
 
 

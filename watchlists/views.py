@@ -8,14 +8,13 @@ from typing import Any
 
 from django.utils import timezone
 from rest_framework import status
-from rest_framework.exceptions import NotAuthenticated
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.serializers import require_own_user
+from accounts.serializers import require_own_user, require_user_id
 from marketdata.serializers import validated
 from subscriptions import selectors as subscriptions
 from subscriptions.permissions import IsOperator
@@ -31,7 +30,7 @@ class AddView(GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         wanted = validated(self.get_serializer(data=request.data))
         added = services.add_entry(
-            user_id=trader_id(request),
+            user_id=require_user_id(request.user),
             actor=request.user.get_username(),
             **serializers.target_fields(wanted),
             caller_ltp=wanted.get("underlying_ltp"),
@@ -52,7 +51,7 @@ class RemoveView(GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         named = validated(self.get_serializer(data=request.data))
-        user_id = trader_id(request)
+        user_id = require_user_id(request.user)
         entry_id = named.get("entry_id")
         if entry_id is None:
             entry_id = selectors.get_entry_of(
@@ -74,7 +73,7 @@ class KeepView(GenericAPIView[Any]):
 
     def post(self, request: Request) -> Response:
         named = validated(self.get_serializer(data=request.data))
-        entry = services.set_keep(user_id=trader_id(request), entry_id=named["entry_id"], keep=named["keep"])
+        entry = services.set_keep(user_id=require_user_id(request.user), entry_id=named["entry_id"], keep=named["keep"])
         return Response(serializers.format_entry(entry))
 
 
@@ -87,7 +86,7 @@ class MoveView(GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         named = validated(self.get_serializer(data=request.data))
         entry = services.move_entry(
-            user_id=trader_id(request),
+            user_id=require_user_id(request.user),
             entry_id=named["entry_id"],
             before_id=named["before"],
             list_name=named.get("list"),
@@ -103,10 +102,10 @@ class ListsView(GenericAPIView[Any]):
     serializer_class = serializers.CreateListSerializer
 
     def get(self, request: Request) -> Response:
-        return Response(serializers.format_lists(selectors.list_lists(user_id=trader_id(request))))
+        return Response(serializers.format_lists(selectors.list_lists(user_id=require_user_id(request.user))))
 
     def post(self, request: Request) -> Response:
-        named, user_id = validated(self.get_serializer(data=request.data)), trader_id(request)
+        named, user_id = validated(self.get_serializer(data=request.data)), require_user_id(request.user)
         services.create_list(user_id=user_id, name=named["name"], now=timezone.now())
         lists = selectors.list_lists(user_id=user_id)
         return Response(serializers.format_lists(lists), status=status.HTTP_201_CREATED)
@@ -119,7 +118,7 @@ class RenameListView(GenericAPIView[Any]):
     serializer_class = serializers.RenameListSerializer
 
     def post(self, request: Request) -> Response:
-        named, user_id = validated(self.get_serializer(data=request.data)), trader_id(request)
+        named, user_id = validated(self.get_serializer(data=request.data)), require_user_id(request.user)
         services.rename_list(user_id=user_id, name=named["list"], new_name=named["name"], now=timezone.now())
         return Response(serializers.format_lists(selectors.list_lists(user_id=user_id)))
 
@@ -133,7 +132,7 @@ class DeleteListView(GenericAPIView[Any]):
     def post(self, request: Request) -> Response:
         named = validated(self.get_serializer(data=request.data))
         removed = services.delete_list(
-            user_id=trader_id(request),
+            user_id=require_user_id(request.user),
             name=named["list"],
             has_consent=named["with_entries"],
             actor=request.user.get_username(),
@@ -149,7 +148,7 @@ class WatchlistView(APIView):
 
     def get(self, request: Request, user_id: str) -> Response:
         require_own_user(request.user, user_id)
-        trader = trader_id(request)
+        trader = require_user_id(request.user)
         return Response(
             serializers.format_watchlist(
                 selectors.list_entries(user_id=trader),
@@ -177,10 +176,3 @@ class ClearWatchlistsView(APIView):
     def post(self, request: Request) -> Response:
         cleared = services.clear_watchlists(actor=request.user.get_username(), now=timezone.now())
         return Response(serializers.format_cleared(cleared))
-
-
-def trader_id(request: Request) -> int:
-    """Return the user id of the caller. Raises NotAuthenticated."""
-    if request.user.pk is None:
-        raise NotAuthenticated
-    return request.user.pk
