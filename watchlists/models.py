@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from marketdata.domain.instruments import ExchangeSegment
+from marketdata.domain.instruments import ExchangeSegment, InstrumentType
 
 
 class EntryKind(models.TextChoices):
@@ -23,6 +23,13 @@ class EntryKind(models.TextChoices):
     STOCK_OPTION = "STOCK_OPTION"
     INDEX_OPTION = "INDEX_OPTION"
     COMMODITY_OPTION = "COMMODITY_OPTION"
+
+    @classmethod
+    def of(cls, instrument_type: InstrumentType) -> "EntryKind":
+        """Return the kind of an entry of one such instrument."""
+        if instrument_type.is_option:
+            return cls.OPTION
+        return cls.FUTURE if instrument_type.is_future else cls(instrument_type.value)
 
     @property
     def is_chain(self) -> bool:

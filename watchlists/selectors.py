@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from marketdata import selectors as market
 from marketdata.domain.errors import DomainError
-from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, InstrumentType, format_expiry
+from marketdata.domain.instruments import EXCHANGE_OF, Exchange, ExchangeSegment, format_expiry
 from marketdata.domain.quote_state import QuoteState
 from marketdata.selectors import PlainQuote
 from subscriptions import selectors as subscriptions
@@ -23,18 +23,6 @@ OPTION_KIND_OF: Final = {
     market.UnderlyingKind.EQUITY: EntryKind.STOCK_OPTION,
     market.UnderlyingKind.COMMODITY: EntryKind.COMMODITY_OPTION,
 }
-ENTRY_KIND_OF: Final = {
-    InstrumentType.EQUITY: EntryKind.EQUITY,
-    InstrumentType.FUTIDX: EntryKind.FUTURE,
-    InstrumentType.FUTSTK: EntryKind.FUTURE,
-    InstrumentType.FUTCOM: EntryKind.FUTURE,
-    InstrumentType.FUTCUR: EntryKind.FUTURE,
-    InstrumentType.OPTIDX: EntryKind.OPTION,
-    InstrumentType.OPTSTK: EntryKind.OPTION,
-    InstrumentType.OPTFUT: EntryKind.OPTION,
-    InstrumentType.INDEX: EntryKind.INDEX,
-}
-"""The entry that has an instrument alone. Options of currencies have none."""
 MAX_QUOTED: Final = 64  # Characters of the caller's text that an error repeats; the column's length.
 
 

@@ -29,6 +29,7 @@ from marketdata.streaming.messages import Watch, WatchChain, WatchDetail, WatchI
 from subscriptions import selectors as subscriptions
 from subscriptions import services as subscription_services
 from watchlists import selectors
+from watchlists.models import EntryKind
 
 ViewKey = WindowKey | int
 """What a view claim is of: the window of a chain, or one instrument."""
@@ -112,12 +113,14 @@ def _resolve_detail(
     instrument, ids = one.instrument, (watch.instrument_id,)
     if is_opening and user_id is not None:
         subscription_services.note_views([subscription_services.View(user_id, instrument_ids=ids)], now=now)
+    expiry, instrument_type = instrument.expiry, InstrumentType(instrument.instrument_type)
+    standing: list[int] = []
     # What held it until now may have ended: a window that moved, a chain that its trader removed.
     if claims_view or _not_streaming(ids):
         subscription_services.claim_instrument_view(
             instrument_id=watch.instrument_id, user_id=user_id, is_opening=is_opening, now=now
         )
-    standing, expiry = _not_streaming(ids), instrument.expiry
+        standing = _not_streaming(ids)
     message = {
         "type": "instrument",
         "id": watch.watch_id,
@@ -126,8 +129,9 @@ def _resolve_detail(
         "name": instrument.display_name or instrument.token,
         "symbol": instrument.underlying_symbol,
         "exchange": instrument.exchange,
-        "kind": _kind_of(InstrumentType(instrument.instrument_type)),
-        "entry_type": selectors.ENTRY_KIND_OF.get(InstrumentType(instrument.instrument_type)),
+        "kind": _kind_of(instrument_type),
+        # Options of currencies are not served.
+        "entry_type": None if instrument_type is InstrumentType.OPTCUR else EntryKind.of(instrument_type),
         "expiry": expiry and expiry.isoformat(),
         "strike": None if instrument.strike is None else format_strike(instrument.strike),
         "option_type": instrument.option_type or None,

@@ -123,18 +123,11 @@ def _require_underlying(kind: EntryKind, symbol: str, exchange: str | None) -> N
 
 
 def _require_kind(kind: EntryKind, instrument_type: InstrumentType, segment: int, token: str) -> None:
-    found = _kind_of(instrument_type)
+    found = EntryKind.of(instrument_type)
     if found is not kind:
         raise UnfitKind(f"{token} is {_NOUN[found]}, not {_NOUN[kind]}.", symbol=token)
     if found is EntryKind.OPTION and segment not in OPTION_SEGMENT_OF.values():
         raise UnfitKind(f"{token} is an option on a currency pair, and these are not served.", symbol=token)
-
-
-def _kind_of(instrument_type: InstrumentType) -> EntryKind:
-    """Return the kind of an entry of one such instrument."""
-    if instrument_type.is_option:
-        return EntryKind.OPTION
-    return EntryKind.FUTURE if instrument_type.is_future else EntryKind(instrument_type.value)
 
 
 def _find_series(kind: EntryKind, symbol: str, exchange: str | None, expiry: date | None, now: datetime) -> Target:
