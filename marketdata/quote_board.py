@@ -373,10 +373,7 @@ def _newest(answers: Sequence[Sequence[bytes | None]]) -> tuple[Sequence[int], R
 
 
 def _unpack(layout: bytes | None, packed: Iterable[bytes]) -> Rows:
-    """Return the rows of a connection's hash; none if another version of this program wrote them.
-
-    A value of another length is damaged, and as good as none.
-    """
+    """Return the undamaged rows of a connection's hash; none if another version of this program wrote them."""
     whole = [one for one in packed if len(one) == QUOTE_ROW.itemsize] if _is_readable(layout) else []
     return np.frombuffer(b"".join(whole), dtype=QUOTE_ROW)
 
