@@ -5,7 +5,7 @@ import { test } from "node:test";
 import "./modules.js";
 
 const { ApiError } = await import("../../watchlists/static/watchlists/api.js");
-const { messageOf, offerOf } = await import("../../watchlists/static/watchlists/search.js");
+const { messageOf, offerOf } = await import("../../watchlists/static/watchlists/offers.js");
 
 const request = { symbol: "NIFTY", exchange: "NSE", instrument_type: "INDEX_OPTION", expiry: "2026-11-23" };
 

@@ -3,6 +3,7 @@
 
 import { byId, byIdAs } from "./dom.js";
 import { announce } from "./chip.js";
+import { recall, remember } from "./storage.js";
 
 /** @typedef {import("./chart_panel.js").ChartPanel} ChartPanel */
 /** @typedef {import("./chart_panel.js").ChartSource} ChartSource */
@@ -36,11 +37,7 @@ export class Charts {
   /** @param {Partial<ChartState>} change */
   #remember(change) {
     this.#state = { ...this.#state, ...change };
-    try {
-      localStorage.setItem(KEY, JSON.stringify(this.#state));
-    } catch {
-      // Storage is blocked in this browser: the panel is closed again after a reload.
-    }
+    remember(KEY, JSON.stringify(this.#state));
   }
 
   #apply() {
@@ -73,14 +70,14 @@ export class Charts {
 function readState() {
   const state = { isOpen: false, tab: "oi", isTable: false };
   try {
-    const stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    const stored = JSON.parse(recall(KEY) ?? "{}");
     return {
       isOpen: stored.isOpen === true,
       tab: typeof stored.tab === "string" ? stored.tab : state.tab,
       isTable: stored.isTable === true,
     };
   } catch {
-    // Storage is blocked, or another version of the page wrote it.
+    // Another version of the page wrote it.
     return state;
   }
 }

@@ -7,6 +7,7 @@ import { ColumnMenu } from "./column_menu.js";
 import { toWire } from "./columns.js";
 import { byId, make } from "./dom.js";
 import { fromStored, LayoutModel, readLayouts, toStored } from "./layouts.js";
+import { recall, remember } from "./storage.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./layouts.js").Choice} Choice */
@@ -31,7 +32,7 @@ export class ColumnChoice {
    */
   constructor(panel, layouts, most) {
     this.#panel = panel;
-    this.#model = new LayoutModel(readLayouts(layouts), fromStored(readStored()));
+    this.#model = new LayoutModel(readLayouts(layouts), fromStored(recall(STORED)));
     this.#menu = new ColumnMenu(this.#model, most, {
       readColumns: () => this.#panel.visibleColumns,
       onEdit: (columns) => this.#edit(columns),
@@ -72,11 +73,7 @@ export class ColumnChoice {
   }
 
   #store() {
-    try {
-      localStorage.setItem(STORED, toStored(this.#model.choice));
-    } catch {
-      // Storage is blocked in this browser: the next page begins with the usual columns.
-    }
+    remember(STORED, toStored(this.#model.choice));
   }
 
   /** @param {readonly Column[]} columns */
@@ -157,12 +154,4 @@ export class ColumnChoice {
 function choiceOf(button) {
   const { layout, columns = "" } = button.dataset;
   return layout === undefined ? { preset: columns } : { layout };
-}
-
-function readStored() {
-  try {
-    return localStorage.getItem(STORED);
-  } catch {
-    return null; // Storage is blocked in this browser.
-  }
 }

@@ -4,7 +4,7 @@ import { COLUMNS, LABELS, TITLES } from "./columns.js";
 import { byId, byIdAs, make, makeButton } from "./dom.js";
 import { describeName, moveColumn, toggleColumn } from "./layouts.js";
 import { closeFromOutside } from "./menus.js";
-import { messageOf } from "./search.js";
+import { messageOf } from "./offers.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./layouts.js").LayoutModel} LayoutModel */

@@ -10,7 +10,7 @@ import { QuotaMeter } from "./meter.js";
 import { ReloadCoalescer } from "./reload.js";
 import { makeReorderable } from "./reorder.js";
 import { bindRowKeys } from "./row_keys.js";
-import { messageOf, offerOf } from "./search.js";
+import { messageOf, offerOf } from "./offers.js";
 import { isSameChain } from "./underlying.js";
 import { DelayedRemovals } from "./undo.js";
 import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
@@ -19,7 +19,7 @@ import { isChain, nameOf, WatchlistPanel } from "./watchlist.js";
 /** @typedef {import("./detail_facts.js").Instrument} Instrument */
 /** @typedef {import("./notices.js").Notices} Notices */
 /** @typedef {import("./watchlist.js").Entry} Entry */
-/** @typedef {import("./search.js").AddRequest} AddRequest */
+/** @typedef {import("./hits.js").AddRequest} AddRequest */
 /**
  * An entry that stopped streaming, as the server names it.
  * @typedef {{symbol: string, exchange: string, expiry: string | null, instrument_id: number | null}} Target

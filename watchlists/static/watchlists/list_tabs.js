@@ -1,8 +1,8 @@
 // The tabs over the watchlist, one for each list of the trader. Paint only; the page makes the changes.
 
 import { make, makeButton } from "./dom.js";
-import { browserStorage } from "./recent.js";
 import { DRAGGED_ENTRY } from "./reorder.js";
+import { recall, remember } from "./storage.js";
 
 /** @typedef {{name: string, entries: number}} ListSummary  Of GET watchlist/me. */
 
@@ -21,8 +21,7 @@ export class ListTabs {
   #actions;
   /** @type {ListSummary[]} */
   #lists = [];
-  #storage = browserStorage();
-  #current = this.#storage?.getItem(STORED) ?? "";
+  #current = recall(STORED) ?? "";
 
   /**
    * @param {HTMLElement} bar    A tablist.
@@ -64,11 +63,7 @@ export class ListTabs {
   /** Show the list with this name; `show` need not know it yet. @param {string} name */
   choose(name) {
     this.#current = name;
-    try {
-      this.#storage?.setItem(STORED, name);
-    } catch {
-      // The storage is full: the next page begins with the first list.
-    }
+    remember(STORED, name);
     this.#mark();
     this.#actions.onChoose(name);
   }

@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 import { openMenu } from "./entry_menu.js";
 import { askConsent, askName } from "./list_dialogs.js";
 import { ListTabs } from "./list_tabs.js";
-import { messageOf } from "./search.js";
+import { messageOf } from "./offers.js";
 
 /** @typedef {import("./list_tabs.js").ListSummary} ListSummary */
 /** @typedef {import("./list_tabs.js").TabActions} TabActions */

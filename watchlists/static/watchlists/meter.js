@@ -4,7 +4,7 @@
 import * as format from "../marketdata/format.js";
 import * as api from "./api.js";
 import { byId, make } from "./dom.js";
-import { messageOf } from "./search.js";
+import { messageOf } from "./offers.js";
 
 /** Required: from this share of the quota on, the meter warns. */
 const WARNS_FROM = 0.9;

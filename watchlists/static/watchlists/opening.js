@@ -6,7 +6,7 @@ import { currentAddress, writeAddress } from "./address.js";
 import * as api from "./api.js";
 import { byId, byIdAs } from "./dom.js";
 import { widenStrikes } from "./page_commands.js";
-import { messageOf } from "./search.js";
+import { messageOf } from "./offers.js";
 import { countToReach, followedRequest, isOpen, isOtherChain, parseAddress, strikeOf } from "./underlying.js";
 
 /** @typedef {import("./chain.js").Chain} Chain */

@@ -94,13 +94,3 @@ function isText(value) {
 function isDate(value) {
   return typeof value === "string" && /^\d{4}-\d\d-\d\d$/.test(value) && !Number.isNaN(Date.parse(value));
 }
-
-/** Return the storage of this browser; null where it is blocked. */
-export function browserStorage() {
-  try {
-    return window.localStorage;
-  } catch {
-    // Reading the property throws where the trader blocks site data.
-    return null;
-  }
-}

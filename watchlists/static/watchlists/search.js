@@ -11,7 +11,6 @@ import { buildOffers, messageOf, showAddError } from "./offers.js";
 import { isChain, nameOf } from "./watchlist.js";
 
 // Where the other parts of the page find them.
-export { messageOf, offerOf } from "./offers.js";
 
 /** @typedef {import("./hits.js").AddRequest} AddRequest */
 /** @typedef {import("./hits.js").Hit} Hit */
